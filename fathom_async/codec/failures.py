@@ -1,0 +1,65 @@
+"""Error answers to typed errors. Statuses decide; the body's words may change at any time."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import cast
+
+from fathom_async.codec.objects import read_mapping
+from fathom_async.errors import (
+    APIError,
+    AuthenticationError,
+    GoneError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ValidationError,
+)
+from fathom_async.ratelimit.feedback import read_feedback
+from fathom_async.request import Response
+
+_BY_STATUS: Mapping[int, type[APIError]] = {
+    HTTPStatus.BAD_REQUEST: ValidationError,
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: PermissionDeniedError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.GONE: GoneError,
+    HTTPStatus.UNPROCESSABLE_ENTITY: ValidationError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
+}
+
+
+def read_error(response: Response, method: str, url: str, instead: str = "") -> APIError:
+    """Make the typed error out of an answer that is not a success.
+
+    Args:
+        response: The answer.
+        method: HTTP method of the request.
+        url: URL of the request.
+        instead: What to use instead, should the endpoint be gone.
+    """
+    raw = read_mapping(response.body)
+    fields = _field_errors(raw.get("errors"))
+    message = next((text for key in ("error", "message") if isinstance(text := raw.get(key), str)), "")
+    kind = _BY_STATUS.get(response.status, APIError)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = ServerError
+    elif response.status == HTTPStatus.BAD_REQUEST and not fields and "permission" in message.lower():
+        kind = PermissionDeniedError
+    elif response.status == HTTPStatus.GONE and instead:
+        message = f"{message.rstrip('.')}. {instead}" if message else instead
+    elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        message = (
+            "the server redirects elsewhere, which is not followed: are the token and the base URL right?"
+        )
+    feedback = read_feedback(response.headers)
+    return kind(response.status, message, fields, method, url, feedback.retry_after)
+
+
+def _field_errors(raw: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(raw, dict):
+        return {}
+    return {
+        str(name): tuple(map(str, cast("list[object]", texts))) if isinstance(texts, list) else (str(texts),)
+        for name, texts in cast("dict[object, object]", raw).items()
+    }

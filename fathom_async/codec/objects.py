@@ -1,0 +1,156 @@
+"""JSON bodies to model objects, through one configured cattrs converter."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import TypeVar, cast, get_origin
+
+import attrs
+import cattrs
+import msgspec
+from cattrs.gen import make_dict_structure_fn, override
+
+from fathom_async.errors import DecodeError
+from fathom_async.models import Page
+
+T = TypeVar("T")
+
+_TYPE_TAG = "object"
+"""The key that names an object's kind; the Python class says the same."""
+
+_json = msgspec.json.Decoder()
+encode = msgspec.json.Encoder().encode
+"""Make a JSON body."""
+
+
+def _text(value: object, _: object) -> str:
+    # cattrs would make "None" out of None, and hide a missing value.
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{value!r} is not a string")
+
+
+def _whole(value: object, _: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return int(_text(value, None))
+
+
+def _flag(value: object, _: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError(f"{value!r} is neither true nor false")
+
+
+def _moment(value: object, _: object) -> datetime:
+    moment = datetime.fromisoformat(_text(value, None))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _day(value: object, _: object) -> date:
+    return datetime.fromisoformat(_text(value, None)).date()
+
+
+def _keeping_unknown_fields(cls: type[T], converter: cattrs.Converter) -> Callable[..., T]:
+    fields = attrs.fields_dict(cast("type[attrs.AttrsInstance]", get_origin(cls) or cls))
+    if "extra" not in fields:
+        return make_dict_structure_fn(cls, converter)
+    structure = make_dict_structure_fn(cls, converter, extra=override(omit=True))
+    known = fields.keys() - {"extra"} | {_TYPE_TAG}
+
+    def build(raw: Mapping[str, object], kind: object = None) -> T:
+        if not isinstance(raw, dict):
+            raise TypeError(f"{raw!r} is not an object")
+        made = structure(raw, kind)
+        if raw.keys() <= known:
+            return made
+        extra = {name: value for name, value in raw.items() if name not in known}
+        return cast("Callable[..., T]", attrs.evolve)(made, extra=extra)
+
+    return build
+
+
+def _make_converter(*, explains: bool) -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=explains)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(int, _whole)
+    converter.register_structure_hook(bool, _flag)
+    converter.register_structure_hook(datetime, _moment)
+    converter.register_structure_hook(date, _day)
+    converter.register_structure_hook_factory(attrs.has)(_keeping_unknown_fields)
+    return converter
+
+
+_converter = _make_converter(explains=False)
+_explaining_converter = _make_converter(explains=True)
+
+
+def parse(body: bytes) -> object:
+    """Parse JSON.
+
+    Raises:
+        DecodeError: It is not JSON; says so if it is a web page.
+    """
+    try:
+        return _json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(_not_json(body, error), body=body[:200]) from None
+
+
+def object_decoder(cls: type[T]) -> Callable[[bytes], T]:
+    """Return a function from a body to one object.
+
+    The function raises:
+        DecodeError: The body is not JSON, or not such an object; names the field.
+    """
+
+    def decode(body: bytes) -> T:
+        return _structure(parse(body), cls, body)
+
+    return decode
+
+
+def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
+    """Return a function from a list's body to a page; it raises as that of `object_decoder`."""
+
+    def decode(body: bytes) -> Page[T]:
+        return cast("Page[T]", _structure(parse(body), Page[cls], body))  # type: ignore[valid-type]
+
+    return decode
+
+
+def _structure(raw: object, cls: type[T], body: bytes) -> T:
+    try:
+        return _converter.structure(raw, cls)
+    except Exception:  # noqa: BLE001 - cattrs raises whatever the hooks raise
+        return _explain(raw, cls, body)
+
+
+def _explain(raw: object, cls: type[T], body: bytes) -> T:
+    """Structure once more, slowly, to learn which field is wrong."""
+    try:
+        return _explaining_converter.structure(raw, cls)
+    except Exception as error:  # noqa: BLE001 - as above
+        what = "; ".join(cattrs.transform_error(error))
+        name = getattr(cls, "__name__", str(cls))
+        raise DecodeError(f"the answer is not a {name}: {what}", body=body[:200]) from None
+
+
+def _not_json(body: bytes, error: Exception) -> str:
+    if not body:
+        return "the answer is empty where JSON was expected"
+    if body.lstrip()[:1] == b"<":
+        return "the answer is a web page instead of JSON: are the token and the base URL right?"
+    return f"the answer is not JSON: {error}"
+
+
+def read_mapping(body: bytes) -> Mapping[str, object]:
+    """Return the body as a mapping, empty if it is anything else."""
+    try:
+        raw = _json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
+
+
+def discard(_: bytes) -> None:
+    """Decode an answer that says nothing."""

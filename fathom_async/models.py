@@ -1,0 +1,195 @@
+"""What the API's objects look like in Python.
+
+All are frozen. Datetimes are timezone-aware and in UTC. Fields that the server sends and this version does not
+know are kept in `extra`, as parsed JSON.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+T = TypeVar("T")
+
+Extra = Mapping[str, object]
+
+_Fields = dict[str, object]
+
+
+@frozen
+class Account:
+    """The account that owns the token.
+
+    Attributes:
+        id: Number of the account.
+        name: The owner's name.
+        email: The owner's address.
+        extra: Fields this version does not know.
+    """
+
+    id: int
+    name: str
+    email: str
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class Token:
+    """Metadata of the API token in use; never its secret value.
+
+    Attributes:
+        name: The name it was given.
+        version: Version of the token's format.
+        abilities: What it may do, such as ``*`` or ``read:CDBUGS``.
+        last_used_at: UTC.
+        expires_at: UTC; None when it does not expire.
+        created_at: UTC.
+        updated_at: UTC.
+        extra: Fields this version does not know.
+    """
+
+    name: str
+    version: int | None = None
+    abilities: tuple[str, ...] = ()
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class Site:
+    """A website.
+
+    Attributes:
+        id: As in the tracking code, such as ``CDBUGS``.
+        name: Display name.
+        sharing: ``none``, ``private`` or ``public``.
+        created_at: UTC.
+        timezone: TZ database name that its reports are in.
+        extra: Fields this version does not know.
+    """
+
+    id: str
+    name: str
+    sharing: str
+    created_at: datetime
+    timezone: str | None = None
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class Event:
+    """An event (goal) of a site.
+
+    Attributes:
+        name: What it is known by.
+        id: Tracking code; None where the service knows events by name only.
+        currency: Unit of its values; filled in answers to `create` and `update` only.
+        created_at: UTC.
+        extra: Fields this version does not know.
+    """
+
+    name: str
+    id: str | None = None
+    currency: str | None = None
+    created_at: datetime | None = None
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class Milestone:
+    """A dated annotation of a site's reports.
+
+    Attributes:
+        id: UUID.
+        name: At most 30 characters.
+        milestone_date: The day it marks, in the site's time zone.
+        created_at: UTC.
+        updated_at: UTC.
+        extra: Fields this version does not know.
+    """
+
+    id: str
+    name: str
+    milestone_date: date
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class Deleted:
+    """What deleting answers.
+
+    Attributes:
+        id: What was deleted; None for an event deleted by name.
+        object: Its kind, such as ``site``.
+        deleted: True.
+        extra: Fields this version does not know.
+    """
+
+    id: str | None = None
+    object: str = ""
+    deleted: bool = True
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class PageVisitors:
+    """Current visitors of one page."""
+
+    hostname: str | None
+    pathname: str | None
+    total: int
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class ReferrerVisitors:
+    """Current visitors from one referrer."""
+
+    referrer_hostname: str | None
+    referrer_pathname: str | None
+    total: int
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class CurrentVisitors:
+    """Who is on a site right now.
+
+    Attributes:
+        total: Number of visitors.
+        content: The top 150 pages; empty unless asked for in detail.
+        referrers: The top 150 referrers; empty unless asked for in detail.
+        extra: Fields this version does not know.
+    """
+
+    total: int
+    content: tuple[PageVisitors, ...] = ()
+    referrers: tuple[ReferrerVisitors, ...] = ()
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+@frozen
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        data: The objects.
+        has_more: Whether another page follows.
+        url: The list's own address, as the server names it.
+    """
+
+    data: tuple[T, ...]
+    has_more: bool
+    url: str = ""
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
