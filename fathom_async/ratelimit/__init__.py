@@ -1,0 +1,1 @@
+"""Admission: how requests are kept inside the server's rate limits."""

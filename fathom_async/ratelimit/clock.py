@@ -1,0 +1,53 @@
+"""The clock that lanes and retries live by; injected, so that tests need no patching."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Timer(Protocol):
+    """A scheduled call that can be called off."""
+
+    def cancel(self) -> None:
+        """Do not make the call."""
+
+
+class Clock(Protocol):
+    """Monotonic seconds, and calls made at a given second."""
+
+    @property
+    def speed(self) -> float:
+        """Seconds of this clock in one second of the event loop."""
+        ...
+
+    def now(self) -> float:
+        """Return the present moment in monotonic seconds."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` once this clock shows `when`."""
+        ...
+
+
+class LoopClock:
+    """The running event loop's clock, optionally sped up.
+
+    Args:
+        speed: Seconds of this clock in one second of the loop. With ``speed=30`` and a server that is sped up
+            alike (`FathomServer(speed=30)`), a minute of rate-limited traffic takes two seconds.
+    """
+
+    __slots__ = ("speed",)
+
+    def __init__(self, speed: float = 1.0) -> None:
+        if speed <= 0:
+            raise ValueError(f"speed must be positive, not {speed}")
+        self.speed = speed
+
+    def now(self) -> float:
+        """Return the loop's time, in seconds of this clock."""
+        return asyncio.get_running_loop().time() * self.speed
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+        """Call `callback` once this clock shows `when`."""
+        return asyncio.get_running_loop().call_at(when / self.speed, callback)

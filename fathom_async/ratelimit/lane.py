@@ -1,0 +1,343 @@
+"""A lane: the one gate through which all requests that share a rate limit must pass.
+
+A request is admitted when three things allow it: the **window** (`fathom_async.ratelimit.window`), which
+guarantees the limit; the **bucket** (aiolimiter), which shapes the pace where the plan asks for smaller bursts;
+and the **cap** on requests in flight. Waiting requests stand in one queue with one dispatcher and one timer,
+so that an admission costs the same with a hundred thousand waiting as with ten.
+
+- A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
+  alone, and what that answer says opens the lane. A probe that is slow does not hold the others for longer than
+  `PROBE_PATIENCE` each.
+- A ``429`` pauses the lane, not just its request: until ``Retry-After`` and `RETRY_PAD` more, since servers
+  round that header down. Then the lane probes again.
+- A ``429`` while ``Remaining`` is not 0 is a cap on requests in flight that we were not told: fewer at once.
+"""
+
+import asyncio
+import itertools
+import logging
+from heapq import heappop, heappush
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from aiolimiter import AsyncLimiter
+
+from fathom_async.errors import ClosedError, WaitTooLongError
+from fathom_async.ratelimit.clock import Clock
+from fathom_async.ratelimit.feedback import Feedback
+from fathom_async.ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
+from fathom_async.ratelimit.queue import PriorityQueue
+from fathom_async.ratelimit.window import Slot, Window
+
+if TYPE_CHECKING:
+    from fathom_async.ratelimit.clock import Timer
+
+PROBE_PATIENCE = 5.0
+"""Seconds after which a cold lane sends another request, though the one before has no answer yet."""
+
+RETRY_PAD = 1.0
+"""Seconds added to ``Retry-After``. Half of those who sleep exactly that long are refused again."""
+
+_log = logging.getLogger("fathom_async")
+
+
+class Lane:
+    """Admission for one rate limit; used from one event loop.
+
+    Args:
+        name: What messages call it.
+        limit: What the server admits.
+        clock: Where time comes from.
+        reserve: Requests of every window left to the account's other clients.
+        concurrency: Requests in flight at once.
+        count_delay: Seconds after which a request that was sent has been counted by the server for certain.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limit: RateLimit,
+        *,
+        clock: Clock,
+        reserve: int = 0,
+        concurrency: int | None = None,
+        count_delay: float = 5.0,
+    ) -> None:
+        self.name = name
+        self.limit = limit
+        self._clock = clock
+        self._window = Window(limit, reserve=reserve, count_delay=count_delay)
+        burst = limit.burst or limit.requests
+        self._token_interval = limit.per / limit.requests
+        self._bucket = AsyncLimiter(burst, burst * self._token_interval / clock.speed)
+        self._concurrency = concurrency or MAX_IN_FLIGHT
+        self._queue: PriorityQueue[asyncio.Future[Slot]] = PriorityQueue()
+        self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
+        self._sequence = itertools.count()
+        self._timer: Timer | None = None
+        self._timer_at: float | None = None
+        self._paused_until = 0.0
+        self._last_admission = float("-inf")
+        self._refused_in_a_row = 0
+        self._closed = False
+
+    def slot(
+        self,
+        priority: Priority = Priority.NORMAL,
+        *,
+        max_wait: float | None = None,
+        first: bool = False,
+    ) -> "Admission":
+        """Return a context manager that waits for admission and is held around the whole attempt.
+
+        Args:
+            priority: Who goes first when requests wait.
+            max_wait: Seconds the caller is ready to wait; None for as long as it takes.
+            first: Go before all others of the same priority, as a retry does.
+
+        Raises:
+            WaitTooLongError: On entering, at once, when `max_wait` cannot be met; later, when the server's word
+                made the wait longer than it looked.
+            ClosedError: The lane was closed.
+        """
+        return Admission(self, priority, max_wait, first)
+
+    def eta(self, requests: int = 1, priority: Priority = Priority.BULK) -> float:
+        """Return the seconds until the last of so many new requests would be admitted, as far as is known now."""
+        return self._eta(self._queue.ahead_of(priority) + requests - 1)
+
+    def status(self) -> LaneStatus:
+        """Return what the lane looks like now."""
+        now = self._clock.now()
+        return LaneStatus(
+            limit=self.limit.requests,
+            per=self.limit.per,
+            used=self._window.used,
+            in_flight=self._window.in_flight,
+            queued=len(self._queue),
+            next_slot_in=self.eta(),
+            paused_for=max(0.0, self._paused_until - now),
+        )
+
+    def pause(self, seconds: float) -> None:
+        """Admit nothing for so many seconds; who cannot wait that long is told at once."""
+        self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+        self._dispatch()
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._paused_until = 0.0
+        self._dispatch()
+
+    def close(self) -> None:
+        """Admit nothing any more, and tell everyone who waits."""
+        self._closed = True
+        for waiter in self._queue:
+            if not waiter.done():
+                waiter.set_exception(ClosedError("the client was closed while this request was waiting"))
+        self._set_timer(None)
+
+    def _eta(self, position: int) -> float:
+        now = self._clock.now()
+        returns = self._window.returns(now)
+        windows, slot = divmod(position, len(returns))
+        paced = max(0, position + 1 - int(self._bucket.max_rate)) * self._token_interval
+        return max(returns[slot] + windows * self._window.span - now, self._paused_until - now, paced, 0.0)
+
+    # What follows is the admission itself; `Admission` is its only caller.
+
+    async def admit(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:
+        """Take a slot, after standing in the queue if need be."""
+        if self._closed:
+            raise ClosedError("the client is closed")
+        now = self._clock.now()
+        if not self._queue and (slot := self._take(now)):
+            return slot
+        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        if max_wait is not None:
+            eta = self._eta(0 if first else self._queue.ahead_of(priority))
+            if eta > max_wait:
+                raise WaitTooLongError(self.name, eta, max_wait)
+            heappush(self._deadlines, (now + max_wait, next(self._sequence), waiter, max_wait))
+        self._queue.push(waiter, priority, first=first)
+        self._dispatch()
+        try:
+            return await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._window.refund(waiter.result())  # admitted and cancelled in the same tick
+            self._queue.discard(waiter, priority)
+            self._dispatch()
+            raise
+
+    def sent(self, slot: Slot) -> None:
+        """The request's bytes have left."""
+        self._window.sent(slot, self._clock.now())
+
+    def answered(self, slot: Slot, feedback: Feedback) -> None:
+        """The server answered, with these rate-limit headers."""
+        self._refused_in_a_row = 0
+        self._window.answer(slot, self._clock.now(), limit=feedback.limit, remaining=feedback.remaining)
+        self._dispatch()
+
+    def refused(self, slot: Slot, feedback: Feedback) -> None:
+        """The server refused the request without counting it."""
+        self._window.refund(slot)
+        self._back_off(feedback)
+        self._dispatch()
+
+    def abandoned(self, slot: Slot) -> None:
+        """There was no answer: nothing was sent, or the connection broke, or the caller went away."""
+        if slot.sent_at is None:
+            self._window.refund(slot)
+        else:
+            self._window.lose(slot)
+        self._dispatch()
+
+    def _back_off(self, feedback: Feedback) -> None:
+        if feedback.remaining:
+            self._concurrency = max(1, min(self._concurrency, self._window.in_flight))
+            wait = feedback.retry_after or 0.0
+            _log.warning(
+                "%s lane: refused with %d requests left, so at most %d at once from now on",
+                self.name,
+                feedback.remaining,
+                self._concurrency,
+            )
+        else:
+            self._window.forget()
+            guess = min(2.0**self._refused_in_a_row, self.limit.per)
+            wait = guess if feedback.retry_after is None else feedback.retry_after
+        self._refused_in_a_row += 1
+        until = self._clock.now() + wait + RETRY_PAD
+        if until > self._paused_until:
+            self._paused_until = until
+            _log.warning("%s lane: refused by the server, paused for %.1f s", self.name, wait + RETRY_PAD)
+
+    def _take(self, now: float) -> Slot | None:
+        """Admit one request if everything allows it."""
+        if self._held_back(now) or (self.limit.burst and not self._bucket.has_capacity()):
+            return None
+        slot = self._window.take(now)
+        if slot is None:
+            return None
+        # A slot that came back early on the server's word brings its token with it.
+        if (self.limit.burst or not slot.proven) and not self._take_token():
+            self._window.refund(slot)
+            return None
+        self._last_admission = now
+        return slot
+
+    def _held_back(self, now: float) -> bool:
+        return (
+            now < self._paused_until
+            or self._window.in_flight >= self._concurrency
+            or (self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE)
+        )
+
+    def _is_probing(self, now: float) -> bool:
+        return self._window.in_flight > 0 and self._window.is_cold(now)
+
+    def _take_token(self) -> bool:
+        if not self._bucket.has_capacity():
+            return False
+        taking = self._bucket.acquire()
+        try:
+            taking.send(None)  # with capacity there, it runs to its end without waiting
+        except StopIteration:
+            return True
+        taking.close()
+        return False
+
+    def _dispatch(self) -> None:
+        """Admit whom we can, tell those who cannot be served in time, set the timer for what comes next."""
+        now = self._clock.now()
+        while self._queue and (slot := self._take(now)):
+            waiter = self._queue.pop()
+            if waiter.done():  # it gave up, and has not run yet to say so
+                self._window.refund(slot)
+            else:
+                waiter.set_result(slot)
+        self._fail_late_waiters(now)
+        self._set_timer(self._next_chance(now) if self._queue else None)
+
+    def _fail_late_waiters(self, now: float) -> None:
+        while self._deadlines:
+            deadline, _, waiter, max_wait = self._deadlines[0]
+            if not waiter.done():
+                if deadline >= max(now, self._paused_until):
+                    break
+                waiter.set_exception(WaitTooLongError(self.name, self._eta(0), max_wait))
+            heappop(self._deadlines)
+
+    def _next_chance(self, now: float) -> float | None:
+        """When to dispatch again; None when that waits for an answer."""
+        moments = [self._deadlines[0][0]] if self._deadlines else []
+        if now < self._paused_until:
+            moments.append(self._paused_until)
+        elif self._window.in_flight >= self._concurrency:
+            pass
+        elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
+            moments.append(self._last_admission + PROBE_PATIENCE)
+        elif self._window.has_room(now):
+            moments.append(now + self._token_interval)
+        elif (slot_returns := self._window.next_return(now)) is not None:
+            moments.append(slot_returns)
+        return min(moments, default=None)
+
+    def _set_timer(self, when: float | None) -> None:
+        if self._timer is not None:
+            if when == self._timer_at:
+                return
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = None if when is None else self._clock.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._dispatch()
+
+
+class Admission:
+    """One request's passage through a lane: ``async with lane.slot() as admission``.
+
+    However the block is left, the slot is accounted for: it comes back at once if nothing was sent, and after
+    the window if the server may have counted the request.
+    """
+
+    __slots__ = ("_first", "_lane", "_max_wait", "_priority", "_slot")
+
+    def __init__(self, lane: Lane, priority: Priority, max_wait: float | None, first: bool) -> None:
+        self._lane = lane
+        self._priority = priority
+        self._max_wait = max_wait
+        self._first = first
+        self._slot: Slot | None = None
+
+    async def __aenter__(self) -> Self:
+        self._slot = await self._lane.admit(self._priority, self._max_wait, self._first)
+        return self
+
+    def sent(self) -> None:
+        """The request's bytes have left."""
+        if self._slot is not None:
+            self._lane.sent(self._slot)
+
+    def answered(self, feedback: Feedback) -> None:
+        """The answer arrived, with these rate-limit headers."""
+        if self._slot is not None:
+            self._lane.answered(self._slot, feedback)
+            self._slot = None
+
+    def refused(self, feedback: Feedback) -> None:
+        """The answer was a refusal, which the server does not count."""
+        if self._slot is not None:
+            self._lane.refused(self._slot, feedback)
+            self._slot = None
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._slot is not None:
+            self._lane.abandoned(self._slot)
+            self._slot = None

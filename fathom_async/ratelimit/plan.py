@@ -1,0 +1,101 @@
+"""What a server allows, and how urgent a request is: plain values."""
+
+import enum
+from typing import Self
+
+from attrs import field, frozen, validators
+
+MAX_IN_FLIGHT = 100
+"""Requests in flight per lane where the plan names no concurrency: a courtesy to the server."""
+
+
+class Priority(enum.IntEnum):
+    """The order in which waiting requests are admitted; the lower number goes first."""
+
+    INTERACTIVE = 0
+    NORMAL = 1
+    BULK = 2
+
+
+@frozen
+class RateLimit:
+    """At most `requests` in any `per` seconds.
+
+    Args:
+        requests: How many requests the server admits in one window.
+        per: Length of the window in seconds.
+        burst: How many may go at once; None for all of them. A smaller burst spreads requests evenly.
+    """
+
+    requests: int = field(validator=[validators.instance_of(int), validators.ge(1)])
+    per: float = field(validator=validators.gt(0))
+    burst: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+
+    def __attrs_post_init__(self) -> None:
+        if self.burst is not None and self.burst > self.requests:
+            raise ValueError(f"burst={self.burst} must not exceed requests={self.requests}")
+
+    @property
+    def pad(self) -> float:
+        """Seconds added to the window, because some servers count in whole seconds."""
+        return min(self.per / 60, 1.0)
+
+
+@frozen
+class RatePlan:
+    """The limits of an account.
+
+    Args:
+        crud: Limit of the account, sites, events and milestones endpoints.
+        reports: Limit of aggregations and current visitors; None when `crud` covers them too.
+        concurrency: Requests the server allows in flight at once, per lane; None when it names no cap.
+        reserve: Requests of every reports window left to the account's other clients, such as a dashboard.
+    """
+
+    crud: RateLimit = RateLimit(2000, per=3600)
+    reports: RateLimit | None = RateLimit(10, per=60)
+    concurrency: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    reserve: int = field(default=0, validator=validators.ge(0))
+
+    def __attrs_post_init__(self) -> None:
+        scarcest = self.reports or self.crud
+        if self.reserve >= scarcest.requests:
+            raise ValueError(f"reserve={self.reserve} leaves nothing of {scarcest.requests} requests")
+
+    @classmethod
+    def classic(cls) -> Self:
+        """Return the documented limits: 2,000 an hour, and 10 a minute for reports."""
+        return cls()
+
+    @classmethod
+    def hourly(cls, requests: int, *, concurrency: int) -> Self:
+        """Return an hourly tier: one limit for every endpoint, and a cap on requests in flight.
+
+        Args:
+            requests: Requests an hour, such as 600 for tier 1.
+            concurrency: Requests in flight at once, such as 5 for tier 1.
+        """
+        return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
+
+
+@frozen
+class LaneStatus:
+    """What a lane looks like at one moment.
+
+    Attributes:
+        limit: Requests the server admits in one window.
+        per: Length of the window in seconds.
+        used: Slots that are out: requests that the server may still be counting, ours and foreign ones.
+        in_flight: Requests sent and not yet answered.
+        queued: Requests waiting for admission.
+        next_slot_in: Seconds until a request that came now would be admitted.
+        paused_for: Seconds for which the server told the lane to stay away; 0 when it did not.
+    """
+
+    limit: int
+    per: float
+    used: int
+    in_flight: int
+    queued: int
+    next_slot_in: float
+    paused_for: float = 0.0

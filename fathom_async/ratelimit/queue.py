@@ -1,0 +1,65 @@
+"""Who goes next: first come, first served inside a priority, and no priority starves."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from fathom_async.ratelimit.plan import Priority
+
+PATIENCE = 8
+"""How often a waiting priority is passed over by more urgent ones before it is served once."""
+
+T = TypeVar("T")
+
+
+class PriorityQueue(Generic[T]):
+    """Waiters by priority; every operation takes constant time.
+
+    A priority that has been passed over `PATIENCE` times in a row while it had someone waiting is served once,
+    so that bulk work goes on, at one in nine, however much interactive work arrives. Ageing by passes instead
+    of by time keeps an interactive request from ever waiting behind a long bulk job that is merely old.
+    """
+
+    __slots__ = ("_lines", "_passed")
+
+    def __init__(self) -> None:
+        # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
+        self._lines: dict[Priority, OrderedDict[T, None]] = {p: OrderedDict() for p in Priority}
+        self._passed = dict.fromkeys(Priority, 0)
+
+    def push(self, waiter: T, priority: Priority, *, first: bool = False) -> None:
+        """Append a waiter, or put it before all others of its priority."""
+        line = self._lines[priority]
+        line[waiter] = None
+        if first:
+            line.move_to_end(waiter, last=False)
+
+    def discard(self, waiter: T, priority: Priority) -> None:
+        """Take out a waiter that gave up; it may be gone already."""
+        self._lines[priority].pop(waiter, None)
+
+    def pop(self) -> T:
+        """Take out the next waiter.
+
+        Raises:
+            KeyError: Nobody waits.
+        """
+        waiting = [priority for priority, line in self._lines.items() if line]
+        if not waiting:
+            raise KeyError("nobody waits")
+        chosen = next((p for p in waiting if self._passed[p] >= PATIENCE), waiting[0])
+        for priority in waiting:
+            self._passed[priority] += priority > chosen
+        self._passed[chosen] = 0
+        return self._lines[chosen].popitem(last=False)[0]
+
+    def ahead_of(self, priority: Priority) -> int:
+        """Count the waiters that a newcomer of this priority finds before it."""
+        return sum(len(line) for p, line in self._lines.items() if p <= priority)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def __iter__(self) -> Iterator[T]:
+        for line in self._lines.values():
+            yield from line

@@ -1,0 +1,230 @@
+"""The window: at most N requests in any T seconds of the server's time, whatever the network does.
+
+Theory
+======
+
+A server that admits N requests in T seconds may anchor its window anywhere: at the first hit, at the full
+minute, at every single hit. One rule is safe against all of them: *no T seconds of the server's time hold more
+than N of our requests*. What makes it hard is that a request is counted neither when we admit it nor when the
+answer arrives, but at some moment in between that we do not see.
+
+So a request takes one of N **slots** when it is admitted, and the slot comes back T (plus a pad, because some
+servers count in whole seconds) after the request was *counted at the latest*. That is
+
+- when its answer arrived, for it was counted before it was answered; or
+- ``count_delay`` after its bytes left, whichever is first. This second bound is for slow reports, whose hit was
+  counted long before the answer; without it a handler of 20 s would cost a third of a 60 s window.
+
+Two hits that share a slot are therefore at least T apart on the server's clock: the earlier one was counted at
+the latest T before the slot came back, the later one was sent after that. With N slots, no T seconds hold more
+than N hits. A request that was admitted and never sent gives its slot back at once. One that was lost on the
+wire, or whose caller went away, may yet be counted: its slot stays out as if it had been sent and never answered.
+
+A stamp taken when a request is *sent* is not enough: one request that is delayed by 300 ms on its way, and one
+that is not, a window later, are less than T apart at the server. Measured: a quarter of all requests refused.
+
+Feedback
+========
+
+``X-RateLimit-Remaining`` tells how many requests the server would still have admitted at some moment between a
+request's sending and its answer. Requests of ours that overlapped with it may or may not be in that number, so
+
+- ``remaining - overlapping`` is certainly still admitted. Where that is more than our free slots, the server's
+  window was reopened or our hits have left it: the oldest slots come back early. A stale answer never gains.
+- ``N - remaining - own``, where *own* is everything of ours that could be in the count, was certainly spent by
+  somebody else: as many slots are held for them, for T.
+
+Everything here is a pure state machine: time is an argument, and must not go backwards.
+"""
+
+from collections import OrderedDict, deque
+
+from fathom_async.ratelimit.plan import RateLimit
+
+
+class Slot:
+    """One request's place in the window."""
+
+    __slots__ = ("number", "outstanding_before", "proven", "sent_at")
+
+    def __init__(self, number: int, outstanding_before: int, proven: bool) -> None:
+        self.number = number
+        self.outstanding_before = outstanding_before
+        self.proven = proven
+        self.sent_at: float | None = None
+
+
+class Window:
+    """The slots of one rate limit; see the module's docstring for why it is safe.
+
+    Args:
+        limit: What the server admits.
+        reserve: Slots never used by us, left to the account's other clients.
+        count_delay: Seconds after which a request that left this machine was counted for certain.
+    """
+
+    __slots__ = (
+        "_ageing",
+        "_count_delay",
+        "_credit",
+        "_foreign",
+        "_free",
+        "_granted",
+        "_last_word",
+        "_limit",
+        "_lost",
+        "_own",
+        "_reserve",
+        "_sent",
+        "_unsettled",
+    )
+
+    def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:
+        self._limit = limit
+        self._reserve = reserve
+        self._count_delay = count_delay
+        self._free = limit.requests
+        self._ageing: deque[float] = deque()  # when answered requests' slots come back, in order
+        self._foreign: deque[float] = deque()  # the same for slots held for other clients
+        self._sent: OrderedDict[Slot, None] = OrderedDict()  # not answered yet, in the order of sending
+        self._unsettled = 0  # admitted, and neither answered, lost nor refunded
+        self._granted = 0
+        self._credit = 0  # free slots that came back early on the server's word
+        self._own: deque[float] = deque()  # when our last hits were counted at the latest
+        self._lost: deque[float] = deque()  # when hits that nobody waits for are counted at the latest
+        self._last_word: float | None = None  # when the server last told how many remain
+
+    @property
+    def span(self) -> float:
+        """Seconds from a request's count to its slot's return."""
+        return self._limit.per + self._limit.pad
+
+    @property
+    def used(self) -> int:
+        """Slots that are out, ours and foreign ones."""
+        return self._limit.requests - self._free
+
+    @property
+    def in_flight(self) -> int:
+        """Requests admitted and not settled."""
+        return self._unsettled
+
+    def is_cold(self, now: float) -> bool:
+        """Whether the server's last answer is too old to know what others have spent."""
+        return self._last_word is None or now - self._last_word >= self.span
+
+    def forget(self) -> None:
+        """Treat the window as cold: what was learned before holds no longer."""
+        self._last_word = None
+
+    def has_room(self, now: float) -> bool:
+        """Whether a slot is free."""
+        self._expire(now)
+        own = self._limit.requests - self._free - len(self._foreign)
+        return self._free > 0 and own < self._limit.requests - self._reserve
+
+    def take(self, now: float) -> Slot | None:
+        """Take a slot, or return None while all are out."""
+        if not self.has_room(now):
+            return None
+        proven = self._credit > 0
+        self._credit -= proven
+        self._free -= 1
+        self._granted += 1
+        slot = Slot(self._granted, self._unsettled, proven)
+        self._unsettled += 1
+        return slot
+
+    def sent(self, slot: Slot, now: float) -> None:
+        """The request's bytes have left."""
+        slot.sent_at = now
+        self._sent[slot] = None
+
+    def refund(self, slot: Slot) -> None:
+        """The request was never sent, or refused without being counted: the slot is free at once."""
+        self._unsettled -= 1
+        if slot.sent_at is None:
+            self._free += 1
+        elif slot in self._sent:
+            del self._sent[slot]
+            self._free += 1
+
+    def lose(self, slot: Slot) -> None:
+        """The request was sent and will not be answered; it may be counted all the same."""
+        self._unsettled -= 1
+        self._lost.append(self._counted_by(slot))
+        self._own.append(self._counted_by(slot))
+
+    def answer(
+        self, slot: Slot, now: float, *, limit: int | None = None, remaining: int | None = None
+    ) -> None:
+        """The answer arrived: the request was counted by now, and the headers say what is left.
+
+        Args:
+            slot: The request's slot.
+            now: The moment the answer arrived.
+            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
+            remaining: ``X-RateLimit-Remaining``.
+        """
+        self._unsettled -= 1
+        if slot.sent_at is None:
+            self.sent(slot, now)
+        if slot in self._sent and now < self._counted_by(slot):
+            del self._sent[slot]
+            self._ageing.append(now + self.span)
+        self._own.append(now)
+        self._last_word = now
+        if remaining is not None and limit == self._limit.requests:
+            self._learn(slot, now, remaining)
+
+    def next_return(self, now: float) -> float | None:
+        """When the next slot comes back, as far as is known; None when that waits for an answer."""
+        self._expire(now)
+        heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
+        if self._sent:
+            heads.append(self._due(next(iter(self._sent))))
+        return min(heads, default=None)
+
+    def returns(self, now: float) -> list[float]:
+        """When each slot is free, in order: now for free ones, at the earliest for unanswered ones."""
+        self._expire(now)
+        earliest_answer = now + self.span
+        unanswered = [min(self._due(slot), earliest_answer) for slot in self._sent]
+        times = [now] * self._free + sorted([*self._ageing, *self._foreign, *unanswered])
+        times += [earliest_answer] * (self._limit.requests - len(times))
+        return times[: self._limit.requests - self._reserve]
+
+    def _counted_by(self, slot: Slot) -> float:
+        assert slot.sent_at is not None  # noqa: S101 - for the type checker: only sent slots are asked about
+        return slot.sent_at + self._count_delay
+
+    def _due(self, slot: Slot) -> float:
+        return self._counted_by(slot) + self.span
+
+    def _expire(self, now: float) -> None:
+        for queue in (self._ageing, self._foreign):
+            while queue and queue[0] <= now:
+                queue.popleft()
+                self._free += 1
+        while self._sent and self._due(slot := next(iter(self._sent))) <= now:
+            del self._sent[slot]
+            self._free += 1
+
+    def _learn(self, slot: Slot, now: float, remaining: int) -> None:
+        for counted_by in (self._own, self._lost):
+            while counted_by and counted_by[0] <= now - self.span:
+                counted_by.popleft()
+        foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
+        while len(self._foreign) < foreign and self._free > 0:
+            self._foreign.append(now + self.span)
+            self._free -= 1
+        overlapping = slot.outstanding_before + (self._granted - slot.number)
+        overlapping += sum(counted_by >= (slot.sent_at or now) for counted_by in self._lost)
+        certain = remaining - overlapping - self._reserve
+        while self._free < certain and (self._ageing or self._foreign):
+            oldest = min(
+                (queue for queue in (self._ageing, self._foreign) if queue), key=lambda queue: queue[0]
+            )
+            oldest.popleft()
+            self._free += 1
+            self._credit += 1

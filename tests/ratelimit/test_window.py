@@ -1,0 +1,252 @@
+"""The window rule, as a pure state machine and against servers that anchor their windows elsewhere."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.ratelimit.feedback import SILENT, Feedback
+from fathom_async.ratelimit.lane import Lane
+from fathom_async.ratelimit.plan import RateLimit
+from fathom_async.ratelimit.window import Slot, Window
+from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket
+from fathom_async.testing.virtual_time import run_virtual
+
+LIMIT = RateLimit(3, per=60)
+SPAN = 61.0  # the window and its pad
+
+
+def taken(window: Window, now: float) -> Slot:
+    slot = window.take(now)
+    assert slot is not None
+    return slot
+
+
+def full_window(now: float = 0.0) -> tuple[Window, list[Slot]]:
+    window = Window(LIMIT)
+    slots = [taken(window, now) for _ in range(3)]
+    for slot in slots:
+        window.sent(slot, now)
+    return window, slots
+
+
+def test_at_most_as_many_slots_are_out_as_the_server_admits() -> None:
+    window, _ = full_window()
+    assert window.take(0) is None
+    assert window.used == 3
+
+
+def test_a_slot_comes_back_one_window_after_the_answer() -> None:
+    window, slots = full_window()
+    window.answer(slots[0], 2.0)
+    assert window.take(2.0 + SPAN - 0.01) is None
+    assert window.take(2.0 + SPAN) is not None
+    assert window.take(2.0 + SPAN) is None
+
+
+def test_without_an_answer_it_comes_back_one_window_after_the_count_delay() -> None:
+    window, _ = full_window()
+    assert window.next_return(10) == 5.0 + SPAN
+    assert window.take(5.0 + SPAN) is not None
+
+
+def test_an_answer_after_the_count_delay_does_not_prolong() -> None:
+    window, slots = full_window()
+    window.answer(slots[0], 20.0)
+    assert window.next_return(20.0) == 5.0 + SPAN
+
+
+def test_a_request_that_was_never_sent_gives_its_slot_back_at_once() -> None:
+    window = Window(LIMIT)
+    window.refund(taken(window, 0))
+    assert window.used == 0
+
+
+def test_a_refused_request_was_not_counted() -> None:
+    window, slots = full_window()
+    window.refund(slots[0])
+    assert window.used == 2
+
+
+def test_a_request_lost_on_the_wire_may_have_been_counted() -> None:
+    window, slots = full_window()
+    window.lose(slots[0])
+    assert window.used == 3
+    assert window.in_flight == 2
+    assert window.next_return(1.0) == 5.0 + SPAN
+
+
+def test_a_request_without_an_answer_and_never_marked_as_sent_still_ages() -> None:
+    window = Window(LIMIT)
+    window.answer(taken(window, 0), 1.0)
+    assert window.next_return(1.0) == 1.0 + SPAN
+
+
+def test_reserved_slots_are_never_taken() -> None:
+    window = Window(LIMIT, reserve=2)
+    assert window.take(0) is not None
+    assert window.take(0) is None
+    assert not window.has_room(0)
+
+
+def test_hits_of_others_hold_slots_for_a_window() -> None:
+    window = Window(LIMIT)
+    window.answer(taken(window, 0), 1.0, limit=3, remaining=0)
+    assert window.used == 3
+    assert window.take(1.0 + SPAN - 0.01) is None
+    assert window.take(1.0 + SPAN) is not None
+
+
+def test_a_reopened_window_brings_slots_back_early() -> None:
+    window = Window(LIMIT)
+    for now, remaining in ((1.0, 2), (2.0, 1), (3.0, 2)):  # the third answer: the window was opened anew
+        window.answer(taken(window, now), now, limit=3, remaining=remaining)
+    assert taken(window, 3.0).proven
+    assert taken(window, 3.0).proven
+    assert window.take(3.0) is None
+
+
+def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
+    window, slots = full_window()
+    window.answer(slots[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
+    assert window.take(1.0) is None
+
+
+def test_headers_of_another_limit_are_not_believed() -> None:
+    window = Window(LIMIT)
+    window.answer(taken(window, 0), 1.0, limit=2000, remaining=0)
+    assert window.used == 1
+
+
+def test_a_window_is_cold_until_an_answer_and_again_one_window_later() -> None:
+    window = Window(LIMIT)
+    assert window.is_cold(0)
+    window.answer(taken(window, 0), 1.0)
+    assert not window.is_cold(1.0 + SPAN - 0.1)
+    assert window.is_cold(1.0 + SPAN)
+    window.forget()
+    assert window.is_cold(1.0)
+
+
+def test_returns_are_sorted_and_optimistic_about_requests_in_flight() -> None:
+    window, slots = full_window()
+    window.answer(slots[1], 1.0)
+    assert window.returns(2.0) == [1.0 + SPAN, 2.0 + SPAN, 2.0 + SPAN]
+
+
+def densest(moments: list[float], per: float) -> int:
+    ordered = sorted(moments)
+    return max(sum(start <= moment < start + per for moment in ordered) for start in ordered)
+
+
+# One request: seconds until it is counted, seconds from there to its answer, and what becomes of it.
+request_fates = st.tuples(
+    st.floats(0, 4.9), st.floats(0, 30), st.sampled_from(["answered", "lost", "cancelled", "never sent"])
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 6), st.lists(request_fates, min_size=1, max_size=60), st.integers(0, 2**31))
+def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
+    requests: int, fates: list[tuple[float, float, str]], seed: int
+) -> None:
+    """Whatever the latencies, cancellations and failures: the server tells nothing, and is never overrun."""
+    counted: list[float] = []
+    chance = random.Random(seed)
+
+    async def client(lane: Lane, count_after: float, answer_after: float, fate: str) -> None:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(chance.uniform(0, 90))
+        async with lane.slot() as admission:
+            if fate == "never sent":
+                return
+            admission.sent()
+            loop.call_later(count_after, lambda: counted.append(loop.time()))
+            if fate == "lost":
+                await asyncio.sleep(chance.uniform(0, count_after + answer_after))
+                raise ConnectionError
+            if fate == "cancelled":
+                async with asyncio.timeout(chance.uniform(0, count_after + answer_after)):
+                    await asyncio.Event().wait()
+            await asyncio.sleep(count_after + answer_after)
+            admission.answered(SILENT)
+
+    async def scenario() -> None:
+        lane = Lane("reports", RateLimit(requests, per=60), clock=LoopClock())
+        await asyncio.gather(*(client(lane, *fate) for fate in fates), return_exceptions=True)
+        assert lane.status().in_flight == 0
+        assert lane.status().queued == 0
+        await asyncio.sleep(10)
+
+    run_virtual(scenario())
+    assert len(counted) == sum(fate != "never sent" for _, _, fate in fates)
+    if counted:
+        assert densest(counted, per=60) <= requests
+
+
+@pytest.mark.parametrize("policy", [LaravelWindow, AlignedWindow, SlidingLog, TokenBucket])
+@pytest.mark.parametrize("handler", [(0.0, 0.0), (5.0, 20.0)], ids=["quick", "slow"])
+def test_an_hour_of_traffic_is_never_refused(
+    policy: Callable[..., Throttle], handler: tuple[float, float]
+) -> None:
+    """600 requests at 10 a minute, with jitter: an hour that passes in milliseconds."""
+    throttle = policy(10, per=60)
+    chance = random.Random(7)
+    answered: list[float] = []
+    refused: list[float] = []
+
+    async def client(lane: Lane) -> None:
+        loop = asyncio.get_running_loop()
+        async with lane.slot() as admission:
+            admission.sent()
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            verdict = throttle.hit(loop.time())
+            if not verdict.allowed:
+                refused.append(loop.time())
+                admission.refused(Feedback(10, 0, verdict.retry_after))
+                return
+            await asyncio.sleep(chance.uniform(*handler))
+            remaining = throttle.remaining(loop.time())
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            admission.answered(Feedback(10, remaining, None))
+            answered.append(loop.time())
+
+    async def scenario() -> float:
+        lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())
+        await asyncio.gather(*(client(lane) for _ in range(600)))
+        return asyncio.get_running_loop().time()
+
+    took = run_virtual(scenario())
+    assert refused == []
+    assert len(answered) == 600
+    assert took < throttle.optimum(600) * (1.16 if handler[1] else 1.02) + 60
+
+
+@pytest.mark.parametrize("spent", [3, 7, 9])
+def test_a_lane_started_into_a_half_spent_window_is_not_refused(spent: int) -> None:
+    throttle = LaravelWindow(10, per=60)
+    admitted: list[float] = []
+
+    async def client(lane: Lane) -> None:
+        loop = asyncio.get_running_loop()
+        async with lane.slot() as admission:
+            admission.sent()
+            await asyncio.sleep(0.05)
+            assert throttle.hit(loop.time()).allowed
+            admitted.append(loop.time())
+            admission.answered(Feedback(10, throttle.remaining(loop.time()), None))
+
+    async def scenario() -> None:
+        for _ in range(spent):
+            assert throttle.hit(0.0).allowed
+        lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())
+        await asyncio.gather(*(client(lane) for _ in range(25)))
+
+    run_virtual(scenario())
+    assert len(admitted) == 25
+    assert all(earlier <= later for earlier, later in pairwise(admitted))
