@@ -1,0 +1,1 @@
+"""Report queries and their answers, without any I/O."""

@@ -1,0 +1,150 @@
+"""The answer to a query: typed rows, and ways to hand them on."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from os import PathLike
+from typing import TYPE_CHECKING, Generic, TextIO
+
+import attrs
+
+from fathom_async.codec.rows import Column, RowT_co
+from fathom_async.errors import ArgumentError
+from fathom_async.reports import display, export
+from fathom_async.reports.fields import CURRENCIES, PLAIN_UNITS, Currency
+from fathom_async.reports.words import known_word, suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+    import polars as pl
+    import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+    from fathom_async.codec.rows import Row
+    from fathom_async.reports.query import Query
+
+
+def _stops_at_limit(report: "Report[Row]") -> bool:
+    limit = report.query.effective_limit
+    return limit is not None and len(report.rows) >= limit
+
+
+@attrs.frozen(repr=False)
+class Report(Generic[RowT_co]):
+    """The rows that answer a query.
+
+    Args:
+        query: What was asked.
+        rows: Rows of the query's columns; see `PageviewRow` and `EventRow`.
+        truncated: Whether there may be more rows than these: the answer has as many as its limit allows. Worked
+            out unless given.
+
+    Source: "Reports > Aggregation" of the Fathom API reference.
+    """
+
+    query: "Query[RowT_co]"
+    rows: tuple[RowT_co, ...]
+    truncated: bool = attrs.field(default=attrs.Factory(_stops_at_limit, takes_self=True), kw_only=True)
+
+    def to_json(self) -> bytes:
+        """Return the rows as a JSON array that the query's `read` reads back."""
+        return self.query.codec.encode(self.rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the order asked."""
+        return self.query.columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[RowT_co]:
+        return iter(self.rows)
+
+    def column(self, name: str) -> list[str | int | float | date | None]:
+        """Return the values of one column.
+
+        Raises:
+            ArgumentError: The report has no such column.
+        """
+        if name not in self.columns:
+            raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
+        return export.cells(self.rows, name)
+
+    def money(self, currency: Currency) -> list[Decimal | None]:
+        """Return the ``value`` column in the event's unit.
+
+        Args:
+            currency: The unit that the event was made with. Currencies, all of them, are counted in hundredths;
+                ``integer`` and ``none`` are plain numbers.
+
+        Raises:
+            ArgumentError: The report has no ``value`` column, or Fathom no such currency.
+        """
+        exponent = 0 if known_word("currency", currency, CURRENCIES) in PLAIN_UNITS else -2
+        values = self.column("value")
+        return [None if value is None else Decimal(str(value)).scaleb(exponent) for value in values]
+
+    def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:
+        """Return each row as a dict, in the order of the columns."""
+        return export.to_dicts(self.rows)
+
+    def to_csv(self, target: str | PathLike[str] | TextIO) -> None:
+        """Write the report as CSV, with a header.
+
+        Args:
+            target: A path, written as UTF-8, or an open text file (opened with ``newline=""``).
+        """
+        export.write_csv(self._kinds, self.rows, target)
+
+    def to_jsonl(self) -> str:
+        """Return the report as JSON lines: an object a row."""
+        return export.to_jsonl(self.rows)
+
+    def to_polars(self) -> "pl.DataFrame":
+        """Return a polars frame: String, Int64, Float64, Date, and Datetime for hours.
+
+        Raises:
+            ImportError: polars is not installed; the message names the extra.
+        """
+        return export.to_polars(self._kinds, self.rows)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a pandas frame: string, Int64, Float64 (all of which know nulls), and datetime64.
+
+        Raises:
+            ImportError: pandas is not installed; the message names the extra.
+        """
+        return export.to_pandas(self._kinds, self.rows)
+
+    def to_arrow(self) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
+        """Return an Arrow table: string, int64, double, date32, and a timestamp for hours.
+
+        Raises:
+            ImportError: pyarrow is not installed; the message names the extra.
+        """
+        return export.to_arrow(self._kinds, self.rows)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+    def to_parquet(self, target: str | PathLike[str]) -> None:
+        """Write the report as a Parquet file, of the types of `to_arrow`.
+
+        Raises:
+            ImportError: pyarrow is not installed; the message names the extra.
+        """
+        export.write_parquet(self._kinds, self.rows, target)
+
+    def __repr__(self) -> str:
+        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
+        return f"<Report of {', '.join(self.columns)}: {rows}{', truncated' if self.truncated else ''}>"
+
+    def __str__(self) -> str:
+        return display.as_text(self._kinds, self.rows)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self._kinds, self.rows)
+
+    @property
+    def _kinds(self) -> tuple[Column, ...]:
+        return self.query.codec.columns

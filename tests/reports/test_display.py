@@ -1,0 +1,38 @@
+"""Reports are shown aligned, cut, and harmless."""
+
+from fathom_async.codec.rows import Column, row_codec
+from fathom_async.reports.display import as_html, as_text
+from fathom_async.reports.rows import PageviewRow
+
+COLUMNS = (Column("pathname", "text"), Column("pageviews", "count"), Column("bounce_rate", "number"))
+ROW = row_codec(COLUMNS, PageviewRow).row
+
+
+def test_numbers_are_to_the_right() -> None:
+    assert as_text(COLUMNS, [ROW("/", 1200, 0.25), ROW(None, 7, None)]) == (
+        "pathname  pageviews  bounce_rate\n"
+        "--------  ---------  -----------\n"
+        "/             1,200         0.25\n"
+        "-                 7            -"
+    )
+
+
+def test_only_the_first_rows_are_shown() -> None:
+    assert as_text(COLUMNS, [ROW("/", 1, 0.0)] * 21).endswith("\n… and 1 more row")
+    assert as_html(COLUMNS, [ROW("/", 1, 0.0)] * 1060).endswith("<p>… and 1,000 more rows</p>")
+
+
+def test_a_long_text_is_cut() -> None:
+    assert as_text(COLUMNS, [ROW("/" * 60, 1, 0.0)]).splitlines()[2].startswith("/" * 47 + "…  ")
+
+
+def test_nothing_is_shown_of_no_rows_but_the_columns() -> None:
+    assert as_text(COLUMNS, []) == "pathname  pageviews  bounce_rate\n--------  ---------  -----------"
+    assert "<tbody></tbody>" in as_html(COLUMNS, [])
+
+
+def test_what_visitors_choose_steers_neither_terminal_nor_page() -> None:
+    row = ROW("/\x1b[31m\n<script>alert('&')</script>", 1, 0.0)
+
+    assert "/\\x1b[31m\\n<script>" in as_text(COLUMNS, [row])
+    assert "&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;" in as_html(COLUMNS, [row])

@@ -1,0 +1,154 @@
+"""Exports keep the order of columns and the types, with and without rows."""
+
+# ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
+
+import io
+import json
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+import polars as pl
+import pytest
+
+from fathom_async.reports.query import EventQuery, PageviewQuery
+from fathom_async.reports.report import Report
+from fathom_async.reports.rows import EventRow, PageviewRow
+
+DAILY = PageviewQuery(
+    "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"
+)
+BODY = b"""[{"date":"2026-01-01", "pageviews":"1200", "avg_duration":"61.5", "pathname":"/a,\\"b\\""},
+            {"date":"2026-01-02", "pageviews":null, "avg_duration":null, "pathname":null}]"""
+HOURLY = EventQuery("CDBUGS", "purchase", aggregates=["value"], date_grouping="hour")
+
+
+@pytest.fixture
+def report() -> Report[PageviewRow]:
+    return DAILY.read(BODY)
+
+
+@pytest.fixture
+def hours() -> Report[EventRow]:
+    return HOURLY.read(b'[{"date":"2026-01-01 15:00:00","value":"1999"}]')
+
+
+def arrow(report: Report[Any]) -> Any:
+    return report.to_arrow()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def test_dicts_have_the_order_asked(report: Report[PageviewRow]) -> None:
+    first, second = report.to_dicts()
+
+    assert list(first.items()) == [
+        ("date", date(2026, 1, 1)),
+        ("pathname", '/a,"b"'),
+        ("pageviews", 1200),
+        ("avg_duration", 61.5),
+    ]
+    assert second["pageviews"] is None
+
+
+def test_csv_goes_to_a_file_or_a_path(report: Report[PageviewRow], tmp_path: Path) -> None:
+    written = io.StringIO()
+    report.to_csv(written)
+    report.to_csv(tmp_path / "report.csv")
+
+    assert written.getvalue() == (
+        'date,pathname,pageviews,avg_duration\n2026-01-01,"/a,""b""",1200,61.5\n2026-01-02,,,\n'
+    )
+    assert (tmp_path / "report.csv").read_bytes() == written.getvalue().encode()
+
+
+def test_hours_are_written_in_full(hours: Report[EventRow]) -> None:
+    written = io.StringIO()
+    hours.to_csv(written)
+
+    assert written.getvalue() == "date,value\n2026-01-01 15:00:00,1999\n"
+
+
+def test_json_lines_are_an_object_a_row(report: Report[PageviewRow]) -> None:
+    lines = [json.loads(line) for line in report.to_jsonl().splitlines()]
+
+    assert lines == [
+        {"date": "2026-01-01", "pathname": '/a,"b"', "pageviews": 1200, "avg_duration": 61.5},
+        {"date": "2026-01-02", "pathname": None, "pageviews": None, "avg_duration": None},
+    ]
+    assert DAILY.read(b"[]").to_jsonl() == ""
+
+
+@pytest.mark.parametrize("body", [BODY, b"[]"])
+def test_polars_has_the_types_of_the_columns(body: bytes) -> None:
+    frame = DAILY.read(body).to_polars()
+
+    assert [(name, str(kind)) for name, kind in frame.schema.items()] == [
+        ("date", "Date"),
+        ("pathname", "String"),
+        ("pageviews", "Int64"),
+        ("avg_duration", "Float64"),
+    ]
+    assert frame.to_dicts() == DAILY.read(body).to_dicts()
+
+
+def test_polars_has_hours(hours: Report[EventRow]) -> None:
+    assert hours.to_polars().schema["date"] == pl.Datetime("us")
+    assert hours.to_polars().rows() == [(datetime(2026, 1, 1, 15), 1999)]
+
+
+@pytest.mark.parametrize("body", [BODY, b"[]"])
+def test_pandas_has_types_that_know_nulls(body: bytes) -> None:
+    frame: Any = DAILY.read(body).to_pandas()
+
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
+        "date": "datetime64[us]",
+        "pathname": "string",
+        "pageviews": "Int64",
+        "avg_duration": "Float64",
+    }
+    assert len(frame) == len(json.loads(body))
+
+
+def test_pandas_keeps_nulls_and_hours(report: Report[PageviewRow], hours: Report[EventRow]) -> None:
+    frame: Any = report.to_pandas()
+    by_hour: Any = hours.to_pandas()
+
+    assert frame["pageviews"][0] == 1200
+    assert frame.loc[1].isna().tolist() == [False, True, True, True]
+    assert by_hour["date"][0] == pd.Timestamp("2026-01-01 15:00:00")
+
+
+@pytest.mark.parametrize("body", [BODY, b"[]"])
+def test_arrow_and_parquet_have_the_types_of_the_columns(body: bytes, tmp_path: Path) -> None:
+    report = DAILY.read(body)
+    table = arrow(report)
+    report.to_parquet(tmp_path / "report.parquet")
+
+    assert [(field.name, str(field.type)) for field in table.schema] == [
+        ("date", "date32[day]"),
+        ("pathname", "string"),
+        ("pageviews", "int64"),
+        ("avg_duration", "double"),
+    ]
+    assert table.to_pylist() == report.to_dicts()
+    assert pl.read_parquet(tmp_path / "report.parquet").to_dicts() == report.to_dicts()
+
+
+def test_arrow_has_hours(hours: Report[EventRow]) -> None:
+    table = arrow(hours)
+
+    assert table.to_pylist() == [{"date": datetime(2026, 1, 1, 15), "value": 1999}]
+
+
+@pytest.mark.parametrize(
+    ("export", "library", "extra"),
+    [("to_polars", "polars", "polars"), ("to_pandas", "pandas", "pandas"), ("to_arrow", "pyarrow", "arrow")],
+)
+def test_a_library_that_is_missing_is_an_extra(
+    export: str, library: str, extra: str, report: Report[PageviewRow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+
+    with pytest.raises(ImportError, match=rf'pip install "fathom_async\[{extra}\]"'):
+        getattr(report, export)()

@@ -1,0 +1,102 @@
+"""Periods are read against a given moment: here, Saturday 21 November 2026, 14:35:20."""
+
+# ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fathom_async.errors import QueryError
+from fathom_async.reports.periods import Period
+
+NOW = datetime(2026, 11, 21, 14, 35, 20)
+UNITS = ["hour", "day", "week", "month", "quarter", "year"]
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("today", "2026-11-21 00:00:00", "2026-11-21 23:59:59"),
+        ("yesterday", "2026-11-20 00:00:00", "2026-11-20 23:59:59"),
+        ("last 24 hours", "2026-11-20 15:00:00", "2026-11-21 14:59:59"),
+        ("last 7 days", "2026-11-15 00:00:00", "2026-11-21 23:59:59"),
+        ("Last  30 Days", "2026-10-23 00:00:00", "2026-11-21 23:59:59"),
+        ("previous 7 days", "2026-11-14 00:00:00", "2026-11-20 23:59:59"),
+        ("week to date", "2026-11-16 00:00:00", "2026-11-21 23:59:59"),
+        ("this week", "2026-11-16 00:00:00", "2026-11-21 23:59:59"),
+        ("previous week", "2026-11-09 00:00:00", "2026-11-15 23:59:59"),
+        ("month to date", "2026-11-01 00:00:00", "2026-11-21 23:59:59"),
+        ("previous month", "2026-10-01 00:00:00", "2026-10-31 23:59:59"),
+        ("last 12 months", "2025-12-01 00:00:00", "2026-11-21 23:59:59"),
+        ("quarter to date", "2026-10-01 00:00:00", "2026-11-21 23:59:59"),
+        ("previous quarter", "2026-07-01 00:00:00", "2026-09-30 23:59:59"),
+        ("year to date", "2026-01-01 00:00:00", "2026-11-21 23:59:59"),
+        ("previous year", "2025-01-01 00:00:00", "2025-12-31 23:59:59"),
+        ("previous 2 years", "2024-01-01 00:00:00", "2025-12-31 23:59:59"),
+    ],
+)
+def test_words_are_calendar_units(text: str, start: str, end: str) -> None:
+    assert Period.parse(text, NOW) == Period(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+def test_the_end_of_a_long_month_has_a_previous_month() -> None:
+    assert Period.parse("previous month", date(2026, 3, 31)).start == datetime(2026, 2, 1)
+
+
+def test_a_day_is_enough_unless_hours_are_asked_for() -> None:
+    assert Period.parse("last 7 days", NOW.date()) == Period.parse("last 7 days", NOW)
+    with pytest.raises(QueryError, match="needs to know the hour"):
+        Period.parse("last 24 hours", NOW.date())
+
+
+def test_only_the_wall_clock_counts() -> None:
+    assert Period.parse("today", NOW.replace(tzinfo=UTC)) == Period.parse("today", NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("last month", "two ways; write 'previous month'"),
+        ("this 2 months", "two ways"),
+        ("last 30 dyas", "did you mean 'last 30 days'"),
+        ("when the moon is full", "there are, for example"),
+        ("last 0 days", "empty range"),
+        ("previous 9999 years", "before the year 1"),
+        ("previous 999999 weeks", "before the year 1"),
+        ("", "no period"),
+    ],
+)
+def test_other_words_are_refused_with_a_hint(text: str, message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        Period.parse(text, NOW)
+
+
+moments = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2200, 1, 1))
+counts = st.integers(min_value=1, max_value=100)
+
+
+@given(now=moments, unit=st.sampled_from(UNITS), count=counts)
+def test_previous_ends_one_second_before_this_starts(now: datetime, unit: str, count: int) -> None:
+    previous, this = Period.parse(f"previous {count} {unit}s", now), Period.parse(f"this {unit}", now)
+
+    assert previous.end + SECOND == this.start
+    assert this.start <= now.replace(microsecond=0) <= this.end
+
+
+@given(now=moments, unit=st.sampled_from(UNITS), count=counts)
+def test_last_is_this_and_the_previous_ones_but_one(now: datetime, unit: str, count: int) -> None:
+    last, this = Period.parse(f"last {count + 1} {unit}s", now), Period.parse(f"this {unit}", now)
+
+    assert last == Period(Period.parse(f"previous {count} {unit}s", now).start, this.end)
+
+
+@given(now=moments, unit=st.sampled_from(UNITS), count=counts)
+def test_more_units_are_the_same_and_one_before(now: datetime, unit: str, count: int) -> None:
+    before = Period.parse(f"previous {count} {unit}s", now)
+
+    assert Period.parse(f"previous {count + 1} {unit}s", now).start == (
+        Period.parse(f"previous {unit}", before.start).start
+    )
