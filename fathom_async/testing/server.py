@@ -1,0 +1,222 @@
+"""A Fathom server inside the process: the whole API over real sockets, real limits, real figures."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Literal, Self, TypedDict, Unpack
+
+from aiohttp import web
+
+from fathom_async.testing.account import Account, EventShape
+from fathom_async.testing.clock import ServerClock
+from fathom_async.testing.dataset import Dataset
+from fathom_async.testing.faults import Fault
+from fathom_async.testing.gate import Conditions, Duration, Gate, Handler
+from fathom_async.testing.routes.context import Context
+from fathom_async.testing.routes.events import EventRoutes
+from fathom_async.testing.routes.identity import IdentityRoutes
+from fathom_async.testing.routes.milestones import MilestoneRoutes
+from fathom_async.testing.routes.reports import ReportRoutes
+from fathom_async.testing.routes.sites import SiteRoutes
+from fathom_async.testing.throttle import ConcurrencyCap, LaravelWindow, Throttle
+from fathom_async.testing.tokens import Tokens
+from fathom_async.testing.traffic import Hit, Lane, max_in_window
+
+# Tests end with requests in flight on purpose: nobody wants to wait for those.
+_SHUTDOWN_SECONDS = 0.05
+
+
+class ServerOptions(TypedDict, total=False):
+    """The keyword arguments of `FathomServer`, each of which may be left out."""
+
+    data: Dataset
+    crud_throttle: Throttle | None
+    reports_throttle: Throttle | None
+    concurrency: int | None
+    latency: Duration
+    handler_time: Duration
+    speed: float
+    clock: Callable[[], float]
+    now: datetime | None
+    tokens: Mapping[str, Collection[str]] | None
+    event_shape: EventShape
+    login: Literal["page", "redirect"]
+    seed: int
+    host: str
+    port: int
+
+
+class FathomServer:
+    """A local server that speaks the Fathom API v1.
+
+    It listens while its `async with` block runs. Durations are server seconds: with `speed=30` a window of a
+    minute, the whole seconds of `Retry-After` and every delay pass thirty times as fast.
+
+    Args:
+        data: What the account has recorded; synthetic unless told.
+        crud_throttle: The limit of accounts, sites, events and milestones; 2,000 an hour unless told, `None`
+            for none.
+        reports_throttle: The limit of aggregations and current visitors; 10 a minute unless told, `None` for
+            none. Give the same object to both for a plan with a single limit.
+        concurrency: How many requests may be in flight; beyond it the answer is 429.
+        latency: Network time, drawn before the limiter and again after the endpoint: seconds, a range, or a
+            function.
+        handler_time: Time between being counted and being carried out, likewise.
+        speed: Server seconds per real second.
+        clock: Real monotonic seconds, for tests that turn the time by hand.
+        now: The server's date and time at its start; the real one unless told.
+        tokens: Abilities by token; any token is accepted for everything unless told.
+        event_shape: `classic` knows events by id; `names` is the newer API without ids.
+        login: What a bad token gets when it does not ask for JSON: a login page, or a redirect to one.
+        seed: New ids, the order of unsorted rows, random delays and the synthetic data follow from it.
+        host: The address to listen on.
+        port: The port; a free one unless told.
+    """
+
+    def __init__(
+        self,
+        *,
+        data: Dataset | None = None,
+        crud_throttle: Throttle | Literal["documented"] | None = "documented",
+        reports_throttle: Throttle | Literal["documented"] | None = "documented",
+        concurrency: int | None = None,
+        latency: Duration = 0.0,
+        handler_time: Duration = 0.0,
+        speed: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        now: datetime | None = None,
+        tokens: Mapping[str, Collection[str]] | None = None,
+        event_shape: EventShape = "classic",
+        login: Literal["page", "redirect"] = "page",
+        seed: int = 1,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.clock = ServerClock(clock, speed, now)
+        self.data = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
+        self.throttles: Mapping[Lane, Throttle | None] = {
+            "crud": LaravelWindow(2000, per=3600) if crud_throttle == "documented" else crud_throttle,
+            "reports": LaravelWindow(10, per=60) if reports_throttle == "documented" else reports_throttle,
+        }
+        known = Tokens(tokens)
+        self._gate = Gate(
+            Conditions(
+                throttles=self.throttles,
+                cap=None if concurrency is None else ConcurrencyCap(concurrency),
+                latency=latency,
+                handler_time=handler_time,
+                login=login,
+            ),
+            self.clock,
+            known,
+            Random(f"{seed}:latency"),  # noqa: S311 - made-up delays
+        )
+        account = Account(self.data, self.clock, seed)
+        self._context = Context(account, self.clock, known, event_shape)
+        self._seed = seed
+        self._host, self._port = host, port
+        self._runner: web.AppRunner | None = None
+
+    @classmethod
+    def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:
+        """A server whose one site is the traffic of a web server's log.
+
+        Args:
+            path: A log in combined format, plain or gzipped. For more control over how it is read, pass
+                `data=Dataset.from_access_log(...)` to the constructor.
+            **options: As for the constructor, except `data`.
+        """
+        options["data"] = Dataset.from_access_log(path)
+        return cls(**options)
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(middlewares=[self._handle])
+        for chapter in (
+            IdentityRoutes(self._context),
+            SiteRoutes(self._context),
+            EventRoutes(self._context),
+            MilestoneRoutes(self._context),
+            ReportRoutes(self._context, self.data, self._seed),
+        ):
+            app.router.add_routes(chapter.table())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self._port = int(self._runner.addresses[0][1])
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @web.middleware
+    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await self._gate.handle(request, handler)
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients, ending in `/v1`."""
+        return f"http://{self._host}:{self._port}/v1"
+
+    @property
+    def hits(self) -> Sequence[Hit]:
+        """Every request since the start or the last `reset_stats`, in the order of their answers."""
+        return tuple(self._gate.hits)
+
+    @property
+    def refused(self) -> int:
+        """How many of them were answered 429."""
+        return sum(hit.status == HTTPStatus.TOO_MANY_REQUESTS for hit in self._gate.hits)
+
+    @property
+    def pending_faults(self) -> int:
+        """Injected faults that no request has met yet."""
+        return len(self._gate.faults)
+
+    def max_in_window(self, lane: Lane, per: float | None = None) -> int:
+        """The most counted requests of a lane in any window, wherever it starts.
+
+        Args:
+            lane: The lane; another lane under the same throttle is counted with it.
+            per: The window in server seconds; that of the lane's throttle unless told.
+        """
+        throttle = self.throttles[lane]
+        if per is None and throttle is None:
+            raise ValueError(f"the lane {lane!r} has no limit: say which window to look at")
+        together = {
+            name for name, other in self.throttles.items() if name == lane or (other and other is throttle)
+        }
+        times = (hit.at for hit in self._gate.hits if hit.counted and hit.lane in together)
+        return max_in_window(times, throttle.per if per is None and throttle else per or 0.0)
+
+    def reset_stats(self) -> None:
+        """Forget the hits; the throttles keep their state."""
+        self._gate.hits.clear()
+
+    def inject(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
+        """Let the next matching requests fail, one fault each, in this order.
+
+        A request that the limiter refuses does not use up a fault.
+
+        Args:
+            *faults: What shall happen.
+            method: Only requests of this HTTP method.
+            path: Only requests of this path, with or without the leading `/v1`.
+        """
+        if path is not None and not path.startswith("/v1/"):
+            path = f"/v1/{path.lstrip('/')}"
+        self._gate.faults.add(*faults, method=method, path=path)

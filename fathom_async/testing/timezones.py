@@ -1,0 +1,49 @@
+"""Where the clocks of a time zone change."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+_DAY = 86_400
+
+
+@lru_cache(maxsize=256)
+def offsets(name: str, first: int, last: int) -> tuple[tuple[int, int], ...]:
+    """The spans of constant UTC offset that cover a period.
+
+    Args:
+        name: The time zone.
+        first: Begin of the period in unix seconds.
+        last: Its end.
+
+    Returns:
+        `(end, offset)` for each span in order, both in seconds. The last span's end is behind the period.
+    """
+    zone = ZoneInfo(name)
+    spans: list[tuple[int, int]] = []
+    moment, offset = first, _offset(zone, first)
+    while moment <= last:
+        following = moment + _DAY
+        if _offset(zone, following) != offset:
+            change = _find_change(zone, moment, following)
+            spans.append((change, offset))
+            offset = _offset(zone, change)
+        moment = following
+    return (*spans, (moment + _DAY, offset))
+
+
+def _offset(zone: ZoneInfo, moment: int) -> int:
+    shift = datetime.fromtimestamp(moment, UTC).astimezone(zone).utcoffset()
+    return int(shift.total_seconds()) if shift is not None else 0
+
+
+def _find_change(zone: ZoneInfo, before: int, after: int) -> int:
+    """The first second with the new offset."""
+    old = _offset(zone, before)
+    while after - before > 1:
+        middle = (before + after) // 2
+        if _offset(zone, middle) == old:
+            before = middle
+        else:
+            after = middle
+    return after
