@@ -1,0 +1,152 @@
+"""Endpoints of events (goals). Source: https://usefathom.com/api/v1#events."""
+
+from fathom_async import arguments
+from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
+from fathom_async.codec.objects import discard, object_decoder, page_decoder
+from fathom_async.models import Deleted, Event
+from fathom_async.pagination import Listing
+from fathom_async.reports.fields import CURRENCIES, Currency
+from fathom_async.request import Request
+from fathom_async.session import Caller
+
+_FIELDS: dict[str, Check] = {"name": arguments.text(255), "currency": arguments.choice(CURRENCIES)}
+
+_EVENT = object_decoder(Event)
+_EVENTS = page_decoder(Event)
+_DELETED = object_decoder(Deleted)
+_BY_NAME = "The service knows events by name now: use {}."
+_GET = _BY_NAME.format("events.list and look for the name")
+_SET = _BY_NAME.format("events.set_currency(site_id, name, currency); an event's name cannot be changed")
+_DELETE = _BY_NAME.format("events.delete_by_name(site_id, name)")
+_WIPE = "An event's data can no longer be wiped through the API: use the dashboard, or events.delete_by_name."
+
+
+class EventsResource:
+    """The events of a site. Source: https://usefathom.com/api/v1#events.
+
+    The live service has retired the methods that take an event's id, and answers them with `GoneError`;
+    recordings and mirrors of the older API still have them.
+    """
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    def list(
+        self,
+        site_id: str,
+        *,
+        limit: int = 100,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Listing[Event]:
+        """List a site's events by `created_at`: await it for one page, iterate over it for all.
+
+        Args:
+            site_id: Id of the site.
+            limit: Objects a page, 1 to 100.
+            starting_after: Cursor of an event (its id, or its name where it has none); list those after it.
+            ending_before: Cursor of an event; list those before it, newest first.
+
+        Raises:
+            ArgumentError: A parameter is out of range, or both cursors are given.
+        """
+        params = page_params(limit, starting_after, ending_before)
+        return Listing(
+            self._send,
+            Request("GET", "/sites/{}/events", _EVENTS, (site_id,), params),
+            lambda event: event.id or event.name,
+        )
+
+    async def get(self, site_id: str, event_id: str) -> Event:
+        """Return an event by its id.
+
+        Raises:
+            GoneError: The service knows events by name only.
+            NotFoundError: There is no such event.
+        """
+        path = "/sites/{}/events/{}"
+        return await self._send(Request("GET", path, _EVENT, (site_id, event_id), instead=_GET))
+
+    async def create(self, site_id: str, *, name: str, currency: Currency | NotGiven = MISSING) -> Event:
+        """Create an event. Never sent twice.
+
+        Args:
+            site_id: Id of the site.
+            name: At most 255 characters.
+            currency: One of `CURRENCIES`; ``dollar`` by default.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+        """
+        fields = body(_FIELDS, name=name, currency=currency)
+        path = "/sites/{}/events"
+        return await self._send(Request("POST", path, _EVENT, (site_id,), body=fields, repeatable=False))
+
+    async def update(
+        self,
+        site_id: str,
+        event_id: str,
+        *,
+        name: str | NotGiven = MISSING,
+        currency: Currency | NotGiven = MISSING,
+    ) -> Event:
+        """Change an event. Only what is given is sent.
+
+        Raises:
+            ArgumentError: Nothing is given, or the API would refuse an argument.
+            GoneError: The service knows events by name only.
+        """
+        fields = body(_FIELDS, name=name, currency=currency)
+        path, ids = "/sites/{}/events/{}", (site_id, event_id)
+        return await self._send(
+            Request("POST", path, _EVENT, ids, body=fields, repeatable=False, instead=_SET)
+        )
+
+    async def delete(self, site_id: str, event_id: str) -> Deleted:
+        """Delete an event and its data, for good.
+
+        Raises:
+            GoneError: The service knows events by name only.
+            NotFoundError: There is no such event.
+        """
+        path, ids = "/sites/{}/events/{}", (site_id, event_id)
+        gone = Deleted(event_id, object="event")
+        return await self._send(Request("DELETE", path, _DELETED, ids, if_gone=gone, instead=_DELETE))
+
+    async def delete_by_name(self, site_id: str, name: str) -> Deleted:
+        """Delete every event of that name and its data, for good.
+
+        Raises:
+            ArgumentError: The name is empty.
+            NotFoundError: There is no such event.
+        """
+        params = {"name": arguments.identifier("name", name)}
+        gone = Deleted(name, object="event")
+        return await self._send(
+            Request("DELETE", "/sites/{}/events", _DELETED, (site_id,), params, if_gone=gone)
+        )
+
+    async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
+        """Change what an event's value is counted in.
+
+        Args:
+            site_id: Id of the site.
+            name: Name of the event.
+            currency: One of `CURRENCIES`.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+            NotFoundError: There is no such event.
+        """
+        fields = body(_FIELDS, name=name, currency=currency)
+        path = "/sites/{}/events/currency"
+        return await self._send(Request("POST", path, _EVENT, (site_id,), body=fields, repeatable=False))
+
+    async def wipe(self, site_id: str, event_id: str) -> None:
+        """Delete an event's data. Retired by the live service.
+
+        Raises:
+            GoneError: The service has retired the endpoint; the message says what to use instead.
+        """
+        path = "/sites/{}/events/{}/data"
+        await self._send(Request("DELETE", path, discard, (site_id, event_id), instead=_WIPE))

@@ -1,0 +1,95 @@
+"""Endpoints of milestones. Source: https://usefathom.com/api/v1#milestones."""
+
+from datetime import date
+from operator import attrgetter
+
+from fathom_async import arguments
+from fathom_async.arguments import Check, body, page_params
+from fathom_async.codec.objects import object_decoder, page_decoder
+from fathom_async.models import Deleted, Milestone
+from fathom_async.pagination import Listing
+from fathom_async.request import Request
+from fathom_async.session import Caller
+
+_FIELDS: dict[str, Check] = {"name": arguments.text(30), "milestone_date": arguments.day}
+
+_MILESTONE = object_decoder(Milestone)
+_MILESTONES = page_decoder(Milestone)
+_DELETED = object_decoder(Deleted)
+
+
+class MilestonesResource:
+    """Dated annotations of a site's reports. Source: https://usefathom.com/api/v1#milestones."""
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    def list(
+        self,
+        site_id: str,
+        *,
+        limit: int = 100,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Listing[Milestone]:
+        """List a site's milestones by `created_at`: await it for one page, iterate over it for all.
+
+        Args:
+            site_id: Id of the site.
+            limit: Objects a page, 1 to 100.
+            starting_after: Id of a milestone; list those created after it, oldest first.
+            ending_before: Id of a milestone; list those created before it, newest first.
+
+        Raises:
+            ArgumentError: A parameter is out of range, or both cursors are given.
+        """
+        params = page_params(limit, starting_after, ending_before)
+        first = Request("GET", "/sites/{}/milestones", _MILESTONES, (site_id,), params)
+        return Listing(self._send, first, attrgetter("id"))
+
+    async def get(self, site_id: str, milestone_id: str) -> Milestone:
+        """Return a milestone.
+
+        Raises:
+            NotFoundError: There is no such milestone.
+        """
+        ids = (site_id, milestone_id)
+        return await self._send(Request("GET", "/sites/{}/milestones/{}", _MILESTONE, ids))
+
+    async def create(self, site_id: str, *, name: str, milestone_date: date | str) -> Milestone:
+        """Create a milestone. Never sent twice.
+
+        Args:
+            site_id: Id of the site.
+            name: At most 30 characters.
+            milestone_date: The day, as a date or as ``YYYY-MM-DD``, in the site's time zone.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+        """
+        fields = body(_FIELDS, name=name, milestone_date=milestone_date)
+        path = "/sites/{}/milestones"
+        return await self._send(Request("POST", path, _MILESTONE, (site_id,), body=fields, repeatable=False))
+
+    async def update(
+        self, site_id: str, milestone_id: str, *, name: str, milestone_date: date | str
+    ) -> Milestone:
+        """Replace a milestone's name and day; the API needs both.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+            NotFoundError: There is no such milestone.
+        """
+        fields = body(_FIELDS, name=name, milestone_date=milestone_date)
+        path, ids = "/sites/{}/milestones/{}", (site_id, milestone_id)
+        return await self._send(Request("POST", path, _MILESTONE, ids, body=fields, repeatable=False))
+
+    async def delete(self, site_id: str, milestone_id: str) -> Deleted:
+        """Delete a milestone, for good.
+
+        Raises:
+            NotFoundError: There is no such milestone.
+        """
+        path, ids = "/sites/{}/milestones/{}", (site_id, milestone_id)
+        gone = Deleted(milestone_id, object="milestone")
+        return await self._send(Request("DELETE", path, _DELETED, ids, if_gone=gone))

@@ -1,0 +1,146 @@
+"""Endpoints of sites. Source: https://usefathom.com/api/v1#sites."""
+
+from operator import attrgetter
+
+from fathom_async import arguments
+from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
+from fathom_async.codec.objects import discard, object_decoder, page_decoder
+from fathom_async.errors import ArgumentError
+from fathom_async.models import Deleted, Site
+from fathom_async.pagination import Listing
+from fathom_async.request import Request
+from fathom_async.session import Caller
+
+_FIELDS: dict[str, Check] = {
+    "name": arguments.text(255),
+    "sharing": arguments.choice(("none", "private", "public")),
+    "share_password": arguments.nullable(arguments.text(255)),
+    "timezone": arguments.timezone,
+    "multi_domain": arguments.flag,
+    "multi_domain_option": arguments.nullable(arguments.choice(("combined", "separate"))),
+}
+_SITE = object_decoder(Site)
+_SITES = page_decoder(Site)
+_DELETED = object_decoder(Deleted)
+_WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the dashboard, or sites.delete."
+
+
+class SitesResource:
+    """The account's websites. Source: https://usefathom.com/api/v1#sites."""
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    def list(
+        self, *, limit: int = 100, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Listing[Site]:
+        """List sites by `created_at`: await it for one page, iterate over it for all.
+
+        Args:
+            limit: Objects a page, 1 to 100.
+            starting_after: Id of a site; list those created after it, oldest first.
+            ending_before: Id of a site; list those created before it, newest first.
+
+        Raises:
+            ArgumentError: A parameter is out of range, or both cursors are given.
+        """
+        return Listing(
+            self._send,
+            Request("GET", "/sites", _SITES, params=page_params(limit, starting_after, ending_before)),
+            attrgetter("id"),
+        )
+
+    async def get(self, site_id: str) -> Site:
+        """Return a site.
+
+        Raises:
+            NotFoundError: There is no such site.
+        """
+        return await self._send(Request("GET", "/sites/{}", _SITE, (site_id,)))
+
+    async def create(
+        self,
+        *,
+        name: str,
+        sharing: str | NotGiven = MISSING,
+        share_password: str | NotGiven = MISSING,
+        timezone: str | NotGiven = MISSING,
+        multi_domain: bool | NotGiven = MISSING,
+        multi_domain_option: str | NotGiven = MISSING,
+    ) -> Site:
+        """Create a site. Never sent twice: see `TransportError.sent` when the answer is lost.
+
+        Args:
+            name: At most 255 characters.
+            sharing: ``none`` (the default), ``private`` or ``public``.
+            share_password: Needed when `sharing` is ``private``; at most 255 characters.
+            timezone: TZ database name of its reports; the account's by default.
+            multi_domain: Whether it tracks several domains.
+            multi_domain_option: Needed when `multi_domain` is true: ``combined`` or ``separate``.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+        """
+        if sharing == "private" and share_password is MISSING:
+            raise ArgumentError("share_password is needed when sharing is 'private'")
+        if multi_domain is True and multi_domain_option is MISSING:
+            raise ArgumentError(
+                "multi_domain_option is needed when multi_domain is true: combined or separate"
+            )
+        fields = body(
+            _FIELDS,
+            name=name,
+            sharing=sharing,
+            share_password=share_password,
+            timezone=timezone,
+            multi_domain=multi_domain,
+            multi_domain_option=multi_domain_option,
+        )
+        return await self._send(Request("POST", "/sites", _SITE, body=fields, repeatable=False))
+
+    async def update(
+        self,
+        site_id: str,
+        *,
+        name: str | NotGiven = MISSING,
+        sharing: str | NotGiven = MISSING,
+        share_password: str | NotGiven | None = MISSING,
+        timezone: str | NotGiven = MISSING,
+        multi_domain: bool | NotGiven = MISSING,
+        multi_domain_option: str | NotGiven | None = MISSING,
+    ) -> Site:
+        """Change a site. Only what is given is sent; None is sent as null.
+
+        Raises:
+            ArgumentError: Nothing is given, or the API would refuse an argument.
+        """
+        fields = body(
+            _FIELDS,
+            name=name,
+            sharing=sharing,
+            share_password=share_password,
+            timezone=timezone,
+            multi_domain=multi_domain,
+            multi_domain_option=multi_domain_option,
+        )
+        return await self._send(
+            Request("POST", "/sites/{}", _SITE, (site_id,), body=fields, repeatable=False)
+        )
+
+    async def delete(self, site_id: str) -> Deleted:
+        """Delete a site and its data, for good.
+
+        Raises:
+            NotFoundError: There is no such site.
+        """
+        gone = Deleted(site_id, object="site")
+        return await self._send(Request("DELETE", "/sites/{}", _DELETED, (site_id,), if_gone=gone))
+
+    async def wipe(self, site_id: str) -> None:
+        """Delete a site's data. Retired by the live service.
+
+        Raises:
+            GoneError: The service has retired the endpoint; the message says what to use instead.
+        """
+        path = "/sites/{}/data"
+        await self._send(Request("DELETE", path, discard, (site_id,), instead=_WIPE_IS_GONE))

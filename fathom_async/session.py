@@ -1,0 +1,240 @@
+"""One request from call to answer: admitted by its lane, sent, judged, decoded, and tried again where that is safe.
+
+The only place where an answer's status is interpreted. It knows no service: what differs between services (lanes,
+headers, what a refusal looks like) is given to it.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import frozen
+
+from fathom_async.codec.failures import read_error
+from fathom_async.errors import (
+    APIError,
+    ClosedError,
+    DecodeError,
+    FathomError,
+    NotFoundError,
+    RateLimitError,
+    TransportError,
+)
+from fathom_async.ratelimit.clock import Clock
+from fathom_async.ratelimit.feedback import read_feedback
+from fathom_async.ratelimit.lane import Lane
+from fathom_async.ratelimit.plan import Priority
+from fathom_async.request import Request, Response
+from fathom_async.retry import RetryPolicy, next_delay, was_perhaps_done
+
+if TYPE_CHECKING:
+    from fathom_async.transport import Transport
+
+T = TypeVar("T")
+
+_log = logging.getLogger("fathom_async")
+
+
+@frozen
+class Options:
+    """What a caller may choose per request.
+
+    Attributes:
+        priority: Who goes first when requests wait.
+        max_wait: Seconds to wait for admission at most, over all attempts; None for as long as it takes.
+        timeout: Seconds from an attempt's admission to its whole answer.
+    """
+
+    priority: Priority = Priority.NORMAL
+    max_wait: float | None = None
+    timeout: float = 30.0
+
+
+def is_too_many(response: Response) -> bool:
+    """Whether the answer is the usual refusal, 429."""
+    return response.status == HTTPStatus.TOO_MANY_REQUESTS
+
+
+def _wake(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)
+
+
+class Caller:
+    """A session seen with one set of options: what resources send their requests through."""
+
+    __slots__ = ("_options", "_session")
+
+    def __init__(self, session: "Session", options: Options) -> None:
+        self._session = session
+        self._options = options
+
+    def __call__(self, request: Request[T]) -> Coroutine[object, object, T]:
+        """Carry out a request; see `Session.send`."""
+        return self._session.send(request, self._options)
+
+    def ahead(self, request: Request[T]) -> asyncio.Task[T]:
+        """Start to carry out a request that will be needed soon; cancelled at the latest with the session."""
+        return self._session.helper(self(request))
+
+
+class Session:
+    """Carries requests through lanes over one transport; used from one event loop, by any number of tasks.
+
+    Args:
+        transport: What sends; closed with the session.
+        lanes: The lane of each name that requests use.
+        clock: Where time comes from.
+        retry: How often to try again.
+        is_refusal: Tells an answer that refuses a request for going over a rate limit.
+        chance: Gives random numbers in [0, 1).
+    """
+
+    def __init__(
+        self,
+        transport: "Transport",
+        lanes: Mapping[str, Lane],
+        *,
+        clock: Clock,
+        retry: RetryPolicy,
+        is_refusal: Callable[[Response], bool] = is_too_many,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.lanes = lanes
+        self._transport = transport
+        self._clock = clock
+        self._retry = retry
+        self._is_refusal = is_refusal
+        self._chance = chance
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._helpers: set[asyncio.Task[object]] = set()
+        self._closed = False
+
+    async def send(self, request: Request[T], options: Options) -> T:
+        """Carry out a request.
+
+        Raises:
+            APIError: The server answered with an error.
+            TransportError: No complete answer arrived, more often than the policy allows.
+            DecodeError: The answer is not what the endpoint answers.
+            WaitTooLongError: The lane cannot admit the request within `max_wait`.
+            ClosedError: The client was closed.
+        """
+        self._check_loop()
+        failures = refusals = 0
+        perhaps_done = False
+        deadline = None if options.max_wait is None else self._clock.now() + options.max_wait
+        while True:
+            try:
+                response = await self._attempt(request, options, deadline, again=bool(failures or refusals))
+                return self._judge(request, response)
+            except NotFoundError:
+                if perhaps_done and request.if_gone is not None:
+                    return request.if_gone
+                raise
+            except (APIError, TransportError) as error:
+                if self._closed:
+                    raise ClosedError("the client was closed while this request was on its way") from None
+                is_refused = isinstance(error, RateLimitError)
+                refusals += is_refused
+                failures += not is_refused
+                perhaps_done = perhaps_done or was_perhaps_done(error)
+                delay = self._decide(request, error, failures, refusals)
+                if delay is None:
+                    raise
+            await self._sleep(delay)
+
+    def helper(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Start a task that is cancelled, and waited for, when the session closes."""
+        task = asyncio.create_task(work)
+        self._helpers.add(task)
+        task.add_done_callback(self._forget_helper)
+        return task
+
+    async def close(self) -> None:
+        """Tell everyone who waits, break what is under way, and leave nothing running."""
+        self._closed = True
+        for lane in self.lanes.values():
+            lane.close()
+        for sleeper in self._sleepers:
+            if not sleeper.done():
+                sleeper.set_exception(
+                    ClosedError("the client was closed before this request was tried again")
+                )
+        for task in (helpers := tuple(self._helpers)):
+            task.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        await self._transport.close()
+
+    async def _attempt(
+        self, request: Request[T], options: Options, deadline: float | None, *, again: bool
+    ) -> Response:
+        max_wait = None if deadline is None else max(0.0, deadline - self._clock.now())
+        lane = self.lanes[request.lane]
+        async with lane.slot(options.priority, max_wait=max_wait, first=again) as admission:
+            response = await self._transport.send(request, options.timeout, admission.sent)
+            feedback = read_feedback(response.headers)
+            if self._is_refusal(response):
+                admission.refused(feedback)
+            else:
+                admission.answered(feedback)
+            return response
+
+    def _judge(self, request: Request[T], response: Response) -> T:
+        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise self._error(request, response)
+        try:
+            return request.decode(response.body)
+        except DecodeError as error:
+            raise DecodeError(
+                error.message, request.method, self._transport.url(request), response.body[:200]
+            ) from None
+
+    def _error(self, request: Request[T], response: Response) -> APIError:
+        url = self._transport.url(request)
+        error = read_error(response, request.method, url, request.instead)
+        if self._is_refusal(response) and not isinstance(error, RateLimitError):
+            return RateLimitError(*error.args)
+        return error
+
+    def _decide(self, request: Request[T], error: FathomError, failures: int, refusals: int) -> float | None:
+        delay = next_delay(
+            self._retry,
+            error,
+            repeatable=request.repeatable,
+            failures=failures,
+            refusals=refusals,
+            chance=self._chance(),
+        )
+        if delay is not None and not isinstance(error, RateLimitError):
+            _log.warning("attempt %d failed, trying again in %.1f s: %s", failures, delay, error)
+        return delay
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        waking = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(self._clock.now() + seconds, partial(_wake, waking))
+        self._sleepers.add(waking)
+        try:
+            await waking
+        finally:
+            timer.cancel()
+            self._sleepers.discard(waking)
+
+    def _forget_helper(self, task: asyncio.Task[object]) -> None:
+        self._helpers.discard(task)
+        if not task.cancelled():
+            task.exception()  # its failure is nobody's business once nobody waits for it
+
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError("this client belongs to another event loop; make one client per loop")

@@ -1,0 +1,36 @@
+"""What all tests share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from hypothesis import settings
+
+from fathom_async import FathomClient, RetryPolicy
+from fathom_async.testing import FathomServer
+
+settings.register_profile("default", deadline=None)  # the machine may be busy
+settings.load_profile("default")
+
+EAGER = RetryPolicy(base=0.001, cap=0.01)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens on the other side of a socket."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FathomServer]:
+    """An embedded server with the documented limits."""
+    async with FathomServer() as running:
+        yield running
+
+
+@pytest.fixture
+async def fathom(server: FathomServer) -> AsyncIterator[FathomClient]:
+    """A client of `server` that hardly waits before it tries again."""
+    async with FathomClient("any", base_url=server.url, retry=EAGER) as client:
+        yield client

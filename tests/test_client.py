@@ -1,0 +1,124 @@
+"""The client's settings, views and lifecycle."""
+
+import subprocess
+import sys
+
+import pytest
+
+from fathom_async import (
+    ArgumentError,
+    FathomClient,
+    Priority,
+    RateLimit,
+    RatePlan,
+    WaitTooLongError,
+)
+from fathom_async.testing import FathomServer, LaravelWindow
+
+
+async def test_a_client_made_from_the_environment(server: FathomServer) -> None:
+    environ = {"FATHOM_API_TOKEN": "any", "FATHOM_BASE_URL": server.url}
+    async with FathomClient.from_env(environ) as fathom:
+        assert (await fathom.account.get()).name == "Homer Simpson"
+
+
+def test_the_environment_must_name_a_token() -> None:
+    with pytest.raises(ArgumentError, match="set FATHOM_API_TOKEN"):
+        FathomClient.from_env({})
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut", None])
+def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
+    with pytest.raises(ArgumentError, match="token must be a text"):
+        FathomClient(token)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "words"),
+    [
+        ("http://api.usefathom.com/v1", "plain http to api.usefathom.com"),
+        ("http://10.0.0.1/v1", "plain http"),
+        ("http://127.0.0.1.evil.example/v1", "plain http"),
+        ("ftp://api.usefathom.com", "is not a URL"),
+        ("api.usefathom.com/v1", "is not a URL"),
+        ("https://user:pw@api.usefathom.com", "no user"),
+        ("https://api.usefathom.com/v1?x=1", "no user, query or fragment"),
+    ],
+)
+def test_a_base_url_that_would_leak_the_token_is_refused(base_url: str, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        FathomClient("any", base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://localhost:1/v1/", "http://[::1]:1/v1", "https://example.com/api"]
+)
+async def test_https_and_this_machine_are_fine(base_url: str) -> None:
+    async with FathomClient("any", base_url=base_url) as fathom:
+        assert fathom.limits["crud"].used == 0
+
+
+async def test_a_view_shares_session_and_lanes_and_does_not_close_them(fathom: FathomClient) -> None:
+    async with fathom.with_options(priority=Priority.INTERACTIVE, max_wait=2.0, timeout=5.0) as urgent:
+        await urgent.sites.get("CDBUGS")
+    assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
+    assert fathom.limits["crud"].used == 2
+
+
+async def test_options_of_views_add_up(fathom: FathomClient) -> None:
+    view = fathom.with_options(max_wait=0.0).with_options(timeout=5.0)
+    for _ in range(10):
+        await view.reports.current_visitors("CDBUGS")
+    with pytest.raises(WaitTooLongError, match="max_wait=0 s") as caught:
+        await view.reports.current_visitors("CDBUGS")
+    assert 50 < caught.value.eta < 62
+    patient = view.with_options(max_wait=None)
+    assert patient.limits["reports"].queued == 0
+
+
+async def test_limits_and_eta_tell_what_a_lane_looks_like(fathom: FathomClient) -> None:
+    idle = fathom.limits["reports"]
+    assert (idle.limit, idle.per, idle.used, idle.in_flight, idle.queued, idle.next_slot_in) == (
+        10,
+        60,
+        0,
+        0,
+        0,
+        0,
+    )
+    assert fathom.eta(10) == 0
+    assert fathom.eta(11) == pytest.approx(61, abs=1)
+    assert fathom.eta(25) == pytest.approx(122, abs=1)
+    assert fathom.eta(2000, lane="crud") == 0
+
+
+async def test_an_hourly_plan_is_one_lane_with_a_cap() -> None:
+    shared = LaravelWindow(600, per=3600)
+    async with (
+        FathomServer(crud_throttle=shared, reports_throttle=shared, concurrency=5) as server,
+        FathomClient("any", base_url=server.url, plan=RatePlan.hourly(600, concurrency=5)) as fathom,
+    ):
+        await fathom.sites.get("CDBUGS")
+        await fathom.reports.current_visitors("CDBUGS")
+        assert fathom.limits["crud"] == fathom.limits["reports"]
+        assert fathom.limits["crud"].used == 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RateLimit(0, per=60),
+        lambda: RateLimit(10, per=0),
+        lambda: RateLimit(10, per=60, burst=11),
+        lambda: RatePlan(concurrency=0),
+        lambda: RatePlan(reserve=10),
+    ],
+)
+def test_a_plan_that_cannot_be_one_is_refused(make: type[RatePlan]) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        make()
+
+
+def test_importing_the_package_does_not_import_aiohttp() -> None:
+    script = "import sys, fathom_async; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
