@@ -47,7 +47,7 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
     if "stream_writer" in inspect.signature(ClientResponse.__init__).parameters:
         plain = ClientResponse.__init__
 
-        def with_stream_writer(self: ClientResponse, *args: object, **kwargs: Any) -> None:
+        def with_stream_writer(self: ClientResponse, *args: Any, **kwargs: Any) -> None:
             kwargs.setdefault("stream_writer", _Unsent())
             plain(self, *args, **kwargs)
 

@@ -38,6 +38,9 @@ PROBE_PATIENCE = 5.0
 RETRY_PAD = 1.0
 """Seconds added to ``Retry-After``. Half of those who sleep exactly that long are refused again."""
 
+TICK = 0.001
+"""Seconds between two looks at a lane at the least."""
+
 _log = logging.getLogger("fathom_async")
 
 
@@ -112,7 +115,7 @@ class Lane:
         return LaneStatus(
             limit=self.limit.requests,
             per=self.limit.per,
-            used=self._window.used,
+            used=self._window.used(now),
             in_flight=self._window.in_flight,
             queued=len(self._queue),
             next_slot_in=self.eta(),
@@ -265,7 +268,7 @@ class Lane:
         while self._deadlines:
             deadline, _, waiter, max_wait = self._deadlines[0]
             if not waiter.done():
-                if deadline >= max(now, self._paused_until):
+                if deadline > now and deadline >= self._paused_until:
                     break
                 waiter.set_exception(WaitTooLongError(self.name, self._eta(0), max_wait))
             heappop(self._deadlines)
@@ -291,7 +294,12 @@ class Lane:
                 return
             self._timer.cancel()
         self._timer_at = when
-        self._timer = None if when is None else self._clock.call_at(when, self._on_timer)
+        if when is None:
+            self._timer = None
+        else:
+            # Rounding may let a timer fire a hair too early; a moment later it must not be just as early again.
+            soonest = self._clock.now() + TICK
+            self._timer = self._clock.call_at(max(when, soonest), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

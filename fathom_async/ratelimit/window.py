@@ -99,9 +99,9 @@ class Window:
         """Seconds from a request's count to its slot's return."""
         return self._limit.per + self._limit.pad
 
-    @property
-    def used(self) -> int:
-        """Slots that are out, ours and foreign ones."""
+    def used(self, now: float) -> int:
+        """Return how many slots are out, ours and foreign ones."""
+        self._expire(now)
         return self._limit.requests - self._free
 
     @property

@@ -38,7 +38,7 @@ def full_window(now: float = 0.0) -> tuple[Window, list[Slot]]:
 def test_at_most_as_many_slots_are_out_as_the_server_admits() -> None:
     window, _ = full_window()
     assert window.take(0) is None
-    assert window.used == 3
+    assert window.used(1.0) == 3
 
 
 def test_a_slot_comes_back_one_window_after_the_answer() -> None:
@@ -64,19 +64,19 @@ def test_an_answer_after_the_count_delay_does_not_prolong() -> None:
 def test_a_request_that_was_never_sent_gives_its_slot_back_at_once() -> None:
     window = Window(LIMIT)
     window.refund(taken(window, 0))
-    assert window.used == 0
+    assert window.used(1.0) == 0
 
 
 def test_a_refused_request_was_not_counted() -> None:
     window, slots = full_window()
     window.refund(slots[0])
-    assert window.used == 2
+    assert window.used(1.0) == 2
 
 
 def test_a_request_lost_on_the_wire_may_have_been_counted() -> None:
     window, slots = full_window()
     window.lose(slots[0])
-    assert window.used == 3
+    assert window.used(1.0) == 3
     assert window.in_flight == 2
     assert window.next_return(1.0) == 5.0 + SPAN
 
@@ -97,7 +97,7 @@ def test_reserved_slots_are_never_taken() -> None:
 def test_hits_of_others_hold_slots_for_a_window() -> None:
     window = Window(LIMIT)
     window.answer(taken(window, 0), 1.0, limit=3, remaining=0)
-    assert window.used == 3
+    assert window.used(1.0) == 3
     assert window.take(1.0 + SPAN - 0.01) is None
     assert window.take(1.0 + SPAN) is not None
 
@@ -120,7 +120,7 @@ def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
 def test_headers_of_another_limit_are_not_believed() -> None:
     window = Window(LIMIT)
     window.answer(taken(window, 0), 1.0, limit=2000, remaining=0)
-    assert window.used == 1
+    assert window.used(1.0) == 1
 
 
 def test_a_window_is_cold_until_an_answer_and_again_one_window_later() -> None:

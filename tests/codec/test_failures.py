@@ -1,0 +1,81 @@
+"""Error answers to typed errors."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from fathom_async import (
+    APIError,
+    AuthenticationError,
+    GoneError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ValidationError,
+)
+from fathom_async.codec.failures import read_error
+from fathom_async.request import Response
+
+
+def error_of(
+    status: int, body: bytes = b"{}", instead: str = "", headers: Mapping[str, str] | None = None
+) -> APIError:
+    return read_error(Response(status, headers or {}, body), "GET", "https://host/x", instead)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, b'{"errors":{"name":["required"]}}', ValidationError),
+        (
+            400,
+            b'{"error":"This token doesn\'t have permission to access this endpoint"}',
+            PermissionDeniedError,
+        ),
+        (400, b'{"error":"something else"}', ValidationError),
+        (400, b'{"errors":{"sharing":["no permission for that"]}}', ValidationError),
+        (401, b"", AuthenticationError),
+        (403, b"{}", PermissionDeniedError),
+        (404, b"<html>", NotFoundError),
+        (410, b"{}", GoneError),
+        (422, b"{}", ValidationError),
+        (429, b'{"message":"Too Many Attempts."}', RateLimitError),
+        (500, b"", ServerError),
+        (599, b"", ServerError),
+        (418, b"", APIError),
+        (302, b"", APIError),
+    ],
+)
+def test_statuses_decide(status: int, body: bytes, kind: type[APIError]) -> None:
+    error = error_of(status, body)
+    assert type(error) is kind
+    assert (error.status, error.method, error.url) == (status, "GET", "https://host/x")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"error":"a"}', "a"),
+        (b'{"message":"b"}', "b"),
+        (b'{"error":"a","message":"b"}', "a"),
+        (b'{"error":{"nested":1}}', ""),
+        (b"nonsense", ""),
+    ],
+)
+def test_the_servers_words_are_passed_on(body: bytes, message: str) -> None:
+    assert error_of(404, body).message == message
+
+
+def test_field_errors_may_be_a_text_or_a_list() -> None:
+    assert error_of(422, b'{"errors":{"a":["x","y"],"b":"z"}}').errors == {"a": ("x", "y"), "b": ("z",)}
+
+
+def test_a_retired_endpoint_names_its_successor() -> None:
+    gone = error_of(410, b'{"message":"Retired."}', instead="Use the other.")
+    assert gone.message == "Retired. Use the other."
+    assert error_of(410, b"", instead="Use the other.").message == "Use the other."
+
+
+def test_retry_after_is_kept() -> None:
+    assert error_of(503, headers={"Retry-After": "7"}).retry_after == 7

@@ -1,0 +1,403 @@
+"""The lane: who is admitted when, on a virtual clock."""
+
+import asyncio
+import gc
+import random
+from collections.abc import Coroutine
+from itertools import pairwise
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fathom_async.errors import ClosedError, WaitTooLongError
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.ratelimit.feedback import SILENT, Feedback
+from fathom_async.ratelimit.lane import PROBE_PATIENCE, Lane
+from fathom_async.ratelimit.plan import Priority, RateLimit
+from fathom_async.testing.virtual_time import run_virtual
+
+T = TypeVar("T")
+SPAN = 61.0
+
+
+def lane_of(
+    requests: int = 10, per: float = 60, *, burst: int | None = None, concurrency: int | None = None
+) -> Lane:
+    return Lane("reports", RateLimit(requests, per, burst), clock=LoopClock(), concurrency=concurrency)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def request(
+    lane: Lane,
+    *,
+    takes: float = 0.1,
+    priority: Priority = Priority.NORMAL,
+    max_wait: float | None = None,
+    first: bool = False,
+    feedback: Feedback = SILENT,
+) -> float:
+    """Pass through the lane; return when it was admitted."""
+    async with lane.slot(priority, max_wait=max_wait, first=first) as admission:
+        admitted = now()
+        admission.sent()
+        await asyncio.sleep(takes)
+        admission.answered(feedback)
+    return admitted
+
+
+def virtually(scenario: Coroutine[object, object, T]) -> T:
+    return run_virtual(scenario)
+
+
+def test_a_cold_lane_sends_one_request_alone() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        admitted = await asyncio.gather(*(request(lane, takes=2.0) for _ in range(10)))
+        assert admitted == [0.0] + [2.0] * 9
+
+    virtually(scenario())
+
+
+def test_a_slow_probe_does_not_hold_the_others_for_ever() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        admitted = await asyncio.gather(*(request(lane, takes=12.0) for _ in range(4)))
+        assert admitted == [0.0, PROBE_PATIENCE, 2 * PROBE_PATIENCE, 12.0]
+
+    virtually(scenario())
+
+
+def test_a_lane_is_cold_again_after_a_window_without_answers() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        await request(lane)
+        await asyncio.sleep(SPAN)
+        start = now()
+        admitted = await asyncio.gather(*(request(lane, takes=1.0) for _ in range(3)))
+        assert admitted == [start, start + 1.0, start + 1.0]
+
+    virtually(scenario())
+
+
+def test_requests_are_admitted_in_the_order_they_came() -> None:
+    async def scenario() -> None:
+        lane = lane_of(2)
+        order: list[int] = []
+
+        async def numbered(number: int) -> None:
+            await request(lane)
+            order.append(number)
+
+        await asyncio.gather(*map(numbered, range(9)))
+        assert order == list(range(9))
+
+    virtually(scenario())
+
+
+def test_urgent_requests_overtake_and_bulk_does_not_starve() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        order: list[Priority] = []
+
+        async def by_priority(priority: Priority) -> None:
+            await request(lane, priority=priority)
+            order.append(priority)
+
+        bulk = [Priority.BULK] * 3
+        interactive = [Priority.INTERACTIVE] * 30
+        await asyncio.gather(*map(by_priority, [Priority.NORMAL, *bulk, *interactive]))
+        assert order[0] is Priority.NORMAL  # it found an empty lane
+        assert [place for place, priority in enumerate(order) if priority is Priority.BULK] == [9, 18, 27]
+
+    virtually(scenario())
+
+
+def test_a_retry_goes_before_all_others_of_its_priority() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        waiting = [asyncio.create_task(request(lane)) for _ in range(3)]
+        await asyncio.sleep(0)
+        retry = await request(lane, first=True)
+        assert [task.done() for task in waiting] == [True, False, False]
+        assert retry == pytest.approx(SPAN + 0.1)
+        await asyncio.gather(*waiting)
+
+    virtually(scenario())
+
+
+def test_max_wait_fails_at_once_with_the_eta() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        waiting = [asyncio.create_task(request(lane)) for _ in range(25)]
+        await asyncio.sleep(1)
+        before = now()
+        with pytest.raises(WaitTooLongError) as caught:
+            await request(lane, max_wait=100)
+        assert now() == before
+        assert caught.value.eta == pytest.approx(2 * SPAN - 1, abs=0.5)
+        admitted = await request(lane, max_wait=130)
+        assert admitted - before == pytest.approx(caught.value.eta, abs=1)
+        await asyncio.gather(*waiting)
+
+    virtually(scenario())
+
+
+def test_max_wait_fails_at_once_when_a_pause_makes_it_hopeless() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        async with lane.slot() as admission:
+            admission.sent()
+            hurried = asyncio.create_task(request(lane, max_wait=120))
+            patient = asyncio.create_task(request(lane))
+            await asyncio.sleep(1)
+            admission.refused(Feedback(1, 0, 3600))
+            before = now()
+        with pytest.raises(WaitTooLongError):
+            await hurried
+        assert now() == before
+        assert await patient == pytest.approx(before + 3601)
+
+    virtually(scenario())
+
+
+def test_max_wait_ends_a_wait_that_took_longer_than_it_looked() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        slow = asyncio.create_task(request(lane, takes=4.0))
+        await asyncio.sleep(0)
+        with pytest.raises(WaitTooLongError):
+            await request(lane, max_wait=62)
+        assert now() == 62
+        await slow
+
+    virtually(scenario())
+
+
+def test_a_refusal_pauses_everyone_and_then_probes() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        await request(lane)
+        async with lane.slot() as refused:
+            refused.sent()
+            waiting = [asyncio.create_task(request(lane, takes=1.0)) for _ in range(3)]
+            refused.refused(Feedback(10, 0, 20))
+            await asyncio.sleep(0)
+        start = now()
+        admitted = await asyncio.gather(*waiting)
+        assert admitted == pytest.approx([start + 21, start + 22, start + 22])
+
+    virtually(scenario())
+
+
+def test_refusals_without_a_time_back_off_further_and_further() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        pauses: list[float] = []
+        for _ in range(9):
+            async with lane.slot() as admission:
+                admission.sent()
+                admission.refused(SILENT)
+            pauses.append(lane.status().paused_for)
+        assert pauses == [2, 3, 5, 9, 17, 33, 61, 61, 61]
+
+    virtually(scenario())
+
+
+def test_a_refusal_with_requests_left_lowers_the_number_at_once() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        await request(lane)
+        gate = asyncio.Event()
+        in_flight = 0
+
+        async def held() -> None:
+            nonlocal in_flight
+            async with lane.slot() as admission:
+                admission.sent()
+                in_flight += 1
+                await gate.wait()
+                in_flight -= 1
+                admission.answered(SILENT)
+
+        tasks = [asyncio.create_task(held()) for _ in range(5)]
+        await asyncio.sleep(0)
+        async with lane.slot() as admission:
+            admission.sent()
+            admission.refused(Feedback(10, 4, 1))
+        assert in_flight == 5
+        late = asyncio.create_task(held())
+        await asyncio.sleep(30)
+        assert in_flight == 5
+        gate.set()
+        await asyncio.gather(*tasks, late)
+
+    virtually(scenario())
+
+
+def test_a_cap_on_requests_in_flight_is_kept() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1000, concurrency=3)
+        in_flight = most = 0
+
+        async def counted() -> None:
+            nonlocal in_flight, most
+            async with lane.slot() as admission:
+                admission.sent()
+                in_flight += 1
+                most = max(most, in_flight)
+                await asyncio.sleep(1)
+                in_flight -= 1
+                admission.answered(SILENT)
+
+        await asyncio.gather(*(counted() for _ in range(30)))
+        assert most == 3
+        assert now() == pytest.approx(1 + 29 / 3, abs=1)
+
+    virtually(scenario())
+
+
+def test_a_smaller_burst_paces_the_requests() -> None:
+    async def scenario() -> None:
+        lane = lane_of(60, per=60, burst=5)
+        await request(lane, takes=0)
+        admitted = await asyncio.gather(*(request(lane, takes=0) for _ in range(24)))
+        assert admitted[:4] == [0.0] * 4
+        gaps = [later - earlier for earlier, later in pairwise(admitted[4:])]
+        assert gaps == pytest.approx([1.0] * 19)
+
+    virtually(scenario())
+
+
+def test_a_pause_holds_everyone_until_it_is_over() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        lane.pause(30)
+        early = asyncio.create_task(request(lane))
+        await asyncio.sleep(10)
+        assert lane.status().paused_for == 20
+        assert lane.eta() == 20
+        lane.resume()
+        assert await early == 10
+
+    virtually(scenario())
+
+
+def test_closing_tells_everyone() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        tasks = [asyncio.create_task(request(lane, takes=5)) for _ in range(4)]
+        await asyncio.sleep(0)
+        lane.close()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert outcomes[0] == 0.0  # it was on its way
+        assert [type(outcome) for outcome in outcomes[1:]] == [ClosedError] * 3
+        with pytest.raises(ClosedError):
+            await request(lane)
+
+    virtually(scenario())
+
+
+def test_eta_and_status_of_a_busy_lane() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        tasks = [asyncio.create_task(request(lane, takes=1)) for _ in range(25)]
+        await asyncio.sleep(3)
+        status = lane.status()
+        assert (status.used, status.in_flight, status.queued) == (10, 0, 15)
+        assert status.next_slot_in == pytest.approx(2 + 2 * SPAN - 3, abs=1.1)
+        expected = lane.eta(10)
+        more = [asyncio.create_task(request(lane, takes=1)) for _ in range(10)]
+        assert (await asyncio.gather(*more))[-1] - 3 == pytest.approx(expected, abs=3.1)
+        await asyncio.gather(*tasks)
+
+    virtually(scenario())
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 5),
+    st.lists(
+        st.tuples(
+            st.sampled_from(Priority),
+            st.one_of(st.none(), st.floats(0, 200)),  # max_wait
+            st.floats(0, 30),  # starts after
+            st.floats(0, 20),  # takes
+            st.one_of(st.none(), st.floats(0, 300)),  # is cancelled after
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(0, 2**31),
+)
+def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten(
+    requests: int,
+    plans: list[tuple[Priority, float | None, float, float, float | None]],
+    seed: int,
+) -> None:
+    chance = random.Random(seed)
+
+    async def one(  # noqa: PLR0917 - one field of a plan each
+        lane: Lane,
+        priority: Priority,
+        max_wait: float | None,
+        start: float,
+        takes: float,
+        cancel: float | None,
+    ) -> str:
+        await asyncio.sleep(start)
+        try:
+            async with asyncio.timeout(cancel):
+                for attempt in range(3):
+                    async with lane.slot(priority, max_wait=max_wait, first=attempt > 0) as admission:
+                        if chance.random() < 0.8:
+                            admission.sent()
+                        await asyncio.sleep(takes)
+                        if chance.random() < 0.2:
+                            admission.refused(Feedback(requests, chance.choice([0, 1]), 2))
+                            continue
+                        if chance.random() < 0.2:
+                            raise ConnectionError  # noqa: TRY301 - what a transport does
+                        admission.answered(SILENT)
+                        return "answered"
+        except (TimeoutError, WaitTooLongError, ConnectionError) as error:
+            return type(error).__name__
+        return "refused"
+
+    async def scenario() -> None:
+        lane = lane_of(requests)
+        outcomes = await asyncio.gather(*(one(lane, *plan) for plan in plans))
+        assert len(outcomes) == len(plans)
+        status = lane.status()
+        assert (status.in_flight, status.queued) == (0, 0)
+        await asyncio.sleep(1000)
+        assert lane.status().used == 0
+        for _ in range(requests):
+            await request(lane, max_wait=0)
+
+    virtually(scenario())
+
+
+def test_waiters_that_gave_up_leave_nothing_behind() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        await request(lane)
+        gc.collect()
+        before = sum(isinstance(thing, asyncio.Future) for thing in gc.get_objects())
+        tasks = [asyncio.create_task(request(lane, max_wait=10_000)) for _ in range(100)]
+        await asyncio.sleep(0)
+        assert lane.status().queued == 100
+        _ = [task.cancel() for task in tasks]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        tasks.clear()
+        await request(lane)
+        gc.collect()
+        after = sum(isinstance(thing, asyncio.Future) for thing in gc.get_objects())
+        assert lane.status().queued == 0
+        assert after - before < 10
+
+    virtually(scenario())

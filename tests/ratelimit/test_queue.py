@@ -1,0 +1,70 @@
+"""Who goes next."""
+
+import pytest
+
+from fathom_async.ratelimit.plan import Priority
+from fathom_async.ratelimit.queue import PATIENCE, PriorityQueue
+
+INTERACTIVE, NORMAL, BULK = Priority
+
+
+def drained(queue: PriorityQueue[str]) -> list[str]:
+    return [queue.pop() for _ in range(len(queue))]
+
+
+def test_urgent_ones_first_and_in_order_of_arrival_among_equals() -> None:
+    queue = PriorityQueue[str]()
+    for waiter, priority in [("b1", BULK), ("n1", NORMAL), ("i1", INTERACTIVE), ("n2", NORMAL), ("b2", BULK)]:
+        queue.push(waiter, priority)
+    assert drained(queue) == ["i1", "n1", "n2", "b1", "b2"]
+
+
+def test_one_may_be_put_first_among_equals() -> None:
+    queue = PriorityQueue[str]()
+    queue.push("a", NORMAL)
+    queue.push("b", NORMAL, first=True)
+    queue.push("c", INTERACTIVE)
+    assert drained(queue) == ["c", "b", "a"]
+
+
+def test_who_is_passed_over_often_is_served_once() -> None:
+    queue = PriorityQueue[str]()
+    for number in range(3 * PATIENCE):
+        queue.push(f"i{number}", INTERACTIVE)
+    queue.push("b0", BULK)
+    queue.push("b1", BULK)
+    order = drained(queue)
+    assert order.index("b0") == PATIENCE
+    assert order.index("b1") == 2 * PATIENCE + 1
+
+
+def test_two_passed_over_priorities_both_get_their_turn() -> None:
+    queue = PriorityQueue[str]()
+    for number in range(40):
+        queue.push(f"i{number}", INTERACTIVE)
+    queue.push("n", NORMAL)
+    queue.push("b", BULK)
+    order = drained(queue)
+    assert {order[PATIENCE], order[PATIENCE + 1]} == {"n", "b"}
+
+
+def test_who_gave_up_is_not_served() -> None:
+    queue = PriorityQueue[str]()
+    queue.push("a", NORMAL)
+    queue.push("b", NORMAL)
+    queue.discard("a", NORMAL)
+    queue.discard("a", NORMAL)
+    assert drained(queue) == ["b"]
+
+
+def test_a_newcomer_stands_behind_the_more_urgent_and_its_equals() -> None:
+    queue = PriorityQueue[str]()
+    for waiter, priority in [("b", BULK), ("n", NORMAL), ("i", INTERACTIVE)]:
+        queue.push(waiter, priority)
+    assert [queue.ahead_of(priority) for priority in Priority] == [1, 2, 3]
+    assert sorted(queue) == ["b", "i", "n"]
+
+
+def test_nobody_waits() -> None:
+    with pytest.raises(KeyError, match="nobody waits"):
+        PriorityQueue[str]().pop()

@@ -1,0 +1,83 @@
+"""The decision after a failed attempt."""
+
+import pytest
+
+from fathom_async import (
+    APIError,
+    ConnectError,
+    DecodeError,
+    FathomError,
+    RateLimitError,
+    RetryPolicy,
+    ServerError,
+    ValidationError,
+)
+from fathom_async.retry import next_delay, was_perhaps_done
+
+POLICY = RetryPolicy(attempts=4, refusals=2, base=0.5, cap=3.0)
+SENT = ConnectError("broke", sent=True)
+UNSENT = ConnectError("no connection", sent=False)
+
+
+def delay(
+    error: FathomError, *, repeatable: bool = True, failures: int = 1, refusals: int = 0
+) -> float | None:
+    return next_delay(POLICY, error, repeatable=repeatable, failures=failures, refusals=refusals, chance=0.5)
+
+
+@pytest.mark.parametrize(
+    ("error", "repeatable", "again"),
+    [
+        (SENT, True, True),
+        (SENT, False, False),
+        (UNSENT, True, True),
+        (UNSENT, False, True),
+        (ServerError(500, ""), True, True),
+        (ServerError(502, ""), True, True),
+        (ServerError(503, ""), True, True),
+        (ServerError(504, ""), True, True),
+        (ServerError(501, ""), True, False),
+        (ServerError(503, ""), False, False),
+        (ValidationError(400, ""), True, False),
+        (APIError(302, ""), True, False),
+        (DecodeError("nonsense"), True, False),
+    ],
+)
+def test_what_is_tried_again(error: FathomError, repeatable: bool, again: bool) -> None:
+    assert (delay(error, repeatable=repeatable) is not None) is again
+
+
+def test_the_back_off_doubles_up_to_its_cap_and_is_spread_by_chance() -> None:
+    assert [delay(SENT, failures=failures) for failures in (1, 2, 3)] == [0.25, 0.5, 1.0]
+    patient = RetryPolicy(attempts=99, base=0.5, cap=3.0)
+    late = next_delay(patient, SENT, repeatable=True, failures=50, refusals=0, chance=1.0)
+    assert late == 3.0
+
+
+def test_the_last_attempt_is_the_last() -> None:
+    assert delay(SENT, failures=3) is not None
+    assert delay(SENT, failures=4) is None
+
+
+def test_a_server_that_says_when_to_come_back_is_obeyed() -> None:
+    assert delay(ServerError(503, "", retry_after=10)) == 10.25
+
+
+def test_after_a_refusal_the_lane_does_the_waiting() -> None:
+    refused = RateLimitError(429, "", retry_after=59)
+    assert delay(refused, repeatable=False, refusals=2) == 0
+    assert delay(refused, refusals=3) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "perhaps"),
+    [
+        (SENT, True),
+        (UNSENT, False),
+        (ServerError(504, ""), True),
+        (ServerError(501, ""), False),
+        (RateLimitError(429, ""), False),
+    ],
+)
+def test_what_may_have_been_carried_out(error: FathomError, perhaps: bool) -> None:
+    assert was_perhaps_done(error) is perhaps
