@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+_TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
+
 _log = logging.getLogger("fathom_async")
 
 
@@ -56,7 +59,7 @@ class Options:
 
 def is_too_many(response: Response) -> bool:
     """Whether the answer is the usual refusal, 429."""
-    return response.status == HTTPStatus.TOO_MANY_REQUESTS
+    return response.status == _TOO_MANY
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:
@@ -186,7 +189,7 @@ class Session:
             return response
 
     def _judge(self, request: Request[T], response: Response) -> T:
-        if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        if response.status not in _SUCCESS:
             raise self._error(request, response)
         try:
             return request.decode(response.body)

@@ -125,12 +125,12 @@ class Lane:
     def pause(self, seconds: float) -> None:
         """Admit nothing for so many seconds; who cannot wait that long is told at once."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
-        self._dispatch()
+        self._dispatch(self._clock.now())
 
     def resume(self) -> None:
         """End a pause."""
         self._paused_until = 0.0
-        self._dispatch()
+        self._dispatch(self._clock.now())
 
     def close(self) -> None:
         """Admit nothing any more, and tell everyone who waits."""
@@ -149,13 +149,15 @@ class Lane:
 
     # What follows is the admission itself; `Admission` is its only caller.
 
-    async def admit(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:
-        """Take a slot, after standing in the queue if need be."""
+    def admit_at_once(self) -> Slot | None:
+        """Take a slot if nobody waits for one and everything allows it."""
         if self._closed:
             raise ClosedError("the client is closed")
+        return None if self._queue else self._take(self._clock.now())
+
+    async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:
+        """Take a slot after standing in the queue."""
         now = self._clock.now()
-        if not self._queue and (slot := self._take(now)):
-            return slot
         waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         if max_wait is not None:
             eta = self._eta(0 if first else self._queue.ahead_of(priority))
@@ -163,14 +165,14 @@ class Lane:
                 raise WaitTooLongError(self.name, eta, max_wait)
             heappush(self._deadlines, (now + max_wait, next(self._sequence), waiter, max_wait))
         self._queue.push(waiter, priority, first=first)
-        self._dispatch()
+        self._dispatch(self._clock.now())
         try:
             return await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._window.refund(waiter.result())  # admitted and cancelled in the same tick
             self._queue.discard(waiter, priority)
-            self._dispatch()
+            self._dispatch(self._clock.now())
             raise
 
     def sent(self, slot: Slot) -> None:
@@ -180,14 +182,15 @@ class Lane:
     def answered(self, slot: Slot, feedback: Feedback) -> None:
         """The server answered, with these rate-limit headers."""
         self._refused_in_a_row = 0
-        self._window.answer(slot, self._clock.now(), limit=feedback.limit, remaining=feedback.remaining)
-        self._dispatch()
+        now = self._clock.now()
+        self._window.answer(slot, now, limit=feedback.limit, remaining=feedback.remaining)
+        self._dispatch(now)
 
     def refused(self, slot: Slot, feedback: Feedback) -> None:
         """The server refused the request without counting it."""
         self._window.refund(slot)
         self._back_off(feedback)
-        self._dispatch()
+        self._dispatch(self._clock.now())
 
     def abandoned(self, slot: Slot) -> None:
         """There was no answer: nothing was sent, or the connection broke, or the caller went away."""
@@ -195,7 +198,7 @@ class Lane:
             self._window.refund(slot)
         else:
             self._window.lose(slot)
-        self._dispatch()
+        self._dispatch(self._clock.now())
 
     def _back_off(self, feedback: Feedback) -> None:
         if feedback.remaining:
@@ -252,9 +255,8 @@ class Lane:
         taking.close()
         return False
 
-    def _dispatch(self) -> None:
+    def _dispatch(self, now: float) -> None:
         """Admit whom we can, tell those who cannot be served in time, set the timer for what comes next."""
-        now = self._clock.now()
         while self._queue and (slot := self._take(now)):
             waiter = self._queue.pop()
             if waiter.done():  # it gave up, and has not run yet to say so
@@ -303,7 +305,7 @@ class Lane:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._dispatch()
+        self._dispatch(self._clock.now())
 
 
 class Admission:
@@ -323,7 +325,9 @@ class Admission:
         self._slot: Slot | None = None
 
     async def __aenter__(self) -> Self:
-        self._slot = await self._lane.admit(self._priority, self._max_wait, self._first)
+        self._slot = self._lane.admit_at_once() or await self._lane.admit_later(
+            self._priority, self._max_wait, self._first
+        )
         return self
 
     def sent(self) -> None:

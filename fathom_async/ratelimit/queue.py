@@ -20,23 +20,28 @@ class PriorityQueue(Generic[T]):
     of by time keeps an interactive request from ever waiting behind a long bulk job that is merely old.
     """
 
-    __slots__ = ("_lines", "_passed")
+    __slots__ = ("_lines", "_passed", "_size")
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
         self._lines: dict[Priority, OrderedDict[T, None]] = {p: OrderedDict() for p in Priority}
         self._passed = dict.fromkeys(Priority, 0)
+        self._size = 0
 
     def push(self, waiter: T, priority: Priority, *, first: bool = False) -> None:
         """Append a waiter, or put it before all others of its priority."""
         line = self._lines[priority]
         line[waiter] = None
+        self._size += 1
         if first:
             line.move_to_end(waiter, last=False)
 
     def discard(self, waiter: T, priority: Priority) -> None:
         """Take out a waiter that gave up; it may be gone already."""
-        self._lines[priority].pop(waiter, None)
+        line = self._lines[priority]
+        if waiter in line:
+            del line[waiter]
+            self._size -= 1
 
     def pop(self) -> T:
         """Take out the next waiter.
@@ -51,6 +56,7 @@ class PriorityQueue(Generic[T]):
         for priority in waiting:
             self._passed[priority] += priority > chosen
         self._passed[chosen] = 0
+        self._size -= 1
         return self._lines[chosen].popitem(last=False)[0]
 
     def ahead_of(self, priority: Priority) -> int:
@@ -58,7 +64,7 @@ class PriorityQueue(Generic[T]):
         return sum(len(line) for p, line in self._lines.items() if p <= priority)
 
     def __len__(self) -> int:
-        return sum(map(len, self._lines.values()))
+        return self._size
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines.values():

@@ -61,6 +61,9 @@ class Window:
         limit: What the server admits.
         reserve: Slots never used by us, left to the account's other clients.
         count_delay: Seconds after which a request that left this machine was counted for certain.
+
+    Attributes:
+        span: Seconds from a request's count to its slot's return.
     """
 
     __slots__ = (
@@ -77,9 +80,11 @@ class Window:
         "_reserve",
         "_sent",
         "_unsettled",
+        "span",
     )
 
     def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:
+        self.span = limit.per + limit.pad
         self._limit = limit
         self._reserve = reserve
         self._count_delay = count_delay
@@ -93,11 +98,6 @@ class Window:
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
         self._lost: deque[float] = deque()  # when hits that nobody waits for are counted at the latest
         self._last_word: float | None = None  # when the server last told how many remain
-
-    @property
-    def span(self) -> float:
-        """Seconds from a request's count to its slot's return."""
-        return self._limit.per + self._limit.pad
 
     def used(self, now: float) -> int:
         """Return how many slots are out, ours and foreign ones."""
