@@ -1,0 +1,8 @@
+"""``python -m fathom_async`` is the command ``fathom``."""
+
+import sys
+
+from fathom_async.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

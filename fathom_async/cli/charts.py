@@ -1,0 +1,86 @@
+"""Charts made of characters: plain functions from figures to lines of text."""
+
+import math
+from collections.abc import Sequence
+
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
+_ASCII_EIGHTHS = "    .:::#"
+_WIDEST_COLUMN = 3
+
+
+def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) -> str:
+    """Return one line that rises and falls with the values.
+
+    Args:
+        values: The figures; neighbours are added up where there are more than `width`.
+        width: Characters at most.
+        ascii_only: Whether the terminal knows nothing but ASCII.
+    """
+    return columns(values, width=width, height=1, ascii_only=ascii_only)[0] if values else ""
+
+
+def columns(
+    values: Sequence[float], *, width: int, height: int, thickness: int = 1, ascii_only: bool = False
+) -> list[str]:
+    """Return a column chart, from its top line to its bottom line.
+
+    Args:
+        values: The figures; neighbours are added up where there are more columns than fit.
+        width: Characters a line at most.
+        height: Lines.
+        thickness: Characters a column, of which the last one is a gap if there are two or more.
+        ascii_only: Whether the terminal knows nothing but ASCII.
+    """
+    marks = _ASCII_EIGHTHS if ascii_only else _EIGHTHS
+    heights = merged(values, width // thickness)
+    highest = max(heights, default=0.0)
+    full = len(marks) - 1
+    # What is there at all can be seen, so that it is rounded up.
+    eighths = [math.ceil(value / highest * height * full) if highest > 0 else 0 for value in heights]
+    lines: list[str] = []
+    for level in reversed(range(height)):
+        cells = [marks[min(max(eighth - level * full, 0), full)] for eighth in eighths]
+        lines.append("".join((cell * max(1, thickness - 1)).ljust(thickness) for cell in cells).rstrip())
+    return lines
+
+
+def thickness_for(count: int, width: int) -> int:
+    """Return how many characters each of so many columns may take."""
+    return max(1, min(_WIDEST_COLUMN, width // max(count, 1)))
+
+
+def merged(values: Sequence[float], most: int) -> list[float]:
+    """Return at most so many values, neighbours added up evenly."""
+    together = bundle(len(values), most)
+    return [math.fsum(values[start : start + together]) for start in range(0, len(values), together)]
+
+
+def bundle(count: int, most: int) -> int:
+    """Return how many neighbours must be added up so that of `count` values at most `most` are left."""
+    return max(1, math.ceil(count / max(most, 1)))
+
+
+def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:
+    """Return a line of labels under columns, as many as fit without touching.
+
+    Args:
+        labels: The label of each column.
+        width: Characters at most.
+        thickness: Characters a column.
+    """
+    line = ""
+    for place, label in enumerate(labels):
+        start = place * thickness
+        if (not line or start >= len(line) + 2) and start + len(label) <= width:
+            line = line.ljust(start) + label
+    return line
+
+
+def bar(value: float, highest: float, width: int, *, ascii_only: bool = False) -> str:
+    """Return a horizontal bar, as long as the value's share of the highest one."""
+    if highest <= 0 or value <= 0:
+        return ""
+    if ascii_only:
+        return "#" * max(1, round(value / highest * width))
+    whole, eighths = divmod(max(1, round(value / highest * width * 8)), 8)
+    return f"{'█' * whole}{' ▏▎▍▌▋▊▉'[eighths]}".rstrip()

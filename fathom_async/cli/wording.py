@@ -1,0 +1,27 @@
+"""How figures, durations and foreign texts are written."""
+
+_MINUTE = 60
+
+
+def duration(seconds: float) -> str:
+    """Return ``0.4 s``, ``12 s`` or ``3 min 05 s``."""
+    if seconds < 1:
+        return f"{max(seconds, 0.0):.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def clock_time(seconds: float) -> str:
+    """Return minutes and seconds as ``1:58``."""
+    minutes, rest = divmod(round(seconds), _MINUTE)
+    return f"{minutes}:{rest:02d}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 site`` or ``1,200 sites``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def printable(text: str) -> str:
+    """Return the text with everything escaped that could steer a terminal: visitors choose paths and referrers."""
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -1,0 +1,57 @@
+"""What is drawn from which figures."""
+
+import pytest
+
+from fathom_async.cli import charts
+from fathom_async.cli.wording import clock_time, counted, duration, printable
+
+
+def test_sparkline_rises_with_the_values() -> None:
+    assert charts.sparkline([0, 1, 4, 8], 10) == " ▁▄█"
+    assert charts.sparkline([], 10) == ""
+    assert charts.sparkline([0, 0], 10) == ""
+
+
+def test_neighbours_are_added_up_where_there_are_too_many() -> None:
+    assert charts.merged([1, 2, 3, 4, 5], 3) == [3, 7, 5]
+    assert charts.bundle(365, 60) == 7
+    assert len(charts.sparkline([1] * 100, 15)) <= 15
+
+
+def test_columns_from_top_to_bottom() -> None:
+    assert charts.columns([1, 2], width=4, height=2, thickness=2) == ["  █", "█ █"]
+    assert charts.columns([1, 0, 3], width=9, height=1, thickness=3) == ["▃▃    ██"]
+    assert charts.columns([1, 2], width=2, height=2, ascii_only=True) == [" #", "##"]
+
+
+def test_a_little_is_more_than_nothing() -> None:
+    assert charts.columns([1, 100_000], width=2, height=1) == ["▁█"]
+    assert charts.bar(1, 100_000, 10) == "▏"
+    assert charts.bar(0, 100, 10) == charts.bar(3, 0, 10) == ""
+
+
+def test_bar_has_eighths() -> None:
+    assert charts.bar(10, 10, 4) == "████"
+    assert charts.bar(5, 8, 2) == "█▎"
+    assert charts.bar(5, 10, 4, ascii_only=True) == "##"
+
+
+def test_axis_leaves_out_what_would_touch() -> None:
+    assert charts.axis(["aaa", "bbb", "ccc", "ddd"], width=20, thickness=3) == "aaa   ccc"
+    assert charts.axis(["aaa", "bbb"], width=8, thickness=6) == "aaa"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0.0 s"), (0.44, "0.4 s"), (12.2, "12 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_wording() -> None:
+    assert clock_time(118.4) == "1:58"
+    assert counted(1, "site") == "1 site"
+    assert counted(1200, "site") == "1,200 sites"
+    assert printable("/café") == "/café"
+    assert printable("/\x1b[2J") == r"/\x1b[2J"

@@ -1,0 +1,161 @@
+"""The real command, as a subprocess."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from fathom_async import __version__
+from fathom_async.cli import main
+
+from .command import run, run_in_terminal, run_python, write_log
+
+CONTROL = re.compile(r"[^\S\n ]|[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def figure(out: str, name: str) -> float:
+    found = re.search(rf"^  {name} +([\d.,]+)", out, re.MULTILINE)
+    assert found is not None, out
+    return float(found[1].replace(",", ""))
+
+
+@pytest.mark.slow
+def test_demo_piped_reports_truthfully_in_plain_lines() -> None:
+    ended = run("demo", "--reports", "12")
+    assert (ended.code, ended.err) == (0, "")
+    assert not CONTROL.search(ended.out)
+    assert "A minute lasts 2 seconds here" in ended.out
+    assert re.search(
+        r"reports 10/12, 0 in flight, 2 wait for the window, next slot in .* of server time", ended.out
+    )
+    assert figure(ended.out, "refused") == 0
+    assert figure(ended.out, "failed or lost") == 0
+    assert "12 reports and 12 others" in ended.out
+    assert re.search(r"best possible +1 min 00 s +of server time, 2.00 s here", ended.out)
+    assert figure(ended.out, "ratio") >= 1
+    for title in ("Sites, ", "Pageviews per day", "Top pages", "Referrers"):
+        assert title in ended.out
+
+
+@pytest.mark.slow
+def test_demo_in_a_terminal_shows_live_progress() -> None:
+    ended = run_in_terminal("demo", "--reports", "11", columns=80)
+    assert ended.code == 0
+    assert "\x1b[?25l" in ended.out, "the cursor is hidden while the display is live"
+    assert ended.out.rstrip().count("\x1b[?25h") == 1
+    assert "10 of 10 a minute" in ended.out
+    assert "1 waits for the window" in ended.out
+    assert "How it went" in ended.out
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_one_line() -> None:
+    ended = run_in_terminal("demo", interrupt_at="wait for the window")
+    assert ended.code == 130
+    assert ended.out.rstrip().endswith("fathom: interrupted")
+    assert "Traceback" not in ended.out
+    assert "\x1b[?25h" in ended.out, "the cursor is back"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_demo_on_an_access_log(tmp_path: Path, suffix: str) -> None:
+    log = write_log(tmp_path / "access.log")
+    if suffix:
+        packed = tmp_path / f"access.log{suffix}"
+        packed.write_bytes(gzip.compress(log.read_bytes()))
+        log = packed
+    ended = run("demo", "--access-log", str(log), "--reports", "10")
+    assert (ended.code, ended.err) == (0, "")
+    assert f"26 pageviews of access.log{suffix}" in ended.out
+    assert "Sites, 17 May 2015 to 18 May 2015" in ended.out
+    assert "Pageviews per hour" in ended.out
+    assert re.search(r"^  /popular +24 ", ended.out, re.MULTILINE)
+    assert figure(ended.out, "refused") == 0
+    assert "nothing had to wait" in ended.out
+
+
+def test_ascii_terminal() -> None:
+    ended = run("demo", "--reports", "4", env={"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"})
+    assert ended.code == 0
+    assert ended.out.isascii()
+    assert "#" in ended.out
+    assert "?" not in ended.out
+
+
+def test_what_visitors_wrote_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "access.log")
+    log.write_text(log.read_text().replace("/popular", "/%1b[2Jpopular[bold]"))
+    ended = run("demo", "--access-log", str(log), "--reports", "4")
+    assert ended.code == 0
+    assert not CONTROL.search(ended.out)
+    assert r"/\x1b[2Jpopular[bold]" in ended.out
+
+
+def test_unusable_logs_end_with_one_line(tmp_path: Path) -> None:
+    cut = tmp_path / "cut.log.gz"
+    cut.write_bytes(gzip.compress(write_log(tmp_path / "access.log").read_bytes())[:-9])
+    no_gzip = tmp_path / "no.gz"
+    no_gzip.write_text("text")
+    foreign = tmp_path / "foreign.log"
+    foreign.write_text("one\ntwo\n")
+    for path, reason in (
+        (tmp_path / "missing.log", "No such file"),
+        (tmp_path, "Is a directory"),
+        (cut, "cannot read"),
+        (no_gzip, "Not a gzipped file"),
+        (foreign, "2 lines not understood"),
+    ):
+        ended = run("demo", "--access-log", str(path))
+        assert (ended.code, ended.out) == (2, "")
+        assert reason in ended.err
+        assert ended.err.startswith("fathom demo: ")
+        assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["demo", "--reports", "0"], "--reports"),
+        (["demo", "--reports", "many"], "--reports"),
+        (["demo", "--speed", "1000"], "--speed"),
+        (["demo", "--speed", "nan"], "--speed"),
+        (["demo", "--sped", "3"], "--sped"),
+        (["bogus"], "bogus"),
+        (["demo", "--reports", "1000000"], "different reports"),
+    ],
+)
+def test_unusable_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert reason in err
+    assert err.count("\n") == 1
+
+
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "demo" in capsys.readouterr().out
+    assert main(["demo", "--help"]) == 0
+    out = capsys.readouterr().out
+    assert "fathom demo --access-log access.log.gz --reports 60" in out
+    for option in ("--access-log", "--reports", "--speed", "--seed"):
+        assert option in out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("missing", ["rich", "cyclopts"])
+def test_a_missing_extra_is_named(missing: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; from fathom_async.cli import main; sys.exit(main(['demo']))"
+    ended = run_python(code)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f'fathom: {missing} is not installed; pip install "fathom_async[cli]"\n'
+
+
+def test_help_loads_neither_aiohttp_nor_the_server() -> None:
+    code = "import sys; from fathom_async.cli import main; main(['--help']); print('aiohttp' in sys.modules)"
+    assert run_python(code).out.endswith("False\n")

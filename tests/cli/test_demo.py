@@ -1,0 +1,192 @@
+"""The parts of the demonstration, without a terminal."""
+
+from datetime import UTC, date, datetime, timedelta
+from io import StringIO
+
+import pytest
+from attrs import evolve
+from rich.console import Console, RenderableType
+
+from fathom_async import EventQuery, FathomClient, LaneStatus, RetryPolicy, Site
+from fathom_async.cli.demo.catalogue import PlannedReport, plan_reports
+from fathom_async.cli.demo.findings import Findings, Totals
+from fathom_async.cli.demo.job import Job, TooFewReportsError
+from fathom_async.cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
+from fathom_async.cli.demo.source import Source
+from fathom_async.cli.demo.summary import Verdict, continuous, summarize
+from fathom_async.testing import Dataset, FathomServer, Status
+
+CREATED = datetime(2026, 1, 1, tzinfo=UTC)
+ACME = Site("ACMEAA", "Acme", "none", CREATED)
+OTHER = Site("OTHERA", "Other", "none", CREATED)
+IDLE = LaneStatus(limit=10, per=60, used=0, in_flight=0, queued=0, next_slot_in=0)
+PERFECT = Verdict(reports=42, others=12, refused=0, failed=0, lost=0, seconds=8.2, optimum=240.0, speed=30.0)
+
+
+def shown(*parts: RenderableType, width: int = 80) -> str:
+    console = Console(file=StringIO(), width=width, highlight=False)
+    for part in parts:
+        console.print(part)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def lane(status: LaneStatus = IDLE, *, name: str = "reports", next_slot_in: float = 0.0) -> LaneView:
+    return LaneView(name, 10, 42, status, next_slot_in)
+
+
+def wanted(planned: PlannedReport) -> str:
+    return planned.query.key() if planned.query else f"visitors {planned.site.id}"
+
+
+def test_reports_are_all_different() -> None:
+    plan = plan_reports({ACME: ["purchase"], OTHER: ()}, date(2026, 1, 1), date(2026, 1, 2), 500)
+    assert len(plan) == 500
+    assert len({wanted(planned) for planned in plan}) == 500
+
+
+def test_every_kind_comes_first_over_all_days_and_events_where_there_are_any() -> None:
+    plan = plan_reports({ACME: ["purchase"], OTHER: ()}, date(2026, 1, 1), date(2026, 1, 30), 27)
+    assert all(planned.is_whole for planned in plan)
+    assert [planned.site for planned in plan if isinstance(planned.query, EventQuery)] == [ACME]
+    ranges = {(str(each.query.date_from), str(each.query.date_to)) for each in plan if each.query}
+    assert ranges == {("2026-01-01 00:00:00", "2026-01-30 23:59:59")}
+
+
+def test_parts_follow_and_touch_without_overlap() -> None:
+    plan = plan_reports({ACME: ()}, date(2026, 1, 1), date(2026, 1, 1), 10_000)
+    assert 40 <= len(plan) < 10_000
+    halves = [each.query for each in plan if each.kind == "overview"][1:3]
+    assert [(str(each.date_from), str(each.date_to)) for each in halves if each] == [
+        ("2026-01-01 00:00:00", "2026-01-01 11:59:59"),
+        ("2026-01-01 12:00:00", "2026-01-01 23:59:59"),
+    ]
+    assert str(next(each for each in plan if not each.is_whole)) == ("overview, 01 Jan 00:00 to 01 Jan 11:59")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (IDLE, "nothing waits"),
+        (evolve(IDLE, queued=1, used=10), "1 waits for the window, next slot in 12 s of server time"),
+        (evolve(IDLE, queued=23, used=10), "23 wait for the window, next slot in 12 s of server time"),
+        (evolve(IDLE, queued=41, used=1, in_flight=1), "41 wait for the first answer, which tells"),
+        (evolve(IDLE, queued=3, paused_for=65.0), "3 wait: the server asked for a pause of 1 min 05 s"),
+        (evolve(IDLE, queued=3), "3 wait for the next turn"),
+    ],
+)
+def test_what_waits_and_why(status: LaneStatus, reason: str) -> None:
+    assert waiting(lane(status, next_slot_in=12.0)).startswith(reason)
+
+
+def test_the_screen_fits_80_columns() -> None:
+    crud = LaneView("crud", 9, 12, evolve(IDLE, limit=2000, per=3600, used=1999), 0.0)
+    full = lane(evolve(IDLE, queued=4210, used=10, in_flight=3), next_slot_in=3599.0)
+    snapshot = Snapshot((full, crud), 3600.0, 0, ("x" * 200, "\x1b[2J"))
+    drawn = shown(draw(snapshot, 80))
+    assert "●●●●●●●●●●  10 of 10 a minute" in drawn
+    assert "1,999 of 2,000 an hour" in drawn
+    assert "\x1b" not in drawn
+    assert "…" in drawn, "a long answer is cut"
+    assert "next slot in 59 min 59 s of server time" in drawn
+    assert "4210 queued" in drawn
+    assert "##########" in shown(draw(snapshot, 80, ascii_only=True))
+    assert line(snapshot).count("\n") == 0
+
+
+def test_the_headline_says_how_fast_the_clocks_run() -> None:
+    assert "A minute lasts 2 seconds here" in headline(42, "data", 30).plain
+    assert "A minute lasts 1 second here" in headline(42, "data", 60).plain
+    assert "a minute lasts a minute" in headline(42, "data", 1).plain
+
+
+def test_days_without_pageviews_count_as_zero() -> None:
+    first, last = date(2026, 1, 1), date(2026, 1, 3)
+    assert continuous([{first: 1}, {first: 2, last: 5}]) == {first: 3, date(2026, 1, 2): 0, last: 5}
+    assert continuous([]) == {}
+    midnight = datetime(2026, 1, 1)  # noqa: DTZ001 - reports have local hours
+    assert len(continuous([{midnight: 1, midnight + timedelta(hours=30): 1}])) == 31
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+def test_summary(width: int) -> None:
+    findings = Findings(
+        totals={"Acme": Totals(10, 1234, 0.5, 61.0), "Empty": Totals(0, None, None, None)},
+        traffic={"Acme": {date(2026, 1, 1): 5, date(2026, 1, 2): 9}},
+        pages={"Acme": [("/", 700), ("/pricing" * 20, 3)], "Empty": []},
+        visitors={"Acme": 3},
+    )
+    findings.shares["referrers"].update({"": 3, "Google": 1})
+    parts = summarize(findings, PERFECT, date(2026, 1, 1), date(2026, 1, 2), width)
+    text = shown(*parts, width=width)
+    assert all(len(row) <= width for row in text.splitlines())
+    if width >= 80:
+        for expected in (
+            "1,234",
+            "50%",
+            "1:01",
+            "(direct)      75%",
+            "Pageviews per day",
+            "1.025",
+            "8.20 s here",
+        ):
+            assert expected in text
+
+
+def test_summary_of_nothing() -> None:
+    text = shown(*summarize(Findings(), PERFECT, date(2026, 1, 1), date(2026, 1, 1), 80))
+    assert text.splitlines()[1] == "How it went"
+
+
+def test_verdict() -> None:
+    assert PERFECT.ratio == pytest.approx(1.025)
+    assert PERFECT.problem is None
+    assert evolve(PERFECT, optimum=0.0).ratio is None
+    assert evolve(PERFECT, refused=1, lost=2).problem == "of 54 requests, 1 refused, 2 lost"
+
+
+def small_source() -> Source:
+    data = Dataset.synthetic(sites=2, days=3, until=date(2026, 3, 3))
+    return Source(data, date(2026, 3, 1), date(2026, 3, 2), None, "a little")
+
+
+async def test_job_does_everything_and_leaves_no_draft() -> None:
+    source = small_source()
+    async with (
+        FathomServer(data=source.data, reports_throttle=None) as server,
+        FathomClient("any", base_url=server.url) as fathom,
+    ):
+        job = Job(fathom, source, 9)
+        await job.run()
+        assert [(tally.answered, tally.planned) for tally in job.tallies.values()] == [(9, 9), (10, 10)]
+        assert job.failures == []
+        assert len(server.hits) == 19
+        assert [site.id async for site in fathom.sites.list()] == [site.id for site in source.data.sites]
+        assert set(job.findings.totals) == {site.name for site in source.data.sites}
+
+
+async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
+    source = small_source()
+    async with (
+        FathomServer(data=source.data) as server,
+        FathomClient("any", base_url=server.url, retry=RetryPolicy(attempts=1)) as fathom,
+    ):
+        server.inject(Status(500), path="/aggregations")
+        server.inject(Status(500), method="POST", path="/sites")
+        job = Job(fathom, source, 6)
+        await job.run()
+        reports, crud = job.tallies["reports"], job.tallies["crud"]
+        assert (reports.answered, reports.failed) == (5, 1)
+        assert crud.failed == 1
+        assert crud.planned - crud.done == 4, "what depended on the site that was not made"
+        assert all("500" in failure for failure in job.failures)
+
+
+async def test_too_many_reports() -> None:
+    source = small_source()
+    async with (
+        FathomServer(data=source.data) as server,
+        FathomClient("any", base_url=server.url) as fathom,
+    ):
+        with pytest.raises(TooFewReportsError, match=r"there are [\d,]+ different reports of this data"):
+            await Job(fathom, source, 10**6).run()
