@@ -23,6 +23,10 @@ def _check_segments(_: object, __: object, segments: tuple[str, ...]) -> None:
             raise ArgumentError(f"{segment!r} cannot be an id: give the id as the API returned it")
 
 
+def _quote(segment: str) -> str:
+    return segment if segment.isalnum() and segment.isascii() else quote(segment, safe="")
+
+
 @frozen
 class Request(Generic[T_co]):
     """One call of one endpoint.
@@ -60,7 +64,7 @@ class Request(Generic[T_co]):
     @property
     def target(self) -> str:
         """Path and query, encoded: what is appended to the base URL."""
-        path = self.path.format(*(quote(s, safe="") for s in self.segments)) if self.segments else self.path
+        path = self.path.format(*map(_quote, self.segments)) if self.segments else self.path
         return f"{path}?{urlencode(self.params)}" if self.params else path
 
 

@@ -102,27 +102,25 @@ def object_decoder(cls: type[T]) -> Callable[[bytes], T]:
     The function raises:
         DecodeError: The body is not JSON, or not such an object; names the field.
     """
-
-    def decode(body: bytes) -> T:
-        return _structure(parse(body), cls, body)
-
-    return decode
+    return _decoder(cls)
 
 
 def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
     """Return a function from a list's body to a page; it raises as that of `object_decoder`."""
+    return _decoder(cast("type[Page[T]]", Page[cls]))  # type: ignore[valid-type]
 
-    def decode(body: bytes) -> Page[T]:
-        return cast("Page[T]", _structure(parse(body), Page[cls], body))  # type: ignore[valid-type]
+
+def _decoder(cls: type[T]) -> Callable[[bytes], T]:
+    structure = _converter.get_structure_hook(cls)
+
+    def decode(body: bytes) -> T:
+        raw = parse(body)
+        try:
+            return cast("T", structure(raw, cls))
+        except Exception:  # noqa: BLE001 - cattrs raises whatever the hooks raise
+            return _explain(raw, cls, body)
 
     return decode
-
-
-def _structure(raw: object, cls: type[T], body: bytes) -> T:
-    try:
-        return _converter.structure(raw, cls)
-    except Exception:  # noqa: BLE001 - cattrs raises whatever the hooks raise
-        return _explain(raw, cls, body)
 
 
 def _explain(raw: object, cls: type[T], body: bytes) -> T:

@@ -1,8 +1,9 @@
 """A lane: the one gate through which all requests that share a rate limit must pass.
 
 A request is admitted when three things allow it: the **window** (`fathom_async.ratelimit.window`), which
-guarantees the limit; the **bucket** (aiolimiter), which shapes the pace where the plan asks for smaller bursts;
-and the **cap** on requests in flight. Waiting requests stand in one queue with one dispatcher and one timer,
+guarantees the limit; the **bucket** (aiolimiter), which spreads requests where the plan asks for smaller bursts
+(with a burst as large as the limit it would never make anyone wait behind the window, and is left out); and the
+**cap** on requests in flight. Waiting requests stand in one queue with one dispatcher and one timer,
 so that an admission costs the same with a hundred thousand waiting as with ten.
 
 - A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
@@ -70,9 +71,10 @@ class Lane:
         self.limit = limit
         self._clock = clock
         self._window = Window(limit, reserve=reserve, count_delay=count_delay)
-        burst = limit.burst or limit.requests
         self._token_interval = limit.per / limit.requests
-        self._bucket = AsyncLimiter(burst, burst * self._token_interval / clock.speed)
+        self._bucket: AsyncLimiter | None = None
+        if limit.burst is not None:
+            self._bucket = AsyncLimiter(limit.burst, limit.burst * self._token_interval / clock.speed)
         self._concurrency = concurrency or MAX_IN_FLIGHT
         self._queue: PriorityQueue[asyncio.Future[Slot]] = PriorityQueue()
         self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
@@ -144,7 +146,8 @@ class Lane:
         now = self._clock.now()
         returns = self._window.returns(now)
         windows, slot = divmod(position, len(returns))
-        paced = max(0, position + 1 - int(self._bucket.max_rate)) * self._token_interval
+        burst = self.limit.burst or self.limit.requests
+        paced = max(0, position + 1 - burst) * self._token_interval if self._bucket else 0.0
         return max(returns[slot] + windows * self._window.span - now, self._paused_until - now, paced, 0.0)
 
     # What follows is the admission itself; `Admission` is its only caller.
@@ -222,17 +225,10 @@ class Lane:
 
     def _take(self, now: float) -> Slot | None:
         """Admit one request if everything allows it."""
-        if self._held_back(now) or (self.limit.burst and not self._bucket.has_capacity()):
-            return None
-        slot = self._window.take(now)
-        if slot is None:
-            return None
-        # A slot that came back early on the server's word brings its token with it.
-        if (self.limit.burst or not slot.proven) and not self._take_token():
-            self._window.refund(slot)
+        if self._held_back(now) or not (self._window.has_room(now) and self._take_token()):
             return None
         self._last_admission = now
-        return slot
+        return self._window.take()
 
     def _held_back(self, now: float) -> bool:
         return (
@@ -245,6 +241,8 @@ class Lane:
         return self._window.in_flight > 0 and self._window.is_cold(now)
 
     def _take_token(self) -> bool:
+        if self._bucket is None:
+            return True
         if not self._bucket.has_capacity():
             return False
         taking = self._bucket.acquire()
@@ -257,6 +255,8 @@ class Lane:
 
     def _dispatch(self, now: float) -> None:
         """Admit whom we can, tell those who cannot be served in time, set the timer for what comes next."""
+        if not self._queue and self._timer is None:
+            return
         while self._queue and (slot := self._take(now)):
             waiter = self._queue.pop()
             if waiter.done():  # it gave up, and has not run yet to say so

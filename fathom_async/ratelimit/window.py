@@ -37,6 +37,7 @@ request's sending and its answer. Requests of ours that overlapped with it may o
 Everything here is a pure state machine: time is an argument, and must not go backwards.
 """
 
+import math
 from collections import OrderedDict, deque
 
 from fathom_async.ratelimit.plan import RateLimit
@@ -45,12 +46,11 @@ from fathom_async.ratelimit.plan import RateLimit
 class Slot:
     """One request's place in the window."""
 
-    __slots__ = ("number", "outstanding_before", "proven", "sent_at")
+    __slots__ = ("number", "outstanding_before", "sent_at")
 
-    def __init__(self, number: int, outstanding_before: int, proven: bool) -> None:
+    def __init__(self, number: int, outstanding_before: int) -> None:
         self.number = number
         self.outstanding_before = outstanding_before
-        self.proven = proven
         self.sent_at: float | None = None
 
 
@@ -69,7 +69,6 @@ class Window:
     __slots__ = (
         "_ageing",
         "_count_delay",
-        "_credit",
         "_foreign",
         "_free",
         "_granted",
@@ -77,6 +76,7 @@ class Window:
         "_limit",
         "_lost",
         "_own",
+        "_quiet_until",
         "_reserve",
         "_sent",
         "_unsettled",
@@ -94,9 +94,9 @@ class Window:
         self._sent: OrderedDict[Slot, None] = OrderedDict()  # not answered yet, in the order of sending
         self._unsettled = 0  # admitted, and neither answered, lost nor refunded
         self._granted = 0
-        self._credit = 0  # free slots that came back early on the server's word
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
         self._lost: deque[float] = deque()  # when hits that nobody waits for are counted at the latest
+        self._quiet_until = math.inf  # no slot comes back before
         self._last_word: float | None = None  # when the server last told how many remain
 
     def used(self, now: float) -> int:
@@ -123,15 +123,11 @@ class Window:
         own = self._limit.requests - self._free - len(self._foreign)
         return self._free > 0 and own < self._limit.requests - self._reserve
 
-    def take(self, now: float) -> Slot | None:
-        """Take a slot, or return None while all are out."""
-        if not self.has_room(now):
-            return None
-        proven = self._credit > 0
-        self._credit -= proven
+    def take(self) -> Slot:
+        """Take a slot; there must be room."""
         self._free -= 1
         self._granted += 1
-        slot = Slot(self._granted, self._unsettled, proven)
+        slot = Slot(self._granted, self._unsettled)
         self._unsettled += 1
         return slot
 
@@ -139,6 +135,7 @@ class Window:
         """The request's bytes have left."""
         slot.sent_at = now
         self._sent[slot] = None
+        self._quiet_until = min(self._quiet_until, now + self.span)
 
     def refund(self, slot: Slot) -> None:
         """The request was never sent, or refused without being counted: the slot is free at once."""
@@ -172,6 +169,7 @@ class Window:
         if slot in self._sent and now < self._counted_by(slot):
             del self._sent[slot]
             self._ageing.append(now + self.span)
+            self._quiet_until = min(self._quiet_until, now + self.span)
         self._own.append(now)
         self._last_word = now
         if remaining is not None and limit == self._limit.requests:
@@ -180,10 +178,8 @@ class Window:
     def next_return(self, now: float) -> float | None:
         """When the next slot comes back, as far as is known; None when that waits for an answer."""
         self._expire(now)
-        heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
-        if self._sent:
-            heads.append(self._due(next(iter(self._sent))))
-        return min(heads, default=None)
+        first = self._first_return()
+        return None if first == math.inf else first
 
     def returns(self, now: float) -> list[float]:
         """When each slot is free, in order: now for free ones, at the earliest for unanswered ones."""
@@ -202,6 +198,8 @@ class Window:
         return self._counted_by(slot) + self.span
 
     def _expire(self, now: float) -> None:
+        if now < self._quiet_until:
+            return
         for queue in (self._ageing, self._foreign):
             while queue and queue[0] <= now:
                 queue.popleft()
@@ -209,6 +207,13 @@ class Window:
         while self._sent and self._due(slot := next(iter(self._sent))) <= now:
             del self._sent[slot]
             self._free += 1
+        self._quiet_until = self._first_return()
+
+    def _first_return(self) -> float:
+        heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
+        if self._sent:
+            heads.append(self._due(next(iter(self._sent))))
+        return min(heads, default=math.inf)
 
     def _learn(self, slot: Slot, now: float, remaining: int) -> None:
         for counted_by in (self._own, self._lost):
@@ -217,6 +222,7 @@ class Window:
         foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
         while len(self._foreign) < foreign and self._free > 0:
             self._foreign.append(now + self.span)
+            self._quiet_until = min(self._quiet_until, now + self.span)
             self._free -= 1
         overlapping = slot.outstanding_before + (self._granted - slot.number)
         overlapping += sum(counted_by >= (slot.sent_at or now) for counted_by in self._lost)
@@ -227,4 +233,3 @@ class Window:
             )
             oldest.popleft()
             self._free += 1
-            self._credit += 1
