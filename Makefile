@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit bench setup clean
+.PHONY: demo test lint types unit versions bench setup clean
 
 demo: $(STAMP)
 	$(BIN)/fathom demo $(DEMO_ARGS)
@@ -21,6 +21,14 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+# The tests on every supported Python that this machine has.
+versions:
+	@for version in 3.11 3.12 3.13; do \
+	  if python$$version -c "" 2>/dev/null; then \
+	    $(MAKE) unit PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  else echo "python$$version is not here, so it is left out"; fi; \
+	done
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
