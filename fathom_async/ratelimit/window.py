@@ -225,11 +225,11 @@ class Window:
             self._quiet_until = min(self._quiet_until, now + self.span)
             self._free -= 1
         overlapping = slot.outstanding_before + (self._granted - slot.number)
-        overlapping += sum(counted_by >= (slot.sent_at or now) for counted_by in self._lost)
+        if self._lost:
+            overlapping += sum(counted_by >= (slot.sent_at or now) for counted_by in self._lost)
         certain = remaining - overlapping - self._reserve
         while self._free < certain and (self._ageing or self._foreign):
-            oldest = min(
-                (queue for queue in (self._ageing, self._foreign) if queue), key=lambda queue: queue[0]
-            )
+            is_ours = not self._foreign or (self._ageing and self._ageing[0] <= self._foreign[0])
+            oldest = self._ageing if is_ours else self._foreign
             oldest.popleft()
             self._free += 1

@@ -1,0 +1,46 @@
+"""``python -m benchmarks``: run all benchmarks, or those named."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import machine, report, request
+from benchmarks.harness import Benchmark, Comparison
+
+BENCHMARKS = {benchmark.name: benchmark for benchmark in (request.BENCHMARK,)}
+
+
+def _run(benchmark: Benchmark, rounds: int) -> Sequence[Comparison]:
+    print(f"\n{benchmark.name}: {benchmark.measures}")
+    comparisons = asyncio.run(benchmark.run(rounds))
+    for comparison in comparisons:
+        print(f"\n{report.show(comparison)}", flush=True)
+    return comparisons
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default"
+    )
+    parser.add_argument("--rounds", type=int, default=15, help="pairs of turns for every rival")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured to this file")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - BENCHMARKS.keys():
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    if arguments.rounds < 1:
+        parser.error("at least one round")
+
+    chosen = [BENCHMARKS[name] for name in arguments.names or BENCHMARKS]
+    packages = dict.fromkeys(package for benchmark in chosen for package in benchmark.packages)
+    here = machine.describe([*packages], memory_kept=machine.keep_memory())
+    print(here)
+    results = [(benchmark, _run(benchmark, arguments.rounds)) for benchmark in chosen]
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.document(here, results), indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()

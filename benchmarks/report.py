@@ -1,0 +1,84 @@
+"""Figures as a table for people and as JSON for machines."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import asdict
+
+from benchmarks.figures import Figure, Standing
+from benchmarks.harness import Benchmark, Comparison
+from benchmarks.machine import Machine
+
+_MICRO = 1e6
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Align columns: the first to the left, the others to the right; the first row is the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_line(row, widths) for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def show(comparison: Comparison) -> str:
+    """Return a comparison as text."""
+    baseline, *_ = comparison.standings
+    rounds = len(next(iter(comparison.duels.values()), ()))
+    head = (
+        "median (quartiles)",
+        f"{comparison.unit}s/s",
+        f"wall µs/{comparison.unit}",
+        f"CPU µs/{comparison.unit}",
+        f"x {baseline.name} by wall",
+        "by CPU",
+    )
+    return "\n".join(
+        [
+            f"{comparison.title}: {rounds} rounds of {comparison.units:,} {comparison.unit}s",
+            table([head, *(_row(standing) for standing in comparison.standings)]),
+            *_verdicts(comparison),
+        ]
+    )
+
+
+def document(machine: Machine, results: Sequence[tuple[Benchmark, Sequence[Comparison]]]) -> dict[str, Any]:
+    """Return everything that was measured, ready for JSON; times are in seconds."""
+    return {
+        "machine": asdict(machine),
+        "benchmarks": [
+            {
+                "name": benchmark.name,
+                "measures": benchmark.measures,
+                "comparisons": [asdict(comparison) for comparison in comparisons],
+            }
+            for benchmark, comparisons in results
+        ],
+    }
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    return "  ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]).rstrip()
+
+
+def _row(standing: Standing) -> tuple[str, ...]:
+    return (
+        standing.name,
+        f"{1 / standing.wall.median:,.0f}",
+        _scaled(standing.wall).show(0),
+        _scaled(standing.cpu).show(0),
+        "1" if standing.wall_ratio is None else standing.wall_ratio.show(2),
+        "1" if standing.cpu_ratio is None else standing.cpu_ratio.show(2),
+    )
+
+
+def _scaled(seconds: Figure) -> Figure:
+    return Figure(seconds.median * _MICRO, seconds.low * _MICRO, seconds.high * _MICRO)
+
+
+def _verdicts(comparison: Comparison) -> Iterator[str]:
+    if comparison.target is None:
+        return
+    ours = next(s for s in comparison.standings if s.wall_ratio is not None)
+    if ours.wall_ratio is not None:
+        word = "reached" if ours.wall_ratio.median >= comparison.target else "missed"
+        yield f"target for {ours.name}: {comparison.target:g} by wall, {word} in this run"
