@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pytest
 
 from fathom_async import ArgumentError, FathomClient
-from fathom_async.request import Request
+from fathom_async.request import path
 from fathom_async.testing import FathomServer
 
 LONG = "x" * 256
@@ -117,9 +117,8 @@ async def test_no_id_can_reach_another_endpoint(
     assert "/account" not in [hit.path for hit in server.hits]
 
 
-async def test_an_id_with_harmless_characters_is_quoted() -> None:
-    request = Request("GET", "/sites/{}/events/{}", bytes, ("A B", "ü%2F"))
-    assert request.target == "/sites/A%20B/events/%C3%BC%252F"
+def test_an_id_with_harmless_characters_is_quoted() -> None:
+    assert path("/sites/{}/events/{}", "A B", "ü%2F") == "/sites/A%20B/events/%C3%BC%252F"
 
 
 async def test_an_id_must_be_a_string(fathom: FathomClient) -> None:

@@ -29,6 +29,10 @@ def _text(value: object, _: object) -> str:
     raise ValueError(f"{value!r} is not a string")
 
 
+def _text_or_none(value: object, _: object) -> str | None:
+    return None if value is None else _text(value, None)
+
+
 def _whole(value: object, _: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -63,7 +67,7 @@ def _keeping_unknown_fields(cls: type[T], converter: cattrs.Converter) -> Callab
         if not isinstance(raw, dict):
             raise TypeError(f"{raw!r} is not an object")
         made = structure(raw, kind)
-        if raw.keys() <= known:
+        if known.issuperset(raw):
             return made
         extra = {name: value for name, value in raw.items() if name not in known}
         return cast("Callable[..., T]", attrs.evolve)(made, extra=extra)
@@ -74,6 +78,7 @@ def _keeping_unknown_fields(cls: type[T], converter: cattrs.Converter) -> Callab
 def _make_converter(*, explains: bool) -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=explains)
     converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(str | None, _text_or_none)
     converter.register_structure_hook(int, _whole)
     converter.register_structure_hook(bool, _flag)
     converter.register_structure_hook(datetime, _moment)

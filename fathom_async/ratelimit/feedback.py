@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from attrs import frozen
+from fathom_async.values import value
 
 
-@frozen
+@value
 class Feedback:
     """The rate-limit headers of one answer, None where absent or unreadable.
 
@@ -38,7 +38,10 @@ def read_feedback(headers: Mapping[str, str]) -> Feedback:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
 
 
 def _seconds(text: str, date: str | None) -> float | None:

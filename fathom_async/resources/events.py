@@ -6,7 +6,7 @@ from fathom_async.codec.objects import discard, object_decoder, page_decoder
 from fathom_async.models import Deleted, Event
 from fathom_async.pagination import Listing
 from fathom_async.reports.fields import CURRENCIES, Currency
-from fathom_async.request import Request
+from fathom_async.request import Request, path
 from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {"name": arguments.text(255), "currency": arguments.choice(CURRENCIES)}
@@ -53,7 +53,7 @@ class EventsResource:
         params = page_params(limit, starting_after, ending_before)
         return Listing(
             self._send,
-            Request("GET", "/sites/{}/events", _EVENTS, (site_id,), params),
+            Request("GET", path("/sites/{}/events", site_id), _EVENTS, params),
             lambda event: event.id or event.name,
         )
 
@@ -64,8 +64,8 @@ class EventsResource:
             GoneError: The service knows events by name only.
             NotFoundError: There is no such event.
         """
-        path = "/sites/{}/events/{}"
-        return await self._send(Request("GET", path, _EVENT, (site_id, event_id), instead=_GET))
+        at = path("/sites/{}/events/{}", site_id, event_id)
+        return await self._send(Request("GET", at, _EVENT, instead=_GET))
 
     async def create(self, site_id: str, *, name: str, currency: Currency | NotGiven = MISSING) -> Event:
         """Create an event. Never sent twice.
@@ -79,8 +79,8 @@ class EventsResource:
             ArgumentError: The API would refuse an argument.
         """
         fields = body(_FIELDS, name=name, currency=currency)
-        path = "/sites/{}/events"
-        return await self._send(Request("POST", path, _EVENT, (site_id,), body=fields, repeatable=False))
+        at = path("/sites/{}/events", site_id)
+        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False))
 
     async def update(
         self,
@@ -97,10 +97,8 @@ class EventsResource:
             GoneError: The service knows events by name only.
         """
         fields = body(_FIELDS, name=name, currency=currency)
-        path, ids = "/sites/{}/events/{}", (site_id, event_id)
-        return await self._send(
-            Request("POST", path, _EVENT, ids, body=fields, repeatable=False, instead=_SET)
-        )
+        at = path("/sites/{}/events/{}", site_id, event_id)
+        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
         """Delete an event and its data, for good.
@@ -109,9 +107,9 @@ class EventsResource:
             GoneError: The service knows events by name only.
             NotFoundError: There is no such event.
         """
-        path, ids = "/sites/{}/events/{}", (site_id, event_id)
+        at = path("/sites/{}/events/{}", site_id, event_id)
         gone = Deleted(event_id, object="event")
-        return await self._send(Request("DELETE", path, _DELETED, ids, if_gone=gone, instead=_DELETE))
+        return await self._send(Request("DELETE", at, _DELETED, if_gone=gone, instead=_DELETE))
 
     async def delete_by_name(self, site_id: str, name: str) -> Deleted:
         """Delete every event of that name and its data, for good.
@@ -122,9 +120,8 @@ class EventsResource:
         """
         params = {"name": arguments.identifier("name", name)}
         gone = Deleted(name, object="event")
-        return await self._send(
-            Request("DELETE", "/sites/{}/events", _DELETED, (site_id,), params, if_gone=gone)
-        )
+        at = path("/sites/{}/events", site_id)
+        return await self._send(Request("DELETE", at, _DELETED, params, if_gone=gone))
 
     async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
         """Change what an event's value is counted in.
@@ -139,8 +136,8 @@ class EventsResource:
             NotFoundError: There is no such event.
         """
         fields = body(_FIELDS, name=name, currency=currency)
-        path = "/sites/{}/events/currency"
-        return await self._send(Request("POST", path, _EVENT, (site_id,), body=fields, repeatable=False))
+        at = path("/sites/{}/events/currency", site_id)
+        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False))
 
     async def wipe(self, site_id: str, event_id: str) -> None:
         """Delete an event's data. Retired by the live service.
@@ -148,5 +145,5 @@ class EventsResource:
         Raises:
             GoneError: The service has retired the endpoint; the message says what to use instead.
         """
-        path = "/sites/{}/events/{}/data"
-        await self._send(Request("DELETE", path, discard, (site_id, event_id), instead=_WIPE))
+        at = path("/sites/{}/events/{}/data", site_id, event_id)
+        await self._send(Request("DELETE", at, discard, instead=_WIPE))

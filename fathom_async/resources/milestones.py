@@ -8,7 +8,7 @@ from fathom_async.arguments import Check, body, page_params
 from fathom_async.codec.objects import object_decoder, page_decoder
 from fathom_async.models import Deleted, Milestone
 from fathom_async.pagination import Listing
-from fathom_async.request import Request
+from fathom_async.request import Request, path
 from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {"name": arguments.text(30), "milestone_date": arguments.day}
@@ -44,7 +44,7 @@ class MilestonesResource:
             ArgumentError: A parameter is out of range, or both cursors are given.
         """
         params = page_params(limit, starting_after, ending_before)
-        first = Request("GET", "/sites/{}/milestones", _MILESTONES, (site_id,), params)
+        first = Request("GET", path("/sites/{}/milestones", site_id), _MILESTONES, params)
         return Listing(self._send, first, attrgetter("id"))
 
     async def get(self, site_id: str, milestone_id: str) -> Milestone:
@@ -53,8 +53,8 @@ class MilestonesResource:
         Raises:
             NotFoundError: There is no such milestone.
         """
-        ids = (site_id, milestone_id)
-        return await self._send(Request("GET", "/sites/{}/milestones/{}", _MILESTONE, ids))
+        at = path("/sites/{}/milestones/{}", site_id, milestone_id)
+        return await self._send(Request("GET", at, _MILESTONE))
 
     async def create(self, site_id: str, *, name: str, milestone_date: date | str) -> Milestone:
         """Create a milestone. Never sent twice.
@@ -68,8 +68,8 @@ class MilestonesResource:
             ArgumentError: The API would refuse an argument.
         """
         fields = body(_FIELDS, name=name, milestone_date=milestone_date)
-        path = "/sites/{}/milestones"
-        return await self._send(Request("POST", path, _MILESTONE, (site_id,), body=fields, repeatable=False))
+        at = path("/sites/{}/milestones", site_id)
+        return await self._send(Request("POST", at, _MILESTONE, body=fields, repeatable=False))
 
     async def update(
         self, site_id: str, milestone_id: str, *, name: str, milestone_date: date | str
@@ -81,8 +81,8 @@ class MilestonesResource:
             NotFoundError: There is no such milestone.
         """
         fields = body(_FIELDS, name=name, milestone_date=milestone_date)
-        path, ids = "/sites/{}/milestones/{}", (site_id, milestone_id)
-        return await self._send(Request("POST", path, _MILESTONE, ids, body=fields, repeatable=False))
+        at = path("/sites/{}/milestones/{}", site_id, milestone_id)
+        return await self._send(Request("POST", at, _MILESTONE, body=fields, repeatable=False))
 
     async def delete(self, site_id: str, milestone_id: str) -> Deleted:
         """Delete a milestone, for good.
@@ -90,6 +90,6 @@ class MilestonesResource:
         Raises:
             NotFoundError: There is no such milestone.
         """
-        path, ids = "/sites/{}/milestones/{}", (site_id, milestone_id)
+        at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         gone = Deleted(milestone_id, object="milestone")
-        return await self._send(Request("DELETE", path, _DELETED, ids, if_gone=gone))
+        return await self._send(Request("DELETE", at, _DELETED, if_gone=gone))

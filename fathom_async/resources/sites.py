@@ -8,7 +8,7 @@ from fathom_async.codec.objects import discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Site
 from fathom_async.pagination import Listing
-from fathom_async.request import Request
+from fathom_async.request import Request, path
 from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {
@@ -56,7 +56,7 @@ class SitesResource:
         Raises:
             NotFoundError: There is no such site.
         """
-        return await self._send(Request("GET", "/sites/{}", _SITE, (site_id,)))
+        return await self._send(Request("GET", path("/sites/{}", site_id), _SITE))
 
     async def create(
         self,
@@ -123,9 +123,8 @@ class SitesResource:
             multi_domain=multi_domain,
             multi_domain_option=multi_domain_option,
         )
-        return await self._send(
-            Request("POST", "/sites/{}", _SITE, (site_id,), body=fields, repeatable=False)
-        )
+        at = path("/sites/{}", site_id)
+        return await self._send(Request("POST", at, _SITE, body=fields, repeatable=False))
 
     async def delete(self, site_id: str) -> Deleted:
         """Delete a site and its data, for good.
@@ -134,7 +133,7 @@ class SitesResource:
             NotFoundError: There is no such site.
         """
         gone = Deleted(site_id, object="site")
-        return await self._send(Request("DELETE", "/sites/{}", _DELETED, (site_id,), if_gone=gone))
+        return await self._send(Request("DELETE", path("/sites/{}", site_id), _DELETED, if_gone=gone))
 
     async def wipe(self, site_id: str) -> None:
         """Delete a site's data. Retired by the live service.
@@ -142,5 +141,5 @@ class SitesResource:
         Raises:
             GoneError: The service has retired the endpoint; the message says what to use instead.
         """
-        path = "/sites/{}/data"
-        await self._send(Request("DELETE", path, discard, (site_id,), instead=_WIPE_IS_GONE))
+        at = path("/sites/{}/data", site_id)
+        await self._send(Request("DELETE", at, discard, instead=_WIPE_IS_GONE))
