@@ -84,6 +84,18 @@ class Caller:
         """Start to carry out a request that will be needed soon; cancelled at the latest with the session."""
         return self._session.helper(self(request))
 
+    def lane(self, name: str) -> Lane:
+        """Return the lane that requests of a name go through."""
+        return self._session.lanes[name]
+
+    def now(self) -> float:
+        """Return the seconds that the session's clock shows."""
+        return self._session.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the session's clock; see `Session.sleep`."""
+        await self._session.sleep(seconds)
+
 
 class Session:
     """Carries requests through lanes over one transport; used from one event loop, by any number of tasks.
@@ -150,7 +162,7 @@ class Session:
                 delay = self._decide(request, error, failures, refusals)
                 if delay is None:
                     raise
-            await self._sleep(delay)
+            await self.sleep(delay)
 
     def helper(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Start a task that is cancelled, and waited for, when the session closes."""
@@ -173,6 +185,8 @@ class Session:
             task.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
         await self._transport.close()
+        for lane in self.lanes.values():
+            await lane.aclose()
 
     async def _attempt(
         self, request: Request[T], options: Options, deadline: float | None, *, again: bool
@@ -218,7 +232,16 @@ class Session:
             _log.warning("attempt %d failed, trying again in %.1f s: %s", failures, delay, error)
         return delay
 
-    async def _sleep(self, seconds: float) -> None:
+    def now(self) -> float:
+        """Return the seconds that the session's clock shows."""
+        return self._clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep on the session's clock.
+
+        Raises:
+            ClosedError: The client was closed.
+        """
         if seconds <= 0:
             return
         waking = asyncio.get_running_loop().create_future()

@@ -1,9 +1,15 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
+from collections.abc import AsyncGenerator, Iterable
+from functools import partial
+
 from fathom_async.arguments import identifier
 from fathom_async.codec.objects import object_decoder
 from fathom_async.codec.rows import RowT
 from fathom_async.models import CurrentVisitors
+from fathom_async.reports.complete import complete
+from fathom_async.reports.hours import by_the_hour
+from fathom_async.reports.live import LiveVisitors, check_sites, interval, watch
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.request import Request
@@ -21,16 +27,36 @@ class ReportsResource:
     async def aggregate(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report.
 
+        It is one request, except that more than 7 days by the hour are asked for in pieces of 7 days, which lie
+        side by side without changing any figure; a range that is open at one end is left to the server.
+
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
 
         Raises:
+            QueryError: The pieces of the range would not make up the report; the message says why.
             NotFoundError: There is no such site, or the token cannot see it.
             ValidationError: The server refused the query, though it looked right.
         """
-        return await self._send(
-            Request("GET", "/aggregations", query.read, params=query.params(), lane="reports")
-        )
+        return await by_the_hour(query, self._ask)
+
+    async def complete(self, query: Query[RowT]) -> Report[RowT]:
+        """Run one report with every row, past the 1,000 rows at which the server stops.
+
+        The groups are parted by filters, asked for part by part, and joined: two requests for each 1,000 rows at
+        the most as a rule, and a few more. Parts are asked at different moments, so that a report which must be
+        of one moment ends in the past. Rows come in the order of ``sort_by``, texts by code point.
+
+        Args:
+            query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
+
+        Raises:
+            QueryError: The query has a limit.
+            InseparableError: No filter tells some of the rows apart; the message says what to change.
+            InconsistentError: The server's answers contradict each other, so that rows might be wrong or missing.
+            ValidationError: The server refused the query, though it looked right.
+        """
+        return await complete(query, self._ask)
 
     async def current_visitors(self, site_id: str, *, detailed: bool = False) -> CurrentVisitors:
         """Return who is on a site right now.
@@ -45,3 +71,29 @@ class ReportsResource:
         """
         params = {"site_id": identifier("site_id", site_id)} | ({"detailed": "true"} if detailed else {})
         return await self._send(Request("GET", "/current_visitors", _VISITORS, params=params, lane="reports"))
+
+    def live(
+        self, site_ids: Iterable[str], *, every: float = 60.0, share: float = 0.5, detailed: bool = False
+    ) -> AsyncGenerator[LiveVisitors, None]:
+        """Watch the current visitors of sites, until the iteration ends or the client is closed.
+
+        One request at a time goes out, to the sites in turn and evenly spaced. An error is an outcome like any
+        other, and does not end the iteration. Nothing runs between two steps of it.
+
+        Args:
+            site_ids: Ids of the sites.
+            every: Seconds from one request for a site to the next; more of them where the share demands it.
+            share: How much of the reports lane may be spent on this.
+            detailed: Whether to return the top 150 pages and referrers too.
+
+        Raises:
+            ArgumentError: An argument is out of range, or an id is empty.
+        """
+        sites = check_sites(site_ids)
+        seconds = interval(len(sites), every, share, self._send.lane("reports").limit)
+        return watch(sites, seconds, partial(self.current_visitors, detailed=detailed), self._send)
+
+    async def _ask(self, query: Query[RowT]) -> Report[RowT]:
+        return await self._send(
+            Request("GET", "/aggregations", query.read, params=query.params(), lane="reports")
+        )
