@@ -38,6 +38,7 @@ Everything here is a pure state machine: time is an argument, and must not go ba
 """
 
 import math
+from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 
 from fathom_async.ratelimit.plan import RateLimit
@@ -95,7 +96,7 @@ class Window:
         self._unsettled = 0  # admitted, and neither answered, lost nor refunded
         self._granted = 0
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
-        self._lost: deque[float] = deque()  # when hits that nobody waits for are counted at the latest
+        self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
         self._quiet_until = math.inf  # no slot comes back before
         self._last_word: float | None = None  # when the server last told how many remain
 
@@ -149,8 +150,10 @@ class Window:
     def lose(self, slot: Slot) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
         self._unsettled -= 1
-        self._lost.append(self._counted_by(slot))
         self._own.append(self._counted_by(slot))
+        if slot in self._sent:
+            del self._sent[slot]
+            insort(self._lost, self._counted_by(slot))
 
     def answer(
         self, slot: Slot, now: float, *, limit: int | None = None, remaining: int | None = None
@@ -166,6 +169,7 @@ class Window:
         self._unsettled -= 1
         if slot.sent_at is None:
             self.sent(slot, now)
+        sent_at = slot.sent_at or now
         if slot in self._sent and now < self._counted_by(slot):
             del self._sent[slot]
             self._ageing.append(now + self.span)
@@ -173,7 +177,7 @@ class Window:
         self._own.append(now)
         self._last_word = now
         if remaining is not None and limit == self._limit.requests:
-            self._learn(slot, now, remaining)
+            self._learn(slot, sent_at, now, remaining)
 
     def next_return(self, now: float) -> float | None:
         """When the next slot comes back, as far as is known; None when that waits for an answer."""
@@ -185,8 +189,9 @@ class Window:
         """When each slot is free, in order: now for free ones, at the earliest for unanswered ones."""
         self._expire(now)
         earliest_answer = now + self.span
+        lost = [counted_by + self.span for counted_by in self._lost]
         unanswered = [min(self._due(slot), earliest_answer) for slot in self._sent]
-        times = [now] * self._free + sorted([*self._ageing, *self._foreign, *unanswered])
+        times = [now] * self._free + sorted([*self._ageing, *self._foreign, *lost, *unanswered])
         times += [earliest_answer] * (self._limit.requests - len(times))
         return times[: self._limit.requests - self._reserve]
 
@@ -204,6 +209,9 @@ class Window:
             while queue and queue[0] <= now:
                 queue.popleft()
                 self._free += 1
+        while self._lost and self._lost[0] + self.span <= now:
+            del self._lost[0]
+            self._free += 1
         while self._sent and self._due(slot := next(iter(self._sent))) <= now:
             del self._sent[slot]
             self._free += 1
@@ -211,25 +219,38 @@ class Window:
 
     def _first_return(self) -> float:
         heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
+        if self._lost:
+            heads.append(self._lost[0] + self.span)
         if self._sent:
             heads.append(self._due(next(iter(self._sent))))
         return min(heads, default=math.inf)
 
-    def _learn(self, slot: Slot, now: float, remaining: int) -> None:
-        for counted_by in (self._own, self._lost):
-            while counted_by and counted_by[0] <= now - self.span:
-                counted_by.popleft()
+    def _learn(self, slot: Slot, sent_at: float, now: float, remaining: int) -> None:
+        while self._own and self._own[0] <= now - self.span:
+            self._own.popleft()
         foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
         while len(self._foreign) < foreign and self._free > 0:
             self._foreign.append(now + self.span)
             self._quiet_until = min(self._quiet_until, now + self.span)
             self._free -= 1
-        overlapping = slot.outstanding_before + (self._granted - slot.number)
-        if self._lost:
-            overlapping += sum(counted_by >= (slot.sent_at or now) for counted_by in self._lost)
+        settled = bisect_left(self._lost, sent_at)
+        overlapping = slot.outstanding_before + (self._granted - slot.number) + len(self._lost) - settled
         certain = remaining - overlapping - self._reserve
-        while self._free < certain and (self._ageing or self._foreign):
-            is_ours = not self._foreign or (self._ageing and self._ageing[0] <= self._foreign[0])
-            oldest = self._ageing if is_ours else self._foreign
-            oldest.popleft()
+        while self._free < certain and self._take_back(sent_at):
             self._free += 1
+
+    def _take_back(self, sent_at: float) -> bool:
+        """Forget the oldest hit that was over before this request began; return whether there is one.
+
+        Oldest first, for what is left must be those that the server counts: a hit of the window before that came
+        back later, by itself, would be a slot too many.
+        """
+        heads = [(queue[0], queue) for queue in (self._ageing, self._foreign) if queue]
+        head, queue = min(heads, key=lambda pair: pair[0], default=(math.inf, None))
+        if self._lost and self._lost[0] < sent_at and self._lost[0] + self.span <= head:
+            del self._lost[0]
+            return True
+        if queue is None:
+            return False
+        queue.popleft()
+        return True

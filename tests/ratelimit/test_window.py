@@ -109,6 +109,19 @@ def test_a_reopened_window_brings_slots_back_early() -> None:
     assert not window.has_room(3.0)
 
 
+def test_a_hit_lost_in_the_window_before_is_forgotten_before_those_of_this_one() -> None:
+    window = Window(LIMIT)
+    lost = taken(window, 0.0)
+    window.sent(lost, 0.0)
+    window.lose(lost)  # comes back by itself at 5 + SPAN, should nothing be learned before
+    for now in (61.0, 62.0):  # the server's window was opened anew, and has 2 of 3 spent
+        slot = taken(window, now)
+        window.sent(slot, now)
+        window.answer(slot, now, limit=3, remaining=62 - int(now) + 1)
+    taken(window, 63.0)
+    assert not window.has_room(5.0 + SPAN)
+
+
 def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
     window, slots = full_window()
     window.answer(slots[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
