@@ -32,7 +32,11 @@ request's sending and its answer. Requests of ours that overlapped with it may o
 - ``remaining - overlapping`` is certainly still admitted. Where that is more than our free slots, the server's
   window was reopened or our hits have left it: the oldest slots come back early. A stale answer never gains.
 - ``N - remaining - own``, where *own* is everything of ours that could be in the count, was certainly spent by
-  somebody else: as many slots are held for them, for T.
+  somebody else: as many slots are held for them, for T. What is free beyond ``remaining`` is held likewise.
+
+Where others were seen to spend, they will spend again, and a slot of ours that comes back says nothing of theirs.
+Such a window is *shared* for two spans: what goes out is what the server's last word certainly admits, and beyond
+that one request alone, to ask; and none for a moment where that word was 0.
 
 Everything here is a pure state machine: time is an argument, and must not go backwards.
 """
@@ -42,6 +46,9 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 
 from fathom_async.ratelimit.plan import RateLimit
+
+ASK_AGAIN = 2
+"""Where others spend too and nothing is left: wait as long as an even refill takes to let so many in."""
 
 
 class Slot:
@@ -69,6 +76,8 @@ class Window:
 
     __slots__ = (
         "_ageing",
+        "_ask_after",
+        "_certain",
         "_count_delay",
         "_foreign",
         "_free",
@@ -80,6 +89,7 @@ class Window:
         "_quiet_until",
         "_reserve",
         "_sent",
+        "_shared_until",
         "_unsettled",
         "span",
     )
@@ -99,6 +109,9 @@ class Window:
         self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
         self._quiet_until = math.inf  # no slot comes back before
         self._last_word: float | None = None  # when the server last told how many remain
+        self._certain = 0  # how many more its last word admits for certain
+        self._ask_after = -math.inf  # nothing is left, and others want it too
+        self._shared_until = -math.inf  # others were seen to spend
 
     def used(self, now: float) -> int:
         """Return how many slots are out, ours and foreign ones."""
@@ -111,22 +124,26 @@ class Window:
         return self._unsettled
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer is too old to know what others have spent."""
-        return self._last_word is None or now - self._last_word >= self.span
+        """Whether the server's last answer does not tell, or no longer, what others have spent."""
+        if self._last_word is None or now - self._last_word >= self.span:
+            return True
+        return now < self._shared_until and self._certain <= 0
 
     def forget(self) -> None:
-        """Treat the window as cold: what was learned before holds no longer."""
+        """Treat the window as cold and shared: what was learned before holds no longer."""
         self._last_word = None
+        self._shared_until = math.inf  # until the next answer says from when to count
 
     def has_room(self, now: float) -> bool:
         """Whether a slot is free."""
         self._expire(now)
         own = self._limit.requests - self._free - len(self._foreign)
-        return self._free > 0 and own < self._limit.requests - self._reserve
+        return self._free > 0 and now >= self._ask_after and own < self._limit.requests - self._reserve
 
     def take(self) -> Slot:
         """Take a slot; there must be room."""
         self._free -= 1
+        self._certain -= 1
         self._granted += 1
         slot = Slot(self._granted, self._unsettled)
         self._unsettled += 1
@@ -170,19 +187,29 @@ class Window:
         if slot.sent_at is None:
             self.sent(slot, now)
         sent_at = slot.sent_at or now
-        if slot in self._sent and now < self._counted_by(slot):
+        if slot in self._sent:
             del self._sent[slot]
-            self._ageing.append(now + self.span)
-            self._quiet_until = min(self._quiet_until, now + self.span)
+            due = min(now, self._counted_by(slot)) + self.span
+            if self._ageing and due < self._ageing[-1]:
+                insort(self._ageing, due)
+            else:
+                self._ageing.append(due)
+            self._quiet_until = min(self._quiet_until, due)
         self._own.append(now)
         self._last_word = now
+        if self._shared_until == math.inf:
+            self._shared_until = now + 2 * self.span
         if remaining is not None and limit == self._limit.requests:
             self._learn(slot, sent_at, now, remaining)
+        else:
+            self._certain = self._limit.requests  # whom the server tells nothing cannot ask
 
     def next_return(self, now: float) -> float | None:
         """When the next slot comes back, as far as is known; None when that waits for an answer."""
         self._expire(now)
         first = self._first_return()
+        if now < self._ask_after:
+            first = self._ask_after if self._free > 0 else max(first, self._ask_after)
         return None if first == math.inf else first
 
     def returns(self, now: float) -> list[float]:
@@ -226,18 +253,32 @@ class Window:
         return min(heads, default=math.inf)
 
     def _learn(self, slot: Slot, sent_at: float, now: float, remaining: int) -> None:
-        while self._own and self._own[0] <= now - self.span:
+        gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
+        while self._own and self._own[0] <= gone:
             self._own.popleft()
         foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
-        while len(self._foreign) < foreign and self._free > 0:
-            self._foreign.append(now + self.span)
-            self._quiet_until = min(self._quiet_until, now + self.span)
-            self._free -= 1
+        self._hold(max(foreign, len(self._foreign) + self._free - remaining), now, gone)
         settled = bisect_left(self._lost, sent_at)
         overlapping = slot.outstanding_before + (self._granted - slot.number) + len(self._lost) - settled
-        certain = remaining - overlapping - self._reserve
-        while self._free < certain and self._take_back(sent_at):
+        self._certain = remaining - overlapping - self._reserve
+        if remaining == 0 and now < self._shared_until:
+            self._ask_after = now + ASK_AGAIN * self._limit.per / self._limit.requests
+        while self._free < self._certain and self._take_back(sent_at):
             self._free += 1
+
+    def _hold(self, foreign: int, now: float, gone: float) -> None:
+        """Hold so many slots for others: free ones, then those of ours that the server has let go."""
+        if foreign > 0:
+            self._shared_until = now + 2 * self.span
+        while len(self._foreign) < foreign:
+            if self._free > 0:
+                self._free -= 1
+            elif self._ageing and self._ageing[0] <= gone + self.span:
+                self._ageing.popleft()
+            else:
+                break
+            self._foreign.append(now + self.span)
+            self._quiet_until = min(self._quiet_until, now + self.span)
 
     def _take_back(self, sent_at: float) -> bool:
         """Forget the oldest hit that was over before this request began; return whether there is one.

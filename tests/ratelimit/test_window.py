@@ -201,7 +201,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
 
 
 @pytest.mark.parametrize("policy", [LaravelWindow, AlignedWindow, SlidingLog, TokenBucket])
-@pytest.mark.parametrize("handler", [(0.0, 0.0), (5.0, 20.0)], ids=["quick", "slow"])
+@pytest.mark.parametrize("handler", [(0.0, 0.0), (5.0, 20.0), (0.0, 15.0)], ids=["quick", "slow", "mixed"])
 def test_an_hour_of_traffic_is_never_refused(
     policy: Callable[..., Throttle], handler: tuple[float, float]
 ) -> None:
@@ -236,6 +236,44 @@ def test_an_hour_of_traffic_is_never_refused(
     assert refused == []
     assert len(answered) == 600
     assert took < throttle.optimum(600) * (1.16 if handler[1] else 1.02) + 60
+
+
+@pytest.mark.parametrize("foreign", [2, 5])
+def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(foreign: int) -> None:
+    """Another client spends so many of the 10 in every window, and does not share our budget."""
+    throttle = LaravelWindow(10, per=60)
+    chance = random.Random(11)
+    refused: list[float] = []
+
+    async def other_client() -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            throttle.hit(loop.time())
+            await asyncio.sleep(60 / foreign * chance.uniform(0.8, 1.2))
+
+    async def client(lane: Lane) -> None:
+        loop = asyncio.get_running_loop()
+        first = False
+        while True:
+            async with lane.slot(first=first) as admission:
+                admission.sent()
+                await asyncio.sleep(chance.uniform(0, 0.05))
+                verdict = throttle.hit(loop.time())
+                if verdict.allowed:
+                    admission.answered(Feedback(10, throttle.remaining(loop.time()), None))
+                    return
+                refused.append(loop.time())
+                admission.refused(Feedback(10, 0, verdict.retry_after))
+                first = True
+
+    async def scenario() -> None:
+        lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())
+        other = asyncio.create_task(other_client())
+        await asyncio.gather(*(client(lane) for _ in range(200)))
+        other.cancel()
+
+    run_virtual(scenario())
+    assert len(refused) <= 200 / 50
 
 
 @pytest.mark.parametrize("spent", [3, 7, 9])
