@@ -6,10 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import machine, report, request
+from benchmarks import admission, machine, queue_cost, report, request, rows
 from benchmarks.harness import Benchmark, Comparison
 
-BENCHMARKS = {benchmark.name: benchmark for benchmark in (request.BENCHMARK,)}
+BENCHMARKS = {
+    benchmark.name: benchmark
+    for benchmark in (request.BENCHMARK, rows.BENCHMARK, admission.BENCHMARK, queue_cost.BENCHMARK)
+}
 
 
 def _run(benchmark: Benchmark, rounds: int) -> Sequence[Comparison]:

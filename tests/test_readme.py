@@ -15,7 +15,7 @@ README = Path(__file__).parent.parent.joinpath("README.md")
 
 def shown(name: str) -> str:
     found = re.search(
-        rf"<!-- {name}: start -->\n```python\n(.*?)```\n<!-- {name}: end -->", README.read_text("utf8"), re.S
+        rf"<!-- {name}: start -->\n```python\n(.*?)```\n<!-- {name}: end -->", README.read_text("utf8"), re.DOTALL
     )
     assert found is not None
     return found[1]
@@ -48,4 +48,4 @@ def test_the_first_example_is_twenty_lines() -> None:
 def test_the_two_commands_are_there(command: str) -> None:
     assert command in README.read_text("utf8")
     target = command.removeprefix("make ")
-    assert re.search(rf"^{target}:", README.with_name("Makefile").read_text("utf8"), re.M)
+    assert re.search(rf"^{target}:", README.with_name("Makefile").read_text("utf8"), re.MULTILINE)

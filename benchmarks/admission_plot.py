@@ -1,0 +1,104 @@
+"""The admission benchmark as a picture: every client's refusals and makespan, a dot for each kind of server."""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.admission_contenders import OURS
+from benchmarks.admission_report import makespan
+from benchmarks.admission_scenarios import Played
+from benchmarks.admission_world import Outcome
+
+Axes = Any
+"""Matplotlib's; the checkers do not need to have it."""
+
+_COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # told apart by colour-blind eyes as well
+_INK = "#22303c"
+_GREY = "#8795a1"
+_BAND = "#e8f3ec"
+_SPREAD = 0.13
+_MOST = 10_000
+
+
+def draw(played: Played, file: Path) -> None:
+    """Write the picture; its kind follows from the file's name."""
+    matplotlib = import_module("matplotlib")
+    matplotlib.use("Agg")
+    pyplot: Any = import_module("matplotlib.pyplot")
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": _INK}):
+        figure, (left, right) = pyplot.subplots(
+            1, 2, sharey=True, figsize=(9.2, 0.36 * len(played) + 1.9), width_ratios=(1.15, 1), dpi=130
+        )
+        _draw_refusals(left, played)
+        _draw_makespans(right, played)
+        names = list(played)
+        left.set_yticks(range(len(names)), names)
+        left.set_ylim(len(names) - 0.5, -0.5)
+        left.get_yticklabels()[names.index(OURS)].set_fontweight("bold")
+        for axes in (left, right):
+            _tidy(axes, names.index(OURS))
+        figure.suptitle("100 reports at once, 10 a minute allowed", x=0.012, ha="left", fontweight="bold")
+        handles, labels = right.get_legend_handles_labels()
+        hollow = pyplot.Line2D([], [], marker="o", ls="", ms=5, mew=1.3, mfc="white", mec=_INK)
+        figure.legend(
+            [*handles, hollow],
+            [*labels, "hollow: requests lost"],
+            loc="lower center",
+            ncols=len(labels) + 1,
+            frameon=False,
+            handletextpad=0.1,
+            columnspacing=1.2,
+            fontsize=8.5,
+        )
+        figure.tight_layout(rect=(0, 0.045, 1, 1.0))
+        figure.savefig(file)
+        pyplot.close(figure)
+
+
+def _dots(axes: Axes, played: Played, value: Callable[[Sequence[Outcome]], float]) -> None:
+    for index, throttle in enumerate(next(iter(played.values()))):
+        colour = _COLOURS[index % len(_COLOURS)]
+        axes.plot([], [], "o", color=colour, label=throttle)
+        for row, throttles in enumerate(played.values()):
+            outcomes = throttles[throttle]
+            is_lossy = median(outcome.lost for outcome in outcomes) > 0
+            axes.plot(
+                value(outcomes),
+                row + (index - 2) * _SPREAD,
+                "o",
+                ms=5,
+                mec=colour,
+                mew=1.3,
+                mfc="white" if is_lossy else colour,
+                clip_on=False,
+                zorder=3,
+            )
+
+
+def _draw_refusals(axes: Axes, played: Played) -> None:
+    _dots(axes, played, lambda outcomes: median(outcome.refused for outcome in outcomes))
+    axes.set_xscale("symlog", linthresh=1, linscale=0.6)
+    ticks = (0, 1, 10, 100, 1000, _MOST)
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(-0.12, _MOST)
+    axes.set_title("Refused by the server (429)", loc="left", fontsize=9.5)
+
+
+def _draw_makespans(axes: Axes, played: Played) -> None:
+    _dots(axes, played, makespan)
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(0.99, low), max(1.2, high))
+    axes.axvline(1.0, color=_INK, lw=1, zorder=2)
+    axes.set_title("Time to the last answer, over the optimum", loc="left", fontsize=9.5)
+
+
+def _tidy(axes: Axes, ours: int) -> None:
+    axes.axhspan(ours - 0.5, ours + 0.5, color=_BAND, lw=0, zorder=0)
+    axes.grid(axis="x", color="#dde3e8", lw=0.8, zorder=1)
+    axes.tick_params(length=0, colors=_INK)
+    axes.xaxis.label.set_color(_GREY)
+    for side in axes.spines.values():
+        side.set_visible(False)

@@ -1,0 +1,58 @@
+"""Plays scenarios with one client, in a process whose time is virtual: ``python -m benchmarks.admission_worker``.
+
+Reads its orders from standard input as JSON and writes the outcomes to standard output.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import asdict
+
+from benchmarks import admission_clock
+from benchmarks.admission_contenders import CONTENDERS
+from benchmarks.admission_world import Outcome, Scenario, World
+
+GIVE_UP = 300.0
+"""Real seconds after which a client is left out."""
+
+
+async def play(contender: str, scenarios: Sequence[Scenario]) -> list[Outcome] | None:
+    """Play scenarios in a fresh process; None if that takes too long."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "benchmarks.admission_worker",
+        cwd=Path(__file__).parent.parent,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    orders = json.dumps([contender, [asdict(scenario) for scenario in scenarios]])
+    try:
+        async with asyncio.timeout(GIVE_UP):
+            output, _ = await process.communicate(orders.encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    assert process.returncode == 0, f"{contender} failed"
+    return [Outcome(**outcome) for outcome in json.loads(output)]
+
+
+async def _play(contender: str, scenario: Scenario) -> Outcome:
+    return await World(scenario).play(CONTENDERS[contender].make())
+
+
+def main() -> None:
+    logging.getLogger("fathom_async").setLevel(logging.ERROR)  # refusals are counted, not read
+    contender, scenarios = json.load(sys.stdin)
+    admission_clock.install()
+    outcomes = [admission_clock.run(_play(contender, Scenario(**scenario))) for scenario in scenarios]
+    json.dump([asdict(outcome) for outcome in outcomes], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

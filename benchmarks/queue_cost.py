@@ -1,0 +1,286 @@
+"""What it costs to stand in a queue: time for one admission, and memory for one that waits."""
+
+import argparse
+import asyncio
+import gc
+import math
+import os
+import sys
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from attrs import frozen
+
+from benchmarks import admission_clock
+from benchmarks.harness import Benchmark, Comparison
+from benchmarks.machine import installed
+from benchmarks.report import table
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.ratelimit.feedback import SILENT
+from fathom_async.ratelimit.lane import Lane
+from fathom_async.ratelimit.plan import RateLimit
+
+WAITERS = (100, 1_000, 10_000, 100_000)
+LIMIT = 100
+PER = 1.0
+OURS = "fathom_async"
+FLOOR = "bare futures"
+NOBODY = "nobody"
+BUDGET = 10.0
+"""Real seconds for one measurement; what was admitted by then is what counts."""
+
+GIVE_UP = 60.0
+"""Real seconds after which a client is left out at one length of the queue."""
+
+MICROS, KILO = 10.0, 1500.0
+"""Wanted of ours at the most: microseconds an admission, bytes a waiter."""
+
+Pass = Callable[[], Awaitable[object]]
+"""Goes through the limiter once."""
+
+
+def _fathom_async() -> Pass:
+    lane = Lane("reports", RateLimit(LIMIT, per=PER), clock=LoopClock())
+
+    async def through() -> None:
+        async with lane.slot() as admission:
+            admission.sent()
+            admission.answered(SILENT)
+
+    return through
+
+
+def _bare() -> Pass:
+    """A deque of futures and one timer, which wakes as many as the limit allows: the least that a queue can do."""
+    loop = asyncio.get_running_loop()
+    futures = import_module("collections").deque()
+
+    def wake() -> None:
+        for _ in range(min(LIMIT, len(futures))):
+            futures.popleft().set_result(None)
+        loop.call_later(PER, wake)
+
+    loop.call_later(PER, wake)
+
+    async def through() -> None:
+        future = loop.create_future()
+        futures.append(future)
+        await future
+
+    return through
+
+
+def _aiolimiter() -> Pass:
+    through: Pass = import_module("aiolimiter").AsyncLimiter(LIMIT, PER).acquire
+    return through
+
+
+def _pyrate_limiter() -> Pass:
+    pyrate = import_module("pyrate_limiter")
+    limiter: Any = pyrate.Limiter(pyrate.InMemoryBucket([pyrate.Rate(LIMIT, int(PER * 1000))]))
+    return lambda: limiter.try_acquire_async("reports")
+
+
+def _limits() -> Pass:
+    limits = import_module("limits")
+    storage = import_module("limits.aio.storage").MemoryStorage()
+    window: Any = import_module("limits.aio.strategies").MovingWindowRateLimiter(storage)
+    item = limits.RateLimitItemPerSecond(LIMIT, int(PER))
+
+    async def through() -> None:
+        while not await window.hit(item, "reports"):
+            stats = await window.get_window_stats(item, "reports")
+            await asyncio.sleep(max(stats.reset_time - time.time(), 0.01))
+
+    return through
+
+
+_CLIENTS: Mapping[str, tuple[str, Callable[[], Pass]]] = {
+    FLOOR: ("fathom_async", _bare),
+    OURS: ("fathom_async", _fathom_async),
+    "aiolimiter": ("aiolimiter", _aiolimiter),
+    "pyrate-limiter": ("pyrate-limiter", _pyrate_limiter),
+    "limits": ("limits", _limits),
+}
+
+
+@frozen
+class Cost:
+    """What one client costs at one length of the queue.
+
+    Attributes:
+        seconds: For one admission, of each round.
+        size: Bytes for one waiter, with its task.
+        extra: Bytes beyond those of a task that waits for a future of its own.
+    """
+
+    seconds: list[float]
+    size: float
+    extra: float
+
+
+async def _admissions(make: Callable[[], Pass], waiters: int) -> float:
+    """Return real seconds for one admission while so many wait."""
+    through, admitted = make(), 0
+    wanted = min(waiters, 10 * LIMIT)
+    enough = asyncio.Event()
+    deadline = math.inf
+
+    async def waiter() -> None:
+        nonlocal admitted
+        await through()
+        admitted += 1
+        if admitted >= start + wanted or time.perf_counter() > deadline:
+            enough.set()
+
+    start = math.inf  # nothing is enough before the queue stands
+    tasks = [asyncio.ensure_future(waiter()) for _ in range(waiters + 2 * LIMIT)]
+    await asyncio.sleep(PER / 100)  # what the limit allows at once is through; all the others wait
+    gc.collect()
+    start = admitted
+    begin = time.perf_counter()
+    deadline = begin + BUDGET
+    await enough.wait()
+    took = time.perf_counter() - begin
+    assert admitted <= len(tasks)  # kept until here: the loop does not hold its tasks
+    return took / (admitted - start)
+
+
+async def _memory(make: Callable[[], Pass] | None, waiters: int) -> float:
+    """Return bytes for one waiter; for None, of a task that waits for a future of its own."""
+    through = _only_wait() if make is None else make()
+    tasks = [asyncio.ensure_future(through()) for _ in range(LIMIT)]
+    await asyncio.sleep(PER / 100)
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tasks += [asyncio.ensure_future(through()) for _ in range(waiters)]
+    await asyncio.sleep(PER / 100)
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (after - before) / waiters
+
+
+def _only_wait() -> Pass:
+    loop = asyncio.get_running_loop()
+
+    async def through() -> None:
+        await loop.create_future()
+
+    return through
+
+
+async def measure(waiters: int, rounds: int) -> dict[str, Cost]:
+    """Measure everyone at one length, in turns; whoever takes too long is left out."""
+    alone = await _in_a_process(NOBODY, waiters, "memory")
+    sizes = {
+        name: await _in_a_process(name, waiters, "memory")
+        for name, (package, _) in _CLIENTS.items()
+        if installed(package)
+    }
+    seconds: dict[str, list[float]] = {name: [] for name, size in sizes.items() if size is not None}
+    for _ in range(rounds):
+        for name in tuple(seconds):
+            took = await _in_a_process(name, waiters, "time")
+            if took is None:
+                del seconds[name]
+            else:
+                seconds[name].append(took)
+    return {
+        name: Cost(times, sizes[name] or 0.0, (sizes[name] or 0.0) - (alone or 0.0))
+        for name, times in seconds.items()
+    }
+
+
+async def _in_a_process(name: str, waiters: int, what: str) -> float | None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.queue_cost", name, str(waiters), what),
+        cwd=Path(__file__).parent.parent,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(GIVE_UP):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    assert process.returncode == 0, f"{name} failed"
+    return float(output)
+
+
+async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Comparison]:
+    """Measure all lengths of the queue and show them."""
+    costs = {waiters: await measure(waiters, rounds) for waiters in lengths}
+    print(f"\nµs for one admission while so many wait (median of {rounds} rounds)")
+    print(_table(costs, lambda cost: f"{median(cost.seconds) * 1e6:,.1f}"))
+    print("\nbytes for one waiter with its task")
+    print(_table(costs, lambda cost: f"{cost.size:,.0f}"))
+    print("\nbytes beyond a task that waits for a future of its own")
+    print(_table(costs, lambda cost: f"{cost.extra:,.0f}"))
+    print("\n" + "\n".join(_verdicts([costs[waiters][OURS] for waiters in lengths])))
+    return ()
+
+
+def _table(costs: Mapping[int, Mapping[str, Cost]], cell: Callable[[Cost], str]) -> str:
+    rows = [("", *(f"{waiters:,}" for waiters in costs))]
+    for name in _CLIENTS:
+        cells = [cell(at[name]) if name in at else "-" for at in costs.values()]
+        rows.append((name, *cells))
+    return table(rows)
+
+
+def _verdicts(costs: Sequence[Cost]) -> list[str]:
+    times = [median(cost.seconds) * 1e6 for cost in costs]
+    figures = (
+        ("µs an admission with the longest queue", times[-1], MICROS),
+        ("times the cost with the shortest", times[-1] / times[0], 2.0),
+        ("bytes a waiter, beyond its task", max(cost.extra for cost in costs), KILO),
+    )
+    return [
+        f"target for {OURS}: at most {most:g} {what}: "
+        + (f"reached ({value:,.2f})" if value <= most else f"missed ({value:,.2f})")
+        for what, value, most in figures
+    ]
+
+
+BENCHMARK = Benchmark(
+    name="queue_cost",
+    measures=(
+        "Admission alone, without any request, on a virtual clock: 100 a second are let through while so many "
+        "wait. An admission is the limiter's timer and bookkeeping, waking the waiter's task, and the waiter's "
+        "leaving; ours with the answer noted as well. A waiter is what was allocated for it: its task and "
+        "coroutines, its future and its place in the queue."
+    ),
+    run=run,
+    packages=("aiolimiter", "pyrate-limiter", "limits"),
+)
+
+
+async def _tell(measurement: Awaitable[float]) -> None:
+    print(await measurement, flush=True)
+    os._exit(0)  # to cancel a hundred thousand waiters takes some limiters minutes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queue_cost", description=__doc__)
+    parser.add_argument("client", choices=[*_CLIENTS, NOBODY])
+    parser.add_argument("waiters", type=int)
+    parser.add_argument("what", choices=["time", "memory"])
+    arguments = parser.parse_args()
+    admission_clock.install()
+    make = None if arguments.client == NOBODY else _CLIENTS[arguments.client][1]
+    if arguments.what == "memory" or make is None:
+        admission_clock.run(_tell(_memory(make, arguments.waiters)))
+    else:
+        admission_clock.run(_tell(_admissions(make, arguments.waiters)))
+
+
+if __name__ == "__main__":
+    main()
