@@ -5,6 +5,7 @@ from fathom_async.errors import (
     APIError,
     ArgumentError,
     AuthenticationError,
+    BudgetError,
     ClosedError,
     ConnectError,
     DecodeError,
@@ -16,11 +17,11 @@ from fathom_async.errors import (
     QueryError,
     RateLimitError,
     ServerError,
-    TimeoutError,  # noqa: A004 - ours is one
     TransportError,
     ValidationError,
     WaitTooLongError,
 )
+from fathom_async.errors import TimeoutError as TimeoutError  # noqa: A004 - left out of `import *`
 from fathom_async.models import (
     Account,
     CurrentVisitors,
@@ -34,11 +35,15 @@ from fathom_async.models import (
 from fathom_async.pagination import Listing
 from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
+from fathom_async.reports.errors import InconsistentError, InseparableError
 from fathom_async.reports.filters import Filter, where
+from fathom_async.reports.live import LiveVisitors
 from fathom_async.reports.periods import Period
 from fathom_async.reports.query import EventQuery, PageviewQuery
 from fathom_async.reports.report import Report
+from fathom_async.reports.rows import EventRow, PageviewRow
 from fathom_async.retry import RetryPolicy
+from fathom_async.telemetry import Stats
 from fathom_async.version import __version__
 
 __all__ = [
@@ -46,6 +51,7 @@ __all__ = [
     "Account",
     "ArgumentError",
     "AuthenticationError",
+    "BudgetError",
     "ClosedError",
     "ConnectError",
     "CurrentVisitors",
@@ -53,17 +59,22 @@ __all__ = [
     "Deleted",
     "Event",
     "EventQuery",
+    "EventRow",
     "FathomClient",
     "FathomError",
     "Filter",
     "GoneError",
+    "InconsistentError",
+    "InseparableError",
     "LaneStatus",
     "Listing",
+    "LiveVisitors",
     "LoopClock",
     "Milestone",
     "NotFoundError",
     "Page",
     "PageviewQuery",
+    "PageviewRow",
     "PagingError",
     "Period",
     "PermissionDeniedError",
@@ -76,7 +87,7 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "Site",
-    "TimeoutError",
+    "Stats",
     "Token",
     "TransportError",
     "ValidationError",

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from fathom_async.arguments import MISSING, NotGiven
 from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.clock import Clock, LoopClock
 from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import LaneStatus, Priority, RatePlan
+from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
 from fathom_async.resources.account import AccountResource, TokenResource
 from fathom_async.resources.events import EventsResource
 from fathom_async.resources.milestones import MilestonesResource
@@ -17,9 +17,11 @@ from fathom_async.resources.reports import ReportsResource
 from fathom_async.resources.sites import SitesResource
 from fathom_async.retry import RetryPolicy
 from fathom_async.session import Caller, Options, Session
+from fathom_async.telemetry import Hook, Journal, Stats
 from fathom_async.version import __version__
 
 if TYPE_CHECKING:
+    from fathom_async.ratelimit.budget import Budget
     from fathom_async.transport import Transport
 
 BASE_URL = "https://api.usefathom.com/v1"
@@ -39,6 +41,15 @@ class FathomClient:
         timeout: Seconds from a request's admission to its whole answer. Waiting for admission does not count.
         retry: How often to try again after a failure.
         max_body: The largest answer to read, in bytes after decompression.
+        budget: Where the rate limits are kept that other processes spend too: ``file:///path`` for the
+            processes of one machine, ``redis://host:port/db`` for those of many. None: this client is the only
+            one.
+        budget_key: Which budget of those kept there; clients that share one give the same key. By default each
+            token has its own.
+        on_budget_lost: What to do when the budget is out of reach for some seconds: ``"fail"`` with
+            `BudgetError`, or carry on with a share of the limits, such as 0.25 when four processes share them.
+            Either ends by itself.
+        on_event: Is called with every event of `fathom_async.telemetry`, in the event loop; it must be quick.
         clock: Where the lanes take time from; for tests and demonstrations.
         transport: What sends requests instead of aiohttp; for tests. It is closed with the client.
 
@@ -51,7 +62,8 @@ class FathomClient:
         reports: Aggregations and current visitors.
 
     Raises:
-        ArgumentError: The token cannot be one, or the base URL would show it to the network.
+        ArgumentError: The token cannot be one, the base URL would show it to the network, or the budget cannot
+            be kept where `budget` says.
     """
 
     account: AccountResource
@@ -70,6 +82,10 @@ class FathomClient:
         timeout: float = 30.0,
         retry: RetryPolicy | None = None,
         max_body: int = MAX_BODY,
+        budget: str | None = None,
+        budget_key: str | None = None,
+        on_budget_lost: Literal["fail"] | float = "fail",
+        on_event: Hook | None = None,
         clock: Clock | None = None,
         transport: "Transport | None" = None,
     ) -> None:
@@ -81,17 +97,25 @@ class FathomClient:
             "User-Agent": f"fathom_async/{__version__}",
         }
         clock = clock or LoopClock()
+        journal = Journal(on_event)
         session = Session(
             transport or HttpTransport(base_url, headers, max_body=max_body),
-            _lanes(plan or RatePlan.classic(), clock),
+            _lanes(
+                plan or RatePlan.classic(),
+                clock,
+                timeout,
+                _budget(budget, budget_key or f"{base_url.rstrip('/')} {token}", on_budget_lost),
+                journal,
+            ),
             clock=clock,
             retry=retry or RetryPolicy(),
+            journal=journal,
         )
         self._bind(session, Options(timeout=timeout), is_view=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Make a client from ``FATHOM_API_TOKEN`` and, where it is set, ``FATHOM_BASE_URL``.
+        """Make a client from ``FATHOM_API_TOKEN`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
 
         Args:
             environ: The environment; the process's own by default.
@@ -103,7 +127,11 @@ class FathomClient:
         token = environ.get("FATHOM_API_TOKEN")
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN to a token from https://app.usefathom.com/api")
-        return cls(token, base_url=environ.get("FATHOM_BASE_URL") or BASE_URL)
+        return cls(
+            token,
+            base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,
+            budget=environ.get("FATHOM_BUDGET") or None,
+        )
 
     def with_options(
         self,
@@ -135,6 +163,11 @@ class FathomClient:
         """What each lane looks like now: ``crud`` and ``reports``, the same one where a plan has one limit."""
         return {name: lane.status() for name, lane in self._session.lanes.items()}
 
+    @property
+    def stats(self) -> Stats:
+        """What this client, with all of its views, has sent so far."""
+        return self._session.journal.stats()
+
     def eta(self, requests: int = 1, *, lane: str = "reports") -> float:
         """Return the seconds until the last of so many further requests would be admitted.
 
@@ -142,6 +175,8 @@ class FathomClient:
             requests: How many requests.
             lane: ``reports`` or ``crud``.
         """
+        if lane not in self._session.lanes:
+            raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {lane!r}")
         return self._session.lanes[lane].eta(requests, self._options.priority)
 
     async def aclose(self) -> None:
@@ -187,13 +222,35 @@ def _checked(token: str) -> str:
     return token
 
 
-def _lanes(plan: RatePlan, clock: Clock) -> dict[str, Lane]:
-    if plan.reports is None:
-        lane = Lane("account", plan.crud, clock=clock, reserve=plan.reserve, concurrency=plan.concurrency)
-        return {"crud": lane, "reports": lane}
-    return {
-        "crud": Lane("crud", plan.crud, clock=clock, concurrency=plan.concurrency),
-        "reports": Lane(
-            "reports", plan.reports, clock=clock, reserve=plan.reserve, concurrency=plan.concurrency
-        ),
-    }
+def _budget(url: str | None, key: str, on_lost: Literal["fail"] | float) -> "Budget | None":
+    if url is None:
+        return None
+    from fathom_async.ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
+
+    return Budget(url, key, on_lost)
+
+
+def _lanes(
+    plan: RatePlan, clock: Clock, timeout: float, budget: "Budget | None", journal: Journal
+) -> dict[str, Lane]:
+    limits = {"account": plan.crud} if plan.reports is None else {"crud": plan.crud, "reports": plan.reports}
+
+    def lane(name: str, limit: RateLimit) -> Lane:
+        reserve = 0 if name == "crud" else plan.reserve
+        share = None
+        if budget is not None:
+            share = budget.window(name, limit, clock=clock, timeout=timeout, reserve=reserve)
+        return Lane(
+            name,
+            limit,
+            clock=clock,
+            reserve=reserve,
+            concurrency=plan.concurrency,
+            share=share,
+            adaptive=plan.adaptive,
+            elsewhere=frozenset(other.requests for key, other in limits.items() if key != name),
+            journal=journal,
+        )
+
+    lanes = {name: lane(name, limit) for name, limit in limits.items()}
+    return {"crud": lanes["account"], "reports": lanes["account"]} if "account" in lanes else lanes

@@ -7,7 +7,6 @@ to another process. None of them ever holds a header, so none can show the API t
 import builtins
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Self
 
 
 class FathomError(Exception):
@@ -42,10 +41,22 @@ class WaitTooLongError(FathomError):
         self.max_wait = max_wait
 
     def __str__(self) -> str:
+        if self.eta <= self.max_wait:
+            return (
+                f"the {self.lane} lane did not admit the request within max_wait={self.max_wait:g} s, "
+                "and when it will is not known; wait longer, or ask again"
+            )
         return (
             f"the {self.lane} lane is free in {self.eta:.1f} s, later than max_wait={self.max_wait:g} s; "
             "wait longer, or ask again then"
         )
+
+
+class BudgetError(FathomError):
+    """The budget that is shared with other processes is out of reach, so no request can be admitted.
+
+    `FathomClient(on_budget_lost=0.25)` carries on with a share of the limit instead.
+    """
 
 
 class DecodeError(FathomError):
@@ -110,10 +121,6 @@ class APIError(FathomError):
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
         words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "") if part)
         return f"{status} on {self.method} {self.url}: {words}"
-
-    def saying(self, message: str) -> Self:
-        """Return a copy with another message."""
-        return type(self)(self.status, message, self.errors, self.method, self.url, self.retry_after)
 
 
 class AuthenticationError(APIError):

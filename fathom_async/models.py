@@ -182,11 +182,13 @@ class Page(Generic[T]):
         data: The objects.
         has_more: Whether another page follows.
         url: The list's own address, as the server names it.
+        extra: Fields this version does not know.
     """
 
     data: tuple[T, ...]
     has_more: bool
     url: str = ""
+    extra: Extra = field(factory=_Fields, eq=False)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.data)

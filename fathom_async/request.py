@@ -31,7 +31,12 @@ def _quote(segment: str) -> str:
         raise ArgumentError(f"an id must be a string, not {segment!r}")
     if segment.isalnum() and segment.isascii():
         return segment
-    if segment in ("", ".", "..") or not _UNSAFE.isdisjoint(segment) or not segment.isprintable():
+    if (
+        not segment.strip()
+        or segment in (".", "..")
+        or not _UNSAFE.isdisjoint(segment)
+        or not segment.isprintable()
+    ):
         raise ArgumentError(f"{segment!r} cannot be an id: give the id as the API returned it")
     return quote(segment, safe="")
 
@@ -52,6 +57,7 @@ class Request(Generic[T_co]):
         if_gone: The result when a repeated attempt finds nothing (404): the attempt before it, whose answer was
             lost, has done the work. None where a 404 is always an error.
         instead: What to use when the server says that the endpoint is gone (410).
+        is_shared: Whether identical requests under way at the same time may be one.
     """
 
     method: str
@@ -63,6 +69,7 @@ class Request(Generic[T_co]):
     repeatable: bool = True
     if_gone: T_co | None = None
     instead: str = ""
+    is_shared: bool = False
 
     @property
     def target(self) -> str:

@@ -5,6 +5,7 @@ headers, what a refusal looks like) is given to it.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
@@ -12,8 +13,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
+from fathom_async import arguments
+from fathom_async.coalesce import Coalescer
 from fathom_async.codec.failures import read_error
 from fathom_async.errors import (
     APIError,
@@ -26,10 +29,11 @@ from fathom_async.errors import (
 )
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.feedback import read_feedback
-from fathom_async.ratelimit.lane import Lane
+from fathom_async.ratelimit.lane import Admission, Lane
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.request import Request, Response
 from fathom_async.retry import RetryPolicy, next_delay, was_perhaps_done
+from fathom_async.telemetry import Admitted, Answered, Journal, Queued, Retried, Sent
 
 if TYPE_CHECKING:
     from fathom_async.transport import Transport
@@ -38,6 +42,9 @@ T = TypeVar("T")
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
+
+_PARTING_SECONDS = 1.0
+"""Real seconds for requests under way to notice that the client was closed."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -52,9 +59,14 @@ class Options:
         timeout: Seconds from an attempt's admission to its whole answer.
     """
 
-    priority: Priority = Priority.NORMAL
+    priority: Priority = field(default=Priority.NORMAL, converter=Priority)
     max_wait: float | None = None
     timeout: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        arguments.seconds("timeout", self.timeout, least=0.001)
+        if self.max_wait is not None:
+            arguments.seconds("max_wait", self.max_wait, least=0)
 
 
 def is_too_many(response: Response) -> bool:
@@ -107,6 +119,7 @@ class Session:
         retry: How often to try again.
         is_refusal: Tells an answer that refuses a request for going over a rate limit.
         chance: Gives random numbers in [0, 1).
+        journal: Where to note what happens.
     """
 
     def __init__(
@@ -118,6 +131,7 @@ class Session:
         retry: RetryPolicy,
         is_refusal: Callable[[Response], bool] = is_too_many,
         chance: Callable[[], float] = random.random,
+        journal: Journal | None = None,
     ) -> None:
         self.lanes = lanes
         self._transport = transport
@@ -125,13 +139,16 @@ class Session:
         self._retry = retry
         self._is_refusal = is_refusal
         self._chance = chance
+        self.journal = journal or Journal()
+        self._numbers = itertools.count(1)
+        self._coalescer = Coalescer(self.helper)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sleepers: set[asyncio.Future[None]] = set()
         self._helpers: set[asyncio.Task[object]] = set()
         self._closed = False
 
-    async def send(self, request: Request[T], options: Options) -> T:
-        """Carry out a request.
+    def send(self, request: Request[T], options: Options) -> Coroutine[object, object, T]:
+        """Carry out a request; to be awaited.
 
         Raises:
             APIError: The server answered with an error.
@@ -141,12 +158,20 @@ class Session:
             ClosedError: The client was closed.
         """
         self._check_loop()
+        if not request.is_shared:
+            return self._carry_out(request, options)
+        key = (request.method, request.target, options)
+        self.journal.shared += self._coalescer.is_running(key)
+        return self._coalescer.share(key, partial(self._carry_out, request, options))
+
+    async def _carry_out(self, request: Request[T], options: Options) -> T:
+        number = next(self._numbers)
         failures = refusals = 0
         perhaps_done = False
         deadline = None if options.max_wait is None else self._clock.now() + options.max_wait
         while True:
             try:
-                response = await self._attempt(request, options, deadline, again=bool(failures or refusals))
+                response = await self._attempt(request, options, deadline, number, failures + refusals + 1)
                 return self._judge(request, response)
             except NotFoundError:
                 if perhaps_done and request.if_gone is not None:
@@ -160,8 +185,9 @@ class Session:
                 failures += not is_refused
                 perhaps_done = perhaps_done or was_perhaps_done(error)
                 delay = self._decide(request, error, failures, refusals)
-                if delay is None:
+                if delay is None or (deadline is not None and self._clock.now() + delay > deadline):
                     raise
+                self._note_retry(request, number, failures + refusals, delay, error)
             await self.sleep(delay)
 
     def helper(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
@@ -181,26 +207,61 @@ class Session:
                 sleeper.set_exception(
                     ClosedError("the client was closed before this request was tried again")
                 )
-        for task in (helpers := tuple(self._helpers)):
-            task.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
         await self._transport.close()
+        if self._helpers:
+            # They end by themselves, with `ClosedError`; only a transport that does not break needs more.
+            _, stuck = await asyncio.wait(self._helpers, timeout=_PARTING_SECONDS)
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
         for lane in self.lanes.values():
             await lane.aclose()
 
     async def _attempt(
-        self, request: Request[T], options: Options, deadline: float | None, *, again: bool
+        self, request: Request[T], options: Options, deadline: float | None, number: int, attempt: int
     ) -> Response:
         max_wait = None if deadline is None else max(0.0, deadline - self._clock.now())
         lane = self.lanes[request.lane]
-        async with lane.slot(options.priority, max_wait=max_wait, first=again) as admission:
-            response = await self._transport.send(request, options.timeout, admission.sent)
+        journal = self.journal
+        if journal.listens:
+            now = self._clock.now()
+            journal.tell(Queued(number, lane.name, request.method, request.path, attempt, now))
+        async with lane.slot(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
+            if self._closed:
+                raise ClosedError("the client was closed before this request was sent")
+            journal.waited += admission.waited
+            sent = admission.sent
+            admitted = self._clock.now() if journal.listens else 0.0
+            if journal.listens:
+                journal.tell(Admitted(number, lane.name, admitted, admission.waited))
+                sent = partial(self._note_sent, admission, number, lane.name)
+            try:
+                response = await self._transport.send(request, options.timeout, sent)
+            finally:
+                journal.sent[lane.name] += admission.is_sent
             feedback = read_feedback(response.headers)
             if self._is_refusal(response):
+                journal.refused += 1
                 admission.refused(feedback)
             else:
                 admission.answered(feedback)
+            if journal.listens:
+                now = self._clock.now()
+                journal.tell(Answered(number, lane.name, now, response.status, now - admitted))
             return response
+
+    def _note_sent(self, admission: Admission, number: int, lane: str) -> None:
+        admission.sent()
+        self.journal.tell(Sent(number, lane, self._clock.now()))
+
+    def _note_retry(
+        self, request: Request[T], number: int, attempt: int, delay: float, error: FathomError
+    ) -> None:
+        self.journal.retried += 1
+        if self.journal.listens:
+            lane = self.lanes[request.lane].name
+            reason = f"{type(error).__name__}: {error}"
+            self.journal.tell(Retried(number, lane, self._clock.now(), attempt, delay, reason))
 
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
@@ -214,7 +275,8 @@ class Session:
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self._transport.url(request)
-        error = read_error(response, request.method, url, request.instead)
+        retry_after = read_feedback(response.headers).retry_after
+        error = read_error(response, request.method, url, request.instead, retry_after)
         if self._is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error

@@ -77,6 +77,10 @@ class _SecondSendingError(Exception):
     """
 
 
+class _TooLargeError(Exception):
+    """The answer is larger than the bound."""
+
+
 _attempt: ContextVar[_Attempt] = ContextVar("fathom_async_attempt")
 
 
@@ -115,6 +119,7 @@ class HttpTransport:
         self._headers = dict(headers)
         self._max_body = max_body
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     def url(self, request: Request[object]) -> str:
         """Return the full URL of a request, for messages."""
@@ -135,30 +140,39 @@ class HttpTransport:
                 timeout=_timeout(within),
             ) as answer:
                 return Response(answer.status, answer.headers, await self._read(answer))
-        except errors.DecodeError as error:
-            raise errors.DecodeError(error.message, request.method, self.url(request)) from None
-        except TimeoutError:
-            raise errors.TimeoutError(
-                f"no answer within {within:g} s", request.method, self.url(request), attempt.is_sent
-            ) from None
-        except (aiohttp.ClientError, OSError, _SecondSendingError) as error:
-            # aiohttp's own errors are left out of the traceback: some hold the headers, and so the token.
-            what = "the connection broke" if attempt.is_sent else "no connection"
-            raise errors.ConnectError(
-                f"{what}: {type(error).__name__} {error}".rstrip(),
-                request.method,
-                self.url(request),
-                attempt.is_sent,
-            ) from None
+        except (aiohttp.ClientError, OSError, _SecondSendingError, _TooLargeError) as error:
+            failure = self._failure(error, request, within, attempt.is_sent)
         finally:
             _attempt.reset(token)
+        # Outside of the block above, so that aiohttp's error is not even the context of ours: some hold the
+        # request's headers, and so the token.
+        raise failure
+
+    def _failure(
+        self, error: Exception, request: Request[object], within: float, is_sent: bool
+    ) -> errors.TransportError | errors.DecodeError:
+        url = self.url(request)
+        if isinstance(error, _TooLargeError):
+            words = (
+                f"the answer is larger than max_body={self._max_body} bytes; ask for less, or raise the bound"
+            )
+            return errors.DecodeError(words, request.method, url)
+        if isinstance(error, TimeoutError):
+            return errors.TimeoutError(f"no answer within {within:g} s", request.method, url, is_sent)
+        what = "the connection broke" if is_sent else "no connection"
+        return errors.ConnectError(
+            f"{what}: {type(error).__name__} {error}".rstrip(), request.method, url, is_sent
+        )
 
     async def close(self) -> None:
-        """Break all connections."""
+        """Break all connections, and make no more."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._is_closed:
+            raise errors.ClosedError("the client is closed")
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=0),  # lanes bound how many are in flight
             headers=self._headers,
@@ -174,9 +188,7 @@ class HttpTransport:
         async for chunk in answer.content.iter_any():
             body += chunk
             if len(body) > self._max_body:
-                raise errors.DecodeError(
-                    f"the answer is larger than max_body={self._max_body} bytes; ask for less, or raise the bound"
-                )
+                raise _TooLargeError
         return bytes(body)
 
 
@@ -191,14 +203,18 @@ def check_base_url(base_url: str) -> str:
     Raises:
         ArgumentError: It is no URL, or would send the token in the clear to another machine.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(base_url)
+        host = parts.hostname if parts.port != 0 and base_url.isprintable() and " " not in base_url else None
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
         raise errors.ArgumentError(f"{base_url!r} is not a URL: write e.g. https://api.usefathom.com/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise errors.ArgumentError("the base URL must have no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not _is_loopback(host):
         raise errors.ArgumentError(
-            f"plain http to {parts.hostname} would show the token to the network: write https://"
+            f"plain http to {host} would show the token to the network: write https://"
         )
     return base_url.rstrip("/")
 

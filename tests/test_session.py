@@ -279,7 +279,7 @@ async def busy(server: FathomServer) -> AsyncIterator[FathomClient]:
 
 
 async def test_closing_ends_every_waiting_request_with_an_error(busy: FathomClient) -> None:
-    calls = [asyncio.create_task(busy.reports.current_visitors(SITE)) for _ in range(21)]
+    calls = [asyncio.create_task(busy.reports.current_visitors(f"SITE{n}")) for n in range(21)]
     await asyncio.sleep(0.05)
     assert busy.limits["reports"].queued == 20
     await busy.aclose()
@@ -302,7 +302,7 @@ async def test_closing_wakes_a_request_that_waits_to_be_tried_again(server: Fath
 
 
 async def test_a_cancelled_request_leaves_the_queue(busy: FathomClient) -> None:
-    calls = [asyncio.create_task(busy.reports.current_visitors(SITE)) for _ in range(5)]
+    calls = [asyncio.create_task(busy.reports.current_visitors(f"SITE{n}")) for n in range(5)]
     await asyncio.sleep(0.05)
     for call in calls[2:]:
         call.cancel()
@@ -370,3 +370,67 @@ async def test_a_report_and_current_visitors_share_the_scarce_lane(fathom: Fatho
     await fathom.sites.get(SITE)
     assert fathom.limits["reports"].used == 2
     assert fathom.limits["crud"].used == 1
+
+
+async def test_no_error_holds_the_headers_in_its_context() -> None:
+    """aiohttp's own errors know the request's headers; a logger that walks the contexts must not find them."""
+
+    async def nonsense(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"NOT HTTP AT ALL\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(nonsense, "127.0.0.1", 0) as broken:
+        port = broken.sockets[0].getsockname()[1]
+        policy = RetryPolicy(attempts=1)
+        async with FathomClient(TOKEN, base_url=f"http://127.0.0.1:{port}/v1", retry=policy) as client:
+            with pytest.raises(ConnectError) as caught:
+                await client.sites.get(SITE)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+
+
+async def test_a_request_admitted_while_closing_is_not_sent(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    await fathom.sites.get(SITE)
+    lane = fathom._session.lanes["crud"]
+    lane.pause(3600)
+    call = asyncio.create_task(fathom.sites.create(name="Acme"))
+    await asyncio.sleep(0.01)
+    lane.resume()
+    await fathom.aclose()
+    with pytest.raises(ClosedError):
+        await call
+    assert statuses(server) == [("GET", 200)]
+
+
+async def test_a_server_that_says_come_back_later_than_max_wait_is_not_waited_for(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    server.inject(Status(503, headers={"Retry-After": "100"}))
+    with pytest.raises(ServerError):
+        await fathom.with_options(max_wait=5).sites.get(SITE)
+
+
+async def test_a_retry_after_beyond_reason_is_not_believed(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    server.inject(Status(503, headers={"Retry-After": "9" * 400}))
+    assert (await fathom.sites.get(SITE)).id == SITE
+
+
+async def test_a_refused_delete_that_then_finds_nothing_is_an_error(server: FathomServer) -> None:
+    server.inject(Status(429, headers={"Retry-After": "0"}))
+    async with FathomClient("any", base_url=server.url) as client:
+        with pytest.raises(NotFoundError):
+            await client.sites.delete("NOSUCH")
+
+
+async def test_deleting_believes_only_an_answer_that_says_so(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    server.inject(Body(b'{"error": "nope"}'), Html())
+    with pytest.raises(DecodeError, match="does not say that it was deleted"):
+        await fathom.sites.delete(SITE)
+    with pytest.raises(DecodeError, match="web page"):
+        await fathom.sites.wipe(SITE)

@@ -15,7 +15,6 @@ from fathom_async.errors import (
     ServerError,
     ValidationError,
 )
-from fathom_async.ratelimit.feedback import read_feedback
 from fathom_async.request import Response
 
 _BY_STATUS: Mapping[int, type[APIError]] = {
@@ -29,7 +28,9 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 }
 
 
-def read_error(response: Response, method: str, url: str, instead: str = "") -> APIError:
+def read_error(
+    response: Response, method: str, url: str, instead: str = "", retry_after: float | None = None
+) -> APIError:
     """Make the typed error out of an answer that is not a success.
 
     Args:
@@ -37,6 +38,7 @@ def read_error(response: Response, method: str, url: str, instead: str = "") -> 
         method: HTTP method of the request.
         url: URL of the request.
         instead: What to use instead, should the endpoint be gone.
+        retry_after: Seconds to wait, where the server said so.
     """
     raw = read_mapping(response.body)
     fields = _field_errors(raw.get("errors"))
@@ -52,8 +54,7 @@ def read_error(response: Response, method: str, url: str, instead: str = "") -> 
         message = (
             "the server redirects elsewhere, which is not followed: are the token and the base URL right?"
         )
-    feedback = read_feedback(response.headers)
-    return kind(response.status, message, fields, method, url, feedback.retry_after)
+    return kind(response.status, message, fields, method, url, retry_after)
 
 
 def _field_errors(raw: object) -> dict[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
 from fathom_async.errors import DecodeError
-from fathom_async.models import Page
+from fathom_async.models import Deleted, Page
 
 T = TypeVar("T")
 
@@ -157,5 +157,26 @@ def read_mapping(body: bytes) -> Mapping[str, object]:
     return cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
 
 
-def discard(_: bytes) -> None:
-    """Decode an answer that says nothing."""
+def deletion(body: bytes) -> Deleted:
+    """Decode what deleting answers.
+
+    Raises:
+        DecodeError: The body is no such object, or does not say that something was deleted.
+    """
+    made = _deleted(body)
+    if read_mapping(body).get("deleted") is not True:
+        raise DecodeError("the answer does not say that it was deleted", body=body[:200])
+    return made
+
+
+def discard(body: bytes) -> None:
+    """Decode an answer of which only its being JSON matters; it may be empty.
+
+    Raises:
+        DecodeError: It is not JSON.
+    """
+    if body:
+        parse(body)
+
+
+_deleted = object_decoder(Deleted)

@@ -21,6 +21,9 @@ class Feedback:
     retry_after: float | None = None
 
 
+_LONGEST_WAIT_DIGITS = 5
+"""A server that says to wait a day or more is not to be taken at its word."""
+
 SILENT = Feedback()
 
 
@@ -47,7 +50,7 @@ def _whole(text: str | None) -> int | None:
 def _seconds(text: str, date: str | None) -> float | None:
     """Read ``Retry-After``: whole seconds, or a date, which the server's own ``Date`` is subtracted from."""
     if text.isdecimal():
-        return float(text)
+        return float(text) if len(text) <= _LONGEST_WAIT_DIGITS else None
     if date is None:
         return None
     try:

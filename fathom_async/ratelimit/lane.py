@@ -23,21 +23,26 @@ from typing import TYPE_CHECKING, Self
 
 from aiolimiter import AsyncLimiter
 
-from fathom_async.errors import ClosedError, WaitTooLongError
+from fathom_async.errors import BudgetError, ClosedError, WaitTooLongError
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.feedback import Feedback
 from fathom_async.ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
 from fathom_async.ratelimit.queue import PriorityQueue
 from fathom_async.ratelimit.window import Slot, Window
+from fathom_async.telemetry import Adapted, Journal, Paused
 
 if TYPE_CHECKING:
     from fathom_async.ratelimit.clock import Timer
+    from fathom_async.ratelimit.shared import SharedWindow
 
 PROBE_PATIENCE = 5.0
 """Seconds after which a cold lane sends another request, though the one before has no answer yet."""
 
 RETRY_PAD = 1.0
 """Seconds added to ``Retry-After``. Half of those who sleep exactly that long are refused again."""
+
+CAP_PATIENCE = 600.0
+"""Seconds without a refusal after which a lane tries one more request at once than it was last refused with."""
 
 TICK = 0.001
 """Seconds between two looks at a lane at the least."""
@@ -55,6 +60,10 @@ class Lane:
         reserve: Requests of every window left to the account's other clients.
         concurrency: Requests in flight at once.
         count_delay: Seconds after which a request that was sent has been counted by the server for certain.
+        share: The window that this lane shares with those of other processes, instead of one of its own.
+        adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
+        elsewhere: Limits of other lanes; an answer that names one of these speaks of them.
+        journal: Whom to tell about pauses and adapted limits.
     """
 
     def __init__(
@@ -66,16 +75,26 @@ class Lane:
         reserve: int = 0,
         concurrency: int | None = None,
         count_delay: float = 5.0,
+        share: "SharedWindow | None" = None,
+        adaptive: bool = False,
+        elsewhere: frozenset[int] = frozenset(),
+        journal: Journal | None = None,
     ) -> None:
         self.name = name
         self.limit = limit
         self._clock = clock
-        self._window = Window(limit, reserve=reserve, count_delay=count_delay)
+        self._share = share
+        self._adaptive = adaptive
+        self._elsewhere = elsewhere
+        self._journal = journal or Journal()
+        self._window = share or Window(limit, reserve=reserve, count_delay=count_delay)
         self._token_interval = limit.per / limit.requests
         self._bucket: AsyncLimiter | None = None
         if limit.burst is not None:
             self._bucket = AsyncLimiter(limit.burst, limit.burst * self._token_interval / clock.speed)
-        self._concurrency = concurrency or MAX_IN_FLIGHT
+        self._concurrency = self._most_at_once = concurrency or MAX_IN_FLIGHT
+        self._capped_at = 0.0
+        self._usual_time = 0.0  # seconds from sending to the answer, as a moving average
         self._queue: PriorityQueue[asyncio.Future[Slot]] = PriorityQueue()
         self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
         self._sequence = itertools.count()
@@ -85,6 +104,8 @@ class Lane:
         self._last_admission = float("-inf")
         self._refused_in_a_row = 0
         self._closed = False
+        if share is not None:
+            share.bind(self._on_news, self._demand)
 
     def slot(
         self,
@@ -124,6 +145,10 @@ class Lane:
             paused_for=max(0.0, self._paused_until - now),
         )
 
+    def now(self) -> float:
+        """Return the seconds that the lane's clock shows."""
+        return self._clock.now()
+
     def pause(self, seconds: float) -> None:
         """Admit nothing for so many seconds; who cannot wait that long is told at once."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
@@ -142,13 +167,23 @@ class Lane:
                 waiter.set_exception(ClosedError("the client was closed while this request was waiting"))
         self._set_timer(None)
 
+    async def aclose(self) -> None:
+        """Close, and leave the budget to the other processes that share it."""
+        self.close()
+        if self._share is not None:
+            await self._share.aclose()
+
     def _eta(self, position: int) -> float:
         now = self._clock.now()
         returns = self._window.returns(now)
         windows, slot = divmod(position, len(returns))
         burst = self.limit.burst or self.limit.requests
-        paced = max(0, position + 1 - burst) * self._token_interval if self._bucket else 0.0
-        return max(returns[slot] + windows * self._window.span - now, self._paused_until - now, paced, 0.0)
+        paced = (position + 1 - burst) * self._token_interval if self._bucket else 0.0
+        in_flight = self._window.in_flight
+        crowded = (in_flight + position + 1 - self._concurrency) / self._concurrency * self._usual_time
+        probing = self._last_admission + self._usual_time - now if self._is_probing(now) else 0.0
+        due = returns[slot] + windows * self._window.span - now
+        return max(due, self._paused_until - now, paced, crowded, probing, 0.0)
 
     # What follows is the admission itself; `Admission` is its only caller.
 
@@ -156,7 +191,8 @@ class Lane:
         """Take a slot if nobody waits for one and everything allows it."""
         if self._closed:
             raise ClosedError("the client is closed")
-        return None if self._queue else self._take(self._clock.now())
+        self._check_share()
+        return None if self._queue or self._share is not None else self._take(self._clock.now())
 
     async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:
         """Take a slot after standing in the queue."""
@@ -166,7 +202,8 @@ class Lane:
             eta = self._eta(0 if first else self._queue.ahead_of(priority))
             if eta > max_wait:
                 raise WaitTooLongError(self.name, eta, max_wait)
-            heappush(self._deadlines, (now + max_wait, next(self._sequence), waiter, max_wait))
+            patience = max_wait if self._share is None else max(max_wait, self._share.reply_time)
+            heappush(self._deadlines, (now + patience, next(self._sequence), waiter, max_wait))
         self._queue.push(waiter, priority, first=first)
         self._dispatch(self._clock.now())
         try:
@@ -186,6 +223,13 @@ class Lane:
         """The server answered, with these rate-limit headers."""
         self._refused_in_a_row = 0
         now = self._clock.now()
+        if slot.sent_at is not None:
+            self._usual_time += (now - slot.sent_at - self._usual_time) / 8
+        if self._concurrency < self._most_at_once and now - self._capped_at >= CAP_PATIENCE:
+            self._concurrency += 1
+            self._capped_at = now
+        if feedback.limit is not None and feedback.limit != self.limit.requests:
+            self._adapt(feedback.limit, now)
         self._window.answer(slot, now, limit=feedback.limit, remaining=feedback.remaining)
         self._dispatch(now)
 
@@ -203,25 +247,43 @@ class Lane:
             self._window.lose(slot)
         self._dispatch(self._clock.now())
 
+    def _adapt(self, requests: int, now: float) -> None:
+        """Keep to the limit that the server names, if it is a stricter one."""
+        if requests in self._elsewhere or requests < 1 or not isinstance(self._window, Window):
+            return
+        if requests > self.limit.requests and not self._adaptive:
+            return
+        burst = self.limit.burst and min(self.limit.burst, requests)
+        self._tell_adapted("limit", self.limit.requests, requests, now)
+        self.limit = RateLimit(requests, self.limit.per, burst)
+        self._window.resize(requests)
+
+    def _tell_adapted(self, what: str, before: int, after: int, now: float) -> None:
+        _log.warning("%s lane: %s %d instead of %d, as the server has it", self.name, what, after, before)
+        self._journal.tell(Adapted(self.name, now, what, before, after))
+
     def _back_off(self, feedback: Feedback) -> None:
-        if feedback.remaining:
-            self._concurrency = max(1, min(self._concurrency, self._window.in_flight))
+        in_flight = self._window.in_flight
+        if feedback.remaining and in_flight:
+            fewer = min(self._concurrency, in_flight)
+            if fewer < self._concurrency:
+                self._tell_adapted("concurrency", self._concurrency, fewer, self._clock.now())
+                self._concurrency = fewer
+            self._capped_at = self._clock.now()
             wait = feedback.retry_after or 0.0
-            _log.warning(
-                "%s lane: refused with %d requests left, so at most %d at once from now on",
-                self.name,
-                feedback.remaining,
-                self._concurrency,
-            )
         else:
             self._window.forget()
             guess = min(2.0**self._refused_in_a_row, self.limit.per)
             wait = guess if feedback.retry_after is None else feedback.retry_after
         self._refused_in_a_row += 1
-        until = self._clock.now() + wait + RETRY_PAD
+        now = self._clock.now()
+        until = now + wait + RETRY_PAD
         if until > self._paused_until:
             self._paused_until = until
+            self._journal.tell(Paused(self.name, now, wait + RETRY_PAD))
             _log.warning("%s lane: refused by the server, paused for %.1f s", self.name, wait + RETRY_PAD)
+        if self._share is not None and not feedback.remaining:
+            self._share.pause(until)
 
     def _take(self, now: float) -> Slot | None:
         """Admit one request if everything allows it."""
@@ -264,6 +326,8 @@ class Lane:
             else:
                 waiter.set_result(slot)
         self._fail_late_waiters(now)
+        if self._share is not None:
+            self._tend(self._share)
         self._set_timer(self._next_chance(now) if self._queue else None)
 
     def _fail_late_waiters(self, now: float) -> None:
@@ -307,15 +371,43 @@ class Lane:
         self._timer = None
         self._dispatch(self._clock.now())
 
+    # What follows is of use only where the window is shared.
+
+    def _check_share(self) -> None:
+        if self._share is not None and self._share.failure is not None:
+            raise BudgetError(*self._share.failure.args)
+
+    def _demand(self) -> int:
+        """Return how many slots could be used now."""
+        could = min(len(self._queue), self._concurrency - self._window.in_flight)
+        return min(could, 1) if self._bucket else could
+
+    def _on_news(self) -> None:
+        if self._queue and not self._closed:
+            self._dispatch(self._clock.now())
+
+    def _tend(self, share: "SharedWindow") -> None:
+        if share.failure is not None:
+            while self._queue:
+                waiter = self._queue.pop()
+                if not waiter.done():
+                    waiter.set_exception(BudgetError(*share.failure.args))
+        if not self._queue:
+            share.rest()
+
 
 class Admission:
     """One request's passage through a lane: ``async with lane.slot() as admission``.
 
     However the block is left, the slot is accounted for: it comes back at once if nothing was sent, and after
     the window if the server may have counted the request.
+
+    Attributes:
+        waited: Seconds that admission took.
+        is_sent: Whether the request's bytes have left.
     """
 
-    __slots__ = ("_first", "_lane", "_max_wait", "_priority", "_slot")
+    __slots__ = ("_first", "_lane", "_max_wait", "_priority", "_slot", "is_sent", "waited")
 
     def __init__(self, lane: Lane, priority: Priority, max_wait: float | None, first: bool) -> None:
         self._lane = lane
@@ -323,15 +415,20 @@ class Admission:
         self._max_wait = max_wait
         self._first = first
         self._slot: Slot | None = None
+        self.is_sent = False
+        self.waited = 0.0
 
     async def __aenter__(self) -> Self:
-        self._slot = self._lane.admit_at_once() or await self._lane.admit_later(
-            self._priority, self._max_wait, self._first
-        )
+        self._slot = self._lane.admit_at_once()
+        if self._slot is None:
+            asked = self._lane.now()
+            self._slot = await self._lane.admit_later(self._priority, self._max_wait, self._first)
+            self.waited = self._lane.now() - asked
         return self
 
     def sent(self) -> None:
         """The request's bytes have left."""
+        self.is_sent = True
         if self._slot is not None:
             self._lane.sent(self._slot)
 

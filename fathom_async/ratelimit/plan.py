@@ -50,12 +50,14 @@ class RatePlan:
         reports: Limit of aggregations and current visitors; None when `crud` covers them too.
         concurrency: Requests the server allows in flight at once, per lane; None when it names no cap.
         reserve: Requests of every reports window left to the account's other clients, such as a dashboard.
+        adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
     """
 
     crud: RateLimit = RateLimit(2000, per=3600)
     reports: RateLimit | None = RateLimit(10, per=60)
     concurrency: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     reserve: int = field(default=0, validator=validators.ge(0))
+    adaptive: bool = False
 
     def __attrs_post_init__(self) -> None:
         scarcest = self.reports or self.crud

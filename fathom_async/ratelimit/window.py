@@ -123,6 +123,11 @@ class Window:
         """Requests admitted and not settled."""
         return self._unsettled
 
+    def resize(self, requests: int) -> None:
+        """Have so many slots from now on; those that are out stay out."""
+        self._free += requests - self._limit.requests
+        self._limit = RateLimit(requests, self._limit.per)
+
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer does not tell, or no longer, what others have spent."""
         if self._last_word is None or now - self._last_word >= self.span:
@@ -199,7 +204,7 @@ class Window:
         self._last_word = now
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self.span
-        if remaining is not None and limit == self._limit.requests:
+        if remaining is not None and limit == self._limit.requests and 0 <= remaining <= limit:
             self._learn(slot, sent_at, now, remaining)
         else:
             self._certain = self._limit.requests  # whom the server tells nothing cannot ask

@@ -62,6 +62,11 @@ class Filter:
         object.__setattr__(self, "operator", operator)
         object.__setattr__(self, "value", value)
 
+    def __bool__(self) -> bool:
+        raise QueryError(
+            "filters are not combined with `and`, `or`, `not` or `in`: give a list, of which all must hold"
+        )
+
     def to_dict(self) -> dict[str, str]:
         """Return the filter as the API writes it."""
         return {"property": self.property, "operator": self.operator, "value": self.value}

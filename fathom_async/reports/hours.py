@@ -28,13 +28,16 @@ _NOON: Final = 12
 def hour_pieces(query: Query[RowT]) -> list[Query[RowT]]:
     """Return queries that the server groups by hour, and whose rows together are those of the query.
 
-    A range that is open at one end stays as it is: the server knows where it ends.
-
     Raises:
-        QueryError: A limit of the whole is no limit of its pieces.
+        QueryError: The range is open at one end, or a limit of the whole is no limit of its pieces.
     """
-    if not query.exceeds_hour_span or query.date_from is None or query.date_to is None:
+    if not query.exceeds_hour_span:
         return [query]
+    if query.date_from is None or query.date_to is None:
+        raise QueryError(
+            "the server groups at most 7 days by the hour, and a range that is open at one end may be longer; "
+            "write date_from and date_to, or e.g. query.over('last 7 days', now=...)"
+        )
     if query.limit is not None and not _sorts_exactly(query):
         raise QueryError(
             f"limit={query.limit} over more than 7 days by the hour is several requests, and which rows come "

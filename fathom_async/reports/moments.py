@@ -26,7 +26,8 @@ def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetim
     """Return what the clock on the wall of the time zone shows, without a time zone.
 
     Raises:
-        QueryError: The moment has a time zone of its own, and the one to show it in is not known.
+        QueryError: The moment has a time zone of its own, and the one to show it in is not known, or its clocks
+            show the moment twice.
     """
     if moment.tzinfo is None:
         return moment
@@ -35,7 +36,16 @@ def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetim
             f"{argument} has the time zone {moment.tzinfo}, but the report is in the site's, which is not "
             f"known here; write {argument}=moment.astimezone(ZoneInfo(site.timezone)).replace(tzinfo=None)"
         )
-    return moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
+    try:
+        local = moment.astimezone(ZoneInfo(timezone))
+    except OverflowError:
+        raise QueryError(f"{argument} is out of the calendar's range: {moment}") from None
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        raise QueryError(
+            f"{argument} is in the hour that clocks in {timezone} show twice, and the API cannot tell which; "
+            "write a moment before or after that hour"
+        )
+    return local.replace(tzinfo=None)
 
 
 def time_zone(value: ZoneInfo | str | None) -> str | None:

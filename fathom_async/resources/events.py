@@ -2,7 +2,8 @@
 
 from fathom_async import arguments
 from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
-from fathom_async.codec.objects import discard, object_decoder, page_decoder
+from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
+from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Event
 from fathom_async.pagination import Listing
 from fathom_async.reports.fields import CURRENCIES, Currency
@@ -13,9 +14,9 @@ _FIELDS: dict[str, Check] = {"name": arguments.text(255), "currency": arguments.
 
 _EVENT = object_decoder(Event)
 _EVENTS = page_decoder(Event)
-_DELETED = object_decoder(Deleted)
 _BY_NAME = "The service knows events by name now: use {}."
 _GET = _BY_NAME.format("events.list and look for the name")
+_NEW = _BY_NAME.format("events.list; an event comes into being when it is first tracked")
 _SET = _BY_NAME.format("events.set_currency(site_id, name, currency); an event's name cannot be changed")
 _DELETE = _BY_NAME.format("events.delete_by_name(site_id, name)")
 _WIPE = "An event's data can no longer be wiped through the API: use the dashboard, or events.delete_by_name."
@@ -80,7 +81,7 @@ class EventsResource:
         """
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False))
+        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_NEW))
 
     async def update(
         self,
@@ -96,6 +97,8 @@ class EventsResource:
             ArgumentError: Nothing is given, or the API would refuse an argument.
             GoneError: The service knows events by name only.
         """
+        if event_id == "currency":
+            raise ArgumentError("'currency' is another endpoint and no id: use events.set_currency")
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/{}", site_id, event_id)
         return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_SET))
@@ -109,7 +112,7 @@ class EventsResource:
         """
         at = path("/sites/{}/events/{}", site_id, event_id)
         gone = Deleted(event_id, object="event")
-        return await self._send(Request("DELETE", at, _DELETED, if_gone=gone, instead=_DELETE))
+        return await self._send(Request("DELETE", at, deletion, if_gone=gone, instead=_DELETE))
 
     async def delete_by_name(self, site_id: str, name: str) -> Deleted:
         """Delete every event of that name and its data, for good.
@@ -121,7 +124,7 @@ class EventsResource:
         params = {"name": arguments.identifier("name", name)}
         gone = Deleted(name, object="event")
         at = path("/sites/{}/events", site_id)
-        return await self._send(Request("DELETE", at, _DELETED, params, if_gone=gone))
+        return await self._send(Request("DELETE", at, deletion, params, if_gone=gone))
 
     async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
         """Change what an event's value is counted in.

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from fathom_async import arguments
 from fathom_async.arguments import Check, body, page_params
-from fathom_async.codec.objects import object_decoder, page_decoder
+from fathom_async.codec.objects import deletion, object_decoder, page_decoder
 from fathom_async.models import Deleted, Milestone
 from fathom_async.pagination import Listing
 from fathom_async.request import Request, path
@@ -15,7 +15,6 @@ _FIELDS: dict[str, Check] = {"name": arguments.text(30), "milestone_date": argum
 
 _MILESTONE = object_decoder(Milestone)
 _MILESTONES = page_decoder(Milestone)
-_DELETED = object_decoder(Deleted)
 
 
 class MilestonesResource:
@@ -92,4 +91,4 @@ class MilestonesResource:
         """
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         gone = Deleted(milestone_id, object="milestone")
-        return await self._send(Request("DELETE", at, _DELETED, if_gone=gone))
+        return await self._send(Request("DELETE", at, deletion, if_gone=gone))

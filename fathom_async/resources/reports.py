@@ -1,7 +1,8 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from functools import partial
+from typing import TypeVar
 
 from fathom_async.arguments import identifier
 from fathom_async.codec.objects import object_decoder
@@ -14,6 +15,8 @@ from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.request import Request
 from fathom_async.session import Caller
+
+T = TypeVar("T")
 
 _VISITORS = object_decoder(CurrentVisitors)
 
@@ -28,7 +31,7 @@ class ReportsResource:
         """Run one report.
 
         It is one request, except that more than 7 days by the hour are asked for in pieces of 7 days, which lie
-        side by side without changing any figure; a range that is open at one end is left to the server.
+        side by side without changing any figure.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
@@ -70,7 +73,7 @@ class ReportsResource:
             NotFoundError: There is no such site.
         """
         params = {"site_id": identifier("site_id", site_id)} | ({"detailed": "true"} if detailed else {})
-        return await self._send(Request("GET", "/current_visitors", _VISITORS, params=params, lane="reports"))
+        return await self._send(_scarce("/current_visitors", _VISITORS, params))
 
     def live(
         self, site_ids: Iterable[str], *, every: float = 60.0, share: float = 0.5, detailed: bool = False
@@ -94,6 +97,8 @@ class ReportsResource:
         return watch(sites, seconds, partial(self.current_visitors, detailed=detailed), self._send)
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
-        return await self._send(
-            Request("GET", "/aggregations", query.read, params=query.params(), lane="reports")
-        )
+        return await self._send(_scarce("/aggregations", query.read, query.params()))
+
+
+def _scarce(path: str, decode: Callable[[bytes], T], params: Mapping[str, str]) -> Request[T]:
+    return Request("GET", path, decode, params, lane="reports", is_shared=True)

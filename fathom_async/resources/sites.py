@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from fathom_async import arguments
 from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
-from fathom_async.codec.objects import discard, object_decoder, page_decoder
+from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Site
 from fathom_async.pagination import Listing
@@ -21,7 +21,6 @@ _FIELDS: dict[str, Check] = {
 }
 _SITE = object_decoder(Site)
 _SITES = page_decoder(Site)
-_DELETED = object_decoder(Deleted)
 _WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the dashboard, or sites.delete."
 
 
@@ -81,9 +80,9 @@ class SitesResource:
         Raises:
             ArgumentError: The API would refuse an argument.
         """
-        if sharing == "private" and share_password is MISSING:
+        if sharing == "private" and share_password in (MISSING, None):
             raise ArgumentError("share_password is needed when sharing is 'private'")
-        if multi_domain is True and multi_domain_option is MISSING:
+        if multi_domain is True and multi_domain_option in (MISSING, None):
             raise ArgumentError(
                 "multi_domain_option is needed when multi_domain is true: combined or separate"
             )
@@ -133,7 +132,7 @@ class SitesResource:
             NotFoundError: There is no such site.
         """
         gone = Deleted(site_id, object="site")
-        return await self._send(Request("DELETE", path("/sites/{}", site_id), _DELETED, if_gone=gone))
+        return await self._send(Request("DELETE", path("/sites/{}", site_id), deletion, if_gone=gone))
 
     async def wipe(self, site_id: str) -> None:
         """Delete a site's data. Retired by the live service.

@@ -302,6 +302,59 @@ def test_closing_tells_everyone() -> None:
     virtually(scenario())
 
 
+def test_the_eta_knows_of_the_cap_and_of_the_probe() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1000, concurrency=2)
+        await request(lane, takes=8)
+        busy = [asyncio.create_task(request(lane, takes=8)) for _ in range(12)]
+        await asyncio.sleep(0)
+        assert 4 < lane.eta() < 8
+        before = now()
+        with pytest.raises(WaitTooLongError, match="later than max_wait=1 s"):
+            await request(lane, max_wait=1)
+        assert now() == before
+        await asyncio.gather(*busy)
+        await asyncio.sleep(SPAN)
+        probe = asyncio.create_task(request(lane, takes=4))
+        await asyncio.sleep(0)
+        assert 1 < lane.eta() < 8
+        await probe
+
+    virtually(scenario())
+
+
+def test_a_lane_that_was_refused_for_a_crowd_tries_one_more_after_a_while() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1000, per=60)
+        await request(lane)
+        async with lane.slot() as held, lane.slot() as refused:
+            held.sent()
+            refused.sent()
+            refused.refused(Feedback(1000, 900, 0))
+            held.answered(SILENT)
+        admitted = await asyncio.gather(*(request(lane, takes=1) for _ in range(3)))
+        assert len(set(admitted)) == 3
+        await asyncio.sleep(600)
+        await request(lane)
+        admitted = await asyncio.gather(*(request(lane, takes=1) for _ in range(4)))
+        assert len(set(admitted)) == 2
+
+    virtually(scenario())
+
+
+def test_a_refusal_with_nothing_else_in_flight_is_no_crowd() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1000, per=60)
+        await request(lane)
+        async with lane.slot() as refused:
+            refused.sent()
+            refused.refused(Feedback(1000, 900, 0))
+        await request(lane)
+        assert len(set(await asyncio.gather(*(request(lane, takes=1) for _ in range(20))))) == 1
+
+    virtually(scenario())
+
+
 def test_eta_and_status_of_a_busy_lane() -> None:
     async def scenario() -> None:
         lane = lane_of()
@@ -314,6 +367,39 @@ def test_eta_and_status_of_a_busy_lane() -> None:
         more = [asyncio.create_task(request(lane, takes=1)) for _ in range(10)]
         assert (await asyncio.gather(*more))[-1] - 3 == pytest.approx(expected, abs=3.1)
         await asyncio.gather(*tasks)
+
+    virtually(scenario())
+
+
+def test_a_smaller_limit_is_adopted_and_a_larger_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        lane = lane_of(10)
+        for limit, remaining in ((6, 5), (6, 4), (20, 17)):
+            await request(lane, feedback=Feedback(limit, remaining, None))
+        assert lane.status().limit == 6
+        admitted = await asyncio.gather(*(request(lane, takes=0) for _ in range(8)))
+        assert [moment < SPAN for moment in admitted] == [True] * 3 + [False] * 5
+
+    virtually(scenario())
+    assert [record.message for record in caplog.records] == [
+        "reports lane: limit 6 instead of 10, as the server has it"
+    ]
+
+
+def test_an_adaptive_lane_adopts_a_larger_limit_too() -> None:
+    async def scenario() -> None:
+        lane = Lane("reports", RateLimit(2, 60), clock=LoopClock(), adaptive=True)
+        await request(lane, feedback=Feedback(10, 9, None))
+        assert [await request(lane, takes=0) for _ in range(9)] == [0.1] * 9
+
+    virtually(scenario())
+
+
+def test_a_header_that_speaks_of_another_lane_is_left_alone() -> None:
+    async def scenario() -> None:
+        lane = Lane("crud", RateLimit(2000, 3600), clock=LoopClock(), elsewhere=frozenset({10}))
+        await request(lane, feedback=Feedback(10, 0, None))
+        assert lane.status().limit == 2000
 
     virtually(scenario())
 

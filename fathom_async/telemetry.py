@@ -1,0 +1,166 @@
+"""What happens to requests and lanes, as typed events and as counters."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from attrs import frozen
+
+from fathom_async.values import value
+
+
+@value
+class Queued:
+    """A request asks its lane for admission.
+
+    Attributes:
+        request: Number of the request, the same in all of its events.
+        lane: Name of the lane.
+        method: HTTP method.
+        path: Path below the base URL.
+        attempt: 1 for the first time.
+        at: Seconds on the client's clock.
+    """
+
+    request: int
+    lane: str
+    method: str
+    path: str
+    attempt: int
+    at: float
+
+
+@value
+class Admitted:
+    """The lane let a request through, after it `waited` so many seconds."""
+
+    request: int
+    lane: str
+    at: float
+    waited: float
+
+
+@value
+class Sent:
+    """A request's bytes began to leave."""
+
+    request: int
+    lane: str
+    at: float
+
+
+@value
+class Answered:
+    """An answer arrived, whatever its `status`, so many `seconds` after admission."""
+
+    request: int
+    lane: str
+    at: float
+    status: int
+    seconds: float
+
+
+@value
+class Retried:
+    """An attempt failed for this `reason`, and another follows after `delay` seconds."""
+
+    request: int
+    lane: str
+    at: float
+    attempt: int
+    delay: float
+    reason: str
+
+
+@value
+class Failed:
+    """A request ended with an error: `reason` is its type and message, which never hold the token."""
+
+    request: int
+    lane: str
+    at: float
+    reason: str
+
+
+@value
+class Paused:
+    """A lane admits nothing for so many seconds, because the server refused a request."""
+
+    lane: str
+    at: float
+    seconds: float
+
+
+@value
+class Adapted:
+    """A lane changed what it keeps to: its ``limit``, or its ``concurrency``."""
+
+    lane: str
+    at: float
+    what: str
+    before: int
+    after: int
+
+
+Event = Queued | Admitted | Sent | Answered | Retried | Failed | Paused | Adapted
+Hook = Callable[[Event], None]
+
+_log = logging.getLogger("fathom_async")
+
+
+@frozen
+class Stats:
+    """What a client has done so far.
+
+    Attributes:
+        sent: Requests that left, by lane.
+        refused: How many of them the server refused for going over a limit.
+        retried: Attempts after the first ones.
+        shared: Requests that were spared, because an identical one was under way.
+        waited: Seconds that requests waited for admission, in all.
+    """
+
+    sent: Mapping[str, int]
+    refused: int
+    retried: int
+    shared: int
+    waited: float
+
+    @property
+    def pageviews(self) -> int:
+        """What the requests cost on the account's bill, where each counts as a pageview."""
+        return sum(self.sent.values()) - self.refused
+
+
+class Journal:
+    """Counts what happens, and tells it to whoever wants to hear it.
+
+    Args:
+        hook: Is called with every event, in the event loop; it must be quick. What it raises is logged and goes
+            no further.
+    """
+
+    __slots__ = ("_hook", "listens", "refused", "retried", "sent", "shared", "waited")
+
+    def __init__(self, hook: Hook | None = None) -> None:
+        self._hook = hook
+        self.listens = hook is not None
+        self.sent: Counter[str] = Counter()
+        self.refused = 0
+        self.retried = 0
+        self.shared = 0
+        self.waited = 0.0
+
+    def tell(self, event: Event) -> None:
+        """Call the hook, if there is one."""
+        if self._hook is None:
+            return
+        try:
+            self._hook(event)
+        except Exception:  # noqa: BLE001 - an observer must not disturb what it observes
+            _log.exception("the on_event hook failed on %r", event)
+
+    def stats(self) -> Stats:
+        """Return the counts as they are now."""
+        return Stats(MappingProxyType(dict(self.sent)), self.refused, self.retried, self.shared, self.waited)
