@@ -79,6 +79,16 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
         lambda f: f.milestones.update("CDBUGS", "M", name="A", milestone_date=datetime(2024, 1, 15, 9)),  # noqa: DTZ001
         "write milestone_date=2024-01-15",
     ),
+    "private site without a password, said so": (
+        lambda f: f.sites.create(name="A", sharing="private", share_password=None),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "share_password is needed",
+    ),
+    "half a character": (lambda f: f.sites.create(name="\ud800"), "half a character"),
+    "an id that is another endpoint": (
+        lambda f: f.events.update("CDBUGS", "currency", name="A"),
+        "use events.set_currency",
+    ),
+    "a blank id": (lambda f: f.sites.get(" "), "cannot be an id"),
     "visitors of no site": (lambda f: f.reports.current_visitors(""), "site_id must be a text"),
 }
 

@@ -41,6 +41,9 @@ def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
         ("http://127.0.0.1.evil.example/v1", "plain http"),
         ("ftp://api.usefathom.com", "is not a URL"),
         ("api.usefathom.com/v1", "is not a URL"),
+        ("https://h:99999", "is not a URL"),
+        ("https://exa mple.com", "is not a URL"),
+        ("https://[::1", "is not a URL"),
         ("https://user:pw@api.usefathom.com", "no user"),
         ("https://api.usefathom.com/v1?x=1", "no user, query or fragment"),
     ],
@@ -74,6 +77,32 @@ async def test_options_of_views_add_up(fathom: FathomClient) -> None:
     assert 50 < caught.value.eta < 62
     patient = view.with_options(max_wait=None)
     assert patient.limits["reports"].queued == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": 0},
+        {"timeout": -1},
+        {"timeout": None},
+        {"timeout": "5"},
+        {"timeout": float("nan")},
+        {"max_wait": -1},
+        {"max_wait": "a"},
+        {"priority": "urgent"},
+        {"priority": 7},
+    ],
+)
+async def test_an_option_that_makes_no_sense_is_refused(
+    fathom: FathomClient, options: dict[str, object]
+) -> None:
+    with pytest.raises(ValueError, match=r"seconds|Priority"):
+        fathom.with_options(**options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def test_the_eta_of_a_lane_that_is_none_is_refused(fathom: FathomClient) -> None:
+    with pytest.raises(ArgumentError, match="lane must be one of crud, reports"):
+        fathom.eta(lane="report")
 
 
 async def test_limits_and_eta_tell_what_a_lane_looks_like(fathom: FathomClient) -> None:

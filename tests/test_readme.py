@@ -15,7 +15,9 @@ README = Path(__file__).parent.parent.joinpath("README.md")
 
 def shown(name: str) -> str:
     found = re.search(
-        rf"<!-- {name}: start -->\n```python\n(.*?)```\n<!-- {name}: end -->", README.read_text("utf8"), re.DOTALL
+        rf"<!-- {name}: start -->\n```python\n(.*?)```\n<!-- {name}: end -->",
+        README.read_text("utf8"),
+        re.DOTALL,
     )
     assert found is not None
     return found[1]

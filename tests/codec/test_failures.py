@@ -1,7 +1,5 @@
 """Error answers to typed errors."""
 
-from collections.abc import Mapping
-
 import pytest
 
 from fathom_async import (
@@ -19,9 +17,9 @@ from fathom_async.request import Response
 
 
 def error_of(
-    status: int, body: bytes = b"{}", instead: str = "", headers: Mapping[str, str] | None = None
+    status: int, body: bytes = b"{}", instead: str = "", retry_after: float | None = None
 ) -> APIError:
-    return read_error(Response(status, headers or {}, body), "GET", "https://host/x", instead)
+    return read_error(Response(status, {}, body), "GET", "https://host/x", instead, retry_after)
 
 
 @pytest.mark.parametrize(
@@ -78,4 +76,4 @@ def test_a_retired_endpoint_names_its_successor() -> None:
 
 
 def test_retry_after_is_kept() -> None:
-    assert error_of(503, headers={"Retry-After": "7"}).retry_after == 7
+    assert error_of(503, retry_after=7).retry_after == 7

@@ -49,14 +49,18 @@ def test_cuts_are_at_noon_where_that_costs_no_request() -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        HOURLY,
-        HOURLY.replace(date_from="2020-01-01"),
         HOURLY.replace(date_from="2026-03-01", date_to="2026-03-07"),
         HOURLY.replace(date_grouping="day", date_from="2020-01-01", date_to="2026-01-01"),
     ],
 )
 def test_what_the_server_takes_stays_whole(query: PageviewQuery) -> None:
     assert hour_pieces(query) == [query]
+
+
+@pytest.mark.parametrize("query", [HOURLY, HOURLY.replace(date_from="2020-01-01")])
+def test_a_range_that_is_open_at_one_end_is_refused(query: PageviewQuery) -> None:
+    with pytest.raises(QueryError, match="write date_from and date_to"):
+        hour_pieces(query)
 
 
 LONG = HOURLY.replace(date_from="2026-03-01", date_to="2026-03-20", field_grouping=["pathname"])
