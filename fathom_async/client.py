@@ -175,9 +175,24 @@ class FathomClient:
             requests: How many requests.
             lane: ``reports`` or ``crud``.
         """
-        if lane not in self._session.lanes:
-            raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {lane!r}")
-        return self._session.lanes[lane].eta(requests, self._options.priority)
+        return self._lane(lane).eta(requests, self._options.priority)
+
+    def pause(self, seconds: float, *, lane: str = "reports") -> None:
+        """Admit nothing on a lane for so many seconds; who cannot wait that long is told at once.
+
+        Args:
+            seconds: How long.
+            lane: ``reports`` or ``crud``.
+        """
+        self._lane(lane).pause(seconds)
+
+    def resume(self, *, lane: str = "reports") -> None:
+        """End a pause, be it yours or the server's.
+
+        Args:
+            lane: ``reports`` or ``crud``.
+        """
+        self._lane(lane).resume()
 
     async def aclose(self) -> None:
         """Close the connections; requests that still wait or run end with `ClosedError`.
@@ -194,6 +209,11 @@ class FathomClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def _lane(self, name: str) -> Lane:
+        if name not in self._session.lanes:
+            raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
+        return self._session.lanes[name]
 
     def _bind(self, session: Session, options: Options, *, is_view: bool) -> None:
         self._session = session

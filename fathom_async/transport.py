@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -203,13 +203,10 @@ def check_base_url(base_url: str) -> str:
     Raises:
         ArgumentError: It is no URL, or would send the token in the clear to another machine.
     """
-    try:
-        parts = urlsplit(base_url)
-        host = parts.hostname if parts.port != 0 and base_url.isprintable() and " " not in base_url else None
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("http", "https"):
-        raise errors.ArgumentError(f"{base_url!r} is not a URL: write e.g. https://api.usefathom.com/v1")
+    parts = _split(base_url)
+    host = parts.hostname
+    if not host or parts.scheme not in ("http", "https") or not base_url.isprintable() or " " in base_url:
+        raise _no_url(base_url)
     if parts.username or parts.password or parts.query or parts.fragment:
         raise errors.ArgumentError("the base URL must have no user, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host):
@@ -217,6 +214,19 @@ def check_base_url(base_url: str) -> str:
             f"plain http to {host} would show the token to the network: write https://"
         )
     return base_url.rstrip("/")
+
+
+def _split(base_url: str) -> SplitResult:
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port  # is read from the text only now, and may be none
+    except ValueError:
+        raise _no_url(base_url) from None
+    return parts
+
+
+def _no_url(base_url: str) -> errors.ArgumentError:
+    return errors.ArgumentError(f"{base_url!r} is not a URL: write e.g. https://api.usefathom.com/v1")
 
 
 def _is_loopback(host: str) -> bool:

@@ -393,11 +393,10 @@ async def test_a_request_admitted_while_closing_is_not_sent(
     server: FathomServer, fathom: FathomClient
 ) -> None:
     await fathom.sites.get(SITE)
-    lane = fathom._session.lanes["crud"]
-    lane.pause(3600)
+    fathom.pause(3600, lane="crud")
     call = asyncio.create_task(fathom.sites.create(name="Acme"))
     await asyncio.sleep(0.01)
-    lane.resume()
+    fathom.resume(lane="crud")
     await fathom.aclose()
     with pytest.raises(ClosedError):
         await call

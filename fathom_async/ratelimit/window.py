@@ -204,7 +204,7 @@ class Window:
         self._last_word = now
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self.span
-        if remaining is not None and limit == self._limit.requests and 0 <= remaining <= limit:
+        if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
             self._learn(slot, sent_at, now, remaining)
         else:
             self._certain = self._limit.requests  # whom the server tells nothing cannot ask
