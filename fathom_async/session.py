@@ -27,13 +27,14 @@ from fathom_async.errors import (
     RateLimitError,
     TransportError,
 )
+from fathom_async.ratelimit.admission import Admission
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.feedback import read_feedback
-from fathom_async.ratelimit.lane import Admission, Lane
+from fathom_async.ratelimit.lane import Lane
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.request import Request, Response
 from fathom_async.retry import RetryPolicy, next_delay, was_perhaps_done
-from fathom_async.telemetry import Admitted, Answered, Journal, Queued, Retried, Sent
+from fathom_async.telemetry import Admitted, Answered, Failed, Journal, Queued, Retried, Sent
 
 if TYPE_CHECKING:
     from fathom_async.transport import Transport
@@ -158,14 +159,22 @@ class Session:
             ClosedError: The client was closed.
         """
         self._check_loop()
+        carry_out = self._carry_out_observed if self.journal.listens else self._carry_out
         if not request.is_shared:
-            return self._carry_out(request, options)
+            return carry_out(request, options, next(self._numbers))
         key = (request.method, request.target, options)
         self.journal.shared += self._coalescer.is_running(key)
-        return self._coalescer.share(key, partial(self._carry_out, request, options))
+        return self._coalescer.share(key, partial(carry_out, request, options, next(self._numbers)))
 
-    async def _carry_out(self, request: Request[T], options: Options) -> T:
-        number = next(self._numbers)
+    async def _carry_out_observed(self, request: Request[T], options: Options, number: int) -> T:
+        try:
+            return await self._carry_out(request, options, number)
+        except BaseException as error:
+            lane, reason = self.lanes[request.lane].name, f"{type(error).__name__}: {error}"
+            self.journal.tell(Failed(number, lane, self._clock.now(), reason))
+            raise
+
+    async def _carry_out(self, request: Request[T], options: Options, number: int) -> T:
         failures = refusals = 0
         perhaps_done = False
         deadline = None if options.max_wait is None else self._clock.now() + options.max_wait

@@ -1,0 +1,80 @@
+"""OpenTelemetry spans of requests: ``FathomClient(..., on_event=RequestSpans())``.
+
+Needs the extra ``fathom_async[otel]``.
+"""
+
+try:
+    from opentelemetry import trace
+    from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+except ImportError as error:
+    raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from error
+
+from typing import TYPE_CHECKING
+
+from fathom_async.telemetry import Adapted, Admitted, Answered, Event, Failed, Paused, Queued, Retried, Sent
+from fathom_async.version import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+
+class RequestSpans:
+    """An `on_event` hook that makes one client span of each attempt, from asking for admission to the answer.
+
+    The span is a child of the one that was current in the task that made the request. Its attributes are
+    ``http.request.method``, ``url.path``, ``http.response.status_code``, ``fathom.lane``, ``fathom.attempt`` and
+    ``fathom.waited`` (seconds for admission); ``admitted`` and ``sent`` are events of it.
+
+    Args:
+        tracer: Where spans go; the global provider's by default.
+    """
+
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer or trace.get_tracer("fathom_async", __version__)
+        self._open: dict[int, Span] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Note one event."""
+        match event:
+            case Queued():
+                self._begin(event)
+            case Admitted():
+                self._mark(event.request, "admitted", {"fathom.waited": event.waited})
+            case Sent():
+                self._mark(event.request, "sent", {})
+            case Answered():
+                self._answer(event)
+            case Retried() | Failed():
+                self._end(event.request, event.reason)
+            case Paused() | Adapted():
+                pass
+
+    def _begin(self, event: Queued) -> None:
+        self._open[event.request] = self._tracer.start_span(
+            f"{event.method} fathom",
+            kind=SpanKind.CLIENT,
+            attributes={
+                "http.request.method": event.method,
+                "url.path": event.path,
+                "fathom.lane": event.lane,
+                "fathom.attempt": event.attempt,
+            },
+        )
+
+    def _mark(self, request: int, name: str, attributes: dict[str, float]) -> None:
+        if (span := self._open.get(request)) is not None:
+            span.set_attributes(attributes)
+            span.add_event(name)
+
+    def _answer(self, event: Answered) -> None:
+        if (span := self._open.pop(event.request, None)) is not None:
+            span.set_attribute("http.response.status_code", event.status)
+            if event.status >= 400:  # noqa: PLR2004 - what HTTP calls an error
+                span.set_status(Status(StatusCode.ERROR))
+            span.end()
+
+    def _end(self, request: int, reason: str) -> None:
+        """End the span of an attempt that had no answer; one that had has ended."""
+        if (span := self._open.pop(request, None)) is not None:
+            span.set_status(Status(StatusCode.ERROR, reason))
+            span.end()
