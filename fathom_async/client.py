@@ -114,11 +114,15 @@ class FathomClient:
         self._bind(session, Options(timeout=timeout), is_view=False)
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, plan: RatePlan | None = None, timeout: float = 30.0
+    ) -> Self:
         """Make a client from ``FATHOM_API_TOKEN`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
 
         Args:
             environ: The environment; the process's own by default.
+            plan: The account's rate limits; `RatePlan.classic()` by default.
+            timeout: Seconds from a request's admission to its whole answer.
 
         Raises:
             ArgumentError: ``FATHOM_API_TOKEN`` is not set.
@@ -130,6 +134,8 @@ class FathomClient:
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,
+            plan=plan,
+            timeout=timeout,
             budget=environ.get("FATHOM_BUDGET") or None,
         )
 

@@ -3,13 +3,13 @@
 Needs the extra ``fathom_async[otel]``.
 """
 
+from typing import TYPE_CHECKING
+
 try:
     from opentelemetry import trace
     from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 except ImportError as error:
     raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from error
-
-from typing import TYPE_CHECKING
 
 from fathom_async.telemetry import Adapted, Admitted, Answered, Event, Failed, Paused, Queued, Retried, Sent
 from fathom_async.version import __version__

@@ -238,6 +238,60 @@ def test_an_hour_of_traffic_is_never_refused(
     assert took < throttle.optimum(600) * (1.16 if handler[1] else 1.02) + 60
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([LaravelWindow, AlignedWindow, SlidingLog, TokenBucket]),
+    st.floats(0, 15),
+    st.floats(0, 0.3),
+    st.integers(0, 2**31),
+)
+def test_what_the_server_tells_never_leads_to_a_refusal(
+    policy: Callable[..., Throttle], slowest: float, trouble: float, seed: int
+) -> None:
+    """Answers of any slowness, requests lost and given up, headers that are missing at times."""
+    throttle = policy(10, per=60)
+    chance = random.Random(seed)
+    refused: list[float] = []
+
+    async def client(lane: Lane) -> None:
+        loop = asyncio.get_running_loop()
+        async with (
+            lane.slot() as admission,
+            asyncio.timeout(chance.choice([None, None, chance.uniform(0, 10)])),
+        ):
+            if chance.random() < trouble / 2:
+                return  # never sent
+            admission.sent()
+            await asyncio.sleep(chance.uniform(0, 0.5))
+            if chance.random() < trouble / 2:
+                raise ConnectionError  # lost on the way there
+            verdict = throttle.hit(loop.time())
+            if not verdict.allowed:
+                refused.append(loop.time())
+            await asyncio.sleep(chance.uniform(0, slowest))
+            remaining = throttle.remaining(loop.time())
+            await asyncio.sleep(chance.uniform(0, 0.5))
+            if chance.random() < trouble / 2:
+                raise ConnectionError  # lost on the way back
+            admission.answered(SILENT if chance.random() < trouble else Feedback(10, remaining, None))
+
+    async def scenario() -> None:
+        await asyncio.sleep(chance.uniform(0, 120))
+        lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())
+        await asyncio.gather(*(client(lane) for _ in range(120)), return_exceptions=True)
+
+    run_virtual(scenario())
+    assert refused == []
+
+
+def test_what_is_reserved_is_not_taken_back_either() -> None:
+    window = Window(RateLimit(4, per=60), reserve=1)
+    for now, remaining in ((1.0, 3), (2.0, 2), (3.0, 3)):  # the third answer: the window was opened anew
+        window.answer(taken(window, now), now, limit=4, remaining=remaining)
+    taken(window, 3.0)
+    assert not window.has_room(3.0)
+
+
 @pytest.mark.parametrize("foreign", [2, 5])
 def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(foreign: int) -> None:
     """Another client spends so many of the 10 in every window, and does not share our budget."""
