@@ -193,7 +193,7 @@ class FathomClient:
         self._lane(lane).pause(seconds)
 
     def resume(self, *, lane: str = "reports") -> None:
-        """End a pause, be it yours or the server's.
+        """End a pause, be it yours or the server's; not one that a shared budget keeps for all processes.
 
         Args:
             lane: ``reports`` or ``crud``.
@@ -260,6 +260,7 @@ def _lanes(
     plan: RatePlan, clock: Clock, timeout: float, budget: "Budget | None", journal: Journal
 ) -> dict[str, Lane]:
     limits = {"account": plan.crud} if plan.reports is None else {"crud": plan.crud, "reports": plan.reports}
+    lanes: dict[str, Lane] = {}
 
     def lane(name: str, limit: RateLimit) -> Lane:
         reserve = 0 if name == "crud" else plan.reserve
@@ -274,9 +275,13 @@ def _lanes(
             concurrency=plan.concurrency,
             share=share,
             adaptive=plan.adaptive,
-            elsewhere=frozenset(other.requests for key, other in limits.items() if key != name),
+            elsewhere=lambda: {
+                number
+                for other in limits.keys() - {name}
+                for number in (limits[other].requests, lanes[other].limit.requests)
+            },
             journal=journal,
         )
 
-    lanes = {name: lane(name, limit) for name, limit in limits.items()}
+    lanes |= {name: lane(name, limit) for name, limit in limits.items()}
     return {"crud": lanes["account"], "reports": lanes["account"]} if "account" in lanes else lanes

@@ -216,15 +216,17 @@ class Session:
                 sleeper.set_exception(
                     ClosedError("the client was closed before this request was tried again")
                 )
-        await self._transport.close()
-        if self._helpers:
-            # They end by themselves, with `ClosedError`; only a transport that does not break needs more.
-            _, stuck = await asyncio.wait(self._helpers, timeout=_PARTING_SECONDS)
-            for task in stuck:
-                task.cancel()
-            await asyncio.gather(*stuck, return_exceptions=True)
-        for lane in self.lanes.values():
-            await lane.aclose()
+        try:
+            await self._transport.close()
+            if self._helpers:
+                # They end by themselves, with `ClosedError`; only a transport that does not break needs more.
+                _, stuck = await asyncio.wait(self._helpers, timeout=_PARTING_SECONDS)
+                for task in stuck:
+                    task.cancel()
+                await asyncio.gather(*stuck, return_exceptions=True)
+        finally:
+            for lane in self.lanes.values():
+                await lane.aclose()
 
     async def _attempt(
         self, request: Request[T], options: Options, deadline: float | None, number: int, attempt: int

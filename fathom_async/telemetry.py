@@ -85,7 +85,7 @@ class Failed:
 
 @value
 class Paused:
-    """A lane admits nothing for so many seconds, because the server refused a request."""
+    """A lane admits nothing for so many seconds: the server refused a request, or you paused it."""
 
     lane: str
     at: float

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
 from fathom_async.testing import FathomServer
 
-settings.register_profile("default", deadline=None)  # the machine may be busy
+settings.register_profile(  # the machine may be busy
+    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("default")
 
 EAGER = RetryPolicy(base=0.001, cap=0.01)

@@ -5,7 +5,7 @@ from hashlib import blake2b
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.clock import Clock
@@ -37,8 +37,8 @@ class Budget:
         ArgumentError: The URL is none of these, or the share is not within 0 and 1.
     """
 
-    url: str
-    key: str
+    url: str = field(repr=False)
+    key: str = field(repr=False)
     on_lost: Literal["fail"] | float = "fail"
 
     def __attrs_post_init__(self) -> None:
@@ -115,6 +115,8 @@ def _scheme(url: str) -> str:
     if parts.scheme == "file":
         if parts.netloc not in {"", "localhost"} or not parts.path.strip("/") or parts.path.endswith("/"):
             raise ArgumentError(f"the budget's URL names no file of this machine: {_ADVICE}")
+        if not parts.path.startswith("/") or "\0" in unquote(parts.path):
+            raise ArgumentError(f"the budget's URL must have the file's whole path: {_ADVICE}")
         if parts.query or parts.fragment:
             raise ArgumentError(f"the budget's URL must have no query or fragment: {_ADVICE}")
     elif parts.scheme in {"redis", "rediss"}:

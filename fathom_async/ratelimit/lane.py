@@ -17,6 +17,7 @@ so that an admission costs the same with a hundred thousand waiting as with ten.
 import asyncio
 import itertools
 import logging
+from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class Lane:
         count_delay: Seconds after which a request that was sent has been counted by the server for certain.
         share: The window that this lane shares with those of other processes, instead of one of its own.
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
-        elsewhere: Limits of other lanes; an answer that names one of these speaks of them.
+        elsewhere: Gives the limits of other lanes; an answer that names one of these speaks of them.
         journal: Whom to tell about pauses and adapted limits.
     """
 
@@ -77,7 +78,7 @@ class Lane:
         count_delay: float = 5.0,
         share: "SharedWindow | None" = None,
         adaptive: bool = False,
-        elsewhere: frozenset[int] = frozenset(),
+        elsewhere: Callable[[], Collection[int]] = frozenset,
         journal: Journal | None = None,
     ) -> None:
         self.name = name
@@ -151,8 +152,10 @@ class Lane:
 
     def pause(self, seconds: float) -> None:
         """Admit nothing for so many seconds; who cannot wait that long is told at once."""
-        self._paused_until = max(self._paused_until, self._clock.now() + seconds)
-        self._dispatch(self._clock.now())
+        now = self._clock.now()
+        self._paused_until = max(self._paused_until, now + seconds)
+        self._journal.tell(Paused(self.name, now, seconds))
+        self._dispatch(now)
 
     def resume(self) -> None:
         """End a pause."""
@@ -249,7 +252,7 @@ class Lane:
 
     def _adapt(self, requests: int, now: float) -> None:
         """Keep to the limit that the server names, if it is a stricter one."""
-        if requests in self._elsewhere or requests < 1 or not isinstance(self._window, Window):
+        if requests in self._elsewhere() or requests < 1 or not isinstance(self._window, Window):
             return
         if requests > self.limit.requests and not self._adaptive:
             return
@@ -379,6 +382,8 @@ class Lane:
 
     def _demand(self) -> int:
         """Return how many slots could be used now."""
+        if self._clock.now() < self._paused_until:
+            return 0
         could = min(len(self._queue), self._concurrency - self._window.in_flight)
         return min(could, 1) if self._bucket else could
 

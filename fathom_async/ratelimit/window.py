@@ -126,6 +126,7 @@ class Window:
     def resize(self, requests: int) -> None:
         """Have so many slots from now on; those that are out stay out."""
         self._free += requests - self._limit.requests
+        self._reserve = min(self._reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
@@ -191,7 +192,7 @@ class Window:
         self._unsettled -= 1
         if slot.sent_at is None:
             self.sent(slot, now)
-        sent_at = slot.sent_at or now
+        sent_at = now if slot.sent_at is None else slot.sent_at
         if slot in self._sent:
             del self._sent[slot]
             due = min(now, self._counted_by(slot)) + self.span
@@ -218,14 +219,20 @@ class Window:
         return None if first == math.inf else first
 
     def returns(self, now: float) -> list[float]:
-        """When each slot is free, in order: now for free ones, at the earliest for unanswered ones."""
+        """When each slot can be used, in order: now for free ones, at the earliest for unanswered ones."""
         self._expire(now)
-        earliest_answer = now + self.span
+        usable = self._limit.requests - self._reserve
         lost = [counted_by + self.span for counted_by in self._lost]
-        unanswered = [min(self._due(slot), earliest_answer) for slot in self._sent]
-        times = [now] * self._free + sorted([*self._ageing, *self._foreign, *lost, *unanswered])
-        times += [earliest_answer] * (self._limit.requests - len(times))
-        return times[: self._limit.requests - self._reserve]
+        unanswered = [min(self._due(slot), now + self.span) for slot in self._sent]
+        ours = sorted([*self._ageing, *lost, *unanswered])
+        unsent = self._limit.requests - self._free - len(ours) - len(self._foreign)
+        ours += [now + self.span] * unsent
+        total = [now] * self._free + sorted([*ours, *self._foreign])
+        # Slots that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
+        total = total[max(0, -self._free) :]
+        own = [now] * (usable - len(ours)) + ours[max(0, len(ours) - usable) :]
+        soonest = max(now, self._ask_after)
+        return [max(soonest, *pair) for pair in zip(total, own, strict=False)][:usable]
 
     def _counted_by(self, slot: Slot) -> float:
         assert slot.sent_at is not None  # noqa: S101 - for the type checker: only sent slots are asked about

@@ -138,3 +138,9 @@ def test_a_section_whose_writer_was_killed_is_written_again(tmp_path: Path) -> N
     path.write_bytes(b"fathom budget 1\n" + bytes(5000))
     FathomClient(TOKEN, budget=f"file://{path}")
     FathomClient(TOKEN, budget=f"file://{path}")
+
+
+def test_a_budget_shows_neither_its_key_nor_its_password() -> None:
+    shown = repr(Budget("redis://user:secret@localhost/0", "https://api token"))
+    assert "secret" not in shown
+    assert "token" not in shown

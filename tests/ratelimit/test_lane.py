@@ -397,7 +397,7 @@ def test_an_adaptive_lane_adopts_a_larger_limit_too() -> None:
 
 def test_a_header_that_speaks_of_another_lane_is_left_alone() -> None:
     async def scenario() -> None:
-        lane = Lane("crud", RateLimit(2000, 3600), clock=LoopClock(), elsewhere=frozenset({10}))
+        lane = Lane("crud", RateLimit(2000, 3600), clock=LoopClock(), elsewhere=lambda: {10})
         await request(lane, feedback=Feedback(10, 0, None))
         assert lane.status().limit == 2000
 

@@ -353,3 +353,28 @@ def test_a_lane_started_into_a_half_spent_window_is_not_refused(spent: int) -> N
     run_virtual(scenario())
     assert len(admitted) == 25
     assert all(earlier <= later for earlier, later in pairwise(admitted))
+
+
+def test_returns_know_of_the_reserve() -> None:
+    window = Window(RateLimit(10, per=60), reserve=2)
+    for _ in range(8):
+        window.sent(taken(window, 0.0), 0.0)
+    assert not window.has_room(1.0)
+    assert window.returns(1.0) == [1.0 + SPAN] * 8
+
+
+def test_a_limit_that_shrinks_below_the_reserve_leaves_one_slot() -> None:
+    window = Window(RateLimit(10, per=60), reserve=5)
+    window.resize(5)
+    assert window.has_room(0.0)
+    assert window.returns(0.0) == [0.0]
+
+
+def test_slots_that_a_smaller_limit_took_away_come_back_to_nobody() -> None:
+    window = Window(LIMIT)
+    for now in (0.0, 1.0, 2.0):
+        window.answer(taken(window, now), now)
+    window.resize(1)
+    assert window.returns(3.0) == [2.0 + SPAN]
+    assert not window.has_room(1.0 + SPAN)
+    assert window.has_room(2.0 + SPAN)
