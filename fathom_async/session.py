@@ -302,7 +302,8 @@ class Session:
             chance=self._chance(),
         )
         if delay is not None and not isinstance(error, RateLimitError):
-            _log.warning("attempt %d failed, trying again in %.1f s: %s", failures, delay, error)
+            facts = {"lane": self.lanes[request.lane].name, "attempt": failures, "delay": delay}
+            _log.warning("attempt %d failed, trying again in %.1f s: %s", failures, delay, error, extra=facts)
         return delay
 
     def now(self) -> float:

@@ -65,6 +65,10 @@ async def test_a_retry_is_one_line_in_the_log(server: FathomServer, caplog: pyte
         await fathom.sites.get(SITE)
     messages = [record.message for record in caplog.records]
     assert [message[:16] for message in messages] == ["attempt 1 failed", "attempt 2 failed"]
+    assert [(vars(record)["lane"], vars(record)["attempt"]) for record in caplog.records] == [
+        ("crud", 1),
+        ("crud", 2),
+    ]
 
 
 async def test_a_request_that_ends_with_an_error_is_counted_as_sent(server: FathomServer) -> None:

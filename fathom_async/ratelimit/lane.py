@@ -262,7 +262,10 @@ class Lane:
         self._window.resize(requests)
 
     def _tell_adapted(self, what: str, before: int, after: int, now: float) -> None:
-        _log.warning("%s lane: %s %d instead of %d, as the server has it", self.name, what, after, before)
+        facts = {"lane": self.name, "what": what, "before": before, "after": after}
+        _log.warning(
+            "%s lane: %s %d instead of %d, as the server has it", self.name, what, after, before, extra=facts
+        )
         self._journal.tell(Adapted(self.name, now, what, before, after))
 
     def _back_off(self, feedback: Feedback) -> None:
@@ -284,7 +287,10 @@ class Lane:
         if until > self._paused_until:
             self._paused_until = until
             self._journal.tell(Paused(self.name, now, wait + RETRY_PAD))
-            _log.warning("%s lane: refused by the server, paused for %.1f s", self.name, wait + RETRY_PAD)
+            facts = {"lane": self.name, "seconds": wait + RETRY_PAD}
+            _log.warning(
+                "%s lane: refused by the server, paused for %.1f s", self.name, wait + RETRY_PAD, extra=facts
+            )
         if self._share is not None and not feedback.remaining:
             self._share.pause(until)
 
