@@ -56,6 +56,13 @@ def seconds(name: str, value: object, *, least: float) -> float:
     return value
 
 
+def count(name: str, value: object) -> int:
+    """Return a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return value
+
+
 def text(longest: int) -> Check:
     """Check a text of 1 to `longest` characters."""
 

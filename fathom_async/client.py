@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
+from fathom_async import arguments
 from fathom_async.arguments import MISSING, NotGiven
 from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.clock import Clock, LoopClock
@@ -178,10 +179,10 @@ class FathomClient:
         """Return the seconds until the last of so many further requests would be admitted.
 
         Args:
-            requests: How many requests.
+            requests: How many requests, at least 1.
             lane: ``reports`` or ``crud``.
         """
-        return self._lane(lane).eta(requests, self._options.priority)
+        return self._lane(lane).eta(arguments.count("requests", requests), self._options.priority)
 
     def pause(self, seconds: float, *, lane: str = "reports") -> None:
         """Admit nothing on a lane for so many seconds; who cannot wait that long is told at once.
@@ -190,7 +191,7 @@ class FathomClient:
             seconds: How long.
             lane: ``reports`` or ``crud``.
         """
-        self._lane(lane).pause(seconds)
+        self._lane(lane).pause(arguments.seconds("seconds", seconds, least=0))
 
     def resume(self, *, lane: str = "reports") -> None:
         """End a pause, be it yours or the server's; not one that a shared budget keeps for all processes.

@@ -6,6 +6,8 @@ from typing import TypeVar, cast
 
 from attrs import define
 
+from fathom_async.errors import ClosedError
+
 T = TypeVar("T")
 
 
@@ -34,14 +36,21 @@ class Coalescer:
         return key in self._running
 
     async def share(self, key: Hashable, work: Callable[[], Coroutine[object, object, T]]) -> T:
-        """Return what the work under way for this key brings; start it if there is none."""
+        """Return what the work under way for this key brings; start it if there is none.
+
+        Raises:
+            ClosedError: The session was closed, and the work with it.
+        """
         shared = self._running.get(key)
         if shared is None:
             shared = self._running[key] = _Shared(self._start(work()))
             shared.work.add_done_callback(lambda _: self._forget(key, shared))
         shared.waiting += 1
         try:
-            return cast("T", await asyncio.shield(shared.work))
+            await asyncio.wait((shared.work,))  # which leaves the work alone when its waiter is cancelled
+            if shared.work.cancelled():
+                raise ClosedError("the client was closed while this request was on its way")
+            return cast("T", shared.work.result())
         finally:
             shared.waiting -= 1
             if not shared.waiting and not shared.work.done():

@@ -301,9 +301,14 @@ class Session:
             refusals=refusals,
             chance=self._chance(),
         )
-        if delay is not None and not isinstance(error, RateLimitError):
-            facts = {"lane": self.lanes[request.lane].name, "attempt": failures, "delay": delay}
-            _log.warning("attempt %d failed, trying again in %.1f s: %s", failures, delay, error, extra=facts)
+        if delay is not None:
+            attempt = failures + refusals
+            facts = {"lane": self.lanes[request.lane].name, "attempt": attempt, "delay": delay}
+            # The pause of the lane says all there is to say of a refusal, to those who do not follow requests.
+            level = logging.INFO if isinstance(error, RateLimitError) else logging.WARNING
+            _log.log(
+                level, "attempt %d failed, trying again in %.1f s: %s", attempt, delay, error, extra=facts
+            )
         return delay
 
     def now(self) -> float:

@@ -100,9 +100,14 @@ async def test_an_option_that_makes_no_sense_is_refused(
         fathom.with_options(**options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-async def test_the_eta_of_a_lane_that_is_none_is_refused(fathom: FathomClient) -> None:
+async def test_what_cannot_be_a_lane_a_number_or_a_time_is_refused(fathom: FathomClient) -> None:
     with pytest.raises(ArgumentError, match="lane must be one of crud, reports"):
         fathom.eta(lane="report")
+    for requests in (0, -3, 2.5):
+        with pytest.raises(ArgumentError, match="requests must be a whole number of at least 1"):
+            fathom.eta(requests)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="seconds must be"):
+        fathom.pause(-1)
 
 
 async def test_limits_and_eta_tell_what_a_lane_looks_like(fathom: FathomClient) -> None:

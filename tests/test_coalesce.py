@@ -1,10 +1,12 @@
 """Identical requests under way at the same time are one request."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from fathom_async import FathomClient, NotFoundError, PageviewQuery, Priority, ServerError
+from fathom_async import ClosedError, FathomClient, NotFoundError, PageviewQuery, Priority, ServerError
+from fathom_async.request import Request, Response
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.conftest import until
 
@@ -92,3 +94,27 @@ async def test_a_shared_server_error_is_tried_again_once_for_all(
     )
     assert [type(outcome) for outcome in outcomes] == [ServerError] * 5
     assert len(server.hits) == 4
+
+
+class Deaf:
+    """A transport that never answers, and does not break when it is closed."""
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        del request, within, sent
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def url(self, request: Request[object]) -> str:
+        return request.target
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_closing_under_a_transport_that_is_stuck_says_so_to_everyone() -> None:
+    fathom = FathomClient("token", transport=Deaf())
+    waiting = [asyncio.create_task(fathom.reports.aggregate(QUERY)) for _ in range(3)]
+    await until(lambda: fathom.limits["reports"].in_flight == 1)
+    await fathom.aclose()
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ClosedError] * 3

@@ -249,7 +249,7 @@ async def test_a_refusal_pauses_the_lane_and_the_request_is_tried_again(
             await fathom.with_options(max_wait=0.1).reports.current_visitors(SITE)
         await first
     assert [status for _, status in statuses(server)] == [429, 200]
-    assert "reports lane: refused by the server, paused for 1.0 s" in caplog.text
+    assert "reports lane: paused for 1.0 s after a refusal by the server" in caplog.text
 
 
 async def test_a_refusal_longer_than_max_wait_is_an_error_at_once(server: FathomServer) -> None:

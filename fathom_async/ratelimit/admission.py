@@ -8,7 +8,7 @@ from fathom_async.ratelimit.plan import Priority
 
 if TYPE_CHECKING:
     from fathom_async.ratelimit.lane import Lane
-    from fathom_async.ratelimit.window import Slot
+    from fathom_async.ratelimit.slots import Slot
 
 
 class Admission:

@@ -12,38 +12,39 @@ so that an admission costs the same with a hundred thousand waiting as with ten.
 - A ``429`` pauses the lane, not just its request: until ``Retry-After`` and `RETRY_PAD` more, since servers
   round that header down. Then the lane probes again.
 - A ``429`` while ``Remaining`` is not 0 is a cap on requests in flight that we were not told: fewer at once.
+
+What the window is made of, and whether other processes share it, is behind `fathom_async.ratelimit.slots.Slots`.
 """
 
 import asyncio
 import itertools
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
 
-from fathom_async.errors import BudgetError, ClosedError, WaitTooLongError
+from fathom_async.errors import BudgetError, ClosedError, FathomError, WaitTooLongError
 from fathom_async.ratelimit.admission import Admission
 from fathom_async.ratelimit.clock import Clock
+from fathom_async.ratelimit.concurrency import Concurrency
 from fathom_async.ratelimit.feedback import Feedback
 from fathom_async.ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
 from fathom_async.ratelimit.queue import PriorityQueue
-from fathom_async.ratelimit.window import Slot, Window
+from fathom_async.ratelimit.slots import Slot, Slots
+from fathom_async.ratelimit.window import Window
 from fathom_async.telemetry import Adapted, Journal, Paused
 
 if TYPE_CHECKING:
     from fathom_async.ratelimit.clock import Timer
-    from fathom_async.ratelimit.shared import SharedWindow
 
 PROBE_PATIENCE = 5.0
 """Seconds after which a cold lane sends another request, though the one before has no answer yet."""
 
 RETRY_PAD = 1.0
 """Seconds added to ``Retry-After``. Half of those who sleep exactly that long are refused again."""
-
-CAP_PATIENCE = 600.0
-"""Seconds without a refusal after which a lane tries one more request at once than it was last refused with."""
 
 TICK = 0.001
 """Seconds between two looks at a lane at the least."""
@@ -76,7 +77,7 @@ class Lane:
         reserve: int = 0,
         concurrency: int | None = None,
         count_delay: float = 5.0,
-        share: "SharedWindow | None" = None,
+        share: Slots | None = None,
         adaptive: bool = False,
         elsewhere: Callable[[], Collection[int]] = frozenset,
         journal: Journal | None = None,
@@ -84,18 +85,12 @@ class Lane:
         self.name = name
         self.limit = limit
         self._clock = clock
-        self._share = share
         self._adaptive = adaptive
         self._elsewhere = elsewhere
         self._journal = journal or Journal()
-        self._window = share or Window(limit, reserve=reserve, count_delay=count_delay)
-        self._token_interval = limit.per / limit.requests
-        self._bucket: AsyncLimiter | None = None
-        if limit.burst is not None:
-            self._bucket = AsyncLimiter(limit.burst, limit.burst * self._token_interval / clock.speed)
-        self._concurrency = self._most_at_once = concurrency or MAX_IN_FLIGHT
-        self._capped_at = 0.0
-        self._usual_time = 0.0  # seconds from sending to the answer, as a moving average
+        self._window: Slots = share or Window(limit, reserve=reserve, count_delay=count_delay)
+        self._bucket = self._make_bucket(limit)
+        self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
         self._queue: PriorityQueue[asyncio.Future[Slot]] = PriorityQueue()
         self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
         self._sequence = itertools.count()
@@ -105,8 +100,7 @@ class Lane:
         self._last_admission = float("-inf")
         self._refused_in_a_row = 0
         self._closed = False
-        if share is not None:
-            share.bind(self._on_news, self._demand)
+        self._window.bind(self._on_news, self._demand)
 
     def slot(
         self,
@@ -154,7 +148,7 @@ class Lane:
         """Admit nothing for so many seconds; who cannot wait that long is told at once."""
         now = self._clock.now()
         self._paused_until = max(self._paused_until, now + seconds)
-        self._journal.tell(Paused(self.name, now, seconds))
+        self._tell_paused(seconds, now, "by its user", logging.INFO)
         self._dispatch(now)
 
     def resume(self) -> None:
@@ -173,18 +167,16 @@ class Lane:
     async def aclose(self) -> None:
         """Close, and leave the budget to the other processes that share it."""
         self.close()
-        if self._share is not None:
-            await self._share.aclose()
+        await self._window.aclose()
 
     def _eta(self, position: int) -> float:
         now = self._clock.now()
         returns = self._window.returns(now)
         windows, slot = divmod(position, len(returns))
-        burst = self.limit.burst or self.limit.requests
-        paced = (position + 1 - burst) * self._token_interval if self._bucket else 0.0
-        in_flight = self._window.in_flight
-        crowded = (in_flight + position + 1 - self._concurrency) / self._concurrency * self._usual_time
-        probing = self._last_admission + self._usual_time - now if self._is_probing(now) else 0.0
+        paced = (position + 1 - self._tokens()) * self._token_interval if self._bucket else 0.0
+        crowded = self._concurrency.delay(self._window.in_flight + position)
+        usual_time = self._concurrency.usual_time
+        probing = self._last_admission + usual_time - now if self._is_probing(now) else 0.0
         due = returns[slot] + windows * self._window.span - now
         return max(due, self._paused_until - now, paced, crowded, probing, 0.0)
 
@@ -194,8 +186,9 @@ class Lane:
         """Take a slot if nobody waits for one and everything allows it."""
         if self._closed:
             raise ClosedError("the client is closed")
-        self._check_share()
-        return None if self._queue or self._share is not None else self._take(self._clock.now())
+        if self._window.failure is not None:
+            raise BudgetError(*self._window.failure.args)
+        return None if self._queue or self._window.is_shared else self._take(self._clock.now())
 
     async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:
         """Take a slot after standing in the queue."""
@@ -205,7 +198,7 @@ class Lane:
             eta = self._eta(0 if first else self._queue.ahead_of(priority))
             if eta > max_wait:
                 raise WaitTooLongError(self.name, eta, max_wait)
-            patience = max_wait if self._share is None else max(max_wait, self._share.reply_time)
+            patience = max(max_wait, self._window.reply_time)
             heappush(self._deadlines, (now + patience, next(self._sequence), waiter, max_wait))
         self._queue.push(waiter, priority, first=first)
         self._dispatch(self._clock.now())
@@ -226,11 +219,7 @@ class Lane:
         """The server answered, with these rate-limit headers."""
         self._refused_in_a_row = 0
         now = self._clock.now()
-        if slot.sent_at is not None:
-            self._usual_time += (now - slot.sent_at - self._usual_time) / 8
-        if self._concurrency < self._most_at_once and now - self._capped_at >= CAP_PATIENCE:
-            self._concurrency += 1
-            self._capped_at = now
+        self._concurrency.answered(slot.sent_at, now)
         if feedback.limit is not None and feedback.limit != self.limit.requests:
             self._adapt(feedback.limit, now)
         self._window.answer(slot, now, limit=feedback.limit, remaining=feedback.remaining)
@@ -252,14 +241,15 @@ class Lane:
 
     def _adapt(self, requests: int, now: float) -> None:
         """Keep to the limit that the server names, if it is a stricter one."""
-        if requests in self._elsewhere() or requests < 1 or not isinstance(self._window, Window):
+        if requests in self._elsewhere() or requests < 1:
             return
-        if requests > self.limit.requests and not self._adaptive:
-            return
+        if requests > self.limit.requests and (self._window.is_shared or not self._adaptive):
+            return  # a shared window has no room for more slots than all its processes agreed on
         burst = self.limit.burst and min(self.limit.burst, requests)
         self._tell_adapted("limit", self.limit.requests, requests, now)
         self.limit = RateLimit(requests, self.limit.per, burst)
         self._window.resize(requests)
+        self._bucket = self._make_bucket(self.limit)
 
     def _tell_adapted(self, what: str, before: int, after: int, now: float) -> None:
         facts = {"lane": self.name, "what": what, "before": before, "after": after}
@@ -268,31 +258,31 @@ class Lane:
         )
         self._journal.tell(Adapted(self.name, now, what, before, after))
 
+    def _tell_paused(self, seconds: float, now: float, why: str, level: int) -> None:
+        facts = {"lane": self.name, "seconds": seconds}
+        _log.log(level, "%s lane: paused for %.1f s %s", self.name, seconds, why, extra=facts)
+        self._journal.tell(Paused(self.name, now, seconds))
+
     def _back_off(self, feedback: Feedback) -> None:
-        in_flight = self._window.in_flight
-        if feedback.remaining and in_flight:
-            fewer = min(self._concurrency, in_flight)
-            if fewer < self._concurrency:
-                self._tell_adapted("concurrency", self._concurrency, fewer, self._clock.now())
-                self._concurrency = fewer
-            self._capped_at = self._clock.now()
+        now = self._clock.now()
+        in_flight, cap = self._window.in_flight, self._concurrency.cap
+        is_crowded = bool(feedback.remaining and in_flight)
+        if is_crowded:
+            self._concurrency.refused(in_flight, now)
+            if self._concurrency.cap < cap:
+                self._tell_adapted("concurrency", cap, self._concurrency.cap, now)
             wait = feedback.retry_after or 0.0
         else:
-            self._window.forget()
+            self._window.exhausted(now)
             guess = min(2.0**self._refused_in_a_row, self.limit.per)
             wait = guess if feedback.retry_after is None else feedback.retry_after
         self._refused_in_a_row += 1
-        now = self._clock.now()
         until = now + wait + RETRY_PAD
         if until > self._paused_until:
             self._paused_until = until
-            self._journal.tell(Paused(self.name, now, wait + RETRY_PAD))
-            facts = {"lane": self.name, "seconds": wait + RETRY_PAD}
-            _log.warning(
-                "%s lane: refused by the server, paused for %.1f s", self.name, wait + RETRY_PAD, extra=facts
-            )
-        if self._share is not None and not feedback.remaining:
-            self._share.pause(until)
+            self._tell_paused(wait + RETRY_PAD, now, "after a refusal by the server", logging.WARNING)
+        if not feedback.remaining:
+            self._window.pause(until)
 
     def _take(self, now: float) -> Slot | None:
         """Admit one request if everything allows it."""
@@ -304,12 +294,25 @@ class Lane:
     def _held_back(self, now: float) -> bool:
         return (
             now < self._paused_until
-            or self._window.in_flight >= self._concurrency
+            or self._window.in_flight >= self._concurrency.cap
             or (self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE)
         )
 
     def _is_probing(self, now: float) -> bool:
         return self._window.in_flight > 0 and self._window.is_cold(now)
+
+    def _make_bucket(self, limit: RateLimit) -> AsyncLimiter | None:
+        self._token_interval = limit.per / limit.requests
+        if limit.burst is None:
+            return None
+        return AsyncLimiter(limit.burst, limit.burst * self._token_interval / self._clock.speed)
+
+    def _tokens(self) -> int:
+        """Return how many requests the bucket lets through at once now."""
+        if self._bucket is None or self.limit.burst is None:
+            return 0
+        has_capacity = self._bucket.has_capacity
+        return bisect_left(range(1, self.limit.burst + 1), True, key=lambda number: not has_capacity(number))
 
     def _take_token(self) -> bool:
         if self._bucket is None:
@@ -335,8 +338,10 @@ class Lane:
             else:
                 waiter.set_result(slot)
         self._fail_late_waiters(now)
-        if self._share is not None:
-            self._tend(self._share)
+        if self._window.failure is not None:
+            self._fail_all(self._window.failure)
+        if not self._queue:
+            self._window.rest()
         self._set_timer(self._next_chance(now) if self._queue else None)
 
     def _fail_late_waiters(self, now: float) -> None:
@@ -353,7 +358,7 @@ class Lane:
         moments = [self._deadlines[0][0]] if self._deadlines else []
         if now < self._paused_until:
             moments.append(self._paused_until)
-        elif self._window.in_flight >= self._concurrency:
+        elif self._window.in_flight >= self._concurrency.cap:
             pass
         elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
             moments.append(self._last_admission + PROBE_PATIENCE)
@@ -380,28 +385,21 @@ class Lane:
         self._timer = None
         self._dispatch(self._clock.now())
 
-    # What follows is of use only where the window is shared.
+    def _fail_all(self, failure: FathomError) -> None:
+        while self._queue:
+            waiter = self._queue.pop()
+            if not waiter.done():
+                waiter.set_exception(BudgetError(*failure.args))
 
-    def _check_share(self) -> None:
-        if self._share is not None and self._share.failure is not None:
-            raise BudgetError(*self._share.failure.args)
+    # What follows is what a shared window asks and tells.
 
     def _demand(self) -> int:
         """Return how many slots could be used now."""
         if self._clock.now() < self._paused_until:
             return 0
-        could = min(len(self._queue), self._concurrency - self._window.in_flight)
+        could = min(len(self._queue), self._concurrency.cap - self._window.in_flight)
         return min(could, 1) if self._bucket else could
 
     def _on_news(self) -> None:
         if self._queue and not self._closed:
             self._dispatch(self._clock.now())
-
-    def _tend(self, share: "SharedWindow") -> None:
-        if share.failure is not None:
-            while self._queue:
-                waiter = self._queue.pop()
-                if not waiter.done():
-                    waiter.set_exception(BudgetError(*share.failure.args))
-        if not self._queue:
-            share.rest()

@@ -89,6 +89,7 @@ class Step:
         reserve: Slots that our own requests leave unused.
         spare: For an answer: the requests that the server had counted, less those that were ours; see
             `Reply.base`. None when the answer did not tell.
+        fewer: Slots that the server turned out not to have.
     """
 
     action: Action
@@ -98,6 +99,7 @@ class Step:
     delay: float = 0.0
     reserve: int = 0
     spare: int | None = None
+    fewer: int = 0
 
 
 @frozen
@@ -218,7 +220,7 @@ class Pool:
         return now
 
     def _ask(self, step: Step, now: float, places: dict[int, float]) -> tuple[int, float]:
-        requests = self._terms.requests
+        requests = self._terms.requests - step.fewer
         own, others = self._held(now)
         room = min(requests - len(own) - len(others), requests - step.reserve - len(own))
         if self._memory[_BLOCKED] > now:
@@ -240,7 +242,7 @@ class Pool:
 
     def _wait(self, own: list[float], held: list[float], step: Step, ahead: int, now: float) -> float:
         """Return the seconds until the slot of a place is free, as far as is known."""
-        requests, reserve = self._terms.requests, step.reserve
+        requests, reserve = self._terms.requests - step.fewer, step.reserve
         when = max(
             self._nth_return(held, len(held) - requests + ahead, now),
             self._nth_return(own, len(own) - requests + reserve + ahead, now),
@@ -268,7 +270,7 @@ class Pool:
         if first:
             self._memory[_TOTAL] += len(free)
         else:
-            self._memory[_FOREIGN] = until
+            self._memory[_FOREIGN] = max(self._memory[_FOREIGN], until)
 
     def _hold(self, step: Step, now: float) -> None:
         index = self._find(step.id, now)

@@ -19,7 +19,7 @@ local count, delay, reserve, spare = tonumber(ARGV[4]), tonumber(ARGV[5]), tonum
 local N, span, settle = tonumber(ARGV[9]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local patience, places, memory = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
 local terms, step_back = ARGV[9] .. '/' .. ARGV[10], tonumber(ARGV[16])
-local until_when = tonumber(ARGV[17])
+local fewer, until_when = tonumber(ARGV[17]), tonumber(ARGV[18])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local arrival = text(now)
@@ -85,11 +85,12 @@ end
 
 local function wait_for(ahead)
   local all = held()
-  local due = math.max(nth({slots, others}, all, all - N + ahead),
-                       nth({slots}, own(), own() - N + reserve + ahead))
+  local most = N - fewer
+  local due = math.max(nth({slots, others}, all, all - most + ahead),
+                       nth({slots}, own(), own() - most + reserve + ahead))
   if due > now + span then
     local turns = 0
-    if ahead >= N - reserve then turns = math.min((due - now) / 2, delay) end
+    if ahead >= most - reserve then turns = math.min((due - now) / 2, delay) end
     due = now + math.max(settle, turns)
   end
   return math.max(due, get('blocked')) - now
@@ -97,7 +98,7 @@ end
 
 local granted, wait = 0, 0
 if action == 'ask' then
-  local room = math.min(N - held(), N - reserve - own())
+  local room = math.min(N - held(), N - reserve - own()) - fewer
   if get('blocked') > now then room = 0 end
   local ahead, waiting = redis.call('ZRANK', queue, owner), redis.call('ZCARD', queue)
   local rest = waiting

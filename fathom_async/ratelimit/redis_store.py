@@ -92,11 +92,9 @@ class RedisStore:
 
     def submit(self, step: Step, done: Done | None = None) -> None:
         """Carry out a step soon; see `Store.submit`."""
-        if self._is_closed:
-            return
         self._pending.append(_Job(step, done))
         self._wake.set()
-        if self._worker is None or self._worker.done():
+        if not self._is_closed and (self._worker is None or self._worker.done()):
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
     async def aclose(self) -> None:
@@ -206,6 +204,7 @@ class RedisStore:
             "" if step.spare is None else str(step.spare),
             str(known),
             *self._terms,
+            str(step.fewer),
         )
 
     def _read(self, answer: object) -> Reply:
@@ -259,5 +258,7 @@ def _connect(url: str) -> "Redis":
 
 
 def _without_secrets(url: str) -> str:
+    """Return where a server is; what else stands in its URL may be a password, be it in the wrong place."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    port = "" if parts.port is None else f":{parts.port}"
+    return f"{parts.scheme}://{parts.hostname}{port}" + (parts.path if parts.path[1:].isdecimal() else "")

@@ -1,4 +1,4 @@
-"""A window that many processes share; to a lane it looks like its own (`fathom_async.ratelimit.window`).
+"""A window that many processes share; to a lane it looks like its own (`fathom_async.ratelimit.slots`).
 
 The rule and its proof are in `fathom_async.ratelimit.pool`. Here is one process's side of it: it asks the store
 for slots when its lane has someone waiting, keeps what was granted until the lane takes it (which it does at
@@ -19,8 +19,9 @@ from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.plan import RateLimit
 from fathom_async.ratelimit.pool import Reply, Step
+from fathom_async.ratelimit.slots import Slot
 from fathom_async.ratelimit.store import Store
-from fathom_async.ratelimit.window import Slot, Window
+from fathom_async.ratelimit.window import Window
 
 OnLost = Literal["fail"] | float
 
@@ -45,7 +46,7 @@ class SharedSlot(Slot):
 
 
 class SharedWindow:
-    """One process's side of a shared window; the methods are those of `Window`.
+    """One process's side of a shared window; the methods are those of `fathom_async.ratelimit.slots.Slots`.
 
     Args:
         limit: What the server admits.
@@ -62,6 +63,8 @@ class SharedWindow:
         failure: Why nothing can be admitted, if so.
         reply_time: Seconds that admission may take though slots are free.
     """
+
+    is_shared = True
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class SharedWindow:
         self._clock = clock
         self._lease = lease
         self._reserve = reserve
+        self._fewer = 0
         self._count_delay = count_delay
         self._share = limit.requests if on_lost == "fail" else max(1, int(limit.requests * on_lost))
         self._fails = on_lost == "fail"
@@ -111,10 +115,10 @@ class SharedWindow:
     async def aclose(self) -> None:
         """Give back what was never used, and close the store."""
         if not self._is_closed:
+            self._is_closed = True
             self.rest()
             for slot in tuple(self._unsent):
                 self._submit(Step("freed", self._owner, slot.number))
-            self._is_closed = True
             await self._store.aclose()
 
     @property
@@ -129,16 +133,23 @@ class SharedWindow:
         reply = self._look(now)
         return 0 if reply is None or now - self._replied_at >= self._lease else reply.held
 
+    def resize(self, requests: int) -> None:
+        """Use so many slots of those that all processes agreed on; see `Slots.resize`."""
+        self._fewer += self._limit.requests - requests
+        self._reserve = min(self._reserve, requests - 1)
+        self._limit = RateLimit(requests, self._limit.per)
+        self._alone.resize(requests)
+
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer to us is too old to know what others have spent."""
         if self._is_alone:
             return self._alone.is_cold(now)
         return self._last_word is None or now - self._last_word >= self.span
 
-    def forget(self) -> None:
-        """Treat the window as cold, and let others have what is not used yet."""
+    def exhausted(self, now: float) -> None:
+        """The server admits nothing more: ask alone the next time, and let others have what is not used yet."""
         self._last_word = None
-        self._alone.forget()
+        self._alone.exhausted(now)
         self.rest()
 
     def pause(self, until: float) -> None:
@@ -249,7 +260,7 @@ class SharedWindow:
             self.failure = error
             _log.error("no requests until the shared budget can be used: %s", error)
         else:
-            self._alone.forget()
+            self._alone.exhausted(self._clock.now())
             self._is_alone = True
             _log.warning(
                 "carrying on with %d of %d requests in %g s without the shared budget: %s",
@@ -286,7 +297,7 @@ class SharedWindow:
     def _ask(self, now: float) -> None:
         wanted = 1 if self.is_cold(now) else max(1, min(self._demand(), self._limit.requests))
         first = self._next_numbers(wanted)
-        step = Step("ask", self._me(), first, wanted, self._lease, self._reserve)
+        step = Step("ask", self._me(), first, wanted, self._lease, self._reserve, fewer=self._fewer)
         self._is_asking = True
         is_inline = True
 
@@ -303,8 +314,8 @@ class SharedWindow:
             self._ask_at = moment + reply.wait
             if not is_inline:
                 self._on_change()
-                if not self._demand():
-                    self.rest()
+            if self._is_closed or not (is_inline or self._demand()):
+                self.rest()
 
         self._store.submit(step, told)
         is_inline = False
@@ -323,8 +334,7 @@ class SharedWindow:
         self._replied_at = now
 
     def _submit(self, step: Step) -> None:
-        if not self._is_closed:
-            self._store.submit(step)
+        self._store.submit(step)
 
     def _me(self) -> int:
         """Return this process's number in the queue; a fork is another process."""

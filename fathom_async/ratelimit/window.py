@@ -34,9 +34,15 @@ request's sending and its answer. Requests of ours that overlapped with it may o
 - ``N - remaining - own``, where *own* is everything of ours that could be in the count, was certainly spent by
   somebody else: as many slots are held for them, for T. What is free beyond ``remaining`` is held likewise.
 
+A word that is nearly T old is worth nothing: the first request after such a silence goes alone, to ask. It costs one
+round trip a window, and a client that began to spend beside us costs one refusal at most, not ten.
+
 Where others were seen to spend, they will spend again, and a slot of ours that comes back says nothing of theirs.
-Such a window is *shared* for two spans: what goes out is what the server's last word certainly admits, and beyond
-that one request alone, to ask; and none for a moment where that word was 0.
+Such a window is *shared* for two spans. What goes out is what the server's last word certainly admits, and beyond
+that one request alone, to ask. And where ``remaining`` rose from one word to the next, the server let hits go: all
+that were counted by the earlier word are taken for gone, so that everything that is still counted, and not ours
+since, was spent by others. That is exact for windows that end at once, as Laravel's do, and for others it errs by
+waiting.
 
 Everything here is a pure state machine: time is an argument, and must not go backwards.
 """
@@ -44,26 +50,19 @@ Everything here is a pure state machine: time is an argument, and must not go ba
 import math
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from fathom_async.ratelimit.plan import RateLimit
+from fathom_async.ratelimit.slots import Slot
 
-ASK_AGAIN = 2
-"""Where others spend too and nothing is left: wait as long as an even refill takes to let so many in."""
-
-
-class Slot:
-    """One request's place in the window."""
-
-    __slots__ = ("number", "outstanding_before", "sent_at")
-
-    def __init__(self, number: int, outstanding_before: int) -> None:
-        self.number = number
-        self.outstanding_before = outstanding_before
-        self.sent_at: float | None = None
+STALE = 0.95
+"""The part of T after which the server's last word no longer tells what is left."""
 
 
 class Window:
-    """The slots of one rate limit; see the module's docstring for why it is safe.
+    """The slots of one rate limit, a process's own; see the module's docstring for why it is safe.
+
+    The methods are those of `fathom_async.ratelimit.slots.Slots`.
 
     Args:
         limit: What the server admits.
@@ -74,19 +73,24 @@ class Window:
         span: Seconds from a request's count to its slot's return.
     """
 
+    is_shared = False
+    failure = None
+    reply_time = 0.0
+
     __slots__ = (
         "_ageing",
-        "_ask_after",
         "_certain",
         "_count_delay",
         "_foreign",
         "_free",
         "_granted",
-        "_last_word",
+        "_heard_at",
+        "_is_refused",
         "_limit",
         "_lost",
         "_own",
         "_quiet_until",
+        "_remaining",
         "_reserve",
         "_sent",
         "_shared_until",
@@ -108,10 +112,23 @@ class Window:
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
         self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
         self._quiet_until = math.inf  # no slot comes back before
-        self._last_word: float | None = None  # when the server last told how many remain
-        self._certain = 0  # how many more its last word admits for certain
-        self._ask_after = -math.inf  # nothing is left, and others want it too
+        self._heard_at = -math.inf  # the server's last word
+        self._remaining = 0  # how many it said remained
+        self._certain = 0  # how many more it admits for certain
+        self._is_refused = False  # its last word was a refusal
         self._shared_until = -math.inf  # others were seen to spend
+
+    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
+        """See `Slots.bind`: nobody else takes of these slots, so there is no news."""
+
+    def pause(self, until: float) -> None:
+        """See `Slots.pause`: only the lane has to know."""
+
+    def rest(self) -> None:
+        """See `Slots.rest`."""
+
+    async def aclose(self) -> None:
+        """See `Slots.aclose`."""
 
     def used(self, now: float) -> int:
         """Return how many slots are out, ours and foreign ones."""
@@ -131,20 +148,21 @@ class Window:
 
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer does not tell, or no longer, what others have spent."""
-        if self._last_word is None or now - self._last_word >= self.span:
+        if self._is_refused or now - self._heard_at >= STALE * self._limit.per:
             return True
         return now < self._shared_until and self._certain <= 0
 
-    def forget(self) -> None:
-        """Treat the window as cold and shared: what was learned before holds no longer."""
-        self._last_word = None
+    def exhausted(self, now: float) -> None:
+        """The server admits nothing more though slots were free: others spend too, more than was seen."""
+        self._is_refused = True
+        self._heard_at, self._remaining = now, 0
         self._shared_until = math.inf  # until the next answer says from when to count
 
     def has_room(self, now: float) -> bool:
         """Whether a slot is free."""
         self._expire(now)
         own = self._limit.requests - self._free - len(self._foreign)
-        return self._free > 0 and now >= self._ask_after and own < self._limit.requests - self._reserve
+        return self._free > 0 and own < self._limit.requests - self._reserve
 
     def take(self) -> Slot:
         """Take a slot; there must be room."""
@@ -202,20 +220,20 @@ class Window:
                 self._ageing.append(due)
             self._quiet_until = min(self._quiet_until, due)
         self._own.append(now)
-        self._last_word = now
+        self._is_refused = False
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self.span
         if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
             self._learn(slot, sent_at, now, remaining)
         else:
-            self._certain = self._limit.requests  # whom the server tells nothing cannot ask
+            remaining = self._limit.requests
+            self._certain = remaining  # whom the server tells nothing cannot ask
+        self._heard_at, self._remaining = now, remaining
 
     def next_return(self, now: float) -> float | None:
         """When the next slot comes back, as far as is known; None when that waits for an answer."""
         self._expire(now)
         first = self._first_return()
-        if now < self._ask_after:
-            first = self._ask_after if self._free > 0 else max(first, self._ask_after)
         return None if first == math.inf else first
 
     def returns(self, now: float) -> list[float]:
@@ -231,8 +249,7 @@ class Window:
         # Slots that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
         total = total[max(0, -self._free) :]
         own = [now] * (usable - len(ours)) + ours[max(0, len(ours) - usable) :]
-        soonest = max(now, self._ask_after)
-        return [max(soonest, *pair) for pair in zip(total, own, strict=False)][:usable]
+        return [max(now, *pair) for pair in zip(total, own, strict=False)][:usable]
 
     def _counted_by(self, slot: Slot) -> float:
         assert slot.sent_at is not None  # noqa: S101 - for the type checker: only sent slots are asked about
@@ -266,6 +283,9 @@ class Window:
 
     def _learn(self, slot: Slot, sent_at: float, now: float, remaining: int) -> None:
         gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
+        if now < self._shared_until and remaining > self._remaining and sent_at >= self._heard_at:
+            gone = max(gone, self._heard_at)
+            self._let_go(gone)
         while self._own and self._own[0] <= gone:
             self._own.popleft()
         foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
@@ -273,9 +293,17 @@ class Window:
         settled = bisect_left(self._lost, sent_at)
         overlapping = slot.outstanding_before + (self._granted - slot.number) + len(self._lost) - settled
         self._certain = remaining - overlapping - self._reserve
-        if remaining == 0 and now < self._shared_until:
-            self._ask_after = now + ASK_AGAIN * self._limit.per / self._limit.requests
         while self._free < self._certain and self._take_back(sent_at):
+            self._free += 1
+
+    def _let_go(self, gone: float) -> None:
+        """Free the slots of everything that was counted by then."""
+        for queue in (self._ageing, self._foreign):
+            while queue and queue[0] <= gone + self.span:
+                queue.popleft()
+                self._free += 1
+        while self._lost and self._lost[0] <= gone:
+            del self._lost[0]
             self._free += 1
 
     def _hold(self, foreign: int, now: float, gone: float) -> None:

@@ -487,3 +487,27 @@ def test_waiters_that_gave_up_leave_nothing_behind() -> None:
         assert after - before < 10
 
     virtually(scenario())
+
+
+def test_the_eta_knows_how_much_of_a_burst_is_spent() -> None:
+    async def scenario() -> None:
+        lane = lane_of(60, per=60, burst=5)
+        await asyncio.gather(*(request(lane, takes=0) for _ in range(5)))
+        assert lane.eta(1) == pytest.approx(1, abs=0.1)
+        assert lane.eta(10) == pytest.approx(10, abs=0.1)
+        await asyncio.sleep(3)
+        assert lane.eta(3) == 0
+        assert lane.eta(10) == pytest.approx(7, abs=0.1)
+
+    virtually(scenario())
+
+
+def test_a_lane_that_adopts_a_smaller_limit_slows_its_pace_too() -> None:
+    async def scenario() -> None:
+        lane = lane_of(60, per=60, burst=2)
+        await request(lane, takes=0, feedback=Feedback(30, 29, None))
+        admitted = await asyncio.gather(*(request(lane, takes=0) for _ in range(10)))
+        gaps = [later - earlier for earlier, later in pairwise(admitted[2:])]
+        assert gaps == pytest.approx([2.0] * 7)
+
+    virtually(scenario())

@@ -167,6 +167,7 @@ steps = st.tuples(
     st.sampled_from([0.25, 5.0, 61.0, 66.0, 91.0]),
     st.one_of(st.none(), st.integers(-10, 10)),  # spare
     st.sampled_from([0, 0, 0, 1, 2]),  # known
+    st.sampled_from([0, 0, 0, 1, 3]),  # fewer
 )
 
 
@@ -187,15 +188,16 @@ class Turn:
 def run_both(
     requests: int,
     reserve: int,
-    plan: list[tuple[float, Action, int, int, int, float, int | None, int]],
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]],
     other: Callable[[Step, float, int], Reply],
 ) -> None:
     pool = pool_of(requests)
     now, last = 1000.0, 2  # slot 1 was never asked for
-    for after, action, owner, back, count, delay, spare, known in plan:
+    for after, action, owner, back, count, delay, counted, known, fewer in plan:
         now += after
         slot = last if action == "ask" else max(1, last - 1 - back)
-        step = Step(action, owner, slot, count, delay, reserve, spare if action == "answered" else None)
+        spare = counted if action == "answered" else None
+        step = Step(action, owner, slot, count, delay, reserve, spare, min(fewer, requests - reserve - 1))
         last += count if action == "ask" else 0
         expected = pool.step(step, now, known)
         actual = other(step, now, known)
@@ -205,7 +207,7 @@ def run_both(
 @settings(max_examples=150)
 @given(st.integers(1, 5), st.integers(0, 1), st.lists(steps, max_size=60))
 def test_the_file_store_does_what_the_pool_does(
-    requests: int, reserve: int, plan: list[tuple[float, Action, int, int, int, float, int | None, int]]
+    requests: int, reserve: int, plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]]
 ) -> None:
     clock = Turn()
 
@@ -238,7 +240,7 @@ def test_the_redis_script_does_what_the_pool_does(
     lasting_redis: RedisServer,
     requests: int,
     reserve: int,
-    plan: list[tuple[float, Action, int, int, int, float, int | None, int]],
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]],
 ) -> None:
     asyncio.run(against_redis(lasting_redis.url, requests, min(reserve, requests - 1), plan))
 
@@ -247,11 +249,11 @@ async def against_redis(
     url: str,
     requests: int,
     reserve: int,
-    plan: list[tuple[float, Action, int, int, int, float, int | None, int]],
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]],
 ) -> None:
     store = RedisStore(url, uuid4().hex, terms_of(requests))
     with redis.Redis.from_url(url) as server:
-        timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[18], 0}"))
+        timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[19], 0}"))
 
         def other(step: Step, now: float, known: int) -> Reply:
             arguments = [*store._arguments(step, known), "0", f"{now:f}"]

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from fathom_async.errors import ArgumentError, BudgetError
+from fathom_async.errors import ArgumentError, BudgetError, ClosedError
 from fathom_async.ratelimit import redis_store as redis_store_module
 from fathom_async.ratelimit import store as store_module
 from fathom_async.ratelimit.budget import Budget
@@ -20,6 +20,7 @@ from fathom_async.ratelimit.feedback import SILENT
 from fathom_async.ratelimit.lane import Lane
 from fathom_async.ratelimit.plan import RateLimit
 from fathom_async.ratelimit.redis_store import RedisStore
+from fathom_async.ratelimit.shared import SharedWindow
 from tests.ratelimit.processes import RedisServer
 
 SPEED = 30.0
@@ -37,6 +38,11 @@ def lane_on(
     limit = RateLimit(requests, per=60)
     share = Budget(server.url, key, on_lost).window("reports", limit, clock=clock, timeout=30.0)
     return Lane("reports", limit, clock=clock, share=share)
+
+
+def window_of(lane: Lane) -> SharedWindow:
+    assert isinstance(lane._window, SharedWindow)
+    return lane._window
 
 
 async def request(lane: Lane, *, max_wait: float | None = None) -> float:
@@ -140,7 +146,7 @@ async def test_without_redis_requests_fail_until_it_is_back(
             await request(lane)
     mortal_redis.start()
     async with asyncio.timeout(10):
-        while lane._share is not None and lane._share.failure is not None:  # noqa: ASYNC110 - nobody tells
+        while lane._window.failure is not None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     healed = time.monotonic()
     # What Redis knew is gone with it, so that nothing is granted for a span.
@@ -163,7 +169,7 @@ async def test_without_redis_a_share_carries_on(
     assert admitted[2] - admitted[1] > SPAN - 0.1
     mortal_redis.signal(signal.SIGCONT)
     async with asyncio.timeout(10):
-        while lane._share is not None and lane._share._is_alone:  # noqa: ASYNC110 - nobody tells
+        while window_of(lane)._is_alone:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     await request(lane)
     # Two were admitted without Redis, and count there now; it may have heard late of the one before them.
@@ -219,7 +225,7 @@ async def test_questions_that_redis_finds_in_its_buffers_are_not_answered_late(
     assert {type(outcome) for outcome in outcomes} == {BudgetError}
     mortal_redis.signal(signal.SIGCONT)
     async with asyncio.timeout(10):
-        while lane._share is not None and lane._share.failure is not None:  # noqa: ASYNC110 - nobody tells
+        while lane._window.failure is not None:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     await request(lane)
     assert lane.status().used <= 2
@@ -229,8 +235,7 @@ async def test_questions_that_redis_finds_in_its_buffers_are_not_answered_late(
 async def test_a_clock_of_redis_that_was_set_is_followed(lasting_redis: RedisServer) -> None:
     lane = lane_on(lasting_redis, uuid4().hex)
     await request(lane)
-    assert lane._share is not None
-    store = lane._share._store
+    store = window_of(lane)._store
     assert isinstance(store, RedisStore)
     assert store._server_ahead is not None
     store._server_ahead -= 100.0
@@ -255,3 +260,26 @@ def test_a_password_is_in_no_message() -> None:
     with pytest.raises(ArgumentError) as caught:
         Budget("redis://:hush@", "k")
     assert "hush" not in str(caught.value)
+
+
+async def test_a_lane_that_closes_while_it_asks_gives_back_what_it_is_granted(
+    lasting_redis: RedisServer,
+) -> None:
+    key = uuid4().hex
+    closing = lane_on(lasting_redis, key, requests=1)
+    asking = asyncio.create_task(request(closing))
+    await asyncio.sleep(0)  # the question is on its way, and nothing has answered it
+    assert closing.status().queued == 1
+    await closing.aclose()
+    with pytest.raises(ClosedError):
+        await asking
+    other = lane_on(lasting_redis, key, requests=1)
+    await request(other, max_wait=0)
+    await other.aclose()
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://user:12/secret@host/0", "redis://:secret@host:1/0", "redis://host/secret"]
+)
+def test_messages_show_where_redis_is_and_nothing_that_may_be_a_password(url: str) -> None:
+    assert "secret" not in redis_store_module._without_secrets(url)

@@ -22,6 +22,7 @@ from fathom_async.ratelimit.file_store import FileStore
 from fathom_async.ratelimit.lane import Lane
 from fathom_async.ratelimit.plan import Priority, RateLimit
 from fathom_async.ratelimit.pool import Step
+from fathom_async.ratelimit.shared import SharedWindow
 from fathom_async.ratelimit.store import Done
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle
 from fathom_async.testing.traffic import max_in_window
@@ -202,10 +203,10 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
 
 def kill(lane: Lane, tasks: Sequence["asyncio.Task[None]"]) -> None:
     """End a process as SIGKILL would: nothing is said to the store any more."""
-    assert lane._share is not None
-    store = lane._share._store
+    assert isinstance(lane._window, SharedWindow)
+    store = lane._window._store
     assert isinstance(store, FileStore)
-    lane._share._is_closed = store._is_closed = True
+    store._is_closed = True
     for task in tasks:
         task.cancel()
 
@@ -293,6 +294,37 @@ def test_a_reserve_holds_for_a_shared_window_too(tmp_path: Path) -> None:
         await close(lanes)
 
     run_virtual(scenario())
+
+
+def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: Path) -> None:
+    throttle = SlidingLog(6, per=60)
+    refused = 0
+
+    async def ask(lane: Lane, *, is_retry: bool = False) -> float:
+        nonlocal refused
+        async with lane.slot(first=is_retry) as admission:
+            admission.sent()
+            verdict = throttle.hit(now())
+            await asyncio.sleep(0.1)
+            if verdict.allowed:
+                admission.answered(Feedback(6, verdict.remaining, None))
+                return now()
+            refused += 1
+            admission.refused(Feedback(6, 0, verdict.retry_after))
+        return await ask(lane, is_retry=True)
+
+    async def scenario() -> None:
+        lanes = [lane_at(tmp_path, 10) for _ in range(3)]
+        for lane in lanes:
+            await ask(lane)
+        assert [lane.status().limit for lane in lanes] == [6, 6, 6]
+        answered = sorted(await asyncio.gather(*(ask(lane) for lane in lanes for _ in range(6))))
+        assert [moment < SPAN for moment in answered] == [True] * 3 + [False] * 15
+        assert answered[-1] < 4 * SPAN
+        await close(lanes)
+
+    run_virtual(scenario())
+    assert refused == 0
 
 
 def test_a_pace_holds_for_a_shared_window_too(tmp_path: Path) -> None:
