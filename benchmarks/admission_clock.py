@@ -49,8 +49,8 @@ class SteppingLoop(VirtualTimeLoop):
 
     def time(self) -> float:
         self._begin += _LOOK
-        _clock.seconds = self._begin + super().time()
-        return _clock.seconds
+        _clock.seconds = now = self._begin + self._jumping.elapsed
+        return now
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts

@@ -95,7 +95,7 @@ class Lane:
         self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
         self._sequence = itertools.count()
         self._timer: Timer | None = None
-        self._timer_at: float | None = None
+        self._timer_at = 0.0
         self._paused_until = 0.0
         self._last_admission = float("-inf")
         self._refused_in_a_row = 0
@@ -286,17 +286,18 @@ class Lane:
 
     def _take(self, now: float) -> Slot | None:
         """Admit one request if everything allows it."""
-        if self._held_back(now) or not (self._window.has_room(now) and self._take_token()):
+        if self._held_back(now) or not self._window.has_room(now):
+            return None
+        if self._bucket is not None and not self._take_token(self._bucket):
             return None
         self._last_admission = now
         return self._window.take()
 
     def _held_back(self, now: float) -> bool:
-        return (
-            now < self._paused_until
-            or self._window.in_flight >= self._concurrency.cap
-            or (self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE)
-        )
+        in_flight = self._window.in_flight
+        if now < self._paused_until or in_flight >= self._concurrency.cap:
+            return True
+        return in_flight > 0 and self._window.is_cold(now) and now < self._last_admission + PROBE_PATIENCE
 
     def _is_probing(self, now: float) -> bool:
         return self._window.in_flight > 0 and self._window.is_cold(now)
@@ -314,12 +315,11 @@ class Lane:
         has_capacity = self._bucket.has_capacity
         return bisect_left(range(1, self.limit.burst + 1), True, key=lambda number: not has_capacity(number))
 
-    def _take_token(self) -> bool:
-        if self._bucket is None:
-            return True
-        if not self._bucket.has_capacity():
+    @staticmethod
+    def _take_token(bucket: AsyncLimiter) -> bool:
+        if not bucket.has_capacity():
             return False
-        taking = self._bucket.acquire()
+        taking = bucket.acquire()
         try:
             taking.send(None)  # with capacity there, it runs to its end without waiting
         except StopIteration:
@@ -337,12 +337,15 @@ class Lane:
                 self._window.refund(slot)
             else:
                 waiter.set_result(slot)
-        self._fail_late_waiters(now)
+        if self._deadlines:
+            self._fail_late_waiters(now)
         if self._window.failure is not None:
             self._fail_all(self._window.failure)
         if not self._queue:
             self._window.rest()
-        self._set_timer(self._next_chance(now) if self._queue else None)
+        chance = self._next_chance(now) if self._queue else None
+        # Rounding may let a timer fire a hair too early; a moment later it must not be just as early again.
+        self._set_timer(None if chance is None else max(chance, now + TICK))
 
     def _fail_late_waiters(self, now: float) -> None:
         while self._deadlines:
@@ -362,7 +365,7 @@ class Lane:
             pass
         elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
             moments.append(self._last_admission + PROBE_PATIENCE)
-        elif self._window.has_room(now):
+        elif self._bucket is not None and self._window.has_room(now):
             moments.append(now + self._token_interval)
         elif (slot_returns := self._window.next_return(now)) is not None:
             moments.append(slot_returns)
@@ -370,16 +373,13 @@ class Lane:
 
     def _set_timer(self, when: float | None) -> None:
         if self._timer is not None:
-            if when == self._timer_at:
-                return
+            if when is not None and when >= self._timer_at:
+                return  # it fires too early, once, which is cheaper than to set it anew with every answer
             self._timer.cancel()
-        self._timer_at = when
-        if when is None:
             self._timer = None
-        else:
-            # Rounding may let a timer fire a hair too early; a moment later it must not be just as early again.
-            soonest = self._clock.now() + TICK
-            self._timer = self._clock.call_at(max(when, soonest), self._on_timer)
+        if when is not None:
+            self._timer_at = when
+            self._timer = self._clock.call_at(when, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -24,8 +24,8 @@ class PriorityQueue(Generic[T]):
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
-        self._lines: dict[Priority, OrderedDict[T, None]] = {p: OrderedDict() for p in Priority}
-        self._passed = dict.fromkeys(Priority, 0)
+        self._lines: list[OrderedDict[T, None]] = [OrderedDict() for _ in Priority]
+        self._passed = [0 for _ in Priority]
         self._size = 0
 
     def push(self, waiter: T, priority: Priority, *, first: bool = False) -> None:
@@ -49,23 +49,25 @@ class PriorityQueue(Generic[T]):
         Raises:
             KeyError: Nobody waits.
         """
-        waiting = [priority for priority, line in self._lines.items() if line]
+        waiting = [priority for priority, line in enumerate(self._lines) if line]
         if not waiting:
             raise KeyError("nobody waits")
-        chosen = next((p for p in waiting if self._passed[p] >= PATIENCE), waiting[0])
-        for priority in waiting:
-            self._passed[priority] += priority > chosen
+        chosen = waiting[0]
+        if len(waiting) > 1:
+            chosen = next((p for p in waiting if self._passed[p] >= PATIENCE), chosen)
+            for priority in waiting:
+                self._passed[priority] += priority > chosen
         self._passed[chosen] = 0
         self._size -= 1
         return self._lines[chosen].popitem(last=False)[0]
 
     def ahead_of(self, priority: Priority) -> int:
         """Count the waiters that a newcomer of this priority finds before it."""
-        return sum(len(line) for p, line in self._lines.items() if p <= priority)
+        return sum(len(line) for line in self._lines[: priority + 1])
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[T]:
-        for line in self._lines.values():
+        for line in self._lines:
             yield from line

@@ -160,7 +160,8 @@ class Window:
 
     def has_room(self, now: float) -> bool:
         """Whether a slot is free."""
-        self._expire(now)
+        if now >= self._quiet_until:
+            self._expire(now)
         own = self._limit.requests - self._free - len(self._foreign)
         return self._free > 0 and own < self._limit.requests - self._reserve
 
@@ -177,7 +178,7 @@ class Window:
         """The request's bytes have left."""
         slot.sent_at = now
         self._sent[slot] = None
-        self._quiet_until = min(self._quiet_until, now + self.span)
+        self._quiet_until = min(self._quiet_until, now + self._count_delay + self.span)
 
     def refund(self, slot: Slot) -> None:
         """The request was never sent, or refused without being counted: the slot is free at once."""
@@ -213,7 +214,7 @@ class Window:
         sent_at = now if slot.sent_at is None else slot.sent_at
         if slot in self._sent:
             del self._sent[slot]
-            due = min(now, self._counted_by(slot)) + self.span
+            due = (now if now < sent_at + self._count_delay else self._counted_by(slot)) + self.span
             if self._ageing and due < self._ageing[-1]:
                 insort(self._ageing, due)
             else:
@@ -228,13 +229,14 @@ class Window:
         else:
             remaining = self._limit.requests
             self._certain = remaining  # whom the server tells nothing cannot ask
+            while self._own[0] < now - 2 * self.span:
+                self._own.popleft()
         self._heard_at, self._remaining = now, remaining
 
     def next_return(self, now: float) -> float | None:
-        """When the next slot comes back, as far as is known; None when that waits for an answer."""
+        """When to look again: no slot comes back before. None when that waits for an answer."""
         self._expire(now)
-        first = self._first_return()
-        return None if first == math.inf else first
+        return None if self._quiet_until == math.inf else self._quiet_until
 
     def returns(self, now: float) -> list[float]:
         """When each slot can be used, in order: now for free ones, at the earliest for unanswered ones."""

@@ -1,5 +1,7 @@
 """The window rule, as a pure state machine and against servers that anchor their windows elsewhere."""
 
+# pyright: reportPrivateUsage=false
+
 import asyncio
 import random
 from collections.abc import Callable
@@ -127,6 +129,13 @@ def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
     window, slots = full_window()
     window.answer(slots[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
     assert not window.has_room(1.0)
+
+
+def test_a_server_that_tells_nothing_leaves_nothing_behind() -> None:
+    window = Window(LIMIT)
+    for number in range(10_000):
+        window.answer(taken(window, number * SPAN), number * SPAN + 0.1)
+    assert len(window._own) <= 3
 
 
 def test_headers_of_another_limit_are_not_believed() -> None:
