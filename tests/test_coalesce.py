@@ -96,6 +96,18 @@ async def test_a_shared_server_error_is_tried_again_once_for_all(
     assert len(server.hits) == 4
 
 
+async def test_who_comes_when_the_last_one_has_just_given_up_starts_anew(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    server.inject(Delay(30))
+    given_up = asyncio.create_task(fathom.reports.aggregate(QUERY))
+    await until(lambda: fathom.limits["reports"].in_flight == 1)
+    given_up.cancel()
+    while not given_up.done():  # noqa: ASYNC110 - not a moment longer
+        await asyncio.sleep(0)
+    assert len(await fathom.reports.aggregate(QUERY)) == 1  # what it gave up has not ended yet
+
+
 class Deaf:
     """A transport that never answers, and does not break when it is closed."""
 

@@ -1,6 +1,7 @@
 """The clock that lanes and retries live by; injected, so that tests need no patching."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -28,6 +29,10 @@ class Clock(Protocol):
         """Call `callback` once this clock shows `when`."""
         ...
 
+    def unix(self) -> float:
+        """Return the present moment in Unix seconds: the date, for what outlives this process."""
+        ...
+
 
 class LoopClock:
     """The running event loop's clock, optionally sped up.
@@ -51,3 +56,7 @@ class LoopClock:
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
         """Call `callback` once this clock shows `when`."""
         return asyncio.get_running_loop().call_at(when / self.speed, callback)
+
+    def unix(self) -> float:
+        """Return the machine's Unix seconds, which know no speed."""
+        return time.time()

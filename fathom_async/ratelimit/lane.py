@@ -19,7 +19,6 @@ What the window is made of, and whether other processes share it, is behind `fat
 import asyncio
 import itertools
 import logging
-from bisect import bisect_left
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
@@ -48,6 +47,8 @@ RETRY_PAD = 1.0
 
 TICK = 0.001
 """Seconds between two looks at a lane at the least."""
+
+_TOKEN_GRAIN = 1e-6
 
 _log = logging.getLogger("fathom_async")
 
@@ -125,7 +126,7 @@ class Lane:
 
     def eta(self, requests: int = 1, priority: Priority = Priority.BULK) -> float:
         """Return the seconds until the last of so many new requests would be admitted, as far as is known now."""
-        return self._eta(self._queue.ahead_of(priority) + requests - 1)
+        return self._eta(self._queue.ahead_of(priority, requests - 1))
 
     def status(self) -> LaneStatus:
         """Return what the lane looks like now."""
@@ -173,7 +174,9 @@ class Lane:
         now = self._clock.now()
         returns = self._window.returns(now)
         windows, slot = divmod(position, len(returns))
-        paced = (position + 1 - self._tokens()) * self._token_interval if self._bucket else 0.0
+        paced = 0.0
+        if self._bucket is not None:
+            paced = (position + 1 - self._tokens(self._bucket) - _TOKEN_GRAIN) * self._token_interval
         crowded = self._concurrency.delay(self._window.in_flight + position)
         usual_time = self._concurrency.usual_time
         probing = self._last_admission + usual_time - now if self._is_probing(now) else 0.0
@@ -228,7 +231,7 @@ class Lane:
     def refused(self, slot: Slot, feedback: Feedback) -> None:
         """The server refused the request without counting it."""
         self._window.refund(slot)
-        self._back_off(feedback)
+        self._back_off(slot, feedback)
         self._dispatch(self._clock.now())
 
     def abandoned(self, slot: Slot) -> None:
@@ -263,12 +266,13 @@ class Lane:
         _log.log(level, "%s lane: paused for %.1f s %s", self.name, seconds, why, extra=facts)
         self._journal.tell(Paused(self.name, now, seconds))
 
-    def _back_off(self, feedback: Feedback) -> None:
+    def _back_off(self, slot: Slot, feedback: Feedback) -> None:
         now = self._clock.now()
         in_flight, cap = self._window.in_flight, self._concurrency.cap
         is_crowded = bool(feedback.remaining and in_flight)
         if is_crowded:
-            self._concurrency.refused(in_flight, now)
+            # The crowd that it met may have gone home before the refusal arrived.
+            self._concurrency.refused(max(in_flight, slot.outstanding_before), now)
             if self._concurrency.cap < cap:
                 self._tell_adapted("concurrency", cap, self._concurrency.cap, now)
             wait = feedback.retry_after or 0.0
@@ -308,12 +312,14 @@ class Lane:
             return None
         return AsyncLimiter(limit.burst, limit.burst * self._token_interval / self._clock.speed)
 
-    def _tokens(self) -> int:
-        """Return how many requests the bucket lets through at once now."""
-        if self._bucket is None or self.limit.burst is None:
-            return 0
-        has_capacity = self._bucket.has_capacity
-        return bisect_left(range(1, self.limit.burst + 1), True, key=lambda number: not has_capacity(number))
+    @staticmethod
+    def _tokens(bucket: AsyncLimiter) -> float:
+        """Return how many requests the bucket lets through now; it can be asked only whether it has so many."""
+        low, high = 0.0, float(bucket.max_rate)
+        while high - low > _TOKEN_GRAIN:
+            middle = (low + high) / 2
+            low, high = (middle, high) if bucket.has_capacity(middle) else (low, middle)
+        return low
 
     @staticmethod
     def _take_token(bucket: AsyncLimiter) -> bool:
@@ -366,7 +372,7 @@ class Lane:
         elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
             moments.append(self._last_admission + PROBE_PATIENCE)
         elif self._bucket is not None and self._window.has_room(now):
-            moments.append(now + self._token_interval)
+            moments.append(now + max(TICK, (1 - self._tokens(self._bucket)) * self._token_interval))
         elif (slot_returns := self._window.next_return(now)) is not None:
             moments.append(slot_returns)
         return min(moments, default=None)

@@ -117,6 +117,7 @@ class Reply:
         pauses: How often the server said so.
         mark: Changes when the store has lost its memory.
         first: When the next slot comes back, as far as is known.
+        total: Slots granted so far. It never falls, unless the store went back to an older state.
     """
 
     granted: int
@@ -128,6 +129,7 @@ class Reply:
     pauses: int
     mark: int
     first: float
+    total: int
 
 
 def size_of(requests: int) -> int:
@@ -160,7 +162,7 @@ class Pool:
             return True
         return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_places(now)
 
-    def step(self, step: Step, now: float, known: int = 0, *, full: bool = True) -> Reply:
+    def step(self, step: Step, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Reply:
         """Carry out a step.
 
         Args:
@@ -168,11 +170,12 @@ class Pool:
             now: The time.
             known: The mark as the asker knows it, 0 for none. Another one proves that slots were forgotten, and
                 then nothing is granted for a span.
+            total: The largest `Reply.total` that came with this mark. A smaller one here proves the same.
             full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of slots, counting
                 them takes longer than all the rest.
         """
         memory = self._memory
-        now = self._open(step, now, known)
+        now = self._open(step, now, known, total)
         places = self._live_places(now)
         granted, wait = 0, 0.0
         match step.action:
@@ -203,9 +206,10 @@ class Pool:
             pauses=int(memory[_PAUSES]),
             mark=int(memory[_MARK]),
             first=min(own + others) - now if own or others else 0.0,
+            total=int(memory[_TOTAL]),
         )
 
-    def _open(self, step: Step, now: float, known: int) -> float:
+    def _open(self, step: Step, now: float, known: int, total: int) -> float:
         """See whether the memory is of use, and return the time, which never goes back."""
         memory, span = self._memory, self._terms.span
         if memory[_LAST] - now > CLOCK_STEP:
@@ -217,6 +221,9 @@ class Pool:
                 memory[_BLOCKED] = now + span
         elif known not in (0, memory[_MARK]):
             memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
+        elif known and total > memory[_TOTAL]:  # an older state was restored
+            memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
+            memory[_TOTAL] = total
         return now
 
     def _ask(self, step: Step, now: float, places: dict[int, float]) -> tuple[int, float]:

@@ -61,9 +61,19 @@ class PriorityQueue(Generic[T]):
         self._size -= 1
         return self._lines[chosen].popitem(last=False)[0]
 
-    def ahead_of(self, priority: Priority) -> int:
-        """Count the waiters that a newcomer of this priority finds before it."""
-        return sum(len(line) for line in self._lines[: priority + 1])
+    def ahead_of(self, priority: Priority, more: int = 0) -> int:
+        """Return about how many waiters are served before a newcomer of this priority, if nobody else comes.
+
+        Args:
+            priority: That of the newcomer.
+            more: Newcomers of the same priority before it.
+        """
+        own = len(self._lines[priority]) + more
+        urgent = sum(len(line) for line in self._lines[:priority])
+        # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
+        passing = min(urgent, (own + 1) * PATIENCE - self._passed[priority])
+        passed = (min(len(line), (own + passing) // PATIENCE) for line in self._lines[priority + 1 :])
+        return own + passing + sum(passed)
 
     def __len__(self) -> int:
         return self._size

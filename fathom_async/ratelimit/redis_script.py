@@ -19,7 +19,7 @@ local count, delay, reserve, spare = tonumber(ARGV[4]), tonumber(ARGV[5]), tonum
 local N, span, settle = tonumber(ARGV[9]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local patience, places, memory = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
 local terms, step_back = ARGV[9] .. '/' .. ARGV[10], tonumber(ARGV[16])
-local fewer, until_when = tonumber(ARGV[17]), tonumber(ARGV[18])
+local fewer, known_total, until_when = tonumber(ARGV[17]), tonumber(ARGV[18]), tonumber(ARGV[19])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local arrival = text(now)
@@ -54,6 +54,9 @@ if not mark then
   if known ~= '0' then put('blocked', now + span) end
 elseif known ~= '0' and known ~= mark then
   put('blocked', math.max(get('blocked'), now + span))
+elseif known ~= '0' and known_total > get('total') then
+  put('blocked', math.max(get('blocked'), now + span))
+  put('total', known_total)
 end
 put('last', now)
 
@@ -155,5 +158,5 @@ for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, keep) end
 local first = 0
 if held() > 0 then first = nth({slots, others}, held(), 0) - now end
 return {granted, wait, held(), own() - get('total'), waiting, math.max(0, get('blocked') - now),
-        get('pauses'), tonumber(mark), first, arrival}
+        get('pauses'), tonumber(mark), first, get('total'), arrival}
 """

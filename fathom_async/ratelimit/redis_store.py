@@ -24,7 +24,7 @@ _TIMEOUT = 2.0
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
-_REPLY_SIZE = 10
+_REPLY_SIZE = 11
 _UNSENT = object()
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _KINDS = ("slots", "others", "queue", "lapse", "meta")
@@ -82,7 +82,7 @@ class RedisStore:
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._mark = 0
+        self._mark = self._total = 0
         self._heard_at = 0.0
         self._server_ahead: float | None = None
 
@@ -143,7 +143,7 @@ class RedisStore:
         self._health.worked()
         self._heard_at = time.monotonic()
         for (_, done), reply in zip(calls, replies, strict=True):
-            self._mark = reply.mark
+            self._mark, self._total = reply.mark, reply.total
             if done is not None:
                 done(reply)
         return None
@@ -205,6 +205,7 @@ class RedisStore:
             str(known),
             *self._terms,
             str(step.fewer),
+            str(self._total if known else 0),
         )
 
     def _read(self, answer: object) -> Reply:
@@ -213,9 +214,11 @@ class RedisStore:
         numbers = cast("list[int]", answer)
         if len(numbers) != _REPLY_SIZE:
             raise self._disagreement(cast("list[bytes]", answer))
-        granted, wait, held, base, waiting, blocked, pauses, mark, first = numbers[:-1]
+        granted, wait, held, base, waiting, blocked, pauses, mark, first, total = numbers[:-1]
         scale = self._speed / _MICRO
-        return Reply(granted, wait * scale, held, base, waiting, blocked * scale, pauses, mark, first * scale)
+        return Reply(
+            granted, wait * scale, held, base, waiting, blocked * scale, pauses, mark, first * scale, total
+        )
 
     def _disagreement(self, answer: list[bytes]) -> ArgumentError:
         requests, _, per = answer[1].decode().partition("/")

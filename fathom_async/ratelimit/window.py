@@ -32,7 +32,7 @@ request's sending and its answer. Requests of ours that overlapped with it may o
 - ``remaining - overlapping`` is certainly still admitted. Where that is more than our free slots, the server's
   window was reopened or our hits have left it: the oldest slots come back early. A stale answer never gains.
 - ``N - remaining - own``, where *own* is everything of ours that could be in the count, was certainly spent by
-  somebody else: as many slots are held for them, for T. What is free beyond ``remaining`` is held likewise.
+  somebody else: as many slots are held for them, for T.
 
 A word that is nearly T old is worth nothing: the first request after such a silence goes alone, to ask. It costs one
 round trip a window, and a client that began to spend beside us costs one refusal at most, not ten.
@@ -95,13 +95,14 @@ class Window:
         "_sent",
         "_shared_until",
         "_unsettled",
+        "_wished_reserve",
         "span",
     )
 
     def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:
         self.span = limit.per + limit.pad
         self._limit = limit
-        self._reserve = reserve
+        self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' slots come back, in order
@@ -143,7 +144,7 @@ class Window:
     def resize(self, requests: int) -> None:
         """Have so many slots from now on; those that are out stay out."""
         self._free += requests - self._limit.requests
-        self._reserve = min(self._reserve, requests - 1)
+        self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
@@ -192,7 +193,8 @@ class Window:
     def lose(self, slot: Slot) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
         self._unsettled -= 1
-        self._own.append(self._counted_by(slot))
+        counted_by = self._counted_by(slot)
+        self._note_own(counted_by, counted_by)
         if slot in self._sent:
             del self._sent[slot]
             insort(self._lost, self._counted_by(slot))
@@ -220,7 +222,7 @@ class Window:
             else:
                 self._ageing.append(due)
             self._quiet_until = min(self._quiet_until, due)
-        self._own.append(now)
+        self._note_own(now, now)
         self._is_refused = False
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self.span
@@ -229,8 +231,6 @@ class Window:
         else:
             remaining = self._limit.requests
             self._certain = remaining  # whom the server tells nothing cannot ask
-            while self._own[0] < now - 2 * self.span:
-                self._own.popleft()
         self._heard_at, self._remaining = now, remaining
 
     def next_return(self, now: float) -> float | None:
@@ -291,12 +291,18 @@ class Window:
         while self._own and self._own[0] <= gone:
             self._own.popleft()
         foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
-        self._hold(max(foreign, len(self._foreign) + self._free - remaining), now, gone)
+        self._hold(foreign, now, gone)
         settled = bisect_left(self._lost, sent_at)
         overlapping = slot.outstanding_before + (self._granted - slot.number) + len(self._lost) - settled
         self._certain = remaining - overlapping - self._reserve
         while self._free < self._certain and self._take_back(sent_at):
             self._free += 1
+
+    def _note_own(self, counted_by: float, now: float) -> None:
+        """Remember a hit; those of two windows ago are of no use, even to a server that tells nothing."""
+        self._own.append(counted_by)
+        if self._own[0] < now - 2 * self.span:
+            self._own.popleft()
 
     def _let_go(self, gone: float) -> None:
         """Free the slots of everything that was counted by then."""

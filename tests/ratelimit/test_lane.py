@@ -16,6 +16,7 @@ from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.ratelimit.feedback import SILENT, Feedback
 from fathom_async.ratelimit.lane import PROBE_PATIENCE, Lane
 from fathom_async.ratelimit.plan import Priority, RateLimit
+from fathom_async.testing import LaravelWindow, SlidingLog
 from fathom_async.testing.virtual_time import run_virtual
 
 T = TypeVar("T")
@@ -362,8 +363,11 @@ def test_eta_and_status_of_a_busy_lane() -> None:
         await asyncio.sleep(3)
         status = lane.status()
         assert (status.used, status.in_flight, status.queued) == (10, 0, 15)
-        assert status.next_slot_in == pytest.approx(2 + 2 * SPAN - 3, abs=1.1)
-        expected = lane.eta(10)
+        assert status.next_slot_in == pytest.approx(2 + SPAN - 3, abs=1.1), (
+            "bulk is passed over 8 times at most"
+        )
+        assert lane.eta(1, Priority.NORMAL) == pytest.approx(2 + 2 * SPAN - 3, abs=1.1)
+        expected = lane.eta(10, Priority.NORMAL)
         more = [asyncio.create_task(request(lane, takes=1)) for _ in range(10)]
         assert (await asyncio.gather(*more))[-1] - 3 == pytest.approx(expected, abs=3.1)
         await asyncio.gather(*tasks)
@@ -374,11 +378,11 @@ def test_eta_and_status_of_a_busy_lane() -> None:
 def test_a_smaller_limit_is_adopted_and_a_larger_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         lane = lane_of(10)
-        for limit, remaining in ((6, 5), (6, 4), (20, 17)):
+        for limit, remaining in ((6, 5), (6, 4), (20, 17), (0, 0)):
             await request(lane, feedback=Feedback(limit, remaining, None))
         assert lane.status().limit == 6
         admitted = await asyncio.gather(*(request(lane, takes=0) for _ in range(8)))
-        assert [moment < SPAN for moment in admitted] == [True] * 3 + [False] * 5
+        assert [moment < SPAN for moment in admitted] == [True] * 2 + [False] * 6
 
     virtually(scenario())
     assert [record.message for record in caplog.records] == [
@@ -509,5 +513,82 @@ def test_a_lane_that_adopts_a_smaller_limit_slows_its_pace_too() -> None:
         admitted = await asyncio.gather(*(request(lane, takes=0) for _ in range(10)))
         gaps = [later - earlier for earlier, later in pairwise(admitted[2:])]
         assert gaps == pytest.approx([2.0] * 7)
+
+    virtually(scenario())
+
+
+def test_bulk_work_that_ages_is_not_told_to_wait_for_everybody() -> None:
+    async def scenario() -> None:
+        lane = lane_of(10)
+        tasks = [asyncio.create_task(request(lane)) for _ in range(600)]
+        await asyncio.sleep(1)
+        assert await request(lane, priority=Priority.BULK, max_wait=100) < 100
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    virtually(scenario())
+
+
+@pytest.mark.parametrize("kind", [SlidingLog, LaravelWindow])
+@pytest.mark.parametrize("requests", [3, 10])
+def test_a_paced_lane_loses_no_time_between_tokens(
+    kind: type[SlidingLog | LaravelWindow], requests: int
+) -> None:
+    throttle = kind(requests, per=60)
+    chance = random.Random(3)
+
+    async def client(lane: Lane) -> None:
+        async with lane.slot() as admission:
+            admission.sent()
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            assert throttle.hit(now()).allowed
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            admission.answered(Feedback(requests, throttle.remaining(now()), None))
+
+    async def scenario() -> float:
+        lane = lane_of(requests, burst=1)
+        await asyncio.gather(*(client(lane) for _ in range(60)))
+        return now()
+
+    assert virtually(scenario()) < 60 * 61 / requests * 1.03
+
+
+def test_one_who_is_admitted_and_gives_up_in_the_same_moment_loses_nothing() -> None:
+    async def scenario() -> None:
+        lane = lane_of(1)
+        holder = lane.slot()
+        await holder.__aenter__()
+        waiter = asyncio.create_task(request(lane))
+        await asyncio.sleep(0.1)
+        await holder.__aexit__(None, None, None)  # the waiter is admitted, and has not run yet
+        waiter.cancel()
+        await asyncio.wait([waiter])
+        status = lane.status()
+        assert (status.used, status.in_flight) == (0, 0)
+
+    virtually(scenario())
+
+
+def test_a_crowd_that_has_gone_home_does_not_make_the_cap_smaller_than_it_was() -> None:
+    async def scenario() -> None:
+        lane = lane_of(100)
+        await request(lane, feedback=Feedback(100, 99, None))
+        others = [lane.slot() for _ in range(5)]
+        for other in others:
+            await other.__aenter__()
+            other.sent()
+        async with lane.slot() as refused:
+            refused.sent()
+            for other in others[:4]:
+                other.answered(Feedback(100, 90, None))
+            refused.refused(Feedback(100, 90, 1.0))
+        for other in others:
+            await other.__aexit__(None, None, None)
+        lane.resume()
+        admitted = [asyncio.create_task(request(lane, takes=1)) for _ in range(12)]
+        await asyncio.sleep(0.5)
+        assert lane.status().in_flight == 5
+        await asyncio.wait(admitted)
 
     virtually(scenario())

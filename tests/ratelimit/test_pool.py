@@ -152,6 +152,15 @@ def test_a_store_that_lost_its_memory_grants_nothing_for_a_span() -> None:
     assert newcomer.step(ask(1, 101), 11.0, mark).wait == SPAN
 
 
+def test_a_state_that_was_restored_from_before_grants_nothing_for_a_span() -> None:
+    """A snapshot of Redis, a lagging replica, or a copy of the file that was put back: the mark is the same."""
+    pool = pool_of()
+    old = pool.step(ask(1, 100), 0.0)
+    assert pool.step(ask(1, 101), 10.0, old.mark, old.total + 6).wait == SPAN
+    assert pool.step(ask(2, 200), 11.0, old.mark, old.total + 6).wait == SPAN - 1, "it is noticed once"
+    assert pool.step(ask(1, 101), 10.0 + SPAN, old.mark, old.total + 6).granted == 1
+
+
 def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
     pool = pool_of(1)
     fill(pool, now=90_000.0, requests=1)
@@ -168,6 +177,7 @@ steps = st.tuples(
     st.one_of(st.none(), st.integers(-10, 10)),  # spare
     st.sampled_from([0, 0, 0, 1, 2]),  # known
     st.sampled_from([0, 0, 0, 1, 3]),  # fewer
+    st.sampled_from([0, 0, 1, 5]),  # grants that were known, beyond those there are
 )
 
 
@@ -184,30 +194,37 @@ class Turn:
     def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_at(when, callback)
 
+    def unix(self) -> float:
+        return self.at
+
 
 def run_both(
     requests: int,
     reserve: int,
-    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]],
-    other: Callable[[Step, float, int], Reply],
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int, int]],
+    other: Callable[[Step, float, int, int], Reply],
 ) -> None:
     pool = pool_of(requests)
-    now, last = 1000.0, 2  # slot 1 was never asked for
-    for after, action, owner, back, count, delay, counted, known, fewer in plan:
+    now, granted, last = 1000.0, 0, 2  # slot 1 was never asked for
+    for after, action, owner, back, count, delay, counted, known, fewer, lost in plan:
         now += after
         slot = last if action == "ask" else max(1, last - 1 - back)
         spare = counted if action == "answered" else None
         step = Step(action, owner, slot, count, delay, reserve, spare, min(fewer, requests - reserve - 1))
         last += count if action == "ask" else 0
-        expected = pool.step(step, now, known)
-        actual = other(step, now, known)
+        total = granted + lost if lost and known else 0
+        expected = pool.step(step, now, known, total)
+        actual = other(step, now, known, total)
+        granted = expected.total
         assert asdict(actual) == pytest.approx(asdict(expected), abs=1e-5), step
 
 
 @settings(max_examples=150)
 @given(st.integers(1, 5), st.integers(0, 1), st.lists(steps, max_size=60))
 def test_the_file_store_does_what_the_pool_does(
-    requests: int, reserve: int, plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]]
+    requests: int,
+    reserve: int,
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int, int]],
 ) -> None:
     clock = Turn()
 
@@ -215,13 +232,13 @@ def test_the_file_store_does_what_the_pool_does(
         stores = [FileStore(path, "k" * 32, terms_of(requests), clock=clock) for _ in range(2)]
         turn = 0
 
-        def other(step: Step, now: float, known: int) -> Reply:
+        def other(step: Step, now: float, known: int, total: int) -> Reply:
             nonlocal turn
             turn += 1
             replies: list[Reply | None] = []
             clock.at = now
             store = stores[turn % 2]
-            store._mark = known
+            store._mark, store._total = known, total
             store.submit(step, replies.append)
             assert replies[0] is not None
             return replies[0]
@@ -240,7 +257,7 @@ def test_the_redis_script_does_what_the_pool_does(
     lasting_redis: RedisServer,
     requests: int,
     reserve: int,
-    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]],
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int, int]],
 ) -> None:
     asyncio.run(against_redis(lasting_redis.url, requests, min(reserve, requests - 1), plan))
 
@@ -249,13 +266,14 @@ async def against_redis(
     url: str,
     requests: int,
     reserve: int,
-    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int]],
+    plan: list[tuple[float, Action, int, int, int, float, int | None, int, int, int]],
 ) -> None:
     store = RedisStore(url, uuid4().hex, terms_of(requests))
     with redis.Redis.from_url(url) as server:
-        timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[19], 0}"))
+        timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[20], 0}"))
 
-        def other(step: Step, now: float, known: int) -> Reply:
+        def other(step: Step, now: float, known: int, total: int) -> Reply:
+            store._total = total
             arguments = [*store._arguments(step, known), "0", f"{now:f}"]
             return store._read(timed(keys=store._keys, args=arguments))
 

@@ -1,6 +1,8 @@
 """Who goes next."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.ratelimit.queue import PATIENCE, PriorityQueue
@@ -55,6 +57,21 @@ def test_who_gave_up_is_not_served() -> None:
     queue.discard("a", NORMAL)
     queue.discard("a", NORMAL)
     assert drained(queue) == ["b"]
+
+
+@given(st.tuples(*[st.integers(0, 60)] * 3), st.integers(0, 40), st.sampled_from(Priority))
+def test_a_newcomer_is_told_about_how_many_are_served_before_it(
+    waiting: tuple[int, int, int], served: int, priority: Priority
+) -> None:
+    queue = PriorityQueue[str]()
+    for line, count in zip(Priority, waiting, strict=True):
+        for number in range(count):
+            queue.push(f"{line.name}{number}", line)
+    for _ in range(min(served, len(queue))):
+        queue.pop()
+    told = queue.ahead_of(priority)
+    queue.push("newcomer", priority)
+    assert drained(queue).index("newcomer") == pytest.approx(told, rel=0.2, abs=2)
 
 
 def test_a_newcomer_stands_behind_the_more_urgent_and_its_equals() -> None:

@@ -19,6 +19,8 @@ from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.ratelimit.feedback import SILENT
 from fathom_async.ratelimit.lane import Lane
 from fathom_async.ratelimit.plan import RateLimit
+from fathom_async.ratelimit.pool import Step
+from fathom_async.ratelimit.redis_script import SCRIPT
 from fathom_async.ratelimit.redis_store import RedisStore
 from fathom_async.ratelimit.shared import SharedWindow
 from tests.ratelimit.processes import RedisServer
@@ -283,3 +285,16 @@ async def test_a_lane_that_closes_while_it_asks_gives_back_what_it_is_granted(
 )
 def test_messages_show_where_redis_is_and_nothing_that_may_be_a_password(url: str) -> None:
     assert "secret" not in redis_store_module._without_secrets(url)
+
+
+async def test_a_question_that_redis_reads_too_late_is_not_carried_out(lasting_redis: RedisServer) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    store = window_of(lane)._store
+    assert isinstance(store, RedisStore)
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        script = server.register_script(SCRIPT)
+        asking = Step("ask", 7, 700, 3, delay=61.0)
+        for until_when, word in (("1", b"late"), ("0", 3)):
+            answer = script(keys=store._keys, args=[*store._arguments(asking, 0), until_when])
+            assert answer[0] == word
+    await lane.aclose()

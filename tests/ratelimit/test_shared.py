@@ -327,6 +327,38 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
     assert refused == 0
 
 
+def test_what_the_server_names_twice_is_adopted_twice(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        lane = lane_at(tmp_path, 10)
+        for limit in (8, 6):
+            async with lane.slot() as admission:
+                admission.sent()
+                admission.answered(Feedback(limit, limit - 1, None))
+        admitted = await asyncio.gather(*(request(lane) for _ in range(8)))
+        assert sum(moment < SPAN for moment in admitted) == 4
+        await lane.aclose()
+
+    run_virtual(scenario())
+
+
+def test_a_crowd_at_one_process_is_no_reason_for_the_others_to_stay_away(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        crowded, other = lane_at(tmp_path), lane_at(tmp_path)
+        await request(crowded)
+        await request(other)
+        async with crowded.slot() as first:
+            first.sent()
+            async with crowded.slot() as second:
+                second.sent()
+                second.refused(Feedback(10, 5, 30))
+        before = now()
+        assert await request(other) == before
+        assert crowded.status().paused_for > 0
+        await close([crowded, other])
+
+    run_virtual(scenario())
+
+
 def test_a_pace_holds_for_a_shared_window_too(tmp_path: Path) -> None:
     async def scenario() -> None:
         paced = lane_at(tmp_path, 60, burst=1)

@@ -303,6 +303,55 @@ def test_what_is_reserved_is_not_taken_back_either() -> None:
     assert not window.has_room(3.0)
 
 
+def asked(window: Window, now: float, remaining: int) -> None:
+    """Make a request that is counted and answered at once."""
+    window.answer(taken(window, now), now, limit=window._limit.requests, remaining=remaining)
+
+
+def test_where_remaining_rises_what_was_counted_before_is_gone_and_the_rest_is_others() -> None:
+    window = Window(RateLimit(10, per=60))
+    asked(window, 0.0, remaining=9)
+    asked(window, 10.0, remaining=5)  # others have spent 3
+    asked(window, 20.0, remaining=4)
+    asked(window, 35.0, remaining=5)  # the window was opened anew, and others have spent 4 of it
+    assert window.used(35.0) == 5
+    assert window.used(82.0) == 5, "nothing comes back that came back at the server long ago"
+    assert window.used(35.0 + SPAN) == 0
+
+
+def test_slots_that_the_server_has_let_go_are_held_for_others_instead_of_us() -> None:
+    window = Window(LIMIT)
+    asked(window, 0.1, remaining=2)
+    asked(window, 0.2, remaining=1)
+    asked(window, 60.9, remaining=0)  # neither of ours is counted any more
+    assert window.used(61.5) == 3
+
+
+def test_a_hit_that_a_server_of_whole_seconds_may_still_count_is_not_taken_for_anothers() -> None:
+    window = Window(LIMIT)
+    asked(window, 1.0, remaining=2)
+    asked(window, 61.2, remaining=1)
+    assert window.used(61.2) == 2
+    assert window.used(62.5) == 1
+
+
+def test_a_lost_request_may_be_counted_after_the_answer_that_does_not_show_it() -> None:
+    window = Window(RateLimit(4, per=60))
+    lost = taken(window, 0.0)
+    window.sent(lost, 0.0)
+    window.lose(lost)
+    asked(window, 2.5, remaining=3)
+    assert window.used(2.5) == 2
+
+
+def test_beside_others_what_is_not_certain_is_asked_for_alone() -> None:
+    window = Window(LIMIT)
+    asked(window, 0.0, remaining=1)  # another one was spent by somebody else
+    assert not window.is_cold(1.0)
+    taken(window, 1.0)
+    assert window.is_cold(1.0)
+
+
 @pytest.mark.parametrize("foreign", [2, 5])
 @pytest.mark.parametrize("kind", [LaravelWindow, AlignedWindow, SlidingLog])
 def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
@@ -339,7 +388,9 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
                 await asyncio.sleep(chance.uniform(0, 0.05))
                 verdict = throttle.hit(loop.time())
                 if verdict.allowed:
-                    admission.answered(Feedback(10, throttle.remaining(loop.time()), None))
+                    remaining = throttle.remaining(loop.time())
+                    await asyncio.sleep(chance.uniform(0, 0.05))  # answers overtake each other
+                    admission.answered(Feedback(10, remaining, None))
                     return
                 refused.append(loop.time())
                 admission.refused(Feedback(10, 0, verdict.retry_after))
