@@ -6,12 +6,18 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import admission, machine, queue_cost, report, request, rows
+from benchmarks import admission, fusing, machine, queue_cost, report, request, rows
 from benchmarks.harness import Benchmark, Comparison
 
 BENCHMARKS = {
     benchmark.name: benchmark
-    for benchmark in (request.BENCHMARK, rows.BENCHMARK, admission.BENCHMARK, queue_cost.BENCHMARK)
+    for benchmark in (
+        request.BENCHMARK,
+        rows.BENCHMARK,
+        admission.BENCHMARK,
+        queue_cost.BENCHMARK,
+        fusing.BENCHMARK,
+    )
 }
 
 

@@ -1,5 +1,8 @@
 """Async client for the Fathom Analytics API with a rate-limit-aware scheduler."""
 
+from fathom_async.bulk.outcome import BulkError, Outcome
+from fathom_async.bulk.plan import BulkPlan
+from fathom_async.bulk.progress import Progress
 from fathom_async.client import FathomClient
 from fathom_async.errors import (
     APIError,
@@ -17,6 +20,7 @@ from fathom_async.errors import (
     QueryError,
     RateLimitError,
     ServerError,
+    StoreError,
     TransportError,
     ValidationError,
     WaitTooLongError,
@@ -43,6 +47,7 @@ from fathom_async.reports.query import EventQuery, PageviewQuery
 from fathom_async.reports.report import Report
 from fathom_async.reports.rows import EventRow, PageviewRow
 from fathom_async.retry import RetryPolicy
+from fathom_async.store.freshness import Keeping
 from fathom_async.telemetry import Stats
 from fathom_async.version import __version__
 
@@ -52,6 +57,8 @@ __all__ = [
     "ArgumentError",
     "AuthenticationError",
     "BudgetError",
+    "BulkError",
+    "BulkPlan",
     "ClosedError",
     "ConnectError",
     "CurrentVisitors",
@@ -66,12 +73,14 @@ __all__ = [
     "GoneError",
     "InconsistentError",
     "InseparableError",
+    "Keeping",
     "LaneStatus",
     "Listing",
     "LiveVisitors",
     "LoopClock",
     "Milestone",
     "NotFoundError",
+    "Outcome",
     "Page",
     "PageviewQuery",
     "PageviewRow",
@@ -79,6 +88,7 @@ __all__ = [
     "Period",
     "PermissionDeniedError",
     "Priority",
+    "Progress",
     "QueryError",
     "RateLimit",
     "RateLimitError",
@@ -88,6 +98,7 @@ __all__ = [
     "ServerError",
     "Site",
     "Stats",
+    "StoreError",
     "Token",
     "TransportError",
     "ValidationError",

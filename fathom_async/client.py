@@ -18,6 +18,7 @@ from fathom_async.resources.reports import ReportsResource
 from fathom_async.resources.sites import SitesResource
 from fathom_async.retry import RetryPolicy
 from fathom_async.session import Caller, Options, Session
+from fathom_async.store.kept import namespace
 from fathom_async.telemetry import Hook, Journal, Stats
 from fathom_async.version import __version__
 
@@ -111,6 +112,7 @@ class FathomClient:
             clock=clock,
             retry=retry or RetryPolicy(),
             journal=journal,
+            account=namespace(base_url, token),
         )
         self._bind(session, Options(timeout=timeout), is_view=False)
 

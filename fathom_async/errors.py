@@ -179,3 +179,7 @@ class ConnectError(TransportError, ConnectionError):
 
 class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the builtin is one of its bases
     """The server did not answer in time. Also the builtin `TimeoutError`."""
+
+
+class StoreError(FathomError):
+    """A store of answers cannot be used: its disk is full, its server out of reach, its file damaged."""

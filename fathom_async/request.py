@@ -58,6 +58,8 @@ class Request(Generic[T_co]):
             lost, has done the work. None where a 404 is always an error.
         instead: What to use when the server says that the endpoint is gone (410).
         is_shared: Whether identical requests under way at the same time may be one.
+        on_sent: Is called whenever the bytes of an attempt leave. Who shares a request that another one made is
+            not told.
     """
 
     method: str
@@ -70,6 +72,7 @@ class Request(Generic[T_co]):
     if_gone: T_co | None = None
     instead: str = ""
     is_shared: bool = False
+    on_sent: Callable[[], None] | None = None
 
     @property
     def target(self) -> str:

@@ -8,12 +8,13 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fathom_async import arguments
 from fathom_async.coalesce import Coalescer
@@ -80,6 +81,23 @@ def _wake(sleeper: asyncio.Future[None]) -> None:
         sleeper.set_result(None)
 
 
+class Closable(Protocol):
+    """Something that has to be closed."""
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+
+
+ClosableT = TypeVar("ClosableT", bound=Closable)
+
+
+async def _close_all(things: Iterable[Closable]) -> None:
+    """Close everything, the last opened first, whatever fails."""
+    async with AsyncExitStack() as stack:
+        for thing in things:
+            stack.push_async_callback(thing.aclose)
+
+
 class Caller:
     """A session seen with one set of options: what resources send their requests through."""
 
@@ -101,6 +119,37 @@ class Caller:
         """Return the lane that requests of a name go through."""
         return self._session.lanes[name]
 
+    def with_priority(self, priority: Priority) -> "Caller":
+        """Return a caller that sends with another priority."""
+        return Caller(self._session, evolve(self._options, priority=priority))
+
+    def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
+        """Start a task that ends with the session at the latest; see `Session.helper`."""
+        return self._session.helper(work)
+
+    def owned(self, key: Hashable, make: Callable[[], ClosableT]) -> ClosableT:
+        """Return what the session keeps under a key; see `Session.owned`."""
+        return self._session.owned(key, make)
+
+    def unix(self) -> float:
+        """Return the present moment in Unix seconds."""
+        return self._session.unix()
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the session's clock in one second of the event loop."""
+        return self._session.speed
+
+    @property
+    def account(self) -> str:
+        """What tells the answers of this session from those of others; a hash."""
+        return self._session.account
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that an attempt takes at most, from its admission to its whole answer."""
+        return self._options.timeout
+
     def now(self) -> float:
         """Return the seconds that the session's clock shows."""
         return self._session.now()
@@ -121,6 +170,7 @@ class Session:
         is_refusal: Tells an answer that refuses a request for going over a rate limit.
         chance: Gives random numbers in [0, 1).
         journal: Where to note what happens.
+        account: What tells the answers of this session from those of others; it holds no secret.
     """
 
     def __init__(
@@ -133,8 +183,10 @@ class Session:
         is_refusal: Callable[[Response], bool] = is_too_many,
         chance: Callable[[], float] = random.random,
         journal: Journal | None = None,
+        account: str = "",
     ) -> None:
         self.lanes = lanes
+        self.account = account
         self._transport = transport
         self._clock = clock
         self._retry = retry
@@ -146,6 +198,7 @@ class Session:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sleepers: set[asyncio.Future[None]] = set()
         self._helpers: set[asyncio.Task[object]] = set()
+        self._owned: dict[Hashable, Closable] = {}
         self._closed = False
 
     def send(self, request: Request[T], options: Options) -> Coroutine[object, object, T]:
@@ -206,6 +259,14 @@ class Session:
         task.add_done_callback(self._forget_helper)
         return task
 
+    def owned(self, key: Hashable, make: Callable[[], ClosableT]) -> ClosableT:
+        """Return what the session keeps under a key, made by the first who asks and closed with the session."""
+        if self._closed:
+            raise ClosedError("the client is closed")
+        if key not in self._owned:
+            self._owned[key] = make()
+        return cast("ClosableT", self._owned[key])
+
     async def close(self) -> None:
         """Tell everyone who waits, break what is under way, and leave nothing running."""
         self._closed = True
@@ -225,8 +286,7 @@ class Session:
                     task.cancel()
                 await asyncio.gather(*stuck, return_exceptions=True)
         finally:
-            for lane in self.lanes.values():
-                await lane.aclose()
+            await _close_all([*self.lanes.values(), *self._owned.values()])
 
     async def _attempt(
         self, request: Request[T], options: Options, deadline: float | None, number: int, attempt: int
@@ -245,7 +305,8 @@ class Session:
             admitted = self._clock.now() if journal.listens else 0.0
             if journal.listens:
                 journal.tell(Admitted(number, lane.name, admitted, admission.waited))
-                sent = partial(self._note_sent, admission, number, lane.name)
+            if journal.listens or request.on_sent is not None:
+                sent = partial(self._note_sent, admission, number, lane.name, request.on_sent)
             try:
                 response = await self._transport.send(request, options.timeout, sent)
             finally:
@@ -261,9 +322,13 @@ class Session:
                 journal.tell(Answered(number, lane.name, now, response.status, now - admitted))
             return response
 
-    def _note_sent(self, admission: Admission, number: int, lane: str) -> None:
+    def _note_sent(
+        self, admission: Admission, number: int, lane: str, on_sent: Callable[[], None] | None
+    ) -> None:
         admission.sent()
         self.journal.tell(Sent(number, lane, self._clock.now()))
+        if on_sent is not None:
+            on_sent()
 
     def _note_retry(
         self, request: Request[T], number: int, attempt: int, delay: float, error: FathomError
@@ -314,6 +379,15 @@ class Session:
     def now(self) -> float:
         """Return the seconds that the session's clock shows."""
         return self._clock.now()
+
+    def unix(self) -> float:
+        """Return the present moment in Unix seconds."""
+        return self._clock.unix()
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the session's clock in one second of the event loop."""
+        return self._clock.speed
 
     async def sleep(self, seconds: float) -> None:
         """Sleep on the session's clock.

@@ -1,20 +1,34 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from datetime import UTC, date, datetime
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
 
 from fathom_async.arguments import identifier
+from fathom_async.bulk.outcome import Outcome, reports_in_order
+from fathom_async.bulk.plan import BulkPlan
+from fathom_async.bulk.progress import OnProgress
+from fathom_async.bulk.runs import Runs, Store
 from fathom_async.codec.objects import object_decoder
 from fathom_async.codec.rows import RowT
 from fathom_async.models import CurrentVisitors
+from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.complete import complete
+from fathom_async.reports.fields import DateGrouping
 from fathom_async.reports.hours import by_the_hour
 from fathom_async.reports.live import LiveVisitors, check_sites, interval, watch
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.request import Request
+from fathom_async.resources.sites import SitesResource
 from fathom_async.session import Caller
+from fathom_async.store.freshness import Keeping
+
+if TYPE_CHECKING:
+    from fathom_async.backfill.run import BackfillSummary
+    from fathom_async.backfill.target import Target
 
 T = TypeVar("T")
 
@@ -26,6 +40,7 @@ class ReportsResource:
 
     def __init__(self, send: Caller) -> None:
         self._send = send
+        self._runs = Runs(send, _ask_with, self._zone_of)
 
     async def aggregate(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report.
@@ -60,6 +75,150 @@ class ReportsResource:
             ValidationError: The server refused the query, though it looked right.
         """
         return await complete(query, self._ask)
+
+    def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
+        """Return what `run` would send for these queries, and how long it would take; nothing is sent.
+
+        Args:
+            queries: `PageviewQuery`s and `EventQuery`s.
+            fuse: Whether to put queries together whose answers are contained in one.
+
+        Raises:
+            ArgumentError: One of them is no query.
+            QueryError: One of them cannot be asked.
+        """
+        return self._runs.plan(queries, is_fused=fuse)
+
+    def run(
+        self,
+        queries: Iterable[Query[RowT]],
+        *,
+        fuse: bool = True,
+        store: Store | None = None,
+        keeping: Keeping | None = None,
+        priority: Priority = Priority.BULK,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncGenerator[Outcome[RowT], None]:
+        """Run many reports in as few requests as will do, and yield the outcome of each as it comes.
+
+        A query that fails is an outcome like any other. The run ends with the iteration; with a store, one that
+        was broken off or killed and is started again asks only for what is missing.
+
+        Args:
+            queries: `PageviewQuery`s and `EventQuery`s.
+            fuse: Whether to put queries together whose answers are contained in one. No answer changes.
+            store: Where to keep answers: a path such as ``reports.db``, ``memory://``, ``redis://host:port/db``,
+                which stay open until the client is closed; or a store that you opened. None keeps nothing.
+            keeping: How long kept answers are good for; those of ranges that are over are so for ever.
+            priority: Who goes first when requests wait; by default, everybody else's requests do.
+            on_progress: Is told how far the run has come, at the start and whenever something is over.
+
+        Raises:
+            ArgumentError: One of them is no query, or the store's place is none.
+            QueryError: One of them cannot be asked.
+            StoreError: The store cannot be used.
+            ClosedError: The client was closed.
+        """
+        run = self._runs.run(
+            queries,
+            is_fused=fuse,
+            store=store,
+            keeping=keeping,
+            priority=priority,
+            on_progress=on_progress,
+        )
+        return run.outcomes()
+
+    async def gather(
+        self,
+        queries: Iterable[Query[RowT]],
+        *,
+        fuse: bool = True,
+        store: Store | None = None,
+        keeping: Keeping | None = None,
+        priority: Priority = Priority.BULK,
+        on_progress: OnProgress | None = None,
+    ) -> list[Report[RowT]]:
+        """Run many reports as `run` does, and return them in the order asked.
+
+        Args:
+            queries: As in `run`, like everything else.
+            fuse: See there.
+            store: See there.
+            keeping: See there.
+            priority: See there.
+            on_progress: See there.
+
+        Raises:
+            BulkError: Some queries failed; its `outcomes` have the reports of the others.
+        """
+        run = self._runs.run(
+            queries,
+            is_fused=fuse,
+            store=store,
+            keeping=keeping,
+            priority=priority,
+            on_progress=on_progress,
+        )
+        return await reports_in_order(run.outcomes())
+
+    async def backfill(
+        self,
+        query: Query[RowT],
+        *,
+        target: "Target | str",
+        since: date | str,
+        until: date | str | None = None,
+        grouping: DateGrouping = "day",
+        look_back: int = 3,
+        incomplete: bool = False,
+        priority: Priority = Priority.BULK,
+    ) -> "BackfillSummary":
+        """Bring a table up to date with a report, asking only for the periods that it does not have yet.
+
+        Killed at any moment, it leaves whole periods behind, and the next one goes on. One target holds the same
+        report of many sites or events, which are filled in one after the other.
+
+        Args:
+            query: What to ask; without a range, a limit and an order. The table has the columns ``site_id``, for
+                events ``entity_name``, ``date``, the groupings and the aggregates.
+            target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable` of `fathom_async.backfill`, or such a target
+                as a string: ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``.
+            since: The first day. The period that it is in is filled in whole.
+            until: The last day, likewise; today unless given.
+            grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
+            look_back: How many periods a period must have been over for when it was asked for, so that it is not
+                asked for again: data may come late.
+            incomplete: Whether the period that is running is written too.
+            priority: Who goes first when requests wait; by default, everybody else's requests do.
+
+        Raises:
+            ArgumentError: An argument is out of range, or the target holds another report or something else.
+            QueryError: The query does not suit a table of periods.
+            TargetBusyError: Another backfill is writing into the target.
+            TargetError: The target cannot be used.
+            ImportError: The target needs an extra that is not installed; the message names it.
+        """
+        from fathom_async.backfill.run import backfill  # noqa: PLC0415 - few need it
+
+        send = self._send.with_priority(Priority(priority))
+
+        async def zone() -> ZoneInfo | None:
+            name = await self._zone_of(query.site_id)
+            return None if name is None else ZoneInfo(name)
+
+        return await backfill(
+            query,
+            ReportsResource(send).complete,
+            target=target,
+            since=since,
+            until=until,
+            grouping=grouping,
+            look_back=look_back,
+            incomplete=incomplete,
+            zone=zone,
+            now=lambda: datetime.fromtimestamp(send.unix(), UTC),
+        )
 
     async def current_visitors(self, site_id: str, *, detailed: bool = False) -> CurrentVisitors:
         """Return who is on a site right now.
@@ -97,8 +256,23 @@ class ReportsResource:
         return watch(sites, seconds, partial(self.current_visitors, detailed=detailed), self._send)
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
-        return await self._send(_scarce("/aggregations", query.read, query.params()))
+        return await _ask_with(self._send, query)
+
+    async def _zone_of(self, site_id: str) -> str | None:
+        site = await SitesResource(self._send).get(site_id)
+        return site.timezone
 
 
-def _scarce(path: str, decode: Callable[[bytes], T], params: Mapping[str, str]) -> Request[T]:
-    return Request("GET", path, decode, params, lane="reports", is_shared=True)
+async def _ask_with(
+    send: Caller, query: Query[RowT], on_sent: Callable[[], None] | None = None
+) -> Report[RowT]:
+    return await send(_scarce("/aggregations", query.read, query.params(), on_sent))
+
+
+def _scarce(
+    path: str,
+    decode: Callable[[bytes], T],
+    params: Mapping[str, str],
+    on_sent: Callable[[], None] | None = None,
+) -> Request[T]:
+    return Request("GET", path, decode, params, lane="reports", is_shared=True, on_sent=on_sent)

@@ -1,0 +1,67 @@
+"""The reports of a plan, one piece of its periods after the other."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+
+import attrs
+
+from fathom_async.backfill.layout import Cells
+from fathom_async.backfill.periods import Span, missing
+from fathom_async.backfill.plan import Plan
+from fathom_async.codec.rows import RowT
+from fathom_async.reports.errors import InseparableError
+from fathom_async.reports.query import Query
+from fathom_async.reports.report import Report
+
+Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
+
+
+@attrs.frozen
+class Piece:
+    """What came of one report.
+
+    Args:
+        span: Its periods.
+        rows: All of their rows, in the order of the layout's columns.
+        settled: Those of the periods that need not be asked for again.
+    """
+
+    span: Span
+    rows: list[Cells]
+    settled: Span
+
+
+async def pieces(plan: Plan[RowT], ask: Ask[RowT], settled: Iterable[Span]) -> AsyncGenerator[Piece, None]:
+    """Ask for every wanted period that is not settled, in order.
+
+    Reports are asked for one after the other: how many rows one has decides how many periods go into the next, and
+    few requests are worth more here than many at once.
+
+    Args:
+        plan: What to ask for.
+        ask: Returns a report with every row; where it can't, half of the periods are asked for.
+        settled: Periods that need not be asked for again.
+    """
+    pace = plan.pace
+    for gap in missing(plan.wanted, settled):
+        first = gap.first
+        while first < gap.after:
+            span = Span(first, gap.after if pace.size is None else min(gap.after, first + pace.size))
+            report = await _whole(ask, plan.over(span), is_divisible=len(span) > 1)
+            if report is None:
+                pace = pace.halved(len(span))
+                continue
+            rows = plan.layout.rows(plan.series, report, span)
+            yield Piece(span, rows, span.before(plan.settled_before))
+            pace = pace.after(len(span), len(rows))
+            first = span.after
+
+
+async def _whole(ask: Ask[RowT], query: Query[RowT], *, is_divisible: bool) -> Report[RowT] | None:
+    """Return a report with every row; None where it has too many, and fewer periods may have fewer."""
+    try:
+        report = await ask(query)
+    except InseparableError:
+        if is_divisible:
+            return None
+        raise
+    return None if report.truncated and is_divisible else report

@@ -1,0 +1,52 @@
+"""What every kind of target can do."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from fathom_async.backfill.layout import Cells, Layout, Series
+from fathom_async.backfill.periods import Span
+
+
+class OpenTarget(Protocol):
+    """A target that one backfill writes into; all methods block, and are called one at a time from any thread.
+
+    Whatever is killed in between leaves whole periods behind, and a ledger of those that need not be asked for
+    again; a period without rows is in it like any other.
+    """
+
+    def open(self) -> None:
+        """Lock the target, and see that it is one for this layout.
+
+        Raises:
+            ArgumentError: It holds something else.
+            TargetBusyError: Another backfill has it.
+            TargetError: It cannot be used.
+        """
+        ...
+
+    def settled(self, series: Series) -> Sequence[Span]:
+        """Return the periods that need not be asked for again."""
+        ...
+
+    def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
+        """Put rows in the place of all that a series has in these periods.
+
+        Args:
+            series: Whose rows.
+            span: The periods.
+            rows: All of their rows, in the order of the layout's columns, by date.
+            settled: Those of the periods that need not be asked for again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the target; does nothing if it is not open."""
+        ...
+
+
+class Target(Protocol):
+    """Where a backfill writes."""
+
+    def using(self, layout: Layout) -> OpenTarget:
+        """Return a way to write tables of this layout; nothing is touched yet."""
+        ...

@@ -1,0 +1,1 @@
+"""Many reports at once: fewer requests for the same answers, kept and resumable."""

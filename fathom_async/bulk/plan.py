@@ -1,0 +1,58 @@
+"""What a bulk run would send, told without sending it."""
+
+from collections.abc import Sequence
+from typing import Generic
+
+import attrs
+
+from fathom_async.bulk.fusing import Fused
+from fathom_async.codec.rows import RowT_co
+
+_SHOWN = 40
+"""Requests that are listed; the figures above them are of all."""
+
+
+@attrs.frozen(repr=False)
+class BulkPlan(Generic[RowT_co]):
+    """What a bulk run would send; prints well.
+
+    Attributes:
+        groups: The requests, each with the queries that it answers and how.
+        queries: Queries asked.
+        requests: Requests to be sent: more than `groups` where a group takes several.
+        seconds: Until the last one would be admitted, by the lane's own account.
+    """
+
+    groups: Sequence[Fused[RowT_co]]
+    queries: int
+    requests: int
+    seconds: float
+
+    @property
+    def pageviews(self) -> int:
+        """What the requests cost on the account's bill, where each counts as a pageview."""
+        return self.requests
+
+    def __repr__(self) -> str:
+        return f"<BulkPlan of {self.queries} queries in {self.requests} requests, {self.seconds:.0f} s>"
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        for number, group in enumerate(self.groups[:_SHOWN], start=1):
+            how = ", ".join(group.how) or "as asked"
+            lines.append(f"{number:>4}  {len(group.asked):>4} x {how:<40} {group.query!r}")
+        if len(self.groups) > _SHOWN:
+            lines.append(f"      … and {len(self.groups) - _SHOWN:,} more")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        factor = f", {self.queries / self.requests:.1f} times fewer" if self.requests < self.queries else ""
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return (
+            f"{_count(self.queries, 'query', 'queries')} in {_count(self.requests, 'request', 'requests')}{factor}; "
+            f"{minutes} min {seconds:02} s; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

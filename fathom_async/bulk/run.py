@@ -1,0 +1,287 @@
+"""A run of many queries: what is kept is served, the rest is asked for in as few requests as will do.
+
+A run is one task of its own, which ends with whoever iterates over it, or with the client. Each query is, in turn,
+
+1. looked for in the store, if there is one: what is good is an outcome at once, and so is what is stale and may be
+   served, which is then asked for again in the background;
+2. claimed there, so that of all runs and processes that share the store one asks. Who finds a query claimed waits
+   for that answer, and asks itself if none comes, or when one of its own would have come: a page that is looked
+   at does not stand behind the bulk run of another process;
+3. fused with the others that were claimed. What was fused in vain, because the answer is cut off or the server
+   refuses the question, is asked for one by one;
+4. kept, before it is handed out: a run that was killed and is started again asks only for what is missing.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from http import HTTPStatus
+from typing import Generic, cast
+
+import attrs
+
+from fathom_async.bulk.fusing import Fused, fuse
+from fathom_async.bulk.outcome import Origin, Outcome
+from fathom_async.bulk.progress import OnProgress, Progress
+from fathom_async.bulk.shelf import Shelf
+from fathom_async.codec.rows import RowT
+from fathom_async.errors import APIError, ClosedError, FathomError, StoreError
+from fathom_async.reports.query import Query
+from fathom_async.reports.report import Report
+
+Ask = Callable[[Query[RowT]], Awaitable[tuple[Report[RowT], float]]]
+"""Asks the server; gives the report, and the Unix seconds when the question left."""
+
+Spawn = Callable[[Coroutine[object, object, None]], "asyncio.Task[None]"]
+"""Starts a task that ends with the client at the latest."""
+
+_REFUSED_QUESTIONS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+_log = logging.getLogger("fathom_async")
+
+
+class Run(Generic[RowT]):
+    """Many queries on their way to their outcomes.
+
+    Args:
+        queries: What to ask.
+        ask: Asks the server.
+        ask_later: Asks it for what nobody waits for.
+        spawn: Starts the run's task, and those that go on when it is over.
+        pieces: Returns how many requests a query takes.
+        eta: Returns the seconds until so many more requests would be admitted.
+        patience: Returns for how many seconds to wait for the answer that somebody else asks for; None for ever.
+        shelf: Where answers are kept; None keeps none.
+        is_fused: Whether to fuse queries.
+        on_progress: Is told how far it has come.
+    """
+
+    def __init__(
+        self,
+        queries: Sequence[Query[RowT]],
+        ask: Ask[RowT],
+        *,
+        ask_later: Ask[RowT],
+        spawn: Spawn,
+        pieces: Callable[[Query[RowT]], int],
+        eta: Callable[[int], float],
+        patience: Callable[[], float | None],
+        shelf: Shelf | None = None,
+        is_fused: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._ask = ask
+        self._ask_later = ask_later
+        self._spawn = spawn
+        self._pieces = pieces
+        self._eta = eta
+        self._patience = patience
+        self._waits = True
+        self._shelf = shelf
+        self._is_fused = is_fused
+        self._on_progress = on_progress
+        self._queries = tuple(queries)
+        self._positions: dict[Query[RowT], list[int]] = defaultdict(list)
+        for position, query in enumerate(self._queries):
+            self._positions[query].append(position)
+        self._outcomes: asyncio.Queue[Outcome[RowT] | None] = asyncio.Queue()
+        self._progress = Progress(queries=len(self._queries))
+
+    async def outcomes(self) -> AsyncGenerator[Outcome[RowT], None]:
+        """Yield the outcome of each query as it comes.
+
+        Raises:
+            StoreError: The store cannot be used.
+            ClosedError: The client was closed.
+        """
+        driver = self._spawn(self._drive())
+        driver.add_done_callback(lambda _: self._outcomes.put_nowait(None))
+        try:
+            while (outcome := await self._outcomes.get()) is not None:
+                yield outcome
+            if driver.cancelled():
+                raise ClosedError("the client was closed during a run")
+            driver.result()
+        finally:
+            driver.cancel()
+            await asyncio.wait((driver,))
+
+    async def _drive(self) -> None:
+        self._note()
+        queries = list(self._positions)
+        try:
+            if self._shelf is None:
+                await self._ask_all(queries)
+            else:
+                await self._drive_with(self._shelf, queries)
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from None
+
+    async def _drive_with(self, shelf: Shelf, queries: Sequence[Query[RowT]]) -> None:
+        since = shelf.now()
+        await shelf.learn(queries)
+        found = await shelf.look(queries)
+        stale: list[Query[RowT]] = []
+        for query, kept in found.items():
+            self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
+            if not kept.is_fresh:
+                stale.append(query)
+        if stale:
+            _ = self._spawn(self._refresh(shelf, stale, since))
+        await self._ask_all([query for query in queries if query not in found], shelf, since)
+
+    async def _ask_claimed(self, group: Fused[RowT], shelf: Shelf, since: float) -> None:
+        """Ask for what nobody else asks for, then wait for the rest."""
+        queries = [asked.query for asked in group.asked]
+        async with shelf.claim(queries) as mine:
+            # Whoever held a claim until now may have put the answer since it was looked for.
+            there = await self._serve(shelf, mine, since)
+            todo = [query for query in queries if query in mine and query not in there]
+            if len(todo) == len(queries):
+                await self._ask_group(group)
+            else:
+                self._note(requests=-self._pieces(group.query))
+                await self._ask_all(todo)
+        if not self._waits:
+            return
+        async with asyncio.TaskGroup() as waiting:
+            for query in queries:
+                if query not in mine:
+                    waiting.create_task(self._wait(query, shelf, since))
+
+    async def _wait(self, query: Query[RowT], shelf: Shelf, since: float) -> None:
+        """Wait for the answer that somebody else asks for, but no longer than one of our own would take."""
+        try:
+            async with asyncio.timeout(self._patience()):
+                await shelf.wait(query)
+        except TimeoutError:
+            await self._ask_all([query])
+            return
+        if not await self._serve(shelf, [query], since):
+            await self._ask_all([query], shelf, since)
+
+    async def _serve(
+        self, shelf: Shelf, queries: Iterable[Query[RowT]], since: float
+    ) -> Collection[Query[RowT]]:
+        """Hand out what others have put meanwhile; return which."""
+        found = await shelf.look(queries, since=since)
+        fresh = {query: kept for query, kept in found.items() if kept.is_fresh}
+        for query, kept in fresh.items():
+            self._hand_out(query, kept.report, "kept", kept.asked_at)
+        return fresh
+
+    async def _refresh(self, shelf: Shelf, stale: Sequence[Query[RowT]], since: float) -> None:
+        """Ask anew for what was handed out stale, unless somebody else does; nobody waits for it."""
+        again = Run(
+            stale,
+            self._ask_later,
+            ask_later=self._ask_later,
+            spawn=self._spawn,
+            pieces=self._pieces,
+            eta=self._eta,
+            patience=self._patience,
+            shelf=shelf,
+            is_fused=self._is_fused,
+        )
+        again._waits = False
+        try:
+            await again._ask_all(stale, shelf, since)
+        except* ClosedError:
+            pass
+        except* StoreError as errors:
+            _log.warning("%d stale answers were not asked for anew: %s", len(stale), errors.exceptions[0])
+        while not again._outcomes.empty():
+            outcome = again._outcomes.get_nowait()
+            if outcome is not None and outcome.error is not None:
+                _log.warning("a stale answer could not be asked for anew: %s", outcome.error)
+
+    async def _ask_all(
+        self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None, since: float = 0.0
+    ) -> None:
+        """Ask in as few requests as will do; with a shelf, claim them there first."""
+        groups = fuse(queries) if self._is_fused else [group for query in queries for group in fuse([query])]
+        self._note(requests=sum(self._pieces(group.query) for group in groups))
+        async with asyncio.TaskGroup() as asking:
+            for group in groups:
+                asking.create_task(
+                    self._ask_group(group) if shelf is None else self._ask_claimed(group, shelf, since)
+                )
+
+    async def _ask_group(self, group: Fused[RowT]) -> None:
+        queries = [asked.query for asked in group.asked]
+        pieces = self._pieces(group.query)
+        try:
+            report, asked_at = await self._ask(group.query)
+        except ClosedError:
+            raise
+        except FathomError as error:
+            self._note(answered=pieces)
+            is_question = isinstance(error, APIError) and error.status in _REFUSED_QUESTIONS
+            if is_question and len(queries) > 1:
+                await self._ask_one_by_one(queries)
+            else:
+                for query in queries:
+                    self._fail(query, error)
+            return
+        self._note(answered=pieces)
+        parts = group.split(report)
+        if parts is None:
+            await self._ask_one_by_one(queries)
+            return
+        answers = dict(zip(queries, parts, strict=True))
+        if self._shelf is not None:
+            # What was paid for is kept, even if whoever wanted it goes away just now.
+            await asyncio.shield(self._spawn(self._shelf.put(answers, asked_at)))
+        origin: Origin = "fused" if len(queries) > 1 else "asked"
+        for query, part in answers.items():
+            self._hand_out(query, part, origin, asked_at)
+
+    async def _ask_one_by_one(self, queries: Sequence[Query[RowT]]) -> None:
+        groups = [group for query in queries for group in fuse([query])]
+        self._note(requests=sum(self._pieces(group.query) for group in groups))
+        async with asyncio.TaskGroup() as asking:
+            for group in groups:
+                asking.create_task(self._ask_group(group))
+
+    def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
+        for position in self._positions[query]:
+            asked = self._queries[position]
+            answer = _as_asked(asked, report)
+            self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
+        times = len(self._positions[query])
+        self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
+
+    def _fail(self, query: Query[RowT], error: FathomError) -> None:
+        for position in self._positions[query]:
+            asked = self._queries[position]
+            self._outcomes.put_nowait(Outcome(asked, None, error, position=position))
+        self._note(done=len(self._positions[query]), failed=len(self._positions[query]))
+
+    def _note(self, **more: int) -> None:
+        """Count, and tell how far the run has come."""
+        counted = {name: getattr(self._progress, name) + number for name, number in more.items()}
+        self._progress = attrs.evolve(self._progress, **counted)
+        if self._on_progress is not None:
+            open_requests = self._progress.requests - self._progress.answered
+            seconds = self._eta(open_requests) if open_requests else 0.0
+            self._on_progress(attrs.evolve(self._progress, seconds_left=seconds))
+
+
+def _as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
+    """Return the report with the columns in the order of the query, which asks for the same."""
+    if query.columns == report.columns:
+        return attrs.evolve(report, query=query)
+    return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
+
+
+def _first(failure: BaseException) -> BaseException:
+    """Return the first of the errors that ended a run."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = cast("BaseExceptionGroup[BaseException]", failure).exceptions[0]
+    return failure

@@ -1,0 +1,144 @@
+"""Makes runs for a client: what they ask through, and where their answers are kept."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from os import PathLike, fspath
+from typing import Protocol
+
+from fathom_async.bulk.fusing import Fused, fuse
+from fathom_async.bulk.plan import BulkPlan
+from fathom_async.bulk.progress import OnProgress
+from fathom_async.bulk.run import Run
+from fathom_async.bulk.shelf import Shelf
+from fathom_async.bulk.site_clocks import SiteClocks
+from fathom_async.codec.rows import Row, RowT
+from fathom_async.errors import ArgumentError
+from fathom_async.ratelimit.plan import Priority
+from fathom_async.reports.hours import by_the_hour, hour_pieces
+from fathom_async.reports.query import Query
+from fathom_async.reports.report import Report
+from fathom_async.session import Caller
+from fathom_async.store.freshness import Keeping
+from fathom_async.store.open import open_store
+from fathom_async.store.protocol import ReportStore
+
+_ROUND_TRIP = 1.0
+"""Seconds to allow for an answer, beyond admission."""
+
+Store = ReportStore | str | PathLike[str]
+
+
+class AskWith(Protocol):
+    """Sends one question through a caller."""
+
+    def __call__(
+        self, send: Caller, query: Query[RowT], on_sent: Callable[[], None]
+    ) -> Coroutine[object, object, Report[RowT]]:
+        """Return the report; `on_sent` is called when an attempt leaves."""
+        ...
+
+
+class Runs:
+    """Makes plans and runs for one caller.
+
+    Args:
+        send: Sends.
+        ask: Asks one question that the server takes as it is.
+        zone_of: Returns the TZ database name of a site's time zone.
+    """
+
+    def __init__(self, send: Caller, ask: AskWith, zone_of: Callable[[str], Awaitable[str | None]]) -> None:
+        self._send = send
+        self._ask_with = ask
+        self._zone_of = zone_of
+
+    def plan(self, queries: Iterable[Query[RowT]], *, is_fused: bool) -> BulkPlan[RowT]:
+        """Return what a run would send; see `ReportsResource.plan`."""
+        asked = _checked(queries)
+        groups = fuse(asked) if is_fused else _each(asked)
+        requests = sum(_pieces(group.query) for group in groups)
+        return BulkPlan(groups, len(asked), requests, self._eta(requests) if requests else 0.0)
+
+    def run(
+        self,
+        queries: Iterable[Query[RowT]],
+        *,
+        is_fused: bool,
+        store: Store | None,
+        keeping: Keeping | None,
+        priority: Priority,
+        on_progress: OnProgress | None,
+    ) -> Run[RowT]:
+        """Return a run; see `ReportsResource.run`."""
+        if keeping is not None and store is None:
+            raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
+        return Run(
+            _checked(queries),
+            partial(self._ask, self._send.with_priority(Priority(priority))),
+            ask_later=partial(self._ask, self._send.with_priority(Priority.BULK)),
+            spawn=self._send.spawn,
+            pieces=_pieces,
+            eta=self._eta,
+            patience=partial(self._patience, Priority(priority)),
+            shelf=None if store is None else self._shelf(store, keeping or Keeping()),
+            is_fused=is_fused,
+            on_progress=on_progress,
+        )
+
+    async def _ask(self, send: Caller, query: Query[RowT]) -> tuple[Report[RowT], float]:
+        """Ask the server; return the report, and the Unix seconds when the first question for it left."""
+        sent: list[float] = []
+
+        async def ask(piece: Query[RowT]) -> Report[RowT]:
+            return await self._ask_with(send, piece, lambda: sent.append(send.unix()))
+
+        report = await by_the_hour(query, ask)
+        # Whoever shares a request of somebody else's is not told when it left; the timeout bounds it.
+        return report, min(sent, default=send.unix() - send.timeout)
+
+    def _eta(self, requests: int) -> float:
+        # Those of our own that wait already stand behind everything more urgent, and are counted in `requests`.
+        return self._send.lane("reports").eta(requests, Priority.NORMAL)
+
+    def _patience(self, priority: Priority) -> float | None:
+        """Return the real seconds that a request of our own would take, about; bulk work has all the time."""
+        if priority is Priority.BULK:
+            return None
+        return (self._send.lane("reports").eta(1, priority) + _ROUND_TRIP) / self._send.speed
+
+    def _shelf(self, store: Store, keeping: Keeping) -> Shelf:
+        clocks = self._send.owned("site clocks", lambda: SiteClocks(self._zone_of))
+        return Shelf(self._opened(store), keeping, self._send.account, clocks, self._send.unix)
+
+    def _opened(self, store: Store) -> ReportStore:
+        """Return the store at a place, which the client keeps open for the next run, and for what is refreshed."""
+        if not isinstance(store, str | PathLike):
+            return store
+        return self._send.owned(("store", fspath(store)), lambda: open_store(store, clock=self._send.unix))
+
+
+def _checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
+    """Return the queries, all of which can be asked.
+
+    Raises:
+        ArgumentError: One of them is no query.
+        QueryError: One of them cannot be asked at all.
+    """
+    if isinstance(queries, Query):
+        raise ArgumentError("queries takes a list of queries; for a single one write [query]")
+    asked = list(queries)
+    for position, query in enumerate(asked):
+        if not isinstance(query, Query):
+            raise ArgumentError(
+                f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
+            )
+        hour_pieces(query)
+    return asked
+
+
+def _pieces(query: Query[Row]) -> int:
+    return len(hour_pieces(query))
+
+
+def _each(queries: Sequence[Query[RowT]]) -> Sequence[Fused[RowT]]:
+    return [group for query in dict.fromkeys(queries) for group in fuse([query])]

@@ -1,0 +1,121 @@
+"""The answers that a store keeps, as one account sees them: queries and reports instead of keys and bytes."""
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Generic
+
+import attrs
+
+from fathom_async.bulk.site_clocks import SiteClocks
+from fathom_async.codec.rows import RowT, RowT_co
+from fathom_async.errors import DecodeError, StoreError
+from fathom_async.reports.query import Query
+from fathom_async.reports.report import Report
+from fathom_async.store.freshness import Keeping, freshness
+from fathom_async.store.kept import Kept, answer_key
+from fathom_async.store.protocol import ReportStore
+
+_log = logging.getLogger("fathom_async")
+
+
+@attrs.frozen
+class Found(Generic[RowT_co]):
+    """An answer that may be served.
+
+    Attributes:
+        report: The answer.
+        is_fresh: Whether it need not be asked for anew.
+        asked_at: Unix seconds when it was asked for.
+    """
+
+    report: Report[RowT_co]
+    is_fresh: bool
+    asked_at: float
+
+
+@attrs.frozen
+class Shelf:
+    """One account's answers in a store.
+
+    Args:
+        store: Where they are; not closed here.
+        keeping: How long they are good for.
+        space: What tells the account from others; see `fathom_async.store.kept.namespace`.
+        clocks: The time zones of sites.
+        now: Returns Unix seconds.
+    """
+
+    store: ReportStore
+    keeping: Keeping
+    space: str
+    clocks: SiteClocks
+    now: Callable[[], float]
+
+    async def learn(self, queries: Iterable[Query[RowT]]) -> None:
+        """Learn the time zones that matter for the answers to these queries."""
+        await self.clocks.learn(queries, now=self.now(), grace=self.keeping.grace)
+
+    async def look(
+        self, queries: Iterable[Query[RowT]], *, since: float = math.inf
+    ) -> dict[Query[RowT], Found[RowT]]:
+        """Return what may be served.
+
+        Args:
+            queries: What is asked.
+            since: Unix seconds; what was asked for then or later is fresh whatever its age.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        by_key = {self._key(query): query for query in queries}
+        found: dict[Query[RowT], Found[RowT]] = {}
+        for key, kept in (await self.store.get_many(by_key)).items():
+            query = by_key[key]
+            judged = freshness(
+                kept, query, self.keeping, now=self.now(), zone=self.clocks.zone(query.site_id)
+            )
+            is_fresh = judged == "fresh" or kept.asked_at >= since
+            if judged == "expired" and not is_fresh:
+                continue
+            try:
+                found[query] = Found(kept.report(query), is_fresh, kept.asked_at)
+            except DecodeError as error:
+                _log.warning("an answer in the store cannot be read and is asked for anew: %s", error)
+        return found
+
+    async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
+        """Keep answers, all or none. One that cannot be kept is not lost: its asker has it, and the log says so.
+
+        Args:
+            reports: The answer to each query.
+            asked_at: Unix seconds when they were asked for.
+        """
+        answers: dict[str, Kept] = {}
+        for query, report in reports.items():
+            zone = self.clocks.zone(query.site_id)
+            answers[self._key(query)] = Kept.of(
+                report,
+                asked_at,
+                timezone=None if zone is None else zone.key,
+                drop_after=self.keeping.drop_after(query, asked_at, zone),
+            )
+        try:
+            await self.store.put_many(answers)
+        except StoreError as error:
+            _log.warning("%d answers could not be kept: %s", len(answers), error)
+
+    @asynccontextmanager
+    async def claim(self, queries: Iterable[Query[RowT]]) -> AsyncGenerator[frozenset[Query[RowT]]]:
+        """Claim the right to ask, for those that nobody else is about to ask; until the end of the block."""
+        by_key = {self._key(query): query for query in queries}
+        async with self.store.claim(by_key) as mine:
+            yield frozenset(by_key[key] for key in mine)
+
+    async def wait(self, query: Query[RowT]) -> None:
+        """Wait until whoever is about to ask has the answer, or has given up."""
+        await self.store.wait(self._key(query))
+
+    def _key(self, query: Query[RowT]) -> str:
+        return answer_key(self.space, query)

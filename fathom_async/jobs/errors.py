@@ -1,0 +1,77 @@
+"""What is wrong with a job file, all of it at once."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+import attrs
+
+from fathom_async.errors import ArgumentError
+
+_SHOWN = 20
+
+
+@attrs.frozen
+class Fault:
+    """One thing to mend.
+
+    Args:
+        place: The key, with its tables, such as ``job.top-pages.matrix.site_id``; empty for the whole file.
+        message: What is wrong, and what to write instead.
+    """
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class JobFileError(ArgumentError):
+    """A job file that cannot be run as it is; no request was spent. Also a `ValueError`.
+
+    Args:
+        file: The file's name.
+        faults: All that is wrong with it.
+    """
+
+    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
+        super().__init__(file, faults)
+        self.file = file
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        if len(self.faults) == 1:
+            return f"{self.file}: {self.faults[0]}"
+        more = len(self.faults) - _SHOWN
+        lines = [*map(str, self.faults[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
+        return "\n  ".join([f"{self.file} has {len(self.faults)} faults:", *lines])
+
+
+class Faults:
+    """Collects faults, each once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Fault, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, place: str, message: str) -> None:
+        """Note one."""
+        self._found[Fault(place, message)] = None
+
+    @contextmanager
+    def at(self, place: str) -> Generator[None]:
+        """Note what is raised in the block as a fault of this place, and go on after it."""
+        try:
+            yield
+        except ArgumentError as error:
+            self.add(place, str(error))
+
+    def check(self, file: str) -> None:
+        """Raise `JobFileError` if there are any."""
+        if self._found:
+            raise JobFileError(file, tuple(self._found))

@@ -1,0 +1,83 @@
+"""Parameters with several values each, and all of their combinations."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import product
+from math import prod
+from typing import Final, cast
+
+import attrs
+
+from fathom_async.errors import ArgumentError
+
+LISTS: Final = frozenset({"aggregates", "field_grouping", "filters"})
+"""Parameters of which one value is a list."""
+
+
+@attrs.frozen
+class Choice:
+    """One value of a parameter, and what stands for it in names."""
+
+    value: object
+    label: str
+
+
+@attrs.frozen
+class Axis:
+    """The values of one parameter."""
+
+    key: str
+    choices: tuple[Choice, ...]
+
+
+def choice(key: str, value: object, label: str | None = None) -> Choice:
+    """Return a value as the query takes it; a single name or filter is a list of one."""
+    if key in LISTS and isinstance(value, str | dict):
+        value = [cast("object", value)]
+    return Choice(value, described(value) if label is None else label)
+
+
+def axis(key: str, written: object) -> Axis:
+    """Return the values of a parameter: a list, or a table of labels.
+
+    Raises:
+        ArgumentError: It is neither, or empty.
+    """
+    if isinstance(written, dict):
+        labelled = cast("dict[str, object]", written)
+        found = tuple(choice(key, value, label) for label, value in labelled.items())
+    elif isinstance(written, list):
+        found = tuple(choice(key, value) for value in cast("list[object]", written))
+    else:
+        raise ArgumentError(f"a matrix takes lists; write {key} = [{shown(written)}]")
+    if not found:
+        raise ArgumentError("the list is empty, so that nothing would be asked; leave it out, or name values")
+    return Axis(key, found)
+
+
+def size(axes: Sequence[Axis]) -> int:
+    """Return the number of combinations."""
+    return prod(len(each.choices) for each in axes)
+
+
+def combinations(axes: Sequence[Axis]) -> Iterator[dict[str, Choice]]:
+    """Return every combination of one choice of each axis; the last axis changes first."""
+    keys = [each.key for each in axes]
+    for chosen in product(*(each.choices for each in axes)):
+        yield dict(zip(keys, chosen, strict=True))
+
+
+def described(value: object) -> str:
+    """Return a value in words, for names."""
+    if isinstance(value, dict):
+        return " ".join(map(described, cast("dict[str, object]", value).values()))
+    if isinstance(value, list):
+        return "+".join(map(described, cast("list[object]", value)))
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def shown(value: object) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else described(value)

@@ -1,0 +1,139 @@
+"""The claims of one process on keys that others may claim too.
+
+One task carries out all that concerns claims, in order: a claim whose caller was cancelled is made and given up,
+never the other way round. It also renews them, since a request may wait for minutes until the rate limit admits it.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+from uuid import uuid4
+
+from fathom_async.errors import ClosedError, FathomError
+
+_log = logging.getLogger("fathom_async")
+
+_RENEWALS = 3
+
+
+class Ledger(Protocol):
+    """Where claims are written down. A claim of another owner on the same key is never touched."""
+
+    async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
+        """Claim those keys that nobody claims; return them."""
+        ...
+
+    async def renew(self, held: Mapping[str, str]) -> None:
+        """Start the lease of claims anew. Args: the owner of each key."""
+        ...
+
+    async def release(self, held: Mapping[str, str]) -> None:
+        """End claims. Args: the owner of each key."""
+        ...
+
+
+class Claims:
+    """Makes, renews and ends claims.
+
+    Args:
+        ledger: Where they are written down.
+        lease: Seconds of the event loop that a claim lasts unless it is renewed.
+        ended: Told the keys whose claims have ended.
+    """
+
+    def __init__(self, ledger: Ledger, lease: float, ended: Callable[[Iterable[str]], None]) -> None:
+        self._ledger = ledger
+        self._lease = lease
+        self._ended = ended
+        self._held: dict[str, str] = {}
+        self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
+        self._wake = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def claim(self, keys: Iterable[str]) -> AsyncGenerator[frozenset[str]]:
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        if self._is_closed:
+            raise ClosedError("the store is closed")
+        wanted = tuple(dict.fromkeys(keys))
+        owner = uuid4().hex
+        claimed: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
+        self._do(lambda: self._acquire(wanted, owner, claimed))
+        try:
+            yield await claimed
+        finally:
+            # Nothing is awaited here, so that no cancellation can come between.
+            if not self._is_closed:
+                self._do(lambda: self._release([key for key in wanted if self._held.get(key) == owner]))
+
+    async def aclose(self) -> None:
+        """End all claims."""
+        self._is_closed = True
+        self._do(lambda: self._release(list(self._held)))
+        try:
+            while self._jobs or not self._start().done():  # it may have been cancelled with everything else
+                await asyncio.wait([self._start()])
+        finally:
+            self._start().cancel()
+
+    def _do(self, job: Callable[[], Awaitable[None]]) -> None:
+        self._jobs.append(job)
+        self._wake.set()
+        _ = self._start()
+
+    def _start(self) -> "asyncio.Task[None]":
+        if self._worker is None or (self._worker.done() and (self._jobs or self._held)):
+            self._worker = asyncio.create_task(self._work())
+        return self._worker
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + self._lease / _RENEWALS
+        while self._jobs or self._held:
+            if self._held and loop.time() >= renew_at:
+                await self._renew()
+                renew_at = loop.time() + self._lease / _RENEWALS
+            elif self._jobs:
+                await self._jobs.popleft()()
+            else:
+                self._wake.clear()
+                timer = loop.call_at(renew_at, self._wake.set)
+                try:
+                    await self._wake.wait()
+                finally:
+                    timer.cancel()
+
+    async def _acquire(
+        self, keys: Collection[str], owner: str, claimed: "asyncio.Future[frozenset[str]]"
+    ) -> None:
+        if claimed.done():
+            return
+        try:
+            mine = frozenset(await self._ledger.acquire(keys, owner))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller may not wait for ever
+            if not claimed.done():
+                claimed.set_exception(error)
+            return
+        self._held.update(dict.fromkeys(mine, owner))
+        if not claimed.done():
+            claimed.set_result(mine)
+
+    async def _renew(self) -> None:
+        try:
+            await self._ledger.renew(dict(self._held))
+        except FathomError as error:
+            _log.warning("%d claims could not be renewed, others may ask too: %s", len(self._held), error)
+
+    async def _release(self, keys: Collection[str]) -> None:
+        if not keys:
+            return
+        held = {key: self._held.pop(key) for key in keys}
+        try:
+            await self._ledger.release(held)
+        except FathomError as error:
+            _log.warning("%d claims could not be ended, they lapse: %s", len(held), error)
+        self._ended(keys)

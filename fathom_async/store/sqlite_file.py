@@ -1,0 +1,226 @@
+"""The SQLite file of a store: opened with care, used in a thread of its own.
+
+The standard library's `sqlite3` in a `ThreadPoolExecutor` of one thread: a transaction is one call there, which a
+cancelled caller cannot cut in two, as it could between two awaits of aiosqlite.
+"""
+
+import asyncio
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from fathom_async.errors import ArgumentError, ClosedError, StoreError
+
+T = TypeVar("T")
+
+APPLICATION_ID: Final = 0x46744172
+"""Marks our files; `FtAr`."""
+
+_BUSY_SECONDS = 10.0
+_RETRY_SECONDS = 0.01
+_SCHEMA: Final = (
+    """
+    CREATE TABLE answers (
+        key TEXT PRIMARY KEY,
+        asked_at REAL NOT NULL,
+        truncated INTEGER NOT NULL,
+        timezone TEXT,
+        drop_after REAL,
+        body BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX answers_drop_after ON answers (drop_after) WHERE drop_after IS NOT NULL",
+    "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
+)
+_VERSION: Final = 1
+
+_creating = threading.Lock()
+
+
+class SqliteFile:
+    """Carries out transactions one after the other; opened by the first.
+
+    Args:
+        path: The file, made with mode 0600 if there is none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread: ThreadPoolExecutor | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._opened: os.stat_result | None = None
+        self._pid = os.getpid()
+        self._is_closed = False
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what one or several queries bring.
+
+        Raises:
+            ArgumentError: The file is no store.
+            StoreError: It cannot be used.
+            ClosedError: It was closed.
+        """
+        return await self._run(work)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Carry out a transaction; it is on the disk from here on. Raises what `read` raises."""
+
+        def transaction(connection: sqlite3.Connection) -> T:
+            with _transaction(connection):
+                return work(connection)
+
+        return await self._run(transaction)
+
+    async def aclose(self) -> None:
+        """Close the file once what is under way is done."""
+        self._is_closed = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            closing = asyncio.get_running_loop().run_in_executor(thread, self._close)
+            thread.shutdown(wait=False)
+            await asyncio.shield(closing)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._is_closed:
+            raise ClosedError("the store is closed")
+        if self._pid != os.getpid():
+            raise StoreError(f"{self._path} was opened before a fork: open a store in each process")
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="fathom-store")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, work)
+
+    def _carry_out(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return work(self._open())
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the store {self._path} cannot be used: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and not self._is_there():
+            self._close()
+        if self._connection is None:
+            self._connection = open_file(self._path)
+            self._opened = self._path.stat()
+        return self._connection
+
+    def _is_there(self) -> bool:
+        """Whether the path still leads to the file that is open; somebody may have deleted it."""
+        try:
+            return self._opened is not None and os.path.samestat(self._opened, self._path.stat())
+        except OSError:
+            return False
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Return a connection to a store's file; blocks until other processes let it.
+
+    Raises:
+        ArgumentError: The path leads to something else, which is left as it is.
+        sqlite3.Error: The file cannot be used.
+    """
+    _create(path)
+    _check(path)
+    give_up = time.monotonic() + _BUSY_SECONDS
+    while True:
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        try:
+            _prepare(connection, path)
+        except sqlite3.OperationalError as error:
+            connection.close()
+            # SQLite does not wait where that could be a deadlock, as when two switch a new file to WAL.
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+
+
+def _create(path: Path) -> None:
+    # Closing a file drops all locks that the process has on it, so that it must not be in use yet.
+    with _creating:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if not path.is_file():
+                raise ArgumentError(f"{path} is no file: name one for the store") from None
+        except FileNotFoundError:
+            raise ArgumentError(f"there is no directory {path.parent} for the store: make it first") from None
+        except (OSError, ValueError) as error:
+            raise ArgumentError(f"the store {path} cannot be made: {error}") from None
+
+
+def _check(path: Path) -> None:
+    """See that a file is ours, or empty, without a trace."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    except sqlite3.OperationalError:
+        raise ArgumentError(f"the store {path} cannot be read: check its permissions") from None
+    try:
+        _is_ready(connection, path)
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise ArgumentError(f"{path} is no store: name another path, it is left as it is") from None
+        # Somebody may be making it; what is wrong with it shows when it is opened in earnest.
+    finally:
+        connection.close()
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if not _is_ready(connection, path):
+        with _transaction(connection):
+            if not _is_ready(connection, path):
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # an answer costs a request; that outweighs the flush
+
+
+def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a file is a store, and not empty.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    application, version, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    if application == APPLICATION_ID:
+        if version > _VERSION:
+            raise ArgumentError(
+                f"{path} was made by a newer version of this package: update the package, or name another path"
+            )
+        return True
+    if application or tables:
+        raise ArgumentError(
+            f"{path} is the database of something else: name another path, it is left as it is"
+        )
+    return False
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,28 @@
+"""Targets of each kind."""
+
+from pathlib import Path
+
+import pytest
+
+from fathom_async.backfill.duckdb import DuckDBTable
+from fathom_async.backfill.parquet import ParquetDataset
+from fathom_async.backfill.sqlite import SqliteTable
+from fathom_async.backfill.target import Target
+
+KINDS = ("parquet", "duckdb", "sqlite")
+
+
+def target_in(directory: Path, kind: str) -> Target:
+    match kind:
+        case "parquet":
+            return ParquetDataset(directory / "reports")
+        case "duckdb":
+            return DuckDBTable(directory / "stats.duckdb", "reports")
+        case _:
+            return SqliteTable(directory / "stats.db", "reports")
+
+
+@pytest.fixture(params=KINDS)
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    """A target of each kind that is not there yet."""
+    return target_in(tmp_path, request.param)

@@ -1,0 +1,66 @@
+"""Periods as numbers."""
+
+# ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
+
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fathom_async.backfill.periods import Span, Unit, joined, missing
+from fathom_async.reports.fields import DateGrouping
+
+
+def span_of(first: int, length: int) -> Span:
+    return Span(first, first + length)
+
+
+spans = st.builds(span_of, st.integers(0, 40), st.integers(0, 9))
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "end"),
+    [
+        ("hour", datetime(2026, 2, 28, 15), datetime(2026, 2, 28, 15, 59, 59)),
+        ("day", date(2026, 2, 28), datetime(2026, 2, 28, 23, 59, 59)),
+        ("month", date(2026, 2, 1), datetime(2026, 2, 28, 23, 59, 59)),
+        ("year", date(2026, 1, 1), datetime(2026, 12, 31, 23, 59, 59)),
+    ],
+)
+def test_a_period_has_a_first_and_a_last_second(unit: DateGrouping, value: date, end: datetime) -> None:
+    index = Unit(unit).index(datetime(2026, 2, 28, 15, 30, 1))
+    assert Unit(unit).value(index) == value
+    assert Unit(unit).end(index) == end
+    assert Unit(unit).index(value) == Unit(unit).index(end) == index
+
+
+@given(st.datetimes(max_value=datetime(9998, 1, 1)), st.sampled_from(["hour", "day", "month", "year"]))
+def test_every_moment_is_in_one_period(moment: datetime, unit: DateGrouping) -> None:
+    index = Unit(unit).index(moment)
+    assert Unit(unit).start(index) <= moment < Unit(unit).start(index + 1)
+    assert Unit(unit).end(index) + timedelta(seconds=1) == Unit(unit).start(index + 1)
+
+
+def numbers(*many: Span) -> set[int]:
+    return {index for span in many for index in range(span.first, span.after)}
+
+
+@given(st.lists(spans))
+def test_joined_spans_are_the_same_periods_apart_from_each_other(many: list[Span]) -> None:
+    result = joined(many)
+    assert numbers(*result) == numbers(*many)
+    assert all(one.after < two.first for one, two in pairwise(result))
+
+
+@given(spans, st.lists(spans))
+def test_missing_is_what_is_wanted_and_not_held(wanted: Span, held: list[Span]) -> None:
+    result = missing(wanted, held)
+    assert numbers(*result) == numbers(wanted) - numbers(*held)
+    assert list(result) == sorted(result)
+
+
+@given(spans, st.integers(-5, 60))
+def test_before_cuts_a_span(span: Span, index: int) -> None:
+    assert numbers(span.before(index)) == {each for each in numbers(span) if each < index}

@@ -1,0 +1,52 @@
+"""Targets as strings."""
+
+from pathlib import Path
+
+import pytest
+
+from fathom_async import ArgumentError
+from fathom_async.backfill.duckdb import DuckDBTable
+from fathom_async.backfill.parquet import ParquetDataset
+from fathom_async.backfill.places import target_of
+from fathom_async.backfill.sqlite import SqliteTable
+from fathom_async.backfill.target import Target
+
+
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("parquet:reports", ParquetDataset("reports")),
+        ("parquet:/data/a#b", ParquetDataset("/data/a#b")),
+        ("duckdb:stats.duckdb#t", DuckDBTable("stats.duckdb", "t")),
+        ("duckdb:///data/stats.duckdb#t", DuckDBTable("/data/stats.duckdb", "t")),
+        ("sqlite:/data/#1/stats.db#t", SqliteTable("/data/#1/stats.db", "t")),
+    ],
+)
+def test_a_string_names_a_kind_a_path_and_a_table(written: str, target: Target) -> None:
+    assert target_of(written) == target
+    assert target_of(target) is target
+    assert target_of(str(target)) == target
+
+
+def test_home_is_known() -> None:
+    assert ParquetDataset("~/reports").path == Path("~/reports").expanduser()
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("reports", "does not say its kind.*parquet:reports"),
+        ("duckbd:stats.db#t", "did you mean 'duckdb'"),
+        ("duckdb:stats.db", "not whole"),
+        ("duckdb:#t", "not whole"),
+        ("sqlite:stats.db#", "table must be a name"),
+        ("sqlite:stats.db#drop table", "table must be a name"),
+        ("duckdb://host/stats.db#t", "names a host"),
+        ("parquet:", "not whole"),
+        (Path("reports"), "must be a str or a target"),
+        (3, "must be a str or a target"),
+    ],
+)
+def test_anything_else_is_refused(written: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        target_of(written)

@@ -1,0 +1,115 @@
+"""What a backfill is about, before anything is asked."""
+
+# ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fathom_async import ArgumentError, PageviewQuery
+from fathom_async.backfill.plan import Plan, planned
+from fathom_async.reports.rows import PageviewRow
+
+QUERY = PageviewQuery("CDBUGS", aggregates=["pageviews"])
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def plan(query: PageviewQuery = QUERY, **changes: Any) -> Plan[PageviewRow]:
+    arguments: dict[str, Any] = {
+        "since": "2026-01-15",
+        "until": None,
+        "grouping": "day",
+        "look_back": 3,
+        "incomplete": False,
+        "zone": NEW_YORK,
+        "now": datetime(2026, 3, 20, 3, 30, tzinfo=UTC),  # the 19th in New York
+    }
+    return planned(query, **(arguments | changes))
+
+
+def range_of(made: Plan[PageviewRow]) -> tuple[str, str]:
+    params = made.over(made.wanted).params()
+    return params["date_from"], params["date_to"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "last"),
+    [
+        ({}, "2026-01-15 00:00:00", "2026-03-18 23:59:59"),
+        ({"incomplete": True}, "2026-01-15 00:00:00", "2026-03-19 23:59:59"),
+        ({"grouping": "month"}, "2026-01-01 00:00:00", "2026-02-28 23:59:59"),
+        ({"grouping": "month", "until": date(2026, 1, 20)}, "2026-01-01 00:00:00", "2026-01-31 23:59:59"),
+        ({"grouping": "hour"}, "2026-01-15 00:00:00", "2026-03-19 22:59:59"),
+        ({"grouping": "hour", "until": "2026-01-15"}, "2026-01-15 00:00:00", "2026-01-15 23:59:59"),
+        ({"grouping": "year", "incomplete": True}, "2026-01-01 00:00:00", "2026-12-31 23:59:59"),
+        ({"until": "2026-02-01"}, "2026-01-15 00:00:00", "2026-02-01 23:59:59"),
+        ({"until": "2027-02-01"}, "2026-01-15 00:00:00", "2026-03-18 23:59:59"),
+    ],
+)
+def test_periods_end_by_the_clock_of_the_site(changes: dict[str, Any], first: str, last: str) -> None:
+    assert range_of(plan(**changes)) == (first, last)
+
+
+def test_the_querys_own_zone_is_the_clock() -> None:
+    query = QUERY.replace(timezone="UTC")
+    assert range_of(plan(query, zone=None))[1] == "2026-03-19 23:59:59"
+
+
+@pytest.mark.parametrize(
+    ("now", "last"),
+    [
+        (datetime(2026, 11, 1, 5, 59, tzinfo=UTC), "2026-11-01 00:59:59"),  # 1:59, the first time
+        (datetime(2026, 11, 1, 6, 59, tzinfo=UTC), "2026-11-01 00:59:59"),  # 1:59, the second time
+        (datetime(2026, 11, 1, 7, 0, tzinfo=UTC), "2026-11-01 01:59:59"),
+    ],
+)
+def test_an_hour_that_comes_twice_is_complete_after_the_second(now: datetime, last: str) -> None:
+    assert range_of(plan(grouping="hour", now=now))[1] == last
+
+
+@pytest.mark.parametrize("changes", [{"since": "2026-03-19"}, {"since": "2027-01-01"}, {"grouping": "year"}])
+def test_nothing_is_wanted_where_no_period_is_complete(changes: dict[str, Any]) -> None:
+    assert not plan(**changes).wanted
+
+
+def test_periods_are_settled_once_they_were_over_for_long_enough() -> None:
+    made = plan(look_back=3)
+    assert made.layout.unit.value(made.settled_before) == date(2026, 3, 16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"zone": None}, r"write zone=ZoneInfo\(site.timezone\)"),
+        ({"since": "Jan 15"}, "since cannot be read: 'Jan 15'; write '2026-01-31'"),
+        ({"since": datetime(2026, 1, 1)}, "since takes a date"),
+        ({"until": 3}, "until takes a date"),
+        ({"until": "2026-01-01"}, "before since 2026-01-15; swap them"),
+        ({"look_back": -1}, "look_back"),
+        ({"look_back": True}, "look_back"),
+        ({"grouping": "days"}, "did you mean 'day'"),
+        ({"grouping": "week"}, "there are: hour, day, month, year"),
+        ({"now": datetime(2026, 1, 1)}, "time zone"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        plan(**changes)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (QUERY.replace(date_from="2026-01-01"), "leave out date_from"),
+        (QUERY.replace(limit=10), "leave out limit=10"),
+        (QUERY.replace(sort_by="pageviews:desc"), "leave out sort_by"),
+        (QUERY.replace(date_grouping="month"), "write grouping='month'"),
+        (QUERY.replace(timezone="Europe/Berlin"), "leave out one of them"),
+        ("CDBUGS", "takes one PageviewQuery or EventQuery"),
+    ],
+)
+def test_queries_that_do_not_suit_a_table_are_refused(query: PageviewQuery, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        plan(query)

@@ -1,0 +1,332 @@
+"""Tables kept up to date, over real sockets, compared with a plain loop over the records."""
+
+# ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
+
+import asyncio
+import tempfile
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fathom_async import ArgumentError, PageviewQuery, Report
+from fathom_async.backfill.errors import TargetBusyError
+from fathom_async.backfill.run import BackfillSummary, backfill
+from fathom_async.backfill.target import Target
+from fathom_async.reports.errors import InconsistentError, InseparableError
+from fathom_async.reports.query import Query
+from fathom_async.testing import Dataset, Pageview
+from tests.backfill.conftest import KINDS, target_in
+from tests.backfill.traffic import (
+    BEGIN,
+    END,
+    PATHS,
+    SALES,
+    VISITS,
+    Ask,
+    Dying,
+    KilledError,
+    columns_of,
+    expected,
+    of,
+    read,
+    serving,
+    traffic,
+    until,
+)
+from tests.evaluation import ZONE
+
+SINCE = "2026-02-21"
+
+
+async def fill(query: Query[Any], ask: Ask, target: Target, now: datetime, **options: Any) -> BackfillSummary:
+    since = options.pop("since", SINCE)
+    return await backfill(
+        query, ask, target=target, since=since, zone=ZoneInfo(ZONE), now=lambda: now, **options
+    )
+
+
+@pytest.mark.parametrize("query", [VISITS, PATHS, SALES])
+@pytest.mark.parametrize("grouping", ["hour", "day", "month"])
+async def test_a_table_has_the_rows_of_one_report(query: Query[Any], grouping: str, target: Target) -> None:
+    data = traffic()
+    now = datetime(2026, 3, 20, 15, 30, tzinfo=ZoneInfo(ZONE))
+    async with serving(data) as (_, fathom):
+        await fill(query, fathom.reports.complete, target, now, grouping=grouping)
+    first, last = {
+        "hour": ("2026-02-21", "2026-03-20 14:59:59"),
+        "day": ("2026-02-21", "2026-03-19"),
+        "month": ("2026-02-01", "2026-02-28"),
+    }[grouping]
+    assert read(target, grouping) == expected(data, query, grouping, first, last) != []
+
+
+async def test_the_period_that_is_running_is_written_if_wished_and_asked_for_again(target: Target) -> None:
+    data, noon = traffic(), datetime(2026, 3, 10, 12, tzinfo=ZoneInfo(ZONE))
+    async with serving(until(data, noon)) as (_, fathom):
+        await fill(PATHS, fathom.reports.complete, target, noon, incomplete=True, look_back=0)
+    assert read(target) == expected(until(data, noon), PATHS, "day", SINCE, "2026-03-10")
+    asked = Dying(fathom.reports.complete)
+    async with serving(data) as (_, fathom):
+        asked = Dying(fathom.reports.complete)
+        await fill(PATHS, asked, target, noon + timedelta(days=1), look_back=0)
+    assert read(target) == expected(data, PATHS, "day", SINCE, "2026-03-10")
+    assert [query.date_from for query in asked.asked] == [datetime(2026, 3, 10)]
+
+
+@pytest.mark.parametrize("query", [VISITS, PATHS, SALES])
+async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
+    query: Query[Any], target: Target
+) -> None:
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    async with serving(traffic()) as (server, fathom):
+        await fill(query, fathom.reports.complete, target, now)
+        server.reset_stats()
+        asked = Dying(fathom.reports.complete)
+        summary = await fill(query, asked, target, now + timedelta(days=4))
+        assert len(server.hits) == 1
+    [sent] = asked.asked
+    assert (sent.date_from, sent.date_to) == (datetime(2026, 3, 7), datetime(2026, 3, 13, 23, 59, 59))
+    assert (summary.first, summary.last) == (date(2026, 2, 21), date(2026, 3, 13))
+    assert (summary.periods, summary.reports) == (7, 1)
+    assert str(summary).endswith(
+        f"2026-02-21 to 2026-03-13; 7 periods asked for in 1 reports, {summary.rows} rows"
+    )
+
+
+async def test_nothing_is_asked_twice_without_looking_back(target: Target) -> None:
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    async with serving(of([], [])) as (server, fathom):
+        await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
+        server.reset_stats()
+        summary = await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
+        assert (len(server.hits), summary.periods) == (0, 0)
+    assert read(target) == []
+
+
+async def test_late_data_comes_and_what_is_gone_goes(target: Target) -> None:
+    early, now = traffic(1), datetime(2026, 3, 20, 12, tzinfo=ZoneInfo(ZONE))
+    recent = now.astimezone(UTC).replace(hour=5) - timedelta(days=3)
+    settled = [view for view in early.pageviews if view.at < recent]
+    other = [view for view in traffic(2).pageviews if view.at >= recent]
+    changed = of([*settled, *other], [])
+    async with serving(early) as (_, fathom):
+        await fill(PATHS, fathom.reports.complete, target, now)
+    async with serving(changed) as (_, fathom):
+        await fill(PATHS, fathom.reports.complete, target, now + timedelta(days=1))
+    assert read(target) == expected(changed, PATHS, "day", SINCE, "2026-03-20")
+    assert expected(early, PATHS, "day", "2026-03-17", "2026-03-19") != expected(
+        changed, PATHS, "day", "2026-03-17", "2026-03-19"
+    )
+
+
+async def test_gaps_before_and_between_are_filled_in(target: Target) -> None:
+    data, now = traffic(), END
+    async with serving(data) as (_, fathom):
+        ask = fathom.reports.complete
+        await fill(VISITS, ask, target, now, since="2026-03-15", until="2026-03-18")
+        await fill(VISITS, ask, target, now, since="2026-03-01", until="2026-03-05")
+        asked = Dying(ask)
+        await fill(VISITS, asked, target, now, until="2026-03-20")
+    assert [query.date_from and query.date_from.date() for query in asked.asked] == [
+        date(2026, 2, 21),
+        date(2026, 3, 6),
+        date(2026, 3, 19),
+    ]
+    assert read(target) == expected(data, VISITS, "day", SINCE, "2026-03-20")
+
+
+async def test_sites_share_a_target(target: Target) -> None:
+    data = traffic()
+    async with serving(data) as (_, fathom):
+        for site in ("CDBUGS", "DAFFY"):
+            await fill(PATHS.replace(site_id=site), fathom.reports.complete, target, END)
+        await fill(PATHS, fathom.reports.complete, target, END)
+    both = [
+        row
+        for site in ("CDBUGS", "DAFFY")
+        for row in expected(data, PATHS.replace(site_id=site), "day", SINCE, "2026-03-30")
+    ]
+    assert read(target) == sorted(both, key=lambda row: repr([row[name] for name in sorted(row)]))
+
+
+@attrs.frozen
+class Step:
+    """A run, so many days after the last, that is killed at one of its requests."""
+
+    days: int
+    requests: int
+    incomplete: bool
+
+
+@settings(max_examples=25)
+@given(
+    kind=st.sampled_from(KINDS),
+    query=st.sampled_from([VISITS, PATHS, SALES]),
+    options=st.fixed_dictionaries(
+        {"grouping": st.sampled_from(["hour", "day", "month"]), "look_back": st.integers(0, 4)}
+    ),
+    seed=st.integers(0, 5),
+    steps=st.lists(
+        st.builds(Step, st.integers(1, 15), st.integers(0, 3), st.booleans()), min_size=1, max_size=6
+    ),
+)
+def test_runs_that_are_killed_at_any_request_add_up_to_one_of_all_that_came_late(
+    kind: str, query: Query[Any], options: dict[str, Any], seed: int, steps: list[Step]
+) -> None:
+    data = traffic(seed, visits=60)
+    hours = {"hour": 1, "day": 24, "month": 24 * 28}[options["grouping"]] * options["look_back"]
+    late = timedelta(hours=max(0, hours - 1))  # the clocks are put forward by an hour meanwhile
+
+    async def run(directory: Path) -> None:
+        target, whole = (
+            target_in(directory, kind),
+            target_in(directory, "sqlite" if kind == "duckdb" else "duckdb"),
+        )
+        now = BEGIN
+        for step in steps:
+            now = min(END, now + timedelta(days=step.days, hours=step.requests))
+            async with serving(until(data, now, late)) as (_, fathom):
+                dying = Dying(fathom.reports.complete, after=step.requests)
+                with suppress(KilledError):
+                    await fill(query, dying, target, now, incomplete=step.incomplete, **options)
+        async with serving(data) as (_, fathom):
+            for each in (target, whole):
+                await fill(query, fathom.reports.complete, each, END + timedelta(days=5), **options)
+        assert read(target, options["grouping"]) == read(whole, options["grouping"])
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(run(Path(directory)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_types_do_not_depend_on_what_came(kind: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    target, empty = (target_in(tmp_path_factory.mktemp("stats"), kind) for _ in range(2))
+    async with serving(traffic()) as (_, fathom):
+        await fill(SALES, fathom.reports.complete, target, END)
+    async with serving(of([], [])) as (_, fathom):
+        await fill(SALES, fathom.reports.complete, empty, END)
+    assert columns_of(target) == columns_of(empty)
+    assert list(columns_of(target)) == [
+        "site_id",
+        "entity_name",
+        "date",
+        "country_code",
+        "unique_conversions",
+        "value",
+    ]
+
+
+@pytest.mark.parametrize(("query", "most"), [(VISITS, 1), (SALES, 3), (PATHS, 4)])
+async def test_few_requests_bring_a_year(query: Query[Any], most: int, target: Target) -> None:
+    async with serving(traffic(visits=1000)) as (server, fathom):
+        await fill(query, fathom.reports.complete, target, END, since="2025-04-01")
+        assert len(server.hits) <= most
+
+
+@pytest.mark.parametrize("pieces", [0, 2])
+async def test_what_was_answered_before_a_failure_is_kept(pieces: int, target: Target) -> None:
+    data, now = traffic(), END
+    async with serving(data) as (server, fathom):
+        dying = Dying(fathom.reports.complete, after=pieces)
+        with pytest.raises(KilledError):
+            await fill(SALES, dying, target, now, grouping="hour", look_back=0)
+        server.reset_stats()
+        again = Dying(fathom.reports.complete)
+        await fill(SALES, again, target, now, grouping="hour", look_back=0)
+    assert {query.date_from for query in dying.asked}.isdisjoint(query.date_from for query in again.asked)
+    assert read(target, "hour") == expected(data, SALES, "hour", SINCE, "2026-03-31 19:59:59")
+
+
+async def test_who_is_cancelled_lets_go_of_the_target(target: Target) -> None:
+    waiting = asyncio.Event()
+
+    async def ask(_: Query[Any]) -> Report[Any]:
+        waiting.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    task = asyncio.create_task(fill(VISITS, ask, target, END))
+    await waiting.wait()
+    with pytest.raises(TargetBusyError):
+        await fill(VISITS, ask, target, END)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with serving(traffic()) as (_, fathom):
+        summary = await fill(VISITS, fathom.reports.complete, target, END)
+    assert summary.rows == len(read(target)) > 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "message"),
+    [
+        ([("2026-02-20", "/", 1)], "row of 2026-02-20, which was not asked for"),
+        ([("2026-02-21", "/", 1), ("2026-02-21", "/", 2)], "two rows"),
+    ],
+)
+async def test_answers_that_would_spoil_the_table_are_refused(
+    answers: list[tuple[str, str, int]], message: str, target: Target
+) -> None:
+    query = PATHS.replace(field_grouping=["pathname"], aggregates=["pageviews"])
+
+    async def ask(asked: Query[Any]) -> Report[Any]:
+        return Report(asked, tuple(asked.codec.row(date.fromisoformat(day), *rest) for day, *rest in answers))
+
+    with pytest.raises(InconsistentError, match=message):
+        await fill(query, ask, target, END)
+    assert read(target) == []
+
+
+def words(most: int) -> Dataset:
+    """Five days with so many search terms each, which no filter can tell apart."""
+    views = [
+        Pageview(
+            site_id="CDBUGS",
+            at=BEGIN + timedelta(days=2 + day),
+            session="s",
+            hostname="x",
+            pathname="/",
+            keyword=f"word {number}",
+        )
+        for day in range(5)
+        for number in range(most)
+    ]
+    return of(views, [])
+
+
+BY_WORD = PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["keyword"])
+
+
+@pytest.mark.parametrize("way", ["complete", "aggregate"])
+async def test_rows_that_only_dates_tell_apart_are_asked_for_in_shorter_ranges(
+    way: str, target: Target
+) -> None:
+    async with serving(words(400)) as (_, fathom):
+        await fill(BY_WORD, getattr(fathom.reports, way), target, END)
+    assert len(read(target)) == 2000
+
+
+async def test_too_many_rows_of_one_day_are_refused(target: Target) -> None:
+    async with serving(words(1001)) as (_, fathom):
+        with pytest.raises(InseparableError, match="nothing can be filtered on keyword"):
+            await fill(BY_WORD, fathom.reports.complete, target, END)
+        with pytest.raises(
+            ArgumentError, match=r"one day stopped at 1,000 rows.*as fathom\.reports\.complete"
+        ):
+            await fill(BY_WORD, fathom.reports.aggregate, target, END)
+    assert read(target) == []
+
+
+async def test_nothing_is_asked_before_a_period_is_complete(target: Target) -> None:
+    async with serving(traffic()) as (server, fathom):
+        summary = await fill(VISITS, fathom.reports.complete, target, BEGIN)
+        assert not server.hits
+    assert (summary.first, summary.last, summary.periods) == (None, None, 0)
+    assert str(summary) == f"{target}: no period is complete yet"

@@ -1,0 +1,229 @@
+"""Many reports at once: every query has its outcome, whatever becomes of the others."""
+
+# pyright: reportPrivateUsage=false
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from datetime import date
+from itertools import pairwise
+
+import pytest
+
+from fathom_async import (
+    ArgumentError,
+    BulkError,
+    ClosedError,
+    EventQuery,
+    FathomClient,
+    Filter,
+    NotFoundError,
+    PageviewQuery,
+    Priority,
+    QueryError,
+    RatePlan,
+    ValidationError,
+)
+from fathom_async.bulk.progress import Progress
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.testing import Delay, FathomServer, Status
+from tests.conftest import EAGER, until
+
+SITE = "CDBUGS"
+PATHS = ["/", "/pricing", "/blog", "/nowhere"]
+TOTAL = PageviewQuery(SITE, aggregates=["pageviews"], date_from="2026-01-01", date_to="2026-01-31")
+PAGES = [TOTAL.replace(filters=[Filter("pathname", "is", path)]) for path in PATHS]
+BROWSERS = TOTAL.replace(field_grouping=["browser"], sort_by="pageviews:desc")
+
+
+@pytest.fixture
+async def open_server() -> AsyncIterator[FathomServer]:
+    """An embedded server without limits."""
+    async with FathomServer(reports_throttle=None) as running:
+        yield running
+
+
+@pytest.fixture
+async def quick(open_server: FathomServer) -> AsyncIterator[FathomClient]:
+    """A client that is as unlimited as its server."""
+    plan = RatePlan.hourly(1_000_000, concurrency=50)
+    async with FathomClient("any", base_url=open_server.url, plan=plan, retry=EAGER) as client:
+        yield client
+
+
+def asked(server: FathomServer) -> int:
+    return sum(hit.path.endswith("/aggregations") for hit in server.hits)
+
+
+async def test_reports_come_in_the_order_asked_and_are_those_of_each_query(
+    open_server: FathomServer, quick: FathomClient
+) -> None:
+    queries = [*PAGES, BROWSERS, TOTAL, PAGES[0]]
+    alone = [await quick.reports.aggregate(query) for query in queries]
+    before = asked(open_server)
+    together = await quick.reports.gather(queries)
+    assert together == alone
+    assert [report.query for report in together] == queries
+    assert asked(open_server) - before < len(queries) / 2
+
+
+async def test_outcomes_come_as_they_are_there(open_server: FathomServer, quick: FathomClient) -> None:
+    open_server.inject(Delay(0.3))
+    queries = [TOTAL, TOTAL.replace(site_id="OTHER1"), BROWSERS]
+    outcomes = [outcome async for outcome in quick.reports.run(queries, fuse=False)]
+    assert sorted(outcome.position for outcome in outcomes) == [0, 1, 2]
+    assert outcomes[-1].report is not None, "the one that took long came last"
+
+
+async def test_a_query_that_fails_sinks_nobody_else(quick: FathomClient) -> None:
+    queries = [TOTAL, TOTAL.replace(site_id="NOSUCH"), BROWSERS]
+    with pytest.raises(BulkError, match="1 of 3 queries failed") as caught:
+        await quick.reports.gather(queries)
+    first, second, third = caught.value.outcomes
+    assert isinstance(second.error, NotFoundError)
+    assert second.report is None
+    with pytest.raises(NotFoundError):
+        second.result()
+    assert first.result().rows
+    assert third.result().rows
+
+
+async def test_what_was_fused_and_refused_is_asked_for_one_by_one(
+    open_server: FathomServer, quick: FathomClient
+) -> None:
+    open_server.inject(Status(422))
+    reports = await quick.reports.gather(PAGES)
+    assert [len(report) for report in reports] == [1, 1, 1, 0]
+    assert asked(open_server) == 1 + len(PAGES)
+
+
+async def test_a_question_of_ones_own_that_is_refused_is_asked_once(
+    open_server: FathomServer, quick: FathomClient
+) -> None:
+    open_server.inject(Status(422))
+    outcomes = [outcome async for outcome in quick.reports.run([TOTAL, TOTAL])]
+    assert [type(outcome.error) for outcome in outcomes] == [ValidationError] * 2
+    assert asked(open_server) == 1
+
+
+async def test_when_the_server_fails_nothing_is_asked_again_one_by_one(
+    open_server: FathomServer, quick: FathomClient
+) -> None:
+    open_server.inject(*[Status(403)] * 2)
+    outcomes = [outcome async for outcome in quick.reports.run(PAGES)]
+    assert len([outcome for outcome in outcomes if outcome.error]) == len(PAGES)
+    assert asked(open_server) == 1
+
+
+async def test_columns_come_in_the_order_of_each_query(quick: FathomClient) -> None:
+    one = TOTAL.replace(aggregates=["pageviews", "visits"])
+    other = TOTAL.replace(aggregates=["visits", "pageviews"])
+    assert one == other
+    reports = await quick.reports.gather([one, other])
+    assert [report.columns for report in reports] == [("pageviews", "visits"), ("visits", "pageviews")]
+    assert reports[0].rows[0].pageviews == reports[1].rows[0].pageviews
+
+
+async def test_pageviews_and_events_go_together(quick: FathomClient) -> None:
+    events = EventQuery(SITE, "purchase", aggregates=["conversions"])
+    pageviews, conversions = await quick.reports.gather([TOTAL, events])
+    assert pageviews.columns == ("pageviews",)
+    assert conversions.columns == ("conversions",)
+
+
+async def test_a_bulk_run_lets_everybody_else_go_first() -> None:
+    async with (
+        FathomServer(speed=60) as server,
+        FathomClient("any", base_url=server.url, clock=LoopClock(60)) as fathom,
+    ):
+        order: list[str] = []
+        queries = [TOTAL.replace(date_from=date(2025, month, 1)) for month in range(1, 13)]
+
+        async def run() -> None:
+            async for outcome in fathom.reports.run(queries, fuse=False):
+                order.append(outcome.origin)  # noqa: PERF401 - others append meanwhile
+
+        bulk = asyncio.create_task(run())
+        await until(lambda: order == ["asked"] * 10)
+        await fathom.with_options(priority=Priority.INTERACTIVE).reports.aggregate(BROWSERS)
+        order.append("urgent")
+        await bulk
+        assert order[10] == "urgent"
+
+
+async def test_who_stops_iterating_stops_the_run(open_server: FathomServer, quick: FathomClient) -> None:
+    open_server.inject(*[Delay(0.2)] * 20)
+    queries = [TOTAL.replace(date_from=date(2025, month, 1)) for month in range(1, 13)]
+    async with aclosing(quick.reports.run([BROWSERS, *queries], fuse=False)) as outcomes:
+        async for _ in outcomes:
+            break
+    lane = quick.limits["reports"]
+    assert (lane.in_flight, lane.queued) == (0, 0)
+    assert not quick._session._helpers
+
+
+async def test_closing_the_client_ends_the_run(open_server: FathomServer, quick: FathomClient) -> None:
+    open_server.inject(Delay(30))
+    run = asyncio.create_task(quick.reports.gather([TOTAL]))
+    await until(lambda: quick.limits["reports"].in_flight == 1)
+    await quick.aclose()
+    with pytest.raises(ClosedError):
+        await run
+
+
+async def test_progress_is_told_from_the_start_to_the_end(quick: FathomClient) -> None:
+    heard: list[Progress] = []
+    queries = [*PAGES, BROWSERS, TOTAL.replace(site_id="NOSUCH")]
+    with pytest.raises(BulkError):
+        await quick.reports.gather(queries, on_progress=heard.append)
+    assert heard[0] == Progress(queries=6)
+    last = heard[-1]
+    assert (last.done, last.failed, last.requests, last.answered) == (6, 1, 3, 3)
+    assert last.is_over
+    assert all(one.done <= other.done for one, other in pairwise(heard))
+
+
+async def test_the_time_left_is_the_rate_limits(fathom: FathomClient) -> None:
+    heard: list[Progress] = []
+    queries = [TOTAL.replace(date_from=date(2025, month, 1)) for month in range(1, 13)]
+    async with aclosing(fathom.reports.run(queries, fuse=False, on_progress=heard.append)) as outcomes:
+        async for _ in outcomes:
+            if heard[-1].done == 10:
+                break
+    assert heard[-1].seconds_left == pytest.approx(60, abs=2)
+
+
+async def test_a_plan_tells_what_a_run_would_send(server: FathomServer, fathom: FathomClient) -> None:
+    queries = [
+        TOTAL.replace(site_id=f"SITE{number}", filters=page.filters) for number in range(12) for page in PAGES
+    ]
+    plan = fathom.reports.plan(queries)
+    assert (plan.queries, plan.requests, plan.pageviews) == (48, 12, 12)
+    assert plan.seconds == pytest.approx(61, abs=1)
+    headline = str(plan).splitlines()[0]
+    assert headline == "48 queries in 12 requests, 4.0 times fewer; 1 min 01 s; 12 pageviews on the account"
+    assert "4 pathnames in one" in str(plan)
+    assert fathom.reports.plan(queries, fuse=False).requests == 48
+    assert not server.hits
+
+
+async def test_a_plan_counts_the_pieces_of_long_hourly_reports(fathom: FathomClient) -> None:
+    hourly = TOTAL.replace(date_grouping="hour")
+    plan = fathom.reports.plan([hourly])
+    assert plan.requests == 5
+    assert Counter(len(group.asked) for group in plan.groups) == {1: 1}
+
+
+async def test_what_cannot_be_asked_is_refused_before_anything_is_sent(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    open_ended = PageviewQuery(SITE, aggregates=["visits"], date_grouping="hour")
+    with pytest.raises(QueryError, match="7 days by the hour"):
+        fathom.reports.run([TOTAL, open_ended])
+    with pytest.raises(ArgumentError, match=r"write \[query\]"):
+        await fathom.reports.gather(TOTAL)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match=r"queries\[1\] must be"):
+        fathom.reports.plan([TOTAL, "visits"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert await fathom.reports.gather([]) == []
+    assert not server.hits

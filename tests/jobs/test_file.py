@@ -1,0 +1,259 @@
+"""Job files: what they make, and what is said about those that are wrong."""
+
+import io
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fathom_async import ArgumentError, EventQuery, Filter, PageviewQuery
+from fathom_async.jobs.errors import JobFileError
+from fathom_async.jobs.file import MOST_QUERIES, JobFile, Output, load_jobs
+
+DOCS = Path(__file__).parents[2] / "docs" / "job-files.md"
+NOW = datetime(2026, 3, 20, 3, 30, tzinfo=UTC)  # the 19th in New York
+ZONES = {"CDBUGS": ZoneInfo("America/New_York"), "DAFFY": ZoneInfo("UTC"), "PORKY": ZoneInfo("Asia/Tokyo")}
+BLOCKS = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf8"), re.DOTALL)
+
+JOB = '[job.pages]\nsite_id = "CDBUGS"\naggregates = ["pageviews"]\n'
+
+
+def load(written: str) -> JobFile:
+    return load_jobs(io.BytesIO(written.encode()), now=NOW, zones=ZONES)
+
+
+def faults(written: str) -> list[str]:
+    with pytest.raises(JobFileError) as caught:
+        load(written)
+    return [str(fault) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_what_the_documentation_shows_can_be_loaded(block: str) -> None:
+    assert len(load(block)) > 0
+
+
+def test_the_documented_example_makes_what_it_says() -> None:
+    jobs = load(BLOCKS[0])
+    visitors, top_pages, sections, sales = jobs.jobs
+    assert {job.name: len(job.queries) for job in jobs.jobs} == {
+        "visitors": 1,
+        "top-pages": 6,
+        "sections": 4,
+        "sales": 4,
+    }
+    assert [query.name for query in visitors.queries + sections.queries + sales.queries] == [
+        "visitors",
+        "sections-visits-blog",
+        "sections-visits-shop",
+        "sections-pageviews+bounce_rate-blog",
+        "sections-pageviews+bounce_rate-shop",
+        "sales-CDBUGS-purchase",
+        "sales-CDBUGS-newsletter",
+        "sales-DAFFY-purchase",
+        "sales-DAFFY-newsletter",
+    ]
+    assert [query.name for query in top_pages.queries[:2]] == [
+        "top-pages-CDBUGS-2026-02-01",
+        "top-pages-CDBUGS-2026-03-13",
+    ]
+    assert sections.queries[1].query == PageviewQuery(
+        "CDBUGS",
+        aggregates=["visits"],
+        date_from="2026-01-01",
+        date_to="2026-01-31",
+        filters=[
+            Filter("device_type", "is", "Desktop"),
+            Filter("pathname", "matching", "^/(shop|cart)/"),
+        ],
+    )
+    assert sales.queries[0].query == EventQuery(
+        "CDBUGS",
+        "purchase",
+        aggregates=["conversions", "value"],
+        field_grouping=["country_code"],
+        date_grouping="month",
+        date_from="2025-03-01",
+        date_to="2026-02-28",
+    )
+    assert [job.complete for job in jobs.jobs] == [False, False, False, True]
+    assert visitors.output == Output("csv", Path("reports"), "reports.db")
+    assert sales.output == Output("parquet", Path("sales"), "reports.db")
+
+
+def test_a_period_is_counted_on_the_clock_of_the_site() -> None:
+    [job] = load(
+        '[job.day]\naggregates = ["visits"]\nperiod = "today"\nname = "{site_id}-{date_from}"\n'
+        '[job.day.matrix]\nsite_id = ["CDBUGS", "DAFFY"]\n'
+    ).jobs
+    assert [each.name for each in job.queries] == ["CDBUGS-2026-03-19", "DAFFY-2026-03-20"]
+    assert [each.period for each in job.queries] == ["today", "today"]
+
+
+def test_the_querys_own_time_zone_or_a_clock_without_one_need_no_site() -> None:
+    written = '[job.a]\nsite_id = "NEW"\naggregates = ["visits"]\nperiod = "today"\n'
+    [fault] = faults(written)
+    assert fault.startswith("job.a: the time zone of the site 'NEW' is not known")
+    assert fault.endswith('write date_from and date_to, or timezone = "Europe/Berlin"')
+    [job] = load(written + 'timezone = "America/New_York"').jobs
+    assert job.queries[0].query.date_from == datetime(2026, 3, 19)  # noqa: DTZ001
+    [job] = load_jobs(io.BytesIO(written.encode()), now=datetime(2026, 3, 20)).jobs  # noqa: DTZ001
+    assert job.queries[0].query.date_from == datetime(2026, 3, 20)  # noqa: DTZ001
+
+
+def test_names_are_the_same_whatever_the_order_of_the_keys() -> None:
+    one = load(
+        JOB.replace('site_id = "CDBUGS"\n', "") + '[job.pages.matrix]\nsite_id = ["A", "B"]\nlimit = [1, 2]'
+    )
+    two = load(
+        JOB.replace('site_id = "CDBUGS"\n', "") + '[job.pages.matrix]\nlimit = [1, 2]\nsite_id = ["A", "B"]'
+    )
+    assert one == two
+    assert [query.name for query in one.jobs[0].queries] == [
+        "pages-A-1",
+        "pages-A-2",
+        "pages-B-1",
+        "pages-B-2",
+    ]
+
+
+def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.toml"
+    path.write_text(JOB, "utf8")
+    with path.open("rb") as file:
+        assert load_jobs(path, now=NOW) == load_jobs(str(path), now=NOW) == load_jobs(file, now=NOW)
+    path.write_text("[job\n", "utf8")
+    with pytest.raises(JobFileError, match=rf"^{re.escape(str(path))}: this is no TOML: .*line 1"):
+        load_jobs(path, now=NOW)
+    with path.open("r") as file, pytest.raises(ArgumentError, match="binary mode"):
+        load_jobs(file, now=NOW)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    with pytest.raises(FileNotFoundError):
+        load_jobs(tmp_path / "other.toml", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("rest", "fault"),
+    [
+        ("limt = 3", ".limt: there is no such key; did you mean 'limit'?"),
+        ("limit = 3000", ".limit: limit must be between 1 and 1000, not 3000"),
+        ('period = "last month"', ".period: 'last month' can be read in two ways; write 'previous month'"),
+        ("period = 3", ".period: period must be a str, not int; write '3'"),
+        (
+            'period = "today"\ndate_to = 2026-01-01',
+            ".period: it is the whole range; leave out date_to, or period",
+        ),
+        ("date_from = 2026-02-01\ndate_to = 2026-01-01", ": date_to 2026-01-01 23:59:59 is before date_from"),
+        ('date_from = "Feb 1"', ".date_from: date_from cannot be read: 'Feb 1'"),
+        ("date_from = 12:30:00", ".date_from: date_from takes a date"),
+        ('timezone = "Berlin"', ".timezone: timezone has no 'Berlin'; did you mean 'Europe/Berlin'?"),
+        ('sort_by = "visits:desc"', ": sort_by 'visits' is neither"),
+        (
+            'filters = [{ property = "path", operator = "is", value = "/" }]',
+            ".filters: filters has no 'path'",
+        ),
+        (
+            'filters = [{ property = "pathname", is = "/" }]',
+            ".filters: a filter has property, operator and value, not property, is",
+        ),
+        ('filters = "/"', ".filters: a filter is an object of property, operator and value, not '/'"),
+        ("complete = 1", ".complete: write true or false, not 1"),
+        (
+            "complete = true\nlimit = 5",
+            ".limit: a complete report has every row; leave out limit, or complete",
+        ),
+        (
+            "complete = true\nmatrix = { limit = [5] }",
+            ".limit: a complete report has every row; leave out limit, or complete",
+        ),
+        ("matrix = 3", ".matrix: the matrix is a table; write [job.pages.matrix]"),
+        ('matrix = { site = ["A"] }', ".matrix.site: there is no such key; did you mean 'site_id'?"),
+        ('matrix = { site_id = ["A"] }', ".site_id: it is in the matrix too; write it in one place"),
+        ("matrix = { limit = 5 }", ".matrix.limit: a matrix takes lists; write limit = [5]"),
+        ("matrix = { limit = [] }", ".matrix.limit: the list is empty"),
+        ("matrix = { limit = [5, 0] }", ".matrix.limit: limit must be between 1 and 1000, not 0"),
+        ('name = "{site}"', ".name: there is no placeholder {site} for names; did you mean 'site_id'?"),
+        ('name = "{site_id:>9}"', ".name: there is no placeholder {site_id} for names; write {site_id}"),
+        ('name = "{site_id"', ".name: the braces of '{site_id' are not balanced; write e.g. '{site_id}'"),
+        ('name = "{period}"', ": the name has {period}, which is not given here; leave it out of the name"),
+        ('name = "/"', ": nothing of the name '/' can stand in a file's name; write letters"),
+        (f'name = "{"x" * 121}"', ": the name " + "x" * 40 + "… has 121 characters, at most 120"),
+        (
+            'output = { format = "xlsx" }',
+            ".output.format: format has no 'xlsx'; there are: csv, jsonl, parquet",
+        ),
+        ('output = { dir = "x" }', ".output.dir: there is no such key; there are: format, directory, store"),
+        ('output = { store = "" }', ".output.store: store is empty; name one, or leave it out"),
+        ("output = 1", ".output: the output is a table; write [job.pages.output]"),
+    ],
+)
+def test_a_fault_of_a_job_is_told_with_its_key_and_what_to_write(rest: str, fault: str) -> None:
+    assert any(found.startswith(f"job.pages{fault}") for found in faults(JOB + rest)), faults(JOB + rest)
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("", "job: each job is a table with a name; write e.g. [job.top-pages]"),
+        ("[jobs.a]", "jobs: there is no such key; did you mean 'job'?"),
+        ("job = 3", "job: each job is a table with a name; write e.g. [job.top-pages]"),
+        (
+            JOB.replace("pageviews", "pageview"),
+            "job.pages.aggregates: aggregates has no 'pageview'; did you mean 'pageviews'?",
+        ),
+        (JOB.replace('"CDBUGS"', "5"), "job.pages.site_id: site_id must be a str, not int; write '5'"),
+        (
+            JOB.replace("site_id", "#"),
+            'job.pages.site_id: it is missing; write site_id = "CDBUGS", here or as a list in the matrix',
+        ),
+        ("output = 1\n" + JOB, "output: the output is a table; write [output]"),
+    ],
+)
+def test_a_fault_of_a_file_is_told_with_its_key_and_what_to_write(written: str, fault: str) -> None:
+    assert any(found.startswith(fault) for found in faults(written)), faults(written)
+
+
+def test_all_faults_are_told_at_once() -> None:
+    with pytest.raises(JobFileError) as caught:
+        load(
+            '[output]\nformat = "doc"\n[job.a]\nsite_id = "CDBUGS"\naggregates = ["visit"]\nlimit = 0\n'
+            '[job.b]\naggregates = ["visits"]\n[job.b.matrix]\nsite_id = ["A", "B C"]\ndate_grouping = ["dy"]\n'
+        )
+    assert [fault.place for fault in caught.value.faults] == [
+        "output.format",
+        "job.a.aggregates",
+        "job.a.limit",
+        "job.b.matrix.site_id",
+        "job.b.matrix.date_grouping",
+    ]
+    assert str(caught.value).startswith("the job file has 5 faults:\n  output.format: format has no 'doc'")
+
+
+def test_a_fault_of_many_combinations_is_told_once() -> None:
+    found = faults(JOB + 'sort_by = "visits:desc"\nmatrix = { limit = [1, 2, 3] }')
+    assert len(found) == 1
+
+
+def test_queries_of_the_same_name_are_refused() -> None:
+    same = '[job.x]\nsite_id = "{}"\naggregates = ["visits"]\nname = "{}"\n'
+    written = same.format("A", "Top") + same.format("B", "top").replace("job.x", "job.y")
+    [fault] = faults(written)
+    assert fault.startswith(
+        "job.y.name: two queries are named 'top'; put what tells them apart into the name"
+    )
+
+
+def test_too_many_queries_are_refused_before_they_are_made() -> None:
+    many = ", ".join(f'"S{number}"' for number in range(1000))
+    limits = ", ".join(map(str, range(1, 1001)))
+    written = f'[job.all]\naggregates = ["visits"]\nmatrix = {{ site_id = [{many}], limit = [{limits}] }}\n'
+    [fault] = faults(written)
+    assert fault.startswith(f"job.all.matrix: it makes 1,000,000 queries, where {MOST_QUERIES:,} are left")
+
+
+def test_long_lists_of_faults_are_cut_in_the_message_only() -> None:
+    with pytest.raises(JobFileError) as caught:
+        load("".join(f"[job.j{number}]\n" for number in range(15)))
+    assert len(caught.value.faults) == 30
+    assert str(caught.value).endswith("\n  and 10 more")

@@ -1,0 +1,137 @@
+"""A store in Redis lets go of what it need not keep, and says so when the server is away."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+import redis
+
+from fathom_async.errors import StoreError
+from fathom_async.store.kept import Kept
+from fathom_async.store.redis import RedisStore
+from tests.conftest import until
+from tests.ratelimit.processes import RedisServer
+
+NOW = time.time()
+
+
+async def test_open_answers_expire_and_those_for_good_do_not(empty_redis: str) -> None:
+    async with RedisStore(empty_redis, clock=lambda: NOW) as store:
+        await store.put_many({"open": Kept(b"", NOW, drop_after=NOW + 900), "over": Kept(b"", NOW)})
+    with redis.Redis.from_url(empty_redis) as server:
+        assert server.ttl("fathom:1:answer:{open}") in range(895, 901)
+        assert server.ttl("fathom:1:answer:{over}") == -1
+
+
+async def test_claims_expire_unless_they_are_renewed(empty_redis: str) -> None:
+    async with RedisStore(empty_redis, lease=0.3) as store:
+        with redis.Redis.from_url(empty_redis) as server:
+            async with store.claim(["a"]) as mine:
+                assert mine
+                assert server.pttl("fathom:1:claim:{a}") in range(1, 301)
+                await asyncio.sleep(0.6)
+                assert server.pttl("fathom:1:claim:{a}") in range(1, 301)
+            await store.aclose()
+            assert server.keys() == []
+
+
+async def test_the_claim_of_somebody_else_is_neither_renewed_nor_ended(empty_redis: str) -> None:
+    async with RedisStore(empty_redis, lease=0.1) as store:
+        with redis.Redis.from_url(empty_redis) as server:
+            async with store.claim(["a"]):
+                server.set("fathom:1:claim:{a}", "somebody else", px=60_000)
+                await asyncio.sleep(0.2)
+            async with store.claim(["b"]):
+                assert server.get("fathom:1:claim:{a}") == b"somebody else"
+                assert server.pttl("fathom:1:claim:{a}") in range(50_000, 60_000)
+
+
+async def test_those_who_wait_share_one_connection(empty_redis: str) -> None:
+    async with RedisStore(empty_redis) as store:
+        async with store.claim(map(str, range(300))):
+            waiting = [asyncio.create_task(store.wait(str(number))) for number in range(300)]
+            with redis.Redis.from_url(empty_redis) as server:
+                await until(lambda: len(server.client_list(_type="pubsub")) == 1)
+                assert len(server.client_list()) <= 4
+            assert not any(task.done() for task in waiting)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*waiting)
+
+
+async def test_whatever_ends_a_claim_is_published(empty_redis: str) -> None:
+    with (
+        redis.Redis.from_url(empty_redis) as server,
+        server.pubsub(ignore_subscribe_messages=True) as listener,
+    ):
+        listener.subscribe("fathom:1:ended")
+        async with RedisStore(empty_redis) as store, store.claim(["given up", "answered"]):
+            await store.put_many({"answered": Kept(b"", 1.0)})
+        said = [listener.get_message(timeout=1.0) for _ in range(3)]
+    assert [message["data"] for message in said if message] == [b"answered", b"given up"]
+
+
+async def test_those_who_wait_listen(empty_redis: str) -> None:
+    async with RedisStore(empty_redis) as store:
+        with redis.Redis.from_url(empty_redis) as server:
+            server.set("fathom:1:claim:{a}", "somebody else")  # so that only the message can end the wait
+            waiting = asyncio.create_task(store.wait("a"))
+            await until(lambda: len(server.client_list(_type="pubsub")) == 1)
+            assert not waiting.done()
+            server.publish("fathom:1:ended", "a")
+            async with asyncio.timeout(5):
+                await waiting
+
+
+async def test_a_message_that_was_lost_only_costs_a_second(empty_redis: str) -> None:
+    async with RedisStore(empty_redis) as store:
+        with redis.Redis.from_url(empty_redis) as server:
+            server.set("fathom:1:claim:{a}", "somebody else")
+            waiting = asyncio.create_task(store.wait("a"))
+            await asyncio.sleep(0.1)
+            server.delete("fathom:1:claim:{a}")
+            async with asyncio.timeout(3):
+                await waiting
+
+
+async def test_other_things_on_the_server_are_left_alone(empty_redis: str) -> None:
+    with redis.Redis.from_url(empty_redis) as server:
+        server.set("fathom:1:answers", "mine")
+        async with RedisStore(empty_redis) as store:
+            await store.put_many({"a": Kept(b"", 1.0)})
+            assert await store.prune(asked_before=2.0) == 1
+        assert server.keys() == [b"fathom:1:answers"]
+
+
+async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        async with RedisStore(server.url) as store:
+            async with store.claim(["a"]):
+                waiting = asyncio.create_task(store.wait("a"))
+                await asyncio.sleep(0.1)
+                server.kill()
+                message = rf"the store redis://127\.0\.0\.1:{server.port}/0 cannot be used: ConnectionError"
+                with pytest.raises(StoreError, match=message):
+                    await waiting
+                with pytest.raises(StoreError, match=message):
+                    await store.get_many(["a"])
+                with pytest.raises(StoreError, match=message):
+                    async with store.claim(["b"]):
+                        raise AssertionError
+                server.start()
+                await store.put_many({"a": Kept(b"x", 1.0)})
+            assert await store.get_many(["a"]) == {"a": Kept(b"x", 1.0)}
+    finally:
+        server.kill()
+
+
+async def test_a_password_is_in_no_message() -> None:
+    async with RedisStore("redis://me:hush@127.0.0.1:1/0?password=hush2") as store:
+        with pytest.raises(StoreError) as caught:
+            await store.get_many(["a"])
+    assert "hush" not in str(caught.value)
+    assert "redis://127.0.0.1:1/0" in str(caught.value)
