@@ -18,7 +18,9 @@ def drawn(*states: Progress) -> str:
 
 
 def test_it_tells_how_many_are_done_and_how_long_the_rate_limit_takes() -> None:
-    text = drawn(Progress(queries=110, done=40, failed=1, kept=12, requests=31, answered=9, seconds_left=125.4))
+    text = drawn(
+        Progress(queries=110, done=40, failed=1, kept=12, requests=31, answered=9, seconds_left=125.4)
+    )
     assert "months" in text
     assert "40/110" in text
     assert "2:05 left" in text
