@@ -9,12 +9,12 @@ import time
 from collections.abc import Awaitable, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Protocol, cast
-from urllib.parse import urlsplit
 
 from fathom_async.errors import ArgumentError, BudgetError
 from fathom_async.ratelimit.pool import CLOCK_STEP, PLACES, Reply, Step, Terms
 from fathom_async.ratelimit.redis_script import MEMORY, SCRIPT
 from fathom_async.ratelimit.store import Done, Health, Listener
+from fathom_async.redis_url import without_secrets
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -66,7 +66,7 @@ class RedisStore:
 
     def __init__(self, url: str, key: str, terms: Terms, *, speed: float = 1.0) -> None:
         self._redis = _connect(url)
-        self._where = _without_secrets(url)
+        self._where = without_secrets(url)
         self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
         self._speed = speed
         self._terms = (
@@ -257,11 +257,4 @@ def _connect(url: str) -> "Redis":
             max_connections=2,
         )
     except ValueError as error:
-        raise ArgumentError(f"{_without_secrets(url)} is not a Redis URL: {error}") from None
-
-
-def _without_secrets(url: str) -> str:
-    """Return where a server is; what else stands in its URL may be a password, be it in the wrong place."""
-    parts = urlsplit(url)
-    port = "" if parts.port is None else f":{parts.port}"
-    return f"{parts.scheme}://{parts.hostname}{port}" + (parts.path if parts.path[1:].isdecimal() else "")
+        raise ArgumentError(f"{without_secrets(url)} is not a Redis URL: {error}") from None

@@ -152,15 +152,10 @@ class ReportsResource:
         Raises:
             BulkError: Some queries failed; its `outcomes` have the reports of the others.
         """
-        run = self._runs.run(
-            queries,
-            is_fused=fuse,
-            store=store,
-            keeping=keeping,
-            priority=priority,
-            on_progress=on_progress,
+        outcomes = self.run(
+            queries, fuse=fuse, store=store, keeping=keeping, priority=priority, on_progress=on_progress
         )
-        return await reports_in_order(run.outcomes())
+        return await reports_in_order(outcomes)
 
     async def backfill(
         self,

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from contextlib import contextmanager
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
-from urllib.parse import urlsplit
 
 from fathom_async.errors import ArgumentError, ClosedError, StoreError
+from fathom_async.redis_url import without_secrets
 from fathom_async.store.claims import Claims
 from fathom_async.store.kept import SKEW, Kept
 from fathom_async.store.protocol import LEASE, ReportStore
@@ -186,7 +186,7 @@ class _Server:
     """A Redis server, as far as it is needed here."""
 
     def __init__(self, url: str) -> None:
-        self._where = _without_secrets(url)
+        self._where = without_secrets(url)
         self._redis = _connect(url, self._where)
         self._is_closed = False
 
@@ -292,8 +292,3 @@ def _connect(url: str, where: str) -> "Redis":
     except ValueError as error:
         raise ArgumentError(f"{where} is not a Redis URL: {error}") from None
     return Redis.from_pool(pool)
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -280,13 +280,6 @@ async def test_a_lane_that_closes_while_it_asks_gives_back_what_it_is_granted(
     await other.aclose()
 
 
-@pytest.mark.parametrize(
-    "url", ["redis://user:12/secret@host/0", "redis://:secret@host:1/0", "redis://host/secret"]
-)
-def test_messages_show_where_redis_is_and_nothing_that_may_be_a_password(url: str) -> None:
-    assert "secret" not in redis_store_module._without_secrets(url)
-
-
 async def test_a_question_that_redis_reads_too_late_is_not_carried_out(lasting_redis: RedisServer) -> None:
     lane = lane_on(lasting_redis, uuid4().hex)
     store = window_of(lane)._store
