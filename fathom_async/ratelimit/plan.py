@@ -48,7 +48,8 @@ class RatePlan:
     Args:
         crud: Limit of the account, sites, events and milestones endpoints.
         reports: Limit of aggregations and current visitors; None when `crud` covers them too.
-        concurrency: Requests the server allows in flight at once, per lane; None when it names no cap.
+        concurrency: Requests the server allows in flight at once, per lane; None when it names no cap. It holds for
+            each process: divide it among those that share a budget.
         reserve: Requests of every reports window left to the account's other clients, such as a dashboard.
         adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
     """
@@ -75,7 +76,8 @@ class RatePlan:
 
         Args:
             requests: Requests an hour, such as 600 for tier 1.
-            concurrency: Requests in flight at once, such as 5 for tier 1.
+            concurrency: Requests in flight at once, such as 5 for tier 1; divided among the processes that share a
+                budget.
         """
         return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
 
