@@ -143,7 +143,7 @@ async def test_a_directory_that_is_not_there_must_be_made_first(path: Path) -> N
 
 async def test_a_path_that_cannot_be_is_refused(tmp_path: Path) -> None:
     async with SqliteStore(tmp_path / "a\0b") as store:
-        with pytest.raises(ArgumentError, match="cannot be made: .*embedded null"):
+        with pytest.raises(ArgumentError, match=r"cannot be made: .*embedded null"):
             await store.get_many(["a"])
 
 
