@@ -2,35 +2,31 @@
 
 import os
 from collections.abc import Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from fathom_async import arguments
-from fathom_async.arguments import MISSING, NotGiven
 from fathom_async.errors import ArgumentError
-from fathom_async.ratelimit.clock import Clock, LoopClock
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
+from fathom_async.ratelimit.clock import Clock
+from fathom_async.ratelimit.plan import RatePlan
 from fathom_async.resources.account import AccountResource, TokenResource
 from fathom_async.resources.events import EventsResource
 from fathom_async.resources.milestones import MilestonesResource
 from fathom_async.resources.reports import ReportsResource
 from fathom_async.resources.sites import SitesResource
 from fathom_async.retry import RetryPolicy
-from fathom_async.session import Caller, Options, Session
+from fathom_async.service import MAX_BODY, Service, ServiceClient, ServiceOptions, credential, open_session
+from fathom_async.session import Caller, Options
 from fathom_async.store.kept import namespace
-from fathom_async.telemetry import Hook, Journal, Stats
-from fathom_async.version import __version__
+from fathom_async.telemetry import Hook
 
 if TYPE_CHECKING:
-    from fathom_async.ratelimit.budget import Budget
     from fathom_async.transport import Transport
 
 BASE_URL = "https://api.usefathom.com/v1"
-MAX_BODY = 64 * 1024 * 1024
+
+_WHAT = "the token, as made at https://app.usefathom.com/api,"
 
 
-class FathomClient:
+class FathomClient(ServiceClient):
     """A client of the Fathom Analytics API, used as ``async with FathomClient(token) as fathom``.
 
     One client serves any number of tasks of one event loop: start as many requests as you like, its lanes keep
@@ -75,6 +71,8 @@ class FathomClient:
     milestones: MilestonesResource
     reports: ReportsResource
 
+    _scarcest: ClassVar[str] = "reports"
+
     def __init__(
         self,
         token: str,
@@ -91,30 +89,30 @@ class FathomClient:
         clock: Clock | None = None,
         transport: "Transport | None" = None,
     ) -> None:
-        from fathom_async.transport import HttpTransport  # noqa: PLC0415 - it imports aiohttp, which takes long
-
-        headers = {
-            "Authorization": f"Bearer {_checked(token)}",
-            "Accept": "application/json",
-            "User-Agent": f"fathom_async/{__version__}",
-        }
-        clock = clock or LoopClock()
-        journal = Journal(on_event)
-        session = Session(
-            transport or HttpTransport(base_url, headers, max_body=max_body),
-            _lanes(
-                plan or RatePlan.classic(),
-                clock,
-                timeout,
-                _budget(budget, budget_key or f"{base_url.rstrip('/')} {token}", on_budget_lost),
-                journal,
-            ),
-            clock=clock,
-            retry=retry or RetryPolicy(),
-            journal=journal,
+        plan = plan or RatePlan.classic()
+        is_one = plan.reports is None
+        service = Service(
+            base_url,
+            f"Bearer {credential(_WHAT, token)}",
+            {"account": plan.crud} if plan.reports is None else {"crud": plan.crud, "reports": plan.reports},
+            plan.concurrency,
+            reserves={"account" if is_one else "reports": plan.reserve},
+            adaptive=plan.adaptive,
+            aliases={"crud": "account", "reports": "account"} if is_one else {},
             account=namespace(base_url, token),
         )
-        self._bind(session, Options(timeout=timeout), is_view=False)
+        options = ServiceOptions(
+            timeout=timeout,
+            retry=retry,
+            max_body=max_body,
+            budget=budget,
+            budget_key=budget_key or f"{base_url.rstrip('/')} {token}",
+            on_budget_lost=on_budget_lost,
+            on_event=on_event,
+            clock=clock,
+            transport=transport,
+        )
+        self._start(open_session(service, options), Options(timeout=timeout))
 
     @classmethod
     def from_env(
@@ -142,149 +140,10 @@ class FathomClient:
             budget=environ.get("FATHOM_BUDGET") or None,
         )
 
-    def with_options(
-        self,
-        *,
-        priority: Priority | NotGiven = MISSING,
-        max_wait: float | NotGiven | None = MISSING,
-        timeout: float | NotGiven = MISSING,
-    ) -> Self:
-        """Return a view of this client that sends with other options; it shares everything else.
-
-        Args:
-            priority: Who goes first when requests wait.
-            max_wait: Seconds to wait for admission; a longer wait raises `WaitTooLongError` at once. None for
-                as long as it takes.
-            timeout: Seconds from a request's admission to its whole answer.
-        """
-        old = self._options
-        options = Options(
-            priority=old.priority if priority is MISSING else priority,
-            max_wait=old.max_wait if max_wait is MISSING else max_wait,
-            timeout=old.timeout if timeout is MISSING else timeout,
-        )
-        view = object.__new__(type(self))
-        view._bind(self._session, options, is_view=True)
-        return view
-
-    @property
-    def limits(self) -> Mapping[str, LaneStatus]:
-        """What each lane looks like now: ``crud`` and ``reports``, the same one where a plan has one limit."""
-        return {name: lane.status() for name, lane in self._session.lanes.items()}
-
-    @property
-    def stats(self) -> Stats:
-        """What this client, with all of its views, has sent so far."""
-        return self._session.journal.stats()
-
-    def eta(self, requests: int = 1, *, lane: str = "reports") -> float:
-        """Return the seconds until the last of so many further requests would be admitted.
-
-        Args:
-            requests: How many requests, at least 1.
-            lane: ``reports`` or ``crud``.
-        """
-        return self._lane(lane).eta(arguments.count("requests", requests), self._options.priority)
-
-    def pause(self, seconds: float, *, lane: str = "reports") -> None:
-        """Admit nothing on a lane for so many seconds; who cannot wait that long is told at once.
-
-        Args:
-            seconds: How long.
-            lane: ``reports`` or ``crud``.
-        """
-        self._lane(lane).pause(arguments.seconds("seconds", seconds, least=0))
-
-    def resume(self, *, lane: str = "reports") -> None:
-        """End a pause, be it yours or the server's; not one that a shared budget keeps for all processes.
-
-        Args:
-            lane: ``reports`` or ``crud``.
-        """
-        self._lane(lane).resume()
-
-    async def aclose(self) -> None:
-        """Close the connections; requests that still wait or run end with `ClosedError`.
-
-        Closing a view that `with_options` made does nothing.
-        """
-        if not self._is_view:
-            await self._session.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    def _lane(self, name: str) -> Lane:
-        if name not in self._session.lanes:
-            raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
-        return self._session.lanes[name]
-
-    def _bind(self, session: Session, options: Options, *, is_view: bool) -> None:
-        self._session = session
-        self._options = options
-        self._is_view = is_view
-        send = Caller(session, options)
+    def _bind(self, send: Caller) -> None:
         self.account = AccountResource(send)
         self.token = TokenResource(send)
         self.sites = SitesResource(send)
         self.events = EventsResource(send)
         self.milestones = MilestonesResource(send)
         self.reports = ReportsResource(send)
-
-
-def _checked(token: str) -> str:
-    if (
-        not isinstance(token, str)
-        or not token
-        or not token.isascii()
-        or not token.isprintable()
-        or " " in token
-    ):
-        raise ArgumentError(
-            "the token must be a text without spaces, as made at https://app.usefathom.com/api"
-        )
-    return token
-
-
-def _budget(url: str | None, key: str, on_lost: Literal["fail"] | float) -> "Budget | None":
-    if url is None:
-        return None
-    from fathom_async.ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
-
-    return Budget(url, key, on_lost)
-
-
-def _lanes(
-    plan: RatePlan, clock: Clock, timeout: float, budget: "Budget | None", journal: Journal
-) -> dict[str, Lane]:
-    limits = {"account": plan.crud} if plan.reports is None else {"crud": plan.crud, "reports": plan.reports}
-    lanes: dict[str, Lane] = {}
-
-    def lane(name: str, limit: RateLimit) -> Lane:
-        reserve = 0 if name == "crud" else plan.reserve
-        share = None
-        if budget is not None:
-            share = budget.window(name, limit, clock=clock, timeout=timeout, reserve=reserve)
-        return Lane(
-            name,
-            limit,
-            clock=clock,
-            reserve=reserve,
-            concurrency=plan.concurrency,
-            share=share,
-            adaptive=plan.adaptive,
-            elsewhere=lambda: {
-                number
-                for other in limits.keys() - {name}
-                for number in (limits[other].requests, lanes[other].limit.requests)
-            },
-            journal=journal,
-        )
-
-    lanes |= {name: lane(name, limit) for name, limit in limits.items()}
-    return {"crud": lanes["account"], "reports": lanes["account"]} if "account" in lanes else lanes
