@@ -1,0 +1,10 @@
+"""Clients of two further Events APIs on the same session layer, and what carries Fathom's events over to them.
+
+`SecodaClient` documents events in a data catalogue, `EmmaClient` triggers mail on them, and
+`fathom_async.connectors.sync` keeps both up to date with Fathom.
+"""
+
+from fathom_async.connectors.emma.client import EmmaClient
+from fathom_async.connectors.secoda.client import SecodaClient
+
+__all__ = ["EmmaClient", "SecodaClient"]

@@ -1,0 +1,16 @@
+"""Emma's Events API: types of events, and events of members that mail is triggered on."""
+
+from fathom_async.connectors.emma.batches import Batch, BatchError, Creation
+from fathom_async.connectors.emma.client import EmmaClient, EmmaPlan
+from fathom_async.connectors.emma.models import EventType, MemberEvent, NewMemberEvent
+
+__all__ = [
+    "Batch",
+    "BatchError",
+    "Creation",
+    "EmmaClient",
+    "EmmaPlan",
+    "EventType",
+    "MemberEvent",
+    "NewMemberEvent",
+]

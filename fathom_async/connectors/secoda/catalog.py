@@ -1,0 +1,24 @@
+"""Filters of Secoda's catalogue, as plain JSON objects."""
+
+from collections.abc import Mapping
+
+from fathom_async.codec.objects import encode
+
+Filter = Mapping[str, object]
+"""Such as ``{"operator": "exact", "field": "type", "value": "event"}``; ``and`` and ``or`` have `operands`."""
+
+
+def exact(field: str, value: str) -> Filter:
+    """Return the filter that lets a field's exact value through."""
+    return {"operator": "exact", "field": field, "value": value}
+
+
+def every(**values: str) -> Filter:
+    """Return the filter that lets through what has all of these exact values."""
+    operands = [exact(field, value) for field, value in values.items()]
+    return operands[0] if len(operands) == 1 else {"operator": "and", "operands": operands}
+
+
+def to_param(value: Filter) -> str:
+    """Return a filter or an order as the query parameter has it."""
+    return encode(dict(value)).decode()

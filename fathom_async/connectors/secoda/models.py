@@ -1,0 +1,103 @@
+"""What Secoda's objects look like in Python."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict, TypeVar
+
+from attrs import field, frozen
+
+from fathom_async.models import Extra, Page
+
+T = TypeVar("T")
+
+_Fields = dict[str, object]
+
+
+@frozen
+class Resource:
+    """An entry of the catalogue: a category of events, an event, or a property of an event.
+
+    Attributes:
+        id: UUID, with or without dashes.
+        title: Its name.
+        description: What it is, in plain text.
+        definition: Its documentation, in Markdown.
+        entity_type: Its kind, such as ``event``.
+        native_type: Its kind in the words of the integration.
+        parent: Id of the category of an event, or of the event of a property.
+        integration: Id of the integration that it belongs to.
+        pii: Whether it contains personally identifiable information.
+        verified: Whether it was set as verified.
+        published: Whether viewers see it.
+        archived: Whether it was put away.
+        teams: Ids of teams.
+        owners: Ids of users.
+        collections: Ids of collections.
+        tags: Ids of tags.
+        created_at: UTC.
+        updated_at: UTC.
+        extra: Fields this version does not know.
+    """
+
+    id: str
+    title: str | None = None
+    description: str | None = None
+    definition: str | None = None
+    entity_type: str | None = None
+    native_type: str | None = None
+    parent: str | None = None
+    integration: str | None = None
+    pii: bool | None = None
+    verified: bool | None = None
+    published: bool | None = None
+    archived: bool | None = None
+    teams: tuple[str, ...] | None = None
+    owners: tuple[str, ...] | None = None
+    collections: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    extra: Extra = field(factory=_Fields, eq=False)
+
+
+class Metadata(TypedDict, total=False):
+    """What can be said of an event or a property; each may be left out.
+
+    Attributes:
+        description: What it is; None to clear it.
+        definition: Documentation in Markdown; None to clear it.
+        pii: Whether it contains personally identifiable information.
+        verified: Whether it is verified.
+        published: Whether viewers see it.
+        teams: Ids of the teams it belongs to.
+        owners: Ids of the users who own it.
+        collections: Ids of the collections it belongs to.
+        tags: Ids of its tags.
+        subscribers: Ids of the users who are told of changes.
+    """
+
+    description: str | None
+    definition: str | None
+    pii: bool
+    verified: bool
+    published: bool
+    teams: Sequence[str]
+    owners: Sequence[str]
+    collections: Sequence[str]
+    tags: Sequence[str]
+    subscribers: Sequence[str]
+
+
+@frozen
+class CatalogPage(Page[T]):
+    """One page of a list.
+
+    Attributes:
+        next: Address of the next page, as the server names it; None on the last one.
+        count: Number of objects on all pages.
+        total_pages: Number of pages.
+    """
+
+    next: str | None = None
+    count: int | None = None
+    total_pages: int | None = None

@@ -1,0 +1,109 @@
+"""Secoda's lists: pages that are numbered, and linked by addresses."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+from urllib.parse import parse_qs, urlsplit
+
+from attrs import evolve, field, frozen
+
+from fathom_async.codec.objects import object_decoder
+from fathom_async.connectors.secoda.models import CatalogPage
+from fathom_async.errors import PagingError
+from fathom_async.models import Extra, Page
+from fathom_async.pagination import Listing, Sender
+from fathom_async.request import Request
+
+T = TypeVar("T")
+
+MAX_RESOURCES = 10_000
+"""How many objects the catalogue brings over all pages of a list; the others it leaves out without a word."""
+
+_NO_LINK = (None, "", "None")
+"""The server has been seen to write Python's None as a text."""
+
+
+@frozen
+class _Links:
+    next: str | None = None
+
+
+@frozen
+class _Envelope(Generic[T]):
+    """Around a list: `links` in newer servers, `next` itself in older ones."""
+
+    results: tuple[T, ...]
+    links: _Links | None = None
+    next: str | None = None
+    count: int | None = None
+    total_pages: int | None = None
+    extra: Extra = field(factory=dict[str, object])
+
+
+def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
+    """Return a function from a list's body, in the old or the new envelope, to a page.
+
+    The function raises:
+        DecodeError: The body is neither.
+        PagingError: This is the last page, and the server has left out objects.
+    """
+    envelope = object_decoder(cast("type[_Envelope[T]]", _Envelope[cls]))  # type: ignore[valid-type]
+
+    def decode(body: bytes) -> Page[T]:
+        found = envelope(body)
+        link = found.next if found.links is None else found.links.next
+        has_more = link not in _NO_LINK
+        if not has_more and (found.count or 0) > MAX_RESOURCES:
+            raise PagingError(
+                f"the catalogue brings {MAX_RESOURCES:,} of {found.count:,} objects: narrow down the filter"
+            )
+        return CatalogPage(
+            found.results,
+            has_more,
+            extra=found.extra,
+            next=link if has_more else None,
+            count=found.count,
+            total_pages=found.total_pages,
+        )
+
+    return decode
+
+
+class NumberedListing(Listing[T]):
+    """A list of numbered pages. The next one's number is taken from the server's link, but not its address.
+
+    Args:
+        send: Sends requests.
+        first: The request for the first page.
+        host: The host of the base URL; links to another one are not followed.
+    """
+
+    def __init__(self, send: Sender, first: Request[Page[T]], host: str) -> None:
+        super().__init__(send, first, cursor=lambda _: "")
+        self._host = host
+
+    def _page_after(self, cursor: str) -> Request[Page[T]]:
+        return evolve(self._first, params={**self._first.params, "page": cursor})
+
+    def _next_cursor(self, page: Page[T], seen: set[str]) -> str:
+        number = page_number(cast("CatalogPage[T]", page).next or "", self._host)
+        if not page.data or number in seen or number == self._first.params.get("page", "1"):
+            raise PagingError(f"the pages of {self._first.path} lead nowhere: page {number} comes again")
+        seen.add(number)
+        return number
+
+
+def page_number(link: str, host: str) -> str:
+    """Return the number of the page that a link leads to.
+
+    Raises:
+        PagingError: The link leads to another host, or to no page.
+    """
+    parts = urlsplit(link)
+    if parts.hostname is not None and parts.hostname != host:
+        raise PagingError(
+            f"the next page would be at {parts.hostname}, and not at {host}: it is not followed"
+        )
+    numbers = parse_qs(parts.query).get("page", [])
+    if len(numbers) != 1 or not numbers[0].isdecimal():
+        raise PagingError(f"the link to the next page has no page number: {link!r}")
+    return numbers[0]

@@ -1,0 +1,136 @@
+"""What a synchronisation may change: plain values, which name things and know no ids."""
+
+from attrs import frozen
+
+
+@frozen
+class CreateCategory:
+    """Create the category of a site.
+
+    Attributes:
+        category: Its title.
+    """
+
+    category: str
+
+    def __str__(self) -> str:
+        return f"+ {self.category}"
+
+
+@frozen
+class CreateEvent:
+    """Create an event.
+
+    Attributes:
+        category: Title of its category.
+        event: Its title.
+        description: What it is.
+    """
+
+    category: str
+    event: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"+ {self.category} / {self.event}: {self.description}"
+
+
+@frozen
+class UpdateEvent:
+    """Change an event's description.
+
+    Attributes:
+        category: Title of its category.
+        event: Its title.
+        description: The new one.
+    """
+
+    category: str
+    event: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"~ {self.category} / {self.event}: {self.description}"
+
+
+@frozen
+class CreateProperty:
+    """Create a property of an event.
+
+    Attributes:
+        category: Title of the event's category.
+        event: Title of the event.
+        name: Title of the property.
+        value: Its description.
+    """
+
+    category: str
+    event: str
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"+ {self.category} / {self.event} / {self.name}: {self.value}"
+
+
+@frozen
+class UpdateProperty:
+    """Change the value of an event's property.
+
+    Attributes:
+        category: Title of the event's category.
+        event: Title of the event.
+        name: Title of the property.
+        value: Its new description.
+    """
+
+    category: str
+    event: str
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"~ {self.category} / {self.event} / {self.name}: {self.value}"
+
+
+@frozen
+class DeleteEvent:
+    """Delete an event that Fathom does not have, with its properties.
+
+    Attributes:
+        category: Title of its category.
+        event: Its title.
+    """
+
+    category: str
+    event: str
+
+    def __str__(self) -> str:
+        return f"- {self.category} / {self.event}"
+
+
+@frozen
+class CreateEventType:
+    """Create a type of events.
+
+    Attributes:
+        event_type: What it is known by.
+        display_name: What people see.
+    """
+
+    event_type: str
+    display_name: str
+
+    def __str__(self) -> str:
+        return f"+ {self.event_type}"
+
+
+Change = (
+    CreateCategory
+    | CreateEvent
+    | UpdateEvent
+    | CreateProperty
+    | UpdateProperty
+    | DeleteEvent
+    | CreateEventType
+)

@@ -1,0 +1,312 @@
+"""Fathom's events carried over to embedded servers of Secoda and Emma."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+
+from fathom_async import ArgumentError, AuthenticationError, ClosedError, FathomClient
+from fathom_async.connectors import EmmaClient, SecodaClient
+from fathom_async.connectors.sync import (
+    CreateCategory,
+    CreateEvent,
+    CreateEventType,
+    CreateProperty,
+    DeleteEvent,
+    SyncError,
+    SyncPlan,
+    UpdateEvent,
+    UpdateProperty,
+    apply,
+    plan_sync,
+)
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.testing import Dataset, Disconnect, Event, FathomServer, Site, Status
+from fathom_async.testing.connectors import EmmaServer, SecodaServer
+from fathom_async.testing.virtual_time import run_virtual
+from tests.conftest import EAGER, until
+
+INTEGRATION = "cf103b4785764467ad34384cd523abd9"
+
+DATA = Dataset(
+    sites=[Site(id="ACME", name="Acme"), Site(id="ZOO", name="Zoo"), Site(id="ZOO2", name="Zoo")],
+    events=[
+        Event(site_id="ACME", id="A", name="signup"),
+        Event(site_id="ACME", id="B", name="купить 🛒"),
+        Event(site_id="ACME", id="C", name="signup"),
+        Event(site_id="ACME", id="D", name=" "),
+        Event(site_id="ZOO", id="E", name="signup"),
+        Event(site_id="ZOO2", id="F", name="feed / pet"),
+    ],
+)
+
+
+@pytest.fixture
+async def fathom() -> AsyncIterator[FathomClient]:
+    async with FathomServer(data=DATA) as server, FathomClient("any", base_url=server.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def catalogue() -> AsyncIterator[SecodaServer]:
+    async with SecodaServer(page_size=2, writes_throttle=None) as server:
+        yield server
+
+
+@pytest.fixture
+async def secoda(catalogue: SecodaServer) -> AsyncIterator[SecodaClient]:
+    async with SecodaClient("any", base_url=catalogue.url, retry=EAGER) as client:
+        yield client
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[EmmaServer]:
+    async with EmmaServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def emma(mail: EmmaServer) -> AsyncIterator[EmmaClient]:
+    async with EmmaClient(100, public_key="a", private_key="b", base_url=mail.url, retry=EAGER) as client:
+        yield client
+
+
+def titles(server: SecodaServer) -> set[tuple[str, ...]]:
+    """The paths of everything in the catalogue."""
+
+    def path(name: object) -> tuple[str, ...]:
+        entry = server.entries[str(name)]
+        return (*(path(entry["parent"]) if entry["parent"] else ()), str(entry["title"]))
+
+    return {path(name) for name in server.entries}
+
+
+async def states(plan: SyncPlan) -> list[str]:
+    return [outcome.state async for outcome in apply(plan)]
+
+
+async def test_planning_changes_nothing_and_can_be_read(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME", "ZOO2"])
+    said = "Event of Acme (ACME), counted by Fathom Analytics."
+    assert plan.changes == (
+        CreateCategory("Acme"),
+        CreateCategory("Zoo (ZOO2)"),
+        CreateEvent("Acme", "signup", said),
+        CreateEvent("Acme", "купить 🛒", said),
+        CreateEvent("Zoo (ZOO2)", "feed / pet", "Event of Zoo (ZOO2), counted by Fathom Analytics."),
+    )
+    assert str(plan).splitlines() == [
+        "Secoda: 5 changes to make, about 0 s",
+        "  + Acme",
+        "  + Zoo (ZOO2)",
+        f"  + Acme / signup: {said}",
+        f"  + Acme / купить 🛒: {said}",
+        "  + Zoo (ZOO2) / feed / pet: Event of Zoo (ZOO2), counted by Fathom Analytics.",
+        "  ! Acme: 1 without a name left out",
+    ]
+    assert {hit.method for hit in catalogue.hits} == {"GET"}
+
+
+async def test_applied_it_is_there_and_a_second_plan_is_empty(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    async def plan() -> SyncPlan:
+        return await plan_sync(
+            fathom,
+            secoda,
+            integration=INTEGRATION,
+            describe=lambda site, event: f"{event.name} on {site.name}",
+            currency=lambda _, event: "euro" if event.name == "signup" else None,
+        )
+
+    first = await plan()
+    assert await states(first) == ["done"] * len(first.changes)
+    assert titles(catalogue) == {
+        ("Acme",),
+        ("Acme", "signup"),
+        ("Acme", "signup", "currency"),
+        ("Acme", "купить 🛒"),
+        ("Zoo (ZOO)",),
+        ("Zoo (ZOO)", "signup"),
+        ("Zoo (ZOO)", "signup", "currency"),
+        ("Zoo (ZOO2)",),
+        ("Zoo (ZOO2)", "feed / pet"),
+    }
+    said = {str(entry["description"]) for entry in catalogue.entries.values()}
+    assert said == {
+        "None",
+        "euro",
+        "signup on Acme",
+        "купить 🛒 on Acme",
+        "signup on Zoo",
+        "feed / pet on Zoo",
+    }
+    second = await plan()
+    assert (second.changes, bool(second)) == ((), False)
+    assert str(second).startswith("Secoda: nothing to change")
+    assert await states(first) == ["unneeded"] * len(first.changes)
+
+
+async def test_interrupted_anywhere_it_goes_on_where_it_ended(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    first = await plan_sync(fathom, secoda, integration=INTEGRATION)
+    left = len(first.changes)
+    while left:
+        plan = await plan_sync(fathom, secoda, integration=INTEGRATION)
+        assert len(plan.changes) == left
+        async with aclosing(apply(plan)) as outcomes:
+            async for outcome in outcomes:
+                assert outcome.state == "done"
+                break
+        left -= 1
+    assert len(titles(catalogue)) == len(catalogue.entries) == len(first.changes)
+
+
+async def test_a_creation_whose_answer_was_lost_is_not_repeated(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ZOO"])
+    catalogue.inject(Disconnect(after_processing=True), method="POST")
+    outcomes = [outcome async for outcome in apply(plan)]
+    assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
+    assert isinstance(outcomes[1].error, SyncError)
+    assert "Zoo (ZOO) is not there" in str(outcomes[1])
+    assert await states(plan) == ["unneeded", "done"]
+    assert titles(catalogue) == {("Zoo (ZOO)",), ("Zoo (ZOO)", "signup")}
+
+
+async def test_one_failure_does_not_end_the_others(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"])
+    catalogue.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
+    assert await states(plan) == ["done", "failed", "done"]
+    again = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"])
+    assert [change for change in again.changes if isinstance(change, CreateEvent)] == [*again.changes]
+    assert len(again.changes) == 1
+
+
+async def test_events_that_fathom_does_not_have_are_removed_when_asked(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    assert await states(await plan_sync(fathom, secoda, integration=INTEGRATION)) == ["done"] * 7
+    acme = next(name for name, entry in catalogue.entries.items() if entry["title"] == "Acme")
+    for _ in range(2):
+        catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    theirs = catalogue.add("event", "theirs", parent=acme, integration="another")
+    assert (await plan_sync(fathom, secoda, integration=INTEGRATION)).changes == ()
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, remove=True)
+    assert plan.changes == (DeleteEvent("Acme", "old"),)
+    assert await states(plan) == ["done"]
+    assert ("Acme", "old") not in titles(catalogue)
+    assert theirs in catalogue.entries
+
+
+async def test_other_integrations_are_not_looked_at(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    catalogue.add("event_category", "Zoo (ZOO)", integration="another")
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ZOO"])
+    assert plan.changes[0] == CreateCategory("Zoo (ZOO)")
+
+
+def test_hundreds_of_events_go_through_at_30_a_minute() -> None:
+    async def job() -> tuple[int, int, set[int | None], float]:
+        clock = LoopClock()
+        events = [Event(site_id="ACME", id=f"E{n:03}", name=f"event {n}") for n in range(150)]
+        data = Dataset(sites=[Site(id="ACME", name="Acme")], events=events)
+        async with (
+            FathomServer(data=data, clock=clock.now) as source,
+            SecodaServer(clock=clock.now) as server,
+            FathomClient("any", base_url=source.url) as fathom,
+            SecodaClient("any", base_url=server.url) as secoda,
+        ):
+            plan = await plan_sync(fathom, secoda, integration=INTEGRATION)
+            assert await states(plan) == ["done"] * 151
+            assert not await plan_sync(fathom, secoda, integration=INTEGRATION)
+            return (
+                len(server.entries),
+                server.max_in_window,
+                {hit.status for hit in server.hits},
+                plan.seconds,
+            )
+
+    entries, most, statuses, estimate = run_virtual(job())
+    assert (entries, most, statuses) == (151, 30, {200, 201})
+    assert 290 < estimate < 320
+
+
+async def test_emma_gets_one_type_for_each_name(
+    fathom: FathomClient, emma: EmmaClient, mail: EmmaServer
+) -> None:
+    mail.add_type("feed_pet", display_name="feed / pet")
+    plan = await plan_sync(fathom, emma)
+    assert plan.changes == (CreateEventType("signup", "signup"), CreateEventType("купить 🛒", "купить 🛒"))
+    assert str(plan).splitlines()[-1] == "  ! Acme: 1 without a name left out"
+    mail.inject(Disconnect(after_processing=True), method="POST")
+    assert await states(plan) == ["failed", "done"]
+    assert not await plan_sync(fathom, emma)
+    assert [kind["event_type"] for kind in mail.types.values()] == ["feed_pet", "signup", "купить 🛒"]
+
+
+async def test_what_ends_everything_is_raised(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION)
+    catalogue.inject(Status(401), method="POST")
+    with pytest.raises(AuthenticationError):
+        await states(plan)
+    await secoda.aclose()
+    with pytest.raises(ClosedError):
+        await states(plan)
+
+
+async def test_cancelled_it_leaves_nothing_running(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION)
+    secoda.pause(60)
+    applying = asyncio.create_task(states(plan))
+    await until(lambda: secoda.limits["writes"].queued > 0)
+    applying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await applying
+    assert secoda.limits["writes"].queued == 0
+    assert catalogue.entries == {}
+
+
+async def test_a_plan_that_makes_no_sense_costs_no_request(
+    fathom: FathomClient, secoda: SecodaClient, emma: EmmaClient
+) -> None:
+    with pytest.raises(ArgumentError, match="integration is needed"):
+        await plan_sync(fathom, secoda)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(ArgumentError, match="leave them out for Emma"):
+        await plan_sync(fathom, emma, remove=True)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(ArgumentError, match=r"write sites=\['ACME'\]"):
+        await plan_sync(fathom, emma, sites="ACME")
+    assert sum(fathom.stats.sent.values()) == 0
+    with pytest.raises(ArgumentError, match="there is no site NONE"):
+        await plan_sync(fathom, emma, sites=["ACME", "NONE"])
+
+
+async def test_each_service_refuses_the_other_ones_changes(
+    fathom: FathomClient, secoda: SecodaClient, emma: EmmaClient
+) -> None:
+    documented = await (await plan_sync(fathom, secoda, integration=INTEGRATION)).target.look()
+    with pytest.raises(SyncError, match="no types of events"):
+        await documented.carry_out(CreateEventType("signup", "signup"))
+    mailed = await (await plan_sync(fathom, emma)).target.look()
+    with pytest.raises(SyncError, match="nothing but types"):
+        await mailed.carry_out(CreateCategory("Acme"))
+
+
+def test_changes_read_well() -> None:
+    assert str(CreateProperty("Acme", "signup", "currency", "euro")) == "+ Acme / signup / currency: euro"
+    assert str(UpdateProperty("Acme", "signup", "currency", "euro")) == "~ Acme / signup / currency: euro"
+    assert str(UpdateEvent("Acme", "signup", "Said.")) == "~ Acme / signup: Said."
+    assert str(DeleteEvent("Acme", "old")) == "- Acme / old"
+    assert str(CreateEventType("signup", "signup")) == "+ signup"
