@@ -28,6 +28,10 @@ class Sender(Protocol):
         ...
 
 
+Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
+"""Makes the request for the page after one, out of that one's request and answer."""
+
+
 class Listing(Generic[T]):
     """The objects of a list.
 
@@ -38,19 +42,13 @@ class Listing(Generic[T]):
     Args:
         send: Sends requests.
         first: The request for the first page.
-        cursor: Gives the cursor of an object, from which its page is continued in the direction of `first`.
+        following: Makes the request for the next page.
     """
 
-    def __init__(
-        self,
-        send: Sender,
-        first: Request[Page[T]],
-        cursor: Callable[[T], str],
-    ) -> None:
+    def __init__(self, send: Sender, first: Request[Page[T]], following: Following[T]) -> None:
         self._send = send
         self._first = first
-        self._cursor = cursor
-        self._direction = "ending_before" if "ending_before" in first.params else "starting_after"
+        self._following = following
 
     def __await__(self) -> Generator[object, object, Page[T]]:
         return self._send(self._first).__await__()
@@ -64,29 +62,38 @@ class Listing(Generic[T]):
         """Go through all pages.
 
         Raises:
-            PagingError: The server says that there is more but sends an empty page or a cursor again.
+            PagingError: The server says that there is more but sends an empty page, or one again.
         """
-        seen: set[str] = set()
-        page = await self._send(self._first)
+        request = self._first
+        seen = {request.target}
+        page = await self._send(request)
         while page.has_more:
-            upcoming = self._send.ahead(self._page_after(self._next_cursor(page, seen)))
+            if not page.data:
+                raise PagingError(f"the server sent an empty page of {request.path} that claims to have more")
+            request = self._following(request, page)
+            if request.target in seen:
+                raise PagingError(f"the pages of {request.path} go in circles: {request.target} comes again")
+            seen.add(request.target)
+            upcoming = self._send.ahead(request)
             try:
                 yield page
-                page = await upcoming
+                previous, page = page, await upcoming
             finally:
                 upcoming.cancel()
+            if page.data and page.data == previous.data:
+                raise PagingError(f"the server sent the same page of {request.path} again")
         yield page
 
-    def _page_after(self, cursor: str) -> Request[Page[T]]:
-        return evolve(self._first, params={**self._first.params, self._direction: cursor})
 
-    def _next_cursor(self, page: Page[T], seen: set[str]) -> str:
-        if not page.data:
-            raise PagingError(f"the server sent an empty page of {self._first.path} that claims to have more")
-        cursor = self._cursor(page.data[-1])
-        if cursor in seen:
-            raise PagingError(
-                f"the server sent the page of {self._first.path} that ends with {cursor!r} again"
-            )
-        seen.add(cursor)
-        return cursor
+def by_cursor(cursor: Callable[[T], str]) -> Following[T]:
+    """Return what continues a list after the last object of a page, in the direction of its request.
+
+    Args:
+        cursor: Gives the cursor of an object.
+    """
+
+    def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
+        direction = "ending_before" if "ending_before" in request.params else "starting_after"
+        return evolve(request, params={**request.params, direction: cursor(page.data[-1])})
+
+    return following

@@ -5,7 +5,7 @@ from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
 from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Event
-from fathom_async.pagination import Listing
+from fathom_async.pagination import Listing, by_cursor
 from fathom_async.reports.fields import CURRENCIES, Currency
 from fathom_async.request import Request, path
 from fathom_async.session import Caller
@@ -55,7 +55,7 @@ class EventsResource:
         return Listing(
             self._send,
             Request("GET", path("/sites/{}/events", site_id), _EVENTS, params),
-            lambda event: event.id or event.name,
+            by_cursor(lambda event: event.id or event.name),
         )
 
     async def get(self, site_id: str, event_id: str) -> Event:

@@ -7,7 +7,7 @@ from fathom_async import arguments
 from fathom_async.arguments import Check, body, page_params
 from fathom_async.codec.objects import deletion, object_decoder, page_decoder
 from fathom_async.models import Deleted, Milestone
-from fathom_async.pagination import Listing
+from fathom_async.pagination import Listing, by_cursor
 from fathom_async.request import Request, path
 from fathom_async.session import Caller
 
@@ -44,7 +44,7 @@ class MilestonesResource:
         """
         params = page_params(limit, starting_after, ending_before)
         first = Request("GET", path("/sites/{}/milestones", site_id), _MILESTONES, params)
-        return Listing(self._send, first, attrgetter("id"))
+        return Listing(self._send, first, by_cursor(attrgetter("id")))
 
     async def get(self, site_id: str, milestone_id: str) -> Milestone:
         """Return a milestone.

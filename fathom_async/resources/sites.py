@@ -7,7 +7,7 @@ from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
 from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Site
-from fathom_async.pagination import Listing
+from fathom_async.pagination import Listing, by_cursor
 from fathom_async.request import Request, path
 from fathom_async.session import Caller
 
@@ -46,7 +46,7 @@ class SitesResource:
         return Listing(
             self._send,
             Request("GET", "/sites", _SITES, params=page_params(limit, starting_after, ending_before)),
-            attrgetter("id"),
+            by_cursor(attrgetter("id")),
         )
 
     async def get(self, site_id: str) -> Site:

@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fathom_async.testing.connectors.emma import EmmaServer
+    from fathom_async.testing.connectors.secoda import SecodaServer
     from fathom_async.testing.dataset import Completion, Dataset, Event, Milestone, Pageview, Record, Site
     from fathom_async.testing.faults import Body, Delay, Disconnect, Fault, Html, Redirect, Status, Truncate
     from fathom_async.testing.server import FathomServer, ServerOptions
@@ -34,6 +36,7 @@ __all__ = [
     "Dataset",
     "Delay",
     "Disconnect",
+    "EmmaServer",
     "Event",
     "FathomServer",
     "Fault",
@@ -44,6 +47,7 @@ __all__ = [
     "Pageview",
     "Record",
     "Redirect",
+    "SecodaServer",
     "ServerOptions",
     "Site",
     "SlidingLog",
@@ -55,6 +59,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "connectors.emma": ("EmmaServer",),
+    "connectors.secoda": ("SecodaServer",),
     "dataset": ("Completion", "Dataset", "Event", "Milestone", "Pageview", "Record", "Site"),
     "faults": ("Body", "Delay", "Disconnect", "Fault", "Html", "Redirect", "Status", "Truncate"),
     "server": ("FathomServer", "ServerOptions"),

@@ -33,7 +33,7 @@ from fathom_async.testing.faults import (
 from fathom_async.testing.problems import Problem
 from fathom_async.testing.throttle import ConcurrencyCap, Throttle, Verdict
 from fathom_async.testing.tokens import Tokens
-from fathom_async.testing.traffic import Hit, Lane, lane_of
+from fathom_async.testing.traffic import Hit, lane_of
 
 Duration = float | tuple[float, float] | Callable[[], float]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,13 +53,15 @@ class Conditions:
         latency: Network time, drawn once before the limiter and once after the endpoint.
         handler_time: Time between being counted and being carried out.
         login: What an unauthenticated request gets if it does not ask for JSON.
+        lane_of: The lane of a method and a path.
     """
 
-    throttles: Mapping[Lane, Throttle | None]
+    throttles: Mapping[str, Throttle | None]
     cap: ConcurrencyCap | None
     latency: Duration
     handler_time: Duration
     login: Literal["page", "redirect"]
+    lane_of: Callable[[str, str], str] = lane_of
 
 
 @define
@@ -83,7 +85,7 @@ class Gate:
             path=request.path,
             query=dict(request.query),
             status=None,
-            lane=lane_of(request.path),
+            lane=self.conditions.lane_of(request.method, request.path),
             counted=False,
         )
         fault = self.faults.peek(hit.method, hit.path)

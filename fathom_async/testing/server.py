@@ -98,7 +98,7 @@ class FathomServer:
     ) -> None:
         self.clock = ServerClock(clock, speed, now)
         self.data = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
-        self.throttles: Mapping[Lane, Throttle | None] = {
+        self.throttles: Mapping[str, Throttle | None] = {
             "crud": LaravelWindow(2000, per=3600) if crud_throttle == "documented" else crud_throttle,
             "reports": LaravelWindow(10, per=60) if reports_throttle == "documented" else reports_throttle,
         }

@@ -27,12 +27,13 @@ class Hit:
     path: str
     query: Mapping[str, str]
     status: int | None
-    lane: Lane
+    lane: str
     counted: bool
 
 
-def lane_of(path: str) -> Lane:
-    """The limit that a path falls under."""
+def lane_of(method: str, path: str) -> Lane:
+    """The limit that a request falls under."""
+    del method
     return "reports" if path in ("/v1/aggregations", "/v1/current_visitors") else "crud"
 
 

@@ -422,7 +422,7 @@ def test_180_a_minute_and_none_is_refused() -> None:
             server.add_type("visit")
             creation = await emma.member_events.create(visits(2500, member_id=1))
             statuses = {hit.status for hit in server.hits}
-            return server.max_in_window, statuses, len(creation.result()), clock.now()
+            return server.max_in_window("account"), statuses, len(creation.result()), clock.now()
 
     most, statuses, events, took = run_virtual(job())
     assert (most, statuses, events) == (180, {200}, 2500)
@@ -434,8 +434,9 @@ async def test_a_refusal_is_a_403_that_pauses_the_lane() -> None:
     async with EmmaServer(speed=100) as server:
         server.add_type("visit")
         for _ in range(180):  # somebody else has spent the budget
-            assert server.throttle is not None
-            server.throttle.hit(server.clock.time())
+            limit = server.throttles["account"]
+            assert limit is not None
+            limit.hit(server.clock.time())
         async with EmmaClient(100, base_url=server.url, clock=clock, **KEYS) as emma:
             made = await emma.member_events.create(visits(1, member_id=555))
             assert emma.stats.refused >= 2  # without Retry-After, the pauses grow

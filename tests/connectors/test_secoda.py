@@ -325,7 +325,7 @@ def test_writes_stay_within_30_a_minute_while_reads_go_on() -> None:
                 await secoda.categories.create(title=f"site {number}", integration=INTEGRATION_ID)
                 await secoda.categories.list(title="site 0")
             assert secoda.limits["writes"].limit == 30
-            return server.max_in_window, [hit.status for hit in server.hits], clock.now()
+            return server.max_in_window("writes"), [hit.status for hit in server.hits], clock.now()
 
     most, statuses, took = run_virtual(job())
     assert most == 30

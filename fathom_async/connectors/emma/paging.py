@@ -6,7 +6,7 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from fathom_async.connectors import checks
-from fathom_async.errors import ArgumentError, PagingError
+from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
 from fathom_async.pagination import Listing, Sender
 from fathom_async.request import Request
@@ -51,8 +51,10 @@ class Range:
         return Page(items, has_more=is_full and self.stop != self.end)
 
 
-class RangedListing(Listing[T]):
-    """A list that is asked for range by range.
+def in_ranges(
+    send: Sender, path: str, decode: Callable[[bytes], tuple[T, ...]], wanted: Range, *, lane: str
+) -> Listing[T]:
+    """Return a list that is asked for range by range.
 
     Args:
         send: Sends requests.
@@ -62,26 +64,11 @@ class RangedListing(Listing[T]):
         lane: The rate limit that requests count against.
     """
 
-    def __init__(
-        self, send: Sender, path: str, decode: Callable[[bytes], tuple[T, ...]], wanted: Range, lane: str
-    ) -> None:
-        self._decode = decode
-        self._wanted = wanted
-        super().__init__(send, self._request(path, wanted, lane), cursor=lambda _: "")
-
-    def _request(self, path: str, part: Range, lane: str) -> Request[Page[T]]:
+    def ask(part: Range) -> Request[Page[T]]:
         params = {"start": str(part.start), "end": str(part.stop)}
-        return Request("GET", path, lambda body: part.page(self._decode(body)), params, lane=lane)
+        return Request("GET", path, lambda body: part.page(decode(body)), params, lane=lane)
 
-    def _page_after(self, cursor: str) -> Request[Page[T]]:
-        part = evolve(self._wanted, start=int(cursor))
-        return self._request(self._first.path, part, self._first.lane)
+    def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
+        return ask(evolve(wanted, start=int(request.params["start"]) + len(page.data)))
 
-    def _next_cursor(self, page: Page[T], seen: set[str]) -> str:
-        print_of_page = f"page {hash(repr(page.data))}"
-        if print_of_page in seen:
-            raise PagingError(f"the server sent the same page of {self._first.path} again")
-        starts = [int(mark) for mark in seen if mark.isdecimal()]
-        cursor = str(max(starts, default=self._wanted.start) + len(page.data))
-        seen |= {print_of_page, cursor}
-        return cursor
+    return Listing(send, ask(wanted), following)

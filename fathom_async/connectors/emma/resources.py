@@ -10,7 +10,7 @@ from fathom_async.connectors.deletion import deletion
 from fathom_async.connectors.emma.batches import Batch, Creation, in_batches
 from fathom_async.connectors.emma.dates import Dates
 from fathom_async.connectors.emma.models import EventType, MemberEvent, NewMemberEvent
-from fathom_async.connectors.emma.paging import Range, RangedListing
+from fathom_async.connectors.emma.paging import Range, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
 from fathom_async.pagination import Listing
@@ -47,7 +47,7 @@ class EventTypesResource:
             end: Position after the last one; None for all.
         """
         wanted = Range(start, end)
-        return RangedListing(self._send, "/events", self._dates.reading(_TYPES), wanted, LANE)
+        return in_ranges(self._send, "/events", self._dates.reading(_TYPES), wanted, lane=LANE)
 
     async def count(self) -> int:
         """Return how many types there are."""
@@ -133,7 +133,7 @@ class MemberEventsResource:
             NotFoundError: There is no such member.
         """
         at = _numbered("/events/members/{}", "member_id", member_id)
-        return RangedListing(self._send, at, self._dates.reading(_EVENTS), Range(start, end), LANE)
+        return in_ranges(self._send, at, self._dates.reading(_EVENTS), Range(start, end), lane=LANE)
 
     async def count(self, member_id: int) -> int:
         """Return how many events a member has.

@@ -10,7 +10,7 @@ from fathom_async.codec.objects import object_decoder
 from fathom_async.connectors.secoda.models import CatalogPage
 from fathom_async.errors import PagingError
 from fathom_async.models import Extra, Page
-from fathom_async.pagination import Listing, Sender
+from fathom_async.pagination import Following
 from fathom_async.request import Request
 
 T = TypeVar("T")
@@ -68,28 +68,20 @@ def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
     return decode
 
 
-class NumberedListing(Listing[T]):
-    """A list of numbered pages. The next one's number is taken from the server's link, but not its address.
+def by_number(host: str) -> Following[T]:
+    """Return what continues a list with the page whose number is in the server's link, at our own address.
 
     Args:
-        send: Sends requests.
-        first: The request for the first page.
-        host: The host of the base URL; links to another one are not followed.
+        host: The host of the base URL; a link to another one is refused.
     """
 
-    def __init__(self, send: Sender, first: Request[Page[T]], host: str) -> None:
-        super().__init__(send, first, cursor=lambda _: "")
-        self._host = host
+    def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
+        number = page_number(cast("CatalogPage[T]", page).next or "", host)
+        if number == request.params.get("page", "1"):
+            raise PagingError(f"the pages of {request.path} lead nowhere: page {number} comes again")
+        return evolve(request, params={**request.params, "page": number})
 
-    def _page_after(self, cursor: str) -> Request[Page[T]]:
-        return evolve(self._first, params={**self._first.params, "page": cursor})
-
-    def _next_cursor(self, page: Page[T], seen: set[str]) -> str:
-        number = page_number(cast("CatalogPage[T]", page).next or "", self._host)
-        if not page.data or number in seen or number == self._first.params.get("page", "1"):
-            raise PagingError(f"the pages of {self._first.path} lead nowhere: page {number} comes again")
-        seen.add(number)
-        return number
+    return following
 
 
 def page_number(link: str, host: str) -> str:

@@ -10,7 +10,7 @@ from fathom_async.connectors import checks
 from fathom_async.connectors.deletion import deletion
 from fathom_async.connectors.secoda import catalog
 from fathom_async.connectors.secoda.models import Metadata, Resource
-from fathom_async.connectors.secoda.paging import NumberedListing, page_decoder
+from fathom_async.connectors.secoda.paging import by_number, page_decoder
 from fathom_async.models import Deleted
 from fathom_async.pagination import Listing
 from fathom_async.request import Request, path
@@ -54,7 +54,8 @@ class _Reader:
         self._host = host
 
     def _list(self, at: str, params: dict[str, str]) -> Listing[Resource]:
-        return NumberedListing(self._send, Request("GET", at, _RESOURCES, params, lane=READS), self._host)
+        first = Request("GET", at, _RESOURCES, params, lane=READS)
+        return Listing(self._send, first, by_number(self._host))
 
     async def _get(self, at: str) -> Resource:
         return await self._send(Request("GET", at, _RESOURCE, lane=READS))

@@ -46,7 +46,7 @@ class EmmaServer(ServiceServer):
         **options: Unpack[ServerOptions],
     ) -> None:
         limit = SlidingLog(180, per=60) if throttle == "documented" else throttle
-        super().__init__(limit, _Keys(keys), options)
+        super().__init__({"account": limit}, _Keys(keys), options)
         self.account_id = account_id
         self.members = dict(members or {555: "homer@simpsonsfamily.doh", 444: "marge@simpsonsfamily.doh"})
         self.types: dict[int, Entry] = {}
@@ -97,9 +97,9 @@ class EmmaServer(ServiceServer):
             web.get(rf"{events}/members/{{member:\d+}}", self._list_events),
         ]
 
-    def _is_limited(self, method: str) -> bool:
-        del method
-        return True
+    def _lane_of(self, method: str, path: str) -> str:
+        del method, path
+        return "account"
 
     def _reword(self, response: web.StreamResponse) -> web.StreamResponse:
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:

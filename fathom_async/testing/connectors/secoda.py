@@ -56,7 +56,7 @@ class SecodaServer(ServiceServer):
     ) -> None:
         throttle = LaravelWindow(30, per=60) if writes_throttle == "documented" else writes_throttle
         known = None if tokens is None else dict.fromkeys(tokens, ("*",))
-        super().__init__(throttle, Tokens(known), options)
+        super().__init__({"writes": throttle, "reads": None}, Tokens(known), options)
         self.entries: dict[str, Entry] = {}
         self._envelope = envelope
         self._page_size = page_size
@@ -108,8 +108,9 @@ class SecodaServer(ServiceServer):
             return web.Response(status=HTTPStatus.MOVED_PERMANENTLY, headers={"Location": target})
         return await self._gate.handle(request, handler)
 
-    def _is_limited(self, method: str) -> bool:
-        return method in _LIMITED
+    def _lane_of(self, method: str, path: str) -> str:
+        del path
+        return "writes" if method in _LIMITED else "reads"
 
     def _reword(self, response: web.StreamResponse) -> web.StreamResponse:
         words = _WORDS.get(response.status)

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from types import TracebackType
@@ -11,7 +11,7 @@ from typing import Self, TypedDict
 from aiohttp import web
 
 from fathom_async.testing.clock import ServerClock
-from fathom_async.testing.connectors.gate import FREE, LIMITED, ServiceGate
+from fathom_async.testing.connectors.gate import ServiceGate
 from fathom_async.testing.faults import Fault
 from fathom_async.testing.gate import Conditions, Duration, Handler
 from fathom_async.testing.throttle import Throttle
@@ -50,28 +50,30 @@ class ServiceServer(ABC):
     """A local server of one service; it listens while its `async with` block runs.
 
     Args:
-        throttle: The rate limit; None for none.
+        throttles: The rate limit of each lane; None for none.
         credentials: Whom to let in.
         **options: See `ServerOptions`.
     """
 
-    def __init__(self, throttle: Throttle | None, credentials: Tokens, options: ServerOptions) -> None:
+    def __init__(
+        self, throttles: Mapping[str, Throttle | None], credentials: Tokens, options: ServerOptions
+    ) -> None:
         self.clock = ServerClock(
             options.get("clock", time.monotonic), options.get("speed", 1.0), options.get("now")
         )
-        self.throttle = throttle
+        self.throttles = throttles
         self._gate = ServiceGate(
             conditions=Conditions(
-                throttles={LIMITED: throttle, FREE: None},
+                throttles=throttles,
                 cap=None,
                 latency=options.get("latency", 0.0),
                 handler_time=options.get("handler_time", 0.0),
                 login="page",
+                lane_of=self._lane_of,
             ),
             clock=self.clock,
             tokens=credentials,
             random=Random(options.get("seed", 1)),  # noqa: S311 - made-up delays
-            is_limited=self._is_limited,
             reword=self._reword,
         )
         self._host, self._port = options.get("host", "127.0.0.1"), options.get("port", 0)
@@ -82,8 +84,8 @@ class ServiceServer(ABC):
         """The endpoints."""
 
     @abstractmethod
-    def _is_limited(self, method: str) -> bool:
-        """Whether requests of this method spend budget."""
+    def _lane_of(self, method: str, path: str) -> str:
+        """The limit that a request falls under."""
 
     @abstractmethod
     def _reword(self, response: web.StreamResponse) -> web.StreamResponse:
@@ -126,13 +128,14 @@ class ServiceServer(ABC):
         """Every request since the start, in the order of their answers; `counted` ones reached the endpoint."""
         return tuple(self._gate.hits)
 
-    @property
-    def max_in_window(self) -> int:
-        """The most requests under the limit in any of its windows, wherever it starts."""
-        if self.throttle is None:
-            raise ValueError("the server has no limit")
-        times = (hit.at for hit in self._gate.hits if hit.counted and hit.lane == LIMITED)
-        return max_in_window(times, self.throttle.per)
+    def max_in_window(self, lane: str) -> int:
+        """The most counted requests of a lane in any window of its limit, wherever it starts."""
+        throttle = self.throttles[lane]
+        if throttle is None:
+            raise ValueError(f"the lane {lane!r} has no limit")
+        return max_in_window(
+            (hit.at for hit in self._gate.hits if hit.counted and hit.lane == lane), throttle.per
+        )
 
     def inject(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
         """Let the next matching requests fail, one fault each, in this order.
