@@ -88,8 +88,10 @@ class Response:
         status: HTTP status.
         headers: Case-insensitive headers.
         body: The whole body, decompressed.
+        reason: The words beside the status; empty where there are none, as in HTTP/2.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    reason: str = ""

@@ -139,7 +139,7 @@ class HttpTransport:
                 allow_redirects=False,
                 timeout=_timeout(within),
             ) as answer:
-                return Response(answer.status, answer.headers, await self._read(answer))
+                return Response(answer.status, answer.headers, await self._read(answer), answer.reason or "")
         except (aiohttp.ClientError, OSError, _SecondSendingError, _TooLargeError) as error:
             failure = self._failure(error, request, within, attempt.is_sent)
         finally:

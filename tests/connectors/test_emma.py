@@ -34,8 +34,10 @@ from fathom_async import (
 )
 from fathom_async.connectors import EmmaClient
 from fathom_async.connectors.emma import BatchError, EmmaPlan, EventType, MemberEvent, NewMemberEvent
+from fathom_async.connectors.emma.client import is_refusal
 from fathom_async.models import Page
 from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.request import Response
 from fathom_async.testing import Disconnect, Status
 from fathom_async.testing.connectors import EmmaServer
 from fathom_async.testing.virtual_time import run_virtual
@@ -607,3 +609,17 @@ def test_settings_are_checked(settings: dict[str, str], words: str) -> None:
     with pytest.raises(ArgumentError, match=words) as caught:
         EmmaClient(**{"account_id": 100, **KEYS} | settings)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     assert "s3 cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("response", "is_one"),
+    [
+        (Response(403, {}, b'{"error": "Rate Limit Exceeded"}'), True),
+        (Response(403, {}, b"", "Rate Limit Exceeded"), True),
+        (Response(403, {}, b'{"error": "Forbidden"}', "Forbidden"), False),
+        (Response(429, {}, b""), True),
+        (Response(404, {}, b"rate limit exceeded"), False),
+    ],
+)
+def test_a_refusal_is_told_by_its_words_wherever_they_stand(response: Response, is_one: bool) -> None:
+    assert is_refusal(response) is is_one

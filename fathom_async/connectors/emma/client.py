@@ -91,7 +91,7 @@ class EmmaClient(ServiceClient):
 def is_refusal(response: Response) -> bool:
     """Whether the answer says that the rate limit is exceeded; any other 403 is about permissions."""
     if response.status == HTTPStatus.FORBIDDEN:
-        return _OVER in response.body.lower()
+        return _OVER in response.body.lower() or _OVER in response.reason.lower().encode()
     return is_too_many(response)
 
 
