@@ -40,7 +40,7 @@ $(STAMP): pyproject.toml
 	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,polars,pandas,arrow,redis,otel,duckdb,dlt]" --group dev
+	$(BIN)/python -m pip install --quiet --editable ".[cli,html,polars,pandas,arrow,redis,otel,duckdb,dlt,fastapi,dask,taskiq]" --group dev
 	@touch $@
 
 clean:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import admission, fusing, machine, queue_cost, report, request, rows
+from benchmarks import admission, fleet, fusing, machine, queue_cost, report, request, rows
 from benchmarks.harness import Benchmark, Comparison
 
 BENCHMARKS = {
@@ -17,6 +17,7 @@ BENCHMARKS = {
         admission.BENCHMARK,
         queue_cost.BENCHMARK,
         fusing.BENCHMARK,
+        fleet.BENCHMARK,
     )
 }
 

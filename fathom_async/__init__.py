@@ -1,55 +1,60 @@
 """Async client for the Fathom Analytics API with a rate-limit-aware scheduler."""
 
-from fathom_async.bulk.outcome import BulkError, Outcome
-from fathom_async.bulk.plan import BulkPlan
-from fathom_async.bulk.progress import Progress
-from fathom_async.client import FathomClient
-from fathom_async.errors import (
-    APIError,
-    ArgumentError,
-    AuthenticationError,
-    BudgetError,
-    ClosedError,
-    ConnectError,
-    DecodeError,
-    FathomError,
-    GoneError,
-    NotFoundError,
-    PagingError,
-    PermissionDeniedError,
-    QueryError,
-    RateLimitError,
-    ServerError,
-    StoreError,
-    TransportError,
-    ValidationError,
-    WaitTooLongError,
-)
-from fathom_async.errors import TimeoutError as TimeoutError  # noqa: A004 - left out of `import *`
-from fathom_async.models import (
-    Account,
-    CurrentVisitors,
-    Deleted,
-    Event,
-    Milestone,
-    Page,
-    Site,
-    Token,
-)
-from fathom_async.pagination import Listing
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
-from fathom_async.reports.errors import InconsistentError, InseparableError
-from fathom_async.reports.filters import Filter, where
-from fathom_async.reports.live import LiveVisitors
-from fathom_async.reports.periods import Period
-from fathom_async.reports.query import EventQuery, PageviewQuery
-from fathom_async.reports.report import Report
-from fathom_async.reports.rows import EventRow, PageviewRow
-from fathom_async.retry import RetryPolicy
-from fathom_async.store.freshness import Keeping
-from fathom_async.telemetry import Stats
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from fathom_async.version import __version__
+
+if TYPE_CHECKING:
+    from fathom_async.bulk.outcome import BulkError, Outcome
+    from fathom_async.bulk.plan import BulkPlan
+    from fathom_async.bulk.progress import Progress
+    from fathom_async.client import FathomClient
+    from fathom_async.errors import (
+        APIError,
+        ArgumentError,
+        AuthenticationError,
+        BudgetError,
+        ClosedError,
+        ConnectError,
+        DecodeError,
+        FathomError,
+        GoneError,
+        NotFoundError,
+        PagingError,
+        PermissionDeniedError,
+        QueryError,
+        RateLimitError,
+        ServerError,
+        StoreError,
+        TransportError,
+        ValidationError,
+        WaitTooLongError,
+    )
+    from fathom_async.errors import TimeoutError as TimeoutError  # noqa: A004 - left out of `import *`
+    from fathom_async.models import (
+        Account,
+        CurrentVisitors,
+        Deleted,
+        Event,
+        Milestone,
+        Page,
+        Site,
+        Token,
+    )
+    from fathom_async.pagination import Listing
+    from fathom_async.ratelimit.clock import LoopClock
+    from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
+    from fathom_async.reports.errors import InconsistentError, InseparableError
+    from fathom_async.reports.filters import Filter, where
+    from fathom_async.reports.live import LiveVisitors
+    from fathom_async.reports.periods import Period
+    from fathom_async.reports.query import EventQuery, PageviewQuery
+    from fathom_async.reports.report import Report
+    from fathom_async.reports.rows import EventRow, PageviewRow
+    from fathom_async.retry import RetryPolicy
+    from fathom_async.store.freshness import Keeping
+    from fathom_async.telemetry import Stats
 
 __all__ = [
     "APIError",
@@ -106,3 +111,59 @@ __all__ = [
     "__version__",
     "where",
 ]
+
+# Names are imported when they are used, so that the command starts without what it does not need.
+_MODULES = {
+    "bulk.outcome": ("BulkError", "Outcome"),
+    "bulk.plan": ("BulkPlan",),
+    "bulk.progress": ("Progress",),
+    "client": ("FathomClient",),
+    "errors": (
+        "APIError",
+        "ArgumentError",
+        "AuthenticationError",
+        "BudgetError",
+        "ClosedError",
+        "ConnectError",
+        "DecodeError",
+        "FathomError",
+        "GoneError",
+        "NotFoundError",
+        "PagingError",
+        "PermissionDeniedError",
+        "QueryError",
+        "RateLimitError",
+        "ServerError",
+        "StoreError",
+        "TimeoutError",
+        "TransportError",
+        "ValidationError",
+        "WaitTooLongError",
+    ),
+    "models": ("Account", "CurrentVisitors", "Deleted", "Event", "Milestone", "Page", "Site", "Token"),
+    "pagination": ("Listing",),
+    "ratelimit.clock": ("LoopClock",),
+    "ratelimit.plan": ("LaneStatus", "Priority", "RateLimit", "RatePlan"),
+    "reports.errors": ("InconsistentError", "InseparableError"),
+    "reports.filters": ("Filter", "where"),
+    "reports.live": ("LiveVisitors",),
+    "reports.periods": ("Period",),
+    "reports.query": ("EventQuery", "PageviewQuery"),
+    "reports.report": ("Report",),
+    "reports.rows": ("EventRow", "PageviewRow"),
+    "retry": ("RetryPolicy",),
+    "store.freshness": ("Keeping",),
+    "telemetry": ("Stats",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

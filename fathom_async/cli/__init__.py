@@ -15,7 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the command's name; the process's own arguments by default.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for arguments that cannot be used, 130 after Ctrl-C.
+        The exit code: see `fathom_async.cli.failures.ExitCode`.
     """
     try:
         from fathom_async.cli.app import run  # noqa: PLC0415 - its imports are an extra, and take long

@@ -1,29 +1,96 @@
-"""The subcommands, and what they take; what they do is imported when they run."""
+"""The subcommands. Their modules are imported when they run: ``fathom --help`` must not wait for the client.
+
+A command is a function, or a cyclopts `App` of subcommands, in a module of its own, and is registered by its import
+path: ``app.command("fathom_async.cli.live:live", name="live", help="…")``. The help of the registration is the line
+that ``fathom --help`` lists; what else is to be told goes into ``help_epilogue``, with an example. A command returns
+its exit code, or None for 0, and raises: `run` turns whatever it raises into one line and an exit code.
+"""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, cast
+from typing import cast
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError, Parameter
 
-from fathom_async import __version__
+from fathom_async.cli import app_bulk
+from fathom_async.cli.failures import ExitCode, ended_by
+from fathom_async.cli.wording import one_line
+from fathom_async.version import __version__
 
-_USAGE = 2
-_DEMO_EXAMPLES = """\
-Examples:
 
-  fathom demo
-  fathom demo --access-log access.log.gz --reports 60
-"""
+def _default(value: object) -> str | None:
+    """Return how ``--help`` shows an option's default; what is off or empty needs no words."""
+    if value is None or value is False or value == ():
+        return None
+    return ",".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
+
 
 app = App(
     name="fathom",
-    help="Async client for the Fathom Analytics API with a rate-limit-aware scheduler.",
+    help="Look at Fathom Analytics from the command line, within its rate limits.",
+    help_epilogue="""\
+Examples:
+
+  fathom login
+  fathom sites list
+  fathom report CDBUGS --by pathname --period 'last 30 days' --chart
+
+The token comes from FATHOM_API_TOKEN or from the system's keyring (fathom login).""",
     version=__version__,
     suppress_keyboard_interrupt=False,
     help_format="plaintext",
+    default_parameter=Parameter(show_default=_default, negative=()),
+)
+app.command(
+    "fathom_async.cli.whoami:whoami",
+    name="whoami",
+    help="Show the account and what the token may do.",
+    help_epilogue="Examples:\n\n  fathom whoami\n  fathom whoami --format json",
+)
+app.command(
+    "fathom_async.cli.login:login",
+    name="login",
+    help="Keep an API token in the system's keyring.",
+    help_epilogue="Examples:\n\n  fathom login\n  pass show fathom | fathom login",
+)
+app.command(
+    "fathom_async.cli.login:logout",
+    name="logout",
+    help="Take the API token out of the system's keyring.",
+    help_epilogue="Examples:\n\n  fathom logout",
+)
+app.command("fathom_async.cli.sites:sites", name="sites", help="List, get, create, update, delete sites.")
+app.command("fathom_async.cli.events:events", name="events", help="List, create, change, delete events.")
+app.command(
+    "fathom_async.cli.milestones:milestones",
+    name="milestones",
+    help="List, get, create, update, delete milestones.",
+)
+app.command("fathom_async.cli.report:report", name="report", help="Report on the pageviews of a site.")
+app.command(
+    "fathom_async.cli.report:events_report",
+    name="events-report",
+    help="Report on the completions of an event.",
+)
+app_bulk.register(app)
+app.command(
+    "fathom_async.cli.completion:completion",
+    name="completion",
+    help="Write the script that completes commands in your shell.",
+    help_epilogue=(
+        "Examples:\n\n"
+        '  eval "$(fathom completion bash)"\n'
+        "  fathom completion zsh > ~/.zfunc/_fathom\n"
+        "  fathom completion fish > ~/.config/fish/completions/fathom.fish"
+    ),
+)
+app.command(
+    "fathom_async.cli.demonstration:demo",
+    name="demo",
+    help="Run a bulk job against an embedded server with the service's real limits.",
+    help_epilogue="Examples:\n\n  fathom demo\n  fathom demo --access-log access.log.gz --reports 60",
 )
 
 
@@ -31,37 +98,26 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command line, and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="replace"
-            )  # a bar that an old terminal cannot show is no reason to fail
+            # A bar that an old terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
         code: object = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"fathom: {' '.join(str(error).split())}\n")
-        return _USAGE
-    return cast("int | None", code) or 0
+        sys.stderr.write(f"fathom: {one_line(str(error))}\n")
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return _unread()  # rich was told first
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
+        return ended_by(error)
+    return cast("int | None", code) or ExitCode.OK
 
 
-@app.command(help_epilogue=_DEMO_EXAMPLES)
-def demo(
-    *,
-    access_log: Path | None = None,
-    reports: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 42,
-    speed: Annotated[float, Parameter(validator=validators.Number(gte=1, lte=60))] = 30.0,
-    seed: int = 1,
-) -> int:
-    """Run a bulk job against an embedded server with the service's real limits: no account is needed.
-
-    Many reports are started at once, with other requests besides, and the screen shows what waits and why.
-    In the end come the figures, and how close the job came to the best time that the limits allow.
-
-    Args:
-        access_log: Report on the traffic of this web server's log (combined format, plain or .gz) instead of
-            made-up traffic.
-        reports: How many different reports to ask for.
-        speed: How many times as fast as real time the clocks run; with 30, a minute lasts 2 seconds.
-        seed: The made-up traffic follows from it.
-    """
-    from fathom_async.cli.demo import DemoOptions, run_demo  # noqa: PLC0415 - it imports the server
-
-    return run_demo(DemoOptions(access_log=access_log, reports=reports, speed=speed, seed=seed))
+def _unread() -> ExitCode:
+    """Who reads has enough: what is still buffered must not fail once more when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.BROKEN_PIPE

@@ -25,3 +25,8 @@ def counted(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """Return the text with everything escaped that could steer a terminal: visitors choose paths and referrers."""
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def one_line(text: str) -> str:
+    """Return a text, which servers and visitors may have had a hand in, as one harmless line."""
+    return printable(" ".join(text.split()))

@@ -42,7 +42,9 @@ def read_error(
     """
     raw = read_mapping(response.body)
     fields = _field_errors(raw.get("errors"))
-    message = next((text for key in ("error", "message", "detail") if isinstance(text := raw.get(key), str)), "")
+    message = next(
+        (text for key in ("error", "message", "detail") if isinstance(text := raw.get(key), str)), ""
+    )
     kind = _BY_STATUS.get(response.status, APIError)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = ServerError

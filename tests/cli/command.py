@@ -46,16 +46,22 @@ def environment() -> dict[str, str]:
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> Ended:
-    return _piped([*COMMAND, *arguments], env or {})
+    return piped(*arguments, env=env)
+
+
+def piped(*arguments: str, typed: str = "", env: dict[str, str] | None = None) -> Ended:
+    """Run the command with pipes, of which the first one holds what is typed."""
+    return _piped([*COMMAND, *arguments], env or {}, typed)
 
 
 def run_python(code: str) -> Ended:
     return _piped([sys.executable, "-c", code], {})
 
 
-def _piped(command: list[str], env: dict[str, str]) -> Ended:
+def _piped(command: list[str], env: dict[str, str], typed: str = "") -> Ended:
     ended = subprocess.run(
         command,
+        input=typed,
         capture_output=True,
         check=False,
         text=True,

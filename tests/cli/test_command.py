@@ -2,12 +2,16 @@
 
 import gzip
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from fathom_async import __version__
 from fathom_async.cli import main
+from fathom_async.cli.app import app as application
 
 from .command import run, run_in_terminal, run_python, write_log
 
@@ -156,6 +160,46 @@ def test_a_missing_extra_is_named(missing: str) -> None:
     assert ended.err == f'fathom: {missing} is not installed; pip install "fathom_async[cli]"\n'
 
 
-def test_help_loads_neither_aiohttp_nor_the_server() -> None:
-    code = "import sys; from fathom_async.cli import main; main(['--help']); print('aiohttp' in sys.modules)"
-    assert run_python(code).out.endswith("False\n")
+def test_help_loads_neither_aiohttp_nor_the_commands() -> None:
+    heavy = ("aiohttp", "plotly", "keyring", "fathom_async.client", "fathom_async.cli.report")
+    code = (
+        "import sys; from fathom_async.cli import main; main(['--help']); "
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert run_python(code).out.endswith("[]\n")
+
+
+def commands(app: App = application, *path: str) -> Iterator[tuple[str, ...]]:
+    """Every command that can be called, with those of its groups."""
+    for name in app:
+        if not name.startswith("-"):
+            found = app[name]
+            yield from commands(found, *path, name)
+            if not any(not each.startswith("-") for each in found):
+                yield (*path, name)
+
+
+@pytest.mark.parametrize("command", sorted(commands()), ids=" ".join)
+def test_the_help_of_every_command_has_an_example(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert f"  fathom {' '.join(command)}" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    for word in ("events-report", "milestones", "--metrics", "avg_duration", "parquet"):
+        assert word in script
+
+
+def test_bash_takes_the_completion(tmp_path: Path) -> None:
+    script = tmp_path / "fathom.bash"
+    script.write_text(run("completion", "bash").out)
+    asked = f'source {script}; COMP_WORDS=(fathom sit); COMP_CWORD=1; _fathom; echo "${{COMPREPLY[*]}}"; '
+    ended = subprocess.run(["/bin/bash", "-c", asked], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("sites\n", "")

@@ -1,0 +1,317 @@
+"""The dashboard under load: ``python -m benchmarks.dashboard``.
+
+Four workers share a budget of ten reports a minute and a store of answers, in files or on a Redis server. A few
+hundred pages are loaded at once, over and over, first in peace, then while a worker is killed every now and then. It
+prints how long pages took and what the API saw, and fails if it refused anything or a page came without figures.
+"""
+
+import argparse
+import asyncio
+import math
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from attrs import field, frozen
+
+from fathom_async.testing import Dataset, FathomServer
+from tests.ratelimit.processes import RedisServer
+
+Kind = Literal["file", "redis"]
+
+_ROOT = Path(__file__).parents[1]
+_STARTED = re.compile(r"Started server process \[(\d+)\]")
+_TRIES = 20
+
+
+@frozen
+class Load:
+    """How much is done.
+
+    Attributes:
+        pages: Loaded at once.
+        rounds: How often, in peace.
+        kills: How often a worker is killed, each during a round of its own.
+        workers: How many there are.
+        speed: Seconds of the API's clock in a real one.
+    """
+
+    pages: int = 200
+    rounds: int = 10
+    kills: int = 6
+    workers: int = 4
+    speed: float = 10.0
+
+
+@frozen
+class Page:
+    """One page load: seconds, how often it was tried again, and whether every figure was there."""
+
+    seconds: float
+    tries: int
+    is_whole: bool
+
+
+@frozen
+class Findings:
+    """What came of it.
+
+    Attributes:
+        fill_seconds: Until the first page was whole, in seconds of the API's clock.
+        refill_seconds: The same for another range, while half of the workers were killed. What one of them was about
+            to ask is asked by another when its claim has lapsed, after 30 real seconds.
+        peace: The pages that were loaded in peace, all of them warm.
+        war: Those that were loaded while workers were killed.
+        killed: How many workers were killed in all.
+        refused: Requests that the API refused.
+        most_in_window: The most reports that the API counted in any of its windows.
+        asked_twice: Reports that were asked for more than once, though they were still fresh.
+        reports: Reports that were asked for.
+    """
+
+    fill_seconds: float
+    refill_seconds: float
+    peace: Sequence[Page]
+    war: Sequence[Page]
+    killed: int
+    refused: int
+    most_in_window: int
+    asked_twice: int
+    reports: int
+
+
+@frozen
+class Workers:
+    """A running dashboard: its port, and the workers that live."""
+
+    port: int
+    process: asyncio.subprocess.Process
+    alive: list[int] = field(factory=list[int])
+
+    async def listen(self) -> None:
+        """Note each worker that starts, until all have ended."""
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            if found := _STARTED.search(line.decode()):
+                self.alive.append(int(found[1]))
+            elif b"ERROR" in line or b"Traceback" in line:
+                sys.stderr.write(line.decode())
+
+    def kill(self, random: Random) -> None:
+        """Kill a worker as hard as can be."""
+        os.kill(self.alive.pop(random.randrange(len(self.alive))), signal.SIGKILL)
+
+
+async def measure(kind: Kind, load: Load) -> Findings:
+    """Put a dashboard under load."""
+    data = Dataset.synthetic(days=90, visits_per_day=40)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        redis = RedisServer(directory)
+        async with FathomServer(data=data, latency=(0.02, 0.2), speed=load.speed) as server:
+            if kind == "redis":
+                redis.start()
+                budget = store = redis.url
+            else:
+                budget, store = f"file://{directory}/budget", f"{directory}/reports.db"
+            environment = {
+                "FATHOM_API_TOKEN": "any",
+                "FATHOM_BASE_URL": server.url,
+                "FATHOM_BUDGET": budget,
+                "DASHBOARD_STORE": store,
+                "DASHBOARD_SPEED": str(load.speed),
+            }
+            try:
+                async with _running(environment, load.workers) as workers:
+                    return await _measure(server, workers, load)
+            finally:
+                redis.kill()
+
+
+async def _measure(server: FathomServer, workers: Workers, load: Load) -> Findings:
+    random = Random(1)
+    fill_seconds = await _fill(workers, "30d", load)
+    peace = [page for _ in range(load.rounds) for page in await _burst(workers.port, load.pages)]
+    war: list[Page] = []
+    for _ in range(load.kills):
+        async with asyncio.TaskGroup() as group:
+            burst = group.create_task(_burst(workers.port, load.pages))
+            await asyncio.sleep(random.uniform(0.02, 0.15))
+            workers.kill(random)
+        war += burst.result()
+        await _until_all_serve(workers, load.workers)
+    async with asyncio.TaskGroup() as group:
+        refill = group.create_task(_fill(workers, "7d", load))
+        for _ in range(load.workers // 2):
+            await asyncio.sleep(10 / load.speed)
+            workers.kill(random)
+    asked = Counter(
+        str(sorted(hit.query.items()))
+        for hit in server.hits
+        if hit.path == "/v1/aggregations" and hit.counted
+    )
+    return Findings(
+        fill_seconds=fill_seconds,
+        refill_seconds=refill.result(),
+        peace=peace,
+        war=war,
+        killed=load.kills + load.workers // 2,
+        refused=server.refused,
+        most_in_window=server.max_in_window("reports"),
+        asked_twice=sum(times - 1 for times in asked.values()),
+        reports=asked.total(),
+    )
+
+
+@asynccontextmanager
+async def _running(environment: dict[str, str], count: int) -> AsyncGenerator[Workers]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "--factory", "examples.dashboard.app:create_app"),
+        *("--port", str(port), "--workers", str(count), "--no-access-log"),
+        *("--timeout-graceful-shutdown", "1"),
+        env=os.environ | environment,
+        cwd=_ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    workers = Workers(port, process)
+    listening = asyncio.create_task(workers.listen())
+    try:
+        await _until_all_serve(workers, count)
+        yield workers
+    finally:
+        process.terminate()
+        await process.wait()
+        await listening
+
+
+async def _until_all_serve(workers: Workers, count: int) -> None:
+    """Wait until so many workers have started, and one of them answers."""
+    async with asyncio.timeout(60):
+        while len(workers.alive) < count:  # noqa: ASYNC110 - their lines in the log are no event
+            await asyncio.sleep(0.05)
+        await _load(workers.port)
+
+
+async def _fill(workers: Workers, name: str, load: Load) -> float:
+    """Load a page until it is whole, whichever worker answers; return the seconds of the API's clock that it took."""
+    begin = time.monotonic()
+    in_a_row = 0
+    async with asyncio.timeout(300 / load.speed + 60):
+        while in_a_row < 5 * load.workers:
+            in_a_row = in_a_row + 1 if (await _load(workers.port, name)).is_whole else 0
+            await asyncio.sleep(0.01)
+    return (time.monotonic() - begin) * load.speed
+
+
+async def _burst(port: int, pages: int) -> Sequence[Page]:
+    """Load so many pages at once."""
+    return await asyncio.gather(*(_load(port) for _ in range(pages)))
+
+
+async def _load(port: int, name: str = "30d") -> Page:
+    """Load a page as a browser would: again, when its worker dies."""
+    begin = time.perf_counter()
+    for tries in range(_TRIES):
+        try:
+            status, body = await _get(port, f"/?range={name}")
+        except (OSError, asyncio.IncompleteReadError):
+            await asyncio.sleep(0.05)
+            continue
+        is_whole = status == HTTPStatus.OK and b"data-pending" not in body and b'class="as-of"' in body
+        return Page(time.perf_counter() - begin, tries, is_whole)
+    return Page(math.inf, _TRIES, is_whole=False)
+
+
+async def _get(port: int, path: str) -> tuple[int, bytes]:
+    """Get a page over a connection of its own; by hand, because a client library takes longer than the page."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: dashboard\r\nConnection: close\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        assert length is not None
+        return int(head.split()[1]), await reader.readexactly(int(length[1]))
+    finally:
+        writer.close()
+
+
+def percentile(pages: Sequence[Page], part: float) -> float:
+    """Return the milliseconds within which a part of the pages came."""
+    ordered = sorted(page.seconds for page in pages)
+    return 1000 * ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
+
+
+def show(kind: Kind, load: Load, findings: Findings) -> str:
+    """Return the findings as text."""
+    lines = [
+        (
+            f"{load.workers} workers, {findings.killed} killed; budget and store: {kind}; "
+            f"{load.pages} pages at once"
+        )
+    ]
+    for title, pages in (("in peace", findings.peace), ("workers being killed", findings.war)):
+        lines.append(
+            f"  {title}: {len(pages):,} pages, {sum(page.is_whole for page in pages):,} whole, "
+            f"{sum(bool(page.tries) for page in pages)} tried again; "
+            f"p50 {percentile(pages, 0.5):.0f} ms, p99 {percentile(pages, 0.99):.0f} ms"
+        )
+    lines.append(
+        f"  the first page was whole after {findings.fill_seconds:.0f} s of the API's clock, "
+        f"another range, with half of the workers killed meanwhile, after {findings.refill_seconds:.0f} s"
+    )
+    lines.append(
+        f"  the API refused {findings.refused} requests and counted {findings.most_in_window} a minute at most; "
+        f"of {findings.reports} reports {findings.asked_twice} were asked for again"
+    )
+    return "\n".join(lines)
+
+
+def faults(findings: Findings) -> Sequence[str]:
+    """Return what went wrong."""
+    lost = sum(not page.is_whole for page in (*findings.peace, *findings.war))
+    return [
+        words
+        for number, words in (
+            (findings.refused, "requests were refused"),
+            (lost, "pages came without figures"),
+        )
+        if number
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
+    parser.add_argument("kinds", nargs="*", choices=["file", "redis", []], metavar="KIND", help="file, redis")
+    parser.add_argument("--pages", type=int, default=Load().pages)
+    parser.add_argument("--rounds", type=int, default=Load().rounds)
+    parser.add_argument("--kills", type=int, default=Load().kills)
+    parser.add_argument("--workers", type=int, default=Load().workers)
+    parser.add_argument("--speed", type=float, default=Load().speed)
+    arguments = vars(parser.parse_args())
+    kinds: Sequence[Kind] = arguments.pop("kinds") or ["file", "redis"]
+    load = Load(**arguments)
+    wrong: list[str] = []
+    for kind in kinds:
+        findings = asyncio.run(measure(kind, load))
+        print(show(kind, load, findings), flush=True)
+        wrong += faults(findings)
+    print(*wrong, sep="\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,368 @@
+"""A fleet on a virtual clock: thousands of accounts, workers of a job engine, and the Redis servers they share.
+
+Real are the lanes, each process's side of the shared window, the rule of the budget (`Pool`, the model of the Redis
+script) and the server's limiters. Made up are the network, the time that a request takes, and Redis itself: one
+thing after the other, each as long as was measured, so that everybody waits when there is too much of it.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+from random import Random
+
+from attrs import define, field, frozen
+
+from fathom_async.ratelimit.budget import COUNT_DELAY
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.ratelimit.feedback import Feedback
+from fathom_async.ratelimit.lane import Lane
+from fathom_async.ratelimit.plan import Priority, RateLimit
+from fathom_async.ratelimit.pool import Pool, Step, Terms, size_of
+from fathom_async.ratelimit.shared import SharedWindow
+from fathom_async.ratelimit.store import Done, Listener
+from fathom_async.store.protocol import LEASE
+from fathom_async.testing import LaravelWindow
+
+LIMIT = RateLimit(10, per=60)
+SPAN = LIMIT.per + LIMIT.pad
+TERMS = Terms(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, patience=1.0)
+TIMEOUT = 30.0
+
+HALF_WAY = 0.0005
+"""Seconds from a worker to Redis."""
+
+TO_FATHOM = (0.02, 0.05)
+HANDLER = (0.05, 0.3)
+"""Seconds on the way to the server, one way, and inside it."""
+
+HAND_OUT = 0.005
+"""Seconds until the engine has given the next task to a worker."""
+
+MISSED_AFTER = 10.0
+"""Seconds after which the engine carries out again what a killed worker had."""
+
+Task = tuple[int, Sequence[int]]
+"""An account, and which of its requests."""
+
+
+@frozen
+class Plan:
+    """What is simulated.
+
+    Attributes:
+        accounts: How many accounts.
+        workers: How many processes.
+        tasks_at_once: How many tasks a worker carries out at once.
+        requests: Requests of each account.
+        a_task: How many of them are one task.
+        in_turns: Whether the accounts' tasks come in turns, and not one account's after the other's.
+        shards: How many Redis servers, each with the budgets and answers of some of the accounts.
+        killed: How many workers are killed.
+        killed_at: The second when they are.
+        step: Seconds of Redis for one step of the budget.
+        store: Seconds of Redis for what the store of answers does for one request.
+    """
+
+    accounts: int
+    workers: int
+    tasks_at_once: int
+    requests: int
+    a_task: int
+    in_turns: bool
+    shards: int
+    killed: int
+    killed_at: float
+    step: float
+    store: float
+
+    def tasks(self) -> deque[Task]:
+        """Return all tasks, in the order in which the engine gets them."""
+        parts = [
+            range(first, min(first + self.a_task, self.requests))
+            for first in range(0, self.requests, self.a_task)
+        ]
+        if self.in_turns:
+            return deque((account, part) for part in parts for account in range(self.accounts))
+        return deque((account, part) for account in range(self.accounts) for part in parts)
+
+
+@frozen
+class Result:
+    """What came of it.
+
+    Attributes:
+        requests: Requests that the servers saw.
+        refused: Those of them that were refused.
+        again: Those that were made for the second time.
+        lost: Requests that were never answered.
+        makespan: Seconds from the first request to the last.
+        optimum: What one machine would take at the best, for each account by itself.
+        steps: Steps of the budget.
+        steps_a_second: In the mean, and in the busiest second, of all Redis servers together.
+        busy: Of the time, how much the busiest Redis server worked.
+        queued: Seconds that a command stood before the busiest Redis server, at the worst.
+        clients: Clients that were open at once at the most, in all workers together.
+    """
+
+    requests: int
+    refused: int
+    again: int
+    lost: int
+    makespan: float
+    optimum: float
+    steps: int
+    steps_a_second: tuple[float, float]
+    busy: float
+    queued: float
+    clients: int
+
+
+@define
+class Redis:
+    """One server, which does one thing after the other."""
+
+    busy_until: float = 0.0
+    worked: float = 0.0
+    longest: float = 0.0
+    steps: int = 0
+    by_second: Counter[int] = field(factory=Counter[int])
+
+    def work(self, seconds: float) -> float:
+        """Take in some work now; return when it is done."""
+        now = asyncio.get_running_loop().time()
+        self.longest = max(self.longest, self.busy_until - now)
+        self.busy_until = max(self.busy_until, now) + seconds
+        self.worked += seconds
+        return self.busy_until
+
+    async def commands(self, seconds: float) -> None:
+        """Wait for commands of the store."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(HALF_WAY)
+        await asyncio.sleep(self.work(seconds) - loop.time() + HALF_WAY)
+
+
+@define(eq=False)
+class Account:
+    """One account: its budget in Redis, its limiter at the server, and what is kept of its answers."""
+
+    redis: Redis
+    pool: Pool
+    throttle: LaravelWindow
+    shift: float
+    hits: list[float] = field(factory=list[float])
+    seen: Counter[int] = field(factory=Counter[int])
+    refused: int = 0
+    kept: set[int] = field(factory=set[int])
+    claims: dict[int, "Worker"] = field(factory=dict[int, "Worker"])
+
+    def hit(self, number: int) -> tuple[bool, int]:
+        """Count a request, or refuse it."""
+        now = asyncio.get_running_loop().time()
+        verdict = self.throttle.hit(now + self.shift)
+        self.seen[number] += 1
+        if verdict.allowed:
+            self.hits.append(now)
+        else:
+            self.refused += 1
+        return verdict.allowed, verdict.remaining
+
+
+@define
+class Link:
+    """One process's way to a budget: a `Store` of `fathom_async.ratelimit.store`."""
+
+    account: Account
+    worker: "Worker"
+    seconds: float
+    reply_time: float = 1.0
+
+    def listen(self, listener: Listener) -> None:
+        """Nothing is ever lost here."""
+
+    def submit(self, step: Step, done: Done | None = None) -> None:
+        """Send a step, unless the process is dead."""
+        if self.worker.is_alive:
+            asyncio.get_running_loop().call_later(HALF_WAY, self._carry_out, step, done)
+
+    def _carry_out(self, step: Step, done: Done | None) -> None:
+        loop, redis = asyncio.get_running_loop(), self.account.redis
+        redis.steps += 1
+        redis.by_second[int(loop.time())] += 1
+        ready = redis.work(self.seconds)
+        reply = self.account.pool.step(step, loop.time() + 1.0)
+        if done is not None:
+            loop.call_at(ready + HALF_WAY, self._tell, done, reply)
+
+    def _tell(self, done: Done, reply: object) -> None:
+        if self.worker.is_alive:
+            done(reply)  # type: ignore[arg-type]
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
+
+
+@define(eq=False)
+class Worker:
+    """A process, its open clients, and what it has under way."""
+
+    is_alive: bool = True
+    lanes: dict[int, tuple[Lane, int]] = field(factory=dict[int, tuple[Lane, int]])
+    under_way: dict[int, Task] = field(factory=dict[int, Task])
+    runners: list["asyncio.Task[None]"] = field(factory=list["asyncio.Task[None]"])
+
+
+class World:
+    """Everything of one simulation."""
+
+    def __init__(self, plan: Plan, seed: int = 1) -> None:
+        self._plan = plan
+        self._random = Random(seed)
+        self._todo = plan.tasks()
+        self._open = 0
+        self._most_open = 0
+        self._left = len(self._todo)
+        self._over = asyncio.Event()
+        self._redis = [Redis() for _ in range(plan.shards)]
+        size = size_of(LIMIT.requests)
+        memory = memoryview(bytearray(8 * size * plan.accounts)).cast("d")
+        self._accounts = [
+            Account(
+                self._redis[number % plan.shards],
+                Pool(memory[number * size : (number + 1) * size], TERMS),
+                LaravelWindow(LIMIT.requests, per=LIMIT.per),
+                self._random.uniform(0, 60),
+            )
+            for number in range(plan.accounts)
+        ]
+        self._workers = [Worker() for _ in range(plan.workers)]
+
+    async def run(self) -> Result:
+        """Let all tasks be carried out."""
+        loop = asyncio.get_running_loop()
+        for worker in self._workers:
+            self._start(worker, self._plan.tasks_at_once)
+        loop.call_at(self._plan.killed_at, self._kill)
+        await self._over.wait()
+        return self._result()
+
+    def _start(self, worker: Worker, number: int) -> None:
+        first = len(worker.runners)
+        worker.runners += [asyncio.ensure_future(self._work(worker, first + n)) for n in range(number)]
+
+    async def _work(self, worker: Worker, runner: int) -> None:
+        while self._todo:
+            task = worker.under_way[runner] = self._todo.popleft()
+            await asyncio.sleep(self._random.uniform(0.5, 1.5) * HAND_OUT)
+            await self._carry_out(worker, task)
+            del worker.under_way[runner]
+            self._left -= 1
+            if not self._left:
+                self._over.set()
+
+    async def _carry_out(self, worker: Worker, task: Task) -> None:
+        number, requests = task
+        lane = self._lane(worker, number)
+        try:
+            if len(requests) == 1:
+                await self._request(worker, lane, self._accounts[number], requests[0])
+                return
+            async with asyncio.TaskGroup() as group:
+                for request in requests:
+                    group.create_task(self._request(worker, lane, self._accounts[number], request))
+        finally:
+            self._let_go(worker, number)
+
+    def _lane(self, worker: Worker, number: int) -> Lane:
+        if number in worker.lanes:
+            lane, users = worker.lanes[number]
+        else:
+            account, users = self._accounts[number], 0
+            link = Link(account, worker, self._plan.step)
+            window = SharedWindow(
+                LIMIT, link, clock=LoopClock(), lease=TIMEOUT + SPAN, count_delay=COUNT_DELAY
+            )
+            lane = Lane("reports", LIMIT, clock=LoopClock(), share=window)
+            self._open += 1
+            self._most_open = max(self._most_open, self._open)
+        worker.lanes[number] = lane, users + 1
+        return lane
+
+    def _let_go(self, worker: Worker, number: int) -> None:
+        lane, users = worker.lanes[number]
+        worker.lanes[number] = lane, users - 1
+        if users == 1:
+            del worker.lanes[number]
+            lane.close()
+            self._open -= 1
+
+    async def _request(self, worker: Worker, lane: Lane, account: Account, number: int) -> None:
+        redis, store = account.redis, self._plan.store
+        await redis.commands(store / 2)  # looked for, claimed, looked for again
+        claim = account.claims.get(number)
+        if claim is not None and claim is not worker and number not in account.kept:
+            await asyncio.sleep(max(0.0, self._plan.killed_at + LEASE - asyncio.get_running_loop().time()))
+        while number not in account.kept:
+            account.claims[number] = worker
+            async with lane.slot(Priority.BULK) as admission:
+                admission.sent()
+                allowed, remaining = await self._ask(account, number)
+                said = Feedback(LIMIT.requests, remaining, None if allowed else 1.0)
+                if not allowed:
+                    admission.refused(said)
+                    continue
+                admission.answered(said)
+            await redis.commands(store / 2)  # kept, and the claim ended
+            account.kept.add(number)
+
+    async def _ask(self, account: Account, number: int) -> tuple[bool, int]:
+        loop, there = asyncio.get_running_loop(), self._random.uniform(*TO_FATHOM)
+        verdict: asyncio.Future[tuple[bool, int]] = loop.create_future()
+
+        def arrive() -> None:  # whether or not the worker is still there
+            said = account.hit(number)
+            if not verdict.done():
+                verdict.set_result(said)
+
+        loop.call_later(there, arrive)
+        said = await verdict
+        await asyncio.sleep(self._random.uniform(*HANDLER) + self._random.uniform(*TO_FATHOM))
+        return said
+
+    def _kill(self) -> None:
+        """Kill workers in the middle of what they do; the engine notices later, and others go on."""
+        dead, alive = self._workers[: self._plan.killed], self._workers[self._plan.killed :]
+        lost: list[Task] = []
+        for worker in dead:
+            worker.is_alive = False
+            lost += worker.under_way.values()
+            for runner in worker.runners:
+                runner.cancel()
+        asyncio.get_running_loop().call_later(MISSED_AFTER, self._carry_out_again, lost, alive)
+
+    def _carry_out_again(self, lost: Sequence[Task], alive: Sequence[Worker]) -> None:
+        self._todo.extendleft(lost)
+        for number in range(len(lost)):
+            self._start(alive[number % len(alive)], 1)
+
+    def _result(self) -> Result:
+        times = [at for account in self._accounts for at in account.hits]
+        begin, makespan = min(times), max(times) - min(times)
+        seconds = Counter(second for redis in self._redis for second in redis.by_second.elements())
+        steps = sum(redis.steps for redis in self._redis)
+        again = sum(times - 1 for account in self._accounts for times in account.seen.values())
+        refused = sum(account.refused for account in self._accounts)
+        wanted = self._plan.accounts * self._plan.requests
+        return Result(
+            requests=len(times) + refused,
+            refused=refused,
+            again=again - refused,
+            lost=wanted - sum(len(account.kept) for account in self._accounts),
+            makespan=makespan,
+            optimum=self._accounts[0].throttle.optimum(self._plan.requests),
+            steps=steps,
+            steps_a_second=(steps / makespan, float(max(seconds.values()))),
+            busy=max(redis.worked for redis in self._redis) / (begin + makespan),
+            queued=max(redis.longest for redis in self._redis),
+            clients=self._most_open,
+        )

@@ -1,0 +1,1 @@
+"""Whole programs that show how the package is used."""

@@ -1,0 +1,134 @@
+"""The application: ``uvicorn --factory examples.dashboard.app:create_app --workers 4``."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+from attrs import frozen
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.staticfiles import StaticFiles
+
+from examples.dashboard.boards import Boards
+from examples.dashboard.pages import Panel, Renderer
+from examples.dashboard.ranges import RangeName
+from examples.dashboard.settings import Settings
+from examples.dashboard.sites import Sites
+from fathom_async import FathomError, Site, WaitTooLongError
+from fathom_async.integrations.fastapi import (
+    LiveFeed,
+    fathom_lifespan,
+    health_router,
+    install_error_handlers,
+    live_feed,
+    reply_to,
+)
+from fathom_async.store.open import open_store
+
+_HERE = Path(__file__).parent
+_PAGE_WAITS = 0.05
+"""Seconds that a page waits for a board; its place is filled in later where that is not enough."""
+_FILLING_WAITS = 25.0
+_WARM_UP = 1.0
+"""Seconds that a worker that starts waits for what the others have kept."""
+_LIVE_SHARE = 0.3
+_RANGE = Query(alias="range")
+
+_HEADERS: Mapping[str, str] = {
+    "Cache-Control": "private, no-cache",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@frozen
+class Dashboard:
+    """What the routes of one worker share."""
+
+    sites: Sites
+    boards: Boards
+    live: LiveFeed
+    pages: Renderer
+
+    async def panels(self, name: RangeName) -> tuple[Panel, ...]:
+        """Return what there is of each site right now."""
+        sites = await self.sites.all()
+        async with asyncio.TaskGroup() as group:
+            panels = [group.create_task(self._panel(site, name)) for site in sites]
+        return tuple(panel.result() for panel in panels)
+
+    async def _panel(self, site: Site, name: RangeName) -> Panel:
+        count = self.live.latest.get(site.id)
+        live = None if count is None else count.visitors
+        try:
+            board = await self.boards.get(site, name, within=_PAGE_WAITS)
+        except WaitTooLongError:
+            return Panel(site, live, message="The figures are on their way.")
+        except FathomError as error:
+            return Panel(site, live, message=reply_to(error).detail)
+        return Panel(site, live, board=self.pages.board(board))
+
+
+def _dashboard(request: Request) -> Dashboard:
+    dashboard: Dashboard = request.state.dashboard
+    return dashboard
+
+
+Shared = Annotated[Dashboard, Depends(_dashboard)]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application.
+
+    Args:
+        settings: What it runs with; the environment's by default.
+    """
+    known = settings or Settings.from_env()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
+        async with fathom_lifespan(known.client)(app) as state, open_store(known.store) as store:
+            fathom = state["fathom"]
+            sites = Sites(fathom, known.sites)
+            ids = [site.id for site in await sites.all()]
+            async with (
+                live_feed(fathom, ids, store=store, share=_LIVE_SHARE) as live,
+                Boards(fathom, store, known.speed) as boards,
+            ):
+                if ids:
+                    await boards.warm(await sites.all(), RangeName.MONTH, within=_WARM_UP)
+                yield {**state, "dashboard": Dashboard(sites, boards, live, Renderer(_HERE / "templates"))}
+
+    app = FastAPI(title="Dashboard", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    install_error_handlers(app)
+    app.include_router(health_router())
+    app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
+    _add_routes(app)
+    return app
+
+
+def _add_routes(app: FastAPI) -> None:
+    @app.get("/")
+    async def page(dashboard: Shared, span: Annotated[RangeName, _RANGE] = RangeName.MONTH) -> HTMLResponse:
+        return HTMLResponse(dashboard.pages.page(await dashboard.panels(span), span), headers=_HEADERS)
+
+    @app.get("/sites/{site_id}/board")
+    async def board(
+        site_id: str, dashboard: Shared, span: Annotated[RangeName, _RANGE] = RangeName.MONTH
+    ) -> HTMLResponse:
+        site = await dashboard.sites.get(site_id)
+        if site is None:
+            raise HTTPException(404, "There is no such site.")
+        whole = await dashboard.boards.get(site, span, within=_FILLING_WAITS)
+        return HTMLResponse(dashboard.pages.board(whole), headers=_HEADERS)
+
+    @app.get("/live", response_class=EventSourceResponse)
+    async def live(dashboard: Shared) -> AsyncIterator[ServerSentEvent]:
+        async for count in dashboard.live.updates():
+            yield ServerSentEvent(
+                data={"site": count.site_id, "visitors": count.visitors, "at": count.at.isoformat()}
+            )

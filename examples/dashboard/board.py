@@ -1,0 +1,191 @@
+"""What the page shows of one site over one range: four questions, and what is made of their answers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from operator import attrgetter
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from examples.dashboard.charts import Chart, draw
+from examples.dashboard.ranges import Grouping, Range
+from fathom_async import PageviewQuery, PageviewRow, Report, Site
+
+_TOP = 8
+
+
+@frozen
+class Questions:
+    """What is asked about a site. The range before comes with the chart's figures, and costs no request."""
+
+    figures: PageviewQuery
+    series: PageviewQuery
+    pages: PageviewQuery
+    referrers: PageviewQuery
+
+    @classmethod
+    def about(cls, site: Site, span: Range, now: datetime) -> Self:
+        """Return the questions, as of a moment on the site's clock."""
+        visits = PageviewQuery(site.id, aggregates=["visits"], sort_by="visits:desc", limit=_TOP)
+        return cls(
+            figures=PageviewQuery(
+                site.id, aggregates=["visits", "pageviews", "avg_duration", "bounce_rate"]
+            ).over(span.words, now=now),
+            series=PageviewQuery(
+                site.id, aggregates=["visits", "pageviews"], date_grouping=span.grouping
+            ).over(span.with_previous(now), now=now),
+            pages=visits.replace(field_grouping=["pathname"]).over(span.words, now=now),
+            referrers=visits.replace(field_grouping=["referrer_hostname"]).over(span.words, now=now),
+        )
+
+    def all(self) -> Sequence[PageviewQuery]:
+        """Return them in order."""
+        return (self.figures, self.series, self.pages, self.referrers)
+
+
+@frozen
+class Figure:
+    """One of the large numbers.
+
+    Attributes:
+        label: What it counts.
+        text: The number.
+        change: Against the range before, as a part of it; None where there is nothing to compare with.
+    """
+
+    label: str
+    text: str
+    change: float | None = None
+
+
+@frozen
+class Line:
+    """A line of a ranking.
+
+    Attributes:
+        label: What was counted.
+        visits: How often.
+        share: The bar's length, from 0 to 100.
+    """
+
+    label: str
+    visits: int
+    share: float
+
+
+@frozen(eq=False)
+class Board:
+    """What the page shows of a site.
+
+    Attributes:
+        site: The site.
+        span: The range.
+        figures: The large numbers.
+        chart: Visits and pageviews over time.
+        pages: The pages with most visits.
+        referrers: Where most visits came from.
+        as_of: When the oldest of the answers was asked for, on the site's clock.
+    """
+
+    site: Site
+    span: Range
+    figures: Sequence[Figure]
+    chart: Chart
+    pages: Sequence[Line]
+    referrers: Sequence[Line]
+    as_of: datetime
+
+    @classmethod
+    def of(
+        cls, site: Site, span: Range, now: datetime, reports: Sequence[Report[PageviewRow]], asked_at: float
+    ) -> Self:
+        """Put a board together.
+
+        Args:
+            site: The site.
+            span: The range.
+            now: The moment of the questions, on the site's clock.
+            reports: The answers, in the order of `Questions.all`.
+            asked_at: Unix seconds when the oldest of them was asked for.
+        """
+        figures, series, pages, referrers = reports
+        by_moment = {_moment(row.date): row for row in series}
+        moments = span.moments(now)
+        return cls(
+            site=site,
+            span=span,
+            figures=_figures(figures.rows, by_moment, moments, span.moments_before(now)),
+            chart=draw(
+                [_label(moment, span.grouping) for moment in moments],
+                [_count(by_moment, moment, "visits") for moment in moments],
+                [_count(by_moment, moment, "pageviews") for moment in moments],
+            ),
+            pages=_ranking(pages, "pathname", "(unknown)"),
+            referrers=_ranking(referrers, "referrer_hostname", "Direct, or unknown"),
+            as_of=datetime.fromtimestamp(asked_at, clock_of(site)),
+        )
+
+
+def clock_of(site: Site) -> ZoneInfo:
+    """Return the time zone of a site's reports."""
+    return ZoneInfo(site.timezone or "UTC")
+
+
+def now_at(site: Site) -> datetime:
+    """Return the moment on the site's clock."""
+    return datetime.now(UTC).astimezone(clock_of(site))
+
+
+def _figures(
+    rows: Sequence[PageviewRow],
+    by_moment: Mapping[datetime, PageviewRow],
+    moments: Sequence[datetime],
+    before: Sequence[datetime],
+) -> Sequence[Figure]:
+    def change(metric: str) -> float | None:
+        """Compare what is complete: the running hour, day or month is left out."""
+        new = sum(_count(by_moment, moment, metric) for moment in moments[:-1])
+        old = sum(_count(by_moment, moment, metric) for moment in before[:-1])
+        return new / old - 1 if old else None
+
+    row = rows[0] if rows else None
+    minutes, seconds = divmod(round((row.avg_duration if row else None) or 0), 60)
+    return (
+        Figure("Visits", f"{(row.visits if row else None) or 0:,}", change("visits")),
+        Figure("Pageviews", f"{(row.pageviews if row else None) or 0:,}", change("pageviews")),
+        Figure("Average visit", f"{minutes}:{seconds:02} min"),
+        Figure("Bounce rate", f"{(row.bounce_rate if row else None) or 0:.0%}"),
+    )
+
+
+def _ranking(report: Report[PageviewRow], column: str, nothing: str) -> Sequence[Line]:
+    most = max((row.visits or 0 for row in report), default=0) or 1
+    labels = attrgetter(column)
+    return [
+        Line(_short(labels(row)) or nothing, row.visits or 0, 100 * (row.visits or 0) / most)
+        for row in report
+    ]
+
+
+def _short(address: str | None) -> str:
+    return (address or "").removeprefix("https://").removeprefix("http://").removeprefix("www.")
+
+
+def _moment(day: date) -> datetime:
+    return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the site's
+
+
+def _count(by_moment: Mapping[datetime, PageviewRow], moment: datetime, metric: str) -> int:
+    row = by_moment.get(moment)
+    return int(getattr(row, metric) or 0) if row is not None else 0
+
+
+def _label(moment: datetime, grouping: Grouping) -> str:
+    match grouping:
+        case "hour":
+            return f"{moment:%H:%M}"
+        case "day":
+            return f"{moment.day} {moment:%b}"
+        case "month":
+            return f"{moment:%b %Y}"

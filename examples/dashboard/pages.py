@@ -1,0 +1,64 @@
+"""HTML from templates; a board that was written once serves all pages that show it."""
+
+from functools import lru_cache
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from attrs import frozen
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from examples.dashboard.board import Board
+from examples.dashboard.ranges import RANGES, RangeName
+from fathom_async import Site
+
+
+@frozen
+class Panel:
+    """A site's place on the page.
+
+    Attributes:
+        site: The site.
+        live: Current visitors, where they are known.
+        board: Its board, written; empty where it is not there yet.
+        message: Why it is not.
+    """
+
+    site: Site
+    live: int | None = None
+    board: str = ""
+    message: str = ""
+
+
+class Renderer:
+    """Writes HTML.
+
+    Args:
+        templates: The directory of the templates.
+    """
+
+    def __init__(self, templates: Path) -> None:
+        environment = Environment(
+            loader=FileSystemLoader(templates),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._page = environment.get_template("page.html")
+        self._kept_page = lru_cache(maxsize=32)(self._write_page)
+        self._board = environment.get_template("board.html")
+        self._written: WeakKeyDictionary[Board, Markup] = WeakKeyDictionary()
+
+    def page(self, panels: tuple[Panel, ...], name: RangeName) -> bytes:
+        """Return the whole page."""
+        return self._kept_page(panels, name)
+
+    def board(self, board: Board) -> str:
+        """Return a site's board."""
+        if board not in self._written:
+            self._written[board] = Markup(self._board.render(board=board))  # noqa: S704 - the template escaped it
+        return self._written[board]
+
+    def _write_page(self, panels: tuple[Panel, ...], name: RangeName) -> bytes:
+        return self._page.render(panels=panels, ranges=RANGES, chosen=name).encode()

@@ -1,0 +1,68 @@
+"use strict";
+
+// A page comes with what was there; the rest is filled in, and all of it kept up to date.
+
+const REFRESH_SECONDS = 60;
+const RETRY_SECONDS = 5;
+
+const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
+
+/** Ask for a board once; return how many seconds to wait before asking again, or 0 when it is there. */
+async function fill(board) {
+  let response;
+  try {
+    response = await fetch(board.dataset.board, { headers: { Accept: "text/html" } });
+  } catch {
+    tell(board, "The dashboard is out of reach; it is tried again.");
+    return RETRY_SECONDS;
+  }
+  if (response.ok) {
+    show(board, await response.text());
+    return 0;
+  }
+  const { detail } = await response.json().catch(() => ({ detail: "Something went wrong." }));
+  const wait = Number(response.headers.get("Retry-After")) || RETRY_SECONDS;
+  tell(board, response.headers.has("Retry-After") ? `${detail} The next try is in ${wait} s.` : detail);
+  return wait;
+}
+
+function show(board, html) {
+  const kept = new Set([...board.querySelectorAll("details[open]")].map((part) => part.dataset.keep));
+  board.innerHTML = html; // our own server's, which escapes what it shows
+  for (const part of board.querySelectorAll("details")) part.open = kept.has(part.dataset.keep);
+  delete board.dataset.pending;
+  board.removeAttribute("aria-busy");
+}
+
+/** Say what is the matter, unless there are figures to go on with. */
+function tell(board, words) {
+  const notice = board.querySelector(".notice");
+  if (notice) notice.textContent = words;
+}
+
+async function keepUpToDate(board) {
+  let wait = "pending" in board.dataset ? await fill(board) : 0;
+  for (;;) {
+    await sleep(wait || REFRESH_SECONDS);
+    const isLeftAlone = document.hidden || board.contains(document.activeElement);
+    wait = isLeftAlone && !("pending" in board.dataset) ? 0 : await fill(board);
+  }
+}
+
+function watchLive() {
+  const source = new EventSource("/live"); // it connects again by itself
+  source.onmessage = ({ data }) => {
+    const { site, visitors } = JSON.parse(data);
+    const place = document.querySelector(`[data-live="${CSS.escape(site)}"]`);
+    if (place && place.textContent !== String(visitors)) place.textContent = visitors;
+  };
+  source.onopen = () => document.body.classList.remove("is-cut-off");
+  source.onerror = () => document.body.classList.add("is-cut-off");
+  addEventListener("pagehide", () => source.close());
+}
+
+for (const board of document.querySelectorAll("[data-board]")) keepUpToDate(board);
+watchLive();
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});

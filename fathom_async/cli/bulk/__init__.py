@@ -1,0 +1,1 @@
+"""``fathom run`` and ``fathom plan``: the reports of a job file."""

@@ -1,0 +1,70 @@
+"""A client as the environment and the keyring describe it, and the event loop that commands run in."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from fathom_async.cli.credentials import TOKEN, find_token
+from fathom_async.cli.failures import DEBUG
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from fathom_async import FathomClient, RatePlan
+
+T = TypeVar("T")
+
+
+def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Run a command's coroutine to its end.
+
+    Ctrl-C cancels it, waits until it has cleaned up, and raises `KeyboardInterrupt` here; a second one does not
+    wait.
+    """
+    return asyncio.run(main())
+
+
+@asynccontextmanager
+async def connect(
+    *,
+    plan: "RatePlan | None" = None,
+    timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this
+) -> "AsyncGenerator[FathomClient, None]":
+    """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
+
+    ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET`` are looked at too.
+
+    Args:
+        plan: The account's rate limits; those of a classic account by default.
+        timeout: Seconds from a request's admission to its whole answer.
+
+    Raises:
+        CommandError: There is no token.
+        ArgumentError: The token, the address or the budget cannot be used.
+    """
+    from fathom_async import FathomClient  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
+
+    _quieten_log()
+    environ = {**os.environ, TOKEN: find_token(os.environ).token}
+    async with FathomClient.from_env(environ, plan=plan, timeout=timeout) as fathom:
+        yield fathom
+
+
+def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
+    """Open a client, run one coroutine with it to the end, and return its result."""
+
+    async def connected() -> T:
+        async with connect() as fathom:
+            return await ask(fathom)
+
+    return run_async(connected)
+
+
+def _quieten_log() -> None:
+    """Keep the log off the terminal: an error is one line. Who looks for its cause gets all of it."""
+    log = logging.getLogger("fathom_async")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler() if os.environ.get(DEBUG) else logging.NullHandler())

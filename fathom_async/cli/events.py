@@ -1,0 +1,165 @@
+"""``fathom events``."""
+
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+from cyclopts import App
+
+from fathom_async import Deleted, FathomClient, GoneError
+from fathom_async.cli.connection import call
+from fathom_async.cli.failures import CommandError, ExitCode
+from fathom_async.cli.listing import Limit, first_of, given
+from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records, records_of, write
+from fathom_async.cli.prompts import confirm
+from fathom_async.reports.fields import Currency
+
+T = TypeVar("T")
+
+_COLUMNS: dict[str, Kind] = {"id": "text", "name": "text", "created_at": "moment"}
+_CHANGED: dict[str, Kind] = {"id": "text", "name": "text", "currency": "text", "created_at": "moment"}
+_DELETED: dict[str, Kind] = {"id": "text", "name": "text", "object": "text", "deleted": "flag"}
+
+events = App(name="events")
+
+
+@events.command(name="list", help_epilogue="Examples:\n\n  fathom events list CDBUGS")
+def list_(
+    site: str,
+    /,
+    *,
+    limit: Limit = None,
+    output: OutputOptions = STANDARD,
+) -> None:
+    """List the events of a site, oldest first.
+
+    Args:
+        site: Its ID.
+        limit: Stop after so many.
+        output: Where it goes, and how.
+    """
+    found = call(lambda fathom: first_of(limit, lambda page: fathom.events.list(site, limit=page)))
+    write(records_of(_COLUMNS, found), output)
+
+
+@events.command(help_epilogue="Examples:\n\n  fathom events get CDBUGS SIGNUPXX")
+def get(site: str, event: str, /, *, output: OutputOptions = STANDARD) -> None:
+    """Show one event by its ID; today's service has none, and lists events by name.
+
+    Args:
+        site: ID of the site.
+        event: ID of the event.
+        output: Where it goes, and how.
+    """
+    found = _by_name(f"run `fathom events list {site}`", lambda fathom: fathom.events.get(site, event))
+    write(records_of(_COLUMNS, [found], is_single=True), output)
+
+
+@events.command(
+    help_epilogue="Examples:\n\n  fathom events create CDBUGS 'Newsletter signup' --currency euro"
+)
+def create(
+    site: str, name: str, /, *, currency: Currency | None = None, output: OutputOptions = STANDARD
+) -> None:
+    """Create an event; in today's service, events come into being when they are first tracked.
+
+    Args:
+        site: ID of the site.
+        name: What the event is called.
+        currency: What its value is counted in; dollar unless told.
+        output: Where it goes, and how.
+    """
+    made = _by_name(
+        "an event comes into being when it is first tracked",
+        lambda fathom: fathom.events.create(site, name=name, currency=given(currency)),
+    )
+    write(records_of(_CHANGED, [made], is_single=True), output)
+
+
+@events.command(
+    help_epilogue="Examples:\n\n  fathom events update CDBUGS SIGNUPXX --name 'Newsletter signup'"
+)
+def update(
+    site: str,
+    event: str,
+    /,
+    *,
+    name: str | None = None,
+    currency: Currency | None = None,
+    output: OutputOptions = STANDARD,
+) -> None:
+    """Change an event by its ID; today's service can only change its currency, see set-currency.
+
+    Args:
+        site: ID of the site.
+        event: ID of the event.
+        name: What it is called.
+        currency: What its value is counted in.
+        output: Where it goes, and how.
+    """
+    changed = _by_name(
+        f"run `fathom events set-currency {site} NAME CURRENCY`; a name cannot be changed",
+        lambda fathom: fathom.events.update(site, event, name=given(name), currency=given(currency)),
+    )
+    write(records_of(_CHANGED, [changed], is_single=True), output)
+
+
+@events.command(help_epilogue="Examples:\n\n  fathom events set-currency CDBUGS 'Newsletter signup' euro")
+def set_currency(site: str, name: str, currency: Currency, /, *, output: OutputOptions = STANDARD) -> None:
+    """Change what an event's value is counted in.
+
+    Args:
+        site: ID of the site.
+        name: Name of the event.
+        currency: A currency, integer or none.
+        output: Where it goes, and how.
+    """
+    changed = call(lambda fathom: fathom.events.set_currency(site, name, currency))
+    write(records_of(_CHANGED, [changed], is_single=True), output)
+
+
+@events.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "  fathom events delete CDBUGS 'Newsletter signup'\n"
+        "  fathom events delete CDBUGS --id SIGNUPXX --yes"
+    )
+)
+def delete(
+    site: str,
+    name: str | None = None,
+    /,
+    *,
+    id: str | None = None,
+    yes: bool = False,
+    output: OutputOptions = STANDARD,
+) -> None:
+    """Delete every event of a name, and its data, for good.
+
+    Args:
+        site: ID of the site.
+        name: Name of the event.
+        id: Delete the one event of this ID instead; today's service has none.
+        yes: Do not ask.
+        output: Where it goes, and how.
+    """
+    if (name is None) == (id is None):
+        raise CommandError("name the event to delete, or give its --id", ExitCode.USAGE)
+    confirm(f"Delete the event {name or id!r} of {site} and all of its data, for good", yes=yes)
+
+    async def ask(fathom: FathomClient) -> Deleted:
+        if name is not None:
+            return await fathom.events.delete_by_name(site, name)
+        return await fathom.events.delete(site, id or "")
+
+    gone = _by_name(f"run `fathom events delete {site} NAME`", ask)
+    write(records(_DELETED, [(gone.id, name, gone.object, gone.deleted)], is_single=True), output)
+
+
+def _by_name(instead: str, ask: Callable[[FathomClient], Coroutine[object, object, T]]) -> T:
+    """Carry out what only an older service does; where it is gone, say what to do instead."""
+    try:
+        return call(ask)
+    except GoneError:
+        raise CommandError(
+            f"the service knows events by their names now: {instead}", ExitCode.NOT_FOUND
+        ) from None

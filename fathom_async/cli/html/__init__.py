@@ -1,0 +1,1 @@
+"""A report as a page that stands alone: charts, tables, and everything they need inlined."""

@@ -1,0 +1,1 @@
+"""``fathom live``: who is on the sites right now."""

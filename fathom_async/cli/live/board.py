@@ -1,0 +1,96 @@
+"""What is known of the sites that are watched: plain values."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from attrs import evolve, frozen
+
+from fathom_async import CurrentVisitors, LiveVisitors
+
+_REMEMBERED: Final = 60
+
+
+@frozen
+class SiteView:
+    """One site.
+
+    Attributes:
+        name: What people call it.
+        visitors: Who was there when it was last heard of; None if it never was.
+        at: When that was.
+        course: How many were there each time, from the oldest on.
+        error: Why the last attempt told nothing, if so.
+    """
+
+    name: str
+    visitors: CurrentVisitors | None = None
+    at: datetime | None = None
+    course: tuple[int, ...] = ()
+    error: str | None = None
+
+    def with_(self, heard: LiveVisitors, error: str | None) -> "SiteView":
+        """Return the site with what was heard of it."""
+        if heard.visitors is None:
+            return evolve(self, error=error)
+        course = (*self.course, heard.visitors.total)[-_REMEMBERED:]
+        return evolve(self, visitors=heard.visitors, at=heard.at, course=course, error=None)
+
+
+@frozen
+class Board:
+    """All sites.
+
+    Attributes:
+        sites: By ID, in the order named.
+        seconds: How often each of them is asked for.
+    """
+
+    sites: Mapping[str, SiteView]
+    seconds: float
+
+    def with_(self, heard: LiveVisitors, error: str | None) -> "Board":
+        """Return the board with what was heard of a site.
+
+        Args:
+            heard: What came.
+            error: What to tell of its error, if it has one.
+        """
+        return evolve(
+            self, sites={**self.sites, heard.site_id: self.sites[heard.site_id].with_(heard, error)}
+        )
+
+    @property
+    def total(self) -> int | None:
+        """Visitors of all sites that were heard of; None of none."""
+        known = [site.visitors.total for site in self.sites.values() if site.visitors is not None]
+        return sum(known) if known else None
+
+    def pages(self) -> Sequence[tuple[str, int]]:
+        """Return the pages of all sites with their visitors, the most visited first."""
+        hosts = {page.hostname for site in self._known() for page in site.content}
+        visitors = Counter[str]()
+        for site in self._known():
+            for page in site.content:
+                host = "" if len(hosts) == 1 else _bare(page.hostname)
+                visitors[f"{host}{page.pathname or ''}" or "(unknown)"] += page.total
+        return visitors.most_common()
+
+    def referrers(self) -> Sequence[tuple[str, int]]:
+        """Return the referrers of all sites with their visitors, the most frequent first."""
+        visitors = Counter[str]()
+        for site in self._known():
+            for each in site.referrers:
+                path = each.referrer_pathname or ""
+                visitors[f"{_bare(each.referrer_hostname)}{'' if path == '/' else path}" or "(direct)"] += (
+                    each.total
+                )
+        return visitors.most_common()
+
+    def _known(self) -> Sequence[CurrentVisitors]:
+        return [site.visitors for site in self.sites.values() if site.visitors is not None]
+
+
+def _bare(hostname: str | None) -> str:
+    return (hostname or "").removeprefix("https://").removeprefix("http://")

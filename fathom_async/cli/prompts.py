@@ -1,0 +1,42 @@
+"""Questions to whoever sits at the terminal; they go to standard error, so that rows can be piped."""
+
+import sys
+from getpass import getpass
+
+from fathom_async.cli.failures import CommandError, ExitCode
+from fathom_async.cli.wording import one_line
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if the person says yes.
+
+    Args:
+        question: What is about to happen, such as ``Delete the site CDBUGS``.
+        yes: Whether they have said so already, with ``--yes``.
+
+    Raises:
+        CommandError: They said no, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError("nobody is there to ask; add --yes to go on without", ExitCode.USAGE)
+    sys.stderr.write(f"{one_line(question)}? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise CommandError("nothing was changed")
+
+
+def secret(question: str) -> str:
+    """Return what is typed unseen, or the first line of what is piped in; it never is an argument.
+
+    Raises:
+        CommandError: There is nothing.
+    """
+    typed = getpass(f"{question}: ", sys.stderr) if sys.stdin.isatty() else sys.stdin.readline()
+    if not typed.strip():
+        raise CommandError("nothing was given; type it, or pipe it in", ExitCode.USAGE)
+    return typed.strip()

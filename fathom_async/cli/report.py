@@ -1,0 +1,166 @@
+"""``fathom report`` and ``fathom events-report``."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+from attrs import frozen
+from cyclopts import App, Parameter
+
+from fathom_async import EventQuery, EventRow, FathomClient, PageviewQuery, PageviewRow, Report
+from fathom_async.cli.connection import call
+from fathom_async.cli.drawing import drawn
+from fathom_async.cli.failures import CommandError, ExitCode
+from fathom_async.cli.html.page import Page
+from fathom_async.cli.html.plots import script
+from fathom_async.cli.output import (
+    STANDARD,
+    OutputOptions,
+    note,
+    records_of_report,
+    stdout_console,
+    write,
+    write_file,
+)
+from fathom_async.cli.pictures import Picture, pictures_of
+from fathom_async.cli.question import Names, Q, Query, Question, facts_of, title_of
+from fathom_async.cli.waiting import telling
+from fathom_async.reports.fields import EventAggregate, PageviewAggregate
+
+AnyReport = Report[PageviewRow] | Report[EventRow]
+
+_UNPIPED: Final = 100
+
+report = App(
+    name="report",
+    help_epilogue="""\
+Examples:
+
+  fathom report CDBUGS --per day --period 'last 30 days' --chart
+  fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'
+  fathom report CDBUGS --by country_code --sort visits:desc --limit 20
+  fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv
+  fathom report CDBUGS --by browser --per month --html browsers.html""",
+)
+events_report = App(
+    name="events-report",
+    help_epilogue="""\
+Examples:
+
+  fathom events-report CDBUGS 'Newsletter signup' --per month --chart
+  fathom events-report CDBUGS purchase --metrics conversions,value --by city""",
+)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Views:
+    """What else is made of a report."""
+
+    chart: bool = False
+    """Draw it in the terminal instead of listing the rows."""
+
+    html: Path | None = None
+    """Write a page with charts and the rows, which needs no network."""
+
+
+NO_VIEWS: Final = Views()
+ASKED: Final = Question()
+
+
+@report.default
+def of_pageviews(
+    site: str,
+    /,
+    *,
+    metrics: Annotated[tuple[PageviewAggregate, ...], Names] = ("pageviews", "visits"),
+    question: Question = ASKED,
+    output: OutputOptions = STANDARD,
+    views: Views = NO_VIEWS,
+) -> None:
+    """Report on the pageviews of a site.
+
+    Args:
+        site: Its ID.
+        metrics: What to count, with commas between.
+        question: What to ask.
+        output: Where it goes, and how.
+        views: What else is made of it.
+    """
+    _carry_out(site, partial(PageviewQuery, site, aggregates=metrics), question, output, views)
+
+
+@events_report.default
+def of_events(
+    site: str,
+    event: str,
+    /,
+    *,
+    metrics: Annotated[tuple[EventAggregate, ...], Names] = ("conversions", "unique_conversions"),
+    question: Question = ASKED,
+    output: OutputOptions = STANDARD,
+    views: Views = NO_VIEWS,
+) -> None:
+    """Report on the completions of an event.
+
+    Args:
+        site: ID of the site.
+        event: Name of the event, as the dashboard shows it.
+        metrics: What to count, with commas between.
+        question: What to ask.
+        output: Where it goes, and how.
+        views: What else is made of it.
+    """
+    _carry_out(site, partial(EventQuery, site, event, aggregates=metrics), question, output, views)
+
+
+def _carry_out(
+    site: str, make: Callable[..., Q], question: Question, output: OutputOptions, views: Views
+) -> None:
+    question.query(make, datetime.now(UTC))  # what is wrong with it is told before anything is asked
+    if views.chart and output.output is None and output.format is not None:
+        raise CommandError("--chart and --format want the same place; add --output FILE", ExitCode.USAGE)
+    if views.html is not None:
+        script()  # so is a missing library
+
+    async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
+        query = question.query(make, await question.site_clock(fathom, site))
+        async with telling(fathom):
+            found = await _answer(fathom, query, is_complete=question.complete)
+        return query, found, site if views.html is None else (await fathom.sites.get(site)).name
+
+    query, found, name = call(ask)
+    _show(query, found, name, output, views)
+    if found.truncated and question.limit is None:
+        note(f"these are the first {len(found):,} rows; for every row, add --complete")
+
+
+async def _answer(fathom: FathomClient, query: Query, *, is_complete: bool) -> AnyReport:
+    if isinstance(query, PageviewQuery):
+        return await (fathom.reports.complete(query) if is_complete else fathom.reports.aggregate(query))
+    return await (fathom.reports.complete(query) if is_complete else fathom.reports.aggregate(query))
+
+
+def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, views: Views) -> None:
+    rows = records_of_report(found)
+    pictures = pictures_of(rows.columns, rows.rows, metrics=query.aggregates, unit=query.date_grouping)
+    if views.html is not None:
+        page = Page(title_of(query, name), facts_of(query), pictures, rows, datetime.now().astimezone())
+        write_file(views.html, page.html().encode())
+        note(f"wrote {views.html}")
+    if views.chart:
+        _draw(pictures)
+    if output.output is not None or not (views.chart or (views.html and output.format is None)):
+        write(rows, output)
+
+
+def _draw(pictures: Sequence[Picture]) -> None:
+    console = stdout_console()
+    width = console.width if console.is_terminal else _UNPIPED
+    if not pictures:
+        console.print("no rows", markup=False)
+    for place, picture in enumerate(pictures):
+        lines = drawn(picture, width, ascii_only=console.options.ascii_only)
+        console.print(*([""] if place else []), *lines, sep="\n", markup=False, soft_wrap=True)

@@ -1,0 +1,166 @@
+"""Bulk reports on a Dask cluster: ``outcomes(client, queries)``, or a bag or delayed values for a graph of your own.
+
+Needs the extra ``fathom_async[dask]``. Each task asks one fused request, on any worker on which `FathomWorker` was
+registered. The worker's own event loop carries the requests, so that all threads of a worker share one client; a
+thread waits while its request waits. Dask carries out again what a killed worker had.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, cast
+
+try:
+    import distributed
+    from dask.bag.core import from_delayed  # pyright: ignore[reportUnknownVariableType]
+    from dask.delayed import delayed as lazily  # pyright: ignore[reportUnknownVariableType]
+    from distributed.diagnostics.plugin import WorkerPlugin
+except ImportError as error:
+    raise ImportError('dask is missing: pip install "fathom_async[dask]"') from error
+
+from fathom_async.bulk.outcome import Outcome
+from fathom_async.codec.rows import RowT
+from fathom_async.errors import ArgumentError, FathomError
+from fathom_async.integrations.workers import (
+    Batch,
+    Connect,
+    OpenStore,
+    WorkerClients,
+    batches,
+    client_from_env,
+    in_order,
+    interleaved,
+    store_from_env,
+)
+from fathom_async.reports.query import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dask.bag import Bag
+    from dask.delayed import Delayed
+    from distributed import Client, Future, Worker
+
+__all__ = ["Batch", "FathomWorker", "ask", "bag", "batches", "delayed", "in_order", "interleaved", "outcomes"]
+
+_NAME = "fathom_async"
+
+# Of what is used of Dask, much has no annotations.
+_delayed = cast("Callable[..., Callable[[Any], Delayed]]", lazily)
+_from_delayed = cast("Callable[[Sequence[Delayed]], Bag]", from_delayed)
+
+
+class FathomWorker(WorkerPlugin):
+    """Gives a worker its clients: ``client.register_plugin(FathomWorker())``, once for a cluster.
+
+    The arguments travel to the workers; what they return is made there, so that no token travels.
+
+    Args:
+        connect: Makes the client of an account; by default from the worker's ``FATHOM_API_TOKEN``,
+            ``FATHOM_BUDGET`` and ``FATHOM_BASE_URL``.
+        store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
+        keep: How many clients of accounts that nobody asks to keep open.
+    """
+
+    name = _NAME
+
+    def __init__(
+        self, *, connect: Connect = client_from_env, store: OpenStore = store_from_env, keep: int = 10
+    ) -> None:
+        self._connect = connect
+        self._open_store = store
+        self._keep = keep
+        self._clients: WorkerClients | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def setup(self, worker: "Worker") -> None:
+        """Open what the worker needs, in its event loop; Dask calls this."""
+        del worker
+        self._loop = asyncio.get_running_loop()
+        self._clients = WorkerClients(self._connect, self._open_store, keep=self._keep)
+
+    async def teardown(self, worker: "Worker") -> None:
+        """Close it; Dask calls this."""
+        del worker
+        clients, self._clients = self._clients, None
+        if clients is not None:
+            await clients.aclose()
+
+    def ask(self, batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+        """Return the outcomes of a batch; called in a thread of the worker."""
+        if self._clients is None or self._loop is None:
+            raise ArgumentError("the worker is closing, or was never set up")
+        return asyncio.run_coroutine_threadsafe(self._clients.ask(batch), self._loop).result()
+
+
+def ask(batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+    """Return the outcomes of a batch: the task, to be carried out by a worker that has a `FathomWorker`.
+
+    Raises:
+        ArgumentError: This is no worker, or it has none.
+        StoreError: The store cannot be used.
+    """
+    try:
+        plugin = distributed.get_worker().plugins.get(_NAME)
+    except ValueError:
+        raise ArgumentError("this is no worker of dask.distributed: compute with a Client") from None
+    if not isinstance(plugin, FathomWorker):
+        raise ArgumentError("the workers know no account: client.register_plugin(FathomWorker()) first")
+    return plugin.ask(batch)
+
+
+def outcomes(
+    client: "Client", queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1
+) -> Sequence[Outcome[RowT]]:
+    """Ask many queries on a cluster; return the outcome of each, in the order asked.
+
+    A query that fails is an outcome like any other, and so is one whose task failed for good.
+
+    Args:
+        client: A client of the cluster that is not asynchronous; its workers have a `FathomWorker`.
+        queries: `PageviewQuery`s and `EventQuery`s.
+        account: Whose queries they are, by the name that the workers' `connect` knows.
+        requests: How many fused requests are one task.
+
+    Raises:
+        ArgumentError: One of them is no query.
+        QueryError: One of them cannot be asked.
+    """
+    todo = batches(queries, account=account, requests=requests)
+    submit = cast("Callable[..., list[Future[Any]]]", client.map)  # pyright: ignore[reportUnknownMemberType]
+    futures = submit(ask, todo, pure=False)
+    return in_order(chain.from_iterable(map(_result, todo, futures)))
+
+
+def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Sequence[Delayed]":
+    """Return one delayed value for each batch, of the outcomes of its queries.
+
+    `in_order` of all of them together brings the outcomes into the order asked; each has its `Outcome.position`.
+
+    Args:
+        queries: As in `outcomes`, like everything else.
+        account: See there.
+        requests: See there.
+    """
+    todo = batches(queries, account=account, requests=requests)
+    return [_delayed(ask, pure=False)(batch) for batch in todo]
+
+
+def bag(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Bag":
+    """Return a bag of the outcomes of all queries, with one partition for each batch.
+
+    Args:
+        queries: As in `outcomes`, like everything else.
+        account: See there.
+        requests: See there.
+    """
+    return _from_delayed(delayed(queries, account=account, requests=requests))
+
+
+def _result(batch: Batch[RowT], future: "Future[Any]") -> Sequence[Outcome[RowT]]:
+    try:
+        return cast("Callable[[], Sequence[Outcome[RowT]]]", future.result)()  # pyright: ignore[reportUnknownMemberType]
+    except FathomError as error:
+        return batch.failed(error)
+    except Exception as error:  # noqa: BLE001 - such as Dask's own, when every worker that had the task died
+        return batch.failed(FathomError(f"the task failed: {error!r}"))

@@ -1,0 +1,40 @@
+"""FastAPI backends: one client for all requests of an application, and answers for its errors.
+
+    app = FastAPI(lifespan=fathom_lifespan())  # reads FATHOM_API_TOKEN, FATHOM_BASE_URL, FATHOM_BUDGET
+    install_error_handlers(app)
+    app.include_router(health_router())
+
+    @app.get("/sites/{site_id}/visits")
+    async def visits(site_id: str, fathom: Fathom) -> int | None: ...
+
+Needs the extra ``fathom_async[fastapi]``.
+"""
+
+try:
+    import fastapi as _fastapi
+except ImportError as error:
+    raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from error
+
+from fathom_async.integrations.fastapi.dependency import Fathom, fathom
+from fathom_async.integrations.fastapi.errors import Reply, install_error_handlers, reply_to
+from fathom_async.integrations.fastapi.health import Health, LaneHealth, health_router
+from fathom_async.integrations.fastapi.lifespan import FathomState, fathom_lifespan
+from fathom_async.integrations.fastapi.live import LiveCount, LiveFeed, live_feed
+
+del _fastapi
+
+__all__ = [
+    "Fathom",
+    "FathomState",
+    "Health",
+    "LaneHealth",
+    "LiveCount",
+    "LiveFeed",
+    "Reply",
+    "fathom",
+    "fathom_lifespan",
+    "health_router",
+    "install_error_handlers",
+    "live_feed",
+    "reply_to",
+]

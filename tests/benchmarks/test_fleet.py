@@ -1,0 +1,41 @@
+"""The simulation of a fleet, at a size that a test can wait for."""
+
+from attrs import evolve
+
+from benchmarks.fleet_world import Plan, World
+from fathom_async.testing.virtual_time import run_virtual
+
+PLAN = Plan(
+    accounts=20,
+    workers=4,
+    tasks_at_once=10,
+    requests=21,
+    a_task=1,
+    in_turns=True,
+    shards=2,
+    killed=1,
+    killed_at=64.0,
+    step=80e-6,
+    store=90e-6,
+)
+
+
+def test_a_fleet_keeps_to_every_limit_and_comes_close_to_the_optimum() -> None:
+    result = run_virtual(World(PLAN).run())
+    assert (result.refused, result.lost) == (0, 0)
+    assert result.requests == 20 * 21 + result.again
+    assert result.again <= 10
+    assert result.optimum == 120
+    assert result.makespan <= 1.15 * result.optimum
+
+
+def test_accounts_one_after_the_other_take_a_multiple() -> None:
+    result = run_virtual(World(evolve(PLAN, in_turns=False, tasks_at_once=5)).run())
+    assert (result.refused, result.lost) == (0, 0)
+    assert result.makespan > 3 * result.optimum
+
+
+def test_too_slow_a_redis_shows() -> None:
+    slow = run_virtual(World(evolve(PLAN, step=0.02)).run())
+    assert slow.queued > 0.5
+    assert slow.busy > 0.1

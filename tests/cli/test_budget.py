@@ -1,0 +1,48 @@
+"""``fathom budget``."""
+
+import json
+import re
+from pathlib import Path
+
+from fathom_async.testing import FathomServer
+
+from .conftest import Command
+
+
+async def test_it_tells_what_other_programs_have_spent_and_spends_nothing(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    shared = f"file://{tmp_path / 'shared.budget'}"
+    for _ in range(2):
+        assert (await command("report", "CDBUGS", FATHOM_BUDGET=shared)).code == 0
+    fathom_server.reset_stats()
+    ended = await command("budget", FATHOM_BUDGET=shared)
+    assert (ended.code, ended.err) == (0, "")
+    lanes = {lane["lane"]: lane for lane in map(json.loads, ended.out.splitlines())}
+    assert lanes["reports"]["used"] == 2
+    assert lanes["reports"]["left"] == 8
+    assert lanes["reports"]["next_slot_in"] == 0
+    assert lanes["crud"]["limit"] == 2000
+    assert not fathom_server.hits
+
+
+async def test_in_a_terminal_it_is_a_table(command: Command, tmp_path: Path) -> None:
+    shared = f"file://{tmp_path / 'shared.budget'}"
+    assert (await command("report", "CDBUGS", FATHOM_BUDGET=shared)).code == 0
+    ended = await command.in_terminal("budget", FATHOM_BUDGET=shared)
+    assert ended.code == 0
+    assert re.search(r"reports +10 a minute +1 +9 +now", ended.out)
+
+
+async def test_a_budget_that_nobody_has_used_is_not_made_by_looking(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "shared.budget"
+    ended = await command("budget", FATHOM_BUDGET=f"file://{file}")
+    assert ended.err == "fathom: no program has used this budget yet\n"
+    assert [json.loads(line)["used"] for line in ended.out.splitlines()] == [0, 0]
+    assert not file.exists()
+
+
+async def test_without_a_shared_budget_there_is_nothing_to_look_at(command: Command) -> None:
+    ended = await command("budget", FATHOM_BUDGET="")
+    assert (ended.code, ended.out) == (2, "")
+    assert "FATHOM_BUDGET=file:///path/to/budget" in ended.err

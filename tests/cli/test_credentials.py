@@ -1,0 +1,87 @@
+"""Where the token comes from: the environment, then the keyring of the system."""
+
+import json
+from pathlib import Path
+
+from fathom_async.cli.credentials import Credential
+from fathom_async.testing import FathomServer, Status
+
+from .conftest import Command
+
+RING = "file_keyring.FileKeyring"
+LOCKED = "file_keyring.LockedKeyring"
+
+
+async def test_login_keeps_a_token_that_was_tried_and_logout_forgets_it(command: Command) -> None:
+    login = await command("login", typed="secret-token\n", PYTHON_KEYRING_BACKEND=RING, FATHOM_API_TOKEN="")
+    assert (login.code, login.out) == (0, "")
+    assert "is kept in" in login.err
+    assert "secret-token" not in login.err
+    who = await command("whoami", PYTHON_KEYRING_BACKEND=RING, FATHOM_API_TOKEN="")
+    assert json.loads(who.out)["token_from"] == "keyring"
+    assert (await command("logout", PYTHON_KEYRING_BACKEND=RING)).code == 0
+    after = await command("whoami", PYTHON_KEYRING_BACKEND=RING, FATHOM_API_TOKEN="")
+    assert after.code == 3
+    assert after.err.startswith("fathom: no token: run `fathom login`, or set FATHOM_API_TOKEN")
+    assert "no token was kept" in (await command("logout", PYTHON_KEYRING_BACKEND=RING)).err
+
+
+async def test_the_token_is_typed_unseen(command: Command) -> None:
+    ended = await command.in_terminal(
+        "login",
+        acts=((r"nothing shows while you type\): ", "secret-token\n"),),
+        PYTHON_KEYRING_BACKEND=RING,
+    )
+    assert ended.code == 0
+    assert "secret-token" not in ended.out
+    assert "FATHOM_API_TOKEN is set too, and goes first" in ended.out
+
+
+async def test_a_kept_token_goes_to_no_other_address(command: Command, tmp_path: Path) -> None:
+    await command("login", typed="secret-token\n", PYTHON_KEYRING_BACKEND=RING)
+    elsewhere = await command(
+        "sites",
+        "list",
+        PYTHON_KEYRING_BACKEND=RING,
+        FATHOM_API_TOKEN="",
+        FATHOM_BASE_URL="http://127.0.0.1:9/v1",
+    )
+    assert elsewhere.code == 3
+    assert "secret-token" in (tmp_path / "keyring.json").read_text()
+
+
+async def test_a_token_that_is_refused_is_not_kept(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    fathom_server.inject(Status(401))
+    ended = await command("login", typed="wrong\n", PYTHON_KEYRING_BACKEND=RING)
+    assert ended.code == 3
+    assert "401 Unauthorized" in ended.err
+    assert not (tmp_path / "keyring.json").exists()
+
+
+async def test_systems_without_a_keyring_are_told_what_to_do(command: Command) -> None:
+    ended = await command("sites", "list", FATHOM_API_TOKEN="")
+    assert ended.code == 3
+    assert ended.err == "fathom: no token: this system has no keyring; set FATHOM_API_TOKEN instead\n"
+    locked = await command("sites", "list", FATHOM_API_TOKEN="", PYTHON_KEYRING_BACKEND=LOCKED)
+    assert locked.code == 3
+    assert "the keyring is locked" in locked.err
+    kept = await command("login", typed="token\n")
+    assert kept.code == 1
+    assert "this system has no keyring" in kept.err
+
+
+async def test_nothing_typed_is_no_token(command: Command, fathom_server: FathomServer) -> None:
+    ended = await command("login", typed="\n", PYTHON_KEYRING_BACKEND=RING)
+    assert (ended.code, ended.err) == (2, "fathom: nothing was given; type it, or pipe it in\n")
+    assert not fathom_server.hits
+
+
+async def test_the_token_is_no_argument(command: Command) -> None:
+    ended = await command("login", "secret-token", PYTHON_KEYRING_BACKEND=RING)
+    assert ended.code == 2
+
+
+def test_a_credential_does_not_show_its_token() -> None:
+    assert "secret" not in repr(Credential("secret", "environment"))

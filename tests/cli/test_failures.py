@@ -1,0 +1,117 @@
+"""How a command ends: one line that says what to do, and a code that scripts can tell apart."""
+
+import pytest
+
+from fathom_async import (
+    APIError,
+    ArgumentError,
+    AuthenticationError,
+    BudgetError,
+    BulkError,
+    ConnectError,
+    DecodeError,
+    NotFoundError,
+    Outcome,
+    PageviewQuery,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    StoreError,
+    TimeoutError,  # noqa: A004 - the package's own
+    WaitTooLongError,
+)
+from fathom_async.cli.failures import CommandError, ExitCode, failure_of
+from fathom_async.jobs.errors import Fault, JobFileError
+from fathom_async.testing import FathomServer, Html, Status
+
+from .command import run
+from .conftest import Command
+
+REFUSED = ("GET", "https://api.usefathom.com/v1/sites")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "advice"),
+    [
+        (ArgumentError("limit must be 1"), ExitCode.USAGE, "limit must be 1"),
+        (
+            AuthenticationError(401, "Unauthenticated.", None, *REFUSED),
+            ExitCode.UNAUTHENTICATED,
+            "`fathom login`",
+        ),
+        (PermissionDeniedError(403, "No.", None, *REFUSED), ExitCode.UNAUTHENTICATED, "`fathom whoami`"),
+        (NotFoundError(404, "No.", None, *REFUSED), ExitCode.NOT_FOUND, "`fathom sites list`"),
+        (RateLimitError(429, "Slow down.", None, *REFUSED, 30.0), ExitCode.BUSY, "try again in 30 s"),
+        (RateLimitError(429, "Slow down.", None, *REFUSED), ExitCode.BUSY, "try again in a minute"),
+        (WaitTooLongError("reports", 30.0, 2.0), ExitCode.BUSY, "wait longer, or ask again then"),
+        (ServerError(503, "Down.", None, *REFUSED), ExitCode.FAILED, "try again later"),
+        (APIError(418, "Teapot.", None, *REFUSED), ExitCode.FAILED, "418"),
+        (ConnectError("refused", *REFUSED), ExitCode.FAILED, "check the network and FATHOM_BASE_URL"),
+        (TimeoutError("no answer", *REFUSED), ExitCode.FAILED, "try again"),
+        (DecodeError("no JSON", *REFUSED), ExitCode.FAILED, "check that FATHOM_BASE_URL"),
+        (BudgetError("out of reach"), ExitCode.FAILED, "check FATHOM_BUDGET"),
+        (StoreError("the disk is full"), ExitCode.FAILED, "the disk is full"),
+        (
+            BulkError([Outcome(PageviewQuery("CDBUGS", aggregates=["visits"]), error=StoreError("x"))]),
+            ExitCode.SOME_FAILED,
+            "run the same again",
+        ),
+        (CommandError("stop", ExitCode.SOME_FAILED), ExitCode.SOME_FAILED, "stop"),
+        (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted"),
+        (FileNotFoundError(2, "No such file or directory", "x.csv"), ExitCode.FAILED, "x.csv: No such file"),
+        (ImportError('x is not installed; pip install "fathom_async[x]"'), ExitCode.FAILED, "pip install"),
+        (RuntimeError("surprise"), ExitCode.FAILED, "unexpected RuntimeError: surprise; set FATHOM_DEBUG=1"),
+        (ExceptionGroup("", [StoreError("first"), StoreError("second")]), ExitCode.FAILED, "first"),
+    ],
+)
+def test_every_error_has_a_code_and_says_what_to_do(
+    error: BaseException, code: ExitCode, advice: str
+) -> None:
+    failure = failure_of(error)
+    assert failure.code == code
+    assert advice in failure.message
+    assert "\n" not in failure.message
+
+
+def test_all_faults_of_a_job_file_are_told_each_on_its_line() -> None:
+    failure = failure_of(JobFileError("jobs.toml", [Fault("job.a", "one"), Fault("job.b", "two\x1b[2J")]))
+    assert failure.code == ExitCode.USAGE
+    assert len(failure.message.split("\n")) == 3
+    assert "\x1b" not in failure.message
+
+
+def test_what_servers_say_cannot_steer_the_terminal() -> None:
+    message = failure_of(NotFoundError(404, "gone\r\n\x1b[2Jnow", None, *REFUSED)).message
+    assert message.isprintable()
+
+
+async def test_a_refused_token(command: Command, fathom_server: FathomServer) -> None:
+    fathom_server.inject(Status(401))
+    ended = await command("sites", "list", FATHOM_API_TOKEN="very-secret")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.count("\n") == 1
+    assert "very-secret" not in ended.err
+
+
+async def test_an_address_that_is_no_api(command: Command, fathom_server: FathomServer) -> None:
+    fathom_server.inject(*[Html()] * 10)
+    ended = await command("sites", "get", "CDBUGS")
+    assert ended.code == 1
+    assert "check that FATHOM_BASE_URL is an API's address" in ended.err
+
+
+def test_nobody_listens() -> None:
+    env = {"FATHOM_API_TOKEN": "very-secret", "FATHOM_BASE_URL": "http://127.0.0.1:9/v1"}
+    ended = run("sites", "get", "CDBUGS", env=env)
+    assert (ended.code, ended.out) == (1, "")
+    assert "check the network and FATHOM_BASE_URL" in ended.err
+    assert ended.err.count("\n") == 1
+    traced = run("sites", "get", "CDBUGS", env={**env, "FATHOM_DEBUG": "1"})
+    assert "Traceback" in traced.err
+    assert "very-secret" not in traced.err
+
+
+def test_plain_http_to_elsewhere_is_refused_before_the_token_leaves() -> None:
+    ended = run("sites", "list", env={"FATHOM_API_TOKEN": "x", "FATHOM_BASE_URL": "http://example.com/v1"})
+    assert ended.code == 2
+    assert "https" in ended.err

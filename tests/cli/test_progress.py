@@ -1,0 +1,43 @@
+"""How far a run has come, without a terminal."""
+
+from io import StringIO
+
+from attrs import define
+
+from fathom_async import Progress
+from fathom_async.cli.progress import Lines, line, together
+
+
+@define
+class Hand:
+    """A clock that is turned by hand."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_a_line_tells_all() -> None:
+    progress = Progress(1200, done=40, failed=1, kept=12, requests=31, answered=9, seconds_left=125.4)
+    assert line(progress) == "40 of 1,200 reports, 9 of 31 requests, 12 kept, 1 failed, 2:05 left"
+    assert line(Progress(1, done=1, requests=1, answered=1)) == "1 of 1 report, 1 of 1 request"
+
+
+def test_a_line_comes_every_ten_seconds_and_in_the_end() -> None:
+    hand, file = Hand(), StringIO()
+    with Lines(file, hand) as show:
+        for second in range(25):
+            hand.seconds = float(second)
+            show(Progress(30, done=second))
+        show(Progress(30, done=30))
+    told = [each.split()[1] for each in file.getvalue().splitlines()]
+    assert told == ["10", "20", "30"]
+
+
+def test_several_runs_are_one() -> None:
+    before = Progress(10, done=4, failed=1, kept=2, requests=3, answered=3)
+    part = Progress(6, done=1, kept=1, requests=2, answered=0, seconds_left=30.0)
+    assert together(before, part) == Progress(
+        10, done=5, failed=1, kept=3, requests=5, answered=3, seconds_left=30.0
+    )

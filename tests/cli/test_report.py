@@ -1,0 +1,164 @@
+"""``fathom report`` and ``fathom events-report``, as somebody at a shell meets them."""
+
+import csv
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery
+from fathom_async.testing import Delay, FathomServer
+
+from .conftest import Command
+from .terminal import CTRL_C
+
+SITE = "CDBUGS"
+
+
+async def test_a_report_is_what_the_client_answers(command: Command, fathom_server: FathomServer) -> None:
+    ended = await command(
+        *("report", SITE, "--metrics", "pageviews,uniques", "--by", "pathname,browser"),
+        *("--where", "pathname matching ^/blog", "--where", "browser is not Chrome"),
+        *("--from", "2026-01-01", "--to", "2026-01-31", "--sort", "pageviews:desc", "--limit", "5"),
+    )
+    assert (ended.code, ended.err) == (0, "")
+    async with FathomClient("any", base_url=fathom_server.url) as fathom:
+        report = await fathom.reports.aggregate(
+            PageviewQuery(
+                SITE,
+                aggregates=["pageviews", "uniques"],
+                field_grouping=["pathname", "browser"],
+                filters=[Filter("pathname", "matching", "^/blog"), Filter("browser", "is not", "Chrome")],
+                date_from="2026-01-01",
+                date_to="2026-01-31",
+                sort_by="pageviews:desc",
+                limit=5,
+            )
+        )
+    assert [json.loads(line) for line in ended.out.splitlines()] == report.to_dicts()
+
+
+async def test_an_events_report(command: Command, fathom_server: FathomServer) -> None:
+    ended = await command(
+        "events-report", SITE, "purchase", "--metrics", "conversions", "--metrics", "value", "--format", "csv"
+    )
+    async with FathomClient("any", base_url=fathom_server.url) as fathom:
+        report = await fathom.reports.aggregate(
+            EventQuery(SITE, "purchase", aggregates=["conversions", "value"])
+        )
+    header, row = csv.reader(StringIO(ended.out))
+    assert header == ["conversions", "value"]
+    assert row == [str(report.rows[0].conversions), str(report.rows[0].value)]
+
+
+async def test_periods_are_counted_by_the_clock_of_the_site(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    ended = await command("report", SITE, "--per", "day", "--period", "previous 7 days", "--format", "json")
+    assert len(json.loads(ended.out)) == 7
+    assert [hit.path for hit in fathom_server.hits] == ["/v1/sites/CDBUGS", "/v1/aggregations"]
+
+
+async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_more(command: Command) -> None:
+    groups = ("report", SITE, "--by", "pathname,browser,country_code")
+    first = await command(*groups)
+    assert len(first.out.splitlines()) == 1000
+    assert first.err == "fathom: these are the first 1,000 rows; for every row, add --complete\n"
+    every = await command(*groups, "--complete")
+    assert (every.code, every.err) == (0, "")
+    assert len(every.out.splitlines()) > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--by", "pathnam"], "--by has no 'pathnam'; did you mean 'pathname'?"),
+        (["--metrics", "conversions"], "--metrics has 'conversions' in EventQuery only"),
+        (["--metrics", ""], "--metrics is empty"),
+        (["--sort", "visits"], "--sort 'visits' has no direction; write 'visits:desc'"),
+        (["--sort", "date:asc"], "--sort 'timestamp:asc' needs a --per; write --per 'day'"),
+        (["--per", "week"], "week"),
+        (["--from", "January"], "--from cannot be read: 'January'"),
+        (["--from", "yesterdy"], "use --period 'last 30 days'"),
+        (["--from", "2026-02-01", "--to", "2026-01-01"], "swap them"),
+        (["--period", "last fortnight"], "no period is called 'last fortnight'"),
+        (["--period", "today", "--from", "2026-01-01"], "give --period, or --from and --to, not both"),
+        (["--where", "pathname matches x"], "has no operator; there are"),
+        (["--limit", "5", "--complete"], "leave out --limit, or --complete"),
+        (["--limit", "1001"], "--limit"),
+        (["--timezone", "Berlin"], "--timezone has no 'Berlin'; did you mean 'Europe/Berlin'?"),
+        (["--chart", "--format", "json"], "add --output FILE"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+async def test_what_cannot_be_asked_costs_no_request(
+    command: Command, fathom_server: FathomServer, arguments: list[str], told: str
+) -> None:
+    ended = await command("report", SITE, *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert told in ended.err
+    assert ended.err.count("\n") == 1
+    assert not fathom_server.hits
+
+
+async def test_a_table_in_a_terminal(command: Command) -> None:
+    ended = await command.in_terminal("report", SITE, "--by", "browser", "--sort", "pageviews:desc")
+    assert ended.code == 0
+    assert re.search(r"browser[^\n]+pageviews[^\n]+visits", ended.out)
+    assert re.search(r"Chrome +[\d,]+ +[\d,]+", ended.out)
+
+
+async def test_a_chart_is_drawn_in_place_of_the_rows_which_can_go_to_a_file(
+    command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "days.parquet"
+    ended = await command.in_terminal(
+        "report", SITE, "--per", "day", "--period", "last 30 days", "--chart", "-o", str(file), columns=70
+    )
+    assert ended.code == 0
+    assert "pageviews by the day" in ended.out
+    assert "visits by the day" in ended.out
+    assert "█" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 70
+    assert pl.read_parquet(file).columns == ["date", "pageviews", "visits"]
+
+
+async def test_a_terminal_that_knows_only_ascii(command: Command) -> None:
+    ended = await command(
+        *("report", SITE, "--by", "browser", "--chart"), PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+    )
+    assert ended.code == 0
+    assert ended.out.isascii()
+    assert "##" in ended.out
+
+
+async def test_no_rows_are_said_to_be_none(command: Command) -> None:
+    nothing = ("report", SITE, "--by", "browser", "--where", "pathname is /nowhere")
+    assert (await command(*nothing)).out == ""
+    assert (await command(*nothing, "--chart")).out == "no rows\n"
+
+
+@pytest.mark.slow
+async def test_a_wait_for_the_rate_limit_is_told_and_ctrl_c_ends_it(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    for _ in range(6):
+        assert (await command("report", SITE)).code == 0
+    ended = await command.in_terminal(
+        *("report", SITE, "--by", "pathname,browser,country_code", "--complete"),
+        acts=((r"the rate limit lets the next one through in \d+ ", CTRL_C),),
+    )
+    assert ended.code == 130
+    assert ended.out.rstrip().endswith("fathom: interrupted")
+    assert "\x1b[?25h" in ended.out, "the cursor is back"
+    assert fathom_server.refused == 0
+
+
+async def test_a_slow_answer_is_told(command: Command, fathom_server: FathomServer) -> None:
+    fathom_server.inject(Delay(1.5))
+    ended = await command.in_terminal("report", SITE)
+    assert ended.code == 0
+    assert "waiting for 1 answer" in ended.out

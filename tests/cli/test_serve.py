@@ -1,0 +1,92 @@
+"""``fathom serve``."""
+
+import asyncio
+import re
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from fathom_async import FathomClient, PageviewQuery
+
+from .command import COMMAND, PATIENCE, environment, run, write_log
+from .terminal import CTRL_C, in_terminal
+
+
+@frozen
+class Served:
+    url: str
+    told: str
+    process: asyncio.subprocess.Process
+
+    async def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal, and return the exit code and what was said last."""
+        self.process.send_signal(number)
+        async with asyncio.timeout(PATIENCE):
+            _, err = await self.process.communicate()
+        return self.process.returncode or 0, err.decode()
+
+
+@asynccontextmanager
+async def serving(*arguments: str) -> AsyncGenerator[Served]:
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("serve", "--port", "0", *arguments),
+        env=environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            told = (await process.stdout.readuntil(b"Ctrl-C ends it.\n")).decode()
+        found = re.search(r"export FATHOM_BASE_URL=(\S+) FATHOM_API_TOKEN=any", told)
+        assert found is not None, told
+        yield Served(found[1], told, process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_serves_the_api_until_it_is_asked_to_end(number: signal.Signals) -> None:
+    async with serving() as served:
+        assert "10 reports a minute" in served.told
+        async with FathomClient("any", base_url=served.url) as fathom:
+            assert [site.id async for site in fathom.sites.list()] == ["CDBUGS", "GCDFSX", "DAFFYD"]
+            assert await fathom.reports.aggregate(PageviewQuery("CDBUGS", aggregates=["pageviews"]))
+        assert await served.end(number) == (0, "fathom: 2 requests, 0 refused\n")
+
+
+async def test_it_serves_a_log_without_limits_and_faster(tmp_path: Path) -> None:
+    log = str(write_log(tmp_path / "access.log"))
+    async with serving("--access-log", log, "--no-limits", "--speed", "30") as served:
+        assert "26 pageviews of access.log" in served.told
+        assert "Limits: none; a minute lasts 2 s, for clients with clock=LoopClock(30)" in served.told
+        async with FathomClient("any", base_url=served.url) as fathom:
+            (site,) = [site async for site in fathom.sites.list()]
+            report = await fathom.reports.aggregate(PageviewQuery(site.id, aggregates=["pageviews"]))
+        assert report.rows[0].pageviews == 26
+
+
+def test_ctrl_c_in_a_terminal_is_an_orderly_end() -> None:
+    ended = in_terminal("serve", "--port", "0", acts=(("Ctrl-C ends it", CTRL_C),))
+    assert ended.code == 0
+    assert ended.out.endswith("fathom: 0 requests, 0 refused\n")
+
+
+async def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+    async with serving() as served:
+        port = served.url.split(":")[2].partition("/")[0]
+        taken = await asyncio.to_thread(run, "serve", "--port", port)
+    assert (taken.code, taken.out) == (1, "")
+    assert taken.err == (
+        f"fathom: something else listens on port {port}; choose another one with --port, or --port 0 for any\n"
+    )
+    missing = await asyncio.to_thread(run, "serve", "--access-log", str(tmp_path / "none.log"))
+    assert missing.code == 2
+    assert missing.err.count("\n") == 1

@@ -1,0 +1,170 @@
+"""Real processes for the tests of job engines: a Fathom server, and what the workers import."""
+
+import asyncio
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from fathom_async import FathomClient, NotFoundError, PageviewQuery, RateLimit, RatePlan, where
+from fathom_async.bulk.outcome import Outcome
+from fathom_async.codec.rows import Row
+from fathom_async.ratelimit.clock import LoopClock
+from fathom_async.store.redis import RedisStore
+from fathom_async.testing import FathomServer, LaravelWindow
+from tests.ratelimit.processes import ROOT, TOKEN
+
+SPEED = 20.0
+LEASE = 3.0
+NOW = datetime(2026, 10, 31, 12, tzinfo=UTC)
+WORKERS = 4
+MAKESPAN = 1.15
+QUERIES_OF_A_BATCH = 5
+BATCHES = 55
+"""A window takes three seconds, so that the best there is takes 15."""
+
+_FREE = RatePlan(reports=RateLimit(100_000, per=1))
+
+
+def environment(url: str, redis_url: str) -> dict[str, str]:
+    """What a worker finds in its environment."""
+    return {
+        "FATHOM_API_TOKEN": TOKEN,
+        "FATHOM_BASE_URL": url,
+        "FATHOM_BUDGET": redis_url,
+        "FATHOM_STORE": redis_url,
+    }
+
+
+def connect(account: str) -> FathomClient:
+    """A worker's client, whose time passes as fast as the server's."""
+    assert not account
+    return FathomClient(
+        os.environ["FATHOM_API_TOKEN"],
+        base_url=os.environ["FATHOM_BASE_URL"],
+        budget=os.environ["FATHOM_BUDGET"],
+        timeout=5.0,
+        clock=LoopClock(SPEED),
+    )
+
+
+def short_lived_claims() -> RedisStore:
+    """The workers' store, whose claims do not outlive a killed worker for long."""
+    return RedisStore(os.environ["FATHOM_STORE"], lease=LEASE)
+
+
+def queries() -> list[PageviewQuery]:
+    """Three queries for each batch, none of them beside another of its batch; the last site is unknown."""
+    asked = [
+        PageviewQuery(
+            "CDBUGS",
+            aggregates=[name],
+            field_grouping=["browser"],
+            sort_by="browser:asc",
+            date_from="2026-08-01",
+            date_to="2026-08-31",
+            filters=[where.pathname.matching(f"^/.{{{number % 7},{number}}}$")],
+        )
+        for name in ("pageviews", "visits", "uniques")
+        for number in range(BATCHES - 1)
+    ]
+    return [*asked, PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-08-01")]
+
+
+async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:
+    async with (
+        FathomServer(reports_throttle=None, now=NOW) as server,
+        FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
+    ):
+        outcomes = [outcome async for outcome in fathom.reports.run(asked, fuse=False)]
+    return sorted(outcomes, key=lambda outcome: outcome.position)
+
+
+def check(outcomes: Sequence[Outcome[Any]], seen: dict[str, Any], *, under_way: int = 0) -> None:
+    """See that a fleet did what one machine would have done, and in its time.
+
+    Args:
+        outcomes: What came of `queries`.
+        seen: What the server saw.
+        under_way: How many tasks a killed worker had under way.
+    """
+    assert meaning(outcomes) == expected()
+    assert isinstance(outcomes[-1].error, NotFoundError)
+    assert seen["refused"] == 0
+    assert BATCHES <= seen["requests"] <= BATCHES + under_way * QUERIES_OF_A_BATCH
+    print(f"{seen['requests']} requests, makespan {seen['makespan'] / seen['optimum']:.3f} of the optimum")  # noqa: T201
+    assert seen["makespan"] / seen["optimum"] <= MAKESPAN
+
+
+def meaning(outcomes: Sequence[Outcome[Row]]) -> list[object]:
+    """What outcomes say, wherever they come from."""
+    return [
+        (each.query, each.report.to_dicts() if each.report is not None else type(each.error))
+        for each in outcomes
+    ]
+
+
+def expected() -> list[object]:
+    """What they say when one machine asks without limits, each query by itself."""
+    return meaning(asyncio.run(_on_one_machine(queries())))
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Let no two fleets run at once on this machine: each has more processes than it may have CPUs."""
+    with Path(gettempdir(), "fathom-async-fleet.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def fathom_server() -> Generator[tuple[str, list[dict[str, Any]]]]:
+    """A Fathom server in its own process: its URL, and after the block what it saw."""
+    seen: list[dict[str, Any]] = []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.integrations.fleet"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip(), seen
+        seen.append(json.loads(process.communicate("\n", timeout=20)[0]))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def _serve() -> None:
+    throttle = LaravelWindow(10, per=60)
+    options: dict[str, Any] = {
+        "reports_throttle": throttle,
+        "latency": (0.0, 0.15),
+        "speed": SPEED,
+        "now": NOW,
+    }
+    async with FathomServer(**options) as server:
+        print(server.url, flush=True)  # noqa: T201 - to the test
+        await asyncio.to_thread(sys.stdin.readline)
+        hits = [hit for hit in server.hits if hit.lane == "reports"]
+        times = [hit.at for hit in hits if hit.counted]
+        seen = {
+            "refused": server.refused,
+            "requests": len(hits),
+            "makespan": max(times) - min(times),
+            "optimum": throttle.optimum(len(times)),
+        }
+    print(json.dumps(seen))  # noqa: T201
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())

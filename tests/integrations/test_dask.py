@@ -1,0 +1,113 @@
+"""Bulk reports on a real Dask cluster: worker processes that share a budget and a store in a real Redis."""
+
+import os
+import pickle
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from distributed import Client, LocalCluster
+
+from fathom_async import ArgumentError, NotFoundError, PageviewQuery
+from fathom_async.integrations import dask as fathom_dask
+from fathom_async.integrations.dask import FathomWorker
+from tests.integrations import fleet
+from tests.ratelimit.processes import TOKEN, RedisServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fathom_async.bulk.outcome import Outcome
+
+THREADS = 2
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Generator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def cluster(environment: dict[str, str], directory: Path, workers: int) -> Generator[Client]:
+    """Worker processes of two threads each, which know no account yet."""
+    make = cast("Callable[..., Any]", LocalCluster)
+    local = make(
+        n_workers=workers,
+        threads_per_worker=THREADS,
+        processes=True,
+        dashboard_address=":0",
+        local_directory=str(directory),
+        env=environment,
+    )
+    with local, cast("Callable[[Any], Any]", Client)(local) as client:
+        yield client
+
+
+def process_ids(client: Client) -> set[int]:
+    return set(cast("Callable[..., dict[str, int]]", cast("Any", client).run)(os.getpid).values())
+
+
+def register(client: Client) -> None:
+    plugin = FathomWorker(connect=fleet.connect, store=fleet.short_lived_claims)
+    cast("Callable[..., object]", client.register_plugin)(plugin)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_four_workers_answer_as_one_machine_would_in_its_time(
+    is_killed: bool, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with fleet.alone(), fleet.fathom_server() as (url, seen):
+        environment = fleet.environment(url, redis_server.url)
+        with cluster(environment, tmp_path, fleet.WORKERS) as client:
+            register(client)
+            victim = min(process_ids(client))
+            timer = threading.Timer(5.0, os.kill, (victim, signal.SIGKILL))
+            if is_killed:
+                timer.start()
+            outcomes = fathom_dask.outcomes(client, fleet.queries())
+            assert (victim in process_ids(client)) is not is_killed
+    fleet.check(outcomes, seen[0], under_way=THREADS if is_killed else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_a_bag_and_delayed_values_have_the_same_outcomes(redis_server: RedisServer, tmp_path: Path) -> None:
+    queries = [PageviewQuery("CDBUGS", aggregates=["visits"], date_to=f"2026-0{n}-28") for n in (1, 2, 3)]
+    queries.append(PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-01-28"))
+    with fleet.alone(), fleet.fathom_server() as (url, seen):
+        environment = fleet.environment(url, redis_server.url)
+        with cluster(environment, tmp_path, 1) as client:
+            with pytest.raises(ArgumentError, match=r"register_plugin\(FathomWorker\(\)\)"):
+                fathom_dask.outcomes(client, queries)[0].result()
+            register(client)
+            plain = fathom_dask.outcomes(client, queries)
+            delayed = cast("Any", client).compute(fathom_dask.delayed(queries), sync=True)
+            bagged: list[Outcome[Any]] = cast("Any", fathom_dask.bag(queries)).compute()
+    assert isinstance(plain[-1].error, NotFoundError)
+    assert fleet.meaning(
+        fathom_dask.in_order(outcome for part in delayed for outcome in part)
+    ) == fleet.meaning(plain)
+    assert fleet.meaning(fathom_dask.in_order(bagged)) == fleet.meaning(plain)
+    assert seen[0]["requests"] == 3 + 3  # what was answered is kept; the error is asked for each time
+
+
+def test_no_token_travels() -> None:
+    plugin = FathomWorker(connect=fleet.connect, store=fleet.short_lived_claims)
+    assert TOKEN.encode() not in pickle.dumps((plugin, fathom_dask.batches(fleet.queries())))
+
+
+def test_a_task_outside_of_a_cluster_says_what_it_needs() -> None:
+    batch = fathom_dask.batches(fleet.queries()[:1])[0]
+    with pytest.raises(ArgumentError, match="compute with a Client"):
+        fathom_dask.ask(batch)

@@ -1,0 +1,355 @@
+import asyncio
+import logging
+import pickle
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import aiohttp
+import attrs
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.params import Depends as DependsParameter
+
+from fathom_async import (
+    ArgumentError,
+    AuthenticationError,
+    BudgetError,
+    BulkError,
+    ClosedError,
+    ConnectError,
+    DecodeError,
+    FathomClient,
+    FathomError,
+    GoneError,
+    NotFoundError,
+    Outcome,
+    PageviewQuery,
+    PageviewRow,
+    PagingError,
+    PermissionDeniedError,
+    Priority,
+    QueryError,
+    RateLimitError,
+    RetryPolicy,
+    ServerError,
+    StoreError,
+    TimeoutError,  # noqa: A004
+    ValidationError,
+    WaitTooLongError,
+)
+from fathom_async.integrations.fastapi import (
+    Fathom,
+    LiveFeed,
+    fathom,
+    fathom_lifespan,
+    health_router,
+    install_error_handlers,
+    live_feed,
+    reply_to,
+)
+from fathom_async.store.kept import Kept
+from fathom_async.store.memory import MemoryStore
+from fathom_async.store.sqlite import SqliteStore
+from fathom_async.testing import FathomServer, Html, Status
+from tests.conftest import until
+from tests.integrations.serving import serving
+
+TOKEN = "very-secret-token"
+SECRET = "upstream words about very-secret-token"
+QUERY = PageviewQuery("CDBUGS", aggregates=["visits"], date_from="2026-01-01", date_to="2026-01-31")
+
+Urgent = Annotated[FathomClient, Depends(fathom(max_wait=0.0))]
+
+
+def client_of(server: FathomServer) -> FathomClient:
+    return FathomClient(TOKEN, base_url=server.url, retry=RetryPolicy(attempts=1))
+
+
+def application(server: FathomServer) -> FastAPI:
+    app = FastAPI(lifespan=fathom_lifespan(lambda: client_of(server)))
+    install_error_handlers(app)
+    app.include_router(health_router())
+
+    @app.get("/visits/{site_id}")
+    async def visits(site_id: str, fathom: Fathom) -> int:
+        report = await fathom.reports.aggregate(PageviewQuery(site_id, aggregates=["visits"]))
+        return report.rows[0].visits or 0
+
+    @app.get("/urgent/{limit}")
+    async def urgent(limit: int, fathom: Urgent) -> int:
+        return len(await fathom.reports.aggregate(QUERY.replace(limit=limit)))
+
+    @app.get("/words")
+    async def words(period: str) -> str:
+        return repr(QUERY.over(period, now=datetime(2026, 2, 1, tzinfo=UTC)))
+
+    @app.get("/both")
+    async def both(fathom: Fathom) -> int:
+        async with asyncio.TaskGroup() as group:
+            for site_id in ("NOSUCH", "CDBUGS"):
+                group.create_task(fathom.sites.get(site_id))
+        return 2
+
+    return app
+
+
+@pytest.fixture
+async def visitor(server: FathomServer) -> AsyncGenerator[aiohttp.ClientSession]:
+    async with serving(application(server)) as session:
+        yield session
+
+
+def outcome(error: FathomError) -> Outcome[PageviewRow]:
+    return Outcome(QUERY, error=error)
+
+
+async def test_a_route_has_the_clients_answer(visitor: aiohttp.ClientSession) -> None:
+    async with visitor.get("/visits/CDBUGS") as response:
+        assert response.status == 200
+        assert await response.json() > 0
+
+
+async def test_all_requests_of_an_application_share_one_client(
+    visitor: aiohttp.ClientSession, server: FathomServer
+) -> None:
+    responses = await asyncio.gather(*(visitor.get("/visits/CDBUGS") for _ in range(50)))
+    assert {response.status for response in responses} == {200}
+    assert len(server.hits) < 10, "identical questions in flight are asked once"
+    assert server.refused == 0
+
+
+async def test_a_full_lane_is_503_with_the_seconds_until_it_is_free(
+    visitor: aiohttp.ClientSession, server: FathomServer
+) -> None:
+    for limit in range(1, 11):
+        async with visitor.get(f"/urgent/{limit}") as response:
+            assert response.status == 200
+    async with visitor.get("/urgent/11") as response:
+        assert response.status == 503
+        assert 50 <= int(response.headers["Retry-After"]) <= 62
+        assert await response.json() == {"detail": "Analytics are busy; try again later."}
+    assert len(server.hits) == 10, "nothing was spent on it"
+
+
+async def test_what_is_wrong_about_the_question_is_422_and_says_so(visitor: aiohttp.ClientSession) -> None:
+    async with visitor.get("/words", params={"period": "last 30 dyas"}) as response:
+        assert response.status == 422
+        assert "did you mean 'last 30 days'" in (await response.json())["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (Status(401, {"error": SECRET}), 502),
+        (Status(403, {"error": SECRET}), 502),
+        (Status(404, {"error": SECRET}), 404),
+        (Status(422, {"message": SECRET}), 502),
+        (Status(500, {"error": SECRET}), 502),
+        (Html(), 502),
+    ],
+    ids=repr,
+)
+async def test_no_answer_shows_the_servers_words_or_the_token(
+    visitor: aiohttp.ClientSession, server: FathomServer, fault: Status | Html, status: int
+) -> None:
+    server.inject(fault)
+    async with visitor.get("/visits/CDBUGS") as response:
+        assert response.status == status
+        assert "secret" not in await response.text() + repr(response.headers)
+
+
+async def test_a_task_group_of_failures_is_answered_like_the_failure(visitor: aiohttp.ClientSession) -> None:
+    async with visitor.get("/both") as response:
+        assert response.status == 404
+
+
+async def test_what_the_operator_must_mend_is_an_error_in_the_log(
+    visitor: aiohttp.ClientSession, server: FathomServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.inject(Status(401))
+    await visitor.get("/visits/CDBUGS")
+    records = [record for record in caplog.records if "was answered with" in record.message]
+    assert [record.levelno for record in records] == [logging.ERROR]
+    assert "GET /visits/CDBUGS was answered with 502: AuthenticationError: 401" in records[0].message
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (WaitTooLongError("reports", 41.2, 5.0), 503, 42),
+        (WaitTooLongError("reports", 0.0, 5.0), 503, 1),
+        (WaitTooLongError("reports", float("inf"), 5.0), 503, 60),
+        (RateLimitError(429, SECRET, retry_after=17.0), 503, 17),
+        (RateLimitError(429, SECRET), 503, 60),
+        (BudgetError(SECRET), 503, 5),
+        (StoreError(SECRET), 503, 5),
+        (ClosedError(SECRET), 503, 1),
+        (ConnectError(SECRET), 502, None),
+        (TimeoutError(SECRET), 504, None),
+        (ServerError(503, SECRET), 502, None),
+        (DecodeError(SECRET), 502, None),
+        (PagingError(SECRET), 502, None),
+        (AuthenticationError(401, SECRET), 502, None),
+        (PermissionDeniedError(403, SECRET), 502, None),
+        (ValidationError(422, SECRET), 502, None),
+        (GoneError(410, SECRET), 502, None),
+        (NotFoundError(404, SECRET), 404, None),
+        (FathomError(SECRET), 500, None),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_each_error_has_its_reply(error: FathomError, status: int, retry_after: int | None) -> None:
+    reply = reply_to(pickle.loads(pickle.dumps(error)))  # noqa: S301 - it may come from another process
+    assert (reply.status, reply.retry_after) == (status, retry_after)
+    assert "secret" not in reply.detail
+
+
+@pytest.mark.parametrize("kind", [ArgumentError, QueryError])
+def test_only_what_we_say_about_the_callers_input_is_shown(kind: type[FathomError]) -> None:
+    assert reply_to(kind("limit must be 1 or more")).detail == "limit must be 1 or more"
+
+
+def test_of_many_failures_the_longest_wait_counts_and_what_waiting_does_not_mend_goes_first() -> None:
+    soon, late = (outcome(WaitTooLongError("reports", eta, 1.0)) for eta in (3.0, 40.0))
+    broken = outcome(ServerError(500, SECRET))
+    assert reply_to(BulkError([soon, late])).retry_after == 40
+    assert reply_to(BulkError([late, broken, soon])).status == 502
+
+
+async def test_health_tells_the_budget_and_spends_nothing(
+    visitor: aiohttp.ClientSession, server: FathomServer
+) -> None:
+    async with visitor.get("/health/fathom") as response:
+        assert (await response.json())["status"] == "ok"
+    assert not server.hits
+    for limit in range(1, 11):
+        await visitor.get(f"/urgent/{limit}")
+    async with visitor.get("/health/fathom") as response:
+        assert response.status == 200
+        assert response.headers["Cache-Control"] == "no-store"
+        health = await response.json()
+    assert health["status"] == "busy"
+    assert health["sent"]["reports"] == 10
+    lane = health["lanes"]["reports"]
+    assert (lane["limit"], lane["per"], lane["used"], lane["queued"]) == (10, 60.0, 10, 0)
+    assert lane["next_slot_in"] > 50
+
+
+async def test_the_lifespan_goes_together_with_the_applications_own(server: FathomServer) -> None:
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object]]:
+        async with fathom_lifespan(lambda: client_of(server))(app) as state:
+            events.append("opened")
+            yield {**state, "mine": "too"}
+            events.append("closed")
+
+    app = FastAPI(lifespan=lifespan)
+    part = APIRouter()
+
+    @part.get("/site")
+    async def site(fathom: Fathom, request: Request) -> list[str]:
+        return [(await fathom.sites.get("CDBUGS")).id, request.state.mine]
+
+    mounted = FastAPI()
+    mounted.include_router(part)
+    app.mount("/mounted", mounted)
+    app.include_router(part)
+    async with serving(app) as visitor:
+        for path in ("/site", "/mounted/site"):
+            async with visitor.get(path) as response:
+                assert await response.json() == ["CDBUGS", "too"]
+        assert events == ["opened"]
+    assert events == ["opened", "closed"]
+
+
+async def test_without_the_lifespan_a_route_says_what_to_write(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+
+    @app.get("/")
+    async def nothing(fathom: Fathom) -> None: ...
+
+    async with serving(app) as visitor, visitor.get("/") as response:
+        assert response.status == 500
+    assert any("fathom_lifespan()" in str(record.exc_info) for record in caplog.records)
+
+
+async def test_a_route_says_how_its_requests_go(server: FathomServer) -> None:
+    app = FastAPI(lifespan=fathom_lifespan(lambda: client_of(server)))
+    background = Depends(fathom(max_wait=None, priority=Priority.BULK, timeout=3.0))
+    assert isinstance(background, DependsParameter)
+
+    @app.get("/")
+    async def options(
+        page: Fathom, job: Annotated[FathomClient, background]
+    ) -> list[dict[str, float | None]]:
+        return [attrs.asdict(vars(view)["_options"]) for view in (page, job)]
+
+    async with serving(app) as visitor, visitor.get("/") as response:
+        assert await response.json() == [
+            {"max_wait": 5.0, "priority": 0, "timeout": 30.0},
+            {"max_wait": None, "priority": 2, "timeout": 3.0},
+        ]
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_one_worker_watches_the_live_visitors_for_all(
+    fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    sites = ["CDBUGS", "GCDFSX"]
+    async with AsyncExitStack() as workers:
+        feeds = [
+            await workers.enter_async_context(
+                live_feed(
+                    await workers.enter_async_context(client_of(fathom_server)),
+                    sites,
+                    store=await workers.enter_async_context(SqliteStore(tmp_path / "shared.db")),
+                )
+            )
+            for _ in range(4)
+        ]
+        await until(lambda: any(feed.latest for feed in feeds))
+        await until(lambda: all("CDBUGS" in feed.latest for feed in feeds))
+        assert len({feed.latest["CDBUGS"] for feed in feeds}) == 1
+    assert [hit.query["site_id"] for hit in fathom_server.hits] == ["CDBUGS"]
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_another_worker_goes_on_when_the_watching_one_is_gone(fathom_server: FathomServer) -> None:
+    async with MemoryStore() as store, client_of(fathom_server) as first, client_of(fathom_server) as second:
+        feeds = (live_feed(client, ["CDBUGS"], store=store) for client in (first, second))
+        async with next(feeds) as watching, next(feeds) as following:
+            await until(lambda: bool(following.latest))
+            assert len(fathom_server.hits) == 1
+            await first.aclose()
+            await until(lambda: following.latest["CDBUGS"].at > watching.latest["CDBUGS"].at)
+            assert len(fathom_server.hits) == 2
+
+
+async def test_a_listener_has_what_is_known_then_what_is_newer_and_ends_with_the_feed(
+    fathom: FathomClient,
+) -> None:
+    async with MemoryStore() as store:
+        await store.put_many({"live:CDBUGS": Kept(b"7000", 1_000.0)})
+        heard: asyncio.Queue[int] = asyncio.Queue()
+
+        async def listen(feed: LiveFeed) -> None:
+            async for count in feed.updates():
+                heard.put_nowait(count.visitors)
+
+        async with asyncio.TaskGroup() as listeners, live_feed(fathom, ["CDBUGS"], store=store) as feed:
+            listeners.create_task(listen(feed))
+            assert await heard.get() == 7_000
+            assert await heard.get() < 7_000
+
+
+async def test_a_feed_refuses_wrong_arguments_before_it_runs(fathom: FathomClient) -> None:
+    async with MemoryStore() as store:
+        with pytest.raises(ArgumentError, match="share must be over 0"):
+            async with live_feed(fathom, ["CDBUGS"], store=store, share=0):
+                pass

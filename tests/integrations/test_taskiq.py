@@ -1,0 +1,190 @@
+"""Bulk reports on real taskiq workers, which share a broker, a budget and a store in a real Redis."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis.asyncio import Redis
+from taskiq import InMemoryBroker
+from taskiq.api import run_receiver_task
+from taskiq.serializers import JSONSerializer
+from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
+
+from fathom_async import ArgumentError, FathomClient, FathomError, NotFoundError, PageviewQuery
+from fathom_async.bulk.outcome import Outcome
+from fathom_async.errors import StoreError
+from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
+from fathom_async.store.memory import MemoryStore
+from fathom_async.testing import FathomServer
+from tests.integrations import fleet
+from tests.integrations.taskiq_broker import broker_and_tasks
+from tests.ratelimit.processes import ROOT, RedisServer
+
+TASKS = 3
+QUERIES = [
+    PageviewQuery("CDBUGS", aggregates=["visits"], date_to="2026-01-31"),
+    PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-01-31"),
+    PageviewQuery("CDBUGS", aggregates=["pageviews"], date_to="2026-01-31"),
+]
+
+
+@contextmanager
+def workers(environment: dict[str, str]) -> Generator[list["subprocess.Popen[bytes]"]]:
+    """Workers as the command line starts them, each with a process group of its own."""
+    command = [sys.executable, "-m", "taskiq", "worker", "--workers", "1", "--max-async-tasks", str(TASKS)]
+    processes = [
+        subprocess.Popen(
+            [*command, "tests.integrations.taskiq_broker:broker"],
+            cwd=ROOT,
+            env=os.environ | environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(fleet.WORKERS)
+    ]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            kill(process)
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a worker with all that it started."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+async def ask(victim: "subprocess.Popen[bytes] | None") -> Sequence[Outcome[Any]]:
+    broker, tasks = broker_and_tasks()
+    await broker.startup()
+    try:
+        if victim is not None:
+            asyncio.get_running_loop().call_later(4.0, kill, victim)
+        return await tasks.outcomes(fleet.queries())
+    finally:
+        await broker.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_four_workers_answer_as_one_machine_would_in_its_time(
+    is_killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis_server = RedisServer(tmp_path)
+    redis_server.start()
+    try:
+        with fleet.alone(), fleet.fathom_server() as (url, seen):
+            environment = fleet.environment(url, redis_server.url)
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            with workers(environment) as processes:
+                outcomes = asyncio.run(ask(processes[0] if is_killed else None))
+                assert (processes[0].poll() is not None) is is_killed
+    finally:
+        redis_server.kill()
+    fleet.check(outcomes, seen[0], under_way=TASKS if is_killed else 0)
+
+
+async def test_outcomes_come_in_the_order_asked_and_errors_are_outcomes() -> None:
+    async with FathomServer(reports_throttle=None) as server:
+        broker = InMemoryBroker()
+        tasks = FathomTasks(
+            broker, connect=lambda _: FathomClient("any", base_url=server.url), store=MemoryStore
+        )
+        await broker.startup()
+        outcomes = await tasks.outcomes(QUERIES)
+        await broker.shutdown()
+        assert [outcome.query for outcome in outcomes] == QUERIES
+        assert [type(outcome.error) for outcome in outcomes] == [type(None), NotFoundError, type(None)]
+        assert outcomes[0].result().columns == ("visits",)
+        assert len([hit for hit in server.hits if hit.lane == "reports"]) == 2
+
+
+async def test_accounts_have_clients_of_their_own() -> None:
+    tokens = {"token-one": ["sites"], "token-two": ["sites"]}
+    async with FathomServer(reports_throttle=None, tokens=tokens) as server:
+        broker = InMemoryBroker()
+        tasks = FathomTasks(
+            broker,
+            connect=lambda account: FathomClient(f"token-{account}", base_url=server.url),
+            store=MemoryStore,
+        )
+        await broker.startup()
+        asked = {"one": QUERIES[:1], "two": QUERIES[1:2]}
+        todo = interleaved(batches(queries, account=account) for account, queries in asked.items())
+        outcomes = await tasks.outcomes_of(todo)
+        await broker.shutdown()
+        answered = {
+            batch.account: [each.query for each in part] for batch, part in zip(todo, outcomes, strict=True)
+        }
+        assert answered == asked
+
+
+async def test_a_task_that_fails_is_the_outcome_of_all_its_queries() -> None:
+    def out_of_reach() -> MemoryStore:
+        store = MemoryStore()
+        store.get_many = refuse  # type: ignore[method-assign]  # pyright: ignore[reportAttributeAccessIssue]
+        return store
+
+    async def refuse(keys: object) -> dict[str, Any]:
+        del keys
+        raise StoreError("the store is out of reach")
+
+    broker = InMemoryBroker()
+    tasks = FathomTasks(broker, connect=lambda _: FathomClient("any"), store=out_of_reach)
+    await broker.startup()
+    outcomes = await tasks.outcomes([QUERIES[0], QUERIES[2]])
+    await broker.shutdown()
+    assert all(isinstance(outcome.error, FathomError) for outcome in outcomes)
+    assert ["out of reach" in str(outcome.error) for outcome in outcomes] == [True, True]
+
+
+async def test_what_a_dead_worker_left_is_found_though_nothing_new_comes(tmp_path: Path) -> None:
+    redis_server = RedisServer(tmp_path)
+    redis_server.start()
+    try:
+        async with FathomServer(reports_throttle=None) as server:
+            broker = RedisStreamBroker(redis_server.url, consumer_id="0", idle_timeout=100, xread_block=50)
+            broker.with_result_backend(RedisAsyncResultBackend(redis_server.url, serializer=JSONSerializer()))
+            tasks = FathomTasks(
+                broker,
+                connect=lambda _: FathomClient("any", base_url=server.url),
+                store=MemoryStore,
+                nudge=0.2,
+            )
+            await broker.startup()
+            asked = asyncio.create_task(tasks.outcomes(QUERIES[:1]))
+            await take_and_die(redis_server.url)
+            worker = asyncio.create_task(run_receiver_task(broker, run_startup=True))
+            async with asyncio.timeout(20):
+                outcomes = await asked
+            worker.cancel()
+            await asyncio.wait([worker])
+            await broker.shutdown()
+    finally:
+        redis_server.kill()
+    assert outcomes[0].result().columns == ("visits",)
+
+
+async def take_and_die(url: str) -> None:
+    """Do what a worker does that is killed at once: take a task, and never say that it is done."""
+    async with cast("Any", Redis).from_url(url) as redis:
+        taken: list[object] = []
+        while not taken:
+            taken = await redis.xreadgroup("taskiq", "dead", {"taskiq": ">"}, count=1, block=100)
+
+
+def test_a_nudge_needs_some_time() -> None:
+    with pytest.raises(ArgumentError, match="nudge"):
+        FathomTasks(InMemoryBroker(), nudge=0)
