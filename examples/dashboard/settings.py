@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Self
 
-from attrs import frozen
+from attrs import field, frozen
 
-from fathom_async import ArgumentError, FathomClient, LoopClock
+from fathom_async import ArgumentError, FathomClient, LoopClock, RatePlan
 from fathom_async.client import BASE_URL
 
 
@@ -21,6 +21,7 @@ class Settings:
         store: ``DASHBOARD_STORE``: where they share answers, a path or ``redis://host/0``.
         sites: ``DASHBOARD_SITES``: ids with commas between them; the account's first three unless given.
         speed: ``DASHBOARD_SPEED``: seconds of the embedded server's clock in a real one.
+        plan: What the account allows.
     """
 
     token: str
@@ -29,6 +30,7 @@ class Settings:
     store: str = "memory://"
     sites: tuple[str, ...] = ()
     speed: float = 1.0
+    plan: RatePlan = field(factory=RatePlan.classic)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -50,6 +52,7 @@ class Settings:
         return FathomClient(
             self.token,
             base_url=self.base_url,
+            plan=self.plan,
             budget=self.budget,
             on_budget_lost=0.2 if self.budget else "fail",
             clock=LoopClock(self.speed),

@@ -17,7 +17,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from http import HTTPStatus
-from typing import Generic, cast
+from typing import Generic
 
 import attrs
 
@@ -29,6 +29,7 @@ from fathom_async.codec.rows import RowT
 from fathom_async.errors import APIError, ClosedError, FathomError, StoreError
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
+from fathom_async.together import first_of
 
 Ask = Callable[[Query[RowT]], Awaitable[tuple[Report[RowT], float]]]
 """Asks the server; gives the report, and the Unix seconds when the question left."""
@@ -121,7 +122,10 @@ class Run(Generic[RowT]):
             else:
                 await self._drive_with(self._shelf, queries)
         except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            failure = first_of(failures)
+        else:
+            return
+        raise failure
 
     async def _drive_with(self, shelf: Shelf, queries: Sequence[Query[RowT]]) -> None:
         since = shelf.now()
@@ -278,10 +282,3 @@ def _as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
     if query.columns == report.columns:
         return attrs.evolve(report, query=query)
     return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
-
-
-def _first(failure: BaseException) -> BaseException:
-    """Return the first of the errors that ended a run."""
-    while isinstance(failure, BaseExceptionGroup):
-        failure = cast("BaseExceptionGroup[BaseException]", failure).exceptions[0]
-    return failure

@@ -1,8 +1,10 @@
 """How far a bulk run has come, on standard error: a bar in a terminal, a line now and then elsewhere."""
 
+import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -55,6 +57,26 @@ class Lines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+
+@asynccontextmanager
+async def each_second(refresh: Callable[[], None], *, seconds: float = 1.0) -> AsyncGenerator[None]:
+    """Call something every second while the block runs.
+
+    A pause that the server asked for ends nothing, but changes the time left.
+    """
+
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            refresh()
+
+    ticker = asyncio.create_task(tick())
+    try:
+        yield
+    finally:
+        ticker.cancel()
+        await asyncio.wait((ticker,))
 
 
 def reporter() -> Reporter:

@@ -44,8 +44,8 @@ from fathom_async.reports.ordering import in_order
 from fathom_async.reports.parts import choose_column, fits, heaviest
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
-from fathom_async.reports.together import together
 from fathom_async.reports.walk import Filters, Walk
+from fathom_async.together import together
 
 if TYPE_CHECKING:
     from fathom_async.reports.fields import CategoricalProperty

@@ -17,7 +17,7 @@ from fathom_async.reports.fields import DATE_COLUMN, TIMESTAMP
 from fathom_async.reports.ordering import in_order
 from fathom_async.reports.query import HOUR_GROUPING_SPAN, Query
 from fathom_async.reports.report import Report
-from fathom_async.reports.together import together
+from fathom_async.together import together
 
 Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
 

@@ -13,7 +13,7 @@ from fathom_async.reports.fields import MAX_ROWS
 from fathom_async.reports.filters import Filter
 from fathom_async.reports.parts import Span, choose_border, just_above, rank, texts_of
 from fathom_async.reports.report import Report
-from fathom_async.reports.together import together
+from fathom_async.together import together
 
 Filters = tuple[Filter, ...]
 

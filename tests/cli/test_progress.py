@@ -1,11 +1,12 @@
 """How far a run has come, without a terminal."""
 
+import asyncio
 from io import StringIO
 
 from attrs import define
 
 from fathom_async import Progress
-from fathom_async.cli.progress import Lines, line, together
+from fathom_async.cli.progress import Lines, each_second, line, together
 
 
 @define
@@ -41,3 +42,18 @@ def test_several_runs_are_one() -> None:
     assert together(before, part) == Progress(
         10, done=5, failed=1, kept=3, requests=5, answered=3, seconds_left=30.0
     )
+
+
+async def test_what_is_shown_is_kept_current_until_the_end() -> None:
+    ticks, twice = list[int](), asyncio.Event()
+
+    def refresh() -> None:
+        ticks.append(len(ticks))
+        if len(ticks) == 2:
+            twice.set()
+
+    async with each_second(refresh, seconds=0.001), asyncio.timeout(30):
+        await twice.wait()
+    seen = len(ticks)
+    await asyncio.sleep(0.01)
+    assert len(ticks) == seen

@@ -15,7 +15,15 @@ from examples.dashboard.boards import Boards
 from examples.dashboard.charts import draw, round_up
 from examples.dashboard.ranges import RANGES, RangeName
 from examples.dashboard.settings import Settings
-from fathom_async import ArgumentError, BulkError, FathomClient, PageviewQuery, WaitTooLongError
+from fathom_async import (
+    ArgumentError,
+    BulkError,
+    FathomClient,
+    PageviewQuery,
+    RateLimit,
+    RatePlan,
+    WaitTooLongError,
+)
 from fathom_async.store.memory import MemoryStore
 from fathom_async.testing import FathomServer, Status
 from tests.conftest import EAGER, until
@@ -23,10 +31,11 @@ from tests.integrations.serving import serving
 
 NOON = datetime(2026, 3, 15, 12, 30)  # noqa: DTZ001 - the site's clock
 UNLIMITED = pytest.mark.fathom_server(reports_throttle=None)
+PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
 
 
 def settings_of(server: FathomServer, store: str = "memory://") -> Settings:
-    return Settings(token="any", base_url=server.url, store=store)
+    return Settings(token="any", base_url=server.url, store=store, plan=PLENTY)
 
 
 @pytest.fixture
@@ -78,10 +87,11 @@ async def test_a_warm_page_shows_every_site_with_the_figures_of_the_api(
 
 
 async def test_a_page_answers_at_once_though_the_lane_is_full_and_costs_nothing_when_it_is_warm(
-    visitor: aiohttp.ClientSession, fathom_server: FathomServer
+    fathom_server: FathomServer,
 ) -> None:
-    await page_of(visitor)
-    pages = [await page_of(visitor) for _ in range(20)]
+    async with serving(create_app(Settings(token="any", base_url=fathom_server.url))) as visitor:
+        await page_of(visitor)
+        pages = [await page_of(visitor) for _ in range(20)]
     assert all(page.count("data-board=") == 3 for page in pages)
     assert "data-pending" in pages[-1], "12 reports do not go into a minute of 10"
     assert sum(hit.lane == "reports" for hit in fathom_server.hits) <= 10

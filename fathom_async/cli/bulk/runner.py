@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from fathom_async import (
     BudgetError,
@@ -33,7 +33,7 @@ from fathom_async.cli.bulk.wanted import Places, Wanted, plain_queries, read_job
 from fathom_async.cli.connection import connect
 from fathom_async.cli.credentials import address
 from fathom_async.cli.output import Format, note
-from fathom_async.cli.progress import reporter
+from fathom_async.cli.progress import each_second, reporter
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
 
@@ -149,7 +149,15 @@ async def _make(
             tally.progress = progress
             show(progress)
 
-        async with aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes:
+        def refresh() -> None:
+            if tally.progress is not None and not tally.progress.is_over:
+                to_come = max(1, tally.progress.requests - tally.progress.answered)
+                show(evolve(tally.progress, seconds_left=asking.fathom.eta(to_come, lane="reports")))
+
+        async with (
+            each_second(refresh),
+            aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
+        ):
             async for each, outcome in outcomes:
                 if outcome.report is None:
                     tally.failed.append((each, outcome.error or FathomError("no answer")))

@@ -14,9 +14,9 @@ from fathom_async.connectors.emma.paging import Range, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
 from fathom_async.pagination import Listing
-from fathom_async.reports.together import together
 from fathom_async.request import Request, path
 from fathom_async.session import Caller
+from fathom_async.together import together
 
 LANE = "account"
 

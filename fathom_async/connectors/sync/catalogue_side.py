@@ -18,7 +18,7 @@ from fathom_async.connectors.sync.changes import (
 from fathom_async.connectors.sync.names import key
 from fathom_async.connectors.sync.side import SyncError
 from fathom_async.pagination import Listing
-from fathom_async.reports.together import together
+from fathom_async.together import together
 
 
 @define

@@ -8,7 +8,7 @@ from attrs import frozen
 from fathom_async.connectors.sync.names import category_titles, key
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
-from fathom_async.reports.together import together
+from fathom_async.together import together
 
 if TYPE_CHECKING:
     from fathom_async.client import FathomClient

@@ -1,0 +1,45 @@
+import asyncio
+
+import pytest
+
+from fathom_async.errors import QueryError
+from fathom_async.together import first_of, together
+
+
+async def wait_for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def fail() -> None:
+    raise QueryError("one thing is wrong") from KeyError("cause")
+
+
+async def test_results_come_in_the_order_of_the_work() -> None:
+    async def late(number: int) -> int:
+        for _ in range(5 - number):
+            await asyncio.sleep(0)
+        return number
+
+    assert await together(late(number) for number in range(5)) == [0, 1, 2, 3, 4]
+
+
+async def test_the_first_failure_ends_the_others_and_is_raised_as_it_is() -> None:
+    with pytest.raises(QueryError, match="one thing is wrong") as caught:
+        await together([wait_for_ever(), fail()])
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_failure_is_not_part_of_its_own_context() -> None:
+    with pytest.raises(QueryError) as caught:
+        await together([fail()])
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert not isinstance(error, BaseExceptionGroup)
+        error = error.__context__
+
+
+def test_the_first_of_groups_in_groups() -> None:
+    error = KeyError("a")
+    assert first_of(ExceptionGroup("", [ExceptionGroup("", [error]), ValueError()])) is error
+    assert first_of(error) is error
