@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit versions bench setup clean
+.PHONY: demo dashboard test lint types unit browser versions bench setup clean
 
 demo: $(STAMP)
 	$(BIN)/fathom demo $(DEMO_ARGS)
+
+dashboard: $(STAMP)
+	$(BIN)/python -m examples.dashboard $(DASHBOARD_ARGS)
 
 test: lint types unit
 
@@ -21,6 +24,13 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+# The pages in a real browser: CHROMIUM is one that is installed, PICTURES a directory for screenshots.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+browser: $(STAMP)
+	@test -n "$(CHROMIUM)" || { echo "no Chromium here: make browser CHROMIUM=/path/to/chromium"; exit 1; }
+	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser $(PYTEST_ARGS)
 
 # The tests on every supported Python that this machine has.
 versions:

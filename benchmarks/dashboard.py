@@ -33,6 +33,8 @@ Kind = Literal["file", "redis"]
 _ROOT = Path(__file__).parents[1]
 _STARTED = re.compile(r"Started server process \[(\d+)\]")
 _TRIES = 20
+_PATIENCE = 10.0
+"""Seconds that a visitor waits for a page before he loads it again."""
 
 
 @frozen
@@ -71,7 +73,8 @@ class Findings:
         fill_seconds: Until the first page was whole, in seconds of the API's clock.
         refill_seconds: The same for another range, while half of the workers were killed. What one of them was about
             to ask is asked by another when its claim has lapsed, after 30 real seconds.
-        peace: The pages that were loaded in peace, all of them warm.
+        alone: The pages that were loaded one after the other, all of them warm.
+        peace: Those that were loaded at once in peace.
         war: Those that were loaded while workers were killed.
         killed: How many workers were killed in all.
         refused: Requests that the API refused.
@@ -82,6 +85,7 @@ class Findings:
 
     fill_seconds: float
     refill_seconds: float
+    alone: Sequence[Page]
     peace: Sequence[Page]
     war: Sequence[Page]
     killed: int
@@ -142,6 +146,7 @@ async def measure(kind: Kind, load: Load) -> Findings:
 async def _measure(server: FathomServer, workers: Workers, load: Load) -> Findings:
     random = Random(1)
     fill_seconds = await _fill(workers, "30d", load)
+    alone = [await _load(workers.port) for _ in range(load.pages)]
     peace = [page for _ in range(load.rounds) for page in await _burst(workers.port, load.pages)]
     war: list[Page] = []
     for _ in range(load.kills):
@@ -164,6 +169,7 @@ async def _measure(server: FathomServer, workers: Workers, load: Load) -> Findin
     return Findings(
         fill_seconds=fill_seconds,
         refill_seconds=refill.result(),
+        alone=alone,
         peace=peace,
         war=war,
         killed=load.kills + load.workers // 2,
@@ -227,8 +233,9 @@ async def _load(port: int, name: str = "30d") -> Page:
     begin = time.perf_counter()
     for tries in range(_TRIES):
         try:
-            status, body = await _get(port, f"/?range={name}")
-        except (OSError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(_PATIENCE):
+                status, body = await _get(port, f"/?range={name}")
+        except (OSError, asyncio.IncompleteReadError):  # a TimeoutError is an OSError
             await asyncio.sleep(0.05)
             continue
         is_whole = status == HTTPStatus.OK and b"data-pending" not in body and b'class="as-of"' in body
@@ -263,7 +270,11 @@ def show(kind: Kind, load: Load, findings: Findings) -> str:
             f"{load.pages} pages at once"
         )
     ]
-    for title, pages in (("in peace", findings.peace), ("workers being killed", findings.war)):
+    for title, pages in (
+        ("one after the other", findings.alone),
+        ("at once", findings.peace),
+        ("at once, workers being killed", findings.war),
+    ):
         lines.append(
             f"  {title}: {len(pages):,} pages, {sum(page.is_whole for page in pages):,} whole, "
             f"{sum(bool(page.tries) for page in pages)} tried again; "
@@ -282,7 +293,7 @@ def show(kind: Kind, load: Load, findings: Findings) -> str:
 
 def faults(findings: Findings) -> Sequence[str]:
     """Return what went wrong."""
-    lost = sum(not page.is_whole for page in (*findings.peace, *findings.war))
+    lost = sum(not page.is_whole for page in (*findings.alone, *findings.peace, *findings.war))
     return [
         words
         for number, words in (

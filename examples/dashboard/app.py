@@ -73,7 +73,7 @@ class Dashboard:
         return Panel(site, live, board=self.pages.board(board))
 
 
-def _dashboard(request: Request) -> Dashboard:
+async def _dashboard(request: Request) -> Dashboard:
     dashboard: Dashboard = request.state.dashboard
     return dashboard
 

@@ -239,9 +239,15 @@ class _Server:
 
         if self._is_closed:
             raise ClosedError("the store is closed")
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             yield
+            if task and task.cancelling() > cancelled:  # redis-py may take a cancellation for itself
+                raise asyncio.CancelledError
         except (RedisError, OSError) as error:
+            if task and task.cancelling() > cancelled:
+                raise asyncio.CancelledError from error
             what = f"{type(error).__name__} {error}".rstrip()
             raise StoreError(f"the store {self._where} cannot be used: {what}") from error
 

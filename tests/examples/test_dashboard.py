@@ -285,5 +285,5 @@ def test_settings_come_from_the_environment() -> None:
 async def test_killed_workers_lose_no_answers_and_no_budget(kind: Kind) -> None:
     findings = await measure(kind, Load(pages=40, rounds=2, kills=2, workers=3, speed=30))
     assert not faults(findings)
-    assert len(findings.peace) + len(findings.war) == 160
+    assert len(findings.alone) + len(findings.peace) + len(findings.war) == 200
     assert findings.most_in_window <= 10

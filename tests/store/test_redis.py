@@ -1,6 +1,6 @@
 """A store in Redis lets go of what it need not keep, and says so when the server is away."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 import asyncio
 import time
@@ -127,6 +127,27 @@ async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(tmp_
             assert await store.get_many(["a"]) == {"a": Kept(b"x", 1.0)}
     finally:
         server.kill()
+
+
+@pytest.mark.parametrize("end", [redis.ConnectionError("the server went away"), None])
+async def test_a_cancellation_that_the_library_took_for_itself_is_one_all_the_same(
+    empty_redis: str, end: Exception | None
+) -> None:
+    async with RedisStore(empty_redis) as store:
+
+        async def ask() -> None:
+            with store._server._errors():
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if end:
+                        raise end from None
+
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
 
 
 async def test_a_password_is_in_no_message() -> None:

@@ -1,6 +1,6 @@
 """The dependency that gives a route the application's client, with the manners of the route."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends
@@ -19,7 +19,7 @@ def fathom(
     max_wait: float | NotGiven | None = MAX_WAIT,
     priority: Priority | NotGiven = Priority.INTERACTIVE,
     timeout: float | NotGiven = MISSING,
-) -> Callable[[HTTPConnection], FathomClient]:
+) -> Callable[[HTTPConnection], Awaitable[FathomClient]]:
     """Return a dependency that gives a view of the application's client: ``Depends(fathom(max_wait=0.5))``.
 
     Behind a page somebody waits, so that its requests go first by default, and fail when they would have to wait
@@ -32,7 +32,8 @@ def fathom(
         timeout: Seconds from a request's admission to its whole answer; the client's unless given.
     """
 
-    def view(connection: HTTPConnection) -> FathomClient:
+    # FastAPI would send a dependency that is not async to a thread.
+    async def view(connection: HTTPConnection) -> FathomClient:
         try:
             client: FathomClient = connection.state.fathom
         except AttributeError:
