@@ -155,20 +155,26 @@ class Run(Generic[RowT]):
         if not self._waits:
             return
         async with asyncio.TaskGroup() as waiting:
-            for query in queries:
-                if query not in mine:
-                    waiting.create_task(self._wait(query, shelf, since))
+            waits = [
+                waiting.create_task(self._wait(query, shelf, since)) for query in queries if query not in mine
+            ]
+        # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
+        endings = [ending for wait in waits if (ending := wait.result()) is not None]
+        await self._ask_all([query for query, is_over in endings if not is_over])
+        await self._ask_all([query for query, is_over in endings if is_over], shelf, since)
 
-    async def _wait(self, query: Query[RowT], shelf: Shelf, since: float) -> None:
-        """Wait for the answer that somebody else asks for, but no longer than one of our own would take."""
+    async def _wait(self, query: Query[RowT], shelf: Shelf, since: float) -> tuple[Query[RowT], bool] | None:
+        """Wait for the answer that somebody else asks for, but no longer than one of our own would take.
+
+        Returns:
+            None if it came; else the query, and whether nobody asks for it any more.
+        """
         try:
             async with asyncio.timeout(self._patience()):
                 await shelf.wait(query)
         except TimeoutError:
-            await self._ask_all([query])
-            return
-        if not await self._serve(shelf, [query], since):
-            await self._ask_all([query], shelf, since)
+            return query, False
+        return None if await self._serve(shelf, [query], since) else (query, True)
 
     async def _serve(
         self, shelf: Shelf, queries: Iterable[Query[RowT]], since: float
