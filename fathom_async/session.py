@@ -32,7 +32,7 @@ from fathom_async.ratelimit.admission import Admission
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.feedback import read_feedback
 from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import Priority
+from fathom_async.ratelimit.plan import Priority, priority_of
 from fathom_async.request import Request, Response
 from fathom_async.retry import RetryPolicy, next_delay, was_perhaps_done
 from fathom_async.telemetry import Admitted, Answered, Failed, Journal, Queued, Retried, Sent
@@ -61,7 +61,7 @@ class Options:
         timeout: Seconds from an attempt's admission to its whole answer.
     """
 
-    priority: Priority = field(default=Priority.NORMAL, converter=Priority)
+    priority: Priority = field(default=Priority.NORMAL, converter=priority_of)
     max_wait: float | None = None
     timeout: float = 30.0
 

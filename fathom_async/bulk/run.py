@@ -26,18 +26,26 @@ from fathom_async.bulk.outcome import Origin, Outcome
 from fathom_async.bulk.progress import OnProgress, Progress
 from fathom_async.bulk.shelf import Shelf
 from fathom_async.codec.rows import RowT
-from fathom_async.errors import APIError, ClosedError, FathomError, StoreError
+from fathom_async.errors import (
+    APIError,
+    ClosedError,
+    DecodeError,
+    FathomError,
+    ServerError,
+    StoreError,
+)
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
-from fathom_async.together import first_of
+from fathom_async.together import first_of, together
 
-Ask = Callable[[Query[RowT]], Awaitable[tuple[Report[RowT], float]]]
-"""Asks the server; gives the report, and the Unix seconds when the question left."""
+Ask = Callable[[Query[RowT], Callable[[], None]], Awaitable[tuple[Report[RowT], float]]]
+"""Asks the server, and calls back when a request leaves; gives the report, and the Unix seconds when it was asked."""
 
 Spawn = Callable[[Coroutine[object, object, None]], "asyncio.Task[None]"]
 """Starts a task that ends with the client at the latest."""
 
 _REFUSED_QUESTIONS = (
+    # A part of what was fused may be good where the whole was refused.
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -56,7 +64,7 @@ class Run(Generic[RowT]):
         ask_later: Asks it for what nobody waits for.
         spawn: Starts the run's task, and those that go on when it is over.
         pieces: Returns how many requests a query takes.
-        eta: Returns the seconds until so many more requests would be admitted.
+        eta: Returns the seconds until the last of the requests that wait and of so many more would be admitted.
         patience: Returns for how many seconds to wait for the answer that somebody else asks for; None for ever.
         shelf: Where answers are kept; None keeps none.
         is_fused: Whether to fuse queries.
@@ -88,6 +96,8 @@ class Run(Generic[RowT]):
         self._is_fused = is_fused
         self._on_progress = on_progress
         self._queries = tuple(queries)
+        self._asking = 0
+        self._queued = 0
         self._positions: dict[Query[RowT], list[int]] = defaultdict(list)
         for position, query in enumerate(self._queries):
             self._positions[query].append(position)
@@ -129,16 +139,20 @@ class Run(Generic[RowT]):
 
     async def _drive_with(self, shelf: Shelf, queries: Sequence[Query[RowT]]) -> None:
         since = shelf.now()
-        await shelf.learn(queries)
+        at_once = shelf.keeping.stale_while_revalidate > 0
+        if not at_once:
+            await shelf.learn(queries)
         found = await shelf.look(queries)
         stale: list[Query[RowT]] = []
         for query, kept in found.items():
             self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
             if not kept.is_fresh:
                 stale.append(query)
-        if stale:
-            _ = self._spawn(self._refresh(shelf, stale, since))
-        await self._ask_all([query for query in queries if query not in found], shelf, since)
+        if found and at_once:
+            _ = self._spawn(self._refresh(shelf, found, stale, since))
+        missing = [query for query in queries if query not in found]
+        await shelf.learn(missing)
+        await self._ask_all(missing, shelf, since)
 
     async def _ask_claimed(self, group: Fused[RowT], shelf: Shelf, since: float) -> None:
         """Ask for what nobody else asks for, then wait for the rest."""
@@ -186,8 +200,10 @@ class Run(Generic[RowT]):
             self._hand_out(query, kept.report, "kept", kept.asked_at)
         return fresh
 
-    async def _refresh(self, shelf: Shelf, stale: Sequence[Query[RowT]], since: float) -> None:
-        """Ask anew for what was handed out stale, unless somebody else does; nobody waits for it."""
+    async def _refresh(
+        self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]], since: float
+    ) -> None:
+        """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
         again = Run(
             stale,
             self._ask_later,
@@ -201,6 +217,7 @@ class Run(Generic[RowT]):
         )
         again._waits = False
         try:
+            await shelf.learn(served)
             await again._ask_all(stale, shelf, since)
         except* ClosedError:
             pass
@@ -224,26 +241,42 @@ class Run(Generic[RowT]):
                 )
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
+        error = await self._try(group)
+        if error is not None:
+            await self._ask_in_halves(group, error)
+
+    async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
+        """Find out what of a group can be answered though the whole was not: one bad query sinks no other."""
         queries = [asked.query for asked in group.asked]
-        pieces = self._pieces(group.query)
-        try:
-            report, asked_at = await self._ask(group.query)
-        except ClosedError:
-            raise
-        except FathomError as error:
-            self._note(answered=pieces)
-            is_question = isinstance(error, APIError) and error.status in _REFUSED_QUESTIONS
-            if is_question and len(queries) > 1:
-                await self._ask_one_by_one(queries)
-            else:
-                for query in queries:
-                    self._fail(query, error)
+        if len(queries) == 1 or not _may_be_in_part(error):
+            for query in queries:
+                self._fail(query, error)
             return
-        self._note(answered=pieces)
+        middle = len(queries) // 2
+        halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
+        self._note(requests=sum(self._pieces(half.query) for half in halves))
+        failures = await together(self._try(half) for half in halves)
+        # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
+        is_over = all(failures) and not _is_refused_question(error)
+        for half, failure in zip(halves, failures, strict=True):
+            if failure is not None and is_over:
+                for asked in half.asked:
+                    self._fail(asked.query, failure)
+            elif failure is not None:
+                await self._ask_in_halves(half, failure)
+
+    async def _try(self, group: Fused[RowT]) -> FathomError | None:
+        """Ask, and hand out; return why it failed, if it did."""
+        queries = [asked.query for asked in group.asked]
+        answer = await self._answer_to(group.query)
+        self._note(answered=self._pieces(group.query))
+        if isinstance(answer, FathomError):
+            return answer
+        report, asked_at = answer
         parts = group.split(report)
         if parts is None:
             await self._ask_one_by_one(queries)
-            return
+            return None
         answers = dict(zip(queries, parts, strict=True))
         if self._shelf is not None:
             # What was paid for is kept, even if whoever wanted it goes away just now.
@@ -251,6 +284,29 @@ class Run(Generic[RowT]):
         origin: Origin = "fused" if len(queries) > 1 else "asked"
         for query, part in answers.items():
             self._hand_out(query, part, origin, asked_at)
+        return None
+
+    async def _answer_to(self, query: Query[RowT]) -> tuple[Report[RowT], float] | FathomError:
+        """Ask, and count what waits for admission meanwhile."""
+        pieces = queued = self._pieces(query)
+        self._asking += pieces
+        self._queued += queued
+
+        def leave() -> None:
+            nonlocal queued
+            if queued:  # a piece that is tried again leaves more than once
+                queued -= 1
+                self._queued -= 1
+
+        try:
+            return await self._ask(query, leave)
+        except ClosedError:
+            raise
+        except FathomError as error:
+            return error
+        finally:
+            self._asking -= pieces
+            self._queued -= queued
 
     async def _ask_one_by_one(self, queries: Sequence[Query[RowT]]) -> None:
         groups = [group for query in queries for group in fuse([query])]
@@ -278,9 +334,21 @@ class Run(Generic[RowT]):
         counted = {name: getattr(self._progress, name) + number for name, number in more.items()}
         self._progress = attrs.evolve(self._progress, **counted)
         if self._on_progress is not None:
-            open_requests = self._progress.requests - self._progress.answered
-            seconds = self._eta(open_requests) if open_requests else 0.0
-            self._on_progress(attrs.evolve(self._progress, seconds_left=seconds))
+            self._on_progress(attrs.evolve(self._progress, seconds_left=self._seconds_left()))
+
+    def _seconds_left(self) -> float:
+        """Return the seconds until the last request is admitted; the lane counts those that wait."""
+        to_come = self._progress.requests - self._progress.answered - self._asking
+        return self._eta(to_come) if to_come or self._queued else 0.0
+
+
+def _is_refused_question(error: FathomError) -> bool:
+    return isinstance(error, APIError) and error.status in _REFUSED_QUESTIONS
+
+
+def _may_be_in_part(error: FathomError) -> bool:
+    """Whether a part of a question may be answered where the whole was not."""
+    return _is_refused_question(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
 
 
 def _as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:

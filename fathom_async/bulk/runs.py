@@ -13,7 +13,7 @@ from fathom_async.bulk.shelf import Shelf
 from fathom_async.bulk.site_clocks import SiteClocks
 from fathom_async.codec.rows import Row, RowT
 from fathom_async.errors import ArgumentError
-from fathom_async.ratelimit.plan import Priority
+from fathom_async.ratelimit.plan import Priority, priority_of
 from fathom_async.reports.hours import by_the_hour, hour_pieces
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
@@ -54,10 +54,12 @@ class Runs:
 
     def plan(self, queries: Iterable[Query[RowT]], *, is_fused: bool) -> BulkPlan[RowT]:
         """Return what a run would send; see `ReportsResource.plan`."""
-        asked = _checked(queries)
+        first: dict[Query[RowT], Query[RowT]] = {}
+        asked = [first.setdefault(query, query) for query in _checked(queries)]  # a run asks equal ones once
         groups = fuse(asked) if is_fused else _each(asked)
         requests = sum(_pieces(group.query) for group in groups)
-        return BulkPlan(groups, len(asked), requests, self._eta(requests) if requests else 0.0)
+        seconds = self._send.lane("reports").eta(requests, Priority.BULK) if requests else 0.0
+        return BulkPlan(groups, len(asked), requests, seconds)
 
     def run(
         self,
@@ -72,33 +74,39 @@ class Runs:
         """Return a run; see `ReportsResource.run`."""
         if keeping is not None and store is None:
             raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
+        urgency = priority_of(priority)
         return Run(
             _checked(queries),
-            partial(self._ask, self._send.with_priority(Priority(priority))),
+            partial(self._ask, self._send.with_priority(urgency)),
             ask_later=partial(self._ask, self._send.with_priority(Priority.BULK)),
             spawn=self._send.spawn,
             pieces=_pieces,
-            eta=self._eta,
-            patience=partial(self._patience, Priority(priority)),
+            eta=partial(self._eta, urgency),
+            patience=partial(self._patience, urgency),
             shelf=None if store is None else self._shelf(store, keeping or Keeping()),
             is_fused=is_fused,
             on_progress=on_progress,
         )
 
-    async def _ask(self, send: Caller, query: Query[RowT]) -> tuple[Report[RowT], float]:
+    async def _ask(
+        self, send: Caller, query: Query[RowT], on_sent: Callable[[], None]
+    ) -> tuple[Report[RowT], float]:
         """Ask the server; return the report, and the Unix seconds when the first question for it left."""
         sent: list[float] = []
 
+        def note() -> None:
+            sent.append(send.unix())
+            on_sent()
+
         async def ask(piece: Query[RowT]) -> Report[RowT]:
-            return await self._ask_with(send, piece, lambda: sent.append(send.unix()))
+            return await self._ask_with(send, piece, note)
 
         report = await by_the_hour(query, ask)
         # Whoever shares a request of somebody else's is not told when it left; the timeout bounds it.
         return report, min(sent, default=send.unix() - send.timeout)
 
-    def _eta(self, requests: int) -> float:
-        # Those of our own that wait already stand behind everything more urgent, and are counted in `requests`.
-        return self._send.lane("reports").eta(requests, Priority.NORMAL)
+    def _eta(self, priority: Priority, requests: int) -> float:
+        return self._send.lane("reports").eta(requests, priority)
 
     def _patience(self, priority: Priority) -> float | None:
         """Return the real seconds that a request of our own would take, about; bulk work has all the time."""
@@ -112,8 +120,12 @@ class Runs:
 
     def _opened(self, store: Store) -> ReportStore:
         """Return the store at a place, which the client keeps open for the next run, and for what is refreshed."""
-        if not isinstance(store, str | PathLike):
+        if isinstance(store, ReportStore):
             return store
+        if not isinstance(store, str | PathLike):
+            raise ArgumentError(
+                f"store must be a path, memory://, a redis:// URL or a ReportStore, not {store!r}"
+            )
         return self._send.owned(("store", fspath(store)), lambda: open_store(store, clock=self._send.unix))
 
 

@@ -5,12 +5,13 @@ import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Generic
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
 from fathom_async.bulk.site_clocks import SiteClocks
 from fathom_async.codec.rows import RowT, RowT_co
-from fathom_async.errors import DecodeError, StoreError
+from fathom_async.errors import DecodeError, FathomError
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.store.freshness import Keeping, freshness
@@ -62,6 +63,8 @@ class Shelf:
     ) -> dict[Query[RowT], Found[RowT]]:
         """Return what may be served.
 
+        Where the time zone of a site is not known yet, that of the answer is taken for it.
+
         Args:
             queries: What is asked.
             since: Unix seconds; what was asked for then or later is fresh whatever its age.
@@ -73,9 +76,8 @@ class Shelf:
         found: dict[Query[RowT], Found[RowT]] = {}
         for key, kept in (await self.store.get_many(by_key)).items():
             query = by_key[key]
-            judged = freshness(
-                kept, query, self.keeping, now=self.now(), zone=self.clocks.zone(query.site_id)
-            )
+            zone = self.clocks.zone(query.site_id) or _zone_of(kept)
+            judged = freshness(kept, query, self.keeping, now=self.now(), zone=zone)
             is_fresh = judged == "fresh" or kept.asked_at >= since
             if judged == "expired" and not is_fresh:
                 continue
@@ -103,7 +105,7 @@ class Shelf:
             )
         try:
             await self.store.put_many(answers)
-        except StoreError as error:
+        except FathomError as error:
             _log.warning("%d answers could not be kept: %s", len(answers), error)
 
     @asynccontextmanager
@@ -119,3 +121,10 @@ class Shelf:
 
     def _key(self, query: Query[RowT]) -> str:
         return answer_key(self.space, query)
+
+
+def _zone_of(kept: Kept) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(kept.timezone) if kept.timezone else None
+    except (ZoneInfoNotFoundError, ValueError):  # another machine may know zones that this one does not
+        return None

@@ -5,6 +5,8 @@ from typing import Self
 
 from attrs import field, frozen, validators
 
+from fathom_async.errors import ArgumentError
+
 MAX_IN_FLIGHT = 100
 """Requests in flight per lane where the plan names no concurrency: a courtesy to the server."""
 
@@ -15,6 +17,19 @@ class Priority(enum.IntEnum):
     INTERACTIVE = 0
     NORMAL = 1
     BULK = 2
+
+
+def priority_of(value: object) -> Priority:
+    """Return the priority.
+
+    Raises:
+        ArgumentError: The value is none.
+    """
+    try:
+        return Priority(value)
+    except ValueError:
+        names = ", ".join(f"Priority.{each.name}" for each in Priority)
+        raise ArgumentError(f"priority must be one of {names}, not {value!r}") from None
 
 
 @frozen

@@ -35,6 +35,8 @@ def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time)
         raise ArgumentError(f"the store must be a path or a URL, not {where!r}: {_ADVICE}")
     if isinstance(where, str) and (where == ":memory:" or "://" in where):
         return _of_url(where, clock)
+    if isinstance(where, str) and where.partition(":")[0] in {"sqlite", "memory", "redis", "rediss", "unix"}:
+        raise ArgumentError(f"the store {where!r} is neither a path nor a URL, which has '://': {_ADVICE}")
     if not fspath(where).strip():
         raise ArgumentError(f"the store must not be empty: {_ADVICE}")
     return _in_file(Path(where).expanduser(), clock)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 
 from fathom_async.store.kept import Kept
 
@@ -11,6 +11,7 @@ LEASE: Final = 30.0
 """Seconds after which the claims of a process that was killed are free again."""
 
 
+@runtime_checkable
 class ReportStore(Protocol):
     """Keeps answers by key, and lets one of many ask for those that are missing.
 

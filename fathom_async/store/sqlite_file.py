@@ -105,7 +105,12 @@ class SqliteFile:
         if self._connection is not None and not self._is_there():
             self._close()
         if self._connection is None:
-            self._connection = open_file(self._path)
+            try:
+                self._connection = open_file(self._path)
+            except ArgumentError as error:
+                if self._opened is None:
+                    raise
+                raise StoreError(f"the store that was there is gone: {error}") from None
             self._opened = self._path.stat()
         return self._connection
 

@@ -4,7 +4,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import date
 from itertools import pairwise
@@ -15,19 +15,29 @@ from fathom_async import (
     ArgumentError,
     BulkError,
     ClosedError,
+    DecodeError,
     EventQuery,
     FathomClient,
+    FathomError,
     Filter,
     NotFoundError,
     PageviewQuery,
+    PageviewRow,
     Priority,
     QueryError,
+    RateLimit,
     RatePlan,
+    Report,
+    RetryPolicy,
+    ServerError,
     ValidationError,
 )
 from fathom_async.bulk.progress import Progress
+from fathom_async.bulk.run import Run
 from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.testing import Delay, FathomServer, Status
+from fathom_async.reports.query import Query
+from fathom_async.testing import Delay, FathomServer, Html, Status
+from fathom_async.testing.faults import Fault
 from tests.conftest import EAGER, until
 
 SITE = "CDBUGS"
@@ -49,6 +59,15 @@ async def quick(open_server: FathomServer) -> AsyncIterator[FathomClient]:
     """A client that is as unlimited as its server."""
     plan = RatePlan.hourly(1_000_000, concurrency=50)
     async with FathomClient("any", base_url=open_server.url, plan=plan, retry=EAGER) as client:
+        yield client
+
+
+@pytest.fixture
+async def once(open_server: FathomServer) -> AsyncIterator[FathomClient]:
+    """A client that tries nothing again."""
+    plan = RatePlan.hourly(1_000_000, concurrency=50)
+    policy = RetryPolicy(attempts=1)
+    async with FathomClient("any", base_url=open_server.url, plan=plan, retry=policy) as client:
         yield client
 
 
@@ -89,13 +108,53 @@ async def test_a_query_that_fails_sinks_nobody_else(quick: FathomClient) -> None
     assert third.result().rows
 
 
-async def test_what_was_fused_and_refused_is_asked_for_one_by_one(
-    open_server: FathomServer, quick: FathomClient
+@pytest.mark.parametrize("fault", [Status(422), Status(414), Status(501), Html()])
+async def test_what_was_fused_and_failed_is_asked_for_in_halves(
+    open_server: FathomServer, once: FathomClient, fault: Fault
 ) -> None:
-    open_server.inject(Status(422))
-    reports = await quick.reports.gather(PAGES)
+    open_server.inject(fault)
+    reports = await once.reports.gather(PAGES)
     assert [len(report) for report in reports] == [1, 1, 1, 0]
-    assert asked(open_server) == 1 + len(PAGES)
+    assert asked(open_server) == 1 + 2
+
+
+@pytest.mark.parametrize(
+    "error", [ServerError(500, "no"), ValidationError(422, "no"), DecodeError("no")], ids=repr
+)
+async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(error: FathomError) -> None:
+    many = [TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")]) for number in range(16)]
+    questions: list[object] = []
+
+    async def ask(
+        query: Query[PageviewRow], on_sent: Callable[[], None]
+    ) -> tuple[Report[PageviewRow], float]:
+        questions.append(query)
+        on_sent()
+        if "/7" in str(query.params()):
+            raise error
+        return query.read(b"[]"), 0.0
+
+    run = Run(
+        many,
+        ask,
+        ask_later=ask,
+        spawn=asyncio.create_task,
+        pieces=lambda _: 1,
+        eta=float,
+        patience=lambda: None,
+    )
+    failed = [outcome async for outcome in run.outcomes() if outcome.error]
+    assert [outcome.query for outcome in failed] == [many[7]]
+    assert len(questions) == 1 + 2 * 4, "two halves of 16, of 8, of 4 and of 2"
+
+
+async def test_a_server_that_fails_at_everything_is_left_in_peace(
+    open_server: FathomServer, once: FathomClient
+) -> None:
+    open_server.inject(*[Status(501)] * 50)
+    outcomes = [outcome async for outcome in once.reports.run(PAGES)]
+    assert [type(outcome.error) for outcome in outcomes] == [ServerError] * len(PAGES)
+    assert asked(open_server) == 1 + 2
 
 
 async def test_a_question_of_ones_own_that_is_refused_is_asked_once(
@@ -227,3 +286,41 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_sent(
         fathom.reports.plan([TOTAL, "visits"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert await fathom.reports.gather([]) == []
     assert not server.hits
+
+
+@pytest.mark.parametrize("priority", Priority)
+async def test_the_time_left_counts_what_waits_already_once(
+    open_server: FathomServer, priority: Priority
+) -> None:
+    """Whoever comes second waits for the first one too, and counts nothing twice."""
+    clock = LoopClock(speed=20)
+    plan = RatePlan(reports=RateLimit(2, per=20))
+    told: list[tuple[float, float]] = []
+
+    def note(progress: Progress) -> None:
+        told.append((clock.now(), progress.seconds_left))
+
+    async with FathomClient("any", base_url=open_server.url, plan=plan, clock=clock) as fathom:
+        apart = [TOTAL.replace(limit=number) for number in range(1, 9)]
+        first = asyncio.create_task(fathom.reports.gather(apart[:4], fuse=False, priority=priority))
+        await until(lambda: fathom.limits["reports"].queued >= 2)
+        assert fathom.reports.plan(apart[4:], fuse=False).seconds > 60
+        await fathom.reports.gather(apart[4:], fuse=False, priority=priority, on_progress=note)
+        end = clock.now()
+        await first
+    early = [left + at for at, left in told if left > 0]
+    assert early
+    assert all(abs(predicted - end) < 15 for predicted in early), (end, told)
+
+
+async def test_a_priority_or_store_that_is_none_is_refused(quick: FathomClient) -> None:
+    with pytest.raises(ArgumentError, match=r"priority must be one of Priority\.INTERACTIVE"):
+        quick.reports.run([TOTAL], priority="bulk")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="store must be a path"):
+        quick.reports.run([TOTAL], store=5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+async def test_a_plan_counts_equal_queries_once_in_any_order_of_their_columns(quick: FathomClient) -> None:
+    query = TOTAL.replace(field_grouping=["pathname"], aggregates=["pageviews", "visits"])
+    plan = quick.reports.plan([query, query.replace(aggregates=["visits", "pageviews"])])
+    assert plan.requests == 1

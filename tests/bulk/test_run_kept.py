@@ -14,7 +14,9 @@ import pytest
 
 from fathom_async import (
     ArgumentError,
+    ClosedError,
     FathomClient,
+    FathomError,
     Filter,
     Keeping,
     PageviewQuery,
@@ -216,6 +218,35 @@ async def test_yesterday_is_over_by_the_clock_of_the_site(
             clock.date = datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 
+async def test_what_may_be_served_stale_waits_for_no_time_zone(
+    server: FathomServer, make: Make, tmp_path: Path
+) -> None:
+    keeping = Keeping(max_age=60, stale_while_revalidate=1e9)
+    yesterday = OPEN.replace(date_from="2026-11-20", date_to="2026-11-20")
+    async with make() as fathom:
+        await fathom.reports.gather([yesterday], store=tmp_path / "reports.db", keeping=keeping)
+    server.inject(Delay(0.3), path="/sites/CDBUGS")
+    async with make() as fathom:
+        async with asyncio.timeout(0.25):
+            kept = await fathom.reports.gather([yesterday], store=tmp_path / "reports.db", keeping=keeping)
+        assert kept[0].rows
+        await until(lambda: not fathom._session._helpers)
+
+
+async def test_a_time_zone_that_could_not_be_learned_is_asked_for_again(
+    server: FathomServer, make: Make, clock: TurnedClock
+) -> None:
+    clock.date = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    yesterday = OPEN.replace(date_from="2026-11-20", date_to="2026-11-20")
+    server.inject(Status(403), path="/sites/CDBUGS")
+    async with make() as fathom:
+        for _ in range(4):
+            await fathom.reports.gather([yesterday], store="memory://", keeping=Keeping(max_age=0))
+            clock.turn(seconds=30)
+    assert sum(hit.path.endswith("/sites/CDBUGS") for hit in server.hits) == 2
+    assert asked(server) == 2, "the zone was known from the third time on"
+
+
 async def test_a_run_that_is_broken_off_at_any_moment_asks_only_for_the_rest(
     server: FathomServer, make: Make, tmp_path: Path
 ) -> None:
@@ -291,15 +322,16 @@ async def test_a_store_that_cannot_be_used_is_told_before_anything_is_sent(
     assert not server.hits
 
 
+@pytest.mark.parametrize("error", [StoreError("the disk is full"), ClosedError("the store is closed")])
 async def test_answers_that_cannot_be_kept_are_handed_out_all_the_same(
-    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: FathomError
 ) -> None:
     store = open_store("memory://")
 
     async def full(_: object) -> None:
-        raise StoreError("the disk is full")
+        raise error
 
     monkeypatch.setattr(store, "put_many", full)
     async with store, make() as fathom:
         assert (await fathom.reports.gather([LAST_YEAR], store=store))[0].rows
-    assert "1 answers could not be kept: the disk is full" in caplog.text
+    assert f"1 answers could not be kept: {error}" in caplog.text

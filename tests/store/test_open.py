@@ -55,6 +55,7 @@ async def test_a_home_directory_can_be_written_short(tmp_path: Path, monkeypatch
         " ",
         "postgres://host/reports",
         "sqlite://reports.db",
+        "sqlite:reports.db",
         "sqlite://",
         "sqlite:///",
         "sqlite:///a?mode=ro",

@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import time
@@ -56,6 +57,16 @@ async def test_a_file_that_was_deleted_is_made_anew(path: Path) -> None:
         await other.put_many({"d": ANSWER})
     async with SqliteStore(path) as store:
         assert (await store.get_many("abcd")).keys() == {"c", "d"}
+
+
+async def test_a_directory_that_went_away_is_no_fault_of_the_caller(tmp_path: Path) -> None:
+    directory = tmp_path / "there"
+    directory.mkdir()
+    async with SqliteStore(directory / "reports.db") as store:
+        await store.put_many({"a": Kept(b"", 1.0)})
+        shutil.rmtree(directory)
+        with pytest.raises(StoreError, match="is gone: there is no directory"):
+            await store.get_many(["a"])
 
 
 async def test_a_store_does_not_go_along_with_a_fork(path: Path) -> None:
