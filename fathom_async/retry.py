@@ -65,7 +65,9 @@ def was_perhaps_done(error: FathomError) -> bool:
     """Whether the server may have carried out the request, though it did not say so."""
     if isinstance(error, TransportError):
         return error.sent
-    return isinstance(error, APIError) and error.status in _PASSING
+    return isinstance(error, APIError) and (
+        error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status == HTTPStatus.REQUEST_TIMEOUT
+    )
 
 
 def _may_pass(error: FathomError, repeatable: bool) -> bool:

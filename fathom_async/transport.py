@@ -211,7 +211,7 @@ def check_base_url(base_url: str) -> str:
         raise errors.ArgumentError("the base URL must have no user, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise errors.ArgumentError(
-            f"plain http to {host} would show the token to the network: write https://"
+            f"plain http to {host} would show the credentials to the network: write https://"
         )
     return base_url.rstrip("/")
 
@@ -226,7 +226,7 @@ def _split(base_url: str) -> SplitResult:
 
 
 def _no_url(base_url: str) -> errors.ArgumentError:
-    return errors.ArgumentError(f"{base_url!r} is not a URL: write e.g. https://api.usefathom.com/v1")
+    return errors.ArgumentError(f"{base_url!r} is not a URL: write e.g. https://host/path")
 
 
 def _is_loopback(host: str) -> bool:

@@ -75,7 +75,12 @@ def test_after_a_refusal_the_lane_does_the_waiting() -> None:
         (SENT, True),
         (UNSENT, False),
         (ServerError(504, ""), True),
-        (ServerError(501, ""), False),
+        (ServerError(501, ""), True),
+        (ServerError(520, ""), True),
+        (ServerError(524, ""), True),
+        (APIError(408, ""), True),
+        (ValidationError(400, ""), False),
+        (APIError(409, ""), False),
         (RateLimitError(429, ""), False),
     ],
 )

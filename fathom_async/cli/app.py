@@ -74,6 +74,7 @@ app.command(
     name="events-report",
     help="Report on the completions of an event.",
 )
+app.command("fathom_async.cli.sync:sync", name="sync", help="Carry events over to Secoda or Emma.")
 app_bulk.register(app)
 app.command(
     "fathom_async.cli.completion:completion",
@@ -96,6 +97,7 @@ app.command(
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line, and return its exit code."""
+    _reopen_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A bar that an old terminal cannot show is no reason to fail.
@@ -115,6 +117,13 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
         return ended_by(error)
     return cast("int | None", code) or ExitCode.OK
+
+
+def _reopen_closed() -> None:
+    """Let nobody read or write where the shell has closed a stream, as with ``>&-``: there is no terminal."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
 
 
 def _unread() -> ExitCode:

@@ -26,6 +26,8 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: ValidationError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
 }
+_SAID = ("errors", "error", "message", "detail")
+"""Where servers put what went wrong."""
 
 
 def read_error(
@@ -41,10 +43,8 @@ def read_error(
         retry_after: Seconds to wait, where the server said so.
     """
     raw = read_mapping(response.body)
-    fields = _field_errors(raw.get("errors"))
-    message = next(
-        (text for key in ("error", "message", "detail") if isinstance(text := raw.get(key), str)), ""
-    )
+    fields = _field_errors(raw)
+    message = _words(raw)
     kind = _BY_STATUS.get(response.status, APIError)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = ServerError
@@ -54,15 +54,33 @@ def read_error(
         message = f"{message.rstrip('.')}. {instead}" if message else instead
     elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         message = (
-            "the server redirects elsewhere, which is not followed: are the token and the base URL right?"
+            "the server redirects elsewhere, which is not followed: "
+            "are the credentials and the base URL right?"
         )
     return kind(response.status, message, fields, method, url, retry_after)
 
 
-def _field_errors(raw: object) -> dict[str, tuple[str, ...]]:
-    if not isinstance(raw, dict):
-        return {}
-    return {
-        str(name): tuple(map(str, cast("list[object]", texts))) if isinstance(texts, list) else (str(texts),)
-        for name, texts in cast("dict[object, object]", raw).items()
-    }
+def _words(raw: Mapping[str, object]) -> str:
+    """Return the server's own words: a text, or a list of them."""
+    said = [raw[key] for key in _SAID if raw.get(key)]
+    texts = [each for each in said if isinstance(each, str)]
+    lists = ["; ".join(_texts(each)) for each in said if _is_list(each)]
+    return next(iter(texts + lists), "")
+
+
+def _field_errors(raw: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Return the messages of each field: an object in place of words, or the whole body where it has no words."""
+    for key in _SAID:
+        if isinstance(found := raw.get(key), dict):
+            return {name: _texts(texts) for name, texts in cast("dict[str, object]", found).items()}
+    if raw.keys().isdisjoint(_SAID):
+        return {name: _texts(found) for name, found in raw.items() if _is_list(found)}
+    return {}
+
+
+def _is_list(found: object) -> bool:
+    return isinstance(found, list)
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(map(str, cast("list[object]", found))) if isinstance(found, list) else (str(found),)

@@ -144,7 +144,7 @@ def _not_json(body: bytes, error: Exception) -> str:
     if not body:
         return "the answer is empty where JSON was expected"
     if body.lstrip()[:1] == b"<":
-        return "the answer is a web page instead of JSON: are the token and the base URL right?"
+        return "the answer is a web page instead of JSON: are the credentials and the base URL right?"
     return f"the answer is not JSON: {error}"
 
 

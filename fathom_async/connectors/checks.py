@@ -1,10 +1,19 @@
 """Checks of what connectors send, beside those of `fathom_async.arguments`."""
 
 from collections.abc import Iterable, Mapping
-from typing import cast
+from math import isfinite
+from typing import TYPE_CHECKING, cast
 
 from fathom_async.arguments import Check, body
+from fathom_async.codec.objects import encode
 from fathom_async.errors import ArgumentError
+from fathom_async.ratelimit.plan import RateLimit
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
+_SHOWN = 80
 
 
 def fields(checks: Mapping[str, Check], given: Mapping[str, object], **required: object) -> dict[str, object]:
@@ -48,6 +57,90 @@ def whole(name: str, value: object, *, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ArgumentError(f"{name} must be a whole number from {least}, not {value!r}")
     return value
+
+
+def json_value(name: str, value: object) -> object:
+    """Return a copy of what JSON can hold; of nothing else does the wire make something else in silence."""
+    match value:
+        case None | bool():
+            return value
+        case int() | float() if _fits(value):
+            return value
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise ArgumentError(f"{name} holds half a character: {value!r}") from None
+            return value
+        case list() | tuple():
+            items = enumerate(cast("Iterable[object]", value))
+            return [json_value(f"{name}[{place}]", item) for place, item in items]
+        case Mapping():
+            return json_object(name, cast("object", value))
+        case _:
+            raise ArgumentError(f"{name} must be what JSON can hold, not {_short(value)}")
+
+
+def json_object(name: str, value: object) -> dict[str, object]:
+    """Return a copy of a mapping that JSON can hold."""
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"{name} must be a mapping, not {value!r}")
+    found = cast("Mapping[object, object]", value)
+    for key in found:
+        if not isinstance(key, str):
+            raise ArgumentError(f"{name} must have texts as keys, not {key!r}")
+    try:
+        return {
+            str(json_value(name, key)): json_value(f"{name}[{key!r}]", item) for key, item in found.items()
+        }
+    except RecursionError:
+        raise ArgumentError(f"{name} is too deep, or holds itself") from None
+
+
+def encodable(what: str, fields: Mapping[str, object]) -> Mapping[str, object]:
+    """Check that a body can be sent, before anything is."""
+    try:
+        encode(fields)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(f"{what} cannot be written as JSON: {error}") from None
+    return fields
+
+
+def rate_limit(_: object, attribute: "Attribute[RateLimit]", value: object) -> None:
+    """Validate the limit of a plan."""
+    if not isinstance(value, RateLimit):
+        raise ArgumentError(f"{attribute.name} must be a RateLimit, not {value!r}")
+
+
+def at_once(_: object, attribute: "Attribute[int]", value: object) -> None:
+    """Validate a number of requests in flight."""
+    whole(attribute.name, value)
+
+
+def address(name: str, value: object) -> str:
+    """Check that a base URL is a text; what it says is checked where it is opened."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name} must be a URL such as https://…, not {value!r}")
+    return value
+
+
+def number(name: str, value: object) -> float:
+    """Check a number that JSON can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _fits(value):
+        raise ArgumentError(f"{name} must be a finite number, not {_short(value)}")
+    return value
+
+
+def _fits(number: float) -> bool:
+    return _SMALLEST <= number <= _LARGEST if isinstance(number, int) else isfinite(number)
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # so long a number that Python does not write it
+        return "so large a number"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def optional_whole(name: str, value: object) -> int | None:

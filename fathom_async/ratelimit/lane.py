@@ -49,6 +49,7 @@ TICK = 0.001
 """Seconds between two looks at a lane at the least."""
 
 _TOKEN_GRAIN = 1e-6
+_MOST_REFUSALS = 64  # that are told apart: two to the power of them is longer than any window
 
 _log = logging.getLogger("fathom_async")
 
@@ -100,6 +101,7 @@ class Lane:
         self._paused_until = 0.0
         self._last_admission = float("-inf")
         self._refused_in_a_row = 0
+        self._refused_at = float("-inf")
         self._closed = False
         self._window.bind(self._on_news, self._demand)
 
@@ -268,6 +270,9 @@ class Lane:
 
     def _back_off(self, slot: Slot, feedback: Feedback) -> None:
         now = self._clock.now()
+        if slot.sent_at is None or slot.sent_at > self._refused_at:  # else it went out with the last one
+            self._refused_in_a_row = min(self._refused_in_a_row + 1, _MOST_REFUSALS)
+            self._refused_at = now
         in_flight, cap = self._window.in_flight, self._concurrency.cap
         is_crowded = bool(feedback.remaining and in_flight)
         if is_crowded:
@@ -278,9 +283,8 @@ class Lane:
             wait = feedback.retry_after or 0.0
         else:
             self._window.exhausted(now)
-            guess = min(2.0**self._refused_in_a_row, self.limit.per)
+            guess = min(2.0 ** max(0, self._refused_in_a_row - 1), self.limit.per)
             wait = guess if feedback.retry_after is None else feedback.retry_after
-        self._refused_in_a_row += 1
         until = now + wait + RETRY_PAD
         if until > self._paused_until:
             self._paused_until = until

@@ -19,7 +19,7 @@ class Priority(enum.IntEnum):
     BULK = 2
 
 
-def priority_of(value: object) -> Priority:
+def priority_of(value: int) -> Priority:
     """Return the priority.
 
     Raises:

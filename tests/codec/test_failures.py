@@ -58,6 +58,11 @@ def test_statuses_decide(status: int, body: bytes, kind: type[APIError]) -> None
         (b'{"message":"b"}', "b"),
         (b'{"error":"a","message":"b"}', "a"),
         (b'{"error":{"nested":1}}', ""),
+        (b'{"errors":["a","b"]}', "a; b"),
+        (b'{"errors":["a"],"message":"b"}', "b"),
+        (b'{"detail":["c"]}', "c"),
+        (b'{"errors":"d"}', "d"),
+        (b'{"error":"","detail":"e"}', "e"),
         (b"nonsense", ""),
     ],
 )
@@ -67,6 +72,29 @@ def test_the_servers_words_are_passed_on(body: bytes, message: str) -> None:
 
 def test_field_errors_may_be_a_text_or_a_list() -> None:
     assert error_of(422, b'{"errors":{"a":["x","y"],"b":"z"}}').errors == {"a": ("x", "y"), "b": ("z",)}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"errors":{"title":["required"]}}',
+        b'{"detail":{"title":["required"]}}',
+        b'{"error":{"title":"required"}}',
+        b'{"title":["required"],"status":400}',
+    ],
+)
+def test_field_errors_are_found_wherever_the_service_puts_them(body: bytes) -> None:
+    error = error_of(400, body)
+    assert error.errors == {"title": ("required",)}
+    assert "[title: required]" in str(error)
+
+
+def test_a_list_beside_words_is_no_field() -> None:
+    assert error_of(400, b'{"message":"no","trace":["a"]}').errors == {}
+
+
+def test_a_redirect_blames_no_particular_kind_of_credentials() -> None:
+    assert "are the credentials and the base URL right?" in error_of(302).message
 
 
 def test_a_retired_endpoint_names_its_successor() -> None:

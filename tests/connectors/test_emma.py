@@ -148,6 +148,10 @@ class Call:
     body: object = None
 
 
+LOOP: dict[str, object] = {}
+LOOP["self"] = LOOP
+
+
 def sent_events(wire: Recorder) -> list[dict[str, str]]:
     """The events of the last request."""
     return cast("dict[str, list[dict[str, str]]]", wire.requests[-1].body)["events"]
@@ -336,6 +340,53 @@ async def test_a_batch_that_was_perhaps_processed_is_never_sent_twice(
     assert len(values) == len(set(values))
 
 
+@pytest.mark.parametrize("status", [408, 501, 520, 522, 524])
+async def test_a_status_that_does_not_say_leaves_the_batch_in_doubt(
+    emma: EmmaClient, server: EmmaServer, status: int
+) -> None:
+    server.add_type("visit")
+    server.inject(Status(status), method="POST")
+    (failed,) = (await emma.member_events.create(visits(1))).failed
+    assert failed.perhaps_created
+    assert len(server.hits) == 1
+
+
+async def test_one_event_that_cannot_be_sent_keeps_every_batch_back(
+    emma: EmmaClient, server: EmmaServer
+) -> None:
+    server.add_type("visit")
+    said: dict[str, object] = {"seats": [1]}
+    changed = NewMemberEvent(member_id=1, event_type="visit", attributes=said)
+    assert isinstance(changed.attributes, dict)
+    changed.attributes["seats"] = 10**30
+    early = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))
+    late = NewMemberEvent(member_id=1, event_type="visit", event_timestamp=early)
+    for bad in (changed, late):
+        with pytest.raises(ArgumentError):
+            await emma.member_events.create([*visits(25), bad])
+    assert (server.hits, server.events) == ((), [])
+
+
+def test_attributes_are_copied_when_the_event_is_made() -> None:
+    said: dict[str, object] = {"seats": [1], "pair": (1, 2)}
+    event = NewMemberEvent(member_id=1, event_type="visit", attributes=said)
+    said["seats"] = object()
+    assert event.attributes == {"seats": [1], "pair": [1, 2]}
+
+
+async def test_events_differ_by_their_attributes() -> None:
+    def answer(attributes: object) -> Recorder:
+        return Recorder([{"event_type_id": 2, "member_id": 1, "attributes": attributes, "colour": "red"}])
+
+    made: list[MemberEvent] = []
+    for attributes in ({"a": 1}, {"a": 2}, {"a": 1}):
+        async with EmmaClient(100, transport=answer(attributes), **KEYS) as emma:
+            made += await emma.member_events.list(1)
+    assert (made[0] == made[1], made[0] == made[2]) == (False, True)
+    assert hash(made[0]) == hash(made[2])
+    assert made[0] == evolve(made[0], extra={**made[0].extra, "colour": "blue"})
+
+
 async def test_an_answer_of_another_length_is_no_success() -> None:
     wire = Recorder(CREATED)
     async with EmmaClient(100, transport=wire, **KEYS) as emma:
@@ -516,6 +567,17 @@ async def test_dates_survive_the_way_there_and_back(moment: datetime) -> None:
     assert made.event_timestamp == moment.replace(microsecond=0)
 
 
+@pytest.mark.parametrize("year", [1, 44, 999])
+async def test_years_have_four_digits(year: int) -> None:
+    wire = Recorder("[]")
+    async with EmmaClient(100, transport=wire, **KEYS) as emma:
+        moment = datetime(year, 3, 15, tzinfo=UTC)
+        await emma.member_events.create(
+            [NewMemberEvent(member_id=1, event_type_id=2, event_timestamp=moment)]
+        )
+    assert sent_events(wire)[0]["event_timestamp"] == f"@D:{year:04}-03-15T00:00:00"
+
+
 async def test_dates_are_in_the_zone_of_the_account() -> None:
     wire = Recorder(f"[{VISITED}]")
     async with EmmaClient(100, transport=wire, timezone="America/Chicago", **KEYS) as emma:
@@ -534,7 +596,14 @@ async def test_a_day_that_does_not_exist_is_told_with_its_field() -> None:
 
 
 async def test_what_only_looks_like_a_date_stays_as_it_is() -> None:
-    said = {"quote": 'she said "@D:2025-11-24T10:23:10"', "day": "@D:2025-11-24", "none": None}
+    said = {
+        "quote": 'she said "@D:2025-11-24T10:23:10"',
+        "day": "@D:2025-11-24",
+        "moment": "@D:2025-11-24T10:23:10",
+        "@D:2025-11-24T10:23:10": {"event_timestamp": "@D:2025-11-24T10:23:10"},
+        "none": None,
+        "large": 10**30,
+    }
     wire = Recorder([{"event_type_id": 2, "member_id": 1, "attributes": said, "event_timestamp": None}])
     async with EmmaClient(100, transport=wire, **KEYS) as emma:
         (event,) = await emma.member_events.list(1)
@@ -554,6 +623,23 @@ async def test_what_only_looks_like_a_date_stays_as_it_is() -> None:
         ({"member_id": 1, "event_type": "x", "event_monetary_value": float("nan")}, "finite number"),
         ({"member_id": 1, "event_type": "x", "attributes": [1]}, "attributes must be a mapping"),
         ({"member_id": 1, "event_type": "x", "attributes": {"a": object()}}, "what JSON can hold"),
+        (
+            {"member_id": 1, "event_type": "x", "attributes": {"a": [float("nan")]}},
+            r"attributes\['a'\]\[0\] must",
+        ),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": float("inf")}}, "JSON can hold, not inf"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": b"x"}}, "JSON can hold, not b'x'"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": {1}}}, "JSON can hold, not {1}"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**30}}, "JSON can hold, not 10000"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**5000}}, "not so large a number"),
+        ({"member_id": 1, "event_type": "x", "attributes": {1: "a"}}, "texts as keys, not 1"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": "\ud83d"}}, "half a character"),
+        ({"member_id": 1, "event_type": "x", "attributes": LOOP}, "too deep, or holds itself"),
+        ({"member_id": 1, "event_type": "x", "event_monetary_value": 10**400}, "finite number"),
+        ({"member_id": 1, "event_type": "x", "event_monetary_value": True}, "finite number"),
+        ({"event_type": "x", "email": " a@b"}, "email must be an address"),
+        ({"event_type": "x", "email": "@"}, "email must be an address"),
+        ({"event_type": "x", "email": "homer@"}, "email must be an address"),
         ({"member_id": 1, "event_type": "x", "event_timestamp": datetime(2026, 1, 1)}, "time zone"),  # noqa: DTZ001
         ({"member_id": 1, "event_type": "x", "event_timestamp": "2026-01-01"}, "time zone"),
     ],
@@ -568,6 +654,10 @@ async def test_what_would_be_refused_costs_no_request() -> None:
     async with EmmaClient("100", transport=wire, **KEYS) as emma:
         with pytest.raises(ArgumentError, match="must be a NewMemberEvent"):
             await emma.member_events.create([*visits(10), {"member_id": 1}])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+        with pytest.raises(ArgumentError, match=r"write create\(\[event\]\)"):
+            await emma.member_events.create(BY_NAMES)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        with pytest.raises(ArgumentError, match="must be a collection of NewMemberEvent, not None"):
+            await emma.member_events.create(None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
         with pytest.raises(ArgumentError, match="display_name must not be empty"):
             await emma.event_types.create(event_type="x", display_name="")
         with pytest.raises(ArgumentError, match="event_type_id must be a whole number"):
@@ -603,12 +693,20 @@ async def test_keys_go_into_the_header_and_nowhere_else() -> None:
         ({"public_key": "a:b"}, "must not have a colon"),
         ({"timezone": "Mars"}, "TZ database name"),
         ({"base_url": "http://api.e2ma.net"}, "plain http"),
+        ({"base_url": None}, "base_url must be a URL"),
     ],
 )
-def test_settings_are_checked(settings: dict[str, str], words: str) -> None:
+def test_settings_are_checked(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ArgumentError, match=words) as caught:
         EmmaClient(**{"account_id": 100, **KEYS} | settings)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     assert "s3 cret" not in str(caught.value)
+
+
+def test_a_plan_is_checked() -> None:
+    with pytest.raises(ArgumentError, match="concurrency must be a whole number from 1, not 0"):
+        EmmaPlan(concurrency=0)
+    with pytest.raises(ArgumentError, match="requests must be a RateLimit, not None"):
+        EmmaPlan(requests=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

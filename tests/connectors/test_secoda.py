@@ -74,6 +74,7 @@ RESOURCE = Resource(
     owners=("33733f42-8ff7-460b-9e20-50a2133d3bb0", "c90dedee-40ee-47ec-9c27-96dc3b2ec363"),
     collections=("3b2c7185-fb5d-4d94-89d4-3dae08e093a9",),
     tags=("04654d61-4f64-4f08-b697-3915b5137c49", "429693a2-a5e7-4525-b413-ece5e96bc5b3"),
+    subscribers=("c90dedee-40ee-47ec-9c27-96dc3b2ec363",),
     created_at=datetime(2023, 8, 16, 23, 12, 53, 245493, tzinfo=UTC),
     updated_at=datetime(2023, 8, 16, 23, 12, 53, 245507, tzinfo=UTC),
 )
@@ -314,6 +315,67 @@ async def test_a_catalogue_that_leaves_out_objects_says_so() -> None:
             [_ async for _ in secoda.resources.list()]
 
 
+@pytest.mark.parametrize("reads", ["catalog", "events"])
+async def test_lists_that_are_not_the_catalogues_may_be_longer(reads: Literal["catalog", "events"]) -> None:
+    wire = Recorder({"count": 10_001, "next": None, "results": [SAMPLE]})
+    async with SecodaClient("token", transport=wire, reads=reads) as secoda:
+        for found in (secoda.categories.list(), secoda.properties.list()):
+            assert len([_ async for _ in found]) == 1
+        if reads == "events":
+            assert len([_ async for _ in secoda.events.list()]) == 1
+        else:
+            with pytest.raises(PagingError, match="10,000 of 10,001"):
+                await secoda.events.list()
+
+
+async def test_only_the_catalogues_list_of_the_server_ends_at_10_000() -> None:
+    async with SecodaServer(page_size=10_000) as server:
+        for number in range(10_001):
+            server.add("event", f"event {number}")
+        async with SecodaClient("token", base_url=server.url, reads="events") as secoda:
+            assert len([_ async for _ in secoda.events.list()]) == 10_001
+            with pytest.raises(PagingError, match="narrow down"):
+                await secoda.resources.list()
+
+
+@pytest.mark.parametrize(
+    ("envelope", "more"),
+    [
+        ({"links": {}, "next": "https://api.secoda.co/x?page=2"}, True),
+        ({"links": {"next": None}, "next": "/x?page=2"}, True),
+        ({"links": {"next": "/x?page=2"}, "next": None}, True),
+        ({"links": "None", "next": "/x?page=2"}, True),
+        ({"links": "None"}, False),
+        ({"links": None, "next": "None"}, False),
+        ({"links": {"next": ""}}, False),
+    ],
+)
+async def test_the_link_to_the_next_page_is_found_in_mixed_envelopes(
+    envelope: dict[str, object], more: bool
+) -> None:
+    wire = Recorder({**envelope, "results": [SAMPLE], "meta": {"page": 1}})
+    async with SecodaClient("token", transport=wire) as secoda:
+        page = await secoda.categories.list()
+    assert page.has_more is more
+    assert page.extra == {"meta": {"page": 1}}
+
+
+async def test_an_event_from_the_catalogue_is_an_event(secoda: SecodaClient, server: SecodaServer) -> None:
+    category = server.add("event_category", "Acme")
+    with pytest.raises(NotFoundError, match="no event but of the kind 'event_category'"):
+        await secoda.events.get(category)
+    assert (await secoda.resources.get(category)).title == "Acme"
+    unknown = server.add("event", "signup", entity_type=None)
+    assert (await secoda.events.get(unknown)).title == "signup"
+
+
+async def test_a_category_needs_a_title_or_an_integration(secoda: SecodaClient) -> None:
+    assert (await secoda.categories.create(title="Acme")).integration is None
+    assert (await secoda.categories.create(integration=INTEGRATION_ID)).title is None
+    with pytest.raises(ArgumentError, match="at least one of title, integration, teams"):
+        await secoda.categories.create()
+
+
 def test_writes_stay_within_30_a_minute_while_reads_go_on() -> None:
     async def job() -> tuple[int, list[int | None], float]:
         clock = LoopClock()
@@ -405,6 +467,13 @@ async def test_what_would_be_refused_costs_no_request() -> None:
             await secoda.events.get("../catalog")
         with pytest.raises(ArgumentError, match="page must be a whole number"):
             await secoda.resources.list(page=0)
+        for bad in ("x", [1]):
+            with pytest.raises(ArgumentError, match="filter must be a mapping"):
+                await secoda.resources.list(bad)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        with pytest.raises(ArgumentError, match="sort must be a mapping, not '-title'"):
+            await secoda.resources.list(sort="-title")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        with pytest.raises(ArgumentError, match=r"filter\['value'\] must be what JSON can hold"):
+            await secoda.resources.list({"value": object()})
     assert wire.requests == []
 
 
@@ -414,6 +483,12 @@ def test_settings_are_checked() -> None:
     assert "two words" not in str(caught.value)
     with pytest.raises(ArgumentError, match="plain http"):
         SecodaClient("token", base_url="http://api.secoda.co")
+    with pytest.raises(ArgumentError, match="base_url must be a URL"):
+        SecodaClient("token", base_url=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="concurrency must be a whole number from 1, not -1"):
+        SecodaPlan(concurrency=-1)
+    with pytest.raises(ArgumentError, match="writes must be a RateLimit, not None"):
+        SecodaPlan(writes=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="reads must be one of"):
         SecodaClient("token", reads="both")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

@@ -209,6 +209,56 @@ def test_refusals_without_a_time_back_off_further_and_further() -> None:
     virtually(scenario())
 
 
+def test_refusals_may_go_on_for_as_long_as_they_like() -> None:
+    async def scenario() -> None:
+        lane = lane_of()
+        for _ in range(1100):
+            async with lane.slot() as admission:
+                admission.sent()
+                admission.refused(SILENT)
+        assert lane.status().paused_for == 61
+
+    virtually(scenario())
+
+
+def test_refusals_of_requests_that_went_out_together_count_as_one() -> None:
+    async def scenario() -> None:
+        lane = lane_of(100)
+        await request(lane)
+        pauses: list[float] = []
+
+        async def refused(after: float) -> None:
+            async with lane.slot() as admission:
+                admission.sent()
+                await asyncio.sleep(after)
+                admission.refused(SILENT)
+                pauses.append(lane.status().paused_for)
+
+        await asyncio.gather(*(refused(number / 100) for number in range(10)))
+        assert pauses == pytest.approx([2] * 10)
+        await refused(0.5)
+        await refused(0.5)
+        assert pauses[10:] == pytest.approx([3, 5])
+
+    virtually(scenario())
+
+
+def test_a_late_refusal_of_a_burst_pauses_for_as_long_as_the_first_one() -> None:
+    async def scenario() -> None:
+        lane = lane_of(100)
+        await request(lane)
+        async with lane.slot() as one, lane.slot() as other, lane.slot() as answered:
+            for admission in (one, other, answered):
+                admission.sent()
+            one.refused(SILENT)
+            answered.answered(SILENT)
+            await asyncio.sleep(5)
+            other.refused(SILENT)
+        assert lane.status().paused_for == 2
+
+    virtually(scenario())
+
+
 def test_a_refusal_with_requests_left_lowers_the_number_at_once() -> None:
     async def scenario() -> None:
         lane = lane_of()

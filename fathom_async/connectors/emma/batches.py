@@ -90,8 +90,12 @@ def in_batches(events: Iterable[NewMemberEvent]) -> list[tuple[NewMemberEvent, .
     """Cut events into batches that Emma takes.
 
     Raises:
-        ArgumentError: One of them is no event.
+        ArgumentError: They are no collection, or one of them is no event.
     """
+    if isinstance(events, NewMemberEvent):
+        raise ArgumentError("events must be a collection: write create([event])")
+    if not isinstance(events, Iterable):
+        raise ArgumentError(f"events must be a collection of NewMemberEvent, not {events!r}")
     found = tuple(events)
     for event in found:
         if not isinstance(event, NewMemberEvent):

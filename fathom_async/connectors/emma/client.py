@@ -5,9 +5,10 @@ from http import HTTPStatus
 from typing import ClassVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fathom_async import arguments
+from fathom_async.connectors import checks
 from fathom_async.connectors.emma.dates import Dates
 from fathom_async.connectors.emma.resources import LANE, EventTypesResource, MemberEventsResource
 from fathom_async.errors import ArgumentError
@@ -29,10 +30,13 @@ class EmmaPlan:
     Attributes:
         requests: Limit of everything.
         concurrency: Requests in flight at once.
+
+    Raises:
+        ArgumentError: One of them cannot be a limit.
     """
 
-    requests: RateLimit = _LIMIT
-    concurrency: int = 10
+    requests: RateLimit = field(default=_LIMIT, validator=checks.rate_limit)
+    concurrency: int = field(default=10, validator=checks.at_once)
 
 
 class EmmaClient(ServiceClient):
@@ -73,7 +77,7 @@ class EmmaClient(ServiceClient):
     ) -> None:
         plan = plan or EmmaPlan()
         service = Service(
-            f"{base_url.rstrip('/')}/{_account(account_id)}",
+            f"{checks.address('base_url', base_url).rstrip('/')}/{_account(account_id)}",
             _basic(public_key, private_key),
             {LANE: plan.requests},
             plan.concurrency,

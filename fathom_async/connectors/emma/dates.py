@@ -1,20 +1,24 @@
 """Emma's dates, such as ``@D:2025-11-24T10:23:10``: texts with a mark and without a time zone."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import msgspec
 from attrs import frozen
 
 from fathom_async.errors import ArgumentError
 
 T = TypeVar("T")
 
+_Fields = dict[str, msgspec.Raw]
+
 _MARK = "@D:"
-# A whole JSON string: inside of one, the quote before the mark would have a backslash, and so would the last.
 _DATE = re.compile(rb'"@D:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)"')
+_one = msgspec.json.Decoder(_Fields)
+_many = msgspec.json.Decoder(list[_Fields])
 
 
 @frozen
@@ -27,21 +31,46 @@ class Dates:
 
     zone: ZoneInfo
 
-    def reading(self, decode: Callable[[bytes], T]) -> Callable[[bytes], T]:
-        """Return a function that decodes a body whose dates have been given their time zone."""
-        return lambda body: decode(_DATE.sub(self._in_zone, body))
+    def reading(self, decode: Callable[[bytes], T], names: Collection[str]) -> Callable[[bytes], T]:
+        """Return a function that decodes a body whose dates have been given their time zone.
+
+        Args:
+            decode: Makes an object, or a tuple of objects, out of a body.
+            names: The fields that are dates. In all others, a date is a text that somebody wrote.
+        """
+        return lambda body: decode(self._with_zones(body, names))
+
+    def _with_zones(self, body: bytes, names: Collection[str]) -> bytes:
+        try:
+            if body.lstrip()[:1] == b"[":
+                return msgspec.json.encode([self._with_zone(fields, names) for fields in _many.decode(body)])
+            return msgspec.json.encode(self._with_zone(_one.decode(body), names))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return body  # whoever decodes it tells what is wrong
+
+    def _with_zone(self, fields: _Fields, names: Collection[str]) -> _Fields:
+        dates = {
+            name: msgspec.Raw(self._in_zone(found))
+            for name in names
+            if (found := _DATE.fullmatch(bytes(fields.get(name, b""))))
+        }
+        return {**fields, **dates}
 
     def write(self, name: str, moment: datetime) -> str:
         """Return a moment as the wire has it, to the second.
 
         Raises:
-            ArgumentError: It is not a datetime, or has no time zone.
+            ArgumentError: It is not a datetime, has no time zone, or is out of reach in the account's.
         """
         if not isinstance(moment, datetime):
             raise ArgumentError(f"{name} must be a datetime, not {moment!r}")
         if moment.utcoffset() is None:
             raise ArgumentError(f"{name} needs a time zone: write e.g. {name}=datetime(..., tzinfo=UTC)")
-        return f"{_MARK}{moment.astimezone(self.zone):%Y-%m-%dT%H:%M:%S}"
+        try:
+            there = moment.astimezone(self.zone)
+        except OverflowError:
+            raise ArgumentError(f"{name} is out of reach in the time zone {self.zone}: {moment}") from None
+        return f"{_MARK}{there.replace(tzinfo=None).isoformat(timespec='seconds')}"
 
     def _in_zone(self, found: re.Match[bytes]) -> bytes:
         try:

@@ -1,14 +1,12 @@
 """What Emma's objects look like in Python. All datetimes are timezone-aware."""
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import cast
+from typing import cast, get_args
 
-from attrs import field, frozen
+from attrs import AttrsInstance, field, fields, frozen
 
 from fathom_async import arguments
-from fathom_async.codec.objects import encode
 from fathom_async.connectors import checks
 from fathom_async.connectors.emma.dates import Dates
 from fathom_async.errors import ArgumentError
@@ -16,6 +14,10 @@ from fathom_async.models import Extra
 
 _Fields = dict[str, object]
 _LONGEST = 1000
+
+
+def _attributes_of(extra: Extra) -> object:
+    return extra.get("attributes")
 
 
 @frozen
@@ -63,13 +65,17 @@ class MemberEvent:
     inserted_at: datetime | None = None
     mailing_id: int | None = None
     account_id: int | None = None
-    extra: Extra = field(factory=_Fields, eq=False)
+    extra: Extra = field(factory=_Fields, eq=_attributes_of, hash=False)
 
     @property
     def attributes(self) -> Mapping[str, object] | None:
-        """What else was said of it, as JSON has it; kept in `extra`, as it came."""
-        found = self.extra.get("attributes")
+        """What else was said of it, as JSON has it; kept in `extra`, as it came. Two events differ by it."""
+        found = _attributes_of(self.extra)
         return cast("dict[str, object]", found) if isinstance(found, dict) else None
+
+
+def _copied(attributes: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    return None if attributes is None else checks.json_object("attributes", attributes)
 
 
 @frozen(kw_only=True)
@@ -81,7 +87,7 @@ class NewMemberEvent:
         email: The member's address; or give `member_id`.
         event_type_id: Number of an existing type; or give `event_type`.
         event_type: An existing type; or give `event_type_id`.
-        attributes: What else there is to say of it, as JSON.
+        attributes: What else there is to say of it, as JSON; it is copied.
         event_monetary_value: What it was worth.
         mailing_id: Number of the mailing it goes with.
         event_timestamp: When it was, timezone-aware; now, to Emma, if it is left out.
@@ -94,7 +100,7 @@ class NewMemberEvent:
     email: str | None = None
     event_type_id: int | None = None
     event_type: str | None = None
-    attributes: Mapping[str, object] | None = None
+    attributes: Mapping[str, object] | None = field(default=None, converter=_copied)
     event_monetary_value: float | None = None
     mailing_id: int | None = None
     event_timestamp: datetime | None = None
@@ -104,14 +110,12 @@ class NewMemberEvent:
         _one_of(event_type_id=self.event_type_id, event_type=self.event_type)
         for name in ("member_id", "event_type_id", "mailing_id"):
             checks.optional_whole(name, getattr(self, name))
-        if self.email is not None and ("@" not in arguments.identifier("email", self.email)):
-            raise ArgumentError(f"email must be an address, not {self.email!r}")
+        if self.email is not None and not _is_address(arguments.identifier("email", self.email)):
+            raise ArgumentError(f"email must be an address such as homer@example.com, not {self.email!r}")
         if self.event_type is not None:
             arguments.text(_LONGEST)("event_type", self.event_type)
-        value = self.event_monetary_value
-        if value is not None and not (_is_number(value) and math.isfinite(value)):
-            raise ArgumentError(f"event_monetary_value must be a finite number, not {value!r}")
-        _check_attributes(self.attributes)
+        if self.event_monetary_value is not None:
+            checks.number("event_monetary_value", self.event_monetary_value)
         moment = self.event_timestamp
         if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             raise ArgumentError(
@@ -120,13 +124,17 @@ class NewMemberEvent:
             )
 
     def to_json(self, dates: Dates) -> dict[str, object]:
-        """Return the fields that were given, as the wire has them."""
+        """Return the fields that were given, as the wire has them.
+
+        Raises:
+            ArgumentError: The wire cannot have them.
+        """
         given: dict[str, object] = {
             "member_id": self.member_id,
             "email": self.email,
             "event_type_id": self.event_type_id,
             "event_type": self.event_type,
-            "attributes": None if self.attributes is None else dict(self.attributes),
+            "attributes": _copied(self.attributes),
             "event_monetary_value": self.event_monetary_value,
             "mailing_id": self.mailing_id,
             "event_timestamp": self.event_timestamp and dates.write("event_timestamp", self.event_timestamp),
@@ -140,16 +148,11 @@ def _one_of(**values: object) -> None:
         raise ArgumentError(f"give either {' or '.join(values)}, not {'both' if given else 'neither'}")
 
 
-def _check_attributes(attributes: object) -> None:
-    if attributes is None:
-        return
-    if not isinstance(attributes, Mapping):
-        raise ArgumentError(f"attributes must be a mapping, not {attributes!r}")
-    try:
-        encode(dict(cast("Mapping[object, object]", attributes)))
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"attributes must be what JSON can hold: {error}") from None
+def _is_address(email: str) -> bool:
+    name, _, host = email.rpartition("@")
+    return bool(name and host) and not any(each.isspace() for each in email)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def datetime_fields(model: type[AttrsInstance]) -> tuple[str, ...]:
+    """Return the names of a model's fields that are datetimes."""
+    return tuple(each.name for each in fields(model) if datetime in (each.type, *get_args(each.type)))

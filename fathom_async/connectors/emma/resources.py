@@ -9,7 +9,7 @@ from fathom_async.connectors import checks
 from fathom_async.connectors.deletion import deletion
 from fathom_async.connectors.emma.batches import Batch, Creation, in_batches
 from fathom_async.connectors.emma.dates import Dates
-from fathom_async.connectors.emma.models import EventType, MemberEvent, NewMemberEvent
+from fathom_async.connectors.emma.models import EventType, MemberEvent, NewMemberEvent, datetime_fields
 from fathom_async.connectors.emma.paging import Range, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
@@ -26,6 +26,8 @@ _NUMBER = object_decoder(int)
 _TYPE = object_decoder(EventType)
 _TYPES = object_decoder(tuple[EventType, ...])
 _EVENTS = object_decoder(tuple[MemberEvent, ...])
+_TYPE_DATES = datetime_fields(EventType)
+_EVENT_DATES = datetime_fields(MemberEvent)
 
 
 def _numbered(template: str, name: str, number: int) -> str:
@@ -37,7 +39,8 @@ class EventTypesResource:
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
-        self._dates = dates
+        self._read = dates.reading(_TYPE, _TYPE_DATES)
+        self._read_all = dates.reading(_TYPES, _TYPE_DATES)
 
     def list(self, *, start: int = 0, end: int | None = None) -> Listing[EventType]:
         """List types: await it for the first 500, iterate over it for all.
@@ -47,7 +50,7 @@ class EventTypesResource:
             end: Position after the last one; None for all.
         """
         wanted = Range(start, end)
-        return in_ranges(self._send, "/events", self._dates.reading(_TYPES), wanted, lane=LANE)
+        return in_ranges(self._send, "/events", self._read_all, wanted, lane=LANE)
 
     async def count(self) -> int:
         """Return how many types there are."""
@@ -60,7 +63,7 @@ class EventTypesResource:
             NotFoundError: There is no such type.
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
-        return await self._send(Request("GET", at, self._dates.reading(_TYPE), lane=LANE))
+        return await self._send(Request("GET", at, self._read, lane=LANE))
 
     async def create(self, *, event_type: str, display_name: str) -> EventType:
         """Create a type. Never sent twice: see `TransportError.sent` when the answer is lost.
@@ -70,8 +73,8 @@ class EventTypesResource:
             display_name: What people see.
         """
         fields = body(_FIELDS, event_type=event_type, display_name=display_name)
-        read = self._dates.reading(_TYPE)
-        return await self._send(Request("POST", "/events", read, body=fields, lane=LANE, repeatable=False))
+        request = Request("POST", "/events", self._read, body=fields, lane=LANE, repeatable=False)
+        return await self._send(request)
 
     async def update(self, event_type_id: int, *, event_type: str, display_name: str) -> EventType:
         """Replace what a type is called; Emma wants both.
@@ -87,7 +90,7 @@ class EventTypesResource:
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
         fields = body(_FIELDS, event_type=event_type, display_name=display_name)
-        return await self._send(Request("PUT", at, self._dates.reading(_TYPE), body=fields, lane=LANE))
+        return await self._send(Request("PUT", at, self._read, body=fields, lane=LANE))
 
     async def delete(self, event_type_id: int) -> Deleted:
         """Delete a type and all events of it, for good.
@@ -116,10 +119,10 @@ class MemberEventsResource:
             What became of each batch, in the order given. Call `.result()` on it for an error if any failed.
 
         Raises:
-            ArgumentError: One of them is no event; nothing was sent.
+            ArgumentError: One of them is no event, or cannot be sent; nothing was sent.
         """
-        batches = await together(self._create(batch) for batch in in_batches(events))
-        return Creation(tuple(batches))
+        requests = [(batch, self._creation(batch)) for batch in in_batches(events)]
+        return Creation(tuple(await together(self._create(*request) for request in requests)))
 
     def list(self, member_id: int, *, start: int = 0, end: int | None = None) -> Listing[MemberEvent]:
         """List a member's events: await it for the first 500, iterate over it for all.
@@ -133,7 +136,9 @@ class MemberEventsResource:
             NotFoundError: There is no such member.
         """
         at = _numbered("/events/members/{}", "member_id", member_id)
-        return in_ranges(self._send, at, self._dates.reading(_EVENTS), Range(start, end), lane=LANE)
+        return in_ranges(
+            self._send, at, self._dates.reading(_EVENTS, _EVENT_DATES), Range(start, end), lane=LANE
+        )
 
     async def count(self, member_id: int) -> int:
         """Return how many events a member has.
@@ -144,10 +149,15 @@ class MemberEventsResource:
         at = _numbered("/events/members/{}", "member_id", member_id)
         return await self._send(Request("GET", at, _NUMBER, _COUNT, lane=LANE))
 
-    async def _create(self, events: tuple[NewMemberEvent, ...]) -> Batch:
+    def _creation(self, events: tuple[NewMemberEvent, ...]) -> Request[tuple[MemberEvent, ...]]:
         fields = {"events": [event.to_json(self._dates) for event in events]}
-        read = self._dates.reading(_as_many_as(events))
-        request = Request("POST", "/events/members", read, body=fields, lane=LANE, repeatable=False)
+        read = self._dates.reading(_as_many_as(events), _EVENT_DATES)
+        body = checks.encodable("an event", fields)
+        return Request("POST", "/events/members", read, body=body, lane=LANE, repeatable=False)
+
+    async def _create(
+        self, events: tuple[NewMemberEvent, ...], request: Request[tuple[MemberEvent, ...]]
+    ) -> Batch:
         try:
             return Batch(events, await self._send(request))
         except FathomError as error:

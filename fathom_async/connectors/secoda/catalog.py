@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from fathom_async.codec.objects import encode
+from fathom_async.connectors import checks
 
 Filter = Mapping[str, object]
 """Such as ``{"operator": "exact", "field": "type", "value": "event"}``; ``and`` and ``or`` have `operands`."""
@@ -19,6 +20,10 @@ def every(**values: str) -> Filter:
     return operands[0] if len(operands) == 1 else {"operator": "and", "operands": operands}
 
 
-def to_param(value: Filter) -> str:
-    """Return a filter or an order as the query parameter has it."""
-    return encode(dict(value)).decode()
+def to_param(name: str, value: Filter) -> str:
+    """Return a filter or an order as the query parameter has it.
+
+    Raises:
+        ArgumentError: It is no JSON object.
+    """
+    return encode(checks.json_object(name, value)).decode()

@@ -3,9 +3,10 @@
 from typing import ClassVar, Literal, Unpack
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fathom_async.arguments import choice
+from fathom_async.connectors import checks
 from fathom_async.connectors.secoda.resources import (
     READS,
     WRITES,
@@ -34,11 +35,14 @@ class SecodaPlan:
         writes: Limit of POST, PUT and PATCH, as documented.
         reads: Limit of GET and DELETE, for which the service names none: a courtesy.
         concurrency: Requests in flight at once, per lane.
+
+    Raises:
+        ArgumentError: One of them cannot be a limit.
     """
 
-    writes: RateLimit = _WRITES
-    reads: RateLimit = _READS
-    concurrency: int = 10
+    writes: RateLimit = field(default=_WRITES, validator=checks.rate_limit)
+    reads: RateLimit = field(default=_READS, validator=checks.rate_limit)
+    concurrency: int = field(default=10, validator=checks.at_once)
 
 
 class SecodaClient(ServiceClient):
@@ -80,7 +84,7 @@ class SecodaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or SecodaPlan()
-        root = base_url.rstrip("/").removesuffix(_PREFIX)
+        root = checks.address("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
         service = Service(
             root + _PREFIX,
             f"Bearer {credential('the token', token)}",

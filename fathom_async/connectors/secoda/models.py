@@ -34,6 +34,7 @@ class Resource:
         owners: Ids of users.
         collections: Ids of collections.
         tags: Ids of tags.
+        subscribers: Ids of the users who are told of changes.
         created_at: UTC.
         updated_at: UTC.
         extra: Fields this version does not know.
@@ -55,6 +56,7 @@ class Resource:
     owners: tuple[str, ...] | None = None
     collections: tuple[str, ...] | None = None
     tags: tuple[str, ...] | None = None
+    subscribers: tuple[str, ...] | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     extra: Extra = field(factory=_Fields, eq=False)

@@ -23,24 +23,30 @@ _NO_LINK = (None, "", "None")
 
 
 @frozen
-class _Links:
-    next: str | None = None
-
-
-@frozen
 class _Envelope(Generic[T]):
-    """Around a list: `links` in newer servers, `next` itself in older ones."""
+    """Around a list: ``links``, which are kept in `extra`, in newer servers, and `next` itself in older ones."""
 
     results: tuple[T, ...]
-    links: _Links | None = None
     next: str | None = None
     count: int | None = None
     total_pages: int | None = None
     extra: Extra = field(factory=dict[str, object])
 
+    @property
+    def link(self) -> str | None:
+        """Address of the next page, wherever the server has put it."""
+        links = self.extra.get("links")
+        candidates = [cast("dict[str, object]", links).get("next")] if isinstance(links, dict) else []
+        found = [each for each in (*candidates, self.next) if each not in _NO_LINK]
+        return str(found[0]) if found else None
 
-def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
+
+def page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], Page[T]]:
     """Return a function from a list's body, in the old or the new envelope, to a page.
+
+    Args:
+        cls: What the list is of.
+        most: How many objects the list brings over all of its pages; None for all.
 
     The function raises:
         DecodeError: The body is neither.
@@ -50,17 +56,16 @@ def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
 
     def decode(body: bytes) -> Page[T]:
         found = envelope(body)
-        link = found.next if found.links is None else found.links.next
-        has_more = link not in _NO_LINK
-        if not has_more and (found.count or 0) > MAX_RESOURCES:
+        link = found.link
+        if link is None and most is not None and (found.count or 0) > most:
             raise PagingError(
-                f"the catalogue brings {MAX_RESOURCES:,} of {found.count:,} objects: narrow down the filter"
+                f"the catalogue brings {most:,} of {found.count:,} objects: narrow down the filter"
             )
         return CatalogPage(
             found.results,
-            has_more,
-            extra=found.extra,
-            next=link if has_more else None,
+            link is not None,
+            extra={name: value for name, value in found.extra.items() if name != "links"},
+            next=link,
             count=found.count,
             total_pages=found.total_pages,
         )

@@ -1,6 +1,7 @@
 """Endpoints of Secoda's events. Source: https://docs.secoda.co/api/reference/events."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Unpack
 
 from fathom_async import arguments
@@ -10,8 +11,9 @@ from fathom_async.connectors import checks
 from fathom_async.connectors.deletion import deletion
 from fathom_async.connectors.secoda import catalog
 from fathom_async.connectors.secoda.models import Metadata, Resource
-from fathom_async.connectors.secoda.paging import by_number, page_decoder
-from fathom_async.models import Deleted
+from fathom_async.connectors.secoda.paging import MAX_RESOURCES, by_number, page_decoder
+from fathom_async.errors import NotFoundError
+from fathom_async.models import Deleted, Page
 from fathom_async.pagination import Listing
 from fathom_async.request import Request, path
 from fathom_async.session import Caller
@@ -40,6 +42,8 @@ _CHILD: dict[str, Check] = {
 }
 _RESOURCE = object_decoder(Resource)
 _RESOURCES = page_decoder(Resource)
+_CATALOG = page_decoder(Resource, most=MAX_RESOURCES)
+_ANY = "/resource/all/{}/"
 
 
 def _given(**values: str | None) -> dict[str, str]:
@@ -53,8 +57,10 @@ class _Reader:
         self._send = send
         self._host = host
 
-    def _list(self, at: str, params: dict[str, str]) -> Listing[Resource]:
-        first = Request("GET", at, _RESOURCES, params, lane=READS)
+    def _list(
+        self, at: str, params: dict[str, str], read: Callable[[bytes], Page[Resource]] = _RESOURCES
+    ) -> Listing[Resource]:
+        first = Request("GET", at, read, params, lane=READS)
         return Listing(self._send, first, by_number(self._host))
 
     async def _get(self, at: str) -> Resource:
@@ -79,12 +85,13 @@ class CatalogResource(_Reader):
             page: Number of the first page, from 1.
 
         Raises:
+            ArgumentError: The filter or the order is no JSON object, or the page no number.
             PagingError: While iterating: there are more than 10,000, of which the service leaves out the others.
         """
         params = {"filter": filter, "sort": sort}
-        given = {name: catalog.to_param(value) for name, value in params.items() if value is not None}
+        given = {name: catalog.to_param(name, value) for name, value in params.items() if value is not None}
         number = {} if page is None else {"page": str(checks.whole("page", page))}
-        return self._list("/resource/catalog/", given | number)
+        return self._list("/resource/catalog/", given | number, _CATALOG)
 
     async def get(self, resource_id: str) -> Resource:
         """Return a resource.
@@ -92,7 +99,7 @@ class CatalogResource(_Reader):
         Raises:
             NotFoundError: There is no such resource.
         """
-        return await self._get(path("/resource/all/{}/", resource_id))
+        return await self._get(path(_ANY, resource_id))
 
 
 class CategoriesResource(_Reader):
@@ -115,17 +122,21 @@ class CategoriesResource(_Reader):
         return await self._get(path("/event/category/{}/", event_category_id))
 
     async def create(
-        self, *, title: str, integration: str, teams: Sequence[str] | NotGiven = MISSING
+        self,
+        *,
+        title: str | NotGiven = MISSING,
+        integration: str | NotGiven = MISSING,
+        teams: Sequence[str] | NotGiven = MISSING,
     ) -> Resource:
         """Create a category. Never sent twice: see `TransportError.sent` when the answer is lost.
 
         Args:
             title: Its name.
-            integration: UUID of the integration it belongs to.
+            integration: UUID of the integration it belongs to; the service says that it must belong to one.
             teams: Ids of the teams it belongs to.
 
         Raises:
-            ArgumentError: An argument is of the wrong kind.
+            ArgumentError: Nothing is given, or an argument is of the wrong kind.
         """
         fields = arguments.body(_CATEGORY, title=title, integration=integration, teams=teams)
         request = Request("POST", "/event/category/", _RESOURCE, body=fields, lane=WRITES, repeatable=False)
@@ -234,7 +245,11 @@ class EventsResource(_Children):
         """
         if self._instead is None:
             return await super().get(resource_id)
-        return await self._instead.get(resource_id)
+        found = await self._instead.get(resource_id)
+        if found.entity_type not in (None, self._kind):
+            words = f"{resource_id} is no event but of the kind {found.entity_type!r}: use resources.get"
+            raise NotFoundError(HTTPStatus.NOT_FOUND, words, method="GET", url=path(_ANY, resource_id))
+        return found
 
 
 class PropertiesResource(_Children):

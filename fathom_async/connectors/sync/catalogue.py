@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from fathom_async.connectors.secoda.models import Resource
 from fathom_async.connectors.sync.changes import (
@@ -14,14 +14,16 @@ from fathom_async.connectors.sync.changes import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync.names import key
-from fathom_async.connectors.sync.source import CountedSite
+from fathom_async.connectors.sync.names import Naming, key
+from fathom_async.connectors.sync.source import Counted
+from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
 
 CURRENCY = "currency"
 """Title of the property that says what an event's value is counted in."""
 
 _EVENT_LEVEL = 2
+_SHOWN = 3
 
 Describe = Callable[[Site, Event], str]
 Path = tuple[str, ...]
@@ -68,8 +70,9 @@ class Catalogue:
         categories: Titles of the categories.
         events: The events.
         notes: What is left out, and why.
-        overwrites: Whether a description that somebody has written is replaced.
+        overwrites: Whether a description or a currency that somebody has written is replaced.
         removes: Whether events of these categories that Fathom does not have are deleted.
+        naming: What the categories of all sites are called.
     """
 
     categories: tuple[str, ...]
@@ -77,38 +80,45 @@ class Catalogue:
     notes: tuple[str, ...] = ()
     overwrites: bool = False
     removes: bool = False
+    naming: Naming = field(factory=Naming)
 
 
 def document(
-    sites: Iterable[CountedSite],
+    counted: Counted,
     describe: Describe,
     currency: Currency,
     *,
     overwrites: bool,
     removes: bool,
 ) -> Catalogue:
-    """Return what should be in the catalogue for these sites."""
-    sites = tuple(sites)
+    """Return what should be in the catalogue for these sites.
+
+    Raises:
+        ArgumentError: `describe` or `currency` return something else than texts.
+    """
     return Catalogue(
-        tuple(counted.title for counted in sites),
+        tuple(one.title for one in counted.sites),
         tuple(
             Documented(
-                counted.title,
+                one.title,
                 key(event.name),
-                describe(counted.site, event).strip(),
-                currency(counted.site, event) or None,
+                _text("describe", describe(one.site, event)),
+                _text("currency", currency(one.site, event) or "") or None,
             )
-            for counted in sites
-            for event in counted.events
+            for one in counted.sites
+            for event in one.events
         ),
-        tuple(
-            f"{counted.title}: {counted.nameless} without a name left out"
-            for counted in sites
-            if counted.nameless
-        ),
+        counted.notes,
         overwrites,
         removes,
+        counted.naming,
     )
+
+
+def _text(name: str, returned: object) -> str:
+    if not isinstance(returned, str):
+        raise ArgumentError(f"{name} must return a text, not {returned!r}")
+    return returned.strip()
 
 
 def differences(
@@ -123,6 +133,7 @@ def differences(
     Returns:
         The changes, in an order in which they can be made, and what is left alone.
     """
+    wanted = _as_titled(wanted, present)
     archived = {path for path, found in present.items() if all(resource.archived for resource in found)}
     events = {(key(event.category), key(event.event)) for event in wanted.events}
     titles = {key(category): category for category in wanted.categories}
@@ -130,51 +141,92 @@ def differences(
         CreateCategory(category) for category in wanted.categories if (key(category),) not in present
     ]
     for event in wanted.events:
-        changes += _changes_of(event, present, archived, overwrites=wanted.overwrites)
+        changes += _changes_of(event, present, archived, overwrite=wanted.overwrites)
     if wanted.removes:
         changes += [
-            DeleteEvent(titles[path[0]], path[1])
-            for path in present
+            DeleteEvent(titles[path[0]], path[1], sum(not resource.archived for resource in found))
+            for path, found in present.items()
             if len(path) == _EVENT_LEVEL and path[0] in titles and path not in events
             if not {path, path[:1]} & archived
         ]
     left = sorted(archived & (events | {(category,) for category in titles}))
-    return tuple(changes), (*wanted.notes, *(f"{' / '.join(path)}: archived, left alone" for path in left))
+    notes = [*wanted.notes, *(f"{' / '.join(path)}: archived, left alone" for path in left)]
+    if any(isinstance(change, CreateCategory) for change in changes):
+        notes += _left_over(wanted.naming, present)
+    return tuple(changes), tuple(notes)
+
+
+def _as_titled(wanted: Catalogue, present: Mapping[Path, Sequence[Resource]]) -> Catalogue:
+    """Return what is wanted under the titles that categories have had since more, or fewer, sites had their names."""
+    titles = wanted.naming.titles
+    had = {
+        titles[site]: former
+        for site, former in wanted.naming.formerly.items()
+        if (key(titles[site]),) not in present and (key(former),) in present
+    }
+    return evolve(
+        wanted,
+        categories=tuple(had.get(title, title) for title in wanted.categories),
+        events=tuple(
+            evolve(event, category=had.get(event.category, event.category)) for event in wanted.events
+        ),
+    )
+
+
+def _left_over(naming: Naming, present: Mapping[Path, Sequence[Resource]]) -> Iterator[str]:
+    """Tell of categories that a new one may be about to repeat: a site may have been renamed."""
+    known, contested = set(map(key, naming.known)), set(map(key, naming.contested))
+    titles = sorted(path[0] for path, found in present.items() if len(path) == 1 and not found[0].archived)
+    yield from (
+        f"{title}: several sites have this name, left alone" for title in titles if title in contested
+    )
+    others = [title for title in titles if title not in known | contested]
+    if others:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        yield f"{', '.join(others[:_SHOWN])}{more}: no site has this name, left alone; was a site renamed?"
 
 
 def _changes_of(
-    event: Documented, present: Mapping[Path, Sequence[Resource]], archived: set[Path], *, overwrites: bool
+    event: Documented, present: Mapping[Path, Sequence[Resource]], archived: set[Path], *, overwrite: bool
 ) -> Iterator[Change]:
     path = key(event.category), key(event.event)
     if {path, path[:1]} & archived:
         return
     if path not in present:
         yield CreateEvent(event.category, event.event, event.description)
-    else:
-        said = (present[path][0].description or "").strip()
-        if event.description and (not said or (overwrites and said != event.description)):
-            yield UpdateEvent(event.category, event.event, event.description)
+    elif event.description and _may_be_said(event.description, present[path][0], overwrite=overwrite):
+        yield UpdateEvent(event.category, event.event, event.description)
     if event.currency is None or (*path, CURRENCY) in archived:
         return
     found = present.get((*path, CURRENCY))
     if found is None:
         yield CreateProperty(event.category, event.event, CURRENCY, event.currency)
-    elif found[0].description != event.currency:
+    elif _may_be_said(event.currency, found[0], overwrite=overwrite):
         yield UpdateProperty(event.category, event.event, CURRENCY, event.currency)
+
+
+def _may_be_said(text: str, resource: Resource, *, overwrite: bool) -> bool:
+    said = (resource.description or "").strip()
+    return not said or (overwrite and said != text)
 
 
 def by_path(
     categories: Iterable[Resource], events: Iterable[Resource], properties: Iterable[Resource]
 ) -> Mapping[Path, Sequence[Resource]]:
-    """Arrange what is in the catalogue by its path; what is archived comes after what is not."""
+    """Arrange what is in the catalogue by its path; what is archived comes after what is not.
+
+    What is below something archived is left out. Titles of properties are the same in capitals and small letters.
+    """
     paths: dict[str, Path] = {}
     found: dict[Path, list[Resource]] = {}
     for level, resources in enumerate((categories, events, properties)):
         for resource in resources:
             above = paths.get(bare_id(resource.parent or ""), ()) if level else ()
             if len(above) == level:
-                path = *above, key(resource.title)
-                paths[bare_id(resource.id)] = path
+                title = key(resource.title)
+                path = *above, title.casefold() if level == _EVENT_LEVEL else title
+                if not resource.archived:
+                    paths[bare_id(resource.id)] = path
                 found.setdefault(path, []).append(resource)
     return {path: sorted(same, key=lambda one: bool(one.archived)) for path, same in found.items()}
 

@@ -1,9 +1,12 @@
 """Secoda's catalogue, read and changed."""
 
+from collections.abc import Sequence
+
 from attrs import define, frozen
 
 from fathom_async.connectors.secoda.client import SecodaClient
 from fathom_async.connectors.secoda.models import Resource
+from fathom_async.connectors.secoda.resources import READS, WRITES
 from fathom_async.connectors.sync.catalogue import Catalogue, Path, bare_id, by_path, differences
 from fathom_async.connectors.sync.changes import (
     Change,
@@ -58,10 +61,20 @@ class CatalogueSide:
             case UpdateProperty(category=category, event=event, name=name, value=value):
                 await self._secoda.properties.update(self._id(category, event, name), description=value)
             case DeleteEvent(category=category, event=event):
-                for name in self._ids.pop((key(category), key(event)), []):
+                for name in self._ids.get((key(category), key(event)), [])[: change.count]:
                     await self._secoda.events.delete(name)
             case CreateEventType():
                 raise SyncError(f"a data catalogue has no types of events: {change}")
+
+    def lacks(self, change: Change) -> bool:
+        """Whether what it would change is not there; see `Side.lacks`."""
+        match change:
+            case UpdateEvent(category=category, event=event):
+                return (key(category), key(event)) not in self._ids
+            case UpdateProperty(category=category, event=event, name=name):
+                return (key(category), key(event), key(name)) not in self._ids
+            case _:
+                return False
 
     def _id(self, *titles: str) -> str:
         path = tuple(map(key, titles))
@@ -101,12 +114,21 @@ class CatalogueTarget:
         )
         present = by_path(categories, events, properties)
         changes, notes = differences(self.wanted, present)
-        ids = {path: [resource.id for resource in found] for path, found in present.items()}
+        ids = {
+            path: [resource.id for resource in found if not resource.archived]
+            for path, found in present.items()
+            if not found[0].archived
+        }
         return CatalogueSide(changes, notes, secoda, integration, ids)
 
-    def eta(self, changes: int) -> float:
-        """Return the seconds until so many changes would have been admitted."""
-        return self.secoda.eta(changes) if changes else 0.0
+    def eta(self, changes: Sequence[Change]) -> float:
+        """Return the seconds until these changes would have been admitted; see `Target.eta`."""
+        deletions = [change for change in changes if isinstance(change, DeleteEvent)]
+        requests = {
+            WRITES: len(changes) - len(deletions),
+            READS: sum(change.count for change in deletions),
+        }
+        return max(self.secoda.eta(count, lane=lane) if count else 0.0 for lane, count in requests.items())
 
 
 async def _own(listing: Listing[Resource], integration: str) -> list[Resource]:

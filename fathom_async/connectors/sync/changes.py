@@ -1,6 +1,8 @@
 """What a synchronisation may change: plain values, which name things and know no ids."""
 
-from attrs import frozen
+from attrs import field, frozen
+
+from fathom_async.connectors.sync.wording import printable
 
 
 @frozen
@@ -14,7 +16,7 @@ class CreateCategory:
     category: str
 
     def __str__(self) -> str:
-        return f"+ {self.category}"
+        return printable(f"+ {self.category}")
 
 
 @frozen
@@ -32,7 +34,7 @@ class CreateEvent:
     description: str
 
     def __str__(self) -> str:
-        return f"+ {self.category} / {self.event}: {self.description}"
+        return printable(f"+ {self.category} / {self.event}: {self.description}")
 
 
 @frozen
@@ -50,7 +52,7 @@ class UpdateEvent:
     description: str
 
     def __str__(self) -> str:
-        return f"~ {self.category} / {self.event}: {self.description}"
+        return printable(f"~ {self.category} / {self.event}: {self.description}")
 
 
 @frozen
@@ -70,7 +72,7 @@ class CreateProperty:
     value: str
 
     def __str__(self) -> str:
-        return f"+ {self.category} / {self.event} / {self.name}: {self.value}"
+        return printable(f"+ {self.category} / {self.event} / {self.name}: {self.value}")
 
 
 @frozen
@@ -90,7 +92,7 @@ class UpdateProperty:
     value: str
 
     def __str__(self) -> str:
-        return f"~ {self.category} / {self.event} / {self.name}: {self.value}"
+        return printable(f"~ {self.category} / {self.event} / {self.name}: {self.value}")
 
 
 @frozen
@@ -100,13 +102,16 @@ class DeleteEvent:
     Attributes:
         category: Title of its category.
         event: Its title.
+        count: How many of that title there are; archived ones are left. No more than that are deleted.
     """
 
     category: str
     event: str
+    count: int = field(default=1, eq=False)
 
     def __str__(self) -> str:
-        return f"- {self.category} / {self.event}"
+        often = f" ({self.count})" if self.count > 1 else ""
+        return printable(f"- {self.category} / {self.event}{often}")
 
 
 @frozen
@@ -122,7 +127,7 @@ class CreateEventType:
     display_name: str
 
     def __str__(self) -> str:
-        return f"+ {self.event_type}"
+        return printable(f"+ {self.event_type}")
 
 
 Change = (

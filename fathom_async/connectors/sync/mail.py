@@ -1,6 +1,6 @@
 """Fathom's events in Emma: one type for each name, whichever sites it is counted on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
@@ -17,14 +17,24 @@ def event_types(sites: Iterable[CountedSite]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key(event.name) for counted in sites for event in counted.events))
 
 
-def differences(wanted: Iterable[str], present: Iterable[EventType]) -> tuple[Change, ...]:
+def differences(
+    wanted: Iterable[str], present: Iterable[EventType]
+) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     """Compare the types that should be there with those that are.
 
-    A type counts as there under either of its names, because Emma's own documentation has them the wrong way round
-    in places. What it is displayed as is left to people.
+    A type is known by its `event_type`, which is what events name. What it is displayed as is left to people.
+
+    Returns:
+        The changes, and what to know of them.
     """
-    known = {key(name) for kind in present for name in (kind.event_type, kind.display_name)}
-    return tuple(CreateEventType(name, name) for name in wanted if name not in known)
+    present = tuple(present)
+    known = {key(kind.event_type) for kind in present}
+    shown = {key(kind.display_name): kind.event_type for kind in present}
+    missing = [name for name in wanted if name not in known]
+    return (
+        tuple(CreateEventType(name, name) for name in missing),
+        tuple(f"{name}: the type {shown[name]} is displayed as that" for name in missing if name in shown),
+    )
 
 
 @frozen
@@ -34,6 +44,11 @@ class MailSide:
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     _emma: EmmaClient
+
+    def lacks(self, change: Change) -> bool:
+        """Whether what it would change is not there; nothing here is ever changed, see `Side.lacks`."""
+        del change
+        return False
 
     async def carry_out(self, change: Change) -> None:
         """Make a change; see `Side.carry_out`."""
@@ -61,8 +76,9 @@ class MailTarget:
     async def look(self) -> MailSide:
         """Read the types; see `Target.look`."""
         present = [kind async for kind in self.emma.event_types.list()]
-        return MailSide(differences(self.wanted, present), self.notes, self.emma)
+        changes, notes = differences(self.wanted, present)
+        return MailSide(changes, (*self.notes, *notes), self.emma)
 
-    def eta(self, changes: int) -> float:
-        """Return the seconds until so many changes would have been admitted."""
-        return self.emma.eta(changes) if changes else 0.0
+    def eta(self, changes: Sequence[Change]) -> float:
+        """Return the seconds until these changes would have been admitted; see `Target.eta`."""
+        return self.emma.eta(len(changes)) if changes else 0.0

@@ -1,6 +1,6 @@
 """A synchronisation, planned first and applied when it has been looked at."""
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Iterable
 from typing import TYPE_CHECKING, Literal, overload
 
 from attrs import field, frozen
@@ -19,7 +19,8 @@ from fathom_async.connectors.sync.catalogue_side import CatalogueTarget
 from fathom_async.connectors.sync.changes import Change
 from fathom_async.connectors.sync.mail import MailTarget, event_types
 from fathom_async.connectors.sync.side import Target
-from fathom_async.connectors.sync.source import CountedSite, read_sites
+from fathom_async.connectors.sync.source import chosen_sites, read_sites
+from fathom_async.connectors.sync.wording import printable
 from fathom_async.errors import ArgumentError, AuthenticationError, ClosedError, FathomError
 from fathom_async.ratelimit.plan import Priority
 
@@ -51,7 +52,7 @@ class SyncPlan:
             count = "1 change" if len(self.changes) == 1 else f"{len(self.changes)} changes"
             head = f"{self.service}: {count} to make, about {self.seconds:.0f} s"
         lines = [head, *(f"  {change}" for change in self.changes), *(f"  ! {note}" for note in self.notes)]
-        return "\n".join(line.replace("\n", " ") for line in lines)
+        return "\n".join(map(printable, lines))
 
     def __bool__(self) -> bool:
         return bool(self.changes)
@@ -63,16 +64,17 @@ class Applied:
 
     Attributes:
         change: The change.
-        state: ``done``; ``failed``; or ``unneeded``, because the service has changed since the plan was made.
+        state: ``done``; ``failed``; ``unneeded``, because the service has it since the plan was made; or ``gone``,
+            because what it would change is not there any more.
         error: Why it failed.
     """
 
     change: Change
-    state: Literal["done", "failed", "unneeded"]
+    state: Literal["done", "failed", "unneeded", "gone"]
     error: FathomError | None = None
 
     def __str__(self) -> str:
-        return f"{self.change} [{self.state}{f': {self.error}' if self.error else ''}]"
+        return printable(f"{self.change} [{self.state}{f': {self.error}' if self.error else ''}]")
 
 
 @overload
@@ -81,7 +83,7 @@ async def plan_sync(
     target: SecodaClient,
     *,
     integration: str,
-    sites: Collection[str] | None = None,
+    sites: Iterable[str] | None = None,
     describe: Describe = usual_description,
     currency: Currency = known_currency,
     overwrite: bool = False,
@@ -91,7 +93,7 @@ async def plan_sync(
 
 @overload
 async def plan_sync(
-    fathom: "FathomClient", target: EmmaClient, *, sites: Collection[str] | None = None
+    fathom: "FathomClient", target: EmmaClient, *, sites: Iterable[str] | None = None
 ) -> SyncPlan: ...
 
 
@@ -100,7 +102,7 @@ async def plan_sync(
     target: SecodaClient | EmmaClient,
     *,
     integration: str | None = None,
-    sites: Collection[str] | None = None,
+    sites: Iterable[str] | None = None,
     describe: Describe = usual_description,
     currency: Currency = known_currency,
     overwrite: bool = False,
@@ -113,7 +115,8 @@ async def plan_sync(
     becomes a type of events, which is known by that name.
 
     Things are the same if they have the same name. Where sites have the same name, their categories have the id
-    as well. Events without a name, and what is archived in Secoda, are left alone.
+    as well; a category that has it, or lacks it, since before is used as long as no other site may mean it. Events
+    without a name, and what is archived in Secoda, are left alone.
 
     Args:
         fathom: Where the events are counted; its token must be allowed to list the sites.
@@ -122,7 +125,8 @@ async def plan_sync(
         sites: Ids of the sites; None for all.
         describe: Secoda only: makes the description of an event.
         currency: Secoda only: tells what an event's value is counted in; Fathom's own lists leave that out.
-        overwrite: Secoda only: whether a description that is there already, perhaps by a person, is replaced.
+        overwrite: Secoda only: whether a description or a currency that is there already, perhaps by a person, is
+            replaced.
         remove: Secoda only: whether events in these sites' categories that Fathom does not have are deleted.
 
     Raises:
@@ -130,22 +134,25 @@ async def plan_sync(
     """
     for name, value in (("overwrite", overwrite), ("remove", remove)):
         flag(name, value)
-    if isinstance(target, EmmaClient) and (
-        integration is not None or overwrite or remove or describe is not usual_description
-    ):
+    callbacks = describe is not usual_description or currency is not known_currency
+    if isinstance(target, EmmaClient) and (integration is not None or overwrite or remove or callbacks):
         raise ArgumentError(
-            "integration, describe, overwrite and remove are for Secoda: leave them out for Emma"
+            "integration, describe, currency, overwrite and remove are for Secoda: leave them out for Emma"
         )
     if isinstance(target, SecodaClient) and integration is None:
         raise ArgumentError(
             "integration is needed: the id of the Secoda integration that the events belong to"
         )
-    counted = await read_sites(fathom.with_options(priority=Priority.BULK), sites)
+    if not isinstance(target, EmmaClient | SecodaClient):
+        raise ArgumentError(f"target must be a SecodaClient or an EmmaClient, not {target!r}")
+    belongs_to = "" if integration is None else identifier("integration", integration)
+    chosen = chosen_sites(sites)
+    counted = await read_sites(fathom.with_options(priority=Priority.BULK), chosen)
     polite = target.with_options(priority=Priority.BULK)
     if isinstance(polite, EmmaClient):
-        return await _plan(MailTarget(polite, event_types(counted), _nameless(counted)))
+        return await _plan(MailTarget(polite, event_types(counted.sites), counted.notes))
     wanted = document(counted, describe, currency, overwrites=overwrite, removes=remove)
-    return await _plan(CatalogueTarget(polite, identifier("integration", integration), wanted))
+    return await _plan(CatalogueTarget(polite, belongs_to, wanted))
 
 
 async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
@@ -162,7 +169,7 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
     due = set(side.changes)
     for change in plan.changes:
         if change not in due:
-            yield Applied(change, "unneeded")
+            yield Applied(change, "gone" if side.lacks(change) else "unneeded")
             continue
         try:
             await side.carry_out(change)
@@ -176,8 +183,4 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
 
 async def _plan(target: Target) -> SyncPlan:
     side = await target.look()
-    return SyncPlan(target.name, side.changes, side.notes, target.eta(len(side.changes)), target)
-
-
-def _nameless(sites: tuple[CountedSite, ...]) -> tuple[str, ...]:
-    return tuple(f"{one.title}: {one.nameless} without a name left out" for one in sites if one.nameless)
+    return SyncPlan(target.name, side.changes, side.notes, target.eta(side.changes), target)

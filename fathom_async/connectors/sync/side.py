@@ -1,5 +1,6 @@
 """What planning and applying need of the other side, whichever service it is."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from fathom_async.connectors.sync.changes import Change
@@ -23,6 +24,10 @@ class Side(Protocol):
         """What was left alone, and why."""
         ...
 
+    def lacks(self, change: Change) -> bool:
+        """Whether what a change would change is not there, or was put away."""
+        ...
+
     async def carry_out(self, change: Change) -> None:
         """Make a change.
 
@@ -44,6 +49,6 @@ class Target(Protocol):
         """Read what is there."""
         ...
 
-    def eta(self, changes: int) -> float:
-        """Return the seconds until so many changes would have been admitted."""
+    def eta(self, changes: Sequence[Change]) -> float:
+        """Return the seconds until these changes would have been admitted."""
         ...

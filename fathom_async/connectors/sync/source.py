@@ -1,11 +1,12 @@
 """What Fathom counts."""
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
-from fathom_async.connectors.sync.names import category_titles, key
+from fathom_async.arguments import identifier
+from fathom_async.connectors.sync.names import Naming, key, naming
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
 from fathom_async.together import together
@@ -31,7 +32,42 @@ class CountedSite:
     nameless: int = 0
 
 
-async def read_sites(fathom: "FathomClient", chosen: Collection[str] | None) -> tuple[CountedSite, ...]:
+@frozen
+class Counted:
+    """What Fathom counts.
+
+    Attributes:
+        sites: The chosen sites.
+        naming: What the categories of all sites are called.
+    """
+
+    sites: tuple[CountedSite, ...]
+    naming: Naming
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out, and why."""
+        return tuple(
+            f"{one.title}: {one.nameless} without a name left out" for one in self.sites if one.nameless
+        )
+
+
+def chosen_sites(sites: object) -> frozenset[str] | None:
+    """Check the ids of the sites that were chosen; None for all.
+
+    Raises:
+        ArgumentError: They are no ids.
+    """
+    if sites is None:
+        return None
+    if isinstance(sites, str):
+        raise ArgumentError(f"sites must be a list of ids: write sites=[{sites!r}]")
+    if not isinstance(sites, Iterable):
+        raise ArgumentError(f"sites must be a list of ids, not {sites!r}")
+    return frozenset(identifier("sites", site) for site in cast("Iterable[object]", sites))
+
+
+async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> Counted:
     """Return sites with their events.
 
     All sites are listed, whichever were chosen, so that their titles do not depend on the choice.
@@ -43,14 +79,13 @@ async def read_sites(fathom: "FathomClient", chosen: Collection[str] | None) -> 
     Raises:
         ArgumentError: There is no such site.
     """
-    if isinstance(chosen, str):
-        raise ArgumentError(f"sites must be a list of ids: write sites=[{chosen!r}]")
     sites = [site async for site in fathom.sites.list()]
-    if missing := sorted(set(chosen or ()) - {site.id for site in sites}):
+    if missing := sorted((chosen or frozenset()) - {site.id for site in sites}):
         raise ArgumentError(f"there is no site {', '.join(missing)} in this account")
-    titles = category_titles(sites)
+    named = naming(sites)
     wanted = [site for site in sites if chosen is None or site.id in chosen]
-    return tuple(await together(_read_site(fathom, site, titles[site.id]) for site in wanted))
+    read = await together(_read_site(fathom, site, named.titles[site.id]) for site in wanted)
+    return Counted(tuple(read), named)
 
 
 async def _read_site(fathom: "FathomClient", site: Site, title: str) -> CountedSite:

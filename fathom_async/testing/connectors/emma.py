@@ -2,21 +2,21 @@
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
-from json import JSONDecodeError
+from itertools import count
 from typing import Literal, Unpack, cast
 
 from aiohttp import web
 
-from fathom_async.testing.connectors.server import ServerOptions, ServiceServer
+from fathom_async.testing.connectors.server import ServerOptions, ServiceServer, read_object
 from fathom_async.testing.problems import Problem
 from fathom_async.testing.throttle import SlidingLog, Throttle
 from fathom_async.testing.tokens import Token, Tokens
 
 _MAX_SPAN = 500
 _MAX_EVENTS = 10
-_OPTIONAL = ("attributes", "event_monetary_value", "mailing_id")
 
 Entry = dict[str, object]
 
@@ -51,10 +51,11 @@ class EmmaServer(ServiceServer):
         self.members = dict(members or {555: "homer@simpsonsfamily.doh", 444: "marge@simpsonsfamily.doh"})
         self.types: dict[int, Entry] = {}
         self.events: list[Entry] = []
+        self._type_numbers, self._event_numbers = count(200), count(1)
 
     def add_type(self, event_type: str, display_name: str | None = None) -> int:
         """Add a type of events, and return its number."""
-        number = 200 + len(self.types)
+        number = next(number for number in self._type_numbers if number not in self.types)
         self.types[number] = {
             "account_id": self.account_id,
             "created_at": self._now(),
@@ -71,7 +72,7 @@ class EmmaServer(ServiceServer):
             "account_id": self.account_id,
             "attributes": None,
             "event_timestamp": now,
-            "event_id": len(self.events) + 1,
+            "event_id": next(self._event_numbers),
             "event_type_id": event_type_id,
             "event_monetary_value": None,
             "inserted_at": now,
@@ -104,6 +105,8 @@ class EmmaServer(ServiceServer):
     def _reword(self, response: web.StreamResponse) -> web.StreamResponse:
         if response.status == HTTPStatus.TOO_MANY_REQUESTS:
             return web.json_response({"error": "Rate Limit Exceeded"}, status=HTTPStatus.FORBIDDEN)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            return web.json_response({"error": "Unauthorized"}, status=HTTPStatus.UNAUTHORIZED)
         return response
 
     async def _list_types(self, request: web.Request) -> web.Response:
@@ -132,7 +135,11 @@ class EmmaServer(ServiceServer):
         events = (await _read_body(request)).get("events")
         if not isinstance(events, list) or not events:
             raise _bad("No events were provided.")
-        given = cast("Sequence[Entry]", events)
+        given = [
+            cast("Entry", event) for event in cast("Sequence[object]", events) if isinstance(event, dict)
+        ]
+        if len(given) < len(cast("Sequence[object]", events)):
+            raise _bad("Each event must be a JSON object.")
         if len(given) > _MAX_EVENTS:
             raise _bad(f"At most {_MAX_EVENTS} events can be created at once.")
         made = [(self._type_of(event), self._member_of(event), _further(event)) for event in given]
@@ -151,7 +158,7 @@ class EmmaServer(ServiceServer):
 
     def _names(self, fields: Mapping[str, object], own: Entry | None) -> tuple[str, str]:
         names = fields.get("event_type"), fields.get("display_name")
-        if not all(names):
+        if not all(isinstance(name, str) and name for name in names):
             raise _bad("event_type and display_name are required.")
         if any(entry["event_type"] == names[0] and entry is not own for entry in self.types.values()):
             raise _bad("This event type already exists.")
@@ -194,27 +201,50 @@ class _Keys(Tokens):
 def _page(request: web.Request, found: Sequence[Entry]) -> web.Response:
     if request.query.get("count") == "true":
         return web.json_response(len(found))
-    start = int(request.query.get("start", "0"))
-    end = int(request.query.get("end", str(start + _MAX_SPAN)))
-    return web.json_response(list(found[start : min(end, start + _MAX_SPAN)]))
+    start = _position(request, "start", 0)
+    end = _position(request, "end", start + _MAX_SPAN)
+    if not start <= end <= start + _MAX_SPAN:
+        raise _bad(f"end must be at least start, and at most {_MAX_SPAN} more.")
+    return web.json_response(list(found[start:end]))
+
+
+def _position(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        raise _bad(f"{name} must be an integer from 0.")
+    return int(text)
 
 
 def _further(event: Entry) -> Entry:
-    fields = {name: event[name] for name in _OPTIONAL if name in event}
-    stamp = event.get("event_timestamp")
-    if stamp is None:
-        return fields
-    if not str(stamp).startswith("@D:"):
-        raise _bad("event_timestamp must be a datetime.")
-    return {**fields, "event_timestamp": stamp}
+    fields = {name: event[name] for name in _OPTIONAL if event.get(name) is not None}
+    for name, value in fields.items():
+        if not _OPTIONAL[name](value):
+            raise _bad(f"{name} is not valid.")
+    return fields
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_date(value: object) -> bool:
+    try:
+        datetime.strptime(str(value).partition(".")[0], "@D:%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - it has no zone
+    except ValueError:
+        return False
+    return True
+
+
+_OPTIONAL: Mapping[str, Callable[[object], bool]] = {
+    "attributes": lambda value: isinstance(value, dict),
+    "event_monetary_value": _is_number,
+    "mailing_id": lambda value: isinstance(value, int) and _is_number(value),
+    "event_timestamp": _is_date,
+}
 
 
 async def _read_body(request: web.Request) -> Mapping[str, object]:
-    try:
-        body: object = await request.json()
-    except (JSONDecodeError, UnicodeDecodeError):
-        raise _bad("The request is not valid JSON.") from None
-    return cast("Mapping[str, object]", body) if isinstance(body, dict) else {}
+    return await read_object(request, _bad("The request is not valid JSON."))
 
 
 def _bad(words: str) -> Problem:

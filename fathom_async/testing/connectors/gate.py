@@ -1,6 +1,7 @@
 """Fathom's gate in front of another service, whose refusals have other words."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 from aiohttp import web
 from attrs import define
@@ -18,6 +19,10 @@ class ServiceGate(Gate):
     """
 
     reword: Callable[[web.StreamResponse], web.StreamResponse]
+
+    def _unauthenticated(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response({}, status=HTTPStatus.UNAUTHORIZED)
 
     async def _answer(self, hit: Hit, response: web.StreamResponse) -> web.StreamResponse:
         if not response.prepared:

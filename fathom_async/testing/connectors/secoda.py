@@ -10,7 +10,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from fathom_async.testing.connectors.server import ServerOptions, ServiceServer
+from fathom_async.testing.connectors.server import ServerOptions, ServiceServer, read_object
 from fathom_async.testing.gate import Handler
 from fathom_async.testing.problems import Problem
 from fathom_async.testing.throttle import LaravelWindow, Throttle
@@ -19,7 +19,8 @@ from fathom_async.testing.tokens import Tokens
 _API = "/api/v1"
 _LIMITED = ("POST", "PUT", "PATCH")
 _LISTS = ("teams", "owners", "collections", "tags", "subscribers")
-_CHANGEABLE = ("description", "definition", "pii", "verified", "published", *_LISTS)
+_FLAGS = ("pii", "verified", "published")
+_CHANGEABLE = ("description", "definition", *_FLAGS, *_LISTS)
 _MAX_RESOURCES = 10_000
 _PARENT_OF = {"event": "event_category", "event_property": "event"}
 
@@ -62,7 +63,7 @@ class SecodaServer(ServiceServer):
         self._page_size = page_size
         self._numbers = count(1)
 
-    def add(self, kind: str, title: str, *, parent: str | None = None, **fields: object) -> str:
+    def add(self, kind: str, title: str | None, *, parent: str | None = None, **fields: object) -> str:
         """Put an entry into the catalogue, and return its id.
 
         Args:
@@ -134,10 +135,12 @@ class SecodaServer(ServiceServer):
     async def _catalog(self, request: web.Request) -> web.Response:
         condition = _read_json(request.query.get("filter", '{"operator": "and", "operands": []}'))
         found = [entry for entry in self.entries.values() if _holds(condition, entry)]
-        sort = cast("Mapping[str, str]", _read_json(request.query.get("sort", "{}")))
+        sort = _read_json(request.query.get("sort", "{}"))
         if "field" in sort:
-            found.sort(key=lambda entry: str(entry.get(sort["field"])), reverse=sort.get("order") == "desc")
-        return self._page(request, found)
+            found.sort(
+                key=lambda entry: str(entry.get(str(sort["field"]))), reverse=sort.get("order") == "desc"
+            )
+        return self._page(request, found, within=_MAX_RESOURCES)
 
     def _one(self, kind: str | None) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def endpoint(request: web.Request) -> web.Response:
@@ -148,7 +151,7 @@ class SecodaServer(ServiceServer):
     def _create(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def endpoint(request: web.Request) -> web.Response:
             fields = await _read_body(request)
-            needed = ["title", "integration"] + ["parent"] * (kind in _PARENT_OF)
+            needed = ("title", "integration", "parent") if kind in _PARENT_OF else ()
             missing = {name: ["This field is required."] for name in needed if not fields.get(name)}
             if missing:
                 raise Problem(HTTPStatus.BAD_REQUEST, missing)
@@ -156,7 +159,8 @@ class SecodaServer(ServiceServer):
             if kind in _PARENT_OF:
                 parent = str(self._entry(_PARENT_OF[kind], str(fields["parent"]))["id"])
             given = {name: fields[name] for name in (*_CHANGEABLE, "integration") if name in fields}
-            made = self.add(kind, str(fields["title"]), parent=parent, **given)
+            title = None if fields.get("title") is None else str(fields["title"])
+            made = self.add(kind, title, parent=parent, **given)
             return web.json_response(self.entries[made], status=HTTPStatus.CREATED)
 
         return endpoint
@@ -188,10 +192,13 @@ class SecodaServer(ServiceServer):
                 return entry
         raise Problem(HTTPStatus.NOT_FOUND, {"detail": "Not found."})
 
-    def _page(self, request: web.Request, found: Sequence[Entry]) -> web.Response:
-        reachable = found[:_MAX_RESOURCES]
+    def _page(
+        self, request: web.Request, found: Sequence[Entry], *, within: int | None = None
+    ) -> web.Response:
+        reachable = found[:within]
         pages = max(1, -(-len(reachable) // self._page_size))
-        number = int(request.query.get("page", "1"))
+        wanted = request.query.get("page", "1")
+        number = int(wanted) if wanted.isascii() and wanted.isdecimal() else 0
         if not 1 <= number <= pages:
             raise Problem(HTTPStatus.NOT_FOUND, {"detail": "Invalid page."})
         after, before = (
@@ -219,11 +226,22 @@ class SecodaServer(ServiceServer):
 
 
 async def _read_body(request: web.Request) -> Mapping[str, object]:
-    try:
-        body: object = await request.json()
-    except (JSONDecodeError, UnicodeDecodeError):
-        raise Problem(HTTPStatus.BAD_REQUEST, {"detail": "JSON parse error"}) from None
-    return cast("Mapping[str, object]", body) if isinstance(body, dict) else {}
+    """Return the body's fields, if each is of its kind."""
+    fields = await read_object(request, Problem(HTTPStatus.BAD_REQUEST, {"detail": "JSON parse error"}))
+    wrong = {name: [words] for name, value in fields.items() if (words := _objection(name, value))}
+    if wrong:
+        raise Problem(HTTPStatus.BAD_REQUEST, wrong)
+    return fields
+
+
+def _objection(name: str, value: object) -> str | None:
+    if name in _FLAGS:
+        return None if isinstance(value, bool) else "Must be a valid boolean."
+    if name in _LISTS:
+        texts = cast("list[object]", value) if isinstance(value, list) else [None]
+        return None if all(isinstance(text, str) for text in texts) else "Must be a list of strings."
+    is_known = name in ("description", "definition", "title", "integration", "parent")
+    return "Not a valid string." if is_known and not isinstance(value, str | None) else None
 
 
 def _read_json(text: str) -> Mapping[str, object]:
@@ -238,7 +256,7 @@ def _read_json(text: str) -> Mapping[str, object]:
 
 def _holds(condition: Mapping[str, object], entry: Entry) -> bool:
     names = {"type": "entity_type", "parent_id": "parent", "integration_id": "integration"}
-    operands = cast("Sequence[Mapping[str, object]]", condition.get("operands", ()))
+    operands = _conditions(condition.get("operands", []))
     field = str(condition.get("field"))
     actual, wanted = entry.get(names.get(field, field)), condition.get("value")
     match condition.get("operator"):
@@ -249,11 +267,20 @@ def _holds(condition: Mapping[str, object], entry: Entry) -> bool:
         case "exact":
             return _same(actual, wanted)
         case "in":
-            return any(_same(actual, one) for one in cast("Sequence[object]", wanted))
+            return isinstance(wanted, list) and any(
+                _same(actual, one) for one in cast("list[object]", wanted)
+            )
         case "contains":
             return str(wanted).lower() in str(actual).lower()
         case operator:
             raise Problem(HTTPStatus.BAD_REQUEST, {"detail": f"{operator!r} is no operator"})
+
+
+def _conditions(operands: object) -> Sequence[Mapping[str, object]]:
+    found = cast("list[object]", operands) if isinstance(operands, list) else [None]
+    if not all(isinstance(each, dict) for each in found):
+        raise Problem(HTTPStatus.BAD_REQUEST, {"detail": "operands must be a list of JSON objects"})
+    return cast("list[Mapping[str, object]]", found)
 
 
 def _same(actual: object, wanted: object) -> bool:

@@ -4,9 +4,10 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from json import JSONDecodeError
 from random import Random
 from types import TracebackType
-from typing import Self, TypedDict
+from typing import Self, TypedDict, cast
 
 from aiohttp import web
 
@@ -14,12 +15,15 @@ from fathom_async.testing.clock import ServerClock
 from fathom_async.testing.connectors.gate import ServiceGate
 from fathom_async.testing.faults import Fault
 from fathom_async.testing.gate import Conditions, Duration, Handler
+from fathom_async.testing.problems import Problem
 from fathom_async.testing.throttle import Throttle
 from fathom_async.testing.tokens import Tokens
 from fathom_async.testing.traffic import Hit, max_in_window
 
 # Tests end with requests in flight on purpose: nobody wants to wait for those.
 _SHUTDOWN_SECONDS = 0.05
+# As nginx has it in its log: nobody is there to read an answer.
+_CLIENT_LEFT = 499
 
 
 class ServerOptions(TypedDict, total=False):
@@ -146,3 +150,19 @@ class ServiceServer(ABC):
             path: Only requests of this path, without query.
         """
         self._gate.faults.add(*faults, method=method, path=path)
+
+
+async def read_object(request: web.Request, otherwise: Problem) -> Mapping[str, object]:
+    """Return a request's body, empty if it is JSON but no object.
+
+    Args:
+        request: The request.
+        otherwise: What to answer if it is no JSON.
+    """
+    try:
+        body: object = await request.json()
+    except (JSONDecodeError, UnicodeDecodeError):
+        raise otherwise from None
+    except ConnectionResetError:
+        raise Problem(_CLIENT_LEFT, {}) from None
+    return cast("Mapping[str, object]", body) if isinstance(body, dict) else {}

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import pytest
 from attrs import evolve
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fathom_async import ArgumentError
 from fathom_async.connectors.secoda import Resource
 from fathom_async.connectors.sync import (
     CreateCategory,
@@ -25,8 +27,8 @@ from fathom_async.connectors.sync.catalogue import (
     known_currency,
     usual_description,
 )
-from fathom_async.connectors.sync.names import category_titles, key
-from fathom_async.connectors.sync.source import CountedSite
+from fathom_async.connectors.sync.names import Naming, category_titles, key, naming
+from fathom_async.connectors.sync.source import Counted, CountedSite
 from fathom_async.models import Event, Site
 
 ACME = Site("ACME", "Acme", "none", datetime(2026, 1, 1, tzinfo=UTC))
@@ -69,11 +71,19 @@ def test_a_description_by_a_person_is_kept_and_an_empty_one_is_filled() -> None:
     assert differences(evolve(WANTED, overwrites=True), present(theirs))[0] == (update,)
 
 
-def test_a_currency_follows_and_an_unknown_one_is_left() -> None:
-    dollars = evolve(CURRENCY, description="dollar")
-    assert differences(WANTED, present(dollars))[0] == (UpdateProperty("Acme", "signup", "currency", "euro"),)
-    unknown = evolve(WANTED, events=(evolve(SIGNUP, currency=None),))
+def test_a_currency_by_a_person_is_kept_and_an_empty_one_is_filled() -> None:
+    dollars, empty = evolve(CURRENCY, description="dollar"), evolve(CURRENCY, description=" ")
+    update = UpdateProperty("Acme", "signup", "currency", "euro")
+    assert differences(WANTED, present(dollars)) == ((), ())
+    assert differences(WANTED, present(empty))[0] == (update,)
+    assert differences(evolve(WANTED, overwrites=True), present(dollars))[0] == (update,)
+    unknown = evolve(WANTED, events=(evolve(SIGNUP, currency=None),), overwrites=True)
     assert differences(unknown, present(dollars))[0] == ()
+
+
+def test_a_currency_is_the_same_in_capitals_and_gets_no_twin() -> None:
+    theirs = evolve(CURRENCY, title="Currency ", description="USD")
+    assert differences(WANTED, present(theirs)) == ((), ())
 
 
 def test_others_are_deleted_only_when_asked_and_only_in_categories_of_ours() -> None:
@@ -96,6 +106,30 @@ def test_archived_things_are_left_alone_and_named() -> None:
     )
 
 
+def test_of_several_things_of_one_name_only_those_that_are_not_archived_are_deleted() -> None:
+    wanted = evolve(WANTED, removes=True)
+    kept = Resource("e2", "old", parent="c", archived=True)
+    changes, notes = differences(
+        wanted, present(kept, *(Resource(f"e{n}", "old", parent="c") for n in (3, 4)))
+    )
+    assert [str(change) for change in changes] == ["- Acme / old (2)"]
+    assert notes == ()
+    assert differences(wanted, present(kept)) == ((), ())
+
+
+def test_what_is_below_something_archived_is_not_there() -> None:
+    twin = Resource("c2", "Acme", archived=True)
+    below = evolve(EVENT, parent="c2")
+    assert differences(WANTED, present(twin, below))[0] == (
+        CreateEvent("Acme", "signup", "Somebody signed up."),
+        CreateProperty("Acme", "signup", "currency", "euro"),
+    )
+    old = evolve(EVENT, id="e2", archived=True)
+    assert differences(WANTED, present(old, evolve(CURRENCY, parent="e2")))[0] == (
+        CreateProperty("Acme", "signup", "currency", "euro"),
+    )
+
+
 def test_ids_match_with_and_without_dashes_and_orphans_are_nobodys() -> None:
     category = Resource("3B2C7185-fb5d-4d94-89d4-3dae08e093a9", "Acme")
     event = Resource("e", "signup", parent="3b2c7185fb5d4d9489d43dae08e093a9")
@@ -115,6 +149,48 @@ def test_sites_of_one_name_are_told_apart_by_their_ids() -> None:
     assert category_titles([*sites, tricky])["X"] == "Acme (OTHER) (X)"
 
 
+def named_as(sites: list[Site]) -> Catalogue:
+    """What is wanted of the first site, which has one event, among others."""
+    named = naming(sites)
+    title = named.titles["ACME"]
+    return Catalogue((title,), (evolve(SIGNUP, category=title),), naming=named)
+
+
+def test_a_category_keeps_the_id_that_it_has_when_no_other_site_has_the_name_any_more() -> None:
+    there = present(evolve(CATEGORY, title="Acme (ACME)"))
+    assert differences(named_as([ACME]), there) == ((), ())
+    alone = evolve(named_as([ACME]), removes=True)
+    others = present(evolve(CATEGORY, title="Acme (ACME)"), Resource("e2", "old", parent="c"))
+    assert differences(alone, others)[0] == (DeleteEvent("Acme (ACME)", "old"),)
+
+
+def test_a_category_that_two_sites_may_mean_is_nobodys_and_is_told_of() -> None:
+    wanted = named_as([ACME, evolve(ACME, id="OTHER")])
+    changes, notes = differences(wanted, present())
+    assert changes[0] == CreateCategory("Acme (ACME)")
+    assert notes == ("Acme: several sites have this name, left alone",)
+
+
+def test_a_renamed_site_gets_a_new_category_and_the_old_one_is_told_of() -> None:
+    renamed = named_as([evolve(ACME, name="Acme Inc")])
+    changes, notes = differences(renamed, present())
+    assert changes[0] == CreateCategory("Acme Inc")
+    assert notes == ("Acme: no site has this name, left alone; was a site renamed?",)
+    many = [Resource(f"c{n}", f"Theirs {n}") for n in range(4)]
+    assert differences(renamed, present(*many))[1] == (
+        "Acme, Theirs 0, Theirs 1 and 2 more: no site has this name, left alone; was a site renamed?",
+    )
+
+
+def test_a_former_title_is_one_that_no_other_site_may_mean() -> None:
+    two = [ACME, evolve(ACME, id="OTHER")]
+    assert naming([ACME]).formerly == {"ACME": "Acme (ACME)"}
+    assert naming(two).formerly == {}
+    assert naming(two).contested == {"Acme"}
+    tricky = evolve(ACME, id="X", name="Acme (ACME)")
+    assert naming([ACME, tricky]).formerly == {"X": "Acme (ACME) (X)"}
+
+
 @example({"A": "x", "C": "x", "B": "x (A)", "D": "x (A) (B)"})
 @given(st.dictionaries(st.sampled_from("ABCDE"), st.sampled_from(["x", "x (A)", "x (A) (B)", "A", " "])))
 def test_no_two_categories_have_the_same_title(names: dict[str, str]) -> None:
@@ -124,7 +200,10 @@ def test_no_two_categories_have_the_same_title(names: dict[str, str]) -> None:
 
 def test_what_fathom_knows_becomes_what_should_be_there() -> None:
     counted = CountedSite(ACME, "Acme", (Event("signup", currency="euro"), Event("купить 🛒")), nameless=2)
-    made = document([counted], usual_description, known_currency, overwrites=False, removes=False)
+    named = naming([ACME])
+    made = document(
+        Counted((counted,), named), usual_description, known_currency, overwrites=False, removes=False
+    )
     assert made == Catalogue(
         ("Acme",),
         (
@@ -132,7 +211,28 @@ def test_what_fathom_knows_becomes_what_should_be_there() -> None:
             Documented("Acme", "купить 🛒", "Event of Acme (ACME), counted by Fathom Analytics.", None),
         ),
         ("Acme: 2 without a name left out",),
+        naming=named,
     )
+
+
+def test_what_callers_say_is_stripped_and_has_to_be_text() -> None:
+    counted = Counted((CountedSite(ACME, "Acme", (Event("signup"),)),), Naming())
+    made = document(
+        counted,
+        lambda _site, _event: " said ",
+        lambda _site, _event: " usd ",
+        overwrites=False,
+        removes=False,
+    )
+    assert made.events == (Documented("Acme", "signup", "said", "usd"),)
+    blank = document(
+        counted, lambda _site, _event: "", lambda _site, _event: " ", overwrites=False, removes=False
+    )
+    assert blank.events == (Documented("Acme", "signup", "", None),)
+    with pytest.raises(ArgumentError, match="describe must return a text, not None"):
+        document(counted, lambda _site, _event: None, known_currency, overwrites=False, removes=False)  # type: ignore[arg-type, return-value] # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="currency must return a text, not 5"):
+        document(counted, usual_description, lambda _site, _event: 5, overwrites=False, removes=False)  # type: ignore[arg-type, return-value] # pyright: ignore[reportArgumentType]
 
 
 _NAMES = st.sampled_from(["signup", "buy", "купить", "cafe\u0301", "caf\u00e9"])

@@ -9,6 +9,8 @@ import pytest
 from fathom_async import ArgumentError, AuthenticationError, ClosedError, FathomClient
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.sync import (
+    Applied,
+    Change,
     CreateCategory,
     CreateEvent,
     CreateEventType,
@@ -201,9 +203,98 @@ async def test_events_that_fathom_does_not_have_are_removed_when_asked(
     assert (await plan_sync(fathom, secoda, integration=INTEGRATION)).changes == ()
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, remove=True)
     assert plan.changes == (DeleteEvent("Acme", "old"),)
+    assert str(plan).splitlines()[1] == "  - Acme / old (2)"
     assert await states(plan) == ["done"]
     assert ("Acme", "old") not in titles(catalogue)
     assert theirs in catalogue.entries
+
+
+async def test_what_is_archived_is_never_deleted(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    kept = catalogue.add("event", "old", parent=acme, integration=INTEGRATION, archived=True)
+    gone = catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"], remove=True)
+    assert DeleteEvent("Acme", "old") in plan.changes
+    assert set(await states(plan)) == {"done"}
+    assert (kept in catalogue.entries, gone in catalogue.entries) == (True, False)
+
+
+async def test_no_more_is_deleted_than_was_planned(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"], remove=True)
+    late = catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    assert set(await states(plan)) == {"done"}
+    assert late in catalogue.entries
+
+
+async def test_what_was_archived_since_the_plan_is_not_deleted(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    kept, gone = [catalogue.add("event", "old", parent=acme, integration=INTEGRATION) for _ in range(2)]
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"], remove=True)
+    assert "  - Acme / old (2)" in str(plan).splitlines()
+    catalogue.entries[kept]["archived"] = True
+    assert set(await states(plan)) == {"done"}
+    assert (kept in catalogue.entries, gone in catalogue.entries) == (True, False)
+
+
+async def test_nothing_is_written_below_an_archived_twin(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    closed = catalogue.add("event_category", "Acme", integration=INTEGRATION, archived=True)
+    old = catalogue.add("event", "signup", parent=closed, integration=INTEGRATION)
+    live = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    plan = await plan_sync(
+        fathom,
+        secoda,
+        integration=INTEGRATION,
+        sites=["ACME"],
+        overwrite=True,
+        currency=lambda _site, _event: "euro",
+    )
+    assert set(await states(plan)) == {"done"}
+    assert catalogue.entries[old]["description"] is None
+    below = {entry["title"] for entry in catalogue.entries.values() if entry["parent"] == live}
+    assert below == {"signup", "купить 🛒"}
+
+
+async def test_what_would_be_changed_and_is_gone_is_said_to_be_gone(
+    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+) -> None:
+    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    there = [
+        catalogue.add("event", title, parent=acme, integration=INTEGRATION)
+        for title in ("signup", "купить 🛒")
+    ]
+    plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"])
+    assert [type(change) for change in plan.changes] == [UpdateEvent, UpdateEvent]
+    del catalogue.entries[there[0]]
+    catalogue.entries[there[1]]["description"] = "Somebody was faster."
+    outcomes = [outcome async for outcome in apply(plan)]
+    assert [outcome.state for outcome in outcomes] == ["gone", "unneeded"]
+    assert str(outcomes[0]).endswith("[gone]")
+
+
+async def test_deletions_take_no_time_of_the_writes() -> None:
+    data = Dataset(sites=[Site(id="ACME", name="Acme")], events=[])
+    async with (
+        FathomServer(data=data) as source,
+        SecodaServer() as server,
+        FathomClient("any", base_url=source.url) as fathom,
+        SecodaClient("any", base_url=server.url) as secoda,
+    ):
+        acme = server.add("event_category", "Acme", integration=INTEGRATION)
+        for number in range(60):
+            server.add("event", f"old {number}", parent=acme, integration=INTEGRATION)
+        plan = await plan_sync(fathom, secoda, integration=INTEGRATION, remove=True)
+    assert len(plan.changes) == 60
+    assert plan.seconds < 1
 
 
 async def test_other_integrations_are_not_looked_at(
@@ -243,14 +334,23 @@ def test_hundreds_of_events_go_through_at_30_a_minute() -> None:
 async def test_emma_gets_one_type_for_each_name(
     fathom: FathomClient, emma: EmmaClient, mail: EmmaServer
 ) -> None:
-    mail.add_type("feed_pet", display_name="feed / pet")
+    mail.add_type("feed / pet", display_name="Feeding")
     plan = await plan_sync(fathom, emma)
     assert plan.changes == (CreateEventType("signup", "signup"), CreateEventType("купить 🛒", "купить 🛒"))
     assert str(plan).splitlines()[-1] == "  ! Acme: 1 without a name left out"
     mail.inject(Disconnect(after_processing=True), method="POST")
     assert await states(plan) == ["failed", "done"]
     assert not await plan_sync(fathom, emma)
-    assert [kind["event_type"] for kind in mail.types.values()] == ["feed_pet", "signup", "купить 🛒"]
+    assert [kind["event_type"] for kind in mail.types.values()] == ["feed / pet", "signup", "купить 🛒"]
+
+
+async def test_a_type_that_is_only_displayed_as_an_event_is_another_type(
+    fathom: FathomClient, emma: EmmaClient, mail: EmmaServer
+) -> None:
+    mail.add_type("visited_website", display_name="signup")
+    plan = await plan_sync(fathom, emma, sites=["ZOO"])
+    assert plan.changes == (CreateEventType("signup", "signup"),)
+    assert plan.notes == ("signup: the type visited_website is displayed as that",)
 
 
 async def test_what_ends_everything_is_raised(
@@ -288,9 +388,22 @@ async def test_a_plan_that_makes_no_sense_costs_no_request(
         await plan_sync(fathom, emma, remove=True)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
     with pytest.raises(ArgumentError, match=r"write sites=\['ACME'\]"):
         await plan_sync(fathom, emma, sites="ACME")
+    with pytest.raises(ArgumentError, match="leave them out for Emma"):
+        await plan_sync(fathom, emma, currency=lambda _site, _event: "euro")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(ArgumentError, match="must be a SecodaClient or an EmmaClient, not 'nope'"):
+        await plan_sync(fathom, "nope")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(ArgumentError, match="sites must be a list of ids, not 5"):
+        await plan_sync(fathom, emma, sites=5)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+    with pytest.raises(ArgumentError, match="sites must be a text"):
+        await plan_sync(fathom, emma, sites=[5])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
     assert sum(fathom.stats.sent.values()) == 0
     with pytest.raises(ArgumentError, match="there is no site NONE"):
         await plan_sync(fathom, emma, sites=["ACME", "NONE"])
+
+
+async def test_sites_may_come_from_a_generator(fathom: FathomClient, emma: EmmaClient) -> None:
+    plan = await plan_sync(fathom, emma, sites=(site for site in ["ZOO2"]))
+    assert plan.changes == (CreateEventType("feed / pet", "feed / pet"),)
 
 
 async def test_each_service_refuses_the_other_ones_changes(
@@ -310,3 +423,41 @@ def test_changes_read_well() -> None:
     assert str(UpdateEvent("Acme", "signup", "Said.")) == "~ Acme / signup: Said."
     assert str(DeleteEvent("Acme", "old")) == "- Acme / old"
     assert str(CreateEventType("signup", "signup")) == "+ signup"
+
+
+FORGED = "a\n  - all\r\x1b[2K\u202eb\u2028\x00"
+ESCAPED = r"a\n  - all\r\x1b[2K\u202eb\u2028\x00"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        CreateCategory(FORGED),
+        CreateEvent(FORGED, FORGED, FORGED),
+        UpdateEvent(FORGED, FORGED, FORGED),
+        CreateProperty(FORGED, FORGED, FORGED, FORGED),
+        UpdateProperty(FORGED, FORGED, FORGED, FORGED),
+        DeleteEvent(FORGED, FORGED),
+        CreateEventType(FORGED, FORGED),
+    ],
+    ids=lambda change: type(change).__name__,
+)
+def test_no_name_can_look_like_another_line(change: Change) -> None:
+    shown = str(change)
+    assert shown.isprintable()
+    assert ESCAPED in shown
+    assert str(Applied(change, "failed", SyncError(FORGED))).isprintable()
+
+
+async def test_a_plan_has_a_line_for_each_change_whatever_the_names(emma: EmmaClient) -> None:
+    data = Dataset(
+        sites=[Site(id="ACME", name="Ac\rme")],
+        events=[Event(site_id="ACME", id=name, name=name) for name in (FORGED, "é 🛒", " ")],
+    )
+    async with FathomServer(data=data) as server, FathomClient("any", base_url=server.url) as fathom:
+        plan = await plan_sync(fathom, emma)
+    assert str(plan).split("\n")[1:] == [
+        f"  + {ESCAPED}",
+        "  + é 🛒",
+        r"  ! Ac\rme: 1 without a name left out",
+    ]

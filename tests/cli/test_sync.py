@@ -1,0 +1,187 @@
+"""``fathom sync``, against embedded servers of Fathom, Secoda and Emma."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from fathom_async.cli import main
+from fathom_async.testing import FathomServer, Status
+from fathom_async.testing.connectors import EmmaServer, SecodaServer
+
+from .conftest import Command
+
+INTEGRATION = "cf103b47-8576-4467-ad34-384cd523abd9"
+SECODA = ("sync", "secoda", "CDBUGS", "--integration", INTEGRATION)
+CATEGORY = "Bugs Bunny Portfolio"
+
+
+@pytest.fixture
+async def catalogue() -> AsyncIterator[SecodaServer]:
+    async with SecodaServer(writes_throttle=None, tokens=["secoda-token"]) as server:
+        yield server
+
+
+@pytest.fixture
+async def mail() -> AsyncIterator[EmmaServer]:
+    async with EmmaServer(keys=("public", "private")) as server:
+        yield server
+
+
+@pytest.fixture
+def fathom(command: Command, catalogue: SecodaServer, mail: EmmaServer) -> Command:
+    return evolve(
+        command,
+        env={
+            **command.env,
+            "SECODA_API_TOKEN": "secoda-token",
+            "SECODA_BASE_URL": catalogue.url,
+            "EMMA_ACCOUNT_ID": "100",
+            "EMMA_PUBLIC_KEY": "public",
+            "EMMA_PRIVATE_KEY": "private",
+            "EMMA_BASE_URL": mail.url,
+        },
+    )
+
+
+def with_old_event(catalogue: SecodaServer) -> str:
+    """Put an event that Fathom does not have into the catalogue."""
+    category = catalogue.add("event_category", CATEGORY, integration=INTEGRATION)
+    return catalogue.add("event", "old", parent=category, integration=INTEGRATION)
+
+
+async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
+    fathom: Command, catalogue: SecodaServer
+) -> None:
+    ended = await fathom(*SECODA)
+    head, first, *others = ended.out.splitlines()
+    assert (ended.code, ended.err) == (0, "fathom: nothing was changed; --apply does it\n")
+    assert head.startswith("Secoda: ")
+    assert first == f"  + {CATEGORY}"
+    assert f"  + {CATEGORY} / purchase: Event of {CATEGORY} (CDBUGS), counted by Fathom Analytics." in others
+    assert {hit.method for hit in catalogue.hits} == {"GET"}
+
+
+async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
+    fathom: Command, catalogue: SecodaServer
+) -> None:
+    ended = await fathom(*SECODA, "--apply")
+    assert (ended.code, ended.err) == (0, "")
+    assert len(ended.out.splitlines()) == len(catalogue.entries) > 1
+    assert all(line.endswith(" [done]") for line in ended.out.splitlines())
+    again = await fathom(*SECODA, "--apply")
+    assert (again.code, again.out) == (0, "Secoda: nothing to change\n")
+    shown = await fathom(*SECODA)
+    assert (shown.code, shown.out, shown.err) == (0, "Secoda: nothing to change\n", "")
+
+
+async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalogue: SecodaServer) -> None:
+    old = with_old_event(catalogue)
+    refused = await fathom.in_terminal(*SECODA, "--remove", "--apply", acts=((r"\[y/N\] ", "n\n"),))
+    assert refused.code == 1
+    assert "Make these changes, and delete 1 event for good?" in refused.out
+    assert f"  - {CATEGORY} / old" in refused.out
+    assert {hit.method for hit in catalogue.hits} == {"GET"}
+    agreed = await fathom.in_terminal(*SECODA, "--remove", "--apply", acts=((r"\[y/N\] ", "y\n"),))
+    assert agreed.code == 0
+    assert f"- {CATEGORY} / old [done]" in agreed.out
+    assert old not in catalogue.entries
+
+
+async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalogue: SecodaServer) -> None:
+    old = with_old_event(catalogue)
+    ended = await fathom(*SECODA, "--remove", "--apply")
+    assert ended.code == 2
+    assert ended.err == "fathom: nobody is there to ask; add --yes to go on without\n"
+    assert {hit.method for hit in catalogue.hits} == {"GET"}
+    assert (await fathom(*SECODA, "--remove", "--apply", "--yes")).code == 0
+    assert old not in catalogue.entries
+
+
+async def test_what_a_person_wrote_stays_unless_it_may_be_overwritten(
+    fathom: Command, catalogue: SecodaServer
+) -> None:
+    assert (await fathom(*SECODA, "--apply")).code == 0
+    event = next(entry for entry in catalogue.entries.values() if entry["title"] == "purchase")
+    event["description"] = "Written by hand."
+    assert (await fathom(*SECODA)).out == "Secoda: nothing to change\n"
+    assert f"~ {CATEGORY} / purchase: Event of" in (await fathom(*SECODA, "--overwrite")).out
+
+
+async def test_changes_that_fail_are_told_and_the_same_command_makes_them(
+    fathom: Command, catalogue: SecodaServer
+) -> None:
+    catalogue.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
+    ended = await fathom(*SECODA, "--apply")
+    assert ended.code == 5
+    assert ended.out.count("[failed: 400 Bad Request") == 1
+    again = await fathom(*SECODA, "--apply")
+    assert (again.code, again.out.count("[done]")) == (0, 1)
+
+
+async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaServer) -> None:
+    shown = await fathom("sync", "emma", "CDBUGS")
+    assert shown.code == 0
+    assert "  + purchase" in shown.out.splitlines()
+    assert mail.types == {}
+    ended = await fathom("sync", "emma", "CDBUGS", "--apply")
+    assert (ended.code, ended.err) == (0, "")
+    assert "+ purchase [done]" in ended.out.splitlines()
+    assert "purchase" in {kind["event_type"] for kind in mail.types.values()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "told"),
+    [
+        (SECODA, {"SECODA_API_TOKEN": ""}, "no credentials: set SECODA_API_TOKEN"),
+        (
+            ("sync", "emma"),
+            {"EMMA_PUBLIC_KEY": "", "EMMA_ACCOUNT_ID": ""},
+            "no credentials: set EMMA_ACCOUNT_ID and EMMA_PUBLIC_KEY",
+        ),
+    ],
+)
+async def test_credentials_are_looked_for_before_anything_is_sent(
+    fathom: Command, fathom_server: FathomServer, arguments: tuple[str, ...], env: dict[str, str], told: str
+) -> None:
+    ended = await fathom(*arguments, **env)
+    assert (ended.code, ended.out, ended.err) == (3, "", f"fathom: {told}\n")
+    assert not fathom_server.hits
+
+
+@pytest.mark.parametrize(
+    ("env", "code", "told"),
+    [
+        ({"SECODA_API_TOKEN": "wrong-secret"}, 3, "; check SECODA_API_TOKEN\n"),
+        ({"SECODA_BASE_URL": "http://127.0.0.1:1"}, 1, "; check the network and SECODA_BASE_URL\n"),
+        ({"FATHOM_BASE_URL": "http://127.0.0.1:1"}, 1, "; check the network and FATHOM_BASE_URL\n"),
+    ],
+)
+async def test_whose_fault_it_is_is_told_without_the_token(
+    fathom: Command, env: dict[str, str], code: int, told: str
+) -> None:
+    ended = await fathom(*SECODA, **env)
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.endswith(told)
+    assert ended.err.count("\n") == 1
+    assert "wrong-secret" not in ended.err
+
+
+async def test_arguments_are_checked(fathom: Command, fathom_server: FathomServer) -> None:
+    missing = await fathom("sync", "secoda")
+    assert (missing.code, "--integration" in missing.err) == (2, True)
+    blank = await fathom("sync", "secoda", "--integration", " ")
+    assert (blank.code, "integration must be a text" in blank.err) == (2, True)
+    assert not fathom_server.hits
+    unknown = await fathom("sync", "emma", "NOWHERE")
+    assert (unknown.code, unknown.err) == (2, "fathom: there is no site NOWHERE in this account\n")
+
+
+@pytest.mark.parametrize("service", ["secoda", "emma"])
+def test_help_names_the_variables_of_the_credentials(
+    service: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sync", service, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"Usage: fathom sync {service}" in told
+    assert f"{service.upper()}_BASE_URL" in told
