@@ -3,10 +3,8 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Literal, Self, TypedDict, Unpack
 
 from aiohttp import web
@@ -14,8 +12,8 @@ from aiohttp import web
 from fathom_async.testing.account import Account, EventShape
 from fathom_async.testing.clock import ServerClock
 from fathom_async.testing.dataset import Dataset
-from fathom_async.testing.faults import Fault
-from fathom_async.testing.gate import Conditions, Duration, Gate, Handler
+from fathom_async.testing.gate import Conditions, Duration, Gate
+from fathom_async.testing.listening import ListeningServer
 from fathom_async.testing.routes.context import Context
 from fathom_async.testing.routes.events import EventRoutes
 from fathom_async.testing.routes.identity import IdentityRoutes
@@ -24,10 +22,6 @@ from fathom_async.testing.routes.reports import ReportRoutes
 from fathom_async.testing.routes.sites import SiteRoutes
 from fathom_async.testing.throttle import ConcurrencyCap, LaravelWindow, Throttle
 from fathom_async.testing.tokens import Tokens
-from fathom_async.testing.traffic import Hit, Lane, max_in_window
-
-# Tests end with requests in flight on purpose: nobody wants to wait for those.
-_SHUTDOWN_SECONDS = 0.05
 
 
 class ServerOptions(TypedDict, total=False):
@@ -50,7 +44,7 @@ class ServerOptions(TypedDict, total=False):
     port: int
 
 
-class FathomServer:
+class FathomServer(ListeningServer):
     """A local server that speaks the Fathom API v1.
 
     It listens while its `async with` block runs. Durations are server seconds: with `speed=30` a window of a
@@ -77,6 +71,8 @@ class FathomServer:
         port: The port; a free one unless told.
     """
 
+    _prefix = "/v1"
+
     def __init__(
         self,
         *,
@@ -98,14 +94,14 @@ class FathomServer:
     ) -> None:
         self.clock = ServerClock(clock, speed, now)
         self.data = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
-        self.throttles: Mapping[str, Throttle | None] = {
+        throttles: Mapping[str, Throttle | None] = {
             "crud": LaravelWindow(2000, per=3600) if crud_throttle == "documented" else crud_throttle,
             "reports": LaravelWindow(10, per=60) if reports_throttle == "documented" else reports_throttle,
         }
         known = Tokens(tokens)
-        self._gate = Gate(
+        gate = Gate(
             Conditions(
-                throttles=self.throttles,
+                throttles=throttles,
                 cap=None if concurrency is None else ConcurrencyCap(concurrency),
                 latency=latency,
                 handler_time=handler_time,
@@ -118,8 +114,7 @@ class FathomServer:
         account = Account(self.data, self.clock, seed)
         self._context = Context(account, self.clock, known, event_shape)
         self._seed = seed
-        self._host, self._port = host, port
-        self._runner: web.AppRunner | None = None
+        super().__init__(gate, throttles, host, port)
 
     @classmethod
     def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:
@@ -133,90 +128,12 @@ class FathomServer:
         options["data"] = Dataset.from_access_log(path)
         return cls(**options)
 
-    async def __aenter__(self) -> Self:
-        app = web.Application(middlewares=[self._handle])
-        for chapter in (
+    def _routes(self) -> Sequence[web.RouteDef]:
+        chapters = (
             IdentityRoutes(self._context),
             SiteRoutes(self._context),
             EventRoutes(self._context),
             MilestoneRoutes(self._context),
             ReportRoutes(self._context, self.data, self._seed),
-        ):
-            app.router.add_routes(chapter.table())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except BaseException:
-            await self._runner.cleanup()
-            raise
-        self._port = int(self._runner.addresses[0][1])
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
-
-    @web.middleware
-    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await self._gate.handle(request, handler)
-
-    @property
-    def url(self) -> str:
-        """The base URL for clients, ending in `/v1`."""
-        return f"http://{self._host}:{self._port}/v1"
-
-    @property
-    def hits(self) -> Sequence[Hit]:
-        """Every request since the start or the last `reset_stats`, in the order of their answers."""
-        return tuple(self._gate.hits)
-
-    @property
-    def refused(self) -> int:
-        """How many of them were answered 429."""
-        return sum(hit.status == HTTPStatus.TOO_MANY_REQUESTS for hit in self._gate.hits)
-
-    @property
-    def pending_faults(self) -> int:
-        """Injected faults that no request has met yet."""
-        return len(self._gate.faults)
-
-    def max_in_window(self, lane: Lane, per: float | None = None) -> int:
-        """The most counted requests of a lane in any window, wherever it starts.
-
-        Args:
-            lane: The lane; another lane under the same throttle is counted with it.
-            per: The window in server seconds; that of the lane's throttle unless told.
-        """
-        throttle = self.throttles[lane]
-        if per is None and throttle is None:
-            raise ValueError(f"the lane {lane!r} has no limit: say which window to look at")
-        together = {
-            name for name, other in self.throttles.items() if name == lane or (other and other is throttle)
-        }
-        times = (hit.at for hit in self._gate.hits if hit.counted and hit.lane in together)
-        return max_in_window(times, throttle.per if per is None and throttle else per or 0.0)
-
-    def reset_stats(self) -> None:
-        """Forget the hits; the throttles keep their state."""
-        self._gate.hits.clear()
-
-    def inject(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
-        """Let the next matching requests fail, one fault each, in this order.
-
-        A request that the limiter refuses does not use up a fault.
-
-        Args:
-            *faults: What shall happen.
-            method: Only requests of this HTTP method.
-            path: Only requests of this path, with or without the leading `/v1`.
-        """
-        if path is not None and not path.startswith("/v1/"):
-            path = f"/v1/{path.lstrip('/')}"
-        self._gate.faults.add(*faults, method=method, path=path)
+        )
+        return [route for chapter in chapters for route in chapter.table()]
