@@ -207,7 +207,9 @@ async def test_a_web_page_instead_of_json_is_a_typed_error(
     server: FathomServer, fathom: FathomClient
 ) -> None:
     server.inject(Html())
-    with pytest.raises(DecodeError, match="web page instead of JSON: are the credentials and the base URL right"):
+    with pytest.raises(
+        DecodeError, match="web page instead of JSON: are the credentials and the base URL right"
+    ):
         await fathom.sites.get(SITE)
 
 
