@@ -1,12 +1,17 @@
 """Every error this package raises, from the broadest to the narrowest.
 
 Errors keep their facts in ``args``, in the order of their parameters, so that they can be pickled and sent
-to another process. None of them ever holds a header, so none can show the API token.
+to another process. None of them ever holds a header, and a server's words are kept without the API token, so that
+none can show it.
 """
 
 import builtins
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Final, Self
+
+SHORTEST_SECRET: Final = 8
+"""Characters: what is shorter keeps nothing secret, and is a part of many words."""
 
 
 class FathomError(Exception):
@@ -15,6 +20,10 @@ class FathomError(Exception):
 
 class ArgumentError(FathomError, ValueError):
     """An argument that the API would refuse, caught before a request is spent. Also a `ValueError`."""
+
+
+class ConfigurationError(ArgumentError):
+    """A base URL, budget or store that cannot be what it was named as: the operator's to mend, not the caller's."""
 
 
 class QueryError(ArgumentError):
@@ -112,6 +121,17 @@ class APIError(FathomError):
         self.method = method
         self.url = url
         self.retry_after = retry_after
+
+    def without(self, secret: str) -> Self:
+        """Return the error with a secret replaced by ``***`` where the server's words repeat it."""
+        if len(secret) < SHORTEST_SECRET:
+            return self
+
+        def hidden(text: str) -> str:
+            return text.replace(secret, "***")
+
+        fields = {field: tuple(map(hidden, texts)) for field, texts in self.errors.items()}
+        return type(self)(self.status, hidden(self.message), fields, self.method, self.url, self.retry_after)
 
     def __str__(self) -> str:
         try:

@@ -215,6 +215,7 @@ def open_session(service: Service, options: ServiceOptions) -> Session:
         is_refusal=service.is_refusal,
         journal=journal,
         account=service.account,
+        secret=service.authorization.rpartition(" ")[2],
     )
 
 

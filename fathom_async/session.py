@@ -171,6 +171,7 @@ class Session:
         chance: Gives random numbers in [0, 1).
         journal: Where to note what happens.
         account: What tells the answers of this session from those of others; it holds no secret.
+        secret: What no error may show, though the server's words may repeat it.
     """
 
     def __init__(
@@ -184,9 +185,11 @@ class Session:
         chance: Callable[[], float] = random.random,
         journal: Journal | None = None,
         account: str = "",
+        secret: str = "",
     ) -> None:
         self.lanes = lanes
         self.account = account
+        self._secret = secret
         self._transport = transport
         self._clock = clock
         self._retry = retry
@@ -352,7 +355,7 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self._transport.url(request)
         retry_after = read_feedback(response.headers).retry_after
-        error = read_error(response, request.method, url, request.instead, retry_after)
+        error = read_error(response, request.method, url, request.instead, retry_after).without(self._secret)
         if self._is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error

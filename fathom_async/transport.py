@@ -111,7 +111,7 @@ class HttpTransport:
         max_body: The largest answer to read, in bytes after decompression.
 
     Raises:
-        ArgumentError: The base URL is none, or plain `http` to another machine.
+        ConfigurationError: The base URL is none, or plain `http` to another machine.
     """
 
     def __init__(self, base_url: str, headers: Mapping[str, str], *, max_body: int) -> None:
@@ -201,16 +201,16 @@ def check_base_url(base_url: str) -> str:
     """Return the base URL without a trailing slash.
 
     Raises:
-        ArgumentError: It is no URL, or would send the token in the clear to another machine.
+        ConfigurationError: It is no URL, or would send the token in the clear to another machine.
     """
     parts = _split(base_url)
     host = parts.hostname
     if not host or parts.scheme not in ("http", "https") or not base_url.isprintable() or " " in base_url:
         raise _no_url(base_url)
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise errors.ArgumentError("the base URL must have no user, query or fragment")
+        raise errors.ConfigurationError("the base URL must have no user, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise errors.ArgumentError(
+        raise errors.ConfigurationError(
             f"plain http to {host} would show the credentials to the network: write https://"
         )
     return base_url.rstrip("/")
@@ -225,8 +225,8 @@ def _split(base_url: str) -> SplitResult:
     return parts
 
 
-def _no_url(base_url: str) -> errors.ArgumentError:
-    return errors.ArgumentError(f"{base_url!r} is not a URL: write e.g. https://host/path")
+def _no_url(base_url: str) -> errors.ConfigurationError:
+    return errors.ConfigurationError(f"{base_url!r} is not a URL: write e.g. https://host/path")
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ConfigurationError
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.plan import RateLimit
 from fathom_async.ratelimit.pool import Terms
@@ -34,7 +34,7 @@ class Budget:
             carry on with this share of the limit, such as 0.25 when four processes share it.
 
     Raises:
-        ArgumentError: The URL is none of these, or the share is not within 0 and 1.
+        ConfigurationError: The URL is none of these, or the share is not within 0 and 1.
     """
 
     url: str = field(repr=False)
@@ -46,7 +46,7 @@ class Budget:
         if self.on_lost != "fail" and not (
             isinstance(self.on_lost, (int, float)) and math.isfinite(self.on_lost) and 0 < self.on_lost <= 1
         ):
-            raise ArgumentError(
+            raise ConfigurationError(
                 f'on_budget_lost must be "fail" or a share of the limit such as 0.25, not {self.on_lost!r}'
             )
 
@@ -63,7 +63,7 @@ class Budget:
             reserve: Requests of every window left to the account's other clients.
 
         Raises:
-            ArgumentError: The place cannot be used.
+            ConfigurationError: The place cannot be used.
         """
         span = limit.per + limit.pad
         terms = Terms(
@@ -88,7 +88,7 @@ class Budget:
             try:
                 from fathom_async.ratelimit.file_store import FileStore  # noqa: PLC0415 - it needs fcntl
             except ImportError:
-                raise ArgumentError(
+                raise ConfigurationError(
                     "a budget in a file needs a POSIX system: write redis://host:6379/0"
                 ) from None
             return FileStore(unquote(urlsplit(self.url).path), key, terms, clock=clock)
@@ -105,23 +105,23 @@ def _scheme(url: str) -> str:
     """Return the scheme of a budget's URL.
 
     Raises:
-        ArgumentError: It is none that can be used. The message does not show the URL, which may hold a password.
+        ConfigurationError: It is none that can be used. The message does not show the URL, which may hold a password.
     """
     try:
         parts = urlsplit(url)
         _ = parts.port
     except (ValueError, AttributeError, TypeError):
-        raise ArgumentError(f"the budget is not a URL: {_ADVICE}") from None
+        raise ConfigurationError(f"the budget is not a URL: {_ADVICE}") from None
     if parts.scheme == "file":
         if parts.netloc not in {"", "localhost"} or not parts.path.strip("/") or parts.path.endswith("/"):
-            raise ArgumentError(f"the budget's URL names no file of this machine: {_ADVICE}")
+            raise ConfigurationError(f"the budget's URL names no file of this machine: {_ADVICE}")
         if not parts.path.startswith("/") or "\0" in unquote(parts.path):
-            raise ArgumentError(f"the budget's URL must have the file's whole path: {_ADVICE}")
+            raise ConfigurationError(f"the budget's URL must have the file's whole path: {_ADVICE}")
         if parts.query or parts.fragment:
-            raise ArgumentError(f"the budget's URL must have no query or fragment: {_ADVICE}")
+            raise ConfigurationError(f"the budget's URL must have no query or fragment: {_ADVICE}")
     elif parts.scheme in {"redis", "rediss"}:
         if not parts.hostname:
-            raise ArgumentError(f"the budget's URL names no host: {_ADVICE}")
+            raise ConfigurationError(f"the budget's URL names no host: {_ADVICE}")
     else:
-        raise ArgumentError(f"the budget is not a URL of a kind known here: {_ADVICE}")
+        raise ConfigurationError(f"the budget is not a URL of a kind known here: {_ADVICE}")
     return str(parts.scheme)

@@ -19,7 +19,7 @@ import time
 import weakref
 from collections import deque
 
-from fathom_async.errors import ArgumentError, BudgetError, FathomError
+from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.pool import Pool, Reply, Step, Terms, size_of
 from fathom_async.ratelimit.store import Done, Health, Listener
@@ -46,7 +46,7 @@ class FileStore:
         clock: Where time comes from.
 
     Raises:
-        ArgumentError: The path leads to something that is no budget file, cannot be opened, or holds the same
+        ConfigurationError: The path leads to something that is no budget file, cannot be opened, or holds the same
             budget with another limit.
     """
 
@@ -74,10 +74,10 @@ class FileStore:
                 break
             except _BusyError:
                 if time.monotonic() > give_up:
-                    raise ArgumentError(f"another process keeps {path} locked") from None
+                    raise ConfigurationError(f"another process keeps {path} locked") from None
                 time.sleep(_FIRST_RETRY)
             except OSError as error:
-                raise ArgumentError(f"cannot use {path} as a budget file: {error.strerror}") from None
+                raise ConfigurationError(f"cannot use {path} as a budget file: {error.strerror}") from None
 
     def listen(self, listener: Listener) -> None:
         """Name the one to be told of outages; see `Store.listen`."""
@@ -176,7 +176,9 @@ class FileStore:
         self._closing = weakref.finalize(self, os.close, fd)
         self._fd = fd
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise ArgumentError(f"{self._path} is no file: name one for the budget, such as /var/tmp/fathom")
+            raise ConfigurationError(
+                f"{self._path} is no file: name one for the budget, such as /var/tmp/fathom"
+            )
         self._lock(fd)
         try:
             self._at = self._find_section(fd, now)
@@ -214,7 +216,9 @@ class FileStore:
             os.pwrite(fd, _MAGIC, 0)
             end = len(_MAGIC)
         elif os.pread(fd, len(_MAGIC), 0) != _MAGIC:
-            raise ArgumentError(f"{self._path} is not a budget file: name another path, it is left as it is")
+            raise ConfigurationError(
+                f"{self._path} is not a budget file: name another path, it is left as it is"
+            )
         at = len(_MAGIC)
         while at < end:
             key, requests, live, per, size = self._read_section(fd, at, end)
@@ -241,12 +245,12 @@ class FileStore:
             key, requests, live, per, size = _SECTION.unpack(entry)
             if not any(entry) or (at + size <= end and size == _SECTION.size + 2 * 8 * size_of(requests)):
                 return key, requests, live, per, size
-        raise ArgumentError(f"{self._path} is damaged: delete it when no process uses it")
+        raise ConfigurationError(f"{self._path} is damaged: delete it when no process uses it")
 
     def _check_idle(self, memory: bytes, terms: Terms, now: float) -> None:
         """See that nobody uses a section of our key that was made for another limit."""
         if not Pool(memoryview(memory).cast("d"), terms).is_idle(now):
-            raise ArgumentError(
+            raise ConfigurationError(
                 f"other processes share this budget with a limit of {terms.requests} requests in {terms.per:g} s, "
                 f"not {self._terms.requests} in {self._terms.per:g} s: give all of them the same plan, "
                 "or another budget_key"

@@ -141,6 +141,7 @@ class Lane:
             queued=len(self._queue),
             next_slot_in=self.eta(),
             paused_for=max(0.0, self._paused_until - now),
+            budget=self._window.budget,
         )
 
     def now(self) -> float:

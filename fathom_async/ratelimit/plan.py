@@ -1,7 +1,7 @@
 """What a server allows, and how urgent a request is: plain values."""
 
 import enum
-from typing import Self
+from typing import Literal, Self
 
 from attrs import field, frozen, validators
 
@@ -9,6 +9,9 @@ from fathom_async.errors import ArgumentError
 
 MAX_IN_FLIGHT = 100
 """Requests in flight per lane where the plan names no concurrency: a courtesy to the server."""
+
+
+BudgetState = Literal["ok", "lost", "share"]
 
 
 class Priority(enum.IntEnum):
@@ -109,6 +112,8 @@ class LaneStatus:
         queued: Requests waiting for admission.
         next_slot_in: Seconds until a request that came now would be admitted.
         paused_for: Seconds for which the server told the lane to stay away; 0 when it did not.
+        budget: ``lost`` where the shared budget is out of reach and nothing is admitted; ``share`` where it is out of
+            reach and a share of the limit goes on; else ``ok``.
     """
 
     limit: int
@@ -118,3 +123,4 @@ class LaneStatus:
     queued: int
     next_slot_in: float
     paused_for: float = 0.0
+    budget: BudgetState = "ok"

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Protocol, cast
 
-from fathom_async.errors import ArgumentError, BudgetError
+from fathom_async.errors import BudgetError, ConfigurationError
 from fathom_async.ratelimit.pool import CLOCK_STEP, PLACES, Reply, Step, Terms
 from fathom_async.ratelimit.redis_script import MEMORY, SCRIPT
 from fathom_async.ratelimit.store import Done, Health, Listener
@@ -59,7 +59,7 @@ class RedisStore:
         speed: Seconds of the caller's clock in one real second.
 
     Raises:
-        ArgumentError: The redis library is not installed, or cannot read the URL.
+        ConfigurationError: The redis library is not installed, or cannot read the URL.
     """
 
     reply_time = 1.0
@@ -125,7 +125,7 @@ class RedisStore:
             await asyncio.sleep(retry)
             retry = min(2 * retry, _LAST_RETRY)
 
-    async def _carry_out(self, batch: Sequence[_Job]) -> ArgumentError | BudgetError | None:
+    async def _carry_out(self, batch: Sequence[_Job]) -> ConfigurationError | BudgetError | None:
         """Carry out steps and tell their replies; return what went wrong."""
         calls: list[tuple[Step, Done | None]] = []
         for job in batch:
@@ -136,7 +136,7 @@ class RedisStore:
         try:
             answers = await self._call([step for step, _ in calls])
             replies = [self._read(answer) for answer in answers]
-        except ArgumentError as error:
+        except ConfigurationError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
             return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
@@ -220,9 +220,9 @@ class RedisStore:
             granted, wait * scale, held, base, waiting, blocked * scale, pauses, mark, first * scale, total
         )
 
-    def _disagreement(self, answer: list[bytes]) -> ArgumentError:
+    def _disagreement(self, answer: list[bytes]) -> ConfigurationError:
         requests, _, per = answer[1].decode().partition("/")
-        return ArgumentError(
+        return ConfigurationError(
             f"other processes share this budget with a limit of {requests} requests in "
             f"{int(per) / _MICRO * self._speed:g} s, not {self._limit.requests} in {self._limit.per:g} s: "
             "give all of them the same plan, or another budget_key"
@@ -245,7 +245,7 @@ def _connect(url: str) -> "Redis":
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
     except ImportError:
-        raise ArgumentError(
+        raise ConfigurationError(
             'a budget in Redis needs the redis library: pip install "fathom_async[redis]"'
         ) from None
     try:
@@ -257,4 +257,4 @@ def _connect(url: str) -> "Redis":
             max_connections=2,
         )
     except ValueError as error:
-        raise ArgumentError(f"{without_secrets(url)} is not a Redis URL: {error}") from None
+        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {error}") from None

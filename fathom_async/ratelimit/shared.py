@@ -17,7 +17,7 @@ from typing import Literal
 
 from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.ratelimit.clock import Clock
-from fathom_async.ratelimit.plan import RateLimit
+from fathom_async.ratelimit.plan import BudgetState, RateLimit
 from fathom_async.ratelimit.pool import Reply, Step
 from fathom_async.ratelimit.slots import Slot
 from fathom_async.ratelimit.store import Store
@@ -252,6 +252,13 @@ class SharedWindow:
         if self._has_place:
             first = max(now, self._ask_at)
         return [now] * min(free, turns) + [first] * (turns - free)
+
+    @property
+    def budget(self) -> BudgetState:
+        """Whether the store is in reach; see `LaneStatus.budget`."""
+        if self.failure is not None:
+            return "lost"
+        return "share" if self._is_alone else "ok"
 
     def lost(self, error: FathomError) -> None:
         """The store cannot be reached; see `Listener.lost`."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fathom_async.errors import FathomError
+from fathom_async.ratelimit.plan import BudgetState
 
 
 class Slot:
@@ -33,6 +34,11 @@ class Slots(Protocol):
     @property
     def failure(self) -> FathomError | None:
         """Why nothing can be admitted, if so."""
+        ...
+
+    @property
+    def budget(self) -> BudgetState:
+        """Whether the budget that is shared with other processes is in reach; see `LaneStatus.budget`."""
         ...
 
     @property

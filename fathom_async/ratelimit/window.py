@@ -52,7 +52,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from fathom_async.ratelimit.plan import RateLimit
+from fathom_async.ratelimit.plan import BudgetState, RateLimit
 from fathom_async.ratelimit.slots import Slot
 
 STALE = 0.95
@@ -75,6 +75,7 @@ class Window:
 
     is_shared = False
     failure = None
+    budget: BudgetState = "ok"
     reply_time = 0.0
 
     __slots__ = (

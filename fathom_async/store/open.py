@@ -7,7 +7,7 @@ from time import time
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ConfigurationError
 from fathom_async.store.memory import MemoryStore
 from fathom_async.store.protocol import ReportStore
 
@@ -28,17 +28,17 @@ def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time)
         clock: Returns Unix seconds on the clock that answers are stamped with.
 
     Raises:
-        ArgumentError: It is no place for a store, or the library for it is not installed. The message shows no
+        ConfigurationError: It is no place for a store, or the library for it is not installed. The message shows no
             password.
     """
     if not isinstance(where, str | PathLike) or not isinstance(fspath(where), str):
-        raise ArgumentError(f"the store must be a path or a URL, not {where!r}: {_ADVICE}")
+        raise ConfigurationError(f"the store must be a path or a URL, not {where!r}: {_ADVICE}")
     if isinstance(where, str) and (where == ":memory:" or "://" in where):
         return _of_url(where, clock)
     if isinstance(where, str) and where.partition(":")[0] in {"sqlite", "memory", "redis", "rediss", "unix"}:
-        raise ArgumentError(f"the store {where!r} is neither a path nor a URL, which has '://': {_ADVICE}")
+        raise ConfigurationError(f"the store is neither a path nor a URL, which has '://': {_ADVICE}")
     if not fspath(where).strip():
-        raise ArgumentError(f"the store must not be empty: {_ADVICE}")
+        raise ConfigurationError(f"the store must not be empty: {_ADVICE}")
     return _in_file(Path(where).expanduser(), clock)
 
 
@@ -47,14 +47,14 @@ def _of_url(url: str, clock: Callable[[], float]) -> ReportStore:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise ArgumentError(f"the store's URL cannot be read: {_ADVICE}") from None
+        raise ConfigurationError(f"the store's URL cannot be read: {_ADVICE}") from None
     match parts.scheme:
         case "memory" if not (parts.netloc or parts.path or parts.query):
             return MemoryStore(clock=clock)
         case "sqlite" if not parts.netloc and parts.path.strip("/") and not (parts.query or parts.fragment):
             return _in_file(Path(unquote(parts.path)), clock)
         case "sqlite":
-            raise ArgumentError(
+            raise ConfigurationError(
                 "the store's URL must have the file's whole path and nothing else, as in "
                 f"'sqlite:///var/lib/reports.db'; {_ADVICE}"
             )
@@ -63,7 +63,7 @@ def _of_url(url: str, clock: Callable[[], float]) -> ReportStore:
         case "unix" if parts.path:
             return _on_server(url, clock)
         case _:
-            raise ArgumentError(f"the store's URL is of no kind known here: {_ADVICE}")
+            raise ConfigurationError(f"the store's URL is of no kind known here: {_ADVICE}")
 
 
 def _in_file(path: Path, clock: Callable[[], float]) -> ReportStore:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from fathom_async.errors import ArgumentError, ClosedError, StoreError
+from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 from fathom_async.redis_url import without_secrets
 from fathom_async.store.claims import Claims
 from fathom_async.store.kept import SKEW, Kept
@@ -95,7 +95,7 @@ class RedisStore(ReportStore):
         lease: Seconds that a claim lasts unless it is renewed.
 
     Raises:
-        ArgumentError: The redis library is not installed, or cannot read the URL.
+        ConfigurationError: The redis library is not installed, or cannot read the URL.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
@@ -285,7 +285,7 @@ def _connect(url: str, where: str) -> "Redis":
     try:
         from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
     except ImportError:
-        raise ArgumentError(
+        raise ConfigurationError(
             'a store in Redis needs the redis library: pip install "fathom_async[redis]"'
         ) from None
     try:
@@ -296,5 +296,5 @@ def _connect(url: str, where: str) -> "Redis":
             socket_connect_timeout=_TIMEOUT,
         )
     except ValueError as error:
-        raise ArgumentError(f"{where} is not a Redis URL: {error}") from None
+        raise ConfigurationError(f"{where} is not a Redis URL: {error}") from None
     return Redis.from_pool(pool)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
-from fathom_async.errors import ArgumentError, ClosedError, StoreError
+from fathom_async.errors import ArgumentError, ClosedError, ConfigurationError, StoreError
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class SqliteFile:
         """Return what one or several queries bring.
 
         Raises:
-            ArgumentError: The file is no store.
+            ConfigurationError: The file is no store.
             StoreError: It cannot be used.
             ClosedError: It was closed.
         """
@@ -131,7 +131,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     """Return a connection to a store's file; blocks until other processes let it.
 
     Raises:
-        ArgumentError: The path leads to something else, which is left as it is.
+        ConfigurationError: The path leads to something else, which is left as it is.
         sqlite3.Error: The file cannot be used.
     """
     _create(path)
@@ -161,11 +161,13 @@ def _create(path: Path) -> None:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             if not path.is_file():
-                raise ArgumentError(f"{path} is no file: name one for the store") from None
+                raise ConfigurationError(f"{path} is no file: name one for the store") from None
         except FileNotFoundError:
-            raise ArgumentError(f"there is no directory {path.parent} for the store: make it first") from None
+            raise ConfigurationError(
+                f"there is no directory {path.parent} for the store: make it first"
+            ) from None
         except (OSError, ValueError) as error:
-            raise ArgumentError(f"the store {path} cannot be made: {error}") from None
+            raise ConfigurationError(f"the store {path} cannot be made: {error}") from None
 
 
 def _check(path: Path) -> None:
@@ -173,12 +175,12 @@ def _check(path: Path) -> None:
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     except sqlite3.OperationalError:
-        raise ArgumentError(f"the store {path} cannot be read: check its permissions") from None
+        raise ConfigurationError(f"the store {path} cannot be read: check its permissions") from None
     try:
         _is_ready(connection, path)
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
-            raise ArgumentError(f"{path} is no store: name another path, it is left as it is") from None
+            raise ConfigurationError(f"{path} is no store: name another path, it is left as it is") from None
         # Somebody may be making it; what is wrong with it shows when it is opened in earnest.
     finally:
         connection.close()
@@ -200,7 +202,7 @@ def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
     """Whether a file is a store, and not empty.
 
     Raises:
-        ArgumentError: It is neither.
+        ConfigurationError: It is neither.
     """
     application, version, tables = connection.execute(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
@@ -208,12 +210,12 @@ def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
     ).fetchone()
     if application == APPLICATION_ID:
         if version > _VERSION:
-            raise ArgumentError(
+            raise ConfigurationError(
                 f"{path} was made by a newer version of this package: update the package, or name another path"
             )
         return True
     if application or tables:
-        raise ArgumentError(
+        raise ConfigurationError(
             f"{path} is the database of something else: name another path, it is left as it is"
         )
     return False

@@ -10,7 +10,7 @@ from typing import Annotated
 import aiohttp
 import attrs
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, WebSocket
 from fastapi.params import Depends as DependsParameter
 
 from fathom_async import (
@@ -19,6 +19,7 @@ from fathom_async import (
     BudgetError,
     BulkError,
     ClosedError,
+    ConfigurationError,
     ConnectError,
     DecodeError,
     FathomClient,
@@ -56,6 +57,7 @@ from fathom_async.store.sqlite import SqliteStore
 from fathom_async.testing import FathomServer, Html, Status
 from tests.conftest import until
 from tests.integrations.serving import serving
+from tests.ratelimit.processes import RedisServer
 
 TOKEN = "very-secret-token"
 SECRET = "upstream words about very-secret-token"
@@ -181,7 +183,9 @@ async def test_what_the_operator_must_mend_is_an_error_in_the_log(
     ("error", "status", "retry_after"),
     [
         (WaitTooLongError("reports", 41.2, 5.0), 503, 42),
-        (WaitTooLongError("reports", 0.0, 5.0), 503, 1),
+        (WaitTooLongError("reports", 0.0, 5.0), 503, 5),
+        (WaitTooLongError("reports", 0.4, 0.0), 503, 1),
+        (ConfigurationError("/secret/place is no store"), 500, None),
         (WaitTooLongError("reports", float("inf"), 5.0), 503, 60),
         (RateLimitError(429, SECRET, retry_after=17.0), 503, 17),
         (RateLimitError(429, SECRET), 503, 60),
@@ -218,6 +222,64 @@ def test_of_many_failures_the_longest_wait_counts_and_what_waiting_does_not_mend
     broken = outcome(ServerError(500, SECRET))
     assert reply_to(BulkError([soon, late])).retry_after == 40
     assert reply_to(BulkError([late, broken, soon])).status == 502
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "reason"),
+    [
+        (WaitTooLongError("reports", 41.2, 5.0), 1013, "Analytics are busy; try again later."),
+        (NotFoundError(404, SECRET), 1011, "There is no such site or object."),
+        (
+            ExceptionGroup("", [ConnectError(SECRET)]),
+            1011,
+            "The analytics service did not answer as it should.",
+        ),
+    ],
+    ids=repr,
+)
+async def test_a_web_socket_is_closed_with_a_reason(
+    server: FathomServer, error: Exception, code: int, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = application(server)
+
+    @app.websocket("/ws")
+    async def ws(socket: WebSocket) -> None:
+        await socket.accept()
+        raise error
+
+    async with serving(app) as visitor, visitor.ws_connect("/ws") as socket:
+        message = await socket.receive()
+        assert (message.data, message.extra) == (code, reason)
+    assert "Traceback" not in caplog.text
+
+
+async def test_health_tells_when_the_shared_budget_is_lost(server: FathomServer, tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    redis.start()
+
+    def client() -> FathomClient:
+        return FathomClient(TOKEN, base_url=server.url, budget=redis.url)
+
+    app = FastAPI(lifespan=fathom_lifespan(client))
+    install_error_handlers(app)
+    app.include_router(health_router())
+
+    @app.get("/sites")
+    async def sites(fathom: Fathom) -> int:
+        return len((await fathom.sites.list()).data)
+
+    async def look(visitor: aiohttp.ClientSession) -> tuple[int, str, str]:
+        async with visitor.get("/sites") as answered, visitor.get("/health/fathom") as health:
+            found = await health.json()
+            return answered.status, found["status"], found["lanes"]["crud"]["budget"]
+
+    try:
+        async with serving(app) as visitor:
+            assert await look(visitor) == (200, "ok", "ok")
+            redis.kill()
+            assert await look(visitor) == (503, "lost", "lost")
+    finally:
+        redis.kill()
 
 
 async def test_health_tells_the_budget_and_spends_nothing(

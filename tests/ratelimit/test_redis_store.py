@@ -146,9 +146,10 @@ async def test_without_redis_requests_fail_until_it_is_back(
     for _ in range(3):
         with pytest.raises(BudgetError, match=r"redis://127\.0\.0\.1:\d+/0 cannot be used"):
             await request(lane)
+    assert lane.status().budget == "lost"
     mortal_redis.start()
     async with asyncio.timeout(10):
-        while lane._window.failure is not None:  # noqa: ASYNC110 - nobody tells
+        while lane.status().budget == "lost":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     healed = time.monotonic()
     # What Redis knew is gone with it, so that nothing is granted for a span.
@@ -169,11 +170,13 @@ async def test_without_redis_a_share_carries_on(
     admitted = sorted(await asyncio.gather(*(request(lane) for _ in range(4))))
     assert admitted[1] - start < 2
     assert admitted[2] - admitted[1] > SPAN - 0.1
+    assert lane.status().budget == "share"
     mortal_redis.signal(signal.SIGCONT)
     async with asyncio.timeout(10):
-        while window_of(lane)._is_alone:  # noqa: ASYNC110 - nobody tells
+        while lane.status().budget == "share":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     await request(lane)
+    assert lane.status().budget == "ok"
     # Two were admitted without Redis, and count there now; it may have heard late of the one before them.
     assert 3 <= lane.status().used <= 4
     await lane.aclose()
@@ -227,7 +230,7 @@ async def test_questions_that_redis_finds_in_its_buffers_are_not_answered_late(
     assert {type(outcome) for outcome in outcomes} == {BudgetError}
     mortal_redis.signal(signal.SIGCONT)
     async with asyncio.timeout(10):
-        while lane._window.failure is not None:  # noqa: ASYNC110 - nobody tells
+        while lane.status().budget == "lost":  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.02)
     await request(lane)
     assert lane.status().used <= 2

@@ -3,8 +3,9 @@
 | error | answer |
 |---|---|
 | `ArgumentError`, `QueryError` | 422 with its message, which is about what was asked |
+| `ConfigurationError` | 500, and an error in the log: the operator's to mend |
 | `NotFoundError` | 404 |
-| `WaitTooLongError` | 503, ``Retry-After`` from the ETA |
+| `WaitTooLongError` | 503, ``Retry-After`` from the ETA, or a few seconds where that is not known |
 | `RateLimitError` | 503, ``Retry-After`` from the server, or a minute |
 | `BudgetError`, `StoreError` | 503, and an error in the log: the operator's to mend |
 | `ClosedError` | 503: the application is stopping |
@@ -14,7 +15,8 @@
 | any other `FathomError` | 500, and an error in the log |
 
 `BulkError`, and the group of errors that a task group raises, are answered as the worst of what is in them: what
-waiting mends is the least, and of that the longest wait counts. No answer has anything of the server's, nor of the
+waiting mends is the least, and of that the longest wait counts. A WebSocket is closed with 1013, try again later, or
+1011, an internal error, and the same words as reason. No answer has anything of the server's, nor of the
 token; the log has the server's message, and never the token.
 """
 
@@ -25,7 +27,8 @@ from http import HTTPStatus
 from typing import Final, cast
 
 from attrs import frozen
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, WebSocket
+from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 
 from fathom_async.bulk.outcome import BulkError
@@ -34,6 +37,7 @@ from fathom_async.errors import (
     AuthenticationError,
     BudgetError,
     ClosedError,
+    ConfigurationError,
     DecodeError,
     FathomError,
     GoneError,
@@ -57,6 +61,11 @@ _RATE_WINDOW: Final = 60
 _REPAIR: Final = 5
 _RESTART: Final = 1
 
+_INTERNAL_ERROR: Final = 1011
+_TRY_AGAIN_LATER: Final = 1013
+_LONGEST_REASON: Final = 120
+"""Characters of a reason for closing a WebSocket, for which there are 123 bytes."""
+
 
 @frozen
 class Reply:
@@ -79,6 +88,7 @@ _BUSY = "Analytics are busy; try again later."
 _UNAVAILABLE = "Analytics are unavailable for a moment; try again later."
 _UPSTREAM = "The analytics service did not answer as it should."
 _MISCONFIGURED = "Analytics are not set up as they should be."
+_OURS = Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)
 
 
 def reply_to(error: FathomError) -> Reply:
@@ -95,29 +105,31 @@ def install_error_handlers(app: FastAPI) -> None:
     The body is that of FastAPI's own errors: ``{"detail": "..."}``.
     """
 
-    async def answer(request: Request, error: Exception) -> JSONResponse:
+    async def answer(connection: HTTPConnection, error: Exception) -> JSONResponse | None:
         reply = reply_to(cast("FathomError", error))
-        _note(request, error, reply)
-        return _response(reply)
+        _note(connection, error, reply)
+        return await _tell(connection, reply)
 
-    async def answer_group(request: Request, group: Exception) -> JSONResponse:
+    async def answer_group(connection: HTTPConnection, group: Exception) -> JSONResponse | None:
         failures = [*_leaves(cast("ExceptionGroup[Exception]", group))]
         ours = [failure for failure in failures if isinstance(failure, FathomError)]
         if len(ours) < len(failures):
             raise group
         reply = _worst([reply_to(failure) for failure in ours])
         for failure in ours:
-            _note(request, failure, reply)
-        return _response(reply)
+            _note(connection, failure, reply)
+        return await _tell(connection, reply)
 
-    app.add_exception_handler(FathomError, answer)
-    app.add_exception_handler(ExceptionGroup, answer_group)
+    # Starlette calls a handler with the WebSocket, and expects no response, where that is what failed.
+    app.add_exception_handler(FathomError, answer)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    app.add_exception_handler(ExceptionGroup, answer_group)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 def _waiting_mends(error: FathomError) -> Reply | None:
     match error:
         case WaitTooLongError():
-            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(error.eta))
+            wait = error.eta if error.eta > error.max_wait else _REPAIR
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(wait))
         case RateLimitError():
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(error.retry_after or _RATE_WINDOW))
         case BudgetError() | StoreError():
@@ -130,7 +142,7 @@ def _waiting_mends(error: FathomError) -> Reply | None:
 
 def _lasting(error: FathomError) -> Reply:
     match error:
-        case ArgumentError():
+        case ArgumentError() if not isinstance(error, ConfigurationError):
             return Reply(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         case NotFoundError():
             return Reply(HTTPStatus.NOT_FOUND, "There is no such site or object.")
@@ -141,7 +153,7 @@ def _lasting(error: FathomError) -> Reply:
         case TransportError() | ServerError() | DecodeError() | PagingError() | InconsistentError():
             return Reply(HTTPStatus.BAD_GATEWAY, _UPSTREAM)
         case _:
-            return Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)
+            return _OURS
 
 
 def _worst(replies: list[Reply]) -> Reply:
@@ -161,18 +173,26 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield error
 
 
-def _note(request: Request, error: Exception, reply: Reply) -> None:
+def _note(connection: HTTPConnection, error: Exception, reply: Reply) -> None:
     if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return
     _log.log(
         logging.ERROR if reply.is_ours else logging.WARNING,
         "%s %s was answered with %d: %s: %s",
-        request.method,
-        request.url.path,
+        connection.scope.get("method", "WebSocket"),
+        connection.url.path,
         reply.status,
         type(error).__name__,
         error,
     )
+
+
+async def _tell(connection: HTTPConnection, reply: Reply) -> JSONResponse | None:
+    if isinstance(connection, WebSocket):
+        code = _INTERNAL_ERROR if reply.retry_after is None else _TRY_AGAIN_LATER
+        await connection.close(code, reply.detail[:_LONGEST_REASON])
+        return None
+    return _response(reply)
 
 
 def _response(reply: Reply) -> JSONResponse:

@@ -20,6 +20,8 @@ class LaneHealth(BaseModel):
         queued: This worker's requests that wait for admission.
         next_slot_in: Seconds until an interactive request that came now would be admitted.
         paused_for: Seconds for which the server told us to stay away.
+        budget: ``lost`` where the budget that workers share is out of reach and nothing is admitted; ``share`` where
+            this worker goes on with a share of it; else ``ok``.
     """
 
     limit: int
@@ -29,6 +31,7 @@ class LaneHealth(BaseModel):
     queued: int
     next_slot_in: float
     paused_for: float
+    budget: Literal["ok", "lost", "share"]
 
     @classmethod
     def of(cls, status: LaneStatus, next_slot_in: float) -> "LaneHealth":
@@ -41,6 +44,7 @@ class LaneHealth(BaseModel):
             queued=status.queued,
             next_slot_in=round(next_slot_in, 3),
             paused_for=round(status.paused_for, 3),
+            budget=status.budget,
         )
 
 
@@ -48,7 +52,8 @@ class Health(BaseModel):
     """What the budget looks like.
 
     Attributes:
-        status: ``paused`` where the server told a lane to stay away, ``busy`` where a lane has no slot right now.
+        status: ``lost`` where the shared budget is out of reach and requests fail; ``paused`` where the server told a
+            lane to stay away; ``busy`` where a lane has no slot right now; else ``ok``.
         lanes: Each lane.
         sent: Requests that this worker has sent, by lane.
         refused: How many of them the server refused for going over a limit; 0 unless others spend the budget too.
@@ -56,7 +61,7 @@ class Health(BaseModel):
         shared: Requests that were spared, because an identical one was under way.
     """
 
-    status: Literal["ok", "busy", "paused"]
+    status: Literal["ok", "busy", "paused", "lost"]
     lanes: dict[str, LaneHealth]
     sent: dict[str, int]
     refused: int
@@ -89,7 +94,9 @@ def health_router(path: str = "/health/fathom") -> APIRouter:
     return router
 
 
-def _status(lanes: dict[str, LaneHealth]) -> Literal["ok", "busy", "paused"]:
+def _status(lanes: dict[str, LaneHealth]) -> Literal["ok", "busy", "paused", "lost"]:
+    if any(lane.budget == "lost" for lane in lanes.values()):
+        return "lost"
     if any(lane.paused_for for lane in lanes.values()):
         return "paused"
     return "busy" if any(lane.next_slot_in for lane in lanes.values()) else "ok"
