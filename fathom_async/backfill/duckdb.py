@@ -40,13 +40,13 @@ class DuckDBTable:
     def __str__(self) -> str:
         return f"duckdb:{self.path}#{self.table}"
 
-    def using(self, layout: Layout) -> OpenTarget:
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
         """See `fathom_async.backfill.target.Target`.
 
         Raises:
             ImportError: DuckDB is not installed; the message names the extra.
         """
-        return SqlTable(_dialect(), self.path, self.table, layout)
+        return SqlTable(_dialect(), self.path, self.table, layout, zone)
 
 
 def _dialect() -> Dialect:

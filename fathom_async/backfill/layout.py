@@ -31,7 +31,7 @@ Cell = str | int | float | date | None
 Cells = tuple[Cell, ...]
 
 _ORDER: Final = (*FIELD_GROUPINGS, *PAGEVIEW_AGGREGATES, *EVENT_AGGREGATES)
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class Series(NamedTuple):
@@ -111,7 +111,7 @@ class Layout:
                 continue
             if name == "version":
                 raise ArgumentError(
-                    f"{where} was made by a newer version of this package: update it, or name a new target"
+                    f"{where} was made by another version of this package; name a new target, or use that version"
                 )
             raise ArgumentError(
                 f"{where} holds reports with {name} {other or 'none'}, the query has {value or 'none'}; "

@@ -15,8 +15,9 @@ import attrs
 
 from fathom_async.backfill.errors import TargetError
 from fathom_async.backfill.layout import Cells, Layout, Series
+from fathom_async.backfill.ledger import Ledger
 from fathom_async.backfill.lock import Lock
-from fathom_async.backfill.periods import Span, joined, unwritten, written
+from fathom_async.backfill.periods import Span
 from fathom_async.backfill.target import OpenTarget
 from fathom_async.codec.rows import ColumnKind
 from fathom_async.errors import ArgumentError
@@ -59,13 +60,13 @@ class ParquetDataset:
     def __str__(self) -> str:
         return f"parquet:{self.path}"
 
-    def using(self, layout: Layout) -> OpenTarget:
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
         """See `fathom_async.backfill.target.Target`.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
         """
-        return _OpenDataset(self.path, layout)
+        return _OpenDataset(self.path, layout, zone)
 
 
 @attrs.frozen
@@ -75,13 +76,13 @@ class _Content:
     table: Any
     definition: str
     series: Series
-    settled: tuple[Span, ...]
+    ledger: Ledger
 
 
 class _OpenDataset:
     """See `OpenTarget`."""
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path, layout: Layout, zone: str) -> None:
         try:
             import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional dependency
             import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 - the same
@@ -93,6 +94,7 @@ class _OpenDataset:
         self._parquet: Any = pq
         self._path = path
         self._layout = layout
+        self._zone = zone
         self._lock = Lock(path / _LOCK, str(path))
         self._partition = "month" if layout.unit.name in {"hour", "day"} else "year"
 
@@ -114,9 +116,9 @@ class _OpenDataset:
             self._layout.check(self._read(path, with_rows=False).definition, str(self._path))
             break
 
-    def settled(self, series: Series) -> Sequence[Span]:
+    def ledger(self, series: Series) -> Ledger:
         files = self._files(escape(_stem(series)))
-        return joined(span for path in files for span in self._read_own(path, series).settled)
+        return Ledger.of(self._read_own(path, series).ledger for path in files)
 
     def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
         unit = self._layout.unit
@@ -129,13 +131,14 @@ class _OpenDataset:
             path = self._path / name / f"{_stem(series)}.parquet"
             with self._failures():
                 table = self._table([row for index in numbers for row in by_index.get(index, ())])
-                done = [Span(max(part.first, settled.first), min(part.after, settled.after))]
+                done = Span(max(part.first, settled.first), min(part.after, settled.after))
+                ledger = Ledger()
                 if path.exists():
                     old = self._read_own(path, series, with_rows=True)
                     table = self._arrow.concat_tables([self._without(old.table, part), table])
                     table = table.sort_by(DATE_COLUMN)
-                    done.extend(old.settled)
-                self._write(path, table, series, joined(done))
+                    ledger = old.ledger
+                self._write(path, table, series, ledger.replaced(part, done, self._zone))
 
     def close(self) -> None:
         self._lock.release()
@@ -196,16 +199,16 @@ class _OpenDataset:
             if with_rows:
                 table = self._parquet.ParquetFile(path).read().replace_schema_metadata(None)
         found = json.loads(ledger)
-        settled = unwritten(self._layout.unit, found["settled"])
-        return _Content(table, found["definition"], Series(*found["series"]), settled)
+        known = Ledger.from_json(self._layout.unit, found["ledger"])
+        return _Content(table, found["definition"], Series(*found["series"]), known)
 
-    def _write(self, path: Path, table: Any, series: Series, settled: Iterable[Span]) -> None:  # noqa: ANN401
-        ledger = {
+    def _write(self, path: Path, table: Any, series: Series, ledger: Ledger) -> None:  # noqa: ANN401
+        kept = {
             "definition": self._layout.describe(),
             "series": series.cells,
-            "settled": written(self._layout.unit, settled),
+            "ledger": ledger.to_json(self._layout.unit),
         }
-        table = table.replace_schema_metadata({_LEDGER: json.dumps(ledger).encode()})
+        table = table.replace_schema_metadata({_LEDGER: json.dumps(kept).encode()})
         path.parent.mkdir(exist_ok=True)
         beside = path.with_name(f".{path.name}.tmp")
         with beside.open("wb") as file:

@@ -1,16 +1,21 @@
 """The reports of a plan, one piece of its periods after the other."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from itertools import chain
 
 import attrs
 
 from fathom_async.backfill.layout import Cells
-from fathom_async.backfill.periods import Span, missing
+from fathom_async.backfill.ledger import Ledger
+from fathom_async.backfill.periods import Span, joined, missing
 from fathom_async.backfill.plan import Plan
 from fathom_async.codec.rows import RowT
 from fathom_async.reports.errors import InseparableError
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
+
+_log = logging.getLogger("fathom_async")
 
 Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
 
@@ -30,8 +35,8 @@ class Piece:
     settled: Span
 
 
-async def pieces(plan: Plan[RowT], ask: Ask[RowT], settled: Iterable[Span]) -> AsyncGenerator[Piece, None]:
-    """Ask for every wanted period that is not settled, in order.
+async def pieces(plan: Plan[RowT], ask: Ask[RowT], ledger: Ledger) -> AsyncGenerator[Piece, None]:
+    """Ask for every wanted period that is not settled, in order, and for what was counted by another clock.
 
     Reports are asked for one after the other: how many rows one has decides how many periods go into the next, and
     few requests are worth more here than many at once.
@@ -39,10 +44,10 @@ async def pieces(plan: Plan[RowT], ask: Ask[RowT], settled: Iterable[Span]) -> A
     Args:
         plan: What to ask for.
         ask: Returns a report with every row; where it can't, half of the periods are asked for.
-        settled: Periods that need not be asked for again.
+        ledger: Tells which periods need not be asked for again.
     """
     pace = plan.pace
-    for gap in missing(plan.wanted, settled):
+    for gap in _due(plan, ledger):
         first = gap.first
         while first < gap.after:
             span = Span(first, gap.after if pace.size is None else min(gap.after, first + pace.size))
@@ -54,6 +59,22 @@ async def pieces(plan: Plan[RowT], ask: Ask[RowT], settled: Iterable[Span]) -> A
             yield Piece(span, rows, span.before(plan.settled_before))
             pace = pace.after(len(span), len(rows))
             first = span.after
+
+
+def _due(plan: Plan[RowT], ledger: Ledger) -> tuple[Span, ...]:
+    """Return the periods to ask for; a table of two clocks would be right by neither."""
+    elsewhere = ledger.elsewhere(plan.zone)
+    again = joined(span.before(plan.complete_before) for span in chain.from_iterable(elsewhere.values()))
+    if again:
+        _log.warning(
+            "%s was counted by the clock of %s, and is by that of %s now: %d %ss are asked for again",
+            " ".join(plan.series.cells),
+            " and ".join(sorted(elsewhere)),
+            plan.zone,
+            sum(map(len, again)),
+            plan.layout.unit.name,
+        )
+    return joined([*missing(plan.wanted, ledger.settled(plan.zone)), *again])
 
 
 async def _whole(ask: Ask[RowT], query: Query[RowT], *, is_divisible: bool) -> Report[RowT] | None:

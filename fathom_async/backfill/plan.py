@@ -26,7 +26,9 @@ class Plan(Generic[RowT]):
         layout: The table.
         series: Whose rows.
         wanted: The periods to fill in.
+        complete_before: The first period that is not to be asked for yet.
         settled_before: Periods before this one need not be asked for again once they were.
+        zone: Name of the time zone by whose clock the periods begin and end.
         pace: How many to ask for first.
     """
 
@@ -34,7 +36,9 @@ class Plan(Generic[RowT]):
     layout: Layout
     series: Series
     wanted: Span
+    complete_before: int
     settled_before: int
+    zone: str
     pace: Pace
 
     def over(self, span: Span) -> Query[RowT]:
@@ -71,12 +75,20 @@ def planned(
     if now.tzinfo is None:
         raise ArgumentError("now must have a time zone; write datetime.now(UTC)")
     index = layout.unit.index
-    running = index(now.astimezone(_zone(query, zone)).replace(tzinfo=None))
-    end = running + 1 if incomplete else running
-    if last is not None:
-        end = min(end, index(datetime.combine(last, LAST_SECOND)) + 1)
-    pace = Pace.begin(layout.unit.name, has_fields=bool(query.field_grouping))
-    return Plan(query, layout, series_of(query), Span(index(first), end), running - look_back, pace)
+    clock = _zone(query, zone)
+    running = index(now.astimezone(clock).replace(tzinfo=None))
+    complete_before = running + 1 if incomplete else running
+    end = complete_before if last is None else index(datetime.combine(last, LAST_SECOND)) + 1
+    return Plan(
+        query,
+        layout,
+        series_of(query),
+        wanted=Span(index(first), min(end, complete_before)),
+        complete_before=complete_before,
+        settled_before=running - look_back,
+        zone=clock.key,
+        pace=Pace.begin(layout.unit.name, has_fields=bool(query.field_grouping)),
+    )
 
 
 def _by_period(query: Query[RowT], grouping: DateGrouping) -> Query[RowT]:

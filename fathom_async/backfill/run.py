@@ -3,7 +3,8 @@
 **What is asked for.** The target keeps a ledger of the periods that are *settled*: asked for when they had been over
 for at least ``look_back`` periods. A run asks for every period from ``since`` on that is not settled. So the periods
 of the last run's end are asked for again, because late data may have come, and so is what an earlier run did not
-reach; a settled period is never asked for twice, be it empty or not.
+reach; a settled period is never asked for twice, be it empty or not, unless the site's time zone was changed: then
+its days are others than those in the target, which are all asked for again, with a warning in the log.
 
 **What is written.** Each answer takes the place of all rows of its periods in one transaction, together with the
 ledger: rows that are gone from the report are gone from the table. Killed at any moment, a run leaves whole periods
@@ -118,7 +119,7 @@ async def backfill(
         plan_in(zone=_ANY_ZONE)  # whatever is wrong is said before anything is asked
         zone = None if query.timezone else await zone()
     plan = plan_in(zone=zone)
-    held = where.using(plan.layout)
+    held = where.using(plan.layout, plan.zone)
     try:
         await in_thread(held.open)
         asked, reports, rows = await _fill(plan, ask, held)
@@ -132,8 +133,8 @@ async def backfill(
 async def _fill(plan: Plan[RowT], ask: Ask[RowT], held: "OpenTarget") -> tuple[int, int, int]:
     """Ask for all that is missing; return how many periods, in how many reports, and their rows."""
     periods = reports = rows = 0
-    settled = await in_thread(partial(held.settled, plan.series))
-    async with aclosing(pieces(plan, ask, settled)) as found:
+    ledger = await in_thread(partial(held.ledger, plan.series))
+    async with aclosing(pieces(plan, ask, ledger)) as found:
         async for piece in found:
             await in_thread(partial(held.replace, plan.series, piece.span, piece.rows, piece.settled))
             periods, reports, rows = periods + len(piece.span), reports + 1, rows + len(piece.rows)

@@ -11,8 +11,9 @@ import attrs
 
 from fathom_async.backfill.errors import TargetError
 from fathom_async.backfill.layout import Cells, Layout, Series
+from fathom_async.backfill.ledger import Ledger
 from fathom_async.backfill.lock import Lock
-from fathom_async.backfill.periods import Span, joined, unwritten, written
+from fathom_async.backfill.periods import Span
 from fathom_async.codec.rows import ColumnKind
 from fathom_async.errors import ArgumentError
 from fathom_async.reports.fields import DATE_COLUMN
@@ -92,15 +93,16 @@ class SqlTable:
     """A table that a backfill writes into; see `OpenTarget`.
 
     The name of the table of what is settled ends with ``_ledger``: it has one text for the definition, and for each
-    series the first moments of the spans and of what follows them.
+    series what a `Ledger` knows, as JSON.
     """
 
-    def __init__(self, dialect: Dialect, path: Path, table: str, layout: Layout) -> None:
+    def __init__(self, dialect: Dialect, path: Path, table: str, layout: Layout, zone: str) -> None:
         self._dialect = dialect
         self._path = path
         self._table = table
         self._ledger = f"{table}_ledger"
         self._layout = layout
+        self._zone = zone
         self._where = f"table {table} of {path}"
         self._lock: Lock | None = None
         self._connection: Connection | None = None
@@ -119,10 +121,10 @@ class SqlTable:
         with self._transaction() as connection:
             self._prepare(connection)
 
-    def settled(self, series: Series) -> Sequence[Span]:
-        """See `OpenTarget.settled`."""
+    def ledger(self, series: Series) -> Ledger:
+        """See `OpenTarget.ledger`."""
         with self._transaction() as connection:
-            return self._settled(connection, series)
+            return self._read(connection, series)
 
     def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
         """See `OpenTarget.replace`: all of it is one transaction."""
@@ -139,9 +141,8 @@ class SqlTable:
                 self._dialect.insert(
                     connection, quoted(self._table), self._columns, [encode(row) for row in rows]
                 )
-            if settled:
-                spans = joined([*self._settled(connection, series), settled])
-                self._put(connection, _name(series), json.dumps(written(unit, spans)))
+            ledger = self._read(connection, series).replaced(span, settled, self._zone)
+            self._put(connection, _name(series), json.dumps(ledger.to_json(unit)))
 
     def close(self) -> None:
         """See `OpenTarget.close`."""
@@ -178,8 +179,8 @@ class SqlTable:
                 index = f"{self._table}_by_series"
                 connection.execute(f"CREATE INDEX {index} ON {quoted(self._table)} ({keys})")
 
-    def _settled(self, connection: Connection, series: Series) -> tuple[Span, ...]:
-        return unwritten(self._layout.unit, json.loads(self._get(connection, _name(series)) or "[]"))
+    def _read(self, connection: Connection, series: Series) -> Ledger:
+        return Ledger.from_json(self._layout.unit, json.loads(self._get(connection, _name(series)) or "{}"))
 
     def _get(self, connection: Connection, name: str) -> str | None:
         found = connection.execute(f"SELECT content FROM {self._ledger} WHERE name = ?", (name,)).fetchall()  # noqa: S608 - own names

@@ -41,9 +41,9 @@ class SqliteTable:
     def __str__(self) -> str:
         return f"sqlite:{self.path}#{self.table}"
 
-    def using(self, layout: Layout) -> OpenTarget:
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
         """See `fathom_async.backfill.target.Target`."""
-        return SqlTable(_DIALECT, self.path, self.table, layout)
+        return SqlTable(_DIALECT, self.path, self.table, layout, zone)
 
 
 def _connect(path: Path) -> Connection:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fathom_async.backfill.layout import Cells, Layout, Series
+from fathom_async.backfill.ledger import Ledger
 from fathom_async.backfill.periods import Span
 
 
@@ -24,8 +25,8 @@ class OpenTarget(Protocol):
         """
         ...
 
-    def settled(self, series: Series) -> Sequence[Span]:
-        """Return the periods that need not be asked for again."""
+    def ledger(self, series: Series) -> Ledger:
+        """Return which periods were filled in, and which need not be asked for again."""
         ...
 
     def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
@@ -47,6 +48,11 @@ class OpenTarget(Protocol):
 class Target(Protocol):
     """Where a backfill writes."""
 
-    def using(self, layout: Layout) -> OpenTarget:
-        """Return a way to write tables of this layout; nothing is touched yet."""
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
+        """Return a way to write a table; nothing is touched yet.
+
+        Args:
+            layout: What it looks like.
+            zone: Name of the time zone by whose clock the rows are counted that will be written.
+        """
         ...

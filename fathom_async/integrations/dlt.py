@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -26,7 +26,8 @@ except ImportError as error:
     raise ImportError('dlt is missing: pip install "fathom_async[dlt]"') from error
 
 from fathom_async.backfill.layout import Layout, Series
-from fathom_async.backfill.periods import joined, unwritten, written
+from fathom_async.backfill.ledger import Ledger
+from fathom_async.backfill.periods import Span
 from fathom_async.backfill.pieces import pieces
 from fathom_async.backfill.plan import Plan, planned
 from fathom_async.client import BASE_URL, FathomClient
@@ -36,6 +37,9 @@ from fathom_async.models import Event, Milestone, Site
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.fields import DATE_COLUMN
 from fathom_async.reports.query import AnyQuery, EventQuery, PageviewQuery
+
+if TYPE_CHECKING:
+    from fathom_async.backfill.ledger import Kept
 
 Table = list[dict[str, object]]
 
@@ -49,7 +53,11 @@ _TYPES: Final[dict[ColumnKind, TColumnSchema]] = {
     "year": {"data_type": "date"},
 }
 
+GONE: Final = "is_deleted"
+"""The column that tells dlt to delete the rows of a site, an event or a date, and to put none in their place."""
+
 _now: Final = partial(datetime.now, UTC)
+_GONE_COLUMN: Final[dict[str, TColumnSchema]] = {GONE: {"data_type": "bool", "hard_delete": True}}
 _make = cast("Callable[..., DltResource]", dlt.resource)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -68,11 +76,16 @@ def fathom_source(
     """Load sites, events, milestones and reports.
 
     The resources ``sites``, ``events`` and ``milestones`` are asked for in full each time. Sites are merged by
-    ``id``; events and milestones by ``site_id``, so that those of a site take the place of what was loaded of it.
+    ``id``, and stay after they were deleted; events and milestones by ``site_id``, so that those of a site take the
+    place of what was loaded of it.
 
     Each of the `reports` is a resource of its own, of complete periods only, with the columns ``site_id``, for events
-    ``entity_name``, ``date``, the groupings and the aggregates. It is merged by site, event and date. A date that had
-    rows and has none any more keeps them.
+    ``entity_name``, ``date``, the groupings and the aggregates. It is merged by site, event and date, so that the
+    rows of a date take the place of those that were loaded of it.
+
+    Where nothing is left of a site's events or milestones, or of a date, dlt is told so by a row with ``is_deleted``,
+    which it does not load: the tables have this column, without a value in any row. It takes a destination that can
+    merge.
 
     All resources share one client, and so its rate limits.
 
@@ -96,8 +109,14 @@ def fathom_source(
     settings = _Settings(since, look_back, now)
     resources = [
         _resource("sites", connection, _sites, primary_key="id"),
-        _resource("events", connection, _events, merge_key="site_id", columns=_texts("id", "currency")),
-        _resource("milestones", connection, _milestones, merge_key="site_id"),
+        _resource(
+            "events",
+            connection,
+            _events,
+            merge_key="site_id",
+            columns=_texts("id", "currency") | _GONE_COLUMN,
+        ),
+        _resource("milestones", connection, _milestones, merge_key="site_id", columns=_GONE_COLUMN),
     ]
     for name, queries in (reports or {}).items():
         if name in {"sites", "events", "milestones"}:
@@ -211,7 +230,7 @@ def _resource(
         write_disposition="merge",
         primary_key=primary_key,
         merge_key=merge_key,
-        columns=columns,
+        columns={column: hints.copy() for column, hints in (columns or {}).items()},  # dlt writes into them
     )
 
 
@@ -226,13 +245,13 @@ async def _sites(account: _Account) -> AsyncGenerator[Table, None]:
 async def _events(account: _Account) -> AsyncGenerator[Table, None]:
     for site in await account.sites():
         found = [event async for event in account.fathom.events.list(site.id)]
-        yield [{"site_id": site.id} | _fields(event) for event in found]
+        yield [{"site_id": site.id} | fields for fields in map(_fields, found)] or [_gone(site_id=site.id)]
 
 
 async def _milestones(account: _Account) -> AsyncGenerator[Table, None]:
     for site in await account.sites():
         found = [milestone async for milestone in account.fathom.milestones.list(site.id)]
-        yield [{"site_id": site.id} | _fields(milestone) for milestone in found]
+        yield [{"site_id": site.id} | fields for fields in map(_fields, found)] or [_gone(site_id=site.id)]
 
 
 def _report(
@@ -241,23 +260,37 @@ def _report(
     layout = _layout(name, queries, settings)
     names = [column.name for column in layout.columns]
 
-    async def rows(account: _Account) -> AsyncGenerator[Table, None]:
+    async def tables(account: _Account) -> AsyncGenerator[Table, None]:
         state = dlt.current.resource_state(name)
         layout.check(state.setdefault("definition", layout.describe()), f"the resource {name!r}")
-        ledger: dict[str, list[list[str]]] = state.setdefault("settled", {})
+        kept: dict[str, Kept] = state.setdefault("ledgers", {})
         ask = account.fathom.with_options(priority=Priority.BULK).reports.complete
         for query in queries:
             plan = settings.plan(query, await account.zone(query.site_id))
             key = _key(plan.series)
-            settled = unwritten(layout.unit, ledger.get(key, []))
-            async with aclosing(pieces(plan, ask, settled)) as found:
+            ledger = Ledger.from_json(layout.unit, kept.get(key, {}))
+            async with aclosing(pieces(plan, ask, ledger)) as found:
                 async for piece in found:
-                    settled = joined([*settled, piece.settled])
-                    ledger[key] = written(layout.unit, settled)
-                    yield [dict(zip(names, row, strict=True)) for row in piece.rows]
+                    ledger = ledger.replaced(piece.span, piece.settled, plan.zone)
+                    kept[key] = ledger.to_json(layout.unit)
+                    rows: Table = [dict(zip(names, row, strict=True)) for row in piece.rows]
+                    yield rows + _gone_dates(layout, plan.series, piece.span, rows)
 
-    columns = {column.name: _TYPES[column.kind].copy() for column in layout.columns}  # dlt writes into them
-    return _resource(name, connection, rows, merge_key=[*layout.key, DATE_COLUMN], columns=columns)
+    columns = {column.name: _TYPES[column.kind] for column in layout.columns} | _GONE_COLUMN
+    return _resource(name, connection, tables, merge_key=[*layout.key, DATE_COLUMN], columns=columns)
+
+
+def _gone(**key: object) -> dict[str, object]:
+    """Return the row after which dlt has none of this key."""
+    return key | {GONE: True}
+
+
+def _gone_dates(layout: Layout, series: Series, span: Span, rows: Table) -> Table:
+    """Return what makes dlt delete the dates that have no rows: they may have had some when they were loaded."""
+    key = dict(zip(layout.key, series.cells, strict=True))
+    dates = (layout.unit.value(index) for index in range(span.first, span.after))
+    found = {row[DATE_COLUMN] for row in rows}
+    return [_gone(**key, **{DATE_COLUMN: each}) for each in dates if each not in found]
 
 
 def _layout(name: str, queries: Iterable[AnyQuery], settings: _Settings) -> Layout:

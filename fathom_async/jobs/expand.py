@@ -1,22 +1,21 @@
 """One job's table, made into its queries."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async.errors import ArgumentError
+from fathom_async.jobs.checks import check_order, check_value, filters_of
 from fathom_async.jobs.errors import Faults
 from fathom_async.jobs.matrix import Axis, Choice, axis, choice, combinations, size
 from fathom_async.jobs.names import filled, placeholders
-from fathom_async.reports import arguments
-from fathom_async.reports.filters import Filter
-from fathom_async.reports.moments import first_moment, last_moment, time_zone
 from fathom_async.reports.periods import Period
 from fathom_async.reports.query import AnyQuery, EventQuery, PageviewQuery
-from fathom_async.reports.words import listed, suggestion, text
+from fathom_async.reports.words import suggestion, text
 
 PARAMETERS: Final = (
     "site_id",
@@ -34,6 +33,9 @@ PARAMETERS: Final = (
 )
 """What a job's table and its matrix may have of a query, in the order of the parts of a name."""
 
+RANGE: Final = ("date_from", "date_to")
+"""Those of them that are the two ends of the range."""
+
 _PLACEHOLDERS: Final = ("job", *PARAMETERS)
 _REQUIRED: Final = {"site_id": '"CDBUGS"', "aggregates": '["pageviews"]'}
 
@@ -48,7 +50,7 @@ class NamedQuery:
     Args:
         name: Letters, digits, ``.``, ``_``, ``+`` and ``-``; the same each time the file is read.
         query: The query.
-        period: The words that its range was made of, where it was.
+        period: The words that its range was made of, where they are others at another moment.
     """
 
     name: str
@@ -99,12 +101,7 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
     fixed = {key: choice(key, table[key]) for key in PARAMETERS if key in table}
     axes = _axes(place, table, faults)
     _check_together(place, fixed, axes, faults)
-    is_event = "entity_name" in {*fixed, *(each.key for each in axes)}
-    for key, one in fixed.items():
-        _check_value(f"{place}.{key}", key, one.value, faults, is_event=is_event)
-    for each in axes:
-        for one in each.choices:
-            _check_value(f"{place}.matrix.{each.key}", each.key, one.value, faults, is_event=is_event)
+    _check_values(place, fixed, axes, faults)
     template = _template(place, table, axes, faults)
     if size(axes) > room:
         faults.add(
@@ -124,8 +121,9 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
             given["filters"] = attrs.evolve(chosen["filters"], value=both)
         with faults.at(place):
             query = _query(given, clocks)
-            period = cast("str", given["period"].value) if "period" in given else None
-            queries.append(NamedQuery(filled(template, _parts(job, given, query)), query, period))
+            period = cast("str | None", given["period"].value) if "period" in given else None
+            counted = None if period is None or Period.dated(period) else period
+            queries.append(NamedQuery(filled(template, _parts(job, given, query)), query, counted))
     return tuple(queries)
 
 
@@ -154,48 +152,37 @@ def _check_together(place: str, fixed: Given, axes: Sequence[Axis], faults: Faul
             faults.add(
                 f"{place}.{key}", f"it is missing; write {key} = {example}, here or as a list in the matrix"
             )
-    if "period" in given and (other := given & {"date_from", "date_to"}):
+    if "period" in given and (other := given.intersection(RANGE)):
         faults.add(
             f"{place}.period", f"it is the whole range; leave out {' and '.join(sorted(other))}, or period"
         )
 
 
-def _check_value(place: str, key: str, value: object, faults: Faults, *, is_event: bool) -> None:
-    if key == "aggregates":
-        check = arguments.event_aggregates if is_event else arguments.pageview_aggregates
-        with faults.at(place):
-            check(cast("Any", value))
-    elif key in _CHECKS:
-        with faults.at(place):
-            _CHECKS[key](value)
-
-
-def _filters(value: object) -> tuple[Filter, ...]:
-    return arguments.filters(Filter.from_dict(each) for each in listed("filters", value))
-
-
-def _check_period(value: object) -> Period:
-    return Period.parse(text("period", value), datetime(2026, 1, 1))  # noqa: DTZ001 - any moment, only the words count
-
-
-_CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "site_id": arguments.site_id,
-    "entity_name": arguments.entity_name,
-    "field_grouping": arguments.field_grouping,
-    "date_grouping": arguments.date_grouping,
-    "period": _check_period,
-    "date_from": first_moment,
-    "date_to": last_moment,
-    "filters": _filters,
-    "limit": arguments.limit,
-    "timezone": time_zone,
-}
+def _check_values(place: str, fixed: Given, axes: Sequence[Axis], faults: Faults) -> None:
+    given = {*fixed, *(each.key for each in axes)}
+    check = partial(check_value, is_event="entity_name" in given, has_zone="timezone" in given)
+    before = len(faults)
+    for key, one in fixed.items():
+        with faults.at(f"{place}.{key}"):
+            check(key, one.value, in_matrix=f"{place}.matrix")
+    for each in axes:
+        for one in each.choices:
+            with faults.at(f"{place}.matrix.{each.key}"):
+                check(each.key, one.value, in_matrix=None)
+    values = {each.key: [one.value for one in each.choices] for each in axes}
+    if len(faults) == before and not values.keys().isdisjoint(RANGE):
+        starts, ends = (values.get(key, [fixed[key].value] if key in fixed else []) for key in RANGE)
+        with faults.at(f"{place}.matrix"):
+            check_order(starts, ends)
 
 
 def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) -> str:
     default = "-".join(["{job}", *(f"{{{each.key}}}" for each in axes)])
     with faults.at(f"{place}.name"):
-        template = text("name", table.get("name", default))
+        template = table.get("name", default)
+        if isinstance(template, list | dict):
+            raise ArgumentError(f'one name is for all queries of the job; write name = "{default}"')
+        template = text("name", template)
         placeholders(template, _PLACEHOLDERS)
         return template
     return default
@@ -204,11 +191,12 @@ def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) ->
 def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
     values: dict[str, Any] = {key: each.value for key, each in given.items() if key != "period"}
     if "filters" in values:
-        values["filters"] = _filters(values["filters"])
+        values["filters"] = filters_of(values["filters"])
     query: AnyQuery = EventQuery(**values) if "entity_name" in values else PageviewQuery(**values)
     if "period" not in given:
         return query
-    return query.over(cast("str", given["period"].value), now=clocks.now_for(query))
+    words = cast("str", given["period"].value)
+    return query.over(words, now=date.min if Period.dated(words) else clocks.now_for(query))
 
 
 def _parts(job: str, given: Given, query: AnyQuery) -> dict[str, str]:

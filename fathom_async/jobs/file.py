@@ -13,6 +13,7 @@ import attrs
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs.errors import Fault, Faults, JobFileError
 from fathom_async.jobs.expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of
+from fathom_async.jobs.matrix import shown
 from fathom_async.reports.words import known_word, suggestion, text
 
 Format = Literal["csv", "jsonl", "parquet"]
@@ -144,7 +145,7 @@ def _tables(written: object, faults: Faults) -> dict[str, dict[str, object]]:
 def _complete(place: str, table: Table, faults: Faults) -> bool:
     complete = table.get("complete", False)
     if not isinstance(complete, bool):
-        faults.add(f"{place}.complete", f"write true or false, not {complete!r}")
+        faults.add(f"{place}.complete", f"write true or false, not {shown(complete)}")
     elif complete and "limit" in {*table, *matrix_of(table)}:
         faults.add(f"{place}.limit", "a complete report has every row; leave out limit, or complete")
     return complete is True

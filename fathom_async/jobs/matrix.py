@@ -1,5 +1,7 @@
 """Parameters with several values each, and all of their combinations."""
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import product
@@ -12,6 +14,9 @@ from fathom_async.errors import ArgumentError
 
 LISTS: Final = frozenset({"aggregates", "field_grouping", "filters"})
 """Parameters of which one value is a list."""
+
+_NOTHING: Final = "none"
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @attrs.frozen
@@ -45,6 +50,8 @@ def axis(key: str, written: object) -> Axis:
     """
     if isinstance(written, dict):
         labelled = cast("dict[str, object]", written)
+        if "" in labelled:
+            raise ArgumentError("a label is empty; write what is to stand for the value in names")
         found = tuple(choice(key, value, label) for label, value in labelled.items())
     elif isinstance(written, list):
         found = tuple(choice(key, value) for value in cast("list[object]", written))
@@ -72,7 +79,7 @@ def described(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(map(described, cast("dict[str, object]", value).values()))
     if isinstance(value, list):
-        return "+".join(map(described, cast("list[object]", value)))
+        return "+".join(map(described, cast("list[object]", value))) or _NOTHING
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
@@ -80,4 +87,13 @@ def shown(value: object) -> str:
     """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else described(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, cast('list[object]', value)))}]"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        return f"{{ {', '.join(f'{_key(key)} = {shown(each)}' for key, each in pairs)} }}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else described(value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)

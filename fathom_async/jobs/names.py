@@ -29,9 +29,12 @@ def placeholders(template: str, known: tuple[str, ...]) -> tuple[str, ...]:
     for _, name, form, conversion in parts:
         if name is None:
             continue
-        if form or conversion or name not in known:
-            hint = suggestion(name, known) if name not in known else f"; write {{{name}}}"
-            raise ArgumentError(f"there is no placeholder {{{name}}} for names{hint}")
+        if name not in known:
+            raise ArgumentError(f"there is no placeholder {{{name}}} for names{suggestion(name, known)}")
+        if form or conversion:
+            raise ArgumentError(
+                f"the placeholder {{{name}}} of {template!r} takes no format; write {{{name}}}"
+            )
         found.append(name)
     return tuple(found)
 

@@ -1,7 +1,8 @@
-"""Ranges of days said in words, such as ``last 30 days``, resolved against a given moment."""
+"""Ranges of days: in words, such as ``last 30 days``, against a given moment, or dated, such as ``2026-01``."""
 
 import difflib
 import re
+from calendar import monthrange
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -30,11 +31,23 @@ _EXAMPLES: Final = (
     "previous month",
     "previous quarter",
     "previous year",
+    "2026",
+    "Q1 2026",
+    "2026-01",
+    "2026-01-31",
+    "2026-01-01 to 2026-01-31",
 )
 _WORDS: Final = re.compile(
     r"(?P<which>last|previous|this) (?:(?P<count>\d{1,6}) )?(?P<unit>hour|day|week|month|quarter|year)s?"
 )
 _TO_DATE: Final = re.compile(r"(?P<unit>day|week|month|quarter|year) to date")
+_DATED: Final = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?|q(?P<quarter>\d) (?P<its_year>\d{4})"
+)
+_LOOKS_DATED: Final = re.compile(r"q?\d.*|.* to .*")
+_FORMS: Final = (
+    "write a year '2026', a quarter 'Q1 2026', a month '2026-01', or days '2026-01-01 to 2026-01-31'"
+)
 
 
 @attrs.frozen
@@ -57,17 +70,21 @@ class Period:
         - ``this week``, or ``week to date``: the running unit, through the end of today
         - ``last 30 days``: the running unit and the 29 before it, through the end of today
         - ``previous month``, ``previous 7 days``: complete units before the running one
+        - ``2026``, ``Q1 2026``, ``2026-01``, ``2026-01-31``: this very year, quarter, month or day
+        - ``2026-01-01 to 2026-01-31``: from the begin of the first through the end of the second
 
         Units are ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` and ``year`` of the
         calendar: ``last 12 months`` starts with the first day of a month. Hours end with the running hour.
 
         Args:
-            text: The words.
+            text: The words; capitals do not count.
             now: Today, or the moment, as the site's clock shows it: a time zone of its own is not looked at.
 
         Raises:
             QueryError: The words mean nothing, or a range that no calendar has.
         """
+        if (dated := cls.dated(text)) is not None:
+            return dated
         which, count, unit = _understood(text)
         if unit == "hour" and not isinstance(now, datetime):
             raise QueryError(f"{text!r} needs to know the hour; give now as a datetime")
@@ -77,10 +94,69 @@ class Period:
         except (OverflowError, ValueError):
             raise QueryError(f"{text!r} reaches back before the year 1") from None
 
+    @classmethod
+    def dated(cls, text: str) -> "Period | None":
+        """Return the period of words that mean the same at every moment, such as ``2026-01``; None for others.
+
+        Args:
+            text: The words, as `parse` reads them.
+
+        Raises:
+            QueryError: They are dates that no calendar has, or not written as dates are.
+        """
+        return _dated(text)
+
+
+def _dated(text: str) -> Period | None:
+    words = _plain(text)
+    if _TO_DATE.fullmatch(words) or not _LOOKS_DATED.fullmatch(words):
+        return None
+    first, to, last = words.partition(" to ")
+    start = _unit_of_calendar(text, first)
+    if not to:
+        return start
+    end = _unit_of_calendar(text, last)
+    if end.end < start.start:
+        raise QueryError(f"{text!r} ends before it begins; write {f'{last} to {first}'!r}")
+    return Period(start.start, end.end)
+
+
+def _unit_of_calendar(text: str, words: str) -> Period:
+    """Return a year, quarter, month or day."""
+    found = _DATED.fullmatch(words)
+    if found is None:
+        raise QueryError(f"no period is called {text!r}; {_FORMS}")
+    year = int(found["year"] or found["its_year"])
+    first_month, last_month = 1, _MONTHS_A_YEAR
+    if found["month"]:
+        first_month = last_month = int(found["month"])
+    elif found["quarter"]:
+        last_month = int(found["quarter"]) * _MONTHS_A_QUARTER
+        first_month = last_month - _MONTHS_A_QUARTER + 1
+    if not (year >= 1 and 1 <= first_month <= last_month <= _MONTHS_A_YEAR):
+        raise QueryError(f"{text!r} is not in the calendar: no {words.upper()!r}; {_FORMS}")
+    first_day, last_day = 1, monthrange(year, last_month)[1]
+    if found["day"]:
+        first_day = int(found["day"])
+        if not 1 <= first_day <= last_day:
+            raise QueryError(
+                f"{text!r} is not in the calendar: {words[:-3]} has the days 01 to {last_day}; "
+                f"write {words[:-3]!r} for the whole month"
+            )
+        last_day = first_day
+    return Period(
+        datetime(year, first_month, first_day),  # noqa: DTZ001 - the site's clock
+        datetime(year, last_month, last_day, 23, 59, 59),  # noqa: DTZ001 - the site's clock
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
 
 def _understood(text: str) -> tuple[str, int, str]:
     """Return which units the words mean (this, last, previous), how many, and the unit."""
-    words = " ".join(text.lower().split())
+    words = _plain(text)
     if found := _TO_DATE.fullmatch(words):
         return "this", 1, found["unit"]
     found = _WORDS.fullmatch({"today": "this day", "yesterday": "previous day"}.get(words, words))

@@ -161,7 +161,7 @@ class ReportsResource:
         self,
         query: Query[RowT],
         *,
-        target: "Target | str",
+        target: "Target | str" = "parquet:backfill",
         since: date | str,
         until: date | str | None = None,
         grouping: DateGrouping = "day",
@@ -178,7 +178,9 @@ class ReportsResource:
             query: What to ask; without a range, a limit and an order. The table has the columns ``site_id``, for
                 events ``entity_name``, ``date``, the groupings and the aggregates.
             target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable` of `fathom_async.backfill`, or such a target
-                as a string: ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``.
+                as a string: ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``. By default a
+                Parquet dataset in the directory ``backfill``, which takes the extra ``fathom_async[arrow]``; another
+                report needs a target of its own.
             since: The first day. The period that it is in is filled in whole.
             until: The last day, likewise; today unless given.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.

@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, PageviewQuery, Report
 from fathom_async.backfill.errors import TargetBusyError
-from fathom_async.backfill.run import BackfillSummary, backfill
+from fathom_async.backfill.parquet import ParquetDataset
 from fathom_async.backfill.target import Target
 from fathom_async.reports.errors import InconsistentError, InseparableError
 from fathom_async.reports.query import Query
 from fathom_async.testing import Dataset, Pageview
 from tests.backfill.conftest import KINDS, target_in
+from tests.backfill.filling import SINCE, fill
 from tests.backfill.traffic import (
     BEGIN,
     END,
     PATHS,
     SALES,
     VISITS,
-    Ask,
     Dying,
     KilledError,
     columns_of,
@@ -42,14 +42,16 @@ from tests.backfill.traffic import (
 )
 from tests.evaluation import ZONE
 
-SINCE = "2026-02-21"
 
-
-async def fill(query: Query[Any], ask: Ask, target: Target, now: datetime, **options: Any) -> BackfillSummary:
-    since = options.pop("since", SINCE)
-    return await backfill(
-        query, ask, target=target, since=since, zone=ZoneInfo(ZONE), now=lambda: now, **options
-    )
+async def test_a_dataset_in_the_working_directory_is_the_target_unless_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = traffic()
+    async with serving(data) as (_, fathom):
+        summary = await fathom.reports.backfill(PATHS, since=SINCE, until="2026-03-30", look_back=3)
+    assert summary.target == ParquetDataset("backfill")
+    assert read(ParquetDataset(tmp_path / "backfill")) == expected(data, PATHS, "day", SINCE, "2026-03-30")
 
 
 @pytest.mark.parametrize("query", [VISITS, PATHS, SALES])

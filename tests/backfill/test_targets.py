@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
+import attrs
 import duckdb
 import polars as pl
 import pytest
@@ -38,6 +39,7 @@ from fathom_async.reports.fields import (
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.traffic import columns_of, read
 from tests.backfill.writer import FIRST, LAYOUT, ROWS, SERIES
+from tests.evaluation import ZONE
 
 QUERY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"
@@ -50,12 +52,16 @@ SPAN = Span(NUMBER, NUMBER + 1)
 
 @contextmanager
 def opened(target: Target, layout: Layout = BY_PATH) -> Generator[OpenTarget]:
-    held = target.using(layout)
+    held = target.using(layout, ZONE)
     try:
         held.open()
         yield held
     finally:
         held.close()
+
+
+def settled(held: OpenTarget, series: Series) -> list[Span]:
+    return list(held.ledger(series).settled(ZONE))
 
 
 def row(path: str | None, day: date = DAY, views: int | None = 1, seconds: float | None = 1.5) -> Cells:
@@ -102,14 +108,14 @@ def test_the_rows_of_a_period_are_replaced_whole(target: Target) -> None:
 def test_what_is_settled_is_told_by_series_and_by_period(target: Target) -> None:
     year = Span(NUMBER, NUMBER + 365)
     with opened(target) as held:
-        assert list(held.settled(SERIES)) == []
+        assert settled(held, SERIES) == []
         held.replace(SERIES, year, [row("/")], year.before(NUMBER + 300))
         held.replace(SERIES, Span(NUMBER + 400, NUMBER + 410), [], Span(NUMBER + 400, NUMBER + 410))
         held.replace(Series("DAFFY"), SPAN, [], SPAN)
     with opened(target) as held:
-        assert list(held.settled(SERIES)) == [Span(NUMBER, NUMBER + 300), Span(NUMBER + 400, NUMBER + 410)]
-        assert list(held.settled(Series("DAFFY"))) == [SPAN]
-        assert list(held.settled(Series("OTHER"))) == []
+        assert settled(held, SERIES) == [Span(NUMBER, NUMBER + 300), Span(NUMBER + 400, NUMBER + 410)]
+        assert settled(held, Series("DAFFY")) == [SPAN]
+        assert settled(held, Series("OTHER")) == []
 
 
 @pytest.mark.parametrize(
@@ -129,7 +135,7 @@ def test_dates_have_the_type_of_their_unit(
     span = Span(index, index + 1)
     with opened(target, Layout.of(QUERY.replace(date_grouping=grouping))) as held:
         held.replace(SERIES, span, [row("/", unit.value(index))], span)
-        assert list(held.settled(SERIES)) == [span]
+        assert settled(held, SERIES) == [span]
     assert columns_of(target)["date"] == kinds[str(target).partition(":")[0]]
     assert read(target, grouping)[0]["date"] == unit.value(index)
 
@@ -156,6 +162,15 @@ def test_a_target_of_another_query_is_refused(
     assert values(target) == [row("/")]
 
 
+def test_a_target_of_another_version_is_refused(target: Target) -> None:
+    before = attrs.evolve(BY_PATH, definition=BY_PATH.definition | {"version": "1"})
+    with opened(target, before) as held:
+        held.replace(SERIES, SPAN, [row("/")], SPAN)
+    with pytest.raises(ArgumentError, match="made by another version of this package"), opened(target):
+        pass
+    assert values(target) == [row("/")]
+
+
 def test_the_order_of_aggregates_and_groupings_does_not_matter(target: Target) -> None:
     for query in (
         QUERY.replace(field_grouping=["pathname", "browser"]),
@@ -171,7 +186,7 @@ def test_a_write_that_fails_changes_nothing(target: Target) -> None:
         held.replace(SERIES, SPAN, [row("/")], SPAN)
         with pytest.raises((TargetError, ValueError)):
             held.replace(SERIES, Span(NUMBER, NUMBER + 2), [("CDBUGS", DAY)], Span(NUMBER, NUMBER + 2))
-        assert list(held.settled(SERIES)) == [SPAN]
+        assert settled(held, SERIES) == [SPAN]
     assert values(target) == [row("/")]
 
 
@@ -209,9 +224,9 @@ def test_what_something_else_made_is_left_alone(tmp_path: Path) -> None:
     file, directory = tmp_path / "notes.txt", tmp_path
     file.write_text("mine")
     with pytest.raises(ArgumentError, match=r"holds something else, such as notes\.txt"):
-        ParquetDataset(directory).using(BY_PATH).open()
+        ParquetDataset(directory).using(BY_PATH, ZONE).open()
     with pytest.raises(ArgumentError, match="is a file"):
-        ParquetDataset(file).using(BY_PATH).open()
+        ParquetDataset(file).using(BY_PATH, ZONE).open()
     other = tmp_path / "lake" / "month=2026-01"
     other.mkdir(parents=True)
     pl.DataFrame({"a": [1]}).write_parquet(other / "x.parquet")
@@ -239,7 +254,7 @@ def test_tables_of_one_file_do_not_meddle(tmp_path: Path) -> None:
         with opened(one) as first, opened(two) as second:
             first.replace(SERIES, SPAN, [row("/1")], SPAN)
             second.replace(SERIES, SPAN, [row("/2")], Span(0, 0))
-            assert list(second.settled(SERIES)) == []
+            assert settled(second, SERIES) == []
         assert (values(one), values(two)) == ([row("/1")], [row("/2")])
 
 
@@ -250,7 +265,7 @@ def test_a_table_that_was_dropped_begins_anew(tmp_path: Path) -> None:
     with closing(sqlite3.connect(target.path)) as connection:
         connection.execute("DROP TABLE reports")
     with opened(target) as held:
-        assert list(held.settled(SERIES)) == []
+        assert settled(held, SERIES) == []
 
 
 def test_a_dataset_is_read_by_others(tmp_path: Path) -> None:
@@ -324,11 +339,11 @@ async def test_a_killed_process_leaves_whole_periods_and_no_lock(
 
     target = target_in(tmp_path, kind)
     with opened(target, LAYOUT) as held:
-        settled = held.settled(SERIES)
-        assert [span.first for span in settled] == [FIRST]
-        assert len(settled[0]) >= 20 * chunks
+        spans = settled(held, SERIES)
+        assert [span.first for span in spans] == [FIRST]
+        assert len(spans[0]) >= 20 * chunks
     found = Counter(each["date"].toordinal() for each in read(target))
-    assert found == dict.fromkeys(range(settled[0].first, settled[0].after), ROWS)
+    assert found == dict.fromkeys(range(spans[0].first, spans[0].after), ROWS)
 
 
 async def test_who_is_cancelled_waits_for_the_thread() -> None:
@@ -360,5 +375,5 @@ def test_a_missing_library_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(ImportError, match=rf'pip install "fathom_async\[{extra}\]"'):
-        target_in(tmp_path, kind).using(BY_PATH)
+        target_in(tmp_path, kind).using(BY_PATH, ZONE)
     assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,7 @@
 import json
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,10 +80,10 @@ def traffic(seed: int = 1, *, visits: int = 300, days: int = 40) -> Dataset:
     return of(views, done)
 
 
-def of(views: list[Pageview], done: list[Completion]) -> Dataset:
+def of(views: Iterable[Pageview], done: Iterable[Completion], zone: str = ZONE) -> Dataset:
     sites = ("CDBUGS", "DAFFY")
     return Dataset(
-        sites=[Site(id=site, name=site, timezone=ZONE) for site in sites],
+        sites=[Site(id=site, name=site, timezone=zone) for site in sites],
         events=[Event(site_id=site, id=f"E{site}", name="buy") for site in sites],
         pageviews=views,
         completions=done,

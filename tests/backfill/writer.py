@@ -9,6 +9,7 @@ from fathom_async import PageviewQuery
 from fathom_async.backfill.layout import Layout, Series
 from fathom_async.backfill.periods import Span
 from tests.backfill.conftest import target_in
+from tests.evaluation import ZONE
 
 if TYPE_CHECKING:
     from fathom_async.backfill.layout import Cells
@@ -22,7 +23,7 @@ ROWS = 200
 
 
 def main(directory: str, kind: str) -> None:
-    held = target_in(Path(directory), kind).using(LAYOUT)
+    held = target_in(Path(directory), kind).using(LAYOUT, ZONE)
     held.open()
     for number in range(10_000):
         day = Span(FIRST + 20 * number, FIRST + 20 * number + 20)

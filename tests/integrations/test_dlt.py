@@ -10,12 +10,15 @@ import dlt
 import pytest
 
 from fathom_async import ArgumentError, EventQuery, FathomClient, PageviewQuery, where
-from fathom_async.integrations.dlt import fathom_source
-from fathom_async.testing import Dataset, FathomServer, Status
-from tests.backfill.traffic import END, PATHS, SALES, VISITS, expected, in_order, traffic, until
+from fathom_async.integrations.dlt import GONE, fathom_source
+from fathom_async.reports.fields import DateGrouping
+from fathom_async.reports.query import AnyQuery
+from fathom_async.testing import Dataset, Event, FathomServer, Milestone, Site, Status
+from tests.backfill.traffic import END, PATHS, SALES, VISITS, expected, in_order, of, traffic, until
 
 BOTH = [SALES, SALES.replace(site_id="DAFFY")]
 REPORTS = {"paths": PATHS, "sales": BOTH}
+PAIR: dict[str, AnyQuery] = {"paths": PATHS, "sales": SALES}
 MIDDLE = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
 
@@ -52,6 +55,7 @@ class Pipeline:
         with self._pipeline().sql_client() as client, client.execute_query(everything) as cursor:
             names = [str(column[0]) for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        assert {row.pop(GONE, None) for row in rows} <= {None}
         return in_order([{key: row[key] for key in row if not key.startswith("_dlt")} for row in rows])
 
     def _pipeline(self) -> dlt.Pipeline:
@@ -94,6 +98,53 @@ async def test_the_second_load_asks_for_what_is_new_and_merges_what_came_late(pi
     assert paths.count("/v1/aggregations") == 3
     assert pipeline.rows("paths") == expected(late, PATHS, "day", "2026-02-21", "2026-03-17")
     assert pipeline.rows("sales") == sales(late, "2026-03-17")
+
+
+@pytest.mark.parametrize(
+    ("grouping", "first", "last"),
+    [
+        ("hour", "2026-03-09", "2026-03-15 07:59:59"),
+        ("day", "2026-02-21", "2026-03-14"),
+        ("month", "2026-02-01", "2026-02-28"),
+    ],
+)
+async def test_what_is_gone_from_a_report_is_gone_from_the_table(
+    grouping: DateGrouping, first: str, last: str, pipeline: Pipeline
+) -> None:
+    options: dict[str, Any] = {
+        "reports": {name: query.replace(date_grouping=grouping) for name, query in PAIR.items()},
+        "since": first,
+        "look_back": 1000,
+    }
+    await pipeline.run(traffic(), MIDDLE, **options)
+    assert pipeline.rows("paths")
+    assert pipeline.rows("sales")
+    left = of([view for view in traffic().pageviews if view.at >= MIDDLE - timedelta(days=4)], [])
+    await pipeline.run(left, MIDDLE, **options)
+    assert pipeline.rows("paths") == expected(left, PATHS, grouping, first, last)
+    assert pipeline.rows("sales") == []
+
+
+async def test_events_and_milestones_that_are_gone_from_a_site_are_gone_from_the_tables(
+    pipeline: Pipeline,
+) -> None:
+    site = Site(id="CDBUGS", name="CDBUGS", timezone="UTC")
+    milestone = Milestone(site_id=site.id, id="1", name="launch", milestone_date=MIDDLE.date())
+    event = Event(site_id=site.id, id="E1", name="buy")
+    await pipeline.run(Dataset(sites=[site], events=[event], milestones=[milestone]), MIDDLE, reports=None)
+    assert [len(pipeline.rows(table)) for table in ("events", "milestones")] == [1, 1]
+    await pipeline.run(Dataset(sites=[site]), MIDDLE, reports=None)
+    assert [len(pipeline.rows(table)) for table in ("events", "milestones")] == [0, 0]
+
+
+async def test_a_table_is_of_one_clock_after_the_site_got_another_time_zone(pipeline: Pipeline) -> None:
+    data, reports = traffic(), {"paths": PATHS}
+    before = of(data.pageviews, data.completions, "UTC")
+    await pipeline.run(before, MIDDLE, reports=reports, look_back=0)
+    await pipeline.run(data, MIDDLE + timedelta(days=3), reports=reports, look_back=0)
+    assert pipeline.rows("paths") == expected(data, PATHS, "day", "2026-02-21", "2026-03-17")
+    paths = await pipeline.run(data, MIDDLE + timedelta(days=3), reports=reports, look_back=0)
+    assert "/v1/aggregations" not in paths
 
 
 async def test_nothing_is_asked_for_twice_without_looking_back(pipeline: Pipeline) -> None:

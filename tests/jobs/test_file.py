@@ -103,6 +103,43 @@ def test_the_querys_own_time_zone_or_a_clock_without_one_need_no_site() -> None:
     assert job.queries[0].query.date_from == datetime(2026, 3, 20)  # noqa: DTZ001
 
 
+def test_ranges_are_written_one_by_one_as_periods_and_need_no_clock() -> None:
+    [job] = load(
+        '[job.a]\nsite_id = "NEW"\naggregates = ["visits"]\n'
+        '[job.a.matrix]\nperiod = ["2024-01-01 to 2024-01-31", "2024-02", "Q2 2024"]\n'
+    ).jobs
+    assert [(each.name, each.period) for each in job.queries] == [
+        ("a-2024-01-01-to-2024-01-31", None),
+        ("a-2024-02", None),
+        ("a-Q2-2024", None),
+    ]
+    assert [f"{each.query.date_from} {each.query.date_to}" for each in job.queries] == [
+        "2024-01-01 00:00:00 2024-01-31 23:59:59",
+        "2024-02-01 00:00:00 2024-02-29 23:59:59",
+        "2024-04-01 00:00:00 2024-06-30 23:59:59",
+    ]
+
+
+def test_a_moment_with_an_offset_is_read_where_the_query_has_a_time_zone() -> None:
+    [job] = load(JOB + 'date_from = 2026-01-01T10:00:00Z\ntimezone = "Asia/Tokyo"').jobs
+    assert job.queries[0].query.date_from == datetime(2026, 1, 1, 19)  # noqa: DTZ001
+
+
+def test_no_filters_and_no_groupings_are_values_of_a_matrix_too() -> None:
+    [job] = load(
+        JOB + "[job.pages.matrix]\n"
+        'filters = [[], { property = "pathname", operator = "is", value = "/" }]\n'
+        'field_grouping = [[], "browser"]\n'
+    ).jobs
+    assert [each.name for each in job.queries] == [
+        "pages-none-none",
+        "pages-none-pathname-is",
+        "pages-browser-none",
+        "pages-browser-pathname-is",
+    ]
+    assert [len(each.query.filters) for each in job.queries] == [0, 1, 0, 1]
+
+
 def test_names_are_the_same_whatever_the_order_of_the_keys() -> None:
     one = load(
         JOB.replace('site_id = "CDBUGS"\n', "") + '[job.pages.matrix]\nsite_id = ["A", "B"]\nlimit = [1, 2]'
@@ -145,8 +182,68 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
             ".period: it is the whole range; leave out date_to, or period",
         ),
         ("date_from = 2026-02-01\ndate_to = 2026-01-01", ": date_to 2026-01-01 23:59:59 is before date_from"),
-        ('date_from = "Feb 1"', ".date_from: date_from cannot be read: 'Feb 1'"),
-        ("date_from = 12:30:00", ".date_from: date_from takes a date"),
+        (
+            'date_from = "Feb 1"',
+            '.date_from: date_from cannot be read: "Feb 1"; write 2026-01-01 or 2026-01-01 15:3',
+        ),
+        ('date_from = "2026-13-01"', ".date_from: date_from cannot be read"),
+        ("date_to = 12:30:00", ".date_to: date_to cannot be read: 12:30:00; write 2026-01-31"),
+        (
+            "date_from = 2026-01-01T10:00:00Z",
+            (
+                ".date_from: date_from has an offset, but the range is on the clock of the site; write date_from = "
+                '2026-01-01 10:00:00 as that clock shows it, or add timezone = "UTC" to have it in UTC'
+            ),
+        ),
+        ('matrix = { date_to = ["2026-01-01T10:00+02:00"] }', ".matrix.date_to: date_to has an offset"),
+        (
+            'sort_by = ["pageviews:asc", "pageviews:desc"]',
+            (
+                ".sort_by: it takes one value; write several in [job.pages.matrix], as sort_by = "
+                '["pageviews:asc", "pageviews:desc"]'
+            ),
+        ),
+        (
+            'date_grouping = ["day", "month"]',
+            '.date_grouping: it takes one value; write several in [job.pages.matrix], as date_grouping = ["day", "m',
+        ),
+        ('period = ["today"]', ".period: it takes one value; write several in [job.pages.matrix]"),
+        (
+            "limit = [5, 6]",
+            ".limit: it takes one value; write several in [job.pages.matrix], as limit = [5, 6]",
+        ),
+        (
+            'period = { now = "today", "the \\"day\\"" = "yesterday" }',
+            (
+                ".period: it takes one value; write several in [job.pages.matrix], as period = "
+                '{ now = "today", "the \\"day\\"" = "yesterday" }'
+            ),
+        ),
+        (
+            'field_grouping = [["browser"], []]',
+            '.field_grouping: it takes one value; write several in [job.pages.matrix], as field_grouping = [["bro',
+        ),
+        (
+            "matrix = { limit = [[5, 6]] }",
+            ".matrix.limit: each value of the matrix is a single one; write limit = [5, 6]",
+        ),
+        (
+            "matrix = { date_from = [2026-01-01, 2026-02-01], date_to = [2026-01-31, 2026-02-28] }",
+            (
+                ".matrix: each date_from goes with each date_to, and 2026-01-31 23:59:59 is before 2026-02-01 "
+                '00:00:00; write the ranges one by one, such as period = ["2026-01-01 to 2026-01-31", "2026-02"]'
+            ),
+        ),
+        (
+            "date_from = 2026-02-01\nmatrix = { date_to = [2026-01-31, 2026-02-28] }",
+            ".matrix: each date_from goes with each date_to",
+        ),
+        ('period = "2026-13"', ".period: '2026-13' is not in the calendar"),
+        (
+            'period = "2026-02-01 to 2026-01-01"',
+            ".period: '2026-02-01 to 2026-01-01' ends before it begins; write '2026-01-01 to 2026-02-01'",
+        ),
+        ("period = 2026-01-01", ".period: period must be a str, not date; write '2026-01-01'"),
         ('timezone = "Berlin"', ".timezone: timezone has no 'Berlin'; did you mean 'Europe/Berlin'?"),
         ('sort_by = "visits:desc"', ": sort_by 'visits' is neither"),
         (
@@ -159,6 +256,11 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
         ),
         ('filters = "/"', ".filters: a filter is an object of property, operator and value, not '/'"),
         ("complete = 1", ".complete: write true or false, not 1"),
+        ("complete = [true]", ".complete: write true or false, not [true]"),
+        ("matrix = { limit = { '' = 5 } }", ".matrix.limit: a label is empty"),
+        ('name = ["a", "b"]', '.name: one name is for all queries of the job; write name = "{job}"'),
+        ('name = "{job:>9}"', ".name: the placeholder {job} of '{job:>9}' takes no format; write {job}"),
+        ('name = "{job!r}"', ".name: the placeholder {job} of '{job!r}' takes no format; write {job}"),
         (
             "complete = true\nlimit = 5",
             ".limit: a complete report has every row; leave out limit, or complete",
@@ -174,7 +276,6 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
         ("matrix = { limit = [] }", ".matrix.limit: the list is empty"),
         ("matrix = { limit = [5, 0] }", ".matrix.limit: limit must be between 1 and 1000, not 0"),
         ('name = "{site}"', ".name: there is no placeholder {site} for names; did you mean 'site_id'?"),
-        ('name = "{site_id:>9}"', ".name: there is no placeholder {site_id} for names; write {site_id}"),
         ('name = "{site_id"', ".name: the braces of '{site_id' are not balanced; write e.g. '{site_id}'"),
         ('name = "{period}"', ": the name has {period}, which is not given here; leave it out of the name"),
         ('name = "/"', ": nothing of the name '/' can stand in a file's name; write letters"),

@@ -42,6 +42,35 @@ def test_words_are_calendar_units(text: str, start: str, end: str) -> None:
     assert Period.parse(text, NOW) == Period(datetime.fromisoformat(start), datetime.fromisoformat(end))
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2026", "2026-01-01", "2026-12-31"),
+        ("Q1 2026", "2026-01-01", "2026-03-31"),
+        ("q4 2026", "2026-10-01", "2026-12-31"),
+        ("2026-01", "2026-01-01", "2026-01-31"),
+        ("2026-02", "2026-02-01", "2026-02-28"),
+        ("2024-02", "2024-02-01", "2024-02-29"),
+        ("2000-02", "2000-02-01", "2000-02-29"),
+        ("2100-02", "2100-02-01", "2100-02-28"),
+        ("2024-02-29", "2024-02-29", "2024-02-29"),
+        ("2026-01-01 to 2026-01-31", "2026-01-01", "2026-01-31"),
+        (" 2026-01-01  TO 2026-01-01", "2026-01-01", "2026-01-01"),
+        ("2025-11 to Q1 2026", "2025-11-01", "2026-03-31"),
+        ("9999", "9999-01-01", "9999-12-31"),
+        ("0001-01-01", "0001-01-01", "0001-01-01"),
+    ],
+)
+def test_dated_ranges_are_the_same_at_every_moment(text: str, start: str, end: str) -> None:
+    period = Period(datetime.fromisoformat(start), datetime.fromisoformat(f"{end} 23:59:59"))
+    assert Period.parse(text, NOW) == Period.dated(text) == period
+
+
+@pytest.mark.parametrize("text", ["today", "last 7 days", "year to date", "when the moon is full"])
+def test_other_words_have_no_dates_of_their_own(text: str) -> None:
+    assert Period.dated(text) is None
+
+
 def test_the_end_of_a_long_month_has_a_previous_month() -> None:
     assert Period.parse("previous month", date(2026, 3, 31)).start == datetime(2026, 2, 1)
 
@@ -67,11 +96,44 @@ def test_only_the_wall_clock_counts() -> None:
         ("previous 9999 years", "before the year 1"),
         ("previous 999999 weeks", "before the year 1"),
         ("", "no period"),
+        ("2026-13", "not in the calendar: no '2026-13'; write a year '2026', a quarter 'Q1 2026', a month"),
+        ("2026-00", "not in the calendar"),
+        ("0000", "not in the calendar"),
+        ("Q5 2026", "not in the calendar: no 'Q5 2026'"),
+        ("Q0 2026", "not in the calendar"),
+        ("2026-02-29", "2026-02 has the days 01 to 28; write '2026-02' for the whole month"),
+        ("2026-02-00", "2026-02 has the days 01 to 28"),
+        ("2026-02-01 to 2026-02-30", "2026-02 has the days 01 to 28"),
+        ("2026-02-01 to 2026-01-01", "ends before it begins; write '2026-01-01 to 2026-02-01'"),
+        ("2026-1", "no period is called '2026-1'; write a year '2026'"),
+        ("2026-01-01 - 2026-01-31", "days '2026-01-01 to 2026-01-31'"),
+        ("2026-01-01 to yesterday", "days '2026-01-01 to 2026-01-31'"),
+        ("2026-01-01 to", "days '2026-01-01 to 2026-01-31'"),
+        ("31.01.2026", "days '2026-01-01 to 2026-01-31'"),
     ],
 )
 def test_other_words_are_refused_with_a_hint(text: str, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         Period.parse(text, NOW)
+
+
+@given(first=st.dates(), last=st.dates())
+def test_two_days_are_both_of_them_whole(first: date, last: date) -> None:
+    first, last = min(first, last), max(first, last)
+    period = Period.parse(f"{first} to {last}", NOW)
+    assert (period.start.date(), period.end.date()) == (first, last)
+    assert period == Period(Period.parse(str(first), NOW).start, Period.parse(str(last), NOW).end)
+
+
+@given(month=st.dates(max_value=date(9998, 12, 31)))
+def test_months_make_quarters_and_quarters_make_years(month: date) -> None:
+    year, quarter = f"{month:%Y}".zfill(4), (month.month - 1) // 3 + 1
+    whole = Period.parse(year, NOW)
+    part = Period.parse(f"Q{quarter} {year}", NOW)
+    single = Period.parse(month.isoformat()[:7], NOW)
+    assert whole.start <= part.start <= single.start <= single.end <= part.end <= whole.end
+    assert Period.parse(f"Q1 {year} to Q4 {year}", NOW) == whole
+    assert part == Period.parse(f"{year}-{quarter * 3 - 2:02} to {year}-{quarter * 3:02}", NOW)
 
 
 moments = st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2200, 1, 1))
