@@ -9,7 +9,7 @@ from cyclopts import Parameter, validators
 from fathom_async import EventQuery, PageviewQuery
 from fathom_async.cli.conditions import condition
 from fathom_async.cli.connection import connect, run_async
-from fathom_async.cli.failures import CommandError, ExitCode
+from fathom_async.cli.failures import CommandError, ExitCode, interruption
 from fathom_async.cli.output import stdout_console
 from fathom_async.cli.question import Names
 from fathom_async.cli.waiting import telling
@@ -108,10 +108,10 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
     queries = [columns.query(site) for site in dict.fromkeys(sites)]
     try:
         run_async(partial(_fill, queries, target, periods))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         raise CommandError(
             f"interrupted; {target} has whole periods: run the same command again to go on",
-            ExitCode.INTERRUPTED,
+            interruption(error),
         ) from None
 
 

@@ -7,10 +7,13 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from rich.table import Table
+from rich.text import Text
 
 from fathom_async import LaneStatus, RatePlan
 from fathom_async.cli.connection import connect, run_async
+from fathom_async.cli.credentials import find_token
 from fathom_async.cli.failures import CommandError, ExitCode
+from fathom_async.cli.files import check_directory
 from fathom_async.cli.output import STANDARD, Kind, OutputOptions, note, records, stdout_console, write
 from fathom_async.cli.wording import duration
 
@@ -24,6 +27,7 @@ _COLUMNS: Final[dict[str, Kind]] = {
     "left": "count",
     "next_slot_in": "number",
 }
+_SIDE_BY_SIDE: Final = 60
 _PER: Final = {60.0: "a minute", 3600.0: "an hour"}
 
 
@@ -33,9 +37,11 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
     Args:
         output: Where it goes, and how it is written.
     """
+    output.check()
     lanes = _lanes()
     if output.output is None and output.resolved() == "table":
-        stdout_console().print(drawn(lanes))
+        console = stdout_console()
+        console.print(drawn(lanes, console.width))
     else:
         write(records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
 
@@ -47,13 +53,32 @@ def _lanes() -> Mapping[str, LaneStatus]:
             f"share one: {BUDGET}=file:///path/to/budget",
             ExitCode.USAGE,
         )
-    if urlsplit(url).scheme != "file":
-        raise CommandError("only a budget in a file can be looked at", ExitCode.USAGE)
-    if not Path(unquote(urlsplit(url).path)).exists():
+    where = urlsplit(url)
+    if where.scheme in {"redis", "rediss"}:
+        raise CommandError(
+            "a budget in Redis cannot be looked at, only spent; let the programs of one machine share a file: "
+            f"{BUDGET}=file:///path/to/budget",
+            ExitCode.USAGE,
+        )
+    file = Path(unquote(where.path))
+    if where.scheme == "file" and not where.netloc and not file.exists():
         # To look would make the file: as somebody whose files the other programs may not open.
+        _check_place(file)
         note("no program has used this budget yet")
         return _unused(RatePlan.classic())
+    try:
+        find_token(os.environ)
+    except CommandError as error:
+        raise CommandError(f"each token has a budget of its own, and there is {error}", error.code) from None
     return run_async(_look)
+
+
+def _check_place(file: Path) -> None:
+    """See that programs can make the file there, as they will be told too."""
+    try:
+        check_directory(file.parent)
+    except OSError as error:
+        raise CommandError(f"cannot use {file} as a budget file: {error.strerror}", ExitCode.USAGE) from None
 
 
 async def _look() -> Mapping[str, LaneStatus]:
@@ -61,23 +86,42 @@ async def _look() -> Mapping[str, LaneStatus]:
         return fathom.limits
 
 
-def drawn(lanes: Mapping[str, LaneStatus]) -> Table:
-    """Return the lanes for the eyes."""
+def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
+    """Return the lanes for the eyes; in a narrow terminal, a figure is a line.
+
+    Args:
+        lanes: The lanes.
+        width: Characters a line.
+    """
+    columns = ("lane", "limit", "used", "left", "next slot")
+    rows = [_told(name, lane) for name, lane in lanes.items()]
+    if width < _SIDE_BY_SIDE:
+        grid = Table.grid(padding=(0, 2))
+        for row in rows:
+            for column, cell in zip(columns, row, strict=True):
+                grid.add_row(Text(column, style="dim"), cell)
+            grid.add_row()
+        return grid
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
-    for column in ("lane", "limit", "used", "left", "next slot"):
-        table.add_column(
-            column, no_wrap=True, justify="left" if column in {"lane", "limit", "next slot"} else "right"
-        )
-    for name, lane in lanes.items():
-        left = lane.limit - lane.used
-        when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
-        per = _PER.get(lane.per, f"in {duration(lane.per)}")
-        table.add_row(name, f"{lane.limit:,} {per}", f"{lane.used:,}", f"{left:,}", when)
+    for column in columns:
+        table.add_column(column, no_wrap=True, justify="right" if column in {"used", "left"} else "left")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
+def _told(name: str, lane: LaneStatus) -> tuple[str, ...]:
+    when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
+    per = _PER.get(lane.per, f"in {duration(lane.per)}")
+    return name, f"{lane.limit:,} {per}", f"{lane.used:,}", f"{_left(lane):,}", when
+
+
+def _left(lane: LaneStatus) -> int:
+    return max(0, lane.limit - lane.used)
+
+
 def _cells(name: str, lane: LaneStatus) -> tuple[str | int | float, ...]:
-    return name, lane.limit, lane.per, lane.used, lane.limit - lane.used, round(lane.next_slot_in, 3)
+    return name, lane.limit, lane.per, lane.used, _left(lane), round(lane.next_slot_in, 3)
 
 
 def _unused(plan: RatePlan) -> Mapping[str, LaneStatus]:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from fathom_async.cli.credentials import TOKEN, find_token
-from fathom_async.cli.failures import DEBUG
+from fathom_async.cli.failures import DEBUG, TerminatedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -22,9 +23,29 @@ def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run a command's coroutine to its end.
 
     Ctrl-C cancels it, waits until it has cleaned up, and raises `KeyboardInterrupt` here; a second one does not
-    wait.
+    wait. SIGTERM does the same with `TerminatedError`, so that the terminal is given back.
     """
-    return asyncio.run(main())
+    is_terminated = False
+
+    def terminate(task: "asyncio.Task[object]") -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        task.cancel()
+
+    async def terminable() -> T:
+        task = asyncio.current_task()
+        # Windows has no such signal, and only the main thread may handle it.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            if task is not None:
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate, task)
+        return await main()
+
+    try:
+        return asyncio.run(terminable())
+    except asyncio.CancelledError:
+        if is_terminated:
+            raise TerminatedError from None
+        raise
 
 
 @asynccontextmanager

@@ -5,11 +5,11 @@ from typing import TypeVar
 
 from cyclopts import App
 
-from fathom_async import Deleted, FathomClient, GoneError
+from fathom_async import Deleted, Event, FathomClient, GoneError
 from fathom_async.cli.connection import call
 from fathom_async.cli.failures import CommandError, ExitCode
 from fathom_async.cli.listing import Limit, first_of, given
-from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records, records_of, write
+from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records, records_of, write, write_change
 from fathom_async.cli.prompts import confirm
 from fathom_async.reports.fields import Currency
 
@@ -37,6 +37,7 @@ def list_(
         limit: Stop after so many.
         output: Where it goes, and how.
     """
+    output.check()
     found = call(lambda fathom: first_of(limit, lambda page: fathom.events.list(site, limit=page)))
     write(records_of(_COLUMNS, found), output)
 
@@ -50,6 +51,7 @@ def get(site: str, event: str, /, *, output: OutputOptions = STANDARD) -> None:
         event: ID of the event.
         output: Where it goes, and how.
     """
+    output.check()
     found = _by_name(f"run `fathom events list {site}`", lambda fathom: fathom.events.get(site, event))
     write(records_of(_COLUMNS, [found], is_single=True), output)
 
@@ -68,11 +70,12 @@ def create(
         currency: What its value is counted in; dollar unless told.
         output: Where it goes, and how.
     """
+    output.check()
     made = _by_name(
         "an event comes into being when it is first tracked",
         lambda fathom: fathom.events.create(site, name=name, currency=given(currency)),
     )
-    write(records_of(_CHANGED, [made], is_single=True), output)
+    _show(made, output, done="created")
 
 
 @events.command(
@@ -96,11 +99,12 @@ def update(
         currency: What its value is counted in.
         output: Where it goes, and how.
     """
+    output.check()
     changed = _by_name(
         f"run `fathom events set-currency {site} NAME CURRENCY`; a name cannot be changed",
         lambda fathom: fathom.events.update(site, event, name=given(name), currency=given(currency)),
     )
-    write(records_of(_CHANGED, [changed], is_single=True), output)
+    _show(changed, output, done="changed")
 
 
 @events.command(help_epilogue="Examples:\n\n  fathom events set-currency CDBUGS 'Newsletter signup' euro")
@@ -113,8 +117,9 @@ def set_currency(site: str, name: str, currency: Currency, /, *, output: OutputO
         currency: A currency, integer or none.
         output: Where it goes, and how.
     """
+    output.check()
     changed = call(lambda fathom: fathom.events.set_currency(site, name, currency))
-    write(records_of(_CHANGED, [changed], is_single=True), output)
+    _show(changed, output, done="changed")
 
 
 @events.command(
@@ -142,6 +147,7 @@ def delete(
         yes: Do not ask.
         output: Where it goes, and how.
     """
+    output.check()
     if (name is None) == (id is None):
         raise CommandError("name the event to delete, or give its --id", ExitCode.USAGE)
     confirm(f"Delete the event {name or id!r} of {site} and all of its data, for good", yes=yes)
@@ -152,7 +158,14 @@ def delete(
         return await fathom.events.delete(site, id or "")
 
     gone = _by_name(f"run `fathom events delete {site} NAME`", ask)
-    write(records(_DELETED, [(gone.id, name, gone.object, gone.deleted)], is_single=True), output)
+    rows = records(_DELETED, [(gone.id, name, gone.object, gone.deleted)], is_single=True)
+    write_change(rows, output, done=f"the event {name or gone.id!r} was deleted")
+
+
+def _show(event: Event, output: OutputOptions, *, done: str) -> None:
+    write_change(
+        records_of(_CHANGED, [event], is_single=True), output, done=f"the event {event.name!r} was {done}"
+    )
 
 
 def _by_name(instead: str, ask: Callable[[FathomClient], Coroutine[object, object, T]]) -> T:

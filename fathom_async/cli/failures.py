@@ -1,11 +1,14 @@
 """How a command ends: its exit codes, and the one line that says what went wrong and what to do."""
 
 import os
+import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, cast
+from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
@@ -13,6 +16,8 @@ from fathom_async.cli.wording import duration, one_line
 
 DEBUG: Final = "FATHOM_DEBUG"
 _EXTRA: Final = frozenset({"rich", "cyclopts"})
+_API: Final = re.compile(r"/v\d+/")
+_PART: Final = re.compile(r"/sites/(?P<site>[^/]+)/(?P<kind>events|milestones)(?P<rest>/.)?")
 _TOKENS: Final = "https://app.usefathom.com/api"
 
 
@@ -28,6 +33,7 @@ class ExitCode(IntEnum):
     BUSY = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 class CommandError(Exception):
@@ -45,6 +51,15 @@ class CommandError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+class TerminatedError(KeyboardInterrupt):
+    """The process was told to end, by SIGTERM: as orderly as by Ctrl-C."""
+
+
+def interruption(error: KeyboardInterrupt) -> ExitCode:
+    """Return the exit code of a command that was interrupted or terminated."""
+    return ExitCode.TERMINATED if isinstance(error, TerminatedError) else ExitCode.INTERRUPTED
 
 
 @frozen
@@ -78,7 +93,8 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, CommandError):
         return Failure(one_line(error.message), error.code)
     if isinstance(error, KeyboardInterrupt):
-        return Failure("interrupted", ExitCode.INTERRUPTED)
+        told = "terminated" if isinstance(error, TerminatedError) else "interrupted"
+        return Failure(told, interruption(error))
     for failure in (_of_this_package, _of_the_system):
         if found := failure(error):
             return found
@@ -145,7 +161,7 @@ def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception
         (
             errors.NotFoundError,
             ExitCode.NOT_FOUND,
-            "check the ID: `fathom sites list` shows the sites of this token",
+            _look_up,
         ),
         (errors.GoneError, ExitCode.NOT_FOUND, ""),
         (errors.BulkError, ExitCode.SOME_FAILED, "run the same again to ask for what is missing"),
@@ -158,6 +174,17 @@ def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception
         (errors.BudgetError, ExitCode.FAILED, "check FATHOM_BUDGET"),
         (errors.FathomError, ExitCode.FAILED, ""),
     ]
+
+
+def _look_up(error: Exception) -> str:
+    path = urlsplit(getattr(error, "url", "")).path
+    if not _API.search(path):
+        return "check FATHOM_BASE_URL: an API's address ends in /v1"
+    found = _PART.search(path)
+    if found and (found["rest"] or getattr(error, "method", "") == "DELETE"):  # events are deleted by name
+        site = shlex.quote(unquote(found["site"]))
+        return f"check the name or ID: `fathom {found['kind']} list {site}` shows the {found['kind']} of this site"
+    return "check the ID: `fathom sites list` shows the sites of this token"
 
 
 def _again(error: Exception) -> str:

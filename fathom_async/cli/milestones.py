@@ -8,8 +8,8 @@ from fathom_async import FathomClient, Milestone
 from fathom_async.cli.connection import call
 from fathom_async.cli.failures import CommandError, ExitCode
 from fathom_async.cli.listing import Limit, first_of
-from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records_of, write
-from fathom_async.cli.prompts import confirm
+from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records_of, write, write_change
+from fathom_async.cli.prompts import confirm, need_somebody
 
 _COLUMNS: dict[str, Kind] = {
     "id": "text",
@@ -39,6 +39,7 @@ def list_(
         limit: Stop after so many.
         output: Where it goes, and how.
     """
+    output.check()
     found = call(lambda fathom: first_of(limit, lambda page: fathom.milestones.list(site, limit=page)))
     write(records_of(_COLUMNS, found), output)
 
@@ -54,7 +55,9 @@ def get(site: str, milestone: str, /, *, output: OutputOptions = STANDARD) -> No
         milestone: ID of the milestone.
         output: Where it goes, and how.
     """
-    _show(call(lambda fathom: fathom.milestones.get(site, milestone)), output)
+    output.check()
+    found = call(lambda fathom: fathom.milestones.get(site, milestone))
+    write(records_of(_COLUMNS, [found], is_single=True), output)
 
 
 @milestones.command(
@@ -69,7 +72,9 @@ def create(site: str, name: str, /, *, date_: Day, output: OutputOptions = STAND
         date_: The day that it marks, such as 2026-01-31.
         output: Where it goes, and how.
     """
-    _show(call(lambda fathom: fathom.milestones.create(site, name=name, milestone_date=date_)), output)
+    output.check()
+    made = call(lambda fathom: fathom.milestones.create(site, name=name, milestone_date=date_))
+    _show(made, output, done="created")
 
 
 @milestones.command(
@@ -96,6 +101,7 @@ def update(
         date_: The day that it marks, such as 2026-01-31.
         output: Where it goes, and how.
     """
+    output.check()
     if name is None and date_ is None:
         raise CommandError("nothing to change: give --name or --date", ExitCode.USAGE)
 
@@ -108,7 +114,7 @@ def update(
             milestone_date=old.milestone_date if date_ is None else date_,
         )
 
-    _show(call(ask), output)
+    _show(call(ask), output, done="changed")
 
 
 @milestones.command(
@@ -130,12 +136,16 @@ def delete(
         yes: Do not ask.
         output: Where it goes, and how.
     """
+    output.check()
     if not yes:
+        need_somebody()
         found = call(lambda fathom: fathom.milestones.get(site, milestone))
         confirm(f"Delete the milestone {found.name!r} of {found.milestone_date}, for good", yes=False)
     gone = call(lambda fathom: fathom.milestones.delete(site, milestone))
-    write(records_of(_DELETED, [gone], is_single=True), output)
+    rows = records_of(_DELETED, [gone], is_single=True)
+    write_change(rows, output, done=f"the milestone {gone.id} was deleted")
 
 
-def _show(milestone: Milestone, output: OutputOptions) -> None:
-    write(records_of(_COLUMNS, [milestone], is_single=True), output)
+def _show(milestone: Milestone, output: OutputOptions, *, done: str) -> None:
+    rows = records_of(_COLUMNS, [milestone], is_single=True)
+    write_change(rows, output, done=f"the milestone {milestone.id} was {done}")

@@ -1,12 +1,10 @@
 """Rows in the format that was asked for, to the terminal, into a pipe or into a file."""
 
-import csv
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from importlib import import_module
+from importlib.util import find_spec
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
@@ -15,8 +13,10 @@ import msgspec
 from attrs import field, frozen
 from cyclopts import Parameter
 
-from fathom_async.cli.failures import CommandError, ExitCode
-from fathom_async.cli.wording import printable
+from fathom_async.cli.failures import CommandError, ExitCode, failure_of
+from fathom_async.cli.files import check_file, write_file
+from fathom_async.cli.wording import printable, printable_json
+from fathom_async.reports.export import write_fields
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,6 +45,10 @@ _ARROW: Final[dict[Kind, str]] = {
     "day": "date32",
 }
 _WIDE = 10_000  # no terminal: nothing is cut
+_TEXT: Final = 8
+"""Characters of a text that are of use in a narrow column."""
+_GAP: Final = 2
+_NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
 
 
 @Parameter(name="*")
@@ -72,6 +76,23 @@ class OutputOptions:
                 ExitCode.USAGE,
             )
         return "table" if sys.stdout.isatty() else "jsonl"
+
+    def check(self) -> None:
+        """See that rows can be written: every command does so before it sends anything.
+
+        Raises:
+            CommandError: A terminal cannot show the format, the file's ending names none, or an extra is missing.
+            OSError: The file cannot be written.
+        """
+        if self.resolved() == "parquet":
+            if self.output is None and sys.stdout.isatty():
+                raise CommandError(
+                    "a terminal cannot show Parquet; add --output report.parquet, or pipe it", ExitCode.USAGE
+                )
+            if find_spec("pyarrow") is None:
+                raise CommandError(_NO_PYARROW)
+        if self.output is not None:
+            check_file(self.output)
 
 
 STANDARD: Final = OutputOptions()
@@ -146,23 +167,41 @@ def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Recor
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:
-    """Write records where the options say.
+    """Write records where the options say, which have been checked.
+
+    A terminal is shown nothing that could steer it, whatever the format; files and pipes get texts as they are.
 
     Raises:
-        CommandError: A terminal cannot show the format, the file's ending names none, or an extra is missing.
+        CommandError: The file's ending names no format, or an extra is missing.
         OSError: The file cannot be written.
     """
     chosen = options.resolved()
     if options.output is not None:
         write_file(options.output, encoded(rows, chosen))
     elif chosen == "table":
-        stdout_console().print(table(rows))
-    elif chosen == "parquet" and sys.stdout.isatty():
-        raise CommandError(
-            "a terminal cannot show Parquet; add --output report.parquet, or pipe it", ExitCode.USAGE
-        )
+        console = stdout_console()
+        console.print(table(rows, console.width))
     else:
-        write_bytes(encoded(rows, chosen))
+        write_bytes(encoded(rows, chosen, for_terminal=sys.stdout.isatty()))
+
+
+def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
+    """Write records about what has been changed, and do not hide the change should that fail.
+
+    Args:
+        rows: The records.
+        options: Where they go.
+        done: What has been done, such as ``the site CDBUGS was deleted``.
+
+    Raises:
+        CommandError: It was done, and cannot be written.
+    """
+    try:
+        write(rows, options)
+    except BrokenPipeError:
+        raise
+    except (OSError, CommandError) as error:
+        raise CommandError(f"{done}, but {failure_of(error).message}") from error
 
 
 def write_bytes(data: bytes) -> None:
@@ -172,33 +211,13 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; a device or a pipe is written into.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    target = path.resolve()  # what a link points to is replaced, not the link
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def encoded(rows: Records, format: Format) -> bytes:
+def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> bytes:
     """Return records in a format.
+
+    Args:
+        rows: The records.
+        format: The format.
+        for_terminal: Whether to escape what could steer a terminal; a table never has it.
 
     Raises:
         CommandError: The format needs an extra that is not installed.
@@ -212,19 +231,14 @@ def encoded(rows: Records, format: Format) -> bytes:
             return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()).encode()
         case "json":
             objects = rows.dicts()
-            return (
-                msgspec.json.format(msgspec.json.encode(objects[0] if rows.is_single else objects), indent=2)
-                + b"\n"
-            )
+            written = msgspec.json.encode(objects[0] if rows.is_single else objects)
+            return _json(msgspec.json.format(written, indent=2) + b"\n", for_terminal=for_terminal)
         case "jsonl":
-            return msgspec.json.Encoder().encode_lines(rows.dicts())
+            return _json(msgspec.json.Encoder().encode_lines(rows.dicts()), for_terminal=for_terminal)
         case "csv":
             text = StringIO(newline="")
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(rows.columns)
-            writer.writerows(
-                [" ".join(cell) if isinstance(cell, tuple) else cell for cell in row] for row in rows.rows
-            )
+            fields = ([_field(cell, for_terminal=for_terminal) for cell in row] for row in rows.rows)
+            write_fields(rows.columns, fields, text)
             return text.getvalue().encode()
         case "parquet":
             sink = BytesIO()
@@ -232,16 +246,33 @@ def encoded(rows: Records, format: Format) -> bytes:
             return sink.getvalue()
 
 
-def table(rows: Records) -> "Table":
-    """Return records as a table for the eyes: a row each, or a single object's fields one below the other."""
+def _json(written: bytes, *, for_terminal: bool) -> bytes:
+    return printable_json(written.decode()).encode() if for_terminal else written
+
+
+def _field(cell: Cell, *, for_terminal: bool) -> Cell:
+    found = " ".join(cell) if isinstance(cell, tuple) else cell
+    return printable(found) if for_terminal and isinstance(found, str) else found
+
+
+def table(rows: Records, width: int = _WIDE) -> "Table":
+    """Return records as a table for the eyes.
+
+    Args:
+        rows: The records. Each is a row, but for a single object, whose fields stand one below the other.
+        width: Characters a line. Where the columns have no room, the fields of every row stand so.
+    """
     from rich import box  # noqa: PLC0415 - only tables need it
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    if rows.is_single:
+    if rows.is_single or _least_width(rows) > width:
         grid = Table.grid(padding=(0, 2))
-        for name, cell in zip(rows.columns, rows.rows[0], strict=True):
-            grid.add_row(Text(name, style="bold"), Text(shown(cell)))
+        for place, row in enumerate(rows.rows):
+            if place:
+                grid.add_row()
+            for name, cell in zip(rows.columns, row, strict=True):
+                grid.add_row(Text(name, style="bold"), Text(shown(cell)))
         return grid
     found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for place, name in enumerate(rows.columns):
@@ -250,6 +281,15 @@ def table(rows: Records) -> "Table":
     for row in rows.rows:
         found.add_row(*(Text(shown(cell)) for cell in row))
     return found
+
+
+def _least_width(rows: Records) -> int:
+    """Return the characters that a line takes: figures are never cut, and of texts something must be left."""
+    widths: list[int] = []
+    for place, name in enumerate(rows.columns):
+        figures = [shown(row[place]) for row in rows.rows if isinstance(row[place], int | float)]
+        widths.append(max(map(len, [name, *figures])) if figures else min(len(name), _TEXT))
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def shown(cell: Cell) -> str:  # noqa: PLR0911 - one return a kind
@@ -287,12 +327,4 @@ def _pyarrow(module: str) -> Any:  # noqa: ANN401 - a module that may not be the
     try:
         return import_module(module)
     except ModuleNotFoundError:
-        raise CommandError(
-            'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
-        ) from None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+        raise CommandError(_NO_PYARROW) from None

@@ -19,8 +19,13 @@ _LINE_EVERY = 10.0
 class Reporter(Protocol):
     """Shows how far a run has come, while its block runs."""
 
-    def __call__(self, progress: Progress) -> None:
-        """Show it."""
+    def __call__(self, progress: Progress, waits: str = "") -> None:
+        """Show it.
+
+        Args:
+            progress: How far the run has come.
+            waits: What it waits for, if it is not the rate limit.
+        """
 
     def __enter__(self) -> Self: ...
 
@@ -41,13 +46,16 @@ class Lines:
         self._file = file
         self._now = now
         self._next = now() + _LINE_EVERY
+        self._last = ""
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress, waits: str = "") -> None:
         """Write it if it is time for it."""
-        if not progress.is_over and self._now() < self._next:
+        told = line(progress, waits)
+        if told == self._last or (not progress.is_over and self._now() < self._next):
             return
         self._next = self._now() + _LINE_EVERY
-        self._file.write(f"fathom: {line(progress)}\n")
+        self._last = told
+        self._file.write(f"fathom: {told}\n")
         self._file.flush()
 
     def __enter__(self) -> Self:
@@ -86,12 +94,17 @@ def reporter() -> Reporter:
     console = Console(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
         return Lines(sys.stderr)
-    from fathom_async.integrations.rich import ProgressBar  # noqa: PLC0415
+    from fathom_async.cli.bar import ProgressLine  # noqa: PLC0415
 
-    return ProgressBar(console=console)
+    return ProgressLine(console)
 
 
-def line(progress: Progress) -> str:
+def is_counting_down(progress: Progress) -> bool:
+    """Whether requests are to come, so that the rate limit tells the time left."""
+    return not progress.is_over and progress.answered < progress.requests
+
+
+def line(progress: Progress, waits: str = "") -> str:
     """Return how far a run has come, in one line."""
     parts = [
         f"{progress.done:,} of {counted(progress.queries, 'report')}",
@@ -101,7 +114,9 @@ def line(progress: Progress) -> str:
         parts.append(f"{progress.kept:,} kept")
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
-    if not progress.is_over:
+    if waits:
+        parts.append(waits)
+    elif is_counting_down(progress):
         parts.append(f"{clock_time(progress.seconds_left)} left")
     return ", ".join(parts)
 

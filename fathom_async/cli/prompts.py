@@ -19,8 +19,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
-        raise CommandError("nobody is there to ask; add --yes to go on without", ExitCode.USAGE)
+    need_somebody()
     sys.stderr.write(f"{one_line(question)}? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
@@ -28,6 +27,16 @@ def confirm(question: str, *, yes: bool) -> None:
         sys.stderr.write("\n")
     if answer.strip().lower() not in {"y", "yes"}:
         raise CommandError("nothing was changed")
+
+
+def need_somebody() -> None:
+    """See that somebody can be asked.
+
+    Raises:
+        CommandError: There is nobody.
+    """
+    if not sys.stdin.isatty():
+        raise CommandError("nobody is there to ask; add --yes to go on without", ExitCode.USAGE)
 
 
 def secret(question: str) -> str:

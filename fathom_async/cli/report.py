@@ -9,21 +9,14 @@ from typing import Annotated, Final
 from attrs import frozen
 from cyclopts import App, Parameter
 
-from fathom_async import EventQuery, EventRow, FathomClient, PageviewQuery, PageviewRow, Report
+from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
 from fathom_async.cli.connection import call
 from fathom_async.cli.drawing import drawn
 from fathom_async.cli.failures import CommandError, ExitCode
+from fathom_async.cli.files import check_file, write_file
 from fathom_async.cli.html.page import Page
 from fathom_async.cli.html.plots import script
-from fathom_async.cli.output import (
-    STANDARD,
-    OutputOptions,
-    note,
-    records_of_report,
-    stdout_console,
-    write,
-    write_file,
-)
+from fathom_async.cli.output import STANDARD, OutputOptions, note, records_of_report, stdout_console, write
 from fathom_async.cli.pictures import Picture, pictures_of
 from fathom_async.cli.question import Names, Q, Query, Question, facts_of, title_of
 from fathom_async.cli.waiting import telling
@@ -119,22 +112,46 @@ def of_events(
 def _carry_out(
     site: str, make: Callable[..., Q], question: Question, output: OutputOptions, views: Views
 ) -> None:
-    question.query(make, datetime.now(UTC))  # what is wrong with it is told before anything is asked
+    output.check()  # what is wrong is told before anything is asked
+    question.query(make, datetime.now(UTC))
     if views.chart and output.output is None and output.format is not None:
         raise CommandError("--chart and --format want the same place; add --output FILE", ExitCode.USAGE)
     if views.html is not None:
         script()  # so is a missing library
+        check_file(views.html)
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
         query = question.query(make, await question.site_clock(fathom, site))
         async with telling(fathom):
             found = await _answer(fathom, query, is_complete=question.complete)
-        return query, found, site if views.html is None else (await fathom.sites.get(site)).name
+        if isinstance(query, EventQuery) and not found.rows:
+            await _check_event(fathom, query)
+        return query, found, site if views.html is None else await _name(fathom, site)
 
     query, found, name = call(ask)
     _show(query, found, name, output, views)
     if found.truncated and question.limit is None:
         note(f"these are the first {len(found):,} rows; for every row, add --complete")
+
+
+async def _check_event(fathom: FathomClient, query: EventQuery) -> None:
+    """Tell an event that nobody has completed from one that there is not: the server answers both with no rows."""
+    look = f"`fathom events list {query.site_id}` shows the events of this site"
+    try:
+        names = {event.name async for event in fathom.events.list(query.site_id)}
+    except FathomError:
+        note(f"no completions; {look}")
+        return
+    if query.entity_name not in names:
+        raise CommandError(f"there is no event {query.entity_name!r}; {look}", ExitCode.NOT_FOUND)
+
+
+async def _name(fathom: FathomClient, site: str) -> str:
+    """Return what people call a site; its ID if that cannot be told: the report has been paid for."""
+    try:
+        return (await fathom.sites.get(site)).name
+    except FathomError:
+        return site
 
 
 async def _answer(fathom: FathomClient, query: Query, *, is_complete: bool) -> AnyReport:

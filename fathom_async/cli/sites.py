@@ -7,8 +7,8 @@ from cyclopts import App
 from fathom_async import Site
 from fathom_async.cli.connection import call
 from fathom_async.cli.listing import Limit, first_of, given
-from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records_of, write
-from fathom_async.cli.prompts import confirm, secret
+from fathom_async.cli.output import STANDARD, Kind, OutputOptions, records_of, write, write_change
+from fathom_async.cli.prompts import confirm, need_somebody, secret
 
 _COLUMNS: dict[str, Kind] = {
     "id": "text",
@@ -37,6 +37,7 @@ def list_(*, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
         limit: Stop after so many.
         output: Where it goes, and how.
     """
+    output.check()
     found = call(lambda fathom: first_of(limit, lambda page: fathom.sites.list(limit=page)))
     write(records_of(_COLUMNS, found), output)
 
@@ -49,7 +50,9 @@ def get(site: str, /, *, output: OutputOptions = STANDARD) -> None:
         site: Its ID.
         output: Where it goes, and how.
     """
-    _show(call(lambda fathom: fathom.sites.get(site)), output)
+    output.check()
+    found = call(lambda fathom: fathom.sites.get(site))
+    write(records_of(_COLUMNS, [found], is_single=True), output)
 
 
 @sites.command(
@@ -77,8 +80,9 @@ def create(
         multi_domain: Track several domains, in combined or separate reports.
         output: Where it goes, and how.
     """
+    output.check()
     password = secret(_PASSWORD) if sharing == "private" else None
-    changed = call(
+    made = call(
         lambda fathom: fathom.sites.create(
             name=name,
             sharing=given(sharing),
@@ -88,7 +92,7 @@ def create(
             multi_domain_option=given(multi_domain),
         )
     )
-    _show(changed, output)
+    _show(made, output, done="created")
 
 
 @sites.command(
@@ -120,6 +124,7 @@ def update(
         multi_domain: Track several domains, in combined or separate reports.
         output: Where it goes, and how.
     """
+    output.check()
     password = secret(_PASSWORD) if new_password else None
     changed = call(
         lambda fathom: fathom.sites.update(
@@ -132,7 +137,7 @@ def update(
             multi_domain_option=given(None if multi_domain == "no" else multi_domain),
         )
     )
-    _show(changed, output)
+    _show(changed, output, done="changed")
 
 
 @sites.command(help_epilogue="Examples:\n\n  fathom sites delete CDBUGS\n  fathom sites delete CDBUGS --yes")
@@ -150,12 +155,14 @@ def delete(
         yes: Do not ask.
         output: Where it goes, and how.
     """
+    output.check()
     if not yes:
+        need_somebody()
         found = call(lambda fathom: fathom.sites.get(site))
         confirm(f"Delete the site {found.name!r} ({found.id}) and all of its data, for good", yes=False)
     gone = call(lambda fathom: fathom.sites.delete(site))
-    write(records_of(_DELETED, [gone], is_single=True), output)
+    write_change(records_of(_DELETED, [gone], is_single=True), output, done=f"the site {gone.id} was deleted")
 
 
-def _show(site: Site, output: OutputOptions) -> None:
-    write(records_of(_COLUMNS, [site], is_single=True), output)
+def _show(site: Site, output: OutputOptions, *, done: str) -> None:
+    write_change(records_of(_COLUMNS, [site], is_single=True), output, done=f"the site {site.id} was {done}")

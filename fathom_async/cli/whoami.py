@@ -25,6 +25,7 @@ def whoami(*, output: OutputOptions = STANDARD) -> None:
     Args:
         output: Where it goes, and how.
     """
+    output.check()
     account, token = call(_ask)
     row = (
         None if account is None else account.name,

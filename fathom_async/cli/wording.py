@@ -1,5 +1,7 @@
 """How figures, durations and foreign texts are written."""
 
+import json
+
 _MINUTE = 60
 
 
@@ -25,6 +27,13 @@ def counted(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """Return the text with everything escaped that could steer a terminal: visitors choose paths and referrers."""
     return text if text.isprintable() else ascii(text)[1:-1]
+
+
+def printable_json(text: str) -> str:
+    """Return a JSON text with everything escaped that could steer a terminal; it means the same."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
 
 
 def one_line(text: str) -> str:

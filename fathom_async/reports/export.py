@@ -4,7 +4,7 @@ The table libraries are optional, and imported when they are asked for.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from operator import attrgetter
 from os import PathLike
@@ -49,6 +49,7 @@ _ARROW: Final[dict[ColumnKind, str]] = {
     "month": "date32",
     "year": "date32",
 }
+_CRLF: Final = "\r\n"
 
 
 def cells(rows: Sequence[Row], column: str) -> "list[str | int | float | date | None]":
@@ -67,9 +68,28 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row], target: str | Path
         with Path(target).open("w", encoding="utf-8", newline="") as file:
             write_csv(columns, rows, file)
         return
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow([column.name for column in columns])
-    writer.writerows(map(msgspec.structs.astuple, rows))
+    write_fields([column.name for column in columns], map(msgspec.structs.astuple, rows), target)
+
+
+def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO) -> None:
+    """Write CSV whose lines end with a line feed, and whose fields any reader gives back as they were.
+
+    A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
+    quote it only where it is a part of the line's own end.
+    """
+    writer = csv.writer(_LineFeeds(target), lineterminator=_CRLF)
+    writer.writerow(names)
+    writer.writerows(rows)
+
+
+class _LineFeeds:
+    """Ends lines, each written at once, with a line feed alone."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, line: str) -> int:
+        return self._target.write(f"{line.removesuffix(_CRLF)}\n")
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:

@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -52,6 +53,11 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Ended:
 def piped(*arguments: str, typed: str = "", env: dict[str, str] | None = None) -> Ended:
     """Run the command with pipes, of which the first one holds what is typed."""
     return _piped([*COMMAND, *arguments], env or {}, typed)
+
+
+def in_shell(line: str, *, env: dict[str, str] | None = None) -> Ended:
+    """Run the command as a shell does that reads what follows ``fathom``."""
+    return _piped(["/bin/sh", "-c", f"{shlex.join(COMMAND)} {line}"], env or {})
 
 
 def run_python(code: str) -> Ended:

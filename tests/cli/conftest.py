@@ -9,7 +9,7 @@ from attrs import frozen
 
 from fathom_async.testing import FathomServer
 
-from .command import Ended, piped
+from .command import Ended, in_shell, piped
 from .terminal import Act, in_terminal
 
 KEYRINGS = Path(__file__).parent / "keyrings"
@@ -30,6 +30,10 @@ class Command:
             **env: More of the environment; empty for not set.
         """
         return await asyncio.to_thread(piped, *arguments, typed=typed, env=self._with(env))
+
+    async def in_shell(self, line: str) -> Ended:
+        """Run it with what follows ``fathom`` in a shell, redirections included."""
+        return await asyncio.to_thread(in_shell, line, env=self.env)
 
     async def in_terminal(
         self, *arguments: str, acts: tuple[Act, ...] = (), columns: int = 100, **env: str

@@ -37,9 +37,11 @@ def in_terminal(
             screen.expect(text)
             shown += f"{screen.before}{screen.after}"
             os.write(master, typed.encode())
+        shown += screen.buffer
         while process.poll() is None:
             shown += _next(screen)
-        shown += _next(screen)
+        while rest := _next(screen):
+            shown += rest
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -51,7 +53,6 @@ def in_terminal(
 
 def _next(screen: "fdspawn[str]") -> str:
     try:
-        screen.expect([EOF, TIMEOUT], timeout=0.1)
-    finally:
-        before, screen.buffer = str(screen.before), ""
-    return before
+        return str(screen.read_nonblocking(65536, timeout=0.1))
+    except (EOF, TIMEOUT):
+        return ""

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from fathom_async.testing import FathomServer
 
 from .conftest import Command
@@ -40,6 +42,47 @@ async def test_a_budget_that_nobody_has_used_is_not_made_by_looking(command: Com
     assert ended.err == "fathom: no program has used this budget yet\n"
     assert [json.loads(line)["used"] for line in ended.out.splitlines()] == [0, 0]
     assert not file.exists()
+
+
+async def test_a_narrow_terminal_shows_every_figure(command: Command, tmp_path: Path) -> None:
+    shared = f"file://{tmp_path / 'shared.budget'}"
+    assert (await command("sites", "list", FATHOM_BUDGET=shared)).code == 0
+    ended = await command.in_terminal("budget", FATHOM_BUDGET=shared, columns=40)
+    shown = re.sub(r"\x1b\[\d*m", "", ended.out)
+    assert re.search(r"limit +2,000 an hour\s+used +1\s+left +1,999\s+next slot +now", shown)
+    assert "…" not in ended.out
+
+
+async def test_a_budget_where_no_file_can_be_is_refused_as_every_command_does(command: Command) -> None:
+    nowhere = "file:///nonexistent/budget"
+    looked, used = [await command(*what, FATHOM_BUDGET=nowhere) for what in (("budget",), ("sites", "list"))]
+    assert (looked.code, looked.out) == (used.code, used.out) == (2, "")
+    assert looked.err == used.err
+
+
+@pytest.mark.parametrize(
+    ("budget", "code", "told"),
+    [
+        ("redis://localhost:6379/0", 2, "cannot be looked at, only spent"),
+        ("file://elsewhere/budget", 2, "names no file of this machine"),
+        ("sqlite:///budget", 2, "not a URL of a kind known here"),
+    ],
+)
+async def test_what_cannot_be_looked_at(command: Command, budget: str, code: int, told: str) -> None:
+    ended = await command("budget", FATHOM_BUDGET=budget)
+    assert (ended.code, ended.out) == (code, "")
+    assert told in ended.err
+    assert ended.err.count("\n") == 1
+
+
+async def test_without_a_token_it_is_not_known_whose_budget_to_look_at(
+    command: Command, tmp_path: Path
+) -> None:
+    shared = f"file://{tmp_path / 'shared.budget'}"
+    assert (await command("sites", "list", FATHOM_BUDGET=shared)).code == 0
+    ended = await command("budget", FATHOM_BUDGET=shared, FATHOM_API_TOKEN="")
+    assert (ended.code, ended.out) == (3, "")
+    assert ended.err.startswith("fathom: each token has a budget of its own, and there is no token: ")
 
 
 async def test_without_a_shared_budget_there_is_nothing_to_look_at(command: Command) -> None:

@@ -20,7 +20,7 @@ from fathom_async import (
     TimeoutError,  # noqa: A004 - the package's own
     WaitTooLongError,
 )
-from fathom_async.cli.failures import CommandError, ExitCode, failure_of
+from fathom_async.cli.failures import CommandError, ExitCode, TerminatedError, failure_of
 from fathom_async.jobs.errors import Fault, JobFileError
 from fathom_async.testing import FathomServer, Html, Status
 
@@ -58,6 +58,7 @@ REFUSED = ("GET", "https://api.usefathom.com/v1/sites")
         ),
         (CommandError("stop", ExitCode.SOME_FAILED), ExitCode.SOME_FAILED, "stop"),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted"),
+        (TerminatedError(), ExitCode.TERMINATED, "terminated"),
         (FileNotFoundError(2, "No such file or directory", "x.csv"), ExitCode.FAILED, "x.csv: No such file"),
         (ImportError('x is not installed; pip install "fathom_async[x]"'), ExitCode.FAILED, "pip install"),
         (RuntimeError("surprise"), ExitCode.FAILED, "unexpected RuntimeError: surprise; set FATHOM_DEBUG=1"),
@@ -71,6 +72,28 @@ def test_every_error_has_a_code_and_says_what_to_do(
     assert failure.code == code
     assert advice in failure.message
     assert "\n" not in failure.message
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/v1/sites/NOSITE", "check the ID: `fathom sites list` shows the sites of this token"),
+        (
+            "/v1/sites/NOSITE/events?limit=10",
+            "check the ID: `fathom sites list` shows the sites of this token",
+        ),
+        (
+            "/v1/aggregations?entity_id=NOSITE",
+            "check the ID: `fathom sites list` shows the sites of this token",
+        ),
+        ("/v1/sites/CDBUGS/events/X", "`fathom events list CDBUGS` shows the events of this site"),
+        ("/v1/sites/A%20B/milestones/X", "`fathom milestones list 'A B'` shows the milestones of this site"),
+        ("/sites", "check FATHOM_BASE_URL: an API's address ends in /v1"),
+    ],
+)
+def test_what_is_not_there_is_looked_up_where_it_would_be(path: str, advice: str) -> None:
+    error = NotFoundError(404, "No.", None, "GET", f"https://api.usefathom.com{path}")
+    assert failure_of(error).message.endswith(f"; {advice}" if advice.startswith("check") else advice)
 
 
 def test_all_faults_of_a_job_file_are_told_each_on_its_line() -> None:
@@ -90,6 +113,18 @@ async def test_a_refused_token(command: Command, fathom_server: FathomServer) ->
     ended = await command("sites", "list", FATHOM_API_TOKEN="very-secret")
     assert (ended.code, ended.out) == (3, "")
     assert ended.err.count("\n") == 1
+    assert "very-secret" not in ended.err
+
+
+@pytest.mark.parametrize("status", [401, 403, 422, 500])
+async def test_a_server_that_repeats_the_token(
+    command: Command, fathom_server: FathomServer, status: int
+) -> None:
+    words = "denied for Bearer very-secret"
+    fathom_server.inject(*[Status(status, {"message": words, "errors": {"token": [words]}})] * 5)
+    ended = await command("sites", "get", "CDBUGS", FATHOM_API_TOKEN="very-secret", FATHOM_DEBUG="1")
+    assert ended.code in {1, 3}
+    assert "denied for Bearer ***" in ended.err
     assert "very-secret" not in ended.err
 
 

@@ -9,6 +9,7 @@ from typing import cast
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
+from attrs import evolve
 
 from fathom_async.cli.html.page import MOST_ROWS, Page
 from fathom_async.cli.html.plots import figure_of, told
@@ -102,6 +103,33 @@ def test_who_cannot_see_the_charts_is_told_and_has_the_table() -> None:
     assert outline.named("html")[0]["lang"] == "en"
     assert [each["scope"] for each in outline.named("th")] == ["col", "col"]
     assert any(each.get("name") == "viewport" for each in outline.named("meta"))
+
+
+def test_what_a_chart_leaves_out_is_counted() -> None:
+    ranking, course = evolve(RANKING, left_out=12), evolve(COURSE, left_out=1)
+    page = Page("Acme", [], [ranking, course], records(COLUMNS, []), MADE).html()
+    assert "The 2 highest; 12 groups more in the figures below." in page
+    assert "The 2 highest; 1 group more in the figures below." in page
+    assert " more in the figures below" not in PAGE.html()
+
+
+def test_names_cannot_turn_the_text_around() -> None:
+    page = Page("Ac\u202eme\x1b[2J", ["Where city is '\u202e'"], [], records(COLUMNS, []), MADE).html()
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert r"<h1>Ac\u202eme\x1b[2J</h1>" in page
+
+
+def test_dates_stay_in_one_line() -> None:
+    days = records({"date": "day", "visits": "count"}, [(date(2026, 11, 1), 5)])
+    outline = Outline(Page("Acme", [], [], days, MADE).html())
+    assert [each.get("class") for each in outline.named("td")] == ["date", "number"]
+
+
+def test_a_phone_has_short_labels_and_room_for_bars() -> None:
+    figure = figure_of(Ranking("visits", ("/" + "x" * 60,), (1,)))
+    labels = cast("dict[str, dict[str, dict[str, list[str]]]]", figure)["layout"]["meta"]
+    assert [len(each) for each in (labels["long"][0], labels["short"][0])] == [44, 18]
 
 
 def test_figures_alone_need_no_script() -> None:

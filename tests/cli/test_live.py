@@ -148,6 +148,6 @@ async def test_the_screen_is_drawn_anew_when_something_is_heard_or_the_window_ch
         file.truncate(file.seek(0))
         console.width = 30
         os.kill(os.getpid(), signal.SIGWINCH)
-        await shows("each every 30 s; 3 of 10 repo…")
+        await shows("Ctrl-C ends it; each every 30…")
     assert "\x1b[?1049l" in file.getvalue(), "the other screen is left"
     assert "\x1b[?25h" in file.getvalue(), "the cursor is back"

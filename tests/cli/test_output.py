@@ -10,9 +10,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
+from fathom_async.cli.app import run
 from fathom_async.cli.failures import CommandError
-from fathom_async.cli.output import Kind, OutputOptions, encoded, records, write, write_file
+from fathom_async.cli.files import write_file
+from fathom_async.cli.output import Format, Kind, OutputOptions, encoded, records, table, write, write_change
+from fathom_async.testing import Body, FathomServer
 
 from .command import COMMAND, environment
 from .conftest import Command
@@ -39,6 +43,14 @@ EMPTY = (None, (), None, None, None, None, None)
 ROWS = records(COLUMNS, [FULL, EMPTY])
 
 
+@pytest.fixture
+def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a command that sends anything fail for that."""
+    monkeypatch.setenv("FATHOM_API_TOKEN", "any")
+    monkeypatch.setenv("FATHOM_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("FATHOM_BUDGET", "")
+
+
 def test_a_table_has_aligned_numbers_and_nothing_that_steers_the_terminal() -> None:
     lines = encoded(ROWS, "table").decode().splitlines()
     assert lines[0].split() == list(COLUMNS)
@@ -47,6 +59,17 @@ def test_a_table_has_aligned_numbers_and_nothing_that_steers_the_terminal() -> N
     assert r"/a\x1b[2J,b" in lines[2]
     assert lines[3].split() == ["-"] * 6
     assert all(line.isprintable() for line in lines)
+
+
+def test_where_columns_have_no_room_fields_stand_one_below_the_other() -> None:
+    rows = records({"pathname": "text", "pageviews": "count"}, [("/a", 1200), ("/b", 5)])
+    shown = StringIO()
+    Console(file=shown, width=16).print(table(rows, 16))
+    assert [line.split() for line in shown.getvalue().splitlines()] == [
+        *(["pathname", "/a"], ["pageviews", "1,200"], []),
+        *(["pathname", "/b"], ["pageviews", "5"]),
+    ]
+    assert table(rows, 20).columns[0].header == "pathname"
 
 
 def test_a_single_object_is_one_field_a_line_and_one_json_object() -> None:
@@ -71,6 +94,29 @@ def test_csv_can_be_read_back() -> None:
     assert header == list(COLUMNS)
     assert full[:5] == ["/a\x1b[2J,b", "x y", "1200", "0.5", "True"]
     assert empty == [""] * 7
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_csv_gives_back_an_end_of_line_in_a_text(end: str) -> None:
+    written = encoded(records({"pathname": "text"}, [(f"/a{end}b",), ("/c",)]), "csv").decode()
+    assert list(csv.reader(StringIO(written, newline=""))) == [["pathname"], [f"/a{end}b"], ["/c"]]
+    assert written.endswith("\n/c\n")
+
+
+@pytest.mark.parametrize("format", ["json", "jsonl", "csv"])
+def test_nothing_steers_a_terminal_in_any_format(format: Format) -> None:
+    evil = "/\x1b[2J\x9b2J\u202e\u2066\U000e0001é"
+    rows = records({"pathname": "text", "tags": "texts"}, [(evil, (evil,))])
+    shown = encoded(rows, format, for_terminal=True).decode()
+    assert shown.replace("\n", "").isprintable()
+    piped = encoded(rows, format).decode()
+    if format == "csv":
+        assert r"/\x1b[2J\x9b2J\u202e" in shown
+        assert evil in piped
+    else:
+        assert r"/\u001b[2J\u009b2J\u202e" in shown
+        assert "\x9b2J\u202e" in piped
+        assert json.loads(shown) == json.loads(piped), "it means the same"
 
 
 def test_parquet_has_types_even_without_rows() -> None:
@@ -106,16 +152,88 @@ def test_a_missing_directory_is_named_as_it_was_written(tmp_path: Path) -> None:
         write_file(tmp_path / "nowhere" / "rows.csv", b"")
 
 
-async def test_a_terminal_shows_no_parquet(command: Command) -> None:
-    ended = await command.in_terminal("sites", "list", "--format", "parquet")
+async def test_a_terminal_shows_no_parquet(command: Command, fathom_server: FathomServer) -> None:
+    ended = await command.in_terminal("sites", "create", "Acme", "--format", "parquet")
     assert ended.code == 2
     assert "add --output report.parquet" in ended.out
+    assert not fathom_server.hits
 
 
-async def test_a_file_that_cannot_be_written_is_one_line(command: Command, tmp_path: Path) -> None:
-    ended = await command("sites", "list", "-o", str(tmp_path / "nowhere" / "sites.csv"))
-    assert ended.code == 1
-    assert ended.err.endswith("nowhere/sites.csv: No such file or directory\n")
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("nowhere/sites.csv", 1, "nowhere/sites.csv: No such file or directory\n"),
+        ("file/sites.csv", 1, "file/sites.csv: Not a directory\n"),
+        ("directory.csv", 1, "directory.csv: Is a directory\n"),
+        ("sites.weird", 2, "names no format; add --format, or end it with .json"),
+    ],
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sites", "list"],
+        ["sites", "get", "CDBUGS"],
+        ["sites", "create", "Acme"],
+        ["sites", "update", "CDBUGS", "--name", "Acme"],
+        ["sites", "delete", "CDBUGS", "--yes"],
+        ["events", "list", "CDBUGS"],
+        ["events", "get", "CDBUGS", "X"],
+        ["events", "create", "CDBUGS", "Signup"],
+        ["events", "update", "CDBUGS", "X", "--name", "Signup"],
+        ["events", "set-currency", "CDBUGS", "purchase", "euro"],
+        ["events", "delete", "CDBUGS", "purchase", "--yes"],
+        ["milestones", "list", "CDBUGS"],
+        ["milestones", "get", "CDBUGS", "X"],
+        ["milestones", "create", "CDBUGS", "Pricing", "--date", "2026-01-31"],
+        ["milestones", "update", "CDBUGS", "X", "--name", "Pricing"],
+        ["milestones", "delete", "CDBUGS", "X", "--yes"],
+        ["report", "CDBUGS", "--complete"],
+        ["events-report", "CDBUGS", "purchase"],
+        ["whoami"],
+        ["plan", "jobs.toml"],
+        ["budget"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("nobody_listens")
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_sent(
+    arguments: list[str],
+    place: tuple[str, int, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path, code, told = place
+    (tmp_path / "file").touch()
+    (tmp_path / "directory.csv").mkdir()
+    assert run([*arguments, "-o", str(tmp_path / path)]) == code
+    ended = capsys.readouterr()
+    assert ended.err.startswith(f"fathom: {tmp_path}" if code == 1 else "fathom: the ending of")
+    assert told in ended.err
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("nobody_listens")
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_sent(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["report", "CDBUGS", "--html", "/nowhere/report.html"]) == 1
+    assert capsys.readouterr().err == "fathom: /nowhere/report.html: No such file or directory\n"
+
+
+def test_a_change_that_was_made_is_not_hidden_by_a_disk_that_is_full() -> None:
+    with pytest.raises(CommandError) as refused:
+        write_change(ROWS, OutputOptions(format="csv", output=Path("/dev/full")), done="the site X was made")
+    assert str(refused.value) == "the site X was made, but No space left on device"
+    assert refused.value.code == 1
+
+
+async def test_formats_for_programs_cannot_steer_a_terminal_either(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    fathom_server.inject(Body(b'[{"pathname": "/\xc2\x9b2J\xe2\x80\xae", "pageviews": "1"}]'))
+    report = ("report", "CDBUGS", "--metrics", "pageviews", "--by", "pathname", "--format", "jsonl")
+    ended = await command.in_terminal(*report)
+    assert ended.out == '{"pathname":"/\\u009b2J\\u202e","pageviews":1}\n'
 
 
 async def test_data_are_utf_8_whatever_the_locale(command: Command) -> None:

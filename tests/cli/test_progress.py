@@ -36,6 +36,20 @@ def test_a_line_comes_every_ten_seconds_and_in_the_end() -> None:
     assert told == ["10", "20", "30"]
 
 
+def test_the_end_is_told_once() -> None:
+    file = StringIO()
+    with Lines(file, Hand()) as show:
+        for _ in range(2):
+            show(Progress(2, done=2, requests=1, answered=1))
+    assert file.getvalue() == "fathom: 2 of 2 reports, 1 of 1 request\n"
+
+
+def test_no_time_is_left_to_tell_while_nothing_is_to_come() -> None:
+    idle = Progress(30, done=10, kept=10)
+    assert line(idle) == "10 of 30 reports, 0 of 0 requests, 10 kept"
+    assert line(idle, "waiting for another").endswith("10 kept, waiting for another")
+
+
 def test_several_runs_are_one() -> None:
     before = Progress(10, done=4, failed=1, kept=2, requests=3, answered=3)
     part = Progress(6, done=1, kept=1, requests=2, answered=0, seconds_left=30.0)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery
-from fathom_async.testing import Delay, FathomServer
+from fathom_async.testing import Delay, FathomServer, Status
 
 from .conftest import Command
 from .terminal import CTRL_C
@@ -52,6 +52,28 @@ async def test_an_events_report(command: Command, fathom_server: FathomServer) -
     header, row = csv.reader(StringIO(ended.out))
     assert header == ["conversions", "value"]
     assert row == [str(report.rows[0].conversions), str(report.rows[0].value)]
+
+
+async def test_an_event_that_there_is_not_is_told_from_one_that_nobody_completed(command: Command) -> None:
+    wrong = await command("events-report", SITE, "nope")
+    assert (wrong.code, wrong.out) == (4, "")
+    assert wrong.err == (
+        "fathom: there is no event 'nope'; `fathom events list CDBUGS` shows the events of this site\n"
+    )
+    right = await command(
+        "events-report", SITE, "purchase", "--from", "2010-01-01", "--to", "2010-01-02", "--by", "city"
+    )
+    assert (right.code, right.out, right.err) == (0, "", "")
+
+
+async def test_a_paid_report_is_written_even_if_the_name_of_the_site_cannot_be_read(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    fathom_server.inject(Status(404), path=f"/sites/{SITE}")
+    page = tmp_path / "report.html"
+    ended = await command("report", SITE, "--html", str(page))
+    assert (ended.code, ended.err) == (0, f"fathom: wrote {page}\n")
+    assert "<h1>CDBUGS: pageviews, visits</h1>" in page.read_text()
 
 
 async def test_periods_are_counted_by_the_clock_of_the_site(

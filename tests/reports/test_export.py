@@ -2,6 +2,7 @@
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
+import csv
 import io
 import json
 import sys
@@ -49,6 +50,17 @@ def test_dicts_have_the_order_asked(report: Report[PageviewRow]) -> None:
         ("avg_duration", 61.5),
     ]
     assert second["pageviews"] is None
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_csv_gives_back_a_path_with_an_end_of_line_in_it(end: str) -> None:
+    path = f"/a{end}b"
+    body = json.dumps([{"pathname": path, "pageviews": "1"}]).encode()
+    query = PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["pathname"])
+    written = io.StringIO(newline="")
+    query.read(body).to_csv(written)
+    written.seek(0)
+    assert list(csv.DictReader(written)) == [{"pathname": path, "pageviews": "1"}]
 
 
 def test_csv_goes_to_a_file_or_a_path(report: Report[PageviewRow], tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ class Asking:
     ) -> AsyncGenerator[Found, None]:
         """Ask for one after the other: whoever ends early has whole reports, and none that are half there."""
         complete = [each for each in reports if each.is_complete]
-        progress = Progress(len(complete))
+        progress = Progress(len(complete), requests=len(complete))
         patient = self.fathom.with_options(priority=Priority.BULK)
         space = namespace(self.address, "complete reports")
         for wanted in complete:
@@ -105,7 +105,7 @@ class Asking:
                 done=progress.done + 1,
                 failed=progress.failed + (outcome.error is not None),
                 kept=progress.kept + (outcome.origin == "kept"),
-                requests=progress.requests + spent,
+                requests=progress.requests + spent - 1,
                 answered=progress.answered + spent,
             )
             on_progress(progress)

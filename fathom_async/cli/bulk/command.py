@@ -16,7 +16,7 @@ from fathom_async.cli.bulk.runner import RunOptions, Tally, carry_out, overview_
 from fathom_async.cli.bulk.wanted import Format, Places, Wanted, read_jobs, wanted
 from fathom_async.cli.connection import connect, run_async
 from fathom_async.cli.credentials import find_token
-from fathom_async.cli.failures import CommandError, ExitCode, failure_of
+from fathom_async.cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async.cli.output import STANDARD, OutputOptions, note, records, stdout_console, write
 from fathom_async.cli.wording import counted
 
@@ -64,8 +64,8 @@ def run(
     tally = Tally()
     try:
         run_async(partial(carry_out, options, tally))
-    except KeyboardInterrupt:
-        raise CommandError(_broken_off(options, tally), ExitCode.INTERRUPTED) from None
+    except KeyboardInterrupt as error:
+        raise CommandError(_broken_off(options, tally), interruption(error)) from None
     return _ended(options, tally)
 
 
@@ -79,6 +79,7 @@ def plan(jobs: Path, /, *, fuse: Fuse = True, output: OutputOptions = STANDARD) 
         fuse: Whether to put reports together whose answers are contained in one.
         output: Where the figures go, and how they are written.
     """
+    output.check()
     run_async(partial(_show, jobs, Places(), output, is_fused=fuse))
 
 

@@ -10,15 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from fathom_async import Report
 from fathom_async.cli.bulk.wanted import Wanted
 from fathom_async.cli.failures import CommandError
-from fathom_async.cli.output import (
-    Cell,
-    Format,
-    OutputOptions,
-    Records,
-    encoded,
-    records_of_report,
-    write_file,
-)
+from fathom_async.cli.files import check_directory, check_file, write_file
+from fathom_async.cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
 from fathom_async.codec.rows import Column, ColumnKind, Row
 
 if TYPE_CHECKING:
@@ -49,7 +42,7 @@ def prepare(reports: Iterable[Wanted], dataset: Path | None, format: Format | No
 
     Raises:
         CommandError: The dataset's ending names no format, or Parquet needs an extra.
-        OSError: A directory cannot be made.
+        OSError: A directory cannot be made, or a file cannot be written.
     """
     if dataset is None:
         formats: set[Format] = {each.format for each in reports}
@@ -61,6 +54,9 @@ def prepare(reports: Iterable[Wanted], dataset: Path | None, format: Format | No
         raise CommandError('pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"')
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
+        check_directory(directory)
+    if dataset is not None:
+        check_file(dataset)
 
 
 def write_report(wanted: Wanted, report: Report[Row]) -> None:

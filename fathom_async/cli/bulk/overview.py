@@ -22,6 +22,8 @@ COLUMNS: Final[dict[str, Kind]] = {
     "complete": "count",
 }
 _SHOWN: Final = 40
+_HOW: Final = 8
+_SITE: Final = 8
 
 
 @frozen
@@ -73,9 +75,9 @@ def headline(overview: Overview) -> str:
 def table(overview: Overview) -> Table:
     """Return the first requests, one a row."""
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    shown.add_column("reports", justify="right", no_wrap=True)
-    shown.add_column("how", no_wrap=True)
-    shown.add_column("site", no_wrap=True)
+    shown.add_column("reports", justify="right", no_wrap=True, min_width=len("reports"))
+    shown.add_column("how", no_wrap=True, min_width=_HOW)
+    shown.add_column("site", no_wrap=True, min_width=_SITE)
     shown.add_column("what", overflow="ellipsis", no_wrap=True)
     lines = list(_lines(overview))
     for reports, how, query in lines[:_SHOWN]:

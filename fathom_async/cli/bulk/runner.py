@@ -26,6 +26,7 @@ from fathom_async import (
 )
 from fathom_async.cli.bulk.asking import Asking
 from fathom_async.cli.bulk.files import prepare, write_dataset, write_report
+from fathom_async.cli.bulk.outlook import Outlook
 from fathom_async.cli.bulk.overview import Overview, headline
 from fathom_async.cli.bulk.sites import sites_named
 from fathom_async.cli.bulk.unfinished import Unfinished
@@ -144,15 +145,17 @@ async def _make(
 ) -> None:
     answers: dict[str, tuple[Wanted, Report[Row]]] = {}
     with reporter() as show:
+        outlook = Outlook(asking.fathom)
 
         def on_progress(progress: Progress) -> None:
             tally.progress = progress
+            outlook.told(progress)
             show(progress)
 
         def refresh() -> None:
             if tally.progress is not None and not tally.progress.is_over:
-                to_come = max(1, tally.progress.requests - tally.progress.answered)
-                show(evolve(tally.progress, seconds_left=asking.fathom.eta(to_come, lane="reports")))
+                seconds_left = outlook.seconds_left(tally.progress)
+                show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
 
         async with (
             each_second(refresh),

@@ -1,7 +1,7 @@
 """The page of a report, put together from its pictures and its rows."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -11,12 +11,14 @@ from attrs import frozen
 
 from fathom_async.cli.html.plots import figure_of, markup, script, told
 from fathom_async.cli.output import Records, shown
-from fathom_async.cli.pictures import Picture, Total
+from fathom_async.cli.pictures import Course, Picture, Ranking, Total
+from fathom_async.cli.wording import counted, printable
 from fathom_async.version import __version__
 
 MOST_ROWS: Final = 5_000
 
-# Charts are drawn on a transparent ground; ink and grid follow the page's light or dark side.
+# Charts are drawn on a transparent ground; ink and grid follow the page's light or dark side, and the length of
+# labels the room that there is.
 _COLOURS: Final = """\
 <script>
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -26,8 +28,16 @@ function paint() {
     Plotly.relayout(plot, {"font.color": ink, "xaxis.gridcolor": grid, "yaxis.gridcolor": grid,
       "xaxis.zerolinecolor": grid, "yaxis.zerolinecolor": grid});
 }
+const narrow = matchMedia("(max-width: 700px)");
+function label() {
+  const length = narrow.matches ? "short" : "long";
+  for (const plot of document.querySelectorAll(".js-plotly-plot"))
+    if (plot.layout.meta) Plotly.relayout(plot, {"yaxis.ticktext": plot.layout.meta[length]});
+}
 dark.addEventListener("change", paint);
+narrow.addEventListener("change", label);
 paint();
+label();
 </script>"""
 
 
@@ -55,27 +65,35 @@ class Page:
         Raises:
             CommandError: plotly is not installed.
         """
+        title = printable(self.title)
         template = Template(files("fathom_async.cli.html").joinpath("page.html").read_text("utf-8"))
         totals = [picture for picture in self.pictures if isinstance(picture, Total)]
         plots = [picture for picture in self.pictures if not isinstance(picture, Total)]
         sections = [_totals(totals)] if totals else []
         sections += [
             f'<section><h2>{escape(plot.metric)}</h2><figure role="img" aria-label="{escape(told(plot))}">'
-            f"{markup(figure_of(plot), f'plot-{place}')}</figure></section>"
+            f"{markup(figure_of(plot), f'plot-{place}')}</figure>{_left_out(plot)}</section>"
             for place, plot in enumerate(plots)
         ]
         left_out = len(self.records.rows) - MOST_ROWS
         return template.substitute(
-            title=escape(self.title),
+            title=escape(title),
             script=f"<script>{script()}</script>" if plots else "",
-            facts="\n".join(f"<p>{escape(fact)}</p>" for fact in self.facts),
+            facts="\n".join(f"<p>{escape(printable(fact))}</p>" for fact in self.facts),
             pictures="\n".join(sections),
-            table=_table(self.records, self.title),
+            table=_table(self.records, title),
             more=f"<p>and {left_out:,} more rows: write them with --format csv</p>" if left_out > 0 else "",
             made=f"{self.made:%Y-%m-%d %H:%M}",
             version=__version__,
             colours=_COLOURS if plots else "",
         )
+
+
+def _left_out(plot: Ranking | Course) -> str:
+    if not plot.left_out:
+        return ""
+    shown = len(plot.labels) if isinstance(plot, Ranking) else len(plot.lines)
+    return f"<p>The {shown} highest; {counted(plot.left_out, 'group')} more in the figures below.</p>"
 
 
 def _totals(totals: Sequence[Total]) -> str:
@@ -91,7 +109,15 @@ def _table(records: Records, title: str) -> str:
         for place in range(len(records.columns))
         if any(isinstance(row[place], int | float) for row in records.rows)
     }
-    mark = [' class="number"' if place in numbers else "" for place in range(len(records.columns))]
+    dates = {
+        place
+        for place in range(len(records.columns))
+        if any(isinstance(row[place], date) for row in records.rows)
+    }
+    mark = [
+        ' class="number"' if place in numbers else ' class="date"' if place in dates else ""
+        for place in range(len(records.columns))
+    ]
     head = "".join(
         f'<th scope="col"{mark[place]}>{escape(name)}</th>' for place, name in enumerate(records.columns)
     )
@@ -99,5 +125,5 @@ def _table(records: Records, title: str) -> str:
         f"<tr>{''.join(f'<td{mark[place]}>{escape(shown(cell))}</td>' for place, cell in enumerate(row))}</tr>"
         for row in records.rows[:MOST_ROWS]
     )
-    caption = f"<caption>{escape(title)}: {len(records.rows):,} rows</caption>"
+    caption = f"<caption>{escape(title)}: {counted(len(records.rows), 'row')}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"

@@ -13,6 +13,7 @@ Figure = Mapping[str, object]
 _COLOURS: Final = ("#2f7dd1", "#e07b39", "#2a9d6f", "#b0569f", "#c9a227", "#4aa3a2", "#8a6fd1", "#d1495b")
 _FILL: Final = "rgba(47, 125, 209, 0.18)"
 _LABEL: Final = 44
+_NARROW_LABEL: Final = 18
 _LINE_HEIGHT: Final = 26
 _AROUND: Final = 90
 _COURSE_HEIGHT: Final = 340
@@ -81,9 +82,13 @@ def _ranking(picture: Ranking) -> Figure:
         "hovertemplate": "%{hovertext}<br>%{x:,}<extra></extra>",
         "marker": {"color": _COLOURS[0]},
     }
+    labels = {
+        "long": [_harmless(_cut(label)) for label in picture.labels],
+        "short": [_harmless(_cut(label, _NARROW_LABEL)) for label in picture.labels],
+    }
     axis = {
         "tickvals": places,
-        "ticktext": [_harmless(_cut(label)) for label in picture.labels],
+        "ticktext": labels["long"],
         "autorange": "reversed",
         "automargin": True,
         "fixedrange": True,
@@ -93,7 +98,12 @@ def _ranking(picture: Ranking) -> Figure:
     layout = _layout(_LINE_HEIGHT * len(places) + _AROUND)
     return {
         "data": [bars],
-        "layout": {**layout, "yaxis": axis, "xaxis": {"rangemode": "tozero", "fixedrange": True}},
+        "layout": {
+            **layout,
+            "meta": labels,
+            "yaxis": axis,
+            "xaxis": {"rangemode": "tozero", "fixedrange": True},
+        },
     }
 
 
@@ -142,8 +152,8 @@ def _harmless(label: str) -> str:
     return escape(label, quote=False)
 
 
-def _cut(label: str) -> str:
-    return label if len(label) <= _LABEL else f"{label[: _LABEL - 1]}…"
+def _cut(label: str, most: int = _LABEL) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def _plotly(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type

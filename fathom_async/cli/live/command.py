@@ -1,9 +1,7 @@
 """``fathom live``."""
 
-import asyncio
-import signal
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import Annotated, Literal
 
@@ -14,14 +12,12 @@ from rich.console import Console
 from fathom_async import FathomClient, RateLimit
 from fathom_async.cli.bulk.sites import sites_named
 from fathom_async.cli.connection import connect, run_async
-from fathom_async.cli.failures import CommandError, ExitCode, failure_of
+from fathom_async.cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async.cli.live.board import Board, SiteView
 from fathom_async.cli.live.display import Show, lines, screen
 from fathom_async.reports.live import interval
 
 Format = Literal["table", "jsonl"]
-
-_TERMINATED = 128 + signal.SIGTERM
 
 
 @frozen(kw_only=True)
@@ -63,15 +59,12 @@ def live(
     watch = Watch(sites=sites, every=every, share=share, rounds=rounds, format=format)
     try:
         run_async(partial(_watch, watch))
-    except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
-    except asyncio.CancelledError:
-        return _TERMINATED
+    except KeyboardInterrupt as error:
+        return interruption(error)
     return ExitCode.OK
 
 
 async def _watch(watch: Watch) -> None:
-    _let_terminate()
     async with connect() as fathom, AsyncExitStack() as stack:
         names = await _names(fathom, watch.sites)
         lane = fathom.limits["reports"]
@@ -116,11 +109,3 @@ async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str
             ExitCode.NOT_FOUND,
         )
     return found
-
-
-def _let_terminate() -> None:
-    """End in order when the process is told to, so that the terminal is given back."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    if task is not None:
-        with suppress(NotImplementedError):  # Windows has no such signal
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)

@@ -14,6 +14,7 @@ from rich.live import Live
 from fathom_async import LaneStatus, LiveVisitors
 from fathom_async.cli.live.board import Board
 from fathom_async.cli.live.screen import draw, line
+from fathom_async.cli.wording import printable_json
 
 Show = Callable[[Board, LiveVisitors], None]
 """Is told what was heard of a site, and the board with it."""
@@ -65,7 +66,8 @@ def lines(*, as_json: bool) -> Show:
     def show(board: Board, heard: LiveVisitors) -> None:
         site = board.sites[heard.site_id]
         if as_json:
-            sys.stdout.write(f"{record(heard, site.name, site.error)}\n")
+            told = record(heard, site.name, site.error)
+            sys.stdout.write(f"{printable_json(told) if sys.stdout.isatty() else told}\n")
         elif site.error is None:
             sys.stdout.write(f"{line(heard.site_id, site)}\n")
         else:

@@ -143,4 +143,4 @@ def _status(board: Board, lane: LaneStatus) -> Text:
     what = f"each every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports of the limit used"
     if lane.paused_for:
         what = f"the server asked for a pause of {duration(lane.paused_for)}"
-    return Text(f"{what}; Ctrl-C ends it", style="dim", no_wrap=True, overflow="ellipsis")
+    return Text(f"Ctrl-C ends it; {what}", style="dim", no_wrap=True, overflow="ellipsis")
