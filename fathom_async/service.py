@@ -22,6 +22,7 @@ from fathom_async.request import Response
 from fathom_async.retry import RetryPolicy
 from fathom_async.session import Caller, Options, Session, is_too_many
 from fathom_async.telemetry import Hook, Journal, Stats
+from fathom_async.together import together
 from fathom_async.version import __version__
 
 if TYPE_CHECKING:
@@ -133,6 +134,18 @@ class ServiceClient(ABC):
     def limits(self) -> Mapping[str, LaneStatus]:
         """What each lane looks like now."""
         return {name: lane.status() for name, lane in self._session.lanes.items()}
+
+    async def look(self) -> Mapping[str, LaneStatus]:
+        """Return `limits` as they are now for all who share the budget; nothing is sent, and nothing is spent.
+
+        `limits` itself never waits: of a budget in Redis, it tells what was heard last.
+
+        Raises:
+            BudgetError: The budget is out of reach, or others share it with other limits.
+            ClosedError: The client was closed.
+        """
+        await together(lane.look() for lane in set(self._session.lanes.values()))
+        return self.limits
 
     @property
     def stats(self) -> Stats:

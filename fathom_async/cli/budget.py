@@ -15,7 +15,7 @@ from fathom_async.cli.credentials import find_token
 from fathom_async.cli.failures import CommandError, ExitCode
 from fathom_async.cli.files import check_directory
 from fathom_async.cli.output import STANDARD, Kind, OutputOptions, note, records, stdout_console, write
-from fathom_async.cli.wording import duration
+from fathom_async.cli.wording import counted, duration
 
 BUDGET: Final = "FATHOM_BUDGET"
 
@@ -25,9 +25,10 @@ _COLUMNS: Final[dict[str, Kind]] = {
     "per": "number",
     "used": "count",
     "left": "count",
+    "waiting": "count",
     "next_slot_in": "number",
 }
-_SIDE_BY_SIDE: Final = 60
+_SIDE_BY_SIDE: Final = 72
 _PER: Final = {60.0: "a minute", 3600.0: "an hour"}
 
 
@@ -54,12 +55,6 @@ def _lanes() -> Mapping[str, LaneStatus]:
             ExitCode.USAGE,
         )
     where = urlsplit(url)
-    if where.scheme in {"redis", "rediss"}:
-        raise CommandError(
-            "a budget in Redis cannot be looked at, only spent; let the programs of one machine share a file: "
-            f"{BUDGET}=file:///path/to/budget",
-            ExitCode.USAGE,
-        )
     file = Path(unquote(where.path))
     if where.scheme == "file" and not where.netloc and not file.exists():
         # To look would make the file: as somebody whose files the other programs may not open.
@@ -83,7 +78,7 @@ def _check_place(file: Path) -> None:
 
 async def _look() -> Mapping[str, LaneStatus]:
     async with connect() as fathom:
-        return fathom.limits
+        return await fathom.look()
 
 
 def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
@@ -93,7 +88,7 @@ def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
         lanes: The lanes.
         width: Characters a line.
     """
-    columns = ("lane", "limit", "used", "left", "next slot")
+    columns = ("lane", "limit", "used", "left", "waiting", "next slot")
     rows = [_told(name, lane) for name, lane in lanes.items()]
     if width < _SIDE_BY_SIDE:
         grid = Table.grid(padding=(0, 2))
@@ -111,9 +106,12 @@ def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
 
 
 def _told(name: str, lane: LaneStatus) -> tuple[str, ...]:
-    when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
     per = _PER.get(lane.per, f"in {duration(lane.per)}")
-    return name, f"{lane.limit:,} {per}", f"{lane.used:,}", f"{_left(lane):,}", when
+    waiting = counted(lane.waiting, "program") if lane.waiting else "nobody"
+    when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
+    if lane.paused_for > 0:
+        when += ", as the server asked for"
+    return name, f"{lane.limit:,} {per}", f"{lane.used:,}", f"{_left(lane):,}", waiting, when
 
 
 def _left(lane: LaneStatus) -> int:
@@ -121,7 +119,7 @@ def _left(lane: LaneStatus) -> int:
 
 
 def _cells(name: str, lane: LaneStatus) -> tuple[str | int | float, ...]:
-    return name, lane.limit, lane.per, lane.used, _left(lane), round(lane.next_slot_in, 3)
+    return name, lane.limit, lane.per, lane.used, _left(lane), lane.waiting, round(lane.next_slot_in, 3)
 
 
 def _unused(plan: RatePlan) -> Mapping[str, LaneStatus]:

@@ -140,9 +140,21 @@ class Lane:
             in_flight=self._window.in_flight,
             queued=len(self._queue),
             next_slot_in=self.eta(),
-            paused_for=max(0.0, self._paused_until - now),
+            paused_for=max(0.0, self._paused_until - now, self._window.blocked_for(now)),
             budget=self._window.budget,
+            waiting=self._window.waiting(now),
         )
+
+    async def look(self) -> None:
+        """Learn what a shared window looks like now, without taking of it.
+
+        Raises:
+            BudgetError: It is out of reach.
+            ClosedError: The lane was closed.
+        """
+        self._check_open()
+        await self._window.look()
+        self._check_open()
 
     def now(self) -> float:
         """Return the seconds that the lane's clock shows."""
@@ -173,6 +185,12 @@ class Lane:
         self.close()
         await self._window.aclose()
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("the client is closed")
+        if self._window.failure is not None:
+            raise BudgetError(*self._window.failure.args)
+
     def _eta(self, position: int) -> float:
         now = self._clock.now()
         returns = self._window.returns(now)
@@ -190,10 +208,7 @@ class Lane:
 
     def admit_at_once(self) -> Slot | None:
         """Take a slot if nobody waits for one and everything allows it."""
-        if self._closed:
-            raise ClosedError("the client is closed")
-        if self._window.failure is not None:
-            raise BudgetError(*self._window.failure.args)
+        self._check_open()
         return None if self._queue or self._window.is_shared else self._take(self._clock.now())
 
     async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:

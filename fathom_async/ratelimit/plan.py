@@ -114,6 +114,7 @@ class LaneStatus:
         paused_for: Seconds for which the server told the lane to stay away; 0 when it did not.
         budget: ``lost`` where the shared budget is out of reach and nothing is admitted; ``share`` where it is out of
             reach and a share of the limit goes on; else ``ok``.
+        waiting: Other processes that wait for slots of the same shared budget; 0 where none is shared.
     """
 
     limit: int
@@ -124,3 +125,4 @@ class LaneStatus:
     next_slot_in: float
     paused_for: float = 0.0
     budget: BudgetState = "ok"
+    waiting: int = 0

@@ -158,7 +158,9 @@ class RedisStore:
                 kept.append(_Job(Step("freed", step.owner, step.id, step.count), None))
                 if job.done is not None:
                     dropped.append(job.done)
-            elif step.action != "look":
+            elif is_lost and step.action == "look" and job.done is not None:
+                dropped.append(job.done)
+            elif step.action != "look" or job.done is not None:
                 kept.append(job)
         self._pending = kept or [_Job(Step("look", 1), None)]
         self._wake.set()

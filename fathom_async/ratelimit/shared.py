@@ -8,6 +8,7 @@ one, and a request that is cancelled while it waits has nothing to give back.
 Each process still probes: its first request goes alone, and so does the first one after anybody was refused.
 """
 
+import asyncio
 import logging
 import os
 import secrets
@@ -99,6 +100,7 @@ class SharedWindow:
         self._pid = self._owner = self._serial = self._base = 0
         self._stock: deque[SharedSlot] = deque()
         self._unsent: set[SharedSlot] = set()
+        self._looks: set[asyncio.Future[Reply | None]] = set()
         self._in_flight = 0
         self._is_asking = self._has_place = self._is_closed = False
         self._ask_at = 0.0
@@ -119,7 +121,11 @@ class SharedWindow:
             self.rest()
             for slot in tuple(self._unsent):
                 self._submit(Step("freed", self._owner, slot.number))
-            await self._store.aclose()
+            try:
+                await self._store.aclose()
+            finally:
+                for told in self._looks:
+                    told.cancel()
 
     @property
     def in_flight(self) -> int:
@@ -130,8 +136,35 @@ class SharedWindow:
         """Return how many slots are out, those of other processes too, as far as is known."""
         if self._is_alone:
             return self._alone.used(now)
-        reply = self._look(now)
-        return 0 if reply is None or now - self._replied_at >= self._lease else reply.held
+        reply = self._known(now)
+        return 0 if reply is None else reply.held
+
+    def waiting(self, now: float) -> int:
+        """Return how many other processes stood in the queue when the store was heard of last."""
+        reply = self._known(now)
+        return 0 if reply is None else reply.waiting
+
+    def blocked_for(self, now: float) -> float:
+        """Return the seconds for which the server wants nobody to come, as any of the processes was told."""
+        reply = self._known(now)
+        return 0.0 if reply is None else max(0.0, reply.blocked - (now - self._replied_at))
+
+    async def look(self) -> None:
+        """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
+        told: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+
+        def tell(reply: Reply | None) -> None:
+            if not told.done():
+                told.set_result(reply)
+
+        self._looks.add(told)
+        try:
+            self._store.submit(Step("look", self._me()), tell)
+            await asyncio.wait([told])
+        finally:
+            self._looks.discard(told)
+        if not told.cancelled():
+            self._note(told.result(), self._clock.now())
 
     def resize(self, requests: int) -> None:
         """Use so many slots of those that all processes agreed on; see `Slots.resize`."""
@@ -326,6 +359,13 @@ class SharedWindow:
 
         self._store.submit(step, told)
         is_inline = False
+
+    def _known(self, now: float) -> Reply | None:
+        """Return what the store said last; None where that is too long ago, or nobody listens to it."""
+        if self._is_alone:
+            return None
+        reply = self._look(now)
+        return None if now - self._replied_at >= self._lease else reply
 
     def _look(self, now: float) -> Reply | None:
         if self.reply_time == 0 and self.failure is None:

@@ -58,6 +58,17 @@ class Slots(Protocol):
         """Return how many slots are out, ours and those of others, as far as is known."""
         ...
 
+    def waiting(self, now: float) -> int:
+        """Return how many other processes wait for slots, as far as is known."""
+        ...
+
+    def blocked_for(self, now: float) -> float:
+        """Return the seconds for which the server wants nobody to come, as others have told."""
+        ...
+
+    async def look(self) -> None:
+        """Learn what the window looks like now; no slot is taken."""
+
     def resize(self, requests: int) -> None:
         """Have so many slots from now on; those that are out stay out."""
 

@@ -37,8 +37,8 @@ class Store(Protocol):
         """Carry out a step now or as soon as possible; it is tried again until it was carried out.
 
         Args:
-            step: The step. One that asks is dropped when the store is lost; what it may have been granted is
-                given back.
+            step: The step. One that asks or looks is dropped when the store is lost; what it may have been granted
+                is given back.
             done: Told the reply, before `submit` returns or later; None when the step was dropped.
         """
 

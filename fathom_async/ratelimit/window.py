@@ -142,6 +142,17 @@ class Window:
         """Requests admitted and not settled."""
         return self._unsettled
 
+    def waiting(self, now: float) -> int:  # noqa: ARG002 - nobody else is there
+        """Return 0; see `Slots.waiting`."""
+        return 0
+
+    def blocked_for(self, now: float) -> float:  # noqa: ARG002 - the lane itself was told
+        """Return 0; see `Slots.blocked_for`."""
+        return 0.0
+
+    async def look(self) -> None:
+        """Do nothing; see `Slots.look`."""
+
     def resize(self, requests: int) -> None:
         """Have so many slots from now on; those that are out stay out."""
         self._free += requests - self._limit.requests

@@ -1,14 +1,27 @@
 """``fathom budget``."""
 
+import asyncio
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fathom_async import FathomClient, PageviewQuery
 from fathom_async.testing import FathomServer
+from tests.conftest import until
+from tests.ratelimit.processes import RedisServer
 
 from .conftest import Command
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.kill()
 
 
 async def test_it_tells_what_other_programs_have_spent_and_spends_nothing(
@@ -33,7 +46,7 @@ async def test_in_a_terminal_it_is_a_table(command: Command, tmp_path: Path) -> 
     assert (await command("report", "CDBUGS", FATHOM_BUDGET=shared)).code == 0
     ended = await command.in_terminal("budget", FATHOM_BUDGET=shared)
     assert ended.code == 0
-    assert re.search(r"reports +10 a minute +1 +9 +now", ended.out)
+    assert re.search(r"reports +10 a minute +1 +9 +nobody +now", ended.out)
 
 
 async def test_a_budget_that_nobody_has_used_is_not_made_by_looking(command: Command, tmp_path: Path) -> None:
@@ -49,7 +62,9 @@ async def test_a_narrow_terminal_shows_every_figure(command: Command, tmp_path: 
     assert (await command("sites", "list", FATHOM_BUDGET=shared)).code == 0
     ended = await command.in_terminal("budget", FATHOM_BUDGET=shared, columns=40)
     shown = re.sub(r"\x1b\[\d*m", "", ended.out)
-    assert re.search(r"limit +2,000 an hour\s+used +1\s+left +1,999\s+next slot +now", shown)
+    assert re.search(
+        r"limit +2,000 an hour\s+used +1\s+left +1,999\s+waiting +nobody\s+next slot +now", shown
+    )
     assert "…" not in ended.out
 
 
@@ -63,7 +78,6 @@ async def test_a_budget_where_no_file_can_be_is_refused_as_every_command_does(co
 @pytest.mark.parametrize(
     ("budget", "code", "told"),
     [
-        ("redis://localhost:6379/0", 2, "cannot be looked at, only spent"),
         ("file://elsewhere/budget", 2, "names no file of this machine"),
         ("sqlite:///budget", 2, "not a URL of a kind known here"),
     ],
@@ -89,3 +103,30 @@ async def test_without_a_shared_budget_there_is_nothing_to_look_at(command: Comm
     ended = await command("budget", FATHOM_BUDGET="")
     assert (ended.code, ended.out) == (2, "")
     assert "FATHOM_BUDGET=file:///path/to/budget" in ended.err
+
+
+async def test_who_waits_is_told_of_a_budget_in_redis(
+    command: Command, fathom_server: FathomServer, redis: RedisServer
+) -> None:
+    async with FathomClient("any", base_url=fathom_server.url, budget=redis.url) as busy:
+        queries = [PageviewQuery("CDBUGS", aggregates=["visits"], limit=1 + number) for number in range(11)]
+        tasks = [asyncio.create_task(busy.reports.aggregate(query)) for query in queries]
+        await until(lambda: sum(task.done() for task in tasks) == 10)
+        ended = await command("budget", FATHOM_BUDGET=redis.url)
+        shown = await command.in_terminal("budget", FATHOM_BUDGET=redis.url)
+        tasks[-1].cancel()
+        await asyncio.wait(tasks)
+    assert (ended.code, ended.err) == (0, "")
+    lanes = {lane["lane"]: lane for lane in map(json.loads, ended.out.splitlines())}
+    reports = lanes["reports"]
+    assert (reports["used"], reports["left"], reports["waiting"]) == (10, 0, 1)
+    assert reports["next_slot_in"] > 0
+    assert re.search(r"reports +10 a minute +10 +0 +1 program +in ", shown.out)
+
+
+async def test_a_budget_that_is_out_of_reach(command: Command, redis: RedisServer) -> None:
+    redis.kill()
+    ended = await command("budget", FATHOM_BUDGET=redis.url)
+    assert (ended.code, ended.out) == (1, "")
+    assert "check FATHOM_BUDGET" in ended.err
+    assert ended.err.count("\n") == 1
