@@ -12,15 +12,16 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 try:
-    from taskiq import AsyncBroker, TaskiqEvents, TaskiqResultTimeoutError, TaskiqState
+    from taskiq import AsyncBroker, TaskiqEvents, TaskiqState
 except ImportError as error:
     raise ImportError('taskiq is missing: pip install "fathom_async[taskiq]"') from error
 
 from fathom_async import arguments
 from fathom_async.bulk.outcome import Outcome
 from fathom_async.codec.rows import RowT
-from fathom_async.errors import ArgumentError, FathomError
-from fathom_async.integrations.batch_json import batch_value, outcome_value, read_batch, read_outcomes
+from fathom_async.errors import ArgumentError
+from fathom_async.integrations.batch_json import batch_value, outcome_value, read_batch
+from fathom_async.integrations.taskiq_results import POLL_SECONDS, Results
 from fathom_async.integrations.workers import (
     Batch,
     Connect,
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "FathomTasks", "batches", "interleaved"]
 
-_POLL_SECONDS = 0.1
-_NOTHING: Batch[Any] = Batch((), ())
-
 
 class FathomTasks:
     """The task of a broker that asks a batch of queries.
@@ -55,6 +53,8 @@ class FathomTasks:
         name: The task's name.
         nudge: Seconds without a result after which an empty task is sent: taskiq-redis looks for what dead workers
             left behind only when something new comes.
+        lost_after: Seconds after which a task that has no result, though later ones have, is sent again; twice, and
+            then its queries fail. Longer than the broker takes to give a dead worker's tasks to another one.
     """
 
     def __init__(
@@ -66,11 +66,13 @@ class FathomTasks:
         keep: int = 10,
         name: str = "fathom_async.reports",
         nudge: float = 30.0,
+        lost_after: float = 900.0,
     ) -> None:
         self._connect = connect
         self._store = store
         self._keep = keep
-        self._nudge = arguments.seconds("nudge", nudge, least=_POLL_SECONDS)
+        self._nudge = arguments.seconds("nudge", nudge, least=POLL_SECONDS)
+        self._lost_after = arguments.seconds("lost_after", lost_after, least=POLL_SECONDS)
         self._clients: WorkerClients | None = None
 
         async def ask(batch: dict[str, Any]) -> list[dict[str, Any]]:
@@ -85,8 +87,8 @@ class FathomTasks:
     ) -> Sequence[Outcome[RowT]]:
         """Ask many queries by way of the workers; return the outcome of each, in the order asked.
 
-        A query that fails is an outcome like any other, and so is one whose task failed. This waits as long as it
-        takes: put a timeout around it where there may be no worker.
+        A query that fails is an outcome like any other, and so is one whose task failed or was lost. This waits as
+        long as it takes: put a timeout around it where there may be no worker.
 
         Args:
             queries: `PageviewQuery`s and `EventQuery`s.
@@ -106,24 +108,10 @@ class FathomTasks:
         Args:
             todo: Batches of one account, or of several, `interleaved`.
         """
-        tasks = [await self._task.kiq(batch_value(batch)) for batch in todo]
-        return [await self._result(batch, task) for batch, task in zip(todo, tasks, strict=True)]
+        return await Results[RowT](self._send, nudge=self._nudge, lost_after=self._lost_after).of(todo)
 
-    async def _result(
-        self, batch: Batch[RowT], task: "AsyncTaskiqTask[list[Any]]"
-    ) -> Sequence[Outcome[RowT]]:
-        while True:
-            try:
-                result = await task.wait_result(check_interval=_POLL_SECONDS, timeout=self._nudge)
-            except TaskiqResultTimeoutError:
-                await self._task.kiq(batch_value(_NOTHING))
-                continue
-            if not result.is_err:
-                return read_outcomes(batch, result.return_value)
-            error = result.error
-            return batch.failed(
-                error if isinstance(error, FathomError) else FathomError(f"the task failed: {error!r}")
-            )
+    async def _send(self, batch: Batch[Any]) -> "AsyncTaskiqTask[list[Any]]":
+        return await self._task.kiq(batch_value(batch))
 
     async def _ask(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
         if self._clients is None:

@@ -17,7 +17,7 @@ from taskiq.api import run_receiver_task
 from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
-from fathom_async import ArgumentError, FathomClient, FathomError, NotFoundError, PageviewQuery
+from fathom_async import FathomClient, FathomError, NotFoundError, PageviewQuery
 from fathom_async.bulk.outcome import Outcome
 from fathom_async.errors import StoreError
 from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
@@ -183,8 +183,3 @@ async def take_and_die(url: str) -> None:
         taken: list[object] = []
         while not taken:
             taken = await redis.xreadgroup("taskiq", "dead", {"taskiq": ">"}, count=1, block=100)
-
-
-def test_a_nudge_needs_some_time() -> None:
-    with pytest.raises(ArgumentError, match="nudge"):
-        FathomTasks(InMemoryBroker(), nudge=0)
