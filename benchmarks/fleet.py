@@ -70,7 +70,8 @@ LARGE = Scenario("in turns", 10_000, 1_000)
 SCENARIOS = (
     Scenario("in turns", 1_000, 100),
     LARGE,
-    evolve(LARGE, name="in turns", shards=4),
+    evolve(LARGE, shards=2),
+    evolve(LARGE, shards=4),
     Scenario("one account after the other", 1_000, 100, in_turns=False),
     Scenario("a task for each account", 2_500, 250, a_task=REQUESTS),
 )
@@ -85,10 +86,17 @@ async def _run(rounds: int) -> Sequence[Comparison]:
         f"\nsimulated: {REQUESTS} requests of each account, {TASKS_AT_ONCE} tasks at once, 1 worker of 100 killed"
     )
     print(table([_HEAD, *(_row(scenario, results[scenario]) for scenario in SCENARIOS)]))
+    print(
+        f"fails: clients, which never lose patience here, wait for a reply for {REPLY_TIMEOUT:g} s at the most, and "
+        "ask again then"
+    )
+    print(f"\ntarget: {LARGE.accounts:,} accounts within {TARGET} of the optimum")
+    for scenario in (each for each in SCENARIOS if each.accounts == LARGE.accounts):
+        result = results[scenario]
+        ratio = result.makespan / result.optimum
+        word = "reached" if ratio <= TARGET and result.queued <= REPLY_TIMEOUT else "missed"
+        print(f"  with {scenario.shards} Redis: {word} ({ratio:.2f})")
     large = results[LARGE]
-    ratio = large.makespan / large.optimum
-    word = "reached" if ratio <= TARGET else "missed"
-    print(f"\ntarget: makespan at most {TARGET} of the optimum, {word} in this run ({ratio:.2f})")
     print("\nwhat the large one needs, and where one Redis ends:")
     print(table([("", "here", "the end", "at accounts"), *_ends(costs, large)]))
     return ()
@@ -117,11 +125,15 @@ async def _all(costs: Costs) -> Mapping[Scenario, Result]:
 
 def _measured(costs: Costs) -> str:
     rows = (
-        ("a step of the budget", f"{costs.step * _MEGA:.0f} µs of the server"),
         (
-            "the store of answers, for a request",
-            f"{costs.commands:.0f} commands, {costs.store * _MEGA:.0f} µs",
+            "its CPU for a step of the budget",
+            f"{costs.step * _MEGA:.0f} µs, {costs.script * _MEGA:.0f} in the script",
         ),
+        (
+            "its CPU for the store of answers, for a request",
+            f"{costs.store * _MEGA:.0f} µs, {costs.commands:.0f} commands",
+        ),
+        ("how much it worked meanwhile", f"{costs.load:.0%}"),
         ("the budget of an account", f"{costs.budget_bytes:,.0f} bytes of Redis"),
         ("a kept answer", f"{costs.answer_bytes:,.0f} bytes of Redis"),
         ("a connection", f"{costs.connection_bytes:,.0f} bytes of Redis"),
@@ -130,7 +142,7 @@ def _measured(costs: Costs) -> str:
             f"{costs.connections:.0f} connection, {costs.client_bytes / 1000:,.0f} kB of its worker",
         ),
     )
-    return "\n".join(f"  {what:<36}  {cost}" for what, cost in rows)
+    return "\n".join(f"  {what:<48}  {cost}" for what, cost in rows)
 
 
 _HEAD = (
@@ -167,7 +179,7 @@ def _row(scenario: Scenario, result: Result) -> tuple[str, ...]:
         f"{mean:,.0f}",
         f"{worst:,.0f}",
         f"{result.busy:.0%}",
-        f"{result.queued:.2f}",
+        f"{result.queued:.2f}" + (" fails" if result.queued > REPLY_TIMEOUT else ""),
     )
 
 

@@ -5,13 +5,14 @@ import resource
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from attrs import frozen
+from attrs import astuple, frozen
 from redis.asyncio import Redis
 
 from benchmarks.fusing import TODAY, dashboard
@@ -21,18 +22,17 @@ from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.reports.query import AnyQuery
 from fathom_async.testing import Dataset, FathomServer
 
-SPEED = 100.0
+SPEED = 20.0
 CLIENTS = 200
-_STORE = frozenset({"eval", "hmget", "set", "exists"})
-"""Commands of the store; those of the budget are `evalsha`."""
+ACCOUNTS = 30
+_STORE = ("eval", "hmget", "set", "exists")
+"""Commands of the store of answers, one of which the budget's script calls too."""
 
 
 class _Admin(Protocol):
     """What is used of redis-py, whose own annotations are partly unknown."""
 
-    def config_resetstat(self) -> Awaitable[object]: ...
-
-    def info(self, section: str) -> Awaitable[Mapping[str, Mapping[str, Any]]]: ...
+    def info(self, section: str) -> Awaitable[Mapping[str, Any]]: ...
 
     def scan_iter(self, match: str) -> AsyncIterator[bytes]: ...
 
@@ -47,9 +47,12 @@ class Costs:
 
     Attributes:
         queries: Queries that one request answers, in the mean.
-        step: Seconds of the Redis server for one step of the budget's script.
+        step: Seconds of CPU that the Redis server takes for one step of the budget, reading and answering included.
+        script: Those of them that the script takes.
         commands: Commands of the store of answers for one request.
-        store: Seconds of the Redis server for all of these.
+        store: Seconds of CPU that it takes for all commands of the store of answers, for one request.
+        load: Of its time, how much it worked while this was measured: a busier one takes less for each command, as
+            it answers many at once.
         budget_bytes: Of Redis for the budget of one account.
         answer_bytes: Of Redis for one kept answer.
         connections: To Redis, of one client that has a budget.
@@ -60,8 +63,10 @@ class Costs:
 
     queries: float
     step: float
+    script: float
     commands: float
     store: float
+    load: float
     budget_bytes: float
     answer_bytes: float
     connections: float
@@ -76,43 +81,72 @@ async def measure() -> Costs:
         async with _redis(Path(directory)) as url, _admin(url) as admin:
             data = Dataset.synthetic(until=TODAY)
             queries: Sequence[AnyQuery] = list(dashboard(data))
-            requests = len(fuse(queries))
-            calls = await _dashboard(url, admin, data, queries)
-            steps, seconds = calls["evalsha"]
-            store = {name: call for name, call in calls.items() if name in _STORE}
-            budget, answers = await _memory(admin)
+            requests = len(fuse(queries)) * ACCOUNTS
             many = await _many_clients(url, admin, data)
+        async with _redis(Path(directory)) as url, _admin(url) as admin:
+            plain = await _dashboards(url, admin, data, queries, has_store=False)
+            kept = await _dashboards(url, admin, data, queries, has_store=True)
+            budget, answers = await _memory(admin)
+    step = plain.seconds / plain.steps
     return Costs(
-        queries=len(queries) / requests,
-        step=seconds / steps,
-        commands=sum(number for number, _ in store.values()) / requests,
-        store=sum(taken for _, taken in store.values()) / requests,
+        queries=len(queries) * ACCOUNTS / requests,
+        step=step,
+        script=plain.in_script / plain.steps,
+        commands=(kept.commands - plain.commands * kept.steps / plain.steps) / requests,
+        store=(kept.seconds - kept.steps * step) / requests,
+        load=kept.seconds / kept.elapsed,
         budget_bytes=budget,
         answer_bytes=answers,
         **many,
     )
 
 
-async def _dashboard(
-    url: str, admin: _Admin, data: Dataset, queries: Sequence[AnyQuery]
-) -> Mapping[str, tuple[int, float]]:
-    """Return the calls of each command, and their seconds, while a dashboard is asked."""
-    async with (
-        FathomServer(data=data, speed=SPEED) as server,
-        FathomClient("any", base_url=server.url, budget=url, clock=LoopClock(SPEED)) as fathom,
-    ):
-        await fathom.reports.gather(queries[:1])  # the script is loaded
-        await admin.config_resetstat()
-        await fathom.reports.gather(queries, store=url)
-        stats = await admin.info("commandstats")
-    return {
-        name.removeprefix("cmdstat_"): (int(stat["calls"]), float(stat["usec"]) / 1e6)
-        for name, stat in stats.items()
-    }
+@frozen
+class _Work:
+    """What a Redis server did: CPU in seconds, in all and in the budget's script, steps of that, and commands."""
+
+    seconds: float
+    in_script: float
+    steps: int
+    commands: int
+    elapsed: float
+
+    def since(self, before: "_Work") -> "_Work":
+        return _Work(*(now - then for now, then in zip(astuple(self), astuple(before), strict=True)))
+
+
+async def _worked(admin: _Admin) -> _Work:
+    cpu, stats = await admin.info("cpu"), await admin.info("commandstats")
+    steps = stats["cmdstat_evalsha"]
+    return _Work(
+        seconds=cpu["used_cpu_sys"] + cpu["used_cpu_user"],
+        in_script=steps["usec"] / 1e6,
+        steps=steps["calls"],
+        commands=sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in _STORE),
+        elapsed=time.monotonic(),
+    )
+
+
+async def _dashboards(
+    url: str, admin: _Admin, data: Dataset, queries: Sequence[AnyQuery], *, has_store: bool
+) -> _Work:
+    """Let many accounts ask the dashboard at the same time."""
+    async with AsyncExitStack() as stack:
+        clients: list[FathomClient] = []
+        for number in range(ACCOUNTS):
+            server = await stack.enter_async_context(FathomServer(data=data, speed=SPEED))
+            client = FathomClient(f"any{number}", base_url=server.url, budget=url, clock=LoopClock(SPEED))
+            clients.append(await stack.enter_async_context(client))
+            await client.reports.gather(queries[:1])  # the script is loaded, and connections are open
+        before = await _worked(admin)
+        async with asyncio.TaskGroup() as group:
+            for client in clients:
+                group.create_task(client.reports.gather(queries, store=url if has_store else None))
+        return (await _worked(admin)).since(before)
 
 
 async def _memory(admin: _Admin) -> tuple[float, float]:
-    """Return bytes for one budget, and for one kept answer."""
+    """Return bytes for the budget of one account, and for one kept answer."""
     budget = answers = number = 0
     async for name in admin.scan_iter("fathom:*"):
         size = await admin.memory_usage(name)
@@ -120,7 +154,7 @@ async def _memory(admin: _Admin) -> tuple[float, float]:
             answers, number = answers + size, number + 1
         elif b":claim:" not in name:
             budget += size
-    return float(budget), answers / number
+    return budget / ACCOUNTS, answers / number
 
 
 async def _many_clients(url: str, admin: _Admin, data: Dataset) -> dict[str, float]:
