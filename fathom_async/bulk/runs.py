@@ -11,13 +11,13 @@ from fathom_async.bulk.progress import OnProgress
 from fathom_async.bulk.run import Run
 from fathom_async.bulk.shelf import Shelf
 from fathom_async.bulk.site_clocks import SiteClocks
+from fathom_async.caller import Caller
 from fathom_async.codec.rows import Row, RowT
 from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.plan import Priority, priority_of
 from fathom_async.reports.hours import by_the_hour, hour_pieces
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
-from fathom_async.session import Caller
 from fathom_async.store.freshness import Keeping
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore

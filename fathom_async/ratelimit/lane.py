@@ -23,10 +23,9 @@ from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from aiolimiter import AsyncLimiter
-
 from fathom_async.errors import BudgetError, ClosedError, FathomError, WaitTooLongError
 from fathom_async.ratelimit.admission import Admission
+from fathom_async.ratelimit.bucket import Bucket
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.concurrency import Concurrency
 from fathom_async.ratelimit.feedback import Feedback
@@ -48,7 +47,6 @@ RETRY_PAD = 1.0
 TICK = 0.001
 """Seconds between two looks at a lane at the least."""
 
-_TOKEN_GRAIN = 1e-6
 _MOST_REFUSALS = 64  # that are told apart: two to the power of them is longer than any window
 
 _log = logging.getLogger("fathom_async")
@@ -91,7 +89,7 @@ class Lane:
         self._elsewhere = elsewhere
         self._journal = journal or Journal()
         self._window: Slots = share or Window(limit, reserve=reserve, count_delay=count_delay)
-        self._bucket = self._make_bucket(limit)
+        self._bucket = Bucket.of(limit, self._clock)
         self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
         self._queue: PriorityQueue[asyncio.Future[Slot]] = PriorityQueue()
         self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
@@ -195,9 +193,7 @@ class Lane:
         now = self._clock.now()
         returns = self._window.returns(now)
         windows, slot = divmod(position, len(returns))
-        paced = 0.0
-        if self._bucket is not None:
-            paced = (position + 1 - self._tokens(self._bucket) - _TOKEN_GRAIN) * self._token_interval
+        paced = 0.0 if self._bucket is None else self._bucket.delay(position + 1)
         crowded = self._concurrency.delay(self._window.in_flight + position)
         usual_time = self._concurrency.usual_time
         probing = self._last_admission + usual_time - now if self._is_probing(now) else 0.0
@@ -270,7 +266,7 @@ class Lane:
         self._tell_adapted("limit", self.limit.requests, requests, now)
         self.limit = RateLimit(requests, self.limit.per, burst)
         self._window.resize(requests)
-        self._bucket = self._make_bucket(self.limit)
+        self._bucket = Bucket.of(self.limit, self._clock)
 
     def _tell_adapted(self, what: str, before: int, after: int, now: float) -> None:
         facts = {"lane": self.name, "what": what, "before": before, "after": after}
@@ -312,7 +308,7 @@ class Lane:
         """Admit one request if everything allows it."""
         if self._held_back(now) or not self._window.has_room(now):
             return None
-        if self._bucket is not None and not self._take_token(self._bucket):
+        if self._bucket is not None and not self._bucket.take():
             return None
         self._last_admission = now
         return self._window.take()
@@ -325,33 +321,6 @@ class Lane:
 
     def _is_probing(self, now: float) -> bool:
         return self._window.in_flight > 0 and self._window.is_cold(now)
-
-    def _make_bucket(self, limit: RateLimit) -> AsyncLimiter | None:
-        self._token_interval = limit.per / limit.requests
-        if limit.burst is None:
-            return None
-        return AsyncLimiter(limit.burst, limit.burst * self._token_interval / self._clock.speed)
-
-    @staticmethod
-    def _tokens(bucket: AsyncLimiter) -> float:
-        """Return how many requests the bucket lets through now; it can be asked only whether it has so many."""
-        low, high = 0.0, float(bucket.max_rate)
-        while high - low > _TOKEN_GRAIN:
-            middle = (low + high) / 2
-            low, high = (middle, high) if bucket.has_capacity(middle) else (low, middle)
-        return low
-
-    @staticmethod
-    def _take_token(bucket: AsyncLimiter) -> bool:
-        if not bucket.has_capacity():
-            return False
-        taking = bucket.acquire()
-        try:
-            taking.send(None)  # with capacity there, it runs to its end without waiting
-        except StopIteration:
-            return True
-        taking.close()
-        return False
 
     def _dispatch(self, now: float) -> None:
         """Admit whom we can, tell those who cannot be served in time, set the timer for what comes next."""
@@ -392,7 +361,7 @@ class Lane:
         elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
             moments.append(self._last_admission + PROBE_PATIENCE)
         elif self._bucket is not None and self._window.has_room(now):
-            moments.append(now + max(TICK, (1 - self._tokens(self._bucket)) * self._token_interval))
+            moments.append(now + max(TICK, self._bucket.delay()))
         elif (slot_returns := self._window.next_return(now)) is not None:
             moments.append(slot_returns)
         return min(moments, default=None)

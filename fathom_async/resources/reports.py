@@ -11,6 +11,7 @@ from fathom_async.bulk.outcome import Outcome, reports_in_order
 from fathom_async.bulk.plan import BulkPlan
 from fathom_async.bulk.progress import OnProgress
 from fathom_async.bulk.runs import Runs, Store
+from fathom_async.caller import Caller
 from fathom_async.codec.objects import object_decoder
 from fathom_async.codec.rows import RowT
 from fathom_async.models import CurrentVisitors
@@ -23,7 +24,6 @@ from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.request import Request
 from fathom_async.resources.sites import SitesResource
-from fathom_async.session import Caller
 from fathom_async.store.freshness import Keeping
 
 if TYPE_CHECKING:
