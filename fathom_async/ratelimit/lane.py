@@ -288,8 +288,8 @@ class Lane:
         in_flight, cap = self._window.in_flight, self._concurrency.cap
         is_crowded = bool(feedback.remaining and in_flight)
         if is_crowded:
-            # The crowd that it met may have gone home before the refusal arrived.
-            self._concurrency.refused(max(in_flight, slot.outstanding_before), now)
+            sent_at = now if slot.sent_at is None else slot.sent_at
+            self._concurrency.refused(sent_at, slot.outstanding_before, in_flight, now)
             if self._concurrency.cap < cap:
                 self._tell_adapted("concurrency", cap, self._concurrency.cap, now)
             wait = feedback.retry_after or 0.0
