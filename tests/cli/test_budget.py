@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +10,9 @@ import pytest
 from fathom_async import FathomClient, PageviewQuery
 from fathom_async.testing import FathomServer
 from tests.conftest import until
-from tests.ratelimit.processes import RedisServer
+from tests.redis_server import RedisServer
 
 from .conftest import Command
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.kill()
 
 
 async def test_it_tells_what_other_programs_have_spent_and_spends_nothing(
@@ -106,14 +97,14 @@ async def test_without_a_shared_budget_there_is_nothing_to_look_at(command: Comm
 
 
 async def test_who_waits_is_told_of_a_budget_in_redis(
-    command: Command, fathom_server: FathomServer, redis: RedisServer
+    command: Command, fathom_server: FathomServer, mortal_redis: RedisServer
 ) -> None:
-    async with FathomClient("any", base_url=fathom_server.url, budget=redis.url) as busy:
+    async with FathomClient("any", base_url=fathom_server.url, budget=mortal_redis.url) as busy:
         queries = [PageviewQuery("CDBUGS", aggregates=["visits"], limit=1 + number) for number in range(11)]
         tasks = [asyncio.create_task(busy.reports.aggregate(query)) for query in queries]
         await until(lambda: sum(task.done() for task in tasks) == 10)
-        ended = await command("budget", FATHOM_BUDGET=redis.url)
-        shown = await command.in_terminal("budget", FATHOM_BUDGET=redis.url)
+        ended = await command("budget", FATHOM_BUDGET=mortal_redis.url)
+        shown = await command.in_terminal("budget", FATHOM_BUDGET=mortal_redis.url)
         tasks[-1].cancel()
         await asyncio.wait(tasks)
     assert (ended.code, ended.err) == (0, "")
@@ -124,9 +115,9 @@ async def test_who_waits_is_told_of_a_budget_in_redis(
     assert re.search(r"reports +10 a minute +10 +0 +1 program +in ", shown.out)
 
 
-async def test_a_budget_that_is_out_of_reach(command: Command, redis: RedisServer) -> None:
-    redis.kill()
-    ended = await command("budget", FATHOM_BUDGET=redis.url)
+async def test_a_budget_that_is_out_of_reach(command: Command, mortal_redis: RedisServer) -> None:
+    mortal_redis.kill()
+    ended = await command("budget", FATHOM_BUDGET=mortal_redis.url)
     assert (ended.code, ended.out) == (1, "")
     assert "check FATHOM_BUDGET" in ended.err
     assert ended.err.count("\n") == 1

@@ -16,7 +16,8 @@ from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
 from fathom_async.integrations.dask import FathomWorker
 from tests.integrations import fleet
-from tests.ratelimit.processes import TOKEN, RedisServer
+from tests.ratelimit.processes import TOKEN
+from tests.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
     from fathom_async.bulk.outcome import Outcome
 
 THREADS = 2
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Generator[RedisServer]:
-    server = RedisServer(tmp_path)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
 
 
 @contextmanager
@@ -65,10 +56,10 @@ def register(client: Client) -> None:
 @pytest.mark.timeout(300)  # it may have to wait for others
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_four_workers_answer_as_one_machine_would_in_its_time(
-    is_killed: bool, redis_server: RedisServer, tmp_path: Path
+    is_killed: bool, mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
     with fleet.alone(), fleet.fathom_server() as (url, seen):
-        environment = fleet.environment(url, redis_server.url)
+        environment = fleet.environment(url, mortal_redis.url)
         with cluster(environment, tmp_path, fleet.WORKERS) as client:
             register(client)
             victim = min(process_ids(client))
@@ -82,11 +73,11 @@ def test_four_workers_answer_as_one_machine_would_in_its_time(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)  # it may have to wait for others
-def test_a_bag_and_delayed_values_have_the_same_outcomes(redis_server: RedisServer, tmp_path: Path) -> None:
+def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServer, tmp_path: Path) -> None:
     queries = [PageviewQuery("CDBUGS", aggregates=["visits"], date_to=f"2026-0{n}-28") for n in (1, 2, 3)]
     queries.append(PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-01-28"))
     with fleet.alone(), fleet.fathom_server() as (url, seen):
-        environment = fleet.environment(url, redis_server.url)
+        environment = fleet.environment(url, mortal_redis.url)
         with cluster(environment, tmp_path, 1) as client:
             with pytest.raises(ArgumentError, match=r"register_plugin\(FathomWorker\(\)\)"):
                 fathom_dask.outcomes(client, queries)[0].result()

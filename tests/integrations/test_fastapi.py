@@ -57,7 +57,7 @@ from fathom_async.store.sqlite import SqliteStore
 from fathom_async.testing import FathomServer, Html, Status
 from tests.conftest import until
 from tests.integrations.serving import serving
-from tests.ratelimit.processes import RedisServer
+from tests.redis_server import RedisServer
 
 TOKEN = "very-secret-token"
 SECRET = "upstream words about very-secret-token"
@@ -253,12 +253,11 @@ async def test_a_web_socket_is_closed_with_a_reason(
     assert "Traceback" not in caplog.text
 
 
-async def test_health_tells_when_the_shared_budget_is_lost(server: FathomServer, tmp_path: Path) -> None:
-    redis = RedisServer(tmp_path)
-    redis.start()
-
+async def test_health_tells_when_the_shared_budget_is_lost(
+    server: FathomServer, mortal_redis: RedisServer
+) -> None:
     def client() -> FathomClient:
-        return FathomClient(TOKEN, base_url=server.url, budget=redis.url)
+        return FathomClient(TOKEN, base_url=server.url, budget=mortal_redis.url)
 
     app = FastAPI(lifespan=fathom_lifespan(client))
     install_error_handlers(app)
@@ -273,13 +272,10 @@ async def test_health_tells_when_the_shared_budget_is_lost(server: FathomServer,
             found = await health.json()
             return answered.status, found["status"], found["lanes"]["crud"]["budget"]
 
-    try:
-        async with serving(app) as visitor:
-            assert await look(visitor) == (200, "ok", "ok")
-            redis.kill()
-            assert await look(visitor) == (503, "lost", "lost")
-    finally:
-        redis.kill()
+    async with serving(app) as visitor:
+        assert await look(visitor) == (200, "ok", "ok")
+        mortal_redis.kill()
+        assert await look(visitor) == (503, "lost", "lost")
 
 
 async def test_health_tells_the_budget_and_spends_nothing(

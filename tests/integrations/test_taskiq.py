@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -25,7 +24,8 @@ from fathom_async.store.memory import MemoryStore
 from fathom_async.testing import FathomServer
 from tests.integrations import fleet
 from tests.integrations.taskiq_broker import broker_and_tasks
-from tests.ratelimit.processes import ROOT, RedisServer
+from tests.ratelimit.processes import ROOT
+from tests.redis_server import RedisServer
 
 TASKS = 3
 QUERIES = [
@@ -79,20 +79,15 @@ async def ask(victim: "subprocess.Popen[bytes] | None") -> Sequence[Outcome[Any]
 @pytest.mark.timeout(300)  # it may have to wait for others
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_four_workers_answer_as_one_machine_would_in_its_time(
-    is_killed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    is_killed: bool, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis_server = RedisServer(tmp_path)
-    redis_server.start()
-    try:
-        with fleet.alone(), fleet.fathom_server() as (url, seen):
-            environment = fleet.environment(url, redis_server.url)
-            for name, value in environment.items():
-                monkeypatch.setenv(name, value)
-            with workers(environment) as processes:
-                outcomes = asyncio.run(ask(processes[0] if is_killed else None))
-                assert (processes[0].poll() is not None) is is_killed
-    finally:
-        redis_server.kill()
+    with fleet.alone(), fleet.fathom_server() as (url, seen):
+        environment = fleet.environment(url, mortal_redis.url)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with workers(environment) as processes:
+            outcomes = asyncio.run(ask(processes[0] if is_killed else None))
+            assert (processes[0].poll() is not None) is is_killed
     fleet.check(outcomes, seen[0], under_way=TASKS if is_killed else 0)
 
 
@@ -150,30 +145,25 @@ async def test_a_task_that_fails_is_the_outcome_of_all_its_queries() -> None:
     assert ["out of reach" in str(outcome.error) for outcome in outcomes] == [True, True]
 
 
-async def test_what_a_dead_worker_left_is_found_though_nothing_new_comes(tmp_path: Path) -> None:
-    redis_server = RedisServer(tmp_path)
-    redis_server.start()
-    try:
-        async with FathomServer(reports_throttle=None) as server:
-            broker = RedisStreamBroker(redis_server.url, consumer_id="0", idle_timeout=100, xread_block=50)
-            broker.with_result_backend(RedisAsyncResultBackend(redis_server.url, serializer=JSONSerializer()))
-            tasks = FathomTasks(
-                broker,
-                connect=lambda _: FathomClient("any", base_url=server.url),
-                store=MemoryStore,
-                nudge=0.2,
-            )
-            await broker.startup()
-            asked = asyncio.create_task(tasks.outcomes(QUERIES[:1]))
-            await take_and_die(redis_server.url)
-            worker = asyncio.create_task(run_receiver_task(broker, run_startup=True))
-            async with asyncio.timeout(20):
-                outcomes = await asked
-            worker.cancel()
-            await asyncio.wait([worker])
-            await broker.shutdown()
-    finally:
-        redis_server.kill()
+async def test_what_a_dead_worker_left_is_found_though_nothing_new_comes(mortal_redis: RedisServer) -> None:
+    async with FathomServer(reports_throttle=None) as server:
+        broker = RedisStreamBroker(mortal_redis.url, consumer_id="0", idle_timeout=100, xread_block=50)
+        broker.with_result_backend(RedisAsyncResultBackend(mortal_redis.url, serializer=JSONSerializer()))
+        tasks = FathomTasks(
+            broker,
+            connect=lambda _: FathomClient("any", base_url=server.url),
+            store=MemoryStore,
+            nudge=0.2,
+        )
+        await broker.startup()
+        asked = asyncio.create_task(tasks.outcomes(QUERIES[:1]))
+        await take_and_die(mortal_redis.url)
+        worker = asyncio.create_task(run_receiver_task(broker, run_startup=True))
+        async with asyncio.timeout(20):
+            outcomes = await asked
+        worker.cancel()
+        await asyncio.wait([worker])
+        await broker.shutdown()
     assert outcomes[0].result().columns == ("visits",)
 
 

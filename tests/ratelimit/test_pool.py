@@ -19,7 +19,7 @@ from fathom_async.ratelimit.file_store import FileStore
 from fathom_async.ratelimit.pool import Action, Pool, Reply, Step, Terms, size_of
 from fathom_async.ratelimit.redis_script import SCRIPT
 from fathom_async.ratelimit.redis_store import RedisStore
-from tests.ratelimit.processes import RedisServer
+from tests.redis_server import RedisServer
 
 SPAN = 61.0
 LEASE = 91.0

@@ -23,7 +23,7 @@ from fathom_async.ratelimit.pool import Step
 from fathom_async.ratelimit.redis_script import SCRIPT
 from fathom_async.ratelimit.redis_store import RedisStore
 from fathom_async.ratelimit.shared import SharedWindow
-from tests.ratelimit.processes import RedisServer
+from tests.redis_server import RedisServer
 
 SPEED = 30.0
 SPAN = 61.0 / SPEED

@@ -1,6 +1,6 @@
 """What the tests of stores share."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,26 +8,15 @@ import redis
 
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
-from tests.ratelimit.processes import RedisServer
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real Redis server for all tests that leave it running."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    server.start()
-    try:
-        yield server
-    finally:
-        server.kill()
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
-def empty_redis(redis_server: RedisServer) -> str:
+def empty_redis(lasting_redis: RedisServer) -> str:
     """The URL of a Redis server that holds nothing."""
-    with redis.Redis.from_url(redis_server.url) as connection:  # pyright: ignore[reportUnknownMemberType]
+    with redis.Redis.from_url(lasting_redis.url) as connection:  # pyright: ignore[reportUnknownMemberType]
         connection.flushdb()  # pyright: ignore[reportUnknownMemberType]
-    return redis_server.url
+    return lasting_redis.url
 
 
 def place_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:

@@ -4,7 +4,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 
 import pytest
 import redis
@@ -13,7 +12,7 @@ from fathom_async.errors import StoreError
 from fathom_async.store.kept import Kept
 from fathom_async.store.redis import RedisStore
 from tests.conftest import until
-from tests.ratelimit.processes import RedisServer
+from tests.redis_server import RedisServer
 
 NOW = time.time()
 
@@ -105,28 +104,25 @@ async def test_other_things_on_the_server_are_left_alone(empty_redis: str) -> No
         assert server.keys() == [b"fathom:1:answers"]
 
 
-async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
-    try:
-        async with RedisStore(server.url) as store:
-            async with store.claim(["a"]):
-                waiting = asyncio.create_task(store.wait("a"))
-                await asyncio.sleep(0.1)
-                server.kill()
-                message = rf"the store redis://127\.0\.0\.1:{server.port}/0 cannot be used: ConnectionError"
-                with pytest.raises(StoreError, match=message):
-                    await waiting
-                with pytest.raises(StoreError, match=message):
-                    await store.get_many(["a"])
-                with pytest.raises(StoreError, match=message):
-                    async with store.claim(["b"]):
-                        raise AssertionError
-                server.start()
-                await store.put_many({"a": Kept(b"x", 1.0)})
-            assert await store.get_many(["a"]) == {"a": Kept(b"x", 1.0)}
-    finally:
-        server.kill()
+async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(
+    mortal_redis: RedisServer,
+) -> None:
+    async with RedisStore(mortal_redis.url) as store:
+        async with store.claim(["a"]):
+            waiting = asyncio.create_task(store.wait("a"))
+            await asyncio.sleep(0.1)
+            mortal_redis.kill()
+            message = rf"the store redis://127\.0\.0\.1:{mortal_redis.port}/0 cannot be used: ConnectionError"
+            with pytest.raises(StoreError, match=message):
+                await waiting
+            with pytest.raises(StoreError, match=message):
+                await store.get_many(["a"])
+            with pytest.raises(StoreError, match=message):
+                async with store.claim(["b"]):
+                    raise AssertionError
+            mortal_redis.start()
+            await store.put_many({"a": Kept(b"x", 1.0)})
+        assert await store.get_many(["a"]) == {"a": Kept(b"x", 1.0)}
 
 
 @pytest.mark.parametrize("end", [redis.ConnectionError("the server went away"), None])
