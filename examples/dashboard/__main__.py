@@ -7,33 +7,76 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+from examples.dashboard.settings import Settings
+from fathom_async import AuthenticationError, FathomError
 from fathom_async.testing import Dataset, FathomServer
 
-_GRACE_SECONDS = 2
-"""How long a worker that is told to stop waits for its pages; the live streams would never end."""
+_GRACE_SECONDS = 1
+"""How long a worker that is told to stop waits for a page whose visitor reads slowly."""
+_PATIENCE = 5.0
+"""Seconds that the API has to refuse the token."""
 
 
-async def main() -> int:
-    """Run the workers until they are told to stop."""
-    arguments = _arguments()
+async def main() -> int | str:
+    """Run the workers until they end, and return their exit code, or what keeps them from starting.
+
+    A signal ends them, and then this process.
+    """
+    signals: list[signal.Signals] = []
+    run = asyncio.create_task(_run(_arguments()))
+
+    def stop(number: signal.Signals) -> None:
+        if not signals:
+            run.cancel()
+        signals.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop, number)
+    try:
+        return await run
+    except asyncio.CancelledError:
+        # Ends as its caller expects of a signal, and at once: a thread that makes up figures would be waited for.
+        signal.signal(signals[0], signal.SIG_DFL)
+        signal.raise_signal(signals[0])
+        raise
+
+
+async def _run(arguments: argparse.Namespace) -> int | str:
     async with _environment(arguments) as environment:
+        if refusal := await _refusal(os.environ | environment):
+            return refusal
         workers = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "uvicorn", "--factory", "examples.dashboard.app:create_app"),
             *("--host", arguments.host, "--port", str(arguments.port), "--workers", str(arguments.workers)),
             *("--timeout-graceful-shutdown", str(_GRACE_SECONDS), "--no-access-log"),
             env=os.environ | environment,
+            process_group=0,  # Ctrl-C is for this process, which tells them once
         )
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, _stop, workers)
-        return await workers.wait()
+        try:
+            return await workers.wait()
+        finally:
+            if workers.returncode is None:
+                workers.terminate()
+                await workers.wait()
 
 
-def _stop(workers: asyncio.subprocess.Process) -> None:
-    if workers.returncode is None:
-        workers.terminate()
+async def _refusal(environ: Mapping[str, str]) -> str | None:
+    """Return what no waiting mends, before each worker says it; an outage is no reason not to start."""
+    try:
+        settings = Settings.from_env(environ)
+        client = settings.client()
+    except ValueError as error:
+        return str(error)
+    with suppress(FathomError, TimeoutError):
+        async with client as fathom, asyncio.timeout(_PATIENCE):
+            try:
+                await (fathom.sites.get(settings.sites[0]) if settings.sites else fathom.sites.list(limit=1))
+            except AuthenticationError as error:
+                return f"FATHOM_API_TOKEN is refused: {error}"
+    return None
 
 
 def _arguments() -> argparse.Namespace:

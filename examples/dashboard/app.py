@@ -13,17 +13,17 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
 
 from examples.dashboard.boards import Boards
+from examples.dashboard.live import Live, age
 from examples.dashboard.pages import Panel, Renderer
 from examples.dashboard.ranges import RangeName
 from examples.dashboard.settings import Settings
 from examples.dashboard.sites import Sites
+from examples.dashboard.stopping import when_told_to_stop
 from fathom_async import FathomError, Site, WaitTooLongError
 from fathom_async.integrations.fastapi import (
-    LiveFeed,
     fathom_lifespan,
     health_router,
     install_error_handlers,
-    live_feed,
     reply_to,
 )
 from fathom_async.store.open import open_store
@@ -34,7 +34,6 @@ _PAGE_WAITS = 0.05
 _FILLING_WAITS = 25.0
 _WARM_UP = 1.0
 """Seconds that a worker that starts waits for what the others have kept."""
-_LIVE_SHARE = 0.3
 _RANGE = Query(alias="range")
 
 _HEADERS: Mapping[str, str] = {
@@ -51,19 +50,17 @@ class Dashboard:
 
     sites: Sites
     boards: Boards
-    live: LiveFeed
+    live: Live
     pages: Renderer
 
     async def panels(self, name: RangeName) -> tuple[Panel, ...]:
         """Return what there is of each site right now."""
-        sites = await self.sites.all()
         async with asyncio.TaskGroup() as group:
-            panels = [group.create_task(self._panel(site, name)) for site in sites]
+            panels = [group.create_task(self._panel(site, name)) for site in self.sites.all]
         return tuple(panel.result() for panel in panels)
 
     async def _panel(self, site: Site, name: RangeName) -> Panel:
-        count = self.live.latest.get(site.id)
-        live = None if count is None else count.visitors
+        live = self.live.count(site.id)
         try:
             board = await self.boards.get(site, name, within=_PAGE_WAITS)
         except WaitTooLongError:
@@ -93,15 +90,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[Mapping[str, object]]:
         async with fathom_lifespan(known.client)(app) as state, open_store(known.store) as store:
             fathom = state["fathom"]
-            sites = Sites(fathom, known.sites)
-            ids = [site.id for site in await sites.all()]
-            async with (
-                live_feed(fathom, ids, store=store, share=_LIVE_SHARE) as live,
-                Boards(fathom, store, known.speed) as boards,
-            ):
-                if ids:
-                    await boards.warm(await sites.all(), RangeName.MONTH, within=_WARM_UP)
-                yield {**state, "dashboard": Dashboard(sites, boards, live, Renderer(_HERE / "templates"))}
+            sites = Sites(fathom, store, known.account, known.sites, known.speed)
+            await sites.start()
+            live = Live(fathom, store, sites)
+            async with Boards(fathom, store, known.speed) as boards, asyncio.TaskGroup() as group:
+                keeping = group.create_task(live.run())
+                await boards.warm(sites.all, RangeName.MONTH, within=_WARM_UP)
+
+                def stop() -> None:
+                    keeping.cancel()
+                    boards.stop()
+
+                with when_told_to_stop(stop):
+                    yield {
+                        **state,
+                        "dashboard": Dashboard(sites, boards, live, Renderer(_HERE / "templates")),
+                    }
+                stop()
 
     app = FastAPI(title="Dashboard", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     install_error_handlers(app)
@@ -112,15 +117,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def _add_routes(app: FastAPI) -> None:
-    @app.get("/")
+    @app.api_route("/", methods=["GET", "HEAD"])
     async def page(dashboard: Shared, span: Annotated[RangeName, _RANGE] = RangeName.MONTH) -> HTMLResponse:
-        return HTMLResponse(dashboard.pages.page(await dashboard.panels(span), span), headers=_HEADERS)
+        panels = await dashboard.panels(span)
+        return HTMLResponse(
+            dashboard.pages.page(panels, tuple(dashboard.sites.notes), span), headers=_HEADERS
+        )
 
     @app.get("/sites/{site_id}/board")
     async def board(
         site_id: str, dashboard: Shared, span: Annotated[RangeName, _RANGE] = RangeName.MONTH
     ) -> HTMLResponse:
-        site = await dashboard.sites.get(site_id)
+        site = dashboard.sites.get(site_id)
         if site is None:
             raise HTTPException(404, "There is no such site.")
         whole = await dashboard.boards.get(site, span, within=_FILLING_WAITS)
@@ -130,5 +138,5 @@ def _add_routes(app: FastAPI) -> None:
     async def live(dashboard: Shared) -> AsyncIterator[ServerSentEvent]:
         async for count in dashboard.live.updates():
             yield ServerSentEvent(
-                data={"site": count.site_id, "visitors": count.visitors, "at": count.at.isoformat()}
+                data={"site": count.site_id, "visitors": count.visitors, "age": age(count).total_seconds()}
             )

@@ -146,7 +146,7 @@ def _figures(
     def change(metric: str) -> float | None:
         """Compare what is complete: the running hour, day or month is left out."""
         new = sum(_count(by_moment, moment, metric) for moment in moments[:-1])
-        old = sum(_count(by_moment, moment, metric) for moment in before[:-1])
+        old = sum(_count(by_moment, moment, metric) for moment in before)
         return new / old - 1 if old else None
 
     row = rows[0] if rows else None

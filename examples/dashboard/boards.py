@@ -14,6 +14,7 @@ from examples.dashboard.board import Board, Questions, now_at
 from examples.dashboard.ranges import RANGES, RangeName
 from fathom_async import (
     BulkError,
+    ClosedError,
     FathomClient,
     FathomError,
     Keeping,
@@ -64,6 +65,7 @@ class Boards:
 
         Raises:
             WaitTooLongError: It takes longer; it is on its way all the same.
+            ClosedError: The dashboard is stopping.
             FathomError: It cannot be had.
         """
         shown = self._shown.get((site.id, name))
@@ -74,6 +76,8 @@ class Boards:
         if shown is not None and age <= _SHOWN_MEANWHILE:
             return shown.board
         await asyncio.wait((making,), timeout=within)
+        if making.cancelled():
+            raise ClosedError("the dashboard is stopping")
         if making.done():
             return making.result()
         if shown is not None:
@@ -82,7 +86,14 @@ class Boards:
 
     async def warm(self, sites: Iterable[Site], name: RangeName, *, within: float) -> None:
         """Have the boards of a range ready, as far as they can be had so soon; the others are on their way."""
-        await asyncio.wait([self._making(site, name) for site in sites], timeout=within)
+        makings = [self._making(site, name) for site in sites]
+        if makings:
+            await asyncio.wait(makings, timeout=within)
+
+    def stop(self) -> None:
+        """End what is under way; who waits for it gets `ClosedError`."""
+        for task in self._makings.values():
+            task.cancel()
 
     async def __aenter__(self) -> Self:
         return self
@@ -90,10 +101,8 @@ class Boards:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = list(self._makings.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self.stop()
+        await asyncio.gather(*self._makings.values(), return_exceptions=True)
 
     def _making(self, site: Site, name: RangeName) -> "asyncio.Task[Board]":
         task = self._makings.get((site.id, name))

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from examples.dashboard.board import Board
 from examples.dashboard.ranges import RANGES, RangeName
 from fathom_async import Site
+from fathom_async.integrations.fastapi import LiveCount
 
 
 @frozen
@@ -25,7 +26,7 @@ class Panel:
     """
 
     site: Site
-    live: int | None = None
+    live: LiveCount | None = None
     board: str = ""
     message: str = ""
 
@@ -50,9 +51,9 @@ class Renderer:
         self._board = environment.get_template("board.html")
         self._written: WeakKeyDictionary[Board, Markup] = WeakKeyDictionary()
 
-    def page(self, panels: tuple[Panel, ...], name: RangeName) -> bytes:
-        """Return the whole page."""
-        return self._kept_page(panels, name)
+    def page(self, panels: tuple[Panel, ...], notes: tuple[str, ...], name: RangeName) -> bytes:
+        """Return the whole page: the sites' places, and a line for each note about those that are missing."""
+        return self._kept_page(panels, notes, name)
 
     def board(self, board: Board) -> str:
         """Return a site's board."""
@@ -60,5 +61,5 @@ class Renderer:
             self._written[board] = Markup(self._board.render(board=board))  # noqa: S704 - the template escaped it
         return self._written[board]
 
-    def _write_page(self, panels: tuple[Panel, ...], name: RangeName) -> bytes:
-        return self._page.render(panels=panels, ranges=RANGES, chosen=name).encode()
+    def _write_page(self, panels: tuple[Panel, ...], notes: tuple[str, ...], name: RangeName) -> bytes:
+        return self._page.render(panels=panels, notes=notes, ranges=RANGES, chosen=name).encode()

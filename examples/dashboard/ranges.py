@@ -1,8 +1,9 @@
 """The time ranges to pick from, and the moments that their charts have a bar for."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
+from itertools import takewhile
 from typing import Literal
 
 from attrs import frozen
@@ -10,6 +11,8 @@ from attrs import frozen
 from fathom_async import Period
 
 Grouping = Literal["hour", "day", "month"]
+
+_SECOND = timedelta(seconds=1)
 
 
 class RangeName(StrEnum):
@@ -39,26 +42,33 @@ class Range:
     grouping: Grouping
 
     def moments(self, now: datetime) -> Sequence[datetime]:
-        """Return the begin of each bar on the site's clock, the running one last."""
+        """Return the begin of each bar on the site's clock, the running one last.
+
+        An hour that the clock leaves out has none; one that it shows twice has one, as in the API's answers.
+
+        Args:
+            now: The moment, in the site's time zone.
+        """
         start = Period.parse(self.words, now).start
-        moments = [start]
-        while (after := _next(moments[-1], self.grouping)) <= now.replace(tzinfo=None):
-            moments.append(after)
-        return moments
+        bars = _bars(start, self.grouping, now.tzinfo)
+        return list(takewhile(lambda moment: moment <= now.replace(tzinfo=None), bars))
 
     def with_previous(self, now: datetime) -> Period:
         """Return the range together with the one of the same length before it."""
         period = Period.parse(self.words, now)
-        if self.grouping == "month":
-            return Period(period.start.replace(year=period.start.year - 1), period.end)
-        return Period(period.start - (period.end + timedelta(seconds=1) - period.start), period.end)
+        return Period(self._before(period, period.start), period.end)
 
     def moments_before(self, now: datetime) -> Sequence[datetime]:
-        """Return the begin of as many bars of the range before it."""
-        moments = [self.with_previous(now).start]
-        for _ in self.moments(now)[1:]:
-            moments.append(_next(moments[-1], self.grouping))
-        return moments
+        """Return the begin of each bar of the range before it, up to the one that matches the running one."""
+        period = Period.parse(self.words, now)
+        end = self._before(period, self.moments(now)[-1])
+        bars = _bars(self._before(period, period.start), self.grouping, now.tzinfo)
+        return list(takewhile(lambda moment: moment < end, bars))
+
+    def _before(self, period: Period, moment: datetime) -> datetime:
+        if self.grouping == "month":
+            return moment.replace(year=moment.year - 1)
+        return moment - (period.end + _SECOND - period.start)
 
 
 RANGES = {
@@ -68,6 +78,20 @@ RANGES = {
     RangeName.QUARTER: Range("90 days", "last 90 days", "90 days before", "day"),
     RangeName.YEAR: Range("12 months", "last 12 months", "12 months before", "month"),
 }
+
+
+def _bars(start: datetime, grouping: Grouping, zone: tzinfo | None) -> Iterator[datetime]:
+    moment = start
+    while True:
+        after = _next(moment, grouping)
+        if _exists(moment, zone) or _exists(after - _SECOND, zone):
+            yield moment
+        moment = after
+
+
+def _exists(moment: datetime, zone: tzinfo | None) -> bool:
+    """Whether the clock of a time zone ever shows a moment."""
+    return moment == moment.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
 
 
 def _next(moment: datetime, grouping: Grouping) -> datetime:

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from fathom_async import ArgumentError, FathomClient, LoopClock, RatePlan
 from fathom_async.client import BASE_URL
+from fathom_async.store.kept import namespace
 
 
 @frozen
@@ -46,6 +47,11 @@ class Settings:
             sites=tuple(filter(None, environ.get("DASHBOARD_SITES", "").replace(" ", "").split(","))),
             speed=float(environ.get("DASHBOARD_SPEED") or 1),
         )
+
+    @property
+    def account(self) -> str:
+        """What tells the account from others in a store that they share; it does not give the token away."""
+        return namespace(self.base_url, self.token)
 
     def client(self) -> FathomClient:
         """Make the client; a budget that is out of reach for a while leaves each worker a share of it."""

@@ -17,6 +17,7 @@ from tests.integrations.serving import serving
 
 PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
 SPEED = 60.0
+NOT_KNOWN = "\N{EN DASH}"
 DATA = Dataset.synthetic(days=740, visits_per_day=80)
 
 Open = Callable[..., Awaitable[Page]]
@@ -95,3 +96,16 @@ async def test_the_live_number_changes_by_itself(open_page: Open) -> None:
     before = await live.inner_text()
     await expect(live).not_to_have_text(before, timeout=30_000)
     await expect(live).to_have_text(re.compile(r"^\d+$"))
+
+
+async def test_a_live_number_that_nobody_renews_is_forgotten(open_page: Open) -> None:
+    page = await open_page()
+    live = page.locator("output[data-live]")
+    await expect(live).to_have_text([re.compile(r"^\d+$")] * 3, timeout=30_000)
+    await page.add_init_script("EventSource = class { close() {} }")  # a stream that stands still
+    await page.clock.install()
+    await page.reload()
+    await page.clock.fast_forward("04:00")
+    await expect(live).to_have_text([re.compile(r"^\d+$")] * 3)
+    await page.clock.fast_forward("02:00")
+    await expect(live).to_have_text([NOT_KNOWN] * 3)

@@ -1,6 +1,5 @@
 import re
 from collections.abc import AsyncGenerator
-from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
@@ -29,7 +28,6 @@ from fathom_async.testing import FathomServer, Status
 from tests.conftest import EAGER, until
 from tests.integrations.serving import serving
 
-NOON = datetime(2026, 3, 15, 12, 30)  # noqa: DTZ001 - the site's clock
 UNLIMITED = pytest.mark.fathom_server(reports_throttle=None)
 PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
 
@@ -109,6 +107,17 @@ async def test_each_range_can_be_picked_and_the_page_says_which_it_is(
     links = Outline(page).all("a")
     assert [link["href"] for link in links if link.get("aria-current") == "page"] == [f"/?range={name}"]
     assert f"<title>{RANGES[name].label} · Dashboard</title>" in page
+
+
+@UNLIMITED
+async def test_a_page_can_be_looked_for_without_its_body(visitor: aiohttp.ClientSession) -> None:
+    await fill(visitor)
+    page = await page_of(visitor)
+    async with visitor.head("/") as response:
+        assert response.status == 200
+        assert response.headers["Content-Type"].startswith("text/html")
+        assert int(response.headers["Content-Length"]) == len(page.encode())
+        assert await response.read() == b""
 
 
 async def test_an_unknown_range_or_site_is_refused(visitor: aiohttp.ClientSession) -> None:
@@ -224,7 +233,7 @@ async def test_a_board_that_failed_is_asked_for_anew(fathom_server: FathomServer
         Boards(fathom, store) as boards,
     ):
         site = await fathom.sites.get("CDBUGS")
-        fathom_server.inject(Status(422))
+        fathom_server.inject(Status(422), path="/aggregations")
         with pytest.raises(BulkError):
             await boards.get(site, RangeName.WEEK, within=10)
         assert (await boards.get(site, RangeName.WEEK, within=10)).figures
@@ -239,21 +248,6 @@ async def test_what_is_under_way_ends_with_the_application(fathom_server: Fathom
                     await boards.get(site, name, within=0)
             await until(lambda: fathom.limits["reports"].queued > 0)
         await until(lambda: fathom.limits["reports"].queued == 0)
-
-
-@pytest.mark.parametrize("name", RangeName)
-def test_a_range_is_compared_with_the_one_before_it(name: RangeName) -> None:
-    span = RANGES[name]
-    moments, before = span.moments(NOON), span.moments_before(NOON)
-    assert len(moments) == len(before)
-    assert moments[-1] <= NOON < moments[-1] + timedelta(days=31)
-    assert before[0] == span.with_previous(NOON).start
-    assert max(before) < min(moments)
-
-
-def test_the_bars_of_a_range_are_those_that_have_begun() -> None:
-    bars = {name: len(span.moments(NOON)) for name, span in RANGES.items()}
-    assert bars == {"today": 13, "7d": 7, "30d": 30, "90d": 90, "12m": 12}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@
 
 const REFRESH_SECONDS = 60;
 const RETRY_SECONDS = 5;
+const LIVE_SECONDS = 300; // as long as the server takes a number for that of now
+const FORGET_SECONDS = 10;
 
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
@@ -52,17 +54,29 @@ async function keepUpToDate(board) {
 function watchLive() {
   const source = new EventSource("/live"); // it connects again by itself
   source.onmessage = ({ data }) => {
-    const { site, visitors } = JSON.parse(data);
+    const { site, visitors, age } = JSON.parse(data);
     const place = document.querySelector(`[data-live="${CSS.escape(site)}"]`);
-    if (place && place.textContent !== String(visitors)) place.textContent = visitors;
+    if (!place) return;
+    place.dataset.at = Date.now() / 1000 - age; // on this machine's clock, which may be wrong
+    if (place.textContent !== String(visitors)) place.textContent = visitors;
   };
   source.onopen = () => document.body.classList.remove("is-cut-off");
   source.onerror = () => document.body.classList.add("is-cut-off");
   addEventListener("pagehide", () => source.close());
 }
 
+/** A number that nobody has renewed is not that of now. */
+function forgetLive() {
+  for (const place of document.querySelectorAll("[data-at]")) {
+    if (Date.now() / 1000 - place.dataset.at <= LIVE_SECONDS) continue;
+    place.textContent = "–";
+    delete place.dataset.at;
+  }
+}
+
 for (const board of document.querySelectorAll("[data-board]")) keepUpToDate(board);
-watchLive();
+if (document.querySelector("[data-live]")) watchLive();
+setInterval(forgetLive, FORGET_SECONDS * 1000);
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });

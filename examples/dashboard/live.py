@@ -1,0 +1,67 @@
+"""Who is on the sites now: a feed that is made anew when there are other sites."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from examples.dashboard.sites import Sites
+from fathom_async import FathomClient
+from fathom_async.integrations.fastapi import LiveCount, live_feed
+from fathom_async.store.protocol import ReportStore
+
+if TYPE_CHECKING:
+    from fathom_async.integrations.fastapi import LiveFeed
+
+_SHARE = 0.3
+_NOW = timedelta(minutes=5)
+"""How old a number may be to be shown as that of now; the page's script knows it too."""
+
+
+class Live:
+    """The current visitors, and the sites they are on, as long as `run` runs.
+
+    Args:
+        fathom: Asks.
+        store: Where the workers share the numbers.
+        sites: The sites, which are kept up to date.
+    """
+
+    def __init__(self, fathom: FathomClient, store: ReportStore, sites: Sites) -> None:
+        self._fathom = fathom
+        self._store = store
+        self._sites = sites
+        self._feed: LiveFeed | None = None
+
+    def count(self, site_id: str) -> LiveCount | None:
+        """Return how many visitors a site has, or None where nobody knows."""
+        count = None if self._feed is None else self._feed.latest.get(site_id)
+        return None if count is None or age(count) > _NOW else count
+
+    async def updates(self) -> AsyncGenerator[LiveCount, None]:
+        """Yield what is known of each site, then each newer number.
+
+        It ends with `run`, and when there are other sites: a browser connects again by itself.
+        """
+        if self._feed is not None:
+            async with aclosing(self._feed.updates()) as counts:
+                async for count in counts:
+                    if age(count) <= _NOW:
+                        yield count
+
+    async def run(self) -> None:
+        """Keep sites and numbers up to date until cancelled."""
+        while True:
+            ids = self._sites.ids
+            async with AsyncExitStack() as stack:
+                self._feed = None
+                if ids:
+                    feed = live_feed(self._fathom, ids, store=self._store, share=_SHARE)
+                    self._feed = await stack.enter_async_context(feed)
+                while self._sites.ids == ids:
+                    await self._sites.refresh_later()
+
+
+def age(count: LiveCount) -> timedelta:
+    """Return how long ago a number was asked for."""
+    return datetime.now(UTC) - count.at

@@ -1,0 +1,136 @@
+"""``python -m examples.dashboard`` as a process of its own: how it starts, and how it ends."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from fathom_async.testing import Dataset, FathomServer, Status
+
+ROOT = Path(__file__).parents[2]
+SOON = 5.0
+"""Seconds; it takes less than one, and the machine may be busy."""
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[FathomServer]:
+    """A server that knows one token."""
+    data = Dataset.synthetic(days=40, visits_per_day=10)
+    async with FathomServer(data=data, tokens={"right": ["*"]}) as running:
+        yield running
+
+
+@asynccontextmanager
+async def launched(data: Path, *arguments: str, **environment: str) -> AsyncGenerator[Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "examples.dashboard", "--data", str(data), *arguments),
+        env=os.environ | environment,
+        cwd=ROOT,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def until_it_answers(visitor: aiohttp.ClientSession) -> str:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                async with visitor.get("/") as response:
+                    return await response.text()
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("sites", ["", "CDBUGS"])
+async def test_a_token_that_is_refused_ends_it_with_one_line(
+    server: FathomServer, tmp_path: Path, sites: str
+) -> None:
+    async with launched(
+        tmp_path, FATHOM_API_TOKEN="wrong", FATHOM_BASE_URL=server.url, DASHBOARD_SITES=sites
+    ) as process:
+        _, words = await process.communicate()
+    assert process.returncode == 1
+    [line] = words.decode().splitlines()
+    assert line.startswith("FATHOM_API_TOKEN is refused: 401 Unauthorized")
+
+
+async def test_a_setting_that_makes_no_sense_ends_it_with_one_line(tmp_path: Path) -> None:
+    async with launched(tmp_path, FATHOM_API_TOKEN="any", FATHOM_BASE_URL="nowhere") as process:
+        _, words = await process.communicate()
+    assert process.returncode == 1
+    [line] = words.decode().splitlines()
+    assert "'nowhere' is not a URL" in line
+
+
+async def test_an_outage_does_not_keep_it_from_starting(server: FathomServer, tmp_path: Path) -> None:
+    server.inject(*[Status(500)] * 1_000)
+    port = free_port()
+    async with (
+        launched(
+            tmp_path,
+            *("--workers", "1", "--port", str(port)),
+            FATHOM_API_TOKEN="right",
+            FATHOM_BASE_URL=server.url,
+        ),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as visitor,
+    ):
+        assert "<h1>Dashboard</h1>" in await until_it_answers(visitor)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_at_once_and_without_a_traceback(
+    server: FathomServer, tmp_path: Path, workers: int, number: signal.Signals
+) -> None:
+    port = free_port()
+    async with (
+        launched(
+            tmp_path,
+            *("--workers", str(workers), "--port", str(port)),
+            FATHOM_API_TOKEN="right",
+            FATHOM_BASE_URL=server.url,
+        ) as process,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as visitor,
+    ):
+        await until_it_answers(visitor)
+        async with asyncio.TaskGroup() as group:
+            streams = [group.create_task(status(visitor, "/live")) for _ in range(workers)]
+            boards = [
+                group.create_task(status(visitor, f"/sites/CDBUGS/board?range={name}"))
+                for name in ("7d", "90d")
+            ]
+            await asyncio.sleep(0.5)
+            process.send_signal(number)
+            async with asyncio.timeout(SOON):
+                output, words = await process.communicate()
+    assert process.returncode == -number
+    assert b"Traceback" not in output + words
+    assert [stream.result() for stream in streams] == [200] * workers
+    assert {board.result() for board in boards} <= {200, 503}
+
+
+async def status(visitor: aiohttp.ClientSession, path: str) -> int:
+    """Read an answer to its end."""
+    async with visitor.get(path) as response:
+        await response.read()
+        return response.status

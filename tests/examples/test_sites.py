@@ -1,0 +1,168 @@
+"""The dashboard's sites come, go, and cannot be asked for; its page goes on."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from examples.dashboard.app import create_app
+from examples.dashboard.settings import Settings
+from fathom_async import FathomClient, RateLimit, RatePlan
+from fathom_async.store.kept import Kept
+from fathom_async.store.open import open_store
+from fathom_async.testing import Dataset, FathomServer, Status
+from tests.integrations.serving import serving
+
+NOT_KNOWN = "\N{EN DASH}"
+SPEED = 2_000.0
+PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
+OUTAGE = [Status(500)] * 4
+"""What one request meets until it gives up."""
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[FathomServer]:
+    """A server whose ten minutes last a third of a second."""
+    data = Dataset.synthetic(days=40, visits_per_day=10)
+    async with FathomServer(data=data, reports_throttle=None, crud_throttle=None, speed=SPEED) as running:
+        yield running
+
+
+@pytest.fixture
+async def fathom(server: FathomServer) -> AsyncGenerator[FathomClient]:
+    async with FathomClient("any", base_url=server.url) as client:
+        yield client
+
+
+def settings_of(
+    server: FathomServer, *sites: str, store: str = "memory://", speed: float = SPEED
+) -> Settings:
+    return Settings("any", base_url=server.url, store=store, sites=sites, speed=speed, plan=PLENTY)
+
+
+async def page_of(visitor: aiohttp.ClientSession) -> str:
+    async with visitor.get("/") as response:
+        assert response.status == 200
+        return await response.text()
+
+
+async def page_with(visitor: aiohttp.ClientSession, is_there: Callable[[str], bool]) -> str:
+    """Load the page until it is as it should be."""
+    async with asyncio.timeout(10):
+        while not is_there(page := await page_of(visitor)):  # noqa: ASYNC110 - as a visitor does
+            await asyncio.sleep(0.02)
+    return page
+
+
+async def test_a_site_that_is_unknown_does_not_take_the_others_down(
+    server: FathomServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(create_app(settings_of(server, "CDBUGS", "NOSUCH", "not/an/id"))) as visitor:
+        page = await page_of(visitor)
+    assert 'id="name-CDBUGS"' in page
+    assert page.count("is unknown: this account has no such site.") == 2
+    assert "site NOSUCH cannot be asked for: 404" in caplog.text
+
+
+async def test_without_any_site_there_is_a_page_that_says_so(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    async with serving(create_app(settings_of(server, "NOSUCH"))) as visitor:
+        assert "Site NOSUCH is unknown" in await page_of(visitor)
+    for site in (await fathom.sites.list()).data:
+        await fathom.sites.delete(site.id)
+    async with serving(create_app(settings_of(server))) as visitor:
+        assert "The account has no sites yet." in await page_of(visitor)
+
+
+async def test_sites_that_are_renamed_added_or_deleted_show_up_by_themselves(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    async with serving(create_app(settings_of(server))) as visitor:
+        assert 'id="name-DAFFYD"' in await page_of(visitor)
+        await fathom.sites.update("CDBUGS", name="Beetles")
+        await fathom.sites.delete("DAFFYD")
+        new = await fathom.sites.create(name="Moths")
+        page = await page_with(visitor, lambda page: "Moths" in page and "DAFFYD" not in page)
+        assert "Beetles" in page
+        await page_with(visitor, lambda page: f'<output data-live="{new.id}" data-at=' in page)
+
+
+async def test_a_stream_ends_when_there_are_other_sites_so_that_browsers_connect_anew(
+    server: FathomServer, fathom: FathomClient
+) -> None:
+    async with serving(create_app(settings_of(server))) as visitor, visitor.get("/live") as response:
+        await fathom.sites.delete("DAFFYD")
+        async with asyncio.timeout(10):
+            assert b'"site": "CDBUGS"' in await response.read()
+
+
+async def test_a_failure_keeps_the_sites_and_is_logged(
+    server: FathomServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(create_app(settings_of(server))) as visitor:
+        server.inject(*OUTAGE, path="/sites")
+        async with asyncio.timeout(10):
+            while "the sites stay as they were: 500" not in caplog.text:
+                assert (await page_of(visitor)).count("data-board=") == 3
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("ids", [(), ("CDBUGS", "GCDFSX")])
+async def test_an_outage_at_the_start_passes(server: FathomServer, ids: tuple[str, ...]) -> None:
+    for path in ("/sites", "/sites/CDBUGS"):
+        server.inject(*OUTAGE, path=path)
+    async with serving(create_app(settings_of(server, *ids))) as visitor:
+        await page_with(visitor, lambda page: 'id="name-CDBUGS"' in page)
+        assert "cannot be asked for" not in await page_of(visitor)
+
+
+async def test_while_the_sites_cannot_be_asked_for_the_page_says_so(server: FathomServer) -> None:
+    server.inject(*OUTAGE * 100)
+    async with serving(create_app(settings_of(server))) as visitor:
+        assert "The sites cannot be asked for at the moment" in await page_of(visitor)
+    async with serving(create_app(settings_of(server, "CDBUGS"))) as visitor:
+        assert "Site CDBUGS cannot be asked for at the moment" in await page_of(visitor)
+
+
+@pytest.mark.parametrize("ids", [(), ("GCDFSX", "CDBUGS")])
+async def test_a_start_in_an_outage_takes_the_sites_and_boards_that_are_kept(
+    server: FathomServer, tmp_path: Path, ids: tuple[str, ...]
+) -> None:
+    settings = settings_of(server, *ids, store=str(tmp_path / "reports.db"))
+    async with serving(create_app(settings)) as visitor:
+        before = await page_with(visitor, lambda page: "data-pending" not in page)
+    server.inject(*OUTAGE * 100)
+    async with serving(create_app(settings)) as visitor:
+        page = await page_of(visitor)
+    assert page.count("data-board=") == before.count("data-board=") > 0
+    assert "data-pending" not in page
+
+
+async def test_sites_that_cannot_be_read_from_the_store_are_asked_for(
+    server: FathomServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_of(server, store=str(tmp_path / "reports.db"))
+    async with open_store(settings.store) as store:
+        await store.put_many({f"sites:{settings.account}:": Kept(b'[{"id": 1}]', time.time() - 60)})
+    async with serving(create_app(settings)) as visitor:
+        assert 'id="name-CDBUGS"' in await page_of(visitor)
+    assert "the sites that are kept cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(240, "7"), (301, NOT_KNOWN)])
+async def test_a_number_of_visitors_that_is_old_is_not_shown_as_that_of_now(
+    server: FathomServer, tmp_path: Path, seconds: float, shown: str
+) -> None:
+    settings = settings_of(server, "CDBUGS", store=str(tmp_path / "reports.db"), speed=1)
+    server.inject(*OUTAGE * 100, path="/current_visitors")
+    async with open_store(settings.store) as store:
+        await store.put_many({"live:CDBUGS": Kept(b"7", time.time() - seconds)})
+    async with serving(create_app(settings)) as visitor, visitor.get("/live") as response:
+        page = await page_with(visitor, lambda page: f">{shown}</output>" in page)
+        assert ("data-at=" in page) == (shown == "7")
+        if shown == "7":
+            assert b'"visitors": 7, "age": 24' in await response.content.readuntil(b"\n\n")
