@@ -39,6 +39,15 @@ class Caller:
         """Return a caller that sends with another priority."""
         return Caller(self._session, evolve(self._options, priority=priority))
 
+    def in_the_background(self) -> "Caller":
+        """Return a caller for what nobody waits for: it goes behind everybody else, and has all the time."""
+        return Caller(self._session, evolve(self._options, priority=Priority.BULK, max_wait=None))
+
+    @property
+    def max_wait(self) -> float | None:
+        """Seconds to wait for admission at most; None for as long as it takes."""
+        return self._options.max_wait
+
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Start a task that ends with the session at the latest; see `Session.helper`."""
         return self._session.helper(work)

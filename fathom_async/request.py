@@ -1,6 +1,6 @@
 """What goes out and what comes back, as plain values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -58,6 +58,8 @@ class Request(Generic[T_co]):
             lost, has done the work. None where a 404 is always an error.
         instead: What to use when the server says that the endpoint is gone (410).
         is_shared: Whether identical requests under way at the same time may be one.
+        on_admitted: Is awaited when an attempt has a slot, before it is sent. What it raises is raised, and the slot
+            is given back. Only of a request that is not shared.
         on_sent: Is called whenever the bytes of an attempt leave. Who shares a request that another one made is
             not told.
     """
@@ -72,6 +74,7 @@ class Request(Generic[T_co]):
     if_gone: T_co | None = None
     instead: str = ""
     is_shared: bool = False
+    on_admitted: Callable[[], Awaitable[None]] | None = None
     on_sent: Callable[[], None] | None = None
 
     @property

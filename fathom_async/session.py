@@ -242,6 +242,8 @@ class Session:
         async with lane.slot(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
             if self._closed:
                 raise ClosedError("the client was closed before this request was sent")
+            if request.on_admitted is not None:
+                await request.on_admitted()
             journal.waited += admission.waited
             sent = admission.sent
             admitted = self._clock.now() if journal.listens else 0.0

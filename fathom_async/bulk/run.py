@@ -4,18 +4,27 @@ A run is one task of its own, which ends with whoever iterates over it, or with 
 
 1. looked for in the store, if there is one: what is good is an outcome at once, and so is what is stale and may be
    served, which is then asked for again in the background;
-2. claimed there, so that of all runs and processes that share the store one asks. Who finds a query claimed waits
-   for that answer, and asks itself if none comes, or when one of its own would have come: a page that is looked
-   at does not stand behind the bulk run of another process;
-3. fused with the others that were claimed. What was fused in vain, because the answer is cut off or the server
-   refuses the question, is asked for one by one;
+2. fused with others, and left to whoever in this client is about to ask the same as urgently
+   (`fathom_async.bulk.intents`);
+3. asked for when its turn comes, if it is still needed then: of all processes that share the store, one asks
+   (`fathom_async.bulk.turn`), and the others have its answer. What was fused in vain, because the answer is cut off
+   or the server refuses the question, is asked for one by one;
 4. kept, before it is handed out: a run that was killed and is started again asks only for what is missing.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from http import HTTPStatus
 from typing import Generic
 
@@ -24,7 +33,8 @@ import attrs
 from fathom_async.bulk.fusing import Fused, fuse
 from fathom_async.bulk.outcome import Origin, Outcome
 from fathom_async.bulk.progress import OnProgress, Progress
-from fathom_async.bulk.shelf import Shelf
+from fathom_async.bulk.shelf import Found, Shelf
+from fathom_async.bulk.turn import GivenBackError, Turn
 from fathom_async.codec.rows import RowT
 from fathom_async.errors import (
     APIError,
@@ -34,11 +44,15 @@ from fathom_async.errors import (
     ServerError,
     StoreError,
 )
+from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.together import first_of, together
 
-Ask = Callable[[Query[RowT], Callable[[], None]], Awaitable[tuple[Report[RowT], float]]]
+Admitted = Callable[[], Awaitable[None]]
+"""Awaited when a request is admitted; what it raises gives its slot back."""
+
+Ask = Callable[[Query[RowT], Callable[[], None], Admitted | None], Awaitable[tuple[Report[RowT], float]]]
 """Asks the server, and calls back when a request leaves; gives the report, and the Unix seconds when it was asked."""
 
 Spawn = Callable[[Coroutine[object, object, None]], "asyncio.Task[None]"]
@@ -65,7 +79,8 @@ class Run(Generic[RowT]):
         spawn: Starts the run's task, and those that go on when it is over.
         pieces: Returns how many requests a query takes.
         eta: Returns the seconds until the last of the requests that wait and of so many more would be admitted.
-        patience: Returns for how many seconds to wait for the answer that somebody else asks for; None for ever.
+        priority: How urgent it is.
+        patience: Real seconds to wait for others who are about to ask the same; None for as long as it takes.
         shelf: Where answers are kept; None keeps none.
         is_fused: Whether to fuse queries.
         on_progress: Is told how far it has come.
@@ -80,7 +95,8 @@ class Run(Generic[RowT]):
         spawn: Spawn,
         pieces: Callable[[Query[RowT]], int],
         eta: Callable[[int], float],
-        patience: Callable[[], float | None],
+        priority: Priority = Priority.BULK,
+        patience: float | None = None,
         shelf: Shelf | None = None,
         is_fused: bool = True,
         on_progress: OnProgress | None = None,
@@ -90,8 +106,10 @@ class Run(Generic[RowT]):
         self._spawn = spawn
         self._pieces = pieces
         self._eta = eta
+        self._priority = priority
         self._patience = patience
         self._waits = True
+        self._since = 0.0
         self._shelf = shelf
         self._is_fused = is_fused
         self._on_progress = on_progress
@@ -138,70 +156,60 @@ class Run(Generic[RowT]):
         raise failure
 
     async def _drive_with(self, shelf: Shelf, queries: Sequence[Query[RowT]]) -> None:
-        since = shelf.now()
+        self._since = shelf.now()
         at_once = shelf.keeping.stale_while_revalidate > 0
-        if not at_once:
-            await shelf.learn(queries)
         found = await shelf.look(queries)
+        if not at_once and await shelf.learn(queries):
+            found = await shelf.look(queries)
         stale: list[Query[RowT]] = []
         for query, kept in found.items():
             self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
             if not kept.is_fresh:
                 stale.append(query)
         if found and at_once:
-            _ = self._spawn(self._refresh(shelf, found, stale, since))
+            _ = self._spawn(self._refresh(shelf, found, stale))
         missing = [query for query in queries if query not in found]
         await shelf.learn(missing)
-        await self._ask_all(missing, shelf, since)
+        await self._ask_all(missing, shelf)
 
-    async def _ask_claimed(self, group: Fused[RowT], shelf: Shelf, since: float) -> None:
-        """Ask for what nobody else asks for, then wait for the rest."""
+    async def _ask_unless_others_do(self, group: Fused[RowT], shelf: Shelf) -> None:
+        """Ask for what nobody else in this client is about to ask, then wait for the rest."""
         queries = [asked.query for asked in group.asked]
-        async with shelf.claim(queries) as mine:
-            # Whoever held a claim until now may have put the answer since it was looked for.
-            there = await self._serve(shelf, mine, since)
-            todo = [query for query in queries if query in mine and query not in there]
-            if len(todo) == len(queries):
+        with shelf.declare(queries, self._priority) as theirs:
+            if not theirs:
                 await self._ask_group(group)
-            else:
-                self._note(requests=-self._pieces(group.query))
-                await self._ask_all(todo)
+                return
+            self._note(requests=-self._pieces(group.query))
+            await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
             return
         async with asyncio.TaskGroup() as waiting:
-            waits = [
-                waiting.create_task(self._wait(query, shelf, since)) for query in queries if query not in mine
-            ]
+            ends = {query: asyncio.wait([end], timeout=self._patience) for query, end in theirs.items()}
+            waits = [waiting.create_task(self._wait(query, end, shelf)) for query, end in ends.items()]
+        left = [query for wait in waits if (query := wait.result()) is not None]
         # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
-        endings = [ending for wait in waits if (ending := wait.result()) is not None]
-        await self._ask_all([query for query, is_over in endings if not is_over])
-        await self._ask_all([query for query, is_over in endings if is_over], shelf, since)
+        is_over = {query for query in left if theirs[query].done()}
+        await self._ask_all([query for query in left if query not in is_over])
+        await self._ask_all([query for query in left if query in is_over], shelf)
 
-    async def _wait(self, query: Query[RowT], shelf: Shelf, since: float) -> tuple[Query[RowT], bool] | None:
-        """Wait for the answer that somebody else asks for, but no longer than one of our own would take.
+    async def _wait(self, query: Query[RowT], end: Awaitable[object], shelf: Shelf) -> Query[RowT] | None:
+        """Wait until somebody else has asked, and hand out the answer; return the query if there is none."""
+        await end
+        return None if await self._serve(shelf, [query]) else query
 
-        Returns:
-            None if it came; else the query, and whether nobody asks for it any more.
-        """
-        try:
-            async with asyncio.timeout(self._patience()):
-                await shelf.wait(query)
-        except TimeoutError:
-            return query, False
-        return None if await self._serve(shelf, [query], since) else (query, True)
-
-    async def _serve(
-        self, shelf: Shelf, queries: Iterable[Query[RowT]], since: float
-    ) -> Collection[Query[RowT]]:
+    async def _serve(self, shelf: Shelf, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
         """Hand out what others have put meanwhile; return which."""
-        found = await shelf.look(queries, since=since)
+        found = await shelf.look(queries, since=self._since)
         fresh = {query: kept for query, kept in found.items() if kept.is_fresh}
-        for query, kept in fresh.items():
-            self._hand_out(query, kept.report, "kept", kept.asked_at)
+        self._hand_out_kept(fresh)
         return fresh
 
+    def _hand_out_kept(self, answers: Mapping[Query[RowT], Found[RowT]]) -> None:
+        for query, kept in answers.items():
+            self._hand_out(query, kept.report, "kept", kept.asked_at)
+
     async def _refresh(
-        self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]], since: float
+        self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
     ) -> None:
         """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
         again = Run(
@@ -211,14 +219,14 @@ class Run(Generic[RowT]):
             spawn=self._spawn,
             pieces=self._pieces,
             eta=self._eta,
-            patience=self._patience,
             shelf=shelf,
             is_fused=self._is_fused,
         )
         again._waits = False
+        again._since = self._since
         try:
             await shelf.learn(served)
-            await again._ask_all(stale, shelf, since)
+            await again._ask_all(stale, shelf)
         except* ClosedError:
             pass
         except* StoreError as errors:
@@ -228,16 +236,14 @@ class Run(Generic[RowT]):
             if outcome is not None and outcome.error is not None:
                 _log.warning("a stale answer could not be asked for anew: %s", outcome.error)
 
-    async def _ask_all(
-        self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None, since: float = 0.0
-    ) -> None:
-        """Ask in as few requests as will do; with a shelf, claim them there first."""
+    async def _ask_all(self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None) -> None:
+        """Ask in as few requests as will do; with a shelf, leave to others what they are about to ask."""
         groups = fuse(queries) if self._is_fused else [group for query in queries for group in fuse([query])]
         self._note(requests=sum(self._pieces(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
                 asking.create_task(
-                    self._ask_group(group) if shelf is None else self._ask_claimed(group, shelf, since)
+                    self._ask_group(group) if shelf is None else self._ask_unless_others_do(group, shelf)
                 )
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
@@ -267,26 +273,65 @@ class Run(Generic[RowT]):
 
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
         """Ask, and hand out; return why it failed, if it did."""
-        queries = [asked.query for asked in group.asked]
-        answer = await self._answer_to(group.query)
+        if self._shelf is None:
+            return await self._take_in(group, await self._answer_to(group.query))
+        if await self._was_cut_off(group, self._shelf):
+            self._note(requests=-self._pieces(group.query))
+            await self._ask_one_by_one(group)
+            return None
+        async with Turn(self._shelf, [asked.query for asked in group.asked], self._since) as turn:
+            try:
+                answer = await self._answer_to(group.query, turn.take)
+            except GivenBackError:
+                pass
+            else:
+                return await self._take_in(group, answer)
+        await self._go_on_after(turn, group, self._shelf)
+        return None
+
+    async def _take_in(
+        self, group: Fused[RowT], answer: tuple[Report[RowT], float] | FathomError
+    ) -> FathomError | None:
         self._note(answered=self._pieces(group.query))
         if isinstance(answer, FathomError):
             return answer
         report, asked_at = answer
         parts = group.split(report)
-        if parts is None:
-            await self._ask_one_by_one(queries)
-            return None
-        answers = dict(zip(queries, parts, strict=True))
+        queries = [asked.query for asked in group.asked]
+        answers = {group.query: report} if parts is None else dict(zip(queries, parts, strict=True))
         if self._shelf is not None:
             # What was paid for is kept, even if whoever wanted it goes away just now.
             await asyncio.shield(self._spawn(self._shelf.put(answers, asked_at)))
+        if parts is None:
+            await self._ask_one_by_one(group)
+            return None
         origin: Origin = "fused" if len(queries) > 1 else "asked"
         for query, part in answers.items():
             self._hand_out(query, part, origin, asked_at)
         return None
 
-    async def _answer_to(self, query: Query[RowT]) -> tuple[Report[RowT], float] | FathomError:
+    async def _was_cut_off(self, group: Fused[RowT], shelf: Shelf) -> bool:
+        """Whether it is known that the answer to a fused question is cut off, so that it need not be asked again."""
+        if len(group.asked) == 1:
+            return False
+        found = (await shelf.look([group.query], since=self._since)).get(group.query)
+        return found is not None and found.is_fresh and group.split(found.report) is None
+
+    async def _go_on_after(self, turn: Turn[RowT], group: Fused[RowT], shelf: Shelf) -> None:
+        """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""
+        self._note(requests=-self._pieces(group.query))
+        self._hand_out_kept(turn.found)
+        queries = [asked.query for asked in group.asked]
+        async with asyncio.TaskGroup() as going_on:
+            todo = [query for query in queries if query not in turn.found and query not in turn.taken]
+            going_on.create_task(self._ask_all(todo))
+            taken = turn.taken if self._waits else ()
+            waits = [going_on.create_task(self._wait(query, shelf.wait(query), shelf)) for query in taken]
+        await self._ask_all([query for wait in waits if (query := wait.result()) is not None])
+
+    async def _answer_to(
+        self, query: Query[RowT], on_admitted: Admitted | None = None
+    ) -> tuple[Report[RowT], float] | FathomError:
         """Ask, and count what waits for admission meanwhile."""
         pieces = queued = self._pieces(query)
         self._asking += pieces
@@ -299,8 +344,8 @@ class Run(Generic[RowT]):
                 self._queued -= 1
 
         try:
-            return await self._ask(query, leave)
-        except ClosedError:
+            return await self._ask(query, leave, on_admitted)
+        except (ClosedError, StoreError):
             raise
         except FathomError as error:
             return error
@@ -308,8 +353,8 @@ class Run(Generic[RowT]):
             self._asking -= pieces
             self._queued -= queued
 
-    async def _ask_one_by_one(self, queries: Sequence[Query[RowT]]) -> None:
-        groups = [group for query in queries for group in fuse([query])]
+    async def _ask_one_by_one(self, fused: Fused[RowT]) -> None:
+        groups = [group for asked in fused.asked for group in fuse([asked.query])]
         self._note(requests=sum(self._pieces(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:

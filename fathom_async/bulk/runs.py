@@ -1,11 +1,13 @@
 """Makes runs for a client: what they ask through, and where their answers are kept."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from os import PathLike, fspath
 from typing import Protocol
 
 from fathom_async.bulk.fusing import Fused, fuse
+from fathom_async.bulk.intents import Intents
 from fathom_async.bulk.plan import BulkPlan
 from fathom_async.bulk.progress import OnProgress
 from fathom_async.bulk.run import Run
@@ -22,9 +24,6 @@ from fathom_async.store.freshness import Keeping
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
 
-_ROUND_TRIP = 1.0
-"""Seconds to allow for an answer, beyond admission."""
-
 Store = ReportStore | str | PathLike[str]
 
 
@@ -32,9 +31,13 @@ class AskWith(Protocol):
     """Sends one question through a caller."""
 
     def __call__(
-        self, send: Caller, query: Query[RowT], on_sent: Callable[[], None]
+        self,
+        send: Caller,
+        query: Query[RowT],
+        on_sent: Callable[[], None],
+        on_admitted: Callable[[], Awaitable[None]] | None,
     ) -> Coroutine[object, object, Report[RowT]]:
-        """Return the report; `on_sent` is called when an attempt leaves."""
+        """Return the report; for the callbacks, see `fathom_async.request.Request`."""
         ...
 
 
@@ -75,48 +78,63 @@ class Runs:
         if keeping is not None and store is None:
             raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
         urgency = priority_of(priority)
+        shelf = None if store is None else self._shelf(store, keeping or Keeping())
+        max_wait = self._send.max_wait
         return Run(
             _checked(queries),
-            partial(self._ask, self._send.with_priority(urgency)),
-            ask_later=partial(self._ask, self._send.with_priority(Priority.BULK)),
+            partial(self._ask, self._send.with_priority(urgency), shelf),
+            ask_later=partial(self._ask, self._send.in_the_background(), shelf),
             spawn=self._send.spawn,
             pieces=_pieces,
             eta=partial(self._eta, urgency),
-            patience=partial(self._patience, urgency),
-            shelf=None if store is None else self._shelf(store, keeping or Keeping()),
+            priority=urgency,
+            patience=None if max_wait is None else max_wait / self._send.speed,
+            shelf=shelf,
             is_fused=is_fused,
             on_progress=on_progress,
         )
 
     async def _ask(
-        self, send: Caller, query: Query[RowT], on_sent: Callable[[], None]
+        self,
+        send: Caller,
+        shelf: Shelf | None,
+        query: Query[RowT],
+        on_sent: Callable[[], None],
+        on_admitted: Callable[[], Awaitable[None]] | None,
     ) -> tuple[Report[RowT], float]:
-        """Ask the server; return the report, and the Unix seconds when the first question for it left."""
+        """Ask the server; return the report, and the Unix seconds when the first question for it left.
+
+        Pieces of a long report are kept one by one, so that one that is broken off need not begin anew.
+        """
         sent: list[float] = []
 
-        def note() -> None:
-            sent.append(send.unix())
-            on_sent()
-
         async def ask(piece: Query[RowT]) -> Report[RowT]:
-            return await self._ask_with(send, piece, note)
+            left: list[float] = []
+
+            def note() -> None:
+                left.append(send.unix())
+                on_sent()
+
+            if piece is not query and shelf is not None and (kept := await shelf.kept_for_good(piece)):
+                return kept
+            report = await self._ask_with(send, piece, note, on_admitted)
+            # Whoever shares a request of somebody else's is not told when it left; the timeout bounds it.
+            asked_at = min(left, default=send.unix() - send.timeout)
+            sent.append(asked_at)
+            if piece is not query and shelf is not None:
+                await asyncio.shield(send.spawn(shelf.put({piece: report}, asked_at)))
+            return report
 
         report = await by_the_hour(query, ask)
-        # Whoever shares a request of somebody else's is not told when it left; the timeout bounds it.
-        return report, min(sent, default=send.unix() - send.timeout)
+        return report, min(sent, default=send.unix())
 
     def _eta(self, priority: Priority, requests: int) -> float:
         return self._send.lane("reports").eta(requests, priority)
 
-    def _patience(self, priority: Priority) -> float | None:
-        """Return the real seconds that a request of our own would take, about; bulk work has all the time."""
-        if priority is Priority.BULK:
-            return None
-        return (self._send.lane("reports").eta(1, priority) + _ROUND_TRIP) / self._send.speed
-
     def _shelf(self, store: Store, keeping: Keeping) -> Shelf:
         clocks = self._send.owned("site clocks", lambda: SiteClocks(self._zone_of))
-        return Shelf(self._opened(store), keeping, self._send.account, clocks, self._send.unix)
+        intents = self._send.owned("intents", Intents)
+        return Shelf(self._opened(store), keeping, self._send.account, clocks, intents, self._send.unix)
 
     def _opened(self, store: Store) -> ReportStore:
         """Return the store at a place, which the client keeps open for the next run, and for what is refreshed."""

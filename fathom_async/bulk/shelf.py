@@ -2,21 +2,26 @@
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Generic
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Generic
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
+from fathom_async.bulk.intents import Intents
 from fathom_async.bulk.site_clocks import SiteClocks
 from fathom_async.codec.rows import RowT, RowT_co
 from fathom_async.errors import DecodeError, FathomError
+from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 from fathom_async.store.freshness import Keeping, freshness
 from fathom_async.store.kept import Kept, answer_key
 from fathom_async.store.protocol import ReportStore
+
+if TYPE_CHECKING:
+    import asyncio
 
 _log = logging.getLogger("fathom_async")
 
@@ -45,6 +50,7 @@ class Shelf:
         keeping: How long they are good for.
         space: What tells the account from others; see `fathom_async.store.kept.namespace`.
         clocks: The time zones of sites.
+        intents: What the client's runs are about to ask for.
         now: Returns Unix seconds.
     """
 
@@ -52,11 +58,14 @@ class Shelf:
     keeping: Keeping
     space: str
     clocks: SiteClocks
+    intents: Intents
     now: Callable[[], float]
 
-    async def learn(self, queries: Iterable[Query[RowT]]) -> None:
-        """Learn the time zones that matter for the answers to these queries."""
-        await self.clocks.learn(queries, now=self.now(), grace=self.keeping.grace)
+    async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
+        """Learn the time zones that matter for the answers to these queries; return whether any was asked for."""
+        return await self.clocks.learn(
+            {query.site_id for query in queries if query.timezone is None}, now=self.now()
+        )
 
     async def look(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
@@ -87,6 +96,14 @@ class Shelf:
                 _log.warning("an answer in the store cannot be read and is asked for anew: %s", error)
         return found
 
+    async def kept_for_good(self, query: Query[RowT]) -> Report[RowT] | None:
+        """Return the answer about a range that is over."""
+        patient = attrs.evolve(
+            self, keeping=attrs.evolve(self.keeping, max_age=0.0, stale_while_revalidate=0.0)
+        )
+        found = (await patient.look([query])).get(query)
+        return None if found is None or not found.is_fresh else found.report
+
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
         """Keep answers, all or none. One that cannot be kept is not lost: its asker has it, and the log says so.
 
@@ -107,6 +124,15 @@ class Shelf:
             await self.store.put_many(answers)
         except FathomError as error:
             _log.warning("%d answers could not be kept: %s", len(answers), error)
+
+    @contextmanager
+    def declare(
+        self, queries: Iterable[Query[RowT]], priority: Priority
+    ) -> Generator[Mapping[Query[RowT], "asyncio.Future[None]"]]:
+        """Tell the client's other runs what is about to be asked; see `Intents.declare`."""
+        by_key = {(id(self.store), self._key(query)): query for query in queries}
+        with self.intents.declare(by_key, priority) as theirs:
+            yield {by_key[key]: end for key, end in theirs.items()}
 
     @asynccontextmanager
     async def claim(self, queries: Iterable[Query[RowT]]) -> AsyncGenerator[frozenset[Query[RowT]]]:

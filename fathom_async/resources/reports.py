@@ -1,10 +1,12 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
+
+from attrs import evolve
 
 from fathom_async.arguments import identifier
 from fathom_async.bulk.outcome import Outcome, reports_in_order
@@ -261,15 +263,16 @@ class ReportsResource:
 
 
 async def _ask_with(
-    send: Caller, query: Query[RowT], on_sent: Callable[[], None] | None = None
-) -> Report[RowT]:
-    return await send(_scarce("/aggregations", query.read, query.params(), on_sent))
-
-
-def _scarce(
-    path: str,
-    decode: Callable[[bytes], T],
-    params: Mapping[str, str],
+    send: Caller,
+    query: Query[RowT],
     on_sent: Callable[[], None] | None = None,
-) -> Request[T]:
-    return Request("GET", path, decode, params, lane="reports", is_shared=True, on_sent=on_sent)
+    on_admitted: Callable[[], Awaitable[None]] | None = None,
+) -> Report[RowT]:
+    request = _scarce("/aggregations", query.read, query.params())
+    if on_sent is not None:
+        request = evolve(request, is_shared=on_admitted is None, on_admitted=on_admitted, on_sent=on_sent)
+    return await send(request)
+
+
+def _scarce(path: str, decode: Callable[[bytes], T], params: Mapping[str, str]) -> Request[T]:
+    return Request("GET", path, decode, params, lane="reports", is_shared=True)

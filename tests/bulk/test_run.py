@@ -33,7 +33,7 @@ from fathom_async import (
     ValidationError,
 )
 from fathom_async.bulk.progress import Progress
-from fathom_async.bulk.run import Run
+from fathom_async.bulk.run import Admitted, Run
 from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.reports.query import Query
 from fathom_async.testing import Delay, FathomServer, Html, Status
@@ -126,8 +126,9 @@ async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(error: Fat
     questions: list[object] = []
 
     async def ask(
-        query: Query[PageviewRow], on_sent: Callable[[], None]
+        query: Query[PageviewRow], on_sent: Callable[[], None], on_admitted: Admitted | None
     ) -> tuple[Report[PageviewRow], float]:
+        assert on_admitted is None, "nothing is kept"
         questions.append(query)
         on_sent()
         if "/7" in str(query.params()):
@@ -141,7 +142,6 @@ async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(error: Fat
         spawn=asyncio.create_task,
         pieces=lambda _: 1,
         eta=float,
-        patience=lambda: None,
     )
     failed = [outcome async for outcome in run.outcomes() if outcome.error]
     assert [outcome.query for outcome in failed] == [many[7]]
