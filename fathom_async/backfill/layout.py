@@ -95,12 +95,13 @@ class Layout:
         """Return the definition as a text to be kept with the table."""
         return json.dumps(self.definition, ensure_ascii=False, sort_keys=True)
 
-    def check(self, described: str, where: str) -> None:
+    def check(self, described: str, where: str, *, instead: str = "name a new target") -> None:
         """Refuse a table that was made for another query.
 
         Args:
             described: What `describe` returned when it was made.
             where: Names the table in the message.
+            instead: What to do, in the message.
 
         Raises:
             ArgumentError: The queries differ; the message says in what.
@@ -111,11 +112,11 @@ class Layout:
                 continue
             if name == "version":
                 raise ArgumentError(
-                    f"{where} was made by another version of this package; name a new target, or use that version"
+                    f"{where} was made by another version of this package; {instead}, or use that version"
                 )
             raise ArgumentError(
                 f"{where} holds reports with {name} {other or 'none'}, the query has {value or 'none'}; "
-                "name a new target, or ask with the same query"
+                f"{instead}, or ask with the same query"
             )
 
     def rows(self, series: Series, report: "Report[Row]", span: Span) -> list[Cells]:

@@ -74,7 +74,6 @@ class _Content:
     """A file's table, and what it says of itself."""
 
     table: Any
-    definition: str
     series: Series
     ledger: Ledger
 
@@ -113,7 +112,7 @@ class _OpenDataset:
             for left_over in self._path.glob("*/.*.tmp"):
                 left_over.unlink()
         for path in self._files("*"):
-            self._layout.check(self._read(path, with_rows=False).definition, str(self._path))
+            self._read(path, with_rows=False)
             break
 
     def ledger(self, series: Series) -> Ledger:
@@ -184,7 +183,6 @@ class _OpenDataset:
 
     def _read_own(self, path: Path, series: Series, *, with_rows: bool = False) -> _Content:
         content = self._read(path, with_rows=with_rows)
-        self._layout.check(content.definition, str(path))
         if content.series != series:
             raise ArgumentError(f"{path} is of {content.series}, not of {series}; name a new target")
         return content
@@ -199,8 +197,11 @@ class _OpenDataset:
             if with_rows:
                 table = self._parquet.ParquetFile(path).read().replace_schema_metadata(None)
         found = json.loads(ledger)
+        self._layout.check(
+            found["definition"], str(self._path)
+        )  # first: another version keeps something else
         known = Ledger.from_json(self._layout.unit, found["ledger"])
-        return _Content(table, found["definition"], Series(*found["series"]), known)
+        return _Content(table, Series(*found["series"]), known)
 
     def _write(self, path: Path, table: Any, series: Series, ledger: Ledger) -> None:  # noqa: ANN401
         kept = {

@@ -125,7 +125,10 @@ def _day(argument: str, value: object) -> date:
 def _zone(query: Query[RowT], zone: ZoneInfo | None) -> ZoneInfo:
     """Return the time zone of the report's dates, by whose clock a period is complete."""
     if zone is None and query.timezone is None:
-        raise ArgumentError("the site's time zone is not known here; write zone=ZoneInfo(site.timezone)")
+        raise ArgumentError(
+            f"the time zone of the site {query.site_id!r} is not known; give the query one: "
+            "timezone='Europe/Berlin'"
+        )
     if zone is None or query.timezone is None:
         return zone or ZoneInfo(query.timezone or "")
     if zone.key != query.timezone:

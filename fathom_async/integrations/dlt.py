@@ -87,6 +87,9 @@ def fathom_source(
     which it does not load: the tables have this column, without a value in any row. It takes a destination that can
     merge.
 
+    A report whose query was changed, or that another version of this package loaded, is refused. dlt drops it and
+    loads it anew with ``pipeline.run(source.with_resources("pages"), refresh="drop_resources")``.
+
     All resources share one client, and so its rate limits.
 
     Args:
@@ -262,7 +265,8 @@ def _report(
 
     async def tables(account: _Account) -> AsyncGenerator[Table, None]:
         state = dlt.current.resource_state(name)
-        layout.check(state.setdefault("definition", layout.describe()), f"the resource {name!r}")
+        held = state.setdefault("definition", layout.describe())
+        layout.check(held, f"the resource {name!r}", instead=_anew(name))
         kept: dict[str, Kept] = state.setdefault("ledgers", {})
         ask = account.fathom.with_options(priority=Priority.BULK).reports.complete
         for query in queries:
@@ -278,6 +282,14 @@ def _report(
 
     columns = {column.name: _TYPES[column.kind] for column in layout.columns} | _GONE_COLUMN
     return _resource(name, connection, tables, merge_key=[*layout.key, DATE_COLUMN], columns=columns)
+
+
+def _anew(name: str) -> str:
+    """Return how to have a resource dropped by dlt, its state too, and loaded from the first day on."""
+    return (
+        f'load it anew: pipeline.run(source.with_resources({name!r}), refresh="drop_resources"), or with all '
+        'others: pipeline.run(source, refresh="drop_sources")'
+    )
 
 
 def _gone(**key: object) -> dict[str, object]:
@@ -299,7 +311,9 @@ def _layout(name: str, queries: Iterable[AnyQuery], settings: _Settings) -> Layo
     if not plans:
         raise ArgumentError(f"the report {name!r} has no queries; write one, or leave it out")
     for plan in plans[1:]:
-        plan.layout.check(plans[0].layout.describe(), f"the report {name!r}")
+        plan.layout.check(
+            plans[0].layout.describe(), f"the report {name!r}", instead="give it a name of its own in reports"
+        )
     if len({plan.series for plan in plans}) < len(plans):
         raise ArgumentError(f"the report {name!r} has two queries for the same site and event; write one")
     return plans[0].layout

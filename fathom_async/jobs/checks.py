@@ -5,12 +5,14 @@ from datetime import datetime
 from itertools import product
 from typing import Any, Final, cast
 
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, QueryError
 from fathom_async.jobs.matrix import LISTS, shown
 from fathom_async.reports import arguments
 from fathom_async.reports.filters import Filter
+from fathom_async.reports.hours import hour_pieces
 from fathom_async.reports.moments import first_moment, last_moment, time_zone
 from fathom_async.reports.periods import Period
+from fathom_async.reports.query import AnyQuery
 from fathom_async.reports.words import listed, text
 
 
@@ -56,6 +58,27 @@ def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
                 f"each date_from goes with each date_to, and {end} is before {start}; write the ranges one by one, "
                 'such as period = ["2026-01-01 to 2026-01-31", "2026-02"]'
             )
+
+
+def check_hours(query: AnyQuery) -> None:
+    """Refuse a query by the hour that cannot be run.
+
+    Raises:
+        ArgumentError: Its range is open at one end, or it has a limit over so long a range that it is cut.
+    """
+    try:
+        hour_pieces(query)
+    except QueryError:
+        if query.date_from is None or query.date_to is None:
+            raise ArgumentError(
+                'by the hour, a report has a begin and an end; write period = "last 7 days", or date_from and '
+                "date_to, or another date_grouping"
+            ) from None
+        raise ArgumentError(
+            f"limit = {query.limit} over more than 7 days by the hour is several requests, whose rows have a common "
+            'order only by time or by an aggregate; write sort_by = "timestamp:asc" or sort_by = '
+            f'"{query.aggregates[0]}:desc", or leave out limit'
+        ) from None
 
 
 def _check_is_one(key: str, value: object, in_matrix: str | None) -> None:

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from fathom_async.errors import ArgumentError
-from fathom_async.jobs.checks import check_order, check_value, filters_of
+from fathom_async.jobs.checks import check_hours, check_order, check_value, filters_of
 from fathom_async.jobs.errors import Faults
+from fathom_async.jobs.keys import no_such_key
 from fathom_async.jobs.matrix import Axis, Choice, axis, choice, combinations, size
 from fathom_async.jobs.names import filled, placeholders
 from fathom_async.reports.periods import Period
 from fathom_async.reports.query import AnyQuery, EventQuery, PageviewQuery
-from fathom_async.reports.words import suggestion, text
+from fathom_async.reports.words import text
 
 PARAMETERS: Final = (
     "site_id",
@@ -121,6 +122,7 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
             given["filters"] = attrs.evolve(chosen["filters"], value=both)
         with faults.at(place):
             query = _query(given, clocks)
+            check_hours(query)
             period = cast("str | None", given["period"].value) if "period" in given else None
             counted = None if period is None or Period.dated(period) else period
             queries.append(NamedQuery(filled(template, _parts(job, given, query)), query, counted))
@@ -133,7 +135,7 @@ def _axes(place: str, table: Table, faults: Faults) -> list[Axis]:
     matrix = matrix_of(table)
     for key in matrix:
         if key not in PARAMETERS:
-            faults.add(f"{place}.matrix.{key}", f"there is no such key{suggestion(key, PARAMETERS)}")
+            faults.add(f"{place}.matrix.{key}", no_such_key(key, PARAMETERS))
     found: list[Axis] = []
     for key in PARAMETERS:
         if key in matrix:

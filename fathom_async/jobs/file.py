@@ -13,8 +13,9 @@ import attrs
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs.errors import Fault, Faults, JobFileError
 from fathom_async.jobs.expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of
+from fathom_async.jobs.keys import no_such_key
 from fathom_async.jobs.matrix import shown
-from fathom_async.reports.words import known_word, suggestion, text
+from fathom_async.reports.words import known_word, text
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -181,4 +182,4 @@ def _not_empty(key: str, value: object) -> str:
 def _check_keys(place: str, table: Table, known: Sequence[str], faults: Faults) -> None:
     for key in table:
         if key not in known:
-            faults.add(f"{place}.{key}".lstrip("."), f"there is no such key{suggestion(key, known)}")
+            faults.add(f"{place}.{key}".lstrip("."), no_such_key(key, known))

@@ -11,10 +11,12 @@ from typing import Final, cast
 import attrs
 
 from fathom_async.errors import ArgumentError
+from fathom_async.reports.filters import Filter
 
 LISTS: Final = frozenset({"aggregates", "field_grouping", "filters"})
 """Parameters of which one value is a list."""
 
+_FILTER: Final = tuple(field.name for field in attrs.fields(Filter))
 _NOTHING: Final = "none"
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -52,6 +54,11 @@ def axis(key: str, written: object) -> Axis:
         labelled = cast("dict[str, object]", written)
         if "" in labelled:
             raise ArgumentError("a label is empty; write what is to stand for the value in names")
+        if key == "filters" and _is_filter(labelled):
+            raise ArgumentError(
+                "a table is of labels, each of a filter or a list of them; write filters = "
+                f"[{shown(labelled)}]"
+            )
         found = tuple(choice(key, value, label) for label, value in labelled.items())
     elif isinstance(written, list):
         found = tuple(choice(key, value) for value in cast("list[object]", written))
@@ -93,6 +100,11 @@ def shown(value: object) -> str:
         pairs = cast("dict[str, object]", value).items()
         return f"{{ {', '.join(f'{_key(key)} = {shown(each)}' for key, each in pairs)} }}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else described(value)
+
+
+def _is_filter(table: dict[str, object]) -> bool:
+    """Whether a table is meant as one filter; its keys might be labels of filters, too."""
+    return any(isinstance(table.get(name), str) for name in _FILTER)
 
 
 def _key(key: str) -> str:

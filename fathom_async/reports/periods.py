@@ -38,15 +38,18 @@ _EXAMPLES: Final = (
     "2026-01-01 to 2026-01-31",
 )
 _WORDS: Final = re.compile(
-    r"(?P<which>last|previous|this) (?:(?P<count>\d{1,6}) )?(?P<unit>hour|day|week|month|quarter|year)s?"
+    r"(?P<which>last|previous|this) (?:(?P<count>[0-9]{1,6}) )?(?P<unit>hour|day|week|month|quarter|year)s?"
 )
 _TO_DATE: Final = re.compile(r"(?P<unit>day|week|month|quarter|year) to date")
+_COUNTED: Final = re.compile(r"(?P<count>[0-9]{1,6})[ -]?(?P<unit>hour|day|week|month|quarter|year)s?\b.*")
 _DATED: Final = re.compile(
-    r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2}))?)?|q(?P<quarter>\d) (?P<its_year>\d{4})"
+    r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9]{2}))?)?"
+    r"|q(?P<quarter>[0-9]) (?P<its_year>[0-9]{4})"
 )
-_LOOKS_DATED: Final = re.compile(r"q?\d.*|.* to .*")
+_LOOKS_DATED: Final = re.compile(r"q?[0-9].*|.* to .*")
 _FORMS: Final = (
-    "write a year '2026', a quarter 'Q1 2026', a month '2026-01', or days '2026-01-01 to 2026-01-31'"
+    "write a year '2026', a quarter 'Q1 2026', a month '2026-01', days '2026-01-01 to 2026-01-31', "
+    "or words such as 'last 30 days'"
 )
 
 
@@ -109,7 +112,7 @@ class Period:
 
 def _dated(text: str) -> Period | None:
     words = _plain(text)
-    if _TO_DATE.fullmatch(words) or not _LOOKS_DATED.fullmatch(words):
+    if _TO_DATE.fullmatch(words) or _COUNTED.fullmatch(words) or not _LOOKS_DATED.fullmatch(words):
         return None
     first, to, last = words.partition(" to ")
     start = _unit_of_calendar(text, first)
@@ -159,6 +162,8 @@ def _understood(text: str) -> tuple[str, int, str]:
     words = _plain(text)
     if found := _TO_DATE.fullmatch(words):
         return "this", 1, found["unit"]
+    if found := _COUNTED.fullmatch(words):
+        raise QueryError(_which_of(text, int(found["count"]), found["unit"]))
     found = _WORDS.fullmatch({"today": "this day", "yesterday": "previous day"}.get(words, words))
     if found is None:
         close = difflib.get_close_matches(words, _EXAMPLES, n=1)
@@ -171,8 +176,27 @@ def _understood(text: str) -> tuple[str, int, str]:
             f"'this {unit}' for the running one, or 'last 2 {unit}s' for the running one and one before"
         )
     if count is not None and int(count) == 0:
-        raise QueryError(f"{text!r} is an empty range; write a number from 1")
+        raise QueryError(_empty(text))
     return which, int(count or 1), unit
+
+
+def _which_of(text: str, count: int, unit: str) -> str:
+    """Return what to say to a number of units without a word before it."""
+    if count == 0:
+        return _empty(text)
+    running, complete = (
+        (f"this {unit}", f"previous {unit}")
+        if count == 1
+        else (f"last {count} {unit}s", f"previous {count} {unit}s")
+    )
+    return (
+        f"{text!r} does not say which; write {running!r} to have the running {unit} in it, or {complete!r} for "
+        f"what was complete before this {unit}"
+    )
+
+
+def _empty(text: str) -> str:
+    return f"{text!r} is an empty range; write a number from 1"
 
 
 def _resolve(which: str, count: int, unit: str, now: datetime) -> Period:

@@ -82,7 +82,10 @@ def test_periods_are_settled_once_they_were_over_for_long_enough() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"zone": None}, r"write zone=ZoneInfo\(site.timezone\)"),
+        (
+            {"zone": None},
+            "zone of the site 'CDBUGS' is not known; give the query one: timezone='Europe/Berlin'",
+        ),
         ({"since": "Jan 15"}, "since cannot be read: 'Jan 15'; write '2026-01-31'"),
         ({"since": datetime(2026, 1, 1)}, "since takes a date"),
         ({"until": 3}, "until takes a date"),

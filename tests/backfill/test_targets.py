@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
 import asyncio
+import json
 import signal
 import sqlite3
 import sys
@@ -13,10 +14,12 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,6 +172,23 @@ def test_a_target_of_another_version_is_refused(target: Target) -> None:
     with pytest.raises(ArgumentError, match="made by another version of this package"), opened(target):
         pass
     assert values(target) == [row("/")]
+
+
+def test_what_a_dataset_keeps_is_read_after_its_version(tmp_path: Path) -> None:
+    target = ParquetDataset(tmp_path / "reports")
+    with opened(target) as held:
+        held.replace(SERIES, SPAN, [row("/")], SPAN)
+    [file] = target.path.rglob("*.parquet")
+    first = {
+        "definition": json.dumps(BY_PATH.definition | {"version": "1"}),
+        "series": ["CDBUGS"],
+        "settled": [["2026-01-31", "2026-01-31"]],
+    }
+    parquet: Any = pq
+    table = parquet.read_table(file).replace_schema_metadata({"fathom_async": json.dumps(first)})
+    parquet.write_table(table, file)
+    with pytest.raises(ArgumentError, match=r"reports was made by another .*; name a new"), opened(target):
+        pass
 
 
 def test_the_order_of_aggregates_and_groupings_does_not_matter(target: Target) -> None:

@@ -1,6 +1,7 @@
 """The dlt source, loaded into DuckDB from the embedded server."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,20 @@ class Pipeline:
             await self.load(server, now, **options)
             return [hit.path for hit in server.hits]
 
-    async def load(self, server: FathomServer, now: datetime, **options: Any) -> None:
+    async def load(
+        self,
+        server: FathomServer,
+        now: datetime,
+        *,
+        only: Sequence[str] = (),
+        refresh: Any = None,
+        **options: Any,
+    ) -> None:
         def work() -> None:
             settings: dict[str, Any] = {"token": "any", "since": "2026-02-21", "reports": REPORTS} | options
             source = fathom_source(base_url=server.url, now=lambda: now, **settings)
-            self._pipeline().run(source)  # pyright: ignore[reportUnknownMemberType]
+            source = source.with_resources(*(only or source.resources))
+            self._pipeline().run(source, refresh=refresh)  # pyright: ignore[reportUnknownMemberType]
 
         await asyncio.to_thread(work)
 
@@ -197,8 +207,42 @@ async def test_the_token_comes_from_the_secrets_and_one_client_is_used_and_close
 async def test_another_query_under_the_same_name_is_refused(pipeline: Pipeline) -> None:
     await pipeline.run(traffic(), MIDDLE)
     other = {"paths": PATHS.replace(filters=[where.browser == "Chrome"])}
-    with pytest.raises(Exception, match="the resource 'paths' holds reports with filters"):
+    with pytest.raises(Exception, match="the resource 'paths' holds reports with filters") as caught:
         await pipeline.run(traffic(), MIDDLE, reports=other)
+    assert "source.with_resources('paths'), refresh=\"drop_resources\")" in str(caught.value)
+    assert "new target" not in str(caught.value)
+
+
+async def test_another_query_is_loaded_anew_where_dlt_drops_its_resource(pipeline: Pipeline) -> None:
+    data, other = traffic(), PATHS.replace(filters=[where.browser == "Chrome"])
+    await pipeline.run(data, MIDDLE)
+    reports = {"paths": other, "sales": BOTH}
+    with pytest.raises(Exception, match="the resource 'paths' holds reports with filters"):
+        await pipeline.run(data, MIDDLE, reports=reports)
+    await pipeline.run(data, MIDDLE, reports=reports, only=["paths"], refresh="drop_resources")
+    await pipeline.run(data, MIDDLE, reports=reports)
+    assert pipeline.rows("paths") == expected(data, other, "day", "2026-02-21", "2026-03-14")
+    assert pipeline.rows("sales") == sales(data, "2026-03-14")
+
+
+@pytest.mark.parametrize("refresh", ["drop_sources", "drop_resources"])
+async def test_what_another_version_loaded_is_loaded_anew_where_dlt_drops_it(
+    refresh: str, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = traffic()
+    with monkeypatch.context() as before:
+        before.setattr("fathom_async.backfill.layout._VERSION", 1)
+        await pipeline.run(data, MIDDLE, look_back=0)
+    message = (
+        r"was made by another version of this package; .*pipeline\.run\(source, refresh=\"drop_sources\"\)"
+    )
+    with pytest.raises(Exception, match=message):
+        await pipeline.run(data, MIDDLE, look_back=0)
+    paths = await pipeline.run(data, MIDDLE, look_back=0, refresh=refresh)
+    assert "/v1/aggregations" in paths
+    assert "/v1/aggregations" not in await pipeline.run(data, MIDDLE, look_back=0)
+    assert pipeline.rows("paths") == expected(data, PATHS, "day", "2026-02-21", "2026-03-14")
+    assert pipeline.rows("sales") == sales(data, "2026-03-14")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +252,7 @@ async def test_another_query_under_the_same_name_is_refused(pipeline: Pipeline) 
         ({"visits": []}, "2026-01-01", "has no queries"),
         ({"visits": VISITS}, None, "write since='2026-01-01'"),
         ({"visits": [VISITS, VISITS]}, "2026-01-01", "two queries for the same site"),
-        ({"visits": [VISITS, PATHS]}, "2026-01-01", "field_grouping"),
+        ({"visits": [VISITS, PATHS]}, "2026-01-01", "field_grouping none, .* give it a name of its own"),
         ({"visits": VISITS.replace(limit=3)}, "2026-01-01", "leave out limit=3"),
         ({"visits": PageviewQuery("A", aggregates=["visits"])}, date(2026, 1, 1), None),
         ({"buy": EventQuery("A", "buy", aggregates=["value"], timezone="UTC")}, date(2026, 1, 1), None),

@@ -255,6 +255,21 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
             ".filters: a filter has property, operator and value, not property, is",
         ),
         ('filters = "/"', ".filters: a filter is an object of property, operator and value, not '/'"),
+        (
+            'matrix = { filters = { property = "pathname", operator = "is", value = "/" } }',
+            (
+                ".matrix.filters: a table is of labels, each of a filter or a list of them; write filters = "
+                '[{ property = "pathname", operator = "is", value = "/" }]'
+            ),
+        ),
+        ('metrics = ["visits"]', ".metrics: there is no such key; did you mean 'aggregates'?"),
+        ('group_by = ["browser"]', ".group_by: there is no such key; did you mean 'field_grouping'?"),
+        ('matrix = { sites = ["A"] }', ".matrix.sites: there is no such key; did you mean 'site_id'?"),
+        (
+            'matrix = { Metrics = ["visits"] }',
+            ".matrix.Metrics: there is no such key; did you mean 'aggregates'?",
+        ),
+        ('period = "30 days"', ".period: '30 days' does not say which; write 'last 30 days'"),
         ("complete = 1", ".complete: write true or false, not 1"),
         ("complete = [true]", ".complete: write true or false, not [true]"),
         ("matrix = { limit = { '' = 5 } }", ".matrix.limit: a label is empty"),

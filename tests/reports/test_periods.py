@@ -66,7 +66,7 @@ def test_dated_ranges_are_the_same_at_every_moment(text: str, start: str, end: s
     assert Period.parse(text, NOW) == Period.dated(text) == period
 
 
-@pytest.mark.parametrize("text", ["today", "last 7 days", "year to date", "when the moon is full"])
+@pytest.mark.parametrize("text", ["today", "last 7 days", "7 days", "year to date", "when the moon is full"])
 def test_other_words_have_no_dates_of_their_own(text: str) -> None:
     assert Period.dated(text) is None
 
@@ -110,6 +110,17 @@ def test_only_the_wall_clock_counts() -> None:
         ("2026-01-01 to yesterday", "days '2026-01-01 to 2026-01-31'"),
         ("2026-01-01 to", "days '2026-01-01 to 2026-01-31'"),
         ("31.01.2026", "days '2026-01-01 to 2026-01-31'"),
+        ("30 days", "write 'last 30 days' .* or 'previous 30 days'"),
+        ("24 Hours", "write 'last 24 hours' .* or 'previous 24 hours'"),
+        ("12 months", "write 'last 12 months' .* or 'previous 12 months'"),
+        ("1 year", "write 'this year' .* or 'previous year'"),
+        ("30-day", "write 'last 30 days'"),
+        ("7 days to date", "write 'last 7 days'"),
+        ("0 days", "empty range; write a number from 1"),
+        ("30 dyas", "or words such as 'last 30 days'"),
+        ("２０２６", "no period is called '２０２６'"),  # noqa: RUF001 - digits of another script
+        ("٢٠٢٦-٠١", "no period is called"),  # noqa: RUF001 - the same
+        ("last ３０ days", "no period is called 'last ３０ days'"),  # noqa: RUF001 - the same
     ],
 )
 def test_other_words_are_refused_with_a_hint(text: str, message: str) -> None:
