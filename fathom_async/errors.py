@@ -140,7 +140,7 @@ class APIError(FathomError):
             status = str(self.status)
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
         words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "") if part)
-        return f"{status} on {self.method} {self.url}: {words}"
+        return f"{status} on {self.method} {self.url}{': ' if words else ''}{words}"
 
 
 class AuthenticationError(APIError):

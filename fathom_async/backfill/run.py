@@ -59,7 +59,9 @@ class BackfillSummary:
     def __str__(self) -> str:
         if self.first is None:
             return f"{self.target}: no period is complete yet"
-        asked = f"{self.periods:,} periods asked for in {self.reports:,} reports, {self.rows:,} rows"
+        counts = {"period": self.periods, "report": self.reports, "row": self.rows}
+        periods, reports, rows = (f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
+        asked = f"{periods} asked for in {reports}, {rows}"
         return f"{self.target}: {self.first} to {self.last}; {asked}"
 
 
@@ -116,7 +118,8 @@ async def backfill(
         now=now(),
     )
     if callable(zone):
-        plan_in(zone=_ANY_ZONE)  # whatever is wrong is said before anything is asked
+        # Whatever is wrong is said before anything is asked.
+        plan_in(zone=None if query.timezone else _ANY_ZONE)
         zone = None if query.timezone else await zone()
     plan = plan_in(zone=zone)
     held = where.using(plan.layout, plan.zone)

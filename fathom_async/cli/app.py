@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import cast
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async.cli import app_bulk
 from fathom_async.cli.failures import ExitCode, ended_by
@@ -106,7 +106,7 @@ def run(arguments: Sequence[str]) -> int:
         code: object = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"fathom: {one_line(str(error))}\n")
+        sys.stderr.write(f"fathom: {one_line(_told(error))}\n")
         return ExitCode.USAGE
     except BrokenPipeError:
         return _unread()
@@ -117,6 +117,12 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
         return ended_by(error)
     return cast("int | None", code) or ExitCode.OK
+
+
+def _told(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        return f"too much: {' '.join(error.unused_tokens or ())}; --help shows what is taken"
+    return str(error)
 
 
 def _reopen_closed() -> None:

@@ -13,7 +13,7 @@ def register(app: App) -> None:
 Examples:
 
   fathom live
-  fathom live CDBUGS DAFFY --every 120
+  fathom live CDBUGS DAFFYD --every 120
   fathom live CDBUGS --rounds 1 --format jsonl | jq .visitors
 
 Ctrl-C ends it. Each refresh costs a request and a pageview for each site; at most --share of the rate limit is
@@ -47,7 +47,7 @@ Examples:
 
   fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname \\
     --since 2026-01-01
-  fathom backfill CDBUGS DAFFY --target parquet:visits --metrics visits \\
+  fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits \\
     --per month --since 2024-01-01
   fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\
     --since 2026-01-01

@@ -12,6 +12,7 @@ from fathom_async.cli.connection import connect, run_async
 from fathom_async.cli.failures import CommandError, ExitCode, interruption
 from fathom_async.cli.output import stdout_console
 from fathom_async.cli.question import Names
+from fathom_async.cli.report import check_event
 from fathom_async.cli.waiting import telling
 from fathom_async.codec.rows import Row
 from fathom_async.reports.fields import DateGrouping, EventAggregate, FieldGrouping, PageviewAggregate
@@ -129,4 +130,6 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
                     look_back=periods.look_back,
                     incomplete=periods.incomplete,
                 )
+            if isinstance(query, EventQuery) and not summary.rows:
+                await check_event(fathom, query)
             console.print(f"{query.site_id} into {summary}", markup=False, soft_wrap=True)

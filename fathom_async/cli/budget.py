@@ -10,14 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus, RatePlan
-from fathom_async.cli.connection import connect, run_async
+from fathom_async.cli.connection import BUDGET, connect, is_unused, run_async
 from fathom_async.cli.credentials import find_token
 from fathom_async.cli.failures import CommandError, ExitCode
 from fathom_async.cli.files import check_directory
 from fathom_async.cli.output import STANDARD, Kind, OutputOptions, note, records, stdout_console, write
 from fathom_async.cli.wording import counted, duration
-
-BUDGET: Final = "FATHOM_BUDGET"
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",
@@ -54,11 +52,8 @@ def _lanes() -> Mapping[str, LaneStatus]:
             f"share one: {BUDGET}=file:///path/to/budget",
             ExitCode.USAGE,
         )
-    where = urlsplit(url)
-    file = Path(unquote(where.path))
-    if where.scheme == "file" and not where.netloc and not file.exists():
-        # To look would make the file: as somebody whose files the other programs may not open.
-        _check_place(file)
+    if is_unused(url):
+        _check_place(Path(unquote(urlsplit(url).path)))
         note("no program has used this budget yet")
         return _unused(RatePlan.classic())
     try:

@@ -6,7 +6,9 @@ import os
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from fathom_async.cli.credentials import TOKEN, find_token
 from fathom_async.cli.failures import DEBUG, TerminatedError
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from fathom_async import FathomClient, RatePlan
 
 T = TypeVar("T")
+
+BUDGET: Final = "FATHOM_BUDGET"
 
 
 def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
@@ -53,6 +57,7 @@ async def connect(
     *,
     plan: "RatePlan | None" = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this
+    is_onlooker: bool = False,
 ) -> "AsyncGenerator[FathomClient, None]":
     """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
 
@@ -61,6 +66,8 @@ async def connect(
     Args:
         plan: The account's rate limits; those of a classic account by default.
         timeout: Seconds from a request's admission to its whole answer.
+        is_onlooker: Whether nothing is sent, so that a budget file which is not there yet is not made: it would be
+            that of somebody whose files the other programs may not open.
 
     Raises:
         CommandError: There is no token.
@@ -70,15 +77,25 @@ async def connect(
 
     _quieten_log()
     environ = {**os.environ, TOKEN: find_token(os.environ).token}
+    if is_onlooker and is_unused(environ.get(BUDGET, "")):
+        del environ[BUDGET]
     async with FathomClient.from_env(environ, plan=plan, timeout=timeout) as fathom:
         yield fathom
 
 
+def is_unused(budget: str) -> bool:
+    """Whether the URL of a budget names a file that no program has made yet."""
+    where = urlsplit(budget)
+    is_file = where.scheme == "file" and not where.netloc and where.path.startswith("/")
+    return is_file and not Path(unquote(where.path)).exists()
+
+
 def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
-    """Open a client, run one coroutine with it to the end, and return its result."""
+    """Open a client, run one coroutine with it to the end, and return its result; a terminal is told of waits."""
+    from fathom_async.cli.waiting import telling  # noqa: PLC0415 - the same
 
     async def connected() -> T:
-        async with connect() as fathom:
+        async with connect() as fathom, telling(fathom):
             return await ask(fathom)
 
     return run_async(connected)

@@ -19,7 +19,10 @@ _COLUMNS: dict[str, Kind] = {"id": "text", "name": "text", "created_at": "moment
 _CHANGED: dict[str, Kind] = {"id": "text", "name": "text", "currency": "text", "created_at": "moment"}
 _DELETED: dict[str, Kind] = {"id": "text", "name": "text", "object": "text", "deleted": "flag"}
 
-events = App(name="events")
+events = App(
+    name="events",
+    help_epilogue="Examples:\n\n  fathom events list CDBUGS\n  fathom events delete CDBUGS 'Signed up to newsletter'",
+)
 
 
 @events.command(name="list", help_epilogue="Examples:\n\n  fathom events list CDBUGS")
@@ -57,7 +60,7 @@ def get(site: str, event: str, /, *, output: OutputOptions = STANDARD) -> None:
 
 
 @events.command(
-    help_epilogue="Examples:\n\n  fathom events create CDBUGS 'Newsletter signup' --currency euro"
+    help_epilogue="Examples:\n\n  fathom events create CDBUGS 'Signed up to newsletter' --currency euro"
 )
 def create(
     site: str, name: str, /, *, currency: Currency | None = None, output: OutputOptions = STANDARD
@@ -79,7 +82,7 @@ def create(
 
 
 @events.command(
-    help_epilogue="Examples:\n\n  fathom events update CDBUGS SIGNUPXX --name 'Newsletter signup'"
+    help_epilogue="Examples:\n\n  fathom events update CDBUGS SIGNUPXX --name 'Signed up to newsletter'"
 )
 def update(
     site: str,
@@ -107,7 +110,9 @@ def update(
     _show(changed, output, done="changed")
 
 
-@events.command(help_epilogue="Examples:\n\n  fathom events set-currency CDBUGS 'Newsletter signup' euro")
+@events.command(
+    help_epilogue="Examples:\n\n  fathom events set-currency CDBUGS 'Signed up to newsletter' euro"
+)
 def set_currency(site: str, name: str, currency: Currency, /, *, output: OutputOptions = STANDARD) -> None:
     """Change what an event's value is counted in.
 
@@ -125,7 +130,7 @@ def set_currency(site: str, name: str, currency: Currency, /, *, output: OutputO
 @events.command(
     help_epilogue=(
         "Examples:\n\n"
-        "  fathom events delete CDBUGS 'Newsletter signup'\n"
+        "  fathom events delete CDBUGS 'Signed up to newsletter'\n"
         "  fathom events delete CDBUGS --id SIGNUPXX --yes"
     )
 )

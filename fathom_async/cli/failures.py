@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
-from fathom_async.cli.wording import duration, one_line
+from fathom_async.cli.wording import duration, one_line, printable
 
 DEBUG: Final = "FATHOM_DEBUG"
 _EXTRA: Final = frozenset({"rich", "cyclopts"})
@@ -82,7 +82,8 @@ def ended_by(error: BaseException) -> ExitCode:
     """
     failure = failure_of(error)
     if os.environ.get(DEBUG):
-        traceback.print_exception(error)
+        lines = "".join(traceback.format_exception(error)).split("\n")
+        sys.stderr.write("\n".join(map(printable, lines)))
     sys.stderr.write(f"fathom: {failure.message}\n")
     return failure.code
 

@@ -21,7 +21,14 @@ _COLUMNS: dict[str, Kind] = {
 _DELETED: dict[str, Kind] = {"id": "text", "object": "text", "deleted": "flag"}
 Day = Annotated[str, Parameter(name="--date")]
 
-milestones = App(name="milestones")
+milestones = App(
+    name="milestones",
+    help_epilogue=(
+        "Examples:\n\n"
+        "  fathom milestones list CDBUGS\n"
+        "  fathom milestones create CDBUGS 'New pricing' --date 2026-01-31"
+    ),
+)
 
 
 @milestones.command(name="list", help_epilogue="Examples:\n\n  fathom milestones list CDBUGS")

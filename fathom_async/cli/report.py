@@ -19,7 +19,6 @@ from fathom_async.cli.html.plots import script
 from fathom_async.cli.output import STANDARD, OutputOptions, note, records_of_report, stdout_console, write
 from fathom_async.cli.pictures import Picture, pictures_of
 from fathom_async.cli.question import Names, Q, Query, Question, facts_of, title_of
-from fathom_async.cli.waiting import telling
 from fathom_async.reports.fields import EventAggregate, PageviewAggregate
 
 AnyReport = Report[PageviewRow] | Report[EventRow]
@@ -42,7 +41,7 @@ events_report = App(
     help_epilogue="""\
 Examples:
 
-  fathom events-report CDBUGS 'Newsletter signup' --per month --chart
+  fathom events-report CDBUGS 'Signed up to newsletter' --per month --chart
   fathom events-report CDBUGS purchase --metrics conversions,value --by city""",
 )
 
@@ -122,10 +121,9 @@ def _carry_out(
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
         query = question.query(make, await question.site_clock(fathom, site))
-        async with telling(fathom):
-            found = await _answer(fathom, query, is_complete=question.complete)
+        found = await _answer(fathom, query, is_complete=question.complete)
         if isinstance(query, EventQuery) and not found.rows:
-            await _check_event(fathom, query)
+            await check_event(fathom, query)
         return query, found, site if views.html is None else await _name(fathom, site)
 
     query, found, name = call(ask)
@@ -134,7 +132,7 @@ def _carry_out(
         note(f"these are the first {len(found):,} rows; for every row, add --complete")
 
 
-async def _check_event(fathom: FathomClient, query: EventQuery) -> None:
+async def check_event(fathom: FathomClient, query: EventQuery) -> None:
     """Tell an event that nobody has completed from one that there is not: the server answers both with no rows."""
     look = f"`fathom events list {query.site_id}` shows the events of this site"
     try:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fathom_async.testing import FathomServer, ServerOptions
 
 _PORTS = 65_535
+_FASTEST = 10_000.0
 
 
 @frozen(kw_only=True)
@@ -45,7 +46,7 @@ def serve(
     *,
     port: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=_PORTS))] = 8080,
     access_log: Path | None = None,
-    speed: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 1.0,
+    speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=_FASTEST))] = 1.0,
     seed: int = 1,
     limits: Annotated[bool, Parameter(negative="--no-limits")] = True,
 ) -> None:

@@ -23,7 +23,10 @@ _PASSWORD = "Password of the shared dashboard (nothing shows while you type)"  #
 Sharing = Literal["none", "private", "public"]
 MultiDomain = Literal["combined", "separate"]
 
-sites = App(name="sites")
+sites = App(
+    name="sites",
+    help_epilogue="Examples:\n\n  fathom sites list\n  fathom sites create 'Acme shop' --timezone Europe/Berlin",
+)
 
 
 @sites.command(
@@ -75,7 +78,7 @@ def create(
 
     Args:
         name: What it is called.
-        sharing: Who may see its dashboard. For ``private``, the password is asked for, or piped in.
+        sharing: Who may see its dashboard. For private, the password is asked for, or piped in.
         timezone: The time zone of its reports, such as Europe/Berlin; the account's unless told.
         multi_domain: Track several domains, in combined or separate reports.
         output: Where it goes, and how.

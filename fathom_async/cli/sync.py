@@ -26,7 +26,10 @@ _UNDONE: Final = ("failed", "gone")
 Planner = Callable[[FathomClient], AbstractAsyncContextManager[SyncPlan]]
 """Makes a plan, which can be applied while the block runs."""
 
-sync = App(name="sync")
+sync = App(
+    name="sync",
+    help_epilogue="Examples:\n\n  fathom sync secoda CDBUGS\n  fathom sync emma CDBUGS --apply",
+)
 
 
 @sync.command(
@@ -80,7 +83,7 @@ def secoda(
     help_epilogue=(
         "Examples:\n\n"
         "  fathom sync emma\n"
-        "  fathom sync emma CDBUGS DAFFY --apply\n\n"
+        "  fathom sync emma CDBUGS DAFFYD --apply\n\n"
         "The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and\n"
         "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL.\n"
         "Exit codes: 0 all is done, 5 some changes failed; the same command makes those."

@@ -38,9 +38,11 @@ async def _tell(fathom: FathomClient) -> None:
 
 
 def situation(fathom: FathomClient) -> str:
-    """Return what the reports of a client wait for, in words."""
-    lane = fathom.limits["reports"]
+    """Return what the requests of a client wait for, in words."""
+    lane = max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
+    when = duration(lane.next_slot_in)
+    if lane.paused_for:
+        return f"the server asked for a pause; the next request goes in {when}"
     if lane.queued:
-        who = counted(lane.queued, "request")
-        return f"{who} to go; the rate limit lets the next one through in {duration(lane.next_slot_in)}"
+        return f"{counted(lane.queued, 'request')} to go; the rate limit lets the next one through in {when}"
     return f"waiting for {counted(lane.in_flight, 'answer')}" if lane.in_flight else "waiting for the server"

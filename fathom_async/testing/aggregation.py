@@ -194,7 +194,7 @@ def read_aggregation(
         field_grouping=field_grouping,
         sort_by=sort_by,
         first=None if since is None else int(since.replace(tzinfo=zone).timestamp()),
-        last=int(until.replace(tzinfo=zone, fold=1).timestamp()),
+        last=min(int(until.replace(tzinfo=zone, fold=1).timestamp()), int(clock.now().timestamp())),
         timezone=timezone,
         limit=limit or (ROWS_WITHOUT_LIMIT if field_grouping else None),
         filters=filters,

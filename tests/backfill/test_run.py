@@ -98,7 +98,7 @@ async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
     assert (summary.first, summary.last) == (date(2026, 2, 21), date(2026, 3, 13))
     assert (summary.periods, summary.reports) == (7, 1)
     assert str(summary).endswith(
-        f"2026-02-21 to 2026-03-13; 7 periods asked for in 1 reports, {summary.rows} rows"
+        f"2026-02-21 to 2026-03-13; 7 periods asked for in 1 report, {summary.rows} rows"
     )
 
 

@@ -28,7 +28,7 @@ async def test_sites_share_a_table_and_the_next_run_asks_only_for_what_may_have_
     months = ("--per", "month", "--since", "2026-01-01", "--until", "2026-06-30", "--metrics", "visits")
     ended = await command(*arguments, *months)
     assert (ended.code, ended.err) == (0, "")
-    assert "2026-01-01 to 2026-06-01; 6 periods asked for in 1 reports" in ended.out
+    assert "2026-01-01 to 2026-06-01; 6 periods asked for in 1 report," in ended.out
     assert [line.split()[0] for line in ended.out.splitlines()] == ["CDBUGS", "DAFFYD"]
     assert {site for site, _ in written(file, "site_id, visits")} <= {"CDBUGS", "DAFFYD"}
     fathom_server.reset_stats()
@@ -43,13 +43,13 @@ async def test_what_the_table_has_is_said_as_for_a_report(
     ended = await command(
         *("backfill", "CDBUGS", "--target", f"sqlite:{tmp_path / 'stats.db'}#kept"),
         *("--since", f"{until - timedelta(days=2)}", "--until", f"{until}", "--by", "pathname,browser"),
-        *("--metrics", "pageviews", "--where", "pathname is not /", "--timezone", "UTC"),
+        *("--metrics", "pageviews", "--where", "pathname is not /", "--timezone", "America/New_York"),
     )
     assert ended.code == 0
     columns = "pathname, browser, pageviews, site_id"
     assert all(row[0] != "/" for row in written(tmp_path / "stats.db", columns))
     (hit, *_) = fathom_server.hits
-    assert hit.query["timezone"] == "UTC"
+    assert hit.query["timezone"] == "America/New_York"
 
 
 async def test_events(command: Command, fathom_server: FathomServer, tmp_path: Path) -> None:
@@ -59,6 +59,15 @@ async def test_events(command: Command, fathom_server: FathomServer, tmp_path: P
     )
     assert ended.code == 0
     assert fathom_server.hits[-1].query["entity"] == "event"
+
+
+async def test_an_event_that_there_is_not_is_no_empty_table(command: Command, tmp_path: Path) -> None:
+    ended = await command(
+        *("backfill", "CDBUGS", "--event", "nope", "--target", f"sqlite:{tmp_path / 'stats.db'}#kept"),
+        *("--since", "2026-11-01", "--until", "2026-11-02"),
+    )
+    assert (ended.code, ended.out) == (4, "")
+    assert ended.err.startswith("fathom: there is no event 'nope'; ")
 
 
 async def test_ctrl_c_leaves_whole_periods_and_says_so(

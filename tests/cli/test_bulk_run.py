@@ -58,6 +58,10 @@ format = "parquet"
 """
 
 
+SITES = 2
+"""Of `MONTHS`, whose time zones are asked for first."""
+
+
 @define
 class Slowing:
     """Server seconds: so many requests are quick, the others slow."""
@@ -136,7 +140,7 @@ async def test_what_ended_is_not_asked_for_again(
 
 @pytest.mark.parametrize("end", ["ctrl-c", "kill"])
 async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, end: str) -> None:
-    slowing = Slowing(quick=1)
+    slowing = Slowing(quick=SITES + 1)
     async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
         slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
         jobs = write(tmp_path, MONTHS)
@@ -162,15 +166,22 @@ async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, 
 
 
 async def run_and_kill(command: Command, jobs: str, reports: Path) -> None:
-    """Run a job file, and kill the process once it has written a report."""
+    """Run a job file, and kill the process once it has written a report, and is asking for the others."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "run", jobs, env=environment() | command.env, stderr=asyncio.subprocess.DEVNULL
     )
     async with asyncio.timeout(PATIENCE):
         while not any(name.endswith(".csv") for name in names(reports)):  # noqa: ASYNC110 - another process does
             await asyncio.sleep(0.02)
+        while claims(reports.with_name("jobs.db")) < 5:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.02)
     process.kill()
     await process.wait()
+
+
+def claims(store: Path) -> int:
+    with closing(sqlite3.connect(store)) as database:
+        return int(database.execute("SELECT count(*) FROM claims").fetchone()[0])
 
 
 def forget_claims(store: Path) -> None:
@@ -180,7 +191,7 @@ def forget_claims(store: Path) -> None:
 
 
 async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path: Path) -> None:
-    async with FathomServer(handler_time=Slowing(quick=1), reports_throttle=None) as server:
+    async with FathomServer(handler_time=Slowing(quick=SITES + 1), reports_throttle=None) as server:
         process = await asyncio.create_subprocess_exec(
             *(*COMMAND, "run", write(tmp_path, MONTHS)),
             env=environment() | command.env | {"FATHOM_BASE_URL": server.url},
@@ -196,10 +207,12 @@ async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path
 
 
 async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_path: Path) -> None:
-    async with FathomServer(handler_time=Slowing(quick=1), reports_throttle=None) as server:
+    slowing = Slowing(quick=SITES + 1)
+    async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
         slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
         jobs = write(tmp_path, MONTHS)
         await run_and_kill(slow, jobs, tmp_path / "reports")
+        slowing.quick = SITES
         waits = r"1/6 waiting up to 0:\d\d for what another run was asking for"
         ended = await slow.in_terminal("run", jobs, acts=((waits, CTRL_C),), columns=120)
     assert ended.code == 130
@@ -207,7 +220,7 @@ async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_p
     assert sum(asked(server).values()) == 1
 
 
-@pytest.mark.fathom_server(handler_time=Slowing(quick=1))
+@pytest.mark.fathom_server(handler_time=Slowing(quick=SITES + 1))
 async def test_a_narrow_terminal_has_the_progress_in_one_line(command: Command, tmp_path: Path) -> None:
     ended = await command.in_terminal(
         "run", write(tmp_path, MONTHS), acts=((r"1/6 \d:\d\d left", CTRL_C),), columns=40
@@ -305,7 +318,11 @@ async def test_a_plan_sends_nothing_and_needs_no_token(
     command: Command, fathom_server: FathomServer, tmp_path: Path, arguments: list[str]
 ) -> None:
     jobs = write(tmp_path, MONTHS + WEEK + EVERY_ROW)
-    ended = await command(*arguments, jobs, FATHOM_API_TOKEN="")
+    shared = f"file://{tmp_path}/budget"
+    (ended, other) = [
+        await command(*arguments, jobs, FATHOM_API_TOKEN=token, FATHOM_BUDGET=shared) for token in ("", "any")
+    ]
+    assert (ended.code, ended.out) == (other.code, other.out)
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out) == {
         "reports": 8,
@@ -324,6 +341,12 @@ async def test_a_plan_in_a_terminal_lists_the_requests(command: Command, tmp_pat
     assert ended.code == 0
     assert "12 reports in 12 requests, 1 min 01 s, 12 pageviews on the account" in ended.out
     assert "visits, pageviews by pathname 2026-01-01 to 2026-06-30" in ended.out
+
+
+async def test_a_plan_cuts_nothing_off(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal("plan", write(tmp_path, MONTHS), columns=72)
+    shown = " ".join(re.sub(r"\x1b\[\d*m", "", ended.out).split())
+    assert "by pathname 2026-01-01 to 2026-06-30" in shown
 
 
 async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Command, tmp_path: Path) -> None:

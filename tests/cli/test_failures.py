@@ -128,6 +128,15 @@ async def test_a_server_that_repeats_the_token(
     assert "very-secret" not in ended.err
 
 
+async def test_a_server_cannot_steer_the_terminal_of_who_looks_for_a_cause(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    fathom_server.inject(Status(401, {"message": "\x1b]0;owned\x07"}))
+    ended = await command("sites", "get", "CDBUGS", FATHOM_DEBUG="1")
+    assert "owned" in ended.err
+    assert "\x1b" not in ended.err
+
+
 async def test_an_address_that_is_no_api(command: Command, fathom_server: FathomServer) -> None:
     fathom_server.inject(*[Html()] * 10)
     ended = await command("sites", "get", "CDBUGS")

@@ -71,6 +71,12 @@ async def test_a_site_that_is_not_there_costs_no_report(
     assert [hit.path for hit in fathom_server.hits] == ["/v1/sites"]
 
 
+async def test_once_in_a_blue_moon_is_not_live(command: Command) -> None:
+    ended = await command("live", "CDBUGS", "--every", "inf")
+    assert ended.code == 2
+    assert "--every" in ended.err
+
+
 async def test_termination_is_an_orderly_end(command: Command) -> None:
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "live", "CDBUGS", env=environment() | command.env, stdout=asyncio.subprocess.PIPE

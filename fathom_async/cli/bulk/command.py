@@ -104,7 +104,7 @@ async def _anybody() -> AsyncGenerator[FathomClient]:
         async with FathomClient("none") as fathom:
             yield fathom
     else:
-        async with connect() as fathom:
+        async with connect(is_onlooker=True) as fathom:
             yield fathom
 
 

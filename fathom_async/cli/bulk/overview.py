@@ -78,7 +78,7 @@ def table(overview: Overview) -> Table:
     shown.add_column("reports", justify="right", no_wrap=True, min_width=len("reports"))
     shown.add_column("how", no_wrap=True, min_width=_HOW)
     shown.add_column("site", no_wrap=True, min_width=_SITE)
-    shown.add_column("what", overflow="ellipsis", no_wrap=True)
+    shown.add_column("what")
     lines = list(_lines(overview))
     for reports, how, query in lines[:_SHOWN]:
         shown.add_row(str(reports), how, Text(printable(query.site_id)), Text(asked(query)))

@@ -35,6 +35,7 @@ from fathom_async.cli.connection import connect
 from fathom_async.cli.credentials import address
 from fathom_async.cli.output import Format, note
 from fathom_async.cli.progress import each_second, reporter
+from fathom_async.cli.waiting import telling
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
 
@@ -183,7 +184,8 @@ async def _make(
 async def _located(fathom: FathomClient, options: RunOptions, moment: datetime) -> list[Wanted]:
     """Return the reports, with periods that mean the days of their sites' clocks."""
     naive = read_jobs(options.file, now=moment.replace(tzinfo=None))
-    sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
+    async with telling(fathom):
+        sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
     zones = {site_id: ZoneInfo(site.timezone) for site_id, site in sites.items() if site.timezone}
     return wanted(read_jobs(options.file, now=moment, zones=zones), options.file, options.places)
 

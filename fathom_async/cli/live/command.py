@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from attrs import frozen
 from cyclopts import Parameter, validators
@@ -15,9 +15,12 @@ from fathom_async.cli.connection import connect, run_async
 from fathom_async.cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async.cli.live.board import Board, SiteView
 from fathom_async.cli.live.display import Show, lines, screen
+from fathom_async.cli.waiting import telling
 from fathom_async.reports.live import interval
 
 Format = Literal["table", "jsonl"]
+
+_DAY: Final = 86_400.0
 
 
 @frozen(kw_only=True)
@@ -41,7 +44,7 @@ class Watch:
 
 def live(
     *sites: str,
-    every: Annotated[float, Parameter(validator=validators.Number(gt=0))] = 30.0,
+    every: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=_DAY))] = 30.0,
     share: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=1))] = 0.5,
     rounds: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     format: Format | None = None,
@@ -66,7 +69,8 @@ def live(
 
 async def _watch(watch: Watch) -> None:
     async with connect() as fathom, AsyncExitStack() as stack:
-        names = await _names(fathom, watch.sites)
+        async with telling(fathom):
+            names = await _names(fathom, watch.sites)
         lane = fathom.limits["reports"]
         seconds = interval(len(names), watch.every, watch.share, RateLimit(lane.limit, lane.per))
         board = Board({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
