@@ -23,7 +23,7 @@ types: $(STAMP)
 	$(BIN)/pyright --warnings
 
 unit: $(STAMP)
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 # The pages in a real browser: CHROMIUM is one that is installed, PICTURES a directory for screenshots.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)

@@ -53,6 +53,7 @@ def register(client: Client) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_four_workers_answer_as_one_machine_would_in_its_time(
@@ -72,6 +73,7 @@ def test_four_workers_answer_as_one_machine_would_in_its_time(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
 def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServer, tmp_path: Path) -> None:
     queries = [PageviewQuery("CDBUGS", aggregates=["visits"], date_to=f"2026-0{n}-28") for n in (1, 2, 3)]

@@ -76,6 +76,7 @@ async def ask(victim: "subprocess.Popen[bytes] | None") -> Sequence[Outcome[Any]
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_four_workers_answer_as_one_machine_would_in_its_time(
