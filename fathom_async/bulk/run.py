@@ -199,8 +199,7 @@ class Run(Generic[RowT]):
 
     async def _serve(self, shelf: Shelf, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
         """Hand out what others have put meanwhile; return which."""
-        found = await shelf.look(queries, since=self._since)
-        fresh = {query: kept for query, kept in found.items() if kept.is_fresh}
+        fresh = await shelf.look_for_fresh(queries, since=self._since)
         self._hand_out_kept(fresh)
         return fresh
 
@@ -314,8 +313,8 @@ class Run(Generic[RowT]):
         """Whether it is known that the answer to a fused question is cut off, so that it need not be asked again."""
         if len(group.asked) == 1:
             return False
-        found = (await shelf.look([group.query], since=self._since)).get(group.query)
-        return found is not None and found.is_fresh and group.split(found.report) is None
+        found = (await shelf.look_for_fresh([group.query], since=self._since)).get(group.query)
+        return found is not None and group.split(found.report) is None
 
     async def _go_on_after(self, turn: Turn[RowT], group: Fused[RowT], shelf: Shelf) -> None:
         """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""

@@ -96,13 +96,20 @@ class Shelf:
                 _log.warning("an answer in the store cannot be read and is asked for anew: %s", error)
         return found
 
+    async def look_for_fresh(
+        self, queries: Iterable[Query[RowT]], *, since: float = math.inf
+    ) -> dict[Query[RowT], Found[RowT]]:
+        """Return what need not be asked for anew; see `look`."""
+        found = await self.look(queries, since=since)
+        return {query: answer for query, answer in found.items() if answer.is_fresh}
+
     async def kept_for_good(self, query: Query[RowT]) -> Report[RowT] | None:
         """Return the answer about a range that is over."""
         patient = attrs.evolve(
             self, keeping=attrs.evolve(self.keeping, max_age=0.0, stale_while_revalidate=0.0)
         )
-        found = (await patient.look([query])).get(query)
-        return None if found is None or not found.is_fresh else found.report
+        found = (await patient.look_for_fresh([query])).get(query)
+        return None if found is None else found.report
 
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
         """Keep answers, all or none. One that cannot be kept is not lost: its asker has it, and the log says so.

@@ -68,8 +68,7 @@ class Turn(Generic[RowT]):
     async def _take(self) -> None:
         mine = await self._claims.enter_async_context(self._shelf.claim(self._queries))
         # Whoever held a claim until now may have put the answer since it was looked for.
-        found = await self._shelf.look(self._queries, since=self._since)
-        self.found = {query: answer for query, answer in found.items() if answer.is_fresh}
+        self.found = await self._shelf.look_for_fresh(self._queries, since=self._since)
         self.taken = [query for query in self._queries if query not in mine and query not in self.found]
         if self.found or self.taken:
             await self._claims.aclose()
