@@ -45,6 +45,20 @@ async def launched(data: Path, *arguments: str, **environment: str) -> AsyncGene
         await process.communicate()
 
 
+@asynccontextmanager
+async def visited(
+    server: FathomServer, data: Path, workers: int
+) -> AsyncGenerator[tuple[Process, aiohttp.ClientSession]]:
+    """Launch it with the right token, and come as a visitor."""
+    port = free_port()
+    arguments = ("--workers", str(workers), "--port", str(port))
+    async with (
+        launched(data, *arguments, FATHOM_API_TOKEN="right", FATHOM_BASE_URL=server.url) as process,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as visitor,
+    ):
+        yield process, visitor
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
@@ -84,16 +98,7 @@ async def test_a_setting_that_makes_no_sense_ends_it_with_one_line(tmp_path: Pat
 
 async def test_an_outage_does_not_keep_it_from_starting(server: FathomServer, tmp_path: Path) -> None:
     server.inject(*[Status(500)] * 1_000)
-    port = free_port()
-    async with (
-        launched(
-            tmp_path,
-            *("--workers", "1", "--port", str(port)),
-            FATHOM_API_TOKEN="right",
-            FATHOM_BASE_URL=server.url,
-        ),
-        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as visitor,
-    ):
+    async with visited(server, tmp_path, workers=1) as (_, visitor):
         assert "<h1>Dashboard</h1>" in await until_it_answers(visitor)
 
 
@@ -102,16 +107,7 @@ async def test_an_outage_does_not_keep_it_from_starting(server: FathomServer, tm
 async def test_a_signal_ends_it_at_once_and_without_a_traceback(
     server: FathomServer, tmp_path: Path, workers: int, number: signal.Signals
 ) -> None:
-    port = free_port()
-    async with (
-        launched(
-            tmp_path,
-            *("--workers", str(workers), "--port", str(port)),
-            FATHOM_API_TOKEN="right",
-            FATHOM_BASE_URL=server.url,
-        ) as process,
-        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as visitor,
-    ):
+    async with visited(server, tmp_path, workers) as (process, visitor):
         await until_it_answers(visitor)
         async with asyncio.TaskGroup() as group:
             streams = [group.create_task(status(visitor, "/live")) for _ in range(workers)]
