@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Generic, Literal, Optional, TypeVar, cast
 
 import attrs
@@ -108,8 +109,8 @@ def _codec(columns: tuple[Column, ...], base: type[Row]) -> RowCodec[Row]:
             gc=False,
         ),
     )
-    decoder = msgspec.json.Decoder(list[row_type], strict=False, dec_hook=_read_date)  # type: ignore[valid-type]
-    return RowCodec(columns, row_type, decoder)
+    rows = cast("type[list[Row]]", GenericAlias(list, (row_type,)))
+    return RowCodec(columns, row_type, msgspec.json.Decoder(rows, strict=False, dec_hook=_read_date))
 
 
 def _restored(base: type[Row], columns: tuple[Column, ...], values: tuple[object, ...]) -> Row:
