@@ -25,25 +25,18 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from http import HTTPStatus
 from typing import Generic
 
 import attrs
 
+from fathom_async.bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
 from fathom_async.bulk.fusing import Fused, fuse
 from fathom_async.bulk.outcome import Origin, Outcome
 from fathom_async.bulk.progress import OnProgress, Progress
 from fathom_async.bulk.shelf import Found, Shelf
 from fathom_async.bulk.turn import GivenBackError, Turn
 from fathom_async.codec.rows import RowT
-from fathom_async.errors import (
-    APIError,
-    ClosedError,
-    DecodeError,
-    FathomError,
-    ServerError,
-    StoreError,
-)
+from fathom_async.errors import ClosedError, FathomError, StoreError
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
@@ -57,14 +50,6 @@ Ask = Callable[[Query[RowT], Callable[[], None], Admitted | None], Awaitable[tup
 
 Spawn = Callable[[Coroutine[object, object, None]], "asyncio.Task[None]"]
 """Starts a task that ends with the client at the latest."""
-
-_REFUSED_QUESTIONS = (
-    # A part of what was fused may be good where the whole was refused.
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.REQUEST_URI_TOO_LONG,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 
 _log = logging.getLogger("fathom_async")
 
@@ -253,7 +238,7 @@ class Run(Generic[RowT]):
     async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
         """Find out what of a group can be answered though the whole was not: one bad query sinks no other."""
         queries = [asked.query for asked in group.asked]
-        if len(queries) == 1 or not _may_be_in_part(error):
+        if len(queries) == 1 or not may_be_in_part(error):
             for query in queries:
                 self._fail(query, error)
             return
@@ -262,7 +247,7 @@ class Run(Generic[RowT]):
         self._note(requests=sum(self._pieces(half.query) for half in halves))
         failures = await together(self._try(half) for half in halves)
         # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
-        is_over = all(failures) and not _is_refused_question(error)
+        is_over = all(failures) and not is_refused_question(error)
         for half, failure in zip(halves, failures, strict=True):
             if failure is not None and is_over:
                 for asked in half.asked:
@@ -271,42 +256,42 @@ class Run(Generic[RowT]):
                 await self._ask_in_halves(half, failure)
 
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
-        """Ask, and hand out; return why it failed, if it did."""
-        if self._shelf is None:
-            return await self._take_in(group, await self._answer_to(group.query))
-        if await self._was_cut_off(group, self._shelf):
+        """Send one request and hand out its answers; return the error if it failed.
+
+        Claims are held for exactly one request. What that leaves to be asked is claimed anew, by this run or by
+        another one: waiting for it while holding the claims would be to wait for oneself.
+        """
+        shelf = self._shelf
+        if shelf is None:
+            return await self._finish(group, await self._answer_to(group))
+        if await self._was_cut_off(group, shelf):
             self._note(requests=-self._pieces(group.query))
             await self._ask_one_by_one(group)
             return None
-        async with Turn(self._shelf, [asked.query for asked in group.asked], self._since) as turn:
+        async with Turn(shelf, [asked.query for asked in group.asked], self._since) as turn:
             try:
-                answer = await self._answer_to(group.query, turn.take)
+                answer = await self._answer_to(group, turn.take)
             except GivenBackError:
-                pass
-            else:
-                return await self._take_in(group, answer)
-        await self._go_on_after(turn, group, self._shelf)
+                answer = None
+            if isinstance(answer, Answer):
+                # What was paid for is kept, even if whoever wanted it goes away just now.
+                await asyncio.shield(self._spawn(shelf.put(answer.reports, answer.asked_at)))
+        if answer is not None:
+            return await self._finish(group, answer)
+        await self._go_on_after(turn, group, shelf)
         return None
 
-    async def _take_in(
-        self, group: Fused[RowT], answer: tuple[Report[RowT], float] | FathomError
-    ) -> FathomError | None:
+    async def _finish(self, group: Fused[RowT], answer: Answer[RowT] | FathomError) -> FathomError | None:
+        """Hand out the parts of an answer, or ask for each query by itself; return the error if it is one."""
         self._note(answered=self._pieces(group.query))
         if isinstance(answer, FathomError):
             return answer
-        report, asked_at = answer
-        parts = group.split(report)
-        queries = [asked.query for asked in group.asked]
-        answers = {group.query: report} if parts is None else dict(zip(queries, parts, strict=True))
-        if self._shelf is not None:
-            # What was paid for is kept, even if whoever wanted it goes away just now.
-            await asyncio.shield(self._spawn(self._shelf.put(answers, asked_at)))
-        if parts is None:
+        if not answer.is_trusted:
             await self._ask_one_by_one(group)
             return None
-        origin: Origin = "fused" if len(queries) > 1 else "asked"
-        for query, part in answers.items():
-            self._hand_out(query, part, origin, asked_at)
+        origin: Origin = "fused" if len(group.asked) > 1 else "asked"
+        for query, report in answer.reports.items():
+            self._hand_out(query, report, origin, answer.asked_at)
         return None
 
     async def _was_cut_off(self, group: Fused[RowT], shelf: Shelf) -> bool:
@@ -329,10 +314,10 @@ class Run(Generic[RowT]):
         await self._ask_all([query for wait in waits if (query := wait.result()) is not None])
 
     async def _answer_to(
-        self, query: Query[RowT], on_admitted: Admitted | None = None
-    ) -> tuple[Report[RowT], float] | FathomError:
+        self, group: Fused[RowT], on_admitted: Admitted | None = None
+    ) -> Answer[RowT] | FathomError:
         """Ask, and count what waits for admission meanwhile."""
-        pieces = queued = self._pieces(query)
+        pieces = queued = self._pieces(group.query)
         self._asking += pieces
         self._queued += queued
 
@@ -343,7 +328,7 @@ class Run(Generic[RowT]):
                 self._queued -= 1
 
         try:
-            return await self._ask(query, leave, on_admitted)
+            report, asked_at = await self._ask(group.query, leave, on_admitted)
         except (ClosedError, StoreError):
             raise
         except FathomError as error:
@@ -351,6 +336,7 @@ class Run(Generic[RowT]):
         finally:
             self._asking -= pieces
             self._queued -= queued
+        return answer_to(group, report, asked_at)
 
     async def _ask_one_by_one(self, fused: Fused[RowT]) -> None:
         groups = [group for asked in fused.asked for group in fuse([asked.query])]
@@ -362,7 +348,7 @@ class Run(Generic[RowT]):
     def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
         for position in self._positions[query]:
             asked = self._queries[position]
-            answer = _as_asked(asked, report)
+            answer = as_asked(asked, report)
             self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
         times = len(self._positions[query])
         self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
@@ -384,19 +370,3 @@ class Run(Generic[RowT]):
         """Return the seconds until the last request is admitted; the lane counts those that wait."""
         to_come = self._progress.requests - self._progress.answered - self._asking
         return self._eta(to_come) if to_come or self._queued else 0.0
-
-
-def _is_refused_question(error: FathomError) -> bool:
-    return isinstance(error, APIError) and error.status in _REFUSED_QUESTIONS
-
-
-def _may_be_in_part(error: FathomError) -> bool:
-    """Whether a part of a question may be answered where the whole was not."""
-    return _is_refused_question(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
-
-
-def _as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
-    """Return the report with the columns in the order of the query, which asks for the same."""
-    if query.columns == report.columns:
-        return attrs.evolve(report, query=query)
-    return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
