@@ -8,7 +8,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,6 @@ from fathom_async import (
     BulkError,
     FathomClient,
     FathomError,
-    Filter,
     PageviewQuery,
     PageviewRow,
     RateLimit,
@@ -33,32 +32,15 @@ from fathom_async.store.memory import MemoryStore
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
 from fathom_async.telemetry import Sent
-from fathom_async.testing import Body, Dataset, Delay, Disconnect, FathomServer, Html, Pageview, Site, Status
+from fathom_async.testing import Body, Delay, Disconnect, FathomServer, Html, Status
 from fathom_async.testing.faults import Fault
 from fathom_async.transport import HttpTransport
+from tests.bulk.paths import ALIKE, CUT_OFF, DATA, KINDS, ROOT, SOME, of_path
 from tests.conftest import EAGER, until
 from tests.store.processes import shared_store
 
-SITE = "CDBUGS"
-JANUARY = PageviewQuery(SITE, aggregates=["visits"], date_from="2025-01-01", date_to="2025-01-31")
-FIRST = datetime(2025, 1, 5, tzinfo=UTC)
-PATHS = ["/About", *(f"/{number}" for number in range(1_099))]
 ATTEMPTS = EAGER.attempts
 
-
-def of_path(path: str, metric: str = "visits") -> PageviewQuery:
-    return JANUARY.replace(aggregates=[metric], filters=[Filter("pathname", "is", path)])
-
-
-def by_path(metric: str) -> PageviewQuery:
-    return JANUARY.replace(aggregates=[metric], field_grouping=["pathname"], sort_by="pathname:asc")
-
-
-SOME = [of_path(f"/{number}") for number in range(4)]
-CUT_OFF = [by_path("visits"), by_path("pageviews")]
-ALIKE = [of_path("/about"), of_path("/About"), of_path("/1")]
-KINDS = {"trusted": SOME, "cut off": CUT_OFF, "look-alikes": ALIKE}
-ROOT = Path(__file__).parents[2]
 
 WAYS_OUT: Mapping[str, tuple[Sequence[PageviewQuery], Sequence[Fault]]] = {
     "trusted": (SOME, []),
@@ -78,18 +60,9 @@ WAYS_OUT: Mapping[str, tuple[Sequence[PageviewQuery], Sequence[Fault]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def data() -> Dataset:
-    views = [
-        Pageview(site_id=SITE, at=FIRST + timedelta(seconds=number), session=str(number), pathname=path)
-        for number, path in enumerate(PATHS)
-    ]
-    return Dataset(sites=[Site(id=SITE, name="Bugs", timezone="UTC")], pageviews=views)
-
-
 @pytest.fixture
-async def server(data: Dataset) -> AsyncIterator[FathomServer]:
-    async with FathomServer(data=data, crud_throttle=None, reports_throttle=None) as running:
+async def server() -> AsyncIterator[FathomServer]:
+    async with FathomServer(data=DATA, crud_throttle=None, reports_throttle=None) as running:
         yield running
 
 
