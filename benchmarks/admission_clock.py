@@ -49,7 +49,7 @@ class SteppingLoop(VirtualTimeLoop):
 
     def time(self) -> float:
         self._begin += _LOOK
-        _clock.seconds = now = self._begin + self._jumping.elapsed
+        _clock.seconds = now = self._begin + super().time()
         return now
 
     def run_in_executor(

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Timer(Protocol):
@@ -34,6 +34,18 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
+class _DatedLoop(Protocol):
+    """An event loop with a date of its own, such as a virtual one."""
+
+    def unix(self) -> float: ...
+
+
+def unix_time(loop: asyncio.AbstractEventLoop) -> float:
+    """Return the Unix seconds that a loop keeps, or the machine's."""
+    return loop.unix() if isinstance(loop, _DatedLoop) else time.time()
+
+
 class LoopClock:
     """The running event loop's clock, optionally sped up.
 
@@ -58,5 +70,5 @@ class LoopClock:
         return asyncio.get_running_loop().call_at(when / self.speed, callback)
 
     def unix(self) -> float:
-        """Return the machine's Unix seconds, which know no speed."""
-        return time.time()
+        """Return the Unix seconds, which know no speed: the loop's own if it keeps a date, or the machine's."""
+        return unix_time(asyncio.get_running_loop())

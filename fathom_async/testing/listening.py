@@ -40,6 +40,7 @@ class ListeningServer(ABC):
         """The endpoints."""
 
     async def __aenter__(self) -> Self:
+        self._gate.clock.follow_loop()
         app = web.Application(middlewares=[self._handle])
         app.router.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)

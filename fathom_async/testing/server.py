@@ -1,6 +1,5 @@
 """A Fathom server inside the process: the whole API over real sockets, real limits, real figures."""
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -34,7 +33,7 @@ class ServerOptions(TypedDict, total=False):
     latency: Duration
     handler_time: Duration
     speed: float
-    clock: Callable[[], float]
+    clock: Callable[[], float] | None
     now: datetime | None
     tokens: Mapping[str, Collection[str]] | None
     event_shape: EventShape
@@ -61,7 +60,7 @@ class FathomServer(ListeningServer):
             function.
         handler_time: Time between being counted and being carried out, likewise.
         speed: Server seconds per real second.
-        clock: Real monotonic seconds, for tests that turn the time by hand.
+        clock: Monotonic seconds, for tests that turn the time by hand; the event loop's unless told.
         now: The server's date and time at its start; the real one unless told.
         tokens: Abilities by token; any token is accepted for everything unless told.
         event_shape: `classic` knows events by id; `names` is the newer API without ids.
@@ -83,7 +82,7 @@ class FathomServer(ListeningServer):
         latency: Duration = 0.0,
         handler_time: Duration = 0.0,
         speed: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         now: datetime | None = None,
         tokens: Mapping[str, Collection[str]] | None = None,
         event_shape: EventShape = "classic",

@@ -1,6 +1,5 @@
 """What the servers of the other services share: their settings, and answers in their own words."""
 
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -29,7 +28,7 @@ class ServerOptions(TypedDict, total=False):
         latency: Network time, each way: seconds, a range, or a function.
         handler_time: Time between being counted and being carried out, likewise.
         speed: Server seconds per real second.
-        clock: Real monotonic seconds, for tests that turn the time by hand.
+        clock: Monotonic seconds, for tests that turn the time by hand; the event loop's unless told.
         now: The server's date and time at its start.
         seed: Random delays follow from it.
         host: The address to listen on.
@@ -39,7 +38,7 @@ class ServerOptions(TypedDict, total=False):
     latency: Duration
     handler_time: Duration
     speed: float
-    clock: Callable[[], float]
+    clock: Callable[[], float] | None
     now: datetime | None
     seed: int
     host: str
@@ -58,9 +57,7 @@ class ServiceServer(ListeningServer):
     def __init__(
         self, throttles: Mapping[str, Throttle | None], credentials: Tokens, options: ServerOptions
     ) -> None:
-        self.clock = ServerClock(
-            options.get("clock", time.monotonic), options.get("speed", 1.0), options.get("now")
-        )
+        self.clock = ServerClock(options.get("clock"), options.get("speed", 1.0), options.get("now"))
         gate = ServiceGate(
             conditions=Conditions(
                 throttles=throttles,
