@@ -18,9 +18,7 @@ from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
-    Callable,
     Collection,
-    Coroutine,
     Iterable,
     Mapping,
     Sequence,
@@ -30,26 +28,21 @@ from typing import Generic
 import attrs
 
 from fathom_async.bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
+from fathom_async.bulk.ask import Admitted, ask
 from fathom_async.bulk.fusing import Fused, fuse
 from fathom_async.bulk.outcome import Origin, Outcome
+from fathom_async.bulk.plan import grouped
 from fathom_async.bulk.progress import OnProgress, Progress
 from fathom_async.bulk.shelf import Found, Shelf
 from fathom_async.bulk.turn import GivenBackError, Turn
 from fathom_async.codec.rows import RowT
 from fathom_async.errors import ClosedError, FathomError, StoreError
 from fathom_async.ratelimit.plan import Priority
+from fathom_async.reports.hours import hour_pieces
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
+from fathom_async.session import Caller, Options
 from fathom_async.together import first_of, together
-
-Admitted = Callable[[], Awaitable[None]]
-"""Awaited when a request is admitted; what it raises gives its slot back."""
-
-Ask = Callable[[Query[RowT], Callable[[], None], Admitted | None], Awaitable[tuple[Report[RowT], float]]]
-"""Asks the server, and calls back when a request leaves; gives the report, and the Unix seconds when it was asked."""
-
-Spawn = Callable[[Coroutine[object, object, None]], "asyncio.Task[None]"]
-"""Starts a task that ends with the client at the latest."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -58,14 +51,8 @@ class Run(Generic[RowT]):
     """Many queries on their way to their outcomes.
 
     Args:
+        caller: Asks the server.
         queries: What to ask.
-        ask: Asks the server.
-        ask_later: Asks it for what nobody waits for.
-        spawn: Starts the run's task, and those that go on when it is over.
-        pieces: Returns how many requests a query takes.
-        eta: Returns the seconds until the last of the requests that wait and of so many more would be admitted.
-        priority: How urgent it is.
-        patience: Real seconds to wait for others who are about to ask the same; None for as long as it takes.
         shelf: Where answers are kept; None keeps none.
         is_fused: Whether to fuse queries.
         on_progress: Is told how far it has come.
@@ -73,26 +60,16 @@ class Run(Generic[RowT]):
 
     def __init__(
         self,
+        caller: Caller,
         queries: Sequence[Query[RowT]],
-        ask: Ask[RowT],
         *,
-        ask_later: Ask[RowT],
-        spawn: Spawn,
-        pieces: Callable[[Query[RowT]], int],
-        eta: Callable[[int], float],
-        priority: Priority = Priority.BULK,
-        patience: float | None = None,
         shelf: Shelf | None = None,
         is_fused: bool = True,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._ask = ask
-        self._ask_later = ask_later
-        self._spawn = spawn
-        self._pieces = pieces
-        self._eta = eta
-        self._priority = priority
-        self._patience = patience
+        self._caller = caller
+        self._priority = caller.options.priority
+        self._spawn = caller.session.scope.spawn
         self._waits = True
         self._since = 0.0
         self._shelf = shelf
@@ -164,12 +141,14 @@ class Run(Generic[RowT]):
             if not theirs:
                 await self._ask_group(group)
                 return
-            self._note(requests=-self._pieces(group.query))
+            self._note(requests=-_requests(group.query))
             await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
             return
+        options, speed = self._caller.options, self._caller.session.speed
+        patience = None if options.max_wait is None else options.max_wait / speed
         async with asyncio.TaskGroup() as waiting:
-            ends = {query: asyncio.wait([end], timeout=self._patience) for query, end in theirs.items()}
+            ends = {query: asyncio.wait([end], timeout=patience) for query, end in theirs.items()}
             waits = [waiting.create_task(self._wait(query, end, shelf)) for query, end in ends.items()]
         left = [query for wait in waits if (query := wait.result()) is not None]
         # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
@@ -196,16 +175,10 @@ class Run(Generic[RowT]):
         self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
     ) -> None:
         """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
-        again = Run(
-            stale,
-            self._ask_later,
-            ask_later=self._ask_later,
-            spawn=self._spawn,
-            pieces=self._pieces,
-            eta=self._eta,
-            shelf=shelf,
-            is_fused=self._is_fused,
-        )
+        session = self._caller.session
+        # Nobody waits for these answers, so they go behind everybody else and may take their time.
+        caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
+        again = Run(caller, stale, shelf=shelf, is_fused=self._is_fused)
         again._waits = False
         again._since = self._since
         try:
@@ -222,8 +195,8 @@ class Run(Generic[RowT]):
 
     async def _ask_all(self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None) -> None:
         """Ask in as few requests as will do; with a shelf, leave to others what they are about to ask."""
-        groups = fuse(queries) if self._is_fused else [group for query in queries for group in fuse([query])]
-        self._note(requests=sum(self._pieces(group.query) for group in groups))
+        groups = grouped(queries, is_fused=self._is_fused)
+        self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
                 asking.create_task(
@@ -244,7 +217,7 @@ class Run(Generic[RowT]):
             return
         middle = len(queries) // 2
         halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
-        self._note(requests=sum(self._pieces(half.query) for half in halves))
+        self._note(requests=sum(_requests(half.query) for half in halves))
         failures = await together(self._try(half) for half in halves)
         # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
         is_over = all(failures) and not is_refused_question(error)
@@ -265,7 +238,7 @@ class Run(Generic[RowT]):
         if shelf is None:
             return await self._finish(group, await self._answer_to(group))
         if await self._was_cut_off(group, shelf):
-            self._note(requests=-self._pieces(group.query))
+            self._note(requests=-_requests(group.query))
             await self._ask_one_by_one(group)
             return None
         async with Turn(shelf, [asked.query for asked in group.asked], self._since) as turn:
@@ -283,7 +256,7 @@ class Run(Generic[RowT]):
 
     async def _finish(self, group: Fused[RowT], answer: Answer[RowT] | FathomError) -> FathomError | None:
         """Hand out the parts of an answer, or ask for each query by itself; return the error if it is one."""
-        self._note(answered=self._pieces(group.query))
+        self._note(answered=_requests(group.query))
         if isinstance(answer, FathomError):
             return answer
         if not answer.is_trusted:
@@ -303,7 +276,7 @@ class Run(Generic[RowT]):
 
     async def _go_on_after(self, turn: Turn[RowT], group: Fused[RowT], shelf: Shelf) -> None:
         """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""
-        self._note(requests=-self._pieces(group.query))
+        self._note(requests=-_requests(group.query))
         self._hand_out_kept(turn.found)
         queries = [asked.query for asked in group.asked]
         async with asyncio.TaskGroup() as going_on:
@@ -317,7 +290,7 @@ class Run(Generic[RowT]):
         self, group: Fused[RowT], on_admitted: Admitted | None = None
     ) -> Answer[RowT] | FathomError:
         """Ask, and count what waits for admission meanwhile."""
-        pieces = queued = self._pieces(group.query)
+        pieces = queued = _requests(group.query)
         self._asking += pieces
         self._queued += queued
 
@@ -328,7 +301,9 @@ class Run(Generic[RowT]):
                 self._queued -= 1
 
         try:
-            report, asked_at = await self._ask(group.query, leave, on_admitted)
+            report, asked_at = await ask(
+                self._caller, group.query, leave, shelf=self._shelf, on_admitted=on_admitted
+            )
         except (ClosedError, StoreError):
             raise
         except FathomError as error:
@@ -340,7 +315,7 @@ class Run(Generic[RowT]):
 
     async def _ask_one_by_one(self, fused: Fused[RowT]) -> None:
         groups = [group for asked in fused.asked for group in fuse([asked.query])]
-        self._note(requests=sum(self._pieces(group.query) for group in groups))
+        self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
                 asking.create_task(self._ask_group(group))
@@ -369,4 +344,10 @@ class Run(Generic[RowT]):
     def _seconds_left(self) -> float:
         """Return the seconds until the last request is admitted; the lane counts those that wait."""
         to_come = self._progress.requests - self._progress.answered - self._asking
-        return self._eta(to_come) if to_come or self._queued else 0.0
+        if not to_come and not self._queued:
+            return 0.0
+        return self._caller.session.lanes["reports"].eta(to_come, self._priority)
+
+
+def _requests(query: Query[RowT]) -> int:
+    return len(hour_pieces(query))

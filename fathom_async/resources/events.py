@@ -2,13 +2,13 @@
 
 from fathom_async import arguments
 from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Event
 from fathom_async.pagination import Listing, by_cursor
 from fathom_async.reports.fields import CURRENCIES, Currency
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {"name": arguments.text(255), "currency": arguments.choice(CURRENCIES)}
 

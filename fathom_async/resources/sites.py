@@ -2,14 +2,14 @@
 
 from operator import attrgetter
 
-from fathom_async import arguments
+from fathom_async import arguments, endpoints
 from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Site
 from fathom_async.pagination import Listing, by_cursor
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {
     "name": arguments.text(255),
@@ -55,7 +55,7 @@ class SitesResource:
         Raises:
             NotFoundError: There is no such site.
         """
-        return await self._send(Request("GET", path("/sites/{}", site_id), _SITE))
+        return await self._send(endpoints.site(site_id))
 
     async def create(
         self,
