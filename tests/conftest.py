@@ -21,10 +21,11 @@ EAGER = RetryPolicy(base=0.001, cap=0.01)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens on the other side of a socket."""
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.005)
+    """Wait for something that happens on the other side of a socket; in vain only until pytest's timeout."""
+    pause = 0.001
+    while not condition():
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 0.1)
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from fathom_async.request import Request, Response
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.conftest import until
 
+pytestmark = pytest.mark.virtual_time
+
 SITE = "CDBUGS"
 QUERY = PageviewQuery(SITE, aggregates=["pageviews"])
 

@@ -10,6 +10,8 @@ from fathom_async import ArgumentError, FathomClient, PagingError
 from fathom_async.testing import Body, Dataset, Delay, FathomServer, Site
 from tests.conftest import until
 
+pytestmark = pytest.mark.virtual_time
+
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

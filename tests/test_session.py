@@ -40,6 +40,8 @@ from fathom_async.testing import (
 )
 from tests.conftest import EAGER, until
 
+pytestmark = pytest.mark.virtual_time
+
 SITE = "CDBUGS"
 TOKEN = "very-secret-token"
 

@@ -10,12 +10,14 @@ from fathom_async.telemetry import Adapted, Admitted, Answered, Event, Paused, Q
 from fathom_async.testing import Delay, FathomServer, LaravelWindow, Status
 from tests.conftest import EAGER
 
+pytestmark = pytest.mark.virtual_time
+
 SITE = "CDBUGS"
 
 
 async def test_the_life_of_a_request_is_told_in_order(server: FathomServer) -> None:
     events: list[Event] = []
-    server.inject(Status(503))
+    server.inject(Status(503), Delay(0.25))
     async with FathomClient("any", base_url=server.url, retry=EAGER, on_event=events.append) as fathom:
         await fathom.sites.get(SITE)
     kinds = [type(event) for event in events]
@@ -25,7 +27,7 @@ async def test_the_life_of_a_request_is_told_in_order(server: FathomServer) -> N
     assert (queued.lane, queued.method, queued.path, queued.attempt) == ("crud", "GET", f"/sites/{SITE}", 1)
     assert isinstance(answered, Answered)
     assert answered.status == 200
-    assert answered.seconds > 0
+    assert answered.seconds == pytest.approx(0.25)
     assert len({event.request for event in events if not isinstance(event, Paused)}) == 1  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
     moments = [event.at for event in events]
     assert moments == sorted(moments)

@@ -44,6 +44,8 @@ TOTAL = PageviewQuery(SITE, aggregates=["pageviews"], date_from="2026-01-01", da
 PAGES = [TOTAL.replace(filters=[Filter("pathname", "is", path)]) for path in PATHS]
 BROWSERS = TOTAL.replace(field_grouping=["browser"], sort_by="pageviews:desc")
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.fixture
 async def open_server() -> AsyncIterator[FathomServer]:
@@ -198,24 +200,20 @@ async def test_pageviews_and_events_go_together(quick: FathomClient) -> None:
     assert conversions.columns == ("conversions",)
 
 
-async def test_a_bulk_run_lets_everybody_else_go_first() -> None:
-    async with (
-        FathomServer(speed=60) as server,
-        FathomClient("any", base_url=server.url, clock=LoopClock(60)) as fathom,
-    ):
-        order: list[str] = []
-        queries = [TOTAL.replace(date_from=date(2025, month, 1)) for month in range(1, 13)]
+async def test_a_bulk_run_lets_everybody_else_go_first(fathom: FathomClient) -> None:
+    order: list[str] = []
+    queries = [TOTAL.replace(date_from=date(2025, month, 1)) for month in range(1, 13)]
 
-        async def run() -> None:
-            async for outcome in fathom.reports.run(queries, fuse=False):
-                order.append(outcome.origin)  # noqa: PERF401 - others append meanwhile
+    async def run() -> None:
+        async for outcome in fathom.reports.run(queries, fuse=False):
+            order.append(outcome.origin)  # noqa: PERF401 - others append meanwhile
 
-        bulk = asyncio.create_task(run())
-        await until(lambda: order == ["asked"] * 10)
-        await fathom.with_options(priority=Priority.INTERACTIVE).reports.aggregate(BROWSERS)
-        order.append("urgent")
-        await bulk
-        assert order[10] == "urgent"
+    bulk = asyncio.create_task(run())
+    await until(lambda: order == ["asked"] * 10)
+    await fathom.with_options(priority=Priority.INTERACTIVE).reports.aggregate(BROWSERS)
+    order.append("urgent")
+    await bulk
+    assert order[10] == "urgent"
 
 
 async def test_who_stops_iterating_stops_the_run(open_server: FathomServer, quick: FathomClient) -> None:
@@ -300,7 +298,7 @@ async def test_the_time_left_counts_what_waits_already_once(
     open_server: FathomServer, priority: Priority
 ) -> None:
     """Whoever comes second waits for the first one too, and counts nothing twice."""
-    clock = LoopClock(speed=20)
+    clock = LoopClock()
     plan = RatePlan(reports=RateLimit(2, per=20))
     told: list[tuple[float, float]] = []
 

@@ -31,6 +31,8 @@ from fathom_async.testing import Delay, FathomServer, Status
 from tests.bulk.months import LAST_YEAR, MONTHS, SITE
 from tests.conftest import EAGER, until
 
+pytestmark = pytest.mark.virtual_time
+
 OPEN = PageviewQuery(SITE, aggregates=["pageviews"], date_from="2025-01-01")
 PAGES = [LAST_YEAR.replace(filters=[Filter("pathname", "is", path)]) for path in ("/", "/pricing", "/blog")]
 

@@ -11,6 +11,8 @@ import pytest
 from fathom_async.testing.connectors import EmmaServer, SecodaServer
 from tests.conftest import until
 
+pytestmark = pytest.mark.virtual_time
+
 BASIC = {"Authorization": f"Basic {b64encode(b'public:private').decode()}"}
 BEARER = {"Authorization": "Bearer token"}
 EVENT: dict[str, object] = {"member_id": 555, "event_type": "visit"}

@@ -13,6 +13,8 @@ from fathom_async.integrations.opentelemetry import RequestSpans
 from fathom_async.testing import Delay, Disconnect, FathomServer, Status
 from tests.conftest import EAGER, until
 
+pytestmark = pytest.mark.virtual_time
+
 
 @pytest.fixture
 def spans() -> InMemorySpanExporter:

@@ -23,6 +23,7 @@ from fathom_async.ratelimit.pool import Step
 from fathom_async.ratelimit.redis_script import SCRIPT
 from fathom_async.ratelimit.redis_store import RedisStore
 from fathom_async.ratelimit.shared import SharedWindow
+from tests.conftest import until
 from tests.redis_server import RedisServer
 
 SPEED = 30.0
@@ -57,13 +58,15 @@ async def request(lane: Lane, *, max_wait: float | None = None) -> float:
 async def test_a_whole_window_is_admitted_at_once_and_the_next_a_span_later(
     lasting_redis: RedisServer,
 ) -> None:
-    lanes = [lane_on(lasting_redis, uuid4().hex) for _ in range(1)]
+    lane = lane_on(lasting_redis, uuid4().hex)
     start = time.monotonic()
-    admitted = sorted(await asyncio.gather(*(request(lane) for lane in lanes for _ in range(12))))
-    assert admitted[9] - start < 1
-    assert SPAN <= admitted[10] - start < SPAN + 1
-    assert lanes[0].status().queued == 0
-    await lanes[0].aclose()
+    tasks = [asyncio.create_task(request(lane)) for _ in range(12)]
+    await until(lambda: sum(task.done() for task in tasks) == 10)
+    assert lane.status().queued == 2
+    admitted = sorted(await asyncio.gather(*tasks))
+    assert admitted[10] - start >= SPAN
+    assert lane.status().queued == 0
+    await lane.aclose()
 
 
 async def test_who_waits_for_nothing_can_be_served(lasting_redis: RedisServer) -> None:
@@ -83,9 +86,10 @@ async def test_cancelled_questions_leak_no_slot(lasting_redis: RedisServer) -> N
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0.3)  # what was granted to those who gave up is on its way back
+    await request(lane)  # when Redis answers this, it has answered all who gave up
+    await request(lane)  # and when it answers this, it has got back what it granted to them
     await request(other)
-    assert other.status().used == 2
+    assert other.status().used == 4
     await lane.aclose()
     await other.aclose()
 
@@ -106,8 +110,7 @@ async def test_closing_leaves_the_queue_and_gives_back(lasting_redis: RedisServe
     admission = lane.slot()
     await admission.__aenter__()
     await lane.aclose()
-    async with asyncio.timeout(1):
-        await request(other)
+    await request(other, max_wait=0)
     await other.aclose()
 
 
@@ -147,13 +150,11 @@ async def test_without_redis_requests_fail_until_it_is_back(
         with pytest.raises(BudgetError, match=r"redis://127\.0\.0\.1:\d+/0 cannot be used"):
             await request(lane)
     assert lane.status().budget == "lost"
+    started = time.monotonic()
     mortal_redis.start()
-    async with asyncio.timeout(10):
-        while lane.status().budget == "lost":  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
-    healed = time.monotonic()
+    await until(lambda: lane.status().budget != "lost")
     # What Redis knew is gone with it, so that nothing is granted for a span.
-    assert SPAN - 0.3 < await request(lane) - healed < SPAN + 1
+    assert await request(lane) - started >= SPAN
     await lane.aclose()
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
@@ -161,20 +162,17 @@ async def test_without_redis_requests_fail_until_it_is_back(
 async def test_without_redis_a_share_carries_on(
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(store_module, "LOST_AFTER", 0.2)
-    monkeypatch.setattr(redis_store_module, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(store_module, "LOST_AFTER", 0.0)
+    monkeypatch.setattr(redis_store_module, "_TIMEOUT", 0.5)
     lane = lane_on(mortal_redis, on_lost=0.25)
     await request(lane)
     mortal_redis.signal(signal.SIGSTOP)
     start = time.monotonic()
     admitted = sorted(await asyncio.gather(*(request(lane) for _ in range(4))))
-    assert admitted[1] - start < 2
-    assert admitted[2] - admitted[1] > SPAN - 0.1
+    assert admitted[2] - start >= SPAN
     assert lane.status().budget == "share"
     mortal_redis.signal(signal.SIGCONT)
-    async with asyncio.timeout(10):
-        while lane.status().budget == "share":  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
+    await until(lambda: lane.status().budget != "share")
     await request(lane)
     assert lane.status().budget == "ok"
     # Two were admitted without Redis, and count there now; it may have heard late of the one before them.
@@ -192,19 +190,19 @@ async def test_a_share_ends_in_the_same_way_when_redis_was_restarted(
     await asyncio.gather(*map(request, lanes))
     mortal_redis.kill()
     running = [asyncio.create_task(request(lane)) for lane in lanes for _ in range(12)]
-    await asyncio.sleep(1)
-    assert sum(task.done() for task in running) == 10
+    await until(lambda: sum(task.done() for task in running) == 10)
     mortal_redis.start()
-    async with asyncio.timeout(15):
-        moments = sorted(await asyncio.gather(*running))
-    assert all(later - earlier > SPAN - 0.1 for earlier, later in zip(moments, moments[10:], strict=False))
+    moments = sorted(await asyncio.gather(*running))
+    # A moment is noted a little after the admission: half a span is long enough to tell one window from the next.
+    assert all(later - earlier > SPAN / 2 for earlier, later in zip(moments, moments[10:], strict=False))
     for lane in lanes:
         await lane.aclose()
 
 
 async def test_a_short_absence_is_waited_out(
-    mortal_redis: RedisServer, caplog: pytest.LogCaptureFixture
+    mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(store_module, "LOST_AFTER", 60.0)
     lane = lane_on(mortal_redis)
     await request(lane)
     mortal_redis.signal(signal.SIGSTOP)
@@ -212,8 +210,7 @@ async def test_a_short_absence_is_waited_out(
     await asyncio.sleep(0.3)
     assert not waiting.done()
     mortal_redis.signal(signal.SIGCONT)
-    async with asyncio.timeout(5):
-        await waiting
+    await waiting
     await lane.aclose()
     assert caplog.records == []
 
@@ -221,17 +218,15 @@ async def test_a_short_absence_is_waited_out(
 async def test_questions_that_redis_finds_in_its_buffers_are_not_answered_late(
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "LOST_AFTER", 0.2)
-    monkeypatch.setattr(redis_store_module, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(store_module, "LOST_AFTER", 0.0)
+    monkeypatch.setattr(redis_store_module, "_TIMEOUT", 0.5)
     lane = lane_on(mortal_redis)
     await request(lane)
     mortal_redis.signal(signal.SIGSTOP)
     outcomes = await asyncio.gather(*(request(lane) for _ in range(9)), return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {BudgetError}
     mortal_redis.signal(signal.SIGCONT)
-    async with asyncio.timeout(10):
-        while lane.status().budget == "lost":  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
+    await until(lambda: lane.status().budget != "lost")
     await request(lane)
     assert lane.status().used <= 2
     await lane.aclose()
@@ -257,8 +252,7 @@ async def test_a_budget_that_was_never_there_fails_and_closes(
     lane = lane_on(mortal_redis)
     with pytest.raises(BudgetError, match="cannot be used"):
         await request(lane)
-    async with asyncio.timeout(1):
-        await lane.aclose()
+    await lane.aclose()
 
 
 def test_a_password_is_in_no_message() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import sqlite3
-import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -43,10 +42,7 @@ async def test_when_the_holder_of_a_claim_is_killed_the_next_one_asks(place: str
             await asyncio.sleep(1.5 * LEASE)
             assert asked == 0  # the holder is slow, but alive
             kill(holder)
-            killed_at = time.monotonic()
-            async with asyncio.timeout(20):
-                await asyncio.gather(*calls)
-            assert time.monotonic() - killed_at < 2 * LEASE + 1.5
+            await asyncio.gather(*calls)
             assert asked == 1
     finally:
         kill(holder)

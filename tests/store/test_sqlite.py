@@ -7,7 +7,6 @@ import os
 import shutil
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -196,10 +195,8 @@ async def test_the_loop_goes_on_while_another_process_writes(path: Path) -> None
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             putting = asyncio.create_task(store.put_many({"b": ANSWER}))
-            begin = time.monotonic()
             for _ in range(20):
                 await asyncio.sleep(0.005)
-            assert time.monotonic() - begin < 1
             assert not putting.done()
             other.execute("COMMIT")
         await putting
@@ -243,7 +240,7 @@ async def test_a_store_is_opened_while_another_process_reads_the_new_file(path: 
 
 
 async def test_those_who_wait_for_a_task_of_the_same_store_need_no_look(path: Path) -> None:
-    async with SqliteStore(path, poll_seconds=60) as store, asyncio.timeout(5):
+    async with SqliteStore(path, poll_seconds=3600) as store:
         async with store.claim("ab"):
             waiting = [asyncio.create_task(store.wait(key)) for key in "ab"]
             await asyncio.sleep(0.05)
@@ -279,19 +276,18 @@ async def test_a_claim_lapses_when_it_is_not_renewed_or_the_clock_was_set(
         async with store.claim(["a"]):
             wall.now += passed
             assert await free(other) is is_free
-        async with asyncio.timeout(2):
-            await other.wait("a")
+        await other.wait("a")
         assert await free(other)
 
 
+@pytest.mark.virtual_time
 async def test_the_claim_of_a_living_holder_is_renewed(path: Path) -> None:
-    wall = Wall()
-    store, other = SqliteStore(path, wall=wall, lease=0.03), SqliteStore(path, wall=wall)
+    loop = asyncio.get_running_loop()
+    store, other = SqliteStore(path, wall=loop.time), SqliteStore(path, wall=loop.time)
     async with store, other, store.claim(["a"]):
-        wall.now += 29.0
-        await asyncio.sleep(0.1)
-        wall.now += 29.0
-        assert not await free(other)
+        for _ in range(10):
+            await asyncio.sleep(29.0)
+            assert not await free(other)
 
 
 async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_next(path: Path) -> None:

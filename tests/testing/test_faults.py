@@ -1,9 +1,11 @@
-import time
+import asyncio
 
 import aiohttp
 import pytest
 
 from fathom_async.testing import Body, Delay, Disconnect, FathomServer, Html, Redirect, Status, Truncate
+
+pytestmark = pytest.mark.virtual_time
 
 
 async def test_faults_strike_matching_requests_once_and_in_order(http: aiohttp.ClientSession) -> None:
@@ -46,9 +48,9 @@ async def test_a_truncated_body_ends_too_early(http: aiohttp.ClientSession) -> N
 async def test_a_delay_is_in_server_seconds(http: aiohttp.ClientSession) -> None:
     async with FathomServer(speed=10) as server:
         server.inject(Delay(1))
-        begin = time.monotonic()
+        begin = asyncio.get_running_loop().time()
         assert (await http.get(f"{server.url}/sites")).status == 200
-        assert 0.09 < time.monotonic() - begin < 0.9
+        assert asyncio.get_running_loop().time() - begin == pytest.approx(0.1)
 
 
 async def test_answers_of_other_kinds(http: aiohttp.ClientSession) -> None:
