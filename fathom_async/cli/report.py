@@ -121,7 +121,7 @@ def _carry_out(
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
         query = question.query(make, await question.site_clock(fathom, site))
-        found = await _answer(fathom, query, is_complete=question.complete)
+        found = await _answer(fathom, query, question)
         if isinstance(query, EventQuery) and not found.rows:
             await check_event(fathom, query)
         return query, found, site if views.html is None else await _name(fathom, site)
@@ -152,10 +152,11 @@ async def _name(fathom: FathomClient, site: str) -> str:
         return site
 
 
-async def _answer(fathom: FathomClient, query: Query, *, is_complete: bool) -> AnyReport:
+async def _answer(fathom: FathomClient, query: Query, question: Question) -> AnyReport:
+    ask = fathom.reports.complete if question.complete else fathom.reports.aggregate
     if isinstance(query, PageviewQuery):
-        return await (fathom.reports.complete(query) if is_complete else fathom.reports.aggregate(query))
-    return await (fathom.reports.complete(query) if is_complete else fathom.reports.aggregate(query))
+        return question.in_order(await ask(query))
+    return question.in_order(await ask(query))
 
 
 def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, views: Views) -> None:
