@@ -202,6 +202,8 @@ CATEGORICAL_OPERATORS: Final[tuple[str, ...]] = get_args(CategoricalOperator)
 PATTERN_OPERATORS: Final[tuple[str, ...]] = get_args(PatternOperator)
 OPERATORS: Final[tuple[str, ...]] = CATEGORICAL_OPERATORS + PATTERN_OPERATORS
 
+VALUE: Final = "value"
+"""The metric that is in cents where the event's unit is a currency."""
 DATE_COLUMN: Final = "date"
 """What the answer calls the column that sorting calls `TIMESTAMP`."""
 TIMESTAMP: Final = "timestamp"

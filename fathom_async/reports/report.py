@@ -15,7 +15,7 @@ import attrs
 from fathom_async.codec.rows import Column, RowT_co
 from fathom_async.errors import ArgumentError
 from fathom_async.reports import display, export
-from fathom_async.reports.fields import CURRENCIES, PLAIN_UNITS, CountMetric, Currency, RateMetric
+from fathom_async.reports.fields import CURRENCIES, PLAIN_UNITS, VALUE, CountMetric, Currency, RateMetric
 from fathom_async.reports.totals import total
 from fathom_async.reports.words import known_word, suggestion
 
@@ -119,7 +119,7 @@ class Report(Generic[RowT_co]):
             ArgumentError: The report has no ``value`` column, or Fathom no such currency.
         """
         exponent = 0 if known_word("currency", currency, CURRENCIES) in PLAIN_UNITS else -2
-        values = self.column("value")
+        values = self.column(VALUE)
         return [None if value is None else Decimal(str(value)).scaleb(exponent) for value in values]
 
     def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:
