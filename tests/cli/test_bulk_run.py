@@ -20,8 +20,9 @@ from fathom_async.cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.store.open import open_store
 from fathom_async.testing import FathomServer, Status
 
-from .command import COMMAND, PATIENCE, environment
+from .command import COMMAND, environment
 from .conftest import Command
+from .loaded import PATIENCE
 from .terminal import CTRL_C
 
 MONTHS = """\
