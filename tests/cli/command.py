@@ -1,5 +1,6 @@
 """Runs the real command, piped and in a pseudo-terminal."""
 
+import atexit
 import os
 import pty
 import select
@@ -7,11 +8,15 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
-PATIENCE = 60.0
+from .loaded import PATIENCE, LoadedCommand, loaded_command
+
 COMMAND = (sys.executable, "-m", "fathom_async")
 
 LOG_LINE = (
@@ -51,8 +56,18 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Ended:
 
 
 def piped(*arguments: str, typed: str = "", env: dict[str, str] | None = None) -> Ended:
-    """Run the command with pipes, of which the first one holds what is typed."""
-    return _piped([*COMMAND, *arguments], env or {}, typed)
+    """Run the command without a terminal; its input holds what is typed."""
+    if env and "PYTHONIOENCODING" in env:  # Python reads this when it starts
+        return _piped([*COMMAND, *arguments], env, typed)
+    return Ended(*_loaded()(arguments, env=environment() | (env or {}), typed=typed))
+
+
+@cache
+def _loaded() -> LoadedCommand:
+    stack = ExitStack()
+    atexit.register(stack.close)
+    directory = Path(stack.enter_context(TemporaryDirectory()))
+    return stack.enter_context(loaded_command(directory, environment()))
 
 
 def in_shell(line: str, *, env: dict[str, str] | None = None) -> Ended:

@@ -9,7 +9,8 @@ import subprocess
 from pexpect import EOF, TIMEOUT  # type: ignore[import-untyped]
 from pexpect.fdpexpect import fdspawn  # type: ignore[import-untyped]
 
-from .command import COMMAND, PATIENCE, Ended, environment
+from .command import COMMAND, Ended, environment
+from .loaded import PATIENCE
 
 Act = tuple[str, str]
 """A regular expression to wait for, and what to type then."""

@@ -21,8 +21,9 @@ from fathom_async.store.open import open_store
 from fathom_async.testing import FathomServer, Status
 from tests.bulk.paths import DATA
 
-from .command import COMMAND, PATIENCE, environment
+from .command import COMMAND, environment
 from .conftest import Command
+from .loaded import PATIENCE
 from .terminal import CTRL_C
 
 MONTHS = """\

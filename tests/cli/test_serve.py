@@ -12,7 +12,8 @@ from attrs import frozen
 
 from fathom_async import FathomClient, PageviewQuery
 
-from .command import COMMAND, PATIENCE, environment, run, write_log
+from .command import COMMAND, environment, run, write_log
+from .loaded import PATIENCE
 from .terminal import CTRL_C, in_terminal
 
 
