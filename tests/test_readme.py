@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,13 @@ async def test_the_first_example_runs_unchanged(tmp_path: Path) -> None:
     for site in server.data.sites:
         assert site.name in output.decode()
     assert "/pricing" in output.decode()
+
+
+def test_all_extras_are_told_and_no_others() -> None:
+    there = tomllib.loads(README.with_name("pyproject.toml").read_text("utf8"))
+    told = re.search(r"The extras are (.*?);", README.read_text("utf8"), re.DOTALL)
+    assert told is not None
+    assert re.findall(r"`(\w+)`", told[1]) == list(there["project"]["optional-dependencies"])
 
 
 def test_the_first_example_is_twenty_lines() -> None:
