@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -97,6 +98,13 @@ async def test_the_first_example_shows_each_site_as_it_comes(tmp_path: Path) -> 
         process.kill()
         await process.communicate()
     assert 1 <= len(asked) <= 2 < len(names), "the window is full before the last site is asked for"
+
+
+def test_all_extras_are_told_and_no_others() -> None:
+    there = tomllib.loads(README.with_name("pyproject.toml").read_text("utf8"))
+    told = re.search(r"The extras are (.*?);", README.read_text("utf8"), re.DOTALL)
+    assert told is not None
+    assert re.findall(r"`(\w+)`", told[1]) == list(there["project"]["optional-dependencies"])
 
 
 def test_the_first_example_is_twenty_lines() -> None:
