@@ -3,8 +3,10 @@
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from itertools import chain
 from pathlib import Path
+from typing import cast
 
 import attrs
 import pytest
@@ -75,15 +77,21 @@ def pins(lock: Path, place: Environment | None = None) -> dict[str, Version]:
     return {
         entry.requirement.name: entry.version
         for entry in entries(lock)
-        if place is None or entry.requirement.marker is None or entry.requirement.marker.evaluate(dict(place))
+        if place is None
+        or entry.requirement.marker is None
+        or entry.requirement.marker.evaluate(written(place))
     }
+
+
+def written(place: Environment) -> dict[str, str | AbstractSet[str]]:
+    return {name: str(value) for name, value in place.items()}
 
 
 def group(name: str) -> Iterator[Requirement]:
     """Return a dependency group with those that it includes."""
     for each in PROJECT["dependency-groups"][name]:
         if isinstance(each, Mapping):
-            yield from group(each["include-group"])
+            yield from group(str(cast("Mapping[str, object]", each)["include-group"]))
         else:
             yield Requirement(each)
 
