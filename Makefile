@@ -75,26 +75,28 @@ lock: $(READY) ## renew the lock files: the newest versions, and the lowest that
 	$(COMPILE) --extra cli --group install --constraints $(LOCK) --output-file $(DEMO_LOCK)
 	$(COMPILE) --all-extras --group dev --resolution lowest-direct --output-file locks/lowest.txt
 
+# Resolved anew with each call, so that it may fail without any change of ours.
 test-newest: $(READY) ## type checkers and tests on the newest version of everything
 	mkdir -p .newest
 	$(COMPILE) --all-extras --group dev --output-file .newest/fresh.txt
 	cmp -s .newest/fresh.txt .newest/lock.txt || mv .newest/fresh.txt .newest/lock.txt
 	$(MAKE) types unit VENV=.venv-newest LOCK=.newest/lock.txt DEMO_LOCK=.newest/lock.txt
 
-# Versions that old have no builds for a newer Python.
+# On the oldest Python, because versions that old have no builds for a newer one.
 test-lowest: ## tests on the lowest versions that pyproject.toml declares, on Python 3.11
 	$(MAKE) unit PYTHON=python3.11 VENV=.venv-lowest LOCK=locks/lowest.txt DEMO_LOCK=locks/lowest.txt
 
-# A Python that this machine lacks is an error, unless MISSING=ok.
 PYTHONS := 3.11 3.12 3.13 3.14
-versions: ## tests on every supported Python; one that is missing is an error, unless MISSING=ok
+
+versions: ## tests on every supported Python; one that this machine lacks is an error, unless MISSING=ok
 	@for version in $(PYTHONS); do \
 	  if python$$version -c "" 2>/dev/null; then \
 	    $(MAKE) unit PYTHON=python$$version VENV=.venv-$$version || exit 1; \
 	    tested="$$tested, $$version"; \
 	  else echo "python$$version is not on this machine"; missing="$$missing, $$version"; fi; \
 	done; \
-	echo "tested: $${tested#, }; missing: $${missing#, }"; \
+	tested="$${tested#, }"; missing="$${missing#, }"; \
+	echo "tested: $${tested:-none}; missing: $${missing:-none}"; \
 	test -z "$$missing" || test "$(MISSING)" = ok
 
 bench: $(READY) ## run the benchmarks
@@ -112,7 +114,7 @@ $(DEMO): $(LOCK) $(DEMO_LOCK)
 	@$(PIP) install --quiet --no-compile --require-hashes --requirement $(DEMO_LOCK)
 	@touch $@
 
-$(DEV): $(DEMO)
+$(DEV): $(DEMO) | $(PROJECT)
 	@echo "Installing what development needs into $(VENV), this once: $$(grep -c == $(LOCK)) packages"
 	@$(PIP) install --require-hashes --requirement $(LOCK)
 	@touch $@

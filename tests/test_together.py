@@ -1,4 +1,6 @@
 import asyncio
+import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -37,6 +39,20 @@ async def test_a_failure_is_not_part_of_its_own_context() -> None:
     while error is not None:
         assert not isinstance(error, BaseExceptionGroup)
         error = error.__context__
+
+
+def start_tasks_at_once() -> None:
+    if sys.version_info >= (3, 12):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+
+
+@pytest.mark.parametrize("prepare", [lambda: None, start_tasks_at_once], ids=["later", "at once"])
+async def test_a_failure_neither_cancels_its_caller_nor_leaves_work_behind(prepare: Callable[[], None]) -> None:
+    prepare()
+    with pytest.raises(QueryError, match="one thing is wrong"):
+        await together([wait_for_ever(), fail(), wait_for_ever()])
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
 
 
 def test_the_first_of_groups_in_groups() -> None:
