@@ -47,7 +47,9 @@ def start_tasks_at_once() -> None:
 
 
 @pytest.mark.parametrize("prepare", [lambda: None, start_tasks_at_once], ids=["later", "at once"])
-async def test_a_failure_neither_cancels_its_caller_nor_leaves_work_behind(prepare: Callable[[], None]) -> None:
+async def test_a_failure_neither_cancels_its_caller_nor_leaves_work_behind(
+    prepare: Callable[[], None],
+) -> None:
     prepare()
     with pytest.raises(QueryError, match="one thing is wrong"):
         await together([wait_for_ever(), fail(), wait_for_ever()])

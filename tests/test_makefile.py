@@ -1,0 +1,30 @@
+"""What the targets of the Makefile say."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+
+def test_help_lists_every_target_that_is_for_people() -> None:
+    (named,) = re.findall(r"^\.PHONY: (help .*)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {line.split()[0] for line in make("help").stdout.splitlines()} == set(named.split())
+
+
+@pytest.mark.parametrize(("arguments", "fails"), [((), True), (("MISSING=ok",), False)])
+def test_a_python_that_is_missing_is_named_and_fails_unless_it_is_allowed(
+    arguments: tuple[str, ...], fails: bool
+) -> None:
+    done = make("versions", "PYTHONS=3.98 3.99", *arguments)
+    assert done.stdout.splitlines()[-1] == "tested: none; missing: 3.98, 3.99"
+    assert (done.returncode != 0) is fails
