@@ -110,7 +110,7 @@ $(DEMO): $(LOCK) $(DEMO_LOCK)
 	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@test ! -e $(VENV)/pyvenv.cfg || rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV), this once:" $$(sed -n 's/==.*//p' $(DEMO_LOCK))
+	@echo "Installing into $(VENV), this once:" $$(sed -n '/;/d; s/==.*//p' $(DEMO_LOCK))
 	@$(PIP) install --quiet --no-compile --require-hashes --requirement $(DEMO_LOCK)
 	@touch $@
 
