@@ -67,19 +67,20 @@ dist: $(READY) ## build the wheel and the source distribution into dist/, and tr
 
 # UPGRADE= keeps the locked versions as far as pyproject.toml admits them.
 UPGRADE := --upgrade
-COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-  --custom-compile-command "make lock" $(UPGRADE)
+# A lock file with these options; one that says the same as before is left as it is, and so is what it installed.
+compile = test -e $(1) || touch $(1); cp $(1) $(1).new && $(BIN)/uv pip compile pyproject.toml --quiet --universal \
+  --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(UPGRADE) $(2) \
+  --output-file $(1).new && { ! cmp -s $(1) $(1).new || cp -p $(1) $(1).new; } && mv $(1).new $(1)
 
 lock: $(READY) ## renew the lock files: the newest versions, and the lowest that pyproject.toml declares
-	$(COMPILE) --all-extras --group dev --output-file $(LOCK)
-	$(COMPILE) --extra cli --group install --constraints $(LOCK) --output-file $(DEMO_LOCK)
-	$(COMPILE) --all-extras --group dev --resolution lowest-direct --output-file locks/lowest.txt
+	$(call compile,$(LOCK),--all-extras --group dev)
+	$(call compile,$(DEMO_LOCK),--extra cli --group install --constraints $(LOCK))
+	$(call compile,locks/lowest.txt,--all-extras --group dev --resolution lowest-direct)
 
 # Resolved anew with each call, so that it may fail without any change of ours.
 test-newest: $(READY) ## type checkers and tests on the newest version of everything
-	mkdir -p .newest
-	$(COMPILE) --all-extras --group dev --output-file .newest/fresh.txt
-	cmp -s .newest/fresh.txt .newest/lock.txt || mv .newest/fresh.txt .newest/lock.txt
+	@mkdir -p .newest
+	$(call compile,.newest/lock.txt,--all-extras --group dev)
 	$(MAKE) types unit VENV=.venv-newest LOCK=.newest/lock.txt DEMO_LOCK=.newest/lock.txt
 
 # On the oldest Python, because versions that old have no builds for a newer one.
@@ -115,8 +116,8 @@ $(DEMO): $(LOCK) $(DEMO_LOCK)
 	@touch $@
 
 $(DEV): $(DEMO) | $(PROJECT)
-	@echo "Installing what development needs into $(VENV), this once: $$(grep -c == $(LOCK)) packages"
-	@$(PIP) install --require-hashes --requirement $(LOCK)
+	@echo "Installing what development needs into $(VENV), this once, for a minute: $$(grep -c == $(LOCK)) packages"
+	@$(PIP) install --quiet --require-hashes --requirement $(LOCK)
 	@touch $@
 
 $(PROJECT): pyproject.toml $(DEMO)
