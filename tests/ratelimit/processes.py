@@ -1,78 +1,51 @@
-"""Real processes for the tests of a shared budget: a Redis server, a Fathom server, workers."""
+"""Worker processes for the tests of a shared budget."""
 
 import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 from fathom_async.ratelimit.file_store import FileStore
 from fathom_async.ratelimit.redis_store import RedisStore
-from fathom_async.testing import FathomServer, LaravelWindow
+from tests.fathom_process import ROOT, Options
 
-PER = 1.0
-REPORTS = 10
-ROOT = Path(__file__).parents[2]
+LIMIT = Options(requests=10, per=1.0)
 TOKEN = "very-secret-token"
 
 
-@contextmanager
-def fathom_server() -> Generator[tuple[str, list[dict[str, Any]]]]:
-    """A Fathom server in its own process: its URL, and after the block what it saw."""
-    seen: list[dict[str, Any]] = []
-    process = _start("serve")
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip(), seen
-        seen.append(json.loads(process.communicate("\n", timeout=20)[0]))
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def start_worker(url: str, budget: str, requests: int) -> "subprocess.Popen[str]":
-    return _start("work", url, budget, str(requests))
+def start_workers(number: int, url: str, budget: str, requests: int) -> list["subprocess.Popen[str]"]:
+    """Start processes that begin at the same time, when all of them are ready."""
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.ratelimit.processes", url, budget, str(requests)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(number)
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    return workers
 
 
 def outcome_of(worker: "subprocess.Popen[str]") -> dict[str, Any]:
-    output, _ = worker.communicate(timeout=50)
+    output, _ = worker.communicate()
     assert worker.returncode == 0
     return dict(json.loads(output))
-
-
-def _start(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.ratelimit.processes", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def query_of(number: int) -> PageviewQuery:
     """A query unlike those of other numbers, so that no answer serves two of them."""
     return PageviewQuery("CDBUGS", aggregates=["pageviews"], limit=number + 1, date_to="1999-12-31")
-
-
-async def _serve() -> None:
-    throttle = LaravelWindow(REPORTS, per=PER)
-    async with FathomServer(reports_throttle=throttle, latency=(0.0, 0.005)) as server:
-        print(server.url, flush=True)  # noqa: T201 - to the test
-        await asyncio.to_thread(sys.stdin.readline)
-        times = [hit.at for hit in server.hits if hit.counted]
-        seen = {
-            "refused": server.refused,
-            "counted": len(times),
-            "densest": server.max_in_window("reports"),
-            "makespan": max(times) - min(times),
-            "optimum": throttle.optimum(len(times)),
-        }
-    print(json.dumps(seen))  # noqa: T201
 
 
 async def _work(url: str, budget: str, requests: int) -> None:
@@ -90,7 +63,7 @@ async def _work(url: str, budget: str, requests: int) -> None:
 
     counting(FileStore)
     counting(RedisStore)
-    plan = RatePlan(reports=RateLimit(REPORTS, per=PER))
+    plan = RatePlan(reports=RateLimit(LIMIT.requests, per=LIMIT.per))
     async with FathomClient(TOKEN, base_url=url, plan=plan, budget=budget) as fathom:
         answers = await asyncio.gather(
             *(fathom.reports.aggregate(query_of(number)) for number in range(requests)),
@@ -101,10 +74,6 @@ async def _work(url: str, budget: str, requests: int) -> None:
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["serve"]:
-            asyncio.run(_serve())
-        case ["work", its_url, its_budget, number]:
-            asyncio.run(_work(its_url, its_budget, int(number)))
-        case _:
-            raise SystemExit("serve, or work")
+    print("ready", flush=True)  # noqa: T201
+    sys.stdin.readline()
+    asyncio.run(_work(sys.argv[1], sys.argv[2], int(sys.argv[3])))
