@@ -1,19 +1,17 @@
 """A Fathom server in a process of its own, which tells what it has seen whenever it is asked."""
 
 import asyncio
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-import cattrs
 from attrs import frozen
 
 from fathom_async.testing import FathomServer, LaravelWindow
+from tests.forked import Forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +24,7 @@ class Options:
     per: float = 60.0
     latency: tuple[float, float] = (0.0, 0.005)
     speed: float = 1.0
-    now: str | None = None
+    now: datetime | None = None
 
 
 @frozen
@@ -48,42 +46,36 @@ class Seen:
     optimum: float
 
 
-@frozen
 class FathomProcess:
     """The server, as the test sees it."""
 
-    url: str
-    _process: "subprocess.Popen[str]"
+    def __init__(self, options: Options) -> None:
+        self._process = Forked(serve, options)
+        self.url = self._process.said(str)
 
     def seen(self) -> Seen:
         """Ask the server what it has seen until now."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return cattrs.structure(json.loads(self._process.stdout.readline()), Seen)
+        self._process.tell("what?")
+        return self._process.said(Seen)
 
     def wait_for(self, requests: int) -> None:
         """Wait until the server has seen so many requests."""
         while self.seen().requests < requests:
             time.sleep(0.01)
 
+    def end(self) -> None:
+        """End it."""
+        self._process.kill()
+
 
 @contextmanager
 def fathom_process(options: Options) -> Generator[FathomProcess]:
     """Run the server while the block runs."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.fathom_process", json.dumps(cattrs.unstructure(options))],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            yield FathomProcess(process.stdout.readline().strip(), process)
-        finally:
-            process.kill()
+    process = FathomProcess(options)
+    try:
+        yield process
+    finally:
+        process.end()
 
 
 def _windows(moments: Iterable[float], per: float) -> list[int]:
@@ -98,16 +90,21 @@ def _windows(moments: Iterable[float], per: float) -> list[int]:
     return counts
 
 
-async def _serve(options: Options) -> None:
+def serve(test: Connection, options: Options) -> None:
+    """Serve, and answer whatever the test says with what was seen until then."""
+    asyncio.run(_serve(test, options))
+
+
+async def _serve(test: Connection, options: Options) -> None:
     throttle = LaravelWindow(options.requests, per=options.per)
     async with FathomServer(
         reports_throttle=throttle,
         latency=options.latency,
         speed=options.speed,
-        now=None if options.now is None else datetime.fromisoformat(options.now),
+        now=options.now,
     ) as server:
-        print(server.url, flush=True)  # noqa: T201 - to the test
-        while await asyncio.to_thread(sys.stdin.readline):
+        test.send(server.url)
+        while await asyncio.to_thread(test.recv):
             hits = [hit for hit in server.hits if hit.lane == "reports"]
             times = sorted(hit.at for hit in hits if hit.counted)
             seen = Seen(
@@ -117,8 +114,4 @@ async def _serve(options: Options) -> None:
                 makespan=times[-1] - times[0] if times else 0.0,
                 optimum=throttle.optimum(len(times)) if times else 0.0,
             )
-            print(json.dumps(cattrs.unstructure(seen)), flush=True)  # noqa: T201
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(cattrs.structure(json.loads(sys.argv[1]), Options)))
+            test.send(seen)

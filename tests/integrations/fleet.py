@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -22,7 +22,7 @@ from tests.ratelimit.processes import TOKEN
 
 SPEED = 20.0
 LEASE = 3.0
-NOW = "2026-10-31T12:00:00+00:00"
+NOW = datetime(2026, 10, 31, 12, tzinfo=UTC)
 SERVER = Options(requests=10, per=60, latency=(0.0, 0.15), speed=SPEED, now=NOW)
 WORKERS = 4
 BATCHES = 35
@@ -78,7 +78,7 @@ def queries() -> list[PageviewQuery]:
 
 async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:
     async with (
-        FathomServer(reports_throttle=None, now=datetime.fromisoformat(NOW)) as server,
+        FathomServer(reports_throttle=None, now=NOW) as server,
         FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
     ):
         outcomes = [outcome async for outcome in fathom.reports.run(asked, fuse=False)]

@@ -1,46 +1,39 @@
 """Worker processes for the tests of a shared budget."""
 
 import asyncio
-import json
-import subprocess
-import sys
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
+
+from attrs import frozen
 
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 from fathom_async.ratelimit.file_store import FileStore
 from fathom_async.ratelimit.redis_store import RedisStore
-from tests.fathom_process import ROOT, Options
+from tests.fathom_process import Options
+from tests.forked import Forked
 
 LIMIT = Options(requests=10, per=1.0)
 TOKEN = "very-secret-token"
 
 
-def start_workers(number: int, url: str, budget: str, requests: int) -> list["subprocess.Popen[str]"]:
+def start_workers(number: int, url: str, budget: str, requests: int) -> list[Forked]:
     """Start processes that begin at the same time, when all of them are ready."""
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.ratelimit.processes", url, budget, str(requests)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(number)
-    ]
+    workers = [Forked(work, url, budget, requests) for _ in range(number)]
     for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n"
+        assert worker.said(str) == "ready"
     for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
+        worker.tell("go")
     return workers
 
 
-def outcome_of(worker: "subprocess.Popen[str]") -> dict[str, Any]:
-    output, _ = worker.communicate()
-    assert worker.returncode == 0
-    return dict(json.loads(output))
+@frozen
+class Outcome:
+    """What came of a worker's requests, and how often it asked the shared budget for admissions."""
+
+    answered: int
+    failed: Sequence[str]
+    asked: int
 
 
 def query_of(number: int) -> PageviewQuery:
@@ -48,7 +41,14 @@ def query_of(number: int) -> PageviewQuery:
     return PageviewQuery("CDBUGS", aggregates=["pageviews"], limit=number + 1, date_to="1999-12-31")
 
 
-async def _work(url: str, budget: str, requests: int) -> None:
+def work(test: Connection, url: str, budget: str, requests: int) -> None:
+    """Make requests, all at once, when the test says so."""
+    test.send("ready")
+    test.recv()
+    test.send(asyncio.run(_work(url, budget, requests)))
+
+
+async def _work(url: str, budget: str, requests: int) -> Outcome:
     asked = 0
 
     def counting(kind: Any) -> None:
@@ -70,10 +70,4 @@ async def _work(url: str, budget: str, requests: int) -> None:
             return_exceptions=True,
         )
     failed = [str(answer) for answer in answers if isinstance(answer, BaseException)]
-    print(json.dumps({"answered": len(answers) - len(failed), "failed": failed, "asked": asked}))  # noqa: T201
-
-
-if __name__ == "__main__":
-    print("ready", flush=True)  # noqa: T201
-    sys.stdin.readline()
-    asyncio.run(_work(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    return Outcome(len(answers) - len(failed), failed, asked)

@@ -1,5 +1,6 @@
 """One budget spent by real processes over real sockets."""
 
+import os
 import signal
 import uuid
 from pathlib import Path
@@ -7,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from tests.fathom_process import fathom_process
-from tests.ratelimit.processes import LIMIT, outcome_of, start_workers
+from tests.ratelimit.processes import LIMIT, Outcome, start_workers
 
 
 @pytest.mark.slow
 def test_four_processes_stay_inside_one_limit_and_use_it_up(budget: str) -> None:
     with fathom_process(LIMIT) as server:
         workers = start_workers(4, server.url, budget, 12)
-        outcomes = [outcome_of(worker) for worker in workers]
+        outcomes = [worker.said(Outcome) for worker in workers]
         seen = server.seen()
-    assert [(outcome["answered"], outcome["failed"]) for outcome in outcomes] == [(12, [])] * 4
+    assert [(outcome.answered, outcome.failed) for outcome in outcomes] == [(12, [])] * 4
     assert (seen.requests, seen.refused) == (48, 0)
     # On an idle machine all windows are full but the first two, in which the four feel their way, and the last one.
     assert max(seen.windows) == LIMIT.requests
     assert len(seen.windows) <= 2 * 5, seen
-    asked = sum(outcome["asked"] for outcome in outcomes) / 48
+    asked = sum(outcome.asked for outcome in outcomes) / 48
     print(f"makespan {seen.makespan / seen.optimum:.3f} of the optimum, {asked:.2f} questions an admission")  # noqa: T201
     assert asked < 3
 
@@ -34,10 +35,9 @@ def test_a_killed_process_takes_nothing_from_the_others(budget: str) -> None:
         server.wait_for(15)
         for victim in victims:
             victim.kill()
-            victim.communicate()
-        outcomes = [outcome_of(worker) for worker in others]
+        outcomes = [worker.said(Outcome) for worker in others]
         seen = server.seen()
-    assert [(outcome["answered"], outcome["failed"]) for outcome in outcomes] == [(12, [])] * 2
+    assert [(outcome.answered, outcome.failed) for outcome in outcomes] == [(12, [])] * 2
     assert seen.requests < 80 + 24
     assert seen.refused == 0
 
@@ -48,12 +48,12 @@ def test_a_stopped_process_keeps_nobody_waiting_for_long(tmp_path: Path) -> None
         budget = f"file://{tmp_path}/{uuid.uuid4()}"
         (stopped,) = start_workers(1, server.url, budget, 15)
         server.wait_for(3)
-        stopped.send_signal(signal.SIGSTOP)
+        os.kill(stopped.pid, signal.SIGSTOP)
         try:
             (other,) = start_workers(1, server.url, budget, 12)
-            outcome = outcome_of(other)
+            outcome = other.said(Outcome)
         finally:
-            stopped.send_signal(signal.SIGCONT)
-        assert (outcome["answered"], outcome["failed"]) == (12, [])
-        assert outcome_of(stopped)["answered"] == 15
+            os.kill(stopped.pid, signal.SIGCONT)
+        assert (outcome.answered, outcome.failed) == (12, [])
+        assert stopped.said(Outcome).answered == 15
         assert server.seen().refused == 0
