@@ -1,57 +1,125 @@
-# `make demo` and `make test` need Python 3.11+, git and make; each sets itself up in .venv.
+# `make demo` and `make test` need Python 3.11+, git and make. Each sets itself up in .venv, with exactly the packages
+# that locks/ names. `make help` lists every target.
 PYTHON ?= python3
 VENV := .venv
+# What goes into the environment: LOCK, which has all of DEMO_LOCK, which is enough for `make demo`.
+LOCK := locks/dev.txt
+DEMO_LOCK := locks/demo.txt
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Stamps: the packages of DEMO_LOCK, those of LOCK, and the project itself are installed.
+DEMO := $(VENV)/.demo-packages
+DEV := $(VENV)/.dev-packages
+PROJECT := $(VENV)/.project
+READY := $(DEV) $(PROJECT)
 
-.PHONY: demo dashboard test lint types unit browser versions bench setup clean
+.DEFAULT_GOAL := help
+.PHONY: help demo dashboard test lint types unit eager browser dist lock test-newest test-lowest versions bench setup clean
 
-demo: $(STAMP)
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+
+demo: $(DEMO) $(PROJECT) ## show 42 reports against an embedded server (DEMO_ARGS="--access-log FILE": of a web server's log)
 	$(BIN)/fathom demo $(DEMO_ARGS)
 
-dashboard: $(STAMP)
+dashboard: $(READY) ## run the example application (DASHBOARD_ARGS)
 	$(BIN)/python -m examples.dashboard $(DASHBOARD_ARGS)
 
-test: lint types unit
+test: lint types unit dist ## linters, type checkers, all tests, and the distributions: what CI runs
 
-lint: $(STAMP)
+lint: $(READY) ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(STAMP)
-	$(BIN)/mypy
-	$(BIN)/pyright --warnings
+# The tests need a POSIX system, and so do the examples.
+types: $(READY) ## check types, as Linux, macOS and Windows see them, on the oldest and the newest Python
+	@$(MAKE) --no-print-directory -j 2 types-mypy types-linux types-macos types-windows
 
-unit: $(STAMP)
-	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+PYRIGHT = $(BIN)/pyright --warnings --pythonpath $(BIN)/python
+.PHONY: types-mypy types-linux types-macos types-windows
+types-mypy: $(READY)
+	$(BIN)/mypy
+types-linux: $(READY)
+	$(PYRIGHT)
+types-macos: $(READY)
+	$(PYRIGHT) --pythonplatform Darwin --pythonversion 3.14 fathom_async examples benchmarks
+types-windows: $(READY)
+	$(PYRIGHT) --pythonplatform Windows --pythonversion 3.14 fathom_async
+
+unit: $(READY) ## run the tests (PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+eager: ## run the tests with tasks that start at once (asyncio.eager_task_factory, Python 3.12 and newer)
+	$(MAKE) unit PYTEST_ARGS="-p tests.eager $(PYTEST_ARGS)"
 
 # The pages in a real browser: CHROMIUM is one that is installed, PICTURES a directory for screenshots.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-browser: $(STAMP)
+browser: $(READY) ## run the tests of pages in Chromium (CHROMIUM, PICTURES)
 	@test -n "$(CHROMIUM)" || { echo "no Chromium here: make browser CHROMIUM=/path/to/chromium"; exit 1; }
-	CHROMIUM="$(CHROMIUM)" $(BIN)/pytest tests/browser $(PYTEST_ARGS)
+	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
-# The tests on every supported Python that this machine has.
-versions:
-	@for version in 3.11 3.12 3.13; do \
+dist: $(READY) ## build the wheel and the source distribution into dist/, and try both in clean environments
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	DIST=dist $(BIN)/python -m pytest tests/distribution $(PYTEST_ARGS)
+
+# UPGRADE= keeps the locked versions as far as pyproject.toml admits them.
+UPGRADE := --upgrade
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+  --custom-compile-command "make lock" $(UPGRADE)
+
+lock: $(READY) ## renew the lock files: the newest versions, and the lowest that pyproject.toml declares
+	$(COMPILE) --all-extras --group dev --output-file $(LOCK)
+	$(COMPILE) --extra cli --group install --constraints $(LOCK) --output-file $(DEMO_LOCK)
+	$(COMPILE) --all-extras --group dev --resolution lowest-direct --output-file locks/lowest.txt
+
+test-newest: $(READY) ## type checkers and tests on the newest version of everything
+	mkdir -p .newest
+	$(COMPILE) --all-extras --group dev --output-file .newest/fresh.txt
+	cmp -s .newest/fresh.txt .newest/lock.txt || mv .newest/fresh.txt .newest/lock.txt
+	$(MAKE) types unit VENV=.venv-newest LOCK=.newest/lock.txt DEMO_LOCK=.newest/lock.txt
+
+# Versions that old have no builds for a newer Python.
+test-lowest: ## tests on the lowest versions that pyproject.toml declares, on Python 3.11
+	$(MAKE) unit PYTHON=python3.11 VENV=.venv-lowest LOCK=locks/lowest.txt DEMO_LOCK=locks/lowest.txt
+
+# A Python that this machine lacks is an error, unless MISSING=ok.
+PYTHONS := 3.11 3.12 3.13 3.14
+versions: ## tests on every supported Python; one that is missing is an error, unless MISSING=ok
+	@for version in $(PYTHONS); do \
 	  if python$$version -c "" 2>/dev/null; then \
 	    $(MAKE) unit PYTHON=python$$version VENV=.venv-$$version || exit 1; \
-	  else echo "python$$version is not here, so it is left out"; fi; \
-	done
+	    tested="$$tested, $$version"; \
+	  else echo "python$$version is not on this machine"; missing="$$missing, $$version"; fi; \
+	done; \
+	echo "tested: $${tested#, }; missing: $${missing#, }"; \
+	test -z "$$missing" || test "$(MISSING)" = ok
 
-bench: $(STAMP)
+bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
-setup: $(STAMP)
+setup: $(READY) ## set the development environment up
 
-$(STAMP): pyproject.toml
+# A new lock makes a new environment, in which nothing is left of the old one.
+$(DEMO): $(LOCK) $(DEMO_LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable ".[cli,html,polars,pandas,arrow,redis,otel,duckdb,dlt,fastapi,dask,taskiq]" --group dev
+	@test ! -e $(VENV)/pyvenv.cfg || rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), this once:" $$(sed -n 's/==.*//p' $(DEMO_LOCK))
+	@$(PIP) install --quiet --no-compile --require-hashes --requirement $(DEMO_LOCK)
 	@touch $@
 
-clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+$(DEV): $(DEMO)
+	@echo "Installing what development needs into $(VENV), this once: $$(grep -c == $(LOCK)) packages"
+	@$(PIP) install --require-hashes --requirement $(LOCK)
+	@touch $@
+
+$(PROJECT): pyproject.toml $(DEMO)
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean: ## remove all that was made
+	rm -rf .venv .venv-* .newest build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

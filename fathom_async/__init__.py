@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ServerError,
         StoreError,
         TransportError,
+        UnsortedLimitWarning,
         ValidationError,
         WaitTooLongError,
     )
@@ -108,6 +109,7 @@ __all__ = [
     "StoreError",
     "Token",
     "TransportError",
+    "UnsortedLimitWarning",
     "ValidationError",
     "WaitTooLongError",
     "__version__",
@@ -140,6 +142,7 @@ _MODULES = {
         "StoreError",
         "TimeoutError",
         "TransportError",
+        "UnsortedLimitWarning",
         "ValidationError",
         "WaitTooLongError",
     ),

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from fathom_async.caller import Caller
 from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.plan import RatePlan
@@ -15,7 +14,7 @@ from fathom_async.resources.reports import ReportsResource
 from fathom_async.resources.sites import SitesResource
 from fathom_async.retry import RetryPolicy
 from fathom_async.service import MAX_BODY, Service, ServiceClient, ServiceOptions, credential, open_session
-from fathom_async.session import Options
+from fathom_async.session import Caller, Options
 from fathom_async.store.kept import namespace
 from fathom_async.telemetry import Hook
 

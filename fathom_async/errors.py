@@ -1,4 +1,4 @@
-"""Every error this package raises, from the broadest to the narrowest.
+"""Every error this package raises, from the broadest to the narrowest, and its warning.
 
 Errors keep their facts in ``args``, in the order of their parameters, so that they can be pickled and sent
 to another process. None of them ever holds a header, and a server's words are kept without the API token, so that
@@ -28,6 +28,10 @@ class ConfigurationError(ArgumentError):
 
 class QueryError(ArgumentError):
     """A report query that the server would refuse or silently get wrong. Also a `ValueError`."""
+
+
+class UnsortedLimitWarning(UserWarning):
+    """A report query whose ``limit`` keeps arbitrary rows of its groups, because nothing sorts them."""
 
 
 class ClosedError(FathomError, RuntimeError):

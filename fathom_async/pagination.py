@@ -1,31 +1,16 @@
 """Lists: one page when awaited, everything when iterated."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from attrs import evolve
 
 from fathom_async.errors import PagingError
 from fathom_async.models import Page
 from fathom_async.request import Request
-
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Coroutine
+from fathom_async.session import Caller
 
 T = TypeVar("T")
-
-
-class Sender(Protocol):
-    """What a list needs of a caller: to send requests, and to fetch ahead."""
-
-    def __call__(self, request: Request[T]) -> "Coroutine[object, object, T]":
-        """Carry out a request."""
-        ...
-
-    def ahead(self, request: Request[T]) -> "asyncio.Task[T]":
-        """Start to carry out a request that will be needed soon."""
-        ...
 
 
 Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
@@ -45,7 +30,7 @@ class Listing(Generic[T]):
         following: Makes the request for the next page.
     """
 
-    def __init__(self, send: Sender, first: Request[Page[T]], following: Following[T]) -> None:
+    def __init__(self, send: Caller, first: Request[Page[T]], following: Following[T]) -> None:
         self._send = send
         self._first = first
         self._following = following
@@ -74,7 +59,7 @@ class Listing(Generic[T]):
             if request.target in seen:
                 raise PagingError(f"the pages of {request.path} go in circles: {request.target} comes again")
             seen.add(request.target)
-            upcoming = self._send.ahead(request)
+            upcoming = self._send.session.scope.spawn(self._send(request))
             try:
                 yield page
                 previous, page = page, await upcoming

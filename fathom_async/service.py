@@ -14,14 +14,13 @@ from attrs import field, frozen
 
 from fathom_async import arguments
 from fathom_async.arguments import MISSING, NotGiven
-from fathom_async.caller import Caller
 from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.clock import Clock, LoopClock
 from fathom_async.ratelimit.lane import Lane
 from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async.request import Response
 from fathom_async.retry import RetryPolicy
-from fathom_async.session import Options, Session, is_too_many
+from fathom_async.session import Caller, Options, Session, is_too_many
 from fathom_async.telemetry import Hook, Journal, Stats
 from fathom_async.together import together
 from fathom_async.version import __version__

@@ -8,13 +8,12 @@ import asyncio
 import itertools
 import logging
 import random
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fathom_async import arguments
 from fathom_async.coalesce import Coalescer
@@ -35,6 +34,7 @@ from fathom_async.ratelimit.lane import Lane
 from fathom_async.ratelimit.plan import Priority, priority_of
 from fathom_async.request import Request, Response
 from fathom_async.retry import RetryPolicy, next_delay, was_perhaps_done
+from fathom_async.scope import Scope, close_all
 from fathom_async.telemetry import Admitted, Answered, Failed, Journal, Queued, Retried, Sent
 
 if TYPE_CHECKING:
@@ -44,9 +44,6 @@ T = TypeVar("T")
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
-
-_PARTING_SECONDS = 1.0
-"""Real seconds for requests under way to notice that the client was closed."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -76,28 +73,6 @@ def is_too_many(response: Response) -> bool:
     return response.status == _TOO_MANY
 
 
-def _wake(sleeper: asyncio.Future[None]) -> None:
-    if not sleeper.done():
-        sleeper.set_result(None)
-
-
-class Closable(Protocol):
-    """Something that has to be closed."""
-
-    async def aclose(self) -> None:
-        """Let go of it."""
-
-
-ClosableT = TypeVar("ClosableT", bound=Closable)
-
-
-async def _close_all(things: Iterable[Closable]) -> None:
-    """Close everything, the last opened first, whatever fails."""
-    async with AsyncExitStack() as stack:
-        for thing in things:
-            stack.push_async_callback(thing.aclose)
-
-
 class Session:
     """Carries requests through lanes over one transport; used from one event loop, by any number of tasks.
 
@@ -111,6 +86,9 @@ class Session:
         journal: Where to note what happens.
         account: What tells the answers of this session from those of others; it holds no secret.
         secret: What no error may show, though the server's words may repeat it.
+
+    Attributes:
+        scope: What ends with the session.
     """
 
     def __init__(
@@ -136,12 +114,9 @@ class Session:
         self._chance = chance
         self.journal = journal or Journal()
         self._numbers = itertools.count(1)
-        self._coalescer = Coalescer(self.helper)
+        self.scope = Scope(clock)
+        self._coalescer = Coalescer(self.scope.spawn)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._sleepers: set[asyncio.Future[None]] = set()
-        self._helpers: set[asyncio.Task[object]] = set()
-        self._owned: dict[Hashable, Closable] = {}
-        self._closed = False
 
     def send(self, request: Request[T], options: Options) -> Coroutine[object, object, T]:
         """Carry out a request; to be awaited.
@@ -182,7 +157,7 @@ class Session:
                     return request.if_gone
                 raise
             except (APIError, TransportError) as error:
-                if self._closed:
+                if self.scope.is_shut:
                     raise ClosedError("the client was closed while this request was on its way") from None
                 is_refused = isinstance(error, RateLimitError)
                 refusals += is_refused
@@ -192,43 +167,18 @@ class Session:
                 if delay is None or (deadline is not None and self._clock.now() + delay > deadline):
                     raise
                 self._note_retry(request, number, failures + refusals, delay, error)
-            await self.sleep(delay)
-
-    def helper(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        """Start a task that is cancelled, and waited for, when the session closes."""
-        task = asyncio.create_task(work)
-        self._helpers.add(task)
-        task.add_done_callback(self._forget_helper)
-        return task
-
-    def owned(self, key: Hashable, make: Callable[[], ClosableT]) -> ClosableT:
-        """Return what the session keeps under a key, made by the first who asks and closed with the session."""
-        if self._closed:
-            raise ClosedError("the client is closed")
-        if key not in self._owned:
-            self._owned[key] = make()
-        return cast("ClosableT", self._owned[key])
+            await self.scope.sleep(delay)
 
     async def close(self) -> None:
         """Tell everyone who waits, break what is under way, and leave nothing running."""
-        self._closed = True
+        self.scope.shut()
         for lane in self.lanes.values():
             lane.close()
-        for sleeper in self._sleepers:
-            if not sleeper.done():
-                sleeper.set_exception(
-                    ClosedError("the client was closed before this request was tried again")
-                )
         try:
             await self._transport.close()
-            if self._helpers:
-                # They end by themselves, with `ClosedError`; only a transport that does not break needs more.
-                _, stuck = await asyncio.wait(self._helpers, timeout=_PARTING_SECONDS)
-                for task in stuck:
-                    task.cancel()
-                await asyncio.gather(*stuck, return_exceptions=True)
         finally:
-            await _close_all([*self.lanes.values(), *self._owned.values()])
+            # Tasks end by themselves, with `ClosedError`; only a transport that does not break needs more.
+            await close_all([*self.lanes.values(), self.scope])
 
     async def _attempt(
         self, request: Request[T], options: Options, deadline: float | None, number: int, attempt: int
@@ -240,7 +190,7 @@ class Session:
             now = self._clock.now()
             journal.tell(Queued(number, lane.name, request.method, request.path, attempt, now))
         async with lane.slot(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
-            if self._closed:
+            if self.scope.is_shut:
                 raise ClosedError("the client was closed before this request was sent")
             if request.on_admitted is not None:
                 await request.on_admitted()
@@ -320,10 +270,6 @@ class Session:
             )
         return delay
 
-    def now(self) -> float:
-        """Return the seconds that the session's clock shows."""
-        return self._clock.now()
-
     def unix(self) -> float:
         """Return the present moment in Unix seconds."""
         return self._clock.unix()
@@ -333,31 +279,30 @@ class Session:
         """Seconds of the session's clock in one second of the event loop."""
         return self._clock.speed
 
-    async def sleep(self, seconds: float) -> None:
-        """Sleep on the session's clock.
-
-        Raises:
-            ClosedError: The client was closed.
-        """
-        if seconds <= 0:
-            return
-        waking = asyncio.get_running_loop().create_future()
-        timer = self._clock.call_at(self._clock.now() + seconds, partial(_wake, waking))
-        self._sleepers.add(waking)
-        try:
-            await waking
-        finally:
-            timer.cancel()
-            self._sleepers.discard(waking)
-
-    def _forget_helper(self, task: asyncio.Task[object]) -> None:
-        self._helpers.discard(task)
-        if not task.cancelled():
-            task.exception()  # its failure is nobody's business once nobody waits for it
-
     def _check_loop(self) -> None:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
             raise RuntimeError("this client belongs to another event loop; make one client per loop")
+
+
+@frozen(eq=False)
+class Caller:
+    """A session with one set of options: what resources send their requests through.
+
+    Attributes:
+        session: Carries the requests.
+        options: How.
+    """
+
+    session: Session
+    options: Options
+
+    def __call__(self, request: Request[T]) -> Coroutine[object, object, T]:
+        """Carry out a request; see `Session.send`."""
+        return self.session.send(request, self.options)
+
+    def with_priority(self, priority: Priority) -> "Caller":
+        """Return a caller that sends with another priority."""
+        return Caller(self.session, evolve(self.options, priority=priority))

@@ -12,10 +12,19 @@ async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
 
     The first failure ends the others, and is raised as it is: callers deal with one error, not with a group.
     """
+    todo = list(work)
+    tasks: list[asyncio.Task[T]] = []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in work]
+            for each in todo:
+                tasks.append(task := group.create_task(each))
+                if task.done() and not task.cancelled() and task.exception() is not None:
+                    # With `asyncio.eager_task_factory` it failed while it was made. The group has cancelled this
+                    # task for that: the cancellation must arrive within the group, which alone knows it as its own.
+                    await asyncio.sleep(0)
     except BaseExceptionGroup as failures:
+        for each in todo[len(tasks) :]:
+            each.close()
         failure = first_of(failures)
     else:
         return [task.result() for task in tasks]

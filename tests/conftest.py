@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
@@ -60,3 +61,11 @@ def mortal_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A real Redis server of the test's own."""
     with redis_server(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def empty_redis(lasting_redis: RedisServer) -> str:
+    """The URL of a Redis server that holds nothing."""
+    with redis.Redis.from_url(lasting_redis.url) as connection:  # pyright: ignore[reportUnknownMemberType]
+        connection.flushdb()  # pyright: ignore[reportUnknownMemberType]
+    return lasting_redis.url

@@ -43,6 +43,18 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
         lambda f: f.sites.create(name="A", timezone="Europe/Berln"),
         "did you mean 'Europe/Berlin'",
     ),
+    "site made private without a password": (
+        lambda f: f.sites.update("CDBUGS", sharing="private"),
+        "share_password is needed when sharing is 'private'",
+    ),
+    "site made private without a password, said so": (
+        lambda f: f.sites.update("CDBUGS", sharing="private", share_password=None),
+        "share_password is needed",
+    ),
+    "site with several domains without an option": (
+        lambda f: f.sites.update("CDBUGS", multi_domain=True, multi_domain_option=None),
+        "multi_domain_option is needed when multi_domain is true: combined or separate",
+    ),
     "empty update of a site": (
         lambda f: f.sites.update("CDBUGS"),
         "nothing to send: give at least one of name",

@@ -14,6 +14,7 @@ from fathom_async import (
     ConnectError,
     DecodeError,
     Deleted,
+    EventQuery,
     FathomClient,
     FathomError,
     GoneError,
@@ -203,6 +204,28 @@ async def test_an_event_endpoint_that_is_gone_says_what_to_use_instead(call: str
             await getattr(fathom.events, call)(SITE, "ABCDEFGH", **arguments)
         with pytest.raises(GoneError, match=r"sites\.delete"):
             await fathom.sites.wipe(SITE)
+        with pytest.raises(GoneError, match="removes the event and its currency, and keeps its history"):
+            await fathom.events.wipe(SITE, "ABCDEFGH")
+
+
+async def test_what_a_site_needs_is_needed_only_with_what_needs_it(fathom: FathomClient) -> None:
+    made = await fathom.sites.update(SITE, sharing="private", share_password="carrot")
+    assert made.sharing == "private"
+    await fathom.sites.update(SITE, multi_domain=True, multi_domain_option="combined")
+    await fathom.sites.update(SITE, multi_domain=False, share_password=None, sharing="none")
+
+
+async def test_an_event_deleted_by_name_keeps_its_history_and_can_have_a_currency_again(
+    fathom: FathomClient,
+) -> None:
+    sales = EventQuery(SITE, "purchase", aggregates=["conversions", "value"])
+    before = await fathom.reports.aggregate(sales)
+    assert before.total("conversions") > 0
+    assert (await fathom.events.delete_by_name(SITE, "purchase")).deleted
+    assert "purchase" not in [event.name async for event in fathom.events.list(SITE)]
+    assert await fathom.reports.aggregate(sales) == before
+    event = await fathom.events.set_currency(SITE, "not tracked yet", "yen")
+    assert (event.name, event.currency) == ("not tracked yet", "yen")
 
 
 async def test_a_web_page_instead_of_json_is_a_typed_error(

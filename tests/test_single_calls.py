@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
 from aioresponses.compat import normalize_url
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fathom_async import (
     Account,
@@ -255,7 +255,15 @@ CALLS = {
         "POST",
         "/sites/CDBUGS/events/currency",
         EVENT,
-        EVENT_OBJECT,
+        evolve(EVENT_OBJECT, currency="yen"),
+        {"name": "purchase", "currency": "yen"},
+    ),
+    "events.set_currency answered without a name": Call(
+        lambda f: f.events.set_currency("CDBUGS", "purchase", "yen"),
+        "POST",
+        "/sites/CDBUGS/events/currency",
+        {"object": "event", "name": None, "success": True},
+        Event("purchase", currency="yen", extra={"success": True}),
         {"name": "purchase", "currency": "yen"},
     ),
     "milestones.list": Call(

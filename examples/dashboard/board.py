@@ -13,6 +13,7 @@ from examples.dashboard.ranges import Grouping, Range
 from fathom_async import PageviewQuery, PageviewRow, Report, Site
 
 _TOP = 8
+_NO_FIGURE = "-"
 
 
 @frozen
@@ -115,7 +116,7 @@ class Board:
         return cls(
             site=site,
             span=span,
-            figures=_figures(figures.rows, by_moment, moments, span.moments_before(now)),
+            figures=_figures(figures, by_moment, moments, span.moments_before(now)),
             chart=draw(
                 [_label(moment, span.grouping) for moment in moments],
                 [_count(by_moment, moment, "visits") for moment in moments],
@@ -138,7 +139,7 @@ def now_at(site: Site) -> datetime:
 
 
 def _figures(
-    rows: Sequence[PageviewRow],
+    report: Report[PageviewRow],
     by_moment: Mapping[datetime, PageviewRow],
     moments: Sequence[datetime],
     before: Sequence[datetime],
@@ -149,14 +150,18 @@ def _figures(
         old = sum(_count(by_moment, moment, metric) for moment in before)
         return new / old - 1 if old else None
 
-    row = rows[0] if rows else None
-    minutes, seconds = divmod(round((row.avg_duration if row else None) or 0), 60)
+    duration, bounces = report.total("avg_duration"), report.total("bounce_rate")
     return (
-        Figure("Visits", f"{(row.visits if row else None) or 0:,}", change("visits")),
-        Figure("Pageviews", f"{(row.pageviews if row else None) or 0:,}", change("pageviews")),
-        Figure("Average visit", f"{minutes}:{seconds:02} min"),
-        Figure("Bounce rate", f"{(row.bounce_rate if row else None) or 0:.0%}"),
+        Figure("Visits", f"{report.total('visits'):,}", change("visits")),
+        Figure("Pageviews", f"{report.total('pageviews'):,}", change("pageviews")),
+        Figure("Average visit", _NO_FIGURE if duration is None else _minutes(duration)),
+        Figure("Bounce rate", _NO_FIGURE if bounces is None else f"{bounces:.0%}"),
     )
+
+
+def _minutes(duration: float) -> str:
+    minutes, seconds = divmod(round(duration), 60)
+    return f"{minutes}:{seconds:02} min"
 
 
 def _ranking(report: Report[PageviewRow], column: str, nothing: str) -> Sequence[Line]:

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Generic, Literal
+from typing import Generic, Literal, cast
 
 import attrs
 
 from fathom_async.codec.rows import Row, RowT, RowT_co
-from fathom_async.errors import FathomError
+from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
 
@@ -35,15 +35,19 @@ class Outcome(Generic[RowT_co]):
     asked_at: float | None = None
     position: int = 0
 
+    def __attrs_post_init__(self) -> None:
+        if (self.report is None) == (self.error is None):
+            raise ArgumentError("an outcome is either a report or an error")
+
     def result(self) -> Report[RowT_co]:
         """Return the report.
 
         Raises:
             FathomError: The error, if there is one.
         """
-        if self.report is None:
-            raise self.error or FathomError("there is neither a report nor an error")
-        return self.report
+        if self.error is not None:
+            raise self.error
+        return cast("Report[RowT_co]", self.report)
 
 
 class BulkError(FathomError):

@@ -1,12 +1,17 @@
 """What a bulk run would send, told without sending it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic
 
 import attrs
 
-from fathom_async.bulk.fusing import Fused
-from fathom_async.codec.rows import RowT_co
+from fathom_async.bulk.fusing import Fused, fuse
+from fathom_async.codec.rows import RowT, RowT_co
+from fathom_async.errors import ArgumentError
+from fathom_async.ratelimit.lane import Lane
+from fathom_async.ratelimit.plan import Priority
+from fathom_async.reports.hours import hour_pieces
+from fathom_async.reports.query import Query
 
 _SHOWN = 40
 """Requests that are listed; the figures above them are of all."""
@@ -56,3 +61,39 @@ class BulkPlan(Generic[RowT_co]):
 
 def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
+
+
+def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> BulkPlan[RowT]:
+    """Return what a run would send through a lane; see `ReportsResource.plan`."""
+    first: dict[Query[RowT], Query[RowT]] = {}
+    asked = [first.setdefault(query, query) for query in checked(queries)]  # a run asks equal ones once
+    groups = grouped(asked, is_fused=is_fused)
+    requests = sum(len(hour_pieces(group.query)) for group in groups)
+    seconds = lane.eta(requests, Priority.BULK) if requests else 0.0
+    return BulkPlan(groups, len(asked), requests, seconds)
+
+
+def grouped(queries: Sequence[Query[RowT]], *, is_fused: bool) -> Sequence[Fused[RowT]]:
+    """Return the requests that answer all queries: few, or one for each."""
+    return (
+        fuse(queries) if is_fused else [group for query in dict.fromkeys(queries) for group in fuse([query])]
+    )
+
+
+def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
+    """Return the queries, all of which can be asked.
+
+    Raises:
+        ArgumentError: One of them is no query.
+        QueryError: One of them cannot be asked at all.
+    """
+    if isinstance(queries, Query):
+        raise ArgumentError("queries takes a list of queries; for a single one write [query]")
+    asked = list(queries)
+    for position, query in enumerate(asked):
+        if not isinstance(query, Query):
+            raise ArgumentError(
+                f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
+            )
+        hour_pieces(query)
+    return asked

@@ -18,53 +18,31 @@ from collections import defaultdict
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
-    Callable,
     Collection,
-    Coroutine,
     Iterable,
     Mapping,
     Sequence,
 )
-from http import HTTPStatus
 from typing import Generic
 
 import attrs
 
+from fathom_async.bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
+from fathom_async.bulk.ask import Admitted, ask
 from fathom_async.bulk.fusing import Fused, fuse
 from fathom_async.bulk.outcome import Origin, Outcome
+from fathom_async.bulk.plan import grouped
 from fathom_async.bulk.progress import OnProgress, Progress
 from fathom_async.bulk.shelf import Found, Shelf
 from fathom_async.bulk.turn import GivenBackError, Turn
 from fathom_async.codec.rows import RowT
-from fathom_async.errors import (
-    APIError,
-    ClosedError,
-    DecodeError,
-    FathomError,
-    ServerError,
-    StoreError,
-)
+from fathom_async.errors import ClosedError, FathomError, StoreError
 from fathom_async.ratelimit.plan import Priority
+from fathom_async.reports.hours import hour_pieces
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
+from fathom_async.session import Caller, Options
 from fathom_async.together import first_of, together
-
-Admitted = Callable[[], Awaitable[None]]
-"""Awaited when a request is admitted; what it raises gives its slot back."""
-
-Ask = Callable[[Query[RowT], Callable[[], None], Admitted | None], Awaitable[tuple[Report[RowT], float]]]
-"""Asks the server, and calls back when a request leaves; gives the report, and the Unix seconds when it was asked."""
-
-Spawn = Callable[[Coroutine[object, object, None]], "asyncio.Task[None]"]
-"""Starts a task that ends with the client at the latest."""
-
-_REFUSED_QUESTIONS = (
-    # A part of what was fused may be good where the whole was refused.
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.REQUEST_URI_TOO_LONG,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 
 _log = logging.getLogger("fathom_async")
 
@@ -73,14 +51,8 @@ class Run(Generic[RowT]):
     """Many queries on their way to their outcomes.
 
     Args:
+        caller: Asks the server.
         queries: What to ask.
-        ask: Asks the server.
-        ask_later: Asks it for what nobody waits for.
-        spawn: Starts the run's task, and those that go on when it is over.
-        pieces: Returns how many requests a query takes.
-        eta: Returns the seconds until the last of the requests that wait and of so many more would be admitted.
-        priority: How urgent it is.
-        patience: Real seconds to wait for others who are about to ask the same; None for as long as it takes.
         shelf: Where answers are kept; None keeps none.
         is_fused: Whether to fuse queries.
         on_progress: Is told how far it has come.
@@ -88,26 +60,16 @@ class Run(Generic[RowT]):
 
     def __init__(
         self,
+        caller: Caller,
         queries: Sequence[Query[RowT]],
-        ask: Ask[RowT],
         *,
-        ask_later: Ask[RowT],
-        spawn: Spawn,
-        pieces: Callable[[Query[RowT]], int],
-        eta: Callable[[int], float],
-        priority: Priority = Priority.BULK,
-        patience: float | None = None,
         shelf: Shelf | None = None,
         is_fused: bool = True,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._ask = ask
-        self._ask_later = ask_later
-        self._spawn = spawn
-        self._pieces = pieces
-        self._eta = eta
-        self._priority = priority
-        self._patience = patience
+        self._caller = caller
+        self._priority = caller.options.priority
+        self._spawn = caller.session.scope.spawn
         self._waits = True
         self._since = 0.0
         self._shelf = shelf
@@ -179,12 +141,14 @@ class Run(Generic[RowT]):
             if not theirs:
                 await self._ask_group(group)
                 return
-            self._note(requests=-self._pieces(group.query))
+            self._note(requests=-_requests(group.query))
             await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
             return
+        options, speed = self._caller.options, self._caller.session.speed
+        patience = None if options.max_wait is None else options.max_wait / speed
         async with asyncio.TaskGroup() as waiting:
-            ends = {query: asyncio.wait([end], timeout=self._patience) for query, end in theirs.items()}
+            ends = {query: asyncio.wait([end], timeout=patience) for query, end in theirs.items()}
             waits = [waiting.create_task(self._wait(query, end, shelf)) for query, end in ends.items()]
         left = [query for wait in waits if (query := wait.result()) is not None]
         # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
@@ -211,16 +175,10 @@ class Run(Generic[RowT]):
         self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
     ) -> None:
         """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
-        again = Run(
-            stale,
-            self._ask_later,
-            ask_later=self._ask_later,
-            spawn=self._spawn,
-            pieces=self._pieces,
-            eta=self._eta,
-            shelf=shelf,
-            is_fused=self._is_fused,
-        )
+        session = self._caller.session
+        # Nobody waits for these answers, so they go behind everybody else and may take their time.
+        caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
+        again = Run(caller, stale, shelf=shelf, is_fused=self._is_fused)
         again._waits = False
         again._since = self._since
         try:
@@ -237,8 +195,8 @@ class Run(Generic[RowT]):
 
     async def _ask_all(self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None) -> None:
         """Ask in as few requests as will do; with a shelf, leave to others what they are about to ask."""
-        groups = fuse(queries) if self._is_fused else [group for query in queries for group in fuse([query])]
-        self._note(requests=sum(self._pieces(group.query) for group in groups))
+        groups = grouped(queries, is_fused=self._is_fused)
+        self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
                 asking.create_task(
@@ -253,16 +211,16 @@ class Run(Generic[RowT]):
     async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
         """Find out what of a group can be answered though the whole was not: one bad query sinks no other."""
         queries = [asked.query for asked in group.asked]
-        if len(queries) == 1 or not _may_be_in_part(error):
+        if len(queries) == 1 or not may_be_in_part(error):
             for query in queries:
                 self._fail(query, error)
             return
         middle = len(queries) // 2
         halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
-        self._note(requests=sum(self._pieces(half.query) for half in halves))
+        self._note(requests=sum(_requests(half.query) for half in halves))
         failures = await together(self._try(half) for half in halves)
         # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
-        is_over = all(failures) and not _is_refused_question(error)
+        is_over = all(failures) and not is_refused_question(error)
         for half, failure in zip(halves, failures, strict=True):
             if failure is not None and is_over:
                 for asked in half.asked:
@@ -271,42 +229,42 @@ class Run(Generic[RowT]):
                 await self._ask_in_halves(half, failure)
 
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
-        """Ask, and hand out; return why it failed, if it did."""
-        if self._shelf is None:
-            return await self._take_in(group, await self._answer_to(group.query))
-        if await self._was_cut_off(group, self._shelf):
-            self._note(requests=-self._pieces(group.query))
+        """Send one request and hand out its answers; return the error if it failed.
+
+        Claims are held for exactly one request. What that leaves to be asked is claimed anew, by this run or by
+        another one: waiting for it while holding the claims would be to wait for oneself.
+        """
+        shelf = self._shelf
+        if shelf is None:
+            return await self._finish(group, await self._answer_to(group))
+        if await self._was_cut_off(group, shelf):
+            self._note(requests=-_requests(group.query))
             await self._ask_one_by_one(group)
             return None
-        async with Turn(self._shelf, [asked.query for asked in group.asked], self._since) as turn:
+        async with Turn(shelf, [asked.query for asked in group.asked], self._since) as turn:
             try:
-                answer = await self._answer_to(group.query, turn.take)
+                answer = await self._answer_to(group, turn.take)
             except GivenBackError:
-                pass
-            else:
-                return await self._take_in(group, answer)
-        await self._go_on_after(turn, group, self._shelf)
+                answer = None
+            if isinstance(answer, Answer):
+                # What was paid for is kept, even if whoever wanted it goes away just now.
+                await asyncio.shield(self._spawn(shelf.put(answer.reports, answer.asked_at)))
+        if answer is not None:
+            return await self._finish(group, answer)
+        await self._go_on_after(turn, group, shelf)
         return None
 
-    async def _take_in(
-        self, group: Fused[RowT], answer: tuple[Report[RowT], float] | FathomError
-    ) -> FathomError | None:
-        self._note(answered=self._pieces(group.query))
+    async def _finish(self, group: Fused[RowT], answer: Answer[RowT] | FathomError) -> FathomError | None:
+        """Hand out the parts of an answer, or ask for each query by itself; return the error if it is one."""
+        self._note(answered=_requests(group.query))
         if isinstance(answer, FathomError):
             return answer
-        report, asked_at = answer
-        parts = group.split(report)
-        queries = [asked.query for asked in group.asked]
-        answers = {group.query: report} if parts is None else dict(zip(queries, parts, strict=True))
-        if self._shelf is not None:
-            # What was paid for is kept, even if whoever wanted it goes away just now.
-            await asyncio.shield(self._spawn(self._shelf.put(answers, asked_at)))
-        if parts is None:
+        if not answer.is_trusted:
             await self._ask_one_by_one(group)
             return None
-        origin: Origin = "fused" if len(queries) > 1 else "asked"
-        for query, part in answers.items():
-            self._hand_out(query, part, origin, asked_at)
+        origin: Origin = "fused" if len(group.asked) > 1 else "asked"
+        for query, report in answer.reports.items():
+            self._hand_out(query, report, origin, answer.asked_at)
         return None
 
     async def _was_cut_off(self, group: Fused[RowT], shelf: Shelf) -> bool:
@@ -318,7 +276,7 @@ class Run(Generic[RowT]):
 
     async def _go_on_after(self, turn: Turn[RowT], group: Fused[RowT], shelf: Shelf) -> None:
         """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""
-        self._note(requests=-self._pieces(group.query))
+        self._note(requests=-_requests(group.query))
         self._hand_out_kept(turn.found)
         queries = [asked.query for asked in group.asked]
         async with asyncio.TaskGroup() as going_on:
@@ -329,10 +287,10 @@ class Run(Generic[RowT]):
         await self._ask_all([query for wait in waits if (query := wait.result()) is not None])
 
     async def _answer_to(
-        self, query: Query[RowT], on_admitted: Admitted | None = None
-    ) -> tuple[Report[RowT], float] | FathomError:
+        self, group: Fused[RowT], on_admitted: Admitted | None = None
+    ) -> Answer[RowT] | FathomError:
         """Ask, and count what waits for admission meanwhile."""
-        pieces = queued = self._pieces(query)
+        pieces = queued = _requests(group.query)
         self._asking += pieces
         self._queued += queued
 
@@ -343,7 +301,9 @@ class Run(Generic[RowT]):
                 self._queued -= 1
 
         try:
-            return await self._ask(query, leave, on_admitted)
+            report, asked_at = await ask(
+                self._caller, group.query, leave, shelf=self._shelf, on_admitted=on_admitted
+            )
         except (ClosedError, StoreError):
             raise
         except FathomError as error:
@@ -351,10 +311,11 @@ class Run(Generic[RowT]):
         finally:
             self._asking -= pieces
             self._queued -= queued
+        return answer_to(group, report, asked_at)
 
     async def _ask_one_by_one(self, fused: Fused[RowT]) -> None:
         groups = [group for asked in fused.asked for group in fuse([asked.query])]
-        self._note(requests=sum(self._pieces(group.query) for group in groups))
+        self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
                 asking.create_task(self._ask_group(group))
@@ -362,7 +323,7 @@ class Run(Generic[RowT]):
     def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
         for position in self._positions[query]:
             asked = self._queries[position]
-            answer = _as_asked(asked, report)
+            answer = as_asked(asked, report)
             self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
         times = len(self._positions[query])
         self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
@@ -383,20 +344,10 @@ class Run(Generic[RowT]):
     def _seconds_left(self) -> float:
         """Return the seconds until the last request is admitted; the lane counts those that wait."""
         to_come = self._progress.requests - self._progress.answered - self._asking
-        return self._eta(to_come) if to_come or self._queued else 0.0
+        if not to_come and not self._queued:
+            return 0.0
+        return self._caller.session.lanes["reports"].eta(to_come, self._priority)
 
 
-def _is_refused_question(error: FathomError) -> bool:
-    return isinstance(error, APIError) and error.status in _REFUSED_QUESTIONS
-
-
-def _may_be_in_part(error: FathomError) -> bool:
-    """Whether a part of a question may be answered where the whole was not."""
-    return _is_refused_question(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
-
-
-def _as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
-    """Return the report with the columns in the order of the query, which asks for the same."""
-    if query.columns == report.columns:
-        return attrs.evolve(report, query=query)
-    return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
+def _requests(query: Query[RowT]) -> int:
+    return len(hour_pieces(query))

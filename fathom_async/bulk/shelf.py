@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from os import PathLike, fspath
 from typing import TYPE_CHECKING, Generic
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -12,12 +13,14 @@ import attrs
 from fathom_async.bulk.intents import Intents
 from fathom_async.bulk.site_clocks import SiteClocks
 from fathom_async.codec.rows import RowT, RowT_co
-from fathom_async.errors import DecodeError, FathomError
+from fathom_async.errors import ArgumentError, DecodeError, FathomError
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
+from fathom_async.session import Caller
 from fathom_async.store.freshness import Keeping, freshness
 from fathom_async.store.kept import Kept, answer_key
+from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
 
 if TYPE_CHECKING:
@@ -46,25 +49,27 @@ class Shelf:
     """One account's answers in a store.
 
     Args:
+        caller: Asks for the time zones of sites; its account's answers these are.
         store: Where they are; not closed here.
         keeping: How long they are good for.
-        space: What tells the account from others; see `fathom_async.store.kept.namespace`.
         clocks: The time zones of sites.
         intents: What the client's runs are about to ask for.
-        now: Returns Unix seconds.
     """
 
+    caller: Caller
     store: ReportStore
     keeping: Keeping
-    space: str
     clocks: SiteClocks
     intents: Intents
-    now: Callable[[], float]
+
+    def now(self) -> float:
+        """Return the present moment in Unix seconds."""
+        return self.caller.session.unix()
 
     async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
         """Learn the time zones that matter for the answers to these queries; return whether any was asked for."""
         return await self.clocks.learn(
-            {query.site_id for query in queries if query.timezone is None}, now=self.now()
+            self.caller, {query.site_id for query in queries if query.timezone is None}, now=self.now()
         )
 
     async def look(
@@ -153,7 +158,31 @@ class Shelf:
         await self.store.wait(self._key(query))
 
     def _key(self, query: Query[RowT]) -> str:
-        return answer_key(self.space, query)
+        return answer_key(self.caller.session.account, query)
+
+
+Store = ReportStore | str | PathLike[str]
+"""A store, or the place of one."""
+
+
+def open_shelf(caller: Caller, store: Store, keeping: Keeping) -> Shelf:
+    """Return the answers of a caller's account; the client keeps the store at a place open for the next run.
+
+    Raises:
+        ArgumentError: `store` is neither a store nor the place of one.
+        ClosedError: The client is closed.
+    """
+    session, scope = caller.session, caller.session.scope
+    if not isinstance(store, ReportStore | str | PathLike):
+        raise ArgumentError(
+            f"store must be a path, memory://, a redis:// URL or a ReportStore, not {store!r}"
+        )
+    if not isinstance(store, ReportStore):
+        place = store
+        store = scope.resource(("store", fspath(place)), lambda: open_store(place, clock=session.unix))
+    clocks = scope.resource("site clocks", SiteClocks)
+    intents = scope.resource("intents", Intents)
+    return Shelf(caller, store, keeping, clocks, intents)
 
 
 def _zone_of(kept: Kept) -> ZoneInfo | None:

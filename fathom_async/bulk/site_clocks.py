@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from fathom_async import endpoints
 from fathom_async.errors import ClosedError, FathomError
+from fathom_async.session import Caller
 from fathom_async.together import together
 
 KNOWN_FOR = 3600.0
@@ -19,20 +21,15 @@ _log = logging.getLogger("fathom_async")
 
 
 class SiteClocks:
-    """Knows the time zones of sites.
+    """Knows the time zones of sites."""
 
-    Args:
-        ask: Returns the TZ database name of a site's time zone.
-    """
-
-    def __init__(self, ask: Callable[[str], Awaitable[str | None]]) -> None:
-        self._ask = ask
+    def __init__(self) -> None:
         self._zones: dict[str, ZoneInfo | None] = {}
         self._learned_at: dict[str, float] = {}
         self._failed_at: dict[str, float] = {}
         self._asking = asyncio.Lock()
 
-    async def learn(self, sites: Collection[str], *, now: float) -> bool:
+    async def learn(self, caller: Caller, sites: Collection[str], *, now: float) -> bool:
         """Ask for the time zones of sites that are not known, or have not been asked for in a while.
 
         Returns whether any had to be asked for.
@@ -41,13 +38,14 @@ class SiteClocks:
         everywhere on Earth.
 
         Args:
+            caller: Asks.
             sites: Ids of the sites.
             now: Unix seconds.
         """
         if not any(self._is_to_ask(site, now) for site in sites):
             return False
         async with self._asking:
-            await together(self._learn(site, now) for site in sites if self._is_to_ask(site, now))
+            await together(self._learn(caller, site, now) for site in sites if self._is_to_ask(site, now))
         return True
 
     def zone(self, site_id: str) -> ZoneInfo | None:
@@ -64,9 +62,9 @@ class SiteClocks:
         failed = now - self._failed_at.get(site_id, -math.inf)
         return not 0 <= learned < KNOWN_FOR and not 0 <= failed < _ASK_AGAIN_AFTER
 
-    async def _learn(self, site_id: str, now: float) -> None:
+    async def _learn(self, caller: Caller, site_id: str, now: float) -> None:
         try:
-            name = await self._ask(site_id)
+            name = (await caller(endpoints.site(site_id))).timezone
             self._zones[site_id] = ZoneInfo(name) if name else None
             self._learned_at[site_id] = now
         except ClosedError:

@@ -33,7 +33,7 @@ class Columns:
     """Copy the completions of this event instead of pageviews."""
 
     metrics: Annotated[tuple[Metric, ...], Names] = ()
-    """What to count, with commas between: pageviews,visits, or conversions,unique_conversions of an event."""
+    """What to count, with commas between: pageviews,visits, or conversions,value (in cents) of an event."""
 
     by: Annotated[tuple[FieldGrouping, ...], Names] = ()
     """Group by these fields, with commas between them."""

@@ -114,11 +114,11 @@ def update(
     help_epilogue="Examples:\n\n  fathom events set-currency CDBUGS 'Signed up to newsletter' euro"
 )
 def set_currency(site: str, name: str, currency: Currency, /, *, output: OutputOptions = STANDARD) -> None:
-    """Change what an event's value is counted in.
+    """Set what an event's value is shown in; it converts nothing.
 
     Args:
         site: ID of the site.
-        name: Name of the event.
+        name: Name of the event, which need not have been tracked yet.
         currency: A currency, integer or none.
         output: Where it goes, and how.
     """
@@ -143,7 +143,7 @@ def delete(
     yes: bool = False,
     output: OutputOptions = STANDARD,
 ) -> None:
-    """Delete every event of a name, and its data, for good.
+    """Delete an event and its currency; its figures stay in reports, and it is back when it is tracked again.
 
     Args:
         site: ID of the site.
@@ -155,7 +155,12 @@ def delete(
     output.check()
     if (name is None) == (id is None):
         raise CommandError("name the event to delete, or give its --id", ExitCode.USAGE)
-    confirm(f"Delete the event {name or id!r} of {site} and all of its data, for good", yes=yes)
+    if name is not None:
+        confirm(
+            f"Delete the event {name!r} of {site} and its currency (its figures stay in reports)", yes=yes
+        )
+    else:
+        confirm(f"Delete the event {id!r} of {site}, for good", yes=yes)
 
     async def ask(fathom: FathomClient) -> Deleted:
         if name is not None:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 from attrs import frozen
 
 from fathom_async.cli.wording import printable
+from fathom_async.reports.fields import RATES
 
 Unit = Literal["hour", "day", "month", "year"]
 Number = int | float | None
@@ -14,7 +15,6 @@ Number = int | float | None
 RANKED: Final = 20
 LINES: Final = 8
 _NAMELESS: Final = "(none)"
-_AVERAGES: Final = frozenset({"avg_duration", "bounce_rate"})
 _DECEMBER: Final = 12
 
 
@@ -111,7 +111,7 @@ def _ranking(metric: str, groups: Iterable[tuple[str, Number]]) -> Ranking:
 
 def _course(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> Course:
     dates = _every(unit, {row[0] for row in rows if isinstance(row[0], date)})
-    nothing = None if metric in _AVERAGES else 0  # a date without traffic has no row
+    nothing = None if metric in RATES else 0  # a date without traffic has no row
     found: dict[str, dict[object, Number]] = {}
     for row in rows:
         found.setdefault(_label(row[1 : 1 + groups]) if groups else "", {})[row[0]] = _number(row[place])

@@ -36,7 +36,7 @@ def need_somebody() -> None:
         CommandError: There is nobody.
     """
     if not sys.stdin.isatty():
-        raise CommandError("nobody is there to ask; add --yes to go on without", ExitCode.USAGE)
+        raise CommandError("no terminal to confirm on; pass --yes", ExitCode.USAGE)
 
 
 def secret(question: str) -> str:

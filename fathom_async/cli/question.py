@@ -3,16 +3,18 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cyclopts import Parameter, Token, validators
 
-from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError
+from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError, Report
 from fathom_async.cli.conditions import condition
 from fathom_async.cli.failures import CommandError, ExitCode
-from fathom_async.reports.fields import MAX_ROWS, DateGrouping, FieldGrouping
+from fathom_async.codec.rows import RowT
+from fathom_async.reports.fields import DATE_COLUMN, MAX_ROWS, DateGrouping, FieldGrouping
 
 Query = PageviewQuery | EventQuery
 Q = TypeVar("Q", PageviewQuery, EventQuery)
@@ -61,10 +63,10 @@ class Question:
     """The range in words instead: 'last 30 days', 'previous month', 'year to date'."""
 
     where: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """A condition such as 'pathname matching ^/blog'; give it again for more, which must all hold."""
+    """A condition such as 'pathname matching ^/blog'; repeatable; all must match."""
 
     sort: str | None = None
-    """The order, such as pageviews:desc or date:asc."""
+    """The order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, unless given."""
 
     limit: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=MAX_ROWS))] = None
     """Stop after so many rows."""
@@ -96,13 +98,24 @@ class Question:
                 date_from=self.from_,
                 date_to=self.to,
                 filters=[condition(written) for written in self.where],
-                sort_by=self.sort and re.sub(r"^date\b", "timestamp", self.sort),
-                limit=self.limit,
                 timezone=self.timezone,
             )
+            query = query.replace(sort_by=self._order(query), limit=self.limit)
             return query if self.period is None else query.over(Period.parse(self.period, now), now=now)
         except QueryError as error:
             raise CommandError(_in_options(str(error)), ExitCode.USAGE) from None
+
+    def _order(self, query: Query) -> str | None:
+        """Return the query's ``sort_by``: rows that stop at a limit are to be the highest groups."""
+        if self.sort is not None:
+            return re.sub(r"^date\b", "timestamp", self.sort)
+        return f"{query.aggregates[0]}:desc" if self.by else None
+
+    def in_order(self, report: Report[RowT]) -> Report[RowT]:
+        """Return the report in the order asked: by date, where it has dates and no ``--sort``."""
+        if self.sort is not None or self.per is None:
+            return report
+        return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter(DATE_COLUMN))))
 
     async def site_clock(self, fathom: FathomClient, site: str) -> datetime:
         """Return the moment that a period is counted from: now, as the site's clock shows it."""

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cyclopts import App, Parameter
 
 from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
@@ -16,10 +16,19 @@ from fathom_async.cli.failures import CommandError, ExitCode
 from fathom_async.cli.files import check_file, write_file
 from fathom_async.cli.html.page import Page
 from fathom_async.cli.html.plots import script
-from fathom_async.cli.output import STANDARD, OutputOptions, note, records_of_report, stdout_console, write
+from fathom_async.cli.money import read_currency, readable
+from fathom_async.cli.output import (
+    STANDARD,
+    OutputOptions,
+    Records,
+    note,
+    records_of_report,
+    stdout_console,
+    write,
+)
 from fathom_async.cli.pictures import Picture, pictures_of
 from fathom_async.cli.question import Names, Q, Query, Question, facts_of, title_of
-from fathom_async.reports.fields import EventAggregate, PageviewAggregate
+from fathom_async.reports.fields import VALUE, EventAggregate, PageviewAggregate
 
 AnyReport = Report[PageviewRow] | Report[EventRow]
 
@@ -42,7 +51,7 @@ events_report = App(
 Examples:
 
   fathom events-report CDBUGS 'Signed up to newsletter' --per month --chart
-  fathom events-report CDBUGS purchase --metrics conversions,value --by city""",
+  fathom events-report CDBUGS purchase --metrics conversions,value --currency EUR --by city""",
 )
 
 
@@ -57,8 +66,26 @@ class Views:
     html: Path | None = None
     """Write a page with charts and the rows, which needs no network."""
 
+    def readable(self, rows: Records) -> Records:
+        """Return the rows as people read them."""
+        return readable(rows, None)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class EventViews(Views):
+    """What else is made of a report on events."""
+
+    currency: str | None = None
+    """Show value in this currency, such as EUR, instead of cents: in tables, charts and pages."""
+
+    def readable(self, rows: Records) -> Records:
+        """Return the rows as people read them."""
+        return readable(rows, self.currency)
+
 
 NO_VIEWS: Final = Views()
+NO_EVENT_VIEWS: Final = EventViews()
 ASKED: Final = Question()
 
 
@@ -93,18 +120,20 @@ def of_events(
     metrics: Annotated[tuple[EventAggregate, ...], Names] = ("conversions", "unique_conversions"),
     question: Question = ASKED,
     output: OutputOptions = STANDARD,
-    views: Views = NO_VIEWS,
+    views: EventViews = NO_EVENT_VIEWS,
 ) -> None:
     """Report on the completions of an event.
 
     Args:
         site: ID of the site.
         event: Name of the event, as the dashboard shows it.
-        metrics: What to count, with commas between.
+        metrics: What to count, with commas between; value is in cents where it is money.
         question: What to ask.
         output: Where it goes, and how.
         views: What else is made of it.
     """
+    if views.currency is not None:
+        views = evolve(views, currency=read_currency(views.currency, metrics))
     _carry_out(site, partial(EventQuery, site, event, aggregates=metrics), question, output, views)
 
 
@@ -121,7 +150,7 @@ def _carry_out(
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
         query = question.query(make, await question.site_clock(fathom, site))
-        found = await _answer(fathom, query, is_complete=question.complete)
+        found = await _answer(fathom, query, question)
         if isinstance(query, EventQuery) and not found.rows:
             await check_event(fathom, query)
         return query, found, site if views.html is None else await _name(fathom, site)
@@ -152,23 +181,35 @@ async def _name(fathom: FathomClient, site: str) -> str:
         return site
 
 
-async def _answer(fathom: FathomClient, query: Query, *, is_complete: bool) -> AnyReport:
+async def _answer(fathom: FathomClient, query: Query, question: Question) -> AnyReport:
+    ask = fathom.reports.complete if question.complete else fathom.reports.aggregate
     if isinstance(query, PageviewQuery):
-        return await (fathom.reports.complete(query) if is_complete else fathom.reports.aggregate(query))
-    return await (fathom.reports.complete(query) if is_complete else fathom.reports.aggregate(query))
+        return question.in_order(await ask(query))
+    return question.in_order(await ask(query))
 
 
 def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, views: Views) -> None:
     rows = records_of_report(found)
-    pictures = pictures_of(rows.columns, rows.rows, metrics=query.aggregates, unit=query.date_grouping)
+    seen = views.readable(rows)
+    metrics = seen.columns[-len(query.aggregates) :]
+    pictures = pictures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
     if views.html is not None:
-        page = Page(title_of(query, name), facts_of(query), pictures, rows, datetime.now().astimezone())
+        page = Page(title_of(query, name), facts_of(query), pictures, seen, datetime.now().astimezone())
         write_file(views.html, page.html().encode())
         note(f"wrote {views.html}")
     if views.chart:
         _draw(pictures)
     if output.output is not None or not (views.chart or (views.html and output.format is None)):
-        write(rows, output)
+        _write(rows, seen, output)
+
+
+def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
+    if (chosen := output.resolved()) == "table":
+        write(seen, output)
+        return
+    if rows.rows is not seen.rows:
+        note(f"{VALUE} is in cents in {chosen.upper()}; a table, --chart and --html show the currency")
+    write(rows, output)
 
 
 def _draw(pictures: Sequence[Picture]) -> None:

@@ -102,7 +102,7 @@ def create(
     help_epilogue=(
         "Examples:\n\n"
         "  fathom sites update CDBUGS --name 'Acme Inc'\n"
-        "  fathom sites update CDBUGS --sharing private --new-password"
+        "  fathom sites update CDBUGS --sharing private"
     )
 )
 def update(
@@ -121,14 +121,14 @@ def update(
     Args:
         site: Its ID.
         name: What it is called.
-        sharing: Who may see its dashboard.
+        sharing: Who may see its dashboard. For private, the password is asked for, or piped in.
         new_password: Ask for a new password of the shared dashboard, or take it from a pipe.
         timezone: The time zone of its reports, such as Europe/Berlin.
         multi_domain: Track several domains, in combined or separate reports.
         output: Where it goes, and how.
     """
     output.check()
-    password = secret(_PASSWORD) if new_password else None
+    password = secret(_PASSWORD) if new_password or sharing == "private" else None
     changed = call(
         lambda fathom: fathom.sites.update(
             site,

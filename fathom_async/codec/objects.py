@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import TypeVar, cast, get_origin
 
 import attrs
@@ -103,13 +104,17 @@ def parse(body: bytes) -> object:
         raise DecodeError(_not_json(body, error), body=body[:200]) from None
 
 
-def object_decoder(cls: type[T]) -> Callable[[bytes], T]:
+def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
     """Return a function from a body to one object.
+
+    Args:
+        cls: The object's class.
+        **known: Fields whose values the caller knows, for answers that lack them.
 
     The function raises:
         DecodeError: The body is not JSON, or not such an object; names the field.
     """
-    return _decoder(cls)
+    return _decoder(cls, known)
 
 
 def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
@@ -117,11 +122,16 @@ def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
     return _decoder(cast("type[Page[T]]", Page[cls]))  # type: ignore[valid-type]
 
 
-def _decoder(cls: type[T]) -> Callable[[bytes], T]:
+def _decoder(cls: type[T], known: Mapping[str, object] = MappingProxyType({})) -> Callable[[bytes], T]:
     structure = _converter.get_structure_hook(cls)
 
     def decode(body: bytes) -> T:
         raw = parse(body)
+        if known and isinstance(raw, dict):
+            given = {
+                name: value for name, value in cast("dict[str, object]", raw).items() if value is not None
+            }
+            raw = {**known, **given}
         try:
             return cast("T", structure(raw, cls))
         except Exception:  # noqa: BLE001 - cattrs raises whatever the hooks raise

@@ -195,6 +195,9 @@ def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
     if "filters" in values:
         values["filters"] = filters_of(values["filters"])
     query: AnyQuery = EventQuery(**values) if "entity_name" in values else PageviewQuery(**values)
+    is_dated = query.date_grouping is not None
+    if query.field_grouping and query.sort_by is None and (query.limit is not None or not is_dated):
+        query = query.replace(sort_by=f"{query.aggregates[0]}:desc")
     if "period" not in given:
         return query
     words = cast("str", given["period"].value)

@@ -1,6 +1,7 @@
 """Where the budget lives: in this process, in a file, or in Redis."""
 
 import math
+import sys
 from hashlib import blake2b
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -84,17 +85,15 @@ class Budget:
         )
 
     def _store(self, key: str, terms: Terms, clock: Clock) -> Store:
-        if _scheme(self.url) == "file":
-            try:
-                from fathom_async.ratelimit.file_store import FileStore  # noqa: PLC0415 - it needs fcntl
-            except ImportError:
-                raise ConfigurationError(
-                    "a budget in a file needs a POSIX system: write redis://host:6379/0"
-                ) from None
-            return FileStore(unquote(urlsplit(self.url).path), key, terms, clock=clock)
-        from fathom_async.ratelimit.redis_store import RedisStore  # noqa: PLC0415 - an optional dependency
+        if _scheme(self.url) != "file":
+            from fathom_async.ratelimit.redis_store import RedisStore  # noqa: PLC0415 - an optional dependency
 
-        return RedisStore(self.url, key, terms, speed=clock.speed)
+            return RedisStore(self.url, key, terms, speed=clock.speed)
+        if sys.platform == "win32":
+            raise ConfigurationError("a budget in a file needs a POSIX system: write redis://host:6379/0")
+        from fathom_async.ratelimit.file_store import FileStore  # noqa: PLC0415 - it needs fcntl
+
+        return FileStore(unquote(urlsplit(self.url).path), key, terms, clock=clock)
 
 
 def _digest(*parts: str) -> str:

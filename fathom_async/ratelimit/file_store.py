@@ -15,6 +15,7 @@ import mmap
 import os
 import stat
 import struct
+import sys
 import time
 import weakref
 from collections import deque
@@ -23,6 +24,9 @@ from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 from fathom_async.ratelimit.clock import Clock
 from fathom_async.ratelimit.pool import Pool, Reply, Step, Terms, size_of
 from fathom_async.ratelimit.store import Done, Health, Listener
+
+if sys.platform == "win32":  # type checkers believe that Windows has an empty `fcntl`
+    raise ImportError("a budget in a file needs a POSIX system")
 
 _MAGIC = b"fathom budget 1\n"
 _SECTION = struct.Struct("<32sIB3xdQ8x")  # key, requests, live half, seconds, bytes

@@ -7,15 +7,22 @@ from typing import Final
 import msgspec
 
 from fathom_async.codec.rows import Column, Row
+from fathom_async.reports.fields import VALUE
 
 TEXT_ROWS: Final = 20
 HTML_ROWS: Final = 60
 _WIDEST: Final = 48
+_HEADINGS: Final = {VALUE: f"{VALUE} (cents)"}
+
+
+def heading(column: str) -> str:
+    """Return what stands above a column: its name, and its unit where the name does not tell."""
+    return _HEADINGS.get(column, column)
 
 
 def as_text(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an aligned table: numbers to the right, long texts cut."""
-    names = [column.name for column in columns]
+    names = [heading(column.name) for column in columns]
     lines = [names, *([_cut(_plain(cell)) for cell in _cells(row)] for row in rows[:TEXT_ROWS])]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
@@ -32,7 +39,7 @@ def as_text(columns: Sequence[Column], rows: Sequence[Row]) -> str:
 
 def as_html(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an HTML table, with everything escaped."""
-    head = "".join(f"<th>{escape(column.name)}</th>" for column in columns)
+    head = "".join(f"<th>{escape(heading(column.name))}</th>" for column in columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(_plain(cell))}</td>' for cell in _cells(row))}</tr>"
         for row in rows[:HTML_ROWS]

@@ -42,6 +42,20 @@ FieldGrouping = Literal[
     "entry_page",
     "exit_page",
 ]
+CountMetric = Literal[
+    "visits",
+    "uniques",
+    "pageviews",
+    "conversions",
+    "unique_conversions",
+    "value",
+]
+"""Metrics that are whole numbers."""
+RateMetric = Literal[
+    "avg_duration",
+    "bounce_rate",
+]
+"""Metrics that are averages."""
 DateGrouping = Literal[
     "hour",
     "day",
@@ -188,6 +202,8 @@ CATEGORICAL_OPERATORS: Final[tuple[str, ...]] = get_args(CategoricalOperator)
 PATTERN_OPERATORS: Final[tuple[str, ...]] = get_args(PatternOperator)
 OPERATORS: Final[tuple[str, ...]] = CATEGORICAL_OPERATORS + PATTERN_OPERATORS
 
+VALUE: Final = "value"
+"""The metric that is in cents where the event's unit is a currency."""
 DATE_COLUMN: Final = "date"
 """What the answer calls the column that sorting calls `TIMESTAMP`."""
 TIMESTAMP: Final = "timestamp"
@@ -195,14 +211,11 @@ TIMESTAMP: Final = "timestamp"
 MAX_ROWS: Final = 1000
 """The most rows one answer can have when it is grouped by fields: the highest ``limit`` the server takes."""
 
+RATES: Final[tuple[str, ...]] = get_args(RateMetric)
 METRIC_KINDS: Final[dict[str, ColumnKind]] = {
-    "visits": "count",
-    "uniques": "count",
-    "pageviews": "count",
-    "avg_duration": "number",
-    "bounce_rate": "number",
-    "conversions": "count",
-    "unique_conversions": "count",
-    "value": "count",
+    name: "number" if name in RATES else "count" for name in PAGEVIEW_AGGREGATES + EVENT_AGGREGATES
 }
 """How each aggregate is decoded. ``value`` is a whole number of cents, so that it is exact."""
+
+ADDITIVE_METRICS: Final = frozenset({"pageviews", "conversions", "value"})
+"""Metrics that count occurrences, so that those of several rows add up."""

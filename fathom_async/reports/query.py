@@ -30,6 +30,7 @@ from fathom_async.reports.moments import first_moment, last_moment, time_zone, t
 from fathom_async.reports.periods import Period
 from fathom_async.reports.report import Report
 from fathom_async.reports.rows import EventRow, PageviewRow
+from fathom_async.reports.unsorted import warn_unsorted
 from fathom_async.reports.words import known_word, suggestion
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Query(Generic[RowT_co]):
         if self.sort_by is not None:
             columns = (*self.aggregates, *self.field_grouping)
             arguments.check_sort(self.sort_by, columns, by_date=self.date_grouping is not None)
+        elif self.field_grouping and self.limit is not None and self.limit < MAX_ROWS:
+            warn_unsorted(self.limit, self.aggregates[0])
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -254,11 +257,14 @@ class PageviewQuery(Query[PageviewRow]):
         sort_by: ``field:asc`` or ``field:desc`` of an aggregate, a grouping, or with a date grouping
             ``timestamp``.
         limit: Number of rows to stop at, from 1 to 1000. A report that is grouped by fields stops at 1000
-            rows at the latest.
+            rows at the latest. Without ``sort_by`` these are arbitrary groups.
         timezone: TZ database name of a time zone other than the site's. Deprecated by Fathom.
 
     Raises:
         QueryError: The server would refuse the query, or silently answer something else.
+
+    Warns:
+        UnsortedLimitWarning: The limit keeps arbitrary groups.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
     """
@@ -293,6 +299,9 @@ class EventQuery(Query[EventRow]):
 
     Raises:
         QueryError: The server would refuse the query, or silently answer something else.
+
+    Warns:
+        UnsortedLimitWarning: The limit keeps arbitrary groups.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
     """

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from os import PathLike
-from typing import TYPE_CHECKING, Generic, TextIO
+from typing import TYPE_CHECKING, Generic, TextIO, overload
 
 import attrs
 
 from fathom_async.codec.rows import Column, RowT_co
 from fathom_async.errors import ArgumentError
 from fathom_async.reports import display, export
-from fathom_async.reports.fields import CURRENCIES, PLAIN_UNITS, Currency
+from fathom_async.reports.fields import CURRENCIES, PLAIN_UNITS, VALUE, CountMetric, Currency, RateMetric
+from fathom_async.reports.totals import total
 from fathom_async.reports.words import known_word, suggestion
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 
 def _stops_at_limit(report: "Report[Row]") -> bool:
-    limit = report.query.effective_limit
+    query = report.query
+    is_grouped = bool(query.field_grouping or query.date_grouping)
+    limit = query.effective_limit if is_grouped else None  # without groups there is one row
     return limit is not None and len(report.rows) >= limit
 
 
@@ -77,6 +80,34 @@ class Report(Generic[RowT_co]):
             raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
         return export.cells(self.rows, name)
 
+    @property
+    def first(self) -> RowT_co | None:
+        """The first row, or None if there is none."""
+        return self.rows[0] if self.rows else None
+
+    @overload
+    def total(self, metric: CountMetric) -> int: ...
+    @overload
+    def total(self, metric: RateMetric) -> float | None: ...
+    @overload
+    def total(self, metric: str) -> int | float | None: ...
+    def total(self, metric: str) -> int | float | None:
+        """Return one figure for the whole report.
+
+        It is the value of a single row, and the sum of several rows where they add up: those of ``pageviews``,
+        ``conversions`` and ``value`` (in cents where the event's unit is a currency) do, and nulls count as 0.
+        Without any row it is 0, and None for the averages ``avg_duration`` and ``bounce_rate``.
+
+        Args:
+            metric: One of the query's aggregates.
+
+        Raises:
+            ArgumentError: The report has no such metric.
+            QueryError: Several rows do not add up to the total, or the report may lack rows; the message says
+                what to ask instead.
+        """
+        return total(self.query, self.rows, metric, is_truncated=self.truncated)
+
     def money(self, currency: Currency) -> list[Decimal | None]:
         """Return the ``value`` column in the event's unit.
 
@@ -88,7 +119,7 @@ class Report(Generic[RowT_co]):
             ArgumentError: The report has no ``value`` column, or Fathom no such currency.
         """
         exponent = 0 if known_word("currency", currency, CURRENCIES) in PLAIN_UNITS else -2
-        values = self.column("value")
+        values = self.column(VALUE)
         return [None if value is None else Decimal(str(value)).scaleb(exponent) for value in values]
 
     def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:

@@ -1,9 +1,9 @@
 """Endpoints about the account and the token behind a key."""
 
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import object_decoder
 from fathom_async.models import Account, Token
 from fathom_async.request import Request
+from fathom_async.session import Caller
 
 _ACCOUNT = object_decoder(Account)
 _TOKEN = object_decoder(Token)

@@ -2,13 +2,13 @@
 
 from fathom_async import arguments
 from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Event
 from fathom_async.pagination import Listing, by_cursor
 from fathom_async.reports.fields import CURRENCIES, Currency
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {"name": arguments.text(255), "currency": arguments.choice(CURRENCIES)}
 
@@ -19,7 +19,10 @@ _GET = _BY_NAME.format("events.list and look for the name")
 _NEW = _BY_NAME.format("events.list; an event comes into being when it is first tracked")
 _SET = _BY_NAME.format("events.set_currency(site_id, name, currency); an event's name cannot be changed")
 _DELETE = _BY_NAME.format("events.delete_by_name(site_id, name)")
-_WIPE = "An event's data can no longer be wiped through the API: use the dashboard, or events.delete_by_name."
+_WIPE = (
+    "An event's data can no longer be wiped through the API: events.delete_by_name(site_id, name) removes the event "
+    "and its currency, and keeps its history."
+)
 
 
 class EventsResource:
@@ -104,7 +107,7 @@ class EventsResource:
         return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
-        """Delete an event and its data, for good.
+        """Delete an event; this cannot be undone.
 
         Raises:
             GoneError: The service knows events by name only.
@@ -115,7 +118,9 @@ class EventsResource:
         return await self._send(Request("DELETE", at, deletion, if_gone=gone, instead=_DELETE))
 
     async def delete_by_name(self, site_id: str, name: str) -> Deleted:
-        """Delete every event of that name and its data, for good.
+        """Delete the record of an event, and its currency.
+
+        Its history stays in reports, and the event is back as soon as the site sends it again.
 
         Raises:
             ArgumentError: The name is empty.
@@ -127,20 +132,21 @@ class EventsResource:
         return await self._send(Request("DELETE", at, deletion, params, if_gone=gone))
 
     async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
-        """Change what an event's value is counted in.
+        """Set the unit that an event's values are shown in; it converts nothing.
 
         Args:
             site_id: Id of the site.
-            name: Name of the event.
+            name: Name of the event, which need not have been tracked yet.
             currency: One of `CURRENCIES`.
 
         Raises:
             ArgumentError: The API would refuse an argument.
-            NotFoundError: There is no such event.
+            NotFoundError: There is no such site.
         """
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/currency", site_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False))
+        decode = object_decoder(Event, name=name, currency=currency)
+        return await self._send(Request("POST", at, decode, body=fields, repeatable=False))
 
     async def wipe(self, site_id: str, event_id: str) -> None:
         """Delete an event's data. Retired by the live service.

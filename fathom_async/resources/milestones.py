@@ -5,11 +5,11 @@ from operator import attrgetter
 
 from fathom_async import arguments
 from fathom_async.arguments import Check, body, page_params
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import deletion, object_decoder, page_decoder
 from fathom_async.models import Deleted, Milestone
 from fathom_async.pagination import Listing, by_cursor
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {"name": arguments.text(30), "milestone_date": arguments.day}
 

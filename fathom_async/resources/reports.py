@@ -1,21 +1,19 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from attrs import evolve
-
-from fathom_async.arguments import identifier
+from fathom_async import endpoints
 from fathom_async.bulk.outcome import Outcome, reports_in_order
-from fathom_async.bulk.plan import BulkPlan
+from fathom_async.bulk.plan import BulkPlan, checked, planned
 from fathom_async.bulk.progress import OnProgress
-from fathom_async.bulk.runs import Runs, Store
-from fathom_async.caller import Caller
-from fathom_async.codec.objects import object_decoder
+from fathom_async.bulk.run import Run
+from fathom_async.bulk.shelf import Store, open_shelf
 from fathom_async.codec.rows import RowT
+from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 from fathom_async.ratelimit.plan import Priority
 from fathom_async.reports.complete import complete
@@ -24,17 +22,12 @@ from fathom_async.reports.hours import by_the_hour
 from fathom_async.reports.live import LiveVisitors, check_sites, interval, watch
 from fathom_async.reports.query import Query
 from fathom_async.reports.report import Report
-from fathom_async.request import Request
-from fathom_async.resources.sites import SitesResource
+from fathom_async.session import Caller
 from fathom_async.store.freshness import Keeping
 
 if TYPE_CHECKING:
     from fathom_async.backfill.run import BackfillSummary
     from fathom_async.backfill.target import Target
-
-T = TypeVar("T")
-
-_VISITORS = object_decoder(CurrentVisitors)
 
 
 class ReportsResource:
@@ -42,7 +35,6 @@ class ReportsResource:
 
     def __init__(self, send: Caller) -> None:
         self._send = send
-        self._runs = Runs(send, _ask_with, self._zone_of)
 
     async def aggregate(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report.
@@ -89,7 +81,7 @@ class ReportsResource:
             ArgumentError: One of them is no query.
             QueryError: One of them cannot be asked.
         """
-        return self._runs.plan(queries, is_fused=fuse)
+        return planned(queries, self._send.session.lanes["reports"], is_fused=fuse)
 
     def run(
         self,
@@ -121,14 +113,11 @@ class ReportsResource:
             StoreError: The store cannot be used.
             ClosedError: The client was closed.
         """
-        run = self._runs.run(
-            queries,
-            is_fused=fuse,
-            store=store,
-            keeping=keeping,
-            priority=priority,
-            on_progress=on_progress,
-        )
+        if keeping is not None and store is None:
+            raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
+        caller = self._send.with_priority(priority)
+        shelf = None if store is None else open_shelf(caller, store, keeping or Keeping())
+        run = Run(caller, checked(queries), shelf=shelf, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
 
     async def gather(
@@ -203,7 +192,7 @@ class ReportsResource:
         send = self._send.with_priority(Priority(priority))
 
         async def zone() -> ZoneInfo | None:
-            name = await self._zone_of(query.site_id)
+            name = (await send(endpoints.site(query.site_id))).timezone
             return None if name is None else ZoneInfo(name)
 
         return await backfill(
@@ -216,7 +205,7 @@ class ReportsResource:
             look_back=look_back,
             incomplete=incomplete,
             zone=zone,
-            now=lambda: datetime.fromtimestamp(send.unix(), UTC),
+            now=lambda: datetime.fromtimestamp(send.session.unix(), UTC),
         )
 
     async def current_visitors(self, site_id: str, *, detailed: bool = False) -> CurrentVisitors:
@@ -230,8 +219,7 @@ class ReportsResource:
             ArgumentError: The id is empty.
             NotFoundError: There is no such site.
         """
-        params = {"site_id": identifier("site_id", site_id)} | ({"detailed": "true"} if detailed else {})
-        return await self._send(_scarce("/current_visitors", _VISITORS, params))
+        return await self._send(endpoints.current_visitors(site_id, detailed=detailed))
 
     def live(
         self, site_ids: Iterable[str], *, every: float = 60.0, share: float = 0.5, detailed: bool = False
@@ -251,28 +239,10 @@ class ReportsResource:
             ArgumentError: An argument is out of range, or an id is empty.
         """
         sites = check_sites(site_ids)
-        seconds = interval(len(sites), every, share, self._send.lane("reports").limit)
-        return watch(sites, seconds, partial(self.current_visitors, detailed=detailed), self._send)
+        seconds = interval(len(sites), every, share, self._send.session.lanes["reports"].limit)
+        return watch(
+            sites, seconds, partial(self.current_visitors, detailed=detailed), self._send.session.scope
+        )
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
-        return await _ask_with(self._send, query)
-
-    async def _zone_of(self, site_id: str) -> str | None:
-        site = await SitesResource(self._send).get(site_id)
-        return site.timezone
-
-
-async def _ask_with(
-    send: Caller,
-    query: Query[RowT],
-    on_sent: Callable[[], None] | None = None,
-    on_admitted: Callable[[], Awaitable[None]] | None = None,
-) -> Report[RowT]:
-    request = _scarce("/aggregations", query.read, query.params())
-    if on_sent is not None:
-        request = evolve(request, is_shared=on_admitted is None, on_admitted=on_admitted, on_sent=on_sent)
-    return await send(request)
-
-
-def _scarce(path: str, decode: Callable[[bytes], T], params: Mapping[str, str]) -> Request[T]:
-    return Request("GET", path, decode, params, lane="reports", is_shared=True)
+        return await self._send(endpoints.aggregation(query))

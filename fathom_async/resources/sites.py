@@ -2,14 +2,14 @@
 
 from operator import attrgetter
 
-from fathom_async import arguments
+from fathom_async import arguments, endpoints
 from fathom_async.arguments import MISSING, Check, NotGiven, body, page_params
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Deleted, Site
 from fathom_async.pagination import Listing, by_cursor
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 
 _FIELDS: dict[str, Check] = {
     "name": arguments.text(255),
@@ -55,7 +55,7 @@ class SitesResource:
         Raises:
             NotFoundError: There is no such site.
         """
-        return await self._send(Request("GET", path("/sites/{}", site_id), _SITE))
+        return await self._send(endpoints.site(site_id))
 
     async def create(
         self,
@@ -80,14 +80,7 @@ class SitesResource:
         Raises:
             ArgumentError: The API would refuse an argument.
         """
-        if sharing == "private" and share_password in (MISSING, None):
-            raise ArgumentError("share_password is needed when sharing is 'private'")
-        if multi_domain is True and multi_domain_option in (MISSING, None):
-            raise ArgumentError(
-                "multi_domain_option is needed when multi_domain is true: combined or separate"
-            )
-        fields = body(
-            _FIELDS,
+        fields = _body(
             name=name,
             sharing=sharing,
             share_password=share_password,
@@ -110,11 +103,19 @@ class SitesResource:
     ) -> Site:
         """Change a site. Only what is given is sent; None is sent as null.
 
+        Args:
+            site_id: Id of the site.
+            name: At most 255 characters.
+            sharing: ``none``, ``private`` or ``public``.
+            share_password: Needed when `sharing` is ``private``; at most 255 characters.
+            timezone: TZ database name of its reports.
+            multi_domain: Whether it tracks several domains.
+            multi_domain_option: Needed when `multi_domain` is true: ``combined`` or ``separate``.
+
         Raises:
             ArgumentError: Nothing is given, or the API would refuse an argument.
         """
-        fields = body(
-            _FIELDS,
+        fields = _body(
             name=name,
             sharing=sharing,
             share_password=share_password,
@@ -142,3 +143,13 @@ class SitesResource:
         """
         at = path("/sites/{}/data", site_id)
         await self._send(Request("DELETE", at, discard, instead=_WIPE_IS_GONE))
+
+
+def _body(**values: object) -> dict[str, object]:
+    """Return the body of `create` and `update`, in which some fields need others."""
+    fields = body(_FIELDS, **values)
+    if fields.get("sharing") == "private" and fields.get("share_password") is None:
+        raise ArgumentError("share_password is needed when sharing is 'private'")
+    if fields.get("multi_domain") is True and fields.get("multi_domain_option") is None:
+        raise ArgumentError("multi_domain_option is needed when multi_domain is true: combined or separate")
+    return fields

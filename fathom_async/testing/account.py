@@ -15,6 +15,7 @@ from fathom_async.testing.problems import not_found
 EventShape = Literal["classic", "names"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DEFAULT_CURRENCY = "dollar"
 DEFAULT_TIMEZONE = "America/New_York"
 
 
@@ -51,14 +52,16 @@ class EventEntry:
 
     Attributes:
         recorded_as: The name under which the dataset keeps its completions; `None` when it has none.
+        deleted_at: When it was deleted. Its history stays, so that the entry does.
     """
 
     site_id: str
     id: str
     name: str
-    currency: str = "dollar"
+    currency: str = DEFAULT_CURRENCY
     created_at: datetime
     recorded_as: str | None = None
+    deleted_at: datetime | None = None
 
     def to_json(self, shape: EventShape, *, with_currency: bool = False) -> dict[str, object]:
         """The event object of the API, which tells the currency only where it was just set."""
@@ -105,6 +108,7 @@ class Account:
     """
 
     def __init__(self, data: Dataset, clock: ServerClock, seed: int) -> None:
+        self._data = data
         self._clock = clock
         self._random = Random(f"{seed}:ids")  # noqa: S311 - ids that a test can foresee
         self._sites = {
@@ -164,12 +168,19 @@ class Account:
 
     def events(self, site_id: str) -> list[EventEntry]:
         """Every event of a site, oldest first."""
-        mine = [event for event in self._events if event.site_id == self.site(site_id).id]
+        mine = [event for event in self._of_site(self.site(site_id).id) if self._is_listed(event)]
         return sorted(mine, key=lambda event: event.created_at)
 
     def every_event(self) -> Iterator[EventEntry]:
         """Every event of every site."""
-        return iter(self._events)
+        return filter(self._is_listed, self._events)
+
+    def recorded_as(self, site_id: str, name: str) -> tuple[str, ...]:
+        """The names under which the dataset keeps the completions of an event, of a deleted one too."""
+        mine = self._of_site(site_id)
+        own = {event.recorded_as for event in mine if event.name == name}
+        by_itself = {name}.difference(event.recorded_as or "" for event in mine)
+        return tuple(sorted(filter(None, own | by_itself)))
 
     def event(self, site_id: str, event_id: str) -> EventEntry:
         """One event, or a 404."""
@@ -197,9 +208,30 @@ class Account:
         self._events.append(event)
         return event
 
+    def events_to_be(self, site_id: str, name: str) -> list[EventEntry]:
+        """The events of a site with this name, which is listed from now on if it was not."""
+        named = [event for event in self._of_site(self.site(site_id).id) if event.name == name]
+        if listed := [event for event in named if self._is_listed(event)]:
+            return listed
+        for event in named:
+            event.deleted_at = None
+        return named or [self.add_event(site_id, name, DEFAULT_CURRENCY)]
+
     def remove_event(self, event: EventEntry) -> None:
-        """Delete an event."""
-        self._events = [other for other in self._events if other is not event]
+        """Delete an event and its currency, but not its history."""
+        event.currency, event.deleted_at = DEFAULT_CURRENCY, self._clock.now()
+
+    def _of_site(self, site_id: str) -> list[EventEntry]:
+        return [event for event in self._events if event.site_id == site_id]
+
+    def _is_listed(self, event: EventEntry) -> bool:
+        """Whether an event was not deleted, or was tracked again since."""
+        deleted_at, now = event.deleted_at, self._clock.now()
+        tracked_as = (event.site_id, event.recorded_as or event.name)
+        return deleted_at is None or any(
+            (seen.site_id, seen.event) == tracked_as and deleted_at < seen.at <= now
+            for seen in self._data.completions
+        )
 
     def milestones(self, site_id: str) -> list[MilestoneEntry]:
         """Every milestone of a site, oldest first."""

@@ -131,11 +131,8 @@ def read_subject(query: Mapping[str, str], account: Account, *, by_id: bool) -> 
             if event.id == event_id:
                 return Subject("event", event.site_id, (event.recorded_as,) if event.recorded_as else ())
         raise not_found("Event")
-    site_id, name = form.text("site_id") or "", form.text("entity_name")
-    recorded = {
-        event.recorded_as for event in account.every_event() if (event.site_id, event.name) == (site_id, name)
-    }
-    return Subject("event", site_id, tuple(sorted(filter(None, recorded))))
+    site_id, name = form.text("site_id") or "", form.text("entity_name") or ""
+    return Subject("event", site_id, account.recorded_as(site_id, name))
 
 
 def read_aggregation(

@@ -96,6 +96,7 @@ def test_repeats_are_asked_once() -> None:
     assert fused.how == ("2 repeats left out",)
 
 
+@pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 def test_one_query_is_asked_as_it_is() -> None:
     for query in (
         TOTAL,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +30,8 @@ from tests.bulk.fusing_world import (
     same,
     some_of,
 )
+
+pytestmark = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 
 KNOWN_TEXTS = tuple(filter(None, TEXTS))
 

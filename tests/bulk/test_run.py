@@ -21,21 +21,19 @@ from fathom_async import (
     FathomError,
     Filter,
     NotFoundError,
+    Outcome,
     PageviewQuery,
-    PageviewRow,
     Priority,
     QueryError,
     RateLimit,
     RatePlan,
-    Report,
     RetryPolicy,
     ServerError,
     ValidationError,
 )
 from fathom_async.bulk.progress import Progress
-from fathom_async.bulk.run import Admitted, Run
 from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.reports.query import Query
+from fathom_async.request import Request, Response
 from fathom_async.testing import Delay, FathomServer, Html, Status
 from fathom_async.testing.faults import Fault
 from tests.conftest import EAGER, until
@@ -120,34 +118,43 @@ async def test_what_was_fused_and_failed_is_asked_for_in_halves(
     assert asked(open_server) == 1 + 2
 
 
+class FailingAt:
+    """A transport that has a bad answer to the questions with a text in them, and no rows for the others."""
+
+    def __init__(self, text: str, answer: Response) -> None:
+        self.text = text
+        self.answer = answer
+        self.questions = 0
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:  # noqa: ARG002
+        sent()
+        self.questions += 1
+        return self.answer if self.text in str(request.params) else Response(200, {}, b"[]")
+
+    def url(self, request: Request[object]) -> str:
+        return request.target
+
+    async def close(self) -> None:
+        pass
+
+
 @pytest.mark.parametrize(
-    "error", [ServerError(500, "no"), ValidationError(422, "no"), DecodeError("no")], ids=repr
+    ("answer", "error"),
+    [
+        (Response(500, {}, b"no"), ServerError),
+        (Response(422, {}, b"no"), ValidationError),
+        (Response(200, {}, b"no"), DecodeError),
+    ],
 )
-async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(error: FathomError) -> None:
+async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(
+    answer: Response, error: type[FathomError]
+) -> None:
     many = [TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")]) for number in range(16)]
-    questions: list[object] = []
-
-    async def ask(
-        query: Query[PageviewRow], on_sent: Callable[[], None], on_admitted: Admitted | None
-    ) -> tuple[Report[PageviewRow], float]:
-        assert on_admitted is None, "nothing is kept"
-        questions.append(query)
-        on_sent()
-        if "/7" in str(query.params()):
-            raise error
-        return query.read(b"[]"), 0.0
-
-    run = Run(
-        many,
-        ask,
-        ask_later=ask,
-        spawn=asyncio.create_task,
-        pieces=lambda _: 1,
-        eta=float,
-    )
-    failed = [outcome async for outcome in run.outcomes() if outcome.error]
-    assert [outcome.query for outcome in failed] == [many[7]]
-    assert len(questions) == 1 + 2 * 4, "two halves of 16, of 8, of 4 and of 2"
+    transport = FailingAt("/7", answer)
+    async with FathomClient("any", transport=transport, retry=RetryPolicy(attempts=1)) as fathom:
+        failed = [outcome async for outcome in fathom.reports.run(many) if outcome.error]
+    assert [(outcome.query, type(outcome.error)) for outcome in failed] == [(many[7], error)]
+    assert transport.questions == 1 + 2 * 4, "two halves of 16, of 8, of 4 and of 2"
 
 
 async def test_a_server_that_fails_at_everything_is_left_in_peace(
@@ -217,7 +224,7 @@ async def test_who_stops_iterating_stops_the_run(open_server: FathomServer, quic
             break
     lane = quick.limits["reports"]
     assert (lane.in_flight, lane.queued) == (0, 0)
-    assert not quick._session._helpers
+    assert not quick._session.scope._tasks
 
 
 async def test_closing_the_client_ends_the_run(open_server: FathomServer, quick: FathomClient) -> None:
@@ -322,3 +329,13 @@ async def test_a_plan_counts_equal_queries_once_in_any_order_of_their_columns(qu
     query = TOTAL.replace(field_grouping=["pathname"], aggregates=["pageviews", "visits"])
     plan = quick.reports.plan([query, query.replace(aggregates=["visits", "pageviews"])])
     assert plan.requests == 1
+
+
+def test_an_outcome_is_a_report_or_an_error_and_never_both() -> None:
+    report, error = TOTAL.read(b"[]"), DecodeError("no")
+    assert Outcome(TOTAL, report).result() is report
+    with pytest.raises(DecodeError):
+        Outcome(TOTAL, error=error).result()
+    for both in ((None, None), (report, error)):
+        with pytest.raises(ArgumentError, match="either a report or an error"):
+            Outcome(TOTAL, *both)

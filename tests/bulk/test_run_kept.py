@@ -140,7 +140,7 @@ async def test_stale_answers_are_served_at_once_and_asked_for_anew_behind_everyb
         async with asyncio.timeout(0.15):
             for _ in range(20):
                 assert await served() == "stale"
-        await until(lambda: asked(server) == 2 and not fathom._session._helpers)
+        await until(lambda: asked(server) == 2 and not fathom._session.scope._tasks)
         assert await served() == "kept"
         assert asked(server) == 2
         clock.turn(seconds=3661)
@@ -224,7 +224,7 @@ async def test_what_may_be_served_stale_waits_for_no_time_zone(
         async with asyncio.timeout(0.25):
             kept = await fathom.reports.gather([yesterday], store=tmp_path / "reports.db", keeping=keeping)
         assert kept[0].rows
-        await until(lambda: not fathom._session._helpers)
+        await until(lambda: not fathom._session.scope._tasks)
 
 
 async def test_a_time_zone_that_could_not_be_learned_is_asked_for_again(

@@ -8,7 +8,7 @@ from .conftest import Command
 @pytest.mark.parametrize(
     ("line", "code", "told"),
     [
-        ("sites delete CDBUGS <&-", 2, "fathom: nobody is there to ask; add --yes to go on without"),
+        ("sites delete CDBUGS <&-", 2, "fathom: no terminal to confirm on; pass --yes"),
         ("login <&-", 2, "fathom: nothing was given; type it, or pipe it in"),
         ("report CDBUGS >&-", 0, ""),
         ("sites list >&- 2>&-", 0, ""),

@@ -19,6 +19,7 @@ from attrs import define
 from fathom_async.cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.store.open import open_store
 from fathom_async.testing import FathomServer, Status
+from tests.bulk.paths import DATA
 
 from .command import COMMAND, environment
 from .conftest import Command
@@ -57,6 +58,32 @@ date_to = 2026-10-31
 [job.pages.output]
 format = "parquet"
 """
+DISTRUSTED = """\
+[output]
+directory = "reports"
+
+[job.paths]
+site_id = "CDBUGS"
+field_grouping = ["pathname"]
+sort_by = "pathname:asc"
+date_from = 2025-01-01
+date_to = 2025-01-31
+
+[job.paths.matrix]
+aggregates = ["visits", "pageviews"]
+
+[job.about]
+site_id = "CDBUGS"
+aggregates = ["visits"]
+date_from = 2025-01-01
+date_to = 2025-01-31
+name = "{job}-{filters}"
+
+[job.about.matrix.filters]
+lower = { property = "pathname", operator = "is", value = "/about" }
+upper = { property = "pathname", operator = "is", value = "/About" }
+"""
+"""Two reports that are cut off when they are asked for together, and two whose texts may be one to the server."""
 
 
 SITES = 2
@@ -391,3 +418,14 @@ async def test_a_directory_that_cannot_be_made_is_told_before(
     assert ended.code == 1
     assert str(tmp_path / "reports") in ended.err
     assert fathom_server.hits == ()
+
+
+async def test_reports_that_have_to_be_asked_for_one_by_one_after_all_are_written_too(
+    command: Command, tmp_path: Path
+) -> None:
+    async with FathomServer(data=DATA, reports_throttle=None) as server:
+        ended = await command("run", write(tmp_path, DISTRUSTED), FATHOM_BASE_URL=server.url)
+    assert ended.code == 0, ended.err
+    reports = tmp_path / "reports"
+    assert [len(rows(file)) for file in sorted(reports.glob("paths-*.csv"))] == [1000, 1000]
+    assert [rows(reports / f"about-{name}.csv") for name in ("lower", "upper")] == [[], [{"visits": "1"}]]

@@ -94,11 +94,20 @@ def test_plotly_takes_the_figures_and_gets_no_markup_as_labels() -> None:
     assert [line["y"] for line in drawn_by_plotly(COURSE)] == [[1, 2], [3, None]]
 
 
+def test_figures_are_written_with_as_many_digits_under_the_mouse_as_in_the_table() -> None:
+    (amounts,) = drawn_by_plotly(evolve(RANKING, values=(1597.5, 0.05)))
+    (counts,) = drawn_by_plotly(RANKING)
+    assert amounts["hovertemplate"] == "%{hovertext}<br>%{x:,.2f}<extra></extra>"
+    assert counts["hovertemplate"] == "%{hovertext}<br>%{x:,}<extra></extra>"
+    (line,) = drawn_by_plotly(evolve(COURSE, lines=(Line("", (12.34, None)),)))
+    assert line["hovertemplate"] == "%{x}<br>%{y:,.2f}<extra></extra>"
+
+
 def test_who_cannot_see_the_charts_is_told_and_has_the_table() -> None:
     outline = Outline(PAGE.html())
     figures = outline.named("figure")
     assert [each["role"] for each in figures] == ["img", "img"]
-    assert figures[0]["aria-label"] == "Bar chart of pageviews: the highest is / with 1200"
+    assert figures[0]["aria-label"] == "Bar chart of pageviews: the highest is / with 1,200"
     assert told(COURSE) == "Line chart of visits by the day, from 2026-01-01 to 2026-01-02"
     assert outline.named("html")[0]["lang"] == "en"
     assert [each["scope"] for each in outline.named("th")] == ["col", "col"]

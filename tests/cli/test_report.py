@@ -41,6 +41,43 @@ async def test_a_report_is_what_the_client_answers(command: Command, fathom_serv
     assert [json.loads(line) for line in ended.out.splitlines()] == report.to_dicts()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", SITE, "--by", "pathname"),
+        ("report", SITE, "--by", "pathname", "--metrics", "uniques,pageviews"),
+        ("events-report", SITE, "purchase", "--by", "country_code"),
+    ],
+    ids=" ".join,
+)
+async def test_groups_come_from_the_highest_down_by_the_first_metric(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
+    every = [json.loads(line) for line in (await command(*arguments)).out.splitlines()]
+    metric = next(name for name, cell in every[0].items() if isinstance(cell, int))
+    figures = [row[metric] for row in every]
+    assert figures == sorted(figures, reverse=True)
+    assert figures[0] > figures[-1]
+    top = await command(*arguments, "--limit", "3")
+    assert [json.loads(line)[metric] for line in top.out.splitlines()] == figures[:3]
+
+
+async def test_the_highest_groups_by_date_come_in_calendar_order(command: Command) -> None:
+    groups = ("report", SITE, "--by", "browser", "--per", "month")
+    every = [json.loads(line) for line in (await command(*groups)).out.splitlines()]
+    dates = [row["date"] for row in every]
+    assert dates == sorted(dates)
+    first = [row["pageviews"] for row in every if row["date"] == dates[0]]
+    assert first == sorted(first, reverse=True)
+    top = [json.loads(line) for line in (await command(*groups, "--limit", "9")).out.splitlines()]
+    assert [row["date"] for row in top] == sorted(row["date"] for row in top)
+    highest = sorted((row["pageviews"] for row in every), reverse=True)[:9]
+    assert sorted((row["pageviews"] for row in top), reverse=True) == highest
+    sorted_by_hand = await command(*groups, "--sort", "visits:asc")
+    visits = [json.loads(line)["visits"] for line in sorted_by_hand.out.splitlines()]
+    assert visits == sorted(visits)
+
+
 async def test_an_events_report(command: Command, fathom_server: FathomServer) -> None:
     ended = await command(
         "events-report", SITE, "purchase", "--metrics", "conversions", "--metrics", "value", "--format", "csv"

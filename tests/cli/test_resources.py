@@ -97,7 +97,7 @@ async def test_nothing_is_deleted_where_nobody_can_be_asked(
 ) -> None:
     ended = await command("events", "delete", SITE, "purchase")
     assert ended.code == 2
-    assert ended.err == "fathom: nobody is there to ask; add --yes to go on without\n"
+    assert ended.err == "fathom: no terminal to confirm on; pass --yes\n"
     assert not fathom_server.hits
 
 
@@ -110,6 +110,30 @@ async def test_events_by_name(command: Command) -> None:
     assert json.loads(deleted.out)["deleted"] is True
     again = await command("events", "list", SITE)
     assert "purchase" not in again.out
+    kept = await command("events-report", SITE, "purchase")
+    assert json.loads(kept.out)["conversions"] > 0, "its figures stay"
+
+
+async def test_deleting_an_event_says_what_stays(command: Command, fathom_server: FathomServer) -> None:
+    ended = await command.in_terminal("events", "delete", SITE, "purchase", acts=((r"\[y/N\] ", "n\n"),))
+    assert (
+        "Delete the event 'purchase' of CDBUGS and its currency (its figures stay in reports)?" in ended.out
+    )
+    assert not fathom_server.hits
+
+
+@pytest.mark.fathom_server(event_shape="names")
+async def test_a_currency_can_be_set_before_an_event_is_tracked(command: Command) -> None:
+    changed = await command("events", "set-currency", SITE, "not tracked yet", "won")
+    assert (changed.code, json.loads(changed.out)["currency"]) == (0, "won")
+
+
+async def test_a_site_made_private_takes_a_password(command: Command, fathom_server: FathomServer) -> None:
+    made = await command("sites", "update", SITE, "--sharing", "private", typed="open sesame\n")
+    assert json.loads(made.out)["sharing"] == "private"
+    nothing = await command("sites", "update", SITE, "--sharing", "private")
+    assert (nothing.code, nothing.err) == (2, "fathom: nothing was given; type it, or pipe it in\n")
+    assert len(fathom_server.hits) == 1
 
 
 @pytest.mark.fathom_server(event_shape="classic")

@@ -92,7 +92,7 @@ async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, cat
     old = with_old_event(catalogue)
     ended = await fathom(*SECODA, "--remove", "--apply")
     assert ended.code == 2
-    assert ended.err == "fathom: nobody is there to ask; add --yes to go on without\n"
+    assert ended.err == "fathom: no terminal to confirm on; pass --yes\n"
     assert {hit.method for hit in catalogue.hits} == {"GET"}
     assert (await fathom(*SECODA, "--remove", "--apply", "--yes")).code == 0
     assert old not in catalogue.entries

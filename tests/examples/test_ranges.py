@@ -7,7 +7,7 @@ import pytest
 
 from examples.dashboard.board import Board, Questions
 from examples.dashboard.ranges import RANGES, RangeName
-from fathom_async import FathomClient
+from fathom_async import FathomClient, Site
 from fathom_async.testing import Dataset, FathomServer
 
 NOON = datetime(2026, 3, 15, 12, 30, tzinfo=UTC)
@@ -81,3 +81,10 @@ async def test_on_the_day_of_a_change_the_bars_hold_every_visit(day: datetime) -
     begun = [row for row in reports[1] if f"{now:%Y-%m-%d}" <= str(row.date) <= f"{now:%Y-%m-%d %H}:00:00"]
     assert sum(bar.visits for bar in board.chart.bars) == sum(row.visits or 0 for row in begun) > 0
     assert len(board.chart.bars) == 22
+
+
+def test_a_site_without_data_has_counts_of_nothing_and_no_averages() -> None:
+    site = Site("QUIET", "Quiet", "none", NOON, "UTC")
+    reports = [query.read(b"[]") for query in Questions.about(site, TODAY, NOON).all()]
+    board = Board.of(site, TODAY, NOON, reports, NOON.timestamp())
+    assert [figure.text for figure in board.figures] == ["0", "0", "-", "-"]

@@ -78,7 +78,7 @@ def application(server: FathomServer) -> FastAPI:
     @app.get("/visits/{site_id}")
     async def visits(site_id: str, fathom: Fathom) -> int:
         report = await fathom.reports.aggregate(PageviewQuery(site_id, aggregates=["visits"]))
-        return report.rows[0].visits or 0
+        return report.total("visits")
 
     @app.get("/urgent/{limit}")
     async def urgent(limit: int, fathom: Urgent) -> int:

@@ -33,7 +33,9 @@ def by_day(day: int, name: str = "pageviews", site: str = "CDBUGS") -> PageviewQ
 
 def by_browser(site: str, limit: int) -> PageviewQuery:
     """A query that can be asked only by itself."""
-    return PageviewQuery(site, aggregates=["visits"], field_grouping=["browser"], limit=limit)
+    return PageviewQuery(
+        site, aggregates=["visits"], field_grouping=["browser"], sort_by="visits:desc", limit=limit
+    )
 
 
 @pytest.fixture

@@ -140,6 +140,34 @@ def test_no_filters_and_no_groupings_are_values_of_a_matrix_too() -> None:
     assert [len(each.query.filters) for each in job.queries] == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize(
+    ("rest", "sort_by"),
+    [
+        ('field_grouping = "pathname"\nlimit = 10', "pageviews:desc"),
+        ('field_grouping = "pathname"', "pageviews:desc"),
+        ('field_grouping = "pathname"\nlimit = 10\ndate_grouping = "day"', "pageviews:desc"),
+        ('field_grouping = "pathname"\nlimit = 10\nsort_by = "pathname:asc"', "pathname:asc"),
+        ('field_grouping = "pathname"\ndate_grouping = "day"', None),
+        ('date_grouping = "day"', None),
+        ("limit = 10", None),
+        ("", None),
+    ],
+)
+def test_groups_are_sorted_by_what_is_counted_first_unless_dates_give_the_order(
+    rest: str, sort_by: str | None
+) -> None:
+    [job] = load(JOB.replace('["pageviews"]', '["pageviews", "visits"]') + rest).jobs
+    assert job.queries[0].query.sort_by == sort_by
+
+
+def test_each_query_of_a_matrix_is_sorted_by_what_it_counts_itself() -> None:
+    [job] = load(
+        JOB.replace('aggregates = ["pageviews"]\n', 'field_grouping = "pathname"\nlimit = 10\n')
+        + '[job.pages.matrix]\naggregates = ["visits", ["uniques", "visits"]]'
+    ).jobs
+    assert [each.query.sort_by for each in job.queries] == ["visits:desc", "uniques:desc"]
+
+
 def test_names_are_the_same_whatever_the_order_of_the_keys() -> None:
     one = load(
         JOB.replace('site_id = "CDBUGS"\n', "") + '[job.pages.matrix]\nsite_id = ["A", "B"]\nlimit = [1, 2]'

@@ -46,6 +46,12 @@ def test_without_the_redis_library_the_message_says_what_to_install(monkeypatch:
         FathomClient(TOKEN, budget="redis://localhost")
 
 
+def test_on_windows_the_message_says_what_to_use_instead_of_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(ArgumentError, match=r"needs a POSIX system: write redis://host:6379/0"):
+        FathomClient(TOKEN, budget="file:///tmp/budget")
+
+
 async def test_clients_of_one_token_share_a_budget(server: FathomServer, budget: str) -> None:
     async with (
         FathomClient(TOKEN, base_url=server.url, budget=budget) as one,

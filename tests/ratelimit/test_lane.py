@@ -185,8 +185,8 @@ def test_a_refusal_pauses_everyone_and_then_probes() -> None:
         await request(lane)
         async with lane.slot() as refused:
             refused.sent()
-            waiting = [asyncio.create_task(request(lane, takes=1.0)) for _ in range(3)]
             refused.refused(Feedback(10, 0, 20))
+            waiting = [asyncio.create_task(request(lane, takes=1.0)) for _ in range(3)]
             await asyncio.sleep(0)
         start = now()
         admitted = await asyncio.gather(*waiting)

@@ -114,6 +114,7 @@ async def test_closing_leaves_the_queue_and_gives_back(lasting_redis: RedisServe
     await other.aclose()
 
 
+@pytest.mark.usefixtures("empty_redis")
 async def test_keys_expire_and_hold_no_secret(lasting_redis: RedisServer) -> None:
     secret = uuid4().hex
     lane = lane_on(lasting_redis, secret)

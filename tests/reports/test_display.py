@@ -2,7 +2,7 @@
 
 from fathom_async.codec.rows import Column, row_codec
 from fathom_async.reports.display import as_html, as_text
-from fathom_async.reports.rows import PageviewRow
+from fathom_async.reports.rows import EventRow, PageviewRow
 
 COLUMNS = (Column("pathname", "text"), Column("pageviews", "count"), Column("bounce_rate", "number"))
 ROW = row_codec(COLUMNS, PageviewRow).row
@@ -15,6 +15,15 @@ def test_numbers_are_to_the_right() -> None:
         "/             1,200         0.25\n"
         "-                 7            -"
     )
+
+
+def test_money_says_that_it_is_in_cents() -> None:
+    columns = (Column("conversions", "count"), Column("value", "count"))
+    row = row_codec(columns, EventRow).row(2, 199900)
+    assert as_text(columns, [row]) == (
+        "conversions  value (cents)\n-----------  -------------\n          2        199,900"
+    )
+    assert "<th>value (cents)</th>" in as_html(columns, [row])
 
 
 def test_only_the_first_rows_are_shown() -> None:

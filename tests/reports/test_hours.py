@@ -66,6 +66,7 @@ def test_a_range_that_is_open_at_one_end_is_refused(query: PageviewQuery) -> Non
 LONG = HOURLY.replace(date_from="2026-03-01", date_to="2026-03-20", field_grouping=["pathname"])
 
 
+@pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 def test_a_limit_that_pieces_would_not_keep_is_refused() -> None:
     with pytest.raises(QueryError, match="limit=10 over more than 7 days"):
         hour_pieces(LONG.replace(limit=10))

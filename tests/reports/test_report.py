@@ -10,7 +10,13 @@ from fathom_async.reports.query import EventQuery, PageviewQuery
 from fathom_async.reports.report import Report
 from fathom_async.reports.rows import PageviewRow
 
-QUERY = PageviewQuery("CDBUGS", aggregates=["pageviews", "bounce_rate"], field_grouping=["pathname"], limit=3)
+QUERY = PageviewQuery(
+    "CDBUGS",
+    aggregates=["pageviews", "bounce_rate"],
+    field_grouping=["pathname"],
+    sort_by="pageviews:desc",
+    limit=3,
+)
 BODY = b"""[{"pathname":"/", "pageviews":"1200", "bounce_rate":0.25},
             {"pathname":null, "pageviews":"7", "bounce_rate":null}]"""
 

@@ -4,19 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from fathom_async.store.open import open_store
 from fathom_async.store.protocol import ReportStore
-from tests.redis_server import RedisServer
-
-
-@pytest.fixture
-def empty_redis(lasting_redis: RedisServer) -> str:
-    """The URL of a Redis server that holds nothing."""
-    with redis.Redis.from_url(lasting_redis.url) as connection:  # pyright: ignore[reportUnknownMemberType]
-        connection.flushdb()  # pyright: ignore[reportUnknownMemberType]
-    return lasting_redis.url
 
 
 def place_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:

@@ -44,7 +44,7 @@ def test_an_equal_query_reads_it_in_its_own_order() -> None:
 
 @pytest.mark.parametrize("truncated", [True, False])
 def test_whether_rows_may_be_missing_is_kept(*, truncated: bool) -> None:
-    report = attrs.evolve(QUERY.replace(limit=2).read(BODY), truncated=truncated)
+    report = attrs.evolve(QUERY.replace(sort_by="pageviews:desc", limit=2).read(BODY), truncated=truncated)
     assert Kept.of(report, 1.0).report(report.query).truncated is truncated
 
 
@@ -62,13 +62,14 @@ def test_queries_share_a_key_exactly_if_they_ask_for_the_same_of_the_same_accoun
     event = EventQuery("CDBUGS", "purchase", aggregates=["conversions"])
     keys = {
         answer_key(space, QUERY),
-        answer_key(space, QUERY.replace(limit=7)),
+        answer_key(space, QUERY.replace(sort_by="pageviews:desc")),
+        answer_key(space, QUERY.replace(sort_by="pageviews:desc", limit=7)),
         answer_key(space, QUERY.replace(timezone="Europe/Berlin")),
         answer_key(space, event),
         answer_key(namespace("https://api.usefathom.com/v1", "another token"), QUERY),
         answer_key(namespace("http://127.0.0.1:8000", "token"), QUERY),
     }
-    assert len(keys) == 6
+    assert len(keys) == 7
     assert answer_key(space, SAME) == answer_key(space, QUERY)
     assert namespace("https://api.usefathom.com/v1/", "token") == space
 

@@ -198,15 +198,6 @@ async def test_an_event_can_be_named_by_its_id_where_events_have_one(ask: Ask) -
         assert (await ask(classic, "GET", "/aggregations", **(query | {"entity_id": "NOSUCHEV"})))[0] == 404
 
 
-async def test_a_deleted_event_reports_nothing(ask: Ask) -> None:
-    data = small_dataset([], [Completion(site_id="CDBUGS", at=BEGIN, event="buy", visitor="a")])
-    query = {"entity": "event", "site_id": "CDBUGS", "entity_name": "buy", "aggregates": "conversions"}
-    async with FathomServer(data=data) as server:
-        assert (await ask(server, "GET", "/aggregations", **query))[1] == [{"conversions": "1"}]
-        await ask(server, "DELETE", "/sites/CDBUGS/events", name="buy")
-        assert (await ask(server, "GET", "/aggregations", **query))[1] == []
-
-
 def one_filter(**parts: object) -> dict[str, str]:
     return {"filters": json.dumps([parts])}
 

@@ -1,12 +1,13 @@
 """Pictures of a report as plotly draws them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import import_module
 from typing import Any, Final, assert_never
 
 from fathom_async.cli.failures import CommandError
-from fathom_async.cli.pictures import Course, Picture, Ranking, Total
+from fathom_async.cli.output import shown
+from fathom_async.cli.pictures import Course, Number, Picture, Ranking, Total
 
 Figure = Mapping[str, object]
 
@@ -57,10 +58,11 @@ def told(picture: Picture) -> str:
     """Return what a picture shows, for those who cannot see it."""
     match picture:
         case Total():
-            return f"{picture.metric}: {picture.value}"
+            return f"{picture.metric}: {shown(picture.value)}"
         case Ranking():
             return (
-                f"Bar chart of {picture.metric}: the highest is {picture.labels[0]} with {picture.values[0]}"
+                f"Bar chart of {picture.metric}: the highest is {picture.labels[0]} with "
+                f"{shown(picture.values[0])}"
             )
         case Course():
             return (
@@ -79,7 +81,7 @@ def _ranking(picture: Ranking) -> Figure:
         "x": list(picture.values),
         "y": places,  # not the labels, of which two may be equal once they are cut
         "hovertext": [_harmless(label) for label in picture.labels],
-        "hovertemplate": "%{hovertext}<br>%{x:,}<extra></extra>",
+        "hovertemplate": f"%{{hovertext}}<br>%{{x:{_digits(picture.values)}}}<extra></extra>",
         "marker": {"color": _COLOURS[0]},
     }
     labels = {
@@ -118,7 +120,7 @@ def _course(picture: Course) -> Figure:
             "y": list(line.values),
             "cliponaxis": False,
             "line": {"color": colour, "width": 2},
-            "hovertemplate": "%{x}<br>%{y:,}<extra>" + _harmless(_cut(line.label)) + "</extra>",
+            "hovertemplate": f"%{{x}}<br>%{{y:{_digits(line.values)}}}<extra>{_harmless(_cut(line.label))}</extra>",
             **({"fill": "tozeroy", "fillcolor": _FILL} if len(picture.lines) == 1 else {}),
         }
         for line, colour in zip(picture.lines, _COLOURS, strict=False)
@@ -145,6 +147,11 @@ def _layout(height: int) -> dict[str, object]:
         "font": {"family": "system-ui, sans-serif", "size": 13},
         "colorway": list(_COLOURS),
     }
+
+
+def _digits(values: Sequence[Number]) -> str:
+    """Return how plotly writes these figures: as the table does."""
+    return ",.2f" if any(isinstance(value, float) for value in values) else ","
 
 
 def _harmless(label: str) -> str:

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from attrs import field, frozen
 
 from fathom_async import arguments
-from fathom_async.caller import Caller
 from fathom_async.connectors import checks
 from fathom_async.connectors.emma.dates import Dates
 from fathom_async.connectors.emma.resources import LANE, EventTypesResource, MemberEventsResource
@@ -16,7 +15,7 @@ from fathom_async.errors import ArgumentError
 from fathom_async.ratelimit.plan import RateLimit
 from fathom_async.request import Response
 from fathom_async.service import Service, ServiceClient, ServiceOptions, credential, open_session
-from fathom_async.session import Options, is_too_many
+from fathom_async.session import Caller, Options, is_too_many
 
 BASE_URL = "https://api.e2ma.net"
 

@@ -8,8 +8,9 @@ from attrs import evolve, frozen
 from fathom_async.connectors import checks
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
-from fathom_async.pagination import Listing, Sender
+from fathom_async.pagination import Listing
 from fathom_async.request import Request
+from fathom_async.session import Caller
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Range:
 
 
 def in_ranges(
-    send: Sender, path: str, decode: Callable[[bytes], tuple[T, ...]], wanted: Range, *, lane: str
+    send: Caller, path: str, decode: Callable[[bytes], tuple[T, ...]], wanted: Range, *, lane: str
 ) -> Listing[T]:
     """Return a list that is asked for range by range.
 

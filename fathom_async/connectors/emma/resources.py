@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 
 from fathom_async import arguments
 from fathom_async.arguments import Check, body
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import object_decoder
 from fathom_async.connectors import checks
 from fathom_async.connectors.deletion import deletion
@@ -16,6 +15,7 @@ from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
 from fathom_async.pagination import Listing
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 from fathom_async.together import together
 
 LANE = "account"

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from fathom_async.arguments import choice
-from fathom_async.caller import Caller
 from fathom_async.connectors import checks
 from fathom_async.connectors.secoda.resources import (
     READS,
@@ -18,7 +17,7 @@ from fathom_async.connectors.secoda.resources import (
 )
 from fathom_async.ratelimit.plan import RateLimit
 from fathom_async.service import Service, ServiceClient, ServiceOptions, credential, open_session
-from fathom_async.session import Options
+from fathom_async.session import Caller, Options
 
 BASE_URL = "https://api.secoda.co"
 

@@ -6,7 +6,6 @@ from typing import Unpack
 
 from fathom_async import arguments
 from fathom_async.arguments import MISSING, Check, NotGiven, identifier
-from fathom_async.caller import Caller
 from fathom_async.codec.objects import object_decoder
 from fathom_async.connectors import checks
 from fathom_async.connectors.deletion import deletion
@@ -17,6 +16,7 @@ from fathom_async.errors import NotFoundError
 from fathom_async.models import Deleted, Page
 from fathom_async.pagination import Listing
 from fathom_async.request import Request, path
+from fathom_async.session import Caller
 
 READS, WRITES = "reads", "writes"
 

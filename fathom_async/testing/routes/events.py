@@ -3,6 +3,7 @@
 from aiohttp import web
 from attrs import frozen
 
+from fathom_async.testing.account import DEFAULT_CURRENCY
 from fathom_async.testing.paging import page
 from fathom_async.testing.problems import gone
 from fathom_async.testing.routes.context import Context, read_form
@@ -70,7 +71,7 @@ class EventRoutes:
         form.require("name")
         name, currency = form.text("name"), form.choice("currency", _CURRENCIES)
         form.check()
-        event = self.context.account.add_event(site_id, name or "", currency or "dollar")
+        event = self.context.account.add_event(site_id, name or "", currency or DEFAULT_CURRENCY)
         return web.json_response(event.to_json("classic", with_currency=True))
 
     async def get(self, request: web.Request) -> web.Response:
@@ -108,7 +109,7 @@ class EventRoutes:
         raise gone("It is no longer possible to wipe an event's completion data via the API.")
 
     async def delete_by_name(self, request: web.Request) -> web.Response:
-        """Delete every event of that name."""
+        """Delete every event of that name and its currency, but not its history."""
         site_id = request.match_info["site_id"]
         self.context.token(request).require_manage(site_id)
         self.context.account.site(site_id)
@@ -121,7 +122,7 @@ class EventRoutes:
         return web.json_response({"object": "event", "name": name, "deleted": True})
 
     async def set_currency(self, request: web.Request) -> web.Response:
-        """Set the currency of every event of that name."""
+        """Set the currency of every event of that name, which need not have been tracked yet."""
         site_id = request.match_info["site_id"]
         self.context.token(request).require_manage(site_id)
         self.context.account.site(site_id)
@@ -130,7 +131,7 @@ class EventRoutes:
         form.require("currency")
         name, currency = form.text("name"), form.choice("currency", _CURRENCIES)
         form.check()
-        named = self.context.account.events_named(site_id, name or "")
+        named = self.context.account.events_to_be(site_id, name or "")
         for event in named:
             event.currency = currency or event.currency
         return web.json_response(named[0].to_json(self.context.event_shape, with_currency=True))

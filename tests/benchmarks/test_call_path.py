@@ -1,0 +1,23 @@
+"""What a warm call passes: the way that a reader of the package has to follow, which may get shorter only."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from benchmarks.call_path import CALLS, passed_by, serving
+
+FILES = {
+    "sites.get": 14,
+    "reports.aggregate": 20,
+    "reports.run of 3": 34,
+    "reports.run of 3, with a store": 44,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_warm_call_passes_no_more_files_than_it_did(name: str) -> None:
+    with serving() as url:
+        passed = asyncio.run(passed_by(CALLS[name], url))
+    assert next(iter(passed.files)) in {Path("resources/sites.py"), Path("resources/reports.py")}
+    assert len(passed.files) <= FILES[name], [*map(str, passed.files)]

@@ -1,0 +1,63 @@
+"""The wheel and the source distribution have what they should, and nothing else."""
+
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.distribution.conftest import ROOT
+
+
+def package_files() -> set[str]:
+    found = (ROOT / "fathom_async").rglob("*")
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in found
+        if path.is_file() and path.parent.name != "__pycache__"
+    }
+
+
+@pytest.fixture
+def unpacked(sdist: Path, tmp_path: Path) -> Path:
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (directory,) = tmp_path.iterdir()
+    return directory
+
+
+def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name for name in names if ".dist-info/" not in name} == package_files()
+    assert {"fathom_async/py.typed", "fathom_async/cli/html/page.html"} <= set(names)
+
+
+def test_the_wheel_is_the_same_from_the_source_distribution_and_from_the_repository(
+    wheel: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    for source in (unpacked, ROOT):
+        command = [
+            sys.executable,
+            "-m",
+            "build",
+            "--wheel",
+            "--no-isolation",
+            "--outdir",
+            str(tmp_path),
+            str(source),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        assert (tmp_path / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_the_source_distribution_has_the_documentation_and_no_tests(unpacked: Path) -> None:
+    assert {path.name for path in unpacked.iterdir()} == {
+        *("fathom_async", "docs", "README.md", "CHANGELOG.md", "LICENSE"),
+        *("pyproject.toml", "PKG-INFO", ".gitignore"),
+    }
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (unpacked / "README.md").read_text("utf-8"))
+    assert links
+    assert [link for link in links if not (unpacked / link).is_file()] == []
