@@ -8,6 +8,7 @@ counts (`TCP_INFO` of Linux 4.19; elsewhere, bytes are taken to arrive at once, 
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from selectors import EVENT_READ, SelectorKey
@@ -87,7 +88,7 @@ def _examine(fd: int) -> _End | _Other:
 def _tcp_end(connection: socket.socket) -> _End:
     ports = int(connection.getsockname()[1]), int(connection.getpeername()[1])
     counts = b""
-    if hasattr(socket, "TCP_INFO"):
+    if sys.platform == "linux":
         counts = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS.size)
     if len(counts) < _COUNTS.size:
         return _End(ports, written=0, arrived=0)
@@ -96,7 +97,7 @@ def _tcp_end(connection: socket.socket) -> _End:
 
 
 def _leads_to_this_process(connection: socket.socket) -> bool:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return False
-    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    return bool(_CREDENTIALS.unpack(peer)[0] == os.getpid())
+    if sys.platform == "linux":
+        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return bool(_CREDENTIALS.unpack(peer)[0] == os.getpid())
+    return False
