@@ -28,6 +28,8 @@ from fathom_async.testing import FathomServer, Status
 from tests.conftest import EAGER, until
 from tests.integrations.serving import serving
 
+pytestmark = pytest.mark.virtual_time
+
 UNLIMITED = pytest.mark.fathom_server(reports_throttle=None)
 PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
 
