@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ settings.register_profile(  # the machine may be busy
 settings.load_profile("default")
 
 EAGER = RetryPolicy(base=0.001, cap=0.01)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays: all the modules and tests of the suite."""
+    gc.collect()
+    gc.freeze()
 
 
 async def until(condition: Callable[[], bool]) -> None:

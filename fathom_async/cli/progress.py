@@ -68,7 +68,7 @@ class Lines:
 
 
 @asynccontextmanager
-async def each_second(refresh: Callable[[], None], *, seconds: float = 1.0) -> AsyncGenerator[None]:
+async def each_second(refresh: Callable[[], None]) -> AsyncGenerator[None]:
     """Call something every second while the block runs.
 
     A pause that the server asked for ends nothing, but changes the time left.
@@ -76,7 +76,7 @@ async def each_second(refresh: Callable[[], None], *, seconds: float = 1.0) -> A
 
     async def tick() -> None:
         while True:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(1.0)
             refresh()
 
     ticker = asyncio.create_task(tick())

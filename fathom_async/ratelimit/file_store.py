@@ -133,7 +133,7 @@ class FileStore:
 
     def _later(self, error: FathomError) -> None:
         loop = asyncio.get_running_loop()
-        if self._health.failed(error, time.monotonic()):
+        if self._health.failed(error, loop.time()):
             dropped = [(step, done) for step, done in self._pending if step.action in ("ask", "look")]
             kept = [(step, done) for step, done in self._pending if step.action not in ("ask", "look")]
             look = Step("look", owner=1)

@@ -121,7 +121,7 @@ class RedisStore:
             if error is None:
                 retry = _FIRST_RETRY
                 continue
-            self._put_back(batch, is_lost=self._health.failed(error, time.monotonic()))
+            self._put_back(batch, is_lost=self._health.failed(error, asyncio.get_running_loop().time()))
             await asyncio.sleep(retry)
             retry = min(2 * retry, _LAST_RETRY)
 

@@ -61,7 +61,7 @@ class Health:
         self._listener = listener
 
     def failed(self, error: FathomError, now: float) -> bool:
-        """A step failed at a real second; return whether the store counts as lost."""
+        """A step failed at a second of the event loop; return whether the store counts as lost."""
         if self._failing_since is None:
             self._failing_since = now
         is_hopeless = isinstance(error, ArgumentError) or now - self._failing_since >= LOST_AFTER

@@ -98,6 +98,8 @@ class Warehouse:
         self._connection.executemany(f"INSERT INTO {table} VALUES ({_PLACEHOLDERS})", rows)  # noqa: S608 - own words
         self._connection.execute("COMMIT")
         self._connection.execute(f"CREATE INDEX {table}_site_at ON {table} (site, at)")
+        self._connection.execute(f"CREATE INDEX {table}_site_pathname ON {table} (site, pathname)")
+        self._connection.execute("ANALYZE")
 
     def _code(self, text: str) -> int:
         code = self._codes.setdefault(text, len(self._terms))

@@ -292,8 +292,10 @@ def test_ten_thousand_queries_are_planned_at_once() -> None:
     pages = [on(f"/blog/{page}", query) for page in range(200) for query in (TOTAL, VISITS)]
     queries = [during(str(day), query=page) for day in days for page in pages]
     begin = time.process_time()
+    fuse(queries[:1_000])
+    tenth = time.process_time()
     plan = fuse(queries)
-    assert time.process_time() - begin < 5
+    assert time.process_time() - tenth < 40 * (tenth - begin), "the effort does not grow with the square"
     assert sum(len(fused.asked) for fused in plan) == 10_000
     assert len(plan) <= 8
 

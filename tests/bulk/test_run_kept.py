@@ -4,10 +4,7 @@
 
 import asyncio
 import random
-import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -262,49 +259,6 @@ async def test_a_run_that_is_broken_off_at_any_moment_asks_only_for_the_rest(
     async with make() as fathom:
         assert len(await fathom.reports.gather(MONTHS, store=tmp_path / "reports.db")) == len(MONTHS)
     assert asked(server) <= clean + broken_off
-
-
-@pytest.mark.slow
-async def test_a_process_that_is_killed_again_and_again_asks_only_for_the_rest(tmp_path: Path) -> None:
-    """One request at a time, so that one is in flight when the process is killed."""
-    chance = random.Random(7)
-    async with FathomServer(reports_throttle=None, handler_time=0.02) as server:
-        for _ in range(20):
-            process = await start(server.url, tmp_path / "reports.db")
-            assert process.stdout is not None
-            await process.stdout.readline()  # it is about to start
-            await asyncio.sleep(chance.uniform(0, 0.15))
-            process.kill()
-            await process.wait()
-        with closing(sqlite3.connect(tmp_path / "reports.db")) as store, store:
-            store.execute("DELETE FROM claims")  # they lapse by themselves, but half a minute after the kill
-        process = await start(server.url, tmp_path / "reports.db")
-        output, _ = await process.communicate()
-        assert output.split() == [b"ready", b"done"]
-        clean = len(MONTHS) // 2
-        assert clean <= asked(server) <= clean + 20
-
-
-async def start(url: str, store: Path) -> asyncio.subprocess.Process:
-    """Start a process that runs all months."""
-    script = f"""
-import asyncio
-from fathom_async import FathomClient, RatePlan
-from tests.bulk.months import MONTHS
-
-async def main():
-    plan = RatePlan.hourly(1_000_000, concurrency=1)
-    async with FathomClient("any", base_url={url!r}, plan=plan) as fathom:
-        print("ready", flush=True)
-        reports = await fathom.reports.gather(MONTHS, store={str(store)!r})
-        assert [report.query for report in reports] == MONTHS
-        print("done", flush=True)
-
-asyncio.run(main())
-"""
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, cwd=Path(__file__).parents[2], stdout=asyncio.subprocess.PIPE
-    )
 
 
 async def test_a_store_that_cannot_be_used_is_told_before_anything_is_sent(

@@ -1,6 +1,5 @@
 """Runs the real command, piped and in a pseudo-terminal."""
 
-import atexit
 import os
 import pty
 import select
@@ -8,14 +7,14 @@ import shlex
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
-from .loaded import PATIENCE, LoadedCommand, loaded_command
+from tests.forked import Forked
+
+from .forked_command import PATIENCE, Call, carry_out
 
 COMMAND = (sys.executable, "-m", "fathom_async")
 
@@ -59,15 +58,13 @@ def piped(*arguments: str, typed: str = "", env: dict[str, str] | None = None) -
     """Run the command without a terminal; its input holds what is typed."""
     if env and "PYTHONIOENCODING" in env:  # Python reads this when it starts
         return _piped([*COMMAND, *arguments], env, typed)
-    return Ended(*_loaded()(arguments, env=environment() | (env or {}), typed=typed))
-
-
-@cache
-def _loaded() -> LoadedCommand:
-    stack = ExitStack()
-    atexit.register(stack.close)
-    directory = Path(stack.enter_context(TemporaryDirectory()))
-    return stack.enter_context(loaded_command(directory, environment()))
+    with TemporaryDirectory() as directory:
+        streams = [Path(directory, name) for name in ("in", "out", "err")]
+        streams[0].write_text(typed, "utf-8")
+        call = Call(arguments, environment() | (env or {}), Path.cwd(), streams)
+        code = Forked(carry_out, call).wait()
+        assert code is not None
+        return Ended(code, *(stream.read_text("utf-8") for stream in streams[1:]))
 
 
 def in_shell(line: str, *, env: dict[str, str] | None = None) -> Ended:

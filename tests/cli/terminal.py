@@ -10,7 +10,7 @@ from pexpect import EOF, TIMEOUT  # type: ignore[import-untyped]
 from pexpect.fdpexpect import fdspawn  # type: ignore[import-untyped]
 
 from .command import COMMAND, Ended, environment
-from .loaded import PATIENCE
+from .forked_command import PATIENCE
 
 Act = tuple[str, str]
 """A regular expression to wait for, and what to type then."""

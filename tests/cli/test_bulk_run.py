@@ -23,7 +23,7 @@ from tests.bulk.paths import DATA
 
 from .command import COMMAND, environment
 from .conftest import Command
-from .loaded import PATIENCE
+from .forked_command import PATIENCE
 from .terminal import CTRL_C
 
 MONTHS = """\

@@ -10,7 +10,7 @@ from fathom_async.testing import FathomServer, Status
 
 from .command import COMMAND, environment
 from .conftest import Command
-from .loaded import PATIENCE
+from .forked_command import PATIENCE
 from .terminal import CTRL_C
 
 ENTERS, LEAVES = "\x1b[?1049h", "\x1b[?1049l"

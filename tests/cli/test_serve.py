@@ -13,7 +13,7 @@ from attrs import frozen
 from fathom_async import FathomClient, PageviewQuery
 
 from .command import COMMAND, environment, run, write_log
-from .loaded import PATIENCE
+from .forked_command import PATIENCE
 from .terminal import CTRL_C, in_terminal
 
 

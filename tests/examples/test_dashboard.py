@@ -2,12 +2,10 @@ import re
 from collections.abc import AsyncGenerator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import get_args
 
 import aiohttp
 import pytest
 
-from benchmarks.dashboard import Kind, Load, faults, measure
 from examples.dashboard.app import create_app
 from examples.dashboard.board import now_at
 from examples.dashboard.boards import Boards
@@ -27,6 +25,8 @@ from fathom_async.store.memory import MemoryStore
 from fathom_async.testing import FathomServer, Status
 from tests.conftest import EAGER, until
 from tests.integrations.serving import serving
+
+pytestmark = pytest.mark.virtual_time
 
 UNLIMITED = pytest.mark.fathom_server(reports_throttle=None)
 PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
@@ -271,13 +271,3 @@ def test_settings_come_from_the_environment() -> None:
     assert settings.sites == ("CDBUGS", "GCDFSX")
     with pytest.raises(ArgumentError, match="FATHOM_API_TOKEN"):
         Settings.from_env({})
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", get_args(Kind))
-async def test_killed_workers_lose_no_answers_and_no_budget(kind: Kind) -> None:
-    findings = await measure(kind, Load(pages=40, rounds=2, kills=2, workers=3, speed=30))
-    assert not faults(findings)
-    assert len(findings.alone) + len(findings.peace) + len(findings.war) == 200
-    assert findings.most_in_window <= 10

@@ -1,11 +1,9 @@
-"""Real processes for the tests of job engines: a Fathom server, and what the workers import."""
+"""What the tests of job engines share, and what their workers import."""
 
 import asyncio
 import fcntl
-import json
+import math
 import os
-import subprocess
-import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,16 +16,17 @@ from fathom_async.bulk.outcome import Outcome
 from fathom_async.codec.rows import Row
 from fathom_async.ratelimit.clock import LoopClock
 from fathom_async.store.redis import RedisStore
-from fathom_async.testing import FathomServer, LaravelWindow
-from tests.ratelimit.processes import ROOT, TOKEN
+from fathom_async.testing import FathomServer
+from tests.fathom_process import Options, Seen
+from tests.ratelimit.processes import TOKEN
 
 SPEED = 20.0
 LEASE = 3.0
 NOW = datetime(2026, 10, 31, 12, tzinfo=UTC)
+SERVER = Options(requests=10, per=60, latency=(0.0, 0.15), speed=SPEED, now=NOW)
 WORKERS = 4
-MAKESPAN = 1.15
-BATCHES = 55
-"""A window takes three seconds, so that the best there is takes 15."""
+BATCHES = 35
+"""A window of ten takes three seconds, so that the best there is takes nine."""
 
 _FREE = RatePlan(reports=RateLimit(100_000, per=1))
 
@@ -86,8 +85,8 @@ async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:
     return sorted(outcomes, key=lambda outcome: outcome.position)
 
 
-def check(outcomes: Sequence[Outcome[Any]], seen: dict[str, Any], *, under_way: int = 0) -> None:
-    """See that a fleet did what one machine would have done, and in its time.
+def check(outcomes: Sequence[Outcome[Any]], seen: Seen, *, under_way: int = 0) -> None:
+    """See that a fleet did what one machine would have done, and used the limit as well.
 
     Args:
         outcomes: What came of `queries`.
@@ -96,10 +95,12 @@ def check(outcomes: Sequence[Outcome[Any]], seen: dict[str, Any], *, under_way: 
     """
     assert meaning(outcomes) == expected()
     assert isinstance(outcomes[-1].error, NotFoundError)
-    assert seen["refused"] == 0
-    assert BATCHES <= seen["requests"] <= BATCHES + under_way
-    print(f"{seen['requests']} requests, makespan {seen['makespan'] / seen['optimum']:.3f} of the optimum")  # noqa: T201
-    assert seen["makespan"] / seen["optimum"] <= MAKESPAN
+    assert seen.refused == 0
+    assert BATCHES <= seen.requests <= BATCHES + under_way
+    ratio = seen.makespan / seen.optimum
+    print(f"{seen.requests} requests, makespan {ratio:.3f} of the optimum: {seen.windows}")  # noqa: T201
+    assert max(seen.windows) == SERVER.requests
+    assert len(seen.windows) <= 2 * math.ceil(BATCHES / SERVER.requests), seen
 
 
 def meaning(outcomes: Sequence[Outcome[Row]]) -> list[object]:
@@ -121,49 +122,3 @@ def alone() -> Generator[None]:
     with Path(gettempdir(), "fathom-async-fleet.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def fathom_server() -> Generator[tuple[str, list[dict[str, Any]]]]:
-    """A Fathom server in its own process: its URL, and after the block what it saw."""
-    seen: list[dict[str, Any]] = []
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integrations.fleet"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip(), seen
-        seen.append(json.loads(process.communicate("\n", timeout=20)[0]))
-    finally:
-        process.kill()
-        process.communicate()
-
-
-async def _serve() -> None:
-    throttle = LaravelWindow(10, per=60)
-    options: dict[str, Any] = {
-        "reports_throttle": throttle,
-        "latency": (0.0, 0.15),
-        "speed": SPEED,
-        "now": NOW,
-    }
-    async with FathomServer(**options) as server:
-        print(server.url, flush=True)  # noqa: T201 - to the test
-        await asyncio.to_thread(sys.stdin.readline)
-        hits = [hit for hit in server.hits if hit.lane == "reports"]
-        times = [hit.at for hit in hits if hit.counted]
-        seen = {
-            "refused": server.refused,
-            "requests": len(hits),
-            "makespan": max(times) - min(times),
-            "optimum": throttle.optimum(len(times)),
-        }
-    print(json.dumps(seen))  # noqa: T201
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve())

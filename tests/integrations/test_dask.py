@@ -15,6 +15,7 @@ from distributed import Client, LocalCluster
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
 from fathom_async.integrations.dask import FathomWorker
+from tests.fathom_process import FathomProcess, fathom_process
 from tests.integrations import fleet
 from tests.ratelimit.processes import TOKEN
 from tests.redis_server import RedisServer
@@ -52,24 +53,31 @@ def register(client: Client) -> None:
     cast("Callable[..., object]", client.register_plugin)(plugin)
 
 
+def kill(victim: int, server: FathomProcess) -> None:
+    """Kill a worker in the second window."""
+    server.wait_for(fleet.SERVER.requests + 2)
+    os.kill(victim, signal.SIGKILL)
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_four_workers_answer_as_one_machine_would_in_its_time(
+def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
     is_killed: bool, mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
-    with fleet.alone(), fleet.fathom_server() as (url, seen):
-        environment = fleet.environment(url, mortal_redis.url)
+    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, fleet.WORKERS) as client:
             register(client)
             victim = min(process_ids(client))
-            timer = threading.Timer(5.0, os.kill, (victim, signal.SIGKILL))
+            killer = threading.Thread(target=kill, args=(victim, server))
             if is_killed:
-                timer.start()
+                killer.start()
             outcomes = fathom_dask.outcomes(client, fleet.queries())
             assert (victim in process_ids(client)) is not is_killed
-    fleet.check(outcomes, seen[0], under_way=THREADS if is_killed else 0)
+            seen = server.seen()
+    fleet.check(outcomes, seen, under_way=THREADS if is_killed else 0)
 
 
 @pytest.mark.slow
@@ -78,8 +86,8 @@ def test_four_workers_answer_as_one_machine_would_in_its_time(
 def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServer, tmp_path: Path) -> None:
     queries = [PageviewQuery("CDBUGS", aggregates=["visits"], date_to=f"2026-0{n}-28") for n in (1, 2, 3)]
     queries.append(PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-01-28"))
-    with fleet.alone(), fleet.fathom_server() as (url, seen):
-        environment = fleet.environment(url, mortal_redis.url)
+    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 1) as client:
             with pytest.raises(ArgumentError, match=r"register_plugin\(FathomWorker\(\)\)"):
                 fathom_dask.outcomes(client, queries)[0].result()
@@ -87,12 +95,13 @@ def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServ
             plain = fathom_dask.outcomes(client, queries)
             delayed = cast("Any", client).compute(fathom_dask.delayed(queries), sync=True)
             bagged: list[Outcome[Any]] = cast("Any", fathom_dask.bag(queries)).compute()
+        seen = server.seen()
     assert isinstance(plain[-1].error, NotFoundError)
     assert fleet.meaning(
         fathom_dask.in_order(outcome for part in delayed for outcome in part)
     ) == fleet.meaning(plain)
     assert fleet.meaning(fathom_dask.in_order(bagged)) == fleet.meaning(plain)
-    assert seen[0]["requests"] == 3 + 3  # what was answered is kept; the error is asked for each time
+    assert seen.requests == 3 + 3  # what was answered is kept; the error is asked for each time
 
 
 def test_no_token_travels() -> None:

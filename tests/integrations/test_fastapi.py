@@ -59,6 +59,8 @@ from tests.conftest import until
 from tests.integrations.serving import serving
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.virtual_time
+
 TOKEN = "very-secret-token"
 SECRET = "upstream words about very-secret-token"
 QUERY = PageviewQuery("CDBUGS", aggregates=["visits"], date_from="2026-01-01", date_to="2026-01-31")

@@ -22,9 +22,9 @@ from fathom_async.errors import StoreError
 from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
 from fathom_async.store.memory import MemoryStore
 from fathom_async.testing import FathomServer
+from tests.fathom_process import ROOT, FathomProcess, fathom_process
 from tests.integrations import fleet
 from tests.integrations.taskiq_broker import broker_and_tasks
-from tests.ratelimit.processes import ROOT
 from tests.redis_server import RedisServer
 
 TASKS = 3
@@ -64,13 +64,16 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-async def ask(victim: "subprocess.Popen[bytes] | None") -> Sequence[Outcome[Any]]:
+async def ask(victim: "subprocess.Popen[bytes] | None", server: FathomProcess) -> Sequence[Outcome[Any]]:
+    """Ask for everything, and perhaps kill a worker in the second window."""
     broker, tasks = broker_and_tasks()
     await broker.startup()
     try:
+        asked = asyncio.create_task(tasks.outcomes(fleet.queries()))
         if victim is not None:
-            asyncio.get_running_loop().call_later(4.0, kill, victim)
-        return await tasks.outcomes(fleet.queries())
+            await asyncio.to_thread(server.wait_for, fleet.SERVER.requests + 2)
+            kill(victim)
+        return await asked
     finally:
         await broker.shutdown()
 
@@ -79,17 +82,18 @@ async def ask(victim: "subprocess.Popen[bytes] | None") -> Sequence[Outcome[Any]
 @pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
 @pytest.mark.parametrize("is_killed", [False, True])
-def test_four_workers_answer_as_one_machine_would_in_its_time(
+def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
     is_killed: bool, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with fleet.alone(), fleet.fathom_server() as (url, seen):
-        environment = fleet.environment(url, mortal_redis.url)
+    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         with workers(environment) as processes:
-            outcomes = asyncio.run(ask(processes[0] if is_killed else None))
+            outcomes = asyncio.run(ask(processes[0] if is_killed else None, server))
             assert (processes[0].poll() is not None) is is_killed
-    fleet.check(outcomes, seen[0], under_way=TASKS if is_killed else 0)
+            seen = server.seen()
+    fleet.check(outcomes, seen, under_way=TASKS if is_killed else 0)
 
 
 async def test_outcomes_come_in_the_order_asked_and_errors_are_outcomes() -> None:
@@ -160,8 +164,7 @@ async def test_what_a_dead_worker_left_is_found_though_nothing_new_comes(mortal_
         asked = asyncio.create_task(tasks.outcomes(QUERIES[:1]))
         await take_and_die(mortal_redis.url)
         worker = asyncio.create_task(run_receiver_task(broker, run_startup=True))
-        async with asyncio.timeout(20):
-            outcomes = await asked
+        outcomes = await asked
         worker.cancel()
         await asyncio.wait([worker])
         await broker.shutdown()

@@ -1,57 +1,39 @@
-"""Real processes for the tests of a shared budget: a Redis server, a Fathom server, workers."""
+"""Worker processes for the tests of a shared budget."""
 
 import asyncio
-import json
-import subprocess
-import sys
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
+
+from attrs import frozen
 
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 from fathom_async.ratelimit.file_store import FileStore
 from fathom_async.ratelimit.redis_store import RedisStore
-from fathom_async.testing import FathomServer, LaravelWindow
+from tests.fathom_process import Options
+from tests.forked import Forked
 
-PER = 1.0
-REPORTS = 10
-ROOT = Path(__file__).parents[2]
+LIMIT = Options(requests=10, per=1.0)
 TOKEN = "very-secret-token"
 
 
-@contextmanager
-def fathom_server() -> Generator[tuple[str, list[dict[str, Any]]]]:
-    """A Fathom server in its own process: its URL, and after the block what it saw."""
-    seen: list[dict[str, Any]] = []
-    process = _start("serve")
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip(), seen
-        seen.append(json.loads(process.communicate("\n", timeout=20)[0]))
-    finally:
-        process.kill()
-        process.communicate()
+def start_workers(number: int, url: str, budget: str, requests: int) -> list[Forked]:
+    """Start processes that begin at the same time, when all of them are ready."""
+    workers = [Forked(work, url, budget, requests) for _ in range(number)]
+    for worker in workers:
+        assert worker.said(str) == "ready"
+    for worker in workers:
+        worker.tell("go")
+    return workers
 
 
-def start_worker(url: str, budget: str, requests: int) -> "subprocess.Popen[str]":
-    return _start("work", url, budget, str(requests))
+@frozen
+class Outcome:
+    """What came of a worker's requests, and how often it asked the shared budget for admissions."""
 
-
-def outcome_of(worker: "subprocess.Popen[str]") -> dict[str, Any]:
-    output, _ = worker.communicate(timeout=50)
-    assert worker.returncode == 0
-    return dict(json.loads(output))
-
-
-def _start(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.ratelimit.processes", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    answered: int
+    failed: Sequence[str]
+    asked: int
 
 
 def query_of(number: int) -> PageviewQuery:
@@ -59,23 +41,14 @@ def query_of(number: int) -> PageviewQuery:
     return PageviewQuery("CDBUGS", aggregates=["pageviews"], limit=number + 1, date_to="1999-12-31")
 
 
-async def _serve() -> None:
-    throttle = LaravelWindow(REPORTS, per=PER)
-    async with FathomServer(reports_throttle=throttle, latency=(0.0, 0.005)) as server:
-        print(server.url, flush=True)  # noqa: T201 - to the test
-        await asyncio.to_thread(sys.stdin.readline)
-        times = [hit.at for hit in server.hits if hit.counted]
-        seen = {
-            "refused": server.refused,
-            "counted": len(times),
-            "densest": server.max_in_window("reports"),
-            "makespan": max(times) - min(times),
-            "optimum": throttle.optimum(len(times)),
-        }
-    print(json.dumps(seen))  # noqa: T201
+def work(test: Connection, url: str, budget: str, requests: int) -> None:
+    """Make requests, all at once, when the test says so."""
+    test.send("ready")
+    test.recv()
+    test.send(asyncio.run(_work(url, budget, requests)))
 
 
-async def _work(url: str, budget: str, requests: int) -> None:
+async def _work(url: str, budget: str, requests: int) -> Outcome:
     asked = 0
 
     def counting(kind: Any) -> None:
@@ -90,21 +63,11 @@ async def _work(url: str, budget: str, requests: int) -> None:
 
     counting(FileStore)
     counting(RedisStore)
-    plan = RatePlan(reports=RateLimit(REPORTS, per=PER))
+    plan = RatePlan(reports=RateLimit(LIMIT.requests, per=LIMIT.per))
     async with FathomClient(TOKEN, base_url=url, plan=plan, budget=budget) as fathom:
         answers = await asyncio.gather(
             *(fathom.reports.aggregate(query_of(number)) for number in range(requests)),
             return_exceptions=True,
         )
     failed = [str(answer) for answer in answers if isinstance(answer, BaseException)]
-    print(json.dumps({"answered": len(answers) - len(failed), "failed": failed, "asked": asked}))  # noqa: T201
-
-
-if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["serve"]:
-            asyncio.run(_serve())
-        case ["work", its_url, its_budget, number]:
-            asyncio.run(_work(its_url, its_budget, int(number)))
-        case _:
-            raise SystemExit("serve, or work")
+    return Outcome(len(answers) - len(failed), failed, asked)

@@ -7,7 +7,6 @@ from contextlib import suppress
 import pytest
 
 from fathom_async import BudgetError, ClosedError, FathomClient, PageviewQuery
-from fathom_async.ratelimit import store
 from fathom_async.testing import FathomServer
 from tests.conftest import until
 from tests.redis_server import RedisServer
@@ -64,10 +63,7 @@ async def test_a_window_of_ones_own_needs_no_look(fathom: FathomClient) -> None:
         await fathom.look()
 
 
-async def test_a_budget_out_of_reach_is_an_error(
-    server: FathomServer, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "LOST_AFTER", 0.1)
+async def test_a_budget_out_of_reach_is_an_error(server: FathomServer, mortal_redis: RedisServer) -> None:
     async with FathomClient(TOKEN, base_url=server.url, budget=mortal_redis.url) as fathom:
         await fathom.look()
         mortal_redis.kill()
@@ -97,9 +93,8 @@ async def test_whoever_looks_while_the_client_is_closed_is_told(
 
 
 async def test_carrying_on_alone_tells_of_the_own_window(
-    server: FathomServer, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    server: FathomServer, mortal_redis: RedisServer
 ) -> None:
-    monkeypatch.setattr(store, "LOST_AFTER", 0.1)
     async with FathomClient(
         TOKEN, base_url=server.url, budget=mortal_redis.url, on_budget_lost=0.5
     ) as fathom:

@@ -1,56 +1,59 @@
 """One budget spent by real processes over real sockets."""
 
+import os
 import signal
-import time
 import uuid
 from pathlib import Path
 
 import pytest
 
-from tests.ratelimit.processes import fathom_server, outcome_of, start_worker
+from tests.fathom_process import fathom_process
+from tests.ratelimit.processes import LIMIT, Outcome, start_workers
 
 
 @pytest.mark.slow
 def test_four_processes_stay_inside_one_limit_and_use_it_up(budget: str) -> None:
-    with fathom_server() as (url, seen):
-        workers = [start_worker(url, budget, 25) for _ in range(4)]
-        outcomes = [outcome_of(worker) for worker in workers]
-    assert [outcome["failed"] for outcome in outcomes] == [[]] * 4
-    assert sum(outcome["answered"] for outcome in outcomes) == 100
-    assert seen[0]["counted"] == 100
-    assert seen[0]["refused"] == 0
-    ratio = seen[0]["makespan"] / seen[0]["optimum"]
-    asked = sum(outcome["asked"] for outcome in outcomes) / 100
-    print(f"makespan {ratio:.3f} of the optimum, {asked:.2f} questions an admission")  # noqa: T201
-    assert ratio < 1.5  # 1.05 on an idle machine; a busy one must not fail the test
+    with fathom_process(LIMIT) as server:
+        workers = start_workers(4, server.url, budget, 12)
+        outcomes = [worker.said(Outcome) for worker in workers]
+        seen = server.seen()
+    assert [(outcome.answered, outcome.failed) for outcome in outcomes] == [(12, [])] * 4
+    assert (seen.requests, seen.refused) == (48, 0)
+    # On an idle machine all windows are full but the first two, in which the four feel their way, and the last one.
+    assert max(seen.windows) == LIMIT.requests
+    assert len(seen.windows) <= 2 * 5, seen
+    asked = sum(outcome.asked for outcome in outcomes) / 48
+    print(f"makespan {seen.makespan / seen.optimum:.3f} of the optimum, {asked:.2f} questions an admission")  # noqa: T201
     assert asked < 3
 
 
 @pytest.mark.slow
 def test_a_killed_process_takes_nothing_from_the_others(budget: str) -> None:
-    with fathom_server() as (url, seen):
-        victims = [start_worker(url, budget, 25) for _ in range(2)]
-        others = [start_worker(url, budget, 12) for _ in range(2)]
-        time.sleep(2.2)
+    with fathom_process(LIMIT) as server:
+        victims = start_workers(2, server.url, budget, 40)
+        others = start_workers(2, server.url, budget, 12)
+        server.wait_for(15)
         for victim in victims:
-            victim.send_signal(signal.SIGKILL)
-            victim.communicate()
-        outcomes = [outcome_of(worker) for worker in others]
-    assert [(outcome["answered"], outcome["failed"]) for outcome in outcomes] == [(12, [])] * 2
-    assert seen[0]["refused"] == 0
+            victim.kill()
+        outcomes = [worker.said(Outcome) for worker in others]
+        seen = server.seen()
+    assert [(outcome.answered, outcome.failed) for outcome in outcomes] == [(12, [])] * 2
+    assert seen.requests < 80 + 24
+    assert seen.refused == 0
 
 
 @pytest.mark.slow
 def test_a_stopped_process_keeps_nobody_waiting_for_long(tmp_path: Path) -> None:
-    with fathom_server() as (url, seen):
+    with fathom_process(LIMIT) as server:
         budget = f"file://{tmp_path}/{uuid.uuid4()}"
-        stopped = start_worker(url, budget, 12)
-        time.sleep(1.5)
-        stopped.send_signal(signal.SIGSTOP)
+        (stopped,) = start_workers(1, server.url, budget, 15)
+        server.wait_for(3)
+        os.kill(stopped.pid, signal.SIGSTOP)
         try:
-            outcome = outcome_of(start_worker(url, budget, 12))
+            (other,) = start_workers(1, server.url, budget, 12)
+            outcome = other.said(Outcome)
         finally:
-            stopped.send_signal(signal.SIGCONT)
-        assert (outcome["answered"], outcome["failed"]) == (12, [])
-        assert outcome_of(stopped)["answered"] == 12
-    assert seen[0]["refused"] == 0
+            os.kill(stopped.pid, signal.SIGCONT)
+        assert (outcome.answered, outcome.failed) == (12, [])
+        assert stopped.said(Outcome).answered == 15
+        assert server.seen().refused == 0

@@ -20,6 +20,8 @@ from fathom_async.ratelimit.window import Window
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket
 from fathom_async.testing.virtual_time import run_virtual
 
+pytestmark = pytest.mark.virtual_time
+
 LIMIT = RateLimit(3, per=60)
 SPAN = 61.0  # the window and its pad
 

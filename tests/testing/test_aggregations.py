@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -252,8 +253,8 @@ async def test_an_hourly_report_of_seven_days_is_allowed(year: Dataset) -> None:
 
 
 @pytest.mark.slow
-async def test_a_large_site_answers_quickly() -> None:
-    data = Dataset.synthetic(sites=1, days=30, visits_per_day=3000, paths=50_000, until=BEGIN.date())
+async def test_a_large_site_answers_about_as_quickly_as_a_plain_loop() -> None:
+    data = Dataset.synthetic(sites=1, days=30, visits_per_day=1500, paths=50_000, until=BEGIN.date())
     query = REPORT | {
         "aggregates": "pageviews,visits",
         "field_grouping": "pathname",
@@ -263,15 +264,16 @@ async def test_a_large_site_answers_quickly() -> None:
         "sort_by": "pageviews:desc",
         "limit": "10",
     }
-    loop = asyncio.get_running_loop()
     await fetch(data, [REPORT])
-    begin = loop.time()
+    begin = time.process_time()
     [(_, rows)] = await fetch(data, [query])
-    assert loop.time() - begin < 1.5
+    answered = time.process_time()
     wanted = re.compile(r"^/(blog|docs)/\d+/")
-    assert len(data.pageviews) > 150_000
+    assert len(data.pageviews) > 75_000
     counts: dict[str, int] = {}
     for view in data.pageviews:
         if wanted.search(view.pathname):
             counts[view.pathname] = counts.get(view.pathname, 0) + 1
+    looked_at_each = time.process_time()
+    assert answered - begin < 5 * (looked_at_each - answered)
     assert [int(row["pageviews"]) for row in rows] == sorted(counts.values(), reverse=True)[:10]

@@ -1,0 +1,17 @@
+"""What the process loads from which others are forked: all that any of them needs."""
+
+import importlib
+import pkgutil
+
+import fathom_async.cli
+
+for _module in pkgutil.walk_packages(fathom_async.cli.__path__, "fathom_async.cli."):
+    importlib.import_module(_module.name)
+for _name in (
+    "fathom_process",
+    "bulk.processes",
+    "ratelimit.processes",
+    "store.processes",
+    "cli.forked_command",
+):
+    importlib.import_module(f"tests.{_name}")
