@@ -190,10 +190,10 @@ class Session:
             now = self._clock.now()
             journal.tell(Queued(number, lane.name, request.method, request.path, attempt, now))
         async with lane.slot(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
-            if self.scope.is_shut:
-                raise ClosedError("the client was closed before this request was sent")
             if request.on_admitted is not None:
                 await request.on_admitted()
+            if self.scope.is_shut:
+                raise ClosedError("the client was closed before this request was sent")
             journal.waited += admission.waited
             sent = admission.sent
             admitted = self._clock.now() if journal.listens else 0.0

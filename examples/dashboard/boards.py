@@ -54,6 +54,7 @@ class Boards:
         self._speed = speed
         self._shown: dict[tuple[str, RangeName], _Shown] = {}
         self._makings: dict[tuple[str, RangeName], asyncio.Task[Board]] = {}
+        self._is_stopping = False
 
     async def get(self, site: Site, name: RangeName, *, within: float) -> Board:
         """Return a board.
@@ -68,6 +69,8 @@ class Boards:
             ClosedError: The dashboard is stopping.
             FathomError: It cannot be had.
         """
+        if self._is_stopping:  # a request that came in just before
+            raise ClosedError("the dashboard is stopping")
         shown = self._shown.get((site.id, name))
         age = math.inf if shown is None else asyncio.get_running_loop().time() - shown.at
         if shown is not None and age <= _GOOD_FOR:
@@ -91,7 +94,8 @@ class Boards:
             await asyncio.wait(makings, timeout=within)
 
     def stop(self) -> None:
-        """End what is under way; who waits for it gets `ClosedError`."""
+        """End what is under way, and begin nothing more; requests that wait for a board get `ClosedError`."""
+        self._is_stopping = True
         for task in self._makings.values():
             task.cancel()
 

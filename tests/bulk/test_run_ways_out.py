@@ -6,8 +6,8 @@ two processes do. That nothing waits for itself shows in that the tests end.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from fathom_async import (
     BulkError,
+    ClosedError,
     FathomClient,
     FathomError,
     PageviewQuery,
@@ -196,6 +197,33 @@ async def test_a_claim_that_is_lost_while_its_request_is_under_way_costs_request
             await store.put_many({answer_key(namespace(server.url, "any"), queries[0]): kept})
         assert await other.reports.gather(queries, store=store) == right
         assert await slow == right
+
+
+class SlowlyClaimed(MemoryStore):
+    """Takes its time to claim, as a store elsewhere may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+
+    @asynccontextmanager
+    async def claim(self, keys: Iterable[str]) -> AsyncGenerator[frozenset[str]]:
+        async with super().claim(keys) as mine:
+            self.is_asked.set()
+            await asyncio.sleep(0.02)
+            yield mine
+
+
+async def test_a_client_that_is_closed_while_its_request_is_claimed_sends_nothing_and_says_so(
+    server: FathomServer,
+) -> None:
+    store = SlowlyClaimed()
+    async with make(server) as fathom:
+        run = asyncio.create_task(fathom.reports.gather(SOME, store=store))
+        await store.is_asked.wait()
+    with pytest.raises(ClosedError):
+        await run
+    assert not [hit for hit in server.hits if hit.lane == "reports"]
 
 
 @pytest.mark.parametrize("queries", KINDS)

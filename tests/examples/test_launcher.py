@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from fathom_async.testing import Dataset, FathomServer, Status
+from tests.conftest import until
 
 EVENTS = "text/event-stream"
 ROOT = Path(__file__).parents[2]
@@ -111,7 +112,7 @@ async def test_a_signal_ends_it_at_once_and_without_a_traceback(
             asyncio.create_task(status(visitor, f"/sites/CDBUGS/board?range={name}"))
             for name in ("7d", "90d")
         ]
-        # Connections are accepted in their order: when these have begun, the boards are being asked for.
+        await until(lambda: sum(hit.lane == "reports" for hit in server.hits) > 1)
         live = [await streams.enter_async_context(visitor.get("/live")) for _ in range(workers)]
         process.send_signal(number)
         output, words = await process.communicate()
