@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import TypeVar, TypeVarTuple, Unpack
 
-from fathom_async.testing.virtual_time import VirtualTimeLoop
+from fathom_async.testing._virtual_time import VirtualTimeLoop
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

@@ -14,13 +14,13 @@ from typing import Any
 from attrs import frozen
 
 from benchmarks.admission_world import LIMIT, PER, REFUSED, Attempt, Contender
+from fathom_async._core.request import Request, Response
+from fathom_async._core.retry import RetryPolicy
+from fathom_async._core.session import Options, Session
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._util.clock import LoopClock
 from fathom_async.errors import RateLimitError
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import RateLimit
-from fathom_async.request import Request, Response
-from fathom_async.retry import RetryPolicy
-from fathom_async.session import Options, Session
 
 Acquire = Callable[[], Awaitable[object]]
 

@@ -11,7 +11,7 @@ from benchmarks.admission_contenders import OURS
 from benchmarks.admission_world import LIMIT, OK, PER, REFUSED
 from benchmarks.report import table
 from fathom_async import FathomClient
-from fathom_async.ratelimit.clock import LoopClock
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import FathomServer, LaravelWindow
 
 SPEED = 30.0

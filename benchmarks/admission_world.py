@@ -8,7 +8,7 @@ from random import Random
 
 from attrs import field, frozen, mutable
 
-from fathom_async.request import Response
+from fathom_async._core.request import Response
 from fathom_async.testing import (
     AlignedWindow,
     ConcurrencyCap,

@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 
 from benchmarks.fusing import TODAY, dashboard
 from fathom_async import FathomClient
-from fathom_async.bulk.fusing import fuse
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.reports.query import AnyQuery
+from fathom_async._bulk.fusing import fuse
+from fathom_async._reports.query import AnyQuery
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Dataset, FathomServer
 from tests.redis_server import redis_server
 

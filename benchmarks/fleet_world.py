@@ -12,15 +12,15 @@ from random import Random
 
 from attrs import define, field, frozen
 
-from fathom_async.ratelimit.budget import COUNT_DELAY
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.feedback import Feedback
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import Priority, RateLimit
-from fathom_async.ratelimit.pool import Pool, Step, Terms, size_of
-from fathom_async.ratelimit.shared import SharedWindow
-from fathom_async.ratelimit.store import Done, Listener
-from fathom_async.store.protocol import LEASE
+from fathom_async._cache.protocol import LEASE
+from fathom_async._ratelimit.budget import COUNT_DELAY
+from fathom_async._ratelimit.feedback import Feedback
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.shared.protocol import Done, Listener
+from fathom_async._ratelimit.shared.state import Pool, Step, Terms, size_of
+from fathom_async._ratelimit.shared.window import SharedWindow
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import LaravelWindow
 
 LIMIT = RateLimit(10, per=60)
@@ -170,7 +170,7 @@ class Account:
 
 @define
 class Link:
-    """One process's way to a budget: a `Store` of `fathom_async.ratelimit.store`."""
+    """One process's way to a budget: a `Store` of `fathom_async._ratelimit.shared.protocol`."""
 
     account: Account
     worker: "Worker"

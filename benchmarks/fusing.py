@@ -11,11 +11,11 @@ from typing import get_args
 from benchmarks.harness import Benchmark, Comparison
 from benchmarks.report import table
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan
-from fathom_async.bulk.fusing import Fused, fuse
-from fathom_async.codec.rows import Row
-from fathom_async.reports.fields import EventAggregate, FieldGrouping, PageviewAggregate
-from fathom_async.reports.query import AnyQuery
-from fathom_async.reports.report import Report
+from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.fields import EventAggregate, FieldGrouping, PageviewAggregate
+from fathom_async._reports.query import AnyQuery
+from fathom_async._reports.report import Report
 from fathom_async.testing import Dataset, FathomServer
 
 SITE = "CDBUGS"

@@ -20,10 +20,10 @@ from benchmarks import admission_clock
 from benchmarks.harness import Benchmark, Comparison
 from benchmarks.machine import installed
 from benchmarks.report import table
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.feedback import SILENT
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import RateLimit
+from fathom_async._ratelimit.feedback import SILENT
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._util.clock import LoopClock
 
 WAITERS = (100, 1_000, 10_000, 100_000)
 LIMIT = 100

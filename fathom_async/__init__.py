@@ -3,12 +3,24 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fathom_async.version import __version__
+from fathom_async._version import __version__
 
 if TYPE_CHECKING:
-    from fathom_async.bulk.outcome import BulkError, Outcome
-    from fathom_async.bulk.plan import BulkPlan
-    from fathom_async.bulk.progress import Progress
+    from fathom_async._bulk.live import LiveVisitors
+    from fathom_async._bulk.outcome import BulkError, Outcome
+    from fathom_async._bulk.plan import BulkPlan
+    from fathom_async._bulk.progress import Progress
+    from fathom_async._cache.policy import Keeping
+    from fathom_async._core.pagination import Listing
+    from fathom_async._core.retry import RetryPolicy
+    from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
+    from fathom_async._reports.errors import InconsistentError, InseparableError
+    from fathom_async._reports.filters import Filter, where
+    from fathom_async._reports.periods import Period
+    from fathom_async._reports.query import EventQuery, PageviewQuery
+    from fathom_async._reports.report import Report
+    from fathom_async._reports.rows import EventRow, PageviewRow
+    from fathom_async._util.clock import LoopClock
     from fathom_async.client import FathomClient
     from fathom_async.errors import (
         APIError,
@@ -44,18 +56,6 @@ if TYPE_CHECKING:
         Site,
         Token,
     )
-    from fathom_async.pagination import Listing
-    from fathom_async.ratelimit.clock import LoopClock
-    from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
-    from fathom_async.reports.errors import InconsistentError, InseparableError
-    from fathom_async.reports.filters import Filter, where
-    from fathom_async.reports.live import LiveVisitors
-    from fathom_async.reports.periods import Period
-    from fathom_async.reports.query import EventQuery, PageviewQuery
-    from fathom_async.reports.report import Report
-    from fathom_async.reports.rows import EventRow, PageviewRow
-    from fathom_async.retry import RetryPolicy
-    from fathom_async.store.freshness import Keeping
     from fathom_async.telemetry import Stats
 
 __all__ = [
@@ -118,9 +118,9 @@ __all__ = [
 
 # Names are imported when they are used, so that the command starts without what it does not need.
 _MODULES = {
-    "bulk.outcome": ("BulkError", "Outcome"),
-    "bulk.plan": ("BulkPlan",),
-    "bulk.progress": ("Progress",),
+    "_bulk.outcome": ("BulkError", "Outcome"),
+    "_bulk.plan": ("BulkPlan",),
+    "_bulk.progress": ("Progress",),
     "client": ("FathomClient",),
     "errors": (
         "APIError",
@@ -147,18 +147,18 @@ _MODULES = {
         "WaitTooLongError",
     ),
     "models": ("Account", "CurrentVisitors", "Deleted", "Event", "Milestone", "Page", "Site", "Token"),
-    "pagination": ("Listing",),
-    "ratelimit.clock": ("LoopClock",),
-    "ratelimit.plan": ("LaneStatus", "Priority", "RateLimit", "RatePlan"),
-    "reports.errors": ("InconsistentError", "InseparableError"),
-    "reports.filters": ("Filter", "where"),
-    "reports.live": ("LiveVisitors",),
-    "reports.periods": ("Period",),
-    "reports.query": ("EventQuery", "PageviewQuery"),
-    "reports.report": ("Report",),
-    "reports.rows": ("EventRow", "PageviewRow"),
-    "retry": ("RetryPolicy",),
-    "store.freshness": ("Keeping",),
+    "_core.pagination": ("Listing",),
+    "_util.clock": ("LoopClock",),
+    "_ratelimit.plan": ("LaneStatus", "Priority", "RateLimit", "RatePlan"),
+    "_reports.errors": ("InconsistentError", "InseparableError"),
+    "_reports.filters": ("Filter", "where"),
+    "_bulk.live": ("LiveVisitors",),
+    "_reports.periods": ("Period",),
+    "_reports.query": ("EventQuery", "PageviewQuery"),
+    "_reports.report": ("Report",),
+    "_reports.rows": ("EventRow", "PageviewRow"),
+    "_core.retry": ("RetryPolicy",),
+    "_cache.policy": ("Keeping",),
     "telemetry": ("Stats",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -4,22 +4,22 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
+from fathom_async._cache.entry import namespace
+from fathom_async._core.retry import RetryPolicy
+from fathom_async._core.session import Caller, Options
+from fathom_async._ratelimit.plan import RatePlan
+from fathom_async._resources.account import AccountResource, TokenResource
+from fathom_async._resources.events import EventsResource
+from fathom_async._resources.milestones import MilestonesResource
+from fathom_async._resources.reports import ReportsResource
+from fathom_async._resources.sites import SitesResource
+from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError
-from fathom_async.ratelimit.clock import Clock
-from fathom_async.ratelimit.plan import RatePlan
-from fathom_async.resources.account import AccountResource, TokenResource
-from fathom_async.resources.events import EventsResource
-from fathom_async.resources.milestones import MilestonesResource
-from fathom_async.resources.reports import ReportsResource
-from fathom_async.resources.sites import SitesResource
-from fathom_async.retry import RetryPolicy
 from fathom_async.service import MAX_BODY, Service, ServiceClient, ServiceOptions, credential, open_session
-from fathom_async.session import Caller, Options
-from fathom_async.store.kept import namespace
 from fathom_async.telemetry import Hook
 
 if TYPE_CHECKING:
-    from fathom_async.transport import Transport
+    from fathom_async._core.transport import Transport
 
 BASE_URL = "https://api.usefathom.com/v1"
 

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict
 
 from attrs import field, frozen
 
-from fathom_async import arguments
-from fathom_async.arguments import MISSING, NotGiven
+from fathom_async._core.request import Response
+from fathom_async._core.retry import RetryPolicy
+from fathom_async._core.session import Caller, Options, Session, is_too_many
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
+from fathom_async._util import checks
+from fathom_async._util.checks import MISSING, NotGiven
+from fathom_async._util.clock import Clock, LoopClock
+from fathom_async._util.tasks import together
+from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError
-from fathom_async.ratelimit.clock import Clock, LoopClock
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import LaneStatus, Priority, RateLimit
-from fathom_async.request import Response
-from fathom_async.retry import RetryPolicy
-from fathom_async.session import Caller, Options, Session, is_too_many
 from fathom_async.telemetry import Hook, Journal, Stats
-from fathom_async.together import together
-from fathom_async.version import __version__
 
 if TYPE_CHECKING:
-    from fathom_async.ratelimit.budget import Budget
-    from fathom_async.transport import Transport
+    from fathom_async._core.transport import Transport
+    from fathom_async._ratelimit.budget import Budget
 
 MAX_BODY = 64 * 1024 * 1024
 
@@ -159,7 +159,7 @@ class ServiceClient(ABC):
             requests: How many requests, at least 1.
             lane: One of the names in `limits`; the scarcest unless given.
         """
-        return self._lane(lane).eta(arguments.count("requests", requests), self._options.priority)
+        return self._lane(lane).eta(checks.count("requests", requests), self._options.priority)
 
     def pause(self, seconds: float, *, lane: str | None = None) -> None:
         """Admit nothing on a lane for so many seconds; who cannot wait that long is told at once.
@@ -168,7 +168,7 @@ class ServiceClient(ABC):
             seconds: How long.
             lane: One of the names in `limits`; the scarcest unless given.
         """
-        self._lane(lane).pause(arguments.seconds("seconds", seconds, least=0))
+        self._lane(lane).pause(checks.seconds("seconds", seconds, least=0))
 
     def resume(self, *, lane: str | None = None) -> None:
         """End a pause, be it yours or the server's; not one that a shared budget keeps for all processes.
@@ -208,7 +208,7 @@ def open_session(service: Service, options: ServiceOptions) -> Session:
         ArgumentError: The base URL is none or would show the credentials to the network, or the budget cannot be
             kept where `budget` says.
     """
-    from fathom_async.transport import HttpTransport  # noqa: PLC0415 - it imports aiohttp, which takes long
+    from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - it imports aiohttp, which takes long
 
     headers = {
         "Authorization": service.authorization,
@@ -279,7 +279,7 @@ def _budget(service: Service, options: ServiceOptions) -> "Budget | None":
     url = options.get("budget")
     if url is None:
         return None
-    from fathom_async.ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
+    from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
 
     key = options.get("budget_key") or f"{service.base_url.rstrip('/')} {service.authorization}"
     return Budget(url, key, options.get("on_budget_lost", "fail"))

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from fathom_async.values import value
+from fathom_async._util.values import value
 
 
 @value

@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 
-import fathom_async.cli
+import fathom_async._cli
 
-for _module in pkgutil.walk_packages(fathom_async.cli.__path__, "fathom_async.cli."):
+for _module in pkgutil.walk_packages(fathom_async._cli.__path__, "fathom_async._cli."):
     importlib.import_module(_module.name)
 for _name in (
     "fathom_process",

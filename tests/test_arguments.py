@@ -6,7 +6,7 @@ from datetime import date, datetime
 import pytest
 
 from fathom_async import ArgumentError, FathomClient
-from fathom_async.request import path
+from fathom_async._core.request import path
 from fathom_async.testing import FathomServer
 
 LONG = "x" * 256

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fathom_async import ClosedError, FathomClient, NotFoundError, PageviewQuery, Priority, ServerError
-from fathom_async.request import Request, Response
+from fathom_async._core.request import Request, Response
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.conftest import until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathom_async.redis_url import without_secrets
+from fathom_async._util.redis import without_secrets
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async.retry import next_delay, was_perhaps_done
+from fathom_async._core.retry import next_delay, was_perhaps_done
 
 POLICY = RetryPolicy(attempts=4, refusals=2, base=0.5, cap=3.0)
 SENT = ConnectError("broke", sent=True)

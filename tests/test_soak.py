@@ -21,7 +21,7 @@ from fathom_async import (
     RatePlan,
     TimeoutError,  # noqa: A004 - ours is one
 )
-from fathom_async.request import Request, Response
+from fathom_async._core.request import Request, Response
 from fathom_async.testing import LaravelWindow, Throttle
 
 SITE = (

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from fathom_async._util.tasks import first_of, together
 from fathom_async.errors import QueryError
-from fathom_async.together import first_of, together
 
 
 async def wait_for_ever() -> None:

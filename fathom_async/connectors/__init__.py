@@ -4,7 +4,7 @@
 `fathom_async.connectors.sync` keeps both up to date with Fathom.
 """
 
-from fathom_async.connectors.emma.client import EmmaClient
-from fathom_async.connectors.secoda.client import SecodaClient
+from fathom_async.connectors.emma._client import EmmaClient
+from fathom_async.connectors.secoda._client import SecodaClient
 
 __all__ = ["EmmaClient", "SecodaClient"]

@@ -18,8 +18,9 @@ try:
 except ImportError as error:
     raise ImportError('dask is missing: pip install "fathom_async[dask]"') from error
 
-from fathom_async.bulk.outcome import Outcome
-from fathom_async.codec.rows import RowT
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.query import Query
 from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.integrations.workers import (
     Batch,
@@ -32,7 +33,6 @@ from fathom_async.integrations.workers import (
     interleaved,
     store_from_env,
 )
-from fathom_async.reports.query import Query
 
 if TYPE_CHECKING:
     from collections.abc import Callable

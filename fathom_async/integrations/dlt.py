@@ -25,21 +25,21 @@ try:
 except ImportError as error:
     raise ImportError('dlt is missing: pip install "fathom_async[dlt]"') from error
 
-from fathom_async.backfill.layout import Layout, Series
-from fathom_async.backfill.ledger import Ledger
-from fathom_async.backfill.periods import Span
-from fathom_async.backfill.pieces import pieces
-from fathom_async.backfill.plan import Plan, planned
+from fathom_async._core.codec.rows import ColumnKind, Row
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.fields import DATE_COLUMN
+from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
+from fathom_async.backfill._layout import Layout, Series
+from fathom_async.backfill._ledger import Ledger
+from fathom_async.backfill._periods import Span
+from fathom_async.backfill._pieces import pieces
+from fathom_async.backfill._plan import Plan, planned
 from fathom_async.client import BASE_URL, FathomClient
-from fathom_async.codec.rows import ColumnKind, Row
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Milestone, Site
-from fathom_async.ratelimit.plan import Priority
-from fathom_async.reports.fields import DATE_COLUMN
-from fathom_async.reports.query import AnyQuery, EventQuery, PageviewQuery
 
 if TYPE_CHECKING:
-    from fathom_async.backfill.ledger import Kept
+    from fathom_async.backfill._ledger import Kept
 
 Table = list[dict[str, object]]
 

@@ -11,8 +11,8 @@ try:
 except ImportError as error:
     raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from error
 
+from fathom_async._version import __version__
 from fathom_async.telemetry import Adapted, Admitted, Answered, Event, Failed, Paused, Queued, Retried, Sent
-from fathom_async.version import __version__
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

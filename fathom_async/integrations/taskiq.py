@@ -16,12 +16,13 @@ try:
 except ImportError as error:
     raise ImportError('taskiq is missing: pip install "fathom_async[taskiq]"') from error
 
-from fathom_async import arguments
-from fathom_async.bulk.outcome import Outcome
-from fathom_async.codec.rows import RowT
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.query import Query
+from fathom_async._util import checks
 from fathom_async.errors import ArgumentError
-from fathom_async.integrations.batch_json import batch_value, outcome_value, read_batch
-from fathom_async.integrations.taskiq_results import POLL_SECONDS, Results
+from fathom_async.integrations._batch_json import batch_value, outcome_value, read_batch
+from fathom_async.integrations._taskiq_results import POLL_SECONDS, Results
 from fathom_async.integrations.workers import (
     Batch,
     Connect,
@@ -33,7 +34,6 @@ from fathom_async.integrations.workers import (
     interleaved,
     store_from_env,
 )
-from fathom_async.reports.query import Query
 
 if TYPE_CHECKING:
     from taskiq import AsyncTaskiqTask
@@ -64,15 +64,15 @@ class FathomTasks:
         connect: Connect = client_from_env,
         store: OpenStore = store_from_env,
         keep: int = 10,
-        name: str = "fathom_async.reports",
+        name: str = "fathom_async._reports",
         nudge: float = 30.0,
         lost_after: float = 900.0,
     ) -> None:
         self._connect = connect
         self._store = store
         self._keep = keep
-        self._nudge = arguments.seconds("nudge", nudge, least=POLL_SECONDS)
-        self._lost_after = arguments.seconds("lost_after", lost_after, least=POLL_SECONDS)
+        self._nudge = checks.seconds("nudge", nudge, least=POLL_SECONDS)
+        self._lost_after = checks.seconds("lost_after", lost_after, least=POLL_SECONDS)
         self._clients: WorkerClients | None = None
 
         async def ask(batch: dict[str, Any]) -> list[dict[str, Any]]:

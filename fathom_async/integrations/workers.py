@@ -14,16 +14,16 @@ from typing import Generic
 
 import attrs
 
-from fathom_async import arguments
-from fathom_async.bulk.fusing import fuse
-from fathom_async.bulk.outcome import Outcome
+from fathom_async._bulk.fusing import fuse
+from fathom_async._bulk.hours import hour_pieces
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._cache.open import open_store
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._core.codec.rows import RowT, RowT_co
+from fathom_async._reports.query import Query
+from fathom_async._util import checks
 from fathom_async.client import FathomClient
-from fathom_async.codec.rows import RowT, RowT_co
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
-from fathom_async.reports.hours import hour_pieces
-from fathom_async.reports.query import Query
-from fathom_async.store.open import open_store
-from fathom_async.store.protocol import ReportStore
 
 Connect = Callable[[str], FathomClient]
 """Makes the client of an account in a worker process; ``""`` is the only account of those who have one."""
@@ -73,7 +73,7 @@ def batches(queries: Iterable[Query[RowT]], *, account: str = "", requests: int 
                 f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
             )
         hour_pieces(query)
-    size = arguments.count("requests", requests)
+    size = checks.count("requests", requests)
     groups = [[position for each in group.asked for position in each.positions] for group in fuse(asked)]
     made = [
         sorted(chain.from_iterable(groups[first : first + size])) for first in range(0, len(groups), size)
@@ -155,7 +155,7 @@ class WorkerClients:
 
     def __init__(self, connect: Connect, store: OpenStore, *, keep: int = 10) -> None:
         self._connect = connect
-        self._keep = arguments.count("keep", keep)
+        self._keep = checks.count("keep", keep)
         self._store = store()
         self._open: dict[str, _Shared] = {}
         self._is_closed = False

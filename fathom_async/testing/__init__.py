@@ -12,12 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fathom_async.testing.connectors.emma import EmmaServer
-    from fathom_async.testing.connectors.secoda import SecodaServer
-    from fathom_async.testing.dataset import Completion, Dataset, Event, Milestone, Pageview, Record, Site
-    from fathom_async.testing.faults import Body, Delay, Disconnect, Fault, Html, Redirect, Status, Truncate
-    from fathom_async.testing.server import FathomServer, ServerOptions
-    from fathom_async.testing.throttle import (
+    from fathom_async.testing._dataset import Completion, Dataset, Event, Milestone, Pageview, Record, Site
+    from fathom_async.testing._faults import Body, Delay, Disconnect, Fault, Html, Redirect, Status, Truncate
+    from fathom_async.testing._server import FathomServer, ServerOptions
+    from fathom_async.testing._throttle import (
         AlignedWindow,
         ConcurrencyCap,
         LaravelWindow,
@@ -26,7 +24,9 @@ if TYPE_CHECKING:
         TokenBucket,
         Verdict,
     )
-    from fathom_async.testing.traffic import Hit
+    from fathom_async.testing._traffic import Hit
+    from fathom_async.testing.connectors._emma import EmmaServer
+    from fathom_async.testing.connectors._secoda import SecodaServer
 
 __all__ = [
     "AlignedWindow",
@@ -59,12 +59,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "connectors.emma": ("EmmaServer",),
-    "connectors.secoda": ("SecodaServer",),
-    "dataset": ("Completion", "Dataset", "Event", "Milestone", "Pageview", "Record", "Site"),
-    "faults": ("Body", "Delay", "Disconnect", "Fault", "Html", "Redirect", "Status", "Truncate"),
-    "server": ("FathomServer", "ServerOptions"),
-    "throttle": (
+    "connectors._emma": ("EmmaServer",),
+    "connectors._secoda": ("SecodaServer",),
+    "_dataset": ("Completion", "Dataset", "Event", "Milestone", "Pageview", "Record", "Site"),
+    "_faults": ("Body", "Delay", "Disconnect", "Fault", "Html", "Redirect", "Status", "Truncate"),
+    "_server": ("FathomServer", "ServerOptions"),
+    "_throttle": (
         "AlignedWindow",
         "ConcurrencyCap",
         "LaravelWindow",
@@ -73,7 +73,7 @@ _HOMES = {
         "TokenBucket",
         "Verdict",
     ),
-    "traffic": ("Hit",),
+    "_traffic": ("Hit",),
 }
 
 

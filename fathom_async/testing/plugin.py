@@ -24,7 +24,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     if config.pluginmanager.hasplugin("asyncio"):
-        config.pluginmanager.import_plugin("fathom_async.testing.fixture")
+        config.pluginmanager.import_plugin("fathom_async.testing._fixture")
     else:
         config.pluginmanager.register(_WithoutAsyncio(), "fathom_async_without_asyncio")
 
@@ -54,7 +54,7 @@ class _VirtualLoops:
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_asyncio_loop_factories(self) -> Mapping[str, Callable[[], object]]:
-        from fathom_async.testing.virtual_time import VirtualTimeLoop  # noqa: PLC0415 - loads asyncio
+        from fathom_async.testing._virtual_time import VirtualTimeLoop  # noqa: PLC0415 - loads asyncio
 
         return {"virtual_time": lambda: VirtualTimeLoop(*self._marker.args, **self._marker.kwargs)}
 

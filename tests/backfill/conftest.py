@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async.backfill.duckdb import DuckDBTable
-from fathom_async.backfill.parquet import ParquetDataset
-from fathom_async.backfill.sqlite import SqliteTable
-from fathom_async.backfill.target import Target
+from fathom_async.backfill._duckdb import DuckDBTable
+from fathom_async.backfill._parquet import ParquetDataset
+from fathom_async.backfill._sqlite import SqliteTable
+from fathom_async.backfill._target import Target
 
 KINDS = ("parquet", "duckdb", "sqlite")
 

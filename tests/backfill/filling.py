@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fathom_async.backfill.run import BackfillSummary, backfill
-from fathom_async.backfill.target import Target
-from fathom_async.reports.query import Query
+from fathom_async._reports.query import Query
+from fathom_async.backfill._run import BackfillSummary, backfill
+from fathom_async.backfill._target import Target
 from tests.backfill.traffic import Ask
 from tests.evaluation import ZONE
 

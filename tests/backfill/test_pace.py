@@ -2,8 +2,8 @@
 
 import pytest
 
-from fathom_async.backfill.pace import Pace
-from fathom_async.reports.fields import DateGrouping
+from fathom_async._reports.fields import DateGrouping
+from fathom_async.backfill._pace import Pace
 
 
 @pytest.mark.parametrize(

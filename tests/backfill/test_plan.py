@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fathom_async import ArgumentError, PageviewQuery
-from fathom_async.backfill.plan import Plan, planned
-from fathom_async.reports.rows import PageviewRow
+from fathom_async._reports.rows import PageviewRow
+from fathom_async.backfill._plan import Plan, planned
 
 QUERY = PageviewQuery("CDBUGS", aggregates=["pageviews"])
 NEW_YORK = ZoneInfo("America/New_York")

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, PageviewQuery, Report
-from fathom_async.backfill.errors import TargetBusyError
-from fathom_async.backfill.parquet import ParquetDataset
-from fathom_async.backfill.target import Target
-from fathom_async.reports.errors import InconsistentError, InseparableError
-from fathom_async.reports.query import Query
+from fathom_async._reports.errors import InconsistentError, InseparableError
+from fathom_async._reports.query import Query
+from fathom_async.backfill._errors import TargetBusyError
+from fathom_async.backfill._parquet import ParquetDataset
+from fathom_async.backfill._target import Target
 from fathom_async.testing import Dataset, Pageview
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.filling import SINCE, fill

@@ -25,20 +25,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, EventQuery, PageviewQuery, where
-from fathom_async.backfill.duckdb import DuckDBTable
-from fathom_async.backfill.errors import TargetBusyError, TargetError
-from fathom_async.backfill.layout import Cells, Layout, Series
-from fathom_async.backfill.parquet import ParquetDataset
-from fathom_async.backfill.periods import Span, Unit
-from fathom_async.backfill.sqlite import SqliteTable
-from fathom_async.backfill.target import OpenTarget, Target
-from fathom_async.backfill.threads import in_thread
-from fathom_async.reports.fields import (
+from fathom_async._reports.fields import (
     EVENT_AGGREGATES,
     FIELD_GROUPINGS,
     PAGEVIEW_AGGREGATES,
     DateGrouping,
 )
+from fathom_async.backfill._duckdb import DuckDBTable
+from fathom_async.backfill._errors import TargetBusyError, TargetError
+from fathom_async.backfill._layout import Cells, Layout, Series
+from fathom_async.backfill._parquet import ParquetDataset
+from fathom_async.backfill._periods import Span, Unit
+from fathom_async.backfill._sqlite import SqliteTable
+from fathom_async.backfill._target import OpenTarget, Target
+from fathom_async.backfill._threads import in_thread
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.traffic import columns_of, read
 from tests.backfill.writer import FIRST, LAYOUT, ROWS, SERIES

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async.backfill.target import Target
-from fathom_async.reports.query import Query
+from fathom_async._reports.query import Query
+from fathom_async.backfill._target import Target
 from fathom_async.testing import Dataset
 from tests.backfill.filling import SINCE, fill
 from tests.backfill.traffic import (

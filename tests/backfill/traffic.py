@@ -14,16 +14,16 @@ import duckdb
 import pyarrow.dataset as arrow_dataset  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
 from fathom_async import EventQuery, FathomClient, PageviewQuery, RateLimit, RatePlan, Report
-from fathom_async.backfill.duckdb import DuckDBTable
-from fathom_async.backfill.sqlite import SqliteTable
-from fathom_async.backfill.target import Target
-from fathom_async.reports.query import Query
+from fathom_async._reports.query import Query
+from fathom_async.backfill._duckdb import DuckDBTable
+from fathom_async.backfill._sqlite import SqliteTable
+from fathom_async.backfill._target import Target
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Record, Site
 from tests.evaluation import ZONE, evaluate
 
 if TYPE_CHECKING:
-    from fathom_async.backfill.parquet import ParquetDataset
-    from fathom_async.codec.rows import Row
+    from fathom_async._core.codec.rows import Row
+    from fathom_async.backfill._parquet import ParquetDataset
 
 FREE = RatePlan(reports=RateLimit(100_000, per=1))
 BEGIN = datetime(2026, 2, 20, tzinfo=UTC)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fathom_async import PageviewQuery
-from fathom_async.backfill.layout import Layout, Series
-from fathom_async.backfill.periods import Span
+from fathom_async.backfill._layout import Layout, Series
+from fathom_async.backfill._periods import Span
 from tests.backfill.conftest import target_in
 from tests.evaluation import ZONE
 
 if TYPE_CHECKING:
-    from fathom_async.backfill.layout import Cells
+    from fathom_async.backfill._layout import Cells
 
 LAYOUT = Layout.of(
     PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["pathname"], date_grouping="day")

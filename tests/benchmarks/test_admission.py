@@ -16,7 +16,7 @@ from benchmarks.admission_worker import play
 from benchmarks.admission_world import THROTTLES, Attempt, Contender, Outcome, Scenario, World, perfect
 from benchmarks.machine import installed
 from benchmarks.queue_cost import measure
-from fathom_async.request import Response
+from fathom_async._core.request import Response
 
 PLAIN = "Laravel, exact store"
 

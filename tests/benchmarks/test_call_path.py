@@ -19,5 +19,5 @@ FILES = {
 def test_a_warm_call_passes_no_more_files_than_it_did(name: str) -> None:
     with serving() as url:
         passed = asyncio.run(passed_by(CALLS[name], url))
-    assert next(iter(passed.files)) in {Path("resources/sites.py"), Path("resources/reports.py")}
+    assert next(iter(passed.files)) in {Path("_resources/sites.py"), Path("_resources/reports.py")}
     assert len(passed.files) <= FILES[name], [*map(str, passed.files)]

@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 from playwright.async_api import Browser
 
-from fathom_async.cli.html.page import Page
-from fathom_async.cli.output import Kind, records
-from fathom_async.cli.pictures import pictures_of
+from fathom_async._cli.html.page import Page
+from fathom_async._cli.output import Kind, records
+from fathom_async._cli.pictures import pictures_of
 
 PATHS = [
     f"/blog/2026/{number:02d}/a-rather-long-title-of-an-article-about-&-<things>" for number in range(25)

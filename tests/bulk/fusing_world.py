@@ -8,9 +8,9 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan, Report
-from fathom_async.bulk.fusing import Fused, fuse
-from fathom_async.codec.rows import Row
-from fathom_async.reports.query import AnyQuery
+from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
 
 ZONE = "America/New_York"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.bulk.fusing.buckets import Buckets, count, number
-from fathom_async.reports.fields import DateGrouping
+from fathom_async._bulk.fusing.buckets import Buckets, count, number
+from fathom_async._reports.fields import DateGrouping
 
 UNITS: tuple[DateGrouping, ...] = get_args(DateGrouping)
 MOMENTS = st.datetimes(datetime(1, 1, 1), datetime(9998, 12, 31)).map(lambda at: at.replace(microsecond=0))  # noqa: DTZ001

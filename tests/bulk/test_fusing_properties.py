@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from benchmarks import fusing
 from fathom_async import EventQuery, Filter, PageviewQuery, Report
-from fathom_async.bulk.fusing import fuse
-from fathom_async.codec.rows import Row
-from fathom_async.reports.query import AnyQuery, Query
-from fathom_async.reports.rows import PageviewRow
+from fathom_async._bulk.fusing import fuse
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import AnyQuery, Query
+from fathom_async._reports.rows import PageviewRow
 from fathom_async.testing import Dataset
 from tests.bulk.fusing_world import (
     BROWSERS,

@@ -4,8 +4,8 @@ from urllib.parse import quote
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.bulk.fusing.texts import folded, length_in_url, one_of
-from fathom_async.reports.filters import Filter, filters_to_json
+from fathom_async._bulk.fusing.texts import folded, length_in_url, one_of
+from fathom_async._reports.filters import Filter, filters_to_json
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.text(
     st.sampled_from(' !"$()*+,-./:?@A[\\]^_`a{|}~\x7fé\n\x00'), max_size=6

@@ -31,11 +31,11 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async.bulk.progress import Progress
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.request import Request, Response
+from fathom_async._bulk.progress import Progress
+from fathom_async._core.request import Request, Response
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Delay, FathomServer, Html, Status
-from fathom_async.testing.faults import Fault
+from fathom_async.testing._faults import Fault
 from tests.conftest import EAGER, until
 
 SITE = "CDBUGS"

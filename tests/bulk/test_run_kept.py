@@ -22,8 +22,8 @@ from fathom_async import (
     RatePlan,
     StoreError,
 )
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.store.open import open_store
+from fathom_async._cache.open import open_store
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.bulk.months import LAST_YEAR, MONTHS, SITE
 from tests.conftest import EAGER, until

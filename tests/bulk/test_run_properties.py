@@ -32,13 +32,13 @@ from fathom_async import (
     RatePlan,
     Report,
 )
-from fathom_async.request import Request, Response
+from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._core.request import Request, Response
+from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
-from fathom_async.store.memory import MemoryStore
-from fathom_async.store.open import open_store
-from fathom_async.store.protocol import ReportStore
 from fathom_async.testing import FathomServer
-from fathom_async.transport import HttpTransport
 from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, OPEN, ROOT, SOME
 from tests.conftest import EAGER
 from tests.redis_server import RedisServer

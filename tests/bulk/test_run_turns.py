@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fathom_async import FathomClient, Keeping, PageviewQuery, Priority, WaitTooLongError
-from fathom_async.bulk.intents import Intents
+from fathom_async._cache.intents import Intents
 from fathom_async.testing import Delay, FathomServer
 from tests.conftest import until
 

@@ -26,16 +26,16 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async.request import Request, Response
+from fathom_async._cache.entry import Kept, answer_key, namespace
+from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._core.request import Request, Response
+from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
-from fathom_async.store.kept import Kept, answer_key, namespace
-from fathom_async.store.memory import MemoryStore
-from fathom_async.store.open import open_store
-from fathom_async.store.protocol import ReportStore
 from fathom_async.telemetry import Sent
 from fathom_async.testing import Body, Delay, Disconnect, FathomServer, Html, Status
-from fathom_async.testing.faults import Fault
-from fathom_async.transport import HttpTransport
+from fathom_async.testing._faults import Fault
 from tests.bulk.paths import ALIKE, CUT_OFF, DATA, KINDS, ROOT, SOME, of_path
 from tests.conftest import EAGER, until
 from tests.store.processes import shared_store

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from fathom_async.cli import main
+from fathom_async._cli import main
 
 PATIENCE = 60
 

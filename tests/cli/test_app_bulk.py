@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathom_async.cli import main
+from fathom_async._cli import main
 
 
 @pytest.mark.parametrize("command", ["live", "run", "plan", "backfill", "budget", "serve"])

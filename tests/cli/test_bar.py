@@ -3,7 +3,7 @@
 import pytest
 
 from fathom_async import Progress
-from fathom_async.cli.bar import drawn
+from fathom_async._cli.bar import drawn
 
 HALF = Progress(30, done=15, kept=10, failed=1, requests=20, answered=5)
 

@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from fathom_async import EventQuery, PageviewQuery, Report
-from fathom_async.cli.bulk.files import prepare, write_dataset, write_report
-from fathom_async.cli.bulk.overview import asked
-from fathom_async.cli.bulk.unfinished import LIFE, Unfinished
-from fathom_async.cli.bulk.wanted import Places, Wanted, read_jobs, wanted
-from fathom_async.cli.failures import CommandError
-from fathom_async.codec.rows import Row
-from fathom_async.reports.query import Query
-from fathom_async.store.memory import MemoryStore
+from fathom_async._cache.memory import MemoryStore
+from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
+from fathom_async._cli.bulk.overview import asked
+from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
+from fathom_async._cli.bulk.wanted import Places, Wanted, read_jobs, wanted
+from fathom_async._cli.failures import CommandError
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import Query
 
 JOBS = """\
 [output]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fathom_async.cli import charts
-from fathom_async.cli.wording import clock_time, counted, duration, printable
+from fathom_async._cli import charts
+from fathom_async._cli.wording import clock_time, counted, duration, printable
 
 
 def test_sparkline_rises_with_the_values() -> None:

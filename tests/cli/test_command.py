@@ -10,8 +10,8 @@ import pytest
 from cyclopts import App
 
 from fathom_async import __version__
-from fathom_async.cli import main
-from fathom_async.cli.app import app as application
+from fathom_async._cli import main
+from fathom_async._cli.app import app as application
 
 from .command import run, run_in_terminal, run_python, write_log
 
@@ -155,16 +155,19 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("missing", ["rich", "cyclopts"])
 def test_a_missing_extra_is_named(missing: str) -> None:
-    code = f"import sys; sys.modules['{missing}'] = None; from fathom_async.cli import main; sys.exit(main(['demo']))"
+    code = (
+        f"import sys; sys.modules['{missing}'] = None; "
+        "from fathom_async._cli import main; sys.exit(main(['demo']))"
+    )
     ended = run_python(code)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f'fathom: {missing} is not installed; pip install "fathom_async[cli]"\n'
 
 
 def test_help_loads_neither_aiohttp_nor_the_commands() -> None:
-    heavy = ("aiohttp", "plotly", "keyring", "fathom_async.client", "fathom_async.cli.report")
+    heavy = ("aiohttp", "plotly", "keyring", "fathom_async.client", "fathom_async._cli.report")
     code = (
-        "import sys; from fathom_async.cli import main; main(['--help']); "
+        "import sys; from fathom_async._cli import main; main(['--help']); "
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     assert run_python(code).out.endswith("[]\n")

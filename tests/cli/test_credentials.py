@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from fathom_async.cli.credentials import Credential
+from fathom_async._cli.credentials import Credential
 from fathom_async.testing import FathomServer, Status
 
 from .conftest import Command

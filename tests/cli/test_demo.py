@@ -8,12 +8,12 @@ from attrs import evolve
 from rich.console import Console, RenderableType
 
 from fathom_async import EventQuery, FathomClient, LaneStatus, RetryPolicy, Site
-from fathom_async.cli.demo.catalogue import PlannedReport, plan_reports
-from fathom_async.cli.demo.findings import Findings, Totals
-from fathom_async.cli.demo.job import Job, TooFewReportsError
-from fathom_async.cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
-from fathom_async.cli.demo.source import Source
-from fathom_async.cli.demo.summary import Verdict, continuous, summarize
+from fathom_async._cli.demo.catalogue import PlannedReport, plan_reports
+from fathom_async._cli.demo.findings import Findings, Totals
+from fathom_async._cli.demo.job import Job, TooFewReportsError
+from fathom_async._cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
+from fathom_async._cli.demo.source import Source
+from fathom_async._cli.demo.summary import Verdict, continuous, summarize
 from fathom_async.testing import Dataset, FathomServer, Status
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async.cli.app import app
-from fathom_async.cli.failures import ExitCode
+from fathom_async._cli.app import app
+from fathom_async._cli.failures import ExitCode
 
 TEXT = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
 FATHOM = re.compile(r"^\$ (?:.*\| |(?:\w+=\S+ )+)?fathom (?P<arguments>.+)$", re.MULTILINE)
@@ -28,7 +28,7 @@ def arguments(line: str) -> list[str]:
 @pytest.mark.parametrize("line", FATHOM.findall(TEXT))
 def test_every_example_is_understood(line: str) -> None:
     command, *_ = app.parse_args(arguments(line), exit_on_error=False, print_error=False)
-    assert command.__module__.startswith("fathom_async.cli."), "it is no help page"
+    assert command.__module__.startswith("fathom_async._cli."), "it is no help page"
 
 
 def test_every_exit_code_is_told() -> None:

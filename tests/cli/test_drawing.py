@@ -2,8 +2,8 @@
 
 from datetime import date, datetime
 
-from fathom_async.cli.drawing import drawn
-from fathom_async.cli.pictures import Course, Line, Ranking, Total, pictures_of
+from fathom_async._cli.drawing import drawn
+from fathom_async._cli.pictures import Course, Line, Ranking, Total, pictures_of
 
 PAGES = [("/", 100, 0.5), ("/a\x1b[2J", 50, None), (None, 0, 0.25)]
 

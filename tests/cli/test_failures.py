@@ -20,8 +20,8 @@ from fathom_async import (
     TimeoutError,  # noqa: A004 - the package's own
     WaitTooLongError,
 )
-from fathom_async.cli.failures import CommandError, ExitCode, TerminatedError, failure_of
-from fathom_async.jobs.errors import Fault, JobFileError
+from fathom_async._cli.failures import CommandError, ExitCode, TerminatedError, failure_of
+from fathom_async.jobs._errors import Fault, JobFileError
 from fathom_async.testing import FathomServer, Html, Status
 
 from .command import run

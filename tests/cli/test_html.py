@@ -11,10 +11,10 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 from attrs import evolve
 
-from fathom_async.cli.html.page import MOST_ROWS, Page
-from fathom_async.cli.html.plots import figure_of, told
-from fathom_async.cli.output import Kind, records
-from fathom_async.cli.pictures import Course, Line, Ranking, Total
+from fathom_async._cli.html.page import MOST_ROWS, Page
+from fathom_async._cli.html.plots import figure_of, told
+from fathom_async._cli.output import Kind, records
+from fathom_async._cli.pictures import Course, Line, Ranking, Total
 
 from .conftest import Command
 

@@ -12,9 +12,9 @@ from attrs import evolve
 from rich.console import Console
 
 from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors, TransportError
-from fathom_async.cli.live.board import Board, SiteView
-from fathom_async.cli.live.display import lines, record, screen
-from fathom_async.cli.live.screen import draw, line
+from fathom_async._cli.live.board import Board, SiteView
+from fathom_async._cli.live.display import lines, record, screen
+from fathom_async._cli.live.screen import draw, line
 from fathom_async.models import PageVisitors, ReferrerVisitors
 
 NOW = datetime(2026, 11, 21, 14, 3, tzinfo=UTC)

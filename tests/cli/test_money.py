@@ -14,9 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fathom_async.cli.failures import CommandError
-from fathom_async.cli.money import read_currency, readable
-from fathom_async.cli.output import encoded, records
+from fathom_async._cli.failures import CommandError
+from fathom_async._cli.money import read_currency, readable
+from fathom_async._cli.output import encoded, records
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Site
 
 from .conftest import Command

@@ -8,7 +8,7 @@ import pytest
 from attrs import define
 
 from fathom_async import FathomClient, PageviewQuery, Priority, Progress
-from fathom_async.cli.bulk.outlook import Outlook
+from fathom_async._cli.bulk.outlook import Outlook
 from fathom_async.testing import FathomServer
 from tests.conftest import until
 

@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from fathom_async.cli.app import run
-from fathom_async.cli.failures import CommandError
-from fathom_async.cli.files import write_file
-from fathom_async.cli.output import Format, Kind, OutputOptions, encoded, records, table, write, write_change
+from fathom_async._cli.app import run
+from fathom_async._cli.failures import CommandError
+from fathom_async._cli.files import write_file
+from fathom_async._cli.output import Format, Kind, OutputOptions, encoded, records, table, write, write_change
 from fathom_async.testing import Body, FathomServer
 
 from .command import COMMAND, environment

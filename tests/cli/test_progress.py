@@ -7,7 +7,7 @@ import pytest
 from attrs import define
 
 from fathom_async import Progress
-from fathom_async.cli.progress import Lines, each_second, line, together
+from fathom_async._cli.progress import Lines, each_second, line, together
 
 
 @define

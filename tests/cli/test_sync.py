@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from attrs import evolve
 
-from fathom_async.cli import main
+from fathom_async._cli import main
 from fathom_async.testing import FathomServer, Status
 from fathom_async.testing.connectors import EmmaServer, SecodaServer
 

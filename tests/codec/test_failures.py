@@ -12,8 +12,8 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async.codec.failures import read_error
-from fathom_async.request import Response
+from fathom_async._core.codec.failures import read_error
+from fathom_async._core.request import Response
 
 
 def error_of(

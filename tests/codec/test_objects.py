@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from fathom_async import Account, CurrentVisitors, DecodeError, Event, Milestone, Page, Site, Token
-from fathom_async.codec.objects import object_decoder, page_decoder, parse, read_mapping
+from fathom_async._core.codec.objects import object_decoder, page_decoder, parse, read_mapping
 
 SITE = b'{"id":"A","object":"site","name":"N","sharing":"none","created_at":"2024-01-02 03:04:05"}'
 

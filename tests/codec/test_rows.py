@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.codec.rows import Column, ColumnKind, Row, row_codec
+from fathom_async._core.codec.rows import Column, ColumnKind, Row, row_codec
 from fathom_async.errors import DecodeError
 
 PAGES = (Column("pathname", "text"), Column("pageviews", "count"), Column("bounce_rate", "number"))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
-from fathom_async.request import Request, Response
+from fathom_async._core.request import Request, Response
 
 
 class Recorder:

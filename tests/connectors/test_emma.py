@@ -32,11 +32,11 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
+from fathom_async._core.request import Response
 from fathom_async.connectors import EmmaClient
 from fathom_async.connectors.emma import BatchError, EmmaPlan, EventType, MemberEvent, NewMemberEvent
-from fathom_async.connectors.emma.client import is_refusal
+from fathom_async.connectors.emma._client import is_refusal
 from fathom_async.models import Page
-from fathom_async.request import Response
 from fathom_async.testing import Disconnect, Status
 from fathom_async.testing.connectors import EmmaServer
 from tests.conftest import EAGER, until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async.version import __version__
+from fathom_async._version import __version__
 from tests.distribution.conftest import ROOT, CleanEnvironment
 
 REQUEST = """

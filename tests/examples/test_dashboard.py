@@ -21,7 +21,7 @@ from fathom_async import (
     RatePlan,
     WaitTooLongError,
 )
-from fathom_async.store.memory import MemoryStore
+from fathom_async._cache.memory import MemoryStore
 from fathom_async.testing import FathomServer, Status
 from tests.conftest import EAGER, until
 from tests.integrations.serving import serving

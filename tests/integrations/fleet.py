@@ -12,10 +12,10 @@ from tempfile import gettempdir
 from typing import Any
 
 from fathom_async import FathomClient, NotFoundError, PageviewQuery, RateLimit, RatePlan, where
-from fathom_async.bulk.outcome import Outcome
-from fathom_async.codec.rows import Row
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.store.redis import RedisStore
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._cache.redis import RedisStore
+from fathom_async._core.codec.rows import Row
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import FathomServer
 from tests.fathom_process import Options, Seen
 from tests.ratelimit.processes import TOKEN

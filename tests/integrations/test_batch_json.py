@@ -14,14 +14,14 @@ from fathom_async import (
     ValidationError,
     where,
 )
-from fathom_async.bulk.fusing import fuse
-from fathom_async.bulk.outcome import Outcome
-from fathom_async.codec.rows import Row
+from fathom_async._bulk.fusing import fuse
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.errors import InconsistentError
+from fathom_async._reports.query import Query
 from fathom_async.errors import WaitTooLongError
-from fathom_async.integrations.batch_json import batch_value, outcome_value, read_batch, read_outcomes
+from fathom_async.integrations._batch_json import batch_value, outcome_value, read_batch, read_outcomes
 from fathom_async.integrations.workers import Batch
-from fathom_async.reports.errors import InconsistentError
-from fathom_async.reports.query import Query
 
 GROUPED = PageviewQuery(
     "CDBUGS", aggregates=["visits"], field_grouping=["pathname"], filters=[where.pathname.matching("^/b")]

@@ -11,9 +11,9 @@ import dlt
 import pytest
 
 from fathom_async import ArgumentError, EventQuery, FathomClient, PageviewQuery, where
+from fathom_async._reports.fields import DateGrouping
+from fathom_async._reports.query import AnyQuery
 from fathom_async.integrations.dlt import GONE, fathom_source
-from fathom_async.reports.fields import DateGrouping
-from fathom_async.reports.query import AnyQuery
 from fathom_async.testing import Dataset, Event, FathomServer, Milestone, Site, Status
 from tests.backfill.traffic import END, PATHS, SALES, VISITS, expected, in_order, of, traffic, until
 
@@ -231,7 +231,7 @@ async def test_what_another_version_loaded_is_loaded_anew_where_dlt_drops_it(
 ) -> None:
     data = traffic()
     with monkeypatch.context() as before:
-        before.setattr("fathom_async.backfill.layout._VERSION", 1)
+        before.setattr("fathom_async.backfill._layout._VERSION", 1)
         await pipeline.run(data, MIDDLE, look_back=0)
     message = (
         r"was made by another version of this package; .*pipeline\.run\(source, refresh=\"drop_sources\"\)"

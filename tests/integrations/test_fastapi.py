@@ -41,6 +41,9 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
+from fathom_async._cache.entry import Kept
+from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.integrations.fastapi import (
     Fathom,
     LiveFeed,
@@ -51,9 +54,6 @@ from fathom_async.integrations.fastapi import (
     live_feed,
     reply_to,
 )
-from fathom_async.store.kept import Kept
-from fathom_async.store.memory import MemoryStore
-from fathom_async.store.sqlite import SqliteStore
 from fathom_async.testing import FathomServer, Html, Status
 from tests.conftest import until
 from tests.integrations.serving import serving

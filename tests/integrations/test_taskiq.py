@@ -17,10 +17,10 @@ from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from fathom_async import FathomClient, FathomError, NotFoundError, PageviewQuery
-from fathom_async.bulk.outcome import Outcome
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import StoreError
 from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
-from fathom_async.store.memory import MemoryStore
 from fathom_async.testing import FathomServer
 from tests.fathom_process import ROOT, FathomProcess, fathom_process
 from tests.integrations import fleet

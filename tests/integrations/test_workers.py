@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, ClosedError, FathomClient, NotFoundError, PageviewQuery, QueryError
-from fathom_async.bulk.fusing import fuse
+from fathom_async._bulk.fusing import fuse
+from fathom_async._cache.memory import MemoryStore
 from fathom_async.integrations.workers import (
     Batch,
     WorkerClients,
@@ -20,7 +21,6 @@ from fathom_async.integrations.workers import (
     interleaved,
     store_from_env,
 )
-from fathom_async.store.memory import MemoryStore
 from fathom_async.testing import FathomServer
 
 

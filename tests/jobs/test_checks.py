@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async.jobs.errors import JobFileError
-from fathom_async.jobs.file import JobFile, load_jobs
+from fathom_async.jobs._errors import JobFileError
+from fathom_async.jobs._file import JobFile, load_jobs
 
 NOW = datetime(2026, 3, 20, 3, 30, tzinfo=UTC)
 DAILY = '[job.daily]\nsite_id = "CDBUGS"\naggregates = ["visits"]\n'

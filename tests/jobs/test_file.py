@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fathom_async import ArgumentError, EventQuery, Filter, PageviewQuery
-from fathom_async.jobs.errors import JobFileError
-from fathom_async.jobs.file import MOST_QUERIES, JobFile, Output, load_jobs
+from fathom_async.jobs._errors import JobFileError
+from fathom_async.jobs._file import MOST_QUERIES, JobFile, Output, load_jobs
 
 DOCS = Path(__file__).parents[2] / "docs" / "job-files.md"
 NOW = datetime(2026, 3, 20, 3, 30, tzinfo=UTC)  # the 19th in New York

@@ -8,8 +8,8 @@ from typing import Any
 from attrs import frozen
 
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
-from fathom_async.ratelimit.file_store import FileStore
-from fathom_async.ratelimit.redis_store import RedisStore
+from fathom_async._ratelimit.shared.file import FileStore
+from fathom_async._ratelimit.shared.redis import RedisStore
 from tests.fathom_process import Options
 from tests.forked import Forked
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fathom_async import ArgumentError, FathomClient, RateLimit, RatePlan
-from fathom_async.ratelimit.budget import Budget
+from fathom_async._ratelimit.budget import Budget
 from fathom_async.testing import FathomServer
 
 TOKEN = "very-secret-token"

@@ -15,10 +15,10 @@ from attrs import asdict, define
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fathom_async.ratelimit.file_store import FileStore
-from fathom_async.ratelimit.pool import Action, Pool, Reply, Step, Terms, size_of
-from fathom_async.ratelimit.redis_script import SCRIPT
-from fathom_async.ratelimit.redis_store import RedisStore
+from fathom_async._ratelimit.shared.file import FileStore
+from fathom_async._ratelimit.shared.redis import RedisStore
+from fathom_async._ratelimit.shared.script import SCRIPT
+from fathom_async._ratelimit.shared.state import Action, Pool, Reply, Step, Terms, size_of
 from tests.redis_server import RedisServer
 
 SPAN = 61.0

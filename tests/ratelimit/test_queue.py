@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.ratelimit.plan import Priority
-from fathom_async.ratelimit.queue import PATIENCE, PriorityQueue
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.queue import PATIENCE, PriorityQueue
 
 INTERACTIVE, NORMAL, BULK = Priority
 

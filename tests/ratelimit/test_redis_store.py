@@ -11,18 +11,18 @@ from uuid import uuid4
 import pytest
 import redis
 
+from fathom_async._ratelimit.budget import Budget
+from fathom_async._ratelimit.feedback import SILENT
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._ratelimit.shared import protocol as store_module
+from fathom_async._ratelimit.shared import redis as redis_store_module
+from fathom_async._ratelimit.shared.redis import RedisStore
+from fathom_async._ratelimit.shared.script import SCRIPT
+from fathom_async._ratelimit.shared.state import Step
+from fathom_async._ratelimit.shared.window import SharedWindow
+from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ArgumentError, BudgetError, ClosedError
-from fathom_async.ratelimit import redis_store as redis_store_module
-from fathom_async.ratelimit import store as store_module
-from fathom_async.ratelimit.budget import Budget
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.feedback import SILENT
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import RateLimit
-from fathom_async.ratelimit.pool import Step
-from fathom_async.ratelimit.redis_script import SCRIPT
-from fathom_async.ratelimit.redis_store import RedisStore
-from fathom_async.ratelimit.shared import SharedWindow
 from tests.conftest import until
 from tests.redis_server import RedisServer
 

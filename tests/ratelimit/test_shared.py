@@ -13,19 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fathom_async._ratelimit.budget import Budget
+from fathom_async._ratelimit.feedback import SILENT, Feedback
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.shared.file import FileStore
+from fathom_async._ratelimit.shared.protocol import Done
+from fathom_async._ratelimit.shared.state import Step
+from fathom_async._ratelimit.shared.window import SharedWindow
+from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, WaitTooLongError
-from fathom_async.ratelimit.budget import Budget
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.feedback import SILENT, Feedback
-from fathom_async.ratelimit.file_store import FileStore
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import Priority, RateLimit
-from fathom_async.ratelimit.pool import Step
-from fathom_async.ratelimit.shared import SharedWindow
-from fathom_async.ratelimit.store import Done
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle
-from fathom_async.testing.traffic import max_in_window
-from fathom_async.testing.virtual_time import run_virtual
+from fathom_async.testing._traffic import max_in_window
+from fathom_async.testing._virtual_time import run_virtual
 
 pytestmark = pytest.mark.virtual_time
 

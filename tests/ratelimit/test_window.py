@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async.ratelimit.clock import LoopClock
-from fathom_async.ratelimit.feedback import SILENT, Feedback
-from fathom_async.ratelimit.lane import Lane
-from fathom_async.ratelimit.plan import RateLimit
-from fathom_async.ratelimit.slots import Slot
-from fathom_async.ratelimit.window import Window
+from fathom_async._ratelimit.feedback import SILENT, Feedback
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._ratelimit.slots import Slot
+from fathom_async._ratelimit.window import Window
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket
-from fathom_async.testing.virtual_time import run_virtual
+from fathom_async.testing._virtual_time import run_virtual
 
 pytestmark = pytest.mark.virtual_time
 

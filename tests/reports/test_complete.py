@@ -10,11 +10,11 @@ import pytest
 from attrs import define, field
 
 from fathom_async import PageviewQuery, QueryError, Report
-from fathom_async.reports.complete import LONGEST_QUERY, Ask, complete
-from fathom_async.reports.errors import InconsistentError, InseparableError
-from fathom_async.reports.filters import Filter
-from fathom_async.reports.query import Query
-from fathom_async.reports.rows import PageviewRow
+from fathom_async._bulk.complete import LONGEST_QUERY, Ask, complete
+from fathom_async._reports.errors import InconsistentError, InseparableError
+from fathom_async._reports.filters import Filter
+from fathom_async._reports.query import Query
+from fathom_async._reports.rows import PageviewRow
 
 Key = tuple[str | None, ...]
 

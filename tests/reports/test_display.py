@@ -1,8 +1,8 @@
 """Reports are shown aligned, cut, and harmless."""
 
-from fathom_async.codec.rows import Column, row_codec
-from fathom_async.reports.display import as_html, as_text
-from fathom_async.reports.rows import EventRow, PageviewRow
+from fathom_async._core.codec.rows import Column, row_codec
+from fathom_async._reports.display import as_html, as_text
+from fathom_async._reports.rows import EventRow, PageviewRow
 
 COLUMNS = (Column("pathname", "text"), Column("pageviews", "count"), Column("bounce_rate", "number"))
 ROW = row_codec(COLUMNS, PageviewRow).row

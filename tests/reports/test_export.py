@@ -14,9 +14,9 @@ import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMis
 import polars as pl
 import pytest
 
-from fathom_async.reports.query import EventQuery, PageviewQuery
-from fathom_async.reports.report import Report
-from fathom_async.reports.rows import EventRow, PageviewRow
+from fathom_async._reports.query import EventQuery, PageviewQuery
+from fathom_async._reports.report import Report
+from fathom_async._reports.rows import EventRow, PageviewRow
 
 DAILY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"

@@ -2,9 +2,9 @@
 
 from typing import get_args, get_type_hints
 
-from fathom_async.codec.rows import Row
-from fathom_async.reports import fields
-from fathom_async.reports.filters import CategoricalField, TextField, where
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports import fields
+from fathom_async._reports.filters import CategoricalField, TextField, where
 
 
 def flat(literal: object) -> list[str]:

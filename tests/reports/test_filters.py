@@ -2,9 +2,9 @@
 
 import pytest
 
+from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, OPERATORS, TEXT_PROPERTIES
+from fathom_async._reports.filters import Filter, filters_from_json, filters_to_json, regex_fault, where
 from fathom_async.errors import QueryError
-from fathom_async.reports.fields import CATEGORICAL_PROPERTIES, OPERATORS, TEXT_PROPERTIES
-from fathom_async.reports.filters import Filter, filters_from_json, filters_to_json, regex_fault, where
 
 
 def make(property: str, operator: str, value: object) -> Filter:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async import PageviewQuery, QueryError, Report
-from fathom_async.reports.hours import by_the_hour, hour_pieces
-from fathom_async.reports.query import Query
-from fathom_async.reports.rows import PageviewRow
+from fathom_async._bulk.hours import by_the_hour, hour_pieces
+from fathom_async._reports.query import Query
+from fathom_async._reports.rows import PageviewRow
 
 WEEK = timedelta(days=7)
 SECOND = timedelta(seconds=1)

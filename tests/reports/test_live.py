@@ -6,7 +6,7 @@ import pytest
 from attrs import define
 
 from fathom_async import ArgumentError, ClosedError, CurrentVisitors, RateLimit, TransportError
-from fathom_async.reports.live import LiveVisitors, check_sites, interval, watch
+from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
 
 
 @define

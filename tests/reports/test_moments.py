@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from fathom_async._reports.moments import first_moment, last_moment, time_zone, to_wire, wall_clock
 from fathom_async.errors import QueryError
-from fathom_async.reports.moments import first_moment, last_moment, time_zone, to_wire, wall_clock
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async import PageviewQuery
-from fathom_async.reports.parts import (
+from fathom_async._bulk.parts import (
     LONGEST_BORDER,
     Span,
     at_least,
@@ -23,7 +23,7 @@ from fathom_async.reports.parts import (
 )
 
 if TYPE_CHECKING:
-    from fathom_async.reports.fields import FieldGrouping
+    from fathom_async._reports.fields import FieldGrouping
 
 TRICKY = st.text(st.sampled_from(' !"$()*+,-./09:?@AZ[\\]^_`az{|}~\x7fé\U0001f600\n\x00'), max_size=6)
 TEXTS = TRICKY | st.text(st.characters(codec="utf-8"), max_size=8)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fathom_async._reports.periods import Period
 from fathom_async.errors import QueryError
-from fathom_async.reports.periods import Period
 
 NOW = datetime(2026, 11, 21, 14, 35, 20)
 UNITS = ["hour", "day", "week", "month", "quarter", "year"]

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.errors import DecodeError, QueryError
-from fathom_async.reports.fields import (
+from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
     DATE_GROUPINGS,
@@ -23,9 +22,10 @@ from fathom_async.reports.fields import (
     PAGEVIEW_AGGREGATES,
     TEXT_PROPERTIES,
 )
-from fathom_async.reports.filters import Filter, where
-from fathom_async.reports.periods import Period
-from fathom_async.reports.query import AnyQuery, EventQuery, PageviewQuery, query_from_params
+from fathom_async._reports.filters import Filter, where
+from fathom_async._reports.periods import Period
+from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery, query_from_params
+from fathom_async.errors import DecodeError, QueryError
 
 ANY_LIMIT = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
+from fathom_async._reports.query import EventQuery, PageviewQuery
+from fathom_async._reports.report import Report
+from fathom_async._reports.rows import PageviewRow
 from fathom_async.errors import ArgumentError
-from fathom_async.reports.query import EventQuery, PageviewQuery
-from fathom_async.reports.report import Report
-from fathom_async.reports.rows import PageviewRow
 
 QUERY = PageviewQuery(
     "CDBUGS",

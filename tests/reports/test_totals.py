@@ -5,10 +5,10 @@ from typing import assert_type
 import pytest
 
 from fathom_async import FathomClient
+from fathom_async._reports.query import EventQuery, PageviewQuery
+from fathom_async._reports.report import Report
+from fathom_async._reports.rows import PageviewRow
 from fathom_async.errors import ArgumentError, QueryError
-from fathom_async.reports.query import EventQuery, PageviewQuery
-from fathom_async.reports.report import Report
-from fathom_async.reports.rows import PageviewRow
 from fathom_async.testing import Dataset, FathomServer, Site
 
 EVERYTHING = PageviewQuery(

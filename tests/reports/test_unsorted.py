@@ -13,7 +13,7 @@ import attrs
 import pytest
 
 from fathom_async import EventQuery, FathomClient, PageviewQuery, UnsortedLimitWarning
-from fathom_async.reports.query import AnyQuery
+from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import FathomServer
 
 BY_PATH = PageviewQuery("CDBUGS", aggregates=["pageviews", "visits"], field_grouping=["pathname"])

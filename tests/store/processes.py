@@ -7,13 +7,13 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fathom_async.store import claims
-from fathom_async.store.kept import Kept
-from fathom_async.store.once import ask_once
-from fathom_async.store.open import open_store
-from fathom_async.store.protocol import ReportStore
-from fathom_async.store.redis import RedisStore
-from fathom_async.store.sqlite import SqliteStore
+from fathom_async._cache import leases as claims
+from fathom_async._cache.entry import Kept
+from fathom_async._cache.open import open_store
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.redis import RedisStore
+from fathom_async._cache.sqlite import SqliteStore
+from tests.store.once import ask_once
 
 LEASE = 2.0
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import attrs
 import pytest
 
+from fathom_async._cache.entry import SKEW, Kept
+from fathom_async._cache.open import open_store
+from fathom_async._cache.protocol import ReportStore
 from fathom_async.errors import ClosedError
-from fathom_async.store.kept import SKEW, Kept
-from fathom_async.store.open import open_store
-from fathom_async.store.protocol import ReportStore
 
 pytestmark = pytest.mark.virtual_time
 

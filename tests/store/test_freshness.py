@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fathom_async import PageviewQuery
+from fathom_async._cache.entry import SKEW, Kept
+from fathom_async._cache.policy import Freshness, Keeping, freshness, is_over
 from fathom_async.errors import ArgumentError
-from fathom_async.store.freshness import Freshness, Keeping, freshness, is_over
-from fathom_async.store.kept import SKEW, Kept
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = 3_600.0

@@ -4,8 +4,8 @@ import attrs
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
+from fathom_async._cache.entry import SKEW, Kept, answer_key, namespace, replaces
 from fathom_async.errors import DecodeError
-from fathom_async.store.kept import SKEW, Kept, answer_key, namespace, replaces
 
 QUERY = PageviewQuery(
     "CDBUGS",

@@ -2,9 +2,9 @@
 
 import pytest
 
+from fathom_async._cache.entry import Kept
+from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import ArgumentError
-from fathom_async.store.kept import Kept
-from fathom_async.store.memory import MemoryStore
 
 KILOBYTE = Kept(bytes(1_000), 1.0)
 

@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import FathomClient, PageviewQuery
-from fathom_async.reports.report import Report
-from fathom_async.reports.rows import PageviewRow
-from fathom_async.store.freshness import Keeping, freshness
-from fathom_async.store.kept import Kept, answer_key, namespace
-from fathom_async.store.memory import MemoryStore
-from fathom_async.store.once import ask_once
-from fathom_async.store.open import open_store
-from fathom_async.store.protocol import ReportStore
-from fathom_async.store.sqlite import SqliteStore
+from fathom_async._cache.entry import Kept, answer_key, namespace
+from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
+from fathom_async._cache.policy import Keeping, freshness
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.sqlite import SqliteStore
+from fathom_async._reports.report import Report
+from fathom_async._reports.rows import PageviewRow
 from fathom_async.testing import FathomServer
-from fathom_async.testing.virtual_time import run_virtual
+from fathom_async.testing._virtual_time import run_virtual
+from tests.store.once import ask_once
 
 
 class Server:

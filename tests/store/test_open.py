@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
+from fathom_async._cache.redis import RedisStore
+from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.errors import ArgumentError
-from fathom_async.store.memory import MemoryStore
-from fathom_async.store.open import open_store
-from fathom_async.store.redis import RedisStore
-from fathom_async.store.sqlite import SqliteStore
 
 
 def find(path: str | Path) -> bool:

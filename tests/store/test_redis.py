@@ -8,10 +8,10 @@ import time
 import pytest
 import redis
 
+from fathom_async._cache import leases as claims
+from fathom_async._cache.entry import Kept
+from fathom_async._cache.redis import RedisStore
 from fathom_async.errors import StoreError
-from fathom_async.store import claims
-from fathom_async.store.kept import Kept
-from fathom_async.store.redis import RedisStore
 from tests.conftest import until
 from tests.redis_server import RedisServer
 

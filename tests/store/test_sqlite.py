@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from fathom_async._cache.entry import Kept
+from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.errors import ArgumentError, StoreError
-from fathom_async.store.kept import Kept
-from fathom_async.store.sqlite import SqliteStore
 
 ANSWER = Kept(b"[]", 1.0)
 

@@ -9,7 +9,7 @@ from selectors import EVENT_READ, EVENT_WRITE, SelectorKey
 import pytest
 from attrs import frozen
 
-from fathom_async.testing.descriptors import Descriptors
+from fathom_async.testing._descriptors import Descriptors
 
 
 @frozen

@@ -14,7 +14,7 @@ from fathom_async.testing import (
     TokenBucket,
     Verdict,
 )
-from fathom_async.testing.traffic import max_in_window
+from fathom_async.testing._traffic import max_in_window
 
 GAPS = st.lists(st.floats(0, 30, allow_nan=False), min_size=1, max_size=60)
 

@@ -12,9 +12,9 @@ from subprocess import DEVNULL, PIPE
 import pytest
 
 from fathom_async import FathomClient, PageviewQuery
-from fathom_async.ratelimit.clock import LoopClock
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import FathomServer
-from fathom_async.testing.virtual_time import VirtualTimeLoop
+from fathom_async.testing._virtual_time import VirtualTimeLoop
 
 pytestmark = pytest.mark.virtual_time
 

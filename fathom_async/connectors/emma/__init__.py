@@ -1,8 +1,8 @@
 """Emma's Events API: types of events, and events of members that mail is triggered on."""
 
-from fathom_async.connectors.emma.batches import Batch, BatchError, Creation
-from fathom_async.connectors.emma.client import EmmaClient, EmmaPlan
-from fathom_async.connectors.emma.models import EventType, MemberEvent, NewMemberEvent
+from fathom_async.connectors.emma._batches import Batch, BatchError, Creation
+from fathom_async.connectors.emma._client import EmmaClient, EmmaPlan
+from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent
 
 __all__ = [
     "Batch",

@@ -9,7 +9,7 @@ Things are matched by name. What is there already is left as it is, so that a se
 that was interrupted goes on where it ended.
 """
 
-from fathom_async.connectors.sync.changes import (
+from fathom_async.connectors.sync._changes import (
     Change,
     CreateCategory,
     CreateEvent,
@@ -19,8 +19,8 @@ from fathom_async.connectors.sync.changes import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync.plan import Applied, SyncPlan, apply, plan_sync
-from fathom_async.connectors.sync.side import SyncError
+from fathom_async.connectors.sync._plan import Applied, SyncPlan, apply, plan_sync
+from fathom_async.connectors.sync._side import SyncError
 
 __all__ = [
     "Applied",

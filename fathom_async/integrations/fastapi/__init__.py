@@ -15,11 +15,11 @@ try:
 except ImportError as error:
     raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from error
 
-from fathom_async.integrations.fastapi.dependency import Fathom, fathom
-from fathom_async.integrations.fastapi.errors import Reply, install_error_handlers, reply_to
-from fathom_async.integrations.fastapi.health import Health, LaneHealth, health_router
-from fathom_async.integrations.fastapi.lifespan import FathomState, fathom_lifespan
-from fathom_async.integrations.fastapi.live import LiveCount, LiveFeed, live_feed
+from fathom_async.integrations.fastapi._dependency import Fathom, fathom
+from fathom_async.integrations.fastapi._errors import Reply, install_error_handlers, reply_to
+from fathom_async.integrations.fastapi._health import Health, LaneHealth, health_router
+from fathom_async.integrations.fastapi._lifespan import FathomState, fathom_lifespan
+from fathom_async.integrations.fastapi._live import LiveCount, LiveFeed, live_feed
 
 del _fastapi
 

@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fathom_async.testing.connectors.emma import EmmaServer
-    from fathom_async.testing.connectors.secoda import SecodaServer
+    from fathom_async.testing.connectors._emma import EmmaServer
+    from fathom_async.testing.connectors._secoda import SecodaServer
 
 __all__ = ["EmmaServer", "SecodaServer"]
 
-_HOMES = {"EmmaServer": "emma", "SecodaServer": "secoda"}
+_HOMES = {"EmmaServer": "_emma", "SecodaServer": "_secoda"}
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,7 @@ from fathom_async.connectors.sync import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync.catalogue import (
+from fathom_async.connectors.sync._catalogue import (
     Catalogue,
     Documented,
     by_path,
@@ -27,8 +27,8 @@ from fathom_async.connectors.sync.catalogue import (
     known_currency,
     usual_description,
 )
-from fathom_async.connectors.sync.names import Naming, category_titles, key, naming
-from fathom_async.connectors.sync.source import Counted, CountedSite
+from fathom_async.connectors.sync._names import Naming, category_titles, key, naming
+from fathom_async.connectors.sync._source import Counted, CountedSite
 from fathom_async.models import Event, Site
 
 ACME = Site("ACME", "Acme", "none", datetime(2026, 1, 1, tzinfo=UTC))

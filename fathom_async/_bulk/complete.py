@@ -1,0 +1,216 @@
+"""Every row of a report, past the 1,000 rows at which the server stops.
+
+The rows of a report are groups, and whole groups can be told apart by filters on the columns that they are grouped
+by. So the groups are parted by disjoint filters, each part is asked for by itself, and the answers are joined.
+Every figure of a row is the server's own, computed over all that belongs to its group. The range of time is never
+cut, because unique visitors, durations and bounce rates of two ranges do not add up to those of both.
+
+**What makes it exact.** The parts cover everything by construction (see `fathom_async._bulk.parts`), and a part
+counts only once its answer stayed below the wall: of one that did not, nothing is kept but where its texts lie.
+Servers differ in collation and in their dialect of regular expressions, so what comes back is judged: a row in two
+parts, or one that is not what its part asked for, is an error. Rows that no part returned are missed in the sum:
+pageviews (or conversions) of disjoint groups do add up, so that the whole is asked for them first. SQL's null, which
+neither matches nor does not match, is lost in this way; rows of null that were seen in passing fill the gap, and
+what is still amiss then is an error.
+
+**What makes it cheap.** Borders decide only how many requests are spent. A *window*, the first 1,000 rows in the
+order of the column, says where exactly to cut so that the next part is full. A *sample*, those with the most
+pageviews, says how the texts are spread, and the windows met on the way how many rows one text of it stands for.
+So a region is walked from its low end: the next part is as wide as the density expects to fill it, less a margin
+for chance; one that is too full after all is a window, so that what follows it is certain. A region with many rows
+to come is walked in several places at once.
+
+Categorical columns know ``is`` and ``is not`` only, so that they are parted by their heaviest values, and by the
+rest. A value that exceeds the wall alone is parted by the next column.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
+from urllib.parse import urlencode
+
+from fathom_async._bulk.hours import hour_pieces
+from fathom_async._bulk.parts import choose_column, fits, heaviest
+from fathom_async._bulk.walk import Filters, Walk
+from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.errors import InconsistentError, InseparableError
+from fathom_async._reports.fields import (
+    CATEGORICAL_PROPERTIES,
+    DATE_COLUMN,
+    MAX_ROWS,
+    TEXT_PROPERTIES,
+)
+from fathom_async._reports.filters import Filter
+from fathom_async._reports.ordering import in_order
+from fathom_async._reports.query import Query
+from fathom_async._reports.report import Report
+from fathom_async._util.tasks import together
+from fathom_async.errors import QueryError
+
+if TYPE_CHECKING:
+    from fathom_async._reports.fields import CategoricalProperty
+
+Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
+
+LONGEST_QUERY: Final = 7_000
+"""Characters of the query string; common servers refuse a request line of 8 kB."""
+
+_MOST_VALUES: Final = 8
+_COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}
+
+
+async def complete(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
+    """Return the report with every row.
+
+    Args:
+        query: Any query without a limit.
+        ask: Runs one query.
+
+    Raises:
+        QueryError: The query has a limit.
+        InseparableError: No filter tells some of the rows apart.
+        InconsistentError: The server's answers contradict each other.
+    """
+    if query.limit is not None:
+        raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
+    pieces = await together(_Completion(piece, ask).run() for piece in hour_pieces(query))
+    return Report(query, tuple(in_order(query, (row for rows in pieces for row in rows))), truncated=False)
+
+
+class _Completion(Generic[RowT]):
+    """One report in the making."""
+
+    def __init__(self, query: Query[RowT], ask: Ask[RowT]) -> None:
+        self._wanted = query
+        self._ask = ask
+        self._count = _COUNTS[query.entity]
+        counted = query.aggregates if self._count in query.aggregates else (*query.aggregates, self._count)
+        self._query = query.replace(aggregates=counted, sort_by=None)
+        by_date = () if query.date_grouping is None else (DATE_COLUMN,)
+        self._keys = (*by_date, *query.field_grouping)
+        known = {*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES}
+        self._columns = tuple(name for name in query.field_grouping if name in known)
+        self._rows: dict[tuple[object, ...], RowT] = {}
+        self._nulls: dict[tuple[object, ...], RowT] = {}
+
+    async def run(self) -> Sequence[RowT]:
+        if not self._wanted.field_grouping:
+            return (await self._ask(self._wanted)).rows
+        sort_by = f"{self._columns[0]}:asc" if len(self._keys) == len(self._columns) == 1 else None
+        first = await self.part((), sort_by or self.sampling)
+        if not first.truncated:
+            self.keep(first)
+            return self._projected()
+        total = await self._total()
+        await self.separate((), frozenset(), first)
+        self._check(total)
+        return self._projected()
+
+    @property
+    def sampling(self) -> str:
+        return f"{self._count}:desc"
+
+    async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
+        filters = tuple(dict.fromkeys(self._wanted.filters + own))
+        query = self._query.replace(filters=filters, sort_by=sort_by)
+        if len(urlencode(query.params())) > LONGEST_QUERY:
+            self._give_up(own, "the filters that would separate them are longer than a URL may be")
+        report = await self._ask(query)
+        for row in report:
+            if not fits(own, row):
+                raise InconsistentError(
+                    f"the server compares texts in another way: {row} came for {', '.join(map(str, own))}"
+                )
+        return report
+
+    async def _total(self) -> int:
+        whole = self._query.replace(aggregates=(self._count,), field_grouping=(), date_grouping=None)
+        return sum(self._counted(row) for row in await self._ask(whole))
+
+    def _counted(self, row: RowT) -> int:
+        return cast("int | None", getattr(row, self._count)) or 0
+
+    def _key(self, row: RowT) -> tuple[object, ...]:
+        return tuple([getattr(row, name) for name in self._keys])
+
+    def keep(self, report: Report[RowT]) -> None:
+        for row in report:
+            key = self._key(row)
+            if key in self._rows:
+                raise InconsistentError(
+                    f"the server put {key} into two disjoint parts: it compares texts in another way, or "
+                    "patterns mean something else to it"
+                )
+            self._rows[key] = row
+
+    async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
+        """Read all rows of a part of which one answer stopped at the wall.
+
+        Args:
+            own: The part.
+            spent: Columns that can't part it any more.
+            seen: The answer.
+        """
+        for row in seen:
+            if None in (key := self._key(row)):
+                self._nulls[key] = row
+        column = choose_column(seen.rows, [name for name in self._columns if name not in spent])
+        if column is None:
+            self._give_up(own, self._advice())
+        if column in CATEGORICAL_PROPERTIES:
+            await self._by_value(own, spent, column, seen)
+            return
+        await Walk(self, own, spent, column).begin(seen)
+
+    async def _by_value(self, own: Filters, spent: frozenset[str], column: str, seen: Report[RowT]) -> None:
+        name = cast("CategoricalProperty", column)
+        values = heaviest(seen.rows, column, most=_MOST_VALUES)
+        # The rest goes first: where there are more values than a URL can leave out, it fails before they are asked.
+        await self._all(own + tuple(Filter(name, "is not", value) for value in values), spent)
+        await together([self._all((*own, Filter(name, "is", value)), spent | {column}) for value in values])
+
+    async def _all(self, own: Filters, spent: frozenset[str]) -> None:
+        report = await self.part(own, self.sampling)
+        if report.truncated:
+            await self.separate(own, spent, report)
+        else:
+            self.keep(report)
+
+    def _give_up(self, own: Filters, why: str) -> NoReturn:
+        part = self._wanted.replace(filters=tuple(dict.fromkeys(self._wanted.filters + own)))
+        raise InseparableError(
+            f"more than {MAX_ROWS:,} rows cannot be separated: {why}", part, len(self._rows)
+        )
+
+    def _advice(self) -> str:
+        others = [name for name in self._wanted.field_grouping if name not in self._columns]
+        if others:
+            return f"nothing can be filtered on {', '.join(others)}; group by another field too, or filter"
+        if self._wanted.date_grouping is not None:
+            return (
+                f"one group has too many dates by the {self._wanted.date_grouping}; group by a longer unit, or ask "
+                "for shorter ranges as reports of their own"
+            )
+        return f"{', '.join(self._columns)} have no more values to part them by; filter more narrowly"
+
+    def _check(self, total: int) -> None:
+        """Refuse rows that fall short of the whole; more than it is traffic of the meantime."""
+        missing = total - sum(map(self._counted, self._rows.values()))
+        if missing <= 0:
+            return
+        for key, row in self._nulls.items():
+            if self._rows.setdefault(key, row) is row:
+                missing -= self._counted(row)
+        if missing > 0:
+            raise InconsistentError(
+                f"{missing:,} of {total:,} {self._count} are in no part: the server leaves out rows without a value "
+                f"when it filters on {', '.join(self._columns)}; ask with a filter for known values, such as "
+                f"Filter({self._columns[0]!r}, 'matching', '.')"
+            )
+
+    def _projected(self) -> Sequence[RowT]:
+        rows = self._rows.values()
+        if self._query.aggregates == self._wanted.aggregates:
+            return tuple(rows)
+        read, make = attrgetter(*self._wanted.columns), self._wanted.codec.row
+        return tuple(make(*read(row)) for row in rows)

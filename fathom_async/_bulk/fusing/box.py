@@ -1,0 +1,166 @@
+"""Which queries of a family go into one request: boxes of values and times that are filled one after the other.
+
+A request that groups by two properties and by the day answers for every combination of their values with every day of
+its range, whether somebody asked for it or not. So what goes into one is a box, and it is full when its answer might
+have more rows than an answer can, or its filters more characters than a URL.
+
+Filling boxes at the best is a packing problem; here they are filled in a few orders, and the order that takes the
+fewest boxes is kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+from urllib.parse import quote
+
+import attrs
+
+from fathom_async._bulk.fusing.buckets import Buckets
+from fathom_async._bulk.fusing.shape import Shape, Slot
+from fathom_async._bulk.fusing.texts import length_in_url
+from fathom_async._reports.fields import MAX_ROWS, TEXT_PROPERTIES
+from fathom_async._reports.filters import filters_to_json
+
+LONGEST_PATTERNS: Final = 4_000
+"""Characters that all values asked for may take in the URL."""
+MOST_DATES: Final = 1_000
+"""Dates of one answer, where the server sets no limit of its own."""
+
+_LONGEST_FILTERS: Final = 6_000
+"""Characters of these and of all other filters; what else is in a URL is short."""
+_MOST_HOURS: Final = 7 * 24
+
+_MANY: Final = 900
+_USUAL: Final[Mapping[str, int]] = {
+    "device_type": 10,
+    "operating_system": 40,
+    "browser": 60,
+    "country_code": 250,
+    "region": 500,
+    "state": 500,
+}
+"""How many values a column may well have, where the request does not say which; of any other, just about `_MANY`."""
+
+_TIME: Final = ""
+
+
+@attrs.define
+class Box:
+    """Queries of one family that one request can answer.
+
+    Attributes:
+        room: How many characters its values may take in the URL.
+        shapes: The queries.
+        values: For each pinned property the values asked for, with their lengths in the URL.
+        slots: The times asked for.
+    """
+
+    room: int
+    shapes: list[Shape] = attrs.field(factory=list[Shape])
+    values: dict[str, dict[str, int]] = attrs.field(factory=dict[str, dict[str, int]])
+    slots: dict[Slot, None] = attrs.field(factory=dict[Slot, None])
+    _lengths: dict[str, int] = attrs.field(factory=dict[str, int])
+    _first: int = 0
+    _last: int = 0
+
+    @property
+    def varied(self) -> list[str]:
+        """The properties of which several values are asked for."""
+        return [name for name, values in self.values.items() if len(values) > 1]
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """The buckets from the first to the last, if several times are asked for."""
+        one = next(iter(self.slots)).buckets
+        return Buckets(one.unit, self._first, self._last) if one and len(self.slots) > 1 else None
+
+    def add(self, shape: Shape) -> bool:
+        """Take one more query, if the box has room for it."""
+        if self.shapes and not self._has_room(shape):
+            return False
+        if shape.slot.buckets:
+            self._first, self._last = self._span(shape.slot.buckets)
+        for name, value in shape.pins.items():
+            values = self.values.setdefault(name, {})
+            if value not in values:
+                values[value] = length_in_url(value)
+                self._lengths[name] = self._lengths.get(name, 0) + values[value]
+        self.slots[shape.slot] = None
+        self.shapes.append(shape)
+        return True
+
+    def _has_room(self, shape: Shape) -> bool:
+        groups, length = 1, 0
+        is_varied = False
+        for name, value in shape.pins.items():
+            values = self.values[name]
+            is_new = value not in values
+            many = len(values) + is_new
+            is_varied = is_varied or many > 1
+            groups *= _expected(name, many)
+            if many == 1 or name in TEXT_PROPERTIES:
+                length += self._lengths[name] + (length_in_url(value) if is_new else 0)
+        is_spread = len(self.slots) > 1 or shape.slot not in self.slots
+        if not is_varied and not is_spread:
+            return True
+        return length <= self.room and self._has_rows(shape, groups, is_varied, is_spread)
+
+    def _has_rows(self, shape: Shape, groups: int, is_varied: bool, is_spread: bool) -> bool:
+        dates: int | None = shape.slot.dates
+        if is_spread and shape.slot.buckets:
+            first, last = self._span(shape.slot.buckets)
+            dates = last - first + 1
+            if dates > (_MOST_HOURS if shape.slot.buckets.unit == "hour" else MOST_DATES):
+                return False
+        if not is_varied and not shape.query.field_grouping:
+            return True
+        if shape.free:
+            groups *= _USUAL.get(shape.free, _MANY)
+        return dates is not None and groups * dates < MAX_ROWS
+
+    def _span(self, buckets: Buckets) -> tuple[int, int]:
+        if not self.shapes:
+            return buckets.first, buckets.last
+        return min(self._first, buckets.first), max(self._last, buckets.last)
+
+
+def boxes(family: Sequence[Shape]) -> Sequence[Box]:
+    """Return few boxes that hold all queries of a family."""
+    room = _LONGEST_FILTERS - len(quote(filters_to_json(family[0].others), safe=""))
+    filled = (_filled(order, min(room, LONGEST_PATTERNS)) for order in _orders(family))
+    return min(filled, key=len)
+
+
+def _filled(shapes: Sequence[Shape], room: int) -> Sequence[Box]:
+    found = [Box(room)]
+    for shape in shapes:
+        if not found[-1].add(shape):
+            found.append(Box(room))
+            found[-1].add(shape)
+    return found
+
+
+def _orders(family: Sequence[Shape]) -> Iterator[Sequence[Shape]]:
+    """Yield the queries by each property or the time first, and the others behind it, in either direction."""
+    names = [*sorted(family[0].pins), _TIME]
+    for turn in range(len(names)):
+        turned = names[turn:] + names[:turn]
+        for order in dict.fromkeys((tuple(turned), (turned[0], *reversed(turned[1:])))):
+            yield _sorted(family, order)
+
+
+def _sorted(family: Sequence[Shape], order: Sequence[str]) -> Sequence[Shape]:
+    return sorted(family, key=lambda shape: [_place(shape, name) for name in order])
+
+
+def _place(shape: Shape, name: str) -> tuple[int, int] | str:
+    if name != _TIME:
+        return shape.pins[name]
+    buckets = shape.slot.buckets
+    return (buckets.first, buckets.last) if buckets else (0, 0)
+
+
+def _expected(name: str, asked: int) -> int:
+    """Return how many values of a property an answer may well have, if so many are asked for."""
+    if asked == 1 or name in TEXT_PROPERTIES:
+        return asked
+    return max(2 * asked, _USUAL.get(name, _MANY))

@@ -1,0 +1,353 @@
+"""A run of many queries: what is kept is served, the rest is asked for in as few requests as will do.
+
+A run is one task of its own, which ends with whoever iterates over it, or with the client. Each query is, in turn,
+
+1. looked for in the store, if there is one: what is good is an outcome at once, and so is what is stale and may be
+   served, which is then asked for again in the background;
+2. fused with others, and left to whoever in this client is about to ask the same as urgently
+   (`fathom_async._cache.intents`);
+3. asked for when its turn comes, if it is still needed then: of all processes that share the store, one asks
+   (`fathom_async._bulk.turn`), and the others have its answer. What was fused in vain, because the answer is cut off
+   or the server refuses the question, is asked for one by one;
+4. kept, before it is handed out: a run that was killed and is started again asks only for what is missing.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Generic
+
+import attrs
+
+from fathom_async._bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
+from fathom_async._bulk.ask import Admitted, ask
+from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._bulk.hours import hour_pieces
+from fathom_async._bulk.outcome import Origin, Outcome
+from fathom_async._bulk.plan import grouped
+from fathom_async._bulk.progress import OnProgress, Progress
+from fathom_async._bulk.turn import GivenBackError, Turn
+from fathom_async._cache.shelf import Found, Shelf
+from fathom_async._core.codec.rows import RowT
+from fathom_async._core.session import Caller, Options
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.query import Query
+from fathom_async._reports.report import Report
+from fathom_async._util.tasks import first_of, together
+from fathom_async.errors import ClosedError, FathomError, StoreError
+
+_log = logging.getLogger("fathom_async")
+
+
+class Run(Generic[RowT]):
+    """Many queries on their way to their outcomes.
+
+    Args:
+        caller: Asks the server.
+        queries: What to ask.
+        shelf: Where answers are kept; None keeps none.
+        is_fused: Whether to fuse queries.
+        on_progress: Is told how far it has come.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        queries: Sequence[Query[RowT]],
+        *,
+        shelf: Shelf | None = None,
+        is_fused: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._caller = caller
+        self._priority = caller.options.priority
+        self._spawn = caller.session.scope.spawn
+        self._waits = True
+        self._since = 0.0
+        self._shelf = shelf
+        self._is_fused = is_fused
+        self._on_progress = on_progress
+        self._queries = tuple(queries)
+        self._asking = 0
+        self._queued = 0
+        self._positions: dict[Query[RowT], list[int]] = defaultdict(list)
+        for position, query in enumerate(self._queries):
+            self._positions[query].append(position)
+        self._outcomes: asyncio.Queue[Outcome[RowT] | None] = asyncio.Queue()
+        self._progress = Progress(queries=len(self._queries))
+
+    async def outcomes(self) -> AsyncGenerator[Outcome[RowT], None]:
+        """Yield the outcome of each query as it comes.
+
+        Raises:
+            StoreError: The store cannot be used.
+            ClosedError: The client was closed.
+        """
+        driver = self._spawn(self._drive())
+        driver.add_done_callback(lambda _: self._outcomes.put_nowait(None))
+        try:
+            while (outcome := await self._outcomes.get()) is not None:
+                yield outcome
+            if driver.cancelled():
+                raise ClosedError("the client was closed during a run")
+            driver.result()
+        finally:
+            driver.cancel()
+            await asyncio.wait((driver,))
+
+    async def _drive(self) -> None:
+        self._note()
+        queries = list(self._positions)
+        try:
+            if self._shelf is None:
+                await self._ask_all(queries)
+            else:
+                await self._drive_with(self._shelf, queries)
+        except BaseExceptionGroup as failures:
+            failure = first_of(failures)
+        else:
+            return
+        raise failure
+
+    async def _drive_with(self, shelf: Shelf, queries: Sequence[Query[RowT]]) -> None:
+        self._since = shelf.now()
+        at_once = shelf.keeping.stale_while_revalidate > 0
+        found = await shelf.look(queries)
+        if not at_once and await shelf.learn(queries):
+            found = await shelf.look(queries)
+        stale: list[Query[RowT]] = []
+        for query, kept in found.items():
+            self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
+            if not kept.is_fresh:
+                stale.append(query)
+        if found and at_once:
+            _ = self._spawn(self._refresh(shelf, found, stale))
+        missing = [query for query in queries if query not in found]
+        await shelf.learn(missing)
+        await self._ask_all(missing, shelf)
+
+    async def _ask_unless_others_do(self, group: Fused[RowT], shelf: Shelf) -> None:
+        """Ask for what nobody else in this client is about to ask, then wait for the rest."""
+        queries = [asked.query for asked in group.asked]
+        with shelf.declare(queries, self._priority) as theirs:
+            if not theirs:
+                await self._ask_group(group)
+                return
+            self._note(requests=-_requests(group.query))
+            await self._ask_all([query for query in queries if query not in theirs])
+        if not self._waits:
+            return
+        options, speed = self._caller.options, self._caller.session.speed
+        patience = None if options.max_wait is None else options.max_wait / speed
+        async with asyncio.TaskGroup() as waiting:
+            ends = {query: asyncio.wait([end], timeout=patience) for query, end in theirs.items()}
+            waits = [waiting.create_task(self._wait(query, end, shelf)) for query, end in ends.items()]
+        left = [query for wait in waits if (query := wait.result()) is not None]
+        # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
+        is_over = {query for query in left if theirs[query].done()}
+        await self._ask_all([query for query in left if query not in is_over])
+        await self._ask_all([query for query in left if query in is_over], shelf)
+
+    async def _wait(self, query: Query[RowT], end: Awaitable[object], shelf: Shelf) -> Query[RowT] | None:
+        """Wait until somebody else has asked, and hand out the answer; return the query if there is none."""
+        await end
+        return None if await self._serve(shelf, [query]) else query
+
+    async def _serve(self, shelf: Shelf, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
+        """Hand out what others have put meanwhile; return which."""
+        fresh = await shelf.look_for_fresh(queries, since=self._since)
+        self._hand_out_kept(fresh)
+        return fresh
+
+    def _hand_out_kept(self, answers: Mapping[Query[RowT], Found[RowT]]) -> None:
+        for query, kept in answers.items():
+            self._hand_out(query, kept.report, "kept", kept.asked_at)
+
+    async def _refresh(
+        self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
+    ) -> None:
+        """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
+        session = self._caller.session
+        # Nobody waits for these answers, so they go behind everybody else and may take their time.
+        caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
+        again = Run(caller, stale, shelf=shelf, is_fused=self._is_fused)
+        again._waits = False
+        again._since = self._since
+        try:
+            await shelf.learn(served)
+            await again._ask_all(stale, shelf)
+        except* ClosedError:
+            pass
+        except* StoreError as errors:
+            _log.warning("%d stale answers were not asked for anew: %s", len(stale), errors.exceptions[0])
+        while not again._outcomes.empty():
+            outcome = again._outcomes.get_nowait()
+            if outcome is not None and outcome.error is not None:
+                _log.warning("a stale answer could not be asked for anew: %s", outcome.error)
+
+    async def _ask_all(self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None) -> None:
+        """Ask in as few requests as will do; with a shelf, leave to others what they are about to ask."""
+        groups = grouped(queries, is_fused=self._is_fused)
+        self._note(requests=sum(_requests(group.query) for group in groups))
+        async with asyncio.TaskGroup() as asking:
+            for group in groups:
+                asking.create_task(
+                    self._ask_group(group) if shelf is None else self._ask_unless_others_do(group, shelf)
+                )
+
+    async def _ask_group(self, group: Fused[RowT]) -> None:
+        error = await self._try(group)
+        if error is not None:
+            await self._ask_in_halves(group, error)
+
+    async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
+        """Find out what of a group can be answered though the whole was not: one bad query sinks no other."""
+        queries = [asked.query for asked in group.asked]
+        if len(queries) == 1 or not may_be_in_part(error):
+            for query in queries:
+                self._fail(query, error)
+            return
+        middle = len(queries) // 2
+        halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
+        self._note(requests=sum(_requests(half.query) for half in halves))
+        failures = await together(self._try(half) for half in halves)
+        # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
+        is_over = all(failures) and not is_refused_question(error)
+        for half, failure in zip(halves, failures, strict=True):
+            if failure is not None and is_over:
+                for asked in half.asked:
+                    self._fail(asked.query, failure)
+            elif failure is not None:
+                await self._ask_in_halves(half, failure)
+
+    async def _try(self, group: Fused[RowT]) -> FathomError | None:
+        """Send one request and hand out its answers; return the error if it failed.
+
+        Claims are held for exactly one request. What that leaves to be asked is claimed anew, by this run or by
+        another one: waiting for it while holding the claims would be to wait for oneself.
+        """
+        shelf = self._shelf
+        if shelf is None:
+            return await self._finish(group, await self._answer_to(group))
+        if await self._was_cut_off(group, shelf):
+            self._note(requests=-_requests(group.query))
+            await self._ask_one_by_one(group)
+            return None
+        async with Turn(shelf, [asked.query for asked in group.asked], self._since) as turn:
+            try:
+                answer = await self._answer_to(group, turn.take)
+            except GivenBackError:
+                answer = None
+            if isinstance(answer, Answer):
+                # What was paid for is kept, even if whoever wanted it goes away just now.
+                await asyncio.shield(self._spawn(shelf.put(answer.reports, answer.asked_at)))
+        if answer is not None:
+            return await self._finish(group, answer)
+        await self._go_on_after(turn, group, shelf)
+        return None
+
+    async def _finish(self, group: Fused[RowT], answer: Answer[RowT] | FathomError) -> FathomError | None:
+        """Hand out the parts of an answer, or ask for each query by itself; return the error if it is one."""
+        self._note(answered=_requests(group.query))
+        if isinstance(answer, FathomError):
+            return answer
+        if not answer.is_trusted:
+            await self._ask_one_by_one(group)
+            return None
+        origin: Origin = "fused" if len(group.asked) > 1 else "asked"
+        for query, report in answer.reports.items():
+            self._hand_out(query, report, origin, answer.asked_at)
+        return None
+
+    async def _was_cut_off(self, group: Fused[RowT], shelf: Shelf) -> bool:
+        """Whether it is known that the answer to a fused question is cut off, so that it need not be asked again."""
+        if len(group.asked) == 1:
+            return False
+        found = (await shelf.look_for_fresh([group.query], since=self._since)).get(group.query)
+        return found is not None and group.split(found.report) is None
+
+    async def _go_on_after(self, turn: Turn[RowT], group: Fused[RowT], shelf: Shelf) -> None:
+        """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""
+        self._note(requests=-_requests(group.query))
+        self._hand_out_kept(turn.found)
+        queries = [asked.query for asked in group.asked]
+        async with asyncio.TaskGroup() as going_on:
+            todo = [query for query in queries if query not in turn.found and query not in turn.taken]
+            going_on.create_task(self._ask_all(todo))
+            taken = turn.taken if self._waits else ()
+            waits = [going_on.create_task(self._wait(query, shelf.wait(query), shelf)) for query in taken]
+        await self._ask_all([query for wait in waits if (query := wait.result()) is not None])
+
+    async def _answer_to(
+        self, group: Fused[RowT], on_admitted: Admitted | None = None
+    ) -> Answer[RowT] | FathomError:
+        """Ask, and count what waits for admission meanwhile."""
+        pieces = queued = _requests(group.query)
+        self._asking += pieces
+        self._queued += queued
+
+        def leave() -> None:
+            nonlocal queued
+            if queued:  # a piece that is tried again leaves more than once
+                queued -= 1
+                self._queued -= 1
+
+        try:
+            report, asked_at = await ask(
+                self._caller, group.query, leave, shelf=self._shelf, on_admitted=on_admitted
+            )
+        except (ClosedError, StoreError):
+            raise
+        except FathomError as error:
+            return error
+        finally:
+            self._asking -= pieces
+            self._queued -= queued
+        return answer_to(group, report, asked_at)
+
+    async def _ask_one_by_one(self, fused: Fused[RowT]) -> None:
+        groups = [group for asked in fused.asked for group in fuse([asked.query])]
+        self._note(requests=sum(_requests(group.query) for group in groups))
+        async with asyncio.TaskGroup() as asking:
+            for group in groups:
+                asking.create_task(self._ask_group(group))
+
+    def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
+        for position in self._positions[query]:
+            asked = self._queries[position]
+            answer = as_asked(asked, report)
+            self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
+        times = len(self._positions[query])
+        self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
+
+    def _fail(self, query: Query[RowT], error: FathomError) -> None:
+        for position in self._positions[query]:
+            asked = self._queries[position]
+            self._outcomes.put_nowait(Outcome(asked, None, error, position=position))
+        self._note(done=len(self._positions[query]), failed=len(self._positions[query]))
+
+    def _note(self, **more: int) -> None:
+        """Count, and tell how far the run has come."""
+        counted = {name: getattr(self._progress, name) + number for name, number in more.items()}
+        self._progress = attrs.evolve(self._progress, **counted)
+        if self._on_progress is not None:
+            self._on_progress(attrs.evolve(self._progress, seconds_left=self._seconds_left()))
+
+    def _seconds_left(self) -> float:
+        """Return the seconds until the last request is admitted; the lane counts those that wait."""
+        to_come = self._progress.requests - self._progress.answered - self._asking
+        if not to_come and not self._queued:
+            return 0.0
+        return self._caller.session.lanes["reports"].eta(to_come, self._priority)
+
+
+def _requests(query: Query[RowT]) -> int:
+    return len(hour_pieces(query))

@@ -1,0 +1,129 @@
+"""Answers kept in this process: the most recently used ones, as many as fit.
+
+An `OrderedDict` is all there is to it, so that no caching library is used.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from fathom_async._cache.entry import Kept, replaces
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.waiters import Waiters
+from fathom_async.errors import ArgumentError, ClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+_OVERHEAD: Final = 500
+
+
+class MemoryStore(ReportStore):
+    """A `ReportStore` that ends with the process.
+
+    Args:
+        max_bytes: Bytes to keep at most, roughly; those that were not used for the longest time go first. What is
+            larger than that on its own is not kept.
+        clock: Returns Unix seconds.
+
+    Raises:
+        ArgumentError: There is no room at all.
+    """
+
+    def __init__(self, *, max_bytes: int = MAX_BYTES, clock: "Callable[[], float]" = time) -> None:
+        if max_bytes <= 0:
+            raise ArgumentError(f"max_bytes must be a number of bytes such as {MAX_BYTES}, not {max_bytes!r}")
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._answers: OrderedDict[str, Kept] = OrderedDict()
+        self._bytes = 0
+        self._claims: dict[str, object] = {}
+        self._waiters = Waiters(self._held)
+        self._is_closed = False
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+        """Return the answers that are kept; see `ReportStore.get_many`."""
+        self._check_open()
+        found = {key: self._answers[key] for key in keys if key in self._answers}
+        for key in found:
+            self._answers.move_to_end(key)
+        return found
+
+    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+        """Keep answers; see `ReportStore.put_many`."""
+        self._check_open()
+        now = self._clock()
+        for key, kept in answers.items():
+            old = self._answers.get(key)
+            if old is None or replaces(kept.asked_at, old.asked_at, now):
+                self._forget(key)
+                self._keep(key, kept)
+            self._claims.pop(key, None)
+        self._waiters.ended(answers)
+
+    @asynccontextmanager
+    async def claim(self, keys: Iterable[str]) -> AsyncGenerator[frozenset[str]]:
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        self._check_open()
+        owner = object()
+        mine = frozenset(key for key in keys if key not in self._claims)
+        self._claims.update(dict.fromkeys(mine, owner))
+        try:
+            yield mine
+        finally:
+            ended = [key for key in mine if self._claims.get(key) is owner]
+            for key in ended:
+                del self._claims[key]
+            self._waiters.ended(ended)
+
+    async def wait(self, key: str) -> None:
+        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        self._check_open()
+        await self._waiters.wait(key)
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Forget answers."""
+        self._check_open()
+        for key in keys:
+            self._forget(key)
+
+    async def prune(self, asked_before: float) -> int:
+        """Forget all answers asked for before a moment; see `ReportStore.prune`."""
+        self._check_open()
+        old = [key for key, kept in self._answers.items() if kept.asked_at < asked_before]
+        await self.delete(old)
+        return len(old)
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        self._is_closed = True
+        self._answers.clear()
+        await self._waiters.aclose()
+
+    async def _held(self, keys: Collection[str]) -> Collection[str]:
+        return self._claims.keys() & set(keys)
+
+    def _keep(self, key: str, kept: Kept) -> None:
+        size = _size(kept)
+        if size > self._max_bytes:
+            return
+        self._answers[key] = kept
+        self._bytes += size
+        while self._bytes > self._max_bytes:
+            self._forget(next(iter(self._answers)))
+
+    def _forget(self, key: str) -> None:
+        old = self._answers.pop(key, None)
+        if old is not None:
+            self._bytes -= _size(old)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ClosedError("the store is closed")
+
+
+def _size(kept: Kept) -> int:
+    return len(kept.body) + _OVERHEAD

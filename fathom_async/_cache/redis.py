@@ -1,0 +1,300 @@
+"""Answers kept on a Redis server, for processes on any number of machines.
+
+redis-py's own `Lock` takes a round trip for each key, and a fused request claims dozens: claims are ``SET NX PX``
+here, in one pipeline, and are renewed and ended by their owner alone, as its locks are.
+
+An ended claim is published, and one connection listens for all who wait. Messages can be lost, and a claim that
+lapses sends none, so that there is a look every second too.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from time import time
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from fathom_async._cache.entry import SKEW, Kept
+from fathom_async._cache.leases import Claims
+from fathom_async._cache.protocol import LEASE, ReportStore
+from fathom_async._cache.waiters import Waiters
+from fathom_async._util.redis import without_secrets
+from fathom_async.errors import ClosedError, ConfigurationError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+    from contextlib import AbstractAsyncContextManager
+
+    from redis.asyncio import Redis
+
+_TIMEOUT = 5.0
+_CONNECTIONS = 8
+_LOOK_SECONDS = 1.0
+_AT_ONCE = 500
+_PREFIX: Final = "fathom:1:"
+_ENDED: Final = f"{_PREFIX}ended"
+_FIELDS: Final = ("body", "asked_at", "truncated", "timezone", "drop_after")
+
+_PUT: Final = """
+local old = redis.call('HGET', KEYS[1], 'asked_at')
+if not old or tonumber(ARGV[1]) >= tonumber(old) or tonumber(old) > tonumber(ARGV[2]) then
+  redis.call('DEL', KEYS[1])
+  redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+  if ARGV[3] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+end
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+"""
+_RENEW: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+"""
+_RELEASE: Final = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('DEL', KEYS[1])
+  redis.call('PUBLISH', ARGV[2], ARGV[3])
+end
+"""
+
+
+class _Pipeline(Protocol):
+    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
+
+    def set(self, name: str, value: str, *, nx: bool, px: int) -> object: ...
+
+    def exists(self, name: str) -> object: ...
+
+    def hmget(self, name: str, keys: Sequence[str]) -> object: ...
+
+    def delete(self, name: str) -> object: ...
+
+    def execute(self) -> Awaitable[list[object]]: ...
+
+
+class _Subscription(Protocol):
+    """What is used of redis-py's `PubSub`."""
+
+    def subscribe(self, channel: str) -> Awaitable[object]: ...
+
+    def get_message(
+        self, *, ignore_subscribe_messages: bool, timeout: float
+    ) -> Awaitable[Mapping[str, bytes] | None]: ...
+
+    def aclose(self) -> Awaitable[None]: ...
+
+
+class RedisStore(ReportStore):
+    """A `ReportStore` on a Redis server.
+
+    Answers without a `Kept.drop_after` have no expiry: a server that evicts under pressure should evict the volatile
+    ones (``maxmemory-policy volatile-lru``), and one that should keep them over a restart must be told to persist.
+
+    Args:
+        url: Where the server is, ``redis://``, ``rediss://`` or ``unix://``.
+        clock: Returns Unix seconds on the clock that answers are stamped with.
+        lease: Seconds that a claim lasts unless it is renewed.
+
+    Raises:
+        ConfigurationError: The redis library is not installed, or cannot read the URL.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
+        self._server = _Server(url)
+        self._clock = clock
+        self._ledger = _ClaimKeys(self._server, lease)
+        self._waiters = Waiters(self._ledger.held, self._server.listen)
+        self._claims = Claims(self._ledger, lease, self._waiters.ended)
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+        """Return the answers that are kept; see `ReportStore.get_many`."""
+        wanted = tuple(keys)
+        found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), _FIELDS))
+        fields = zip(wanted, cast("list[Sequence[bytes | None]]", found), strict=True)
+        return {key: kept for key, values in fields if (kept := _read(values)) is not None}
+
+    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+        """Keep answers; see `ReportStore.put_many`."""
+        now = self._clock()
+
+        def put(line: _Pipeline, key: str) -> None:
+            kept = answers[key]
+            ttl = "" if kept.drop_after is None else str(max(1, round((kept.drop_after - now) * 1000)))
+            order = (repr(kept.asked_at), repr(now + SKEW), ttl, _ENDED, key)
+            line.eval(_PUT, 2, _answer(key), _claim(key), *order, *_written(kept))
+
+        await self._server.do(answers, put)
+        self._waiters.ended(answers)
+
+    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._claims.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        await self._waiters.wait(key)
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Forget answers."""
+        await self._server.do(keys, lambda line, key: line.delete(_answer(key)))
+
+    async def prune(self, asked_before: float) -> int:
+        """Forget all answers asked for before a moment; see `ReportStore.prune`."""
+        names = await self._server.names(_answer("*"))
+        found = await self._server.do(names, lambda line, name: line.hmget(name, ("asked_at",)))
+        stamps = (values[0] for values in cast("list[Sequence[bytes | None]]", found))
+        old = [name for name, at in zip(names, stamps, strict=True) if at and float(at) < asked_before]
+        await self._server.do(old, lambda line, name: line.delete(name))
+        return len(old)
+
+    async def aclose(self) -> None:
+        """Give up all claims, and close the connections."""
+        try:
+            await self._waiters.aclose()
+            await self._claims.aclose()
+        finally:
+            await self._server.aclose()
+
+
+class _ClaimKeys:
+    """The ledger of claims: a key each, which the server lets lapse by its own clock."""
+
+    def __init__(self, server: "_Server", lease: float) -> None:
+        self._server = server
+        self._lease = max(1, round(lease * 1000))
+
+    async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
+        made = await self._server.do(
+            keys, lambda line, key: line.set(_claim(key), owner, nx=True, px=self._lease)
+        )
+        return [key for key, is_made in zip(keys, made, strict=True) if is_made]
+
+    async def renew(self, held: Mapping[str, str]) -> None:
+        lease = str(self._lease)
+        await self._server.do(held, lambda line, key: line.eval(_RENEW, 1, _claim(key), held[key], lease))
+
+    async def release(self, held: Mapping[str, str]) -> None:
+        await self._server.do(
+            held, lambda line, key: line.eval(_RELEASE, 1, _claim(key), held[key], _ENDED, key)
+        )
+
+    async def held(self, keys: Collection[str]) -> Collection[str]:
+        found = await self._server.do(keys, lambda line, key: line.exists(_claim(key)))
+        return [key for key, is_there in zip(keys, found, strict=True) if is_there]
+
+
+class _Server:
+    """A Redis server, as far as it is needed here."""
+
+    def __init__(self, url: str) -> None:
+        self._where = without_secrets(url)
+        self._redis = _connect(url, self._where)
+        self._is_closed = False
+
+    async def do(self, keys: Iterable[str], command: Callable[[_Pipeline, str], object]) -> list[object]:
+        """Carry out a command for each key; return the replies in their order."""
+        wanted = tuple(keys)
+        replies: list[object] = []
+        with self._errors():
+            for start in range(0, len(wanted), _AT_ONCE):
+                line = cast("_Pipeline", self._redis.pipeline(transaction=False))
+                for key in wanted[start : start + _AT_ONCE]:
+                    command(line, key)
+                replies += await line.execute()
+        return replies
+
+    async def names(self, pattern: str) -> list[str]:
+        """Return the names of all keys of a pattern."""
+        with self._errors():
+            found = cast(
+                "AsyncGenerator[bytes]",
+                self._redis.scan_iter(match=pattern, count=_AT_ONCE),  # pyright: ignore[reportUnknownMemberType]
+            )
+            return list({name.decode() async for name in found})
+
+    async def listen(self, waiters: Waiters) -> None:
+        """Tell of ended claims as long as anybody waits."""
+        loop = asyncio.get_running_loop()
+        with self._errors():
+            subscription = cast("_Subscription", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
+            try:
+                await subscription.subscribe(_ENDED)
+                while waiters.keys:
+                    await waiters.check()
+                    look_at = loop.time() + _LOOK_SECONDS
+                    while waiters.keys and (left := look_at - loop.time()) > 0:
+                        message = await subscription.get_message(ignore_subscribe_messages=True, timeout=left)
+                        if message is not None:
+                            waiters.ended([message["data"].decode()])
+            finally:
+                await subscription.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._is_closed = True
+        await self._redis.aclose()
+
+    @contextmanager
+    def _errors(self) -> "Generator[None]":
+        from redis.exceptions import RedisError  # noqa: PLC0415 - an optional dependency
+
+        if self._is_closed:
+            raise ClosedError("the store is closed")
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
+        try:
+            yield
+            if task and task.cancelling() > cancelled:  # redis-py may take a cancellation for itself
+                raise asyncio.CancelledError
+        except (RedisError, OSError) as error:
+            if task and task.cancelling() > cancelled:
+                raise asyncio.CancelledError from error
+            what = f"{type(error).__name__} {error}".rstrip()
+            raise StoreError(f"the store {self._where} cannot be used: {what}") from error
+
+
+def _answer(key: str) -> str:
+    return f"{_PREFIX}answer:{{{key}}}"
+
+
+def _claim(key: str) -> str:
+    return f"{_PREFIX}claim:{{{key}}}"
+
+
+def _written(kept: Kept) -> Iterable[str | bytes]:
+    yield from ("body", kept.body, "asked_at", repr(kept.asked_at), "truncated", str(int(kept.truncated)))
+    if kept.timezone is not None:
+        yield from ("timezone", kept.timezone)
+    if kept.drop_after is not None:
+        yield from ("drop_after", repr(kept.drop_after))
+
+
+def _read(values: Sequence[bytes | None]) -> Kept | None:
+    body, asked_at, truncated, timezone, drop_after = values
+    if body is None or asked_at is None:
+        return None
+    return Kept(
+        body,
+        float(asked_at),
+        truncated=truncated == b"1",
+        timezone=None if timezone is None else timezone.decode(),
+        drop_after=None if drop_after is None else float(drop_after),
+    )
+
+
+def _connect(url: str, where: str) -> "Redis":
+    try:
+        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
+    except ImportError:
+        raise ConfigurationError(
+            'a store in Redis needs the redis library: pip install "fathom_async[redis]"'
+        ) from None
+    try:
+        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
+            url,
+            max_connections=_CONNECTIONS,
+            socket_timeout=_TIMEOUT,
+            socket_connect_timeout=_TIMEOUT,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{where} is not a Redis URL: {error}") from None
+    return Redis.from_pool(pool)

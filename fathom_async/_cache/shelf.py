@@ -1,0 +1,192 @@
+"""The answers that a store keeps, as one account sees them: queries and reports instead of keys and bytes."""
+
+import logging
+import math
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Generic
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import attrs
+
+from fathom_async._cache.entry import Kept, answer_key
+from fathom_async._cache.intents import Intents
+from fathom_async._cache.open import open_store
+from fathom_async._cache.policy import Keeping, freshness
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.site_clocks import SiteClocks
+from fathom_async._core.codec.rows import RowT, RowT_co
+from fathom_async._core.session import Caller
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.query import Query
+from fathom_async._reports.report import Report
+from fathom_async.errors import ArgumentError, DecodeError, FathomError
+
+if TYPE_CHECKING:
+    import asyncio
+
+_log = logging.getLogger("fathom_async")
+
+
+@attrs.frozen
+class Found(Generic[RowT_co]):
+    """An answer that may be served.
+
+    Attributes:
+        report: The answer.
+        is_fresh: Whether it need not be asked for anew.
+        asked_at: Unix seconds when it was asked for.
+    """
+
+    report: Report[RowT_co]
+    is_fresh: bool
+    asked_at: float
+
+
+@attrs.frozen
+class Shelf:
+    """One account's answers in a store.
+
+    Args:
+        caller: Asks for the time zones of sites; its account's answers these are.
+        store: Where they are; not closed here.
+        keeping: How long they are good for.
+        clocks: The time zones of sites.
+        intents: What the client's runs are about to ask for.
+    """
+
+    caller: Caller
+    store: ReportStore
+    keeping: Keeping
+    clocks: SiteClocks
+    intents: Intents
+
+    def now(self) -> float:
+        """Return the present moment in Unix seconds."""
+        return self.caller.session.unix()
+
+    async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
+        """Learn the time zones that matter for the answers to these queries; return whether any was asked for."""
+        return await self.clocks.learn(
+            self.caller, {query.site_id for query in queries if query.timezone is None}, now=self.now()
+        )
+
+    async def look(
+        self, queries: Iterable[Query[RowT]], *, since: float = math.inf
+    ) -> dict[Query[RowT], Found[RowT]]:
+        """Return what may be served.
+
+        Where the time zone of a site is not known yet, that of the answer is taken for it.
+
+        Args:
+            queries: What is asked.
+            since: Unix seconds; what was asked for then or later is fresh whatever its age.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        by_key = {self._key(query): query for query in queries}
+        found: dict[Query[RowT], Found[RowT]] = {}
+        for key, kept in (await self.store.get_many(by_key)).items():
+            query = by_key[key]
+            zone = self.clocks.zone(query.site_id) or _zone_of(kept)
+            judged = freshness(kept, query, self.keeping, now=self.now(), zone=zone)
+            is_fresh = judged == "fresh" or kept.asked_at >= since
+            if judged == "expired" and not is_fresh:
+                continue
+            try:
+                found[query] = Found(kept.report(query), is_fresh, kept.asked_at)
+            except DecodeError as error:
+                _log.warning("an answer in the store cannot be read and is asked for anew: %s", error)
+        return found
+
+    async def look_for_fresh(
+        self, queries: Iterable[Query[RowT]], *, since: float = math.inf
+    ) -> dict[Query[RowT], Found[RowT]]:
+        """Return what need not be asked for anew; see `look`."""
+        found = await self.look(queries, since=since)
+        return {query: answer for query, answer in found.items() if answer.is_fresh}
+
+    async def kept_for_good(self, query: Query[RowT]) -> Report[RowT] | None:
+        """Return the answer about a range that is over."""
+        patient = attrs.evolve(
+            self, keeping=attrs.evolve(self.keeping, max_age=0.0, stale_while_revalidate=0.0)
+        )
+        found = (await patient.look_for_fresh([query])).get(query)
+        return None if found is None else found.report
+
+    async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
+        """Keep answers, all or none. One that cannot be kept is not lost: its asker has it, and the log says so.
+
+        Args:
+            reports: The answer to each query.
+            asked_at: Unix seconds when they were asked for.
+        """
+        answers: dict[str, Kept] = {}
+        for query, report in reports.items():
+            zone = self.clocks.zone(query.site_id)
+            answers[self._key(query)] = Kept.of(
+                report,
+                asked_at,
+                timezone=None if zone is None else zone.key,
+                drop_after=self.keeping.drop_after(query, asked_at, zone),
+            )
+        try:
+            await self.store.put_many(answers)
+        except FathomError as error:
+            _log.warning("%d answers could not be kept: %s", len(answers), error)
+
+    @contextmanager
+    def declare(
+        self, queries: Iterable[Query[RowT]], priority: Priority
+    ) -> Generator[Mapping[Query[RowT], "asyncio.Future[None]"]]:
+        """Tell the client's other runs what is about to be asked; see `Intents.declare`."""
+        by_key = {(id(self.store), self._key(query)): query for query in queries}
+        with self.intents.declare(by_key, priority) as theirs:
+            yield {by_key[key]: end for key, end in theirs.items()}
+
+    @asynccontextmanager
+    async def claim(self, queries: Iterable[Query[RowT]]) -> AsyncGenerator[frozenset[Query[RowT]]]:
+        """Claim the right to ask, for those that nobody else is about to ask; until the end of the block."""
+        by_key = {self._key(query): query for query in queries}
+        async with self.store.claim(by_key) as mine:
+            yield frozenset(by_key[key] for key in mine)
+
+    async def wait(self, query: Query[RowT]) -> None:
+        """Wait until whoever is about to ask has the answer, or has given up."""
+        await self.store.wait(self._key(query))
+
+    def _key(self, query: Query[RowT]) -> str:
+        return answer_key(self.caller.session.account, query)
+
+
+Store = ReportStore | str | PathLike[str]
+"""A store, or the place of one."""
+
+
+def open_shelf(caller: Caller, store: Store, keeping: Keeping) -> Shelf:
+    """Return the answers of a caller's account; the client keeps the store at a place open for the next run.
+
+    Raises:
+        ArgumentError: `store` is neither a store nor the place of one.
+        ClosedError: The client is closed.
+    """
+    session, scope = caller.session, caller.session.scope
+    if not isinstance(store, ReportStore | str | PathLike):
+        raise ArgumentError(
+            f"store must be a path, memory://, a redis:// URL or a ReportStore, not {store!r}"
+        )
+    if not isinstance(store, ReportStore):
+        place = store
+        store = scope.resource(("store", fspath(place)), lambda: open_store(place, clock=session.unix))
+    clocks = scope.resource("site clocks", SiteClocks)
+    intents = scope.resource("intents", Intents)
+    return Shelf(caller, store, keeping, clocks, intents)
+
+
+def _zone_of(kept: Kept) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(kept.timezone) if kept.timezone else None
+    except (ZoneInfoNotFoundError, ValueError):  # another machine may know zones that this one does not
+        return None

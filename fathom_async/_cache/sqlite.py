@@ -1,0 +1,175 @@
+"""Answers kept in a SQLite file, for the processes of one machine.
+
+diskcache, cashews, aiocache and py-key-value know no claim that is renewed while its holder waits, and no "never an
+older one over a newer"; on top of them, this module would be as long. A file on a network drive is no place for it:
+SQLite's locks do not work there.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from time import time
+from typing import TYPE_CHECKING, Final
+
+from fathom_async._cache.entry import SKEW, Kept
+from fathom_async._cache.leases import Claims
+from fathom_async._cache.protocol import LEASE, ReportStore
+from fathom_async._cache.sqlite_file import SqliteFile
+from fathom_async._cache.waiters import Waiters, poll
+
+if TYPE_CHECKING:
+    import sqlite3
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+POLL_SECONDS: Final = 0.1
+"""SQLite tells nobody of changes; a report takes a second, so that a look every tenth of one is prompt."""
+
+_GET = "SELECT body, asked_at, truncated, timezone, drop_after FROM answers WHERE key = ?"
+_PUT = """
+    INSERT INTO answers (key, asked_at, truncated, timezone, drop_after, body) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET asked_at = excluded.asked_at, truncated = excluded.truncated,
+        timezone = excluded.timezone, drop_after = excluded.drop_after, body = excluded.body
+    WHERE excluded.asked_at >= answers.asked_at OR answers.asked_at > ?
+"""
+_CLAIM = """
+    INSERT INTO claims (key, owner, renewed) VALUES (?, ?, ?)
+    ON CONFLICT (key) DO UPDATE SET owner = excluded.owner, renewed = excluded.renewed
+    WHERE abs(excluded.renewed - claims.renewed) >= ?
+"""
+_HELD = "SELECT 1 FROM claims WHERE key = ? AND abs(? - renewed) < ?"
+
+
+class SqliteStore(ReportStore):
+    """A `ReportStore` in a file, opened by its first use.
+
+    Args:
+        path: The file, made with mode 0600 if there is none.
+        clock: Returns Unix seconds on the clock that answers are stamped with.
+        wall: Returns real Unix seconds, the same in all processes; claims live by it.
+        lease: Seconds that a claim lasts unless it is renewed; the same in all processes.
+        poll_seconds: How often to look whether claims of other processes have ended.
+    """
+
+    def __init__(
+        self,
+        path: "Path",
+        *,
+        clock: Callable[[], float] = time,
+        wall: Callable[[], float] = time,
+        lease: float = LEASE,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._file = SqliteFile(path)
+        self._clock = clock
+        self._ledger = _ClaimTable(self._file, wall, lease)
+        self._waiters = Waiters(self._ledger.held, poll(poll_seconds))
+        self._claims = Claims(self._ledger, lease, self._waiters.ended)
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+        """Return the answers that are kept; see `ReportStore.get_many`."""
+        wanted = tuple(keys)
+
+        def select(connection: "sqlite3.Connection") -> dict[str, Kept]:
+            found: dict[str, Kept] = {}
+            for key in wanted:
+                row = connection.execute(_GET, (key,)).fetchone()
+                if row is not None:
+                    body, asked_at, truncated, timezone, drop_after = row
+                    found[key] = Kept(
+                        body, asked_at, truncated=bool(truncated), timezone=timezone, drop_after=drop_after
+                    )
+            return found
+
+        return await self._file.read(select)
+
+    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+        """Keep answers; see `ReportStore.put_many`."""
+        now = self._clock()
+        rows = [
+            (key, kept.asked_at, kept.truncated, kept.timezone, kept.drop_after, kept.body, now + SKEW)
+            for key, kept in answers.items()
+        ]
+
+        def put(connection: "sqlite3.Connection") -> None:
+            connection.executemany(_PUT, rows)
+            connection.executemany("DELETE FROM claims WHERE key = ?", [(row[0],) for row in rows])
+            connection.execute("DELETE FROM answers WHERE drop_after < ?", (now,))
+
+        await self._file.write(put)
+        self._waiters.ended(answers)
+
+    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._claims.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        await self._waiters.wait(key)
+
+    async def delete(self, keys: Iterable[str]) -> None:
+        """Forget answers."""
+        rows = [(key,) for key in keys]
+        await self._file.write(
+            lambda connection: connection.executemany("DELETE FROM answers WHERE key = ?", rows)
+        )
+
+    async def prune(self, asked_before: float) -> int:
+        """Forget all answers asked for before a moment; see `ReportStore.prune`."""
+        return await self._file.write(
+            lambda connection: (
+                connection.execute("DELETE FROM answers WHERE asked_at < ?", (asked_before,)).rowcount
+            )
+        )
+
+    async def aclose(self) -> None:
+        """Give up all claims, and close the file."""
+        try:
+            await self._waiters.aclose()
+            await self._claims.aclose()
+        finally:
+            await self._file.aclose()
+
+
+class _ClaimTable:
+    """The ledger of claims: one row each, free once its last renewal is a lease ago.
+
+    So it is too when that lies in the future: the clock was set back, or the machine started anew.
+    """
+
+    def __init__(self, file: SqliteFile, wall: Callable[[], float], lease: float) -> None:
+        self._file = file
+        self._wall = wall
+        self._lease = lease
+
+    async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
+        now = self._wall()
+
+        def insert(connection: "sqlite3.Connection") -> list[str]:
+            return [
+                key for key in keys if connection.execute(_CLAIM, (key, owner, now, self._lease)).rowcount > 0
+            ]
+
+        return await self._file.write(insert)
+
+    async def renew(self, held: Mapping[str, str]) -> None:
+        now = self._wall()
+        rows = [(now, key, owner) for key, owner in held.items()]
+        await self._file.write(
+            lambda connection: connection.executemany(
+                "UPDATE claims SET renewed = ? WHERE key = ? AND owner = ?", rows
+            )
+        )
+
+    async def release(self, held: Mapping[str, str]) -> None:
+        await self._file.write(
+            lambda connection: connection.executemany(
+                "DELETE FROM claims WHERE key = ? AND owner = ?", held.items()
+            )
+        )
+
+    async def held(self, keys: Collection[str]) -> Collection[str]:
+        now = self._wall()
+
+        def select(connection: "sqlite3.Connection") -> list[str]:
+            return [key for key in keys if connection.execute(_HELD, (key, now, self._lease)).fetchone()]
+
+        return await self._file.read(select)

@@ -1,0 +1,135 @@
+"""``fathom backfill``."""
+
+from functools import partial
+from typing import Annotated, Final, cast
+
+from attrs import frozen
+from cyclopts import Parameter, validators
+
+from fathom_async import EventQuery, PageviewQuery
+from fathom_async._cli.conditions import condition
+from fathom_async._cli.connection import connect, run_async
+from fathom_async._cli.failures import CommandError, ExitCode, interruption
+from fathom_async._cli.output import stdout_console
+from fathom_async._cli.question import Names
+from fathom_async._cli.report import check_event
+from fathom_async._cli.waiting import telling
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.fields import DateGrouping, EventAggregate, FieldGrouping, PageviewAggregate
+from fathom_async._reports.query import Query
+
+Metric = PageviewAggregate | EventAggregate
+
+_METRICS: Final[tuple[PageviewAggregate, ...]] = ("pageviews", "visits")
+_EVENT_METRICS: Final[tuple[EventAggregate, ...]] = ("conversions", "unique_conversions")
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Columns:
+    """What the table has."""
+
+    event: str | None = None
+    """Copy the completions of this event instead of pageviews."""
+
+    metrics: Annotated[tuple[Metric, ...], Names] = ()
+    """What to count, with commas between: pageviews,visits, or conversions,value (in cents) of an event."""
+
+    by: Annotated[tuple[FieldGrouping, ...], Names] = ()
+    """Group by these fields, with commas between them."""
+
+    where: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """A condition such as 'pathname matching ^/blog'; give it again for more, which must all hold."""
+
+    timezone: str | None = None
+    """Another time zone than the site's."""
+
+    def query(self, site: str) -> Query[Row]:
+        """Return what to ask of a site.
+
+        Raises:
+            QueryError: The server would refuse it.
+        """
+        filters = [condition(written) for written in self.where]
+        if self.event is None:
+            return PageviewQuery(
+                site,
+                aggregates=cast("tuple[PageviewAggregate, ...]", self.metrics) or _METRICS,
+                field_grouping=self.by,
+                filters=filters,
+                timezone=self.timezone,
+            )
+        return EventQuery(
+            site,
+            self.event,
+            aggregates=cast("tuple[EventAggregate, ...]", self.metrics) or _EVENT_METRICS,
+            field_grouping=self.by,
+            filters=filters,
+            timezone=self.timezone,
+        )
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Periods:
+    """Which rows the table has."""
+
+    since: str
+    """The first day: 2026-01-31."""
+
+    until: str | None = None
+    """The last day; today unless given."""
+
+    per: DateGrouping = "day"
+    """The periods."""
+
+    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3
+    """Ask again for periods that were over for less than so many others: data may come late."""
+
+    incomplete: bool = False
+    """Write the period that is running too."""
+
+
+WHOLE = Columns()
+
+
+def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Periods) -> None:
+    """Bring a table up to date with a report, asking only for the periods that it does not have yet.
+
+    Each period is replaced whole, so that the table is right whenever it ends. Several sites share one table.
+
+    Args:
+        sites: IDs of the sites.
+        target: Where the rows go: parquet:directory, duckdb:file#table or sqlite:file#table.
+        columns: What the table has.
+        periods: Which rows it has.
+    """
+    if not sites:
+        raise CommandError("name at least one site; `fathom sites list` shows them", ExitCode.USAGE)
+    queries = [columns.query(site) for site in dict.fromkeys(sites)]
+    try:
+        run_async(partial(_fill, queries, target, periods))
+    except KeyboardInterrupt as error:
+        raise CommandError(
+            f"interrupted; {target} has whole periods: run the same command again to go on",
+            interruption(error),
+        ) from None
+
+
+async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
+    console = stdout_console()
+    async with connect() as fathom:
+        for query in queries:
+            async with telling(fathom):
+                summary = await fathom.reports.backfill(
+                    query,
+                    target=target,
+                    since=periods.since,
+                    until=periods.until,
+                    grouping=periods.per,
+                    look_back=periods.look_back,
+                    incomplete=periods.incomplete,
+                )
+            if isinstance(query, EventQuery) and not summary.rows:
+                await check_event(fathom, query)
+            console.print(f"{query.site_id} into {summary}", markup=False, soft_wrap=True)

@@ -1,0 +1,125 @@
+"""``fathom budget``."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from rich.table import Table
+from rich.text import Text
+
+from fathom_async import LaneStatus, RatePlan
+from fathom_async._cli.connection import BUDGET, connect, is_unused, run_async
+from fathom_async._cli.credentials import find_token
+from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.files import check_directory
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, stdout_console, write
+from fathom_async._cli.wording import counted, duration
+
+_COLUMNS: Final[dict[str, Kind]] = {
+    "lane": "text",
+    "limit": "count",
+    "per": "number",
+    "used": "count",
+    "left": "count",
+    "waiting": "count",
+    "next_slot_in": "number",
+}
+_SIDE_BY_SIDE: Final = 72
+_PER: Final = {60.0: "a minute", 3600.0: "an hour"}
+
+
+def budget(*, output: OutputOptions = STANDARD) -> None:
+    """Show what is left of the rate limits that programs share by FATHOM_BUDGET. Nothing is spent.
+
+    Args:
+        output: Where it goes, and how it is written.
+    """
+    output.check()
+    lanes = _lanes()
+    if output.output is None and output.resolved() == "table":
+        console = stdout_console()
+        console.print(drawn(lanes, console.width))
+    else:
+        write(records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
+
+
+def _lanes() -> Mapping[str, LaneStatus]:
+    if not (url := os.environ.get(BUDGET)):
+        raise CommandError(
+            f"{BUDGET} is not set, so that every program has a budget of its own, which ends with it; let them "
+            f"share one: {BUDGET}=file:///path/to/budget",
+            ExitCode.USAGE,
+        )
+    if is_unused(url):
+        _check_place(Path(unquote(urlsplit(url).path)))
+        note("no program has used this budget yet")
+        return _unused(RatePlan.classic())
+    try:
+        find_token(os.environ)
+    except CommandError as error:
+        raise CommandError(f"each token has a budget of its own, and there is {error}", error.code) from None
+    return run_async(_look)
+
+
+def _check_place(file: Path) -> None:
+    """See that programs can make the file there, as they will be told too."""
+    try:
+        check_directory(file.parent)
+    except OSError as error:
+        raise CommandError(f"cannot use {file} as a budget file: {error.strerror}", ExitCode.USAGE) from None
+
+
+async def _look() -> Mapping[str, LaneStatus]:
+    async with connect() as fathom:
+        return await fathom.look()
+
+
+def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
+    """Return the lanes for the eyes; in a narrow terminal, a figure is a line.
+
+    Args:
+        lanes: The lanes.
+        width: Characters a line.
+    """
+    columns = ("lane", "limit", "used", "left", "waiting", "next slot")
+    rows = [_told(name, lane) for name, lane in lanes.items()]
+    if width < _SIDE_BY_SIDE:
+        grid = Table.grid(padding=(0, 2))
+        for row in rows:
+            for column, cell in zip(columns, row, strict=True):
+                grid.add_row(Text(column, style="dim"), cell)
+            grid.add_row()
+        return grid
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, no_wrap=True, justify="right" if column in {"used", "left"} else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _told(name: str, lane: LaneStatus) -> tuple[str, ...]:
+    per = _PER.get(lane.per, f"in {duration(lane.per)}")
+    waiting = counted(lane.waiting, "program") if lane.waiting else "nobody"
+    when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
+    if lane.paused_for > 0:
+        when += ", as the server asked for"
+    return name, f"{lane.limit:,} {per}", f"{lane.used:,}", f"{_left(lane):,}", waiting, when
+
+
+def _left(lane: LaneStatus) -> int:
+    return max(0, lane.limit - lane.used)
+
+
+def _cells(name: str, lane: LaneStatus) -> tuple[str | int | float, ...]:
+    return name, lane.limit, lane.per, lane.used, _left(lane), lane.waiting, round(lane.next_slot_in, 3)
+
+
+def _unused(plan: RatePlan) -> Mapping[str, LaneStatus]:
+    limits = {"crud": plan.crud, "reports": plan.reports or plan.crud}
+    return {
+        name: LaneStatus(limit.requests, limit.per, used=0, in_flight=0, queued=0, next_slot_in=0.0)
+        for name, limit in limits.items()
+    }

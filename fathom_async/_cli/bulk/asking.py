@@ -1,0 +1,154 @@
+"""Asks for the reports of a job file: most of them in one fused run, complete ones one after the other."""
+
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+
+from attrs import define, evolve, frozen
+
+from fathom_async import (
+    AuthenticationError,
+    ClosedError,
+    DecodeError,
+    FathomClient,
+    FathomError,
+    Keeping,
+    Outcome,
+    Priority,
+    Progress,
+)
+from fathom_async._bulk.progress import OnProgress
+from fathom_async._cache.entry import Kept, answer_key, namespace
+from fathom_async._cache.policy import freshness
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._cli.bulk.wanted import Wanted, plain_queries
+from fathom_async._cli.progress import together
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import Query
+from fathom_async._reports.report import Report
+
+Found = tuple[Wanted, Outcome[Row]]
+
+
+@frozen
+class Asking:
+    """What all requests of a run have in common.
+
+    Args:
+        fathom: The client.
+        keeping: How long kept answers are good for.
+        address: Where the API is: the answers of another one are of no use.
+        is_fused: Whether to put queries together whose answers are contained in one.
+    """
+
+    fathom: FathomClient
+    keeping: Keeping
+    address: str
+    is_fused: bool = True
+
+    async def outcomes(
+        self, reports: Sequence[Wanted], stores: Mapping[str, ReportStore], on_progress: OnProgress
+    ) -> AsyncGenerator[Found, None]:
+        """Yield what became of each report, as it comes.
+
+        Args:
+            reports: All reports.
+            stores: The stores that they name.
+            on_progress: Is told how far all of them have come.
+
+        Raises:
+            AuthenticationError: The token is no good, so that nothing would be answered.
+            StoreError: A store cannot be used.
+        """
+        course = _Course(on_progress, Progress(len(reports)))
+        for place, store in stores.items():
+            here = [each for each in reports if each.store == place]
+            for run in (self._plain(here, store, course.show), self._complete(here, store, course.show)):
+                async with aclosing(run) as found:
+                    async for wanted, outcome in found:
+                        if isinstance(outcome.error, AuthenticationError):
+                            raise outcome.error
+                        yield wanted, outcome
+                course.go_on()
+
+    async def _plain(
+        self, reports: Sequence[Wanted], store: ReportStore, on_progress: OnProgress
+    ) -> AsyncGenerator[Found, None]:
+        plain = [each for each in reports if not each.is_complete]
+        run = self.fathom.reports.run(
+            plain_queries(plain),
+            fuse=self.is_fused,
+            store=store,
+            keeping=self.keeping,
+            on_progress=on_progress,
+        )
+        async with aclosing(run) as outcomes:
+            async for outcome in outcomes:
+                yield plain[outcome.position], outcome
+
+    async def _complete(
+        self, reports: Sequence[Wanted], store: ReportStore, on_progress: OnProgress
+    ) -> AsyncGenerator[Found, None]:
+        """Ask for one after the other: whoever ends early has whole reports, and none that are half there."""
+        complete = [each for each in reports if each.is_complete]
+        progress = Progress(len(complete), requests=len(complete))
+        patient = self.fathom.with_options(priority=Priority.BULK)
+        space = namespace(self.address, "complete reports")
+        for wanted in complete:
+            sent = self.fathom.stats.sent.get("reports", 0)
+            seconds = self.fathom.eta(len(complete) - progress.done, lane="reports")
+            on_progress(evolve(progress, seconds_left=seconds))
+            outcome = await self._every_row(patient, wanted.query, store, answer_key(space, wanted.query))
+            spent = self.fathom.stats.sent.get("reports", 0) - sent
+            progress = evolve(
+                progress,
+                done=progress.done + 1,
+                failed=progress.failed + (outcome.error is not None),
+                kept=progress.kept + (outcome.origin == "kept"),
+                requests=progress.requests + spent - 1,
+                answered=progress.answered + spent,
+            )
+            on_progress(progress)
+            yield wanted, outcome
+
+    async def _every_row(
+        self, fathom: FathomClient, query: Query[Row], store: ReportStore, key: str
+    ) -> Outcome[Row]:
+        kept = (await store.get_many([key])).get(key)
+        if kept is not None and (report := self._good(kept, query)) is not None:
+            return Outcome(query, report, origin="kept", asked_at=kept.asked_at)
+        asked_at = time.time()
+        try:
+            report = await fathom.reports.complete(query)
+        except ClosedError:
+            raise
+        except FathomError as error:
+            return Outcome(query, error=error)
+        drop_after = self.keeping.drop_after(query, asked_at, None)
+        await store.put_many({key: Kept.of(report, asked_at, drop_after=drop_after)})
+        return Outcome(query, report, asked_at=asked_at)
+
+    def _good(self, kept: Kept, query: Query[Row]) -> Report[Row] | None:
+        if freshness(kept, query, self.keeping, now=time.time(), zone=None) != "fresh":
+            return None
+        try:
+            return kept.report(query)
+        except DecodeError:
+            return None
+
+
+@define
+class _Course:
+    """How far all runs have come, told while one of them is under way."""
+
+    on_progress: OnProgress
+    before: Progress
+    latest: Progress | None = None
+
+    def show(self, progress: Progress) -> None:
+        self.latest = together(self.before, progress)
+        self.on_progress(self.latest)
+
+    def go_on(self) -> None:
+        if self.latest is not None:
+            self.before = self.latest

@@ -1,0 +1,141 @@
+"""Reports written to disk: a file each, or all of them in one dataset. Every file appears whole, or not at all."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from fathom_async import Report
+from fathom_async._cli.bulk.wanted import Wanted
+from fathom_async._cli.failures import CommandError
+from fathom_async._cli.files import check_directory, check_file, write_file
+from fathom_async._cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
+from fathom_async._core.codec.rows import Column, ColumnKind, Row
+
+if TYPE_CHECKING:
+    from fathom_async import PageviewRow
+
+Found = tuple[Wanted, Report[Row]]
+
+_ABOUT: Final[dict[str, ColumnKind]] = {
+    "report": "text",
+    "job": "text",
+    "site_id": "text",
+    "entity_name": "text",
+    "date_from": "hour",
+    "date_to": "hour",
+}
+_DATES: Final = frozenset({"hour", "day", "month", "year"})
+_ARROW: Final[dict[ColumnKind, str]] = {
+    "text": "string",
+    "count": "int64",
+    "number": "float64",
+    "hour": "timestamp[us]",
+    "day": "date32",
+}
+
+
+def prepare(reports: Iterable[Wanted], dataset: Path | None, format: Format | None) -> None:
+    """See that what will be written can be: before requests are spent.
+
+    Raises:
+        CommandError: The dataset's ending names no format, or Parquet needs an extra.
+        OSError: A directory cannot be made, or a file cannot be written.
+    """
+    if dataset is None:
+        formats: set[Format] = {each.format for each in reports}
+        directories = {each.path.parent for each in reports}
+    else:
+        formats = {OutputOptions(format=format, output=dataset).resolved()}
+        directories = {dataset.parent}
+    if "parquet" in formats and find_spec("pyarrow") is None:
+        raise CommandError('pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"')
+    for directory in directories:
+        directory.mkdir(parents=True, exist_ok=True)
+        check_directory(directory)
+    if dataset is not None:
+        check_file(dataset)
+
+
+def write_report(wanted: Wanted, report: Report[Row]) -> None:
+    """Write one report into its file."""
+    write_file(wanted.path, encoded(records_of_report(cast("Report[PageviewRow]", report)), wanted.format))
+
+
+def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> int:
+    """Write all reports into one file, with the columns that any of them has; return how many rows.
+
+    Before these stand the report's name, its job, site and event, and its range.
+
+    Args:
+        path: The file.
+        format: Its format; what its ending names by default.
+        found: The reports, in the order of the file.
+    """
+    columns = _columns([report for _, report in found])
+    rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
+
+    def arrow() -> object:
+        return _arrow(columns, rows)
+
+    chosen = OutputOptions(format=format, output=path).resolved()
+    write_file(path, encoded(Records(tuple(columns), rows, arrow), chosen))
+    return len(rows)
+
+
+def _columns(reports: Sequence[Report[Row]]) -> dict[str, ColumnKind]:
+    """Return every column of any report; dates come before what is grouped, and that before what is counted."""
+    found = dict(_ABOUT)
+    of_each = [report.query.codec.columns for report in reports]
+    for part in (_is_date, _is_text, _is_figure):
+        for column in (column for columns in of_each for column in columns if part(column)):
+            known = found.setdefault(column.name, "day" if column.kind in {"month", "year"} else column.kind)
+            if column.kind == "hour" and known == "day":
+                found[column.name] = "hour"
+    return found
+
+
+def _is_date(column: Column) -> bool:
+    return column.kind in _DATES
+
+
+def _is_text(column: Column) -> bool:
+    return column.kind == "text"
+
+
+def _is_figure(column: Column) -> bool:
+    return not _is_date(column) and not _is_text(column)
+
+
+def _rows(wanted: Wanted, report: Report[Row], columns: dict[str, ColumnKind]) -> Iterable[tuple[Cell, ...]]:
+    query = report.query
+    about: dict[str, Cell] = {
+        "report": wanted.name,
+        "job": wanted.job,
+        "site_id": query.site_id,
+        "entity_name": getattr(query, "entity_name", None),
+        "date_from": query.date_from,
+        "date_to": query.date_to,
+    }
+    has_hours = columns.get("date") == "hour"
+    for row in report.to_dicts():
+        cells = about | row
+        moment = cells.get("date")
+        if has_hours and isinstance(moment, date) and not isinstance(moment, datetime):
+            cells["date"] = datetime.combine(moment, time())
+        yield tuple(cells.get(name) for name in columns)
+
+
+def _arrow(columns: dict[str, ColumnKind], rows: Sequence[tuple[Cell, ...]]) -> object:
+    arrow = cast("Any", import_module("pyarrow"))
+    return cast(
+        "object",
+        arrow.table(
+            {
+                name: arrow.array([row[place] for row in rows], arrow.type_for_alias(_ARROW[kind]))
+                for place, (name, kind) in enumerate(columns.items())
+            }
+        ),
+    )

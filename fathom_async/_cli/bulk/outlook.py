@@ -1,0 +1,60 @@
+"""What is ahead of a run between two of its requests: the time left, or what it waits for."""
+
+import time
+from collections.abc import Callable
+
+from fathom_async import FathomClient, Priority, Progress
+from fathom_async._cache.protocol import LEASE
+from fathom_async._cli.wording import clock_time
+
+_PAUSE = 0.5
+
+
+class Outlook:
+    """Looks ahead as often as it is asked: a pause that the server asks for ends nothing, but changes the time left.
+
+    Args:
+        fathom: The client that the run asks with.
+        now: Returns monotonic seconds.
+    """
+
+    def __init__(self, fathom: FathomClient, now: Callable[[], float] = time.monotonic) -> None:
+        self._fathom = fathom.with_options(priority=Priority.BULK)
+        self._now = now
+        self._progress: Progress | None = None
+        self._until = 0.0
+        self._idle_since: float | None = None
+
+    def told(self, progress: Progress) -> None:
+        """Note how far the run has come by its own account."""
+        if progress != self._progress:
+            self._idle_since = None
+        self._progress = progress
+        self._until = self._now() + progress.seconds_left
+
+    def seconds_left(self, progress: Progress) -> float:
+        """Return the seconds until the last request is admitted; those that wait in the lane are counted by it."""
+        lane = self._fathom.limits["reports"]
+        further = progress.requests - progress.answered - lane.queued - lane.in_flight
+        if further > 0:
+            return self._fathom.eta(further, lane="reports")
+        if not lane.queued:
+            return 0.0
+        after_them = self._fathom.eta(1, lane="reports")
+        return after_them if lane.paused_for else min(after_them, max(0.0, self._until - self._now()))
+
+    def waits(self, progress: Progress) -> str:
+        """Return what the run waits for, if it is not the rate limit or the server; else nothing."""
+        lane = self._fathom.limits["reports"]
+        if progress.is_over or progress.answered < progress.requests or lane.queued or lane.in_flight:
+            self._idle_since = None
+            return ""
+        now = self._now()
+        if self._idle_since is None:
+            self._idle_since = now
+        idle = now - self._idle_since
+        if idle < _PAUSE:  # it is about to ask, or to write
+            return ""
+        if idle >= LEASE:
+            return "waiting for what another run is asking for"
+        return f"waiting up to {clock_time(LEASE - idle)} for what another run was asking for"

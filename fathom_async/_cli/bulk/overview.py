@@ -1,0 +1,114 @@
+"""What a job file would send, for the eyes and for programs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from attrs import frozen
+from rich.table import Table
+from rich.text import Text
+
+from fathom_async import BulkPlan
+from fathom_async._cli.bulk.wanted import Wanted
+from fathom_async._cli.output import Kind
+from fathom_async._cli.wording import counted, duration, printable
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import Query
+
+COLUMNS: Final[dict[str, Kind]] = {
+    "reports": "count",
+    "requests": "count",
+    "pageviews": "count",
+    "seconds": "number",
+    "complete": "count",
+}
+_SHOWN: Final = 40
+_HOW: Final = 8
+_SITE: Final = 8
+
+
+@frozen
+class Overview:
+    """What a job file would send.
+
+    Attributes:
+        plan: The fused run.
+        complete: The reports that are to have every row: a request each, and more where they have many rows.
+        seconds: Until the last request is admitted.
+    """
+
+    plan: BulkPlan[Row]
+    complete: Sequence[Wanted]
+    seconds: float
+
+    @property
+    def reports(self) -> int:
+        """How many reports come of it."""
+        return self.plan.queries + len(self.complete)
+
+    @property
+    def requests(self) -> int:
+        """How many requests it takes; of complete reports, the least that there can be."""
+        return self.plan.requests + len(self.complete)
+
+    @property
+    def pageviews(self) -> int:
+        """What they cost on the account's bill."""
+        return self.requests
+
+    def cells(self) -> tuple[int | float, ...]:
+        """Return the figures, in the order of `COLUMNS`."""
+        return (self.reports, self.requests, self.pageviews, round(self.seconds, 1), len(self.complete))
+
+
+def headline(overview: Overview) -> str:
+    """Return the figures in one line."""
+    least = "at least " if overview.complete else ""
+    spared = ""
+    if overview.requests < overview.reports:
+        spared = f" ({overview.reports / overview.requests:.1f} times fewer)"
+    return (
+        f"{counted(overview.reports, 'report')} in {least}{counted(overview.requests, 'request')}{spared}, "
+        f"{_time(overview.seconds, least)}, {least}{counted(overview.pageviews, 'pageview')} on the account"
+    )
+
+
+def table(overview: Overview) -> Table:
+    """Return the first requests, one a row."""
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    shown.add_column("reports", justify="right", no_wrap=True, min_width=len("reports"))
+    shown.add_column("how", no_wrap=True, min_width=_HOW)
+    shown.add_column("site", no_wrap=True, min_width=_SITE)
+    shown.add_column("what")
+    lines = list(_lines(overview))
+    for reports, how, query in lines[:_SHOWN]:
+        shown.add_row(str(reports), how, Text(printable(query.site_id)), Text(asked(query)))
+    if len(lines) > _SHOWN:
+        shown.add_row("…", f"and {len(lines) - _SHOWN:,} more")
+    return shown
+
+
+def asked(query: Query[Row]) -> str:
+    """Return what a query asks for, in a few words."""
+    parts = [", ".join(query.aggregates)]
+    if groupings := [*query.field_grouping, *([query.date_grouping] if query.date_grouping else [])]:
+        parts.append(f"by {', '.join(groupings)}")
+    if name := getattr(query, "entity_name", None):
+        parts.append(f"of {name}")
+    if query.date_from is not None or query.date_to is not None:
+        ends = [f"{end:%Y-%m-%d}" if end else "…" for end in (query.date_from, query.date_to)]
+        parts.append(ends[0] if ends[0] == ends[1] else " to ".join(ends))
+    if query.filters:
+        conditions = [f"{each.property} {each.operator} {each.value}" for each in query.filters]
+        parts.append(f"where {' and '.join(conditions)}")
+    return printable(" ".join(parts))
+
+
+def _time(seconds: float, least: str) -> str:
+    return f"{least}{duration(seconds)}" if seconds else "which the rate limit lets through at once"
+
+
+def _lines(overview: Overview) -> Iterator[tuple[int, str, Query[Row]]]:
+    for group in overview.plan.groups:
+        yield len(group.asked), ", ".join(group.how) or "as asked", group.query
+    for each in overview.complete:
+        yield 1, "every row", each.query

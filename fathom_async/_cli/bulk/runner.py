@@ -1,0 +1,201 @@
+"""One run of a job file: from its plan to the last file."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from attrs import define, evolve, field, frozen
+
+from fathom_async import (
+    BudgetError,
+    DecodeError,
+    FathomClient,
+    FathomError,
+    Keeping,
+    Progress,
+    RateLimitError,
+    ServerError,
+    TransportError,
+)
+from fathom_async._cache.open import open_store
+from fathom_async._cache.protocol import ReportStore
+from fathom_async._cli.bulk.asking import Asking
+from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
+from fathom_async._cli.bulk.outlook import Outlook
+from fathom_async._cli.bulk.overview import Overview, headline
+from fathom_async._cli.bulk.sites import sites_named
+from fathom_async._cli.bulk.unfinished import Unfinished
+from fathom_async._cli.bulk.wanted import Places, Wanted, plain_queries, read_jobs, sites_to_locate, wanted
+from fathom_async._cli.connection import connect
+from fathom_async._cli.credentials import address
+from fathom_async._cli.output import Format, note
+from fathom_async._cli.progress import each_second, reporter
+from fathom_async._cli.waiting import telling
+
+if TYPE_CHECKING:
+    from fathom_async import Report
+    from fathom_async._core.codec.rows import Row
+
+_KEEPING = Keeping()
+_PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
+
+
+@frozen(kw_only=True)
+class RunOptions:
+    """What the command line says.
+
+    Attributes:
+        file: The job file.
+        places: Where reports and answers go.
+        dataset: One file for all reports, instead of one each.
+        dataset_format: Its format; what its ending names by default.
+        is_fused: Whether to put queries together whose answers are contained in one.
+        is_fresh: Whether to begin anew, though an earlier run of the file has not ended.
+    """
+
+    file: Path
+    places: Places
+    dataset: Path | None
+    dataset_format: Format | None
+    is_fused: bool
+    is_fresh: bool
+
+
+@define
+class Tally:
+    """What became of the reports so far.
+
+    Attributes:
+        progress: How far the run has come; None before it begins.
+        failed: The reports that were not answered, and why.
+        cut: The reports that may lack rows, because they have as many as the server returns at most.
+        rows: How many rows were written.
+        places: Where to: the dataset, or the directories.
+    """
+
+    progress: Progress | None = None
+    failed: list[tuple[Wanted, FathomError]] = field(factory=list[tuple[Wanted, FathomError]])
+    cut: list[Wanted] = field(factory=list[Wanted])
+    rows: int = 0
+    places: set[Path] = field(factory=set[Path])
+
+    @property
+    def may_be_mended(self) -> bool:
+        """Whether one of the failures may be gone the next time, so that there is something to go on with."""
+        return any(isinstance(error, _PASSING) for _, error in self.failed)
+
+
+def overview_of(fathom: FathomClient, reports: Sequence[Wanted], *, is_fused: bool) -> Overview:
+    """Return what these reports would send."""
+    plan = fathom.reports.plan(plain_queries(reports), fuse=is_fused)
+    complete = [each for each in reports if each.is_complete]
+    requests = plan.requests + len(complete)
+    return Overview(plan, complete, fathom.eta(requests, lane="reports") if requests else 0.0)
+
+
+async def carry_out(options: RunOptions, tally: Tally) -> None:
+    """Make the reports of a job file, and write them.
+
+    Args:
+        options: What the command line says.
+        tally: Is told what became of the reports, so that it is known even of a run that was broken off.
+
+    Raises:
+        CommandError: There is no token, no such file or no such site.
+        JobFileError: The job file is wrong.
+        FathomError: Nothing can be asked at all.
+        OSError: A file cannot be written.
+    """
+    # Read once before anything is asked; with no time zones known, periods mean the days of this machine's clock.
+    now = datetime.now().astimezone().replace(tzinfo=None)
+    draft = wanted(read_jobs(options.file, now=now), options.file, options.places)
+    prepare(draft, options.dataset, options.dataset_format)
+    async with connect() as fathom, _opened({each.store for each in draft}) as stores:
+        where = address(os.environ)
+        notes = [Unfinished.of(store, options.file, where) for store in stores.values()]
+        began = None if options.is_fresh else await _began_at(notes)
+        if began is not None:
+            moment = datetime.fromtimestamp(began).astimezone()
+            note(f"going on with the run of {moment:%Y-%m-%d %H:%M}; --fresh begins anew")
+        started = time.time() if began is None else began
+        reports = await _located(fathom, options, datetime.fromtimestamp(started, UTC))
+        note(headline(overview_of(fathom, reports, is_fused=options.is_fused)))
+        if began is None:
+            for each in notes:
+                await each.begin(started)
+        keeping = Keeping(max_age=time.time() - started + _KEEPING.max_age)
+        await _make(Asking(fathom, keeping, where, options.is_fused), options, reports, stores, tally)
+        if not tally.may_be_mended:
+            for each in notes:
+                await each.end()
+
+
+async def _make(
+    asking: Asking,
+    options: RunOptions,
+    reports: Sequence[Wanted],
+    stores: Mapping[str, ReportStore],
+    tally: Tally,
+) -> None:
+    answers: dict[str, tuple[Wanted, Report[Row]]] = {}
+    with reporter() as show:
+        outlook = Outlook(asking.fathom)
+
+        def on_progress(progress: Progress) -> None:
+            tally.progress = progress
+            outlook.told(progress)
+            show(progress)
+
+        def refresh() -> None:
+            if tally.progress is not None and not tally.progress.is_over:
+                seconds_left = outlook.seconds_left(tally.progress)
+                show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
+
+        async with (
+            each_second(refresh),
+            aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
+        ):
+            async for each, outcome in outcomes:
+                if outcome.report is None:
+                    tally.failed.append((each, outcome.error or FathomError("no answer")))
+                    continue
+                if outcome.report.truncated and each.query.limit is None:
+                    tally.cut.append(each)
+                if options.dataset is not None:
+                    answers[each.name] = each, outcome.report
+                else:
+                    await asyncio.to_thread(write_report, each, outcome.report)
+                    tally.rows += len(outcome.report)
+                    tally.places.add(each.path.parent)
+    if options.dataset is not None:
+        found = [answers[each.name] for each in reports if each.name in answers]
+        write = partial(write_dataset, options.dataset, options.dataset_format, found)
+        tally.rows = await asyncio.to_thread(write)
+        tally.places.add(options.dataset)
+
+
+async def _located(fathom: FathomClient, options: RunOptions, moment: datetime) -> list[Wanted]:
+    """Return the reports, with periods that mean the days of their sites' clocks."""
+    naive = read_jobs(options.file, now=moment.replace(tzinfo=None))
+    async with telling(fathom):
+        sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
+    zones = {site_id: ZoneInfo(site.timezone) for site_id, site in sites.items() if site.timezone}
+    return wanted(read_jobs(options.file, now=moment, zones=zones), options.file, options.places)
+
+
+async def _began_at(notes: Iterable[Unfinished]) -> float | None:
+    found = [began for each in notes if (began := await each.began_at(time.time())) is not None]
+    return min(found, default=None)
+
+
+@asynccontextmanager
+async def _opened(places: Iterable[str]) -> AsyncGenerator[dict[str, ReportStore]]:
+    async with AsyncExitStack() as stack:
+        yield {place: await stack.enter_async_context(open_store(place)) for place in sorted(places)}

@@ -1,0 +1,123 @@
+"""What a job file asks for, with the file and the store of each report."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import Query
+from fathom_async.jobs import Job, JobFile, load_jobs
+
+Format = Literal["csv", "jsonl", "parquet"]
+
+_MEMORY: Final = "memory://"
+
+
+@frozen
+class Wanted:
+    """One report of a job file.
+
+    Attributes:
+        job: The job it belongs to.
+        name: Its own name.
+        query: What is asked.
+        is_complete: Whether every row is wanted, past the server's 1,000.
+        store: Where the answer is kept.
+        path: Its file, unless all reports go into one dataset.
+        format: The format of that file.
+    """
+
+    job: str
+    name: str
+    query: Query[Row]
+    is_complete: bool
+    store: str
+    path: Path
+    format: Format
+
+
+@frozen(kw_only=True)
+class Places:
+    """Where reports and answers go, instead of where the file says.
+
+    Attributes:
+        directory: For one file a report.
+        format: The format of these files.
+        store: Where answers are kept.
+        is_kept: Whether they outlive this process at all.
+    """
+
+    directory: Path | None = None
+    format: Format | None = None
+    store: str | None = None
+    is_kept: bool = True
+
+
+def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = None) -> JobFile:
+    """Return the jobs of a file; see `load_jobs`.
+
+    Raises:
+        CommandError: There is no such file.
+        JobFileError: It is wrong.
+    """
+    try:
+        return load_jobs(file, now=now, zones=zones)
+    except FileNotFoundError:
+        raise CommandError(
+            f"there is no job file {file}; docs/job-files.md tells how to write one", ExitCode.USAGE
+        ) from None
+
+
+def wanted(jobs: JobFile, file: Path, places: Places) -> list[Wanted]:
+    """Return all reports of a file, in its order. Its paths start where the file is.
+
+    Args:
+        jobs: What the file says.
+        file: Its path.
+        places: What the command line says instead.
+    """
+    return [
+        Wanted(
+            job.name,
+            named.name,
+            named.query,
+            job.complete,
+            _store(job, file, places),
+            (places.directory or file.parent / job.output.directory)
+            / f"{named.name}.{places.format or job.output.format}",
+            places.format or job.output.format,
+        )
+        for job in jobs.jobs
+        for named in job.queries
+    ]
+
+
+def sites_to_locate(jobs: JobFile) -> Sequence[str]:
+    """Return the sites whose time zone must be known, so that the file's periods mean days."""
+    return list(
+        dict.fromkeys(
+            named.query.site_id
+            for job in jobs.jobs
+            for named in job.queries
+            if named.period is not None and named.query.timezone is None
+        )
+    )
+
+
+def plain_queries(reports: Sequence[Wanted]) -> list[Query[Row]]:
+    """Return the queries of those that are not to be complete."""
+    return [each.query for each in reports if not each.is_complete]
+
+
+def _store(job: Job, file: Path, places: Places) -> str:
+    if not places.is_kept:
+        return _MEMORY
+    if places.store is not None:
+        return places.store
+    written = job.output.store or file.with_suffix(".db").name
+    return written if "://" in written else str(file.parent / Path(written).expanduser())

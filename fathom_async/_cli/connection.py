@@ -1,0 +1,108 @@
+"""A client as the environment and the keyring describe it, and the event loop that commands run in."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from fathom_async._cli.credentials import TOKEN, find_token
+from fathom_async._cli.failures import DEBUG, TerminatedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from fathom_async import FathomClient, RatePlan
+
+T = TypeVar("T")
+
+BUDGET: Final = "FATHOM_BUDGET"
+
+
+def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
+    """Run a command's coroutine to its end.
+
+    Ctrl-C cancels it, waits until it has cleaned up, and raises `KeyboardInterrupt` here; a second one does not
+    wait. SIGTERM does the same with `TerminatedError`, so that the terminal is given back.
+    """
+    is_terminated = False
+
+    def terminate(task: "asyncio.Task[object]") -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        task.cancel()
+
+    async def terminable() -> T:
+        task = asyncio.current_task()
+        # Windows has no such signal, and only the main thread may handle it.
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            if task is not None:
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate, task)
+        return await main()
+
+    try:
+        return asyncio.run(terminable())
+    except asyncio.CancelledError:
+        if is_terminated:
+            raise TerminatedError from None
+        raise
+
+
+@asynccontextmanager
+async def connect(
+    *,
+    plan: "RatePlan | None" = None,
+    timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this
+    is_onlooker: bool = False,
+) -> "AsyncGenerator[FathomClient, None]":
+    """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
+
+    ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET`` are looked at too.
+
+    Args:
+        plan: The account's rate limits; those of a classic account by default.
+        timeout: Seconds from a request's admission to its whole answer.
+        is_onlooker: Whether nothing is sent, so that a budget file which is not there yet is not made: it would be
+            that of somebody whose files the other programs may not open.
+
+    Raises:
+        CommandError: There is no token.
+        ArgumentError: The token, the address or the budget cannot be used.
+    """
+    from fathom_async import FathomClient  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
+
+    _quieten_log()
+    environ = {**os.environ, TOKEN: find_token(os.environ).token}
+    if is_onlooker and is_unused(environ.get(BUDGET, "")):
+        del environ[BUDGET]
+    async with FathomClient.from_env(environ, plan=plan, timeout=timeout) as fathom:
+        yield fathom
+
+
+def is_unused(budget: str) -> bool:
+    """Whether the URL of a budget names a file that no program has made yet."""
+    where = urlsplit(budget)
+    is_file = where.scheme == "file" and not where.netloc and where.path.startswith("/")
+    return is_file and not Path(unquote(where.path)).exists()
+
+
+def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
+    """Open a client, run one coroutine with it to the end, and return its result; a terminal is told of waits."""
+    from fathom_async._cli.waiting import telling  # noqa: PLC0415 - the same
+
+    async def connected() -> T:
+        async with connect() as fathom, telling(fathom):
+            return await ask(fathom)
+
+    return run_async(connected)
+
+
+def _quieten_log() -> None:
+    """Keep the log off the terminal: an error is one line. Who looks for its cause gets all of it."""
+    log = logging.getLogger("fathom_async")
+    if not log.handlers:
+        log.addHandler(logging.StreamHandler() if os.environ.get(DEBUG) else logging.NullHandler())

@@ -1,0 +1,98 @@
+"""The API token: from the environment, or from the system's keyring; never from the command line."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Final, Literal
+
+from attrs import field, frozen
+
+from fathom_async._cli.failures import CommandError, ExitCode
+
+SERVICE: Final = "fathom_async"
+TOKEN: Final = "FATHOM_API_TOKEN"  # noqa: S105 - its name
+BASE_URL: Final = "FATHOM_BASE_URL"
+_DEFAULT_URL: Final = "https://api.usefathom.com/v1"
+_WHERE = "https://app.usefathom.com/api"
+
+
+@frozen
+class Credential:
+    """A token, and where it was found.
+
+    Attributes:
+        token: It never shows in a repr.
+        source: The environment, or the keyring.
+    """
+
+    token: str = field(repr=False)
+    source: Literal["environment", "keyring"]
+
+
+def find_token(environ: Mapping[str, str]) -> Credential:
+    """Return the token of the environment, or else the one of the keyring.
+
+    Raises:
+        CommandError: There is none.
+    """
+    if token := environ.get(TOKEN):
+        return Credential(token, "environment")
+    try:
+        with _keyring() as ring:
+            kept: str | None = ring.get_password(SERVICE, address(environ))
+    except CommandError as error:
+        raise CommandError(f"no token: {error}", ExitCode.UNAUTHENTICATED) from None
+    if not kept:
+        raise CommandError(
+            f"no token: run `fathom login`, or set {TOKEN}, with a token from {_WHERE}",
+            ExitCode.UNAUTHENTICATED,
+        )
+    return Credential(kept, "keyring")
+
+
+def keep_token(environ: Mapping[str, str], token: str) -> str:
+    """Put a token into the keyring, and return the keyring's name.
+
+    Raises:
+        CommandError: There is no keyring, or it refuses.
+    """
+    with _keyring() as ring:
+        ring.set_password(SERVICE, address(environ), token)
+        return str(ring.get_keyring().name)
+
+
+def forget_token(environ: Mapping[str, str]) -> bool:
+    """Take the token out of the keyring; return whether there was one.
+
+    Raises:
+        CommandError: There is no keyring, or it refuses.
+    """
+    with _keyring() as ring:
+        if ring.get_password(SERVICE, address(environ)) is None:
+            return False
+        ring.delete_password(SERVICE, address(environ))
+    return True
+
+
+def address(environ: Mapping[str, str]) -> str:
+    """Return the API's address. A kept token belongs to one, so that it is never sent to another."""
+    return (environ.get(BASE_URL) or _DEFAULT_URL).rstrip("/")
+
+
+@contextmanager
+def _keyring() -> Generator[Any]:  # a module that may not be there has no type
+    try:
+        ring = import_module("keyring")
+        errors = import_module("keyring.errors")
+    except ModuleNotFoundError:
+        raise CommandError(
+            f'keyring is not installed; pip install "fathom_async[cli]", or set {TOKEN}'
+        ) from None
+    try:
+        yield ring
+    except errors.NoKeyringError:
+        raise CommandError(f"this system has no keyring; set {TOKEN} instead") from None
+    except errors.KeyringLocked:
+        raise CommandError(f"the keyring is locked; unlock it, or set {TOKEN} instead") from None
+    except errors.KeyringError as error:
+        raise CommandError(f"the keyring refuses: {error}; set {TOKEN} instead") from None

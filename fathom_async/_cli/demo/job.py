@@ -1,0 +1,193 @@
+"""The bulk job: as many reports as told, all started at once, and the account's other work besides.
+
+Nothing here waits, counts or paces: that is the client's business.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+from attrs import define, field
+
+from fathom_async import EventQuery, FathomClient, FathomError, PageviewQuery, Site
+from fathom_async._cli.demo.catalogue import (
+    OVERVIEW,
+    PAGES,
+    SHARES,
+    TRAFFIC,
+    PlannedReport,
+    plan_reports,
+)
+from fathom_async._cli.demo.findings import Findings, Totals
+from fathom_async._cli.demo.source import Source
+from fathom_async._cli.wording import counted
+
+_SITES_LISTED = 1
+_DRAFT_REQUESTS = 5
+_RECENT = 5
+
+
+class TooFewReportsError(Exception):
+    """The data has fewer different reports than were asked for."""
+
+
+@define
+class Tally:
+    """The requests of one lane, as the job knows them."""
+
+    planned: int = 0
+    answered: int = 0
+    failed: int = 0
+
+    @property
+    def done(self) -> int:
+        """Those that came to an end."""
+        return self.answered + self.failed
+
+
+@define
+class Job:
+    """The job and what became of it.
+
+    Attributes:
+        fathom: The client.
+        source: What is reported on.
+        reports_wanted: How many reports.
+        tallies: By lane.
+        findings: What the reports told.
+        recent: The last answers, in words.
+        failures: What went wrong, in words.
+        started: When the job began, on a clock of real seconds.
+        answered: When the last report was answered, likewise.
+    """
+
+    fathom: FathomClient
+    source: Source
+    reports_wanted: int
+    tallies: Mapping[str, Tally] = field(init=False)
+    findings: Findings = field(factory=Findings)
+    recent: deque[str] = field(factory=lambda: deque[str](maxlen=_RECENT))
+    failures: list[str] = field(factory=list[str])
+    started: float = field(factory=time.perf_counter)
+    answered: float = field(factory=time.perf_counter)
+
+    def __attrs_post_init__(self) -> None:
+        self.tallies = {
+            "reports": Tally(self.reports_wanted),
+            "crud": Tally(_SITES_LISTED + _DRAFT_REQUESTS),
+        }
+
+    async def run(self) -> None:
+        """Do everything.
+
+        Raises:
+            FathomError: The sites or their events could not be listed.
+            TooFewReportsError: There are not so many different reports.
+        """
+        planned = plan_reports(
+            await self._list_events(), self.source.first, self.source.last, self.reports_wanted
+        )
+        if len(planned) < self.reports_wanted:
+            raise TooFewReportsError(
+                f"there are {counted(len(planned), 'different report')} of this data, not {self.reports_wanted:,}"
+            )
+        self.tallies["crud"].planned += sum(each.kind == TRAFFIC and each.is_whole for each in planned)
+        async with asyncio.TaskGroup() as group:
+            for each in planned:
+                group.create_task(self._report(each))
+            drafting = group.create_task(self._make_drafts())
+        for draft in drafting.result():
+            await self._delete(draft)
+
+    async def _list_events(self) -> dict[Site, Sequence[str]]:
+        """Return the sites, and the names of each one's events."""
+        sites = [site async for site in self.fathom.sites.list()]
+        crud = self.tallies["crud"]
+        crud.answered += _SITES_LISTED
+        crud.planned += len(sites)
+        names: dict[Site, Sequence[str]] = dict.fromkeys(sites, ())
+        async with asyncio.TaskGroup() as group:
+            for site in sites:
+                group.create_task(self._list_events_of(site, names))
+        return names
+
+    async def _list_events_of(self, site: Site, names: dict[Site, Sequence[str]]) -> None:
+        with self._counted("crud", f"events of {site.name}"):
+            names[site] = [event.name async for event in self.fathom.events.list(site.id)]
+
+    async def _report(self, planned: PlannedReport) -> None:
+        name = planned.site.name
+        with self._counted("reports", f"{planned} of {name}"):
+            found = await self._fetch(planned)
+            self.answered = time.perf_counter()
+            self.recent.append(f"{name}: {planned}, {found}")
+        if planned.is_whole and (traffic := self.findings.traffic.get(name)) and planned.kind == TRAFFIC:
+            await self._mark_busiest(planned.site, traffic)
+
+    async def _fetch(self, planned: PlannedReport) -> str:
+        """Get one report, keep what the summary shows of it, and say what came."""
+        if planned.query is None:
+            visitors = await self.fathom.reports.current_visitors(planned.site.id)
+            self.findings.visitors[planned.site.name] = visitors.total
+            return counted(visitors.total, "visitor")
+        if isinstance(planned.query, EventQuery):
+            return counted(len(await self.fathom.reports.aggregate(planned.query)), "row")
+        return await self._fetch_pageviews(planned, planned.query)
+
+    async def _fetch_pageviews(self, planned: PlannedReport, query: PageviewQuery) -> str:
+        report = await self.fathom.reports.aggregate(query)
+        found, name = self.findings, planned.site.name
+        if not planned.is_whole:
+            pass
+        elif planned.kind == OVERVIEW:
+            for row in report:
+                found.totals[name] = Totals(row.visits, row.pageviews, row.bounce_rate, row.avg_duration)
+        elif planned.kind == TRAFFIC:
+            found.traffic[name] = {row.date: row.pageviews or 0 for row in report}
+        elif planned.kind == PAGES:
+            found.pages[name] = [(row.pathname or "", row.pageviews or 0) for row in report]
+        elif planned.kind in SHARES:
+            for row in report:
+                value = str(getattr(row, SHARES[planned.kind]) or "")
+                found.shares[planned.kind][value] += row.pageviews or 0
+        return counted(len(report), "row")
+
+    async def _mark_busiest(self, site: Site, traffic: Mapping[date, int]) -> None:
+        """Leave a milestone on the day or hour with the most pageviews."""
+        busiest = max(traffic, key=lambda moment: traffic[moment])
+        with self._counted("crud", f"milestone of {site.name}"):
+            await self.fathom.milestones.create(
+                site.id, name=f"Busiest: {traffic[busiest]:,} pageviews", milestone_date=f"{busiest:%Y-%m-%d}"
+            )
+
+    async def _make_drafts(self) -> Sequence[Site]:
+        """Make a site, change it, and annotate it; there is none if that fails."""
+        made: list[Site] = []
+        with self._counted("crud", "creating a site"):
+            made.append(await self.fathom.sites.create(name="Draft", timezone="Europe/Berlin"))
+        for draft in made:
+            with self._counted("crud", "updating a site"):
+                await self.fathom.sites.update(draft.id, name="Draft, renamed")
+            with self._counted("crud", "creating a milestone"):
+                await self.fathom.milestones.create(draft.id, name="Launch", milestone_date=self.source.last)
+            with self._counted("crud", "reading a site"):
+                await self.fathom.sites.get(draft.id)
+        return made
+
+    async def _delete(self, site: Site) -> None:
+        with self._counted("crud", "deleting a site"):
+            await self.fathom.sites.delete(site.id)
+
+    @contextmanager
+    def _counted(self, lane: str, what: str) -> Generator[None]:
+        """Count one request as answered, or as failed; a failure ends nothing else."""
+        try:
+            yield
+        except FathomError as error:
+            self.tallies[lane].failed += 1
+            self.failures.append(f"{what}: {error}")
+        else:
+            self.tallies[lane].answered += 1

@@ -1,0 +1,93 @@
+"""What the demonstration reports on: made-up traffic, or a web server's log."""
+
+import zlib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from attrs import frozen
+
+from fathom_async._cli.wording import counted, printable
+from fathom_async.testing import Dataset
+
+_DAYS_REPORTED = 30
+_DAYS_MADE = 40
+_VISITS_A_DAY = 60
+
+
+class SourceError(Exception):
+    """There is nothing to report on; the message says why."""
+
+
+@frozen
+class Source:
+    """Traffic, and the days of it that reports are made of.
+
+    Attributes:
+        data: What the server knows.
+        first: The first day that is reported on.
+        last: The last one.
+        now: The server's date and time at its start; None for the present.
+        description: What this is, in a few words.
+    """
+
+    data: Dataset
+    first: date
+    last: date
+    now: datetime | None
+    description: str
+
+
+def synthetic(seed: int) -> Source:
+    """Return made-up traffic of three sites, reported on over the last thirty complete days."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    data = Dataset.synthetic(sites=3, days=_DAYS_MADE, visits_per_day=_VISITS_A_DAY, seed=seed)
+    return _loaded(
+        Source(
+            data,
+            yesterday - timedelta(days=_DAYS_REPORTED - 1),
+            yesterday,
+            now=None,
+            description=f"{counted(len(data.pageviews), 'pageview')} of {counted(len(data.sites), 'site')}, "
+            f"made up from seed {seed}",
+        )
+    )
+
+
+def from_log(path: Path) -> Source:
+    """Return the traffic of a log in combined format, without crawlers, images and the like.
+
+    The server's clock starts with the log's last request, so that there are visitors at present.
+
+    Raises:
+        SourceError: The log cannot be read, or nobody looks at a page in it.
+    """
+    shown = printable(str(path))
+    try:
+        data = Dataset.from_access_log(path, keep_bots=False, keep_assets=False)
+        views = data.pageviews
+    except OSError as error:
+        raise SourceError(f"cannot read {shown}: {error.strerror or error}") from None
+    except (EOFError, zlib.error) as error:
+        raise SourceError(f"cannot read {shown}: {error}") from None
+    if not views:
+        skipped = f", {counted(data.skipped, 'line')} not understood" if data.skipped else ""
+        raise SourceError(
+            f"{shown} shows no pageviews: a log in combined format is needed, with pages that were answered "
+            f"and not only fetched by crawlers{skipped}"
+        )
+    return _loaded(
+        Source(
+            data,
+            views[0].at.date(),
+            views[-1].at.date(),
+            now=views[-1].at,
+            description=f"{counted(len(views), 'pageview')} of {printable(path.name)}, "
+            "without crawlers, images and scripts",
+        )
+    )
+
+
+def _loaded(source: Source) -> Source:
+    """Build the server's tables now: later, it would be done while the clock runs."""
+    _ = source.data.warehouse
+    return source

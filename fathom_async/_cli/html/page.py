@@ -1,0 +1,129 @@
+"""The page of a report, put together from its pictures and its rows."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Final
+
+from attrs import frozen
+
+from fathom_async._cli.html.plots import figure_of, markup, script, told
+from fathom_async._cli.output import Records, shown
+from fathom_async._cli.pictures import Course, Picture, Ranking, Total
+from fathom_async._cli.wording import counted, printable
+from fathom_async._version import __version__
+
+MOST_ROWS: Final = 5_000
+
+# Charts are drawn on a transparent ground; ink and grid follow the page's light or dark side, and the length of
+# labels the room that there is.
+_COLOURS: Final = """\
+<script>
+const dark = matchMedia("(prefers-color-scheme: dark)");
+function paint() {
+  const ink = dark.matches ? "#e6ebf0" : "#1f2933", grid = dark.matches ? "#303b47" : "#dfe5ea";
+  for (const plot of document.querySelectorAll(".js-plotly-plot"))
+    Plotly.relayout(plot, {"font.color": ink, "xaxis.gridcolor": grid, "yaxis.gridcolor": grid,
+      "xaxis.zerolinecolor": grid, "yaxis.zerolinecolor": grid});
+}
+const narrow = matchMedia("(max-width: 700px)");
+function label() {
+  const length = narrow.matches ? "short" : "long";
+  for (const plot of document.querySelectorAll(".js-plotly-plot"))
+    if (plot.layout.meta) Plotly.relayout(plot, {"yaxis.ticktext": plot.layout.meta[length]});
+}
+dark.addEventListener("change", paint);
+narrow.addEventListener("change", label);
+paint();
+label();
+</script>"""
+
+
+@frozen
+class Page:
+    """What a page shows.
+
+    Attributes:
+        title: Its heading.
+        facts: Lines below it: the range, the conditions.
+        pictures: What is drawn.
+        records: The rows, of which the first `MOST_ROWS` are shown.
+        made: When.
+    """
+
+    title: str
+    facts: Sequence[str]
+    pictures: Sequence[Picture]
+    records: Records
+    made: datetime
+
+    def html(self) -> str:
+        """Return the page.
+
+        Raises:
+            CommandError: plotly is not installed.
+        """
+        title = printable(self.title)
+        template = Template(files("fathom_async._cli.html").joinpath("page.html").read_text("utf-8"))
+        totals = [picture for picture in self.pictures if isinstance(picture, Total)]
+        plots = [picture for picture in self.pictures if not isinstance(picture, Total)]
+        sections = [_totals(totals)] if totals else []
+        sections += [
+            f'<section><h2>{escape(plot.metric)}</h2><figure role="img" aria-label="{escape(told(plot))}">'
+            f"{markup(figure_of(plot), f'plot-{place}')}</figure>{_left_out(plot)}</section>"
+            for place, plot in enumerate(plots)
+        ]
+        left_out = len(self.records.rows) - MOST_ROWS
+        return template.substitute(
+            title=escape(title),
+            script=f"<script>{script()}</script>" if plots else "",
+            facts="\n".join(f"<p>{escape(printable(fact))}</p>" for fact in self.facts),
+            pictures="\n".join(sections),
+            table=_table(self.records, title),
+            more=f"<p>and {left_out:,} more rows: write them with --format csv</p>" if left_out > 0 else "",
+            made=f"{self.made:%Y-%m-%d %H:%M}",
+            version=__version__,
+            colours=_COLOURS if plots else "",
+        )
+
+
+def _left_out(plot: Ranking | Course) -> str:
+    if not plot.left_out:
+        return ""
+    shown = len(plot.labels) if isinstance(plot, Ranking) else len(plot.lines)
+    return f"<p>The {shown} highest; {counted(plot.left_out, 'group')} more in the figures below.</p>"
+
+
+def _totals(totals: Sequence[Total]) -> str:
+    entries = "".join(
+        f"<div><dt>{escape(total.metric)}</dt><dd>{escape(shown(total.value))}</dd></div>" for total in totals
+    )
+    return f'<section><dl class="totals">{entries}</dl></section>'
+
+
+def _table(records: Records, title: str) -> str:
+    numbers = {
+        place
+        for place in range(len(records.columns))
+        if any(isinstance(row[place], int | float) for row in records.rows)
+    }
+    dates = {
+        place
+        for place in range(len(records.columns))
+        if any(isinstance(row[place], date) for row in records.rows)
+    }
+    mark = [
+        ' class="number"' if place in numbers else ' class="date"' if place in dates else ""
+        for place in range(len(records.columns))
+    ]
+    head = "".join(
+        f'<th scope="col"{mark[place]}>{escape(name)}</th>' for place, name in enumerate(records.columns)
+    )
+    body = "\n".join(
+        f"<tr>{''.join(f'<td{mark[place]}>{escape(shown(cell))}</td>' for place, cell in enumerate(row))}</tr>"
+        for row in records.rows[:MOST_ROWS]
+    )
+    caption = f"<caption>{escape(title)}: {counted(len(records.rows), 'row')}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"

@@ -1,0 +1,170 @@
+"""Pictures of a report as plotly draws them."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import import_module
+from typing import Any, Final, assert_never
+
+from fathom_async._cli.failures import CommandError
+from fathom_async._cli.output import shown
+from fathom_async._cli.pictures import Course, Number, Picture, Ranking, Total
+
+Figure = Mapping[str, object]
+
+_COLOURS: Final = ("#2f7dd1", "#e07b39", "#2a9d6f", "#b0569f", "#c9a227", "#4aa3a2", "#8a6fd1", "#d1495b")
+_FILL: Final = "rgba(47, 125, 209, 0.18)"
+_LABEL: Final = 44
+_NARROW_LABEL: Final = 18
+_LINE_HEIGHT: Final = 26
+_AROUND: Final = 90
+_COURSE_HEIGHT: Final = 340
+_SHOWN_POINTS: Final = 40
+_CONFIG: Final = {"responsive": True, "displayModeBar": False}
+
+
+def script() -> str:
+    """Return the script that draws, to be inlined.
+
+    Raises:
+        CommandError: plotly is not installed.
+    """
+    return str(_plotly("plotly.offline").get_plotlyjs())
+
+
+def markup(figure: Figure, name: str) -> str:
+    """Return the HTML that draws a figure, once the script has been read.
+
+    Raises:
+        CommandError: plotly is not installed.
+    """
+    written = _plotly("plotly.io").to_html(
+        dict(figure), config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=name, validate=False
+    )
+    return str(written)
+
+
+def figure_of(picture: Ranking | Course) -> Figure:
+    """Return plotly's description of a picture. Its colours fit both a light and a dark page."""
+    match picture:
+        case Ranking():
+            return _ranking(picture)
+        case Course():
+            return _course(picture)
+        case _:
+            assert_never(picture)
+
+
+def told(picture: Picture) -> str:
+    """Return what a picture shows, for those who cannot see it."""
+    match picture:
+        case Total():
+            return f"{picture.metric}: {shown(picture.value)}"
+        case Ranking():
+            return (
+                f"Bar chart of {picture.metric}: the highest is {picture.labels[0]} with "
+                f"{shown(picture.values[0])}"
+            )
+        case Course():
+            return (
+                f"Line chart of {picture.metric} by the {picture.unit}, from {picture.dates[0]} to "
+                f"{picture.dates[-1]}"
+            )
+        case _:
+            assert_never(picture)
+
+
+def _ranking(picture: Ranking) -> Figure:
+    places = list(range(len(picture.labels)))
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": list(picture.values),
+        "y": places,  # not the labels, of which two may be equal once they are cut
+        "hovertext": [_harmless(label) for label in picture.labels],
+        "hovertemplate": f"%{{hovertext}}<br>%{{x:{_digits(picture.values)}}}<extra></extra>",
+        "marker": {"color": _COLOURS[0]},
+    }
+    labels = {
+        "long": [_harmless(_cut(label)) for label in picture.labels],
+        "short": [_harmless(_cut(label, _NARROW_LABEL)) for label in picture.labels],
+    }
+    axis = {
+        "tickvals": places,
+        "ticktext": labels["long"],
+        "autorange": "reversed",
+        "automargin": True,
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+    }
+    layout = _layout(_LINE_HEIGHT * len(places) + _AROUND)
+    return {
+        "data": [bars],
+        "layout": {
+            **layout,
+            "meta": labels,
+            "yaxis": axis,
+            "xaxis": {"rangemode": "tozero", "fixedrange": True},
+        },
+    }
+
+
+def _course(picture: Course) -> Figure:
+    dates = [moment.isoformat() for moment in picture.dates]
+    lines = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(dates) <= _SHOWN_POINTS else "lines",
+            "name": _harmless(_cut(line.label)),
+            "x": dates,
+            "y": list(line.values),
+            "cliponaxis": False,
+            "line": {"color": colour, "width": 2},
+            "hovertemplate": f"%{{x}}<br>%{{y:{_digits(line.values)}}}<extra>{_harmless(_cut(line.label))}</extra>",
+            **({"fill": "tozeroy", "fillcolor": _FILL} if len(picture.lines) == 1 else {}),
+        }
+        for line, colour in zip(picture.lines, _COLOURS, strict=False)
+    ]
+    layout = _layout(_COURSE_HEIGHT + _LINE_HEIGHT * (len(lines) if len(lines) > 1 else 0))
+    return {
+        "data": lines,
+        "layout": {
+            **layout,
+            "showlegend": len(lines) > 1,
+            "legend": {"orientation": "h", "y": -0.2},
+            "xaxis": {"fixedrange": True, "type": "date"},
+            "yaxis": {"rangemode": "tozero", "fixedrange": True, "automargin": True},
+        },
+    }
+
+
+def _layout(height: int) -> dict[str, object]:
+    return {
+        "height": height,
+        "margin": {"l": 48, "r": 16, "t": 12, "b": 48},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13},
+        "colorway": list(_COLOURS),
+    }
+
+
+def _digits(values: Sequence[Number]) -> str:
+    """Return how plotly writes these figures: as the table does."""
+    return ",.2f" if any(isinstance(value, float) for value in values) else ","
+
+
+def _harmless(label: str) -> str:
+    """Return a label without markup, which plotly would follow: visitors choose what is in it."""
+    return escape(label, quote=False)
+
+
+def _cut(label: str, most: int = _LABEL) -> str:
+    return label if len(label) <= most else f"{label[: most - 1]}…"
+
+
+def _plotly(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        raise CommandError('plotly is not installed; for --html, pip install "fathom_async[html]"') from None

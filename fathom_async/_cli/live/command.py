@@ -1,0 +1,115 @@
+"""``fathom live``."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from functools import partial
+from typing import Annotated, Final, Literal
+
+from attrs import frozen
+from cyclopts import Parameter, validators
+from rich.console import Console
+
+from fathom_async import FathomClient, RateLimit
+from fathom_async._bulk.live import interval
+from fathom_async._cli.bulk.sites import sites_named
+from fathom_async._cli.connection import connect, run_async
+from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
+from fathom_async._cli.live.board import Board, SiteView
+from fathom_async._cli.live.display import Show, lines, screen
+from fathom_async._cli.waiting import telling
+
+Format = Literal["table", "jsonl"]
+
+_DAY: Final = 86_400.0
+
+
+@frozen(kw_only=True)
+class Watch:
+    """What the command line says.
+
+    Attributes:
+        sites: IDs of the sites; all sites if there are none.
+        every: Seconds from one request for a site to the next.
+        share: How much of the reports lane may be spent.
+        rounds: How often to ask for each site; None for ever.
+        format: A line of text or a JSON object for each answer, unless it is a screen.
+    """
+
+    sites: Sequence[str]
+    every: float
+    share: float
+    rounds: int | None
+    format: Format | None
+
+
+def live(
+    *sites: str,
+    every: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=_DAY))] = 30.0,
+    share: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=1))] = 0.5,
+    rounds: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    format: Format | None = None,
+) -> int:
+    """Watch current visitors, pages and referrers: on the whole screen of a terminal, and in lines elsewhere.
+
+    Args:
+        sites: IDs of the sites; all sites of the token unless given.
+        every: Seconds from one request for a site to the next; more where the share demands it.
+        share: How much of the rate limit may be spent on this.
+        rounds: End after so many requests for each site.
+        format: table for a screen, or for lines of text where there is no terminal; jsonl for a JSON object for
+            each answer. Unless given, it is table in a terminal and jsonl elsewhere.
+    """
+    watch = Watch(sites=sites, every=every, share=share, rounds=rounds, format=format)
+    try:
+        run_async(partial(_watch, watch))
+    except KeyboardInterrupt as error:
+        return interruption(error)
+    return ExitCode.OK
+
+
+async def _watch(watch: Watch) -> None:
+    async with connect() as fathom, AsyncExitStack() as stack:
+        async with telling(fathom):
+            names = await _names(fathom, watch.sites)
+        lane = fathom.limits["reports"]
+        seconds = interval(len(names), watch.every, watch.share, RateLimit(lane.limit, lane.per))
+        board = Board({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
+        show = await stack.enter_async_context(_display(watch.format, board, fathom))
+        stream = fathom.reports.live(names, every=watch.every, share=watch.share, detailed=True)
+        left = None if watch.rounds is None else watch.rounds * len(names)
+        async with aclosing(stream) as answers:
+            async for heard in answers:
+                error = None if heard.error is None else failure_of(heard.error).message
+                board = board.with_(heard, error)
+                show(board, heard)
+                left = left and left - 1
+                if left == 0:
+                    return
+
+
+@asynccontextmanager
+async def _display(format: Format | None, board: Board, fathom: FathomClient) -> AsyncGenerator[Show]:
+    console = Console(highlight=False)
+    is_screen = console.is_terminal and not console.is_dumb_terminal
+    if is_screen and format != "jsonl":
+        async with screen(console, board, lambda: fathom.limits["reports"]) as show:
+            yield show
+    else:
+        yield lines(as_json=format == "jsonl" or (format is None and not console.is_terminal))
+
+
+async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str]:
+    """Return what people call the sites, by ID.
+
+    Raises:
+        CommandError: There is no such site, or none at all.
+    """
+    if site_ids:
+        return {site_id: site.name for site_id, site in (await sites_named(fathom, site_ids)).items()}
+    found = {site.id: site.name async for site in fathom.sites.list()}
+    if not found:
+        raise CommandError(
+            "there are no sites; make one with `fathom sites create`, or name those that this token may read",
+            ExitCode.NOT_FOUND,
+        )
+    return found

@@ -1,0 +1,130 @@
+"""Where the visitors go: the whole screen of a terminal, or a line for each answer."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Console
+from rich.live import Live
+
+from fathom_async import LaneStatus, LiveVisitors
+from fathom_async._cli.live.board import Board
+from fathom_async._cli.live.screen import draw, line
+from fathom_async._cli.wording import printable_json
+
+Show = Callable[[Board, LiveVisitors], None]
+"""Is told what was heard of a site, and the board with it."""
+
+
+@asynccontextmanager
+async def screen(
+    console: Console, board: Board, lane: Callable[[], LaneStatus], *, frame: float = 1.0
+) -> AsyncGenerator[Show]:
+    """Draw on the terminal's other screen while the block runs; afterwards the terminal is as it was.
+
+    It is drawn when something is heard, when the window changes its size, and now and then, for the clock.
+
+    Args:
+        console: The terminal.
+        board: What is known at first.
+        lane: Tells what the reports lane looks like.
+        frame: Seconds after which it is drawn at the latest.
+    """
+    changed = asyncio.Event()
+    latest = board
+
+    def show(board: Board, _heard: LiveVisitors) -> None:
+        nonlocal latest
+        latest = board
+        changed.set()
+
+    async def paint() -> None:
+        while True:
+            size, now = console.size, datetime.now(UTC)
+            ascii_only = console.options.ascii_only
+            drawn = draw(latest, lane(), now, size.width, size.height, ascii_only=ascii_only)
+            live.update(drawn, refresh=True)
+            await _set_within(changed, frame)
+            changed.clear()
+
+    with Live(console=console, screen=True, auto_refresh=False) as live, _told_of_resizes(changed):
+        painter = asyncio.create_task(paint())
+        try:
+            yield show
+        finally:
+            painter.cancel()
+            await asyncio.wait((painter,))
+
+
+def lines(*, as_json: bool) -> Show:
+    """Return what writes a line for each answer to the standard output, and errors to standard error."""
+
+    def show(board: Board, heard: LiveVisitors) -> None:
+        site = board.sites[heard.site_id]
+        if as_json:
+            told = record(heard, site.name, site.error)
+            sys.stdout.write(f"{printable_json(told) if sys.stdout.isatty() else told}\n")
+        elif site.error is None:
+            sys.stdout.write(f"{line(heard.site_id, site)}\n")
+        else:
+            sys.stderr.write(f"fathom: {line(heard.site_id, site)}\n")
+        sys.stdout.flush()
+
+    return show
+
+
+def record(heard: LiveVisitors, name: str, error: str | None) -> str:
+    """Return what was heard of a site as a JSON object in one line.
+
+    Args:
+        heard: What came.
+        name: What people call the site.
+        error: What to tell of its error, if it has one.
+    """
+    visitors = heard.visitors
+    return msgspec.json.encode(
+        {
+            "at": heard.at,
+            "site_id": heard.site_id,
+            "site": name,
+            "visitors": None if visitors is None else visitors.total,
+            "pages": [
+                {"hostname": page.hostname, "pathname": page.pathname, "visitors": page.total}
+                for page in (visitors.content if visitors else ())
+            ],
+            "referrers": [
+                {
+                    "hostname": each.referrer_hostname,
+                    "pathname": each.referrer_pathname,
+                    "visitors": each.total,
+                }
+                for each in (visitors.referrers if visitors else ())
+            ],
+            "error": error,
+        }
+    ).decode()
+
+
+@contextmanager
+def _told_of_resizes(event: asyncio.Event) -> Generator[None]:
+    """Set the event whenever the window changes its size."""
+    loop = asyncio.get_running_loop()
+    number = getattr(signal, "SIGWINCH", None)
+    if number is None:  # on Windows, the next second notices
+        yield
+        return
+    loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,0 +1,146 @@
+"""What the screen shows: plain functions from the board to what is drawn."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fathom_async import LaneStatus
+from fathom_async._cli import charts
+from fathom_async._cli.live.board import Board, SiteView
+from fathom_async._cli.wording import counted, duration, printable
+
+_SIDE_BY_SIDE: Final = 70
+_TREND: Final = 16
+_WITH_TREND: Final = 50
+_WITH_AGE: Final = 34
+_FIGURE: Final = 6
+_FRAME: Final = 6
+"""Lines of the headings, the status and what stands between."""
+
+
+def draw(
+    board: Board, lane: LaneStatus, now: datetime, width: int, height: int, *, ascii_only: bool = False
+) -> RenderableType:
+    """Return the whole screen.
+
+    Args:
+        board: What is known.
+        lane: What the reports lane looks like.
+        now: The moment, with a time zone.
+        width: Characters a line.
+        height: Lines.
+        ascii_only: Whether the terminal knows nothing but ASCII.
+    """
+    rows = min(len(board.sites), max(1, height // 3))
+    rest = max(height - rows - _FRAME, 0)
+    parts: list[RenderableType] = [
+        _title(board, now),
+        "",
+        _sites(board, now, width, rows, ascii_only=ascii_only),
+    ]
+    if rest > 1:
+        parts += ["", _lists(board, width, rest, ascii_only=ascii_only)]
+    return Group(*parts, "", _status(board, lane))
+
+
+def line(name: str, site: SiteView) -> str:
+    """Return what was heard last of a site, in one line.
+
+    Args:
+        name: Its ID.
+        site: The site.
+    """
+    who = f"{printable(site.name)} ({name})" if site.name != name else name
+    if site.error is not None or site.visitors is None or site.at is None:
+        return f"{who}: {site.error}"
+    pages = Board({name: site}, 0).pages()[:3]
+    most = ", ".join(f"{printable(page)} {visitors:,}" for page, visitors in pages)
+    when = f"{site.at.astimezone():%H:%M:%S}"
+    return f"{when} {who}: {counted(site.visitors.total, 'visitor')}{f'; {most}' if most else ''}"
+
+
+def _title(board: Board, now: datetime) -> Text:
+    total = "-" if board.total is None else counted(board.total, "visitor")
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(total, style="bold green").append(" right now")
+    if len(board.sites) > 1:
+        text.append(f" on {counted(len(board.sites), 'site')}")
+    return text.append(f"   {now.astimezone():%H:%M:%S}", style="dim")
+
+
+def _sites(board: Board, now: datetime, width: int, rows: int, *, ascii_only: bool) -> RenderableType:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("site", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
+    table.add_column("now", justify="right", no_wrap=True)
+    if has_trend := width >= _WITH_TREND:
+        table.add_column("trend", no_wrap=True, width=_TREND, style="cyan")
+    if width >= _WITH_AGE:
+        table.add_column("heard of", no_wrap=True, overflow="ellipsis", ratio=1)
+    shown = list(board.sites.values())
+    if len(shown) > rows:
+        shown = sorted(shown, key=_importance)[: max(rows - 1, 1)]
+    for site in shown:
+        cells: list[RenderableType] = [
+            Text(printable(site.name)),
+            "-" if site.visitors is None else f"{site.visitors.total:,}",
+        ]
+        if has_trend:
+            cells.append(charts.sparkline(site.course[-_TREND:], _TREND, ascii_only=ascii_only))
+        if width >= _WITH_AGE:
+            cells.append(_heard(site, now))
+        table.add_row(*cells)
+    if left := len(board.sites) - len(shown):
+        table.add_row(Text(f"+{left:,} more", style="dim"))
+    return table
+
+
+def _importance(site: SiteView) -> tuple[bool, int]:
+    """Order sites by what is of interest: those that fail, then those with the most visitors."""
+    return site.error is None, 0 if site.visitors is None else -site.visitors.total
+
+
+def _heard(site: SiteView, now: datetime) -> Text:
+    if site.error is not None:
+        return Text(site.error, style="red")
+    if site.at is None:
+        return Text("not yet", style="dim")
+    return Text(f"{duration(round((now - site.at).total_seconds()) or 0)} ago", style="dim")
+
+
+def _lists(board: Board, width: int, height: int, *, ascii_only: bool) -> RenderableType:
+    both = (("pages", board.pages()), ("referrers", board.referrers()))
+    if width >= _SIDE_BY_SIDE:
+        grid = Table.grid(padding=(0, 4, 0, 0))
+        half = (width - 4) // 2
+        grid.add_row(*(_ranked(title, rows, half, height - 1, ascii_only=ascii_only) for title, rows in both))
+        return grid
+    each = max((height - 1) // 2 - 1, 1)
+    tables = [_ranked(title, rows, width, each, ascii_only=ascii_only) for title, rows in both]
+    return Group(tables[0], "", tables[1])
+
+
+def _ranked(
+    title: str, rows: Sequence[tuple[str, int]], width: int, height: int, *, ascii_only: bool
+) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", width=width)
+    table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("", justify="right", no_wrap=True, width=_FIGURE)
+    table.add_column("", no_wrap=True, width=min(10, width // 5), style="cyan")
+    highest = rows[0][1] if rows else 0
+    for label, visitors in rows[:height]:
+        bar = charts.bar(visitors, highest, min(10, width // 5), ascii_only=ascii_only)
+        table.add_row(Text(printable(label)), f"{visitors:,}", bar)
+    if not rows:
+        table.add_row(Text("none", style="dim"))
+    return table
+
+
+def _status(board: Board, lane: LaneStatus) -> Text:
+    what = f"each every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports of the limit used"
+    if lane.paused_for:
+        what = f"the server asked for a pause of {duration(lane.paused_for)}"
+    return Text(f"Ctrl-C ends it; {what}", style="dim", no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,39 @@
+"""``fathom login`` and ``fathom logout``: the token in the system's keyring."""
+
+import os
+
+from fathom_async import FathomClient, Token
+from fathom_async._cli.connection import run_async
+from fathom_async._cli.credentials import TOKEN, address, forget_token, keep_token
+from fathom_async._cli.output import note
+from fathom_async._cli.prompts import secret
+from fathom_async._cli.wording import one_line
+
+
+def login() -> None:
+    """Keep an API token in the system's keyring, after trying it.
+
+    It is typed unseen, or piped in: never an argument, which the shell's history and other users would see.
+    """
+    typed = secret("API token, from https://app.usefathom.com/api (nothing shows while you type)")
+
+    async def tried() -> Token:
+        async with FathomClient.from_env({**os.environ, TOKEN: typed}) as fathom:
+            return await fathom.token.get()
+
+    token = run_async(tried)
+    ring = keep_token(os.environ, typed)
+    note(one_line(f"the token {token.name!r} for {address(os.environ)} is kept in {ring}"))
+    if os.environ.get(TOKEN):
+        note(f"{TOKEN} is set too, and goes first; unset it to use the kept one")
+
+
+def logout() -> None:
+    """Take the API token out of the system's keyring; it stays valid until you delete it at Fathom."""
+    where = address(os.environ)
+    if forget_token(os.environ):
+        note(
+            f"the token for {where} is forgotten; to make it useless, delete it at https://app.usefathom.com/api"
+        )
+    else:
+        note(f"no token was kept for {where}")

@@ -1,0 +1,66 @@
+"""The column ``value`` for the eyes: people read money in a currency, where the API and all files have cents."""
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.output import Cell, Records
+from fathom_async._reports.display import heading
+from fathom_async._reports.fields import CURRENCIES, PLAIN_UNITS, VALUE
+from fathom_async._reports.words import suggestion
+
+_CODE_LENGTH = 3
+_CENTS = 100
+
+
+def read_currency(written: str, metrics: Sequence[str]) -> str:
+    """Return a currency of the command line: an ISO 4217 code, or one of Fathom's own words.
+
+    Args:
+        written: What was typed.
+        metrics: What is asked for.
+
+    Raises:
+        CommandError: It is neither, or there is no value to show in it.
+    """
+    is_code = len(written) == _CODE_LENGTH and written.isascii() and written.isalpha()
+    if not is_code and written not in CURRENCIES:
+        raise CommandError(
+            f"--currency takes a code such as EUR, or Fathom's word for it, not {written!r}"
+            f"{suggestion(written, CURRENCIES)}",
+            ExitCode.USAGE,
+        )
+    if VALUE not in metrics:
+        raise CommandError(
+            f"--currency is for the metric value; add --metrics {','.join([*metrics, VALUE])}", ExitCode.USAGE
+        )
+    return written.upper() if is_code else written
+
+
+def readable(rows: Records, currency: str | None) -> Records:
+    """Return records with their values in a currency, or else labelled as cents.
+
+    Fathom counts every currency in hundredths, those without a smaller unit too. Figures are exact to the cent up to
+    tens of trillions.
+
+    Args:
+        rows: The records of a report.
+        currency: A code or a word, as `read_currency` returns it; ``integer`` and ``none`` are plain numbers.
+    """
+    if VALUE not in rows.columns or currency in PLAIN_UNITS:
+        return rows
+    place = rows.columns.index(VALUE)
+    label = heading(VALUE) if currency is None else f"{VALUE} ({currency})"
+    columns = (*rows.columns[:place], label, *rows.columns[place + 1 :])
+    if currency is None:
+        return evolve(rows, columns=columns)
+    return evolve(
+        rows,
+        columns=columns,
+        rows=[(*row[:place], _amount(row[place]), *row[place + 1 :]) for row in rows.rows],
+    )
+
+
+def _amount(cents: Cell) -> Cell:
+    return cents / _CENTS if isinstance(cents, int) else cents

@@ -1,0 +1,330 @@
+"""Rows in the format that was asked for, to the terminal, into a pipe or into a file."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from importlib import import_module
+from importlib.util import find_spec
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
+
+import msgspec
+from attrs import field, frozen
+from cyclopts import Parameter
+
+from fathom_async._cli.failures import CommandError, ExitCode, failure_of
+from fathom_async._cli.files import check_file, write_file
+from fathom_async._cli.wording import printable, printable_json
+from fathom_async._reports.export import write_fields
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from fathom_async import Report
+    from fathom_async._reports.rows import EventRow, PageviewRow
+
+Format = Literal["table", "json", "jsonl", "csv", "parquet"]
+Cell = str | int | float | date | tuple[str, ...] | None
+Kind = Literal["text", "texts", "count", "number", "flag", "day", "moment"]
+
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".txt": "table",
+}
+_ARROW: Final[dict[Kind, str]] = {
+    "text": "string",
+    "count": "int64",
+    "number": "float64",
+    "flag": "bool",
+    "day": "date32",
+}
+_WIDE = 10_000  # no terminal: nothing is cut
+_TEXT: Final = 8
+"""Characters of a text that are of use in a narrow column."""
+_GAP: Final = 2
+_NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class OutputOptions:
+    """Where rows go, and how they are written."""
+
+    format: Format | None = None
+    """How to write it: a table in a terminal and JSON lines elsewhere, unless told or named by the file's ending."""
+
+    output: Annotated[Path | None, Parameter(alias="-o")] = None
+    """Write into this file instead of the standard output."""
+
+    def resolved(self) -> Format:
+        """Return the format: the one asked for, that of the file's ending, or what suits the standard output."""
+        if self.format is not None:
+            return self.format
+        if self.output is not None:
+            suffix = self.output.suffix.lower()
+            if suffix in _SUFFIXES:
+                return _SUFFIXES[suffix]
+            raise CommandError(
+                f"the ending of {self.output} names no format; add --format, or end it with "
+                f"{', '.join(_SUFFIXES)}",
+                ExitCode.USAGE,
+            )
+        return "table" if sys.stdout.isatty() else "jsonl"
+
+    def check(self) -> None:
+        """See that rows can be written: every command does so before it sends anything.
+
+        Raises:
+            CommandError: A terminal cannot show the format, the file's ending names none, or an extra is missing.
+            OSError: The file cannot be written.
+        """
+        if self.resolved() == "parquet":
+            if self.output is None and sys.stdout.isatty():
+                raise CommandError(
+                    "a terminal cannot show Parquet; add --output report.parquet, or pipe it", ExitCode.USAGE
+                )
+            if find_spec("pyarrow") is None:
+                raise CommandError(_NO_PYARROW)
+        if self.output is not None:
+            check_file(self.output)
+
+
+STANDARD: Final = OutputOptions()
+
+
+@frozen
+class Records:
+    """Rows to write.
+
+    Attributes:
+        columns: Names of the columns.
+        rows: The cells of each row.
+        arrow: Makes the Arrow table that becomes a Parquet file.
+        is_single: Whether it is one object rather than a list of them.
+    """
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+    arrow: Callable[[], object] = field(repr=False)
+    is_single: bool = False
+
+    def dicts(self) -> list[dict[str, Cell]]:
+        """Return each row as a dict."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def records(
+    columns: Mapping[str, Kind], rows: Iterable[tuple[Cell, ...]], *, is_single: bool = False
+) -> Records:
+    """Return records of columns that are named here.
+
+    Args:
+        columns: Names of the columns, and what they hold.
+        rows: The cells of each row.
+        is_single: Whether it is one object rather than a list of them.
+    """
+    found = list(rows)
+
+    def arrow() -> object:
+        pyarrow = _pyarrow("pyarrow")
+        kinds = {
+            "moment": pyarrow.timestamp("us", tz="UTC"),
+            "texts": pyarrow.list_(pyarrow.string()),
+        }
+        return pyarrow.table(
+            {
+                name: pyarrow.array(
+                    [row[place] for row in found],
+                    kinds.get(kind) or pyarrow.type_for_alias(_ARROW[kind]),
+                )
+                for place, (name, kind) in enumerate(columns.items())
+            }
+        )
+
+    return Records(tuple(columns), found, arrow, is_single)
+
+
+def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_single: bool = False) -> Records:
+    """Return records of objects whose attributes are the columns, such as sites."""
+    rows = (tuple(getattr(each, name) for name in columns) for each in objects)
+    return records(columns, rows, is_single=is_single)
+
+
+def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
+    """Return records of a report."""
+    rows = [tuple(each.values()) for each in report.to_dicts()]
+
+    def arrow() -> object:
+        return cast("object", report.to_arrow())  # pyright: ignore[reportUnknownMemberType]
+
+    return Records(report.columns, rows, arrow)
+
+
+def write(rows: Records, options: OutputOptions = STANDARD) -> None:
+    """Write records where the options say, which have been checked.
+
+    A terminal is shown nothing that could steer it, whatever the format; files and pipes get texts as they are.
+
+    Raises:
+        CommandError: The file's ending names no format, or an extra is missing.
+        OSError: The file cannot be written.
+    """
+    chosen = options.resolved()
+    if options.output is not None:
+        write_file(options.output, encoded(rows, chosen))
+    elif chosen == "table":
+        console = stdout_console()
+        console.print(table(rows, console.width))
+    else:
+        write_bytes(encoded(rows, chosen, for_terminal=sys.stdout.isatty()))
+
+
+def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
+    """Write records about what has been changed, and do not hide the change should that fail.
+
+    Args:
+        rows: The records.
+        options: Where they go.
+        done: What has been done, such as ``the site CDBUGS was deleted``.
+
+    Raises:
+        CommandError: It was done, and cannot be written.
+    """
+    try:
+        write(rows, options)
+    except BrokenPipeError:
+        raise
+    except (OSError, CommandError) as error:
+        raise CommandError(f"{done}, but {failure_of(error).message}") from error
+
+
+def write_bytes(data: bytes) -> None:
+    """Write to the standard output, whatever its encoding."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> bytes:
+    """Return records in a format.
+
+    Args:
+        rows: The records.
+        format: The format.
+        for_terminal: Whether to escape what could steer a terminal; a table never has it.
+
+    Raises:
+        CommandError: The format needs an extra that is not installed.
+    """
+    match format:
+        case "table":
+            text = StringIO()
+            from rich.console import Console  # noqa: PLC0415 - only tables need it
+
+            Console(file=text, width=_WIDE, color_system=None).print(table(rows))
+            return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()).encode()
+        case "json":
+            objects = rows.dicts()
+            written = msgspec.json.encode(objects[0] if rows.is_single else objects)
+            return _json(msgspec.json.format(written, indent=2) + b"\n", for_terminal=for_terminal)
+        case "jsonl":
+            return _json(msgspec.json.Encoder().encode_lines(rows.dicts()), for_terminal=for_terminal)
+        case "csv":
+            text = StringIO(newline="")
+            fields = ([_field(cell, for_terminal=for_terminal) for cell in row] for row in rows.rows)
+            write_fields(rows.columns, fields, text)
+            return text.getvalue().encode()
+        case "parquet":
+            sink = BytesIO()
+            _pyarrow("pyarrow.parquet").write_table(rows.arrow(), sink)
+            return sink.getvalue()
+
+
+def _json(written: bytes, *, for_terminal: bool) -> bytes:
+    return printable_json(written.decode()).encode() if for_terminal else written
+
+
+def _field(cell: Cell, *, for_terminal: bool) -> Cell:
+    found = " ".join(cell) if isinstance(cell, tuple) else cell
+    return printable(found) if for_terminal and isinstance(found, str) else found
+
+
+def table(rows: Records, width: int = _WIDE) -> "Table":
+    """Return records as a table for the eyes.
+
+    Args:
+        rows: The records. Each is a row, but for a single object, whose fields stand one below the other.
+        width: Characters a line. Where the columns have no room, the fields of every row stand so.
+    """
+    from rich import box  # noqa: PLC0415 - only tables need it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    if rows.is_single or _least_width(rows) > width:
+        grid = Table.grid(padding=(0, 2))
+        for place, row in enumerate(rows.rows):
+            if place:
+                grid.add_row()
+            for name, cell in zip(rows.columns, row, strict=True):
+                grid.add_row(Text(name, style="bold"), Text(shown(cell)))
+        return grid
+    found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for place, name in enumerate(rows.columns):
+        is_number = any(isinstance(row[place], int | float) for row in rows.rows)
+        found.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
+    for row in rows.rows:
+        found.add_row(*(Text(shown(cell)) for cell in row))
+    return found
+
+
+def _least_width(rows: Records) -> int:
+    """Return the characters that a line takes: figures are never cut, and of texts something must be left."""
+    widths: list[int] = []
+    for place, name in enumerate(rows.columns):
+        figures = [shown(row[place]) for row in rows.rows if isinstance(row[place], int | float)]
+        widths.append(max(map(len, [name, *figures])) if figures else min(len(name), _TEXT))
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def shown(cell: Cell) -> str:  # noqa: PLR0911 - one return a kind
+    """Return what a cell looks like; strangers choose the texts, so that nothing may steer the terminal."""
+    match cell:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if cell else "no"
+        case float():
+            return f"{cell:,.2f}"
+        case int():
+            return f"{cell:,}"
+        case datetime():
+            return f"{cell:%Y-%m-%d %H:%M}{' UTC' if cell.tzinfo else ''}"
+        case tuple():
+            return printable(", ".join(cell))
+        case _:
+            return printable(str(cell))
+
+
+def stdout_console() -> "Console":
+    """Return a console on the standard output; where that is no terminal, lines are as long as they need to be."""
+    from rich.console import Console  # noqa: PLC0415 - only tables need it
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+
+
+def note(text: str) -> None:
+    """Tell something besides the rows, on standard error."""
+    sys.stderr.write(f"fathom: {text}\n")
+
+
+def _pyarrow(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        raise CommandError(_NO_PYARROW) from None

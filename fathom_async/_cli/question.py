@@ -1,0 +1,154 @@
+"""The options that ask for a report, and the query that they make."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import Annotated, Any, Final, TypeVar
+from zoneinfo import ZoneInfo
+
+from attrs import evolve, frozen
+from cyclopts import Parameter, Token, validators
+
+from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError, Report
+from fathom_async._cli.conditions import condition
+from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.fields import DATE_COLUMN, MAX_ROWS, DateGrouping, FieldGrouping
+
+Query = PageviewQuery | EventQuery
+Q = TypeVar("Q", PageviewQuery, EventQuery)
+
+# What the query calls its arguments, and what they are called here.
+_OPTIONS: Final = {
+    "aggregates": "--metrics",
+    "field_grouping": "--by",
+    "date_grouping": "--per",
+    "date_from": "--from",
+    "date_to": "--to",
+    "sort_by": "--sort",
+    "limit": "--limit",
+    "timezone": "--timezone",
+}
+_IN_PYTHON: Final = "query.over('last 30 days', now=...)"
+_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
+
+
+def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """Return the names of options such as ``--by pathname,browser --by city``."""
+    return tuple(name.strip() for token in tokens for name in token.value.split(",") if name.strip())
+
+
+Names = Parameter(converter=split, consume_multiple=False)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Question:
+    """What to ask, but for the metrics."""
+
+    by: Annotated[tuple[FieldGrouping, ...], Names] = ()
+    """Group by these fields, with commas between them."""
+
+    per: DateGrouping | None = None
+    """Group by dates."""
+
+    from_: Annotated[str | None, Parameter(name="--from")] = None
+    """The first moment, by the site's clock: 2026-01-31 or '2026-01-31 15:00'."""
+
+    to: str | None = None
+    """The last moment, likewise; a day ends with its last second."""
+
+    period: str | None = None
+    """The range in words instead: 'last 30 days', 'previous month', 'year to date'."""
+
+    where: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """A condition such as 'pathname matching ^/blog'; repeatable; all must match."""
+
+    sort: str | None = None
+    """The order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, unless given."""
+
+    limit: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=MAX_ROWS))] = None
+    """Stop after so many rows."""
+
+    timezone: str | None = None
+    """Another time zone than the site's."""
+
+    complete: bool = False
+    """Every row, past the 1,000 at which the server stops; takes more requests."""
+
+    def query(self, make: Callable[..., Q], now: datetime) -> Q:
+        """Return the query.
+
+        Args:
+            make: Makes it of the arguments that both kinds of query share.
+            now: The moment that the period is counted from, on the site's clock.
+
+        Raises:
+            CommandError: The options do not go together, or the server would refuse them.
+        """
+        if self.period is not None and (self.from_ is not None or self.to is not None):
+            raise CommandError("give --period, or --from and --to, not both", ExitCode.USAGE)
+        if self.complete and self.limit is not None:
+            raise CommandError("--complete has every row; leave out --limit, or --complete", ExitCode.USAGE)
+        try:
+            query: Q = make(
+                field_grouping=self.by,
+                date_grouping=self.per,
+                date_from=self.from_,
+                date_to=self.to,
+                filters=[condition(written) for written in self.where],
+                timezone=self.timezone,
+            )
+            query = query.replace(sort_by=self._order(query), limit=self.limit)
+            return query if self.period is None else query.over(Period.parse(self.period, now), now=now)
+        except QueryError as error:
+            raise CommandError(_in_options(str(error)), ExitCode.USAGE) from None
+
+    def _order(self, query: Query) -> str | None:
+        """Return the query's ``sort_by``: rows that stop at a limit are to be the highest groups."""
+        if self.sort is not None:
+            return re.sub(r"^date\b", "timestamp", self.sort)
+        return f"{query.aggregates[0]}:desc" if self.by else None
+
+    def in_order(self, report: Report[RowT]) -> Report[RowT]:
+        """Return the report in the order asked: by date, where it has dates and no ``--sort``."""
+        if self.sort is not None or self.per is None:
+            return report
+        return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter(DATE_COLUMN))))
+
+    async def site_clock(self, fathom: FathomClient, site: str) -> datetime:
+        """Return the moment that a period is counted from: now, as the site's clock shows it."""
+        if self.period is None:
+            return datetime.now(UTC)
+        zone = self.timezone or (await fathom.sites.get(site)).timezone or "UTC"
+        return datetime.now(ZoneInfo(zone))
+
+
+def _in_options(message: str) -> str:
+    """Return a query's complaint in the words of the command line."""
+
+    def option(found: re.Match[str]) -> str:
+        return _OPTIONS[found[1]] + (" " if found["is_set"] else "")
+
+    return _ARGUMENT.sub(option, message.replace(_IN_PYTHON, "--period 'last 30 days'"))
+
+
+def facts_of(query: Query) -> list[str]:
+    """Return what a report is about, a line each."""
+    parts: list[Any] = [query.date_from or "the first data", query.date_to or "now"]
+    facts = [f"From {parts[0]} to {parts[1]}{f', {query.timezone}' if query.timezone else ''}"]
+    if query.filters:
+        facts.append(
+            "Where "
+            + " and ".join(f"{each.property} {each.operator} {each.value!r}" for each in query.filters)
+        )
+    return facts
+
+
+def title_of(query: Query, site_name: str) -> str:
+    """Return a heading, such as ``Acme: pageviews by pathname``."""
+    groups = [*([f"the {query.date_grouping}"] if query.date_grouping else []), *query.field_grouping]
+    event = f", {query.entity_name}" if isinstance(query, EventQuery) else ""
+    by = f" by {' and '.join(groups)}" if groups else ""
+    return f"{site_name}{event}: {', '.join(query.aggregates)}{by}"

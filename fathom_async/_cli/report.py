@@ -1,0 +1,222 @@
+"""``fathom report`` and ``fathom events-report``."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+from attrs import evolve, frozen
+from cyclopts import App, Parameter
+
+from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
+from fathom_async._cli.connection import call
+from fathom_async._cli.drawing import drawn
+from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.files import check_file, write_file
+from fathom_async._cli.html.page import Page
+from fathom_async._cli.html.plots import script
+from fathom_async._cli.money import read_currency, readable
+from fathom_async._cli.output import (
+    STANDARD,
+    OutputOptions,
+    Records,
+    note,
+    records_of_report,
+    stdout_console,
+    write,
+)
+from fathom_async._cli.pictures import Picture, pictures_of
+from fathom_async._cli.question import Names, Q, Query, Question, facts_of, title_of
+from fathom_async._reports.fields import VALUE, EventAggregate, PageviewAggregate
+
+AnyReport = Report[PageviewRow] | Report[EventRow]
+
+_UNPIPED: Final = 100
+
+report = App(
+    name="report",
+    help_epilogue="""\
+Examples:
+
+  fathom report CDBUGS --per day --period 'last 30 days' --chart
+  fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'
+  fathom report CDBUGS --by country_code --sort visits:desc --limit 20
+  fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv
+  fathom report CDBUGS --by browser --per month --html browsers.html""",
+)
+events_report = App(
+    name="events-report",
+    help_epilogue="""\
+Examples:
+
+  fathom events-report CDBUGS 'Signed up to newsletter' --per month --chart
+  fathom events-report CDBUGS purchase --metrics conversions,value --currency EUR --by city""",
+)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class Views:
+    """What else is made of a report."""
+
+    chart: bool = False
+    """Draw it in the terminal instead of listing the rows."""
+
+    html: Path | None = None
+    """Write a page with charts and the rows, which needs no network."""
+
+    def readable(self, rows: Records) -> Records:
+        """Return the rows as people read them."""
+        return readable(rows, None)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class EventViews(Views):
+    """What else is made of a report on events."""
+
+    currency: str | None = None
+    """Show value in this currency, such as EUR, instead of cents: in tables, charts and pages."""
+
+    def readable(self, rows: Records) -> Records:
+        """Return the rows as people read them."""
+        return readable(rows, self.currency)
+
+
+NO_VIEWS: Final = Views()
+NO_EVENT_VIEWS: Final = EventViews()
+ASKED: Final = Question()
+
+
+@report.default
+def of_pageviews(
+    site: str,
+    /,
+    *,
+    metrics: Annotated[tuple[PageviewAggregate, ...], Names] = ("pageviews", "visits"),
+    question: Question = ASKED,
+    output: OutputOptions = STANDARD,
+    views: Views = NO_VIEWS,
+) -> None:
+    """Report on the pageviews of a site.
+
+    Args:
+        site: Its ID.
+        metrics: What to count, with commas between.
+        question: What to ask.
+        output: Where it goes, and how.
+        views: What else is made of it.
+    """
+    _carry_out(site, partial(PageviewQuery, site, aggregates=metrics), question, output, views)
+
+
+@events_report.default
+def of_events(
+    site: str,
+    event: str,
+    /,
+    *,
+    metrics: Annotated[tuple[EventAggregate, ...], Names] = ("conversions", "unique_conversions"),
+    question: Question = ASKED,
+    output: OutputOptions = STANDARD,
+    views: EventViews = NO_EVENT_VIEWS,
+) -> None:
+    """Report on the completions of an event.
+
+    Args:
+        site: ID of the site.
+        event: Name of the event, as the dashboard shows it.
+        metrics: What to count, with commas between; value is in cents where it is money.
+        question: What to ask.
+        output: Where it goes, and how.
+        views: What else is made of it.
+    """
+    if views.currency is not None:
+        views = evolve(views, currency=read_currency(views.currency, metrics))
+    _carry_out(site, partial(EventQuery, site, event, aggregates=metrics), question, output, views)
+
+
+def _carry_out(
+    site: str, make: Callable[..., Q], question: Question, output: OutputOptions, views: Views
+) -> None:
+    output.check()  # what is wrong is told before anything is asked
+    question.query(make, datetime.now(UTC))
+    if views.chart and output.output is None and output.format is not None:
+        raise CommandError("--chart and --format want the same place; add --output FILE", ExitCode.USAGE)
+    if views.html is not None:
+        script()  # so is a missing library
+        check_file(views.html)
+
+    async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
+        query = question.query(make, await question.site_clock(fathom, site))
+        found = await _answer(fathom, query, question)
+        if isinstance(query, EventQuery) and not found.rows:
+            await check_event(fathom, query)
+        return query, found, site if views.html is None else await _name(fathom, site)
+
+    query, found, name = call(ask)
+    _show(query, found, name, output, views)
+    if found.truncated and question.limit is None:
+        note(f"these are the first {len(found):,} rows; for every row, add --complete")
+
+
+async def check_event(fathom: FathomClient, query: EventQuery) -> None:
+    """Tell an event that nobody has completed from one that there is not: the server answers both with no rows."""
+    look = f"`fathom events list {query.site_id}` shows the events of this site"
+    try:
+        names = {event.name async for event in fathom.events.list(query.site_id)}
+    except FathomError:
+        note(f"no completions; {look}")
+        return
+    if query.entity_name not in names:
+        raise CommandError(f"there is no event {query.entity_name!r}; {look}", ExitCode.NOT_FOUND)
+
+
+async def _name(fathom: FathomClient, site: str) -> str:
+    """Return what people call a site; its ID if that cannot be told: the report has been paid for."""
+    try:
+        return (await fathom.sites.get(site)).name
+    except FathomError:
+        return site
+
+
+async def _answer(fathom: FathomClient, query: Query, question: Question) -> AnyReport:
+    ask = fathom.reports.complete if question.complete else fathom.reports.aggregate
+    if isinstance(query, PageviewQuery):
+        return question.in_order(await ask(query))
+    return question.in_order(await ask(query))
+
+
+def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, views: Views) -> None:
+    rows = records_of_report(found)
+    seen = views.readable(rows)
+    metrics = seen.columns[-len(query.aggregates) :]
+    pictures = pictures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
+    if views.html is not None:
+        page = Page(title_of(query, name), facts_of(query), pictures, seen, datetime.now().astimezone())
+        write_file(views.html, page.html().encode())
+        note(f"wrote {views.html}")
+    if views.chart:
+        _draw(pictures)
+    if output.output is not None or not (views.chart or (views.html and output.format is None)):
+        _write(rows, seen, output)
+
+
+def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
+    if (chosen := output.resolved()) == "table":
+        write(seen, output)
+        return
+    if rows.rows is not seen.rows:
+        note(f"{VALUE} is in cents in {chosen.upper()}; a table, --chart and --html show the currency")
+    write(rows, output)
+
+
+def _draw(pictures: Sequence[Picture]) -> None:
+    console = stdout_console()
+    width = console.width if console.is_terminal else _UNPIPED
+    if not pictures:
+        console.print("no rows", markup=False)
+    for place, picture in enumerate(pictures):
+        lines = drawn(picture, width, ascii_only=console.options.ascii_only)
+        console.print(*([""] if place else []), *lines, sep="\n", markup=False, soft_wrap=True)

@@ -1,0 +1,197 @@
+"""``fathom sync``: Fathom's events in other services, planned first and carried out when asked."""
+
+import os
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from typing import Final
+
+from attrs import evolve, frozen
+from cyclopts import App
+
+from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
+from fathom_async._cli.connection import connect, run_async
+from fathom_async._cli.failures import CommandError, ExitCode, failure_of
+from fathom_async._cli.output import note
+from fathom_async._cli.prompts import confirm
+from fathom_async._cli.wording import counted
+from fathom_async.connectors import EmmaClient, SecodaClient
+from fathom_async.connectors.emma._client import BASE_URL as EMMA_URL
+from fathom_async.connectors.secoda._client import BASE_URL as SECODA_URL
+from fathom_async.connectors.sync import DeleteEvent, SyncPlan, plan_sync
+from fathom_async.connectors.sync import apply as carry_out
+
+_UNDONE: Final = ("failed", "gone")
+
+Planner = Callable[[FathomClient], AbstractAsyncContextManager[SyncPlan]]
+"""Makes a plan, which can be applied while the block runs."""
+
+sync = App(
+    name="sync",
+    help_epilogue="Examples:\n\n  fathom sync secoda CDBUGS\n  fathom sync emma CDBUGS --apply",
+)
+
+
+@sync.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "  fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9\n"
+        "  fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9 \\\n"
+        "    --remove --apply\n\n"
+        "The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL.\n"
+        "Exit codes: 0 all is done, 5 some changes failed; the same command makes those."
+    )
+)
+def secoda(
+    *sites: str,
+    integration: str,
+    remove: bool = False,
+    overwrite: bool = False,
+    apply: bool = False,
+    yes: bool = False,
+) -> ExitCode:
+    """Document events in Secoda's catalogue, in a category for each site.
+
+    Shows what would be changed; nothing is, without --apply.
+
+    Args:
+        sites: IDs of the sites; all unless told.
+        integration: ID of the Secoda integration that the events belong to.
+        remove: Delete the events in these sites' categories that Fathom does not have.
+        overwrite: Replace descriptions and currencies that are there already, perhaps by a person.
+        apply: Make the changes.
+        yes: Do not ask before events are deleted.
+    """
+    service = _service("SECODA", SECODA_URL, "SECODA_API_TOKEN")
+
+    @asynccontextmanager
+    async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
+        async with SecodaClient(service.credentials["SECODA_API_TOKEN"], base_url=service.url) as client:
+            yield await plan_sync(
+                fathom,
+                client,
+                integration=integration,
+                sites=sites or None,
+                overwrite=overwrite,
+                remove=remove,
+            )
+
+    return _run(service, planner, apply=apply, asks=remove and not yes)
+
+
+@sync.command(
+    help_epilogue=(
+        "Examples:\n\n"
+        "  fathom sync emma\n"
+        "  fathom sync emma CDBUGS DAFFYD --apply\n\n"
+        "The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and\n"
+        "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL.\n"
+        "Exit codes: 0 all is done, 5 some changes failed; the same command makes those."
+    )
+)
+def emma(*sites: str, apply: bool = False) -> ExitCode:
+    """Make each name of an event a type of events in Emma; types are never deleted.
+
+    Shows what would be created; nothing is, without --apply.
+
+    Args:
+        sites: IDs of the sites; all unless told.
+        apply: Create the types.
+    """
+    service = _service("EMMA", EMMA_URL, "EMMA_ACCOUNT_ID", "EMMA_PUBLIC_KEY", "EMMA_PRIVATE_KEY")
+
+    @asynccontextmanager
+    async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
+        async with EmmaClient(
+            service.credentials["EMMA_ACCOUNT_ID"],
+            public_key=service.credentials["EMMA_PUBLIC_KEY"],
+            private_key=service.credentials["EMMA_PRIVATE_KEY"],
+            base_url=service.url,
+        ) as client:
+            yield await plan_sync(fathom, client, sites=sites or None)
+
+    return _run(service, planner, apply=apply, asks=False)
+
+
+@frozen
+class _Service:
+    """Where a service is, and who asks; all of it from the environment.
+
+    Attributes:
+        url: Its address.
+        address: The variable of the address.
+        credentials: The variables of the credentials, with their values.
+    """
+
+    url: str
+    address: str
+    credentials: Mapping[str, str]
+
+    @contextmanager
+    def blamed(self) -> Generator[None]:
+        """Name what to look at when this service, and not Fathom, is the one that fails.
+
+        Raises:
+            CommandError: It failed.
+        """
+        try:
+            yield
+        except FathomError as error:
+            at: object = getattr(error, "url", "")
+            if not isinstance(at, str) or not at.startswith(f"{self.url.rstrip('/')}/"):
+                raise
+            code = failure_of(error).code
+            advice = ""
+            if code in {ExitCode.UNAUTHENTICATED, ExitCode.NOT_FOUND}:
+                advice = f"; check {' and '.join(self.credentials)}"
+            elif isinstance(error, ConnectError | DecodeError):
+                advice = f"; check the network and {self.address}"
+            raise CommandError(f"{error}{advice}", code) from error
+
+
+def _service(name: str, default: str, *credentials: str) -> _Service:
+    missing = [each for each in credentials if not os.environ.get(each)]
+    if missing:
+        raise CommandError(f"no credentials: set {' and '.join(missing)}", ExitCode.UNAUTHENTICATED)
+    address = f"{name}_BASE_URL"
+    return _Service(
+        os.environ.get(address) or default, address, {each: os.environ[each] for each in credentials}
+    )
+
+
+def _run(service: _Service, planner: Planner, *, apply: bool, asks: bool) -> ExitCode:
+    async def look() -> SyncPlan:
+        async with connect() as fathom, planner(fathom) as plan:
+            return plan
+
+    async def work(agreed: SyncPlan | None = None) -> ExitCode:
+        async with connect() as fathom, planner(fathom) as plan:
+            return await _apply(plan if agreed is None else evolve(plan, changes=agreed.changes))
+
+    with service.blamed():
+        if apply and not asks:
+            return run_async(work)
+        plan = run_async(look)
+        sys.stdout.write(f"{plan}\n")
+        sys.stdout.flush()
+        if not plan:
+            return ExitCode.OK
+        if not apply:
+            note("nothing was changed; --apply does it")
+            return ExitCode.OK
+        if gone := sum(change.count for change in plan.changes if isinstance(change, DeleteEvent)):
+            confirm(f"Make these changes, and delete {counted(gone, 'event')} for good", yes=False)
+        return run_async(lambda: work(plan))  # only what was shown is done
+
+
+async def _apply(plan: SyncPlan) -> ExitCode:
+    """Make the changes of a plan, a line each."""
+    if not plan:
+        sys.stdout.write(f"{plan}\n")
+    undone = 0
+    async with aclosing(carry_out(plan)) as outcomes:
+        async for outcome in outcomes:
+            sys.stdout.write(f"{outcome}\n")
+            sys.stdout.flush()
+            undone += outcome.state in _UNDONE
+    return ExitCode.SOME_FAILED if undone else ExitCode.OK

@@ -1,0 +1,86 @@
+"""Error answers to typed errors. Statuses decide; the body's words may change at any time."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import cast
+
+from fathom_async._core.codec.objects import read_mapping
+from fathom_async._core.request import Response
+from fathom_async.errors import (
+    APIError,
+    AuthenticationError,
+    GoneError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    ValidationError,
+)
+
+_BY_STATUS: Mapping[int, type[APIError]] = {
+    HTTPStatus.BAD_REQUEST: ValidationError,
+    HTTPStatus.UNAUTHORIZED: AuthenticationError,
+    HTTPStatus.FORBIDDEN: PermissionDeniedError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.GONE: GoneError,
+    HTTPStatus.UNPROCESSABLE_ENTITY: ValidationError,
+    HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
+}
+_SAID = ("errors", "error", "message", "detail")
+"""Where servers put what went wrong."""
+
+
+def read_error(
+    response: Response, method: str, url: str, instead: str = "", retry_after: float | None = None
+) -> APIError:
+    """Make the typed error out of an answer that is not a success.
+
+    Args:
+        response: The answer.
+        method: HTTP method of the request.
+        url: URL of the request.
+        instead: What to use instead, should the endpoint be gone.
+        retry_after: Seconds to wait, where the server said so.
+    """
+    raw = read_mapping(response.body)
+    fields = _field_errors(raw)
+    message = _words(raw)
+    kind = _BY_STATUS.get(response.status, APIError)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = ServerError
+    elif response.status == HTTPStatus.BAD_REQUEST and not fields and "permission" in message.lower():
+        kind = PermissionDeniedError
+    elif response.status == HTTPStatus.GONE and instead:
+        message = f"{message.rstrip('.')}. {instead}" if message else instead
+    elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+        message = (
+            "the server redirects elsewhere, which is not followed: "
+            "are the credentials and the base URL right?"
+        )
+    return kind(response.status, message, fields, method, url, retry_after)
+
+
+def _words(raw: Mapping[str, object]) -> str:
+    """Return the server's own words: a text, or a list of them."""
+    said = [raw[key] for key in _SAID if raw.get(key)]
+    texts = [each for each in said if isinstance(each, str)]
+    lists = ["; ".join(_texts(each)) for each in said if _is_list(each)]
+    return next(iter(texts + lists), "")
+
+
+def _field_errors(raw: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    """Return the messages of each field: an object in place of words, or the whole body where it has no words."""
+    for key in _SAID:
+        if isinstance(found := raw.get(key), dict):
+            return {name: _texts(texts) for name, texts in cast("dict[str, object]", found).items()}
+    if raw.keys().isdisjoint(_SAID):
+        return {name: _texts(found) for name, found in raw.items() if _is_list(found)}
+    return {}
+
+
+def _is_list(found: object) -> bool:
+    return isinstance(found, list)
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(map(str, cast("list[object]", found))) if isinstance(found, list) else (str(found),)

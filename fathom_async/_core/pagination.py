@@ -1,0 +1,84 @@
+"""Lists: one page when awaited, everything when iterated."""
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Generic, TypeVar
+
+from attrs import evolve
+
+from fathom_async._core.request import Request
+from fathom_async._core.session import Caller
+from fathom_async.errors import PagingError
+from fathom_async.models import Page
+
+T = TypeVar("T")
+
+
+Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
+"""Makes the request for the page after one, out of that one's request and answer."""
+
+
+class Listing(Generic[T]):
+    """The objects of a list.
+
+    ``await listing`` gives one `Page`. ``async for item in listing`` goes through all objects, and
+    ``async for page in listing.pages()`` through all pages; both fetch the next page while the caller is busy
+    with the present one.
+
+    Args:
+        send: Sends requests.
+        first: The request for the first page.
+        following: Makes the request for the next page.
+    """
+
+    def __init__(self, send: Caller, first: Request[Page[T]], following: Following[T]) -> None:
+        self._send = send
+        self._first = first
+        self._following = following
+
+    def __await__(self) -> Generator[object, object, Page[T]]:
+        return self._send(self._first).__await__()
+
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
+        async for page in self.pages():
+            for item in page.data:
+                yield item
+
+    async def pages(self) -> AsyncGenerator[Page[T], None]:
+        """Go through all pages.
+
+        Raises:
+            PagingError: The server says that there is more but sends an empty page, or one again.
+        """
+        request = self._first
+        seen = {request.target}
+        page = await self._send(request)
+        while page.has_more:
+            if not page.data:
+                raise PagingError(f"the server sent an empty page of {request.path} that claims to have more")
+            request = self._following(request, page)
+            if request.target in seen:
+                raise PagingError(f"the pages of {request.path} go in circles: {request.target} comes again")
+            seen.add(request.target)
+            upcoming = self._send.session.scope.spawn(self._send(request))
+            try:
+                yield page
+                previous, page = page, await upcoming
+            finally:
+                upcoming.cancel()
+            if page.data and page.data == previous.data:
+                raise PagingError(f"the server sent the same page of {request.path} again")
+        yield page
+
+
+def by_cursor(cursor: Callable[[T], str]) -> Following[T]:
+    """Return what continues a list after the last object of a page, in the direction of its request.
+
+    Args:
+        cursor: Gives the cursor of an object.
+    """
+
+    def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
+        direction = "ending_before" if "ending_before" in request.params else "starting_after"
+        return evolve(request, params={**request.params, direction: cursor(page.data[-1])})
+
+    return following

@@ -1,0 +1,100 @@
+"""What goes out and what comes back, as plain values."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Generic, TypeVar
+from urllib.parse import quote, urlencode
+
+from fathom_async._util.values import value
+from fathom_async.errors import ArgumentError
+
+T_co = TypeVar("T_co", covariant=True)
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_UNSAFE = frozenset("/\\?#")
+
+
+def path(template: str, *segments: str) -> str:
+    """Fill a path template such as ``/sites/{}``, so that no segment can reach another endpoint.
+
+    Each segment is quoted, and refused if it could be taken for more than a segment even so, since some servers
+    unquote before they route.
+
+    Raises:
+        ArgumentError: A segment cannot be an id.
+    """
+    return template.format(*map(_quote, segments))
+
+
+def _quote(segment: str) -> str:
+    if not isinstance(segment, str):
+        raise ArgumentError(f"an id must be a string, not {segment!r}")
+    if segment.isalnum() and segment.isascii():
+        return segment
+    if (
+        not segment.strip()
+        or segment in (".", "..")
+        or not _UNSAFE.isdisjoint(segment)
+        or not segment.isprintable()
+    ):
+        raise ArgumentError(f"{segment!r} cannot be an id: give the id as the API returned it")
+    return quote(segment, safe="")
+
+
+@value
+class Request(Generic[T_co]):
+    """One call of one endpoint.
+
+    Attributes:
+        method: HTTP method.
+        path: Path below the base URL, encoded; made with `path`.
+        decode: Makes the result out of the answer's body.
+        params: Query parameters.
+        body: JSON body; None for none.
+        lane: The rate limit it counts against.
+        repeatable: Whether sending it twice does the same as sending it once. A request that is not is tried
+            again only when it certainly was not processed.
+        if_gone: The result when a repeated attempt finds nothing (404): the attempt before it, whose answer was
+            lost, has done the work. None where a 404 is always an error.
+        instead: What to use when the server says that the endpoint is gone (410).
+        is_shared: Whether identical requests under way at the same time may be one.
+        on_admitted: Is awaited when an attempt has a slot, before it is sent. What it raises is raised, and the slot
+            is given back. Only of a request that is not shared.
+        on_sent: Is called whenever the bytes of an attempt leave. Who shares a request that another one made is
+            not told.
+    """
+
+    method: str
+    path: str
+    decode: Callable[[bytes], T_co]
+    params: Mapping[str, str] = _NOTHING
+    body: Mapping[str, object] | None = None
+    lane: str = "crud"
+    repeatable: bool = True
+    if_gone: T_co | None = None
+    instead: str = ""
+    is_shared: bool = False
+    on_admitted: Callable[[], Awaitable[None]] | None = None
+    on_sent: Callable[[], None] | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query, encoded: what is appended to the base URL."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+@value
+class Response:
+    """An answer as it came over the wire.
+
+    Attributes:
+        status: HTTP status.
+        headers: Case-insensitive headers.
+        body: The whole body, decompressed.
+        reason: The words beside the status; empty where there are none, as in HTTP/2.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    reason: str = ""

@@ -1,0 +1,37 @@
+"""Requests that more than one part of the package makes, as pure values."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fathom_async._core.codec.objects import object_decoder
+from fathom_async._core.codec.rows import RowT
+from fathom_async._core.request import Request, path
+from fathom_async._reports.query import Query
+from fathom_async._reports.report import Report
+from fathom_async._util.checks import identifier
+from fathom_async.models import CurrentVisitors, Site
+
+T = TypeVar("T")
+
+_SITE = object_decoder(Site)
+_VISITORS = object_decoder(CurrentVisitors)
+
+
+def site(site_id: str) -> Request[Site]:
+    """Return the request for a site. Source: https://usefathom.com/api/v1#sites."""
+    return Request("GET", path("/sites/{}", site_id), _SITE)
+
+
+def aggregation(query: Query[RowT]) -> Request[Report[RowT]]:
+    """Return the request of a query that the server takes as it is. Source: https://usefathom.com/api/v1#reports."""
+    return _report("/aggregations", query.read, query.params())
+
+
+def current_visitors(site_id: str, *, detailed: bool) -> Request[CurrentVisitors]:
+    """Return the request for who is on a site. Source: https://usefathom.com/api/v1#reports."""
+    params = {"site_id": identifier("site_id", site_id)} | ({"detailed": "true"} if detailed else {})
+    return _report("/current_visitors", _VISITORS, params)
+
+
+def _report(path: str, decode: Callable[[bytes], T], params: Mapping[str, str]) -> Request[T]:
+    return Request("GET", path, decode, params, lane="reports", is_shared=True)

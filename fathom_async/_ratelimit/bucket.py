@@ -1,0 +1,56 @@
+"""The bucket (aiolimiter), which spreads requests where a plan asks for smaller bursts than its limit."""
+
+from aiolimiter import AsyncLimiter
+
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._util.clock import Clock
+
+_GRAIN = 1e-6
+
+
+class Bucket:
+    """Tokens, which come back evenly; one is taken for each request.
+
+    Args:
+        limiter: Holds them, in seconds of the event loop.
+        interval: Seconds of the lane's clock until a token is back.
+    """
+
+    __slots__ = ("_interval", "_limiter")
+
+    def __init__(self, limiter: AsyncLimiter, interval: float) -> None:
+        self._limiter = limiter
+        self._interval = interval
+
+    @classmethod
+    def of(cls, limit: RateLimit, clock: Clock) -> "Bucket | None":
+        """Return the bucket of a limit; None where a burst may be as large as the limit."""
+        if limit.burst is None:
+            return None
+        interval = limit.per / limit.requests
+        return cls(AsyncLimiter(limit.burst, limit.burst * interval / clock.speed), interval)
+
+    def delay(self, tokens: int = 1) -> float:
+        """Return the seconds until so many tokens have been there, taken by nobody else."""
+        missing = tokens - self._left()
+        return 0.0 if missing <= _GRAIN else missing * self._interval
+
+    def take(self) -> bool:
+        """Take a token if there is one."""
+        if not self._limiter.has_capacity():
+            return False
+        taking = self._limiter.acquire()
+        try:
+            taking.send(None)  # with capacity there, it runs to its end without waiting
+        except StopIteration:
+            return True
+        taking.close()
+        return False
+
+    def _left(self) -> float:
+        """Return how many tokens there are; the limiter can be asked only whether it has so many."""
+        low, high = 0.0, float(self._limiter.max_rate)
+        while high - low > _GRAIN:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._limiter.has_capacity(middle) else (low, middle)
+        return low

@@ -1,0 +1,1 @@
+"""A window that many processes share."""

@@ -1,0 +1,267 @@
+"""A shared window in a file, for the processes of one machine.
+
+The file holds one section for each lane of each account. A step takes the file's lock (the kernel drops it when
+its holder dies), copies the section's live half over the other one, changes that, and makes it the live one with
+one byte: whoever is killed in the middle has changed nothing. Times are those of the machine's monotonic clock,
+which all processes share and nobody can set; it begins anew with a boot, and then old entries are forgotten.
+
+The lock is never waited for: the holder may have been stopped. Steps that find it taken are carried out by a
+timer a moment later, in their order.
+"""
+
+import asyncio
+import fcntl
+import mmap
+import os
+import stat
+import struct
+import sys
+import time
+import weakref
+from collections import deque
+
+from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
+from fathom_async._ratelimit.shared.state import Pool, Reply, Step, Terms, size_of
+from fathom_async._util.clock import Clock
+from fathom_async.errors import BudgetError, ConfigurationError, FathomError
+
+if sys.platform == "win32":  # type checkers believe that Windows has an empty `fcntl`
+    raise ImportError("a budget in a file needs a POSIX system")
+
+_MAGIC = b"fathom budget 1\n"
+_SECTION = struct.Struct("<32sIB3xdQ8x")  # key, requests, live half, seconds, bytes
+_LIVE_AT = 36
+_ATTEMPTS = 20
+_FIRST_RETRY, _LAST_RETRY = 0.001, 0.5
+_OPEN_WITHIN = 2.0
+
+
+class _BusyError(Exception):
+    """Somebody else holds the lock."""
+
+
+class FileStore:
+    """Carries out steps in a file; used from one event loop.
+
+    Args:
+        path: The file, made with mode 0600 if there is none.
+        key: The section, 32 characters.
+        terms: What the lane's steps have in common.
+        clock: Where time comes from.
+
+    Raises:
+        ConfigurationError: The path leads to something that is no budget file, cannot be opened, or holds the same
+            budget with another limit.
+    """
+
+    reply_time = 0.0
+
+    def __init__(self, path: str, key: str, terms: Terms, *, clock: Clock) -> None:
+        self._path = path
+        self._key = key.encode("ascii")
+        self._terms = terms
+        self._clock = clock
+        self._pending: deque[tuple[Step, Done | None]] = deque()
+        self._health = Health()
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry = _FIRST_RETRY
+        self._is_running = False
+        self._is_closed = False
+        self._mark = self._total = 0
+        self._pid = 0
+        self._closing: weakref.finalize[[int], FileStore] | None = None
+        give_up = time.monotonic() + _OPEN_WITHIN
+        while True:
+            try:
+                self._close()
+                self._open(time.monotonic() * clock.speed)
+                break
+            except _BusyError:
+                if time.monotonic() > give_up:
+                    raise ConfigurationError(f"another process keeps {path} locked") from None
+                time.sleep(_FIRST_RETRY)
+            except OSError as error:
+                raise ConfigurationError(f"cannot use {path} as a budget file: {error.strerror}") from None
+
+    def listen(self, listener: Listener) -> None:
+        """Name the one to be told of outages; see `Store.listen`."""
+        self._health.listen(listener)
+
+    def submit(self, step: Step, done: Done | None = None) -> None:
+        """Carry out a step now or soon; see `Store.submit`."""
+        if not self._is_closed:
+            self._pending.append((step, done))
+            if self._timer is None and not self._is_running:
+                self._run()
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._timer is not None:
+            self._run()
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._close()
+
+    def _run(self) -> None:
+        self._timer = None
+        self._is_running = True
+        try:
+            while self._pending:
+                step, done = self._pending[0]
+                outcome = self._try(step, full=done is not None)
+                if not isinstance(outcome, Reply):
+                    self._later(outcome)
+                    return
+                self._pending.popleft()
+                self._health.worked()
+                self._retry = _FIRST_RETRY
+                if done is not None:
+                    done(outcome)
+        finally:
+            self._is_running = False
+
+    def _try(self, step: Step, *, full: bool) -> Reply | FathomError:
+        try:
+            return self._step(step, full=full)
+        except _BusyError:
+            return BudgetError(f"another process keeps {self._path} locked")
+        except FathomError as error:
+            return error
+        except (OSError, ValueError, OverflowError) as error:
+            return BudgetError(f"the budget file {self._path} cannot be used: {error}")
+
+    def _later(self, error: FathomError) -> None:
+        loop = asyncio.get_running_loop()
+        if self._health.failed(error, loop.time()):
+            dropped = [(step, done) for step, done in self._pending if step.action in ("ask", "look")]
+            kept = [(step, done) for step, done in self._pending if step.action not in ("ask", "look")]
+            look = Step("look", owner=1)
+            self._pending = deque(kept or [(look, None)])
+            for _, done in dropped:
+                if done is not None:
+                    done(None)
+        self._timer = loop.call_later(self._retry, self._run)
+        self._retry = min(2 * self._retry, _LAST_RETRY)
+
+    def _step(self, step: Step, *, full: bool) -> Reply:
+        if self._pid != os.getpid():  # a lock is shared across a fork, and would keep nobody out
+            self._close()
+            self._open(self._clock.now())
+        self._lock(self._fd)
+        try:
+            if not self._is_stale():
+                return self._carry_out(step, full=full)
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        self._close()
+        return self._step(step, full=full)
+
+    def _carry_out(self, step: Step, *, full: bool) -> Reply:
+        live = self._map[self._at + _LIVE_AT] & 1
+        self._halves[1 - live][:] = self._halves[live]
+        reply = self._pools[1 - live].step(step, self._clock.now(), self._mark, self._total, full=full)
+        self._map[self._at + _LIVE_AT] = 1 - live
+        self._mark, self._total = reply.mark, reply.total
+        return reply
+
+    def _is_stale(self) -> bool:
+        """Whether the file was deleted, cut off, or laid out anew under us."""
+        status = os.fstat(self._fd)
+        return (
+            status.st_nlink == 0
+            or status.st_size < len(self._map)
+            or self._map[self._at : self._at + len(self._key)] != self._key
+        )
+
+    def _open(self, now: float) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        fd = os.open(self._path, flags, 0o600)
+        self._closing = weakref.finalize(self, os.close, fd)
+        self._fd = fd
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ConfigurationError(
+                f"{self._path} is no file: name one for the budget, such as /var/tmp/fathom"
+            )
+        self._lock(fd)
+        try:
+            self._at = self._find_section(fd, now)
+            self._map = mmap.mmap(fd, self._at + self._section_size())
+        finally:
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        numbers = memoryview(self._map)[self._at + _SECTION.size :].cast("d")
+        size = size_of(self._terms.requests)
+        self._halves = numbers[:size], numbers[size:]
+        self._pools = Pool(self._halves[0], self._terms), Pool(self._halves[1], self._terms)
+        self._pid = os.getpid()
+
+    def _close(self) -> None:
+        self._pid = 0
+        if self._closing is not None:
+            self._closing()
+
+    def _lock(self, fd: int) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.sched_yield() if hasattr(os, "sched_yield") else None
+            else:
+                return
+        raise _BusyError
+
+    def _section_size(self) -> int:
+        return _SECTION.size + 2 * 8 * size_of(self._terms.requests)
+
+    def _find_section(self, fd: int, now: float) -> int:
+        """Return where our section begins; append it if it is not there."""
+        end = os.fstat(fd).st_size
+        if end == 0:
+            os.pwrite(fd, _MAGIC, 0)
+            end = len(_MAGIC)
+        elif os.pread(fd, len(_MAGIC), 0) != _MAGIC:
+            raise ConfigurationError(
+                f"{self._path} is not a budget file: name another path, it is left as it is"
+            )
+        at = len(_MAGIC)
+        while at < end:
+            key, requests, live, per, size = self._read_section(fd, at, end)
+            if not size:  # its writer was killed
+                break
+            if key == self._key:
+                if (requests, per) == (self._terms.requests, self._terms.per):
+                    return at
+                half = 8 * size_of(requests)
+                memory = os.pread(fd, half, at + _SECTION.size + (live & 1) * half)
+                self._check_idle(memory, Terms(requests, per, per, per, per), now)
+                _write(fd, bytes(len(self._key)), at)  # nobody finds it any more
+            at += size
+        entry = _SECTION.pack(self._key, self._terms.requests, 0, self._terms.per, self._section_size())
+        # The content is written out and not only sized, so that a full disk says so here instead of killing us
+        # later; the entry comes last, so that a section counts only when it is whole.
+        _write(fd, bytes(self._section_size() - len(entry)), at + len(entry))
+        _write(fd, entry, at)
+        return at
+
+    def _read_section(self, fd: int, at: int, end: int) -> tuple[bytes, int, int, float, int]:
+        entry = os.pread(fd, _SECTION.size, at)
+        if len(entry) == _SECTION.size:
+            key, requests, live, per, size = _SECTION.unpack(entry)
+            if not any(entry) or (at + size <= end and size == _SECTION.size + 2 * 8 * size_of(requests)):
+                return key, requests, live, per, size
+        raise ConfigurationError(f"{self._path} is damaged: delete it when no process uses it")
+
+    def _check_idle(self, memory: bytes, terms: Terms, now: float) -> None:
+        """See that nobody uses a section of our key that was made for another limit."""
+        if not Pool(memoryview(memory).cast("d"), terms).is_idle(now):
+            raise ConfigurationError(
+                f"other processes share this budget with a limit of {terms.requests} requests in {terms.per:g} s, "
+                f"not {self._terms.requests} in {self._terms.per:g} s: give all of them the same plan, "
+                "or another budget_key"
+            )
+
+
+def _write(fd: int, content: bytes, at: int) -> None:
+    while content:
+        written = os.pwrite(fd, content, at)
+        content, at = content[written:], at + written

@@ -1,0 +1,80 @@
+"""Where a shared window lives: what the file and the Redis store have in common."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from fathom_async._ratelimit.shared.state import Reply, Step
+from fathom_async.errors import ArgumentError, FathomError
+
+LOST_AFTER = 3.0
+"""Seconds for which a store is tried again before it counts as lost."""
+
+Done = Callable[[Reply | None], None]
+
+
+class Listener(Protocol):
+    """Whoever wants to know whether the store can be reached."""
+
+    def lost(self, error: FathomError) -> None:
+        """Nothing is granted until `back`. An `ArgumentError` is no outage, but somebody's mistake."""
+
+    def back(self) -> None:
+        """The store can be reached again."""
+
+
+class Store(Protocol):
+    """Carries out steps, each atomically, in the order of their submission."""
+
+    @property
+    def reply_time(self) -> float:
+        """Seconds that an answer may take: who waits less cannot be served."""
+        ...
+
+    def listen(self, listener: Listener) -> None:
+        """Name the one to be told of outages."""
+
+    def submit(self, step: Step, done: Done | None = None) -> None:
+        """Carry out a step now or as soon as possible; it is tried again until it was carried out.
+
+        Args:
+            step: The step. One that asks or looks is dropped when the store is lost; what it may have been granted
+                is given back.
+            done: Told the reply, before `submit` returns or later; None when the step was dropped.
+        """
+
+    async def aclose(self) -> None:
+        """Carry out what can be carried out at once, and close."""
+
+
+class Health:
+    """Tells an outage from a hiccup, and tells the listener once."""
+
+    __slots__ = ("_failing_since", "_listener", "is_lost")
+
+    def __init__(self) -> None:
+        self._failing_since: float | None = None
+        self._listener: Listener | None = None
+        self.is_lost = False
+
+    def listen(self, listener: Listener) -> None:
+        """Name the one to be told."""
+        self._listener = listener
+
+    def failed(self, error: FathomError, now: float) -> bool:
+        """A step failed at a second of the event loop; return whether the store counts as lost."""
+        if self._failing_since is None:
+            self._failing_since = now
+        is_hopeless = isinstance(error, ArgumentError) or now - self._failing_since >= LOST_AFTER
+        if is_hopeless and not self.is_lost:
+            self.is_lost = True
+            if self._listener is not None:
+                self._listener.lost(error)
+        return self.is_lost
+
+    def worked(self) -> None:
+        """A step was carried out."""
+        self._failing_since = None
+        if self.is_lost:
+            self.is_lost = False
+            if self._listener is not None:
+                self._listener.back()

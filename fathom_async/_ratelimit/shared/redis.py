@@ -1,0 +1,262 @@
+"""A shared window in Redis, for processes on any number of machines.
+
+Steps are carried out in their order by one task over one connection, as many at a time as have gathered. All
+times are the server's own; what goes over the wire are delays, so the clients' clocks do not matter.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
+from hashlib import sha1
+from typing import TYPE_CHECKING, Protocol, cast
+
+from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
+from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, PLACES, Reply, Step, Terms
+from fathom_async._util.redis import without_secrets
+from fathom_async.errors import BudgetError, ConfigurationError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_MICRO = 1_000_000
+_TIMEOUT = 2.0
+_FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
+_LAST_WORDS_WITHIN = 1.0
+_ROUNDS = 3
+_REPLY_SIZE = 11
+_UNSENT = object()
+_SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_KINDS = ("slots", "others", "queue", "lapse", "meta")
+
+
+class _Pipeline(Protocol):
+    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
+
+    def execute(self, raise_on_error: bool) -> Awaitable[list[object]]: ...
+
+
+class _Job:
+    """A step on its way."""
+
+    __slots__ = ("done", "is_again", "step")
+
+    def __init__(self, step: Step, done: Done | None) -> None:
+        self.step = step
+        self.done = done
+        self.is_again = False
+
+
+class RedisStore:
+    """Carries out steps on a Redis server; used from one event loop.
+
+    Args:
+        url: Where the server is, ``redis://`` or ``rediss://``.
+        key: What the keys are called; it holds no secret.
+        terms: What the lane's steps have in common.
+        speed: Seconds of the caller's clock in one real second.
+
+    Raises:
+        ConfigurationError: The redis library is not installed, or cannot read the URL.
+    """
+
+    reply_time = 1.0
+
+    def __init__(self, url: str, key: str, terms: Terms, *, speed: float = 1.0) -> None:
+        self._redis = _connect(url)
+        self._where = without_secrets(url)
+        self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
+        self._speed = speed
+        self._terms = (
+            str(terms.requests),
+            *map(self._micros, (terms.per, terms.span, terms.settle, terms.patience)),
+            str(PLACES),
+            str(int(MEMORY * _MICRO)),
+            str(int(CLOCK_STEP * _MICRO)),
+        )
+        self._limit = terms
+        self._pending: list[_Job] = []
+        self._health = Health()
+        self._wake = asyncio.Event()
+        self._worker: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._mark = self._total = 0
+        self._heard_at = 0.0
+        self._server_ahead: float | None = None
+
+    def listen(self, listener: Listener) -> None:
+        """Name the one to be told of outages; see `Store.listen`."""
+        self._health.listen(listener)
+
+    def submit(self, step: Step, done: Done | None = None) -> None:
+        """Carry out a step soon; see `Store.submit`."""
+        self._pending.append(_Job(step, done))
+        self._wake.set()
+        if not self._is_closed and (self._worker is None or self._worker.done()):
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    async def aclose(self) -> None:
+        """Carry out what is left, for a second at most, and close the connection."""
+        self._is_closed = True
+        self._wake.set()
+        worker, self._worker = self._worker, None
+        try:
+            if worker is not None and not self._health.is_lost:
+                await asyncio.wait((worker,), timeout=_LAST_WORDS_WITHIN)
+        finally:
+            while worker is not None and not worker.done():  # redis-py may take a cancellation for itself
+                worker.cancel()
+                await asyncio.wait((worker,), timeout=_FIRST_RETRY)
+            await self._redis.aclose()
+
+    async def _work(self) -> None:
+        retry = _FIRST_RETRY
+        while self._pending or not self._is_closed:
+            await self._wake.wait()
+            batch, self._pending = self._pending, []
+            self._wake.clear()
+            error = await self._carry_out(batch) if batch else None
+            if error is None:
+                retry = _FIRST_RETRY
+                continue
+            self._put_back(batch, is_lost=self._health.failed(error, asyncio.get_running_loop().time()))
+            await asyncio.sleep(retry)
+            retry = min(2 * retry, _LAST_RETRY)
+
+    async def _carry_out(self, batch: Sequence[_Job]) -> ConfigurationError | BudgetError | None:
+        """Carry out steps and tell their replies; return what went wrong."""
+        calls: list[tuple[Step, Done | None]] = []
+        for job in batch:
+            if job.is_again and job.step.action == "ask":
+                # It may have been carried out, only its reply was lost.
+                calls.append((Step("freed", job.step.owner, job.step.id, job.step.count), None))
+            calls.append((job.step, job.done))
+        try:
+            answers = await self._call([step for step, _ in calls])
+            replies = [self._read(answer) for answer in answers]
+        except ConfigurationError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
+            return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
+        self._health.worked()
+        self._heard_at = time.monotonic()
+        for (_, done), reply in zip(calls, replies, strict=True):
+            self._mark, self._total = reply.mark, reply.total
+            if done is not None:
+                done(reply)
+        return None
+
+    def _put_back(self, batch: list[_Job], *, is_lost: bool) -> None:
+        kept: list[_Job] = []
+        dropped: list[Done] = []
+        for job in [*batch, *self._pending]:
+            step = job.step
+            job.is_again = True
+            if is_lost and step.action == "ask":
+                kept.append(_Job(Step("freed", step.owner, step.id, step.count), None))
+                if job.done is not None:
+                    dropped.append(job.done)
+            elif is_lost and step.action == "look" and job.done is not None:
+                dropped.append(job.done)
+            elif step.action != "look" or job.done is not None:
+                kept.append(job)
+        self._pending = kept or [_Job(Step("look", 1), None)]
+        self._wake.set()
+        for done in dropped:
+            done(None)
+
+    async def _call(self, steps: Sequence[Step]) -> list[object]:
+        from redis.exceptions import NoScriptError  # noqa: PLC0415 - an optional dependency
+
+        known = self._mark if time.monotonic() - self._heard_at < MEMORY else 0
+        answers: list[object] = [_UNSENT] * len(steps)
+        for _ in range(_ROUNDS):
+            again = [index for index, answer in enumerate(answers) if _is_to_be_sent(answer)]
+            if not again:
+                break
+            if any(isinstance(answers[index], NoScriptError) for index in again):
+                await self._redis.script_load(SCRIPT)
+            until = self._reply_expected_until()
+            pipeline = cast("_Pipeline", self._redis.pipeline(transaction=False))
+            for index in again:
+                arguments = self._arguments(steps[index], known)
+                pipeline.evalsha(_SHA, len(self._keys), *self._keys, *arguments, until)
+            for index, answer in zip(again, await pipeline.execute(raise_on_error=False), strict=True):
+                answers[index] = answer
+                if isinstance(answer, list):
+                    arrival = cast("list[object]", answer)[-1]
+                    self._server_ahead = int(cast("bytes", arrival)) / _MICRO - time.monotonic()
+        return answers
+
+    def _reply_expected_until(self) -> str:
+        if self._server_ahead is None:
+            return "0"
+        return str(round((time.monotonic() + self._server_ahead + _TIMEOUT) * _MICRO))
+
+    def _arguments(self, step: Step, known: int) -> tuple[str, ...]:
+        return (
+            step.action,
+            str(step.owner),
+            str(step.id),
+            str(step.count),
+            self._micros(step.delay),
+            str(step.reserve),
+            "" if step.spare is None else str(step.spare),
+            str(known),
+            *self._terms,
+            str(step.fewer),
+            str(self._total if known else 0),
+        )
+
+    def _read(self, answer: object) -> Reply:
+        if isinstance(answer, Exception):
+            raise answer
+        numbers = cast("list[int]", answer)
+        if len(numbers) != _REPLY_SIZE:
+            raise self._disagreement(cast("list[bytes]", answer))
+        granted, wait, held, base, waiting, blocked, pauses, mark, first, total = numbers[:-1]
+        scale = self._speed / _MICRO
+        return Reply(
+            granted, wait * scale, held, base, waiting, blocked * scale, pauses, mark, first * scale, total
+        )
+
+    def _disagreement(self, answer: list[bytes]) -> ConfigurationError:
+        requests, _, per = answer[1].decode().partition("/")
+        return ConfigurationError(
+            f"other processes share this budget with a limit of {requests} requests in "
+            f"{int(per) / _MICRO * self._speed:g} s, not {self._limit.requests} in {self._limit.per:g} s: "
+            "give all of them the same plan, or another budget_key"
+        )
+
+    def _micros(self, seconds: float) -> str:
+        return str(round(seconds / self._speed * _MICRO))
+
+
+def _is_to_be_sent(answer: object) -> bool:
+    from redis.exceptions import NoScriptError  # noqa: PLC0415 - an optional dependency
+
+    is_late = isinstance(answer, list) and cast("list[object]", answer)[0] == b"late"
+    return is_late or answer is _UNSENT or isinstance(answer, NoScriptError)
+
+
+def _connect(url: str) -> "Redis":
+    try:
+        from redis.asyncio import Redis  # noqa: PLC0415 - an optional dependency
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(
+            'a budget in Redis needs the redis library: pip install "fathom_async[redis]"'
+        ) from None
+    try:
+        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            url,
+            socket_timeout=_TIMEOUT,
+            socket_connect_timeout=_TIMEOUT,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=2,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {error}") from None

@@ -1,0 +1,334 @@
+"""The shared window's arithmetic: N slots and a queue of processes, in one flat piece of memory.
+
+Theory
+======
+
+The rule is the one of `fathom_async._ratelimit.window`: *no T seconds of the server's time hold more than N of
+our requests*. There are N slots for all processes together, and each entry here says until when its slot is
+**held**:
+
+- granted to a process, and not heard of since: until the **lease** ends, the request's timeout and T (with the
+  pad: the *span*) later. That is all a killed process can ever block;
+- sent: ``count_delay`` and a span after its bytes left;
+- answered: a span after the answer, if that is sooner;
+- never sent, or refused: no longer.
+
+*Proof sketch.* A request is counted after its grant and before its hold ends less T: it was counted when it was
+answered; or ``count_delay`` after it was sent; and a process that reports nothing more is dead or cut off, so
+its request left within the timeout, or not at all. A slot is granted again only when its hold is over, hence two
+hits that share a slot are at least T apart, and N slots admit N hits in any T. Nothing in this depends on the
+order of the steps, on who waits, or on any clock but the store's: a step is one atomic transition of the store,
+at the store's own time, and a step that arrives late only makes a hold longer.
+
+Slots are a pool and not a ring in which ticket j waits for ticket j - N: in a ring, whoever drew the ticket
+behind a killed process waits for that one's lease while the others walk past.
+
+Waiting
+=======
+
+A process that is not served gets one **place** in a queue, however many requests wait inside it, and is told
+when to ask again: when the slot that falls to its place comes back, which is known exactly once that slot's
+request was answered. So an admission takes two questions in the normal case, and nobody polls. A slot is granted
+to a place only if one is left for every place before it; whoever was served and wants more goes to the end, so
+processes take turns, and priorities stay their own affair. A place that is not used when its time comes lapses
+after the *patience*: a dead process holds back one slot for that long.
+
+Nothing was found that does this. Of the limiters with shared storage, ``limits`` and ``throttled-py`` stamp a
+request when it is sent, which a server may see less than T apart, and poll; ``pyrate-limiter`` takes the
+clients' clocks, and half a second of skew is enough for refusals; others let keys expire under waiting requests.
+
+`Pool` is the one implementation for files and for tests, and the model that the Redis script is tested against.
+"""
+
+from typing import Literal, cast
+
+from attrs import frozen
+
+PLACES = 512
+"""Processes that can wait in a queue; further ones are served too, in no order."""
+
+_HEAD = 8
+_MARK, _LAST, _BLOCKED, _PAUSES, _TOTAL, _PLACES, _FOREIGN = range(7)
+
+CLOCK_STEP = 10.0
+"""Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
+
+Action = Literal["ask", "hold", "answered", "freed", "leave", "pause", "look"]
+
+
+@frozen
+class Terms:
+    """What all steps of one lane have in common, in seconds.
+
+    Attributes:
+        requests: N, the number of slots.
+        per: T.
+        span: Seconds from a request's count to its slot's return.
+        settle: Seconds after which to look again where a slot's return is not known yet.
+        patience: Seconds that a place is kept after its time came.
+    """
+
+    requests: int
+    per: float
+    span: float
+    settle: float
+    patience: float
+
+
+@frozen
+class Step:
+    """One atomic step.
+
+    Attributes:
+        action: ``ask`` for slots; ``hold`` one until a delay from now; it was ``answered``; slots were ``freed``;
+            ``leave`` the queue; ``pause`` everybody; ``look``.
+        id: The slot, or the first of the slots asked for, which are numbered from there.
+        count: How many slots.
+        owner: Who asks; never 0.
+        delay: Seconds: of the lease, the hold, the span or the pause.
+        reserve: Slots that our own requests leave unused.
+        spare: For an answer: the requests that the server had counted, less those that were ours; see
+            `Reply.base`. None when the answer did not tell.
+        fewer: Slots that the server turned out not to have.
+    """
+
+    action: Action
+    owner: int
+    id: int = 0
+    count: int = 1
+    delay: float = 0.0
+    reserve: int = 0
+    spare: int | None = None
+    fewer: int = 0
+
+
+@frozen
+class Reply:
+    """What the store says after a step. Times are seconds from the moment of the step.
+
+    Attributes:
+        granted: How many slots were granted.
+        wait: When to ask again; 0 when all that was asked for was granted.
+        held: Slots that are out.
+        base: Of a slot granted now: our held requests less the grants so far. With the grants there are when
+            it is answered, this tells how many of the server's counted hits could be ours.
+        waiting: Places of others in the queue.
+        blocked: For how long the server wants nobody to come.
+        pauses: How often the server said so.
+        mark: Changes when the store has lost its memory.
+        first: When the next slot comes back, as far as is known.
+        total: Slots granted so far. It never falls, unless the store went back to an older state.
+    """
+
+    granted: int
+    wait: float
+    held: int
+    base: int
+    waiting: int
+    blocked: float
+    pauses: int
+    mark: int
+    first: float
+    total: int
+
+
+def size_of(requests: int) -> int:
+    """Return how many numbers a pool of so many slots needs."""
+    return _HEAD + 2 * requests + 2 * PLACES
+
+
+class Pool:
+    """A view of memory that holds the slots and the queue; all zeros is a new pool.
+
+    Args:
+        memory: `size_of` numbers.
+        terms: What the lane's steps have in common.
+    """
+
+    __slots__ = ("_ids", "_memory", "_owners", "_terms", "_until", "_untils")
+
+    def __init__(self, memory: "memoryview[float]", terms: Terms) -> None:
+        n = terms.requests
+        self._memory = memory
+        self._until = memory[_HEAD : _HEAD + n]
+        self._ids = memory[_HEAD + n : _HEAD + 2 * n]
+        self._owners = memory[_HEAD + 2 * n : _HEAD + 2 * n + PLACES]
+        self._untils = memory[_HEAD + 2 * n + PLACES : _HEAD + 2 * n + 2 * PLACES]
+        self._terms = terms
+
+    def is_idle(self, now: float) -> bool:
+        """Whether no slot is held and nobody waits, so that nothing is lost with this memory."""
+        if self._memory[_LAST] - now > CLOCK_STEP:
+            return True
+        return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_places(now)
+
+    def step(self, step: Step, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Reply:
+        """Carry out a step.
+
+        Args:
+            step: The step.
+            now: The time.
+            known: The mark as the asker knows it, 0 for none. Another one proves that slots were forgotten, and
+                then nothing is granted for a span.
+            total: The largest `Reply.total` that came with this mark. A smaller one here proves the same.
+            full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of slots, counting
+                them takes longer than all the rest.
+        """
+        memory = self._memory
+        now = self._open(step, now, known, total)
+        places = self._live_places(now)
+        granted, wait = 0, 0.0
+        match step.action:
+            case "ask":
+                granted, wait = self._ask(step, now, places)
+            case "hold":
+                self._hold(step, now)
+            case "answered":
+                self._answered(step, now)
+            case "freed":
+                self._free(step, now)
+            case "leave":
+                places.pop(step.owner, None)
+            case "pause":
+                memory[_BLOCKED] = max(memory[_BLOCKED], now + step.delay)
+                memory[_PAUSES] += 1
+            case "look":
+                pass
+        self._keep(places)
+        own, others = self._held(now) if full else ([], [])
+        return Reply(
+            granted=granted,
+            wait=wait,
+            held=len(own) + len(others),
+            base=len(own) - int(memory[_TOTAL]),
+            waiting=len(places) - (step.owner in places),
+            blocked=max(0.0, memory[_BLOCKED] - now),
+            pauses=int(memory[_PAUSES]),
+            mark=int(memory[_MARK]),
+            first=min(own + others) - now if own or others else 0.0,
+            total=int(memory[_TOTAL]),
+        )
+
+    def _open(self, step: Step, now: float, known: int, total: int) -> float:
+        """See whether the memory is of use, and return the time, which never goes back."""
+        memory, span = self._memory, self._terms.span
+        if memory[_LAST] - now > CLOCK_STEP:
+            memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
+        memory[_LAST] = now = max(now, memory[_LAST])
+        if memory[_MARK] == 0:
+            memory[_MARK] = step.owner
+            if known:
+                memory[_BLOCKED] = now + span
+        elif known not in (0, memory[_MARK]):
+            memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
+        elif known and total > memory[_TOTAL]:  # an older state was restored
+            memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
+            memory[_TOTAL] = total
+        return now
+
+    def _ask(self, step: Step, now: float, places: dict[int, float]) -> tuple[int, float]:
+        requests = self._terms.requests - step.fewer
+        own, others = self._held(now)
+        room = min(requests - len(own) - len(others), requests - step.reserve - len(own))
+        if self._memory[_BLOCKED] > now:
+            room = 0
+        ahead = list(places).index(step.owner) if step.owner in places else len(places)
+        rest = len(places) - (step.owner in places)
+        granted = min(step.count, max(1, room - rest)) if room > ahead else 0
+        if granted:
+            places.pop(step.owner, None)
+            self._grant(step.id, granted, now, now + step.delay)
+            if granted == step.count:
+                return granted, 0.0
+            own, others = self._held(now)
+            ahead = rest
+        wait = self._wait(sorted(own), sorted(own + others), step, ahead, now)
+        if step.owner in places or len(places) < PLACES:
+            places[step.owner] = now + wait + self._terms.patience
+        return granted, wait
+
+    def _wait(self, own: list[float], held: list[float], step: Step, ahead: int, now: float) -> float:
+        """Return the seconds until the slot of a place is free, as far as is known."""
+        requests, reserve = self._terms.requests - step.fewer, step.reserve
+        when = max(
+            self._nth_return(held, len(held) - requests + ahead, now),
+            self._nth_return(own, len(own) - requests + reserve + ahead, now),
+        )
+        if when > now + self._terms.span:
+            # Not settled, or further ahead than one turn of all slots: those before may yet go away, and a dead
+            # process must not keep its place for longer than a slot.
+            turns = min((when - now) / 2, step.delay) if ahead >= requests - reserve else 0.0
+            when = now + max(self._terms.settle, turns)
+        return max(when, self._memory[_BLOCKED]) - now
+
+    def _nth_return(self, held: list[float], index: int, now: float) -> float:
+        if index < 0:
+            return now
+        if not held:
+            return now + self._terms.span
+        turns, index = divmod(index, len(held))
+        return held[index] + turns * self._terms.span
+
+    def _grant(self, first: int, count: int, now: float, until: float) -> None:
+        free = [index for index, held in enumerate(self._until.tolist()) if held <= now][:count]
+        for number, index in enumerate(free):
+            self._until[index] = until
+            self._ids[index] = first + number if first else 0
+        if first:
+            self._memory[_TOTAL] += len(free)
+        else:
+            self._memory[_FOREIGN] = max(self._memory[_FOREIGN], until)
+
+    def _hold(self, step: Step, now: float) -> None:
+        index = self._find(step.id, now)
+        if index is None:
+            self._grant(step.id, 1, now, now + step.delay)
+        else:
+            self._until[index] = now + step.delay
+
+    def _answered(self, step: Step, now: float) -> None:
+        index = self._find(step.id, now)
+        if index is not None:
+            self._until[index] = min(self._until[index], now + step.delay)
+        if step.spare is not None:
+            _, others = self._held(now)
+            foreign = step.spare - int(self._memory[_TOTAL]) - len(others)
+            if foreign > 0:
+                self._grant(0, foreign, now, now + step.delay)
+
+    def _free(self, step: Step, now: float) -> None:
+        for number in range(step.count):
+            index = self._find(step.id + number, now)
+            if index is not None:
+                self._until[index] = 0.0
+
+    def _find(self, slot: int, now: float) -> int | None:
+        ids, index = self._ids.tolist(), -1
+        for _ in range(ids.count(slot)):
+            index = ids.index(slot, index + 1)
+            if self._until[index] > now:
+                return index
+        return None
+
+    def _held(self, now: float) -> tuple[list[float], list[float]]:
+        """When our held slots come back, and those that are held for other clients."""
+        held = cast("list[float]", self._until.tolist())
+        if self._memory[_FOREIGN] <= now:
+            return [until for until in held if until > now], []
+        pairs = list(zip(held, self._ids.tolist(), strict=True))
+        own = [until for until, slot in pairs if until > now and slot]
+        return own, [until for until, slot in pairs if until > now and not slot]
+
+    def _live_places(self, now: float) -> dict[int, float]:
+        count = int(self._memory[_PLACES])
+        if not count:
+            return {}
+        untils = self._untils[:count].tolist()
+        owners = map(int, self._owners[:count].tolist())
+        return {owner: until for owner, until in zip(owners, untils, strict=True) if until > now}
+
+    def _keep(self, places: dict[int, float]) -> None:
+        for index, (owner, until) in enumerate(places.items()):
+            self._owners[index] = owner
+            self._untils[index] = until
+        self._memory[_PLACES] = len(places)

@@ -1,0 +1,126 @@
+"""What a lane asks of its window, be it its own (`Window`) or one that many processes share (`SharedWindow`)."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from fathom_async._ratelimit.plan import BudgetState
+from fathom_async.errors import FathomError
+
+
+class Slot:
+    """One request's place in a window."""
+
+    __slots__ = ("number", "outstanding_before", "sent_at")
+
+    def __init__(self, number: int, outstanding_before: int) -> None:
+        self.number = number
+        self.outstanding_before = outstanding_before
+        self.sent_at: float | None = None
+
+
+class Slots(Protocol):
+    """The slots of one rate limit. All moments are seconds of the lane's clock."""
+
+    @property
+    def span(self) -> float:
+        """Seconds from a request's count to its slot's return."""
+        ...
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes take of the same slots."""
+        ...
+
+    @property
+    def failure(self) -> FathomError | None:
+        """Why nothing can be admitted, if so."""
+        ...
+
+    @property
+    def budget(self) -> BudgetState:
+        """Whether the budget that is shared with other processes is in reach; see `LaneStatus.budget`."""
+        ...
+
+    @property
+    def reply_time(self) -> float:
+        """Seconds that admission may take though slots are free."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Requests admitted and not settled."""
+        ...
+
+    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
+        """Name the lane's ways to be told of news, and to tell how many slots it could use now."""
+
+    def used(self, now: float) -> int:
+        """Return how many slots are out, ours and those of others, as far as is known."""
+        ...
+
+    def waiting(self, now: float) -> int:
+        """Return how many other processes wait for slots, as far as is known."""
+        ...
+
+    def blocked_for(self, now: float) -> float:
+        """Return the seconds for which the server wants nobody to come, as others have told."""
+        ...
+
+    async def look(self) -> None:
+        """Learn what the window looks like now; no slot is taken."""
+
+    def resize(self, requests: int) -> None:
+        """Have so many slots from now on; those that are out stay out."""
+
+    def is_cold(self, now: float) -> bool:
+        """Whether the server's last answer does not tell, or no longer, what others have spent."""
+        ...
+
+    def has_room(self, now: float) -> bool:
+        """Whether a slot is free; a shared window asks for one if not."""
+        ...
+
+    def take(self) -> Slot:
+        """Take a slot; there must be room."""
+        ...
+
+    def sent(self, slot: Slot, now: float) -> None:
+        """The request's bytes have left."""
+
+    def answer(
+        self, slot: Slot, now: float, *, limit: int | None = None, remaining: int | None = None
+    ) -> None:
+        """The answer arrived: the request was counted by now, and the headers say what is left.
+
+        Args:
+            slot: The request's slot.
+            now: The moment the answer arrived.
+            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
+            remaining: ``X-RateLimit-Remaining``.
+        """
+
+    def refund(self, slot: Slot) -> None:
+        """The request was never sent, or refused without being counted: the slot is free at once."""
+
+    def lose(self, slot: Slot) -> None:
+        """The request was sent and will not be answered; it may be counted all the same."""
+
+    def exhausted(self, now: float) -> None:
+        """The server admits nothing more though slots were free: others spend too, more than was seen."""
+
+    def pause(self, until: float) -> None:
+        """Keep everybody away until then, because the server said so."""
+
+    def rest(self) -> None:
+        """Nobody waits here: leave what is not used to others."""
+
+    def next_return(self, now: float) -> float | None:
+        """When to look again for a slot, as far as is known; None when that waits for an answer."""
+        ...
+
+    def returns(self, now: float) -> list[float]:
+        """When each slot can be used, in order: now for free ones; an estimate for those not answered."""
+        ...
+
+    async def aclose(self) -> None:
+        """Leave the slots to the others who share them."""

@@ -1,0 +1,265 @@
+"""Filters of a report, as plain values and written out with ``where``."""
+
+import json
+import re
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn, cast, overload
+
+import attrs
+
+from fathom_async._reports.fields import (
+    CATEGORICAL_OPERATORS,
+    CATEGORICAL_PROPERTIES,
+    OPERATORS,
+    PATTERN_OPERATORS,
+    TEXT_PROPERTIES,
+    CategoricalOperator,
+    CategoricalProperty,
+    FilterProperty,
+    Operator,
+    TextProperty,
+)
+from fathom_async._reports.words import known_word, suggestion, text
+from fathom_async.errors import QueryError
+
+
+@attrs.frozen(init=False, order=True)
+class Filter:
+    r"""One condition on the rows of a report; all filters of a query must hold.
+
+    Args:
+        property: What to look at, such as ``pathname``. ``domain`` can be filtered on but not grouped by,
+            ``keyword`` can be grouped by but not filtered on.
+        operator: ``is``, ``is not`` for every property; also ``is like``, ``is not like`` (``*`` stands for
+            anything), ``matching``, ``not matching`` (a regular expression) for text properties.
+        value: What to compare with; always a string.
+
+    Raises:
+        QueryError: The server would refuse the filter.
+
+    Source: "Reports > Filtering" of the Fathom API reference.
+
+    >>> Filter("pathname", "matching", r"^/blog/\d{4}/")
+    Filter(property='pathname', operator='matching', value='^/blog/\\d{4}/')
+    """
+
+    property: FilterProperty
+    operator: Operator
+    value: str
+
+    @overload
+    def __init__(self, property: TextProperty, operator: Operator, value: str) -> None: ...
+    @overload
+    def __init__(self, property: CategoricalProperty, operator: CategoricalOperator, value: str) -> None: ...
+    def __init__(self, property: FilterProperty, operator: Operator, value: str) -> None:
+        _check_property(property)
+        known_word("operator", operator, OPERATORS)
+        if operator in PATTERN_OPERATORS:
+            _check_pattern(property, operator, value)
+        text(f"the value of a {property} filter", value)
+        object.__setattr__(self, "property", property)
+        object.__setattr__(self, "operator", operator)
+        object.__setattr__(self, "value", value)
+
+    def __bool__(self) -> bool:
+        raise QueryError(
+            "filters are not combined with `and`, `or`, `not` or `in`: give a list, of which all must hold"
+        )
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the filter as the API writes it."""
+        return {"property": self.property, "operator": self.operator, "value": self.value}
+
+    @classmethod
+    def from_dict(cls, data: object) -> "Filter":
+        """Return the filter that the API writes like this.
+
+        Raises:
+            QueryError: It is no such filter.
+        """
+        if not isinstance(data, dict):
+            raise QueryError(f"a filter is an object of property, operator and value, not {data!r}")
+        fields = cast("dict[str, str]", data)
+        if fields.keys() != {"property", "operator", "value"}:
+            raise QueryError(f"a filter has property, operator and value, not {', '.join(map(str, fields))}")
+        return cls(
+            cast("TextProperty", fields["property"]), cast("Operator", fields["operator"]), fields["value"]
+        )
+
+
+def filters_to_json(filters: Iterable[Filter]) -> str:
+    """Return the one JSON string that the API takes for all filters."""
+    return json.dumps([each.to_dict() for each in filters], ensure_ascii=False, separators=(",", ":"))
+
+
+def filters_from_json(encoded: str) -> tuple[Filter, ...]:
+    """Return the filters of a JSON string.
+
+    Raises:
+        QueryError: It is not a JSON array of filters.
+    """
+    try:
+        data: object = json.loads(encoded)
+    except ValueError as error:
+        raise QueryError(f"filters must be a JSON array: {error}") from None
+    if not isinstance(data, list):
+        raise QueryError(f"filters must be a JSON array, not {encoded}")
+    return tuple(Filter.from_dict(each) for each in cast("list[object]", data))
+
+
+def _check_property(property: str) -> None:
+    if property == "keyword":
+        raise QueryError(
+            "keyword can be grouped by, but not filtered on; filter on utm_term or referrer_source"
+        )
+    known_word("filters", property, (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES))
+
+
+def _check_pattern(property: str, operator: str, value: object) -> None:
+    if property in CATEGORICAL_PROPERTIES:
+        raise QueryError(
+            f"{property} takes only {' and '.join(map(repr, CATEGORICAL_OPERATORS))}, not {operator!r}; "
+            f"write one filter with 'is' or 'is not' for the exact value"
+        )
+    pattern = text(f"the value of a {property} filter", value)
+    if not pattern:
+        raise QueryError(f"{property} {operator} '' holds for every row or for none; name what to look for")
+    if operator in {"matching", "not matching"} and (fault := regex_fault(pattern)):
+        raise QueryError(f"{property} {operator} {pattern!r} is no regular expression: {fault}")
+
+
+_CERTAIN_FAULTS = (
+    "unbalanced parenthesis",
+    "missing ), unterminated subpattern",
+    "unterminated character set",
+    "bad escape (end of pattern)",
+    "min repeat greater than max repeat",
+)
+
+
+def regex_fault(pattern: str) -> str | None:
+    r"""Return what is wrong with a regular expression in every dialect, or None.
+
+    The server's dialect is not Python's: what Python alone refuses, such as ``\p{L}``, is let through.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(pattern)
+    except re.error as error:
+        position = error.pos or 0
+        if error.msg.startswith(_CERTAIN_FAULTS):
+            return f"{error.msg} at position {position}"
+        if error.msg.startswith("nothing to repeat") and _repeats_nothing(pattern, position):
+            return f"{pattern[position]!r} repeats nothing at position {position}; for anything, write '.*'"
+        if error.msg.startswith("bad character range") and "\\" not in error.msg:
+            return f"{error.msg} at position {position}"
+    except (OverflowError, RecursionError):
+        return None
+    return None
+
+
+def _repeats_nothing(pattern: str, position: int) -> bool:
+    before = pattern[:position]
+    verb = before.endswith("(") and pattern[position] == "*"
+    return not verb and (not before or (before[-1] in "(|" and before[-2:-1] != "\\"))
+
+
+class CategoricalField:
+    """A property that is compared as a whole: ``where.browser == "Chrome"``."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: FilterProperty) -> None:
+        self._name = name
+
+    def is_(self, value: str) -> Filter:
+        """Keep the rows with exactly this value."""
+        return self._filter("is", value)
+
+    def is_not(self, value: str) -> Filter:
+        """Keep the rows with any other value."""
+        return self._filter("is not", value)
+
+    def __eq__(self, value: str) -> Filter:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.is_(value)
+
+    def __ne__(self, value: str) -> Filter:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self.is_not(value)
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __repr__(self) -> str:
+        return f"where.{self._name}"
+
+    def _filter(self, operator: Operator, value: str) -> Filter:
+        return Filter(cast("TextProperty", self._name), operator, value)
+
+
+class TextField(CategoricalField):
+    """A property that can also be searched: ``where.pathname.matching("^/blog/")``."""
+
+    __slots__ = ()
+
+    __eq__ = CategoricalField.__eq__
+    __hash__ = CategoricalField.__hash__
+
+    def is_like(self, value: str) -> Filter:
+        """Keep the rows that contain the term; ``*`` stands for anything."""
+        return self._filter("is like", value)
+
+    def is_not_like(self, value: str) -> Filter:
+        """Keep the rows that do not contain the term; ``*`` stands for anything."""
+        return self._filter("is not like", value)
+
+    def matching(self, pattern: str) -> Filter:
+        """Keep the rows that match the regular expression."""
+        return self._filter("matching", pattern)
+
+    def not_matching(self, pattern: str) -> Filter:
+        """Keep the rows that do not match the regular expression."""
+        return self._filter("not matching", pattern)
+
+
+class Where:
+    """The properties that can be filtered on; use the ready-made ``where``.
+
+    >>> where.browser == "Chrome"
+    Filter(property='browser', operator='is', value='Chrome')
+    """
+
+    __slots__ = ()
+
+    domain = TextField("domain")
+    hostname = TextField("hostname")
+    pathname = TextField("pathname")
+    entry_page = TextField("entry_page")
+    exit_page = TextField("exit_page")
+    referrer_hostname = TextField("referrer_hostname")
+    referrer_pathname = TextField("referrer_pathname")
+    referrer_source = TextField("referrer_source")
+    ref = TextField("ref")
+    utm_campaign = TextField("utm_campaign")
+    utm_source = TextField("utm_source")
+    utm_medium = TextField("utm_medium")
+    utm_content = TextField("utm_content")
+    utm_term = TextField("utm_term")
+    device_type = CategoricalField("device_type")
+    operating_system = CategoricalField("operating_system")
+    browser = CategoricalField("browser")
+    country_code = CategoricalField("country_code")
+    city = CategoricalField("city")
+    state = CategoricalField("state")
+    region = CategoricalField("region")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            known = (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES)
+            raise AttributeError(f"nothing can be filtered on {name!r}{suggestion(name, known)}")
+
+
+where = Where()
+"""Filters written out: ``where.pathname.matching("^/blog/")``, ``where.browser != "Chrome"``."""

@@ -1,0 +1,339 @@
+"""Queries of the aggregation report: what the server would refuse is refused here, before it is asked."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from operator import attrgetter
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, Self, cast
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from fathom_async._core.codec.rows import Column, Row, RowCodec, RowT_co, row_codec
+from fathom_async._reports import arguments
+from fathom_async._reports.fields import (
+    DATE_COLUMN,
+    MAX_ROWS,
+    METRIC_KINDS,
+    DateGrouping,
+    Entity,
+    EventAggregate,
+    EventSort,
+    FieldGrouping,
+    PageviewAggregate,
+    PageviewSort,
+)
+from fathom_async._reports.filters import Filter, filters_from_json, filters_to_json
+from fathom_async._reports.moments import first_moment, last_moment, time_zone, to_wire, wall_clock
+from fathom_async._reports.periods import Period
+from fathom_async._reports.report import Report
+from fathom_async._reports.rows import EventRow, PageviewRow
+from fathom_async._reports.unsorted import warn_unsorted
+from fathom_async._reports.words import known_word, suggestion
+from fathom_async.errors import QueryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOUR_GROUPING_SPAN: Final = timedelta(days=7)
+"""The longest range that the server groups by hour."""
+
+_LISTS: Final = ("aggregates", "field_grouping")
+_WORDS: Final = ("date_grouping", "date_from", "date_to", "sort_by", "timezone")
+
+
+@attrs.frozen(eq=False, repr=False)
+class Query(Generic[RowT_co]):
+    """What pageview and event queries share; write a `PageviewQuery` or an `EventQuery`.
+
+    Queries are equal when they ask for the same: the order of aggregates, groupings and filters does not
+    count, and neither does it for the hash. Columns come in the order asked.
+    """
+
+    entity: ClassVar[Entity]
+    _row_base: ClassVar[type[Row]]
+    _identity: ClassVar[Mapping[str, str]]
+
+    site_id: str = attrs.field(converter=arguments.site_id)
+    aggregates: tuple[str, ...] = attrs.field(kw_only=True)
+    field_grouping: tuple[FieldGrouping, ...] = attrs.field(
+        default=(), kw_only=True, converter=arguments.field_grouping
+    )
+    date_grouping: DateGrouping | None = attrs.field(
+        default=None, kw_only=True, converter=arguments.date_grouping
+    )
+    date_from: datetime | None = attrs.field(default=None, kw_only=True, converter=first_moment)
+    date_to: datetime | None = attrs.field(default=None, kw_only=True, converter=last_moment)
+    filters: tuple[Filter, ...] = attrs.field(default=(), kw_only=True, converter=arguments.filters)
+    sort_by: str | None = attrs.field(default=None, kw_only=True)
+    limit: int | None = attrs.field(default=None, kw_only=True, converter=arguments.limit)
+    timezone: str | None = attrs.field(default=None, kw_only=True, converter=time_zone)
+
+    def __attrs_post_init__(self) -> None:
+        for argument in ("date_from", "date_to"):
+            moment: datetime | None = getattr(self, argument)
+            if moment is not None:
+                object.__setattr__(self, argument, wall_clock(argument, moment, self.timezone))
+        if self.date_from is not None and self.date_to is not None and self.date_to < self.date_from:
+            raise QueryError(
+                f"date_to {to_wire(self.date_to)} is before date_from {to_wire(self.date_from)}; swap them"
+            )
+        if self.sort_by is not None:
+            columns = (*self.aggregates, *self.field_grouping)
+            arguments.check_sort(self.sort_by, columns, by_date=self.date_grouping is not None)
+        elif self.field_grouping and self.limit is not None and self.limit < MAX_ROWS:
+            warn_unsorted(self.limit, self.aggregates[0])
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the report's columns: ``date`` if grouped by date, then groupings, then aggregates."""
+        return tuple(column.name for column in self.codec.columns)
+
+    @cached_property
+    def codec(self) -> RowCodec[RowT_co]:
+        """What reads and writes the rows of this query's report."""
+        dates = () if self.date_grouping is None else (Column(DATE_COLUMN, self.date_grouping),)
+        groupings = (Column(name, "text") for name in self.field_grouping)
+        metrics = (Column(name, METRIC_KINDS[name]) for name in self.aggregates)
+        base = cast("type[RowT_co]", self._row_base)
+        return row_codec((*dates, *groupings, *metrics), base)
+
+    @property
+    def effective_limit(self) -> int | None:
+        """The number of rows at which the answer stops, or None where nothing stops it.
+
+        A query that is grouped by fields would stop silently at 500 rows without a ``limit``; it is sent with
+        the highest limit instead.
+        """
+        return self.limit if self.limit is not None or not self.field_grouping else MAX_ROWS
+
+    @property
+    def exceeds_hour_span(self) -> bool:
+        """Whether the range is not known to be within the 7 days that the server groups by hour.
+
+        False for any other date grouping. A range that is open at one end counts as too long.
+        """
+        if self.date_grouping != "hour":
+            return False
+        if self.date_from is None or self.date_to is None:
+            return True
+        return self.date_to - self.date_from > HOUR_GROUPING_SPAN
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy with some arguments changed, checked anew.
+
+        Raises:
+            QueryError: The changed query is wrong, or has no such argument.
+        """
+        known = [field.name for field in attrs.fields(type(self))]
+        for name in changes:
+            known_word("replace", name, known)
+        return cast("Callable[..., Self]", attrs.evolve)(self, **changes)
+
+    def over(self, period: str | Period, *, now: date) -> Self:
+        """Return a copy over a range said in words, such as ``last 30 days`` or ``previous month``.
+
+        Args:
+            period: The words, as `Period.parse` reads them, or a period.
+            now: Today's date or the moment, as in ``datetime.now(ZoneInfo(site.timezone))``. An aware moment
+                is shown in the query's ``timezone`` where it has one; else its own wall clock counts as the
+                site's.
+
+        Raises:
+            QueryError: The words mean no period.
+        """
+        if isinstance(now, datetime) and now.tzinfo is not None and self.timezone is not None:
+            now = now.astimezone(ZoneInfo(self.timezone))
+        resolved = period if isinstance(period, Period) else Period.parse(period, now)
+        return self.replace(date_from=resolved.start, date_to=resolved.end)
+
+    def params(self) -> dict[str, str]:
+        """Return the query parameters of the request; ``filters`` is one JSON string."""
+        return self._params(self.aggregates, self.field_grouping, self.filters)
+
+    def read(self, body: bytes) -> Report[RowT_co]:
+        """Return the report of an answer's body.
+
+        Rows that are grouped by date come in calendar order, unless the query sorts them otherwise; rows of
+        one date keep the order of the server.
+
+        Raises:
+            DecodeError: The body is not an array of rows with the query's columns.
+        """
+        rows = self.codec.decode(body)
+        if self.date_grouping is not None and self.sort_by is None:
+            rows.sort(key=attrgetter(DATE_COLUMN))
+        return Report(self, tuple(rows))
+
+    def key(self) -> str:
+        """Return a string that two queries share exactly if they ask for the same.
+
+        It is made of the wire form, and stays the same over processes and versions of Python.
+        """
+        return self._key
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, str]) -> Self:
+        """Return the query of these parameters, as `params` writes them.
+
+        Raises:
+            QueryError: The parameters are those of another entity, or the server would refuse them.
+        """
+        given = {name: value for name, value in params.items() if value}
+        entity = given.pop("entity", None)
+        if entity != cls.entity:
+            raise QueryError(f"entity must be {cls.entity!r} for {cls.__name__}, not {entity!r}")
+        known = (*cls._identity, *_LISTS, *_WORDS, "filters", "limit")
+        for name in given:
+            if name not in known:
+                raise QueryError(f"{cls.__name__} has no parameter {name!r}{suggestion(name, known)}")
+        values: dict[str, object] = {
+            name: given.get(parameter, "") for parameter, name in cls._identity.items()
+        }
+        values["aggregates"] = ()
+        values |= {name: given[name] for name in _WORDS if name in given}
+        values |= {name: _split(given[name]) for name in _LISTS if name in given}
+        if "filters" in given:
+            values["filters"] = filters_from_json(given["filters"])
+        if "limit" in given:
+            values["limit"] = _whole("limit", given["limit"])
+        return cast("Callable[..., Self]", cls)(**values)
+
+    def __eq__(self, other: object) -> bool:
+        return self._key == other._key if isinstance(other, Query) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        shown: list[str] = []
+        for field in sorted(attrs.fields(type(self)), key=lambda field: field.kw_only):
+            value: object = getattr(self, field.name)
+            if isinstance(value, datetime):
+                value = to_wire(value)
+            if value not in (None, ()):
+                shown.append(f"{field.name}={value!r}" if field.kw_only else repr(value))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @cached_property
+    def _key(self) -> str:
+        meaning = self._params(sorted(self.aggregates), sorted(self.field_grouping), sorted(self.filters))
+        return json.dumps(meaning, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def _params(
+        self, aggregates: Iterable[str], field_grouping: Iterable[str], filters: Sequence[Filter]
+    ) -> dict[str, str]:
+        given = {
+            "aggregates": ",".join(aggregates),
+            "field_grouping": ",".join(field_grouping),
+            "date_grouping": self.date_grouping,
+            "date_from": self.date_from and to_wire(self.date_from),
+            "date_to": self.date_to and to_wire(self.date_to),
+            "filters": filters_to_json(filters) if filters else None,
+            "sort_by": self.sort_by,
+            "limit": None if self.effective_limit is None else str(self.effective_limit),
+            "timezone": self.timezone,
+        }
+        named = {parameter: cast("str", getattr(self, name)) for parameter, name in self._identity.items()}
+        return {"entity": self.entity} | named | {name: value for name, value in given.items() if value}
+
+
+@attrs.frozen(eq=False, repr=False)
+class PageviewQuery(Query[PageviewRow]):
+    """A report on the pageviews of a site.
+
+    Args:
+        site_id: ID of the site.
+        aggregates: What to count: ``visits`` of the site, ``uniques`` of a page, ``pageviews``,
+            ``avg_duration`` (seconds), ``bounce_rate`` (0 to 1).
+        field_grouping: Fields to group by, in the order of their columns.
+        date_grouping: ``hour`` (for up to 7 days at once), ``day``, ``month`` or ``year``.
+        date_from: First moment, on the clock of the site: a date (its first second), a datetime (to the
+            second) or either as an ISO string. The first recorded data unless given. An aware datetime is
+            converted to ``timezone``, and refused without one.
+        date_to: Last moment, in the same way; a date ends with its last second. Now unless given.
+        filters: Conditions that must all hold.
+        sort_by: ``field:asc`` or ``field:desc`` of an aggregate, a grouping, or with a date grouping
+            ``timestamp``.
+        limit: Number of rows to stop at, from 1 to 1000. A report that is grouped by fields stops at 1000
+            rows at the latest. Without ``sort_by`` these are arbitrary groups.
+        timezone: TZ database name of a time zone other than the site's. Deprecated by Fathom.
+
+    Raises:
+        QueryError: The server would refuse the query, or silently answer something else.
+
+    Warns:
+        UnsortedLimitWarning: The limit keeps arbitrary groups.
+
+    Source: "Reports > Aggregation" of the Fathom API reference.
+    """
+
+    entity: ClassVar[Entity] = "pageview"
+    _row_base: ClassVar[type[Row]] = PageviewRow
+    _identity: ClassVar[Mapping[str, str]] = {"entity_id": "site_id"}
+
+    aggregates: tuple[PageviewAggregate, ...] = attrs.field(
+        kw_only=True, converter=arguments.pageview_aggregates
+    )
+    sort_by: PageviewSort | None = attrs.field(default=None, kw_only=True)
+
+
+@attrs.frozen(eq=False, repr=False)
+class EventQuery(Query[EventRow]):
+    """A report on the completions of an event.
+
+    Args:
+        site_id: ID of the site that the event belongs to.
+        entity_name: The event's name, as the dashboard shows it.
+        aggregates: What to count: ``conversions``, ``unique_conversions``, ``value`` (in cents where the
+            event's unit is a currency).
+        field_grouping: As in `PageviewQuery`, like everything below.
+        date_grouping: See there.
+        date_from: See there.
+        date_to: See there.
+        filters: See there.
+        sort_by: See there.
+        limit: See there.
+        timezone: See there.
+
+    Raises:
+        QueryError: The server would refuse the query, or silently answer something else.
+
+    Warns:
+        UnsortedLimitWarning: The limit keeps arbitrary groups.
+
+    Source: "Reports > Aggregation" of the Fathom API reference.
+    """
+
+    entity: ClassVar[Entity] = "event"
+    _row_base: ClassVar[type[Row]] = EventRow
+    _identity: ClassVar[Mapping[str, str]] = {"site_id": "site_id", "entity_name": "entity_name"}
+
+    entity_name: str = attrs.field(converter=arguments.entity_name)
+    aggregates: tuple[EventAggregate, ...] = attrs.field(kw_only=True, converter=arguments.event_aggregates)
+    sort_by: EventSort | None = attrs.field(default=None, kw_only=True)
+
+
+AnyQuery = PageviewQuery | EventQuery
+
+
+def query_from_params(params: Mapping[str, str]) -> AnyQuery:
+    """Return the query of these parameters, of the entity that they name.
+
+    Raises:
+        QueryError: The server would refuse the parameters.
+    """
+    entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
+    return PageviewQuery.from_params(params) if entity == "pageview" else EventQuery.from_params(params)
+
+
+def _split(written: str) -> list[str]:
+    return [word.strip() for word in written.split(",")]
+
+
+def _whole(argument: str, written: str) -> int:
+    try:
+        return int(written)
+    except ValueError:
+        raise QueryError(f"{argument} must be a whole number, not {written!r}") from None

@@ -1,0 +1,185 @@
+"""The answer to a query: typed rows, and ways to hand them on.
+
+An answer is decoded in one go on the event loop: it has at most 1,000 rows, or one for each date, and a thousand rows
+take about half a millisecond. Nothing longer is ever decoded at once, since a complete report is read part by part.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from os import PathLike
+from typing import TYPE_CHECKING, Generic, TextIO, overload
+
+import attrs
+
+from fathom_async._core.codec.rows import Column, RowT_co
+from fathom_async._reports import display, export
+from fathom_async._reports.fields import CURRENCIES, PLAIN_UNITS, VALUE, CountMetric, Currency, RateMetric
+from fathom_async._reports.totals import total
+from fathom_async._reports.words import known_word, suggestion
+from fathom_async.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+    import polars as pl
+    import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+
+    from fathom_async._core.codec.rows import Row
+    from fathom_async._reports.query import Query
+
+
+def _stops_at_limit(report: "Report[Row]") -> bool:
+    query = report.query
+    is_grouped = bool(query.field_grouping or query.date_grouping)
+    limit = query.effective_limit if is_grouped else None  # without groups there is one row
+    return limit is not None and len(report.rows) >= limit
+
+
+@attrs.frozen(repr=False)
+class Report(Generic[RowT_co]):
+    """The rows that answer a query.
+
+    Args:
+        query: What was asked.
+        rows: Rows of the query's columns; see `PageviewRow` and `EventRow`.
+        truncated: Whether there may be more rows than these: the answer has as many as its limit allows. Worked
+            out unless given.
+
+    Source: "Reports > Aggregation" of the Fathom API reference.
+    """
+
+    query: "Query[RowT_co]"
+    rows: tuple[RowT_co, ...]
+    truncated: bool = attrs.field(default=attrs.Factory(_stops_at_limit, takes_self=True), kw_only=True)
+
+    def to_json(self) -> bytes:
+        """Return the rows as a JSON array that the query's `read` reads back."""
+        return self.query.codec.encode(self.rows)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, in the order asked."""
+        return self.query.columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[RowT_co]:
+        return iter(self.rows)
+
+    def column(self, name: str) -> list[str | int | float | date | None]:
+        """Return the values of one column.
+
+        Raises:
+            ArgumentError: The report has no such column.
+        """
+        if name not in self.columns:
+            raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
+        return export.cells(self.rows, name)
+
+    @property
+    def first(self) -> RowT_co | None:
+        """The first row, or None if there is none."""
+        return self.rows[0] if self.rows else None
+
+    @overload
+    def total(self, metric: CountMetric) -> int: ...
+    @overload
+    def total(self, metric: RateMetric) -> float | None: ...
+    @overload
+    def total(self, metric: str) -> int | float | None: ...
+    def total(self, metric: str) -> int | float | None:
+        """Return one figure for the whole report.
+
+        It is the value of a single row, and the sum of several rows where they add up: those of ``pageviews``,
+        ``conversions`` and ``value`` (in cents where the event's unit is a currency) do, and nulls count as 0.
+        Without any row it is 0, and None for the averages ``avg_duration`` and ``bounce_rate``.
+
+        Args:
+            metric: One of the query's aggregates.
+
+        Raises:
+            ArgumentError: The report has no such metric.
+            QueryError: Several rows do not add up to the total, or the report may lack rows; the message says
+                what to ask instead.
+        """
+        return total(self.query, self.rows, metric, is_truncated=self.truncated)
+
+    def money(self, currency: Currency) -> list[Decimal | None]:
+        """Return the ``value`` column in the event's unit.
+
+        Args:
+            currency: The unit that the event was made with. Currencies, all of them, are counted in hundredths;
+                ``integer`` and ``none`` are plain numbers.
+
+        Raises:
+            ArgumentError: The report has no ``value`` column, or Fathom no such currency.
+        """
+        exponent = 0 if known_word("currency", currency, CURRENCIES) in PLAIN_UNITS else -2
+        values = self.column(VALUE)
+        return [None if value is None else Decimal(str(value)).scaleb(exponent) for value in values]
+
+    def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:
+        """Return each row as a dict, in the order of the columns."""
+        return export.to_dicts(self.rows)
+
+    def to_csv(self, target: str | PathLike[str] | TextIO) -> None:
+        """Write the report as CSV, with a header.
+
+        Args:
+            target: A path, written as UTF-8, or an open text file (opened with ``newline=""``).
+        """
+        export.write_csv(self._kinds, self.rows, target)
+
+    def to_jsonl(self) -> str:
+        """Return the report as JSON lines: an object a row."""
+        return export.to_jsonl(self.rows)
+
+    def to_polars(self) -> "pl.DataFrame":
+        """Return a polars frame: String, Int64, Float64, Date, and Datetime for hours.
+
+        Raises:
+            ImportError: polars is not installed; the message names the extra.
+        """
+        return export.to_polars(self._kinds, self.rows)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a pandas frame: string, Int64, Float64 (all of which know nulls), and datetime64.
+
+        Raises:
+            ImportError: pandas is not installed; the message names the extra.
+        """
+        return export.to_pandas(self._kinds, self.rows)
+
+    def to_arrow(self) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
+        """Return an Arrow table: string, int64, double, date32, and a timestamp for hours.
+
+        Raises:
+            ImportError: pyarrow is not installed; the message names the extra.
+        """
+        return export.to_arrow(self._kinds, self.rows)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+    def to_parquet(self, target: str | PathLike[str]) -> None:
+        """Write the report as a Parquet file, of the types of `to_arrow`.
+
+        Raises:
+            ImportError: pyarrow is not installed; the message names the extra.
+        """
+        export.write_parquet(self._kinds, self.rows, target)
+
+    def __repr__(self) -> str:
+        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
+        return f"<Report of {', '.join(self.columns)}: {rows}{', truncated' if self.truncated else ''}>"
+
+    def __str__(self) -> str:
+        return display.as_text(self._kinds, self.rows)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self._kinds, self.rows)
+
+    @property
+    def _kinds(self) -> tuple[Column, ...]:
+        return self.query.codec.columns

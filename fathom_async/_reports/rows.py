@@ -1,0 +1,73 @@
+"""What the rows of a report have, for editors and type checkers.
+
+The attributes exist where the query asked for the column; any other is an `AttributeError`. Rows are made by
+`fathom_async._core.codec.rows` with exactly the columns of their query.
+"""
+
+from typing import TYPE_CHECKING
+
+from fathom_async._core.codec.rows import Row
+
+if TYPE_CHECKING:
+    from datetime import date
+
+
+class GroupedRow(Row, frozen=True, gc=False):
+    """The columns that pageview and event reports share.
+
+    ``date`` is a `datetime.date` (the first of the month or year for these groupings), and with
+    ``date_grouping="hour"`` a `datetime.datetime` without a time zone: both on the clock of the site. A
+    grouping column is None where the server has no value.
+    """
+
+    if TYPE_CHECKING:
+        date: date
+        hostname: str | None
+        pathname: str | None
+        entry_page: str | None
+        exit_page: str | None
+        referrer_hostname: str | None
+        referrer_pathname: str | None
+        referrer_source: str | None
+        browser: str | None
+        country_code: str | None
+        city: str | None
+        state: str | None
+        region: str | None
+        device_type: str | None
+        operating_system: str | None
+        utm_campaign: str | None
+        utm_content: str | None
+        utm_medium: str | None
+        utm_source: str | None
+        utm_term: str | None
+        keyword: str | None
+        ref: str | None
+
+
+class PageviewRow(GroupedRow, frozen=True, gc=False):
+    """A row of a pageview report.
+
+    ``avg_duration`` is in seconds, ``bounce_rate`` between 0 and 1. A metric is None where the server says
+    null. ``visits``, ``uniques``, ``avg_duration`` and ``bounce_rate`` must not be added up over rows.
+    """
+
+    if TYPE_CHECKING:
+        visits: int | None
+        uniques: int | None
+        pageviews: int | None
+        avg_duration: float | None
+        bounce_rate: float | None
+
+
+class EventRow(GroupedRow, frozen=True, gc=False):
+    """A row of an event report.
+
+    ``value`` is in cents where the event's unit is a currency, and a plain number otherwise: see
+    `fathom_async._reports.report.Report.money`. A metric is None where the server says null.
+    """
+
+    if TYPE_CHECKING:
+        conversions: int | None
+        unique_conversions: int | None
+        value: int | None

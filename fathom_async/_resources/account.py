@@ -1,0 +1,35 @@
+"""Endpoints about the account and the token behind a key."""
+
+from fathom_async._core.codec.objects import object_decoder
+from fathom_async._core.request import Request
+from fathom_async._core.session import Caller
+from fathom_async.models import Account, Token
+
+_ACCOUNT = object_decoder(Account)
+_TOKEN = object_decoder(Token)
+
+
+class AccountResource:
+    """The account that owns the token. Source: https://usefathom.com/api/v1#account."""
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    async def get(self) -> Account:
+        """Return the account. The token needs full access (``*``).
+
+        Raises:
+            PermissionDeniedError: The token has less than full access.
+        """
+        return await self._send(Request("GET", "/account", _ACCOUNT))
+
+
+class TokenResource:
+    """The API token in use. Source: https://usefathom.com/api/v1#account."""
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    async def get(self) -> Token:
+        """Return the token's name, abilities and times; its secret value is never sent."""
+        return await self._send(Request("GET", "/token", _TOKEN))

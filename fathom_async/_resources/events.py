@@ -1,0 +1,158 @@
+"""Endpoints of events (goals). Source: https://usefathom.com/api/v1#events."""
+
+from fathom_async._core.codec.objects import deletion, discard, object_decoder, page_decoder
+from fathom_async._core.pagination import Listing, by_cursor
+from fathom_async._core.request import Request, path
+from fathom_async._core.session import Caller
+from fathom_async._reports.fields import CURRENCIES, Currency
+from fathom_async._util import checks
+from fathom_async._util.checks import MISSING, Check, NotGiven, body, page_params
+from fathom_async.errors import ArgumentError
+from fathom_async.models import Deleted, Event
+
+_FIELDS: dict[str, Check] = {"name": checks.text(255), "currency": checks.choice(CURRENCIES)}
+
+_EVENT = object_decoder(Event)
+_EVENTS = page_decoder(Event)
+_BY_NAME = "The service knows events by name now: use {}."
+_GET = _BY_NAME.format("events.list and look for the name")
+_NEW = _BY_NAME.format("events.list; an event comes into being when it is first tracked")
+_SET = _BY_NAME.format("events.set_currency(site_id, name, currency); an event's name cannot be changed")
+_DELETE = _BY_NAME.format("events.delete_by_name(site_id, name)")
+_WIPE = (
+    "An event's data can no longer be wiped through the API: events.delete_by_name(site_id, name) removes the event "
+    "and its currency, and keeps its history."
+)
+
+
+class EventsResource:
+    """The events of a site. Source: https://usefathom.com/api/v1#events.
+
+    The live service has retired the methods that take an event's id, and answers them with `GoneError`;
+    recordings and mirrors of the older API still have them.
+    """
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    def list(
+        self,
+        site_id: str,
+        *,
+        limit: int = 100,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Listing[Event]:
+        """List a site's events by `created_at`: await it for one page, iterate over it for all.
+
+        Args:
+            site_id: Id of the site.
+            limit: Objects a page, 1 to 100.
+            starting_after: Cursor of an event (its id, or its name where it has none); list those after it.
+            ending_before: Cursor of an event; list those before it, newest first.
+
+        Raises:
+            ArgumentError: A parameter is out of range, or both cursors are given.
+        """
+        params = page_params(limit, starting_after, ending_before)
+        return Listing(
+            self._send,
+            Request("GET", path("/sites/{}/events", site_id), _EVENTS, params),
+            by_cursor(lambda event: event.id or event.name),
+        )
+
+    async def get(self, site_id: str, event_id: str) -> Event:
+        """Return an event by its id.
+
+        Raises:
+            GoneError: The service knows events by name only.
+            NotFoundError: There is no such event.
+        """
+        at = path("/sites/{}/events/{}", site_id, event_id)
+        return await self._send(Request("GET", at, _EVENT, instead=_GET))
+
+    async def create(self, site_id: str, *, name: str, currency: Currency | NotGiven = MISSING) -> Event:
+        """Create an event. Never sent twice.
+
+        Args:
+            site_id: Id of the site.
+            name: At most 255 characters.
+            currency: One of `CURRENCIES`; ``dollar`` by default.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+        """
+        fields = body(_FIELDS, name=name, currency=currency)
+        at = path("/sites/{}/events", site_id)
+        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_NEW))
+
+    async def update(
+        self,
+        site_id: str,
+        event_id: str,
+        *,
+        name: str | NotGiven = MISSING,
+        currency: Currency | NotGiven = MISSING,
+    ) -> Event:
+        """Change an event. Only what is given is sent.
+
+        Raises:
+            ArgumentError: Nothing is given, or the API would refuse an argument.
+            GoneError: The service knows events by name only.
+        """
+        if event_id == "currency":
+            raise ArgumentError("'currency' is another endpoint and no id: use events.set_currency")
+        fields = body(_FIELDS, name=name, currency=currency)
+        at = path("/sites/{}/events/{}", site_id, event_id)
+        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_SET))
+
+    async def delete(self, site_id: str, event_id: str) -> Deleted:
+        """Delete an event; this cannot be undone.
+
+        Raises:
+            GoneError: The service knows events by name only.
+            NotFoundError: There is no such event.
+        """
+        at = path("/sites/{}/events/{}", site_id, event_id)
+        gone = Deleted(event_id, object="event")
+        return await self._send(Request("DELETE", at, deletion, if_gone=gone, instead=_DELETE))
+
+    async def delete_by_name(self, site_id: str, name: str) -> Deleted:
+        """Delete the record of an event, and its currency.
+
+        Its history stays in reports, and the event is back as soon as the site sends it again.
+
+        Raises:
+            ArgumentError: The name is empty.
+            NotFoundError: There is no such event.
+        """
+        params = {"name": checks.identifier("name", name)}
+        gone = Deleted(name, object="event")
+        at = path("/sites/{}/events", site_id)
+        return await self._send(Request("DELETE", at, deletion, params, if_gone=gone))
+
+    async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
+        """Set the unit that an event's values are shown in; it converts nothing.
+
+        Args:
+            site_id: Id of the site.
+            name: Name of the event, which need not have been tracked yet.
+            currency: One of `CURRENCIES`.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+            NotFoundError: There is no such site.
+        """
+        fields = body(_FIELDS, name=name, currency=currency)
+        at = path("/sites/{}/events/currency", site_id)
+        decode = object_decoder(Event, name=name, currency=currency)
+        return await self._send(Request("POST", at, decode, body=fields, repeatable=False))
+
+    async def wipe(self, site_id: str, event_id: str) -> None:
+        """Delete an event's data. Retired by the live service.
+
+        Raises:
+            GoneError: The service has retired the endpoint; the message says what to use instead.
+        """
+        at = path("/sites/{}/events/{}/data", site_id, event_id)
+        await self._send(Request("DELETE", at, discard, instead=_WIPE))

@@ -1,0 +1,94 @@
+"""Endpoints of milestones. Source: https://usefathom.com/api/v1#milestones."""
+
+from datetime import date
+from operator import attrgetter
+
+from fathom_async._core.codec.objects import deletion, object_decoder, page_decoder
+from fathom_async._core.pagination import Listing, by_cursor
+from fathom_async._core.request import Request, path
+from fathom_async._core.session import Caller
+from fathom_async._util import checks
+from fathom_async._util.checks import Check, body, page_params
+from fathom_async.models import Deleted, Milestone
+
+_FIELDS: dict[str, Check] = {"name": checks.text(30), "milestone_date": checks.day}
+
+_MILESTONE = object_decoder(Milestone)
+_MILESTONES = page_decoder(Milestone)
+
+
+class MilestonesResource:
+    """Dated annotations of a site's reports. Source: https://usefathom.com/api/v1#milestones."""
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    def list(
+        self,
+        site_id: str,
+        *,
+        limit: int = 100,
+        starting_after: str | None = None,
+        ending_before: str | None = None,
+    ) -> Listing[Milestone]:
+        """List a site's milestones by `created_at`: await it for one page, iterate over it for all.
+
+        Args:
+            site_id: Id of the site.
+            limit: Objects a page, 1 to 100.
+            starting_after: Id of a milestone; list those created after it, oldest first.
+            ending_before: Id of a milestone; list those created before it, newest first.
+
+        Raises:
+            ArgumentError: A parameter is out of range, or both cursors are given.
+        """
+        params = page_params(limit, starting_after, ending_before)
+        first = Request("GET", path("/sites/{}/milestones", site_id), _MILESTONES, params)
+        return Listing(self._send, first, by_cursor(attrgetter("id")))
+
+    async def get(self, site_id: str, milestone_id: str) -> Milestone:
+        """Return a milestone.
+
+        Raises:
+            NotFoundError: There is no such milestone.
+        """
+        at = path("/sites/{}/milestones/{}", site_id, milestone_id)
+        return await self._send(Request("GET", at, _MILESTONE))
+
+    async def create(self, site_id: str, *, name: str, milestone_date: date | str) -> Milestone:
+        """Create a milestone. Never sent twice.
+
+        Args:
+            site_id: Id of the site.
+            name: At most 30 characters.
+            milestone_date: The day, as a date or as ``YYYY-MM-DD``, in the site's time zone.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+        """
+        fields = body(_FIELDS, name=name, milestone_date=milestone_date)
+        at = path("/sites/{}/milestones", site_id)
+        return await self._send(Request("POST", at, _MILESTONE, body=fields, repeatable=False))
+
+    async def update(
+        self, site_id: str, milestone_id: str, *, name: str, milestone_date: date | str
+    ) -> Milestone:
+        """Replace a milestone's name and day; the API needs both.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+            NotFoundError: There is no such milestone.
+        """
+        fields = body(_FIELDS, name=name, milestone_date=milestone_date)
+        at = path("/sites/{}/milestones/{}", site_id, milestone_id)
+        return await self._send(Request("POST", at, _MILESTONE, body=fields, repeatable=False))
+
+    async def delete(self, site_id: str, milestone_id: str) -> Deleted:
+        """Delete a milestone, for good.
+
+        Raises:
+            NotFoundError: There is no such milestone.
+        """
+        at = path("/sites/{}/milestones/{}", site_id, milestone_id)
+        gone = Deleted(milestone_id, object="milestone")
+        return await self._send(Request("DELETE", at, deletion, if_gone=gone))

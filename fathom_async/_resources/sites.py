@@ -1,0 +1,156 @@
+"""Endpoints of sites. Source: https://usefathom.com/api/v1#sites."""
+
+from operator import attrgetter
+
+from fathom_async import _endpoints as endpoints
+from fathom_async._core.codec.objects import deletion, discard, object_decoder, page_decoder
+from fathom_async._core.pagination import Listing, by_cursor
+from fathom_async._core.request import Request, path
+from fathom_async._core.session import Caller
+from fathom_async._util import checks
+from fathom_async._util.checks import MISSING, Check, NotGiven, body, page_params
+from fathom_async.errors import ArgumentError
+from fathom_async.models import Deleted, Site
+
+_FIELDS: dict[str, Check] = {
+    "name": checks.text(255),
+    "sharing": checks.choice(("none", "private", "public")),
+    "share_password": checks.nullable(checks.text(255)),
+    "timezone": checks.timezone,
+    "multi_domain": checks.flag,
+    "multi_domain_option": checks.nullable(checks.choice(("combined", "separate"))),
+}
+_SITE = object_decoder(Site)
+_SITES = page_decoder(Site)
+_WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the dashboard, or sites.delete."
+
+
+class SitesResource:
+    """The account's websites. Source: https://usefathom.com/api/v1#sites."""
+
+    def __init__(self, send: Caller) -> None:
+        self._send = send
+
+    def list(
+        self, *, limit: int = 100, starting_after: str | None = None, ending_before: str | None = None
+    ) -> Listing[Site]:
+        """List sites by `created_at`: await it for one page, iterate over it for all.
+
+        Args:
+            limit: Objects a page, 1 to 100.
+            starting_after: Id of a site; list those created after it, oldest first.
+            ending_before: Id of a site; list those created before it, newest first.
+
+        Raises:
+            ArgumentError: A parameter is out of range, or both cursors are given.
+        """
+        return Listing(
+            self._send,
+            Request("GET", "/sites", _SITES, params=page_params(limit, starting_after, ending_before)),
+            by_cursor(attrgetter("id")),
+        )
+
+    async def get(self, site_id: str) -> Site:
+        """Return a site.
+
+        Raises:
+            NotFoundError: There is no such site.
+        """
+        return await self._send(endpoints.site(site_id))
+
+    async def create(
+        self,
+        *,
+        name: str,
+        sharing: str | NotGiven = MISSING,
+        share_password: str | NotGiven = MISSING,
+        timezone: str | NotGiven = MISSING,
+        multi_domain: bool | NotGiven = MISSING,
+        multi_domain_option: str | NotGiven = MISSING,
+    ) -> Site:
+        """Create a site. Never sent twice: see `TransportError.sent` when the answer is lost.
+
+        Args:
+            name: At most 255 characters.
+            sharing: ``none`` (the default), ``private`` or ``public``.
+            share_password: Needed when `sharing` is ``private``; at most 255 characters.
+            timezone: TZ database name of its reports; the account's by default.
+            multi_domain: Whether it tracks several domains.
+            multi_domain_option: Needed when `multi_domain` is true: ``combined`` or ``separate``.
+
+        Raises:
+            ArgumentError: The API would refuse an argument.
+        """
+        fields = _body(
+            name=name,
+            sharing=sharing,
+            share_password=share_password,
+            timezone=timezone,
+            multi_domain=multi_domain,
+            multi_domain_option=multi_domain_option,
+        )
+        return await self._send(Request("POST", "/sites", _SITE, body=fields, repeatable=False))
+
+    async def update(
+        self,
+        site_id: str,
+        *,
+        name: str | NotGiven = MISSING,
+        sharing: str | NotGiven = MISSING,
+        share_password: str | NotGiven | None = MISSING,
+        timezone: str | NotGiven = MISSING,
+        multi_domain: bool | NotGiven = MISSING,
+        multi_domain_option: str | NotGiven | None = MISSING,
+    ) -> Site:
+        """Change a site. Only what is given is sent; None is sent as null.
+
+        Args:
+            site_id: Id of the site.
+            name: At most 255 characters.
+            sharing: ``none``, ``private`` or ``public``.
+            share_password: Needed when `sharing` is ``private``; at most 255 characters.
+            timezone: TZ database name of its reports.
+            multi_domain: Whether it tracks several domains.
+            multi_domain_option: Needed when `multi_domain` is true: ``combined`` or ``separate``.
+
+        Raises:
+            ArgumentError: Nothing is given, or the API would refuse an argument.
+        """
+        fields = _body(
+            name=name,
+            sharing=sharing,
+            share_password=share_password,
+            timezone=timezone,
+            multi_domain=multi_domain,
+            multi_domain_option=multi_domain_option,
+        )
+        at = path("/sites/{}", site_id)
+        return await self._send(Request("POST", at, _SITE, body=fields, repeatable=False))
+
+    async def delete(self, site_id: str) -> Deleted:
+        """Delete a site and its data, for good.
+
+        Raises:
+            NotFoundError: There is no such site.
+        """
+        gone = Deleted(site_id, object="site")
+        return await self._send(Request("DELETE", path("/sites/{}", site_id), deletion, if_gone=gone))
+
+    async def wipe(self, site_id: str) -> None:
+        """Delete a site's data. Retired by the live service.
+
+        Raises:
+            GoneError: The service has retired the endpoint; the message says what to use instead.
+        """
+        at = path("/sites/{}/data", site_id)
+        await self._send(Request("DELETE", at, discard, instead=_WIPE_IS_GONE))
+
+
+def _body(**values: object) -> dict[str, object]:
+    """Return the body of `create` and `update`, in which some fields need others."""
+    fields = body(_FIELDS, **values)
+    if fields.get("sharing") == "private" and fields.get("share_password") is None:
+        raise ArgumentError("share_password is needed when sharing is 'private'")
+    if fields.get("multi_domain") is True and fields.get("multi_domain_option") is None:
+        raise ArgumentError("multi_domain_option is needed when multi_domain is true: combined or separate")
+    return fields

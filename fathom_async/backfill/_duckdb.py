@@ -1,0 +1,86 @@
+"""A table in a DuckDB file; needs the extra ``fathom_async[duckdb]``."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from fathom_async.backfill._layout import Cells, Layout
+from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
+from fathom_async.backfill._target import OpenTarget
+
+if TYPE_CHECKING:
+    from fathom_async._core.codec.rows import ColumnKind
+
+
+def _path(value: str | PathLike[str]) -> Path:
+    return Path(value).expanduser()
+
+
+@attrs.frozen
+class DuckDBTable:
+    """A table of a DuckDB file, made if there is none.
+
+    Texts are VARCHAR, counts BIGINT, other numbers DOUBLE, dates DATE, and hours TIMESTAMP. The file is open as long
+    as a backfill runs: DuckDB lets no other process open it meanwhile.
+
+    Args:
+        path: The file; its directory must be there.
+        table: Name of the table.
+
+    Raises:
+        ArgumentError: The table has no name.
+    """
+
+    path: Path = attrs.field(converter=_path)
+    table: str = attrs.field(converter=table_name)
+
+    def __str__(self) -> str:
+        return f"duckdb:{self.path}#{self.table}"
+
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
+        """See `fathom_async.backfill._target.Target`.
+
+        Raises:
+            ImportError: DuckDB is not installed; the message names the extra.
+        """
+        return SqlTable(_dialect(), self.path, self.table, layout, zone)
+
+
+def _dialect() -> Dialect:
+    try:
+        import duckdb  # noqa: PLC0415 - an optional dependency
+    except ModuleNotFoundError as error:
+        raise ImportError('DuckDB is missing: pip install "fathom_async[duckdb]"', name=error.name) from error
+
+    def connect(path: Path) -> Connection:
+        return cast("Connection", duckdb.connect(path))
+
+    types: dict[ColumnKind, str] = {
+        "text": "VARCHAR",
+        "count": "BIGINT",
+        "number": "DOUBLE",
+        "hour": "TIMESTAMP",
+        "day": "DATE",
+        "month": "DATE",
+        "year": "DATE",
+    }
+    return Dialect(
+        connect=connect,
+        errors=duckdb.Error,
+        begin="BEGIN",
+        types=types,
+        tables="SELECT lower(table_name) FROM information_schema.tables",
+        encode=lambda cells: cells,
+        insert=_insert,
+        by_series=False,
+    )
+
+
+def _insert(connection: Connection, table: str, columns: Mapping[str, str], rows: Sequence[Cells]) -> None:
+    """Add rows column by column, which takes DuckDB a hundredth of the time of row by row."""
+    lists = ", ".join(f"unnest(?::{kind}[])" for kind in columns.values())
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) SELECT {lists}"
+    connection.execute(sql, [list(cells) for cells in zip(*rows, strict=True)])

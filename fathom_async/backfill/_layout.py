@@ -1,0 +1,160 @@
+"""What the table of a query looks like, the same in every kind of target."""
+
+import json
+from datetime import date
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+import attrs
+
+from fathom_async._core.codec.rows import Column
+from fathom_async._reports.errors import InconsistentError
+from fathom_async._reports.fields import (
+    DATE_COLUMN,
+    EVENT_AGGREGATES,
+    FIELD_GROUPINGS,
+    METRIC_KINDS,
+    PAGEVIEW_AGGREGATES,
+    Entity,
+)
+from fathom_async._reports.filters import filters_to_json
+from fathom_async._reports.query import EventQuery
+from fathom_async.backfill._periods import Span, Unit
+from fathom_async.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from fathom_async._core.codec.rows import Row
+    from fathom_async._reports.query import Query
+    from fathom_async._reports.report import Report
+
+Cell = str | int | float | date | None
+Cells = tuple[Cell, ...]
+
+_ORDER: Final = (*FIELD_GROUPINGS, *PAGEVIEW_AGGREGATES, *EVENT_AGGREGATES)
+_VERSION: Final = 2
+
+
+class Series(NamedTuple):
+    """Whose rows these are: one site, or one event of a site; many of them share a table.
+
+    Its values are those of the leading columns.
+    """
+
+    site_id: str
+    entity_name: str | None = None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The values of the leading columns."""
+        return tuple(value for value in self if value is not None)
+
+
+@attrs.frozen
+class Layout:
+    """The columns of a table, and what its rows were asked with.
+
+    Args:
+        columns: ``site_id``, for events ``entity_name``, ``date``, the groupings and the aggregates. Their order
+            depends on their names only.
+        key: Names of the leading columns that tell one series from another.
+        unit: What the dates are grouped by.
+        definition: What all series of the table have in common, by name.
+    """
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    unit: Unit
+    definition: dict[str, str]
+
+    @classmethod
+    def of(cls, query: "Query[Row]") -> "Layout":
+        """Return the layout for a query with a date grouping."""
+        if query.date_grouping is None:
+            raise ArgumentError("a table of periods needs a date grouping")
+        groupings = sorted(query.field_grouping, key=_ORDER.index)
+        aggregates = sorted(query.aggregates, key=_ORDER.index)
+        key = _KEYS[query.entity]
+        columns = (
+            *(Column(name, "text") for name in key),
+            Column(DATE_COLUMN, query.date_grouping),
+            *(Column(name, "text") for name in groupings),
+            *(Column(name, METRIC_KINDS[name]) for name in aggregates),
+        )
+        definition = {
+            "version": str(_VERSION),
+            "entity": query.entity,
+            "date_grouping": query.date_grouping,
+            "field_grouping": ",".join(groupings),
+            "aggregates": ",".join(aggregates),
+            "filters": filters_to_json(sorted(query.filters)),
+            "timezone": query.timezone or "",
+        }
+        return cls(columns, key, Unit(query.date_grouping), definition)
+
+    def describe(self) -> str:
+        """Return the definition as a text to be kept with the table."""
+        return json.dumps(self.definition, ensure_ascii=False, sort_keys=True)
+
+    def check(self, described: str, where: str, *, instead: str = "name a new target") -> None:
+        """Refuse a table that was made for another query.
+
+        Args:
+            described: What `describe` returned when it was made.
+            where: Names the table in the message.
+            instead: What to do, in the message.
+
+        Raises:
+            ArgumentError: The queries differ; the message says in what.
+        """
+        held = cast("dict[str, str]", json.loads(described))
+        for name, value in self.definition.items():
+            if (other := held.get(name, "")) == value:
+                continue
+            if name == "version":
+                raise ArgumentError(
+                    f"{where} was made by another version of this package; {instead}, or use that version"
+                )
+            raise ArgumentError(
+                f"{where} holds reports with {name} {other or 'none'}, the query has {value or 'none'}; "
+                f"{instead}, or ask with the same query"
+            )
+
+    def rows(self, series: Series, report: "Report[Row]", span: Span) -> list[Cells]:
+        """Return the rows of a report as they go into the table, by date and then by their groupings.
+
+        Raises:
+            ArgumentError: The report has not every row.
+            InconsistentError: It has rows that were not asked for, or two of the same group.
+        """
+        if report.truncated:
+            raise ArgumentError(
+                f"the report of one {self.unit.name} stopped at {len(report):,} rows, so that some are missing; "
+                "ask for every row, as fathom.reports.complete does"
+            )
+        names = [column.name for column in self.columns[len(self.key) :]]
+        read = attrgetter(*names)
+        groups = 1 + len(report.query.field_grouping)
+        found: dict[Cells, Cells] = {}
+        for row in report:
+            cells = cast("Cells", read(row))
+            if self.unit.index(cast("date", cells[0])) not in span:
+                raise InconsistentError(f"the server answered a row of {cells[0]}, which was not asked for")
+            if cells[:groups] in found:
+                raise InconsistentError(f"the server answered two rows for {cells[:groups]}")
+            found[cells[:groups]] = series.cells + cells
+        return [found[group] for group in sorted(found, key=_order)]
+
+
+_KEYS: Final[dict[Entity, tuple[str, ...]]] = {
+    "pageview": ("site_id",),
+    "event": ("site_id", "entity_name"),
+}
+
+
+def series_of(query: "Query[Row]") -> Series:
+    """Return whose report a query asks for."""
+    return Series(query.site_id, query.entity_name if isinstance(query, EventQuery) else None)
+
+
+def _order(group: Cells) -> tuple[object, ...]:
+    return tuple((cell is not None, cell) for cell in group)

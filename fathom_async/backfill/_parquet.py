@@ -1,0 +1,233 @@
+"""A directory of Parquet files, one for each month of a series; needs the extra ``fathom_async[arrow]``."""
+
+import hashlib
+import json
+import os
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from glob import escape
+from itertools import groupby
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import attrs
+
+from fathom_async._core.codec.rows import ColumnKind
+from fathom_async._reports.fields import DATE_COLUMN
+from fathom_async.backfill._errors import TargetError
+from fathom_async.backfill._layout import Cells, Layout, Series
+from fathom_async.backfill._ledger import Ledger
+from fathom_async.backfill._lock import Lock
+from fathom_async.backfill._periods import Span
+from fathom_async.backfill._target import OpenTarget
+from fathom_async.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+_LOCK: Final = "_backfill.lock"
+_LEDGER: Final = b"fathom_async"
+_TYPES: Final[dict[ColumnKind, str]] = {
+    "text": "string",
+    "count": "int64",
+    "number": "float64",
+    "hour": "timestamp[us]",
+    "day": "date32",
+    "month": "date32",
+    "year": "date32",
+}
+
+
+def _path(value: str | PathLike[str]) -> Path:
+    return Path(value).expanduser()
+
+
+@attrs.frozen
+class ParquetDataset:
+    """A directory of Parquet files in Hive's layout, made if there is none.
+
+    Days and hours are in a file a month, ``month=2026-01/CDBUGS.parquet``, months and years in a file a year. Each
+    file is of one series, and comes whole: it is written beside its place, and then moved there. Its metadata tell
+    which of its periods are settled; a file without rows is a month without visitors.
+
+    Args:
+        path: The directory; the one above must be there.
+    """
+
+    path: Path = attrs.field(converter=_path)
+
+    def __str__(self) -> str:
+        return f"parquet:{self.path}"
+
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
+        """See `fathom_async.backfill._target.Target`.
+
+        Raises:
+            ImportError: pyarrow is not installed; the message names the extra.
+        """
+        return _OpenDataset(self.path, layout, zone)
+
+
+@attrs.frozen
+class _Content:
+    """A file's table, and what it says of itself."""
+
+    table: Any
+    series: Series
+    ledger: Ledger
+
+
+class _OpenDataset:
+    """See `OpenTarget`."""
+
+    def __init__(self, path: Path, layout: Layout, zone: str) -> None:
+        try:
+            import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional dependency
+            import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 - the same
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                'pyarrow is missing: pip install "fathom_async[arrow]"', name=error.name
+            ) from error
+        self._arrow: Any = pa
+        self._parquet: Any = pq
+        self._path = path
+        self._layout = layout
+        self._zone = zone
+        self._lock = Lock(path / _LOCK, str(path))
+        self._partition = "month" if layout.unit.name in {"hour", "day"} else "year"
+
+    def open(self) -> None:
+        if not self._path.parent.is_dir():
+            raise ArgumentError(
+                f"there is no directory {self._path.parent} for {self._path.name}; make it first"
+            )
+        if self._path.exists() and not self._path.is_dir():
+            raise ArgumentError(f"{self._path} is a file; name a directory for the Parquet files")
+        self._check_contents()
+        with self._failures():
+            self._path.mkdir(exist_ok=True)
+        self._lock.acquire()
+        with self._failures():
+            for left_over in self._path.glob("*/.*.tmp"):
+                left_over.unlink()
+        for path in self._files("*"):
+            self._read(path, with_rows=False)
+            break
+
+    def ledger(self, series: Series) -> Ledger:
+        files = self._files(escape(_stem(series)))
+        return Ledger.of(self._read_own(path, series).ledger for path in files)
+
+    def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
+        unit = self._layout.unit
+        by_index: dict[int, list[Cells]] = {}
+        for row in rows:
+            by_index.setdefault(unit.index(cast("date", row[len(self._layout.key)])), []).append(row)
+        for name, indexes in groupby(range(span.first, span.after), key=self._partition_of):
+            numbers = list(indexes)
+            part = Span(numbers[0], numbers[-1] + 1)
+            path = self._path / name / f"{_stem(series)}.parquet"
+            with self._failures():
+                table = self._table([row for index in numbers for row in by_index.get(index, ())])
+                done = Span(max(part.first, settled.first), min(part.after, settled.after))
+                ledger = Ledger()
+                if path.exists():
+                    old = self._read_own(path, series, with_rows=True)
+                    table = self._arrow.concat_tables([self._without(old.table, part), table])
+                    table = table.sort_by(DATE_COLUMN)
+                    ledger = old.ledger
+                self._write(path, table, series, ledger.replaced(part, done, self._zone))
+
+    def close(self) -> None:
+        self._lock.release()
+
+    def _check_contents(self) -> None:
+        if not self._path.is_dir():
+            return
+        prefix = f"{self._partition}="
+        for entry in self._path.iterdir():
+            if entry.name.startswith((".", "_", prefix)):
+                continue
+            if entry.name.startswith(("month=", "year=")):
+                raise ArgumentError(
+                    f"{self._path} holds reports by another unit than {self._layout.unit.name}; name a new target"
+                )
+            raise ArgumentError(
+                f"{self._path} holds something else, such as {entry.name}; name a new or empty directory"
+            )
+
+    def _partition_of(self, index: int) -> str:
+        digits = len("2026-01" if self._partition == "month" else "2026")
+        return f"{self._partition}={self._layout.unit.start(index).isoformat()[:digits]}"
+
+    def _files(self, stem: str) -> Iterable[Path]:
+        return sorted(self._path.glob(f"{self._partition}=*/{stem}.parquet"))
+
+    def _schema(self) -> Any:  # noqa: ANN401 - pyarrow is not typed
+        alias = self._arrow.type_for_alias
+        return self._arrow.schema(
+            [(column.name, alias(_TYPES[column.kind])) for column in self._layout.columns]
+        )
+
+    def _table(self, rows: Sequence[Cells]) -> Any:  # noqa: ANN401 - pyarrow is not typed
+        schema = self._schema()
+        columns = zip(*rows, strict=True) if rows else [() for _ in schema]
+        arrays = [self._arrow.array(cells, field.type) for cells, field in zip(columns, schema, strict=True)]
+        return self._arrow.Table.from_arrays(arrays, schema=schema)
+
+    def _without(self, table: Any, span: Span) -> Any:  # noqa: ANN401 - pyarrow is not typed
+        unit = self._layout.unit
+        dates = cast("list[date]", table.column(DATE_COLUMN).to_pylist())
+        return table.filter(self._arrow.array([unit.index(value) not in span for value in dates], "bool"))
+
+    def _read_own(self, path: Path, series: Series, *, with_rows: bool = False) -> _Content:
+        content = self._read(path, with_rows=with_rows)
+        if content.series != series:
+            raise ArgumentError(f"{path} is of {content.series}, not of {series}; name a new target")
+        return content
+
+    def _read(self, path: Path, *, with_rows: bool) -> _Content:
+        with self._failures():
+            schema = self._parquet.read_schema(path)
+            ledger = cast("dict[bytes, bytes]", schema.metadata or {}).get(_LEDGER)
+            if ledger is None:
+                raise ArgumentError(f"{path} was not written by a backfill; name another directory")
+            table = None
+            if with_rows:
+                table = self._parquet.ParquetFile(path).read().replace_schema_metadata(None)
+        found = json.loads(ledger)
+        self._layout.check(
+            found["definition"], str(self._path)
+        )  # first: another version keeps something else
+        known = Ledger.from_json(self._layout.unit, found["ledger"])
+        return _Content(table, Series(*found["series"]), known)
+
+    def _write(self, path: Path, table: Any, series: Series, ledger: Ledger) -> None:  # noqa: ANN401
+        kept = {
+            "definition": self._layout.describe(),
+            "series": series.cells,
+            "ledger": ledger.to_json(self._layout.unit),
+        }
+        table = table.replace_schema_metadata({_LEDGER: json.dumps(kept).encode()})
+        path.parent.mkdir(exist_ok=True)
+        beside = path.with_name(f".{path.name}.tmp")
+        with beside.open("wb") as file:
+            self._parquet.write_table(table, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+    @contextmanager
+    def _failures(self) -> Generator[None]:
+        try:
+            yield
+        except (OSError, self._arrow.ArrowException) as error:
+            raise TargetError(f"{self._path} cannot be used: {error}") from error
+
+
+def _stem(series: Series) -> str:
+    """Return a file's name for a series; what an event's name may hold, no file system does."""
+    if series.entity_name is None:
+        return series.site_id
+    return f"{series.site_id}-{hashlib.sha256(series.entity_name.encode()).hexdigest()[:16]}"

@@ -1,0 +1,223 @@
+"""A table in a SQL database, and beside it a table of what is settled."""
+
+import json
+import re
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, Protocol
+
+import attrs
+
+from fathom_async._core.codec.rows import ColumnKind
+from fathom_async._reports.fields import DATE_COLUMN
+from fathom_async.backfill._errors import TargetError
+from fathom_async.backfill._layout import Cells, Layout, Series
+from fathom_async.backfill._ledger import Ledger
+from fathom_async.backfill._lock import Lock
+from fathom_async.backfill._periods import Span
+from fathom_async.errors import ArgumentError
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
+_DEFINITION: Final = "definition"
+
+
+class Result(Protocol):
+    """What a statement brings."""
+
+    def fetchall(self) -> Sequence[Sequence[object]]:
+        """Return all rows."""
+        ...
+
+
+class Connection(Protocol):
+    """What a connection to either database can do."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> Result:
+        """Carry out a statement."""
+        ...
+
+    def executemany(self, sql: str, parameters: Sequence[Sequence[object]], /) -> object:
+        """Carry out a statement for each of the parameters."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+@attrs.frozen
+class Dialect:
+    """Where the databases differ.
+
+    Args:
+        connect: Opens a file, made if there is none; whatever it raises is one of `errors`.
+        errors: What the database raises.
+        begin: Begins a transaction that will write.
+        types: The type of each kind of column.
+        tables: A query for the names of all tables, in lower case.
+        encode: The cells of a row as the database takes them.
+        insert: Adds rows to a table of columns with types; the names are quoted.
+        by_series: Whether an index over the series and the date pays off.
+    """
+
+    connect: Callable[[Path], Connection]
+    errors: type[Exception]
+    begin: str
+    types: Mapping[ColumnKind, str]
+    tables: str
+    encode: Callable[[Cells], Cells]
+    insert: Callable[[Connection, str, Mapping[str, str], Sequence[Cells]], None]
+    by_series: bool
+
+
+def table_name(name: object) -> str:
+    """Return the name of a table, checked to be a plain word.
+
+    Raises:
+        ArgumentError: It is none.
+    """
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise ArgumentError(
+            f"table must be a name of letters, digits and underscores such as 'pageviews', not {name!r}"
+        )
+    return name
+
+
+def quoted(name: str) -> str:
+    """Return a name that may be a word of SQL, such as ``order``."""
+    return f'"{name}"'
+
+
+class SqlTable:
+    """A table that a backfill writes into; see `OpenTarget`.
+
+    The name of the table of what is settled ends with ``_ledger``: it has one text for the definition, and for each
+    series what a `Ledger` knows, as JSON.
+    """
+
+    def __init__(self, dialect: Dialect, path: Path, table: str, layout: Layout, zone: str) -> None:
+        self._dialect = dialect
+        self._path = path
+        self._table = table
+        self._ledger = f"{table}_ledger"
+        self._layout = layout
+        self._zone = zone
+        self._where = f"table {table} of {path}"
+        self._lock: Lock | None = None
+        self._connection: Connection | None = None
+
+    def open(self) -> None:
+        """See `OpenTarget.open`."""
+        if not self._path.parent.is_dir():
+            raise ArgumentError(
+                f"there is no directory {self._path.parent} for {self._path.name}; make it first"
+            )
+        file = self._path.resolve()
+        self._lock = Lock(file.with_name(f"{file.name}.{self._table.lower()}.lock"), self._where)
+        self._lock.acquire()
+        with self._failures():
+            self._connection = self._dialect.connect(self._path)
+        with self._transaction() as connection:
+            self._prepare(connection)
+
+    def ledger(self, series: Series) -> Ledger:
+        """See `OpenTarget.ledger`."""
+        with self._transaction() as connection:
+            return self._read(connection, series)
+
+    def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
+        """See `OpenTarget.replace`: all of it is one transaction."""
+        unit, encode = self._layout.unit, self._dialect.encode
+        bounds = encode((unit.value(span.first), unit.value(span.after)))
+        mine = "".join(f"{quoted(name)} = ? AND " for name in self._layout.key)
+        at = quoted(DATE_COLUMN)
+        with self._transaction() as connection:
+            connection.execute(
+                f"DELETE FROM {quoted(self._table)} WHERE {mine}{at} >= ? AND {at} < ?",  # noqa: S608 - own names
+                (*series.cells, *bounds),
+            )
+            if rows:
+                self._dialect.insert(
+                    connection, quoted(self._table), self._columns, [encode(row) for row in rows]
+                )
+            ledger = self._read(connection, series).replaced(span, settled, self._zone)
+            self._put(connection, _name(series), json.dumps(ledger.to_json(unit)))
+
+    def close(self) -> None:
+        """See `OpenTarget.close`."""
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                with self._failures():
+                    connection.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    @property
+    def _columns(self) -> dict[str, str]:
+        return {quoted(column.name): self._dialect.types[column.kind] for column in self._layout.columns}
+
+    def _prepare(self, connection: Connection) -> None:
+        tables = {str(name) for (name,) in connection.execute(self._dialect.tables).fetchall()}
+        if self._ledger.lower() in tables:
+            self._layout.check(self._get(connection, _DEFINITION) or "{}", self._where)
+        elif self._table.lower() in tables:
+            raise ArgumentError(f"{self._where} was not made by a backfill; name another table")
+        else:
+            connection.execute(
+                f"CREATE TABLE {self._ledger} (name TEXT NOT NULL PRIMARY KEY, content TEXT NOT NULL)"
+            )
+            self._put(connection, _DEFINITION, self._layout.describe())
+        if self._table.lower() not in tables:
+            columns = ", ".join(f"{name} {kind}" for name, kind in self._columns.items())
+            connection.execute(f"CREATE TABLE {quoted(self._table)} ({columns})")
+            connection.execute(f"DELETE FROM {self._ledger} WHERE name <> ?", (_DEFINITION,))  # noqa: S608 - own names
+            if self._dialect.by_series:
+                keys = ", ".join(map(quoted, (*self._layout.key, DATE_COLUMN)))
+                index = f"{self._table}_by_series"
+                connection.execute(f"CREATE INDEX {index} ON {quoted(self._table)} ({keys})")
+
+    def _read(self, connection: Connection, series: Series) -> Ledger:
+        return Ledger.from_json(self._layout.unit, json.loads(self._get(connection, _name(series)) or "{}"))
+
+    def _get(self, connection: Connection, name: str) -> str | None:
+        found = connection.execute(f"SELECT content FROM {self._ledger} WHERE name = ?", (name,)).fetchall()  # noqa: S608 - own names
+        return str(found[0][0]) if found else None
+
+    def _put(self, connection: Connection, name: str, content: str) -> None:
+        connection.execute(
+            f"INSERT INTO {self._ledger} VALUES (?, ?) "  # noqa: S608 - own names
+            "ON CONFLICT (name) DO UPDATE SET content = excluded.content",
+            (name, content),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Generator[Connection]:
+        connection = self._connection
+        if connection is None:
+            raise TargetError(f"{self._where} is not open")
+        with self._failures():
+            connection.execute(self._dialect.begin)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back(connection)
+                raise
+
+    def _roll_back(self, connection: Connection) -> None:
+        with suppress(self._dialect.errors):  # the failure may have ended the transaction
+            connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _failures(self) -> Generator[None]:
+        try:
+            yield
+        except self._dialect.errors as error:
+            raise TargetError(f"{self._where} cannot be used: {error}") from error
+
+
+def _name(series: Series) -> str:
+    return json.dumps(["series", *series.cells], ensure_ascii=False)

@@ -1,0 +1,84 @@
+"""A table in a SQLite file."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from fathom_async.backfill._layout import Cell, Cells, Layout
+from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
+from fathom_async.backfill._target import OpenTarget
+
+_BUSY_SECONDS: Final = 30.0
+
+
+def _path(value: str | PathLike[str]) -> Path:
+    return Path(value).expanduser()
+
+
+@attrs.frozen
+class SqliteTable:
+    """A table of a SQLite file, made if there is none.
+
+    Texts are TEXT, counts INTEGER, other numbers REAL, and dates TEXT, such as ``2026-01-31`` and for hours
+    ``2026-01-31 15:00:00``, which SQLite's own functions of dates read and which sort as dates do.
+
+    Args:
+        path: The file; its directory must be there.
+        table: Name of the table.
+
+    Raises:
+        ArgumentError: The table has no name.
+    """
+
+    path: Path = attrs.field(converter=_path)
+    table: str = attrs.field(converter=table_name)
+
+    def __str__(self) -> str:
+        return f"sqlite:{self.path}#{self.table}"
+
+    def using(self, layout: Layout, zone: str) -> OpenTarget:
+        """See `fathom_async.backfill._target.Target`."""
+        return SqlTable(_DIALECT, self.path, self.table, layout, zone)
+
+
+def _connect(path: Path) -> Connection:
+    return sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
+def _encode(cells: Cells) -> Cells:
+    return tuple([_text(cell) if isinstance(cell, date) else cell for cell in cells])
+
+
+def _text(moment: date) -> Cell:
+    return moment.isoformat(sep=" ") if isinstance(moment, datetime) else moment.isoformat()
+
+
+def _insert(connection: Connection, table: str, columns: Mapping[str, str], rows: Sequence[Cells]) -> None:
+    marks = ", ".join("?" * len(columns))
+    sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - own names
+    connection.executemany(sql, rows)
+
+
+_DIALECT: Final = Dialect(
+    connect=_connect,
+    errors=sqlite3.Error,
+    begin="BEGIN IMMEDIATE",
+    types={
+        "text": "TEXT",
+        "count": "INTEGER",
+        "number": "REAL",
+        "hour": "TEXT",
+        "day": "TEXT",
+        "month": "TEXT",
+        "year": "TEXT",
+    },
+    tables="SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'view')",
+    encode=_encode,
+    insert=_insert,
+    by_series=True,
+)

@@ -1,0 +1,113 @@
+"""The client of Emma."""
+
+from base64 import b64encode
+from http import HTTPStatus
+from typing import ClassVar, Unpack
+from zoneinfo import ZoneInfo
+
+from attrs import field, frozen
+
+from fathom_async._core.request import Response
+from fathom_async._core.session import Caller, Options, is_too_many
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._util import checks
+from fathom_async.connectors import _field_checks as field_checks
+from fathom_async.connectors.emma._dates import Dates
+from fathom_async.connectors.emma._resources import LANE, EventTypesResource, MemberEventsResource
+from fathom_async.errors import ArgumentError
+from fathom_async.service import Service, ServiceClient, ServiceOptions, credential, open_session
+
+BASE_URL = "https://api.e2ma.net"
+
+_OVER = b"rate limit exceeded"
+_LIMIT = RateLimit(180, per=60)
+
+
+@frozen
+class EmmaPlan:
+    """The limits of an account.
+
+    Attributes:
+        requests: Limit of everything.
+        concurrency: Requests in flight at once.
+
+    Raises:
+        ArgumentError: One of them cannot be a limit.
+    """
+
+    requests: RateLimit = field(default=_LIMIT, validator=field_checks.rate_limit)
+    concurrency: int = field(default=10, validator=field_checks.at_once)
+
+
+class EmmaClient(ServiceClient):
+    """A client of Emma's Events API, used as ``async with EmmaClient(100, …) as emma``.
+
+    Args:
+        account_id: The account's number.
+        public_key: Public API key.
+        private_key: Private API key.
+        base_url: Where the API lives.
+        plan: The account's rate limits.
+        timezone: TZ database name of the zone that Emma's dates are in; Emma itself does not say.
+        **options: Settings that all services have; see `fathom_async.service.ServiceOptions`.
+
+    Attributes:
+        event_types: Types of events.
+        member_events: What members did.
+
+    Raises:
+        ArgumentError: The account or a key cannot be one, or the base URL would show the keys to the network.
+    """
+
+    event_types: EventTypesResource
+    member_events: MemberEventsResource
+
+    _scarcest: ClassVar[str] = LANE
+
+    def __init__(
+        self,
+        account_id: int | str,
+        *,
+        public_key: str,
+        private_key: str,
+        base_url: str = BASE_URL,
+        plan: EmmaPlan | None = None,
+        timezone: str = "UTC",
+        **options: Unpack[ServiceOptions],
+    ) -> None:
+        plan = plan or EmmaPlan()
+        service = Service(
+            f"{field_checks.address('base_url', base_url).rstrip('/')}/{_account(account_id)}",
+            _basic(public_key, private_key),
+            {LANE: plan.requests},
+            plan.concurrency,
+            is_refusal,
+        )
+        self._dates = Dates(ZoneInfo(str(checks.timezone("timezone", timezone))))
+        session = open_session(service, options)
+        self._start(session, Options(timeout=options.get("timeout", Options().timeout)))
+
+    def _bind(self, send: Caller) -> None:
+        self.event_types = EventTypesResource(send, self._dates)
+        self.member_events = MemberEventsResource(send, self._dates)
+
+
+def is_refusal(response: Response) -> bool:
+    """Whether the answer says that the rate limit is exceeded; any other 403 is about permissions."""
+    if response.status == HTTPStatus.FORBIDDEN:
+        return _OVER in response.body.lower() or _OVER in response.reason.lower().encode()
+    return is_too_many(response)
+
+
+def _account(account_id: int | str) -> str:
+    text = str(account_id)
+    if isinstance(account_id, bool) or not (text.isascii() and text.isdecimal()):
+        raise ArgumentError(f"account_id must be the account's number, not {account_id!r}")
+    return text
+
+
+def _basic(public_key: str, private_key: str) -> str:
+    user, password = credential("public_key", public_key), credential("private_key", private_key)
+    if ":" in user:
+        raise ArgumentError("public_key must not have a colon")
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"

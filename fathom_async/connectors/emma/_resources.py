@@ -1,0 +1,175 @@
+"""Endpoints of Emma's events. Source: http://myemma.com/api-docs/, "Events"."""
+
+from collections.abc import Callable, Iterable
+
+from fathom_async._core.codec.objects import object_decoder
+from fathom_async._core.pagination import Listing
+from fathom_async._core.request import Request, path
+from fathom_async._core.session import Caller
+from fathom_async._util import checks
+from fathom_async._util.checks import Check, body
+from fathom_async._util.tasks import together
+from fathom_async.connectors import _field_checks as field_checks
+from fathom_async.connectors._deletion import deletion
+from fathom_async.connectors.emma._batches import Batch, Creation, in_batches
+from fathom_async.connectors.emma._dates import Dates
+from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent, datetime_fields
+from fathom_async.connectors.emma._paging import Range, in_ranges
+from fathom_async.errors import DecodeError, FathomError
+from fathom_async.models import Deleted
+
+LANE = "account"
+
+_FIELDS: dict[str, Check] = dict.fromkeys(("event_type", "display_name"), checks.text(1000))
+_COUNT = {"count": "true"}
+_NUMBER = object_decoder(int)
+_TYPE = object_decoder(EventType)
+_TYPES = object_decoder(tuple[EventType, ...])
+_EVENTS = object_decoder(tuple[MemberEvent, ...])
+_TYPE_DATES = datetime_fields(EventType)
+_EVENT_DATES = datetime_fields(MemberEvent)
+
+
+def _numbered(template: str, name: str, number: int) -> str:
+    return path(template, str(field_checks.whole(name, number)))
+
+
+class EventTypesResource:
+    """Types of events."""
+
+    def __init__(self, send: Caller, dates: Dates) -> None:
+        self._send = send
+        self._read = dates.reading(_TYPE, _TYPE_DATES)
+        self._read_all = dates.reading(_TYPES, _TYPE_DATES)
+
+    def list(self, *, start: int = 0, end: int | None = None) -> Listing[EventType]:
+        """List types: await it for the first 500, iterate over it for all.
+
+        Args:
+            start: Position of the first one, from 0.
+            end: Position after the last one; None for all.
+        """
+        wanted = Range(start, end)
+        return in_ranges(self._send, "/events", self._read_all, wanted, lane=LANE)
+
+    async def count(self) -> int:
+        """Return how many types there are."""
+        return await self._send(Request("GET", "/events", _NUMBER, _COUNT, lane=LANE))
+
+    async def get(self, event_type_id: int) -> EventType:
+        """Return a type.
+
+        Raises:
+            NotFoundError: There is no such type.
+        """
+        at = _numbered("/events/{}", "event_type_id", event_type_id)
+        return await self._send(Request("GET", at, self._read, lane=LANE))
+
+    async def create(self, *, event_type: str, display_name: str) -> EventType:
+        """Create a type. Never sent twice: see `TransportError.sent` when the answer is lost.
+
+        Args:
+            event_type: What it is known by.
+            display_name: What people see.
+        """
+        fields = body(_FIELDS, event_type=event_type, display_name=display_name)
+        request = Request("POST", "/events", self._read, body=fields, lane=LANE, repeatable=False)
+        return await self._send(request)
+
+    async def update(self, event_type_id: int, *, event_type: str, display_name: str) -> EventType:
+        """Replace what a type is called; Emma wants both.
+
+        Args:
+            event_type_id: Its number.
+            event_type: What it is known by.
+            display_name: What people see.
+
+        Raises:
+            NotFoundError: There is no such type.
+            ValidationError: Another type is known by that.
+        """
+        at = _numbered("/events/{}", "event_type_id", event_type_id)
+        fields = body(_FIELDS, event_type=event_type, display_name=display_name)
+        return await self._send(Request("PUT", at, self._read, body=fields, lane=LANE))
+
+    async def delete(self, event_type_id: int) -> Deleted:
+        """Delete a type and all events of it, for good.
+
+        Raises:
+            NotFoundError: There is no such type.
+        """
+        at = _numbered("/events/{}", "event_type_id", event_type_id)
+        return await self._send(deletion(at, Deleted(str(event_type_id), object="event_type"), lane=LANE))
+
+
+class MemberEventsResource:
+    """What members did."""
+
+    def __init__(self, send: Caller, dates: Dates) -> None:
+        self._send = send
+        self._dates = dates
+
+    async def create(self, events: Iterable[NewMemberEvent]) -> Creation:
+        """Tell Emma of any number of events, ten a request, side by side as far as the limit allows.
+
+        A batch that fails does not keep the others from being sent. No batch is sent again unless it certainly was
+        not processed. When this is cancelled, batches under way may have been created.
+
+        Returns:
+            What became of each batch, in the order given. Call `.result()` on it for an error if any failed.
+
+        Raises:
+            ArgumentError: One of them is no event, or cannot be sent; nothing was sent.
+        """
+        requests = [(batch, self._creation(batch)) for batch in in_batches(events)]
+        return Creation(tuple(await together(self._create(*request) for request in requests)))
+
+    def list(self, member_id: int, *, start: int = 0, end: int | None = None) -> Listing[MemberEvent]:
+        """List a member's events: await it for the first 500, iterate over it for all.
+
+        Args:
+            member_id: Number of the member.
+            start: Position of the first one, from 0.
+            end: Position after the last one; None for all.
+
+        Raises:
+            NotFoundError: There is no such member.
+        """
+        at = _numbered("/events/members/{}", "member_id", member_id)
+        return in_ranges(
+            self._send, at, self._dates.reading(_EVENTS, _EVENT_DATES), Range(start, end), lane=LANE
+        )
+
+    async def count(self, member_id: int) -> int:
+        """Return how many events a member has.
+
+        Raises:
+            NotFoundError: There is no such member.
+        """
+        at = _numbered("/events/members/{}", "member_id", member_id)
+        return await self._send(Request("GET", at, _NUMBER, _COUNT, lane=LANE))
+
+    def _creation(self, events: tuple[NewMemberEvent, ...]) -> Request[tuple[MemberEvent, ...]]:
+        fields = {"events": [event.to_json(self._dates) for event in events]}
+        read = self._dates.reading(_as_many_as(events), _EVENT_DATES)
+        body = field_checks.encodable("an event", fields)
+        return Request("POST", "/events/members", read, body=body, lane=LANE, repeatable=False)
+
+    async def _create(
+        self, events: tuple[NewMemberEvent, ...], request: Request[tuple[MemberEvent, ...]]
+    ) -> Batch:
+        try:
+            return Batch(events, await self._send(request))
+        except FathomError as error:
+            return Batch(events, error=error)
+
+
+def _as_many_as(sent: tuple[NewMemberEvent, ...]) -> Callable[[bytes], tuple[MemberEvent, ...]]:
+    def decode(body: bytes) -> tuple[MemberEvent, ...]:
+        created = _EVENTS(body)
+        if len(created) != len(sent):
+            words = f"Emma answered {len(created)} events to {len(sent)} that were sent"
+            raise DecodeError(words, body=body[:200])
+        return created
+
+    return decode

@@ -1,0 +1,104 @@
+"""The client of Secoda."""
+
+from typing import ClassVar, Literal, Unpack
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from fathom_async._core.session import Caller, Options
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._util.checks import choice
+from fathom_async.connectors import _field_checks as field_checks
+from fathom_async.connectors.secoda._resources import (
+    READS,
+    WRITES,
+    CatalogResource,
+    CategoriesResource,
+    EventsResource,
+    PropertiesResource,
+)
+from fathom_async.service import Service, ServiceClient, ServiceOptions, credential, open_session
+
+BASE_URL = "https://api.secoda.co"
+
+_PREFIX = "/api/v1"
+_WRITES = RateLimit(30, per=60)
+_READS = RateLimit(600, per=60)
+_reads = choice(("catalog", "events"))
+
+
+@frozen
+class SecodaPlan:
+    """The limits of a workspace.
+
+    Attributes:
+        writes: Limit of POST, PUT and PATCH, as documented.
+        reads: Limit of GET and DELETE, for which the service names none: a courtesy.
+        concurrency: Requests in flight at once, per lane.
+
+    Raises:
+        ArgumentError: One of them cannot be a limit.
+    """
+
+    writes: RateLimit = field(default=_WRITES, validator=field_checks.rate_limit)
+    reads: RateLimit = field(default=_READS, validator=field_checks.rate_limit)
+    concurrency: int = field(default=10, validator=field_checks.at_once)
+
+
+class SecodaClient(ServiceClient):
+    """A client of Secoda's Events API, used as ``async with SecodaClient(token) as secoda``.
+
+    Args:
+        token: API key of the workspace.
+        base_url: Where the API lives: ``https://api.secoda.co``, ``https://eapi.secoda.co`` (Europe),
+            ``https://aapi.secoda.co`` (Asia and Pacific), or your own domain.
+        plan: The workspace's rate limits.
+        reads: Where events are read: the ``catalog``, or the deprecated ``events`` endpoints that older servers
+            have.
+        **options: Settings that all services have; see `fathom_async.service.ServiceOptions`.
+
+    Attributes:
+        categories: Categories, the parents of events.
+        events: Events.
+        properties: Properties of events.
+        resources: The whole catalogue.
+
+    Raises:
+        ArgumentError: The token cannot be one, or the base URL would show it to the network.
+    """
+
+    categories: CategoriesResource
+    events: EventsResource
+    properties: PropertiesResource
+    resources: CatalogResource
+
+    _scarcest: ClassVar[str] = WRITES
+
+    def __init__(
+        self,
+        token: str,
+        *,
+        base_url: str = BASE_URL,
+        plan: SecodaPlan | None = None,
+        reads: Literal["catalog", "events"] = "catalog",
+        **options: Unpack[ServiceOptions],
+    ) -> None:
+        plan = plan or SecodaPlan()
+        root = field_checks.address("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
+        service = Service(
+            root + _PREFIX,
+            f"Bearer {credential('the token', token)}",
+            {READS: plan.reads, WRITES: plan.writes},
+            plan.concurrency,
+        )
+        self._reads = _reads("reads", reads)
+        session = open_session(service, options)
+        self._host = urlsplit(root).hostname or ""
+        self._start(session, Options(timeout=options.get("timeout", Options().timeout)))
+
+    def _bind(self, send: Caller) -> None:
+        self.resources = CatalogResource(send, self._host)
+        self.categories = CategoriesResource(send, self._host)
+        instead = self.resources if self._reads == "catalog" else None
+        self.events = EventsResource(send, self._host, instead=instead)
+        self.properties = PropertiesResource(send, self._host)

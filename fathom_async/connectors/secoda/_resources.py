@@ -1,0 +1,258 @@
+"""Endpoints of Secoda's events. Source: https://docs.secoda.co/api/reference/events."""
+
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Unpack
+
+from fathom_async._core.codec.objects import object_decoder
+from fathom_async._core.pagination import Listing
+from fathom_async._core.request import Request, path
+from fathom_async._core.session import Caller
+from fathom_async._util import checks
+from fathom_async._util.checks import MISSING, Check, NotGiven, identifier
+from fathom_async.connectors import _field_checks as field_checks
+from fathom_async.connectors._deletion import deletion
+from fathom_async.connectors.secoda import _catalog as catalog
+from fathom_async.connectors.secoda._models import Metadata, Resource
+from fathom_async.connectors.secoda._paging import MAX_RESOURCES, by_number, page_decoder
+from fathom_async.errors import NotFoundError
+from fathom_async.models import Deleted, Page
+
+READS, WRITES = "reads", "writes"
+
+_LONGEST = 1000
+_CATEGORY: dict[str, Check] = {
+    "title": checks.text(_LONGEST),
+    "integration": identifier,
+    "teams": field_checks.texts,
+}
+_METADATA: dict[str, Check] = {
+    "description": field_checks.prose,
+    "definition": field_checks.prose,
+    "pii": checks.flag,
+    "verified": checks.flag,
+    "published": checks.flag,
+    **dict.fromkeys(("teams", "owners", "collections", "tags", "subscribers"), field_checks.texts),
+}
+_CHILD: dict[str, Check] = {
+    "title": checks.text(_LONGEST),
+    "integration": identifier,
+    "parent": identifier,
+    **_METADATA,
+}
+_RESOURCE = object_decoder(Resource)
+_RESOURCES = page_decoder(Resource)
+_CATALOG = page_decoder(Resource, most=MAX_RESOURCES)
+_ANY = "/resource/all/{}/"
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: identifier(name, value) for name, value in values.items() if value is not None}
+
+
+class _Reader:
+    """Lists and single objects, over the lane for reads."""
+
+    def __init__(self, send: Caller, host: str) -> None:
+        self._send = send
+        self._host = host
+
+    def _list(
+        self, at: str, params: dict[str, str], read: Callable[[bytes], Page[Resource]] = _RESOURCES
+    ) -> Listing[Resource]:
+        first = Request("GET", at, read, params, lane=READS)
+        return Listing(self._send, first, by_number(self._host))
+
+    async def _get(self, at: str) -> Resource:
+        return await self._send(Request("GET", at, _RESOURCE, lane=READS))
+
+
+class CatalogResource(_Reader):
+    """The whole catalogue, of which events are a part."""
+
+    def list(
+        self,
+        filter: catalog.Filter | None = None,
+        *,
+        sort: catalog.Filter | None = None,
+        page: int | None = None,
+    ) -> Listing[Resource]:
+        """List resources: await it for one page, iterate over it for all.
+
+        Args:
+            filter: Which ones, such as ``{"operator": "exact", "field": "type", "value": "event"}``; None for all.
+            sort: In which order; by usage unless given.
+            page: Number of the first page, from 1.
+
+        Raises:
+            ArgumentError: The filter or the order is no JSON object, or the page no number.
+            PagingError: While iterating: there are more than 10,000, of which the service leaves out the others.
+        """
+        params = {"filter": filter, "sort": sort}
+        given = {name: catalog.to_param(name, value) for name, value in params.items() if value is not None}
+        number = {} if page is None else {"page": str(field_checks.whole("page", page))}
+        return self._list("/resource/catalog/", given | number, _CATALOG)
+
+    async def get(self, resource_id: str) -> Resource:
+        """Return a resource.
+
+        Raises:
+            NotFoundError: There is no such resource.
+        """
+        return await self._get(path(_ANY, resource_id))
+
+
+class CategoriesResource(_Reader):
+    """Categories, the parents of events."""
+
+    def list(self, *, title: str | None = None) -> Listing[Resource]:
+        """List categories: await it for one page, iterate over it for all.
+
+        Args:
+            title: Only those with this title.
+        """
+        return self._list("/event/category/", _given(title=title))
+
+    async def get(self, event_category_id: str) -> Resource:
+        """Return a category.
+
+        Raises:
+            NotFoundError: There is no such category.
+        """
+        return await self._get(path("/event/category/{}/", event_category_id))
+
+    async def create(
+        self,
+        *,
+        title: str | NotGiven = MISSING,
+        integration: str | NotGiven = MISSING,
+        teams: Sequence[str] | NotGiven = MISSING,
+    ) -> Resource:
+        """Create a category. Never sent twice: see `TransportError.sent` when the answer is lost.
+
+        Args:
+            title: Its name.
+            integration: UUID of the integration it belongs to; the service says that it must belong to one.
+            teams: Ids of the teams it belongs to.
+
+        Raises:
+            ArgumentError: Nothing is given, or an argument is of the wrong kind.
+        """
+        fields = checks.body(_CATEGORY, title=title, integration=integration, teams=teams)
+        request = Request("POST", "/event/category/", _RESOURCE, body=fields, lane=WRITES, repeatable=False)
+        return await self._send(request)
+
+
+class _Children(_Reader):
+    """Things that have a parent: events and their properties, whose endpoints are alike."""
+
+    _at: str
+    _kind: str
+
+    def list(
+        self, *, integration_id: str | None = None, parent_id: str | None = None, title: str | None = None
+    ) -> Listing[Resource]:
+        """List them: await it for one page, iterate over it for all.
+
+        Args:
+            integration_id: Only those of this integration.
+            parent_id: Only those with this parent: the category of events, the event of properties.
+            title: Only those with this title.
+        """
+        params = _given(integration_id=integration_id, parent_id=parent_id, title=title)
+        return self._list(f"{self._at}/", params)
+
+    async def get(self, resource_id: str) -> Resource:
+        """Return one of them.
+
+        Raises:
+            NotFoundError: There is no such thing.
+        """
+        return await self._get(path(f"{self._at}/{{}}/", resource_id))
+
+    async def create(
+        self, *, title: str, integration: str, parent: str, **metadata: Unpack[Metadata]
+    ) -> Resource:
+        """Create one. Never sent twice: see `TransportError.sent` when the answer is lost.
+
+        Args:
+            title: Its name.
+            integration: UUID of the integration it belongs to.
+            parent: Id of the category of an event, or of the event of a property.
+            **metadata: What there is to say of it; see `Metadata`.
+
+        Raises:
+            ArgumentError: An argument is of the wrong kind.
+        """
+        fields = field_checks.fields(_CHILD, metadata, title=title, integration=integration, parent=parent)
+        request = Request("POST", f"{self._at}/", _RESOURCE, body=fields, lane=WRITES, repeatable=False)
+        return await self._send(request)
+
+    async def update(self, resource_id: str, **metadata: Unpack[Metadata]) -> Resource:
+        """Change what is said of one. Only what is given is sent.
+
+        Args:
+            resource_id: Its id.
+            **metadata: What to change; see `Metadata`.
+
+        Raises:
+            ArgumentError: Nothing is given, or an argument is of the wrong kind.
+            NotFoundError: There is no such thing.
+        """
+        at = path(f"{self._at}/{{}}/", resource_id)
+        fields = field_checks.fields(_METADATA, metadata)
+        return await self._send(Request("PATCH", at, _RESOURCE, body=fields, lane=WRITES))
+
+    async def delete(self, resource_id: str) -> Deleted:
+        """Delete one, for good.
+
+        Raises:
+            NotFoundError: There is no such thing.
+        """
+        at = path(f"{self._at}/{{}}/", resource_id)
+        return await self._send(deletion(at, Deleted(resource_id, object=self._kind), lane=READS))
+
+
+class EventsResource(_Children):
+    """Events. The service has deprecated reading them here, and has the catalogue for it: the setting decides."""
+
+    _at, _kind = "/event/events", "event"
+
+    def __init__(self, send: Caller, host: str, *, instead: CatalogResource | None) -> None:
+        super().__init__(send, host)
+        self._instead = instead
+
+    def list(
+        self, *, integration_id: str | None = None, parent_id: str | None = None, title: str | None = None
+    ) -> Listing[Resource]:
+        """List events: await it for one page, iterate over it for all.
+
+        Args:
+            integration_id: Only those of this integration.
+            parent_id: Only those of this category.
+            title: Only those with this title.
+        """
+        if self._instead is None:
+            return super().list(integration_id=integration_id, parent_id=parent_id, title=title)
+        given = _given(integration_id=integration_id, parent_id=parent_id, title=title)
+        return self._instead.list(catalog.every(type="event", **given))
+
+    async def get(self, resource_id: str) -> Resource:
+        """Return an event.
+
+        Raises:
+            NotFoundError: There is no such event.
+        """
+        if self._instead is None:
+            return await super().get(resource_id)
+        found = await self._instead.get(resource_id)
+        if found.entity_type not in (None, self._kind):
+            words = f"{resource_id} is no event but of the kind {found.entity_type!r}: use resources.get"
+            raise NotFoundError(HTTPStatus.NOT_FOUND, words, method="GET", url=path(_ANY, resource_id))
+        return found
+
+
+class PropertiesResource(_Children):
+    """Properties of events."""
+
+    _at, _kind = "/event/event_properties", "event_property"

@@ -1,0 +1,179 @@
+"""Waiting for the results of taskiq tasks, of which engines and result backends lose one now and then.
+
+Only the oldest tasks are looked for, as engines begin with them: otherwise thousands of them would keep the result
+backend busy. Whatever has no result though a later task has had one for a long time is **lost**: its result expired,
+its message was dropped, or Redis began anew. It is sent again, which costs no request: what was answered is in the
+store. Where no later task of ours has a result, an empty one tells as much, which is sent whenever it is quiet.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Generic
+
+import attrs
+from taskiq import AsyncTaskiqTask, TaskiqResult
+from taskiq.exceptions import ResultBackendError, SendTaskError
+
+from fathom_async._bulk.outcome import Outcome
+from fathom_async._core.codec.rows import RowT
+from fathom_async.errors import FathomError
+from fathom_async.integrations._batch_json import read_outcomes
+from fathom_async.integrations.workers import Batch
+
+_log = logging.getLogger("fathom_async")
+
+Task = AsyncTaskiqTask[list[Any]]
+Send = Callable[[Batch[RowT]], Awaitable[Task]]
+
+POLL_SECONDS: Final = 0.1
+_LOOKED_FOR: Final = 20
+_PROBES: Final = 10
+_MOST_TIMES: Final = 3
+
+
+@attrs.define(eq=False)
+class _Sent(Generic[RowT]):
+    """A batch on its way.
+
+    Attributes:
+        place: Which of all the batches it is.
+        batch: The batch.
+        task: The task that it was last.
+        times: How often it was sent.
+        overtaken: When it was first known that a later task has a result.
+    """
+
+    place: int
+    batch: Batch[RowT]
+    task: Task
+    times: int = 1
+    overtaken: float | None = None
+
+
+class Results(Generic[RowT]):
+    """Sends batches, and waits for their outcomes.
+
+    Args:
+        send: Makes a task of a batch.
+        nudge: Seconds without a result after which an empty task is sent.
+        lost_after: Seconds after which what was overtaken counts as lost, and a result backend that cannot be read as
+            gone.
+        now: Returns monotonic seconds.
+    """
+
+    def __init__(
+        self, send: Send[RowT], *, nudge: float, lost_after: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._send = send
+        self._nudge = nudge
+        self._lost_after = lost_after
+        self._now = now
+        self._waiting: dict[str, _Sent[RowT]] = {}
+        self._probes: deque[tuple[Task, list[_Sent[RowT]]]] = deque(maxlen=_PROBES)
+        self._unread_since: float | None = None
+
+    async def of(self, todo: Sequence[Batch[RowT]]) -> Sequence[Sequence[Outcome[RowT]]]:
+        """Return the outcomes of each batch, in the order of the batches.
+
+        Raises:
+            SendTaskError: The broker is out of reach to begin with.
+        """
+        for place, batch in enumerate(todo):
+            task = await self._send(batch)
+            self._waiting[task.task_id] = _Sent(place, batch, task)
+        found: dict[int, Sequence[Outcome[RowT]]] = {}
+        quiet_since = self._now()
+        while self._waiting:
+            if heard := await self._look():
+                found |= heard
+                quiet_since = self._now()
+                continue
+            if self._now() - quiet_since >= self._nudge:
+                await self._probe()
+                quiet_since = self._now()
+            await asyncio.sleep(POLL_SECONDS)
+        return [found[place] for place in range(len(todo))]
+
+    async def _look(self) -> dict[int, Sequence[Outcome[RowT]]]:
+        """Look once; return the outcomes of what is over, by its place."""
+        found: dict[int, Sequence[Outcome[RowT]]] = {}
+        for name in list(self._waiting)[:_LOOKED_FOR]:
+            sent = self._waiting[name]
+            if (result := await self._read(sent.task)) is not None:
+                self._overtake(name)
+                found[sent.place] = _outcomes(sent.batch, result)
+            elif sent.overtaken is not None and self._now() - sent.overtaken >= self._lost_after:
+                if await self._send_again(sent):
+                    continue
+                found[sent.place] = sent.batch.failed(
+                    FathomError(f"the engine lost the task, or its result, {sent.times} times")
+                )
+            elif self._unread_since is not None and self._now() - self._unread_since >= self._lost_after:
+                found[sent.place] = sent.batch.failed(FathomError("the results of the tasks cannot be read"))
+            else:
+                continue
+            del self._waiting[name]
+        for probe in list(self._probes):
+            if await self._read(probe[0]) is not None:
+                self._note(probe[1])
+                self._probes.remove(probe)
+        return found
+
+    async def _read(self, task: Task) -> TaskiqResult[list[Any]] | None:
+        """Return the result of a task; None where there is none yet, or it cannot be read now."""
+        try:
+            result = await task.get_result() if await task.is_ready() else None
+        except ResultBackendError as error:
+            if self._unread_since is None:
+                self._unread_since = self._now()
+                _log.warning("the results of tasks cannot be read, and are tried again: %s", error)
+            return None
+        self._unread_since = None
+        return result
+
+    async def _probe(self) -> None:
+        """Send an empty task: once it is done, all that were sent before were handed to a worker."""
+        try:
+            task = await self._send(Batch((), ()))
+        except SendTaskError:
+            return  # the next one will tell
+        self._probes.append((task, list(self._waiting.values())))
+
+    async def _send_again(self, sent: _Sent[RowT]) -> bool:
+        """Send a lost batch to the end of the queue; return whether it has not been lost too often."""
+        if sent.times == _MOST_TIMES:
+            return False
+        try:
+            task = await self._send(sent.batch)
+        except SendTaskError:
+            return True  # it stays lost until it can be sent
+        _log.warning("a task has no result though later ones have: it is sent again")
+        del self._waiting[sent.task.task_id]
+        self._waiting[task.task_id] = attrs.evolve(sent, task=task, times=sent.times + 1, overtaken=None)
+        return True
+
+    def _overtake(self, name: str) -> None:
+        """A task has its result: those before it were handed out too."""
+        earlier: list[_Sent[RowT]] = []
+        for other, sent in self._waiting.items():
+            if other == name:
+                break
+            earlier.append(sent)
+        self._note(earlier)
+
+    def _note(self, overtaken: Sequence[_Sent[RowT]]) -> None:
+        for sent in overtaken:
+            if sent.overtaken is None:
+                sent.overtaken = self._now()
+
+
+def _outcomes(batch: Batch[RowT], result: TaskiqResult[list[Any]]) -> Sequence[Outcome[RowT]]:
+    if not result.is_err:
+        return read_outcomes(batch, result.return_value)
+    error = result.error
+    return batch.failed(
+        error if isinstance(error, FathomError) else FathomError(f"the task failed: {error!r}")
+    )

@@ -1,0 +1,102 @@
+"""A route that says what the budget looks like, without spending any of it."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from fathom_async._ratelimit.plan import LaneStatus
+from fathom_async.integrations.fastapi._dependency import Fathom
+
+
+class LaneHealth(BaseModel):
+    """One lane, as this worker sees it.
+
+    Attributes:
+        limit: Requests that the server admits in one window.
+        per: Length of the window in seconds.
+        used: Requests that the server may still be counting, those of other workers too.
+        in_flight: This worker's requests that are sent and not yet answered.
+        queued: This worker's requests that wait for admission.
+        next_slot_in: Seconds until an interactive request that came now would be admitted.
+        paused_for: Seconds for which the server told us to stay away.
+        budget: ``lost`` where the budget that workers share is out of reach and nothing is admitted; ``share`` where
+            this worker goes on with a share of it; else ``ok``.
+    """
+
+    limit: int
+    per: float
+    used: int
+    in_flight: int
+    queued: int
+    next_slot_in: float
+    paused_for: float
+    budget: Literal["ok", "lost", "share"]
+
+    @classmethod
+    def of(cls, status: LaneStatus, next_slot_in: float) -> "LaneHealth":
+        """Return the health of a lane."""
+        return cls(
+            limit=status.limit,
+            per=status.per,
+            used=status.used,
+            in_flight=status.in_flight,
+            queued=status.queued,
+            next_slot_in=round(next_slot_in, 3),
+            paused_for=round(status.paused_for, 3),
+            budget=status.budget,
+        )
+
+
+class Health(BaseModel):
+    """What the budget looks like.
+
+    Attributes:
+        status: ``lost`` where the shared budget is out of reach and requests fail; ``paused`` where the server told a
+            lane to stay away; ``busy`` where a lane has no slot right now; else ``ok``.
+        lanes: Each lane.
+        sent: Requests that this worker has sent, by lane.
+        refused: How many of them the server refused for going over a limit; 0 unless others spend the budget too.
+        retried: Attempts after the first ones.
+        shared: Requests that were spared, because an identical one was under way.
+    """
+
+    status: Literal["ok", "busy", "paused", "lost"]
+    lanes: dict[str, LaneHealth]
+    sent: dict[str, int]
+    refused: int
+    retried: int
+    shared: int
+
+
+def health_router(path: str = "/health/fathom") -> APIRouter:
+    """Return a router with one route that answers a `Health`, always with 200: a full lane is in good health.
+
+    Args:
+        path: Where it is. Keep it from the public if your load is nobody's business.
+    """
+    router = APIRouter()
+
+    @router.get(path, summary="The budget of the Fathom API", tags=["health"])
+    async def health(fathom: Fathom, response: Response) -> Health:
+        response.headers["Cache-Control"] = "no-store"
+        lanes = {name: LaneHealth.of(status, fathom.eta(lane=name)) for name, status in fathom.limits.items()}
+        stats = fathom.stats
+        return Health(
+            status=_status(lanes),
+            lanes=lanes,
+            sent=dict(stats.sent),
+            refused=stats.refused,
+            retried=stats.retried,
+            shared=stats.shared,
+        )
+
+    return router
+
+
+def _status(lanes: dict[str, LaneHealth]) -> Literal["ok", "busy", "paused", "lost"]:
+    if any(lane.budget == "lost" for lane in lanes.values()):
+        return "lost"
+    if any(lane.paused_for for lane in lanes.values()):
+        return "paused"
+    return "busy" if any(lane.next_slot_in for lane in lanes.values()) else "ok"

@@ -1,0 +1,212 @@
+"""One job's table, made into its queries."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from functools import partial
+from typing import Any, Final, cast
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from fathom_async._reports.periods import Period
+from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
+from fathom_async._reports.words import text
+from fathom_async.errors import ArgumentError
+from fathom_async.jobs._checks import check_hours, check_order, check_value, filters_of
+from fathom_async.jobs._errors import Faults
+from fathom_async.jobs._keys import no_such_key
+from fathom_async.jobs._matrix import Axis, Choice, axis, choice, combinations, size
+from fathom_async.jobs._names import filled, placeholders
+
+PARAMETERS: Final = (
+    "site_id",
+    "entity_name",
+    "aggregates",
+    "field_grouping",
+    "date_grouping",
+    "period",
+    "date_from",
+    "date_to",
+    "filters",
+    "sort_by",
+    "limit",
+    "timezone",
+)
+"""What a job's table and its matrix may have of a query, in the order of the parts of a name."""
+
+RANGE: Final = ("date_from", "date_to")
+"""Those of them that are the two ends of the range."""
+
+_PLACEHOLDERS: Final = ("job", *PARAMETERS)
+_REQUIRED: Final = {"site_id": '"CDBUGS"', "aggregates": '["pageviews"]'}
+
+Table = Mapping[str, object]
+Given = Mapping[str, Choice]
+
+
+@attrs.frozen
+class NamedQuery:
+    """A query, and a name for its file and for going on with it.
+
+    Args:
+        name: Letters, digits, ``.``, ``_``, ``+`` and ``-``; the same each time the file is read.
+        query: The query.
+        period: The words that its range was made of, where they are others at another moment.
+    """
+
+    name: str
+    query: AnyQuery
+    period: str | None
+
+
+@attrs.frozen
+class SiteClocks:
+    """What time it is; see `fathom_async.jobs._file.load_jobs`."""
+
+    now: datetime
+    zones: Mapping[str, ZoneInfo]
+
+    def now_for(self, query: AnyQuery) -> datetime:
+        """Return the moment as `Query.over` takes it.
+
+        Raises:
+            ArgumentError: The time zone of the query's site is not known.
+        """
+        if self.now.tzinfo is None or query.timezone is not None:
+            return self.now
+        if query.site_id not in self.zones:
+            raise ArgumentError(
+                f"the time zone of the site {query.site_id!r} is not known, and so not where its days begin; "
+                'write date_from and date_to, or timezone = "Europe/Berlin"'
+            )
+        return self.now.astimezone(self.zones[query.site_id])
+
+
+def matrix_of(table: Table) -> Table:
+    """Return the matrix of a job; empty if it has none."""
+    matrix = table.get("matrix")
+    return cast("dict[str, object]", matrix) if isinstance(matrix, dict) else {}
+
+
+def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faults) -> tuple[NamedQuery, ...]:
+    """Return the queries of a job: one for each combination of its matrix.
+
+    Args:
+        job: Its name.
+        table: What the file has of it.
+        clocks: Tell what time it is.
+        room: How many queries it may have.
+        faults: Where faults are noted; then there may be no queries.
+    """
+    before, place = len(faults), f"job.{job}"
+    fixed = {key: choice(key, table[key]) for key in PARAMETERS if key in table}
+    axes = _axes(place, table, faults)
+    _check_together(place, fixed, axes, faults)
+    _check_values(place, fixed, axes, faults)
+    template = _template(place, table, axes, faults)
+    if size(axes) > room:
+        faults.add(
+            f"{place}.matrix",
+            f"it makes {size(axes):,} queries, where {room:,} are left; parts of the matrix may be jobs in a file "
+            "of their own",
+        )
+    if len(faults) > before:
+        return ()
+    queries: list[NamedQuery] = []
+    for chosen in combinations(axes):
+        given = fixed | chosen
+        if "filters" in fixed and "filters" in chosen:
+            both = cast("list[object]", fixed["filters"].value) + cast(
+                "list[object]", chosen["filters"].value
+            )
+            given["filters"] = attrs.evolve(chosen["filters"], value=both)
+        with faults.at(place):
+            query = _query(given, clocks)
+            check_hours(query)
+            period = cast("str | None", given["period"].value) if "period" in given else None
+            counted = None if period is None or Period.dated(period) else period
+            queries.append(NamedQuery(filled(template, _parts(job, given, query)), query, counted))
+    return tuple(queries)
+
+
+def _axes(place: str, table: Table, faults: Faults) -> list[Axis]:
+    if not isinstance(table.get("matrix", {}), dict):
+        faults.add(f"{place}.matrix", f"the matrix is a table; write [{place}.matrix]")
+    matrix = matrix_of(table)
+    for key in matrix:
+        if key not in PARAMETERS:
+            faults.add(f"{place}.matrix.{key}", no_such_key(key, PARAMETERS))
+    found: list[Axis] = []
+    for key in PARAMETERS:
+        if key in matrix:
+            with faults.at(f"{place}.matrix.{key}"):
+                found.append(axis(key, matrix[key]))
+    return found
+
+
+def _check_together(place: str, fixed: Given, axes: Sequence[Axis], faults: Faults) -> None:
+    many = {each.key for each in axes}
+    for key in sorted(many.intersection(fixed) - {"filters"}):
+        faults.add(f"{place}.{key}", "it is in the matrix too; write it in one place")
+    given = many.union(fixed)
+    for key, example in _REQUIRED.items():
+        if key not in given:
+            faults.add(
+                f"{place}.{key}", f"it is missing; write {key} = {example}, here or as a list in the matrix"
+            )
+    if "period" in given and (other := given.intersection(RANGE)):
+        faults.add(
+            f"{place}.period", f"it is the whole range; leave out {' and '.join(sorted(other))}, or period"
+        )
+
+
+def _check_values(place: str, fixed: Given, axes: Sequence[Axis], faults: Faults) -> None:
+    given = {*fixed, *(each.key for each in axes)}
+    check = partial(check_value, is_event="entity_name" in given, has_zone="timezone" in given)
+    before = len(faults)
+    for key, one in fixed.items():
+        with faults.at(f"{place}.{key}"):
+            check(key, one.value, in_matrix=f"{place}.matrix")
+    for each in axes:
+        for one in each.choices:
+            with faults.at(f"{place}.matrix.{each.key}"):
+                check(each.key, one.value, in_matrix=None)
+    values = {each.key: [one.value for one in each.choices] for each in axes}
+    if len(faults) == before and not values.keys().isdisjoint(RANGE):
+        starts, ends = (values.get(key, [fixed[key].value] if key in fixed else []) for key in RANGE)
+        with faults.at(f"{place}.matrix"):
+            check_order(starts, ends)
+
+
+def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) -> str:
+    default = "-".join(["{job}", *(f"{{{each.key}}}" for each in axes)])
+    with faults.at(f"{place}.name"):
+        template = table.get("name", default)
+        if isinstance(template, list | dict):
+            raise ArgumentError(f'one name is for all queries of the job; write name = "{default}"')
+        template = text("name", template)
+        placeholders(template, _PLACEHOLDERS)
+        return template
+    return default
+
+
+def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
+    values: dict[str, Any] = {key: each.value for key, each in given.items() if key != "period"}
+    if "filters" in values:
+        values["filters"] = filters_of(values["filters"])
+    query: AnyQuery = EventQuery(**values) if "entity_name" in values else PageviewQuery(**values)
+    is_dated = query.date_grouping is not None
+    if query.field_grouping and query.sort_by is None and (query.limit is not None or not is_dated):
+        query = query.replace(sort_by=f"{query.aggregates[0]}:desc")
+    if "period" not in given:
+        return query
+    words = cast("str", given["period"].value)
+    return query.over(words, now=date.min if Period.dated(words) else clocks.now_for(query))
+
+
+def _parts(job: str, given: Given, query: AnyQuery) -> dict[str, str]:
+    """Return what stands for the placeholders of a name; dates are those that the period means now."""
+    parts = dict.fromkeys(_PLACEHOLDERS, "") | {key: each.label for key, each in given.items()}
+    dates = {"date_from": query.date_from, "date_to": query.date_to}
+    days = {key: moment.date().isoformat() for key, moment in dates.items() if moment and "period" in given}
+    return parts | days | {"job": job}

@@ -1,0 +1,185 @@
+"""Job files, read and checked."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from os import PathLike, fspath
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, cast
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from fathom_async._reports.words import known_word, text
+from fathom_async.errors import ArgumentError
+from fathom_async.jobs._errors import Fault, Faults, JobFileError
+from fathom_async.jobs._expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of
+from fathom_async.jobs._keys import no_such_key
+from fathom_async.jobs._matrix import shown
+
+Format = Literal["csv", "jsonl", "parquet"]
+
+FORMATS: Final[tuple[Format, ...]] = ("csv", "jsonl", "parquet")
+MOST_QUERIES: Final = 10_000
+
+_TOP: Final = ("job", "output")
+_JOB: Final = (*PARAMETERS, "complete", "name", "matrix", "output")
+_OUTPUT: Final = ("format", "directory", "store")
+
+
+@attrs.frozen
+class Output:
+    """Where the reports of a job go.
+
+    Args:
+        format: ``csv``, ``jsonl`` or ``parquet``.
+        directory: For one file a query, of the query's name.
+        store: Where answers are kept so that an ended run can go on: a path or URL, or None.
+    """
+
+    format: Format = "csv"
+    directory: Path = Path("reports")
+    store: str | None = None
+
+
+@attrs.frozen
+class Job:
+    """Queries that belong together.
+
+    Args:
+        name: Its name in the file.
+        queries: What to ask, in the order of the matrix; no two of a file have the same name.
+        complete: Whether to get every row, past the server's 1,000.
+        output: Where the reports go.
+    """
+
+    name: str
+    queries: tuple[NamedQuery, ...]
+    complete: bool
+    output: Output
+
+
+@attrs.frozen
+class JobFile:
+    """All jobs of a file, in its order.
+
+    Args:
+        file: Its name, for messages.
+        jobs: The jobs, at least one.
+    """
+
+    file: str
+    jobs: tuple[Job, ...]
+
+    def __len__(self) -> int:
+        return sum(len(job.queries) for job in self.jobs)
+
+
+def load_jobs(
+    source: str | PathLike[str] | BinaryIO, *, now: datetime, zones: Mapping[str, ZoneInfo] | None = None
+) -> JobFile:
+    """Read a job file; its form is told in ``docs/job-files.md``. This blocks as long as the disk takes.
+
+    Args:
+        source: A path, or a file opened in binary mode.
+        now: The moment that periods such as ``last 30 days`` are counted from. Without a time zone it is what the
+            clock of every site shows.
+        zones: The time zone of each site by its ID, to see what time it is there. Not needed for queries with a
+            ``timezone``, without a ``period``, or with a ``now`` without a time zone.
+
+    Raises:
+        JobFileError: The file is wrong; the message has all faults, with what to write instead.
+        OSError: It cannot be read.
+    """
+    file, content = _read(source)
+    try:
+        tables: dict[str, object] = tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise JobFileError(file, [Fault("", f"this is no TOML: {error}")]) from None
+    faults = Faults()
+    jobs = _jobs(tables, SiteClocks(now, zones or {}), faults)
+    faults.check(file)
+    return JobFile(file, jobs)
+
+
+def _read(source: str | PathLike[str] | BinaryIO) -> tuple[str, bytes]:
+    if isinstance(source, str | PathLike):
+        return fspath(source), Path(source).read_bytes()
+    content: object = source.read()
+    if not isinstance(content, bytes):
+        raise ArgumentError("open the job file in binary mode: open(path, 'rb')")
+    return str(getattr(source, "name", "the job file")), content
+
+
+def _jobs(tables: Table, clocks: SiteClocks, faults: Faults) -> tuple[Job, ...]:
+    _check_keys("", tables, _TOP, faults)
+    shared = _output("output", tables.get("output", {}), Output(), faults)
+    jobs: list[Job] = []
+    names: set[str] = set()
+    for name, table in _tables(tables.get("job", {}), faults).items():
+        place = f"job.{name}"
+        _check_keys(place, table, _JOB, faults)
+        output = _output(f"{place}.output", table.get("output", {}), shared, faults)
+        is_complete = _complete(place, table, faults)
+        room = MOST_QUERIES - len(names)
+        queries = expanded(name, table, clocks, room, faults)
+        for query in queries:
+            if query.name.casefold() in names:
+                faults.add(
+                    f"{place}.name",
+                    f"two queries are named {query.name!r}; put what tells them apart into the name, such as "
+                    "{site_id} or {period}, or give the values of the matrix labels",
+                )
+            names.add(query.name.casefold())
+        jobs.append(Job(name, queries, is_complete, output))
+    return tuple(jobs)
+
+
+def _tables(written: object, faults: Faults) -> dict[str, dict[str, object]]:
+    tables = cast("dict[str, object]", written) if isinstance(written, dict) else {}
+    found = {name: cast("dict[str, object]", job) for name, job in tables.items() if isinstance(job, dict)}
+    if len(found) < len(tables) or not found:
+        faults.add("job", "each job is a table with a name; write e.g. [job.top-pages]")
+    return found
+
+
+def _complete(place: str, table: Table, faults: Faults) -> bool:
+    complete = table.get("complete", False)
+    if not isinstance(complete, bool):
+        faults.add(f"{place}.complete", f"write true or false, not {shown(complete)}")
+    elif complete and "limit" in {*table, *matrix_of(table)}:
+        faults.add(f"{place}.limit", "a complete report has every row; leave out limit, or complete")
+    return complete is True
+
+
+def _output(place: str, written: object, default: Output, faults: Faults) -> Output:
+    if not isinstance(written, dict):
+        faults.add(place, f"the output is a table; write [{place}]")
+        return default
+    table = cast("dict[str, object]", written)
+    _check_keys(place, table, _OUTPUT, faults)
+    for key, value in table.items():
+        with faults.at(f"{place}.{key}"):
+            match key:
+                case "format":
+                    known_word("format", value, FORMATS)
+                    default = attrs.evolve(default, format=cast("Format", value))
+                case "directory":
+                    default = attrs.evolve(default, directory=Path(_not_empty("directory", value)))
+                case "store":
+                    default = attrs.evolve(default, store=_not_empty("store", value))
+                case _:
+                    pass
+    return default
+
+
+def _not_empty(key: str, value: object) -> str:
+    if not text(key, value).strip():
+        raise ArgumentError(f"{key} is empty; name one, or leave it out")
+    return text(key, value)
+
+
+def _check_keys(place: str, table: Table, known: Sequence[str], faults: Faults) -> None:
+    for key in table:
+        if key not in known:
+            faults.add(f"{place}.{key}".lstrip("."), no_such_key(key, known))

@@ -1,0 +1,111 @@
+"""Parameters with several values each, and all of their combinations."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from itertools import product
+from math import prod
+from typing import Final, cast
+
+import attrs
+
+from fathom_async._reports.filters import Filter
+from fathom_async.errors import ArgumentError
+
+LISTS: Final = frozenset({"aggregates", "field_grouping", "filters"})
+"""Parameters of which one value is a list."""
+
+_FILTER: Final = tuple(field.name for field in attrs.fields(Filter))
+_NOTHING: Final = "none"
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+
+
+@attrs.frozen
+class Choice:
+    """One value of a parameter, and what stands for it in names."""
+
+    value: object
+    label: str
+
+
+@attrs.frozen
+class Axis:
+    """The values of one parameter."""
+
+    key: str
+    choices: tuple[Choice, ...]
+
+
+def choice(key: str, value: object, label: str | None = None) -> Choice:
+    """Return a value as the query takes it; a single name or filter is a list of one."""
+    if key in LISTS and isinstance(value, str | dict):
+        value = [cast("object", value)]
+    return Choice(value, described(value) if label is None else label)
+
+
+def axis(key: str, written: object) -> Axis:
+    """Return the values of a parameter: a list, or a table of labels.
+
+    Raises:
+        ArgumentError: It is neither, or empty.
+    """
+    if isinstance(written, dict):
+        labelled = cast("dict[str, object]", written)
+        if "" in labelled:
+            raise ArgumentError("a label is empty; write what is to stand for the value in names")
+        if key == "filters" and _is_filter(labelled):
+            raise ArgumentError(
+                "a table is of labels, each of a filter or a list of them; write filters = "
+                f"[{shown(labelled)}]"
+            )
+        found = tuple(choice(key, value, label) for label, value in labelled.items())
+    elif isinstance(written, list):
+        found = tuple(choice(key, value) for value in cast("list[object]", written))
+    else:
+        raise ArgumentError(f"a matrix takes lists; write {key} = [{shown(written)}]")
+    if not found:
+        raise ArgumentError("the list is empty, so that nothing would be asked; leave it out, or name values")
+    return Axis(key, found)
+
+
+def size(axes: Sequence[Axis]) -> int:
+    """Return the number of combinations."""
+    return prod(len(each.choices) for each in axes)
+
+
+def combinations(axes: Sequence[Axis]) -> Iterator[dict[str, Choice]]:
+    """Return every combination of one choice of each axis; the last axis changes first."""
+    keys = [each.key for each in axes]
+    for chosen in product(*(each.choices for each in axes)):
+        yield dict(zip(keys, chosen, strict=True))
+
+
+def described(value: object) -> str:
+    """Return a value in words, for names."""
+    if isinstance(value, dict):
+        return " ".join(map(described, cast("dict[str, object]", value).values()))
+    if isinstance(value, list):
+        return "+".join(map(described, cast("list[object]", value))) or _NOTHING
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def shown(value: object) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, cast('list[object]', value)))}]"
+    if isinstance(value, dict):
+        pairs = cast("dict[str, object]", value).items()
+        return f"{{ {', '.join(f'{_key(key)} = {shown(each)}' for key, each in pairs)} }}"
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else described(value)
+
+
+def _is_filter(table: dict[str, object]) -> bool:
+    """Whether a table is meant as one filter; its keys might be labels of filters, too."""
+    return any(isinstance(table.get(name), str) for name in _FILTER)
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)

@@ -1,0 +1,193 @@
+"""Pageviews out of a web server's access log in combined format.
+
+Only `GET` answered 2xx or 3xx is a pageview; a line that cannot be parsed counts as skipped. Requests of one
+address and agent belong to one visit until half an hour passes without one. The time to the next page is a
+page's duration, which nobody knows of the last page; a visit of a single page bounced.
+"""
+
+import gzip
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from attrs import evolve, frozen
+
+from fathom_async.testing._agents import Agent, parse_agent
+from fathom_async.testing._dataset import Dataset, Pageview, Site
+
+_LINE = re.compile(
+    r"(?P<ip>\S+) \S+ \S+ \[(?P<at>[^\]]+)\] "
+    r'"(?P<method>[A-Z]+) (?P<target>\S+)[^"]*" (?P<status>\d{3}) (?:\d+|-)'
+    r'(?: "(?P<referrer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)")?'
+)
+_ASSET = re.compile(r"\.(?:png|jpe?g|gif|ico|svg|webp|css|js|map|woff2?|ttf|eot|mp4|webm)$", re.IGNORECASE)
+_GAP = timedelta(minutes=30)
+_SOURCES = (
+    ("Google", re.compile(r"(^|\.)google\.")),
+    ("Bing", re.compile(r"(^|\.)bing\.com$")),
+    ("Yahoo", re.compile(r"(^|\.)yahoo\.")),
+    ("DuckDuckGo", re.compile(r"(^|\.)duckduckgo\.com$")),
+    ("Yandex", re.compile(r"(^|\.)yandex\.")),
+    ("Baidu", re.compile(r"(^|\.)baidu\.com$")),
+    ("Reddit", re.compile(r"(^|\.)reddit\.com$")),
+    ("Twitter", re.compile(r"(^|\.)(t\.co|twitter\.com)$")),
+    ("Facebook", re.compile(r"(^|\.)facebook\.com$")),
+    ("Hacker News", re.compile(r"^news\.ycombinator\.com$")),
+    ("GitHub", re.compile(r"(^|\.)github\.com$")),
+    ("Stack Overflow", re.compile(r"(^|\.)stackoverflow\.com$")),
+)
+
+
+@frozen
+class _Referrer:
+    hostname: str = ""
+    pathname: str = ""
+    source: str = ""
+    keyword: str = ""
+
+
+@frozen
+class _Request:
+    ip: str
+    at: datetime
+    target: str
+    referrer: str
+    agent: str
+    is_page: bool
+
+
+def read_access_log(
+    path: Path, *, site_id: str, hostname: str, timezone: str, keep_bots: bool, keep_assets: bool
+) -> Dataset:
+    """Read a log, plain or gzipped; see `Dataset.from_access_log`."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
+        return parse_access_log(
+            lines,
+            site_id=site_id,
+            hostname=hostname,
+            timezone=timezone,
+            keep_bots=keep_bots,
+            keep_assets=keep_assets,
+        )
+
+
+def parse_access_log(
+    lines: Iterable[str],
+    *,
+    site_id: str = "CDBUGS",
+    hostname: str = "localhost",
+    timezone: str = "UTC",
+    keep_bots: bool = True,
+    keep_assets: bool = True,
+) -> Dataset:
+    """Make a dataset of log lines; the arguments are those of `Dataset.from_access_log`."""
+    parsed = [_parse_line(line) for line in lines if line.strip()]
+    pages = [
+        request
+        for request in parsed
+        if request is not None
+        and request.is_page
+        and (keep_bots or not _agent(request.agent).is_bot)
+        and (keep_assets or not _ASSET.search(urlsplit(request.target).path))
+    ]
+    views = [
+        view
+        for number, visit in enumerate(_visits(pages))
+        for view in _views(visit, number, site_id, hostname)
+    ]
+    begin = min((view.at for view in views), default=None)
+    site = Site(id=site_id, name=hostname, timezone=timezone)
+    if begin is not None:
+        site = evolve(site, created_at=begin)
+    return Dataset(sites=[site], pageviews=views, skipped=parsed.count(None))
+
+
+def _parse_line(line: str) -> _Request | None:
+    found = _LINE.match(line)
+    if found is None:
+        return None
+    try:
+        at = datetime.strptime(found["at"], "%d/%b/%Y:%H:%M:%S %z")
+        urlsplit(found["target"])
+    except ValueError:
+        return None
+    is_page = found["method"] == "GET" and found["status"][0] in "23"
+    return _Request(
+        found["ip"], at, found["target"], found["referrer"] or "-", found["agent"] or "-", is_page
+    )
+
+
+def _visits(requests: Iterable[_Request]) -> Iterator[Sequence[_Request]]:
+    """Group requests by visitor, and by pauses."""
+    open_visits: dict[tuple[str, str], list[_Request]] = {}
+    for request in sorted(requests, key=lambda request: request.at):
+        visitor = (request.ip, request.agent)
+        visit = open_visits.get(visitor)
+        if visit is not None and request.at - visit[-1].at <= _GAP:
+            visit.append(request)
+            continue
+        if visit is not None:
+            yield visit
+        open_visits[visitor] = [request]
+    yield from open_visits.values()
+
+
+def _views(visit: Sequence[_Request], number: int, site_id: str, hostname: str) -> Iterator[Pageview]:
+    paths = [unquote(urlsplit(request.target).path) or "/" for request in visit]
+    agent = _agent(visit[0].agent)
+    for place, (request, path) in enumerate(zip(visit, paths, strict=True)):
+        following = visit[place + 1].at if place + 1 < len(visit) else None
+        referrer = _referrer(request.referrer, hostname)
+        query = parse_qs(urlsplit(request.target).query)
+        yield Pageview(
+            site_id=site_id,
+            at=request.at,
+            session=f"visit-{number}",
+            hostname=hostname,
+            pathname=path,
+            referrer_hostname=referrer.hostname,
+            referrer_pathname=referrer.pathname,
+            referrer_source=referrer.source,
+            browser=agent.browser,
+            device_type=agent.device_type,
+            operating_system=agent.operating_system,
+            utm_campaign=query.get("utm_campaign", [""])[0],
+            utm_content=query.get("utm_content", [""])[0],
+            utm_medium=query.get("utm_medium", [""])[0],
+            utm_source=query.get("utm_source", [""])[0],
+            utm_term=query.get("utm_term", [""])[0],
+            keyword=referrer.keyword,
+            ref=query.get("ref", [""])[0],
+            entry_page=paths[0],
+            exit_page=paths[-1],
+            duration=None if following is None else int((following - request.at).total_seconds()),
+            bounced=len(visit) == 1,
+        )
+
+
+@lru_cache(maxsize=4096)
+def _agent(text: str) -> Agent:
+    return parse_agent(text)
+
+
+@lru_cache(maxsize=4096)
+def _referrer(text: str, own_host: str) -> _Referrer:
+    """Split a referrer; a page of the site itself is none."""
+    try:
+        url = urlsplit(text)
+        host = url.hostname or ""
+    except ValueError:
+        return _Referrer()
+    if (
+        url.scheme not in ("http", "https")
+        or not host
+        or host.removeprefix("www.") == own_host.removeprefix("www.")
+    ):
+        return _Referrer()
+    source = next((name for name, pattern in _SOURCES if pattern.search(host)), host.removeprefix("www."))
+    keyword = parse_qs(url.query).get("q", [""])[0]
+    return _Referrer(f"{url.scheme}://{host}", url.path or "/", source, keyword)

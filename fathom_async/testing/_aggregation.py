@@ -1,0 +1,239 @@
+"""The parameters of `/aggregations`, read and judged.
+
+Dates are local to the report's time zone and inclusive. A bare `date_from` is the begin of that day, a bare
+`date_to` its last second; without `date_to` a report ends now. An hour that occurs twice (the end of summer
+time) belongs to a range from its first occurrence to its second.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Literal, cast
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from fathom_async.testing._account import Account
+from fathom_async.testing._clock import ServerClock
+from fathom_async.testing._filters import Filter, read_filters
+from fathom_async.testing._problems import incompatible, not_found
+from fathom_async.testing._validation import Form
+
+Entity = Literal["pageview", "event"]
+
+GROUPINGS = (
+    "hostname",
+    "pathname",
+    "referrer_hostname",
+    "referrer_pathname",
+    "referrer_source",
+    "browser",
+    "country_code",
+    "city",
+    "state",
+    "region",
+    "device_type",
+    "operating_system",
+    "utm_campaign",
+    "utm_content",
+    "utm_medium",
+    "utm_source",
+    "utm_term",
+    "keyword",
+    "ref",
+    "entry_page",
+    "exit_page",
+)
+AGGREGATES: dict[Entity, tuple[str, ...]] = {
+    "pageview": ("visits", "uniques", "pageviews", "avg_duration", "bounce_rate"),
+    "event": ("conversions", "unique_conversions", "value"),
+}
+ROWS_WITHOUT_LIMIT = 500
+MOST_HOURLY = timedelta(days=7)
+
+DateGrouping = Literal["hour", "day", "month", "year"]
+_SORT = re.compile(r"(\w+):(asc|desc)")
+_TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?P<time> \d{2}:\d{2}:\d{2})?")
+
+
+@frozen(kw_only=True)
+class Aggregation:
+    """A report that can be computed.
+
+    Attributes:
+        entity: What is counted.
+        site_id: The site.
+        events: For events, the names under which their completions are recorded.
+        aggregates: The figures of each row.
+        date_grouping: The time bucket of each row, if any.
+        field_grouping: The columns of each row.
+        sort_by: A column of the answer and whether it descends.
+        first: The first second of the report in unix time, if it has one.
+        last: Its last second.
+        timezone: Where days begin.
+        limit: The most rows.
+        filters: All must hold.
+    """
+
+    entity: Entity
+    site_id: str
+    events: tuple[str, ...]
+    aggregates: tuple[str, ...]
+    date_grouping: DateGrouping | None
+    field_grouping: tuple[str, ...]
+    sort_by: tuple[str, bool] | None
+    first: int | None
+    last: int
+    timezone: str
+    limit: int | None
+    filters: tuple[Filter, ...]
+
+
+@frozen
+class Subject:
+    """What a report is about.
+
+    Attributes:
+        entity: Pageviews or one event.
+        site_id: The site.
+        events: For events, the names under which their completions are recorded.
+    """
+
+    entity: Entity
+    site_id: str
+    events: tuple[str, ...] = ()
+
+
+def read_subject(query: Mapping[str, str], account: Account, *, by_id: bool) -> Subject:
+    """What a report is about, before its permissions are known.
+
+    Args:
+        query: The query parameters.
+        account: Where events are looked up.
+        by_id: Whether events still have ids.
+    """
+    form = Form(query)
+    form.require("entity")
+    entity = form.choice("entity", ("pageview", "event"))
+    form.check()
+    if entity == "pageview":
+        form.require("entity_id", "when entity is pageview")
+        form.check()
+        return Subject("pageview", form.text("entity_id") or "")
+    if "entity_id" in form and not by_id:
+        form.fail("entity_id", "The entity id field is prohibited when entity is event.")
+    if "entity_id" not in form:
+        form.require("site_id", "when entity is event")
+        form.require("entity_name", "when entity is event")
+    form.check()
+    if event_id := form.text("entity_id"):
+        for event in account.every_event():
+            if event.id == event_id:
+                return Subject("event", event.site_id, (event.recorded_as,) if event.recorded_as else ())
+        raise not_found("Event")
+    site_id, name = form.text("site_id") or "", form.text("entity_name") or ""
+    return Subject("event", site_id, account.recorded_as(site_id, name))
+
+
+def read_aggregation(
+    query: Mapping[str, str],
+    subject: Subject,
+    *,
+    site_timezone: str,
+    clock: ServerClock,
+    first_record: Callable[[Subject], int | None],
+) -> Aggregation:
+    """Read the parameters of a report, or raise a 400 or 422.
+
+    Args:
+        query: The query parameters.
+        subject: What the report is about.
+        site_timezone: The time zone of its site.
+        clock: Tells where a report without `date_to` ends.
+        first_record: Answers when the subject was first recorded, in unix time.
+    """
+    form = Form(query)
+    form.require("aggregates")
+    known = AGGREGATES["pageview"] + AGGREGATES["event"]
+    aggregates = _read_list(form, "aggregates", known)
+    field_grouping = _read_list(form, "field_grouping", GROUPINGS)
+    date_grouping = cast(
+        "DateGrouping | None", form.choice("date_grouping", ("hour", "day", "month", "year"))
+    )
+    sortable = {*aggregates, *field_grouping, *(("timestamp",) if date_grouping else ())}
+    sort_by = _read_sort(form, sortable)
+    limit = form.integer("limit", 1, 1000)
+    timezone = form.timezone("timezone") or site_timezone
+    since, until = _read_moment(form, "date_from", end=False), _read_moment(form, "date_to", end=True)
+    zone = ZoneInfo(timezone)
+    until = until or clock.now().astimezone(zone).replace(tzinfo=None)
+    if since is not None and "date_to" in form and until < since:
+        form.fail("date_to", "The date to field must be a date after or equal to date from.")
+    filters = read_filters(form, form.text("filters", maximum=100_000))
+    form.check()
+    strangers = [name for name in aggregates if name not in AGGREGATES[subject.entity]]
+    if strangers:
+        raise incompatible(
+            "aggregates", f"{', '.join(strangers)} cannot be aggregated for the entity {subject.entity}."
+        )
+    if date_grouping == "hour":
+        begin = since or _local(first_record(subject), zone)
+        if begin is not None and until - begin > MOST_HOURLY:
+            raise incompatible(
+                "date_grouping", "Hourly grouping is only supported for date ranges of up to 7 days."
+            )
+    return Aggregation(
+        entity=subject.entity,
+        site_id=subject.site_id,
+        events=subject.events,
+        aggregates=aggregates,
+        date_grouping=date_grouping,
+        field_grouping=field_grouping,
+        sort_by=sort_by,
+        first=None if since is None else int(since.replace(tzinfo=zone).timestamp()),
+        last=min(int(until.replace(tzinfo=zone, fold=1).timestamp()), int(clock.now().timestamp())),
+        timezone=timezone,
+        limit=limit or (ROWS_WITHOUT_LIMIT if field_grouping else None),
+        filters=filters,
+    )
+
+
+def _local(unix: int | None, zone: ZoneInfo) -> datetime | None:
+    return None if unix is None else datetime.fromtimestamp(unix, UTC).astimezone(zone).replace(tzinfo=None)
+
+
+def _read_list(form: Form, name: str, options: tuple[str, ...]) -> tuple[str, ...]:
+    text = form.text(name, maximum=1000)
+    parts = tuple(dict.fromkeys(part.strip() for part in text.split(","))) if text else ()
+    for part in parts:
+        if part not in options:
+            form.fail(name, f"The selected {name.replace('_', ' ')} is invalid: {part}.")
+    return parts
+
+
+def _read_sort(form: Form, sortable: set[str]) -> tuple[str, bool] | None:
+    text = form.text("sort_by")
+    if text is None:
+        return None
+    found = _SORT.fullmatch(text)
+    if found is None or found[1] not in sortable:
+        form.fail("sort_by", "The selected sort by is invalid.")
+        return None
+    return found[1], found[2] == "desc"
+
+
+def _read_moment(form: Form, name: str, *, end: bool) -> datetime | None:
+    text = form.text(name)
+    if text is None:
+        return None
+    found = _TIMESTAMP.fullmatch(text)
+    if found is not None:
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        else:
+            whole_day = end and found["time"] is None
+            return moment + timedelta(days=1, seconds=-1) if whole_day else moment
+    form.fail(name, f"The {name.replace('_', ' ')} field must be a valid date.")
+    return None

@@ -1,0 +1,101 @@
+"""The filter language of reports.
+
+Comparisons are case-sensitive. `is like` means *contains*, with `*` for any run of characters; `matching`
+searches a regular expression anywhere in the value. An unknown value is the empty string, so every negated
+operator keeps it.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from attrs import frozen
+
+from fathom_async.testing._validation import Form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OPERATORS = ("is", "is not", "is like", "is not like", "matching", "not matching")
+_TEXT_PROPERTIES = frozenset(
+    {
+        "domain",
+        "hostname",
+        "pathname",
+        "referrer_hostname",
+        "referrer_pathname",
+        "referrer_source",
+        "ref",
+        "utm_campaign",
+        "utm_source",
+        "utm_medium",
+        "utm_content",
+        "utm_term",
+        "entry_page",
+        "exit_page",
+    }
+)
+_CATEGORIES = frozenset(
+    {"device_type", "operating_system", "browser", "country_code", "city", "state", "region"}
+)
+
+
+@frozen
+class Filter:
+    """One condition on a column."""
+
+    property: str
+    operator: str
+    value: str
+
+    def predicate(self) -> Callable[[str], bool]:
+        """The condition as a function of the column's value."""
+        value = self.value
+        negated = self.operator in ("is not", "is not like", "not matching")
+        if self.operator in ("is", "is not"):
+            return lambda text: (text == value) is not negated
+        source = value if "matching" in self.operator else ".*".join(map(re.escape, value.split("*")))
+        search = re.compile(source, re.DOTALL if "like" in self.operator else 0).search
+        return lambda text: (search(text) is not None) is not negated
+
+
+def read_filters(form: Form, text: str | None) -> tuple[Filter, ...]:
+    """The filters in a JSON array; complaints go to the form."""
+    if text is None:
+        return ()
+    try:
+        items: object = json.loads(text)
+    except ValueError:
+        items = None
+    if not isinstance(items, list):
+        form.fail("filters", "The filters field must be a JSON-encoded array.")
+        return ()
+    found = [_read_filter(form, item) for item in cast("list[object]", items)]
+    return tuple(item for item in found if item is not None)
+
+
+def _read_filter(form: Form, item: object) -> Filter | None:
+    fields: Mapping[str, object] = cast("Mapping[str, object]", item) if isinstance(item, dict) else {}
+    name, operator, value = (fields.get(key) for key in ("property", "operator", "value"))
+    if not isinstance(name, str) or name not in _TEXT_PROPERTIES | _CATEGORIES:
+        form.fail("filters", f"The filter property {name!s} is not supported.")
+    elif not isinstance(operator, str) or operator not in OPERATORS:
+        form.fail("filters", f"The filter operator {operator!s} is not supported.")
+    elif name in _CATEGORIES and operator not in ("is", "is not"):
+        form.fail("filters", f"The filter operator {operator} is not available for {name}.")
+    elif not isinstance(value, str):
+        form.fail("filters", f"The filter value of {name} must be a string.")
+    elif "matching" in operator and not _is_regex(value):
+        form.fail("filters", f"The filter value of {name} is not a valid regular expression.")
+    else:
+        return Filter(name, operator, value)
+    return None
+
+
+def _is_regex(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True

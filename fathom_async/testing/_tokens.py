@@ -1,0 +1,59 @@
+"""Bearer tokens and what they may do."""
+
+from collections.abc import Collection, Mapping
+
+from attrs import frozen
+
+from fathom_async.testing._problems import permission_denied
+
+
+@frozen
+class Token:
+    """A known token.
+
+    Attributes:
+        abilities: `*`, `all-sites-readonly`, `read:{site_id}`, `manage:{site_id}`.
+    """
+
+    abilities: tuple[str, ...]
+
+    def require_account(self) -> None:
+        """Refuse unless the token has full account access."""
+        self._require("*")
+
+    def require_every_site(self) -> None:
+        """Refuse unless the token reads all sites."""
+        self._require("*", "all-sites-readonly")
+
+    def require_read(self, site_id: str) -> None:
+        """Refuse unless the token reads this site."""
+        self._require("*", "all-sites-readonly", f"read:{site_id}", f"manage:{site_id}")
+
+    def require_manage(self, site_id: str) -> None:
+        """Refuse unless the token manages this site."""
+        self._require("*", f"manage:{site_id}")
+
+    def _require(self, *abilities: str) -> None:
+        if not set(abilities) & set(self.abilities):
+            raise permission_denied()
+
+
+class Tokens:
+    """The tokens of the account.
+
+    Args:
+        abilities: What each token may do; `None` accepts any token for everything.
+    """
+
+    def __init__(self, abilities: Mapping[str, Collection[str]] | None) -> None:
+        self._abilities = abilities
+
+    def find(self, headers: Mapping[str, str]) -> Token | None:
+        """The token of a request, if it is a known one."""
+        scheme, _, secret = headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            return None
+        if self._abilities is None:
+            return Token(("*",))
+        abilities = self._abilities.get(secret.strip())
+        return None if abilities is None else Token(tuple(abilities))

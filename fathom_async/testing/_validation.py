@@ -1,0 +1,125 @@
+"""Laravel-style validation: every field is judged, and all complaints are answered together."""
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import date
+from functools import cache
+from zoneinfo import available_timezones
+
+from fathom_async.testing._problems import invalid
+
+_TRUE = (True, 1, "1", "true")
+_FALSE = (False, 0, "0", "false")
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+class Form:
+    """The fields of one request, and what is wrong with them.
+
+    Each method reads one field and answers its value, or `None` when it is absent or wrong; `check` raises at
+    the end. As in Laravel, an empty string is an absent value.
+
+    Args:
+        values: Fields by name, from a query string, a form or a JSON object.
+    """
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = {name: value for name, value in values.items() if value not in ("", None)}
+        self._errors: dict[str, list[str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def fail(self, name: str, message: str) -> None:
+        """Note a complaint about a field."""
+        self._errors.setdefault(name, []).append(message)
+
+    def check(self) -> None:
+        """Raise a 400 with every complaint, if there are any."""
+        if self._errors:
+            raise invalid(self._errors)
+
+    def require(self, name: str, condition: str = "") -> None:
+        """Complain unless the field is there."""
+        if name not in self._values:
+            self.fail(name, f"The {_words(name)} field is required{condition and ' ' + condition}.")
+
+    def text(self, name: str, maximum: int = 255) -> str | None:
+        """A string of limited length."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            self.fail(name, f"The {_words(name)} field must be a string.")
+        elif len(value) > maximum:
+            self.fail(name, f"The {_words(name)} field must not be greater than {maximum} characters.")
+        else:
+            return value
+        return None
+
+    def choice(self, name: str, options: Collection[str]) -> str | None:
+        """One of a few words."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and value in options:
+            return value
+        self.fail(name, f"The selected {_words(name)} is invalid.")
+        return None
+
+    def boolean(self, name: str) -> bool | None:
+        """True or false, also as the words and digits that a form sends."""
+        value = self._values.get(name)
+        if value in _TRUE:
+            return True
+        if value in _FALSE:
+            return False
+        if value is not None:
+            self.fail(name, f"The {_words(name)} field must be true or false.")
+        return None
+
+    def integer(self, name: str, low: int, high: int) -> int | None:
+        """A whole number within bounds."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,18}", str(value), re.ASCII):
+            self.fail(name, f"The {_words(name)} field must be an integer.")
+            return None
+        number = int(str(value))
+        if not low <= number <= high:
+            self.fail(name, f"The {_words(name)} field must be between {low} and {high}.")
+            return None
+        return number
+
+    def timezone(self, name: str) -> str | None:
+        """A name of the TZ database."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and value in _timezones():
+            return value
+        self.fail(name, f"The {_words(name)} field must be a valid timezone.")
+        return None
+
+    def day(self, name: str) -> date | None:
+        """A date written `YYYY-MM-DD`."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str) and _ISO_DATE.fullmatch(value):
+            try:
+                return date.fromisoformat(value)
+            except ValueError:
+                pass
+        self.fail(name, f"The {_words(name)} field must match the format Y-m-d.")
+        return None
+
+
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,134 @@
+"""An event loop whose clock jumps to the next timer instead of waiting for it.
+
+An hour of rate-limited traffic passes in milliseconds, through the same code that waits in earnest: everything that
+takes time from the loop follows (timers, `asyncio.sleep`, timeouts, `LoopClock`, the embedded servers). A test gets
+such a loop with ``@pytest.mark.virtual_time``, any other code with `run_virtual`.
+
+When no callback is due and no descriptor is ready, the loop goes by these rules, in this order:
+
+1. A subprocess of the loop runs, or a descriptor leads out of this process, or bytes are on their way between two
+   sockets of the loop: time passes as it really does.
+2. A job is in an executor (`run_in_executor`, `asyncio.to_thread`): time stands still until the job has ended.
+3. Time jumps to the next timer.
+
+So the outcome does not depend on how fast or how busy the machine is. The loop cannot see threads that it did not
+start, nor processes that it neither started nor has a connection to: test those in real time.
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from typing import TypeVar, TypeVarTuple, Unpack, cast
+
+from fathom_async.testing._descriptors import Descriptors
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Started = tuple[asyncio.SubprocessTransport, object]
+StartT = TypeVar("StartT", bound=Callable[..., Coroutine[object, object, Started]])
+
+_PATIENCE = 30.0
+"""Real seconds of silence after which a job is taken to wait for one of the loop's timers (rule 2)."""
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """A selector that keeps the loop's clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: set[object] = set()
+        self.processes: set[asyncio.SubprocessTransport] = set()
+        self._descriptors = Descriptors()
+        self._elapsed = 0.0
+        self._real_since: float | None = None
+
+    def time(self) -> float:
+        return self._elapsed + (0.0 if self._real_since is None else time.monotonic() - self._real_since)
+
+    def register(self, fileobj: object, events: int, data: object = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)  # type: ignore[arg-type]
+        self._descriptors.add(key.fd)
+        return key
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:  # there is no timer to jump to
+            return super().select(None)
+        if self._is_real():
+            self._real_since = self._real_since or time.monotonic()
+            return super().select(timeout)
+        self._elapsed, self._real_since = self.time(), None
+        if self.jobs and (ready := super().select(_PATIENCE)):
+            return ready
+        self._elapsed += timeout
+        return []
+
+    def _is_real(self) -> bool:
+        self.processes = {each for each in self.processes if each.get_returncode() is None}
+        return bool(self.processes) or self._descriptors.is_anything_coming(self.get_map().values())
+
+
+def _in_real_time(start: StartT) -> StartT:
+    async def begin(self: "VirtualTimeLoop", *args: object, **kwargs: object) -> Started:
+        transport, protocol = await start(self, *args, **kwargs)
+        self.jumping.processes.add(transport)
+        return transport, protocol
+
+    return cast("StartT", begin)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop that starts at second 0 and waits for nothing that it need not wait for.
+
+    Args:
+        now: The date and time at second 0; the machine's unless told.
+    """
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self.jumping = _JumpingSelector()
+        self._start = time.time() if now is None else now.timestamp()
+        super().__init__(self.jumping)
+        self._threads = ThreadPoolExecutor(thread_name_prefix="virtual-time")
+        self.set_default_executor(self._threads)
+
+    def time(self) -> float:
+        """Return the virtual seconds since the loop was made."""
+        return self.jumping.time()
+
+    def unix(self) -> float:
+        """Return the virtual date in Unix seconds, which `LoopClock` and the embedded servers go by."""
+        return self._start + self.time()
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Run a function in an executor, while time stands still."""
+        job = (executor or self._threads).submit(func, *args)
+        self.jumping.jobs.add(job)
+        future = asyncio.wrap_future(job, loop=self)
+        job.add_done_callback(self._job_ended)  # after the future's own: time goes on when the result is here
+        return future
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as the base has it
+        """Wait for the threads of the default executor, however long they really take."""
+        del timeout
+        await super().shutdown_default_executor()
+
+    def _job_ended(self, job: Future[T]) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            self.call_soon_threadsafe(self.jumping.jobs.discard, job)
+
+    subprocess_exec = _in_real_time(asyncio.SelectorEventLoop.subprocess_exec)
+    subprocess_shell = _in_real_time(asyncio.SelectorEventLoop.subprocess_shell)
+
+
+def run_virtual(main: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end on a `VirtualTimeLoop`, as `asyncio.run` does on a real one."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
