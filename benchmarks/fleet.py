@@ -18,7 +18,7 @@ from benchmarks.fleet_redis import Costs, measure
 from benchmarks.fleet_world import Plan, Result, World
 from benchmarks.harness import Benchmark, Comparison
 from benchmarks.report import table
-from fathom_async.testing._virtual_time import run_virtual
+from fathom_async.testing import run_virtual
 
 REQUESTS = 21
 """Of each account: three windows, so that the best there is takes two minutes."""

@@ -19,7 +19,7 @@ from fathom_async.service import MAX_BODY, Service, ServiceClient, ServiceOption
 from fathom_async.telemetry import Hook
 
 if TYPE_CHECKING:
-    from fathom_async._core.transport import Transport
+    from fathom_async._core.request import Transport
 
 BASE_URL = "https://api.usefathom.com/v1"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict
 
 from attrs import field, frozen
 
-from fathom_async._core.request import Response
+from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._ratelimit.lane import Lane
@@ -26,10 +26,24 @@ from fathom_async.errors import ArgumentError
 from fathom_async.telemetry import Hook, Journal, Stats
 
 if TYPE_CHECKING:
-    from fathom_async._core.transport import Transport
     from fathom_async._ratelimit.budget import Budget
 
+__all__ = [
+    "MAX_BODY",
+    "Caller",
+    "Options",
+    "Request",
+    "Response",
+    "Service",
+    "ServiceClient",
+    "ServiceOptions",
+    "Transport",
+    "credential",
+    "open_session",
+]
+
 MAX_BODY = 64 * 1024 * 1024
+"""Bytes of the largest answer that is read, unless a client is told otherwise."""
 
 
 @frozen

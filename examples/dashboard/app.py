@@ -20,13 +20,13 @@ from examples.dashboard.settings import Settings
 from examples.dashboard.sites import Sites
 from examples.dashboard.stopping import when_told_to_stop
 from fathom_async import FathomError, Site, WaitTooLongError
-from fathom_async._cache.open import open_store
 from fathom_async.integrations.fastapi import (
     fathom_lifespan,
     health_router,
     install_error_handlers,
     reply_to,
 )
+from fathom_async.store import open_store
 
 _HERE = Path(__file__).parent
 _PAGE_WAITS = 0.05

@@ -22,7 +22,7 @@ from fathom_async import (
     Site,
     WaitTooLongError,
 )
-from fathom_async._cache.protocol import ReportStore
+from fathom_async.store import ReportStore
 
 KEEPING = Keeping(max_age=300, stale_while_revalidate=7 * 86_400)
 _GOOD_FOR = 1.0

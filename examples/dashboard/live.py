@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from examples.dashboard.sites import Sites
 from fathom_async import FathomClient
-from fathom_async._cache.protocol import ReportStore
 from fathom_async.integrations.fastapi import LiveCount, live_feed
+from fathom_async.store import ReportStore
 
 if TYPE_CHECKING:
     from fathom_async.integrations.fastapi import LiveFeed

@@ -7,8 +7,8 @@ from typing import Self
 from attrs import field, frozen
 
 from fathom_async import ArgumentError, FathomClient, LoopClock, RatePlan
-from fathom_async._cache.entry import namespace
 from fathom_async.client import BASE_URL
+from fathom_async.store import namespace
 
 
 @frozen

@@ -9,8 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from fathom_async import ArgumentError, FathomClient, FathomError, NotFoundError, PermissionDeniedError, Site
-from fathom_async._cache.entry import Kept
-from fathom_async._cache.protocol import ReportStore
+from fathom_async.store import Kept, ReportStore
 
 _EVERY_SECONDS = 600.0
 _RETRY_SECONDS = 10.0

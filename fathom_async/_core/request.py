@@ -1,8 +1,8 @@
-"""What goes out and what comes back, as plain values."""
+"""What goes out and what comes back, as plain values, and what carries them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from fathom_async._util.values import value
@@ -98,3 +98,30 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
     reason: str = ""
+
+
+class Transport(Protocol):
+    """Sends one request and brings its answer; knows nothing of limits, retries or models."""
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        """Send a request once.
+
+        Args:
+            request: What to send.
+            within: Seconds until the whole answer must be there.
+            sent: Called when the request's bytes begin to leave.
+
+        Raises:
+            TransportError: No complete answer arrived; its `sent` says whether the server may have seen any of
+                the request.
+            DecodeError: The answer is larger than the bound.
+        """
+        ...
+
+    def url(self, request: Request[object]) -> str:
+        """Return the full URL of a request, for messages."""
+        ...
+
+    async def close(self) -> None:
+        """Break all connections."""
+        ...

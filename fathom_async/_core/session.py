@@ -38,7 +38,7 @@ from fathom_async.errors import (
 from fathom_async.telemetry import Admitted, Answered, Failed, Journal, Queued, Retried, Sent
 
 if TYPE_CHECKING:
-    from fathom_async._core.transport import Transport
+    from fathom_async._core.request import Transport
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
@@ -23,33 +23,6 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for name look-up, TCP and TLS."""
-
-
-class Transport(Protocol):
-    """Sends one request and brings its answer; knows nothing of limits, retries or models."""
-
-    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
-        """Send a request once.
-
-        Args:
-            request: What to send.
-            within: Seconds until the whole answer must be there.
-            sent: Called when the request's bytes begin to leave.
-
-        Raises:
-            TransportError: No complete answer arrived; its `sent` says whether the server may have seen any of
-                the request.
-            DecodeError: The answer is larger than the bound.
-        """
-        ...
-
-    def url(self, request: Request[object]) -> str:
-        """Return the full URL of a request, for messages."""
-        ...
-
-    async def close(self) -> None:
-        """Break all connections."""
-        ...
 
 
 class _Attempt:

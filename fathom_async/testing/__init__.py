@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from fathom_async.testing._traffic import Hit
+    from fathom_async.testing._virtual_time import VirtualTimeLoop, run_virtual
     from fathom_async.testing.connectors._emma import EmmaServer
     from fathom_async.testing.connectors._secoda import SecodaServer
 
@@ -56,6 +57,8 @@ __all__ = [
     "TokenBucket",
     "Truncate",
     "Verdict",
+    "VirtualTimeLoop",
+    "run_virtual",
 ]
 
 _HOMES = {
@@ -74,6 +77,7 @@ _HOMES = {
         "Verdict",
     ),
     "_traffic": ("Hit",),
+    "_virtual_time": ("VirtualTimeLoop", "run_virtual"),
 }
 
 

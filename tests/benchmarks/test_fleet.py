@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from benchmarks.fleet_world import Plan, World
-from fathom_async.testing._virtual_time import run_virtual
+from fathom_async.testing import run_virtual
 
 PLAN = Plan(
     accounts=20,

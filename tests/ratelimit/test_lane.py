@@ -14,8 +14,7 @@ from fathom_async._ratelimit.lane import PROBE_PATIENCE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
-from fathom_async.testing import LaravelWindow, SlidingLog
-from fathom_async.testing._virtual_time import run_virtual
+from fathom_async.testing import LaravelWindow, SlidingLog, run_virtual
 
 pytestmark = pytest.mark.virtual_time
 

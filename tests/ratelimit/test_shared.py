@@ -23,9 +23,8 @@ from fathom_async._ratelimit.shared.state import Step
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, WaitTooLongError
-from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle
+from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, run_virtual
 from fathom_async.testing._traffic import max_in_window
-from fathom_async.testing._virtual_time import run_virtual
 
 pytestmark = pytest.mark.virtual_time
 

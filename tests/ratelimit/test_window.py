@@ -17,8 +17,7 @@ from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.slots import Slot
 from fathom_async._ratelimit.window import Window
 from fathom_async._util.clock import LoopClock
-from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket
-from fathom_async.testing._virtual_time import run_virtual
+from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
 
 pytestmark = pytest.mark.virtual_time
 

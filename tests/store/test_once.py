@@ -20,8 +20,7 @@ from fathom_async._cache.protocol import ReportStore
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import PageviewRow
-from fathom_async.testing import FathomServer
-from fathom_async.testing._virtual_time import run_virtual
+from fathom_async.testing import FathomServer, run_virtual
 from tests.store.once import ask_once
 
 

@@ -1,0 +1,104 @@
+"""What users may import: nothing else is theirs, and what was keeps working for one version."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import fathom_async
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(fathom_async.__file__).parent
+PUBLIC = [
+    "fathom_async",
+    "fathom_async.backfill",
+    "fathom_async.client",
+    "fathom_async.connectors",
+    "fathom_async.connectors.emma",
+    "fathom_async.connectors.secoda",
+    "fathom_async.connectors.sync",
+    "fathom_async.errors",
+    "fathom_async.integrations",
+    "fathom_async.integrations.dask",
+    "fathom_async.integrations.dlt",
+    "fathom_async.integrations.fastapi",
+    "fathom_async.integrations.opentelemetry",
+    "fathom_async.integrations.rich",
+    "fathom_async.integrations.taskiq",
+    "fathom_async.integrations.workers",
+    "fathom_async.jobs",
+    "fathom_async.models",
+    "fathom_async.service",
+    "fathom_async.store",
+    "fathom_async.telemetry",
+    "fathom_async.testing",
+    "fathom_async.testing.connectors",
+    "fathom_async.testing.plugin",
+]
+MOVED = {
+    "fathom_async.store.kept": ("fathom_async.store", ["Kept", "namespace"]),
+    "fathom_async.store.open": ("fathom_async.store", ["open_store"]),
+    "fathom_async.store.protocol": ("fathom_async.store", ["ReportStore"]),
+    "fathom_async.testing.virtual_time": ("fathom_async.testing", ["run_virtual"]),
+}
+
+
+def modules() -> Iterator[str]:
+    for file in PACKAGE.rglob("*.py"):
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported(source: str) -> Iterator[str]:
+    """Yield each module of the package that some code imports from."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_everything_that_is_not_listed_is_private() -> None:
+    shown = {name for name in modules() if not any(part.startswith("_") for part in name.split("."))}
+    assert shown == {*PUBLIC, *MOVED}
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_documentation_imports_what_is_public_only(page: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    used = {name for block in blocks for name in imported(block) if name.startswith("fathom_async")}
+    assert used <= {*PUBLIC}
+
+
+def test_examples_import_what_is_public_only() -> None:
+    sources = [file.read_text("utf-8") for file in (ROOT / "examples").rglob("*.py")]
+    used = {name for source in sources for name in imported(source) if name.startswith("fathom_async")}
+    assert used <= {*PUBLIC}
+    assert used
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_a_former_place_works_and_says_where_its_names_are_now(old: str) -> None:
+    new, names = MOVED[old]
+    for name in names:
+        code = f"from {old} import {name} as was; from {new} import {name}; assert was is {name}"
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
+        assert f"{old}.{name} is {new}.{name} now" in ended.stderr
+    with pytest.raises(AttributeError):
+        _ = import_module(old).nothing
+
+
+def test_a_service_of_ones_own_needs_nothing_private() -> None:
+    service = import_module("fathom_async.service")
+    assert {"Request", "Response", "Service", "ServiceClient", "Transport"} <= {*service.__all__}
+    assert all(hasattr(service, name) for name in service.__all__)
