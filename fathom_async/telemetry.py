@@ -145,12 +145,12 @@ class Journal:
 
     def __init__(self, hook: Hook | None = None) -> None:
         self._hook = hook
-        self.listens = hook is not None
+        self.listens: bool = hook is not None
         self.sent: Counter[str] = Counter()
-        self.refused = 0
-        self.retried = 0
-        self.shared = 0
-        self.waited = 0.0
+        self.refused: int = 0
+        self.retried: int = 0
+        self.shared: int = 0
+        self.waited: float = 0.0
 
     def tell(self, event: Event) -> None:
         """Call the hook, if there is one."""

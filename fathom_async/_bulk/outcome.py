@@ -64,7 +64,7 @@ class BulkError(FathomError):
             f"{len(failed)} of {len(outcomes)} queries failed, the others are in `outcomes`; "
             f"the first: {first.query!r}: {first.error}"
         )
-        self.outcomes = tuple(outcomes)
+        self.outcomes: tuple[Outcome[Row], ...] = tuple(outcomes)
 
 
 async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> list[Report[RowT]]:

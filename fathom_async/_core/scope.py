@@ -45,7 +45,7 @@ class Scope:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self.is_shut = False
+        self.is_shut: bool = False
         self._clock = clock
         self._sleepers: set[asyncio.Future[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()

@@ -112,9 +112,9 @@ class Session:
         self._retry = retry
         self._is_refusal = is_refusal
         self._chance = chance
-        self.journal = journal or Journal()
+        self.journal: Journal = journal or Journal()
         self._numbers = itertools.count(1)
-        self.scope = Scope(clock)
+        self.scope: Scope = Scope(clock)
         self._coalescer = Coalescer(self.scope.spawn)
         self._loop: asyncio.AbstractEventLoop | None = None
 

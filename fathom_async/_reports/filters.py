@@ -4,7 +4,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NoReturn, cast, overload
+from typing import TYPE_CHECKING, ClassVar, NoReturn, cast, overload
 
 import attrs
 
@@ -232,27 +232,27 @@ class Where:
 
     __slots__ = ()
 
-    domain = TextField("domain")
-    hostname = TextField("hostname")
-    pathname = TextField("pathname")
-    entry_page = TextField("entry_page")
-    exit_page = TextField("exit_page")
-    referrer_hostname = TextField("referrer_hostname")
-    referrer_pathname = TextField("referrer_pathname")
-    referrer_source = TextField("referrer_source")
-    ref = TextField("ref")
-    utm_campaign = TextField("utm_campaign")
-    utm_source = TextField("utm_source")
-    utm_medium = TextField("utm_medium")
-    utm_content = TextField("utm_content")
-    utm_term = TextField("utm_term")
-    device_type = CategoricalField("device_type")
-    operating_system = CategoricalField("operating_system")
-    browser = CategoricalField("browser")
-    country_code = CategoricalField("country_code")
-    city = CategoricalField("city")
-    state = CategoricalField("state")
-    region = CategoricalField("region")
+    domain: ClassVar[TextField] = TextField("domain")
+    hostname: ClassVar[TextField] = TextField("hostname")
+    pathname: ClassVar[TextField] = TextField("pathname")
+    entry_page: ClassVar[TextField] = TextField("entry_page")
+    exit_page: ClassVar[TextField] = TextField("exit_page")
+    referrer_hostname: ClassVar[TextField] = TextField("referrer_hostname")
+    referrer_pathname: ClassVar[TextField] = TextField("referrer_pathname")
+    referrer_source: ClassVar[TextField] = TextField("referrer_source")
+    ref: ClassVar[TextField] = TextField("ref")
+    utm_campaign: ClassVar[TextField] = TextField("utm_campaign")
+    utm_source: ClassVar[TextField] = TextField("utm_source")
+    utm_medium: ClassVar[TextField] = TextField("utm_medium")
+    utm_content: ClassVar[TextField] = TextField("utm_content")
+    utm_term: ClassVar[TextField] = TextField("utm_term")
+    device_type: ClassVar[CategoricalField] = CategoricalField("device_type")
+    operating_system: ClassVar[CategoricalField] = CategoricalField("operating_system")
+    browser: ClassVar[CategoricalField] = CategoricalField("browser")
+    country_code: ClassVar[CategoricalField] = CategoricalField("country_code")
+    city: ClassVar[CategoricalField] = CategoricalField("city")
+    state: ClassVar[CategoricalField] = CategoricalField("state")
+    region: ClassVar[CategoricalField] = CategoricalField("region")
 
     if not TYPE_CHECKING:
 
@@ -261,5 +261,5 @@ class Where:
             raise AttributeError(f"nothing can be filtered on {name!r}{suggestion(name, known)}")
 
 
-where = Where()
+where: Where = Where()
 """Filters written out: ``where.pathname.matching("^/blog/")``, ``where.browser != "Chrome"``."""

@@ -59,7 +59,7 @@ class LoopClock:
     def __init__(self, speed: float = 1.0) -> None:
         if speed <= 0:
             raise ValueError(f"speed must be positive, not {speed}")
-        self.speed = speed
+        self.speed: float = speed
 
     def now(self) -> float:
         """Return the loop's time, in seconds of this clock."""

@@ -15,8 +15,8 @@ try:
     from dask.bag.core import from_delayed  # pyright: ignore[reportUnknownVariableType]
     from dask.delayed import delayed as lazily  # pyright: ignore[reportUnknownVariableType]
     from distributed.diagnostics.plugin import WorkerPlugin
-except ImportError as error:
-    raise ImportError('dask is missing: pip install "fathom_async[dask]"') from error
+except ImportError as _error:
+    raise ImportError('dask is missing: pip install "fathom_async[dask]"') from _error
 
 from fathom_async._bulk.outcome import Outcome
 from fathom_async._core.codec.rows import RowT

@@ -22,8 +22,8 @@ try:
     import dlt
     from dlt.common.schema.typing import TColumnSchema
     from dlt.extract.resource import DltResource
-except ImportError as error:
-    raise ImportError('dlt is missing: pip install "fathom_async[dlt]"') from error
+except ImportError as _error:
+    raise ImportError('dlt is missing: pip install "fathom_async[dlt]"') from _error
 
 from fathom_async._core.codec.rows import ColumnKind, Row
 from fathom_async._ratelimit.plan import Priority

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 try:
     from opentelemetry import trace
     from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
-except ImportError as error:
-    raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from error
+except ImportError as _error:
+    raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from _error
 
 from fathom_async._version import __version__
 from fathom_async.telemetry import Adapted, Admitted, Answered, Event, Failed, Paused, Queued, Retried, Sent

@@ -10,8 +10,8 @@ try:
     from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
     from rich.progress import Progress as Bar
     from rich.text import Text
-except ImportError as error:
-    raise ImportError('a progress bar needs rich: pip install "fathom_async[cli]"') from error
+except ImportError as _error:
+    raise ImportError('a progress bar needs rich: pip install "fathom_async[cli]"') from _error
 
 
 class ProgressBar:

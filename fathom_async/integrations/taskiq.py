@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 try:
     from taskiq import AsyncBroker, TaskiqEvents, TaskiqState
-except ImportError as error:
-    raise ImportError('taskiq is missing: pip install "fathom_async[taskiq]"') from error
+except ImportError as _error:
+    raise ImportError('taskiq is missing: pip install "fathom_async[taskiq]"') from _error
 
 from fathom_async._bulk.outcome import Outcome
 from fathom_async._core.codec.rows import RowT

@@ -37,7 +37,7 @@ class JobFileError(ArgumentError):
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
         super().__init__(file, faults)
         self.file = file
-        self.faults = tuple(faults)
+        self.faults: tuple[Fault, ...] = tuple(faults)
 
     def __str__(self) -> str:
         if len(self.faults) == 1:

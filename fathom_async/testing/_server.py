@@ -91,8 +91,8 @@ class FathomServer(ListeningServer):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.clock = ServerClock(clock, speed, now)
-        self.data = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
+        self.clock: ServerClock = ServerClock(clock, speed, now)
+        self.data: Dataset = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
         throttles: Mapping[str, Throttle | None] = {
             "crud": LaravelWindow(2000, per=3600) if crud_throttle == "documented" else crud_throttle,
             "reports": LaravelWindow(10, per=60) if reports_throttle == "documented" else reports_throttle,

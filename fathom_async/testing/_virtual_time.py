@@ -91,7 +91,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self, now: datetime | None = None) -> None:
-        self.jumping = _JumpingSelector()
+        self.jumping: _JumpingSelector = _JumpingSelector()
         self._start = time.time() if now is None else now.timestamp()
         super().__init__(self.jumping)
         self._threads = ThreadPoolExecutor(thread_name_prefix="virtual-time")

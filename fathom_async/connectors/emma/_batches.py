@@ -75,7 +75,7 @@ class BatchError(FathomError):
 
     def __init__(self, batches: Sequence[Batch]) -> None:
         super().__init__(tuple(batches))
-        self.batches = tuple(batches)
+        self.batches: tuple[Batch, ...] = tuple(batches)
 
     def __str__(self) -> str:
         failed = [batch for batch in self.batches if batch.error is not None]

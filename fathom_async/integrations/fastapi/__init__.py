@@ -12,8 +12,8 @@ Needs the extra ``fathom_async[fastapi]``.
 
 try:
     import fastapi as _fastapi
-except ImportError as error:
-    raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from error
+except ImportError as _error:
+    raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from _error
 
 from fathom_async.integrations.fastapi._dependency import Fathom, fathom
 from fathom_async.integrations.fastapi._errors import Reply, install_error_handlers, reply_to

@@ -48,7 +48,9 @@ class EmmaServer(ServiceServer):
         limit = SlidingLog(180, per=60) if throttle == "documented" else throttle
         super().__init__({"account": limit}, _Keys(keys), options)
         self.account_id = account_id
-        self.members = dict(members or {555: "homer@simpsonsfamily.doh", 444: "marge@simpsonsfamily.doh"})
+        self.members: dict[int, str] = dict(
+            members or {555: "homer@simpsonsfamily.doh", 444: "marge@simpsonsfamily.doh"}
+        )
         self.types: dict[int, Entry] = {}
         self.events: list[Entry] = []
         self._type_numbers, self._event_numbers = count(200), count(1)

@@ -57,7 +57,9 @@ class ServiceServer(ListeningServer):
     def __init__(
         self, throttles: Mapping[str, Throttle | None], credentials: Tokens, options: ServerOptions
     ) -> None:
-        self.clock = ServerClock(options.get("clock"), options.get("speed", 1.0), options.get("now"))
+        self.clock: ServerClock = ServerClock(
+            options.get("clock"), options.get("speed", 1.0), options.get("now")
+        )
         gate = ServiceGate(
             conditions=Conditions(
                 throttles=throttles,
