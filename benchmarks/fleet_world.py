@@ -1,7 +1,7 @@
 """A fleet on a virtual clock: thousands of accounts, workers of a job engine, and the Redis servers they share.
 
-Real are the lanes, each process's side of the shared window, the rule of the budget (`Pool`, the model of the Redis
-script) and the server's limiters. Made up are the network, the time that a request takes, and Redis itself: one
+Real are the lanes, each process's side of the shared window, the rule of the budget (`SharedState`, the model of the
+Redis script) and the server's limiters. Made up are the network, the time that a request takes, and Redis itself: one
 thing after the other, each as long as was measured, so that everybody waits when there is too much of it.
 """
 
@@ -18,14 +18,14 @@ from fathom_async._ratelimit.feedback import Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.shared.protocol import Done, Listener
-from fathom_async._ratelimit.shared.state import Pool, Step, Terms, size_of
+from fathom_async._ratelimit.shared.state import Command, QuotaConfig, SharedState, size_of
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import LaravelWindow
 
 LIMIT = RateLimit(10, per=60)
 SPAN = LIMIT.per + LIMIT.pad
-TERMS = Terms(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, patience=1.0)
+TERMS = QuotaConfig(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, patience=1.0)
 TIMEOUT = 30.0
 
 HALF_WAY = 0.0005
@@ -147,7 +147,7 @@ class Account:
     """One account: its budget in Redis, its limiter at the server, and what is kept of its answers."""
 
     redis: Redis
-    pool: Pool
+    pool: SharedState
     throttle: LaravelWindow
     shift: float
     hits: list[float] = field(factory=list[float])
@@ -180,12 +180,12 @@ class Link:
     def listen(self, listener: Listener) -> None:
         """Nothing is ever lost here."""
 
-    def submit(self, step: Step, done: Done | None = None) -> None:
+    def submit(self, step: Command, done: Done | None = None) -> None:
         """Send a step, unless the process is dead."""
         if self.worker.is_alive:
             asyncio.get_running_loop().call_later(HALF_WAY, self._carry_out, step, done)
 
-    def _carry_out(self, step: Step, done: Done | None) -> None:
+    def _carry_out(self, step: Command, done: Done | None) -> None:
         loop, redis = asyncio.get_running_loop(), self.account.redis
         redis.steps += 1
         redis.by_second[int(loop.time())] += 1
@@ -229,7 +229,7 @@ class World:
         self._accounts = [
             Account(
                 self._redis[number % plan.shards],
-                Pool(memory[number * size : (number + 1) * size], TERMS),
+                SharedState(memory[number * size : (number + 1) * size], TERMS),
                 LaravelWindow(LIMIT.requests, per=LIMIT.per),
                 self._random.uniform(0, 60),
             )
@@ -304,7 +304,7 @@ class World:
             await asyncio.sleep(max(0.0, self._plan.killed_at + LEASE - asyncio.get_running_loop().time()))
         while number not in account.kept:
             account.claims[number] = worker
-            async with lane.slot(Priority.BULK) as admission:
+            async with lane.permit(Priority.BULK) as admission:
                 admission.sent()
                 allowed, remaining = await self._ask(account, number)
                 said = Feedback(LIMIT.requests, remaining, None if allowed else 1.0)

@@ -48,7 +48,7 @@ def _fathom_async() -> Pass:
     lane = Lane("reports", RateLimit(LIMIT, per=PER), clock=LoopClock())
 
     async def through() -> None:
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             admission.answered(SILENT)
 

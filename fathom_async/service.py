@@ -20,10 +20,10 @@ from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven
 from fathom_async._util.clock import Clock, LoopClock
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError
-from fathom_async.telemetry import Hook, Journal, Stats
+from fathom_async.telemetry import Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.budget import Budget
@@ -158,7 +158,7 @@ class ServiceClient(ABC):
             BudgetError: The budget is out of reach, or others share it with other limits.
             ClosedError: The client was closed.
         """
-        await together(lane.look() for lane in set(self._session.lanes.values()))
+        await gather_all(lane.look() for lane in set(self._session.lanes.values()))
         return self.limits
 
     @property
@@ -230,7 +230,7 @@ def open_session(service: Service, options: ServiceOptions) -> Session:
         "User-Agent": f"fathom_async/{__version__}",
     }
     clock = options.get("clock") or LoopClock()
-    journal = Journal(options.get("on_event"))
+    journal = Telemetry(options.get("on_event"))
     transport = options.get("transport") or HttpTransport(
         service.base_url, headers, max_body=options.get("max_body", MAX_BODY)
     )
@@ -257,7 +257,7 @@ def credential(what: str, text: object) -> str:
     return text
 
 
-def _lanes(service: Service, clock: Clock, journal: Journal, options: ServiceOptions) -> dict[str, Lane]:
+def _lanes(service: Service, clock: Clock, journal: Telemetry, options: ServiceOptions) -> dict[str, Lane]:
     budget, timeout = _budget(service, options), options.get("timeout", Options().timeout)
     limits = service.limits
     lanes: dict[str, Lane] = {}

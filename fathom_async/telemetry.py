@@ -133,7 +133,7 @@ class Stats:
         return sum(self.sent.values()) - self.refused
 
 
-class Journal:
+class Telemetry:
     """Counts what happens, and tells it to whoever wants to hear it.
 
     Args:

@@ -20,9 +20,9 @@ UNSENT = ConnectError("no connection", sent=False)
 
 
 def delay(
-    error: FathomError, *, repeatable: bool = True, failures: int = 1, refusals: int = 0
+    error: FathomError, *, idempotent: bool = True, failures: int = 1, refusals: int = 0
 ) -> float | None:
-    return next_delay(POLICY, error, repeatable=repeatable, failures=failures, refusals=refusals, chance=0.5)
+    return next_delay(POLICY, error, idempotent=idempotent, failures=failures, refusals=refusals, chance=0.5)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def delay(
         (DecodeError("nonsense"), True, False),
     ],
 )
-def test_what_is_tried_again(error: FathomError, repeatable: bool, again: bool) -> None:
-    assert (delay(error, repeatable=repeatable) is not None) is again
+def test_what_is_tried_again(error: FathomError, idempotent: bool, again: bool) -> None:
+    assert (delay(error, idempotent=idempotent) is not None) is again
 
 
 def test_the_back_off_doubles_up_to_its_cap_and_is_spread_by_chance() -> None:
     assert [delay(SENT, failures=failures) for failures in (1, 2, 3)] == [0.25, 0.5, 1.0]
     patient = RetryPolicy(attempts=99, base=0.5, cap=3.0)
-    late = next_delay(patient, SENT, repeatable=True, failures=50, refusals=0, chance=1.0)
+    late = next_delay(patient, SENT, idempotent=True, failures=50, refusals=0, chance=1.0)
     assert late == 3.0
 
 
@@ -65,7 +65,7 @@ def test_a_server_that_says_when_to_come_back_is_obeyed() -> None:
 
 def test_after_a_refusal_the_lane_does_the_waiting() -> None:
     refused = RateLimitError(429, "", retry_after=59)
-    assert delay(refused, repeatable=False, refusals=2) == 0
+    assert delay(refused, idempotent=False, refusals=2) == 0
     assert delay(refused, refusals=3) is None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fathom_async._util.tasks import first_of, together
+from fathom_async._util.tasks import first_of, gather_all
 from fathom_async.errors import QueryError
 
 
@@ -22,19 +22,19 @@ async def test_results_come_in_the_order_of_the_work() -> None:
             await asyncio.sleep(0)
         return number
 
-    assert await together(late(number) for number in range(5)) == [0, 1, 2, 3, 4]
+    assert await gather_all(late(number) for number in range(5)) == [0, 1, 2, 3, 4]
 
 
 async def test_the_first_failure_ends_the_others_and_is_raised_as_it_is() -> None:
     with pytest.raises(QueryError, match="one thing is wrong") as caught:
-        await together([wait_for_ever(), fail()])
+        await gather_all([wait_for_ever(), fail()])
     assert isinstance(caught.value.__cause__, KeyError)
     assert len(asyncio.all_tasks()) == 1
 
 
 async def test_a_failure_is_not_part_of_its_own_context() -> None:
     with pytest.raises(QueryError) as caught:
-        await together([fail()])
+        await gather_all([fail()])
     error: BaseException | None = caught.value
     while error is not None:
         assert not isinstance(error, BaseExceptionGroup)
@@ -52,7 +52,7 @@ async def test_a_failure_neither_cancels_its_caller_nor_leaves_work_behind(
 ) -> None:
     prepare()
     with pytest.raises(QueryError, match="one thing is wrong"):
-        await together([wait_for_ever(), fail(), wait_for_ever()])
+        await gather_all([wait_for_ever(), fail(), wait_for_ever()])
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from attrs import evolve
 
 from fathom_async._bulk.hours import by_the_hour
-from fathom_async._cache.shelf import Shelf
+from fathom_async._cache.report_cache import ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._endpoints import aggregation
@@ -14,7 +14,7 @@ from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 
 Admitted = Callable[[], Awaitable[None]]
-"""Awaited when a request is admitted; what it raises gives its slot back."""
+"""Awaited when a request is admitted; what it raises gives its permit back."""
 
 
 async def ask(
@@ -22,7 +22,7 @@ async def ask(
     query: Query[RowT],
     on_sent: Callable[[], None],
     *,
-    shelf: Shelf | None = None,
+    cache: ReportCache | None = None,
     on_admitted: Admitted | None = None,
 ) -> tuple[Report[RowT], float]:
     """Ask the server; return the report, and the Unix seconds when the first request for it left.
@@ -33,7 +33,7 @@ async def ask(
         caller: Sends.
         query: What to ask.
         on_sent: Called whenever a request leaves.
-        shelf: Where pieces are kept; None keeps none.
+        cache: Where pieces are kept; None keeps none.
         on_admitted: See `fathom_async._core.request.Request`.
     """
     session, asked_at = caller.session, list[float]()
@@ -45,7 +45,7 @@ async def ask(
             left.append(session.unix())
             on_sent()
 
-        if piece is not query and shelf is not None and (kept := await shelf.kept_for_good(piece)):
+        if piece is not query and cache is not None and (kept := await cache.kept_for_good(piece)):
             return kept
         request = aggregation(piece)
         report = await caller(
@@ -54,8 +54,8 @@ async def ask(
         # Whoever shares a request of another task does not know when it left; the timeout bounds it.
         at = min(left, default=session.unix() - caller.options.timeout)
         asked_at.append(at)
-        if piece is not query and shelf is not None:
-            await asyncio.shield(session.scope.spawn(shelf.put({piece: report}, at)))
+        if piece is not query and cache is not None:
+            await asyncio.shield(session.scope.spawn(cache.put({piece: report}, at)))
         return report
 
     report = await by_the_hour(query, ask_piece)

@@ -31,7 +31,7 @@ from urllib.parse import urlencode
 
 from fathom_async._bulk.hours import hour_pieces
 from fathom_async._bulk.parts import choose_column, fits, heaviest
-from fathom_async._bulk.walk import Filters, Walk
+from fathom_async._bulk.range_scan import Filters, RangeScan
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.errors import InconsistentError, InseparableError
 from fathom_async._reports.fields import (
@@ -44,7 +44,7 @@ from fathom_async._reports.filters import Filter
 from fathom_async._reports.ordering import in_order
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async.errors import QueryError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def complete(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
     """
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
-    pieces = await together(_Completion(piece, ask).run() for piece in hour_pieces(query))
+    pieces = await gather_all(_Completion(piece, ask).run() for piece in hour_pieces(query))
     return Report(query, tuple(in_order(query, (row for rows in pieces for row in rows))), truncated=False)
 
 
@@ -160,14 +160,14 @@ class _Completion(Generic[RowT]):
         if column in CATEGORICAL_PROPERTIES:
             await self._by_value(own, spent, column, seen)
             return
-        await Walk(self, own, spent, column).begin(seen)
+        await RangeScan(self, own, spent, column).begin(seen)
 
     async def _by_value(self, own: Filters, spent: frozenset[str], column: str, seen: Report[RowT]) -> None:
         name = cast("CategoricalProperty", column)
         values = heaviest(seen.rows, column, most=_MOST_VALUES)
         # The rest goes first: where there are more values than a URL can leave out, it fails before they are asked.
         await self._all(own + tuple(Filter(name, "is not", value) for value in values), spent)
-        await together([self._all((*own, Filter(name, "is", value)), spent | {column}) for value in values])
+        await gather_all([self._all((*own, Filter(name, "is", value)), spent | {column}) for value in values])
 
     async def _all(self, own: Filters, spent: frozenset[str]) -> None:
         report = await self.part(own, self.sampling)

@@ -16,7 +16,7 @@ from fathom_async._reports.fields import DATE_COLUMN, TIMESTAMP
 from fathom_async._reports.ordering import in_order
 from fathom_async._reports.query import HOUR_GROUPING_SPAN, Query
 from fathom_async._reports.report import Report
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async.errors import QueryError
 
 Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
@@ -57,7 +57,7 @@ async def by_the_hour(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
     pieces = hour_pieces(query)
     if len(pieces) == 1:
         return await ask(query)
-    reports = await together(_run(ask, piece) for piece in pieces)
+    reports = await gather_all(_run(ask, piece) for piece in pieces)
     rows = in_order(query, (row for report in reports for row in report))
     is_cut = len(rows) >= query.limit if query.limit else any(report.truncated for report in reports)
     return Report(query, tuple(rows[: query.limit]), truncated=is_cut)

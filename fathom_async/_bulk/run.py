@@ -5,10 +5,10 @@ A run is one task of its own, which ends with whoever iterates over it, or with 
 1. looked for in the store, if there is one: what is good is an outcome at once, and so is what is stale and may be
    served, which is then asked for again in the background;
 2. fused with others, and left to whoever in this client is about to ask the same as urgently
-   (`fathom_async._cache.intents`);
+   (`fathom_async._cache.single_flight`);
 3. asked for when its turn comes, if it is still needed then: of all processes that share the store, one asks
-   (`fathom_async._bulk.turn`), and the others have its answer. What was fused in vain, because the answer is cut off
-   or the server refuses the question, is asked for one by one;
+   (`fathom_async._bulk.admission_claim`), and the others have its answer. What was fused in vain, because the answer
+   is cut off or the server refuses the question, is asked for one by one;
 4. kept, before it is handed out: a run that was killed and is started again asks only for what is missing.
 """
 
@@ -27,6 +27,7 @@ from typing import Generic
 
 import attrs
 
+from fathom_async._bulk.admission_claim import AdmissionClaim, GivenBackError
 from fathom_async._bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
 from fathom_async._bulk.ask import Admitted, ask
 from fathom_async._bulk.fusing import Fused, fuse
@@ -34,14 +35,13 @@ from fathom_async._bulk.hours import hour_pieces
 from fathom_async._bulk.outcome import Origin, Outcome
 from fathom_async._bulk.plan import grouped
 from fathom_async._bulk.progress import OnProgress, Progress
-from fathom_async._bulk.turn import GivenBackError, Turn
-from fathom_async._cache.shelf import Found, Shelf
+from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller, Options
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
-from fathom_async._util.tasks import first_of, together
+from fathom_async._util.tasks import first_of, gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError
 
 _log = logging.getLogger("fathom_async")
@@ -53,7 +53,7 @@ class Run(Generic[RowT]):
     Args:
         caller: Asks the server.
         queries: What to ask.
-        shelf: Where answers are kept; None keeps none.
+        cache: Where answers are kept; None keeps none.
         is_fused: Whether to fuse queries.
         on_progress: Is told how far it has come.
     """
@@ -63,7 +63,7 @@ class Run(Generic[RowT]):
         caller: Caller,
         queries: Sequence[Query[RowT]],
         *,
-        shelf: Shelf | None = None,
+        cache: ReportCache | None = None,
         is_fused: bool = True,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -72,7 +72,7 @@ class Run(Generic[RowT]):
         self._spawn = caller.session.scope.spawn
         self._waits = True
         self._since = 0.0
-        self._shelf = shelf
+        self._cache = cache
         self._is_fused = is_fused
         self._on_progress = on_progress
         self._queries = tuple(queries)
@@ -107,37 +107,37 @@ class Run(Generic[RowT]):
         self._note()
         queries = list(self._positions)
         try:
-            if self._shelf is None:
+            if self._cache is None:
                 await self._ask_all(queries)
             else:
-                await self._drive_with(self._shelf, queries)
+                await self._drive_with(self._cache, queries)
         except BaseExceptionGroup as failures:
             failure = first_of(failures)
         else:
             return
         raise failure
 
-    async def _drive_with(self, shelf: Shelf, queries: Sequence[Query[RowT]]) -> None:
-        self._since = shelf.now()
-        at_once = shelf.keeping.stale_while_revalidate > 0
-        found = await shelf.look(queries)
-        if not at_once and await shelf.learn(queries):
-            found = await shelf.look(queries)
+    async def _drive_with(self, cache: ReportCache, queries: Sequence[Query[RowT]]) -> None:
+        self._since = cache.now()
+        at_once = cache.keeping.stale_while_revalidate > 0
+        found = await cache.look(queries)
+        if not at_once and await cache.learn(queries):
+            found = await cache.look(queries)
         stale: list[Query[RowT]] = []
         for query, kept in found.items():
             self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
             if not kept.is_fresh:
                 stale.append(query)
         if found and at_once:
-            _ = self._spawn(self._refresh(shelf, found, stale))
+            _ = self._spawn(self._refresh(cache, found, stale))
         missing = [query for query in queries if query not in found]
-        await shelf.learn(missing)
-        await self._ask_all(missing, shelf)
+        await cache.learn(missing)
+        await self._ask_all(missing, cache)
 
-    async def _ask_unless_others_do(self, group: Fused[RowT], shelf: Shelf) -> None:
+    async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
         """Ask for what nobody else in this client is about to ask, then wait for the rest."""
         queries = [asked.query for asked in group.asked]
-        with shelf.declare(queries, self._priority) as theirs:
+        with cache.declare(queries, self._priority) as theirs:
             if not theirs:
                 await self._ask_group(group)
                 return
@@ -149,21 +149,23 @@ class Run(Generic[RowT]):
         patience = None if options.max_wait is None else options.max_wait / speed
         async with asyncio.TaskGroup() as waiting:
             ends = {query: asyncio.wait([end], timeout=patience) for query, end in theirs.items()}
-            waits = [waiting.create_task(self._wait(query, end, shelf)) for query, end in ends.items()]
+            waits = [waiting.create_task(self._wait(query, end, cache)) for query, end in ends.items()]
         left = [query for wait in waits if (query := wait.result()) is not None]
         # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
         is_over = {query for query in left if theirs[query].done()}
         await self._ask_all([query for query in left if query not in is_over])
-        await self._ask_all([query for query in left if query in is_over], shelf)
+        await self._ask_all([query for query in left if query in is_over], cache)
 
-    async def _wait(self, query: Query[RowT], end: Awaitable[object], shelf: Shelf) -> Query[RowT] | None:
+    async def _wait(
+        self, query: Query[RowT], end: Awaitable[object], cache: ReportCache
+    ) -> Query[RowT] | None:
         """Wait until somebody else has asked, and hand out the answer; return the query if there is none."""
         await end
-        return None if await self._serve(shelf, [query]) else query
+        return None if await self._serve(cache, [query]) else query
 
-    async def _serve(self, shelf: Shelf, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
+    async def _serve(self, cache: ReportCache, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
         """Hand out what others have put meanwhile; return which."""
-        fresh = await shelf.look_for_fresh(queries, since=self._since)
+        fresh = await cache.look_for_fresh(queries, since=self._since)
         self._hand_out_kept(fresh)
         return fresh
 
@@ -172,18 +174,18 @@ class Run(Generic[RowT]):
             self._hand_out(query, kept.report, "kept", kept.asked_at)
 
     async def _refresh(
-        self, shelf: Shelf, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
+        self, cache: ReportCache, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
     ) -> None:
         """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
         session = self._caller.session
         # Nobody waits for these answers, so they go behind everybody else and may take their time.
         caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
-        again = Run(caller, stale, shelf=shelf, is_fused=self._is_fused)
+        again = Run(caller, stale, cache=cache, is_fused=self._is_fused)
         again._waits = False
         again._since = self._since
         try:
-            await shelf.learn(served)
-            await again._ask_all(stale, shelf)
+            await cache.learn(served)
+            await again._ask_all(stale, cache)
         except* ClosedError:
             pass
         except* StoreError as errors:
@@ -193,14 +195,14 @@ class Run(Generic[RowT]):
             if outcome is not None and outcome.error is not None:
                 _log.warning("a stale answer could not be asked for anew: %s", outcome.error)
 
-    async def _ask_all(self, queries: Sequence[Query[RowT]], shelf: Shelf | None = None) -> None:
-        """Ask in as few requests as will do; with a shelf, leave to others what they are about to ask."""
+    async def _ask_all(self, queries: Sequence[Query[RowT]], cache: ReportCache | None = None) -> None:
+        """Ask in as few requests as will do; with a cache, leave to other runs what they are about to ask."""
         groups = grouped(queries, is_fused=self._is_fused)
         self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
                 asking.create_task(
-                    self._ask_group(group) if shelf is None else self._ask_unless_others_do(group, shelf)
+                    self._ask_group(group) if cache is None else self._ask_unless_others_do(group, cache)
                 )
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
@@ -218,7 +220,7 @@ class Run(Generic[RowT]):
         middle = len(queries) // 2
         halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
         self._note(requests=sum(_requests(half.query) for half in halves))
-        failures = await together(self._try(half) for half in halves)
+        failures = await gather_all(self._try(half) for half in halves)
         # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
         is_over = all(failures) and not is_refused_question(error)
         for half, failure in zip(halves, failures, strict=True):
@@ -234,24 +236,24 @@ class Run(Generic[RowT]):
         Claims are held for exactly one request. What that leaves to be asked is claimed anew, by this run or by
         another one: waiting for it while holding the claims would be to wait for oneself.
         """
-        shelf = self._shelf
-        if shelf is None:
+        cache = self._cache
+        if cache is None:
             return await self._finish(group, await self._answer_to(group))
-        if await self._was_cut_off(group, shelf):
+        if await self._was_cut_off(group, cache):
             self._note(requests=-_requests(group.query))
             await self._ask_one_by_one(group)
             return None
-        async with Turn(shelf, [asked.query for asked in group.asked], self._since) as turn:
+        async with AdmissionClaim(cache, [asked.query for asked in group.asked], self._since) as turn:
             try:
                 answer = await self._answer_to(group, turn.take)
             except GivenBackError:
                 answer = None
             if isinstance(answer, Answer):
                 # What was paid for is kept, even if whoever wanted it goes away just now.
-                await asyncio.shield(self._spawn(shelf.put(answer.reports, answer.asked_at)))
+                await asyncio.shield(self._spawn(cache.put(answer.reports, answer.asked_at)))
         if answer is not None:
             return await self._finish(group, answer)
-        await self._go_on_after(turn, group, shelf)
+        await self._go_on_after(turn, group, cache)
         return None
 
     async def _finish(self, group: Fused[RowT], answer: Answer[RowT] | FathomError) -> FathomError | None:
@@ -267,14 +269,14 @@ class Run(Generic[RowT]):
             self._hand_out(query, report, origin, answer.asked_at)
         return None
 
-    async def _was_cut_off(self, group: Fused[RowT], shelf: Shelf) -> bool:
+    async def _was_cut_off(self, group: Fused[RowT], cache: ReportCache) -> bool:
         """Whether it is known that the answer to a fused question is cut off, so that it need not be asked again."""
         if len(group.asked) == 1:
             return False
-        found = (await shelf.look_for_fresh([group.query], since=self._since)).get(group.query)
+        found = (await cache.look_for_fresh([group.query], since=self._since)).get(group.query)
         return found is not None and group.split(found.report) is None
 
-    async def _go_on_after(self, turn: Turn[RowT], group: Fused[RowT], shelf: Shelf) -> None:
+    async def _go_on_after(self, turn: AdmissionClaim[RowT], group: Fused[RowT], cache: ReportCache) -> None:
         """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""
         self._note(requests=-_requests(group.query))
         self._hand_out_kept(turn.found)
@@ -283,7 +285,7 @@ class Run(Generic[RowT]):
             todo = [query for query in queries if query not in turn.found and query not in turn.taken]
             going_on.create_task(self._ask_all(todo))
             taken = turn.taken if self._waits else ()
-            waits = [going_on.create_task(self._wait(query, shelf.wait(query), shelf)) for query in taken]
+            waits = [going_on.create_task(self._wait(query, cache.wait(query), cache)) for query in taken]
         await self._ask_all([query for wait in waits if (query := wait.result()) is not None])
 
     async def _answer_to(
@@ -302,7 +304,7 @@ class Run(Generic[RowT]):
 
         try:
             report, asked_at = await ask(
-                self._caller, group.query, leave, shelf=self._shelf, on_admitted=on_admitted
+                self._caller, group.query, leave, cache=self._cache, on_admitted=on_admitted
             )
         except (ClosedError, StoreError):
             raise

@@ -35,7 +35,7 @@ class Ledger(Protocol):
         ...
 
 
-class Claims:
+class Leases:
     """Makes, renews and ends claims.
 
     Args:

@@ -14,7 +14,7 @@ from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.leases import Claims
+from fathom_async._cache.leases import Leases
 from fathom_async._cache.protocol import LEASE, ReportStore
 from fathom_async._cache.waiters import Waiters
 from fathom_async._util.redis import without_secrets
@@ -103,7 +103,7 @@ class RedisStore(ReportStore):
         self._clock = clock
         self._ledger = _ClaimKeys(self._server, lease)
         self._waiters = Waiters(self._ledger.held, self._server.listen)
-        self._claims = Claims(self._ledger, lease, self._waiters.ended)
+        self._claims = Leases(self._ledger, lease, self._waiters.ended)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
         """Return the answers that are kept; see `ReportStore.get_many`."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._core.session import Caller
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError
 
 KNOWN_FOR = 3600.0
@@ -45,7 +45,7 @@ class SiteClocks:
         if not any(self._is_to_ask(site, now) for site in sites):
             return False
         async with self._asking:
-            await together(self._learn(caller, site, now) for site in sites if self._is_to_ask(site, now))
+            await gather_all(self._learn(caller, site, now) for site in sites if self._is_to_ask(site, now))
         return True
 
     def zone(self, site_id: str) -> ZoneInfo | None:

@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.leases import Claims
+from fathom_async._cache.leases import Leases
 from fathom_async._cache.protocol import LEASE, ReportStore
 from fathom_async._cache.sqlite_file import SqliteFile
 from fathom_async._cache.waiters import Waiters, poll
@@ -62,7 +62,7 @@ class SqliteStore(ReportStore):
         self._clock = clock
         self._ledger = _ClaimTable(self._file, wall, lease)
         self._waiters = Waiters(self._ledger.held, poll(poll_seconds))
-        self._claims = Claims(self._ledger, lease, self._waiters.ended)
+        self._claims = Leases(self._ledger, lease, self._waiters.ended)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
         """Return the answers that are kept; see `ReportStore.get_many`."""

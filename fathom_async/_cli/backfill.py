@@ -7,11 +7,11 @@ from attrs import frozen
 from cyclopts import Parameter, validators
 
 from fathom_async import EventQuery, PageviewQuery
-from fathom_async._cli.conditions import condition
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
+from fathom_async._cli.filter_syntax import condition
 from fathom_async._cli.output import stdout_console
-from fathom_async._cli.question import Names
+from fathom_async._cli.query_options import Names
 from fathom_async._cli.report import check_event
 from fathom_async._cli.waiting import telling
 from fathom_async._core.codec.rows import Row

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from fathom_async import Progress
 from fathom_async._cli.charts import bar
+from fathom_async._cli.formatting import clock_time
 from fathom_async._cli.progress import is_counting_down
-from fathom_async._cli.wording import clock_time
 
 _TITLE: Final = "reports"
 _LONGEST: Final = 40

@@ -14,8 +14,8 @@ from fathom_async._cli.connection import BUDGET, connect, is_unused, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
+from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, stdout_console, write
-from fathom_async._cli.wording import counted, duration
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",
@@ -83,7 +83,7 @@ def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
         lanes: The lanes.
         width: Characters a line.
     """
-    columns = ("lane", "limit", "used", "left", "waiting", "next slot")
+    columns = ("lane", "limit", "used", "left", "waiting", "next permit")
     rows = [_told(name, lane) for name, lane in lanes.items()]
     if width < _SIDE_BY_SIDE:
         grid = Table.grid(padding=(0, 2))

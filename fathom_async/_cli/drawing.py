@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
 from fathom_async._cli import charts
+from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
-from fathom_async._cli.pictures import Course, Number, Picture, Ranking, Total, day_label
-from fathom_async._cli.wording import counted
+from fathom_async._cli.pictures import Number, Picture, Ranking, TimeSeries, Total, day_label
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32
@@ -26,9 +26,9 @@ def drawn(picture: Picture, width: int, *, ascii_only: bool = False) -> list[str
             return [f"{picture.metric}  {shown(picture.value)}"]
         case Ranking():
             return [picture.metric, *_bars(picture, width, ascii_only=ascii_only), *_more(picture.left_out)]
-        case Course(lines=[line]) if not line.label:
+        case TimeSeries(lines=[line]) if not line.label:
             return list(_columns(picture, width, ascii_only=ascii_only))
-        case Course():
+        case TimeSeries():
             return [
                 f"{picture.metric} by the {picture.unit}, {_ends(picture)}",
                 *_sparklines(picture, width, ascii_only=ascii_only),
@@ -49,7 +49,7 @@ def _bars(picture: Ranking, width: int, *, ascii_only: bool) -> Iterator[str]:
         yield f"  {_cut(label, name).ljust(name)}  {figure.rjust(beside)}  {bar}".rstrip()
 
 
-def _columns(picture: Course, width: int, *, ascii_only: bool) -> Iterator[str]:
+def _columns(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
     values = picture.lines[0].values
     top = shown(max((value or 0 for value in values), default=0))
     room = max(1, width - len(top) - 2 * _GAP)
@@ -66,7 +66,7 @@ def _columns(picture: Course, width: int, *, ascii_only: bool) -> Iterator[str]:
     yield f"  {' ' * len(top)}  {charts.axis(labels, width=room, thickness=thickness)}"
 
 
-def _sparklines(picture: Course, width: int, *, ascii_only: bool) -> Iterator[str]:
+def _sparklines(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
     peaks = [shown(max((value or 0 for value in line.values), default=0)) for line in picture.lines]
     beside = max(map(len, peaks))
     name = min(_LABEL, max(len(line.label) for line in picture.lines), max(width - beside - 20, 1))
@@ -85,7 +85,7 @@ def _highest(values: Sequence[Number], together: int) -> list[float]:
     ]
 
 
-def _ends(picture: Course) -> str:
+def _ends(picture: TimeSeries) -> str:
     return f"{day_label(picture.dates[0], picture.unit)} to {day_label(picture.dates[-1], picture.unit)}"
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
-from fathom_async._cli.wording import duration, one_line, printable
+from fathom_async._cli.formatting import duration, one_line, printable
 
 DEBUG: Final = "FATHOM_DEBUG"
 _EXTRA: Final = frozenset({"rich", "cyclopts"})

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.wording import printable, printable_json
+from fathom_async._cli.formatting import printable, printable_json
 from fathom_async._reports.export import write_fields
 
 if TYPE_CHECKING:

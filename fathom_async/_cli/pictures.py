@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from fathom_async._cli.wording import printable
+from fathom_async._cli.formatting import printable
 from fathom_async._reports.fields import RATES
 
 Unit = Literal["hour", "day", "month", "year"]
@@ -49,7 +49,7 @@ class Line:
 
 
 @frozen
-class Course:
+class TimeSeries:
     """One metric over time.
 
     Attributes:
@@ -75,7 +75,7 @@ class Total:
     value: Number
 
 
-Picture = Ranking | Course | Total
+Picture = Ranking | TimeSeries | Total
 Row = tuple[object, ...]
 
 
@@ -109,7 +109,7 @@ def _ranking(metric: str, groups: Iterable[tuple[str, Number]]) -> Ranking:
     return Ranking(metric, labels, values, max(0, len(ranked) - RANKED))
 
 
-def _course(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> Course:
+def _course(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> TimeSeries:
     dates = _every(unit, {row[0] for row in rows if isinstance(row[0], date)})
     nothing = None if metric in RATES else 0  # a date without traffic has no row
     found: dict[str, dict[object, Number]] = {}
@@ -120,7 +120,7 @@ def _course(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: in
     lines = tuple(
         Line(label, tuple(values.get(each, nothing) for each in dates)) for label, values in highest[:LINES]
     )
-    return Course(metric, unit, dates, lines, max(0, len(highest) - LINES))
+    return TimeSeries(metric, unit, dates, lines, max(0, len(highest) - LINES))
 
 
 def _every(unit: Unit, dates: set[date]) -> tuple[date, ...]:

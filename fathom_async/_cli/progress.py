@@ -11,7 +11,7 @@ from typing import Protocol, Self, TextIO
 from attrs import evolve
 
 from fathom_async import Progress
-from fathom_async._cli.wording import clock_time, counted
+from fathom_async._cli.formatting import clock_time, counted
 
 _LINE_EVERY = 10.0
 

@@ -27,7 +27,7 @@ from fathom_async._cli.output import (
     write,
 )
 from fathom_async._cli.pictures import Picture, pictures_of
-from fathom_async._cli.question import Names, Q, Query, Question, facts_of, title_of
+from fathom_async._cli.query_options import Names, Q, Query, QueryOptions, facts_of, title_of
 from fathom_async._reports.fields import VALUE, EventAggregate, PageviewAggregate
 
 AnyReport = Report[PageviewRow] | Report[EventRow]
@@ -86,7 +86,7 @@ class EventViews(Views):
 
 NO_VIEWS: Final = Views()
 NO_EVENT_VIEWS: Final = EventViews()
-ASKED: Final = Question()
+ASKED: Final = QueryOptions()
 
 
 @report.default
@@ -95,7 +95,7 @@ def of_pageviews(
     /,
     *,
     metrics: Annotated[tuple[PageviewAggregate, ...], Names] = ("pageviews", "visits"),
-    question: Question = ASKED,
+    question: QueryOptions = ASKED,
     output: OutputOptions = STANDARD,
     views: Views = NO_VIEWS,
 ) -> None:
@@ -118,7 +118,7 @@ def of_events(
     /,
     *,
     metrics: Annotated[tuple[EventAggregate, ...], Names] = ("conversions", "unique_conversions"),
-    question: Question = ASKED,
+    question: QueryOptions = ASKED,
     output: OutputOptions = STANDARD,
     views: EventViews = NO_EVENT_VIEWS,
 ) -> None:
@@ -138,7 +138,7 @@ def of_events(
 
 
 def _carry_out(
-    site: str, make: Callable[..., Q], question: Question, output: OutputOptions, views: Views
+    site: str, make: Callable[..., Q], question: QueryOptions, output: OutputOptions, views: Views
 ) -> None:
     output.check()  # what is wrong is told before anything is asked
     question.query(make, datetime.now(UTC))
@@ -181,7 +181,7 @@ async def _name(fathom: FathomClient, site: str) -> str:
         return site
 
 
-async def _answer(fathom: FathomClient, query: Query, question: Question) -> AnyReport:
+async def _answer(fathom: FathomClient, query: Query, question: QueryOptions) -> AnyReport:
     ask = fathom.reports.complete if question.complete else fathom.reports.aggregate
     if isinstance(query, PageviewQuery):
         return question.in_order(await ask(query))

@@ -12,8 +12,8 @@ from cyclopts import Parameter, validators
 
 from fathom_async._cli.connection import run_async
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.output import note
-from fathom_async._cli.wording import counted, duration
 
 if TYPE_CHECKING:
     from fathom_async._cli.demo.source import Source

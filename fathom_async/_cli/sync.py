@@ -12,9 +12,9 @@ from cyclopts import App
 from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
+from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
-from fathom_async._cli.wording import counted
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.emma._client import BASE_URL as EMMA_URL
 from fathom_async.connectors.secoda._client import BASE_URL as SECODA_URL

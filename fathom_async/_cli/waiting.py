@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from fathom_async import FathomClient
-from fathom_async._cli.wording import counted, duration
+from fathom_async._cli.formatting import counted, duration
 
 _PATIENCE: Final = 0.5
 _FRAME: Final = 0.25

@@ -52,14 +52,14 @@ class Request(Generic[T_co]):
         params: Query parameters.
         body: JSON body; None for none.
         lane: The rate limit it counts against.
-        repeatable: Whether sending it twice does the same as sending it once. A request that is not is tried
-            again only when it certainly was not processed.
-        if_gone: The result when a repeated attempt finds nothing (404): the attempt before it, whose answer was
-            lost, has done the work. None where a 404 is always an error.
+        idempotent: Whether sending it twice does the same as sending it once. A request that is not is tried again
+            only when it certainly was not processed.
+        already_gone_result: The result when a repeated attempt finds nothing (404): the attempt before it, whose
+            answer was lost, has done the work. None where a 404 is always an error.
         instead: What to use when the server says that the endpoint is gone (410).
         is_shared: Whether identical requests under way at the same time may be one.
-        on_admitted: Is awaited when an attempt has a slot, before it is sent. What it raises is raised, and the slot
-            is given back. Only of a request that is not shared.
+        on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
+            the error goes to the caller. Only for a request that is not shared.
         on_sent: Is called whenever the bytes of an attempt leave. Who shares a request that another one made is
             not told.
     """
@@ -70,8 +70,8 @@ class Request(Generic[T_co]):
     params: Mapping[str, str] = _NOTHING
     body: Mapping[str, object] | None = None
     lane: str = "crud"
-    repeatable: bool = True
-    if_gone: T_co | None = None
+    idempotent: bool = True
+    already_gone_result: T_co | None = None
     instead: str = ""
     is_shared: bool = False
     on_admitted: Callable[[], Awaitable[None]] | None = None

@@ -36,14 +36,14 @@ class RetryPolicy:
 
 
 def next_delay(
-    policy: RetryPolicy, error: FathomError, *, repeatable: bool, failures: int, refusals: int, chance: float
+    policy: RetryPolicy, error: FathomError, *, idempotent: bool, failures: int, refusals: int, chance: float
 ) -> float | None:
     """Decide whether to try again.
 
     Args:
         policy: The policy.
         error: What the last attempt ended with.
-        repeatable: Whether sending the request twice does the same as sending it once.
+        idempotent: Whether sending the request twice does the same as sending it once.
         failures: Failed attempts so far, this one included, refusals not.
         refusals: Refused attempts so far, this one included.
         chance: A random number in [0, 1), which spreads out those who failed together.
@@ -54,7 +54,7 @@ def next_delay(
     """
     if isinstance(error, RateLimitError):
         return 0.0 if refusals <= policy.refusals else None
-    if not _may_pass(error, repeatable) or failures >= policy.attempts:
+    if not _may_pass(error, idempotent) or failures >= policy.attempts:
         return None
     backoff = chance * min(policy.cap, math.ldexp(policy.base, failures - 1))
     asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
@@ -70,7 +70,7 @@ def was_perhaps_done(error: FathomError) -> bool:
     )
 
 
-def _may_pass(error: FathomError, repeatable: bool) -> bool:
+def _may_pass(error: FathomError, idempotent: bool) -> bool:
     if isinstance(error, TransportError):
-        return repeatable or not error.sent
-    return repeatable and isinstance(error, APIError) and error.status in _PASSING
+        return idempotent or not error.sent
+    return idempotent and isinstance(error, APIError) and error.status in _PASSING

@@ -35,7 +35,7 @@ from fathom_async.errors import (
     RateLimitError,
     TransportError,
 )
-from fathom_async.telemetry import Admitted, Answered, Failed, Journal, Queued, Retried, Sent
+from fathom_async.telemetry import Admitted, Answered, Failed, Queued, Retried, Sent, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._core.request import Transport
@@ -100,7 +100,7 @@ class Session:
         retry: RetryPolicy,
         is_refusal: Callable[[Response], bool] = is_too_many,
         chance: Callable[[], float] = random.random,
-        journal: Journal | None = None,
+        journal: Telemetry | None = None,
         account: str = "",
         secret: str = "",
     ) -> None:
@@ -112,7 +112,7 @@ class Session:
         self._retry = retry
         self._is_refusal = is_refusal
         self._chance = chance
-        self.journal: Journal = journal or Journal()
+        self.journal: Telemetry = journal or Telemetry()
         self._numbers = itertools.count(1)
         self.scope: Scope = Scope(clock)
         self._coalescer = Coalescer(self.scope.spawn)
@@ -153,8 +153,8 @@ class Session:
                 response = await self._attempt(request, options, deadline, number, failures + refusals + 1)
                 return self._judge(request, response)
             except NotFoundError:
-                if perhaps_done and request.if_gone is not None:
-                    return request.if_gone
+                if perhaps_done and request.already_gone_result is not None:
+                    return request.already_gone_result
                 raise
             except (APIError, TransportError) as error:
                 if self.scope.is_shut:
@@ -189,7 +189,7 @@ class Session:
         if journal.listens:
             now = self._clock.now()
             journal.tell(Queued(number, lane.name, request.method, request.path, attempt, now))
-        async with lane.slot(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
+        async with lane.permit(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
             if request.on_admitted is not None:
                 await request.on_admitted()
             if self.scope.is_shut:
@@ -255,7 +255,7 @@ class Session:
         delay = next_delay(
             self._retry,
             error,
-            repeatable=request.repeatable,
+            idempotent=request.idempotent,
             failures=failures,
             refusals=refusals,
             chance=self._chance(),

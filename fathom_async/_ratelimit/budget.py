@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.state import Terms
+from fathom_async._ratelimit.shared.state import QuotaConfig
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ConfigurationError
@@ -67,7 +67,7 @@ class Budget:
             ConfigurationError: The place cannot be used.
         """
         span = limit.per + limit.pad
-        terms = Terms(
+        terms = QuotaConfig(
             requests=limit.requests,
             per=limit.per,
             span=span,
@@ -84,7 +84,7 @@ class Budget:
             on_lost=self.on_lost,
         )
 
-    def _store(self, key: str, terms: Terms, clock: Clock) -> Store:
+    def _store(self, key: str, terms: QuotaConfig, clock: Clock) -> Store:
         if _scheme(self.url) != "file":
             from fathom_async._ratelimit.shared.redis import RedisStore  # noqa: PLC0415 - an optional dependency
 

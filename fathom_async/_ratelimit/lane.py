@@ -13,7 +13,7 @@ so that an admission costs the same with a hundred thousand waiting as with ten.
   round that header down. Then the lane probes again.
 - A ``429`` while ``Remaining`` is not 0 is a cap on requests in flight that we were not told: fewer at once.
 
-What the window is made of, and whether other processes share it, is behind `fathom_async._ratelimit.slots.Slots`.
+What the window is made of, and whether other processes share it, is behind `fathom_async._ratelimit.permit.Permits`.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from fathom_async._ratelimit.admission import Admission
 from fathom_async._ratelimit.bucket import Bucket
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.feedback import Feedback
+from fathom_async._ratelimit.permit import Permit, Window
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
 from fathom_async._ratelimit.queue import PriorityQueue
-from fathom_async._ratelimit.slots import Slot, Slots
-from fathom_async._ratelimit.window import Window
+from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ClosedError, FathomError, WaitTooLongError
-from fathom_async.telemetry import Adapted, Journal, Paused
+from fathom_async.telemetry import Adapted, Paused, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._util.clock import Timer
@@ -77,22 +77,22 @@ class Lane:
         reserve: int = 0,
         concurrency: int | None = None,
         count_delay: float = 5.0,
-        share: Slots | None = None,
+        share: Window | None = None,
         adaptive: bool = False,
         elsewhere: Callable[[], Collection[int]] = frozenset,
-        journal: Journal | None = None,
+        journal: Telemetry | None = None,
     ) -> None:
         self.name = name
         self.limit = limit
         self._clock = clock
         self._adaptive = adaptive
         self._elsewhere = elsewhere
-        self._journal = journal or Journal()
-        self._window: Slots = share or Window(limit, reserve=reserve, count_delay=count_delay)
+        self._journal = journal or Telemetry()
+        self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self._bucket = Bucket.of(limit, self._clock)
         self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
-        self._queue: PriorityQueue[asyncio.Future[Slot]] = PriorityQueue()
-        self._deadlines: list[tuple[float, int, asyncio.Future[Slot], float]] = []
+        self._queue: PriorityQueue[asyncio.Future[Permit]] = PriorityQueue()
+        self._deadlines: list[tuple[float, int, asyncio.Future[Permit], float]] = []
         self._sequence = itertools.count()
         self._timer: Timer | None = None
         self._timer_at = 0.0
@@ -103,7 +103,7 @@ class Lane:
         self._closed = False
         self._window.bind(self._on_news, self._demand)
 
-    def slot(
+    def permit(
         self,
         priority: Priority = Priority.NORMAL,
         *,
@@ -192,25 +192,25 @@ class Lane:
     def _eta(self, position: int) -> float:
         now = self._clock.now()
         returns = self._window.returns(now)
-        windows, slot = divmod(position, len(returns))
+        windows, permit = divmod(position, len(returns))
         paced = 0.0 if self._bucket is None else self._bucket.delay(position + 1)
         crowded = self._concurrency.delay(self._window.in_flight + position)
         usual_time = self._concurrency.usual_time
         probing = self._last_admission + usual_time - now if self._is_probing(now) else 0.0
-        due = returns[slot] + windows * self._window.span - now
+        due = returns[permit] + windows * self._window.span - now
         return max(due, self._paused_until - now, paced, crowded, probing, 0.0)
 
     # What follows is the admission itself; `Admission` is its only caller.
 
-    def admit_at_once(self) -> Slot | None:
-        """Take a slot if nobody waits for one and everything allows it."""
+    def admit_at_once(self) -> Permit | None:
+        """Take a permit if nobody waits for one and everything allows it."""
         self._check_open()
         return None if self._queue or self._window.is_shared else self._take(self._clock.now())
 
-    async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Slot:
-        """Take a slot after standing in the queue."""
+    async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Permit:
+        """Take a permit after standing in the queue."""
         now = self._clock.now()
-        waiter: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         if max_wait is not None:
             eta = self._eta(0 if first else self._queue.ahead_of(priority))
             if eta > max_wait:
@@ -228,32 +228,32 @@ class Lane:
             self._dispatch(self._clock.now())
             raise
 
-    def sent(self, slot: Slot) -> None:
+    def sent(self, permit: Permit) -> None:
         """The request's bytes have left."""
-        self._window.sent(slot, self._clock.now())
+        self._window.sent(permit, self._clock.now())
 
-    def answered(self, slot: Slot, feedback: Feedback) -> None:
+    def answered(self, permit: Permit, feedback: Feedback) -> None:
         """The server answered, with these rate-limit headers."""
         self._refused_in_a_row = 0
         now = self._clock.now()
-        self._concurrency.answered(slot.sent_at, now)
+        self._concurrency.answered(permit.sent_at, now)
         if feedback.limit is not None and feedback.limit != self.limit.requests:
             self._adapt(feedback.limit, now)
-        self._window.answer(slot, now, limit=feedback.limit, remaining=feedback.remaining)
+        self._window.answer(permit, now, limit=feedback.limit, remaining=feedback.remaining)
         self._dispatch(now)
 
-    def refused(self, slot: Slot, feedback: Feedback) -> None:
+    def refused(self, permit: Permit, feedback: Feedback) -> None:
         """The server refused the request without counting it."""
-        self._window.refund(slot)
-        self._back_off(slot, feedback)
+        self._window.refund(permit)
+        self._back_off(permit, feedback)
         self._dispatch(self._clock.now())
 
-    def abandoned(self, slot: Slot) -> None:
+    def abandoned(self, permit: Permit) -> None:
         """There was no answer: nothing was sent, or the connection broke, or the caller went away."""
-        if slot.sent_at is None:
-            self._window.refund(slot)
+        if permit.sent_at is None:
+            self._window.refund(permit)
         else:
-            self._window.lose(slot)
+            self._window.lose(permit)
         self._dispatch(self._clock.now())
 
     def _adapt(self, requests: int, now: float) -> None:
@@ -261,7 +261,7 @@ class Lane:
         if requests in self._elsewhere() or requests < 1:
             return
         if requests > self.limit.requests and (self._window.is_shared or not self._adaptive):
-            return  # a shared window has no room for more slots than all its processes agreed on
+            return  # a shared window has no room for more permits than all its processes agreed on
         burst = self.limit.burst and min(self.limit.burst, requests)
         self._tell_adapted("limit", self.limit.requests, requests, now)
         self.limit = RateLimit(requests, self.limit.per, burst)
@@ -280,16 +280,16 @@ class Lane:
         _log.log(level, "%s lane: paused for %.1f s %s", self.name, seconds, why, extra=facts)
         self._journal.tell(Paused(self.name, now, seconds))
 
-    def _back_off(self, slot: Slot, feedback: Feedback) -> None:
+    def _back_off(self, permit: Permit, feedback: Feedback) -> None:
         now = self._clock.now()
-        if slot.sent_at is None or slot.sent_at > self._refused_at:  # else it went out with the last one
+        if permit.sent_at is None or permit.sent_at > self._refused_at:  # else it went out with the last one
             self._refused_in_a_row = min(self._refused_in_a_row + 1, _MOST_REFUSALS)
             self._refused_at = now
         in_flight, cap = self._window.in_flight, self._concurrency.cap
         is_crowded = bool(feedback.remaining and in_flight)
         if is_crowded:
-            sent_at = now if slot.sent_at is None else slot.sent_at
-            self._concurrency.refused(sent_at, slot.outstanding_before, in_flight, now)
+            sent_at = now if permit.sent_at is None else permit.sent_at
+            self._concurrency.refused(sent_at, permit.outstanding_before, in_flight, now)
             if self._concurrency.cap < cap:
                 self._tell_adapted("concurrency", cap, self._concurrency.cap, now)
             wait = feedback.retry_after or 0.0
@@ -304,7 +304,7 @@ class Lane:
         if not feedback.remaining:
             self._window.pause(until)
 
-    def _take(self, now: float) -> Slot | None:
+    def _take(self, now: float) -> Permit | None:
         """Admit one request if everything allows it."""
         if self._held_back(now) or not self._window.has_room(now):
             return None
@@ -326,12 +326,12 @@ class Lane:
         """Admit whom we can, tell those who cannot be served in time, set the timer for what comes next."""
         if not self._queue and self._timer is None:
             return
-        while self._queue and (slot := self._take(now)):
+        while self._queue and (permit := self._take(now)):
             waiter = self._queue.pop()
             if waiter.done():  # it gave up, and has not run yet to say so
-                self._window.refund(slot)
+                self._window.refund(permit)
             else:
-                waiter.set_result(slot)
+                waiter.set_result(permit)
         if self._deadlines:
             self._fail_late_waiters(now)
         if self._window.failure is not None:
@@ -389,7 +389,7 @@ class Lane:
     # What follows is what a shared window asks and tells.
 
     def _demand(self) -> int:
-        """Return how many slots could be used now."""
+        """Return how many permits could be used now."""
         if self._clock.now() < self._paused_until:
             return 0
         could = min(len(self._queue), self._concurrency.cap - self._window.in_flight)

@@ -107,14 +107,14 @@ class LaneStatus:
     Attributes:
         limit: Requests the server admits in one window.
         per: Length of the window in seconds.
-        used: Slots that are out: requests that the server may still be counting, ours and foreign ones.
+        used: Permits that are out: requests that the server may still be counting, ours and foreign ones.
         in_flight: Requests sent and not yet answered.
         queued: Requests waiting for admission.
         next_slot_in: Seconds until a request that came now would be admitted.
         paused_for: Seconds for which the server told the lane to stay away; 0 when it did not.
         budget: ``lost`` where the shared budget is out of reach and nothing is admitted; ``share`` where it is out of
             reach and a share of the limit goes on; else ``ok``.
-        waiting: Other processes that wait for slots of the same shared budget; 0 where none is shared.
+        waiting: Other processes that wait for permits of the same shared budget; 0 where none is shared.
     """
 
     limit: int

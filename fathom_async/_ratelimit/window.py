@@ -8,17 +8,17 @@ minute, at every single hit. One rule is safe against all of them: *no T seconds
 than N of our requests*. What makes it hard is that a request is counted neither when we admit it nor when the
 answer arrives, but at some moment in between that we do not see.
 
-So a request takes one of N **slots** when it is admitted, and the slot comes back T (plus a pad, because some
+So a request takes one of N **permits** when it is admitted, and the permit comes back T (plus a pad, because some
 servers count in whole seconds) after the request was *counted at the latest*. That is
 
 - when its answer arrived, for it was counted before it was answered; or
 - ``count_delay`` after its bytes left, whichever is first. This second bound is for slow reports, whose hit was
   counted long before the answer; without it a handler of 20 s would cost a third of a 60 s window.
 
-Two hits that share a slot are therefore at least T apart on the server's clock: the earlier one was counted at
-the latest T before the slot came back, the later one was sent after that. With N slots, no T seconds hold more
-than N hits. A request that was admitted and never sent gives its slot back at once. One that was lost on the
-wire, or whose caller went away, may yet be counted: its slot stays out as if it had been sent and never answered.
+Two hits that share a permit are therefore at least T apart on the server's clock: the earlier one was counted at
+the latest T before the permit came back, the later one was sent after that. With N permits, no T seconds hold more
+than N hits. A request that was admitted and never sent gives its permit back at once. One that was lost on the
+wire, or whose caller went away, may yet be counted: its permit stays out as if it had been sent and never answered.
 
 A stamp taken when a request is *sent* is not enough: one request that is delayed by 300 ms on its way, and one
 that is not, a window later, are less than T apart at the server. Measured: a quarter of all requests refused.
@@ -29,15 +29,15 @@ Feedback
 ``X-RateLimit-Remaining`` tells how many requests the server would still have admitted at some moment between a
 request's sending and its answer. Requests of ours that overlapped with it may or may not be in that number, so
 
-- ``remaining - overlapping`` is certainly still admitted. Where that is more than our free slots, the server's
-  window was reopened or our hits have left it: the oldest slots come back early. A stale answer never gains.
+- ``remaining - overlapping`` is certainly still admitted. Where that is more than our free permits, the server's
+  window was reopened or our hits have left it: the oldest permits come back early. A stale answer never gains.
 - ``N - remaining - own``, where *own* is everything of ours that could be in the count, was certainly spent by
-  somebody else: as many slots are held for them, for T.
+  somebody else: as many permits are held for them, for T.
 
 A word that is nearly T old is worth nothing: the first request after such a silence goes alone, to ask. It costs one
 round trip a window, and a client that began to spend beside us costs one refusal at most, not ten.
 
-Where others were seen to spend, they will spend again, and a slot of ours that comes back says nothing of theirs.
+Where others were seen to spend, they will spend again, and a permit of ours that comes back says nothing of theirs.
 Such a window is *shared* for two spans. What goes out is what the server's last word certainly admits, and beyond
 that one request alone, to ask. And where ``remaining`` rose from one word to the next, the server let hits go: all
 that were counted by the earlier word are taken for gone, so that everything that is still counted, and not ours
@@ -52,25 +52,25 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from fathom_async._ratelimit.permit import Permit
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
-from fathom_async._ratelimit.slots import Slot
 
 STALE = 0.95
 """The part of T after which the server's last word no longer tells what is left."""
 
 
-class Window:
-    """The slots of one rate limit, a process's own; see the module's docstring for why it is safe.
+class LocalWindow:
+    """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
 
-    The methods are those of `fathom_async._ratelimit.slots.Slots`.
+    The methods are those of `fathom_async._ratelimit.permit.Permits`.
 
     Args:
         limit: What the server admits.
-        reserve: Slots never used by us, left to the account's other clients.
+        reserve: Permits never used by us, left to the account's other clients.
         count_delay: Seconds after which a request that left this machine was counted for certain.
 
     Attributes:
-        span: Seconds from a request's count to its slot's return.
+        span: Seconds from a request's count to its permit's return.
     """
 
     is_shared = False
@@ -106,14 +106,14 @@ class Window:
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
         self._free = limit.requests
-        self._ageing: deque[float] = deque()  # when answered requests' slots come back, in order
-        self._foreign: deque[float] = deque()  # the same for slots held for other clients
-        self._sent: OrderedDict[Slot, None] = OrderedDict()  # not answered yet, in the order of sending
+        self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
+        self._foreign: deque[float] = deque()  # the same for permits held for other clients
+        self._sent: OrderedDict[Permit, None] = OrderedDict()  # not answered yet, in the order of sending
         self._unsettled = 0  # admitted, and neither answered, lost nor refunded
         self._granted = 0
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
         self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
-        self._quiet_until = math.inf  # no slot comes back before
+        self._quiet_until = math.inf  # no permit comes back before
         self._heard_at = -math.inf  # the server's last word
         self._remaining = 0  # how many it said remained
         self._certain = 0  # how many more it admits for certain
@@ -121,19 +121,19 @@ class Window:
         self._shared_until = -math.inf  # others were seen to spend
 
     def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """See `Slots.bind`: nobody else takes of these slots, so there is no news."""
+        """See `Window.bind`: nobody else takes of these permits, so there is no news."""
 
     def pause(self, until: float) -> None:
-        """See `Slots.pause`: only the lane has to know."""
+        """See `Window.pause`: only the lane has to know."""
 
     def rest(self) -> None:
-        """See `Slots.rest`."""
+        """See `Window.rest`."""
 
     async def aclose(self) -> None:
-        """See `Slots.aclose`."""
+        """See `Window.aclose`."""
 
     def used(self, now: float) -> int:
-        """Return how many slots are out, ours and foreign ones."""
+        """Return how many permits are out, ours and foreign ones."""
         self._expire(now)
         return self._limit.requests - self._free
 
@@ -143,18 +143,18 @@ class Window:
         return self._unsettled
 
     def waiting(self, now: float) -> int:  # noqa: ARG002 - nobody else is there
-        """Return 0; see `Slots.waiting`."""
+        """Return 0; see `Window.waiting`."""
         return 0
 
     def blocked_for(self, now: float) -> float:  # noqa: ARG002 - the lane itself was told
-        """Return 0; see `Slots.blocked_for`."""
+        """Return 0; see `Window.blocked_for`."""
         return 0.0
 
     async def look(self) -> None:
-        """Do nothing; see `Slots.look`."""
+        """Do nothing; see `Window.look`."""
 
     def resize(self, requests: int) -> None:
-        """Have so many slots from now on; those that are out stay out."""
+        """Have so many permits from now on; those that are out stay out."""
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
@@ -166,69 +166,69 @@ class Window:
         return now < self._shared_until and self._certain <= 0
 
     def exhausted(self, now: float) -> None:
-        """The server admits nothing more though slots were free: others spend too, more than was seen."""
+        """The server admits nothing more though permits were free: others spend too, more than was seen."""
         self._is_refused = True
         self._heard_at, self._remaining = now, 0
         self._shared_until = math.inf  # until the next answer says from when to count
 
     def has_room(self, now: float) -> bool:
-        """Whether a slot is free."""
+        """Whether a permit is free."""
         if now >= self._quiet_until:
             self._expire(now)
         own = self._limit.requests - self._free - len(self._foreign)
         return self._free > 0 and own < self._limit.requests - self._reserve
 
-    def take(self) -> Slot:
-        """Take a slot; there must be room."""
+    def take(self) -> Permit:
+        """Take a permit; there must be room."""
         self._free -= 1
         self._certain -= 1
         self._granted += 1
-        slot = Slot(self._granted, self._unsettled)
+        permit = Permit(self._granted, self._unsettled)
         self._unsettled += 1
-        return slot
+        return permit
 
-    def sent(self, slot: Slot, now: float) -> None:
+    def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
-        slot.sent_at = now
-        self._sent[slot] = None
+        permit.sent_at = now
+        self._sent[permit] = None
         self._quiet_until = min(self._quiet_until, now + self._count_delay + self.span)
 
-    def refund(self, slot: Slot) -> None:
-        """The request was never sent, or refused without being counted: the slot is free at once."""
+    def refund(self, permit: Permit) -> None:
+        """The request was never sent, or refused without being counted: the permit is free at once."""
         self._unsettled -= 1
-        if slot.sent_at is None:
+        if permit.sent_at is None:
             self._free += 1
-        elif slot in self._sent:
-            del self._sent[slot]
+        elif permit in self._sent:
+            del self._sent[permit]
             self._free += 1
 
-    def lose(self, slot: Slot) -> None:
+    def lose(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
         self._unsettled -= 1
-        counted_by = self._counted_by(slot)
+        counted_by = self._counted_by(permit)
         self._note_own(counted_by, counted_by)
-        if slot in self._sent:
-            del self._sent[slot]
-            insort(self._lost, self._counted_by(slot))
+        if permit in self._sent:
+            del self._sent[permit]
+            insort(self._lost, self._counted_by(permit))
 
     def answer(
-        self, slot: Slot, now: float, *, limit: int | None = None, remaining: int | None = None
+        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
-            slot: The request's slot.
+            permit: The request's permit.
             now: The moment the answer arrived.
             limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
             remaining: ``X-RateLimit-Remaining``.
         """
         self._unsettled -= 1
-        if slot.sent_at is None:
-            self.sent(slot, now)
-        sent_at = now if slot.sent_at is None else slot.sent_at
-        if slot in self._sent:
-            del self._sent[slot]
-            due = (now if now < sent_at + self._count_delay else self._counted_by(slot)) + self.span
+        if permit.sent_at is None:
+            self.sent(permit, now)
+        sent_at = now if permit.sent_at is None else permit.sent_at
+        if permit in self._sent:
+            del self._sent[permit]
+            due = (now if now < sent_at + self._count_delay else self._counted_by(permit)) + self.span
             if self._ageing and due < self._ageing[-1]:
                 insort(self._ageing, due)
             else:
@@ -239,38 +239,38 @@ class Window:
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self.span
         if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
-            self._learn(slot, sent_at, now, remaining)
+            self._learn(permit, sent_at, now, remaining)
         else:
             remaining = self._limit.requests
             self._certain = remaining  # whom the server tells nothing cannot ask
         self._heard_at, self._remaining = now, remaining
 
     def next_return(self, now: float) -> float | None:
-        """When to look again: no slot comes back before. None when that waits for an answer."""
+        """When to look again: no permit comes back before. None when that waits for an answer."""
         self._expire(now)
         return None if self._quiet_until == math.inf else self._quiet_until
 
     def returns(self, now: float) -> list[float]:
-        """When each slot can be used, in order: now for free ones, at the earliest for unanswered ones."""
+        """When each permit can be used, in order: now for free ones, at the earliest for unanswered ones."""
         self._expire(now)
         usable = self._limit.requests - self._reserve
         lost = [counted_by + self.span for counted_by in self._lost]
-        unanswered = [min(self._due(slot), now + self.span) for slot in self._sent]
+        unanswered = [min(self._due(permit), now + self.span) for permit in self._sent]
         ours = sorted([*self._ageing, *lost, *unanswered])
         unsent = self._limit.requests - self._free - len(ours) - len(self._foreign)
         ours += [now + self.span] * unsent
         total = [now] * self._free + sorted([*ours, *self._foreign])
-        # Slots that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
+        # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
         total = total[max(0, -self._free) :]
         own = [now] * (usable - len(ours)) + ours[max(0, len(ours) - usable) :]
         return [max(now, *pair) for pair in zip(total, own, strict=False)][:usable]
 
-    def _counted_by(self, slot: Slot) -> float:
-        assert slot.sent_at is not None  # noqa: S101 - for the type checker: only sent slots are asked about
-        return slot.sent_at + self._count_delay
+    def _counted_by(self, permit: Permit) -> float:
+        assert permit.sent_at is not None  # noqa: S101 - for the type checker: only sent permits are asked about
+        return permit.sent_at + self._count_delay
 
-    def _due(self, slot: Slot) -> float:
-        return self._counted_by(slot) + self.span
+    def _due(self, permit: Permit) -> float:
+        return self._counted_by(permit) + self.span
 
     def _expire(self, now: float) -> None:
         if now < self._quiet_until:
@@ -282,8 +282,8 @@ class Window:
         while self._lost and self._lost[0] + self.span <= now:
             del self._lost[0]
             self._free += 1
-        while self._sent and self._due(slot := next(iter(self._sent))) <= now:
-            del self._sent[slot]
+        while self._sent and self._due(permit := next(iter(self._sent))) <= now:
+            del self._sent[permit]
             self._free += 1
         self._quiet_until = self._first_return()
 
@@ -295,7 +295,7 @@ class Window:
             heads.append(self._due(next(iter(self._sent))))
         return min(heads, default=math.inf)
 
-    def _learn(self, slot: Slot, sent_at: float, now: float, remaining: int) -> None:
+    def _learn(self, permit: Permit, sent_at: float, now: float, remaining: int) -> None:
         gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
         if now < self._shared_until and remaining > self._remaining and sent_at >= self._heard_at:
             gone = max(gone, self._heard_at)
@@ -305,7 +305,7 @@ class Window:
         foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
         self._hold(foreign, now, gone)
         settled = bisect_left(self._lost, sent_at)
-        overlapping = slot.outstanding_before + (self._granted - slot.number) + len(self._lost) - settled
+        overlapping = permit.outstanding_before + (self._granted - permit.number) + len(self._lost) - settled
         self._certain = remaining - overlapping - self._reserve
         while self._free < self._certain and self._take_back(sent_at):
             self._free += 1
@@ -317,7 +317,7 @@ class Window:
             self._own.popleft()
 
     def _let_go(self, gone: float) -> None:
-        """Free the slots of everything that was counted by then."""
+        """Free the permits of everything that was counted by then."""
         for queue in (self._ageing, self._foreign):
             while queue and queue[0] <= gone + self.span:
                 queue.popleft()
@@ -327,7 +327,7 @@ class Window:
             self._free += 1
 
     def _hold(self, foreign: int, now: float, gone: float) -> None:
-        """Hold so many slots for others: free ones, then those of ours that the server has let go."""
+        """Hold so many permits for others: free ones, then those of ours that the server has let go."""
         if foreign > 0:
             self._shared_until = now + 2 * self.span
         while len(self._foreign) < foreign:
@@ -344,7 +344,7 @@ class Window:
         """Forget the oldest hit that was over before this request began; return whether there is one.
 
         Oldest first, for what is left must be those that the server counts: a hit of the window before that came
-        back later, by itself, would be a slot too many.
+        back later, by itself, would be a permit too many.
         """
         heads = [(queue[0], queue) for queue in (self._ageing, self._foreign) if queue]
         head, queue = min(heads, key=lambda pair: pair[0], default=(math.inf, None))

@@ -84,7 +84,7 @@ class EventsResource:
         """
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_NEW))
+        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, instead=_NEW))
 
     async def update(
         self,
@@ -104,7 +104,7 @@ class EventsResource:
             raise ArgumentError("'currency' is another endpoint and no id: use events.set_currency")
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/{}", site_id, event_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, repeatable=False, instead=_SET))
+        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, instead=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
         """Delete an event; this cannot be undone.
@@ -115,7 +115,7 @@ class EventsResource:
         """
         at = path("/sites/{}/events/{}", site_id, event_id)
         gone = Deleted(event_id, object="event")
-        return await self._send(Request("DELETE", at, deletion, if_gone=gone, instead=_DELETE))
+        return await self._send(Request("DELETE", at, deletion, already_gone_result=gone, instead=_DELETE))
 
     async def delete_by_name(self, site_id: str, name: str) -> Deleted:
         """Delete the record of an event, and its currency.
@@ -129,7 +129,7 @@ class EventsResource:
         params = {"name": checks.identifier("name", name)}
         gone = Deleted(name, object="event")
         at = path("/sites/{}/events", site_id)
-        return await self._send(Request("DELETE", at, deletion, params, if_gone=gone))
+        return await self._send(Request("DELETE", at, deletion, params, already_gone_result=gone))
 
     async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
         """Set the unit that an event's values are shown in; it converts nothing.
@@ -146,7 +146,7 @@ class EventsResource:
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/currency", site_id)
         decode = object_decoder(Event, name=name, currency=currency)
-        return await self._send(Request("POST", at, decode, body=fields, repeatable=False))
+        return await self._send(Request("POST", at, decode, body=fields, idempotent=False))
 
     async def wipe(self, site_id: str, event_id: str) -> None:
         """Delete an event's data. Retired by the live service.

@@ -68,7 +68,7 @@ class MilestonesResource:
         """
         fields = body(_FIELDS, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones", site_id)
-        return await self._send(Request("POST", at, _MILESTONE, body=fields, repeatable=False))
+        return await self._send(Request("POST", at, _MILESTONE, body=fields, idempotent=False))
 
     async def update(
         self, site_id: str, milestone_id: str, *, name: str, milestone_date: date | str
@@ -81,7 +81,7 @@ class MilestonesResource:
         """
         fields = body(_FIELDS, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
-        return await self._send(Request("POST", at, _MILESTONE, body=fields, repeatable=False))
+        return await self._send(Request("POST", at, _MILESTONE, body=fields, idempotent=False))
 
     async def delete(self, site_id: str, milestone_id: str) -> Deleted:
         """Delete a milestone, for good.
@@ -91,4 +91,4 @@ class MilestonesResource:
         """
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         gone = Deleted(milestone_id, object="milestone")
-        return await self._send(Request("DELETE", at, deletion, if_gone=gone))
+        return await self._send(Request("DELETE", at, deletion, already_gone_result=gone))

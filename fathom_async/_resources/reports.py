@@ -15,7 +15,7 @@ from fathom_async._bulk.plan import BulkPlan, checked, planned
 from fathom_async._bulk.progress import OnProgress
 from fathom_async._bulk.run import Run
 from fathom_async._cache.policy import Keeping
-from fathom_async._cache.shelf import Store, open_shelf
+from fathom_async._cache.report_cache import Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
@@ -116,8 +116,8 @@ class ReportsResource:
         if keeping is not None and store is None:
             raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
         caller = self._send.with_priority(priority)
-        shelf = None if store is None else open_shelf(caller, store, keeping or Keeping())
-        run = Run(caller, checked(queries), shelf=shelf, is_fused=fuse, on_progress=on_progress)
+        cache = None if store is None else open_cache(caller, store, keeping or Keeping())
+        run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
 
     async def gather(

@@ -89,7 +89,7 @@ class SitesResource:
             multi_domain=multi_domain,
             multi_domain_option=multi_domain_option,
         )
-        return await self._send(Request("POST", "/sites", _SITE, body=fields, repeatable=False))
+        return await self._send(Request("POST", "/sites", _SITE, body=fields, idempotent=False))
 
     async def update(
         self,
@@ -125,7 +125,7 @@ class SitesResource:
             multi_domain_option=multi_domain_option,
         )
         at = path("/sites/{}", site_id)
-        return await self._send(Request("POST", at, _SITE, body=fields, repeatable=False))
+        return await self._send(Request("POST", at, _SITE, body=fields, idempotent=False))
 
     async def delete(self, site_id: str) -> Deleted:
         """Delete a site and its data, for good.
@@ -134,7 +134,9 @@ class SitesResource:
             NotFoundError: There is no such site.
         """
         gone = Deleted(site_id, object="site")
-        return await self._send(Request("DELETE", path("/sites/{}", site_id), deletion, if_gone=gone))
+        return await self._send(
+            Request("DELETE", path("/sites/{}", site_id), deletion, already_gone_result=gone)
+        )
 
     async def wipe(self, site_id: str) -> None:
         """Delete a site's data. Retired by the live service.

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 T = TypeVar("T")
 
 
-async def together(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
+async def gather_all(work: Iterable[Coroutine[object, object, T]]) -> list[T]:
     """Return the results in the order given.
 
     The first failure ends the others, and is raised as it is: callers deal with one error, not with a group.

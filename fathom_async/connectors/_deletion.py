@@ -22,4 +22,4 @@ def deletion(path: str, gone: Deleted, *, lane: str) -> Request[Deleted]:
             raise DecodeError("the answer says that it was not deleted", body=body[:200])
         return gone
 
-    return Request("DELETE", path, decode, lane=lane, if_gone=gone)
+    return Request("DELETE", path, decode, lane=lane, already_gone_result=gone)

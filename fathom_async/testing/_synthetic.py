@@ -266,9 +266,9 @@ def _completions(plan: _Plan, day: date) -> Iterator[Completion]:
 def _live(plan: _Plan, now: datetime) -> Sequence[Pageview]:
     """Pageviews of the last five minutes: some sessions begin in each half minute."""
     local_hour = now.astimezone(ZoneInfo(plan.site.timezone)).hour
-    slot = int(now.timestamp()) // 30
+    permit = int(now.timestamp()) // 30
     views: list[Pageview] = []
-    for current in range(slot - 9, slot + 1):
+    for current in range(permit - 9, permit + 1):
         random = plan.random("live", current)
         for number in range(random.randint(0, 1 + _HOURS[local_hour] // 5)):
             begin = datetime.fromtimestamp(current * 30, UTC)

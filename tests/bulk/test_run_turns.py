@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fathom_async import FathomClient, Keeping, PageviewQuery, Priority, WaitTooLongError
-from fathom_async._cache.intents import Intents
+from fathom_async._cache.single_flight import SingleFlight
 from fathom_async.testing import Delay, FathomServer
 from tests.conftest import until
 
@@ -120,17 +120,17 @@ async def test_pieces_of_a_long_report_are_not_asked_again(
 
 
 async def test_an_intent_keeps_back_who_is_as_urgent_or_less() -> None:
-    intents = Intents()
-    with intents.declare(["a", "b"], Priority.NORMAL) as first:
+    single_flight = SingleFlight()
+    with single_flight.declare(["a", "b"], Priority.NORMAL) as first:
         assert not first
-        with intents.declare(["a", "c"], Priority.BULK) as less:
+        with single_flight.declare(["a", "c"], Priority.BULK) as less:
             assert list(less) == ["a"]
-            with intents.declare(["a", "c"], Priority.INTERACTIVE) as more:
+            with single_flight.declare(["a", "c"], Priority.INTERACTIVE) as more:
                 assert not more
-                with intents.declare(["a"], Priority.INTERACTIVE) as same:
+                with single_flight.declare(["a"], Priority.INTERACTIVE) as same:
                     assert list(same) == ["a"]
             assert same["a"].done()
         assert not less["a"].done()
     assert less["a"].done()
-    with intents.declare(["a", "b", "c"], Priority.BULK) as after:
+    with single_flight.declare(["a", "b", "c"], Priority.BULK) as after:
         assert not after

@@ -10,8 +10,8 @@ from fathom_async import EventQuery, PageviewQuery, Report
 from fathom_async._cache.memory import MemoryStore
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.overview import asked
+from fathom_async._cli.bulk.report_spec import Places, ReportSpec, read_jobs, wanted
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
-from fathom_async._cli.bulk.wanted import Places, Wanted, read_jobs, wanted
 from fathom_async._cli.failures import CommandError
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import Query
@@ -45,8 +45,8 @@ def report_of(query: Query[Row], *rows: tuple[object, ...]) -> Report[Row]:
     return Report(query, tuple(query.codec.row(*row) for row in rows))
 
 
-def one(name: str, query: Query[Row], path: Path = Path("one.csv")) -> Wanted:
-    return Wanted("job", name, query, is_complete=False, store="memory://", path=path, format="csv")
+def one(name: str, query: Query[Row], path: Path = Path("one.csv")) -> ReportSpec:
+    return ReportSpec("job", name, query, is_complete=False, store="memory://", path=path, format="csv")
 
 
 def test_paths_start_where_the_job_file_is(tmp_path: Path) -> None:

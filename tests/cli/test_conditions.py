@@ -3,7 +3,7 @@
 import pytest
 
 from fathom_async import Filter, QueryError
-from fathom_async._cli.conditions import condition
+from fathom_async._cli.filter_syntax import condition
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 
 from fathom_async._cli.drawing import drawn
-from fathom_async._cli.pictures import Course, Line, Ranking, Total, pictures_of
+from fathom_async._cli.pictures import Line, Ranking, TimeSeries, Total, pictures_of
 
 PAGES = [("/", 100, 0.5), ("/a\x1b[2J", 50, None), (None, 0, 0.25)]
 
@@ -27,15 +27,15 @@ def test_a_date_without_traffic_is_zero_but_has_no_average() -> None:
         ("date", "visits", "avg_duration"), rows, metrics=("visits", "avg_duration"), unit="day"
     )
     days = (date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1))
-    assert visits == Course("visits", "day", days, (Line("", (5, 0, 7)),))
-    assert duration == Course("avg_duration", "day", days, (Line("", (1.5, None, 2.5)),))
+    assert visits == TimeSeries("visits", "day", days, (Line("", (5, 0, 7)),))
+    assert duration == TimeSeries("avg_duration", "day", days, (Line("", (1.5, None, 2.5)),))
 
 
 def test_months_years_and_hours_follow_each_other() -> None:
     def dates(unit: str, first: date, last: date) -> list[str]:
         rows = [(first, 1), (last, 1)]
         (course,) = pictures_of(("date", "visits"), rows, metrics=("visits",), unit=unit)  # type: ignore[arg-type]
-        assert isinstance(course, Course)
+        assert isinstance(course, TimeSeries)
         return [str(each) for each in course.dates]
 
     assert dates("month", date(2025, 11, 1), date(2026, 2, 1))[1:3] == ["2025-12-01", "2026-01-01"]
@@ -46,7 +46,7 @@ def test_months_years_and_hours_follow_each_other() -> None:
 def test_groups_over_time_are_lines_from_the_highest_peak_down() -> None:
     rows = [(date(2026, 1, day), f"b{group}", group * day) for day in (1, 2) for group in range(10)]
     (course,) = pictures_of(("date", "browser", "visits"), rows, metrics=("visits",), unit="day")
-    assert isinstance(course, Course)
+    assert isinstance(course, TimeSeries)
     assert [line.label for line in course.lines] == [f"b{group}" for group in range(9, 1, -1)]
     assert (course.lines[0].values, course.left_out) == ((9, 18), 2)
 
@@ -77,7 +77,7 @@ def test_long_labels_leave_room_for_the_bars() -> None:
 
 def test_columns_with_their_scale_and_dates() -> None:
     days = tuple(date(2026, 1, day) for day in range(1, 11))
-    lines = drawn(Course("visits", "day", days, (Line("", tuple(range(0, 20, 2))),)), 60)
+    lines = drawn(TimeSeries("visits", "day", days, (Line("", tuple(range(0, 20, 2))),)), 60)
     assert lines[0] == "visits by the day"
     assert lines[1].startswith("  18  ")
     assert lines[8].startswith("   0  ")
@@ -86,7 +86,7 @@ def test_columns_with_their_scale_and_dates() -> None:
 
 def test_more_dates_than_columns_show_the_highest_of_each_few() -> None:
     days = tuple(date.fromordinal(738_000 + day) for day in range(100))
-    lines = drawn(Course("visits", "day", days, (Line("", (7,) * 100),)), 40)
+    lines = drawn(TimeSeries("visits", "day", days, (Line("", (7,) * 100),)), 40)
     assert lines[0] == "visits by the day, a column is the highest of 3 days"
     assert lines[1].startswith("  7  ")
     assert all(len(line) <= 40 for line in lines[1:])
@@ -94,7 +94,7 @@ def test_more_dates_than_columns_show_the_highest_of_each_few() -> None:
 
 def test_several_lines_are_sparklines_with_their_peaks() -> None:
     days = (date(2026, 1, 1), date(2026, 1, 2))
-    course = Course("visits", "day", days, (Line("Chrome", (4, 8)), Line("Edge", (1, None))), left_out=1)
+    course = TimeSeries("visits", "day", days, (Line("Chrome", (4, 8)), Line("Edge", (1, None))), left_out=1)
     assert drawn(course, 60) == [
         "visits by the day, 01 Jan to 02 Jan",
         "  Chrome  highest 8  ▄█",

@@ -14,14 +14,14 @@ from attrs import evolve
 from fathom_async._cli.html.page import MOST_ROWS, Page
 from fathom_async._cli.html.plots import figure_of, told
 from fathom_async._cli.output import Kind, records
-from fathom_async._cli.pictures import Course, Line, Ranking, Total
+from fathom_async._cli.pictures import Line, Ranking, TimeSeries, Total
 
 from .conftest import Command
 
 MADE = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EVIL = "</script><script>alert(1)</script><b>\"'"
 RANKING = Ranking("pageviews", ("/", EVIL), (1200, 5))
-COURSE = Course(
+COURSE = TimeSeries(
     "visits",
     "day",
     (date(2026, 1, 1), date(2026, 1, 2)),
@@ -81,7 +81,7 @@ def test_texts_of_visitors_stay_texts() -> None:
     assert "<script>alert" not in PAGE.html()
 
 
-def drawn_by_plotly(picture: Ranking | Course) -> list[dict[str, object]]:
+def drawn_by_plotly(picture: Ranking | TimeSeries) -> list[dict[str, object]]:
     """What plotly makes of a picture; it raises for what it does not know."""
     written = str(go.Figure(dict(figure_of(picture))).to_json())  # pyright: ignore[reportUnknownMemberType]
     assert "<b>" not in written, "labels are no markup"

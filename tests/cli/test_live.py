@@ -12,9 +12,9 @@ from attrs import evolve
 from rich.console import Console
 
 from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors, TransportError
-from fathom_async._cli.live.board import Board, SiteView
 from fathom_async._cli.live.display import lines, record, screen
 from fathom_async._cli.live.screen import draw, line
+from fathom_async._cli.live.state import LiveState, SiteView
 from fathom_async.models import PageVisitors, ReferrerVisitors
 
 NOW = datetime(2026, 11, 21, 14, 3, tzinfo=UTC)
@@ -27,16 +27,16 @@ VISITORS = CurrentVisitors(
     ),
     referrers=(ReferrerVisitors("https://www.google.com", "/", 3), ReferrerVisitors(None, None, 9)),
 )
-EMPTY = Board({"ACMEAA": SiteView("Acme"), "OTHERA": SiteView("Other")}, 30.0)
+EMPTY = LiveState({"ACMEAA": SiteView("Acme"), "OTHERA": SiteView("Other")}, 30.0)
 HEARD = LiveVisitors("ACMEAA", NOW - timedelta(seconds=4), VISITORS)
 BROKEN = LiveVisitors("OTHERA", NOW, error=TransportError("no route"))
 
 
-def board() -> Board:
+def board() -> LiveState:
     return EMPTY.with_(HEARD, None).with_(BROKEN, "no route; check the network")
 
 
-def drawn(board: Board, *, width: int = 80, height: int = 24, ascii_only: bool = False) -> str:
+def drawn(board: LiveState, *, width: int = 80, height: int = 24, ascii_only: bool = False) -> str:
     console = Console(file=StringIO(), width=width, height=height, highlight=False)
     console.print(draw(board, LANE, NOW, width, height, ascii_only=ascii_only))
     assert isinstance(console.file, StringIO)
@@ -89,7 +89,7 @@ def test_the_screen_shows_sites_pages_referrers_and_errors() -> None:
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (44, 20), (30, 8), (20, 4), (200, 60)])
 def test_it_fits_any_terminal(width: int, height: int) -> None:
     sites = {f"SITE{number}": SiteView(f"A site with a long name, number {number}") for number in range(40)}
-    many = Board({**board().sites, **sites}, 480.0)
+    many = LiveState({**board().sites, **sites}, 480.0)
     shown = drawn(many, width=width, height=height).splitlines()
     assert max(map(len, shown)) <= width
     assert len(shown) <= max(height, 7)

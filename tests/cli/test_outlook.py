@@ -8,7 +8,7 @@ import pytest
 from attrs import define
 
 from fathom_async import FathomClient, PageviewQuery, Priority, Progress
-from fathom_async._cli.bulk.outlook import Outlook
+from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async.testing import FathomServer
 from tests.conftest import until
 
@@ -52,21 +52,21 @@ async def test_requests_that_wait_in_the_lane_are_counted_once(
 ) -> None:
     async with asking(fathom_server, waiting) as fathom:
         progress = Progress(in_all, done=10, requests=in_all, answered=10, seconds_left=60.0)
-        outlook = Outlook(fathom)
+        outlook = EtaEstimator(fathom)
         outlook.told(progress)
         assert 60 * minutes - 10 < outlook.seconds_left(progress) < 60 * minutes + 5
 
 
 async def test_nothing_is_left_when_the_last_request_is_under_way(fathom_server: FathomServer) -> None:
     async with asking(fathom_server, 10) as fathom:
-        outlook = Outlook(fathom)
+        outlook = EtaEstimator(fathom)
         assert outlook.seconds_left(Progress(10, done=9, requests=10, answered=10)) == 0
 
 
 async def test_a_pause_that_the_server_asked_for_changes_the_time_left(fathom_server: FathomServer) -> None:
     async with asking(fathom_server, 12) as fathom:
         progress = Progress(12, done=10, requests=12, answered=10, seconds_left=60.0)
-        outlook = Outlook(fathom)
+        outlook = EtaEstimator(fathom)
         outlook.told(progress)
         fathom.pause(600.0, lane="reports")
         assert 590 < outlook.seconds_left(progress) < 700
@@ -76,7 +76,7 @@ async def test_waiting_for_another_run_is_said_to_be_that(fathom_server: FathomS
     hand = Hand()
     progress = Progress(30, done=10, kept=10)
     async with FathomClient("any", base_url=fathom_server.url) as fathom:
-        outlook = Outlook(fathom, hand)
+        outlook = EtaEstimator(fathom, hand)
         outlook.told(progress)
         assert not outlook.waits(progress), "it has hardly begun"
         hand.seconds = 2.0

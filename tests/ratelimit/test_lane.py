@@ -41,7 +41,7 @@ async def request(
     feedback: Feedback = SILENT,
 ) -> float:
     """Pass through the lane; return when it was admitted."""
-    async with lane.slot(priority, max_wait=max_wait, first=first) as admission:
+    async with lane.permit(priority, max_wait=max_wait, first=first) as admission:
         admitted = now()
         admission.sent()
         await asyncio.sleep(takes)
@@ -123,7 +123,7 @@ async def test_max_wait_fails_at_once_with_the_eta() -> None:
 
 async def test_max_wait_fails_at_once_when_a_pause_makes_it_hopeless() -> None:
     lane = lane_of(1)
-    async with lane.slot() as admission:
+    async with lane.permit() as admission:
         admission.sent()
         hurried = asyncio.create_task(request(lane, max_wait=120))
         patient = asyncio.create_task(request(lane))
@@ -149,7 +149,7 @@ async def test_max_wait_ends_a_wait_that_took_longer_than_it_looked() -> None:
 async def test_a_refusal_pauses_everyone_and_then_probes() -> None:
     lane = lane_of()
     await request(lane)
-    async with lane.slot() as refused:
+    async with lane.permit() as refused:
         refused.sent()
         refused.refused(Feedback(10, 0, 20))
         waiting = [asyncio.create_task(request(lane, takes=1.0)) for _ in range(3)]
@@ -163,7 +163,7 @@ async def test_refusals_without_a_time_back_off_further_and_further() -> None:
     lane = lane_of()
     pauses: list[float] = []
     for _ in range(9):
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             admission.refused(SILENT)
         pauses.append(lane.status().paused_for)
@@ -173,7 +173,7 @@ async def test_refusals_without_a_time_back_off_further_and_further() -> None:
 async def test_refusals_may_go_on_for_as_long_as_they_like() -> None:
     lane = lane_of()
     for _ in range(1100):
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             admission.refused(SILENT)
     assert lane.status().paused_for == 61
@@ -185,7 +185,7 @@ async def test_refusals_of_requests_that_went_out_together_count_as_one() -> Non
     pauses: list[float] = []
 
     async def refused(after: float) -> None:
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             await asyncio.sleep(after)
             admission.refused(SILENT)
@@ -201,7 +201,7 @@ async def test_refusals_of_requests_that_went_out_together_count_as_one() -> Non
 async def test_a_late_refusal_of_a_burst_pauses_for_as_long_as_the_first_one() -> None:
     lane = lane_of(100)
     await request(lane)
-    async with lane.slot() as one, lane.slot() as other, lane.slot() as answered:
+    async with lane.permit() as one, lane.permit() as other, lane.permit() as answered:
         for admission in (one, other, answered):
             admission.sent()
         one.refused(SILENT)
@@ -219,7 +219,7 @@ async def test_a_refusal_with_requests_left_lowers_the_number_at_once() -> None:
 
     async def held() -> None:
         nonlocal in_flight
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             in_flight += 1
             await gate.wait()
@@ -228,7 +228,7 @@ async def test_a_refusal_with_requests_left_lowers_the_number_at_once() -> None:
 
     tasks = [asyncio.create_task(held()) for _ in range(5)]
     await asyncio.sleep(0)
-    async with lane.slot() as admission:
+    async with lane.permit() as admission:
         admission.sent()
         admission.refused(Feedback(10, 4, 1))
     assert in_flight == 5
@@ -245,7 +245,7 @@ async def test_a_cap_on_requests_in_flight_is_kept() -> None:
 
     async def counted() -> None:
         nonlocal in_flight, most
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             in_flight += 1
             most = max(most, in_flight)
@@ -311,7 +311,7 @@ async def test_the_eta_knows_of_the_cap_and_of_the_probe() -> None:
 async def test_a_lane_that_was_refused_for_a_crowd_tries_one_more_after_a_while() -> None:
     lane = lane_of(1000, per=60)
     await request(lane)
-    async with lane.slot() as held, lane.slot() as refused:
+    async with lane.permit() as held, lane.permit() as refused:
         held.sent()
         refused.sent()
         refused.refused(Feedback(1000, 900, 0))
@@ -327,7 +327,7 @@ async def test_a_lane_that_was_refused_for_a_crowd_tries_one_more_after_a_while(
 async def test_a_refusal_with_nothing_else_in_flight_is_no_crowd() -> None:
     lane = lane_of(1000, per=60)
     await request(lane)
-    async with lane.slot() as refused:
+    async with lane.permit() as refused:
         refused.sent()
         refused.refused(Feedback(1000, 900, 0))
     await request(lane)
@@ -410,7 +410,7 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         try:
             async with asyncio.timeout(cancel):
                 for attempt in range(3):
-                    async with lane.slot(priority, max_wait=max_wait, first=attempt > 0) as admission:
+                    async with lane.permit(priority, max_wait=max_wait, first=attempt > 0) as admission:
                         if chance.random() < 0.8:
                             admission.sent()
                         await asyncio.sleep(takes)
@@ -494,7 +494,7 @@ def test_a_paced_lane_loses_no_time_between_tokens(
     chance = random.Random(3)
 
     async def client(lane: Lane) -> None:
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             await asyncio.sleep(chance.uniform(0, 0.05))
             assert throttle.hit(now()).allowed
@@ -511,7 +511,7 @@ def test_a_paced_lane_loses_no_time_between_tokens(
 
 async def test_one_who_is_admitted_and_gives_up_in_the_same_moment_loses_nothing() -> None:
     lane = lane_of(1)
-    holder = lane.slot()
+    holder = lane.permit()
     await holder.__aenter__()
     waiter = asyncio.create_task(request(lane))
     await asyncio.sleep(0.1)
@@ -525,11 +525,11 @@ async def test_one_who_is_admitted_and_gives_up_in_the_same_moment_loses_nothing
 async def test_a_crowd_that_has_gone_home_does_not_make_the_cap_smaller_than_it_was() -> None:
     lane = lane_of(100)
     await request(lane, feedback=Feedback(100, 99, None))
-    others = [lane.slot() for _ in range(5)]
+    others = [lane.permit() for _ in range(5)]
     for other in others:
         await other.__aenter__()
         other.sent()
-    async with lane.slot() as refused:
+    async with lane.permit() as refused:
         refused.sent()
         for other in others[:4]:
             other.answered(Feedback(100, 90, None))

@@ -18,32 +18,32 @@ from hypothesis import strategies as st
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import RedisStore
 from fathom_async._ratelimit.shared.script import SCRIPT
-from fathom_async._ratelimit.shared.state import Action, Pool, Reply, Step, Terms, size_of
+from fathom_async._ratelimit.shared.state import Action, Command, QuotaConfig, Result, SharedState, size_of
 from tests.redis_server import RedisServer
 
 SPAN = 61.0
 LEASE = 91.0
 
 
-def terms_of(requests: int = 10) -> Terms:
-    return Terms(requests, per=60.0, span=SPAN, settle=5.0, patience=1.0)
+def terms_of(requests: int = 10) -> QuotaConfig:
+    return QuotaConfig(requests, per=60.0, span=SPAN, settle=5.0, patience=1.0)
 
 
-def pool_of(requests: int = 10) -> Pool:
+def pool_of(requests: int = 10) -> SharedState:
     memory = array.array("d", bytes(8 * size_of(requests)))
-    return Pool(memoryview(memory), terms_of(requests))
+    return SharedState(memoryview(memory), terms_of(requests))
 
 
-def ask(owner: int, slot: int, count: int = 1, reserve: int = 0) -> Step:
-    return Step("ask", owner, slot, count, LEASE, reserve)
+def ask(owner: int, permit: int, count: int = 1, reserve: int = 0) -> Command:
+    return Command("ask", owner, permit, count, LEASE, reserve)
 
 
-def answered(slot: int, spare: int | None = None) -> Step:
-    return Step("answered", 1, slot, delay=SPAN, spare=spare)
+def answered(permit: int, spare: int | None = None) -> Command:
+    return Command("answered", 1, permit, delay=SPAN, spare=spare)
 
 
-def fill(pool: Pool, now: float = 0.0, requests: int = 10) -> None:
-    """Grant all slots to process 9, and answer them."""
+def fill(pool: SharedState, now: float = 0.0, requests: int = 10) -> None:
+    """Grant all permits to process 9, and answer them."""
     assert pool.step(ask(9, 900, requests), now).granted == requests
     for number in range(requests):
         pool.step(answered(900 + number), now)
@@ -67,7 +67,11 @@ def test_processes_take_turns() -> None:
     pool = pool_of(2)
     fill(pool, requests=2)
     waits = [pool.step(ask(owner, 100 * owner, 5), 1.0).wait for owner in (1, 2, 3)]
-    assert waits == [60.0, 60.0, 60.5]  # the third is a turn of all slots away, and half of that is asked at
+    assert waits == [
+        60.0,
+        60.0,
+        60.5,
+    ]  # the third is a turn of all permits away, and half of that is asked at
     assert pool.step(ask(3, 300, 5), SPAN).granted == 0
     assert pool.step(ask(1, 110, 5), SPAN).granted == 1
 
@@ -103,7 +107,7 @@ def test_who_says_nothing_more_holds_its_slot_for_the_lease_and_no_longer() -> N
 def test_a_slot_that_was_sent_is_held_for_what_the_sender_says() -> None:
     pool = pool_of(1)
     pool.step(ask(1, 100), 0.0)
-    pool.step(Step("hold", 1, 100, delay=5 + SPAN), 0.0)
+    pool.step(Command("hold", 1, 100, delay=5 + SPAN), 0.0)
     assert pool.step(ask(2, 200), 65.9).granted == 0
     assert pool.step(ask(2, 200), 66.0).granted == 1
 
@@ -111,7 +115,7 @@ def test_a_slot_that_was_sent_is_held_for_what_the_sender_says() -> None:
 def test_a_slot_that_was_given_back_goes_to_the_next() -> None:
     pool = pool_of(2)
     pool.step(ask(1, 100, 2), 0.0)
-    pool.step(Step("freed", 1, 101), 1.0)
+    pool.step(Command("freed", 1, 101), 1.0)
     assert pool.step(ask(2, 200, 2), 1.0).granted == 1
 
 
@@ -136,7 +140,7 @@ def test_our_own_hits_are_not_taken_for_others() -> None:
 
 def test_a_pause_keeps_everyone_away() -> None:
     pool = pool_of()
-    reply = pool.step(Step("pause", 1, delay=21.0), 0.0)
+    reply = pool.step(Command("pause", 1, delay=21.0), 0.0)
     assert (reply.blocked, reply.pauses) == (21.0, 1)
     assert pool.step(ask(2, 200), 1.0).wait == 20.0
     assert pool.step(ask(2, 200), 21.0).granted == 1
@@ -171,7 +175,7 @@ steps = st.tuples(
     st.sampled_from([0, 0, 0.25, 0.25, 1, 5, 20, 61, -0.5, -30]),  # seconds since the step before
     st.sampled_from(["ask", "ask", "ask", "hold", "answered", "answered", "freed", "leave", "pause", "look"]),
     st.integers(1, 4),  # owner
-    st.integers(0, 8),  # which of the last slots
+    st.integers(0, 8),  # which of the last permits
     st.integers(1, 5),  # how many
     st.sampled_from([0.25, 5.0, 61.0, 66.0, 91.0]),
     st.one_of(st.none(), st.integers(-10, 10)),  # spare
@@ -202,15 +206,17 @@ def run_both(
     requests: int,
     reserve: int,
     plan: list[tuple[float, Action, int, int, int, float, int | None, int, int, int]],
-    other: Callable[[Step, float, int, int], Reply],
+    other: Callable[[Command, float, int, int], Result],
 ) -> None:
     pool = pool_of(requests)
-    now, granted, last = 1000.0, 0, 2  # slot 1 was never asked for
+    now, granted, last = 1000.0, 0, 2  # permit 1 was never asked for
     for after, action, owner, back, count, delay, counted, known, fewer, lost in plan:
         now += after
-        slot = last if action == "ask" else max(1, last - 1 - back)
+        permit = last if action == "ask" else max(1, last - 1 - back)
         spare = counted if action == "answered" else None
-        step = Step(action, owner, slot, count, delay, reserve, spare, min(fewer, requests - reserve - 1))
+        step = Command(
+            action, owner, permit, count, delay, reserve, spare, min(fewer, requests - reserve - 1)
+        )
         last += count if action == "ask" else 0
         total = granted + lost if lost and known else 0
         expected = pool.step(step, now, known, total)
@@ -232,10 +238,10 @@ def test_the_file_store_does_what_the_pool_does(
         stores = [FileStore(path, "k" * 32, terms_of(requests), clock=clock) for _ in range(2)]
         turn = 0
 
-        def other(step: Step, now: float, known: int, total: int) -> Reply:
+        def other(step: Command, now: float, known: int, total: int) -> Result:
             nonlocal turn
             turn += 1
-            replies: list[Reply | None] = []
+            replies: list[Result | None] = []
             clock.at = now
             store = stores[turn % 2]
             store._mark, store._total = known, total
@@ -272,7 +278,7 @@ async def against_redis(
     with redis.Redis.from_url(url) as server:
         timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[20], 0}"))
 
-        def other(step: Step, now: float, known: int, total: int) -> Reply:
+        def other(step: Command, now: float, known: int, total: int) -> Result:
             store._total = total
             arguments = [*store._arguments(step, known), "0", f"{now:f}"]
             return store._read(timed(keys=store._keys, args=arguments))
@@ -293,7 +299,7 @@ def test_a_killed_writer_has_changed_nothing(tmp_path: Path) -> None:
         before = (tmp_path / "budget").read_bytes()
         live = store._map[store._at + 36]
         store._halves[1 - live][:4] = memoryview(array.array("d", [float("nan")] * 4))
-        replies: list[Reply | None] = []
+        replies: list[Result | None] = []
         store.submit(ask(2, 200), replies.append)
         assert replies[0] is not None
         assert (replies[0].granted, replies[0].held) == (0, 2)

@@ -19,7 +19,7 @@ from fathom_async._ratelimit.shared import protocol as store_module
 from fathom_async._ratelimit.shared import redis as redis_store_module
 from fathom_async._ratelimit.shared.redis import RedisStore
 from fathom_async._ratelimit.shared.script import SCRIPT
-from fathom_async._ratelimit.shared.state import Step
+from fathom_async._ratelimit.shared.state import Command
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ArgumentError, BudgetError, ClosedError
@@ -49,7 +49,7 @@ def window_of(lane: Lane) -> SharedWindow:
 
 
 async def request(lane: Lane, *, max_wait: float | None = None) -> float:
-    async with lane.slot(max_wait=max_wait) as admission:
+    async with lane.permit(max_wait=max_wait) as admission:
         admission.sent()
         admission.answered(SILENT)
     return time.monotonic()
@@ -107,7 +107,7 @@ async def test_another_limit_for_the_same_budget_is_refused(lasting_redis: Redis
 async def test_closing_leaves_the_queue_and_gives_back(lasting_redis: RedisServer) -> None:
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key, requests=1), lane_on(lasting_redis, key, requests=1)
-    admission = lane.slot()
+    admission = lane.permit()
     await admission.__aenter__()
     await lane.aclose()
     await request(other, max_wait=0)
@@ -284,7 +284,7 @@ async def test_a_question_that_redis_reads_too_late_is_not_carried_out(lasting_r
     assert isinstance(store, RedisStore)
     with redis.Redis.from_url(lasting_redis.url) as server:
         script = server.register_script(SCRIPT)
-        asking = Step("ask", 7, 700, 3, delay=61.0)
+        asking = Command("ask", 7, 700, 3, delay=61.0)
         for until_when, word in (("1", b"late"), ("0", 3)):
             answer = script(keys=store._keys, args=[*store._arguments(asking, 0), until_when])
             assert answer[0] == word

@@ -19,7 +19,7 @@ from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.protocol import Done
-from fathom_async._ratelimit.shared.state import Step
+from fathom_async._ratelimit.shared.state import Command
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, WaitTooLongError
@@ -53,7 +53,7 @@ def now() -> float:
 async def request(
     lane: Lane, *, takes: float = 0.1, max_wait: float | None = None, priority: Priority = Priority.NORMAL
 ) -> float:
-    async with lane.slot(priority, max_wait=max_wait) as admission:
+    async with lane.permit(priority, max_wait=max_wait) as admission:
         admitted = now()
         admission.sent()
         await asyncio.sleep(takes)
@@ -78,7 +78,7 @@ class Network:
 
     async def request(self, lane: Lane) -> None:
         while True:
-            async with lane.slot() as admission:
+            async with lane.permit() as admission:
                 admission.sent()
                 await asyncio.sleep(self._chance.uniform(0, self._jitter))
                 verdict = self.throttle.hit(now())
@@ -116,7 +116,7 @@ def test_an_admission_takes_about_one_question(tmp_path: Path, monkeypatch: pyte
     asked = 0
     submit = FileStore.submit
 
-    def counting(self: FileStore, step: Step, done: Done | None = None) -> None:
+    def counting(self: FileStore, step: Command, done: Done | None = None) -> None:
         nonlocal asked
         asked += step.action == "ask"
         submit(self, step, done)
@@ -158,7 +158,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
     ) -> None:
         await asyncio.sleep(start)
         loop = asyncio.get_running_loop()
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             if fate != "never sent":
                 admission.sent()
                 loop.call_later(count_after, lambda: counted.append(loop.time()))
@@ -193,7 +193,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
         for lane in lanes[len(kills) :]:
             assert lane.status().used == 0
             assert lane.status().in_flight == 0
-        await lanes[3].slot(max_wait=0).__aenter__()
+        await lanes[3].permit(max_wait=0).__aenter__()
         await close(lanes)
 
     with TemporaryDirectory() as directory:
@@ -229,7 +229,7 @@ def test_what_others_have_spent_is_respected(spent: int, tmp_path: Path) -> None
 async def test_a_refusal_pauses_all_processes(tmp_path: Path) -> None:
     lanes = [lane_at(tmp_path) for _ in range(3)]
     await asyncio.gather(*map(request, lanes))
-    async with lanes[0].slot() as admission:
+    async with lanes[0].permit() as admission:
         admission.sent()
         admission.refused(Feedback(10, 0, 20))
     start = now()
@@ -287,7 +287,7 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
     async def ask(lane: Lane, *, is_retry: bool = False) -> float:
         nonlocal refused
-        async with lane.slot(first=is_retry) as admission:
+        async with lane.permit(first=is_retry) as admission:
             admission.sent()
             verdict = throttle.hit(now())
             await asyncio.sleep(0.1)
@@ -315,7 +315,7 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 async def test_what_the_server_names_twice_is_adopted_twice(tmp_path: Path) -> None:
     lane = lane_at(tmp_path, 10)
     for limit in (8, 6):
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             admission.answered(Feedback(limit, limit - 1, None))
     admitted = await asyncio.gather(*(request(lane) for _ in range(8)))
@@ -327,9 +327,9 @@ async def test_a_crowd_at_one_process_is_no_reason_for_the_others_to_stay_away(t
     crowded, other = lane_at(tmp_path), lane_at(tmp_path)
     await request(crowded)
     await request(other)
-    async with crowded.slot() as first:
+    async with crowded.permit() as first:
         first.sent()
-        async with crowded.slot() as second:
+        async with crowded.permit() as second:
             second.sent()
             second.refused(Feedback(10, 5, 30))
     before = now()
@@ -347,7 +347,7 @@ async def test_a_pace_holds_for_a_shared_window_too(tmp_path: Path) -> None:
 
 async def test_closing_gives_back_what_was_not_used(tmp_path: Path) -> None:
     lanes = [lane_at(tmp_path, 2) for _ in range(2)]
-    admission = lanes[0].slot()
+    admission = lanes[0].permit()
     await admission.__aenter__()
     assert lanes[1].status().used == 1
     await lanes[0].aclose()

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from fathom_async._ratelimit.feedback import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.permit import Permit
 from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._ratelimit.slots import Slot
-from fathom_async._ratelimit.window import Window
+from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
 
@@ -25,17 +25,17 @@ LIMIT = RateLimit(3, per=60)
 SPAN = 61.0  # the window and its pad
 
 
-def taken(window: Window, now: float) -> Slot:
+def taken(window: LocalWindow, now: float) -> Permit:
     assert window.has_room(now)
     return window.take()
 
 
-def full_window(now: float = 0.0) -> tuple[Window, list[Slot]]:
-    window = Window(LIMIT)
-    slots = [taken(window, now) for _ in range(3)]
-    for slot in slots:
-        window.sent(slot, now)
-    return window, slots
+def full_window(now: float = 0.0) -> tuple[LocalWindow, list[Permit]]:
+    window = LocalWindow(LIMIT)
+    permits = [taken(window, now) for _ in range(3)]
+    for permit in permits:
+        window.sent(permit, now)
+    return window, permits
 
 
 def test_at_most_as_many_slots_are_out_as_the_server_admits() -> None:
@@ -45,8 +45,8 @@ def test_at_most_as_many_slots_are_out_as_the_server_admits() -> None:
 
 
 def test_a_slot_comes_back_one_window_after_the_answer() -> None:
-    window, slots = full_window()
-    window.answer(slots[0], 2.0)
+    window, permits = full_window()
+    window.answer(permits[0], 2.0)
     assert not window.has_room(2.0 + SPAN - 0.01)
     taken(window, 2.0 + SPAN)
     assert not window.has_room(2.0 + SPAN)
@@ -59,45 +59,45 @@ def test_without_an_answer_it_comes_back_one_window_after_the_count_delay() -> N
 
 
 def test_an_answer_after_the_count_delay_does_not_prolong() -> None:
-    window, slots = full_window()
-    window.answer(slots[0], 20.0)
+    window, permits = full_window()
+    window.answer(permits[0], 20.0)
     assert window.next_return(20.0) == 5.0 + SPAN
 
 
 def test_a_request_that_was_never_sent_gives_its_slot_back_at_once() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     window.refund(taken(window, 0))
     assert window.used(1.0) == 0
 
 
 def test_a_refused_request_was_not_counted() -> None:
-    window, slots = full_window()
-    window.refund(slots[0])
+    window, permits = full_window()
+    window.refund(permits[0])
     assert window.used(1.0) == 2
 
 
 def test_a_request_lost_on_the_wire_may_have_been_counted() -> None:
-    window, slots = full_window()
-    window.lose(slots[0])
+    window, permits = full_window()
+    window.lose(permits[0])
     assert window.used(1.0) == 3
     assert window.in_flight == 2
     assert window.next_return(1.0) == 5.0 + SPAN
 
 
 def test_a_request_without_an_answer_and_never_marked_as_sent_still_ages() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     window.answer(taken(window, 0), 1.0)
     assert window.next_return(1.0) == 1.0 + SPAN
 
 
 def test_reserved_slots_are_never_taken() -> None:
-    window = Window(LIMIT, reserve=2)
+    window = LocalWindow(LIMIT, reserve=2)
     taken(window, 0)
     assert not window.has_room(0)
 
 
 def test_hits_of_others_hold_slots_for_a_window() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     window.answer(taken(window, 0), 1.0, limit=3, remaining=0)
     assert window.used(1.0) == 3
     assert not window.has_room(1.0 + SPAN - 0.01)
@@ -105,7 +105,7 @@ def test_hits_of_others_hold_slots_for_a_window() -> None:
 
 
 def test_a_reopened_window_brings_slots_back_early() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     for now, remaining in ((1.0, 2), (2.0, 1), (3.0, 2)):  # the third answer: the window was opened anew
         window.answer(taken(window, now), now, limit=3, remaining=remaining)
     taken(window, 3.0)
@@ -114,39 +114,39 @@ def test_a_reopened_window_brings_slots_back_early() -> None:
 
 
 def test_a_hit_lost_in_the_window_before_is_forgotten_before_those_of_this_one() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     lost = taken(window, 0.0)
     window.sent(lost, 0.0)
     window.lose(lost)  # comes back by itself at 5 + SPAN, should nothing be learned before
     for now in (61.0, 62.0):  # the server's window was opened anew, and has 2 of 3 spent
-        slot = taken(window, now)
-        window.sent(slot, now)
-        window.answer(slot, now, limit=3, remaining=62 - int(now) + 1)
+        permit = taken(window, now)
+        window.sent(permit, now)
+        window.answer(permit, now, limit=3, remaining=62 - int(now) + 1)
     taken(window, 63.0)
     assert not window.has_room(5.0 + SPAN)
 
 
 def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
-    window, slots = full_window()
-    window.answer(slots[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
+    window, permits = full_window()
+    window.answer(permits[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
     assert not window.has_room(1.0)
 
 
 def test_a_server_that_tells_nothing_leaves_nothing_behind() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     for number in range(10_000):
         window.answer(taken(window, number * SPAN), number * SPAN + 0.1)
     assert len(window._own) <= 3
 
 
 def test_headers_of_another_limit_are_not_believed() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     window.answer(taken(window, 0), 1.0, limit=2000, remaining=0)
     assert window.used(1.0) == 1
 
 
 def test_a_window_is_cold_until_an_answer_and_again_after_a_silence_of_nearly_a_window() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     assert window.is_cold(0)
     window.answer(taken(window, 0), 1.0)
     assert not window.is_cold(1.0 + 56.9)
@@ -157,8 +157,8 @@ def test_a_window_is_cold_until_an_answer_and_again_after_a_silence_of_nearly_a_
 
 
 def test_returns_are_sorted_and_optimistic_about_requests_in_flight() -> None:
-    window, slots = full_window()
-    window.answer(slots[1], 1.0)
+    window, permits = full_window()
+    window.answer(permits[1], 1.0)
     assert window.returns(2.0) == [1.0 + SPAN, 2.0 + SPAN, 2.0 + SPAN]
 
 
@@ -185,7 +185,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
     async def client(lane: Lane, count_after: float, answer_after: float, fate: str) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(chance.uniform(0, 90))
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             if fate == "never sent":
                 return
             admission.sent()
@@ -225,7 +225,7 @@ def test_an_hour_of_traffic_is_never_refused(
 
     async def client(lane: Lane) -> None:
         loop = asyncio.get_running_loop()
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             await asyncio.sleep(chance.uniform(0, 0.05))
             verdict = throttle.hit(loop.time())
@@ -268,7 +268,7 @@ def test_what_the_server_tells_never_leads_to_a_refusal(
     async def client(lane: Lane) -> None:
         loop = asyncio.get_running_loop()
         async with (
-            lane.slot() as admission,
+            lane.permit() as admission,
             asyncio.timeout(chance.choice([None, None, chance.uniform(0, 10)])),
         ):
             if chance.random() < trouble / 2:
@@ -297,20 +297,20 @@ def test_what_the_server_tells_never_leads_to_a_refusal(
 
 
 def test_what_is_reserved_is_not_taken_back_either() -> None:
-    window = Window(RateLimit(4, per=60), reserve=1)
+    window = LocalWindow(RateLimit(4, per=60), reserve=1)
     for now, remaining in ((1.0, 3), (2.0, 2), (3.0, 3)):  # the third answer: the window was opened anew
         window.answer(taken(window, now), now, limit=4, remaining=remaining)
     taken(window, 3.0)
     assert not window.has_room(3.0)
 
 
-def asked(window: Window, now: float, remaining: int) -> None:
+def asked(window: LocalWindow, now: float, remaining: int) -> None:
     """Make a request that is counted and answered at once."""
     window.answer(taken(window, now), now, limit=window._limit.requests, remaining=remaining)
 
 
 def test_where_remaining_rises_what_was_counted_before_is_gone_and_the_rest_is_others() -> None:
-    window = Window(RateLimit(10, per=60))
+    window = LocalWindow(RateLimit(10, per=60))
     asked(window, 0.0, remaining=9)
     asked(window, 10.0, remaining=5)  # others have spent 3
     asked(window, 20.0, remaining=4)
@@ -321,7 +321,7 @@ def test_where_remaining_rises_what_was_counted_before_is_gone_and_the_rest_is_o
 
 
 def test_slots_that_the_server_has_let_go_are_held_for_others_instead_of_us() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     asked(window, 0.1, remaining=2)
     asked(window, 0.2, remaining=1)
     asked(window, 60.9, remaining=0)  # neither of ours is counted any more
@@ -329,7 +329,7 @@ def test_slots_that_the_server_has_let_go_are_held_for_others_instead_of_us() ->
 
 
 def test_a_hit_that_a_server_of_whole_seconds_may_still_count_is_not_taken_for_anothers() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     asked(window, 1.0, remaining=2)
     asked(window, 61.2, remaining=1)
     assert window.used(61.2) == 2
@@ -337,7 +337,7 @@ def test_a_hit_that_a_server_of_whole_seconds_may_still_count_is_not_taken_for_a
 
 
 def test_a_lost_request_may_be_counted_after_the_answer_that_does_not_show_it() -> None:
-    window = Window(RateLimit(4, per=60))
+    window = LocalWindow(RateLimit(4, per=60))
     lost = taken(window, 0.0)
     window.sent(lost, 0.0)
     window.lose(lost)
@@ -346,7 +346,7 @@ def test_a_lost_request_may_be_counted_after_the_answer_that_does_not_show_it() 
 
 
 def test_beside_others_what_is_not_certain_is_asked_for_alone() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     asked(window, 0.0, remaining=1)  # another one was spent by somebody else
     assert not window.is_cold(1.0)
     taken(window, 1.0)
@@ -359,7 +359,7 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
     kind: type[LaravelWindow | AlignedWindow | SlidingLog], foreign: int
 ) -> None:
     """Another client wants so many of the 10 in every window, and asks until it has them."""
-    # On a sliding log each slot that comes back is fought for alone, all through the window.
+    # On a sliding log each permit that comes back is fought for alone, all through the window.
     most = 200 / 50 * (2 if kind is SlidingLog else 1)
     throttle = kind(10, per=60)
     chance = random.Random(11)
@@ -384,7 +384,7 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
         loop = asyncio.get_running_loop()
         first = False
         while True:
-            async with lane.slot(first=first) as admission:
+            async with lane.permit(first=first) as admission:
                 admission.sent()
                 await asyncio.sleep(chance.uniform(0, 0.05))
                 verdict = throttle.hit(loop.time())
@@ -419,7 +419,7 @@ def test_a_lane_started_into_a_half_spent_window_is_not_refused(spent: int) -> N
 
     async def client(lane: Lane) -> None:
         loop = asyncio.get_running_loop()
-        async with lane.slot() as admission:
+        async with lane.permit() as admission:
             admission.sent()
             await asyncio.sleep(0.05)
             assert throttle.hit(loop.time()).allowed
@@ -438,7 +438,7 @@ def test_a_lane_started_into_a_half_spent_window_is_not_refused(spent: int) -> N
 
 
 def test_returns_know_of_the_reserve() -> None:
-    window = Window(RateLimit(10, per=60), reserve=2)
+    window = LocalWindow(RateLimit(10, per=60), reserve=2)
     for _ in range(8):
         window.sent(taken(window, 0.0), 0.0)
     assert not window.has_room(1.0)
@@ -446,14 +446,14 @@ def test_returns_know_of_the_reserve() -> None:
 
 
 def test_a_limit_that_shrinks_below_the_reserve_leaves_one_slot() -> None:
-    window = Window(RateLimit(10, per=60), reserve=5)
+    window = LocalWindow(RateLimit(10, per=60), reserve=5)
     window.resize(5)
     assert window.has_room(0.0)
     assert window.returns(0.0) == [0.0]
 
 
 def test_slots_that_a_smaller_limit_took_away_come_back_to_nobody() -> None:
-    window = Window(LIMIT)
+    window = LocalWindow(LIMIT)
     for now in (0.0, 1.0, 2.0):
         window.answer(taken(window, now), now)
     window.resize(1)

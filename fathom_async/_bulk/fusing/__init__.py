@@ -53,7 +53,7 @@ What is not trusted costs one request: `Fused.split` returns None, and the queri
 
 **Why few.** Each query has one *family*, the queries that (a), (b) and (c) can put together with it, and families
 are packed into as few requests as caps and the length of a URL allow, greedily (see
-`fathom_async._bulk.fusing.box`). Aggregates cost nothing. Time is near-linear in the number of queries.
+`fathom_async._bulk.fusing.bin`). Aggregates cost nothing. Time is near-linear in the number of queries.
 
 What is taken for granted, and cannot be seen in an answer: that ``is`` compares exactly, as documented, so that it
 finds nothing that an anchored pattern of the same text misses; and that no rows, not a row of zeros, answer a query

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from fathom_async._bulk.fusing.answer import Asked, Fused
-from fathom_async._bulk.fusing.box import Box, boxes
-from fathom_async._bulk.fusing.shape import Shape, shape_of
+from fathom_async._bulk.fusing.bin import Bin, bins
+from fathom_async._bulk.fusing.shape import QueryShape, shape_of
 from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import METRIC_KINDS, TEXT_PROPERTIES
@@ -32,8 +32,8 @@ def fuse(queries: Sequence[Query[RowT]]) -> tuple[Fused[RowT], ...]:
         queries: Any queries, of any sites, mixed.
     """
     fused: list[Fused[RowT]] = []
-    asked_as: dict[Shape, Asked[RowT]] = {}
-    families: dict[Hashable, list[Shape]] = defaultdict(list)
+    asked_as: dict[QueryShape, Asked[RowT]] = {}
+    families: dict[Hashable, list[QueryShape]] = defaultdict(list)
     for asked in _distinct(queries):
         shape = shape_of(asked.query)
         if shape is None:
@@ -42,13 +42,13 @@ def fuse(queries: Sequence[Query[RowT]]) -> tuple[Fused[RowT], ...]:
             asked_as[shape] = asked
             families[shape.family].append(shape)
     for family in families.values():
-        for box in boxes(family):
+        for box in bins(family):
             members = sorted(((asked_as[shape], shape) for shape in box.shapes), key=_first_asked)
             fused.append(_together(members, box) if len(members) > 1 else _alone(members[0][0]))
     return tuple(sorted(fused, key=lambda each: each.asked[0].positions))
 
 
-def _first_asked(member: tuple[Asked[RowT], Shape]) -> tuple[int, ...]:
+def _first_asked(member: tuple[Asked[RowT], QueryShape]) -> tuple[int, ...]:
     return member[0].positions
 
 
@@ -68,7 +68,7 @@ def _alone(asked: Asked[RowT]) -> Fused[RowT]:
     return Fused(asked.query, (asked,), tuple(_repeats([asked])))
 
 
-def _together(members: Sequence[tuple[Asked[RowT], Shape]], box: Box) -> Fused[RowT]:
+def _together(members: Sequence[tuple[Asked[RowT], QueryShape]], box: Bin) -> Fused[RowT]:
     varied, is_spread = box.varied, box.buckets is not None
     asked = tuple(
         attrs.evolve(
@@ -81,7 +81,7 @@ def _together(members: Sequence[tuple[Asked[RowT], Shape]], box: Box) -> Fused[R
     return Fused(_request(asked, box), asked, tuple(_words(asked, box)))
 
 
-def _request(asked: Sequence[Asked[RowT]], box: Box) -> Query[RowT]:
+def _request(asked: Sequence[Asked[RowT]], box: Bin) -> Query[RowT]:
     first, varied, buckets = asked[0].query, box.varied, box.buckets
     queries = [each.query for each in asked]
     counted = {name for query in queries for name in query.aggregates}
@@ -99,7 +99,7 @@ def _request(asked: Sequence[Asked[RowT]], box: Box) -> Query[RowT]:
     return first.replace(**changes)
 
 
-def _restrictions(box: Box) -> Iterator[Filter]:
+def _restrictions(box: Bin) -> Iterator[Filter]:
     for name, values in box.values.items():
         text = cast("TextProperty", name)
         if len(values) == 1:
@@ -115,7 +115,7 @@ def _common_limit(queries: Sequence[Query[RowT]]) -> int | None:
     return max(limits) if is_common else None
 
 
-def _words(asked: Sequence["Asked[Row]"], box: Box) -> Iterator[str]:
+def _words(asked: Sequence["Asked[Row]"], box: Bin) -> Iterator[str]:
     counted = {frozenset(each.query.aggregates) for each in asked}
     if len(counted) > 1:
         yield f"{len(frozenset[str]().union(*counted))} aggregates in one"

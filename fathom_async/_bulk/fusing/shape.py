@@ -32,7 +32,7 @@ class Slot:
 
 
 @attrs.frozen(eq=False)
-class Shape:
+class QueryShape:
     """A query, taken apart; equal to nothing but itself.
 
     Attributes:
@@ -53,7 +53,7 @@ class Shape:
     free: str | None
 
 
-def shape_of(query: Query[Row]) -> Shape | None:
+def shape_of(query: Query[Row]) -> QueryShape | None:
     """Return a query taken apart, or None where the order of its rows, or which of them come, is not defined."""
     fixed = Counter(each.property for each in query.filters if each.operator == "is")
     # A value that is not known is an empty text to one server and null to another, so that '' is no pin.
@@ -77,7 +77,7 @@ def shape_of(query: Query[Row]) -> Shape | None:
         query.sort_by if free else None,
         slot.buckets.unit if slot.buckets else (query.date_from, query.date_to, query.date_grouping),
     )
-    return Shape(query, others, family, pins, slot, free[0] if free else None)
+    return QueryShape(query, others, family, pins, slot, free[0] if free else None)
 
 
 def _is_ordered(query: Query[Row], free: Sequence[str]) -> bool:

@@ -21,13 +21,13 @@ from fathom_async._bulk.progress import OnProgress
 from fathom_async._cache.entry import Kept, answer_key, namespace
 from fathom_async._cache.policy import freshness
 from fathom_async._cache.protocol import ReportStore
-from fathom_async._cli.bulk.wanted import Wanted, plain_queries
+from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
 from fathom_async._cli.progress import together
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 
-Found = tuple[Wanted, Outcome[Row]]
+Found = tuple[ReportSpec, Outcome[Row]]
 
 
 @frozen
@@ -47,7 +47,7 @@ class Asking:
     is_fused: bool = True
 
     async def outcomes(
-        self, reports: Sequence[Wanted], stores: Mapping[str, ReportStore], on_progress: OnProgress
+        self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
         """Yield what became of each report, as it comes.
 
@@ -72,7 +72,7 @@ class Asking:
                 course.go_on()
 
     async def _plain(
-        self, reports: Sequence[Wanted], store: ReportStore, on_progress: OnProgress
+        self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
         plain = [each for each in reports if not each.is_complete]
         run = self.fathom.reports.run(
@@ -87,7 +87,7 @@ class Asking:
                 yield plain[outcome.position], outcome
 
     async def _complete(
-        self, reports: Sequence[Wanted], store: ReportStore, on_progress: OnProgress
+        self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
         """Ask for one after the other: whoever ends early has whole reports, and none that are half there."""
         complete = [each for each in reports if each.is_complete]

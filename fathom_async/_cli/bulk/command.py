@@ -12,13 +12,13 @@ from cyclopts import Parameter
 
 from fathom_async import FathomClient
 from fathom_async._cli.bulk import overview
-from fathom_async._cli.bulk.runner import RunOptions, Tally, carry_out, overview_of
-from fathom_async._cli.bulk.wanted import Format, Places, Wanted, read_jobs, wanted
+from fathom_async._cli.bulk.report_spec import Format, Places, ReportSpec, read_jobs, wanted
+from fathom_async._cli.bulk.runner import RunOptions, RunSummary, carry_out, overview_of
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
+from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import STANDARD, OutputOptions, note, records, stdout_console, write
-from fathom_async._cli.wording import counted
 
 Fuse = Annotated[bool, Parameter(negative="--no-fuse")]
 
@@ -61,7 +61,7 @@ def run(
     options = RunOptions(
         file=jobs, places=places, dataset=dataset, dataset_format=format, is_fused=fuse, is_fresh=fresh
     )
-    tally = Tally()
+    tally = RunSummary()
     try:
         run_async(partial(carry_out, options, tally))
     except KeyboardInterrupt as error:
@@ -108,7 +108,7 @@ async def _anybody() -> AsyncGenerator[FathomClient]:
             yield fathom
 
 
-def _ended(options: RunOptions, tally: Tally) -> int:
+def _ended(options: RunOptions, tally: RunSummary) -> int:
     """Tell what became of the reports, and return the exit code."""
     progress = tally.progress
     done = 0 if progress is None else progress.done - progress.failed
@@ -133,12 +133,12 @@ def _ended(options: RunOptions, tally: Tally) -> int:
     return ExitCode.SOME_FAILED
 
 
-def _names(reports: list[Wanted]) -> str:
+def _names(reports: list[ReportSpec]) -> str:
     names = ", ".join(each.name for each in reports[:_SHOWN])
     return names if len(reports) <= _SHOWN else f"{names} and {len(reports) - _SHOWN:,} more"
 
 
-def _broken_off(options: RunOptions, tally: Tally) -> str:
+def _broken_off(options: RunOptions, tally: RunSummary) -> str:
     if tally.progress is None:
         return "interrupted before the first request"
     so_far = f"interrupted with {tally.progress.done:,} of {counted(tally.progress.queries, 'report')} done"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from fathom_async import Report
-from fathom_async._cli.bulk.wanted import Wanted
+from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
 from fathom_async._cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
@@ -17,7 +17,7 @@ from fathom_async._core.codec.rows import Column, ColumnKind, Row
 if TYPE_CHECKING:
     from fathom_async import PageviewRow
 
-Found = tuple[Wanted, Report[Row]]
+Found = tuple[ReportSpec, Report[Row]]
 
 _ABOUT: Final[dict[str, ColumnKind]] = {
     "report": "text",
@@ -37,7 +37,7 @@ _ARROW: Final[dict[ColumnKind, str]] = {
 }
 
 
-def prepare(reports: Iterable[Wanted], dataset: Path | None, format: Format | None) -> None:
+def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
     """See that what will be written can be: before requests are spent.
 
     Raises:
@@ -59,7 +59,7 @@ def prepare(reports: Iterable[Wanted], dataset: Path | None, format: Format | No
         check_file(dataset)
 
 
-def write_report(wanted: Wanted, report: Report[Row]) -> None:
+def write_report(wanted: ReportSpec, report: Report[Row]) -> None:
     """Write one report into its file."""
     write_file(wanted.path, encoded(records_of_report(cast("Report[PageviewRow]", report)), wanted.format))
 
@@ -109,7 +109,9 @@ def _is_figure(column: Column) -> bool:
     return not _is_date(column) and not _is_text(column)
 
 
-def _rows(wanted: Wanted, report: Report[Row], columns: dict[str, ColumnKind]) -> Iterable[tuple[Cell, ...]]:
+def _rows(
+    wanted: ReportSpec, report: Report[Row], columns: dict[str, ColumnKind]
+) -> Iterable[tuple[Cell, ...]]:
     query = report.query
     about: dict[str, Cell] = {
         "report": wanted.name,

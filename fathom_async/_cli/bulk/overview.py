@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fathom_async import BulkPlan
-from fathom_async._cli.bulk.wanted import Wanted
+from fathom_async._cli.bulk.report_spec import ReportSpec
+from fathom_async._cli.formatting import counted, duration, printable
 from fathom_async._cli.output import Kind
-from fathom_async._cli.wording import counted, duration, printable
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import Query
 
@@ -37,7 +37,7 @@ class Overview:
     """
 
     plan: BulkPlan[Row]
-    complete: Sequence[Wanted]
+    complete: Sequence[ReportSpec]
     seconds: float
 
     @property

@@ -27,12 +27,19 @@ from fathom_async import (
 from fathom_async._cache.open import open_store
 from fathom_async._cache.protocol import ReportStore
 from fathom_async._cli.bulk.asking import Asking
+from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
-from fathom_async._cli.bulk.outlook import Outlook
 from fathom_async._cli.bulk.overview import Overview, headline
+from fathom_async._cli.bulk.report_spec import (
+    Places,
+    ReportSpec,
+    plain_queries,
+    read_jobs,
+    sites_to_locate,
+    wanted,
+)
 from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.bulk.unfinished import Unfinished
-from fathom_async._cli.bulk.wanted import Places, Wanted, plain_queries, read_jobs, sites_to_locate, wanted
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.output import Format, note
@@ -69,7 +76,7 @@ class RunOptions:
 
 
 @define
-class Tally:
+class RunSummary:
     """What became of the reports so far.
 
     Attributes:
@@ -81,8 +88,8 @@ class Tally:
     """
 
     progress: Progress | None = None
-    failed: list[tuple[Wanted, FathomError]] = field(factory=list[tuple[Wanted, FathomError]])
-    cut: list[Wanted] = field(factory=list[Wanted])
+    failed: list[tuple[ReportSpec, FathomError]] = field(factory=list[tuple[ReportSpec, FathomError]])
+    cut: list[ReportSpec] = field(factory=list[ReportSpec])
     rows: int = 0
     places: set[Path] = field(factory=set[Path])
 
@@ -92,7 +99,7 @@ class Tally:
         return any(isinstance(error, _PASSING) for _, error in self.failed)
 
 
-def overview_of(fathom: FathomClient, reports: Sequence[Wanted], *, is_fused: bool) -> Overview:
+def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused: bool) -> Overview:
     """Return what these reports would send."""
     plan = fathom.reports.plan(plain_queries(reports), fuse=is_fused)
     complete = [each for each in reports if each.is_complete]
@@ -100,7 +107,7 @@ def overview_of(fathom: FathomClient, reports: Sequence[Wanted], *, is_fused: bo
     return Overview(plan, complete, fathom.eta(requests, lane="reports") if requests else 0.0)
 
 
-async def carry_out(options: RunOptions, tally: Tally) -> None:
+async def carry_out(options: RunOptions, tally: RunSummary) -> None:
     """Make the reports of a job file, and write them.
 
     Args:
@@ -140,13 +147,13 @@ async def carry_out(options: RunOptions, tally: Tally) -> None:
 async def _make(
     asking: Asking,
     options: RunOptions,
-    reports: Sequence[Wanted],
+    reports: Sequence[ReportSpec],
     stores: Mapping[str, ReportStore],
-    tally: Tally,
+    tally: RunSummary,
 ) -> None:
-    answers: dict[str, tuple[Wanted, Report[Row]]] = {}
+    answers: dict[str, tuple[ReportSpec, Report[Row]]] = {}
     with reporter() as show:
-        outlook = Outlook(asking.fathom)
+        outlook = EtaEstimator(asking.fathom)
 
         def on_progress(progress: Progress) -> None:
             tally.progress = progress
@@ -181,7 +188,7 @@ async def _make(
         tally.places.add(options.dataset)
 
 
-async def _located(fathom: FathomClient, options: RunOptions, moment: datetime) -> list[Wanted]:
+async def _located(fathom: FathomClient, options: RunOptions, moment: datetime) -> list[ReportSpec]:
     """Return the reports, with periods that mean the days of their sites' clocks."""
     naive = read_jobs(options.file, now=moment.replace(tzinfo=None))
     async with telling(fathom):

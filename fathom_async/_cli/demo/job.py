@@ -23,7 +23,7 @@ from fathom_async._cli.demo.catalogue import (
 )
 from fathom_async._cli.demo.findings import Findings, Totals
 from fathom_async._cli.demo.source import Source
-from fathom_async._cli.wording import counted
+from fathom_async._cli.formatting import counted
 
 _SITES_LISTED = 1
 _DRAFT_REQUESTS = 5

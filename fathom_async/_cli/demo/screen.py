@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus
-from fathom_async._cli.wording import counted, duration, printable
+from fathom_async._cli.formatting import counted, duration, printable
 
 _MOST_DOTS = 20
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from fathom_async._cli.wording import counted, printable
+from fathom_async._cli.formatting import counted, printable
 from fathom_async.testing import Dataset
 
 _DAYS_REPORTED = 30

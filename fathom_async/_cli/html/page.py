@@ -9,10 +9,10 @@ from typing import Final
 
 from attrs import frozen
 
+from fathom_async._cli.formatting import counted, printable
 from fathom_async._cli.html.plots import figure_of, markup, script, told
 from fathom_async._cli.output import Records, shown
-from fathom_async._cli.pictures import Course, Picture, Ranking, Total
-from fathom_async._cli.wording import counted, printable
+from fathom_async._cli.pictures import Picture, Ranking, TimeSeries, Total
 from fathom_async._version import __version__
 
 MOST_ROWS: Final = 5_000
@@ -89,7 +89,7 @@ class Page:
         )
 
 
-def _left_out(plot: Ranking | Course) -> str:
+def _left_out(plot: Ranking | TimeSeries) -> str:
     if not plot.left_out:
         return ""
     shown = len(plot.labels) if isinstance(plot, Ranking) else len(plot.lines)

@@ -7,7 +7,7 @@ from typing import Any, Final, assert_never
 
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.output import shown
-from fathom_async._cli.pictures import Course, Number, Picture, Ranking, Total
+from fathom_async._cli.pictures import Number, Picture, Ranking, TimeSeries, Total
 
 Figure = Mapping[str, object]
 
@@ -43,12 +43,12 @@ def markup(figure: Figure, name: str) -> str:
     return str(written)
 
 
-def figure_of(picture: Ranking | Course) -> Figure:
+def figure_of(picture: Ranking | TimeSeries) -> Figure:
     """Return plotly's description of a picture. Its colours fit both a light and a dark page."""
     match picture:
         case Ranking():
             return _ranking(picture)
-        case Course():
+        case TimeSeries():
             return _course(picture)
         case _:
             assert_never(picture)
@@ -64,7 +64,7 @@ def told(picture: Picture) -> str:
                 f"Bar chart of {picture.metric}: the highest is {picture.labels[0]} with "
                 f"{shown(picture.values[0])}"
             )
-        case Course():
+        case TimeSeries():
             return (
                 f"Line chart of {picture.metric} by the {picture.unit}, from {picture.dates[0]} to "
                 f"{picture.dates[-1]}"
@@ -109,7 +109,7 @@ def _ranking(picture: Ranking) -> Figure:
     }
 
 
-def _course(picture: Course) -> Figure:
+def _course(picture: TimeSeries) -> Figure:
     dates = [moment.isoformat() for moment in picture.dates]
     lines = [
         {

@@ -14,8 +14,8 @@ from fathom_async._bulk.live import interval
 from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.live.board import Board, SiteView
 from fathom_async._cli.live.display import Show, lines, screen
+from fathom_async._cli.live.state import LiveState, SiteView
 from fathom_async._cli.waiting import telling
 
 Format = Literal["table", "jsonl"]
@@ -73,7 +73,7 @@ async def _watch(watch: Watch) -> None:
             names = await _names(fathom, watch.sites)
         lane = fathom.limits["reports"]
         seconds = interval(len(names), watch.every, watch.share, RateLimit(lane.limit, lane.per))
-        board = Board({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
+        board = LiveState({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
         show = await stack.enter_async_context(_display(watch.format, board, fathom))
         stream = fathom.reports.live(names, every=watch.every, share=watch.share, detailed=True)
         left = None if watch.rounds is None else watch.rounds * len(names)
@@ -88,7 +88,7 @@ async def _watch(watch: Watch) -> None:
 
 
 @asynccontextmanager
-async def _display(format: Format | None, board: Board, fathom: FathomClient) -> AsyncGenerator[Show]:
+async def _display(format: Format | None, board: LiveState, fathom: FathomClient) -> AsyncGenerator[Show]:
     console = Console(highlight=False)
     is_screen = console.is_terminal and not console.is_dumb_terminal
     if is_screen and format != "jsonl":

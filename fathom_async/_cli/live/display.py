@@ -12,17 +12,17 @@ from rich.console import Console
 from rich.live import Live
 
 from fathom_async import LaneStatus, LiveVisitors
-from fathom_async._cli.live.board import Board
+from fathom_async._cli.formatting import printable_json
 from fathom_async._cli.live.screen import draw, line
-from fathom_async._cli.wording import printable_json
+from fathom_async._cli.live.state import LiveState
 
-Show = Callable[[Board, LiveVisitors], None]
+Show = Callable[[LiveState, LiveVisitors], None]
 """Is told what was heard of a site, and the board with it."""
 
 
 @asynccontextmanager
 async def screen(
-    console: Console, board: Board, lane: Callable[[], LaneStatus], *, frame: float = 1.0
+    console: Console, board: LiveState, lane: Callable[[], LaneStatus], *, frame: float = 1.0
 ) -> AsyncGenerator[Show]:
     """Draw on the terminal's other screen while the block runs; afterwards the terminal is as it was.
 
@@ -37,7 +37,7 @@ async def screen(
     changed = asyncio.Event()
     latest = board
 
-    def show(board: Board, _heard: LiveVisitors) -> None:
+    def show(board: LiveState, _heard: LiveVisitors) -> None:
         nonlocal latest
         latest = board
         changed.set()
@@ -63,7 +63,7 @@ async def screen(
 def lines(*, as_json: bool) -> Show:
     """Return what writes a line for each answer to the standard output, and errors to standard error."""
 
-    def show(board: Board, heard: LiveVisitors) -> None:
+    def show(board: LiveState, heard: LiveVisitors) -> None:
         site = board.sites[heard.site_id]
         if as_json:
             told = record(heard, site.name, site.error)

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from fathom_async import LaneStatus
 from fathom_async._cli import charts
-from fathom_async._cli.live.board import Board, SiteView
-from fathom_async._cli.wording import counted, duration, printable
+from fathom_async._cli.formatting import counted, duration, printable
+from fathom_async._cli.live.state import LiveState, SiteView
 
 _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16
@@ -23,7 +23,7 @@ _FRAME: Final = 6
 
 
 def draw(
-    board: Board, lane: LaneStatus, now: datetime, width: int, height: int, *, ascii_only: bool = False
+    board: LiveState, lane: LaneStatus, now: datetime, width: int, height: int, *, ascii_only: bool = False
 ) -> RenderableType:
     """Return the whole screen.
 
@@ -57,13 +57,13 @@ def line(name: str, site: SiteView) -> str:
     who = f"{printable(site.name)} ({name})" if site.name != name else name
     if site.error is not None or site.visitors is None or site.at is None:
         return f"{who}: {site.error}"
-    pages = Board({name: site}, 0).pages()[:3]
+    pages = LiveState({name: site}, 0).pages()[:3]
     most = ", ".join(f"{printable(page)} {visitors:,}" for page, visitors in pages)
     when = f"{site.at.astimezone():%H:%M:%S}"
     return f"{when} {who}: {counted(site.visitors.total, 'visitor')}{f'; {most}' if most else ''}"
 
 
-def _title(board: Board, now: datetime) -> Text:
+def _title(board: LiveState, now: datetime) -> Text:
     total = "-" if board.total is None else counted(board.total, "visitor")
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(total, style="bold green").append(" right now")
@@ -72,7 +72,7 @@ def _title(board: Board, now: datetime) -> Text:
     return text.append(f"   {now.astimezone():%H:%M:%S}", style="dim")
 
 
-def _sites(board: Board, now: datetime, width: int, rows: int, *, ascii_only: bool) -> RenderableType:
+def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only: bool) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("site", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
     table.add_column("now", justify="right", no_wrap=True)
@@ -111,7 +111,7 @@ def _heard(site: SiteView, now: datetime) -> Text:
     return Text(f"{duration(round((now - site.at).total_seconds()) or 0)} ago", style="dim")
 
 
-def _lists(board: Board, width: int, height: int, *, ascii_only: bool) -> RenderableType:
+def _lists(board: LiveState, width: int, height: int, *, ascii_only: bool) -> RenderableType:
     both = (("pages", board.pages()), ("referrers", board.referrers()))
     if width >= _SIDE_BY_SIDE:
         grid = Table.grid(padding=(0, 4, 0, 0))
@@ -139,7 +139,7 @@ def _ranked(
     return table
 
 
-def _status(board: Board, lane: LaneStatus) -> Text:
+def _status(board: LiveState, lane: LaneStatus) -> Text:
     what = f"each every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports of the limit used"
     if lane.paused_for:
         what = f"the server asked for a pause of {duration(lane.paused_for)}"

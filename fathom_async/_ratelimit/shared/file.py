@@ -21,7 +21,7 @@ import weakref
 from collections import deque
 
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
-from fathom_async._ratelimit.shared.state import Pool, Reply, Step, Terms, size_of
+from fathom_async._ratelimit.shared.state import Command, QuotaConfig, Result, SharedState, size_of
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 
@@ -56,12 +56,12 @@ class FileStore:
 
     reply_time = 0.0
 
-    def __init__(self, path: str, key: str, terms: Terms, *, clock: Clock) -> None:
+    def __init__(self, path: str, key: str, terms: QuotaConfig, *, clock: Clock) -> None:
         self._path = path
         self._key = key.encode("ascii")
         self._terms = terms
         self._clock = clock
-        self._pending: deque[tuple[Step, Done | None]] = deque()
+        self._pending: deque[tuple[Command, Done | None]] = deque()
         self._health = Health()
         self._timer: asyncio.TimerHandle | None = None
         self._retry = _FIRST_RETRY
@@ -87,7 +87,7 @@ class FileStore:
         """Name the one to be told of outages; see `Store.listen`."""
         self._health.listen(listener)
 
-    def submit(self, step: Step, done: Done | None = None) -> None:
+    def submit(self, step: Command, done: Done | None = None) -> None:
         """Carry out a step now or soon; see `Store.submit`."""
         if not self._is_closed:
             self._pending.append((step, done))
@@ -110,7 +110,7 @@ class FileStore:
             while self._pending:
                 step, done = self._pending[0]
                 outcome = self._try(step, full=done is not None)
-                if not isinstance(outcome, Reply):
+                if not isinstance(outcome, Result):
                     self._later(outcome)
                     return
                 self._pending.popleft()
@@ -121,7 +121,7 @@ class FileStore:
         finally:
             self._is_running = False
 
-    def _try(self, step: Step, *, full: bool) -> Reply | FathomError:
+    def _try(self, step: Command, *, full: bool) -> Result | FathomError:
         try:
             return self._step(step, full=full)
         except _BusyError:
@@ -136,7 +136,7 @@ class FileStore:
         if self._health.failed(error, loop.time()):
             dropped = [(step, done) for step, done in self._pending if step.action in ("ask", "look")]
             kept = [(step, done) for step, done in self._pending if step.action not in ("ask", "look")]
-            look = Step("look", owner=1)
+            look = Command("look", owner=1)
             self._pending = deque(kept or [(look, None)])
             for _, done in dropped:
                 if done is not None:
@@ -144,7 +144,7 @@ class FileStore:
         self._timer = loop.call_later(self._retry, self._run)
         self._retry = min(2 * self._retry, _LAST_RETRY)
 
-    def _step(self, step: Step, *, full: bool) -> Reply:
+    def _step(self, step: Command, *, full: bool) -> Result:
         if self._pid != os.getpid():  # a lock is shared across a fork, and would keep nobody out
             self._close()
             self._open(self._clock.now())
@@ -157,7 +157,7 @@ class FileStore:
         self._close()
         return self._step(step, full=full)
 
-    def _carry_out(self, step: Step, *, full: bool) -> Reply:
+    def _carry_out(self, step: Command, *, full: bool) -> Result:
         live = self._map[self._at + _LIVE_AT] & 1
         self._halves[1 - live][:] = self._halves[live]
         reply = self._pools[1 - live].step(step, self._clock.now(), self._mark, self._total, full=full)
@@ -192,7 +192,7 @@ class FileStore:
         numbers = memoryview(self._map)[self._at + _SECTION.size :].cast("d")
         size = size_of(self._terms.requests)
         self._halves = numbers[:size], numbers[size:]
-        self._pools = Pool(self._halves[0], self._terms), Pool(self._halves[1], self._terms)
+        self._pools = SharedState(self._halves[0], self._terms), SharedState(self._halves[1], self._terms)
         self._pid = os.getpid()
 
     def _close(self) -> None:
@@ -233,7 +233,7 @@ class FileStore:
                     return at
                 half = 8 * size_of(requests)
                 memory = os.pread(fd, half, at + _SECTION.size + (live & 1) * half)
-                self._check_idle(memory, Terms(requests, per, per, per, per), now)
+                self._check_idle(memory, QuotaConfig(requests, per, per, per, per), now)
                 _write(fd, bytes(len(self._key)), at)  # nobody finds it any more
             at += size
         entry = _SECTION.pack(self._key, self._terms.requests, 0, self._terms.per, self._section_size())
@@ -251,9 +251,9 @@ class FileStore:
                 return key, requests, live, per, size
         raise ConfigurationError(f"{self._path} is damaged: delete it when no process uses it")
 
-    def _check_idle(self, memory: bytes, terms: Terms, now: float) -> None:
+    def _check_idle(self, memory: bytes, terms: QuotaConfig, now: float) -> None:
         """See that nobody uses a section of our key that was made for another limit."""
-        if not Pool(memoryview(memory).cast("d"), terms).is_idle(now):
+        if not SharedState(memoryview(memory).cast("d"), terms).is_idle(now):
             raise ConfigurationError(
                 f"other processes share this budget with a limit of {terms.requests} requests in {terms.per:g} s, "
                 f"not {self._terms.requests} in {self._terms.per:g} s: give all of them the same plan, "

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from fathom_async._ratelimit.shared.state import Reply, Step
+from fathom_async._ratelimit.shared.state import Command, Result
 from fathom_async.errors import ArgumentError, FathomError
 
 LOST_AFTER = 3.0
 """Seconds for which a store is tried again before it counts as lost."""
 
-Done = Callable[[Reply | None], None]
+Done = Callable[[Result | None], None]
 
 
 class Listener(Protocol):
@@ -33,7 +33,7 @@ class Store(Protocol):
     def listen(self, listener: Listener) -> None:
         """Name the one to be told of outages."""
 
-    def submit(self, step: Step, done: Done | None = None) -> None:
+    def submit(self, step: Command, done: Done | None = None) -> None:
         """Carry out a step now or as soon as possible; it is tried again until it was carried out.
 
         Args:

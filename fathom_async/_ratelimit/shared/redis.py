@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, PLACES, Reply, Step, Terms
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, PLACES, Command, QuotaConfig, Result
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 
@@ -27,7 +27,7 @@ _ROUNDS = 3
 _REPLY_SIZE = 11
 _UNSENT = object()
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_KINDS = ("slots", "others", "queue", "lapse", "meta")
+_KINDS = ("permits", "others", "queue", "lapse", "meta")
 
 
 class _Pipeline(Protocol):
@@ -43,7 +43,7 @@ class _Job:
 
     __slots__ = ("done", "is_again", "step")
 
-    def __init__(self, step: Step, done: Done | None) -> None:
+    def __init__(self, step: Command, done: Done | None) -> None:
         self.step = step
         self.done = done
         self.is_again = False
@@ -64,7 +64,7 @@ class RedisStore:
 
     reply_time = 1.0
 
-    def __init__(self, url: str, key: str, terms: Terms, *, speed: float = 1.0) -> None:
+    def __init__(self, url: str, key: str, terms: QuotaConfig, *, speed: float = 1.0) -> None:
         self._redis = _connect(url)
         self._where = without_secrets(url)
         self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
@@ -90,7 +90,7 @@ class RedisStore:
         """Name the one to be told of outages; see `Store.listen`."""
         self._health.listen(listener)
 
-    def submit(self, step: Step, done: Done | None = None) -> None:
+    def submit(self, step: Command, done: Done | None = None) -> None:
         """Carry out a step soon; see `Store.submit`."""
         self._pending.append(_Job(step, done))
         self._wake.set()
@@ -127,11 +127,11 @@ class RedisStore:
 
     async def _carry_out(self, batch: Sequence[_Job]) -> ConfigurationError | BudgetError | None:
         """Carry out steps and tell their replies; return what went wrong."""
-        calls: list[tuple[Step, Done | None]] = []
+        calls: list[tuple[Command, Done | None]] = []
         for job in batch:
             if job.is_again and job.step.action == "ask":
                 # It may have been carried out, only its reply was lost.
-                calls.append((Step("freed", job.step.owner, job.step.id, job.step.count), None))
+                calls.append((Command("freed", job.step.owner, job.step.id, job.step.count), None))
             calls.append((job.step, job.done))
         try:
             answers = await self._call([step for step, _ in calls])
@@ -155,19 +155,19 @@ class RedisStore:
             step = job.step
             job.is_again = True
             if is_lost and step.action == "ask":
-                kept.append(_Job(Step("freed", step.owner, step.id, step.count), None))
+                kept.append(_Job(Command("freed", step.owner, step.id, step.count), None))
                 if job.done is not None:
                     dropped.append(job.done)
             elif is_lost and step.action == "look" and job.done is not None:
                 dropped.append(job.done)
             elif step.action != "look" or job.done is not None:
                 kept.append(job)
-        self._pending = kept or [_Job(Step("look", 1), None)]
+        self._pending = kept or [_Job(Command("look", 1), None)]
         self._wake.set()
         for done in dropped:
             done(None)
 
-    async def _call(self, steps: Sequence[Step]) -> list[object]:
+    async def _call(self, steps: Sequence[Command]) -> list[object]:
         from redis.exceptions import NoScriptError  # noqa: PLC0415 - an optional dependency
 
         known = self._mark if time.monotonic() - self._heard_at < MEMORY else 0
@@ -195,7 +195,7 @@ class RedisStore:
             return "0"
         return str(round((time.monotonic() + self._server_ahead + _TIMEOUT) * _MICRO))
 
-    def _arguments(self, step: Step, known: int) -> tuple[str, ...]:
+    def _arguments(self, step: Command, known: int) -> tuple[str, ...]:
         return (
             step.action,
             str(step.owner),
@@ -210,7 +210,7 @@ class RedisStore:
             str(self._total if known else 0),
         )
 
-    def _read(self, answer: object) -> Reply:
+    def _read(self, answer: object) -> Result:
         if isinstance(answer, Exception):
             raise answer
         numbers = cast("list[int]", answer)
@@ -218,7 +218,7 @@ class RedisStore:
             raise self._disagreement(cast("list[bytes]", answer))
         granted, wait, held, base, waiting, blocked, pauses, mark, first, total = numbers[:-1]
         scale = self._speed / _MICRO
-        return Reply(
+        return Result(
             granted, wait * scale, held, base, waiting, blocked * scale, pauses, mark, first * scale, total
         )
 

@@ -1,8 +1,8 @@
 """One step of the shared window as a Redis script; `fathom_async._ratelimit.shared.state` is its model and tells why.
 
 Redis runs a script as one atomic step. Time is the server's, in microseconds. All keys share one hash tag, so
-that they live on one node of a cluster, and expire an hour after the last slot came back: a client that was in
-touch within that hour and finds the mark changed knows that slots were forgotten.
+that they live on one node of a cluster, and expire an hour after the last permit came back: a client that was in
+touch within that hour and finds the mark changed knows that permits were forgotten.
 
 A step says until when, on the server's clock, its sender waits for the reply. One that comes later, as out of the
 buffers of a server that had stood still, is not carried out: its sender has long sent it again, or something else.
@@ -13,7 +13,7 @@ MEMORY = 3600.0
 
 SCRIPT = """\
 local function text(number) return string.format('%.0f', number) end
-local slots, others, queue, lapse, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local permits, others, queue, lapse, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local action, owner, id, known = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[8]
 local count, delay, reserve, spare = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local N, span, settle = tonumber(ARGV[9]), tonumber(ARGV[11]), tonumber(ARGV[12])
@@ -32,7 +32,7 @@ if get('last') - now > step_back then redis.call('DEL', unpack(KEYS)) end
 if now < get('last') then now = get('last') end
 
 local function tidy()
-  for _, key in ipairs({slots, others}) do redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now)) end
+  for _, key in ipairs({permits, others}) do redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now)) end
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', lapse, '-inf', text(now))) do
     redis.call('ZREM', queue, gone)
     redis.call('ZREM', lapse, gone)
@@ -42,7 +42,7 @@ tidy()
 
 local old = redis.call('HGET', meta, 'terms')
 if old and old ~= terms then
-  local busy = redis.call('ZCARD', slots) + redis.call('ZCARD', others) + redis.call('ZCARD', queue)
+  local busy = redis.call('ZCARD', permits) + redis.call('ZCARD', others) + redis.call('ZCARD', queue)
   if busy > 0 or get('blocked') > now then return {'terms', old, arrival} end
   redis.call('DEL', unpack(KEYS))
 end
@@ -60,7 +60,7 @@ elseif known ~= '0' and known_total > get('total') then
 end
 put('last', now)
 
-local function own() return redis.call('ZCARD', slots) end
+local function own() return redis.call('ZCARD', permits) end
 local function held() return own() + redis.call('ZCARD', others) end
 
 local function returns(keys, most)
@@ -82,15 +82,15 @@ end
 
 local function grant(first, most, till)
   local free = math.min(most, N - held())
-  for i = 0, free - 1 do redis.call('ZADD', slots, text(till), text(first + i)) end
+  for i = 0, free - 1 do redis.call('ZADD', permits, text(till), text(first + i)) end
   if free > 0 then put('total', get('total') + free) end
 end
 
 local function wait_for(ahead)
   local all = held()
   local most = N - fewer
-  local due = math.max(nth({slots, others}, all, all - most + ahead),
-                       nth({slots}, own(), own() - most + reserve + ahead))
+  local due = math.max(nth({permits, others}, all, all - most + ahead),
+                       nth({permits}, own(), own() - most + reserve + ahead))
   if due > now + span then
     local turns = 0
     if ahead >= most - reserve then turns = math.min((due - now) / 2, delay) end
@@ -121,14 +121,14 @@ if action == 'ask' then
     end
   end
 elseif action == 'hold' then
-  if redis.call('ZSCORE', slots, text(id)) then
-    redis.call('ZADD', slots, text(now + delay), text(id))
+  if redis.call('ZSCORE', permits, text(id)) then
+    redis.call('ZADD', permits, text(now + delay), text(id))
   else
     grant(id, 1, now + delay)
   end
 elseif action == 'answered' then
-  local till = redis.call('ZSCORE', slots, text(id))
-  if till then redis.call('ZADD', slots, text(math.min(tonumber(till), now + delay)), text(id)) end
+  local till = redis.call('ZSCORE', permits, text(id))
+  if till then redis.call('ZADD', permits, text(math.min(tonumber(till), now + delay)), text(id)) end
   if spare then
     local foreign = math.min(spare - get('total') - redis.call('ZCARD', others), N - held())
     for i = 1, foreign do
@@ -136,7 +136,7 @@ elseif action == 'answered' then
     end
   end
 elseif action == 'freed' then
-  for i = 0, count - 1 do redis.call('ZREM', slots, text(id + i)) end
+  for i = 0, count - 1 do redis.call('ZREM', permits, text(id + i)) end
 elseif action == 'leave' then
   redis.call('ZREM', queue, owner)
   redis.call('ZREM', lapse, owner)
@@ -149,14 +149,14 @@ tidy()
 local waiting = redis.call('ZCARD', queue)
 if redis.call('ZSCORE', queue, owner) then waiting = waiting - 1 end
 local latest = get('blocked')
-for _, key in ipairs({slots, others, lapse}) do
+for _, key in ipairs({permits, others, lapse}) do
   local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
   if last[2] then latest = math.max(latest, tonumber(last[2])) end
 end
 local keep = text(math.ceil((math.max(latest - now, 0) + memory) / 1000))
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, keep) end
 local first = 0
-if held() > 0 then first = nth({slots, others}, held(), 0) - now end
+if held() > 0 then first = nth({permits, others}, held(), 0) - now end
 return {granted, wait, held(), own() - get('total'), waiting, math.max(0, get('blocked') - now),
         get('pauses'), tonumber(mark), first, get('total'), arrival}
 """

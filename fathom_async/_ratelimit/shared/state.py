@@ -1,10 +1,10 @@
-"""The shared window's arithmetic: N slots and a queue of processes, in one flat piece of memory.
+"""The shared window's arithmetic: N permits and a queue of processes, in one flat piece of memory.
 
 Theory
 ======
 
 The rule is the one of `fathom_async._ratelimit.window`: *no T seconds of the server's time hold more than N of
-our requests*. There are N slots for all processes together, and each entry here says until when its slot is
+our requests*. There are N permits for all processes together, and each entry here says until when its permit is
 **held**:
 
 - granted to a process, and not heard of since: until the **lease** ends, the request's timeout and T (with the
@@ -15,29 +15,30 @@ our requests*. There are N slots for all processes together, and each entry here
 
 *Proof sketch.* A request is counted after its grant and before its hold ends less T: it was counted when it was
 answered; or ``count_delay`` after it was sent; and a process that reports nothing more is dead or cut off, so
-its request left within the timeout, or not at all. A slot is granted again only when its hold is over, hence two
-hits that share a slot are at least T apart, and N slots admit N hits in any T. Nothing in this depends on the
+its request left within the timeout, or not at all. A permit is granted again only when its hold is over, hence two
+hits that share a permit are at least T apart, and N permits admit N hits in any T. Nothing in this depends on the
 order of the steps, on who waits, or on any clock but the store's: a step is one atomic transition of the store,
 at the store's own time, and a step that arrives late only makes a hold longer.
 
-Slots are a pool and not a ring in which ticket j waits for ticket j - N: in a ring, whoever drew the ticket
+Permits are a pool and not a ring in which ticket j waits for ticket j - N: in a ring, whoever drew the ticket
 behind a killed process waits for that one's lease while the others walk past.
 
 Waiting
 =======
 
 A process that is not served gets one **place** in a queue, however many requests wait inside it, and is told
-when to ask again: when the slot that falls to its place comes back, which is known exactly once that slot's
-request was answered. So an admission takes two questions in the normal case, and nobody polls. A slot is granted
+when to ask again: when the permit that falls to its place comes back, which is known exactly once that permit's
+request was answered. So an admission takes two questions in the normal case, and nobody polls. A permit is granted
 to a place only if one is left for every place before it; whoever was served and wants more goes to the end, so
 processes take turns, and priorities stay their own affair. A place that is not used when its time comes lapses
-after the *patience*: a dead process holds back one slot for that long.
+after the *patience*: a dead process holds back one permit for that long.
 
 Nothing was found that does this. Of the limiters with shared storage, ``limits`` and ``throttled-py`` stamp a
 request when it is sent, which a server may see less than T apart, and poll; ``pyrate-limiter`` takes the
 clients' clocks, and half a second of skew is enough for refusals; others let keys expire under waiting requests.
 
-`Pool` is the one implementation for files and for tests, and the model that the Redis script is tested against.
+`SharedState` is the one implementation for files and for tests, and the model that the Redis script is tested
+against.
 """
 
 from typing import Literal, cast
@@ -57,14 +58,14 @@ Action = Literal["ask", "hold", "answered", "freed", "leave", "pause", "look"]
 
 
 @frozen
-class Terms:
+class QuotaConfig:
     """What all steps of one lane have in common, in seconds.
 
     Attributes:
-        requests: N, the number of slots.
+        requests: N, the number of permits.
         per: T.
-        span: Seconds from a request's count to its slot's return.
-        settle: Seconds after which to look again where a slot's return is not known yet.
+        span: Seconds from a request's count to its permit's return.
+        settle: Seconds after which to look again where a permit's return is not known yet.
         patience: Seconds that a place is kept after its time came.
     """
 
@@ -76,20 +77,20 @@ class Terms:
 
 
 @frozen
-class Step:
+class Command:
     """One atomic step.
 
     Attributes:
-        action: ``ask`` for slots; ``hold`` one until a delay from now; it was ``answered``; slots were ``freed``;
+        action: ``ask`` for permits; ``hold`` one until a delay from now; it was ``answered``; permits were ``freed``;
             ``leave`` the queue; ``pause`` everybody; ``look``.
-        id: The slot, or the first of the slots asked for, which are numbered from there.
-        count: How many slots.
+        id: The permit, or the first of the permits asked for, which are numbered from there.
+        count: How many permits.
         owner: Who asks; never 0.
         delay: Seconds: of the lease, the hold, the span or the pause.
-        reserve: Slots that our own requests leave unused.
+        reserve: Permits that our own requests leave unused.
         spare: For an answer: the requests that the server had counted, less those that were ours; see
-            `Reply.base`. None when the answer did not tell.
-        fewer: Slots that the server turned out not to have.
+            `Result.base`. None when the answer did not tell.
+        fewer: Permits that the server turned out not to have.
     """
 
     action: Action
@@ -103,21 +104,21 @@ class Step:
 
 
 @frozen
-class Reply:
+class Result:
     """What the store says after a step. Times are seconds from the moment of the step.
 
     Attributes:
-        granted: How many slots were granted.
+        granted: How many permits were granted.
         wait: When to ask again; 0 when all that was asked for was granted.
-        held: Slots that are out.
-        base: Of a slot granted now: our held requests less the grants so far. With the grants there are when
+        held: Permits that are out.
+        base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
         waiting: Places of others in the queue.
         blocked: For how long the server wants nobody to come.
         pauses: How often the server said so.
         mark: Changes when the store has lost its memory.
-        first: When the next slot comes back, as far as is known.
-        total: Slots granted so far. It never falls, unless the store went back to an older state.
+        first: When the next permit comes back, as far as is known.
+        total: Permits granted so far. It never falls, unless the store went back to an older state.
     """
 
     granted: int
@@ -133,12 +134,12 @@ class Reply:
 
 
 def size_of(requests: int) -> int:
-    """Return how many numbers a pool of so many slots needs."""
+    """Return how many numbers a pool of so many permits needs."""
     return _HEAD + 2 * requests + 2 * PLACES
 
 
-class Pool:
-    """A view of memory that holds the slots and the queue; all zeros is a new pool.
+class SharedState:
+    """A view of memory that holds the permits and the queue; all zeros is a new pool.
 
     Args:
         memory: `size_of` numbers.
@@ -147,7 +148,7 @@ class Pool:
 
     __slots__ = ("_ids", "_memory", "_owners", "_terms", "_until", "_untils")
 
-    def __init__(self, memory: "memoryview[float]", terms: Terms) -> None:
+    def __init__(self, memory: "memoryview[float]", terms: QuotaConfig) -> None:
         n = terms.requests
         self._memory = memory
         self._until = memory[_HEAD : _HEAD + n]
@@ -157,21 +158,21 @@ class Pool:
         self._terms = terms
 
     def is_idle(self, now: float) -> bool:
-        """Whether no slot is held and nobody waits, so that nothing is lost with this memory."""
+        """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
         if self._memory[_LAST] - now > CLOCK_STEP:
             return True
         return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_places(now)
 
-    def step(self, step: Step, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Reply:
+    def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
         """Carry out a step.
 
         Args:
             step: The step.
             now: The time.
-            known: The mark as the asker knows it, 0 for none. Another one proves that slots were forgotten, and
+            known: The mark as the asker knows it, 0 for none. Another one proves that permits were forgotten, and
                 then nothing is granted for a span.
-            total: The largest `Reply.total` that came with this mark. A smaller one here proves the same.
-            full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of slots, counting
+            total: The largest `Result.total` that came with this mark. A smaller one here proves the same.
+            full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
                 them takes longer than all the rest.
         """
         memory = self._memory
@@ -196,7 +197,7 @@ class Pool:
                 pass
         self._keep(places)
         own, others = self._held(now) if full else ([], [])
-        return Reply(
+        return Result(
             granted=granted,
             wait=wait,
             held=len(own) + len(others),
@@ -209,7 +210,7 @@ class Pool:
             total=int(memory[_TOTAL]),
         )
 
-    def _open(self, step: Step, now: float, known: int, total: int) -> float:
+    def _open(self, step: Command, now: float, known: int, total: int) -> float:
         """See whether the memory is of use, and return the time, which never goes back."""
         memory, span = self._memory, self._terms.span
         if memory[_LAST] - now > CLOCK_STEP:
@@ -226,7 +227,7 @@ class Pool:
             memory[_TOTAL] = total
         return now
 
-    def _ask(self, step: Step, now: float, places: dict[int, float]) -> tuple[int, float]:
+    def _ask(self, step: Command, now: float, places: dict[int, float]) -> tuple[int, float]:
         requests = self._terms.requests - step.fewer
         own, others = self._held(now)
         room = min(requests - len(own) - len(others), requests - step.reserve - len(own))
@@ -247,16 +248,16 @@ class Pool:
             places[step.owner] = now + wait + self._terms.patience
         return granted, wait
 
-    def _wait(self, own: list[float], held: list[float], step: Step, ahead: int, now: float) -> float:
-        """Return the seconds until the slot of a place is free, as far as is known."""
+    def _wait(self, own: list[float], held: list[float], step: Command, ahead: int, now: float) -> float:
+        """Return the seconds until the permit of a place is free, as far as is known."""
         requests, reserve = self._terms.requests - step.fewer, step.reserve
         when = max(
             self._nth_return(held, len(held) - requests + ahead, now),
             self._nth_return(own, len(own) - requests + reserve + ahead, now),
         )
         if when > now + self._terms.span:
-            # Not settled, or further ahead than one turn of all slots: those before may yet go away, and a dead
-            # process must not keep its place for longer than a slot.
+            # Not settled, or further ahead than one turn of all permits: those before may yet go away, and a dead
+            # process must not keep its place for longer than a permit.
             turns = min((when - now) / 2, step.delay) if ahead >= requests - reserve else 0.0
             when = now + max(self._terms.settle, turns)
         return max(when, self._memory[_BLOCKED]) - now
@@ -279,14 +280,14 @@ class Pool:
         else:
             self._memory[_FOREIGN] = max(self._memory[_FOREIGN], until)
 
-    def _hold(self, step: Step, now: float) -> None:
+    def _hold(self, step: Command, now: float) -> None:
         index = self._find(step.id, now)
         if index is None:
             self._grant(step.id, 1, now, now + step.delay)
         else:
             self._until[index] = now + step.delay
 
-    def _answered(self, step: Step, now: float) -> None:
+    def _answered(self, step: Command, now: float) -> None:
         index = self._find(step.id, now)
         if index is not None:
             self._until[index] = min(self._until[index], now + step.delay)
@@ -296,28 +297,28 @@ class Pool:
             if foreign > 0:
                 self._grant(0, foreign, now, now + step.delay)
 
-    def _free(self, step: Step, now: float) -> None:
+    def _free(self, step: Command, now: float) -> None:
         for number in range(step.count):
             index = self._find(step.id + number, now)
             if index is not None:
                 self._until[index] = 0.0
 
-    def _find(self, slot: int, now: float) -> int | None:
+    def _find(self, permit: int, now: float) -> int | None:
         ids, index = self._ids.tolist(), -1
-        for _ in range(ids.count(slot)):
-            index = ids.index(slot, index + 1)
+        for _ in range(ids.count(permit)):
+            index = ids.index(permit, index + 1)
             if self._until[index] > now:
                 return index
         return None
 
     def _held(self, now: float) -> tuple[list[float], list[float]]:
-        """When our held slots come back, and those that are held for other clients."""
+        """When our held permits come back, and those that are held for other clients."""
         held = cast("list[float]", self._until.tolist())
         if self._memory[_FOREIGN] <= now:
             return [until for until in held if until > now], []
         pairs = list(zip(held, self._ids.tolist(), strict=True))
-        own = [until for until, slot in pairs if until > now and slot]
-        return own, [until for until, slot in pairs if until > now and not slot]
+        own = [until for until, permit in pairs if until > now and permit]
+        return own, [until for until, permit in pairs if until > now and not permit]
 
     def _live_places(self, now: float) -> dict[int, float]:
         count = int(self._memory[_PLACES])

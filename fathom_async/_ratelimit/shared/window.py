@@ -1,8 +1,8 @@
-"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.slots`).
+"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.permit`).
 
 The rule and its proof are in `fathom_async._ratelimit.shared.state`. This is one process's side of it: it asks the
-store for slots when requests wait in its lane, keeps what was granted until the lane takes it (which it does at
-once), and reports what became of each. Slots are not bound to requests, so the lane's own queue decides who gets
+store for permits when requests wait in its lane, keeps what was granted until the lane takes it (which it does at
+once), and reports what became of each. Permits are not bound to requests, so the lane's own queue decides who gets
 one, and a request that is cancelled while it waits has nothing to give back.
 
 Each process still probes: its first request goes alone, and so does the first one after anybody was refused.
@@ -16,18 +16,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
+from fathom_async._ratelimit.permit import Permit
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.state import Reply, Step
-from fathom_async._ratelimit.slots import Slot
-from fathom_async._ratelimit.window import Window
+from fathom_async._ratelimit.shared.state import Command, Result
+from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError, FathomError
 
 OnLost = Literal["fail"] | float
 
 STOCK_LIFE = 5.0
-"""Seconds for which a granted slot may lie unused before it is given back."""
+"""Seconds for which a granted permit may lie unused before it is given back."""
 
 _SERIALS = 20
 _BASE_BITS = 32
@@ -35,8 +35,8 @@ _BASE_BITS = 32
 _log = logging.getLogger("fathom_async")
 
 
-class SharedSlot(Slot):
-    """A slot of the store."""
+class SharedPermit(Permit):
+    """A permit of the store."""
 
     __slots__ = ("base", "granted_at")
 
@@ -47,22 +47,22 @@ class SharedSlot(Slot):
 
 
 class SharedWindow:
-    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.slots.Slots`.
+    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.permit.Permits`.
 
     Args:
         limit: What the server admits.
         store: Where the window lives; closed with it.
         clock: Where time comes from.
-        lease: Seconds for which a slot is held of which nothing more is heard.
-        reserve: Slots never used by us, left to the account's other clients.
+        lease: Seconds for which a permit is held of which nothing more is heard.
+        reserve: Permits never used by us, left to the account's other clients.
         count_delay: Seconds after which a request that left this machine was counted for certain.
         on_lost: When the store is lost, ``"fail"``, or carry on with this share of the limit (at least one
             request a window), beginning with a probe, whose answer tells what all have spent.
 
     Attributes:
-        span: Seconds from a request's count to its slot's return.
+        span: Seconds from a request's count to its permit's return.
         failure: Why nothing can be admitted, if so.
-        reply_time: Seconds that admission may take though slots are free.
+        reply_time: Seconds that admission may take though permits are free.
     """
 
     is_shared = True
@@ -90,27 +90,27 @@ class SharedWindow:
         self._count_delay = count_delay
         self._share = limit.requests if on_lost == "fail" else max(1, int(limit.requests * on_lost))
         self._fails = on_lost == "fail"
-        self._alone = Window(
+        self._alone = LocalWindow(
             limit, reserve=max(reserve, limit.requests - self._share), count_delay=count_delay
         )
         self._is_alone = False
-        self._untold: deque[float] = deque()  # until when slots are held of which the store does not know
+        self._untold: deque[float] = deque()  # until when permits are held of which the store does not know
         self._on_change: Callable[[], None] = _nothing
         self._demand: Callable[[], int] = _one
         self._pid = self._owner = self._serial = self._base = 0
-        self._stock: deque[SharedSlot] = deque()
-        self._unsent: set[SharedSlot] = set()
-        self._looks: set[asyncio.Future[Reply | None]] = set()
+        self._stock: deque[SharedPermit] = deque()
+        self._unsent: set[SharedPermit] = set()
+        self._looks: set[asyncio.Future[Result | None]] = set()
         self._in_flight = 0
         self._is_asking = self._has_place = self._is_closed = False
         self._ask_at = 0.0
         self._last_word: float | None = None
-        self._last_reply: Reply | None = None
+        self._last_reply: Result | None = None
         self._replied_at = 0.0
         store.listen(self)
 
     def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """Name the lane's ways to be told of news, and to tell how many slots it could use now."""
+        """Name the lane's ways to be told of news, and to tell how many permits it could use now."""
         self._on_change = on_change
         self._demand = demand
 
@@ -119,8 +119,8 @@ class SharedWindow:
         if not self._is_closed:
             self._is_closed = True
             self.rest()
-            for slot in tuple(self._unsent):
-                self._submit(Step("freed", self._owner, slot.number))
+            for permit in tuple(self._unsent):
+                self._submit(Command("freed", self._owner, permit.number))
             try:
                 await self._store.aclose()
             finally:
@@ -133,7 +133,7 @@ class SharedWindow:
         return self._in_flight + self._alone.in_flight
 
     def used(self, now: float) -> int:
-        """Return how many slots are out, those of other processes too, as far as is known."""
+        """Return how many permits are out, those of other processes too, as far as is known."""
         if self._is_alone:
             return self._alone.used(now)
         reply = self._known(now)
@@ -151,15 +151,15 @@ class SharedWindow:
 
     async def look(self) -> None:
         """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
-        told: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        told: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
 
-        def tell(reply: Reply | None) -> None:
+        def tell(reply: Result | None) -> None:
             if not told.done():
                 told.set_result(reply)
 
         self._looks.add(told)
         try:
-            self._store.submit(Step("look", self._me()), tell)
+            self._store.submit(Command("look", self._me()), tell)
             await asyncio.wait([told])
         finally:
             self._looks.discard(told)
@@ -167,7 +167,7 @@ class SharedWindow:
             self._note(told.result(), self._clock.now())
 
     def resize(self, requests: int) -> None:
-        """Use so many slots of those that all processes agreed on; see `Slots.resize`."""
+        """Use so many permits of those that all processes agreed on; see `Window.resize`."""
         self._fewer += self._limit.requests - requests
         self._reserve = min(self._reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
@@ -187,78 +187,78 @@ class SharedWindow:
 
     def pause(self, until: float) -> None:
         """Keep all processes away until then, because the server said so."""
-        self._submit(Step("pause", self._me(), delay=max(0.0, until - self._clock.now())))
+        self._submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
 
     def rest(self) -> None:
         """Nobody waits here: leave the queue, and give back what lies unused."""
         while self._stock:
-            self._submit(Step("freed", self._owner, self._stock.popleft().number))
+            self._submit(Command("freed", self._owner, self._stock.popleft().number))
         if self._has_place:
             self._has_place = False
             self._ask_at = 0.0
-            self._submit(Step("leave", self._owner))
+            self._submit(Command("leave", self._owner))
 
     def has_room(self, now: float) -> bool:
-        """Whether a slot is granted to us and not taken; if none is, this asks for some."""
+        """Whether a permit is granted to us and not taken; if none is, this asks for some."""
         if self._is_alone:
             return self._alone.has_room(now)
         while self._stock and now - self._stock[0].granted_at > STOCK_LIFE:
-            self._submit(Step("freed", self._owner, self._stock.popleft().number))
+            self._submit(Command("freed", self._owner, self._stock.popleft().number))
         if not self._stock and not self._is_asking and self.failure is None and now >= self._ask_at:
             self._ask(now)
         return bool(self._stock)
 
-    def take(self) -> Slot:
-        """Take a slot; there must be room."""
+    def take(self) -> Permit:
+        """Take a permit; there must be room."""
         if self._is_alone:
             return self._alone.take()
-        slot = self._stock.popleft()
-        self._unsent.add(slot)
+        permit = self._stock.popleft()
+        self._unsent.add(permit)
         self._in_flight += 1
-        return slot
+        return permit
 
-    def sent(self, slot: Slot, now: float) -> None:
+    def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
-        if not isinstance(slot, SharedSlot):
-            self._alone.sent(slot, now)
+        if not isinstance(permit, SharedPermit):
+            self._alone.sent(permit, now)
             return
-        slot.sent_at = now
-        self._unsent.discard(slot)
-        self._submit(Step("hold", self._owner, slot.number, delay=self._count_delay + self.span))
+        permit.sent_at = now
+        self._unsent.discard(permit)
+        self._submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
 
-    def refund(self, slot: Slot) -> None:
-        """The request was never sent, or refused without being counted: the slot is free at once."""
-        if not isinstance(slot, SharedSlot):
-            self._alone.refund(slot)
+    def refund(self, permit: Permit) -> None:
+        """The request was never sent, or refused without being counted: the permit is free at once."""
+        if not isinstance(permit, SharedPermit):
+            self._alone.refund(permit)
             return
         self._in_flight -= 1
-        self._unsent.discard(slot)
-        self._submit(Step("freed", self._owner, slot.number))
+        self._unsent.discard(permit)
+        self._submit(Command("freed", self._owner, permit.number))
 
-    def lose(self, slot: Slot) -> None:
-        """The request was sent and will not be answered; the store holds its slot as it is."""
-        if isinstance(slot, SharedSlot):
+    def lose(self, permit: Permit) -> None:
+        """The request was sent and will not be answered; the store holds its permit as it is."""
+        if isinstance(permit, SharedPermit):
             self._in_flight -= 1
         else:
-            self._alone.lose(slot)
+            self._alone.lose(permit)
             self._make_up(self._count_delay + self.span)
 
     def answer(
-        self, slot: Slot, now: float, *, limit: int | None = None, remaining: int | None = None
+        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
-        if not isinstance(slot, SharedSlot):
-            self._alone.answer(slot, now, limit=limit, remaining=remaining)
+        if not isinstance(permit, SharedPermit):
+            self._alone.answer(permit, now, limit=limit, remaining=remaining)
             self._make_up(self.span)
             return
-        if slot.sent_at is None:
-            self.sent(slot, now)
+        if permit.sent_at is None:
+            self.sent(permit, now)
         self._in_flight -= 1
         self._last_word = now
         spare = None
         if remaining is not None and limit == self._limit.requests:
-            spare = self._limit.requests - remaining - slot.base
-        self._submit(Step("answered", self._owner, slot.number, delay=self.span, spare=spare))
+            spare = self._limit.requests - remaining - permit.base
+        self._submit(Command("answered", self._owner, permit.number, delay=self.span, spare=spare))
 
     def next_return(self, now: float) -> float | None:
         """When to ask again; None when an answer is under way."""
@@ -267,21 +267,21 @@ class SharedWindow:
         return None if self._is_asking or self.failure is not None else self._ask_at
 
     def returns(self, now: float) -> list[float]:
-        """When this process's next slots are free, if all who wait take turns: an estimate."""
+        """When this process's next permits are free, if all who wait take turns: an estimate."""
         if self._is_alone:
             return self._alone.returns(now)
         reply = self._look(now)
-        slots = self._limit.requests - self._reserve
+        permits = self._limit.requests - self._reserve
         if reply is None:
-            return [now] * slots
-        turns = max(1, slots // (reply.waiting + 1))
+            return [now] * permits
+        turns = max(1, permits // (reply.waiting + 1))
         first = max(now, self._replied_at + max(reply.first, reply.blocked))
         if reply.blocked or reply.waiting:
             free = 0
         elif now >= first:
-            free = slots
+            free = permits
         else:
-            free = min(slots - min(reply.held, slots), turns)
+            free = min(permits - min(reply.held, permits), turns)
         if self._has_place:
             first = max(now, self._ask_at)
         return [now] * min(free, turns) + [first] * (turns - free)
@@ -325,10 +325,10 @@ class SharedWindow:
         self._on_change()
 
     def _make_up(self, delay: float) -> None:
-        """Let the store hold a slot for a request that it does not know of, as soon as it can be told."""
+        """Let the store hold a permit for a request that it does not know of, as soon as it can be told."""
         now = self._clock.now()
         if not self._is_alone:
-            self._submit(Step("hold", self._me(), self._next_numbers(1), delay=delay))
+            self._submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
             return
         while self._untold and self._untold[0] <= now:
             self._untold.popleft()
@@ -337,18 +337,18 @@ class SharedWindow:
     def _ask(self, now: float) -> None:
         wanted = 1 if self.is_cold(now) else max(1, min(self._demand(), self._limit.requests))
         first = self._next_numbers(wanted)
-        step = Step("ask", self._me(), first, wanted, self._lease, self._reserve, fewer=self._fewer)
+        step = Command("ask", self._me(), first, wanted, self._lease, self._reserve, fewer=self._fewer)
         self._is_asking = True
         is_inline = True
 
-        def told(reply: Reply | None) -> None:
+        def told(reply: Result | None) -> None:
             self._is_asking = False
             if reply is None:
                 return
             moment = self._clock.now()
             self._note(reply, moment)
             self._stock.extend(
-                SharedSlot(first + number, reply.base, moment) for number in range(reply.granted)
+                SharedPermit(first + number, reply.base, moment) for number in range(reply.granted)
             )
             self._has_place = reply.granted < wanted
             self._ask_at = moment + reply.wait
@@ -360,19 +360,19 @@ class SharedWindow:
         self._store.submit(step, told)
         is_inline = False
 
-    def _known(self, now: float) -> Reply | None:
+    def _known(self, now: float) -> Result | None:
         """Return what the store said last; None where that is too long ago, or nobody listens to it."""
         if self._is_alone:
             return None
         reply = self._look(now)
         return None if now - self._replied_at >= self._lease else reply
 
-    def _look(self, now: float) -> Reply | None:
+    def _look(self, now: float) -> Result | None:
         if self.reply_time == 0 and self.failure is None:
-            self._store.submit(Step("look", self._me()), lambda reply: self._note(reply, now))
+            self._store.submit(Command("look", self._me()), lambda reply: self._note(reply, now))
         return self._last_reply
 
-    def _note(self, reply: Reply | None, now: float) -> None:
+    def _note(self, reply: Result | None, now: float) -> None:
         if reply is None:
             return
         if self._last_reply is not None and reply.pauses != self._last_reply.pauses:
@@ -380,7 +380,7 @@ class SharedWindow:
         self._last_reply = reply
         self._replied_at = now
 
-    def _submit(self, step: Step) -> None:
+    def _submit(self, step: Command) -> None:
         self._store.submit(step)
 
     def _me(self) -> int:

@@ -8,7 +8,7 @@ from fathom_async._core.request import Request, path
 from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import Check, body
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async.connectors import _field_checks as field_checks
 from fathom_async.connectors._deletion import deletion
 from fathom_async.connectors.emma._batches import Batch, Creation, in_batches
@@ -73,7 +73,7 @@ class EventTypesResource:
             display_name: What people see.
         """
         fields = body(_FIELDS, event_type=event_type, display_name=display_name)
-        request = Request("POST", "/events", self._read, body=fields, lane=LANE, repeatable=False)
+        request = Request("POST", "/events", self._read, body=fields, lane=LANE, idempotent=False)
         return await self._send(request)
 
     async def update(self, event_type_id: int, *, event_type: str, display_name: str) -> EventType:
@@ -122,7 +122,7 @@ class MemberEventsResource:
             ArgumentError: One of them is no event, or cannot be sent; nothing was sent.
         """
         requests = [(batch, self._creation(batch)) for batch in in_batches(events)]
-        return Creation(tuple(await together(self._create(*request) for request in requests)))
+        return Creation(tuple(await gather_all(self._create(*request) for request in requests)))
 
     def list(self, member_id: int, *, start: int = 0, end: int | None = None) -> Listing[MemberEvent]:
         """List a member's events: await it for the first 500, iterate over it for all.
@@ -153,7 +153,7 @@ class MemberEventsResource:
         fields = {"events": [event.to_json(self._dates) for event in events]}
         read = self._dates.reading(_as_many_as(events), _EVENT_DATES)
         body = field_checks.encodable("an event", fields)
-        return Request("POST", "/events/members", read, body=body, lane=LANE, repeatable=False)
+        return Request("POST", "/events/members", read, body=body, lane=LANE, idempotent=False)
 
     async def _create(
         self, events: tuple[NewMemberEvent, ...], request: Request[tuple[MemberEvent, ...]]

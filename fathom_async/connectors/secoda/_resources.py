@@ -139,7 +139,7 @@ class CategoriesResource(_Reader):
             ArgumentError: Nothing is given, or an argument is of the wrong kind.
         """
         fields = checks.body(_CATEGORY, title=title, integration=integration, teams=teams)
-        request = Request("POST", "/event/category/", _RESOURCE, body=fields, lane=WRITES, repeatable=False)
+        request = Request("POST", "/event/category/", _RESOURCE, body=fields, lane=WRITES, idempotent=False)
         return await self._send(request)
 
 
@@ -185,7 +185,7 @@ class _Children(_Reader):
             ArgumentError: An argument is of the wrong kind.
         """
         fields = field_checks.fields(_CHILD, metadata, title=title, integration=integration, parent=parent)
-        request = Request("POST", f"{self._at}/", _RESOURCE, body=fields, lane=WRITES, repeatable=False)
+        request = Request("POST", f"{self._at}/", _RESOURCE, body=fields, lane=WRITES, idempotent=False)
         return await self._send(request)
 
     async def update(self, resource_id: str, **metadata: Unpack[Metadata]) -> Resource:

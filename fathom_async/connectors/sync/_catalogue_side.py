@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrs import define, frozen
 
 from fathom_async._core.pagination import Listing
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async.connectors.secoda._client import SecodaClient
 from fathom_async.connectors.secoda._models import Resource
 from fathom_async.connectors.secoda._resources import READS, WRITES
@@ -105,7 +105,7 @@ class CatalogueTarget:
     async def look(self) -> CatalogueSide:
         """Read the catalogue; see `Target.look`."""
         secoda, integration = self.secoda, self.integration
-        categories, events, properties = await together(
+        categories, events, properties = await gather_all(
             [
                 _own(secoda.categories.list(), integration),
                 _own(secoda.events.list(integration_id=integration), integration),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 from attrs import frozen
 
 from fathom_async._util.checks import identifier
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 from fathom_async.connectors.sync._names import Naming, key, naming
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
@@ -84,7 +84,7 @@ async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> C
         raise ArgumentError(f"there is no site {', '.join(missing)} in this account")
     named = naming(sites)
     wanted = [site for site in sites if chosen is None or site.id in chosen]
-    read = await together(_read_site(fathom, site, named.titles[site.id]) for site in wanted)
+    read = await gather_all(_read_site(fathom, site, named.titles[site.id]) for site in wanted)
     return Counted(tuple(read), named)
 
 

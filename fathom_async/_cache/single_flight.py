@@ -22,7 +22,7 @@ class _Intent:
     end: "asyncio.Future[None]"
 
 
-class Intents:
+class SingleFlight:
     """Keeps them, by the key of the answer; used from one event loop."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a lane asks of its window, be it its own (`Window`) or one that many processes share (`SharedWindow`)."""
+"""What a lane asks of its window, be it its own (`LocalWindow`) or one that many processes share (`SharedWindow`)."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,7 +7,7 @@ from fathom_async._ratelimit.plan import BudgetState
 from fathom_async.errors import FathomError
 
 
-class Slot:
+class Permit:
     """One request's place in a window."""
 
     __slots__ = ("number", "outstanding_before", "sent_at")
@@ -18,17 +18,17 @@ class Slot:
         self.sent_at: float | None = None
 
 
-class Slots(Protocol):
-    """The slots of one rate limit. All moments are seconds of the lane's clock."""
+class Window(Protocol):
+    """The permits of one rate limit. All moments are seconds of the lane's clock."""
 
     @property
     def span(self) -> float:
-        """Seconds from a request's count to its slot's return."""
+        """Seconds from a request's count to its permit's return."""
         ...
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes take of the same slots."""
+        """Whether other processes take of the same permits."""
         ...
 
     @property
@@ -43,7 +43,7 @@ class Slots(Protocol):
 
     @property
     def reply_time(self) -> float:
-        """Seconds that admission may take though slots are free."""
+        """Seconds that admission may take though permits are free."""
         ...
 
     @property
@@ -52,14 +52,14 @@ class Slots(Protocol):
         ...
 
     def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """Name the lane's ways to be told of news, and to tell how many slots it could use now."""
+        """Name the lane's ways to be told of news, and to tell how many permits it could use now."""
 
     def used(self, now: float) -> int:
-        """Return how many slots are out, ours and those of others, as far as is known."""
+        """Return how many permits are out, ours and those of others, as far as is known."""
         ...
 
     def waiting(self, now: float) -> int:
-        """Return how many other processes wait for slots, as far as is known."""
+        """Return how many other processes wait for permits, as far as is known."""
         ...
 
     def blocked_for(self, now: float) -> float:
@@ -67,46 +67,46 @@ class Slots(Protocol):
         ...
 
     async def look(self) -> None:
-        """Learn what the window looks like now; no slot is taken."""
+        """Learn what the window looks like now; no permit is taken."""
 
     def resize(self, requests: int) -> None:
-        """Have so many slots from now on; those that are out stay out."""
+        """Have so many permits from now on; those that are out stay out."""
 
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer does not tell, or no longer, what others have spent."""
         ...
 
     def has_room(self, now: float) -> bool:
-        """Whether a slot is free; a shared window asks for one if not."""
+        """Whether a permit is free; a shared window asks for one if not."""
         ...
 
-    def take(self) -> Slot:
-        """Take a slot; there must be room."""
+    def take(self) -> Permit:
+        """Take a permit; there must be room."""
         ...
 
-    def sent(self, slot: Slot, now: float) -> None:
+    def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
     def answer(
-        self, slot: Slot, now: float, *, limit: int | None = None, remaining: int | None = None
+        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
-            slot: The request's slot.
+            permit: The request's permit.
             now: The moment the answer arrived.
             limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
             remaining: ``X-RateLimit-Remaining``.
         """
 
-    def refund(self, slot: Slot) -> None:
-        """The request was never sent, or refused without being counted: the slot is free at once."""
+    def refund(self, permit: Permit) -> None:
+        """The request was never sent, or refused without being counted: the permit is free at once."""
 
-    def lose(self, slot: Slot) -> None:
+    def lose(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
 
     def exhausted(self, now: float) -> None:
-        """The server admits nothing more though slots were free: others spend too, more than was seen."""
+        """The server admits nothing more though permits were free: others spend too, more than was seen."""
 
     def pause(self, until: float) -> None:
         """Keep everybody away until then, because the server said so."""
@@ -115,12 +115,12 @@ class Slots(Protocol):
         """Nobody waits here: leave what is not used to others."""
 
     def next_return(self, now: float) -> float | None:
-        """When to look again for a slot, as far as is known; None when that waits for an answer."""
+        """When to look again for a permit, as far as is known; None when that waits for an answer."""
         ...
 
     def returns(self, now: float) -> list[float]:
-        """When each slot can be used, in order: now for free ones; an estimate for those not answered."""
+        """When each permit can be used, in order: now for free ones; an estimate for those not answered."""
         ...
 
     async def aclose(self) -> None:
-        """Leave the slots to the others who share them."""
+        """Leave the permits to the others who share them."""

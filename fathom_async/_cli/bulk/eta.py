@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from fathom_async import FathomClient, Priority, Progress
 from fathom_async._cache.protocol import LEASE
-from fathom_async._cli.wording import clock_time
+from fathom_async._cli.formatting import clock_time
 
 _PAUSE = 0.5
 
 
-class Outlook:
+class EtaEstimator:
     """Looks ahead as often as it is asked: a pause that the server asks for ends nothing, but changes the time left.
 
     Args:

@@ -39,7 +39,7 @@ class SiteView:
 
 
 @frozen
-class Board:
+class LiveState:
     """All sites.
 
     Attributes:
@@ -50,7 +50,7 @@ class Board:
     sites: Mapping[str, SiteView]
     seconds: float
 
-    def with_(self, heard: LiveVisitors, error: str | None) -> "Board":
+    def with_(self, heard: LiveVisitors, error: str | None) -> "LiveState":
         """Return the board with what was heard of a site.
 
         Args:

@@ -13,7 +13,7 @@ from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import MAX_ROWS
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.report import Report
-from fathom_async._util.tasks import together
+from fathom_async._util.tasks import gather_all
 
 Filters = tuple[Filter, ...]
 
@@ -95,7 +95,7 @@ class Knowledge:
         return attrs.evolve(self, rows=self.rows * old + rows, texts=self.texts * old + texts)
 
 
-class Walk(Generic[RowT]):
+class RangeScan(Generic[RowT]):
     """Reads a region of one column.
 
     Args:
@@ -151,7 +151,7 @@ class Walk(Generic[RowT]):
             return
         places = self._places(attrs.evolve(span, low=cut[1]), attrs.evolve(known, window=()))
         walks = [self._go(place, knowledge) for place, knowledge in places]
-        await together([self._leaf(attrs.evolve(span, high=cut[1])), *walks])
+        await gather_all([self._leaf(attrs.evolve(span, high=cut[1])), *walks])
 
     async def _after_sample(self, span: Span, texts: Sequence[str], seen: Report[RowT]) -> None:
         """Read a region of which texts from all over were seen, by a part that is likely whole and the others."""
@@ -160,7 +160,7 @@ class Walk(Generic[RowT]):
             await self._after_heavy(span, texts[0], Knowledge(), seen)
             return
         count, border = cut
-        await together(
+        await gather_all(
             [
                 self._go(attrs.evolve(span, high=border), Knowledge(sample=texts[:count])),
                 self._go(attrs.evolve(span, low=border), Knowledge(sample=texts[count:])),
@@ -174,7 +174,7 @@ class Walk(Generic[RowT]):
         work = [self._reader.separate(self._own + low.filters(), self._spent | {self._column}, seen)]
         if low != span:
             work.append(self._go(attrs.evolve(span, low=border), known.above(text)))
-        await together(work)
+        await gather_all(work)
 
     async def _leaf(self, span: Span) -> None:
         """Read a part that should be whole, or else its halves."""
@@ -188,7 +188,7 @@ class Walk(Generic[RowT]):
             await self._after_heavy(span, texts[0], Knowledge(), report)
             return
         halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
-        await together(self._leaf(half) for half in halves)
+        await gather_all(self._leaf(half) for half in halves)
 
     async def _window(self, span: Span) -> Report[RowT]:
         return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")

@@ -11,8 +11,8 @@ from attrs import evolve, frozen
 from cyclopts import Parameter, Token, validators
 
 from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError, Report
-from fathom_async._cli.conditions import condition
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.filter_syntax import condition
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import DATE_COLUMN, MAX_ROWS, DateGrouping, FieldGrouping
 
@@ -44,7 +44,7 @@ Names = Parameter(converter=split, consume_multiple=False)
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class Question:
+class QueryOptions:
     """What to ask, but for the metrics."""
 
     by: Annotated[tuple[FieldGrouping, ...], Names] = ()

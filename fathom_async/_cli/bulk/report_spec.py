@@ -19,7 +19,7 @@ _MEMORY: Final = "memory://"
 
 
 @frozen
-class Wanted:
+class ReportSpec:
     """One report of a job file.
 
     Attributes:
@@ -73,7 +73,7 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
         ) from None
 
 
-def wanted(jobs: JobFile, file: Path, places: Places) -> list[Wanted]:
+def wanted(jobs: JobFile, file: Path, places: Places) -> list[ReportSpec]:
     """Return all reports of a file, in its order. Its paths start where the file is.
 
     Args:
@@ -82,7 +82,7 @@ def wanted(jobs: JobFile, file: Path, places: Places) -> list[Wanted]:
         places: What the command line says instead.
     """
     return [
-        Wanted(
+        ReportSpec(
             job.name,
             named.name,
             named.query,
@@ -109,7 +109,7 @@ def sites_to_locate(jobs: JobFile) -> Sequence[str]:
     )
 
 
-def plain_queries(reports: Sequence[Wanted]) -> list[Query[Row]]:
+def plain_queries(reports: Sequence[ReportSpec]) -> list[Query[Row]]:
     """Return the queries of those that are not to be complete."""
     return [each.query for each in reports if not each.is_complete]
 

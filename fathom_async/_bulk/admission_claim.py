@@ -2,7 +2,7 @@
 
 A claim that is made while a request waits in a lane would have the hasty wait for the patient: a page would stand
 behind the bulk run that is to ask the same in ten minutes. So everybody waits in the lane, by their own priority, and
-whether a request is still needed is seen when it has a slot. Where it is not, the slot goes to the next one.
+whether a request is still needed is seen when it has a permit. Where it is not, the permit goes to the next one.
 """
 
 import asyncio
@@ -11,23 +11,23 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
-from fathom_async._cache.shelf import Shelf
+from fathom_async._cache.report_cache import ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.query import Query
 
 if TYPE_CHECKING:
-    from fathom_async._cache.shelf import Found
+    from fathom_async._cache.report_cache import Found
 
 
 class GivenBackError(Exception):
     """The request is not needed any more, or not now, and was not sent."""
 
 
-class Turn(Generic[RowT]):
+class AdmissionClaim(Generic[RowT]):
     """Claims queries in a store, of which one of all runs and processes asks.
 
     Args:
-        shelf: Where answers are kept.
+        cache: Where answers are kept.
         queries: What one request asks.
         since: Unix seconds; what was asked for then or later need not be asked for again, whatever its age.
 
@@ -36,8 +36,8 @@ class Turn(Generic[RowT]):
         taken: After it, the queries that somebody else is asking right now.
     """
 
-    def __init__(self, shelf: Shelf, queries: Sequence[Query[RowT]], since: float) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: ReportCache, queries: Sequence[Query[RowT]], since: float) -> None:
+        self._cache = cache
         self._queries = queries
         self._since = since
         self._claims = AsyncExitStack()
@@ -66,9 +66,9 @@ class Turn(Generic[RowT]):
                 await self._take()
 
     async def _take(self) -> None:
-        mine = await self._claims.enter_async_context(self._shelf.claim(self._queries))
+        mine = await self._claims.enter_async_context(self._cache.claim(self._queries))
         # Whoever held a claim until now may have put the answer since it was looked for.
-        self.found = await self._shelf.look_for_fresh(self._queries, since=self._since)
+        self.found = await self._cache.look_for_fresh(self._queries, since=self._since)
         self.taken = [query for query in self._queries if query not in mine and query not in self.found]
         if self.found or self.taken:
             await self._claims.aclose()

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 
 from fathom_async._cache.entry import Kept, answer_key
-from fathom_async._cache.intents import Intents
 from fathom_async._cache.open import open_store
 from fathom_async._cache.policy import Keeping, freshness
 from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.single_flight import SingleFlight
 from fathom_async._cache.site_clocks import SiteClocks
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._core.session import Caller
@@ -45,7 +45,7 @@ class Found(Generic[RowT_co]):
 
 
 @attrs.frozen
-class Shelf:
+class ReportCache:
     """One account's answers in a store.
 
     Args:
@@ -53,14 +53,14 @@ class Shelf:
         store: Where they are; not closed here.
         keeping: How long they are good for.
         clocks: The time zones of sites.
-        intents: What the client's runs are about to ask for.
+        single_flight: What the client's runs are about to ask for.
     """
 
     caller: Caller
     store: ReportStore
     keeping: Keeping
     clocks: SiteClocks
-    intents: Intents
+    single_flight: SingleFlight
 
     def now(self) -> float:
         """Return the present moment in Unix seconds."""
@@ -141,9 +141,9 @@ class Shelf:
     def declare(
         self, queries: Iterable[Query[RowT]], priority: Priority
     ) -> Generator[Mapping[Query[RowT], "asyncio.Future[None]"]]:
-        """Tell the client's other runs what is about to be asked; see `Intents.declare`."""
+        """Tell the client's other runs what is about to be asked; see `SingleFlight.declare`."""
         by_key = {(id(self.store), self._key(query)): query for query in queries}
-        with self.intents.declare(by_key, priority) as theirs:
+        with self.single_flight.declare(by_key, priority) as theirs:
             yield {by_key[key]: end for key, end in theirs.items()}
 
     @asynccontextmanager
@@ -165,7 +165,7 @@ Store = ReportStore | str | PathLike[str]
 """A store, or the place of one."""
 
 
-def open_shelf(caller: Caller, store: Store, keeping: Keeping) -> Shelf:
+def open_cache(caller: Caller, store: Store, keeping: Keeping) -> ReportCache:
     """Return the answers of a caller's account; the client keeps the store at a place open for the next run.
 
     Raises:
@@ -181,8 +181,8 @@ def open_shelf(caller: Caller, store: Store, keeping: Keeping) -> Shelf:
         place = store
         store = scope.resource(("store", fspath(place)), lambda: open_store(place, clock=session.unix))
     clocks = scope.resource("site clocks", SiteClocks)
-    intents = scope.resource("intents", Intents)
-    return Shelf(caller, store, keeping, clocks, intents)
+    single_flight = scope.resource("single flight", SingleFlight)
+    return ReportCache(caller, store, keeping, clocks, single_flight)
 
 
 def _zone_of(kept: Kept) -> ZoneInfo | None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import attrs
 
 from fathom_async._bulk.fusing.buckets import Buckets
-from fathom_async._bulk.fusing.shape import Shape, Slot
+from fathom_async._bulk.fusing.shape import QueryShape, Slot
 from fathom_async._bulk.fusing.texts import length_in_url
 from fathom_async._reports.fields import MAX_ROWS, TEXT_PROPERTIES
 from fathom_async._reports.filters import filters_to_json
@@ -44,7 +44,7 @@ _TIME: Final = ""
 
 
 @attrs.define
-class Box:
+class Bin:
     """Queries of one family that one request can answer.
 
     Attributes:
@@ -55,7 +55,7 @@ class Box:
     """
 
     room: int
-    shapes: list[Shape] = attrs.field(factory=list[Shape])
+    shapes: list[QueryShape] = attrs.field(factory=list[QueryShape])
     values: dict[str, dict[str, int]] = attrs.field(factory=dict[str, dict[str, int]])
     slots: dict[Slot, None] = attrs.field(factory=dict[Slot, None])
     _lengths: dict[str, int] = attrs.field(factory=dict[str, int])
@@ -73,7 +73,7 @@ class Box:
         one = next(iter(self.slots)).buckets
         return Buckets(one.unit, self._first, self._last) if one and len(self.slots) > 1 else None
 
-    def add(self, shape: Shape) -> bool:
+    def add(self, shape: QueryShape) -> bool:
         """Take one more query, if the box has room for it."""
         if self.shapes and not self._has_room(shape):
             return False
@@ -88,7 +88,7 @@ class Box:
         self.shapes.append(shape)
         return True
 
-    def _has_room(self, shape: Shape) -> bool:
+    def _has_room(self, shape: QueryShape) -> bool:
         groups, length = 1, 0
         is_varied = False
         for name, value in shape.pins.items():
@@ -104,7 +104,7 @@ class Box:
             return True
         return length <= self.room and self._has_rows(shape, groups, is_varied, is_spread)
 
-    def _has_rows(self, shape: Shape, groups: int, is_varied: bool, is_spread: bool) -> bool:
+    def _has_rows(self, shape: QueryShape, groups: int, is_varied: bool, is_spread: bool) -> bool:
         dates: int | None = shape.slot.dates
         if is_spread and shape.slot.buckets:
             first, last = self._span(shape.slot.buckets)
@@ -123,23 +123,23 @@ class Box:
         return min(self._first, buckets.first), max(self._last, buckets.last)
 
 
-def boxes(family: Sequence[Shape]) -> Sequence[Box]:
+def bins(family: Sequence[QueryShape]) -> Sequence[Bin]:
     """Return few boxes that hold all queries of a family."""
     room = _LONGEST_FILTERS - len(quote(filters_to_json(family[0].others), safe=""))
     filled = (_filled(order, min(room, LONGEST_PATTERNS)) for order in _orders(family))
     return min(filled, key=len)
 
 
-def _filled(shapes: Sequence[Shape], room: int) -> Sequence[Box]:
-    found = [Box(room)]
+def _filled(shapes: Sequence[QueryShape], room: int) -> Sequence[Bin]:
+    found = [Bin(room)]
     for shape in shapes:
         if not found[-1].add(shape):
-            found.append(Box(room))
+            found.append(Bin(room))
             found[-1].add(shape)
     return found
 
 
-def _orders(family: Sequence[Shape]) -> Iterator[Sequence[Shape]]:
+def _orders(family: Sequence[QueryShape]) -> Iterator[Sequence[QueryShape]]:
     """Yield the queries by each property or the time first, and the others behind it, in either direction."""
     names = [*sorted(family[0].pins), _TIME]
     for turn in range(len(names)):
@@ -148,11 +148,11 @@ def _orders(family: Sequence[Shape]) -> Iterator[Sequence[Shape]]:
             yield _sorted(family, order)
 
 
-def _sorted(family: Sequence[Shape], order: Sequence[str]) -> Sequence[Shape]:
+def _sorted(family: Sequence[QueryShape], order: Sequence[str]) -> Sequence[QueryShape]:
     return sorted(family, key=lambda shape: [_place(shape, name) for name in order])
 
 
-def _place(shape: Shape, name: str) -> tuple[int, int] | str:
+def _place(shape: QueryShape, name: str) -> tuple[int, int] | str:
     if name != _TIME:
         return shape.pins[name]
     buckets = shape.slot.buckets
