@@ -26,7 +26,7 @@ def delay(
 
 
 @pytest.mark.parametrize(
-    ("error", "repeatable", "again"),
+    ("error", "idempotent", "again"),
     [
         (SENT, True, True),
         (SENT, False, False),

@@ -83,7 +83,7 @@ def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
         lanes: The lanes.
         width: Characters a line.
     """
-    columns = ("lane", "limit", "used", "left", "waiting", "next permit")
+    columns = ("lane", "limit", "used", "left", "waiting", "next slot")
     rows = [_told(name, lane) for name, lane in lanes.items()]
     if width < _SIDE_BY_SIDE:
         grid = Table.grid(padding=(0, 2))
