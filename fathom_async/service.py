@@ -200,6 +200,10 @@ class ServiceClient(ABC):
         if not self._is_view:
             await self._session.close()
 
+    def __repr__(self) -> str:
+        lanes = ", ".join(map(repr, dict.fromkeys(self._session.lanes.values())))
+        return f"<{type(self).__name__}{' (closed)' if self._session.scope.is_shut else ''}: {lanes}>"
+
     async def __aenter__(self) -> Self:
         return self
 

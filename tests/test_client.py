@@ -1,5 +1,6 @@
 """The client's settings, views and lifecycle."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from fathom_async import (
     WaitTooLongError,
 )
 from fathom_async.testing import FathomServer, LaravelWindow
+from tests.conftest import until
 
 
 async def test_a_client_made_from_the_environment(server: FathomServer) -> None:
@@ -156,3 +158,18 @@ def test_a_plan_that_cannot_be_one_is_refused(make: type[RatePlan]) -> None:
 def test_importing_the_package_does_not_import_aiohttp() -> None:
     script = "import sys, fathom_async; sys.exit('aiohttp' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+async def test_a_client_and_its_lists_show_what_one_needs_to_see_and_no_secret(server: FathomServer) -> None:
+    async with FathomClient("s3cret", base_url=server.url) as fathom:
+        fathom.pause(60)
+        waiting = asyncio.create_task(fathom.reports.current_visitors("CDBUGS"))
+        await until(lambda: fathom.limits["reports"].queued == 1)
+        reports = "<Lane reports 10 per 60 s, 0 in flight, 1 queued>"
+        assert (
+            repr(fathom) == f"<FathomClient: <Lane crud 2,000 per 3600 s, 0 in flight, 0 queued>, {reports}>"
+        )
+        assert repr(fathom.sites.list(limit=5)) == "<Listing of /sites?limit=5>"
+        waiting.cancel()
+    assert repr(fathom).startswith("<FathomClient (closed): ")
+    assert "s3cret" not in repr(fathom)

@@ -35,6 +35,9 @@ class Listing(Generic[T]):
         self._first = first
         self._following = following
 
+    def __repr__(self) -> str:
+        return f"<Listing of {self._first.target}>"
+
     def __await__(self) -> Generator[object, object, Page[T]]:
         return self._send(self._first).__await__()
 

@@ -154,6 +154,10 @@ class Lane:
         await self._window.look()
         self._check_open()
 
+    def __repr__(self) -> str:
+        limit = f"{self.limit.requests:,} per {self.limit.per:g} s"
+        return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {len(self._queue)} queued>"
+
     def now(self) -> float:
         """Return the seconds that the lane's clock shows."""
         return self._clock.now()
