@@ -51,7 +51,7 @@ unit: $(READY) ## run the tests (PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 eager: ## run the tests with tasks that start at once (asyncio.eager_task_factory, Python 3.12 and newer)
-	$(MAKE) unit PYTEST_ARGS="-p tests.eager $(PYTEST_ARGS)"
+	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"
 
 # The pages in a real browser: CHROMIUM is one that is installed, PICTURES a directory for screenshots.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)

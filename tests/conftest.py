@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
 from fathom_async.testing import FathomServer
-from tests.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer, redis_server
 
 settings.register_profile(  # the machine may be busy
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]

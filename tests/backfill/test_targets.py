@@ -42,7 +42,7 @@ from fathom_async.backfill._threads import in_thread
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.traffic import columns_of, read
 from tests.backfill.writer import FIRST, LAYOUT, ROWS, SERIES
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 QUERY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"

@@ -13,7 +13,7 @@ from examples.dashboard.app import create_app
 from examples.dashboard.settings import Settings
 from fathom_async import RateLimit, RatePlan
 from fathom_async.testing import Dataset, FathomServer
-from tests.integrations.serving import serving
+from tests.support.serving import serving
 
 PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
 SPEED = 60.0

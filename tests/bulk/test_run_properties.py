@@ -40,9 +40,9 @@ from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
 from fathom_async.testing import FathomServer
 from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, OPEN, ROOT, SOME
+from tests.cache.processes import shared_store
 from tests.conftest import EAGER
-from tests.redis_server import RedisServer
-from tests.store.processes import shared_store
+from tests.support.redis_server import RedisServer
 
 QUERIES = [*SOME, *CUT_OFF, *ALIKE, *BY_DAY, *OPEN]
 PLAN = RatePlan(

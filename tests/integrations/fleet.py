@@ -17,8 +17,8 @@ from fathom_async._cache.redis import RedisStore
 from fathom_async._core.codec.rows import Row
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import FathomServer
-from tests.fathom_process import Options, Seen
-from tests.ratelimit.processes import TOKEN
+from tests.ratelimit.shared.processes import TOKEN
+from tests.support.fathom_process import Options, Seen
 
 SPEED = 20.0
 LEASE = 3.0

@@ -22,10 +22,10 @@ from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import StoreError
 from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
 from fathom_async.testing import FathomServer
-from tests.fathom_process import ROOT, FathomProcess, fathom_process
 from tests.integrations import fleet
 from tests.integrations.taskiq_broker import broker_and_tasks
-from tests.redis_server import RedisServer
+from tests.support.fathom_process import ROOT, FathomProcess, fathom_process
+from tests.support.redis_server import RedisServer
 
 TASKS = 3
 QUERIES = [

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
-from tests.evaluation import ZONE, Row, evaluate
+from tests.support.evaluation import ZONE, Row, evaluate
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 

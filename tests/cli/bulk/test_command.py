@@ -20,11 +20,10 @@ from fathom_async._cache.open import open_store
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.testing import FathomServer, Status
 from tests.bulk.paths import DATA
-
-from .command import COMMAND, environment
-from .conftest import Command
-from .forked_command import PATIENCE
-from .terminal import CTRL_C
+from tests.cli.command import COMMAND, environment
+from tests.cli.conftest import Command
+from tests.cli.forked_command import PATIENCE
+from tests.cli.terminal import CTRL_C
 
 MONTHS = """\
 [output]

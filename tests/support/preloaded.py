@@ -8,10 +8,10 @@ import fathom_async._cli
 for _module in pkgutil.walk_packages(fathom_async._cli.__path__, "fathom_async._cli."):
     importlib.import_module(_module.name)
 for _name in (
-    "fathom_process",
+    "support.fathom_process",
     "bulk.processes",
-    "ratelimit.processes",
-    "store.processes",
+    "ratelimit.shared.processes",
+    "cache.processes",
     "cli.forked_command",
 ):
     importlib.import_module(f"tests.{_name}")

@@ -19,7 +19,7 @@ from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import RedisStore
 from fathom_async._ratelimit.shared.script import SCRIPT
 from fathom_async._ratelimit.shared.state import Action, Command, QuotaConfig, Result, SharedState, size_of
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 SPAN = 61.0
 LEASE = 91.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fathom_process import fathom_process
-from tests.ratelimit.processes import LIMIT, Outcome, start_workers
+from tests.ratelimit.shared.processes import LIMIT, Outcome, start_workers
+from tests.support.fathom_process import fathom_process
 
 
 @pytest.mark.slow

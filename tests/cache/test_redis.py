@@ -13,7 +13,7 @@ from fathom_async._cache.entry import Kept
 from fathom_async._cache.redis import RedisStore
 from fathom_async.errors import StoreError
 from tests.conftest import until
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 NOW = time.time()
 

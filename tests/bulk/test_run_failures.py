@@ -37,8 +37,8 @@ from fathom_async.telemetry import Sent
 from fathom_async.testing import Body, Delay, Disconnect, FathomServer, Html, Status
 from fathom_async.testing._faults import Fault
 from tests.bulk.paths import ALIKE, CUT_OFF, DATA, KINDS, ROOT, SOME, of_path
+from tests.cache.processes import shared_store
 from tests.conftest import EAGER, until
-from tests.store.processes import shared_store
 
 ATTEMPTS = EAGER.attempts
 

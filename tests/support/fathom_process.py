@@ -11,9 +11,9 @@ from pathlib import Path
 from attrs import frozen
 
 from fathom_async.testing import FathomServer, LaravelWindow
-from tests.forked import Forked
+from tests.support.forked import Forked
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @frozen

@@ -1,4 +1,4 @@
-"""``pytest -p tests.eager`` starts every task at once, as an application with `asyncio.eager_task_factory` does."""
+"""`pytest -p tests.support.eager` starts every task at once, as `asyncio.eager_task_factory` does."""
 
 import asyncio
 import sys

@@ -21,7 +21,7 @@ from fathom_async._cache.sqlite import SqliteStore
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import PageviewRow
 from fathom_async.testing import FathomServer, run_virtual
-from tests.store.once import ask_once
+from tests.cache.once import ask_once
 
 
 class Server:

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from fathom_async import ArgumentError, PageviewQuery, Report
-from tests.bulk.fusing_world import TOTAL, VISITS, during, on, one, report
+from tests.bulk.fusing.world import TOTAL, VISITS, during, on, one, report
 
 BY_PATH = TOTAL.replace(field_grouping=["pathname"])
 DAILY = TOTAL.replace(date_grouping="day")

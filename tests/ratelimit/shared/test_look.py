@@ -9,7 +9,7 @@ import pytest
 from fathom_async import BudgetError, ClosedError, FathomClient, PageviewQuery
 from fathom_async.testing import FathomServer
 from tests.conftest import until
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 pytestmark = pytest.mark.virtual_time
 

@@ -16,14 +16,14 @@ import pytest
 
 from fathom_async import FathomClient, PageviewQuery
 from fathom_async.testing import Dataset, FathomServer, LaravelWindow, Site
-from tests.integrations.serving import serving
+from tests.support.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from fastapi import FastAPI
 
-README = Path(__file__).parent.parent.joinpath("README.md")
+README = Path(__file__).parents[2] / "README.md"
 GIVEN = {
     "README.md": {"fathom", "token", "queries"},
     "docs/fastapi.md": {"queries"},

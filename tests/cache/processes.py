@@ -13,7 +13,7 @@ from fathom_async._cache.open import open_store
 from fathom_async._cache.protocol import ReportStore
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
-from tests.store.once import ask_once
+from tests.cache.once import ask_once
 
 LEASE = 2.0
 

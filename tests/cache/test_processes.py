@@ -12,9 +12,9 @@ import pytest
 
 from fathom_async._cache.entry import Kept
 from fathom_async._cache.open import open_store
-from tests.forked import Forked
-from tests.store.once import ask_once
-from tests.store.processes import LEASE, answer, appear, ask, hold, put, run, shared_store
+from tests.cache.once import ask_once
+from tests.cache.processes import LEASE, answer, appear, ask, hold, put, run, shared_store
+from tests.support.forked import Forked
 
 
 async def test_identical_requests_of_several_processes_are_one(place: str, tmp_path: Path) -> None:

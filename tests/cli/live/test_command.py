@@ -7,11 +7,10 @@ import signal
 import pytest
 
 from fathom_async.testing import FathomServer, Status
-
-from .command import COMMAND, environment
-from .conftest import Command
-from .forked_command import PATIENCE
-from .terminal import CTRL_C
+from tests.cli.command import COMMAND, environment
+from tests.cli.conftest import Command
+from tests.cli.forked_command import PATIENCE
+from tests.cli.terminal import CTRL_C
 
 ENTERS, LEAVES = "\x1b[?1049h", "\x1b[?1049l"
 ONCE = ("--rounds", "1", "--every", "0.1", "--share", "1")

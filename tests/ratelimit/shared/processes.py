@@ -10,8 +10,8 @@ from attrs import frozen
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import RedisStore
-from tests.fathom_process import Options
-from tests.forked import Forked
+from tests.support.fathom_process import Options
+from tests.support.forked import Forked
 
 LIMIT = Options(requests=10, per=1.0)
 TOKEN = "very-secret-token"

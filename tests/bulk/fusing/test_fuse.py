@@ -10,7 +10,7 @@ from fathom_async import EventQuery, Filter, PageviewQuery
 from fathom_async._bulk.fusing import fuse
 from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Pageview
-from tests.bulk.fusing_world import BEGIN, SALES, TOTAL, VISITS, ZONE, compare, dataset, during, on, one, same
+from tests.bulk.fusing.world import BEGIN, SALES, TOTAL, VISITS, ZONE, compare, dataset, during, on, one, same
 
 # What is asked
 

@@ -17,7 +17,7 @@ from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import AnyQuery, Query
 from fathom_async._reports.rows import PageviewRow
 from fathom_async.testing import Dataset
-from tests.bulk.fusing_world import (
+from tests.bulk.fusing.world import (
     BROWSERS,
     DATASETS,
     EVENTS,

@@ -24,7 +24,7 @@ from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ArgumentError, BudgetError, ClosedError
 from tests.conftest import until
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 SPEED = 30.0
 SPAN = 61.0 / SPEED
