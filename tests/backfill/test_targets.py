@@ -1,4 +1,4 @@
-"""What every kind of target promises."""
+"""The contract of targets, for each kind."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 

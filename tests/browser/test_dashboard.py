@@ -1,4 +1,4 @@
-"""The dashboard as visitors see it, on a phone and on a desk, by day and by night."""
+"""The dashboard in a browser: narrow and wide, light and dark."""
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable

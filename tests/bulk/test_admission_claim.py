@@ -1,4 +1,4 @@
-"""Runs with a store beside each other: who asks, who waits for whom, and for how long."""
+"""Concurrent runs with a store: which one asks, which ones wait, and for how long."""
 
 # pyright: reportPrivateUsage=false
 

@@ -1,4 +1,4 @@
-"""Pieces of 7 days: side by side, as few as can be, and put together without changing a figure."""
+"""Pieces of 7 days: adjacent, as few as possible, and joined without changing a figure."""
 
 from datetime import datetime, timedelta
 from itertools import pairwise

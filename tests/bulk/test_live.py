@@ -1,4 +1,4 @@
-"""The pace of watching sites, on a clock that is turned by hand."""
+"""The pace of live visitors, on a clock that the test sets."""
 
 from collections.abc import AsyncGenerator
 

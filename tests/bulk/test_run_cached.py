@@ -1,4 +1,4 @@
-"""Runs with a store: what was answered once is not asked for again, by whomever."""
+"""Runs with a store: no run or process sends again what is cached."""
 
 # pyright: reportPrivateUsage=false
 
@@ -35,7 +35,7 @@ PAGES = [LAST_YEAR.replace(filters=[Filter("pathname", "is", path)]) for path in
 
 
 class TurnedClock(LoopClock):
-    """A loop's clock whose date is turned by hand."""
+    """A loop's clock whose date the test sets."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -200,7 +200,7 @@ async def test_a_claim_that_is_lost_while_its_request_is_under_way_costs_request
 
 
 class SlowlyClaimed(MemoryStore):
-    """Takes its time to claim, as a store elsewhere may."""
+    """A store that is slow to claim, as a remote one may be."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -248,7 +248,7 @@ async def test_when_the_process_that_asks_is_killed_another_one_asks_once_its_cl
 
 
 async def ask_and_say_so(url: str, place: str, queries: str) -> None:
-    """Run the queries, in a process that is to be killed meanwhile."""
+    """Run the queries, in a process that the test kills."""
 
     def say(event: object) -> None:
         if isinstance(event, Sent) and event.lane == "reports":

@@ -1,4 +1,4 @@
-"""What the tests of stores share."""
+"""Fixtures for tests of stores."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,12 +17,12 @@ def place_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "redis"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where processes share a store, of each kind."""
+    """The location of a store that processes share, for each backend."""
     return place_of(request.param, request, tmp_path)
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ReportStore]:
-    """An empty store of each kind."""
+    """An empty store, for each backend."""
     async with open_store(place_of(request.param, request, tmp_path)) as opened:
         yield opened

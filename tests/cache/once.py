@@ -1,4 +1,4 @@
-"""One asks, all others who want the same are served with the answer: tasks, and processes that share a store."""
+"""Ask once for all concurrent callers of the same answer: tasks, and processes that share a store."""
 
 from collections.abc import Awaitable, Callable
 

@@ -34,7 +34,7 @@ def appear(file: Path, size: int = 0) -> None:
 
 
 def answer(number: int) -> Kept:
-    """An answer that fills some pages of a file, and shows whether it is whole."""
+    """An answer that fills several pages of a file, and shows whether it is complete."""
     return Kept(f"{number:05}".encode() * 4_000, 1_000.0 + number)
 
 
@@ -46,7 +46,7 @@ def note(log: Path, line: str) -> None:
 
 
 def hold(test: Connection, where: str, key: str) -> None:
-    """Claim a key, and never answer."""
+    """Claim a key, and never put an answer."""
 
     async def main() -> None:
         async with shared_store(where) as store, store.claim([key]) as mine:
@@ -76,7 +76,7 @@ def ask(_: Connection, where: str, log: Path, keys: int) -> None:
 
 
 def put(test: Connection, where: str) -> None:
-    """Put one answer after the other, and say so."""
+    """Put one answer after the other, and report each."""
 
     async def main() -> None:
         async with open_store(where) as store:

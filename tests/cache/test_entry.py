@@ -1,4 +1,4 @@
-"""What is kept of an answer serves every query that asks for the same, and tells nothing else."""
+"""Cache entries: one serves every equal query, and reveals nothing else."""
 
 import attrs
 import pytest

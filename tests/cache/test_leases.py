@@ -1,4 +1,4 @@
-"""Of all who want an answer at the same time one asks, whoever is cancelled or fails meanwhile."""
+"""Leases: one of all concurrent callers asks, whichever of them are cancelled or fail."""
 
 import asyncio
 import time
@@ -92,7 +92,7 @@ Calls = list[tuple[str, int, int | None]]
 
 
 async def carry_out(store: ReportStore, calls: Calls, tick: float, seconds: float) -> None:
-    """Make calls and cancel some; see that the others are served, and that nothing is left."""
+    """Make calls and cancel some; check that the others are served, and that nothing is left behind."""
     server = Server(seconds)
 
     async def call(key: str, begin: int, cancel_after: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""A store in memory keeps what was used last, and no more than it has room for."""
+"""The memory store: least recently used entries are dropped when it is full."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A path or URL says where answers are kept."""
+"""Paths and URLs of stores."""
 
 from pathlib import Path
 

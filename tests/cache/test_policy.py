@@ -1,4 +1,4 @@
-"""A range is over when the clock on the site's wall can't show any second of it again."""
+"""Freshness: a range is over when the site's clock can no longer show any second of it."""
 
 import math
 from datetime import UTC, datetime, timedelta

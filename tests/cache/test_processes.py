@@ -1,4 +1,4 @@
-"""Processes share a store, and are killed at any moment."""
+"""Processes that share a store, killed at random moments."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What all stores do alike, whether they keep answers in memory, in a file or in Redis."""
+"""The protocol of stores, for each backend: memory, file and Redis."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ ANSWER = Kept(b'[{"pageviews":7}]', NOW, truncated=True, timezone="Europe/Berlin
 
 
 async def claims(store: ReportStore, *keys: str) -> frozenset[str]:
-    """Which of the keys are free, as a claim that is given up at once tells."""
+    """Return the keys that are free: claim them, and release the claims at once."""
     async with store.claim(keys) as mine:
         return mine
 

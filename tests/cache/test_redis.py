@@ -1,4 +1,4 @@
-"""A store in Redis lets go of what it need not keep, and says so when the server is away."""
+"""The Redis store: expiry, claims, and an unreachable server."""
 
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 
@@ -20,7 +20,7 @@ NOW = time.time()
 
 @pytest.fixture
 def often_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let claims be renewed long before they lapse, however busy the machine is."""
+    """Renew claims long before they lapse, however busy the machine is."""
     monkeypatch.setattr(claims, "_RENEWALS", 10_000)
 
 

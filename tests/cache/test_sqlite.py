@@ -1,4 +1,4 @@
-"""A store in a file is careful with files, and waits for nobody on the event loop."""
+"""The SQLite store: file handling, and no blocking of the event loop."""
 
 # pyright: reportPrivateUsage=false
 
@@ -251,7 +251,7 @@ async def test_those_who_wait_for_a_task_of_the_same_store_need_no_look(path: Pa
 
 
 class Wall:
-    """A clock that a test turns."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0

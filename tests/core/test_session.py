@@ -135,7 +135,7 @@ async def test_a_delete_of_nothing_is_an_error(fathom: FathomClient) -> None:
 async def test_a_connection_that_broke_while_idle_is_not_resent_behind_our_back(
     server: FathomServer, fathom: FathomClient
 ) -> None:
-    """aiohttp resends on its own account; such a hit would be one that no lane has admitted."""
+    """aiohttp may resend by itself; no lane would have admitted that request."""
     await fathom.sites.get(SITE)
     server.inject(Disconnect(after_processing=True))
     await fathom.sites.get(SITE)

@@ -14,7 +14,7 @@ FATHOM = re.compile(r"^\$ (?:.*\| |(?:\w+=\S+ )+)?fathom (?P<arguments>.+)$", re
 
 
 def arguments(line: str) -> list[str]:
-    """What the shell would pass on."""
+    """Return the arguments that the shell would pass."""
     lexer = shlex.shlex(re.sub(r"\s+# .*", "", line), posix=True, punctuation_chars="|<>")
     lexer.whitespace_split, lexer.commenters = True, ""
     found: list[str] = []

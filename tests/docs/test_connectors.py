@@ -1,4 +1,4 @@
-"""What the documentation shows works as it stands."""
+"""The examples of ``docs/connectors.md`` work as shown."""
 
 import ast
 import inspect

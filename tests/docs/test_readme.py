@@ -1,4 +1,4 @@
-"""What the README shows works as it stands."""
+"""The examples of the README and the guides work as shown."""
 
 import ast
 import asyncio
@@ -29,7 +29,7 @@ GIVEN = {
     "docs/fastapi.md": {"queries"},
     "docs/many-machines.md": {"queries", "queries_of", "secrets", "REDIS"},
 }
-"""Names that the examples of a page take for granted."""
+"""Names that the examples of a page assume."""
 
 
 def blocks(page: Path) -> list[str]:
@@ -177,7 +177,7 @@ async def test_the_fastapi_example_answers_for_a_site_with_and_one_without_data(
 
 
 def undefined(code: str, known: set[str]) -> set[str]:
-    """The names that a block uses and nothing before defines, whatever the scope."""
+    """Return the names that a block uses and does not define, in any scope."""
     tree = compile(code, "block", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     return {
         node.id

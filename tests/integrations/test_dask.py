@@ -30,7 +30,7 @@ THREADS = 2
 
 @contextmanager
 def cluster(environment: dict[str, str], directory: Path, workers: int) -> Generator[Client]:
-    """Worker processes of two threads each, which know no account yet."""
+    """Worker processes of two threads each, without an account yet."""
     make = cast("Callable[..., Any]", LocalCluster)
     local = make(
         n_workers=workers,

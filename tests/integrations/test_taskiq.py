@@ -172,7 +172,7 @@ async def test_what_a_dead_worker_left_is_found_though_nothing_new_comes(mortal_
 
 
 async def take_and_die(url: str) -> None:
-    """Do what a worker does that is killed at once: take a task, and never say that it is done."""
+    """Act like a worker that is killed at once: take a task, and never acknowledge it."""
     async with cast("Any", Redis).from_url(url) as redis:
         taken: list[object] = []
         while not taken:

@@ -1,4 +1,4 @@
-"""What the tests of a shared budget share."""
+"""Fixtures for tests of shared budgets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

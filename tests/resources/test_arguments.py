@@ -1,4 +1,4 @@
-"""What the page states is checked here, before a request is spent."""
+"""Arguments that the reference page restricts are checked before a request is sent."""
 
 from collections.abc import Awaitable, Callable
 from datetime import date, datetime

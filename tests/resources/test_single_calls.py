@@ -1,4 +1,4 @@
-"""Each endpoint once: what is sent, and what the reference page's own sample answer becomes."""
+"""Each endpoint once: the request, and the result of the reference page's sample answer."""
 
 import inspect
 import json

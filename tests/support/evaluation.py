@@ -1,4 +1,4 @@
-"""Reports as a plain loop over the records: what the server, and everything on top of it, is compared with."""
+"""Reports as a plain loop over the records, to compare the server and everything above it with."""
 
 import json
 import re

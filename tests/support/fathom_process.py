@@ -1,4 +1,4 @@
-"""A Fathom server in a process of its own, which tells what it has seen whenever it is asked."""
+"""A Fathom server in a separate process, which reports on request what it has seen."""
 
 import asyncio
 import time
@@ -91,7 +91,7 @@ def _windows(moments: Iterable[float], per: float) -> list[int]:
 
 
 def serve(test: Connection, options: Options) -> None:
-    """Serve, and answer whatever the test says with what was seen until then."""
+    """Serve, and answer each message of the test with what was seen until then."""
     asyncio.run(_serve(test, options))
 
 

@@ -1,4 +1,4 @@
-"""Processes of their own that need not load the package first: they are forked from one that has.
+"""Processes that start quickly: they are forked from one that has loaded the package.
 
 A process carries out a function of a module, which gets a connection to the test as its first argument.
 """
@@ -17,7 +17,7 @@ _context.set_forkserver_preload(["tests.support.preloaded"])
 
 
 class Forked:
-    """A process that carries out a function, and what it says to the test.
+    """A process that executes a function, and its messages to the test.
 
     Args:
         work: What it carries out.
@@ -37,17 +37,17 @@ class Forked:
         return cast("int", self._process.pid)
 
     def said(self, kind: type[T]) -> T:
-        """Wait for the next thing that it says."""
+        """Wait for its next message."""
         said: object = self._line.recv()
         assert isinstance(said, kind)
         return said
 
     def tell(self, text: str) -> None:
-        """Say something to it."""
+        """Send it a message."""
         self._line.send(text)
 
     def rest(self) -> list[str]:
-        """Wait for its end; return what else it has said."""
+        """Wait for its end; return its remaining messages."""
         rest: list[str] = []
         with suppress(EOFError, ConnectionResetError):
             while not self._line.closed:
@@ -62,6 +62,6 @@ class Forked:
         return self._process.exitcode
 
     def kill(self) -> list[str]:
-        """Kill it with SIGKILL; return what else it had said by then."""
+        """Kill it with SIGKILL; return the messages it had sent by then."""
         self._process.kill()
         return self.rest()

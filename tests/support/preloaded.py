@@ -1,4 +1,4 @@
-"""What the process loads from which others are forked: all that any of them needs."""
+"""The modules that the process loads from which others are forked."""
 
 import importlib
 import pkgutil

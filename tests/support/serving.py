@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncGenerator[aiohttp.ClientSession]:
-    """A visitor of the application while the block runs; paths are enough."""
+    """Run the application while the block runs; yield a session that takes paths."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=1

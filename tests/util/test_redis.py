@@ -1,4 +1,4 @@
-"""What messages show of a Redis server's URL."""
+"""How messages show the URL of a Redis server."""
 
 import pytest
 

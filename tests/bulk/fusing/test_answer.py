@@ -1,4 +1,4 @@
-"""How the answers asked for are cut out of a fused one, and when it is not trusted."""
+"""How a fused answer is split, and when it is not trusted."""
 
 from datetime import date
 

@@ -194,7 +194,7 @@ def _is(name: str, value: str) -> dict[str, str]:
 
 
 def forgiving(records: Sequence[tuple[str, date]], query: Query[PageviewRow]) -> Report[Row]:
-    """Answer pageviews like a server to whom case is all one: groups are named after any of their spellings."""
+    """Answer pageviews like a case-insensitive server, which names a group after any of its spellings."""
     groups: dict[tuple[object, ...], list[object]] = {}
     for path, day in records:
         if query.date_from and query.date_to and not query.date_from.date() <= day <= query.date_to.date():

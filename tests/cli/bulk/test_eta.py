@@ -15,7 +15,7 @@ from tests.conftest import until
 
 @define
 class Hand:
-    """A clock that is turned by hand."""
+    """A clock that the test sets."""
 
     seconds: float = 0.0
 

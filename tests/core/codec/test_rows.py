@@ -1,4 +1,4 @@
-"""Rows come out of the wire's quirks with the types of their columns, or not at all."""
+"""Rows of JSON become values with the types of their columns, or an error."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 

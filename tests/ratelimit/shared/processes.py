@@ -29,7 +29,7 @@ def start_workers(number: int, url: str, budget: str, requests: int) -> list[For
 
 @frozen
 class Outcome:
-    """What came of a worker's requests, and how often it asked the shared budget for admissions."""
+    """The results of a worker's requests, and how often it asked the shared budget for permits."""
 
     answered: int
     failed: Sequence[str]
@@ -37,12 +37,12 @@ class Outcome:
 
 
 def query_of(number: int) -> PageviewQuery:
-    """A query unlike those of other numbers, so that no answer serves two of them."""
+    """A query that differs for each number, so that no answer serves two."""
     return PageviewQuery("CDBUGS", aggregates=["pageviews"], limit=number + 1, date_to="1999-12-31")
 
 
 def work(test: Connection, url: str, budget: str, requests: int) -> None:
-    """Make requests, all at once, when the test says so."""
+    """Send requests concurrently when the test says so."""
     test.send("ready")
     test.recv()
     test.send(asyncio.run(_work(url, budget, requests)))

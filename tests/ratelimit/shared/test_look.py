@@ -1,4 +1,4 @@
-"""What a process that spends nothing sees of a budget that others share."""
+"""`look`: a shared budget, seen by a process that sends nothing."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""A budget on a real Redis server, and what happens when that goes away."""
+"""A budget on a real Redis server, and without it."""
 
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 
@@ -176,7 +176,7 @@ async def test_without_redis_a_share_carries_on(
     await until(lambda: lane.status().budget != "share")
     await request(lane)
     assert lane.status().budget == "ok"
-    # Two were admitted without Redis, and count there now; it may have heard late of the one before them.
+    # Two were admitted without Redis, and count there now; the one before them may have reached it late.
     assert 3 <= lane.status().used <= 4
     await lane.aclose()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]

@@ -187,7 +187,7 @@ steps = st.tuples(
 
 @define
 class Turn:
-    """A clock that is turned by hand."""
+    """A clock that the test sets."""
 
     speed: float = 1.0
     at: float = 1000.0

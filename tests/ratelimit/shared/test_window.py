@@ -67,7 +67,7 @@ async def close(lanes: Sequence[Lane]) -> None:
 
 
 class Network:
-    """A server that is a throttle, behind a network that takes its time."""
+    """A server that is only a throttle, behind a slow network."""
 
     def __init__(self, throttle: Throttle, *, seed: int = 7, jitter: float = 0.05) -> None:
         self.throttle = throttle
@@ -148,7 +148,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
     kills: list[float],
     seed: int,
 ) -> None:
-    """Whatever the latencies, cancellations and kills; and nobody else loses a request by them."""
+    """Never over the limit, for any latencies, cancellations and kills; other processes lose no request."""
     chance = random.Random(seed)
     counted: list[float] = []
     finished: set[int] = set()
@@ -202,7 +202,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
 
 
 def kill(lane: Lane, tasks: Sequence["asyncio.Task[None]"]) -> None:
-    """End a process as SIGKILL would: nothing is said to the store any more."""
+    """End a process as SIGKILL would, without a word to the store."""
     assert isinstance(lane._window, SharedWindow)
     store = lane._window._store
     assert isinstance(store, FileStore)

@@ -1,4 +1,4 @@
-"""The embedded servers, asked in ways in which the clients never ask."""
+"""The embedded servers, with requests that the clients never send."""
 
 import asyncio
 import logging
