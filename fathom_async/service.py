@@ -158,13 +158,13 @@ class ServiceClient(ABC):
             BudgetError: The budget is out of reach, or others share it with other limits.
             ClosedError: The client was closed.
         """
-        await gather_all(lane.look() for lane in set(self._session.lanes.values()))
+        await gather_all(lane.refresh() for lane in set(self._session.lanes.values()))
         return self.limits
 
     @property
     def stats(self) -> Stats:
         """What this client, with all of its views, has sent so far."""
-        return self._session.journal.stats()
+        return self._session.telemetry.stats()
 
     def eta(self, requests: int = 1, *, lane: str | None = None) -> float:
         """Return the seconds until the last of so many further requests would be admitted.
@@ -234,17 +234,17 @@ def open_session(service: Service, options: ServiceOptions) -> Session:
         "User-Agent": f"fathom_async/{__version__}",
     }
     clock = options.get("clock") or LoopClock()
-    journal = Telemetry(options.get("on_event"))
+    telemetry = Telemetry(options.get("on_event"))
     transport = options.get("transport") or HttpTransport(
         service.base_url, headers, max_body=options.get("max_body", MAX_BODY)
     )
     return Session(
         transport,
-        _lanes(service, clock, journal, options),
+        _lanes(service, clock, telemetry, options),
         clock=clock,
         retry=options.get("retry") or RetryPolicy(),
         is_refusal=service.is_refusal,
-        journal=journal,
+        telemetry=telemetry,
         account=service.account,
         secret=service.authorization.rpartition(" ")[2],
     )
@@ -261,7 +261,7 @@ def credential(what: str, text: object) -> str:
     return text
 
 
-def _lanes(service: Service, clock: Clock, journal: Telemetry, options: ServiceOptions) -> dict[str, Lane]:
+def _lanes(service: Service, clock: Clock, telemetry: Telemetry, options: ServiceOptions) -> dict[str, Lane]:
     budget, timeout = _budget(service, options), options.get("timeout", Options().timeout)
     limits = service.limits
     lanes: dict[str, Lane] = {}
@@ -284,7 +284,7 @@ def _lanes(service: Service, clock: Clock, journal: Telemetry, options: ServiceO
                 for other in limits.keys() - {name}
                 for number in (limits[other].requests, lanes[other].limit.requests)
             },
-            journal=journal,
+            telemetry=telemetry,
         )
 
     lanes |= {name: lane(name, limit) for name, limit in limits.items()}

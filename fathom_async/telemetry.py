@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from fathom_async._util.values import value
+from fathom_async._util.values import fast_frozen
 
 
-@value
+@fast_frozen
 class Queued:
     """A request asks its lane for admission.
 
@@ -31,7 +31,7 @@ class Queued:
     at: float
 
 
-@value
+@fast_frozen
 class Admitted:
     """The lane let a request through, after it `waited` so many seconds."""
 
@@ -41,7 +41,7 @@ class Admitted:
     waited: float
 
 
-@value
+@fast_frozen
 class Sent:
     """A request's bytes began to leave."""
 
@@ -50,7 +50,7 @@ class Sent:
     at: float
 
 
-@value
+@fast_frozen
 class Answered:
     """An answer arrived, whatever its `status`, so many `seconds` after admission."""
 
@@ -61,7 +61,7 @@ class Answered:
     seconds: float
 
 
-@value
+@fast_frozen
 class Retried:
     """An attempt failed for this `reason`, and another follows after `delay` seconds."""
 
@@ -73,7 +73,7 @@ class Retried:
     reason: str
 
 
-@value
+@fast_frozen
 class Failed:
     """A request ended with an error: `reason` is its type and message, which never hold the token."""
 
@@ -83,7 +83,7 @@ class Failed:
     reason: str
 
 
-@value
+@fast_frozen
 class Paused:
     """A lane admits nothing for so many seconds: the server refused a request, or you paused it."""
 
@@ -92,7 +92,7 @@ class Paused:
     seconds: float
 
 
-@value
+@fast_frozen
 class Adapted:
     """A lane changed what it keeps to: its ``limit``, or its ``concurrency``."""
 
@@ -152,7 +152,7 @@ class Telemetry:
         self.shared: int = 0
         self.waited: float = 0.0
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Call the hook, if there is one."""
         if self._hook is None:
             return

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from fathom_async._util.values import value
+from fathom_async._util.values import fast_frozen
 from fathom_async.errors import ArgumentError
 
 T_co = TypeVar("T_co", covariant=True)
@@ -41,7 +41,7 @@ def _quote(segment: str) -> str:
     return quote(segment, safe="")
 
 
-@value
+@fast_frozen
 class Request(Generic[T_co]):
     """One call of one endpoint.
 
@@ -56,7 +56,7 @@ class Request(Generic[T_co]):
             only when it certainly was not processed.
         already_gone_result: The result when a repeated attempt finds nothing (404): the attempt before it, whose
             answer was lost, has done the work. None where a 404 is always an error.
-        instead: What to use when the server says that the endpoint is gone (410).
+        retired_hint: What to use when the server says that the endpoint is gone (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
             the error goes to the caller. Only for a request that is not shared.
@@ -72,7 +72,7 @@ class Request(Generic[T_co]):
     lane: str = "crud"
     idempotent: bool = True
     already_gone_result: T_co | None = None
-    instead: str = ""
+    retired_hint: str = ""
     is_shared: bool = False
     on_admitted: Callable[[], Awaitable[None]] | None = None
     on_sent: Callable[[], None] | None = None
@@ -83,7 +83,7 @@ class Request(Generic[T_co]):
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
 
-@value
+@fast_frozen
 class Response:
     """An answer as it came over the wire.
 

@@ -36,7 +36,7 @@ class RetryPolicy:
 
 
 def next_delay(
-    policy: RetryPolicy, error: FathomError, *, idempotent: bool, failures: int, refusals: int, chance: float
+    policy: RetryPolicy, error: FathomError, *, idempotent: bool, failures: int, refusals: int, jitter: float
 ) -> float | None:
     """Decide whether to try again.
 
@@ -46,7 +46,7 @@ def next_delay(
         idempotent: Whether sending the request twice does the same as sending it once.
         failures: Failed attempts so far, this one included, refusals not.
         refusals: Refused attempts so far, this one included.
-        chance: A random number in [0, 1), which spreads out those who failed together.
+        jitter: A random number in [0, 1), which spreads out those who failed together.
 
     Returns:
         Seconds to wait before the next attempt, or None to give up. After a refusal it is 0: the lane does the
@@ -56,7 +56,7 @@ def next_delay(
         return 0.0 if refusals <= policy.refusals else None
     if not _may_pass(error, idempotent) or failures >= policy.attempts:
         return None
-    backoff = chance * min(policy.cap, math.ldexp(policy.base, failures - 1))
+    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
     asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
     return asked + backoff
 

@@ -82,8 +82,7 @@ class Session:
         clock: Where time comes from.
         retry: How often to try again.
         is_refusal: Tells an answer that refuses a request for going over a rate limit.
-        chance: Gives random numbers in [0, 1).
-        journal: Where to note what happens.
+        telemetry: Where to note what happens.
         account: What tells the answers of this session from those of others; it holds no secret.
         secret: What no error may show, though the server's words may repeat it.
 
@@ -99,8 +98,7 @@ class Session:
         clock: Clock,
         retry: RetryPolicy,
         is_refusal: Callable[[Response], bool] = is_too_many,
-        chance: Callable[[], float] = random.random,
-        journal: Telemetry | None = None,
+        telemetry: Telemetry | None = None,
         account: str = "",
         secret: str = "",
     ) -> None:
@@ -111,8 +109,7 @@ class Session:
         self._clock = clock
         self._retry = retry
         self._is_refusal = is_refusal
-        self._chance = chance
-        self.journal: Telemetry = journal or Telemetry()
+        self.telemetry: Telemetry = telemetry or Telemetry()
         self._numbers = itertools.count(1)
         self.scope: Scope = Scope(clock)
         self._coalescer = Coalescer(self.scope.spawn)
@@ -129,11 +126,11 @@ class Session:
             ClosedError: The client was closed.
         """
         self._check_loop()
-        carry_out = self._carry_out_observed if self.journal.listens else self._carry_out
+        carry_out = self._carry_out_observed if self.telemetry.listens else self._carry_out
         if not request.is_shared:
             return carry_out(request, options, next(self._numbers))
         key = (request.method, request.target, options)
-        self.journal.shared += self._coalescer.is_running(key)
+        self.telemetry.shared += self._coalescer.is_running(key)
         return self._coalescer.share(key, partial(carry_out, request, options, next(self._numbers)))
 
     async def _carry_out_observed(self, request: Request[T], options: Options, number: int) -> T:
@@ -141,7 +138,7 @@ class Session:
             return await self._carry_out(request, options, number)
         except BaseException as error:
             lane, reason = self.lanes[request.lane].name, f"{type(error).__name__}: {error}"
-            self.journal.tell(Failed(number, lane, self._clock.now(), reason))
+            self.telemetry.emit(Failed(number, lane, self._clock.now(), reason))
             raise
 
     async def _carry_out(self, request: Request[T], options: Options, number: int) -> T:
@@ -185,53 +182,53 @@ class Session:
     ) -> Response:
         max_wait = None if deadline is None else max(0.0, deadline - self._clock.now())
         lane = self.lanes[request.lane]
-        journal = self.journal
-        if journal.listens:
+        telemetry = self.telemetry
+        if telemetry.listens:
             now = self._clock.now()
-            journal.tell(Queued(number, lane.name, request.method, request.path, attempt, now))
+            telemetry.emit(Queued(number, lane.name, request.method, request.path, attempt, now))
         async with lane.permit(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
             if request.on_admitted is not None:
                 await request.on_admitted()
             if self.scope.is_shut:
                 raise ClosedError("the client was closed before this request was sent")
-            journal.waited += admission.waited
+            telemetry.waited += admission.waited
             sent = admission.sent
-            admitted = self._clock.now() if journal.listens else 0.0
-            if journal.listens:
-                journal.tell(Admitted(number, lane.name, admitted, admission.waited))
-            if journal.listens or request.on_sent is not None:
+            admitted = self._clock.now() if telemetry.listens else 0.0
+            if telemetry.listens:
+                telemetry.emit(Admitted(number, lane.name, admitted, admission.waited))
+            if telemetry.listens or request.on_sent is not None:
                 sent = partial(self._note_sent, admission, number, lane.name, request.on_sent)
             try:
                 response = await self._transport.send(request, options.timeout, sent)
             finally:
-                journal.sent[lane.name] += admission.is_sent
+                telemetry.sent[lane.name] += admission.is_sent
             feedback = read_feedback(response.headers)
             if self._is_refusal(response):
-                journal.refused += 1
+                telemetry.refused += 1
                 admission.refused(feedback)
             else:
                 admission.answered(feedback)
-            if journal.listens:
+            if telemetry.listens:
                 now = self._clock.now()
-                journal.tell(Answered(number, lane.name, now, response.status, now - admitted))
+                telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
             return response
 
     def _note_sent(
         self, admission: Admission, number: int, lane: str, on_sent: Callable[[], None] | None
     ) -> None:
         admission.sent()
-        self.journal.tell(Sent(number, lane, self._clock.now()))
+        self.telemetry.emit(Sent(number, lane, self._clock.now()))
         if on_sent is not None:
             on_sent()
 
     def _note_retry(
         self, request: Request[T], number: int, attempt: int, delay: float, error: FathomError
     ) -> None:
-        self.journal.retried += 1
-        if self.journal.listens:
+        self.telemetry.retried += 1
+        if self.telemetry.listens:
             lane = self.lanes[request.lane].name
             reason = f"{type(error).__name__}: {error}"
-            self.journal.tell(Retried(number, lane, self._clock.now(), attempt, delay, reason))
+            self.telemetry.emit(Retried(number, lane, self._clock.now(), attempt, delay, reason))
 
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
@@ -246,7 +243,9 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self._transport.url(request)
         retry_after = read_feedback(response.headers).retry_after
-        error = read_error(response, request.method, url, request.instead, retry_after).without(self._secret)
+        error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
+            self._secret
+        )
         if self._is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error
@@ -258,7 +257,7 @@ class Session:
             idempotent=request.idempotent,
             failures=failures,
             refusals=refusals,
-            chance=self._chance(),
+            jitter=random.random(),  # noqa: S311 - no secret
         )
         if delay is not None:
             attempt = failures + refusals

@@ -21,7 +21,7 @@ COUNT_DELAY = 5.0
 _ADVICE = (
     "write file:///path/to/budget for the processes of one machine, or redis://host:6379/0 for those of many"
 )
-_PATIENCE = 1.0
+_TICKET_TTL = 1.0
 
 
 @frozen
@@ -72,7 +72,7 @@ class Budget:
             per=limit.per,
             span=span,
             settle=min(span / 4, COUNT_DELAY),
-            patience=_PATIENCE * clock.speed,
+            ticket_ttl=_TICKET_TTL * clock.speed,
         )
         return SharedWindow(
             limit,

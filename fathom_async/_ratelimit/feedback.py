@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from fathom_async._util.values import value
+from fathom_async._util.values import fast_frozen
 
 
-@value
+@fast_frozen
 class Feedback:
     """The rate-limit headers of one answer, None where absent or unreadable.
 

@@ -65,7 +65,7 @@ class Lane:
         share: The window that this lane shares with those of other processes, instead of one of its own.
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
         elsewhere: Gives the limits of other lanes; an answer that names one of these speaks of them.
-        journal: Whom to tell about pauses and adapted limits.
+        telemetry: Whom to tell about pauses and adapted limits.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class Lane:
         share: Window | None = None,
         adaptive: bool = False,
         elsewhere: Callable[[], Collection[int]] = frozenset,
-        journal: Telemetry | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.name = name
         self.limit = limit
         self._clock = clock
         self._adaptive = adaptive
         self._elsewhere = elsewhere
-        self._journal = journal or Telemetry()
+        self._telemetry = telemetry or Telemetry()
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self._bucket = Bucket.of(limit, self._clock)
         self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
@@ -143,7 +143,7 @@ class Lane:
             waiting=self._window.waiting(now),
         )
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Learn what a shared window looks like now, without taking of it.
 
         Raises:
@@ -151,7 +151,7 @@ class Lane:
             ClosedError: The lane was closed.
         """
         self._check_open()
-        await self._window.look()
+        await self._window.refresh()
         self._check_open()
 
     def __repr__(self) -> str:
@@ -227,7 +227,7 @@ class Lane:
             return await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._window.refund(waiter.result())  # admitted and cancelled in the same tick
+                self._window.release(waiter.result())  # admitted and cancelled in the same tick
             self._queue.discard(waiter, priority)
             self._dispatch(self._clock.now())
             raise
@@ -243,21 +243,21 @@ class Lane:
         self._concurrency.answered(permit.sent_at, now)
         if feedback.limit is not None and feedback.limit != self.limit.requests:
             self._adapt(feedback.limit, now)
-        self._window.answer(permit, now, limit=feedback.limit, remaining=feedback.remaining)
+        self._window.settle(permit, now, limit=feedback.limit, remaining=feedback.remaining)
         self._dispatch(now)
 
     def refused(self, permit: Permit, feedback: Feedback) -> None:
         """The server refused the request without counting it."""
-        self._window.refund(permit)
+        self._window.release(permit)
         self._back_off(permit, feedback)
         self._dispatch(self._clock.now())
 
     def abandoned(self, permit: Permit) -> None:
         """There was no answer: nothing was sent, or the connection broke, or the caller went away."""
         if permit.sent_at is None:
-            self._window.refund(permit)
+            self._window.release(permit)
         else:
-            self._window.lose(permit)
+            self._window.abandon(permit)
         self._dispatch(self._clock.now())
 
     def _adapt(self, requests: int, now: float) -> None:
@@ -277,12 +277,12 @@ class Lane:
         _log.warning(
             "%s lane: %s %d instead of %d, as the server has it", self.name, what, after, before, extra=facts
         )
-        self._journal.tell(Adapted(self.name, now, what, before, after))
+        self._telemetry.emit(Adapted(self.name, now, what, before, after))
 
     def _tell_paused(self, seconds: float, now: float, why: str, level: int) -> None:
         facts = {"lane": self.name, "seconds": seconds}
         _log.log(level, "%s lane: paused for %.1f s %s", self.name, seconds, why, extra=facts)
-        self._journal.tell(Paused(self.name, now, seconds))
+        self._telemetry.emit(Paused(self.name, now, seconds))
 
     def _back_off(self, permit: Permit, feedback: Feedback) -> None:
         now = self._clock.now()
@@ -298,7 +298,7 @@ class Lane:
                 self._tell_adapted("concurrency", cap, self._concurrency.cap, now)
             wait = feedback.retry_after or 0.0
         else:
-            self._window.exhausted(now)
+            self._window.on_rate_limited(now)
             guess = min(2.0 ** max(0, self._refused_in_a_row - 1), self.limit.per)
             wait = guess if feedback.retry_after is None else feedback.retry_after
         until = now + wait + RETRY_PAD
@@ -333,7 +333,7 @@ class Lane:
         while self._queue and (permit := self._take(now)):
             waiter = self._queue.pop()
             if waiter.done():  # it gave up, and has not run yet to say so
-                self._window.refund(permit)
+                self._window.release(permit)
             else:
                 waiter.set_result(permit)
         if self._deadlines:
@@ -341,7 +341,7 @@ class Lane:
         if self._window.failure is not None:
             self._fail_all(self._window.failure)
         if not self._queue:
-            self._window.rest()
+            self._window.release_idle()
         chance = self._next_chance(now) if self._queue else None
         # Rounding may let a timer fire a hair too early; a moment later it must not be just as early again.
         self._set_timer(None if chance is None else max(chance, now + TICK))

@@ -66,7 +66,7 @@ class Window(Protocol):
         """Return the seconds for which the server wants nobody to come, as others have told."""
         ...
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Learn what the window looks like now; no permit is taken."""
 
     def resize(self, requests: int) -> None:
@@ -87,7 +87,7 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def answer(
+    def settle(
         self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.
@@ -99,19 +99,19 @@ class Window(Protocol):
             remaining: ``X-RateLimit-Remaining``.
         """
 
-    def refund(self, permit: Permit) -> None:
+    def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
 
-    def lose(self, permit: Permit) -> None:
+    def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
 
-    def exhausted(self, now: float) -> None:
+    def on_rate_limited(self, now: float) -> None:
         """The server admits nothing more though permits were free: others spend too, more than was seen."""
 
     def pause(self, until: float) -> None:
         """Keep everybody away until then, because the server said so."""
 
-    def rest(self) -> None:
+    def release_idle(self) -> None:
         """Nobody waits here: leave what is not used to others."""
 
     def next_return(self, now: float) -> float | None:

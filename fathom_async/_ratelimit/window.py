@@ -109,7 +109,7 @@ class LocalWindow:
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
         self._sent: OrderedDict[Permit, None] = OrderedDict()  # not answered yet, in the order of sending
-        self._unsettled = 0  # admitted, and neither answered, lost nor refunded
+        self._unsettled = 0  # admitted, and neither settled, abandoned nor released
         self._granted = 0
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
         self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
@@ -126,8 +126,8 @@ class LocalWindow:
     def pause(self, until: float) -> None:
         """See `Window.pause`: only the lane has to know."""
 
-    def rest(self) -> None:
-        """See `Window.rest`."""
+    def release_idle(self) -> None:
+        """See `Window.release_idle`."""
 
     async def aclose(self) -> None:
         """See `Window.aclose`."""
@@ -150,8 +150,8 @@ class LocalWindow:
         """Return 0; see `Window.blocked_for`."""
         return 0.0
 
-    async def look(self) -> None:
-        """Do nothing; see `Window.look`."""
+    async def refresh(self) -> None:
+        """Do nothing; see `Window.refresh`."""
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
@@ -165,7 +165,7 @@ class LocalWindow:
             return True
         return now < self._shared_until and self._certain <= 0
 
-    def exhausted(self, now: float) -> None:
+    def on_rate_limited(self, now: float) -> None:
         """The server admits nothing more though permits were free: others spend too, more than was seen."""
         self._is_refused = True
         self._heard_at, self._remaining = now, 0
@@ -193,7 +193,7 @@ class LocalWindow:
         self._sent[permit] = None
         self._quiet_until = min(self._quiet_until, now + self._count_delay + self.span)
 
-    def refund(self, permit: Permit) -> None:
+    def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
         self._unsettled -= 1
         if permit.sent_at is None:
@@ -202,7 +202,7 @@ class LocalWindow:
             del self._sent[permit]
             self._free += 1
 
-    def lose(self, permit: Permit) -> None:
+    def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
         self._unsettled -= 1
         counted_by = self._counted_by(permit)
@@ -211,7 +211,7 @@ class LocalWindow:
             del self._sent[permit]
             insort(self._lost, self._counted_by(permit))
 
-    def answer(
+    def settle(
         self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.

@@ -69,7 +69,7 @@ class EventsResource:
             NotFoundError: There is no such event.
         """
         at = path("/sites/{}/events/{}", site_id, event_id)
-        return await self._send(Request("GET", at, _EVENT, instead=_GET))
+        return await self._send(Request("GET", at, _EVENT, retired_hint=_GET))
 
     async def create(self, site_id: str, *, name: str, currency: Currency | NotGiven = MISSING) -> Event:
         """Create an event. Never sent twice.
@@ -84,7 +84,7 @@ class EventsResource:
         """
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, instead=_NEW))
+        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, retired_hint=_NEW))
 
     async def update(
         self,
@@ -104,7 +104,7 @@ class EventsResource:
             raise ArgumentError("'currency' is another endpoint and no id: use events.set_currency")
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/{}", site_id, event_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, instead=_SET))
+        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, retired_hint=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
         """Delete an event; this cannot be undone.
@@ -115,7 +115,9 @@ class EventsResource:
         """
         at = path("/sites/{}/events/{}", site_id, event_id)
         gone = Deleted(event_id, object="event")
-        return await self._send(Request("DELETE", at, deletion, already_gone_result=gone, instead=_DELETE))
+        return await self._send(
+            Request("DELETE", at, deletion, already_gone_result=gone, retired_hint=_DELETE)
+        )
 
     async def delete_by_name(self, site_id: str, name: str) -> Deleted:
         """Delete the record of an event, and its currency.
@@ -155,4 +157,4 @@ class EventsResource:
             GoneError: The service has retired the endpoint; the message says what to use instead.
         """
         at = path("/sites/{}/events/{}/data", site_id, event_id)
-        await self._send(Request("DELETE", at, discard, instead=_WIPE))
+        await self._send(Request("DELETE", at, discard, retired_hint=_WIPE))

@@ -145,7 +145,7 @@ class SitesResource:
             GoneError: The service has retired the endpoint; the message says what to use instead.
         """
         at = path("/sites/{}/data", site_id)
-        await self._send(Request("DELETE", at, discard, instead=_WIPE_IS_GONE))
+        await self._send(Request("DELETE", at, discard, retired_hint=_WIPE_IS_GONE))
 
 
 def _body(**values: object) -> dict[str, object]:

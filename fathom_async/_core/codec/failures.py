@@ -31,7 +31,7 @@ _SAID = ("errors", "error", "message", "detail")
 
 
 def read_error(
-    response: Response, method: str, url: str, instead: str = "", retry_after: float | None = None
+    response: Response, method: str, url: str, retired_hint: str = "", retry_after: float | None = None
 ) -> APIError:
     """Make the typed error out of an answer that is not a success.
 
@@ -39,7 +39,7 @@ def read_error(
         response: The answer.
         method: HTTP method of the request.
         url: URL of the request.
-        instead: What to use instead, should the endpoint be gone.
+        retired_hint: What to use instead, should the endpoint be gone.
         retry_after: Seconds to wait, where the server said so.
     """
     raw = read_mapping(response.body)
@@ -50,8 +50,8 @@ def read_error(
         kind = ServerError
     elif response.status == HTTPStatus.BAD_REQUEST and not fields and "permission" in message.lower():
         kind = PermissionDeniedError
-    elif response.status == HTTPStatus.GONE and instead:
-        message = f"{message.rstrip('.')}. {instead}" if message else instead
+    elif response.status == HTTPStatus.GONE and retired_hint:
+        message = f"{message.rstrip('.')}. {retired_hint}" if message else retired_hint
     elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         message = (
             "the server redirects elsewhere, which is not followed: "
