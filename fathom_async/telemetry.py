@@ -161,6 +161,22 @@ class Telemetry:
         except Exception:  # noqa: BLE001 - an observer must not disturb what it observes
             _log.exception("the on_event hook failed on %r", event)
 
+    def paused(self, event: Paused, *, by_server: bool) -> None:
+        """Log and emit a pause of a lane."""
+        why, level = (
+            ("after a refusal by the server", logging.WARNING) if by_server else ("by its user", logging.INFO)
+        )
+        facts = {"lane": event.lane, "seconds": event.seconds}
+        _log.log(level, "%s lane: paused for %.1f s %s", event.lane, event.seconds, why, extra=facts)
+        self.emit(event)
+
+    def adapted(self, event: Adapted) -> None:
+        """Log and emit a change of what a lane keeps to."""
+        facts = {"lane": event.lane, "what": event.what, "before": event.before, "after": event.after}
+        change = event.lane, event.what, event.before, event.after
+        _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
+        self.emit(event)
+
     def stats(self) -> Stats:
         """Return the counts as they are now."""
         return Stats(MappingProxyType(dict(self.sent)), self.refused, self.retried, self.shared, self.waited)

@@ -20,19 +20,19 @@ class PriorityQueue(Generic[T]):
     of by time keeps an interactive request from ever waiting behind a long bulk job that is merely old.
     """
 
-    __slots__ = ("_lines", "_passed", "_size")
+    __slots__ = ("_lines", "_passed", "size")
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
         self._lines: list[OrderedDict[T, None]] = [OrderedDict() for _ in Priority]
         self._passed = [0 for _ in Priority]
-        self._size = 0
+        self.size = 0
 
     def push(self, waiter: T, priority: Priority, *, first: bool = False) -> None:
         """Append a waiter, or put it before all others of its priority."""
         line = self._lines[priority]
         line[waiter] = None
-        self._size += 1
+        self.size += 1
         if first:
             line.move_to_end(waiter, last=False)
 
@@ -41,7 +41,7 @@ class PriorityQueue(Generic[T]):
         line = self._lines[priority]
         if waiter in line:
             del line[waiter]
-            self._size -= 1
+            self.size -= 1
 
     def pop(self) -> T:
         """Take out the next waiter.
@@ -58,7 +58,7 @@ class PriorityQueue(Generic[T]):
             for priority in waiting:
                 self._passed[priority] += priority > chosen
         self._passed[chosen] = 0
-        self._size -= 1
+        self.size -= 1
         return self._lines[chosen].popitem(last=False)[0]
 
     def ahead_of(self, priority: Priority, more: int = 0) -> int:
@@ -74,9 +74,6 @@ class PriorityQueue(Generic[T]):
         passing = min(urgent, (own + 1) * PATIENCE - self._passed[priority])
         passed = (min(len(line), (own + passing) // PATIENCE) for line in self._lines[priority + 1 :])
         return own + passing + sum(passed)
-
-    def __len__(self) -> int:
-        return self._size
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines:

@@ -52,17 +52,33 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from fathom_async._ratelimit.permit import Permit
+from attrs import define, field
+
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
 
 STALE = 0.95
 """The part of T after which the server's last word no longer tells what is left."""
 
 
+@define(eq=False)
+class Permit:
+    """The right to send one request.
+
+    Attributes:
+        number: Permits granted by its window so far, this one included.
+        outstanding_before: How many of them were not settled yet when it was granted.
+        sent_at: When the request's bytes left; None before.
+    """
+
+    number: int
+    outstanding_before: int = 0
+    sent_at: float | None = field(default=None, init=False)
+
+
 class LocalWindow:
     """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
 
-    The methods are those of `fathom_async._ratelimit.permit.Permits`.
+    The methods are those of `fathom_async._ratelimit.protocol.Window`.
 
     Args:
         limit: What the server admits.

@@ -4,18 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fathom_async._ratelimit.plan import BudgetState
+from fathom_async._ratelimit.window import Permit
 from fathom_async.errors import FathomError
-
-
-class Permit:
-    """One request's place in a window."""
-
-    __slots__ = ("number", "outstanding_before", "sent_at")
-
-    def __init__(self, number: int, outstanding_before: int) -> None:
-        self.number = number
-        self.outstanding_before = outstanding_before
-        self.sent_at: float | None = None
 
 
 class Window(Protocol):
