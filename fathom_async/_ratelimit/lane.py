@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Self
 from fathom_async._ratelimit.bucket import Bucket
 from fathom_async._ratelimit.feedback import Concurrency, Feedback
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
-from fathom_async._ratelimit.protocol import Window
+from fathom_async._ratelimit.protocol import Permit, Window
 from fathom_async._ratelimit.queue import PriorityQueue
-from fathom_async._ratelimit.window import LocalWindow, Permit
+from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ClosedError, FathomError, WaitTooLongError
 from fathom_async.telemetry import Adapted, Paused, Telemetry
