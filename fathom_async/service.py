@@ -18,7 +18,7 @@ from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
-from fathom_async._util.checks import MISSING, NotGiven
+from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
@@ -237,17 +237,6 @@ class ServiceClient(ABC):
         if name not in self._session.lanes:
             raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
         return self._session.lanes[name]
-
-
-def credential(what: str, text: object) -> str:
-    """Check a token or key. The message does not show it.
-
-    Raises:
-        ArgumentError: It cannot be sent in a header.
-    """
-    if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ArgumentError(f"{what} must be a text of ASCII characters without spaces")
-    return text
 
 
 def _open_session(settings: Settings) -> Session:
