@@ -24,7 +24,7 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
     ),
     "private site without a password": (
         lambda f: f.sites.create(name="A", sharing="private"),
-        "share_password is needed",
+        "share_password is required",
     ),
     "long password": (
         lambda f: f.sites.create(name="A", sharing="private", share_password=LONG),
@@ -48,15 +48,15 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
     ),
     "site made private without a password": (
         lambda f: f.sites.update("CDBUGS", sharing="private"),
-        "share_password is needed when sharing is 'private'",
+        "share_password is required if sharing is 'private'",
     ),
     "site made private without a password, said so": (
         lambda f: f.sites.update("CDBUGS", sharing="private", share_password=None),
-        "share_password is needed",
+        "share_password is required",
     ),
     "site with several domains without an option": (
         lambda f: f.sites.update("CDBUGS", multi_domain=True, multi_domain_option=None),
-        "multi_domain_option is needed when multi_domain is true: combined or separate",
+        "multi_domain_option is required if multi_domain is true: combined or separate",
     ),
     "empty update of a site": (
         lambda f: f.sites.update("CDBUGS"),
@@ -96,7 +96,7 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
     ),
     "private site without a password, said so": (
         lambda f: f.sites.create(name="A", sharing="private", share_password=None),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        "share_password is needed",
+        "share_password is required",
     ),
     "half a character": (lambda f: f.sites.create(name="\ud800"), "half a surrogate pair"),
     "an id that is another endpoint": (
