@@ -25,7 +25,7 @@ from fathom_async.testing import LaravelWindow
 
 LIMIT = RateLimit(10, per=60)
 SPAN = LIMIT.per + LIMIT.pad
-TERMS = QuotaConfig(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, patience=1.0)
+TERMS = QuotaConfig(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, ticket_ttl=1.0)
 TIMEOUT = 30.0
 
 HALF_WAY = 0.0005

@@ -1,4 +1,4 @@
-"""The decision after a failed attempt: a pure function, and the policy that it reads."""
+"""The decision whether to retry: a pure function of the policy and the error."""
 
 import math
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from attrs import field, frozen, validators
 
 from fathom_async.errors import APIError, FathomError, RateLimitError, TransportError
 
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     {
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,
@@ -19,14 +19,14 @@ _PASSING = frozenset(
 
 @frozen
 class RetryPolicy:
-    """How often and how patiently a request is tried again.
+    """How often a request is retried, and after how long.
 
     Args:
-        attempts: Attempts in all when the network or the server fails; 1 for never again.
-        refusals: How often a request may be refused for going over a limit. The lane keeps refusals from
-            happening; others who spend the same budget may cause some.
-        base: Seconds of the longest first back-off; it doubles with every attempt.
-        cap: Seconds of the longest back-off.
+        attempts: Total attempts when the network or the server fails; 1 for no retries.
+        refusals: How often a request may be refused for exceeding a limit. The lane avoids refusals, but other
+            clients of the account may cause some.
+        base: Longest first back-off, in seconds; it doubles with every attempt.
+        cap: Longest back-off, in seconds.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
@@ -36,33 +36,32 @@ class RetryPolicy:
 
 
 def next_delay(
-    policy: RetryPolicy, error: FathomError, *, idempotent: bool, failures: int, refusals: int, chance: float
+    policy: RetryPolicy, error: FathomError, *, idempotent: bool, failures: int, refusals: int, jitter: float
 ) -> float | None:
     """Decide whether to try again.
 
     Args:
         policy: The policy.
-        error: What the last attempt ended with.
-        idempotent: Whether sending the request twice does the same as sending it once.
-        failures: Failed attempts so far, this one included, refusals not.
-        refusals: Refused attempts so far, this one included.
-        chance: A random number in [0, 1), which spreads out those who failed together.
+        error: The error of the last attempt.
+        idempotent: See `Request.idempotent`.
+        failures: Failed attempts so far, including this one but no refusals.
+        refusals: Refused attempts so far, including this one.
+        jitter: A random number in [0, 1), which spreads out retries of requests that failed together.
 
     Returns:
-        Seconds to wait before the next attempt, or None to give up. After a refusal it is 0: the lane does the
-        waiting.
+        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits.
     """
     if isinstance(error, RateLimitError):
         return 0.0 if refusals <= policy.refusals else None
-    if not _may_pass(error, idempotent) or failures >= policy.attempts:
+    if not _is_transient(error, idempotent) or failures >= policy.attempts:
         return None
-    backoff = chance * min(policy.cap, math.ldexp(policy.base, failures - 1))
+    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
     asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
     return asked + backoff
 
 
 def was_perhaps_done(error: FathomError) -> bool:
-    """Whether the server may have carried out the request, though it did not say so."""
+    """Whether the server may have carried out the request in spite of the error."""
     if isinstance(error, TransportError):
         return error.sent
     return isinstance(error, APIError) and (
@@ -70,7 +69,7 @@ def was_perhaps_done(error: FathomError) -> bool:
     )
 
 
-def _may_pass(error: FathomError, idempotent: bool) -> bool:
+def _is_transient(error: FathomError, idempotent: bool) -> bool:
     if isinstance(error, TransportError):
         return idempotent or not error.sent
-    return idempotent and isinstance(error, APIError) and error.status in _PASSING
+    return idempotent and isinstance(error, APIError) and error.status in _TRANSIENT

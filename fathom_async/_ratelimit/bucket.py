@@ -1,4 +1,4 @@
-"""The bucket (aiolimiter), which spreads requests where a plan asks for smaller bursts than its limit."""
+"""A token bucket (aiolimiter), for plans whose burst is smaller than the limit."""
 
 from aiolimiter import AsyncLimiter
 
@@ -9,11 +9,11 @@ _GRAIN = 1e-6
 
 
 class Bucket:
-    """Tokens, which come back evenly; one is taken for each request.
+    """Tokens that return evenly; each request takes one.
 
     Args:
-        limiter: Holds them, in seconds of the event loop.
-        interval: Seconds of the lane's clock until a token is back.
+        limiter: Counts the tokens, in seconds of the event loop.
+        interval: Seconds of the lane's clock until a token returns.
     """
 
     __slots__ = ("_interval", "_limiter")
@@ -24,31 +24,31 @@ class Bucket:
 
     @classmethod
     def of(cls, limit: RateLimit, clock: Clock) -> "Bucket | None":
-        """Return the bucket of a limit; None where a burst may be as large as the limit."""
+        """Return the bucket of a limit; None if a burst may be as large as the limit."""
         if limit.burst is None:
             return None
         interval = limit.per / limit.requests
         return cls(AsyncLimiter(limit.burst, limit.burst * interval / clock.speed), interval)
 
     def delay(self, tokens: int = 1) -> float:
-        """Return the seconds until so many tokens have been there, taken by nobody else."""
+        """Return the seconds until this many tokens are available, if nothing else takes any."""
         missing = tokens - self._left()
         return 0.0 if missing <= _GRAIN else missing * self._interval
 
     def take(self) -> bool:
-        """Take a token if there is one."""
+        """Take a token if one is available."""
         if not self._limiter.has_capacity():
             return False
         taking = self._limiter.acquire()
         try:
-            taking.send(None)  # with capacity there, it runs to its end without waiting
+            taking.send(None)  # with capacity, it ends without waiting
         except StopIteration:
             return True
         taking.close()
         return False
 
     def _left(self) -> float:
-        """Return how many tokens there are; the limiter can be asked only whether it has so many."""
+        """Return the number of tokens by bisection: the limiter only tells whether it has this many."""
         low, high = 0.0, float(self._limiter.max_rate)
         while high - low > _GRAIN:
             middle = (low + high) / 2

@@ -1,12 +1,19 @@
-"""What an answer's headers say about the rate limit."""
+"""What answers teach about the server's limits: their headers, and a cap on requests in flight that none names."""
 
+from collections import deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from fathom_async._util.values import value
+from fathom_async._util.values import fast_frozen
+
+PATIENCE = 600.0
+"""Seconds without a refusal after which the cap on requests in flight rises by one."""
+
+_REMEMBERED = 100
+_LONGEST_WAIT_DIGITS = 5  # a wait of a day or more is not believed
 
 
-@value
+@fast_frozen
 class Feedback:
     """The rate-limit headers of one answer, None where absent or unreadable.
 
@@ -20,9 +27,6 @@ class Feedback:
     remaining: int | None = None
     retry_after: float | None = None
 
-
-_LONGEST_WAIT_DIGITS = 5
-"""A server that says to wait a day or more is not to be taken at its word."""
 
 SILENT = Feedback()
 
@@ -57,3 +61,49 @@ def _seconds(text: str, date: str | None) -> float | None:
         return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds())
     except (TypeError, ValueError):
         return None
+
+
+class Concurrency:
+    """The cap on requests in flight, as learned from refusals, and how long a request usually takes.
+
+    Args:
+        at_most: The cap that is known; it is never gone beyond.
+
+    Attributes:
+        cap: Requests in flight at once now.
+        usual_time: Seconds from sending to the answer, as a moving average.
+    """
+
+    __slots__ = ("_at_most", "_refused_at", "_rejected", "cap", "usual_time")
+
+    def __init__(self, at_most: int) -> None:
+        self.cap = self._at_most = at_most
+        self.usual_time = 0.0
+        self._refused_at = 0.0
+        self._rejected: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+
+    def refused(self, sent_at: float, beside: int, in_flight: int, now: float) -> None:
+        """Lower the cap: the server rejected a request because too many were in flight.
+
+        Args:
+            sent_at: When it was sent.
+            beside: How many were in flight then. Those of them that were rejected too are subtracted.
+            in_flight: How many are in flight now. Some may have been answered before the refusal arrived.
+            now: When the refusal arrived.
+        """
+        rejected = sum(sent <= sent_at < heard for sent, heard in self._rejected)
+        self._rejected.append((sent_at, now))
+        self.cap = min(self.cap, max(in_flight, beside - rejected))
+        self._refused_at = now
+
+    def answered(self, sent_at: float | None, now: float) -> None:
+        """Note an answer, and when its request was sent; raise the cap by one after `PATIENCE` without a refusal."""
+        if sent_at is not None:
+            self.usual_time += (now - sent_at - self.usual_time) / 8
+        if self.cap < self._at_most and now - self._refused_at >= PATIENCE:
+            self.cap += 1
+            self._refused_at = now
+
+    def delay(self, in_flight: int) -> float:
+        """Estimate the seconds until fewer requests than the cap are in flight."""
+        return max(0.0, (in_flight + 1 - self.cap) / self.cap * self.usual_time)

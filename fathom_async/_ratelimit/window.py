@@ -50,19 +50,16 @@ Everything here is a pure state machine: time is an argument, and must not go ba
 import math
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Callable
 
-from fathom_async._ratelimit.permit import Permit
-from fathom_async._ratelimit.plan import BudgetState, RateLimit
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._ratelimit.protocol import Permit, Window
 
 STALE = 0.95
 """The part of T after which the server's last word no longer tells what is left."""
 
 
-class LocalWindow:
-    """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
-
-    The methods are those of `fathom_async._ratelimit.permit.Permits`.
+class LocalWindow(Window):
+    """The permits of one rate limit, a process's own; the module's docstring says why it is safe.
 
     Args:
         limit: What the server admits.
@@ -72,11 +69,6 @@ class LocalWindow:
     Attributes:
         span: Seconds from a request's count to its permit's return.
     """
-
-    is_shared = False
-    failure = None
-    budget: BudgetState = "ok"
-    reply_time = 0.0
 
     __slots__ = (
         "_ageing",
@@ -109,7 +101,7 @@ class LocalWindow:
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
         self._sent: OrderedDict[Permit, None] = OrderedDict()  # not answered yet, in the order of sending
-        self._unsettled = 0  # admitted, and neither answered, lost nor refunded
+        self._unsettled = 0  # admitted, and neither settled, abandoned nor released
         self._granted = 0
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
         self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
@@ -119,18 +111,6 @@ class LocalWindow:
         self._certain = 0  # how many more it admits for certain
         self._is_refused = False  # its last word was a refusal
         self._shared_until = -math.inf  # others were seen to spend
-
-    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """See `Window.bind`: nobody else takes of these permits, so there is no news."""
-
-    def pause(self, until: float) -> None:
-        """See `Window.pause`: only the lane has to know."""
-
-    def rest(self) -> None:
-        """See `Window.rest`."""
-
-    async def aclose(self) -> None:
-        """See `Window.aclose`."""
 
     def used(self, now: float) -> int:
         """Return how many permits are out, ours and foreign ones."""
@@ -142,31 +122,20 @@ class LocalWindow:
         """Requests admitted and not settled."""
         return self._unsettled
 
-    def waiting(self, now: float) -> int:  # noqa: ARG002 - nobody else is there
-        """Return 0; see `Window.waiting`."""
-        return 0
-
-    def blocked_for(self, now: float) -> float:  # noqa: ARG002 - the lane itself was told
-        """Return 0; see `Window.blocked_for`."""
-        return 0.0
-
-    async def look(self) -> None:
-        """Do nothing; see `Window.look`."""
-
     def resize(self, requests: int) -> None:
-        """Have so many permits from now on; those that are out stay out."""
+        """Change the number of permits; those that are out stay out."""
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer does not tell, or no longer, what others have spent."""
+        """Whether the server's last answer is missing or too old to know what others have spent."""
         if self._is_refused or now - self._heard_at >= STALE * self._limit.per:
             return True
         return now < self._shared_until and self._certain <= 0
 
-    def exhausted(self, now: float) -> None:
-        """The server admits nothing more though permits were free: others spend too, more than was seen."""
+    def on_rate_limited(self, now: float) -> None:
+        """Note that the server admits nothing more though permits were free: others spend more than was seen."""
         self._is_refused = True
         self._heard_at, self._remaining = now, 0
         self._shared_until = math.inf  # until the next answer says from when to count
@@ -188,13 +157,13 @@ class LocalWindow:
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
-        """The request's bytes have left."""
+        """Note that the request's bytes have left."""
         permit.sent_at = now
         self._sent[permit] = None
         self._quiet_until = min(self._quiet_until, now + self._count_delay + self.span)
 
-    def refund(self, permit: Permit) -> None:
-        """The request was never sent, or refused without being counted: the permit is free at once."""
+    def release(self, permit: Permit) -> None:
+        """Free the permit of a request that was never sent, or refused without being counted."""
         self._unsettled -= 1
         if permit.sent_at is None:
             self._free += 1
@@ -202,8 +171,8 @@ class LocalWindow:
             del self._sent[permit]
             self._free += 1
 
-    def lose(self, permit: Permit) -> None:
-        """The request was sent and will not be answered; it may be counted all the same."""
+    def abandon(self, permit: Permit) -> None:
+        """Give up on an answer; the request may have been counted all the same."""
         self._unsettled -= 1
         counted_by = self._counted_by(permit)
         self._note_own(counted_by, counted_by)
@@ -211,17 +180,10 @@ class LocalWindow:
             del self._sent[permit]
             insort(self._lost, self._counted_by(permit))
 
-    def answer(
+    def settle(
         self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left.
-
-        Args:
-            permit: The request's permit.
-            now: The moment the answer arrived.
-            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
-            remaining: ``X-RateLimit-Remaining``.
-        """
+        """Settle the permit of a request that was answered, and learn what is left; see `Window.settle`."""
         self._unsettled -= 1
         if permit.sent_at is None:
             self.sent(permit, now)
@@ -246,12 +208,12 @@ class LocalWindow:
         self._heard_at, self._remaining = now, remaining
 
     def next_return(self, now: float) -> float | None:
-        """When to look again: no permit comes back before. None when that waits for an answer."""
+        """Return before when no permit comes back; None when an answer has to arrive first."""
         self._expire(now)
         return None if self._quiet_until == math.inf else self._quiet_until
 
     def returns(self, now: float) -> list[float]:
-        """When each permit can be used, in order: now for free ones, at the earliest for unanswered ones."""
+        """Return when each permit can be used, in order; the earliest moment for unanswered ones."""
         self._expire(now)
         usable = self._limit.requests - self._reserve
         lost = [counted_by + self.span for counted_by in self._lost]

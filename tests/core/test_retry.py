@@ -22,7 +22,7 @@ UNSENT = ConnectError("no connection", sent=False)
 def delay(
     error: FathomError, *, idempotent: bool = True, failures: int = 1, refusals: int = 0
 ) -> float | None:
-    return next_delay(POLICY, error, idempotent=idempotent, failures=failures, refusals=refusals, chance=0.5)
+    return next_delay(POLICY, error, idempotent=idempotent, failures=failures, refusals=refusals, jitter=0.5)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_what_is_tried_again(error: FathomError, idempotent: bool, again: bool) 
 def test_the_back_off_doubles_up_to_its_cap_and_is_spread_by_chance() -> None:
     assert [delay(SENT, failures=failures) for failures in (1, 2, 3)] == [0.25, 0.5, 1.0]
     patient = RetryPolicy(attempts=99, base=0.5, cap=3.0)
-    late = next_delay(patient, SENT, idempotent=True, failures=50, refusals=0, chance=1.0)
+    late = next_delay(patient, SENT, idempotent=True, failures=50, refusals=0, jitter=1.0)
     assert late == 3.0
 
 

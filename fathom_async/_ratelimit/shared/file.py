@@ -67,7 +67,7 @@ class FileStore:
         self._retry = _FIRST_RETRY
         self._is_running = False
         self._is_closed = False
-        self._mark = self._total = 0
+        self._epoch = self._total = 0
         self._pid = 0
         self._closing: weakref.finalize[[int], FileStore] | None = None
         give_up = time.monotonic() + _OPEN_WITHIN
@@ -160,9 +160,9 @@ class FileStore:
     def _carry_out(self, step: Command, *, full: bool) -> Result:
         live = self._map[self._at + _LIVE_AT] & 1
         self._halves[1 - live][:] = self._halves[live]
-        reply = self._pools[1 - live].step(step, self._clock.now(), self._mark, self._total, full=full)
+        reply = self._pools[1 - live].step(step, self._clock.now(), self._epoch, self._total, full=full)
         self._map[self._at + _LIVE_AT] = 1 - live
-        self._mark, self._total = reply.mark, reply.total
+        self._epoch, self._total = reply.epoch, reply.total
         return reply
 
     def _is_stale(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, PLACES, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS, Command, QuotaConfig, Result
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 
@@ -71,8 +71,8 @@ class RedisStore:
         self._speed = speed
         self._terms = (
             str(terms.requests),
-            *map(self._micros, (terms.per, terms.span, terms.settle, terms.patience)),
-            str(PLACES),
+            *map(self._micros, (terms.per, terms.span, terms.settle, terms.ticket_ttl)),
+            str(MAX_TICKETS),
             str(int(MEMORY * _MICRO)),
             str(int(CLOCK_STEP * _MICRO)),
         )
@@ -82,7 +82,7 @@ class RedisStore:
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._mark = self._total = 0
+        self._epoch = self._total = 0
         self._heard_at = 0.0
         self._server_ahead: float | None = None
 
@@ -143,7 +143,7 @@ class RedisStore:
         self._health.worked()
         self._heard_at = time.monotonic()
         for (_, done), reply in zip(calls, replies, strict=True):
-            self._mark, self._total = reply.mark, reply.total
+            self._epoch, self._total = reply.epoch, reply.total
             if done is not None:
                 done(reply)
         return None
@@ -170,7 +170,7 @@ class RedisStore:
     async def _call(self, steps: Sequence[Command]) -> list[object]:
         from redis.exceptions import NoScriptError  # noqa: PLC0415 - an optional dependency
 
-        known = self._mark if time.monotonic() - self._heard_at < MEMORY else 0
+        known = self._epoch if time.monotonic() - self._heard_at < MEMORY else 0
         answers: list[object] = [_UNSENT] * len(steps)
         for _ in range(_ROUNDS):
             again = [index for index, answer in enumerate(answers) if _is_to_be_sent(answer)]
@@ -203,7 +203,7 @@ class RedisStore:
             str(step.count),
             self._micros(step.delay),
             str(step.reserve),
-            "" if step.spare is None else str(step.spare),
+            "" if step.foreign_usage is None else str(step.foreign_usage),
             str(known),
             *self._terms,
             str(step.fewer),
@@ -216,10 +216,10 @@ class RedisStore:
         numbers = cast("list[int]", answer)
         if len(numbers) != _REPLY_SIZE:
             raise self._disagreement(cast("list[bytes]", answer))
-        granted, wait, held, base, waiting, blocked, pauses, mark, first, total = numbers[:-1]
+        granted, wait, held, base, waiting, blocked, pauses, epoch, first, total = numbers[:-1]
         scale = self._speed / _MICRO
         return Result(
-            granted, wait * scale, held, base, waiting, blocked * scale, pauses, mark, first * scale, total
+            granted, wait * scale, held, base, waiting, blocked * scale, pauses, epoch, first * scale, total
         )
 
     def _disagreement(self, answer: list[bytes]) -> ConfigurationError:

@@ -2,7 +2,8 @@
 
 Redis runs a script as one atomic step. Time is the server's, in microseconds. All keys share one hash tag, so
 that they live on one node of a cluster, and expire an hour after the last permit came back: a client that was in
-touch within that hour and finds the mark changed knows that permits were forgotten.
+touch within that hour and finds the epoch changed knows that permits were forgotten. Its field is called ``mark``,
+which clients of earlier versions read too.
 
 A step says until when, on the server's clock, its sender waits for the reply. One that comes later, as out of the
 buffers of a server that had stood still, is not carried out: its sender has long sent it again, or something else.
@@ -15,9 +16,10 @@ SCRIPT = """\
 local function text(number) return string.format('%.0f', number) end
 local permits, others, queue, lapse, meta = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local action, owner, id, known = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[8]
-local count, delay, reserve, spare = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local count, delay, reserve = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local foreign_usage = tonumber(ARGV[7])
 local N, span, settle = tonumber(ARGV[9]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local patience, places, memory = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+local ticket_ttl, max_tickets, memory = tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
 local terms, step_back = ARGV[9] .. '/' .. ARGV[10], tonumber(ARGV[16])
 local fewer, known_total, until_when = tonumber(ARGV[17]), tonumber(ARGV[18]), tonumber(ARGV[19])
 local clock = redis.call('TIME')
@@ -47,12 +49,12 @@ if old and old ~= terms then
   redis.call('DEL', unpack(KEYS))
 end
 
-local mark = redis.call('HGET', meta, 'mark')
-if not mark then
-  mark = owner
-  redis.call('HSET', meta, 'mark', mark, 'terms', terms)
+local epoch = redis.call('HGET', meta, 'mark')
+if not epoch then
+  epoch = owner
+  redis.call('HSET', meta, 'mark', epoch, 'terms', terms)
   if known ~= '0' then put('blocked', now + span) end
-elseif known ~= '0' and known ~= mark then
+elseif known ~= '0' and known ~= epoch then
   put('blocked', math.max(get('blocked'), now + span))
 elseif known ~= '0' and known_total > get('total') then
   put('blocked', math.max(get('blocked'), now + span))
@@ -115,9 +117,9 @@ if action == 'ask' then
   end
   if granted < count then
     wait = math.floor(wait_for(ahead))
-    if redis.call('ZSCORE', queue, owner) or redis.call('ZCARD', queue) < places then
+    if redis.call('ZSCORE', queue, owner) or redis.call('ZCARD', queue) < max_tickets then
       redis.call('ZADD', queue, 'NX', redis.call('HINCRBY', meta, 'ticket', 1), owner)
-      redis.call('ZADD', lapse, text(now + wait + patience), owner)
+      redis.call('ZADD', lapse, text(now + wait + ticket_ttl), owner)
     end
   end
 elseif action == 'hold' then
@@ -129,8 +131,8 @@ elseif action == 'hold' then
 elseif action == 'answered' then
   local till = redis.call('ZSCORE', permits, text(id))
   if till then redis.call('ZADD', permits, text(math.min(tonumber(till), now + delay)), text(id)) end
-  if spare then
-    local foreign = math.min(spare - get('total') - redis.call('ZCARD', others), N - held())
+  if foreign_usage then
+    local foreign = math.min(foreign_usage - get('total') - redis.call('ZCARD', others), N - held())
     for i = 1, foreign do
       redis.call('ZADD', others, text(now + delay), redis.call('HINCRBY', meta, 'foreign', 1))
     end
@@ -158,5 +160,5 @@ for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, keep) end
 local first = 0
 if held() > 0 then first = nth({permits, others}, held(), 0) - now end
 return {granted, wait, held(), own() - get('total'), waiting, math.max(0, get('blocked') - now),
-        get('pauses'), tonumber(mark), first, get('total'), arrival}
+        get('pauses'), tonumber(epoch), first, get('total'), arrival}
 """

@@ -26,12 +26,12 @@ behind a killed process waits for that one's lease while the others walk past.
 Waiting
 =======
 
-A process that is not served gets one **place** in a queue, however many requests wait inside it, and is told
-when to ask again: when the permit that falls to its place comes back, which is known exactly once that permit's
+A process that is not served gets one **ticket** in a queue, however many requests wait inside it, and is told
+when to ask again: when the permit that its ticket is for comes back, which is known exactly once that permit's
 request was answered. So an admission takes two questions in the normal case, and nobody polls. A permit is granted
-to a place only if one is left for every place before it; whoever was served and wants more goes to the end, so
-processes take turns, and priorities stay their own affair. A place that is not used when its time comes lapses
-after the *patience*: a dead process holds back one permit for that long.
+to a ticket only if one is left for every ticket before it; whoever was served and wants more goes to the end, so
+processes take turns, and priorities stay their own affair. A ticket that is not used when its time comes
+lapses after ``ticket_ttl``: a dead process holds back one permit for that long.
 
 Nothing was found that does this. Of the limiters with shared storage, ``limits`` and ``throttled-py`` stamp a
 request when it is sent, which a server may see less than T apart, and poll; ``pyrate-limiter`` takes the
@@ -45,11 +45,11 @@ from typing import Literal, cast
 
 from attrs import frozen
 
-PLACES = 512
+MAX_TICKETS = 512
 """Processes that can wait in a queue; further ones are served too, in no order."""
 
 _HEAD = 8
-_MARK, _LAST, _BLOCKED, _PAUSES, _TOTAL, _PLACES, _FOREIGN = range(7)
+_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
 
 CLOCK_STEP = 10.0
 """Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
@@ -66,14 +66,14 @@ class QuotaConfig:
         per: T.
         span: Seconds from a request's count to its permit's return.
         settle: Seconds after which to look again where a permit's return is not known yet.
-        patience: Seconds that a place is kept after its time came.
+        ticket_ttl: Seconds that a ticket is kept after its time came.
     """
 
     requests: int
     per: float
     span: float
     settle: float
-    patience: float
+    ticket_ttl: float
 
 
 @frozen
@@ -88,7 +88,7 @@ class Command:
         owner: Who asks; never 0.
         delay: Seconds: of the lease, the hold, the span or the pause.
         reserve: Permits that our own requests leave unused.
-        spare: For an answer: the requests that the server had counted, less those that were ours; see
+        foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
             `Result.base`. None when the answer did not tell.
         fewer: Permits that the server turned out not to have.
     """
@@ -99,7 +99,7 @@ class Command:
     count: int = 1
     delay: float = 0.0
     reserve: int = 0
-    spare: int | None = None
+    foreign_usage: int | None = None
     fewer: int = 0
 
 
@@ -113,10 +113,10 @@ class Result:
         held: Permits that are out.
         base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
-        waiting: Places of others in the queue.
+        waiting: Tickets of others in the queue.
         blocked: For how long the server wants nobody to come.
         pauses: How often the server said so.
-        mark: Changes when the store has lost its memory.
+        epoch: Changes when the store has lost its memory.
         first: When the next permit comes back, as far as is known.
         total: Permits granted so far. It never falls, unless the store went back to an older state.
     """
@@ -128,14 +128,14 @@ class Result:
     waiting: int
     blocked: float
     pauses: int
-    mark: int
+    epoch: int
     first: float
     total: int
 
 
 def size_of(requests: int) -> int:
     """Return how many numbers a pool of so many permits needs."""
-    return _HEAD + 2 * requests + 2 * PLACES
+    return _HEAD + 2 * requests + 2 * MAX_TICKETS
 
 
 class SharedState:
@@ -153,15 +153,15 @@ class SharedState:
         self._memory = memory
         self._until = memory[_HEAD : _HEAD + n]
         self._ids = memory[_HEAD + n : _HEAD + 2 * n]
-        self._owners = memory[_HEAD + 2 * n : _HEAD + 2 * n + PLACES]
-        self._untils = memory[_HEAD + 2 * n + PLACES : _HEAD + 2 * n + 2 * PLACES]
+        self._owners = memory[_HEAD + 2 * n : _HEAD + 2 * n + MAX_TICKETS]
+        self._untils = memory[_HEAD + 2 * n + MAX_TICKETS : _HEAD + 2 * n + 2 * MAX_TICKETS]
         self._terms = terms
 
     def is_idle(self, now: float) -> bool:
         """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
         if self._memory[_LAST] - now > CLOCK_STEP:
             return True
-        return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_places(now)
+        return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_tickets(now)
 
     def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
         """Carry out a step.
@@ -169,19 +169,19 @@ class SharedState:
         Args:
             step: The step.
             now: The time.
-            known: The mark as the asker knows it, 0 for none. Another one proves that permits were forgotten, and
+            known: The epoch as the asker knows it, 0 for none. Another one proves that permits were forgotten, and
                 then nothing is granted for a span.
-            total: The largest `Result.total` that came with this mark. A smaller one here proves the same.
+            total: The largest `Result.total` that came with this epoch. A smaller one here proves the same.
             full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
                 them takes longer than all the rest.
         """
         memory = self._memory
         now = self._open(step, now, known, total)
-        places = self._live_places(now)
+        tickets = self._live_tickets(now)
         granted, wait = 0, 0.0
         match step.action:
             case "ask":
-                granted, wait = self._ask(step, now, places)
+                granted, wait = self._ask(step, now, tickets)
             case "hold":
                 self._hold(step, now)
             case "answered":
@@ -189,23 +189,23 @@ class SharedState:
             case "freed":
                 self._free(step, now)
             case "leave":
-                places.pop(step.owner, None)
+                tickets.pop(step.owner, None)
             case "pause":
                 memory[_BLOCKED] = max(memory[_BLOCKED], now + step.delay)
                 memory[_PAUSES] += 1
             case "look":
                 pass
-        self._keep(places)
+        self._keep(tickets)
         own, others = self._held(now) if full else ([], [])
         return Result(
             granted=granted,
             wait=wait,
             held=len(own) + len(others),
             base=len(own) - int(memory[_TOTAL]),
-            waiting=len(places) - (step.owner in places),
+            waiting=len(tickets) - (step.owner in tickets),
             blocked=max(0.0, memory[_BLOCKED] - now),
             pauses=int(memory[_PAUSES]),
-            mark=int(memory[_MARK]),
+            epoch=int(memory[_EPOCH]),
             first=min(own + others) - now if own or others else 0.0,
             total=int(memory[_TOTAL]),
         )
@@ -216,40 +216,40 @@ class SharedState:
         if memory[_LAST] - now > CLOCK_STEP:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
         memory[_LAST] = now = max(now, memory[_LAST])
-        if memory[_MARK] == 0:
-            memory[_MARK] = step.owner
+        if memory[_EPOCH] == 0:
+            memory[_EPOCH] = step.owner
             if known:
                 memory[_BLOCKED] = now + span
-        elif known not in (0, memory[_MARK]):
+        elif known not in (0, memory[_EPOCH]):
             memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
         elif known and total > memory[_TOTAL]:  # an older state was restored
             memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
             memory[_TOTAL] = total
         return now
 
-    def _ask(self, step: Command, now: float, places: dict[int, float]) -> tuple[int, float]:
+    def _ask(self, step: Command, now: float, tickets: dict[int, float]) -> tuple[int, float]:
         requests = self._terms.requests - step.fewer
         own, others = self._held(now)
         room = min(requests - len(own) - len(others), requests - step.reserve - len(own))
         if self._memory[_BLOCKED] > now:
             room = 0
-        ahead = list(places).index(step.owner) if step.owner in places else len(places)
-        rest = len(places) - (step.owner in places)
+        ahead = list(tickets).index(step.owner) if step.owner in tickets else len(tickets)
+        rest = len(tickets) - (step.owner in tickets)
         granted = min(step.count, max(1, room - rest)) if room > ahead else 0
         if granted:
-            places.pop(step.owner, None)
+            tickets.pop(step.owner, None)
             self._grant(step.id, granted, now, now + step.delay)
             if granted == step.count:
                 return granted, 0.0
             own, others = self._held(now)
             ahead = rest
         wait = self._wait(sorted(own), sorted(own + others), step, ahead, now)
-        if step.owner in places or len(places) < PLACES:
-            places[step.owner] = now + wait + self._terms.patience
+        if step.owner in tickets or len(tickets) < MAX_TICKETS:
+            tickets[step.owner] = now + wait + self._terms.ticket_ttl
         return granted, wait
 
     def _wait(self, own: list[float], held: list[float], step: Command, ahead: int, now: float) -> float:
-        """Return the seconds until the permit of a place is free, as far as is known."""
+        """Return the seconds until the permit of a ticket is free, as far as is known."""
         requests, reserve = self._terms.requests - step.fewer, step.reserve
         when = max(
             self._nth_return(held, len(held) - requests + ahead, now),
@@ -257,7 +257,7 @@ class SharedState:
         )
         if when > now + self._terms.span:
             # Not settled, or further ahead than one turn of all permits: those before may yet go away, and a dead
-            # process must not keep its place for longer than a permit.
+            # process must not keep its ticket for longer than a permit.
             turns = min((when - now) / 2, step.delay) if ahead >= requests - reserve else 0.0
             when = now + max(self._terms.settle, turns)
         return max(when, self._memory[_BLOCKED]) - now
@@ -291,9 +291,9 @@ class SharedState:
         index = self._find(step.id, now)
         if index is not None:
             self._until[index] = min(self._until[index], now + step.delay)
-        if step.spare is not None:
+        if step.foreign_usage is not None:
             _, others = self._held(now)
-            foreign = step.spare - int(self._memory[_TOTAL]) - len(others)
+            foreign = step.foreign_usage - int(self._memory[_TOTAL]) - len(others)
             if foreign > 0:
                 self._grant(0, foreign, now, now + step.delay)
 
@@ -320,16 +320,16 @@ class SharedState:
         own = [until for until, permit in pairs if until > now and permit]
         return own, [until for until, permit in pairs if until > now and not permit]
 
-    def _live_places(self, now: float) -> dict[int, float]:
-        count = int(self._memory[_PLACES])
+    def _live_tickets(self, now: float) -> dict[int, float]:
+        count = int(self._memory[_TICKETS])
         if not count:
             return {}
         untils = self._untils[:count].tolist()
         owners = map(int, self._owners[:count].tolist())
         return {owner: until for owner, until in zip(owners, untils, strict=True) if until > now}
 
-    def _keep(self, places: dict[int, float]) -> None:
-        for index, (owner, until) in enumerate(places.items()):
+    def _keep(self, tickets: dict[int, float]) -> None:
+        for index, (owner, until) in enumerate(tickets.items()):
             self._owners[index] = owner
             self._untils[index] = until
-        self._memory[_PLACES] = len(places)
+        self._memory[_TICKETS] = len(tickets)

@@ -1,4 +1,4 @@
-"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.permit`).
+"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.protocol`).
 
 The rule and its proof are in `fathom_async._ratelimit.shared.state`. This is one process's side of it: it asks the
 store for permits when requests wait in its lane, keeps what was granted until the lane takes it (which it does at
@@ -16,8 +16,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from fathom_async._ratelimit.permit import Permit
+from attrs import define, field
+
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
+from fathom_async._ratelimit.protocol import Permit
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.state import Command, Result
 from fathom_async._ratelimit.window import LocalWindow
@@ -26,7 +28,7 @@ from fathom_async.errors import ArgumentError, FathomError
 
 OnLost = Literal["fail"] | float
 
-STOCK_LIFE = 5.0
+PREFETCHED_LIFE = 5.0
 """Seconds for which a granted permit may lie unused before it is given back."""
 
 _SERIALS = 20
@@ -35,19 +37,16 @@ _BASE_BITS = 32
 _log = logging.getLogger("fathom_async")
 
 
+@define(eq=False)
 class SharedPermit(Permit):
-    """A permit of the store."""
+    """A permit of the store; see `Result.base`."""
 
-    __slots__ = ("base", "granted_at")
-
-    def __init__(self, number: int, base: int, granted_at: float) -> None:
-        super().__init__(number, 0)
-        self.base = base
-        self.granted_at = granted_at
+    base: int = field(kw_only=True)
+    granted_at: float = field(kw_only=True)
 
 
 class SharedWindow:
-    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.permit.Permits`.
+    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.protocol.Window`.
 
     Args:
         limit: What the server admits.
@@ -98,11 +97,11 @@ class SharedWindow:
         self._on_change: Callable[[], None] = _nothing
         self._demand: Callable[[], int] = _one
         self._pid = self._owner = self._serial = self._base = 0
-        self._stock: deque[SharedPermit] = deque()
+        self._prefetched: deque[SharedPermit] = deque()
         self._unsent: set[SharedPermit] = set()
         self._looks: set[asyncio.Future[Result | None]] = set()
         self._in_flight = 0
-        self._is_asking = self._has_place = self._is_closed = False
+        self._is_asking = self._has_ticket = self._is_closed = False
         self._ask_at = 0.0
         self._last_word: float | None = None
         self._last_reply: Result | None = None
@@ -118,7 +117,7 @@ class SharedWindow:
         """Give back what was never used, and close the store."""
         if not self._is_closed:
             self._is_closed = True
-            self.rest()
+            self.release_idle()
             for permit in tuple(self._unsent):
                 self._submit(Command("freed", self._owner, permit.number))
             try:
@@ -149,7 +148,7 @@ class SharedWindow:
         reply = self._known(now)
         return 0.0 if reply is None else max(0.0, reply.blocked - (now - self._replied_at))
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
         told: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
 
@@ -179,22 +178,22 @@ class SharedWindow:
             return self._alone.is_cold(now)
         return self._last_word is None or now - self._last_word >= self.span
 
-    def exhausted(self, now: float) -> None:
+    def on_rate_limited(self, now: float) -> None:
         """The server admits nothing more: ask alone the next time, and let others have what is not used yet."""
         self._last_word = None
-        self._alone.exhausted(now)
-        self.rest()
+        self._alone.on_rate_limited(now)
+        self.release_idle()
 
     def pause(self, until: float) -> None:
         """Keep all processes away until then, because the server said so."""
         self._submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
 
-    def rest(self) -> None:
+    def release_idle(self) -> None:
         """Nobody waits here: leave the queue, and give back what lies unused."""
-        while self._stock:
-            self._submit(Command("freed", self._owner, self._stock.popleft().number))
-        if self._has_place:
-            self._has_place = False
+        while self._prefetched:
+            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+        if self._has_ticket:
+            self._has_ticket = False
             self._ask_at = 0.0
             self._submit(Command("leave", self._owner))
 
@@ -202,17 +201,17 @@ class SharedWindow:
         """Whether a permit is granted to us and not taken; if none is, this asks for some."""
         if self._is_alone:
             return self._alone.has_room(now)
-        while self._stock and now - self._stock[0].granted_at > STOCK_LIFE:
-            self._submit(Command("freed", self._owner, self._stock.popleft().number))
-        if not self._stock and not self._is_asking and self.failure is None and now >= self._ask_at:
+        while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
+            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+        if not self._prefetched and not self._is_asking and self.failure is None and now >= self._ask_at:
             self._ask(now)
-        return bool(self._stock)
+        return bool(self._prefetched)
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
         if self._is_alone:
             return self._alone.take()
-        permit = self._stock.popleft()
+        permit = self._prefetched.popleft()
         self._unsent.add(permit)
         self._in_flight += 1
         return permit
@@ -226,39 +225,41 @@ class SharedWindow:
         self._unsent.discard(permit)
         self._submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
 
-    def refund(self, permit: Permit) -> None:
+    def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
         if not isinstance(permit, SharedPermit):
-            self._alone.refund(permit)
+            self._alone.release(permit)
             return
         self._in_flight -= 1
         self._unsent.discard(permit)
         self._submit(Command("freed", self._owner, permit.number))
 
-    def lose(self, permit: Permit) -> None:
+    def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; the store holds its permit as it is."""
         if isinstance(permit, SharedPermit):
             self._in_flight -= 1
         else:
-            self._alone.lose(permit)
+            self._alone.abandon(permit)
             self._make_up(self._count_delay + self.span)
 
-    def answer(
+    def settle(
         self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if not isinstance(permit, SharedPermit):
-            self._alone.answer(permit, now, limit=limit, remaining=remaining)
+            self._alone.settle(permit, now, limit=limit, remaining=remaining)
             self._make_up(self.span)
             return
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
         self._last_word = now
-        spare = None
+        foreign_usage = None
         if remaining is not None and limit == self._limit.requests:
-            spare = self._limit.requests - remaining - permit.base
-        self._submit(Command("answered", self._owner, permit.number, delay=self.span, spare=spare))
+            foreign_usage = self._limit.requests - remaining - permit.base
+        self._submit(
+            Command("answered", self._owner, permit.number, delay=self.span, foreign_usage=foreign_usage)
+        )
 
     def next_return(self, now: float) -> float | None:
         """When to ask again; None when an answer is under way."""
@@ -282,7 +283,7 @@ class SharedWindow:
             free = permits
         else:
             free = min(permits - min(reply.held, permits), turns)
-        if self._has_place:
+        if self._has_ticket:
             first = max(now, self._ask_at)
         return [now] * min(free, turns) + [first] * (turns - free)
 
@@ -295,12 +296,12 @@ class SharedWindow:
 
     def lost(self, error: FathomError) -> None:
         """The store cannot be reached; see `Listener.lost`."""
-        self.rest()
+        self.release_idle()
         if self._fails or isinstance(error, ArgumentError):
             self.failure = error
             _log.error("no requests until the shared budget can be used: %s", error)
         else:
-            self._alone.exhausted(self._clock.now())
+            self._alone.on_rate_limited(self._clock.now())
             self._is_alone = True
             _log.warning(
                 "carrying on with %d of %d requests in %g s without the shared budget: %s",
@@ -347,15 +348,16 @@ class SharedWindow:
                 return
             moment = self._clock.now()
             self._note(reply, moment)
-            self._stock.extend(
-                SharedPermit(first + number, reply.base, moment) for number in range(reply.granted)
+            self._prefetched.extend(
+                SharedPermit(first + number, base=reply.base, granted_at=moment)
+                for number in range(reply.granted)
             )
-            self._has_place = reply.granted < wanted
+            self._has_ticket = reply.granted < wanted
             self._ask_at = moment + reply.wait
             if not is_inline:
                 self._on_change()
             if self._is_closed or not (is_inline or self._demand()):
-                self.rest()
+                self.release_idle()
 
         self._store.submit(step, told)
         is_inline = False

@@ -17,9 +17,9 @@ from fathom_async._core.request import Response
 
 
 def error_of(
-    status: int, body: bytes = b"{}", instead: str = "", retry_after: float | None = None
+    status: int, body: bytes = b"{}", retired_hint: str = "", retry_after: float | None = None
 ) -> APIError:
-    return read_error(Response(status, {}, body), "GET", "https://host/x", instead, retry_after)
+    return read_error(Response(status, {}, body), "GET", "https://host/x", retired_hint, retry_after)
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_redirect_blames_no_particular_kind_of_credentials() -> None:
 
 
 def test_a_retired_endpoint_names_its_successor() -> None:
-    gone = error_of(410, b'{"message":"Retired."}', instead="Use the other.")
+    gone = error_of(410, b'{"message":"Retired."}', retired_hint="Use the other.")
     assert gone.message == "Retired. Use the other."
-    assert error_of(410, b"", instead="Use the other.").message == "Use the other."
+    assert error_of(410, b"", retired_hint="Use the other.").message == "Use the other."
 
 
 def test_retry_after_is_kept() -> None:

@@ -26,7 +26,7 @@ LEASE = 91.0
 
 
 def terms_of(requests: int = 10) -> QuotaConfig:
-    return QuotaConfig(requests, per=60.0, span=SPAN, settle=5.0, patience=1.0)
+    return QuotaConfig(requests, per=60.0, span=SPAN, settle=5.0, ticket_ttl=1.0)
 
 
 def pool_of(requests: int = 10) -> SharedState:
@@ -38,8 +38,8 @@ def ask(owner: int, permit: int, count: int = 1, reserve: int = 0) -> Command:
     return Command("ask", owner, permit, count, LEASE, reserve)
 
 
-def answered(permit: int, spare: int | None = None) -> Command:
-    return Command("answered", 1, permit, delay=SPAN, spare=spare)
+def answered(permit: int, foreign_usage: int | None = None) -> Command:
+    return Command("answered", 1, permit, delay=SPAN, foreign_usage=foreign_usage)
 
 
 def fill(pool: SharedState, now: float = 0.0, requests: int = 10) -> None:
@@ -126,7 +126,7 @@ def test_reserved_slots_stay_unused() -> None:
 def test_what_others_have_spent_is_held_for_them() -> None:
     pool = pool_of()
     base = pool.step(ask(1, 100), 0.0).base
-    pool.step(answered(100, spare=10 - 2 - base), 1.0)  # 2 remain, and one of the 8 was ours
+    pool.step(answered(100, foreign_usage=10 - 2 - base), 1.0)  # 2 remain, and one of the 8 was ours
     assert pool.step(ask(1, 101, 10), 1.0).granted == 2
 
 
@@ -134,7 +134,7 @@ def test_our_own_hits_are_not_taken_for_others() -> None:
     pool = pool_of()
     base = pool.step(ask(1, 100), 0.0).base
     pool.step(ask(2, 200, 4), 0.0)
-    pool.step(answered(100, spare=10 - 5 - base), 1.0)
+    pool.step(answered(100, foreign_usage=10 - 5 - base), 1.0)
     assert pool.step(ask(1, 101, 10), 1.0).granted == 5
 
 
@@ -147,22 +147,22 @@ def test_a_pause_keeps_everyone_away() -> None:
 
 
 def test_a_store_that_lost_its_memory_grants_nothing_for_a_span() -> None:
-    mark = pool_of().step(ask(1, 100), 0.0).mark
+    epoch = pool_of().step(ask(1, 100), 0.0).epoch
     pool = pool_of()
-    reply = pool.step(ask(1, 101), 10.0, mark)
+    reply = pool.step(ask(1, 101), 10.0, epoch)
     assert (reply.granted, reply.wait) == (0, SPAN)
     newcomer = pool_of()
     assert newcomer.step(ask(2, 200), 10.0).granted == 1
-    assert newcomer.step(ask(1, 101), 11.0, mark).wait == SPAN
+    assert newcomer.step(ask(1, 101), 11.0, epoch).wait == SPAN
 
 
 def test_a_state_that_was_restored_from_before_grants_nothing_for_a_span() -> None:
-    """A snapshot of Redis, a lagging replica, or a copy of the file that was put back: the mark is the same."""
+    """A snapshot of Redis, a lagging replica, or a copy of the file that was put back: the epoch is the same."""
     pool = pool_of()
     old = pool.step(ask(1, 100), 0.0)
-    assert pool.step(ask(1, 101), 10.0, old.mark, old.total + 6).wait == SPAN
-    assert pool.step(ask(2, 200), 11.0, old.mark, old.total + 6).wait == SPAN - 1, "it is noticed once"
-    assert pool.step(ask(1, 101), 10.0 + SPAN, old.mark, old.total + 6).granted == 1
+    assert pool.step(ask(1, 101), 10.0, old.epoch, old.total + 6).wait == SPAN
+    assert pool.step(ask(2, 200), 11.0, old.epoch, old.total + 6).wait == SPAN - 1, "it is noticed once"
+    assert pool.step(ask(1, 101), 10.0 + SPAN, old.epoch, old.total + 6).granted == 1
 
 
 def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
@@ -178,7 +178,7 @@ steps = st.tuples(
     st.integers(0, 8),  # which of the last permits
     st.integers(1, 5),  # how many
     st.sampled_from([0.25, 5.0, 61.0, 66.0, 91.0]),
-    st.one_of(st.none(), st.integers(-10, 10)),  # spare
+    st.one_of(st.none(), st.integers(-10, 10)),  # foreign_usage
     st.sampled_from([0, 0, 0, 1, 2]),  # known
     st.sampled_from([0, 0, 0, 1, 3]),  # fewer
     st.sampled_from([0, 0, 1, 5]),  # grants that were known, beyond those there are
@@ -213,9 +213,9 @@ def run_both(
     for after, action, owner, back, count, delay, counted, known, fewer, lost in plan:
         now += after
         permit = last if action == "ask" else max(1, last - 1 - back)
-        spare = counted if action == "answered" else None
+        foreign_usage = counted if action == "answered" else None
         step = Command(
-            action, owner, permit, count, delay, reserve, spare, min(fewer, requests - reserve - 1)
+            action, owner, permit, count, delay, reserve, foreign_usage, min(fewer, requests - reserve - 1)
         )
         last += count if action == "ask" else 0
         total = granted + lost if lost and known else 0
@@ -244,7 +244,7 @@ def test_the_file_store_does_what_the_pool_does(
             replies: list[Result | None] = []
             clock.at = now
             store = stores[turn % 2]
-            store._mark, store._total = known, total
+            store._epoch, store._total = known, total
             store.submit(step, replies.append)
             assert replies[0] is not None
             return replies[0]
