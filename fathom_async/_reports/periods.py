@@ -3,17 +3,21 @@
 import difflib
 import re
 from calendar import monthrange
-from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from typing import Final
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
+from fathom_async._reports.calendar import Unit
 from fathom_async.errors import QueryError
+
+if TYPE_CHECKING:
+    from fathom_async._reports.fields import DateGrouping
 
 _MONTHS_A_YEAR: Final = 12
 _MONTHS_A_QUARTER: Final = 3
-_SECOND: Final = timedelta(seconds=1)
+_FIRST_MONDAY: Final = date.min.toordinal()
+_MULTIPLES: Final = {"week": ("day", 7), "quarter": ("month", _MONTHS_A_QUARTER)}
 
 _EXAMPLES: Final = (
     "today",
@@ -199,49 +203,12 @@ def _empty(text: str) -> str:
     return f"{text!r} is an empty range; write a number from 1"
 
 
-def _resolve(which: str, count: int, unit: str, now: datetime) -> Period:
-    start_of, back = _UNITS[unit]
-    running = start_of(now)
+def _resolve(which: str, count: int, name: str, now: datetime) -> Period:
+    base, size = _MULTIPLES.get(name, (name, 1))
+    unit, first_week = Unit(cast("DateGrouping", base)), _FIRST_MONDAY if name == "week" else 0
+    index = unit.index(now)
+    running = index - (index - first_week) % size
     if which == "previous":
-        return Period(back(running, count), running - _SECOND)
-    end = now.replace(minute=59, second=59) if unit == "hour" else now.replace(hour=23, minute=59, second=59)
-    return Period(back(running, count - 1), end)
-
-
-def _start_of_hour(now: datetime) -> datetime:
-    return now.replace(minute=0, second=0)
-
-
-def _start_of_day(now: datetime) -> datetime:
-    return now.replace(hour=0, minute=0, second=0)
-
-
-def _start_of_week(now: datetime) -> datetime:
-    return _start_of_day(now) - timedelta(days=now.weekday())
-
-
-def _start_of_month(now: datetime) -> datetime:
-    return _start_of_day(now).replace(day=1)
-
-
-def _start_of_quarter(now: datetime) -> datetime:
-    return _start_of_month(now).replace(month=now.month - (now.month - 1) % _MONTHS_A_QUARTER)
-
-
-def _start_of_year(now: datetime) -> datetime:
-    return _start_of_month(now).replace(month=1)
-
-
-def _months_back(start: datetime, months: int) -> datetime:
-    year, month = divmod(start.year * _MONTHS_A_YEAR + start.month - 1 - months, _MONTHS_A_YEAR)
-    return start.replace(year=year, month=month + 1)
-
-
-_UNITS: Final[dict[str, tuple[Callable[[datetime], datetime], Callable[[datetime, int], datetime]]]] = {
-    "hour": (_start_of_hour, lambda start, count: start - timedelta(hours=count)),
-    "day": (_start_of_day, lambda start, count: start - timedelta(days=count)),
-    "week": (_start_of_week, lambda start, count: start - timedelta(weeks=count)),
-    "month": (_start_of_month, _months_back),
-    "quarter": (_start_of_quarter, lambda start, count: _months_back(start, count * _MONTHS_A_QUARTER)),
-    "year": (_start_of_year, lambda start, count: _months_back(start, count * _MONTHS_A_YEAR)),
-}
+        return Period(unit.start(running - count * size), unit.end(running - 1))
+    end = now.replace(minute=59, second=59) if name == "hour" else now.replace(hour=23, minute=59, second=59)
+    return Period(unit.start(running - (count - 1) * size), end)

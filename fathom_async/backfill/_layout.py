@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 import attrs
 
 from fathom_async._core.codec.rows import Column
+from fathom_async._reports.calendar import Unit
 from fathom_async._reports.errors import InconsistentError
 from fathom_async._reports.fields import (
     DATE_COLUMN,
@@ -19,7 +20,7 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filters import filters_to_json
 from fathom_async._reports.query import EventQuery
-from fathom_async.backfill._periods import Span, Unit
+from fathom_async.backfill._periods import Span
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from itertools import chain
 
 import attrs
 
-from fathom_async.backfill._periods import Span, Unit, joined, missing, unwritten, written
+from fathom_async._reports.calendar import Unit
+from fathom_async.backfill._periods import Span, joined, missing, unwritten, written
 
 Kept = dict[str, dict[str, list[list[str]]]]
 """A ledger as JSON takes it: by time zone, and then by the names of `Known`."""

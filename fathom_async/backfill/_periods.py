@@ -1,59 +1,11 @@
-"""Periods of the calendar as whole numbers, so that ranges of them are ranges of numbers.
-
-Moments are those that the clock on the wall of the site shows, without a time zone.
-"""
+"""Ranges of periods, by their numbers in the calendar."""
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
-from typing import Final
+from datetime import datetime
 
 import attrs
 
-from fathom_async._reports.fields import DateGrouping
-
-_MONTHS: Final = 12
-_HOURS: Final = 24
-
-
-@attrs.frozen
-class Unit:
-    """Hours, days, months or years, counted from the begin of the calendar."""
-
-    name: DateGrouping
-
-    def index(self, moment: date) -> int:
-        """Return the number of the period that a moment is in."""
-        match self.name:
-            case "hour":
-                hour = moment.hour if isinstance(moment, datetime) else 0
-                return moment.toordinal() * _HOURS + hour
-            case "day":
-                return moment.toordinal()
-            case "month":
-                return moment.year * _MONTHS + moment.month - 1
-            case "year":
-                return moment.year
-
-    def start(self, index: int) -> datetime:
-        """Return the first moment of a period."""
-        match self.name:
-            case "hour":
-                return datetime.combine(date.fromordinal(index // _HOURS), time(index % _HOURS))
-            case "day":
-                return datetime.combine(date.fromordinal(index), time())
-            case "month":
-                return datetime(index // _MONTHS, index % _MONTHS + 1, 1)  # noqa: DTZ001 - the site's clock
-            case "year":
-                return datetime(index, 1, 1)  # noqa: DTZ001 - the site's clock
-
-    def end(self, index: int) -> datetime:
-        """Return the last second of a period."""
-        return self.start(index + 1) - timedelta(seconds=1)
-
-    def value(self, index: int) -> date:
-        """Return what the date column of a report's row has for the period: a datetime for hours, else a date."""
-        start = self.start(index)
-        return start if self.name == "hour" else start.date()
+from fathom_async._reports.calendar import Unit
 
 
 @attrs.frozen(order=True)

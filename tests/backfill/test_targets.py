@@ -25,6 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, EventQuery, PageviewQuery, where
+from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import (
     EVENT_AGGREGATES,
     FIELD_GROUPINGS,
@@ -35,7 +36,7 @@ from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._errors import TargetBusyError, TargetError
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._parquet import ParquetDataset
-from fathom_async.backfill._periods import Span, Unit
+from fathom_async.backfill._periods import Span
 from fathom_async.backfill._sqlite import SqliteTable
 from fathom_async.backfill._target import OpenTarget, Target
 from fathom_async.backfill._threads import in_thread

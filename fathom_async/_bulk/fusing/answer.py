@@ -7,9 +7,9 @@ from typing import Generic, cast
 
 import attrs
 
-from fathom_async._bulk.fusing.buckets import Buckets
 from fathom_async._bulk.fusing.texts import folded
 from fathom_async._core.codec.rows import Row, RowT_co
+from fathom_async._reports.calendar import Buckets
 from fathom_async._reports.fields import DATE_COLUMN, MAX_ROWS, METRIC_KINDS, TIMESTAMP
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report

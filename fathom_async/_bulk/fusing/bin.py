@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import attrs
 
-from fathom_async._bulk.fusing.buckets import Buckets
 from fathom_async._bulk.fusing.shape import QueryShape, Slot
 from fathom_async._bulk.fusing.texts import length_in_url
+from fathom_async._reports.calendar import Buckets
 from fathom_async._reports.fields import MAX_ROWS, TEXT_PROPERTIES
 from fathom_async._reports.filters import filters_to_json
 

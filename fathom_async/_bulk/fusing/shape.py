@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._bulk.fusing.buckets import Buckets, count
 from fathom_async._core.codec.rows import Row
+from fathom_async._reports.calendar import Buckets, count
 from fathom_async._reports.fields import FIELD_GROUPINGS, TIMESTAMP
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import EventQuery, Query
