@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 from fathom_async._version import __version__
 
 if TYPE_CHECKING:
+    from fathom_async._bulk.complete import InconsistentError, InseparableError
     from fathom_async._bulk.live import LiveVisitors
-    from fathom_async._bulk.outcome import BulkError, Outcome
-    from fathom_async._bulk.plan import BulkPlan
-    from fathom_async._bulk.progress import Progress
-    from fathom_async._cache.policy import Keeping
+    from fathom_async._bulk.results import BulkError, BulkPlan, Outcome, Progress
+    from fathom_async._cache.entry import Keeping
     from fathom_async._core.pagination import Listing
     from fathom_async._core.retry import RetryPolicy
     from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
-    from fathom_async._reports.errors import InconsistentError, InseparableError
     from fathom_async._reports.filters import Filter, where
     from fathom_async._reports.periods import Period
     from fathom_async._reports.query import EventQuery, PageviewQuery
@@ -118,9 +116,7 @@ __all__ = [
 
 # Names are imported when they are used, so that the command starts without what it does not need.
 _MODULES = {
-    "_bulk.outcome": ("BulkError", "Outcome"),
-    "_bulk.plan": ("BulkPlan",),
-    "_bulk.progress": ("Progress",),
+    "_bulk.results": ("BulkError", "BulkPlan", "Outcome", "Progress"),
     "client": ("FathomClient",),
     "errors": (
         "APIError",
@@ -150,7 +146,7 @@ _MODULES = {
     "_core.pagination": ("Listing",),
     "_util.clock": ("LoopClock",),
     "_ratelimit.plan": ("LaneStatus", "Priority", "RateLimit", "RatePlan"),
-    "_reports.errors": ("InconsistentError", "InseparableError"),
+    "_bulk.complete": ("InconsistentError", "InseparableError"),
     "_reports.filters": ("Filter", "where"),
     "_bulk.live": ("LiveVisitors",),
     "_reports.periods": ("Period",),
@@ -158,7 +154,7 @@ _MODULES = {
     "_reports.report": ("Report",),
     "_reports.rows": ("EventRow", "PageviewRow"),
     "_core.retry": ("RetryPolicy",),
-    "_cache.policy": ("Keeping",),
+    "_cache.entry": ("Keeping",),
     "telemetry": ("Stats",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -7,7 +7,7 @@ A run is one task of its own, which ends with whoever iterates over it, or with 
 2. fused with others, and left to whoever in this client is about to ask the same as urgently
    (`fathom_async._cache.single_flight`);
 3. asked for when its turn comes, if it is still needed then: of all processes that share the store, one asks
-   (`fathom_async._bulk.admission_claim`), and the others have its answer. What was fused in vain, because the answer
+   (`fathom_async._bulk.request`), and the others have its answer. What was fused in vain, because the answer
    is cut off or the server refuses the question, is asked for one by one;
 4. kept, before it is handed out: a run that was killed and is started again asks only for what is missing.
 """
@@ -27,19 +27,24 @@ from typing import Generic
 
 import attrs
 
-from fathom_async._bulk.admission_claim import AdmissionClaim, GivenBackError
-from fathom_async._bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
-from fathom_async._bulk.ask import Admitted, ask
 from fathom_async._bulk.fusing import Fused, fuse
-from fathom_async._bulk.hours import hour_pieces
-from fathom_async._bulk.outcome import Origin, Outcome
-from fathom_async._bulk.plan import grouped
-from fathom_async._bulk.progress import OnProgress, Progress
+from fathom_async._bulk.request import (
+    AdmissionClaim,
+    Admitted,
+    Answer,
+    GivenBackError,
+    answer_to,
+    as_asked,
+    ask,
+    is_refused_question,
+    may_be_in_part,
+)
+from fathom_async._bulk.results import OnProgress, Origin, Outcome, Progress, grouped
 from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller, Options
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report
 from fathom_async._util.tasks import first_of, gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError
@@ -352,4 +357,4 @@ class Run(Generic[RowT]):
 
 
 def _requests(query: Query[RowT]) -> int:
-    return len(hour_pieces(query))
+    return len(hour_chunks(query))

@@ -1,13 +1,22 @@
-"""A kept answer, and the key it is kept under."""
+"""How long an answer is good for.
 
+Nothing can be added any more to a range that is wholly over, so that its answer is good for good. What changes the
+past is known to nobody here: data that was imported, an event or site that was wiped. Delete the answers then.
+"""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import seconds
+from fathom_async.errors import ArgumentError
 
 SKEW: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
@@ -97,3 +106,114 @@ def answer_key(space: str, query: Query[Row]) -> str:
 
 def _digest(*parts: str) -> str:
     return blake2b("\n".join(parts).encode(), digest_size=16, person=b"fathom answers").hexdigest()
+
+
+Freshness = Literal["fresh", "stale", "expired"]
+"""``stale`` may be served while it is asked for anew; ``expired`` may not be served."""
+
+_LAST_ON_EARTH: Final = timezone(timedelta(hours=-12))
+_LINGER: Final = 3600.0
+"""Seconds for which an answer outlives its use: those who waited for it must find it, however slowly it came."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _check_seconds(_: object, field: "attrs.Attribute[float]", value: float) -> None:
+    seconds(field.name, value, least=0)
+
+
+def _check_seconds_or_ever(_: object, field: "attrs.Attribute[float]", value: float) -> None:
+    try:
+        seconds(field.name, 0.0 if value == math.inf else value, least=0)
+    except ArgumentError:
+        raise ArgumentError(
+            f"{field.name} must be a number of seconds from 0, or math.inf for ever, not {value!r}"
+        ) from None
+
+
+@attrs.frozen
+class Keeping:
+    """How long answers are served from a store.
+
+    Args:
+        max_age: Seconds for which the answer to an open range is fresh, ``math.inf`` for ever. Those of ranges that
+            are over are fresh for good.
+        grace: Seconds after its end until a range is taken for over: hits may come late, and clocks be wrong.
+        stale_while_revalidate: Seconds beyond `max_age` for which an answer may be served while a new one is on
+            its way; 0 never serves one, ``math.inf`` any.
+
+    Raises:
+        ArgumentError: One of them is no number of seconds.
+    """
+
+    max_age: float = attrs.field(default=300.0, validator=_check_seconds_or_ever)
+    grace: float = attrs.field(default=3600.0, validator=_check_seconds)
+    stale_while_revalidate: float = attrs.field(default=0.0, validator=_check_seconds_or_ever)
+
+    def drop_after(self, query: Query[Row], asked_at: float, zone: ZoneInfo | None) -> float | None:
+        """Return the moment in Unix seconds from which an answer is of no use, None if there is none.
+
+        Args:
+            query: What was asked.
+            asked_at: Unix seconds when it was sent.
+            zone: The site's time zone, if known.
+        """
+        if is_over(query, asked_at, zone, self.grace):
+            return None
+        end = asked_at + self.max_age + self.stale_while_revalidate + _LINGER
+        return end if math.isfinite(end) else None
+
+
+def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: float) -> bool:
+    """Whether nothing could be added any more to a query's range when it was asked.
+
+    ``date_to`` is the last second of the range; a range without one ends now, and is never over. Without
+    ``date_from`` it starts with the first record of the site, which no later one precedes. Where clocks show a
+    second twice, the later one counts.
+
+    Args:
+        query: What was asked; its own ``timezone`` goes before the site's.
+        asked_at: Unix seconds when it was sent.
+        zone: The site's time zone. If it is not known, the range must be over everywhere on Earth.
+        grace: Seconds to add to the range's end.
+    """
+    if query.date_to is None:
+        return False
+    clock: tzinfo = zone or _LAST_ON_EARTH
+    if query.timezone is not None:
+        clock = ZoneInfo(query.timezone)
+    return _unix(query.date_to, clock) + 1 + grace <= asked_at
+
+
+def freshness(
+    kept: Kept, query: Query[Row], keeping: Keeping, *, now: float, zone: ZoneInfo | None
+) -> Freshness:
+    """Tell what a kept answer is good for.
+
+    Expired is also what was asked in the future, by a clock that was wrong, and what was asked on a clock that the
+    site has changed since.
+
+    Args:
+        kept: The answer.
+        query: What it answers.
+        keeping: The rules.
+        now: Unix seconds.
+        zone: The site's time zone, if known.
+    """
+    age = now - kept.asked_at
+    if age < -SKEW or _changed_zone(kept, query, zone):
+        return "expired"
+    if is_over(query, kept.asked_at, zone, keeping.grace) or age <= keeping.max_age:
+        return "fresh"
+    return "stale" if age <= keeping.max_age + keeping.stale_while_revalidate else "expired"
+
+
+def _changed_zone(kept: Kept, query: Query[Row], zone: ZoneInfo | None) -> bool:
+    if zone is None or kept.timezone is None or query.timezone is not None:
+        return False
+    return zone.key != kept.timezone
+
+
+def _unix(moment: datetime, clock: tzinfo) -> float:
+    """Return the last Unix second at which a clock shows the moment."""
+    return max((moment.replace(tzinfo=clock, fold=fold) - _EPOCH).total_seconds() for fold in (0, 1))

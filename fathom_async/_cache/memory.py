@@ -10,8 +10,8 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from fathom_async._cache.entry import Kept, replaces
-from fathom_async._cache.protocol import ReportStore
-from fathom_async._cache.waiters import Waiters
+from fathom_async._cache.leases import Waiters
+from fathom_async._cache.store import ReportStore
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:

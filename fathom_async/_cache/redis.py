@@ -14,9 +14,8 @@ from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.leases import Leases
-from fathom_async._cache.protocol import LEASE, ReportStore
-from fathom_async._cache.waiters import Waiters
+from fathom_async._cache.leases import Leases, Waiters
+from fathom_async._cache.store import LEASE, ReportStore
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 

@@ -1,30 +1,90 @@
 """The answers that a store keeps, as one account sees them: queries and reports instead of keys and bytes."""
 
+import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Generic
+from typing import Generic
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from fathom_async._cache.entry import Kept, answer_key
-from fathom_async._cache.open import open_store
-from fathom_async._cache.policy import Keeping, freshness
-from fathom_async._cache.protocol import ReportStore
+from fathom_async import _endpoints as endpoints
+from fathom_async._cache.entry import Keeping, Kept, answer_key, freshness
 from fathom_async._cache.single_flight import SingleFlight
-from fathom_async._cache.site_clocks import SiteClocks
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
-from fathom_async.errors import ArgumentError, DecodeError, FathomError
+from fathom_async._util.tasks import gather_all
+from fathom_async.errors import ArgumentError, ClosedError, DecodeError, FathomError
 
-if TYPE_CHECKING:
-    import asyncio
+KNOWN_FOR = 3600.0
+"""Seconds after which a site is asked about again."""
+
+_ASK_AGAIN_AFTER = 60.0
+"""The same where that failed."""
+
+_log = logging.getLogger("fathom_async")
+
+
+class SiteClocks:
+    """Knows the time zones of sites."""
+
+    def __init__(self) -> None:
+        self._zones: dict[str, ZoneInfo | None] = {}
+        self._learned_at: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
+        self._asking = asyncio.Lock()
+
+    async def learn(self, caller: Caller, sites: Collection[str], *, now: float) -> bool:
+        """Ask for the time zones of sites that are not known, or have not been asked for in a while.
+
+        Returns whether any had to be asked for.
+
+        A site that cannot be asked about keeps the one that it had, or has none: its ranges are over when they are so
+        everywhere on Earth.
+
+        Args:
+            caller: Asks.
+            sites: Ids of the sites.
+            now: Unix seconds.
+        """
+        if not any(self._is_to_ask(site, now) for site in sites):
+            return False
+        async with self._asking:
+            await gather_all(self._learn(caller, site, now) for site in sites if self._is_to_ask(site, now))
+        return True
+
+    def zone(self, site_id: str) -> ZoneInfo | None:
+        """Return a site's time zone, if it was learned."""
+        return self._zones.get(site_id)
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        self._zones.clear()
+        self._learned_at.clear()
+
+    def _is_to_ask(self, site_id: str, now: float) -> bool:
+        learned = now - self._learned_at.get(site_id, -math.inf)
+        failed = now - self._failed_at.get(site_id, -math.inf)
+        return not 0 <= learned < KNOWN_FOR and not 0 <= failed < _ASK_AGAIN_AFTER
+
+    async def _learn(self, caller: Caller, site_id: str, now: float) -> None:
+        try:
+            name = (await caller(endpoints.site(site_id))).timezone
+            self._zones[site_id] = ZoneInfo(name) if name else None
+            self._learned_at[site_id] = now
+        except ClosedError:
+            raise
+        except (FathomError, ZoneInfoNotFoundError, ValueError) as error:
+            self._failed_at[site_id] = now
+            _log.info("the time zone of site %s is not known: %s", site_id, error)
+
 
 _log = logging.getLogger("fathom_async")
 

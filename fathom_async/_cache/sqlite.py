@@ -10,10 +10,9 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.leases import Leases
-from fathom_async._cache.protocol import LEASE, ReportStore
+from fathom_async._cache.leases import Leases, Waiters, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.waiters import Waiters, poll
+from fathom_async._cache.store import LEASE, ReportStore
 
 if TYPE_CHECKING:
     import sqlite3

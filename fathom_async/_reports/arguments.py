@@ -1,7 +1,9 @@
 """The arguments of a query, one by one: each is refused where the server would refuse it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
 from typing import Final, cast
+from zoneinfo import ZoneInfo, available_timezones
 
 from fathom_async._reports.fields import (
     DATE_COLUMN,
@@ -16,9 +18,143 @@ from fathom_async._reports.fields import (
     FieldGrouping,
     PageviewAggregate,
 )
-from fathom_async._reports.filters import Filter
-from fathom_async._reports.words import identifier, known_word, known_words, listed, suggestion, text
+from fathom_async._util.checks import similar, suggestion
 from fathom_async.errors import QueryError
+
+
+def known_word(argument: str, word: object, known: Sequence[str]) -> str:
+    """Return the word, checked to be one of those known."""
+    if isinstance(word, str) and word in known:
+        return word
+    if not isinstance(word, str):
+        raise QueryError(f"{argument} takes names as str, not {word!r}; there are: {', '.join(known)}")
+    raise QueryError(f"{argument} has no {word!r}{suggestion(word, known)}")
+
+
+def listed(argument: str, names: object) -> tuple[object, ...]:
+    """Return a list's items; one string is refused, since its letters would be taken for the items."""
+    if isinstance(names, str):
+        items = [name.strip() for name in names.split(",")]
+        raise QueryError(f"{argument} takes a list of names; write {argument}={items!r}")
+    if not isinstance(names, Iterable):
+        raise QueryError(f"{argument} takes a list of names, not {names!r}")
+    return tuple(cast("Iterable[object]", names))
+
+
+def known_words(argument: str, names: tuple[object, ...], known: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, checked to be known and different."""
+    words = tuple(known_word(argument, name, known) for name in names)
+    for word in words:
+        if words.count(word) > 1:
+            raise QueryError(f"{argument} names {word!r} twice; write it once")
+    return words
+
+
+def text(argument: str, value: object) -> str:
+    """Return the value, checked to be a string that can be sent."""
+    if not isinstance(value, str):
+        raise QueryError(f"{argument} must be a str, not {type(value).__name__}; write {str(value)!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise QueryError(f"{argument} {value!r} holds half a character pair, which cannot be sent") from None
+    return value
+
+
+def identifier(argument: str, value: object) -> str:
+    """Return an ID as Fathom writes them, such as ``CDBUGS``."""
+    name = text(argument, value)
+    if not name or not name.isprintable() or any(character in ' /\\?#%&,:"' for character in name):
+        raise QueryError(f"{argument} must be an ID such as 'CDBUGS', not {name!r}")
+    return name
+
+
+FIRST_SECOND: Final = time(0, 0, 0)
+LAST_SECOND: Final = time(23, 59, 59)
+_DATE_LENGTH: Final = len("2026-01-31")
+
+
+def first_moment(value: date | str | None) -> datetime | None:
+    """Return where a range starts; a bare date starts with its first second."""
+    return _moment("date_from", value, FIRST_SECOND)
+
+
+def last_moment(value: date | str | None) -> datetime | None:
+    """Return where a range ends; a bare date ends with its last second."""
+    return _moment("date_to", value, LAST_SECOND)
+
+
+def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetime:
+    """Return what the clock on the wall of the time zone shows, without a time zone.
+
+    Raises:
+        QueryError: The moment has a time zone of its own, and the one to show it in is not known, or its clocks
+            show the moment twice.
+    """
+    if moment.tzinfo is None:
+        return moment
+    if timezone is None:
+        raise QueryError(
+            f"{argument} has the time zone {moment.tzinfo}, but the report is in the site's, which is not "
+            f"known here; write {argument}=moment.astimezone(ZoneInfo(site.timezone)).replace(tzinfo=None)"
+        )
+    try:
+        local = moment.astimezone(ZoneInfo(timezone))
+    except OverflowError:
+        raise QueryError(f"{argument} is out of the calendar's range: {moment}") from None
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        raise QueryError(
+            f"{argument} is in the hour that clocks in {timezone} show twice, and the API cannot tell which; "
+            "write a moment before or after that hour"
+        )
+    return local.replace(tzinfo=None)
+
+
+def time_zone(value: ZoneInfo | str | None) -> str | None:
+    """Return the TZ database name of a time zone, checked to exist."""
+    if value is None:
+        return None
+    name = value.key if isinstance(value, ZoneInfo) else text("timezone", value)
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise QueryError(f"timezone has no {name!r}{_similar_zone(name)}") from None
+    return name
+
+
+def _similar_zone(name: str) -> str:
+    zones = available_timezones()
+    cities = {zone.rpartition("/")[2].lower(): zone for zone in zones}
+    exact = cities | {zone.lower(): zone for zone in zones}
+    found = exact.get(name.strip().lower().replace(" ", "_")) or similar(name, zones)
+    return f"; did you mean {found!r}?" if found else "; write a TZ database name such as 'Europe/Berlin'"
+
+
+def _moment(argument: str, value: object, bare: time) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = _parsed(argument, value)
+    if isinstance(value, datetime):
+        return value.replace(microsecond=0)
+    if isinstance(value, date):
+        return datetime.combine(value, bare)
+    raise QueryError(
+        f"{argument} takes a date, a datetime or a str such as '2026-01-31 15:30:00', not {value!r}"
+    )
+
+
+def _parsed(argument: str, written: str) -> date:
+    try:
+        if len(written.strip()) == _DATE_LENGTH:
+            return date.fromisoformat(written.strip())
+        return datetime.fromisoformat(written.strip())
+    except ValueError:
+        raise QueryError(
+            f"{argument} cannot be read: {written!r}; write '2026-01-31' or '2026-01-31 15:30:00', "
+            "and for ranges such as 'last 30 days' use query.over('last 30 days', now=...)"
+        ) from None
+
 
 _DIRECTIONS: Final = ("asc", "desc")
 
@@ -59,22 +195,6 @@ def field_grouping(words: Iterable[FieldGrouping]) -> tuple[FieldGrouping, ...]:
 def date_grouping(word: DateGrouping | None) -> DateGrouping | None:
     """Return the unit of dates to group by."""
     return None if word is None else cast("DateGrouping", known_word("date_grouping", word, DATE_GROUPINGS))
-
-
-def filters(conditions: Iterable[Filter]) -> tuple[Filter, ...]:
-    """Return the filters, all different."""
-    if isinstance(conditions, Filter):
-        raise QueryError(f"filters takes a list; write filters=[{conditions!r}]")
-    checked: list[Filter] = []
-    for each in listed("filters", conditions):
-        if not isinstance(each, Filter):
-            raise QueryError(f"filters takes Filter(property, operator, value), not {each!r}")
-        if each in checked:
-            raise QueryError(
-                f"filters has {each.property} {each.operator} {each.value!r} twice; write it once"
-            )
-        checked.append(each)
-    return tuple(checked)
 
 
 def limit(rows: int | None) -> int | None:

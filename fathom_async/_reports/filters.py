@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, cast, overload
 
 import attrs
 
+from fathom_async._reports.arguments import known_word, listed, text
 from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
@@ -20,7 +21,7 @@ from fathom_async._reports.fields import (
     Operator,
     TextProperty,
 )
-from fathom_async._reports.words import known_word, suggestion, text
+from fathom_async._util.checks import suggestion
 from fathom_async.errors import QueryError
 
 
@@ -86,6 +87,22 @@ class Filter:
         return cls(
             cast("TextProperty", fields["property"]), cast("Operator", fields["operator"]), fields["value"]
         )
+
+
+def as_filters(conditions: Iterable[Filter]) -> tuple[Filter, ...]:
+    """Return the filters, all different."""
+    if isinstance(conditions, Filter):
+        raise QueryError(f"filters takes a list; write filters=[{conditions!r}]")
+    checked: list[Filter] = []
+    for each in listed("filters", conditions):
+        if not isinstance(each, Filter):
+            raise QueryError(f"filters takes Filter(property, operator, value), not {each!r}")
+        if each in checked:
+            raise QueryError(
+                f"filters has {each.property} {each.operator} {each.value!r} twice; write it once"
+            )
+        checked.append(each)
+    return tuple(checked)
 
 
 def filters_to_json(filters: Iterable[Filter]) -> str:
@@ -258,7 +275,7 @@ class Where:
 
         def __getattr__(self, name: str) -> NoReturn:
             known = (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES)
-            raise AttributeError(f"nothing can be filtered on {name!r}{suggestion(name, known)}")
+            raise AttributeError(f"{name!r} cannot be filtered on{suggestion(name, known)}")
 
 
 where: Where = Where()

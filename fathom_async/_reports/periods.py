@@ -1,6 +1,5 @@
 """Ranges of days: in words, such as ``last 30 days``, against a given moment, or dated, such as ``2026-01``."""
 
-import difflib
 import re
 from calendar import monthrange
 from datetime import date, datetime, time
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 import attrs
 
 from fathom_async._reports.calendar import Unit
+from fathom_async._util.checks import similar
 from fathom_async.errors import QueryError
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ def _understood(text: str) -> tuple[str, int, str]:
         raise QueryError(_which_of(text, int(found["count"]), found["unit"]))
     found = _WORDS.fullmatch({"today": "this day", "yesterday": "previous day"}.get(words, words))
     if found is None:
-        close = difflib.get_close_matches(words, _EXAMPLES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are, for example: {', '.join(_EXAMPLES)}"
+        close = similar(words, _EXAMPLES)
+        hint = f"did you mean {close!r}?" if close else f"there are, for example: {', '.join(_EXAMPLES)}"
         raise QueryError(f"no period is called {text!r}; {hint}")
     which, count, unit = found.groups()
     if which == ("this" if count else "last"):

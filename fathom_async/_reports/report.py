@@ -4,27 +4,38 @@ An answer is decoded in one go on the event loop: it has at most 1,000 rows, or 
 take about half a millisecond. Nothing longer is ever decoded at once, since a complete report is read part by part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from operator import attrgetter
 from os import PathLike
 from typing import TYPE_CHECKING, Generic, TextIO, overload
 
 import attrs
 
-from fathom_async._core.codec.rows import Column, RowT_co
+from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
-from fathom_async._reports.fields import CURRENCIES, PLAIN_UNITS, VALUE, CountMetric, Currency, RateMetric
-from fathom_async._reports.totals import total
-from fathom_async._reports.words import known_word, suggestion
-from fathom_async.errors import ArgumentError
+from fathom_async._reports.arguments import known_word
+from fathom_async._reports.fields import (
+    ADDITIVE_METRICS,
+    CURRENCIES,
+    DATE_COLUMN,
+    PLAIN_UNITS,
+    RATES,
+    TIMESTAMP,
+    VALUE,
+    CountMetric,
+    Currency,
+    RateMetric,
+)
+from fathom_async._util.checks import suggestion
+from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-    from fathom_async._core.codec.rows import Row
     from fathom_async._reports.query import Query
 
 
@@ -183,3 +194,67 @@ class Report(Generic[RowT_co]):
     @property
     def _kinds(self) -> tuple[Column, ...]:
         return self.query.codec.columns
+
+
+def in_order(query: "Query[RowT]", rows: Iterable[RowT]) -> list[RowT]:
+    """Return the rows as the query sorts them: by date where it does not say, else as they come.
+
+    Numbers and dates sort as such, texts by code point, and what the server has no value for comes before all
+    others. Rows that are equal in the column keep their order, in either direction.
+    """
+    if query.sort_by is None:
+        return list(rows) if query.date_grouping is None else sorted(rows, key=attrgetter(DATE_COLUMN))
+    column, _, direction = query.sort_by.partition(":")
+    return sorted(rows, key=_key(column), reverse=direction == "desc")
+
+
+def _key(column: str) -> Callable[[Row], tuple[bool, object]]:
+    read = attrgetter(DATE_COLUMN if column == TIMESTAMP else column)
+
+    def key(row: Row) -> tuple[bool, object]:
+        value: object = read(row)
+        return value is not None, 0 if value is None else value
+
+    return key
+
+
+def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated: bool) -> int | float | None:
+    """Return the total of a metric; see `Report.total`.
+
+    Args:
+        query: The query of the report.
+        rows: Its rows.
+        metric: One of the query's aggregates.
+        is_truncated: Whether the report may lack rows.
+    """
+    if metric not in query.aggregates:
+        raise ArgumentError(f"the report has no metric {metric!r}; it has: {', '.join(query.aggregates)}")
+    is_additive = metric in ADDITIVE_METRICS
+    if is_truncated:
+        every_row = (
+            f"; or for every row, reports.complete({_replaced(query, limit=None)})" if is_additive else ""
+        )
+        raise QueryError(
+            f"the report stops at {len(rows):,} row{'' if len(rows) == 1 else 's'} and may lack others, so that it "
+            f"does not tell the total of {metric}; {_ask_alone(query)}{every_row}"
+        )
+    if len(rows) > 1 and not is_additive:
+        raise QueryError(
+            f"{metric} of {len(rows):,} rows must not be added up: rows share visitors, and averages have no sum; "
+            f"{_ask_alone(query)}"
+        )
+    values: list[int | float | None] = [getattr(row, metric) for row in rows]
+    if metric in RATES:
+        return values[0] if values else None
+    return sum(value or 0 for value in values)
+
+
+def _ask_alone(query: "Query[Row]") -> str:
+    alone = _replaced(query, field_grouping=(), date_grouping=None, sort_by=None, limit=None)
+    return f"ask for the total alone, reports.aggregate({alone})"
+
+
+def _replaced(query: "Query[Row]", **empty: object) -> str:
+    """Return the code that leaves these arguments out of a query."""
+    changes = [f"{name}={value!r}" for name, value in empty.items() if getattr(query, name) != value]
+    return f"query.replace({', '.join(changes)})" if changes else "query"

@@ -8,13 +8,11 @@ from zoneinfo import ZoneInfo
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
-from fathom_async._bulk.hours import by_the_hour
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
-from fathom_async._bulk.outcome import Outcome, reports_in_order
-from fathom_async._bulk.plan import BulkPlan, checked, planned
-from fathom_async._bulk.progress import OnProgress
+from fathom_async._bulk.request import by_the_hour
+from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
-from fathom_async._cache.policy import Keeping
+from fathom_async._cache.entry import Keeping
 from fathom_async._cache.report_cache import Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
@@ -50,7 +48,7 @@ class ReportsResource:
             NotFoundError: There is no such site, or the token cannot see it.
             ValidationError: The server refused the query, though it looked right.
         """
-        return await by_the_hour(query, self._ask)
+        return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.

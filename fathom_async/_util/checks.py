@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
@@ -156,5 +156,26 @@ def page_params(limit: int, starting_after: str | None, ending_before: str | Non
 
 
 def _guess(value: object, choices: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(value), choices, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = similar(str(value), choices)
+    return f" (did you mean {close!r}?)" if close else ""
+
+
+def similar(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a misspelt one resembles most, if any."""
+    plain = {_plain(each): each for each in known}
+    close = difflib.get_close_matches(_plain(word), plain, n=1)
+    return plain[close[0]] if close else None
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return ``; did you mean 'x'?`` for a misspelt word, or the list of known words.
+
+    >>> suggestion("page-view", ["visits", "pageviews"])
+    "; did you mean 'pageviews'?"
+    """
+    close = similar(word, known)
+    return f"; did you mean {close!r}?" if close else f"; there are: {', '.join(known)}"
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_")

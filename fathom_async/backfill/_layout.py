@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import attrs
 
+from fathom_async._bulk.complete import InconsistentError
 from fathom_async._core.codec.rows import Column
 from fathom_async._reports.calendar import Unit
-from fathom_async._reports.errors import InconsistentError
 from fathom_async._reports.fields import (
     DATE_COLUMN,
     EVENT_AGGREGATES,

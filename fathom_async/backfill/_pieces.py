@@ -6,8 +6,8 @@ from itertools import chain
 
 import attrs
 
+from fathom_async._bulk.complete import InseparableError
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.errors import InseparableError
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async.backfill._layout import Cells

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fathom_async._reports.words import suggestion
+from fathom_async._util.checks import suggestion
 from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._parquet import ParquetDataset
 from fathom_async.backfill._sqlite import SqliteTable

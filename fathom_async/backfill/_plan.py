@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.arguments import LAST_SECOND, known_word
 from fathom_async._reports.fields import DATE_GROUPINGS, DateGrouping
-from fathom_async._reports.moments import LAST_SECOND
 from fathom_async._reports.query import Query
-from fathom_async._reports.words import known_word
 from fathom_async.backfill._layout import Layout, Series, series_of
 from fathom_async.backfill._pace import Pace
 from fathom_async.backfill._periods import Span

@@ -5,13 +5,11 @@ from datetime import datetime
 from itertools import product
 from typing import Any, Final, cast
 
-from fathom_async._bulk.hours import hour_pieces
 from fathom_async._reports import arguments
-from fathom_async._reports.filters import Filter
-from fathom_async._reports.moments import first_moment, last_moment, time_zone
+from fathom_async._reports.arguments import first_moment, last_moment, listed, text, time_zone
+from fathom_async._reports.filters import Filter, as_filters
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import AnyQuery
-from fathom_async._reports.words import listed, text
+from fathom_async._reports.query import AnyQuery, hour_chunks
 from fathom_async.errors import ArgumentError, QueryError
 from fathom_async.jobs._matrix import LISTS, shown
 
@@ -41,7 +39,7 @@ def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | Non
 
 def filters_of(value: object) -> tuple[Filter, ...]:
     """Return the filters of a list of tables."""
-    return arguments.filters(Filter.from_dict(each) for each in listed("filters", value))
+    return as_filters(Filter.from_dict(each) for each in listed("filters", value))
 
 
 def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
@@ -67,7 +65,7 @@ def check_hours(query: AnyQuery) -> None:
         ArgumentError: Its range is open at one end, or it has a limit over so long a range that it is cut.
     """
     try:
-        hour_pieces(query)
+        hour_chunks(query)
     except QueryError:
         if query.date_from is None or query.date_to is None:
             raise ArgumentError(

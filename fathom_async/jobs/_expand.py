@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from fathom_async._reports.arguments import text
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
-from fathom_async._reports.words import text
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs._checks import check_hours, check_order, check_value, filters_of
 from fathom_async.jobs._errors import Faults

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.words import known_word, text
+from fathom_async._reports.arguments import known_word, text
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs._errors import Fault, Faults, JobFileError
 from fathom_async.jobs._expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of

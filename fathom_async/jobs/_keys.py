@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from fathom_async._reports.words import suggestion
+from fathom_async._util.checks import suggestion
 
 _MEANT: Final = {
     "metric": "aggregates",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Final
 
-from fathom_async._reports.words import suggestion
+from fathom_async._util.checks import suggestion
 from fathom_async.errors import ArgumentError
 
 LONGEST: Final = 120

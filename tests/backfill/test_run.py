@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, PageviewQuery, Report
-from fathom_async._reports.errors import InconsistentError, InseparableError
+from fathom_async._bulk.complete import InconsistentError, InseparableError
 from fathom_async._reports.query import Query
 from fathom_async.backfill._errors import TargetBusyError
 from fathom_async.backfill._parquet import ParquetDataset
@@ -317,7 +317,7 @@ async def test_rows_that_only_dates_tell_apart_are_asked_for_in_shorter_ranges(
 
 async def test_too_many_rows_of_one_day_are_refused(target: Target) -> None:
     async with serving(words(1001)) as (_, fathom):
-        with pytest.raises(InseparableError, match="nothing can be filtered on keyword"):
+        with pytest.raises(InseparableError, match="keyword cannot be filtered on"):
             await fill(BY_WORD, fathom.reports.complete, target, END)
         with pytest.raises(
             ArgumentError, match=r"one day stopped at 1,000 rows.*as fathom\.reports\.complete"

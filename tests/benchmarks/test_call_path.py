@@ -9,9 +9,9 @@ from benchmarks.call_path import CALLS, passed_by, serving
 
 FILES = {
     "sites.get": 14,
-    "reports.aggregate": 20,
-    "reports.run of 3": 34,
-    "reports.run of 3, with a store": 44,
+    "reports.aggregate": 18,
+    "reports.run of 3": 27,
+    "reports.run of 3, with a store": 33,
 }
 
 

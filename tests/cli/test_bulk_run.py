@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from attrs import define
 
-from fathom_async._cache.open import open_store
+from fathom_async._cache.store import open_store
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.testing import FathomServer, Status
 from tests.bulk.paths import DATA

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from fathom_async._cache.entry import Kept
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore
 
 
 async def ask_once(

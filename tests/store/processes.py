@@ -9,10 +9,9 @@ from pathlib import Path
 
 from fathom_async._cache import leases as claims
 from fathom_async._cache.entry import Kept
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
+from fathom_async._cache.store import ReportStore, open_store
 from tests.store.once import ask_once
 
 LEASE = 2.0

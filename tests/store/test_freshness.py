@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fathom_async import PageviewQuery
-from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.policy import Freshness, Keeping, freshness, is_over
+from fathom_async._cache.entry import SKEW, Freshness, Keeping, Kept, freshness, is_over
 from fathom_async.errors import ArgumentError
 
 BERLIN = ZoneInfo("Europe/Berlin")

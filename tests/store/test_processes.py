@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fathom_async._cache.entry import Kept
-from fathom_async._cache.open import open_store
+from fathom_async._cache.store import open_store
 from tests.forked import Forked
 from tests.store.once import ask_once
 from tests.store.processes import LEASE, answer, appear, ask, hold, put, run, shared_store

@@ -17,10 +17,9 @@ from fathom_async import (
     Priority,
     Progress,
 )
-from fathom_async._bulk.progress import OnProgress
-from fathom_async._cache.entry import Kept, answer_key, namespace
-from fathom_async._cache.policy import freshness
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._bulk.results import OnProgress
+from fathom_async._cache.entry import Kept, answer_key, freshness, namespace
+from fathom_async._cache.store import ReportStore
 from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
 from fathom_async._cli.progress import together
 from fathom_async._core.codec.rows import Row

@@ -24,8 +24,7 @@ from fathom_async import (
     ServerError,
     TransportError,
 )
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report

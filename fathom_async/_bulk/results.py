@@ -1,0 +1,201 @@
+"""What became of one query of many."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import Generic, Literal, cast
+
+import attrs
+
+from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._core.codec.rows import Row, RowT, RowT_co
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.report import Report
+from fathom_async.errors import ArgumentError, FathomError
+
+Origin = Literal["asked", "fused", "kept", "stale"]
+"""Asked for alone; cut out of an answer to several queries; kept and still good; kept, and being asked for anew."""
+
+
+@attrs.frozen
+class Outcome(Generic[RowT_co]):
+    """What became of one query: a report, or an error.
+
+    Attributes:
+        query: What was asked.
+        report: The answer; None where there is an error.
+        error: Why there is no answer.
+        origin: Where the answer comes from.
+        asked_at: Unix seconds when the answer was asked for, at the latest; of an error, None.
+        position: Which of the queries it was, from 0.
+    """
+
+    query: Query[RowT_co]
+    report: Report[RowT_co] | None = None
+    error: FathomError | None = None
+    origin: Origin = "asked"
+    asked_at: float | None = None
+    position: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if (self.report is None) == (self.error is None):
+            raise ArgumentError("an outcome is either a report or an error")
+
+    def result(self) -> Report[RowT_co]:
+        """Return the report.
+
+        Raises:
+            FathomError: The error, if there is one.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast("Report[RowT_co]", self.report)
+
+
+class BulkError(FathomError):
+    """Some of many queries failed; the others were answered.
+
+    Attributes:
+        outcomes: What became of every query, in the order asked.
+    """
+
+    def __init__(self, outcomes: Sequence[Outcome[Row]]) -> None:
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        first = failed[0]
+        super().__init__(
+            f"{len(failed)} of {len(outcomes)} queries failed, the others are in `outcomes`; "
+            f"the first: {first.query!r}: {first.error}"
+        )
+        self.outcomes: tuple[Outcome[Row], ...] = tuple(outcomes)
+
+
+async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> list[Report[RowT]]:
+    """Return the reports of a run in the order asked.
+
+    Raises:
+        BulkError: Some queries failed.
+    """
+    async with aclosing(outcomes):
+        ended = sorted([outcome async for outcome in outcomes], key=lambda outcome: outcome.position)
+    if any(outcome.error is not None for outcome in ended):
+        raise BulkError(ended)
+    return [outcome.result() for outcome in ended]
+
+
+@attrs.frozen
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        queries: Queries in all.
+        done: Those that have an outcome.
+        failed: Those of them that failed.
+        kept: Those of them that were answered from the store.
+        requests: Requests that the run sends in all, as far as is known now; retries are not counted.
+        answered: Those of them that are over.
+        seconds_left: Until the last request is admitted, by the lane's own account.
+    """
+
+    queries: int
+    done: int = 0
+    failed: int = 0
+    kept: int = 0
+    requests: int = 0
+    answered: int = 0
+    seconds_left: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every query has its outcome."""
+        return self.done == self.queries
+
+
+OnProgress = Callable[[Progress], None]
+"""Is called at the start and whenever something is over, in the event loop; it must be quick."""
+
+
+_SHOWN = 40
+"""Requests that are listed; the figures above them are of all."""
+
+
+@attrs.frozen(repr=False)
+class BulkPlan(Generic[RowT_co]):
+    """What a bulk run would send; prints well.
+
+    Attributes:
+        groups: The requests, each with the queries that it answers and how.
+        queries: Queries asked.
+        requests: Requests to be sent: more than `groups` where a group takes several.
+        seconds: Until the last one would be admitted, by the lane's own account.
+    """
+
+    groups: Sequence[Fused[RowT_co]]
+    queries: int
+    requests: int
+    seconds: float
+
+    @property
+    def pageviews(self) -> int:
+        """What the requests cost on the account's bill, where each counts as a pageview."""
+        return self.requests
+
+    def __repr__(self) -> str:
+        return f"<BulkPlan of {self.queries} queries in {self.requests} requests, {self.seconds:.0f} s>"
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        for number, group in enumerate(self.groups[:_SHOWN], start=1):
+            how = ", ".join(group.how) or "as asked"
+            lines.append(f"{number:>4}  {len(group.asked):>4} x {how:<40} {group.query!r}")
+        if len(self.groups) > _SHOWN:
+            lines.append(f"      … and {len(self.groups) - _SHOWN:,} more")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        factor = f", {self.queries / self.requests:.1f} times fewer" if self.requests < self.queries else ""
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return (
+            f"{_count(self.queries, 'query', 'queries')} in {_count(self.requests, 'request', 'requests')}{factor}; "
+            f"{minutes} min {seconds:02} s; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> BulkPlan[RowT]:
+    """Return what a run would send through a lane; see `ReportsResource.plan`."""
+    first: dict[Query[RowT], Query[RowT]] = {}
+    asked = [first.setdefault(query, query) for query in checked(queries)]  # a run asks equal ones once
+    groups = grouped(asked, is_fused=is_fused)
+    requests = sum(len(hour_chunks(group.query)) for group in groups)
+    seconds = lane.eta(requests, Priority.BULK) if requests else 0.0
+    return BulkPlan(groups, len(asked), requests, seconds)
+
+
+def grouped(queries: Sequence[Query[RowT]], *, is_fused: bool) -> Sequence[Fused[RowT]]:
+    """Return the requests that answer all queries: few, or one for each."""
+    return (
+        fuse(queries) if is_fused else [group for query in dict.fromkeys(queries) for group in fuse([query])]
+    )
+
+
+def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
+    """Return the queries, all of which can be asked.
+
+    Raises:
+        ArgumentError: One of them is no query.
+        QueryError: One of them cannot be asked at all.
+    """
+    if isinstance(queries, Query):
+        raise ArgumentError("queries takes a list of queries; for a single one write [query]")
+    asked = list(queries)
+    for position, query in enumerate(asked):
+        if not isinstance(query, Query):
+            raise ArgumentError(
+                f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
+            )
+        hour_chunks(query)
+    return asked
