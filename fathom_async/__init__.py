@@ -3,13 +3,14 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from fathom_async._util.moved import renamed
 from fathom_async._version import __version__
 
 if TYPE_CHECKING:
     from fathom_async._bulk.complete import InconsistentError, InseparableError
     from fathom_async._bulk.live import LiveVisitors
     from fathom_async._bulk.results import BulkError, BulkPlan, Outcome, Progress
-    from fathom_async._cache.entry import Keeping
+    from fathom_async._cache.entry import CachePolicy
     from fathom_async._core.pagination import Listing
     from fathom_async._core.retry import RetryPolicy
     from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
@@ -64,6 +65,7 @@ __all__ = [
     "BudgetError",
     "BulkError",
     "BulkPlan",
+    "CachePolicy",
     "ClosedError",
     "ConfigurationError",
     "ConnectError",
@@ -79,7 +81,6 @@ __all__ = [
     "GoneError",
     "InconsistentError",
     "InseparableError",
-    "Keeping",
     "LaneStatus",
     "Listing",
     "LiveVisitors",
@@ -154,17 +155,20 @@ _MODULES = {
     "_reports.report": ("Report",),
     "_reports.rows": ("EventRow", "PageviewRow"),
     "_core.retry": ("RetryPolicy",),
-    "_cache.entry": ("Keeping",),
+    "_cache.entry": ("CachePolicy",),
     "telemetry": ("Stats",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
+def _find(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     return value
+
+
+__getattr__ = renamed(__name__, {"Keeping": "CachePolicy"}, _find)
 
 
 def __dir__() -> list[str]:

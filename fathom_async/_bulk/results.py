@@ -15,7 +15,7 @@ from fathom_async._reports.report import Report
 from fathom_async.errors import ArgumentError, FathomError
 
 Origin = Literal["asked", "fused", "kept", "stale"]
-"""Asked for alone; cut out of an answer to several queries; kept and still good; kept, and being asked for anew."""
+"""Member for alone; cut out of an answer to several queries; kept and still good; kept, and being asked for anew."""
 
 
 @attrs.frozen

@@ -23,7 +23,7 @@ SKEW: Final = 60.0
 
 
 @attrs.frozen
-class Kept:
+class CacheEntry:
     """An answer, as a store keeps it.
 
     Args:
@@ -49,7 +49,7 @@ class Kept:
         *,
         timezone: str | None = None,
         drop_after: float | None = None,
-    ) -> "Kept":
+    ) -> "CacheEntry":
         """Return what to keep of a report; the arguments are those of the class."""
         return cls(
             report.to_json(),
@@ -132,7 +132,7 @@ def _check_seconds_or_ever(_: object, field: "attrs.Attribute[float]", value: fl
 
 
 @attrs.frozen
-class Keeping:
+class CachePolicy:
     """How long answers are served from a store.
 
     Args:
@@ -186,7 +186,7 @@ def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: fl
 
 
 def freshness(
-    kept: Kept, query: Query[Row], keeping: Keeping, *, now: float, zone: ZoneInfo | None
+    kept: CacheEntry, query: Query[Row], keeping: CachePolicy, *, now: float, zone: ZoneInfo | None
 ) -> Freshness:
     """Tell what a kept answer is good for.
 
@@ -208,7 +208,7 @@ def freshness(
     return "stale" if age <= keeping.max_age + keeping.stale_while_revalidate else "expired"
 
 
-def _changed_zone(kept: Kept, query: Query[Row], zone: ZoneInfo | None) -> bool:
+def _changed_zone(kept: CacheEntry, query: Query[Row], zone: ZoneInfo | None) -> bool:
     if zone is None or kept.timezone is None or query.timezone is not None:
         return False
     return zone.key != kept.timezone

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from fathom_async._cache.entry import SKEW, Kept
+from fathom_async._cache.entry import SKEW, CacheEntry
 from fathom_async._cache.leases import Leases, Waiters
 from fathom_async._cache.store import LEASE, ReportStore
 from fathom_async._util.redis import without_secrets
@@ -85,8 +85,9 @@ class _Subscription(Protocol):
 class RedisStore(ReportStore):
     """A `ReportStore` on a Redis server.
 
-    Answers without a `Kept.drop_after` have no expiry: a server that evicts under pressure should evict the volatile
-    ones (``maxmemory-policy volatile-lru``), and one that should keep them over a restart must be told to persist.
+    Answers without a `CacheEntry.drop_after` have no expiry: a server that evicts under pressure should evict the
+    volatile ones (``maxmemory-policy volatile-lru``), and one that should keep them over a restart must be told to
+    persist.
 
     Args:
         url: Where the server is, ``redis://``, ``rediss://`` or ``unix://``.
@@ -104,14 +105,14 @@ class RedisStore(ReportStore):
         self._waiters = Waiters(self._ledger.held, self._server.listen)
         self._claims = Leases(self._ledger, lease, self._waiters.ended)
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+    async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
         found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), _FIELDS))
         fields = zip(wanted, cast("list[Sequence[bytes | None]]", found), strict=True)
         return {key: kept for key, values in fields if (kept := _read(values)) is not None}
 
-    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+    async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
 
@@ -259,7 +260,7 @@ def _claim(key: str) -> str:
     return f"{_PREFIX}claim:{{{key}}}"
 
 
-def _written(kept: Kept) -> Iterable[str | bytes]:
+def _written(kept: CacheEntry) -> Iterable[str | bytes]:
     yield from ("body", kept.body, "asked_at", repr(kept.asked_at), "truncated", str(int(kept.truncated)))
     if kept.timezone is not None:
         yield from ("timezone", kept.timezone)
@@ -267,11 +268,11 @@ def _written(kept: Kept) -> Iterable[str | bytes]:
         yield from ("drop_after", repr(kept.drop_after))
 
 
-def _read(values: Sequence[bytes | None]) -> Kept | None:
+def _read(values: Sequence[bytes | None]) -> CacheEntry | None:
     body, asked_at, truncated, timezone, drop_after = values
     if body is None or asked_at is None:
         return None
-    return Kept(
+    return CacheEntry(
         body,
         float(asked_at),
         truncated=truncated == b"1",

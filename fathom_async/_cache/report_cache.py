@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 
 from fathom_async import _endpoints as endpoints
-from fathom_async._cache.entry import Keeping, Kept, answer_key, freshness
+from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness
 from fathom_async._cache.single_flight import SingleFlight
 from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.codec.rows import RowT, RowT_co
@@ -118,7 +118,7 @@ class ReportCache:
 
     caller: Caller
     store: ReportStore
-    keeping: Keeping
+    keeping: CachePolicy
     clocks: SiteClocks
     single_flight: SingleFlight
 
@@ -183,10 +183,10 @@ class ReportCache:
             reports: The answer to each query.
             asked_at: Unix seconds when they were asked for.
         """
-        answers: dict[str, Kept] = {}
+        answers: dict[str, CacheEntry] = {}
         for query, report in reports.items():
             zone = self.clocks.zone(query.site_id)
-            answers[self._key(query)] = Kept.of(
+            answers[self._key(query)] = CacheEntry.of(
                 report,
                 asked_at,
                 timezone=None if zone is None else zone.key,
@@ -225,7 +225,7 @@ Store = ReportStore | str | PathLike[str]
 """A store, or the place of one."""
 
 
-def open_cache(caller: Caller, store: Store, keeping: Keeping) -> ReportCache:
+def open_cache(caller: Caller, store: Store, keeping: CachePolicy) -> ReportCache:
     """Return the answers of a caller's account; the client keeps the store at a place open for the next run.
 
     Raises:
@@ -245,7 +245,7 @@ def open_cache(caller: Caller, store: Store, keeping: Keeping) -> ReportCache:
     return ReportCache(caller, store, keeping, clocks, single_flight)
 
 
-def _zone_of(kept: Kept) -> ZoneInfo | None:
+def _zone_of(kept: CacheEntry) -> ZoneInfo | None:
     try:
         return ZoneInfo(kept.timezone) if kept.timezone else None
     except (ZoneInfoNotFoundError, ValueError):  # another machine may know zones that this one does not

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from fathom_async._cache.entry import SKEW, Kept
+from fathom_async._cache.entry import SKEW, CacheEntry
 from fathom_async._cache.leases import Leases, Waiters, poll
 from fathom_async._cache.sqlite_file import SqliteFile
 from fathom_async._cache.store import LEASE, ReportStore
@@ -63,24 +63,24 @@ class SqliteStore(ReportStore):
         self._waiters = Waiters(self._ledger.held, poll(poll_seconds))
         self._claims = Leases(self._ledger, lease, self._waiters.ended)
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+    async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
 
-        def select(connection: "sqlite3.Connection") -> dict[str, Kept]:
-            found: dict[str, Kept] = {}
+        def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
+            found: dict[str, CacheEntry] = {}
             for key in wanted:
                 row = connection.execute(_GET, (key,)).fetchone()
                 if row is not None:
                     body, asked_at, truncated, timezone, drop_after = row
-                    found[key] = Kept(
+                    found[key] = CacheEntry(
                         body, asked_at, truncated=bool(truncated), timezone=timezone, drop_after=drop_after
                     )
             return found
 
         return await self._file.read(select)
 
-    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+    async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
         rows = [

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from fathom_async._cache.entry import Kept
+from fathom_async._cache.entry import CacheEntry
 from fathom_async.errors import ConfigurationError
 
 LEASE: Final = 30.0
@@ -28,15 +28,15 @@ class ReportStore(Protocol):
     have put the answer just before; ask for those that are yours, put them, let go; wait for the others, start over.
     """
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+    async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept, by key; all of them are in memory at once."""
         ...
 
-    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+    async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers, each whole or not at all; once this returns, they outlive a kill.
 
         An answer ends all claims on its key. A newer one is never replaced by an older one, as told by
-        `Kept.asked_at`.
+        `CacheEntry.asked_at`.
         """
         ...
 
@@ -59,7 +59,7 @@ class ReportStore(Protocol):
     async def prune(self, asked_before: float) -> int:
         """Forget all answers that were asked for before a moment, of all accounts.
 
-        What has passed its `Kept.drop_after` goes by itself.
+        What has passed its `CacheEntry.drop_after` goes by itself.
 
         Args:
             asked_before: Unix seconds.

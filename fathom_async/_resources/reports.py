@@ -12,7 +12,7 @@ from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
 from fathom_async._bulk.request import by_the_hour
 from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
-from fathom_async._cache.entry import Keeping
+from fathom_async._cache.entry import CachePolicy
 from fathom_async._cache.report_cache import Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
@@ -87,7 +87,7 @@ class ReportsResource:
         *,
         fuse: bool = True,
         store: Store | None = None,
-        keeping: Keeping | None = None,
+        keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
         on_progress: OnProgress | None = None,
     ) -> AsyncGenerator[Outcome[RowT], None]:
@@ -114,7 +114,7 @@ class ReportsResource:
         if keeping is not None and store is None:
             raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
         caller = self._send.with_priority(priority)
-        cache = None if store is None else open_cache(caller, store, keeping or Keeping())
+        cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
         run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
 
@@ -124,7 +124,7 @@ class ReportsResource:
         *,
         fuse: bool = True,
         store: Store | None = None,
-        keeping: Keeping | None = None,
+        keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
         on_progress: OnProgress | None = None,
     ) -> list[Report[RowT]]:

@@ -8,7 +8,7 @@ import attrs
 from fathom_async._reports.calendar import Unit
 from fathom_async.backfill._periods import Span, joined, missing, unwritten, written
 
-Kept = dict[str, dict[str, list[list[str]]]]
+LedgerJson = dict[str, dict[str, list[list[str]]]]
 """A ledger as JSON takes it: by time zone, and then by the names of `Known`."""
 
 
@@ -55,7 +55,7 @@ class Ledger:
         return cls(found)
 
     @classmethod
-    def from_json(cls, unit: Unit, kept: Kept) -> "Ledger":
+    def from_json(cls, unit: Unit, kept: LedgerJson) -> "Ledger":
         """Return the ledger that `to_json` returned."""
         return cls(
             {
@@ -64,7 +64,7 @@ class Ledger:
             }
         )
 
-    def to_json(self, unit: Unit) -> Kept:
+    def to_json(self, unit: Unit) -> LedgerJson:
         """Return the ledger as JSON takes it."""
         return {
             zone: {"filled": written(unit, known.filled), "settled": written(unit, known.settled)}

@@ -39,7 +39,7 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Milestone, Site
 
 if TYPE_CHECKING:
-    from fathom_async.backfill._ledger import Kept
+    from fathom_async.backfill._ledger import LedgerJson
 
 Table = list[dict[str, object]]
 
@@ -267,7 +267,7 @@ def _report(
         state = dlt.current.resource_state(name)
         held = state.setdefault("definition", layout.describe())
         layout.check(held, f"the resource {name!r}", instead=_anew(name))
-        kept: dict[str, Kept] = state.setdefault("ledgers", {})
+        kept: dict[str, LedgerJson] = state.setdefault("ledgers", {})
         ask = account.fathom.with_options(priority=Priority.BULK).reports.complete
         for query in queries:
             plan = settings.plan(query, await account.zone(query.site_id))

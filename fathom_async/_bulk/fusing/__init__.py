@@ -60,6 +60,6 @@ finds nothing that an anchored pattern of the same text misses; and that no rows
 without data.
 """
 
-from fathom_async._bulk.fusing.fuse import Asked, Fused, fuse
+from fathom_async._bulk.fusing.fuse import Fused, Member, fuse
 
-__all__ = ["Asked", "Fused", "fuse"]
+__all__ = ["Fused", "Member", "fuse"]

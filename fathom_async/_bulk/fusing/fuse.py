@@ -27,7 +27,7 @@ _Key = tuple[object, ...]
 
 
 @attrs.frozen
-class Asked(Generic[RowT_co]):
+class Member(Generic[RowT_co]):
     """One of the queries that a request answers.
 
     Attributes:
@@ -54,7 +54,7 @@ class Fused(Generic[RowT_co]):
     """
 
     query: Query[RowT_co]
-    asked: tuple[Asked[RowT_co], ...]
+    asked: tuple[Member[RowT_co], ...]
     how: tuple[str, ...] = ()
 
     def split(self, report: Report[Row]) -> Sequence[Report[RowT_co]] | None:
@@ -103,7 +103,7 @@ class _Answer:
             self._look_alikes[_folded(values)].add(values)
         self.is_ambiguous = sum(map(len, self._rows.values())) < len(report)
 
-    def rows(self, asked: Asked[Row]) -> Sequence[Row] | None:
+    def rows(self, asked: Member[Row]) -> Sequence[Row] | None:
         """Return the rows of a query, in the order of the answer.
 
         A server that takes two texts for one names their common row after either of them. So where the asked text
@@ -160,7 +160,7 @@ def fuse(queries: Sequence[Query[RowT]]) -> tuple[Fused[RowT], ...]:
         queries: Any queries, of any sites, mixed.
     """
     fused: list[Fused[RowT]] = []
-    asked_as: dict[QueryShape, Asked[RowT]] = {}
+    asked_as: dict[QueryShape, Member[RowT]] = {}
     families: dict[Hashable, list[QueryShape]] = defaultdict(list)
     for asked in _distinct(queries):
         shape = shape_of(asked.query)
@@ -176,11 +176,11 @@ def fuse(queries: Sequence[Query[RowT]]) -> tuple[Fused[RowT], ...]:
     return tuple(sorted(fused, key=lambda each: each.asked[0].positions))
 
 
-def _first_asked(member: tuple[Asked[RowT], QueryShape]) -> tuple[int, ...]:
+def _first_asked(member: tuple[Member[RowT], QueryShape]) -> tuple[int, ...]:
     return member[0].positions
 
 
-def _distinct(queries: Sequence[Query[RowT]]) -> list[Asked[RowT]]:
+def _distinct(queries: Sequence[Query[RowT]]) -> list[Member[RowT]]:
     """Return each query once.
 
     Queries are equal in any order of their columns; but where they leave the order of rows to the server, it may
@@ -189,14 +189,14 @@ def _distinct(queries: Sequence[Query[RowT]]) -> list[Asked[RowT]]:
     positions: dict[Hashable, list[int]] = defaultdict(list)
     for position, query in enumerate(queries):
         positions[query.key(), query.columns].append(position)
-    return [Asked(tuple(found), queries[found[0]]) for found in positions.values()]
+    return [Member(tuple(found), queries[found[0]]) for found in positions.values()]
 
 
-def _alone(asked: Asked[RowT]) -> Fused[RowT]:
+def _alone(asked: Member[RowT]) -> Fused[RowT]:
     return Fused(asked.query, (asked,), tuple(_repeats([asked])))
 
 
-def _together(members: Sequence[tuple[Asked[RowT], QueryShape]], box: Bin) -> Fused[RowT]:
+def _together(members: Sequence[tuple[Member[RowT], QueryShape]], box: Bin) -> Fused[RowT]:
     varied, is_spread = box.varied, box.buckets is not None
     asked = tuple(
         attrs.evolve(
@@ -209,7 +209,7 @@ def _together(members: Sequence[tuple[Asked[RowT], QueryShape]], box: Bin) -> Fu
     return Fused(_request(asked, box), asked, tuple(_words(asked, box)))
 
 
-def _request(asked: Sequence[Asked[RowT]], box: Bin) -> Query[RowT]:
+def _request(asked: Sequence[Member[RowT]], box: Bin) -> Query[RowT]:
     first, varied, buckets = asked[0].query, box.varied, box.buckets
     queries = [each.query for each in asked]
     counted = {name for query in queries for name in query.aggregates}
@@ -243,7 +243,7 @@ def _common_limit(queries: Sequence[Query[RowT]]) -> int | None:
     return max(limits) if is_common else None
 
 
-def _words(asked: Sequence["Asked[Row]"], box: Bin) -> Iterator[str]:
+def _words(asked: Sequence["Member[Row]"], box: Bin) -> Iterator[str]:
     counted = {frozenset(each.query.aggregates) for each in asked}
     if len(counted) > 1:
         yield f"{len(frozenset[str]().union(*counted))} aggregates in one"
@@ -258,7 +258,7 @@ def _words(asked: Sequence["Asked[Row]"], box: Bin) -> Iterator[str]:
     yield from _repeats(asked)
 
 
-def _repeats(asked: Sequence["Asked[Row]"]) -> Iterator[str]:
+def _repeats(asked: Sequence["Member[Row]"]) -> Iterator[str]:
     if repeats := sum(len(each.positions) - 1 for each in asked):
         yield f"{repeats} repeat{'s' if repeats > 1 else ''} left out"
 

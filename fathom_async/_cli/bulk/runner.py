@@ -15,10 +15,10 @@ from attrs import define, evolve, field, frozen
 
 from fathom_async import (
     BudgetError,
+    CachePolicy,
     DecodeError,
     FathomClient,
     FathomError,
-    Keeping,
     Progress,
     RateLimitError,
     ServerError,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from fathom_async import Report
     from fathom_async._core.codec.rows import Row
 
-_KEEPING = Keeping()
+_KEEPING = CachePolicy()
 _PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
 
 
@@ -136,7 +136,7 @@ async def carry_out(options: RunOptions, tally: RunSummary) -> None:
         if began is None:
             for each in notes:
                 await each.begin(started)
-        keeping = Keeping(max_age=time.time() - started + _KEEPING.max_age)
+        keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
         await _make(Asking(fathom, keeping, where, options.is_fused), options, reports, stores, tally)
         if not tally.may_be_mended:
             for each in notes:

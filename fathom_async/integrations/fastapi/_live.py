@@ -17,7 +17,7 @@ import msgspec
 from attrs import frozen
 
 from fathom_async._bulk.live import LiveVisitors, check_sites
-from fathom_async._cache.entry import Kept
+from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.store import ReportStore
 from fathom_async.client import FathomClient
 from fathom_async.errors import ClosedError, StoreError
@@ -119,7 +119,7 @@ class LiveFeed:
             return
         count = LiveCount(seen.site_id, seen.visitors.total, seen.at)
         at = seen.at.timestamp()
-        kept = Kept(msgspec.json.encode(count.visitors), at, drop_after=at + _LINGER)
+        kept = CacheEntry(msgspec.json.encode(count.visitors), at, drop_after=at + _LINGER)
         await self._store.put_many({self._keys[seen.site_id]: kept})
         self._note([count])
 
