@@ -88,6 +88,7 @@ def test_examples_import_what_is_public_only() -> None:
 
 RENAMED = [
     ("fathom_async", "Keeping", "CachePolicy"),
+    ("fathom_async.backfill", "Target", "Destination"),
     ("fathom_async.store", "Keeping", "CachePolicy"),
     ("fathom_async.store", "Kept", "CacheEntry"),
 ]

@@ -126,7 +126,7 @@ def _similar_zone(name: str) -> str:
     zones = available_timezones()
     cities = {zone.rpartition("/")[2].lower(): zone for zone in zones}
     exact = cities | {zone.lower(): zone for zone in zones}
-    found = exact.get(name.strip().lower().replace(" ", "_")) or similar(name, zones)
+    found = exact.get(name.strip().lower().replace(" ", "_")) or similar(name.lower(), zones)
     return f"; did you mean {found!r}?" if found else "; write a TZ database name such as 'Europe/Berlin'"
 
 

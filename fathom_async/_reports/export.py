@@ -4,12 +4,12 @@ The table libraries are optional, and imported when they are asked for.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast, get_args
 
 import msgspec
 
@@ -22,32 +22,24 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-_POLARS: Final[dict[ColumnKind, str]] = {
+_KINDS: Final[tuple[ColumnKind, ...]] = get_args(ColumnKind)
+_POLARS: Final[dict[ColumnKind, str]] = dict.fromkeys(_KINDS, "Date") | {
     "text": "String",
     "count": "Int64",
     "number": "Float64",
     "hour": "Datetime",
-    "day": "Date",
-    "month": "Date",
-    "year": "Date",
 }
-_PANDAS: Final[dict[ColumnKind, str]] = {
+_PANDAS: Final[dict[ColumnKind, str]] = dict.fromkeys(_KINDS, "datetime64[us]") | {
     "text": "string",
     "count": "Int64",
     "number": "Float64",
-    "hour": "datetime64[us]",
-    "day": "datetime64[us]",
-    "month": "datetime64[us]",
-    "year": "datetime64[us]",
 }
-_ARROW: Final[dict[ColumnKind, str]] = {
+_ARROW: Final[dict[str, str]] = dict.fromkeys(_KINDS, "date32") | {
+    "flag": "bool",
     "text": "string",
     "count": "int64",
     "number": "float64",
     "hour": "timestamp[us]",
-    "day": "date32",
-    "month": "date32",
-    "year": "date32",
 }
 _CRLF: Final = "\r\n"
 
@@ -118,9 +110,29 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
     """Return an Arrow table."""
+    return arrow_table({each.name: each.kind for each in columns}, list(map(msgspec.structs.astuple, rows)))  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+
+
+def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[object]]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
+    """Return an Arrow table of rows whose columns have these kinds, by name."""
     pyarrow = _optional("pyarrow", extra="arrow")
-    types = {column.name: pyarrow.type_for_alias(_ARROW[column.kind]) for column in columns}
-    return pyarrow.table({name: pyarrow.array(cells(rows, name), kind) for name, kind in types.items()})
+    found = {
+        name: pyarrow.array([row[place] for row in rows], arrow_type(kind))
+        for place, (name, kind) in enumerate(kinds.items())
+    }
+    return pyarrow.table(found)
+
+
+def arrow_type(kind: str) -> Any:  # noqa: ANN401 - pyarrow is not typed
+    """Return the Arrow type of a kind of column: a `ColumnKind`, ``flag``, or ``moment`` or ``texts``."""
+    pyarrow = _optional("pyarrow", extra="arrow")
+    match kind:
+        case "moment":
+            return pyarrow.timestamp("us", tz="UTC")
+        case "texts":
+            return pyarrow.list_(pyarrow.string())
+        case _:
+            return pyarrow.type_for_alias(_ARROW[kind])
 
 
 def write_parquet(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str]) -> None:

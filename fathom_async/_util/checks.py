@@ -162,9 +162,9 @@ def _guess(value: object, choices: Collection[str]) -> str:
 
 def similar(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that a misspelt one resembles most, if any."""
-    plain = {_plain(each): each for each in known}
-    close = difflib.get_close_matches(_plain(word), plain, n=1)
-    return plain[close[0]] if close else None
+    options, plain = list(known), word.strip().lower().replace("-", "_")
+    found = (difflib.get_close_matches(written, options, n=1) for written in (plain, word))
+    return next((close[0] for close in found if close), None)
 
 
 def suggestion(word: str, known: Collection[str]) -> str:
@@ -175,7 +175,3 @@ def suggestion(word: str, known: Collection[str]) -> str:
     """
     close = similar(word, known)
     return f"; did you mean {close!r}?" if close else f"; there are: {', '.join(known)}"
-
-
-def _plain(word: str) -> str:
-    return word.strip().lower().replace("-", "_")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import DateGrouping
-from fathom_async.backfill._periods import Span, joined, missing
+from fathom_async.backfill._ledger import Span, joined, missing
 
 
 def span_of(first: int, length: int) -> Span:
