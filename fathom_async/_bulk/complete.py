@@ -24,12 +24,13 @@ Categorical columns support only ``is`` and ``is not``, so they are split into t
 rest. A value that alone exceeds the row cap is split by the next column.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
 
 from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
+from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
@@ -70,8 +71,6 @@ class InseparableError(FathomError):
 class InconsistentError(FathomError):
     """Answers of the server that contradict each other, so that a report made of them might be wrong."""
 
-
-Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
 
 LONGEST_QUERY: Final = 7_000
 """Characters of the query string; common servers refuse a request line of 8 kB."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
+"""Runs one query."""
 
 
 async def by_the_hour(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:

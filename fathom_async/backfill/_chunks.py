@@ -1,12 +1,13 @@
 """Request the reports of a plan, one chunk of periods after the other."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from itertools import chain
 
 import attrs
 
 from fathom_async._bulk.complete import InseparableError
+from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
@@ -15,8 +16,6 @@ from fathom_async.backfill._layout import Cells
 from fathom_async.backfill._ledger import Ledger, Span, joined, missing
 
 _log = logging.getLogger("fathom_async")
-
-Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
 
 
 @attrs.frozen

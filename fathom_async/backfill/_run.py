@@ -21,12 +21,13 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.query import Query
 from fathom_async._util.checks import suggestion
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
-from fathom_async.backfill._chunks import Ask, chunks
+from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._destination import Destination, OpenDestination
 from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._parquet import ParquetDataset

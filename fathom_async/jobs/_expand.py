@@ -13,10 +13,8 @@ from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs._checks import check_hours, check_order, check_value, filters_of
-from fathom_async.jobs._errors import Faults
-from fathom_async.jobs._keys import no_such_key
-from fathom_async.jobs._matrix import Axis, Choice, axis, choice, combinations, size
-from fathom_async.jobs._names import filled, placeholders
+from fathom_async.jobs._faults import Faults, no_such_key
+from fathom_async.jobs._matrix import Axis, Choice, axis, choice, combinations, filled, placeholders, size
 
 PARAMETERS: Final = (
     "site_id",

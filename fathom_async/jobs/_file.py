@@ -12,9 +12,8 @@ import attrs
 
 from fathom_async._reports.arguments import known_word, text
 from fathom_async.errors import ArgumentError
-from fathom_async.jobs._errors import Fault, Faults, JobFileError
 from fathom_async.jobs._expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of
-from fathom_async.jobs._keys import no_such_key
+from fathom_async.jobs._faults import Fault, Faults, JobFileError, no_such_key
 from fathom_async.jobs._matrix import shown
 
 Format = Literal["csv", "jsonl", "parquet"]

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async.jobs._errors import JobFileError
+from fathom_async.jobs._faults import JobFileError
 from fathom_async.jobs._file import JobFile, load_jobs
 
 NOW = datetime(2026, 3, 20, 3, 30, tzinfo=UTC)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fathom_async import ArgumentError, EventQuery, Filter, PageviewQuery
-from fathom_async.jobs._errors import JobFileError
+from fathom_async.jobs._faults import JobFileError
 from fathom_async.jobs._file import MOST_QUERIES, JobFile, Output, load_jobs
 
 DOCS = Path(__file__).parents[2] / "docs" / "job-files.md"
