@@ -121,7 +121,16 @@ _SHOWN = 40
 
 @attrs.frozen(repr=False)
 class BulkPlan(Generic[RowT_co]):
-    """What a bulk run would send; prints well.
+    """The requests that a bulk run would send; ``str`` lists them.
+
+    >>> import asyncio
+    >>> from fathom_async import FathomClient, PageviewQuery
+    >>> visits = PageviewQuery("CDBUGS", aggregates=["visits"])
+    >>> days = [visits.replace(date_from=f"2026-01-{day}", date_to=f"2026-01-{day}") for day in range(10, 31)]
+    >>> async def plan():
+    ...     return FathomClient("token").reports.plan(days)
+    >>> asyncio.run(plan())
+    <BulkPlan of 21 queries in 1 request, 0 s>
 
     Attributes:
         groups: The requests, each with the queries that it answers and how.
@@ -141,7 +150,11 @@ class BulkPlan(Generic[RowT_co]):
         return self.requests
 
     def __repr__(self) -> str:
-        return f"<BulkPlan of {self.queries} queries in {self.requests} requests, {self.seconds:.0f} s>"
+        queries, requests = (
+            _count(self.queries, "query", "queries"),
+            _count(self.requests, "request", "requests"),
+        )
+        return f"<BulkPlan of {queries} in {requests}, {self.seconds:,.0f} s>"
 
     def __str__(self) -> str:
         lines = [self._headline()]

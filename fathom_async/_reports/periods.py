@@ -89,6 +89,11 @@ class Period:
 
         Raises:
             QueryError: The words mean nothing, or a range that no calendar has.
+
+        >>> Period.parse("last 7 days", date(2026, 3, 15)).start
+        datetime.datetime(2026, 3, 9, 0, 0)
+        >>> Period.parse("Q1 2026", date.today()) == Period.parse("2026-01 to 2026-03", date.today())
+        True
         """
         if (dated := cls.dated(text)) is not None:
             return dated

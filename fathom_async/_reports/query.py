@@ -277,6 +277,13 @@ class PageviewQuery(Query[PageviewRow]):
         UnsortedLimitWarning: The limit keeps arbitrary groups.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
+
+    >>> query = PageviewQuery("CDBUGS", aggregates=["visits"], date_grouping="day")
+    >>> query.over("previous month", now=date(2026, 3, 15)).params()["date_to"]
+    '2026-02-28 23:59:59'
+    >>> query.replace(aggregates=["visit"])
+    Traceback (most recent call last):
+    fathom_async.errors.QueryError: aggregates has no 'visit'; did you mean 'visits'?
     """
 
     entity: ClassVar[Entity] = "pageview"

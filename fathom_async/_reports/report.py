@@ -57,6 +57,14 @@ class Report(Generic[RowT_co]):
             out unless given.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
+
+    >>> from fathom_async import PageviewQuery
+    >>> query = PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["pathname"])
+    >>> report = query.read(b'[{"pathname": "/", "pageviews": "7"}, {"pathname": "/blog", "pageviews": "5"}]')
+    >>> report
+    <Report of pathname, pageviews for CDBUGS: 2 rows>
+    >>> report.first.pathname, report.total("pageviews")
+    ('/', 12)
     """
 
     query: "Query[RowT_co]"
@@ -183,7 +191,7 @@ class Report(Generic[RowT_co]):
 
     def __repr__(self) -> str:
         rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
-        return f"<Report of {', '.join(self.columns)}: {rows}{', truncated' if self.truncated else ''}>"
+        return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}{', truncated' if self.truncated else ''}>"
 
     def __str__(self) -> str:
         return display.as_text(self._kinds, self.rows)

@@ -88,7 +88,15 @@ def load_jobs(
 
     Raises:
         JobFileError: The file is wrong; the message has all faults, with what to write instead.
-        OSError: It cannot be read.
+        OSError: The file cannot be read.
+
+    >>> from io import BytesIO
+    >>> toml = b'''[job.pages]
+    ... aggregates = ["pageviews"]
+    ... period = "last 7 days"
+    ... matrix.site_id = ["CDBUGS", "DAFFYD"]'''
+    >>> [each.name for each in load_jobs(BytesIO(toml), now=datetime(2026, 3, 15)).jobs[0].queries]
+    ['pages-CDBUGS', 'pages-DAFFYD']
     """
     file, content = _read(source)
     try:
