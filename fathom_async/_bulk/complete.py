@@ -40,7 +40,7 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import Query, hour_chunks
-from fathom_async._reports.report import Report, in_order
+from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import FathomError, QueryError
 
@@ -94,7 +94,7 @@ async def complete(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
     pieces = await gather_all(_Completion(piece, ask).run() for piece in hour_chunks(query))
-    return Report(query, tuple(in_order(query, (row for rows in pieces for row in rows))), truncated=False)
+    return Report(query, tuple(sort_rows(query, (row for rows in pieces for row in rows))), truncated=False)
 
 
 class _Completion(Generic[RowT]):

@@ -25,7 +25,7 @@ from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._endpoints import aggregation
 from fathom_async._reports.query import Query, hour_chunks
-from fathom_async._reports.report import Report, in_order
+from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import APIError, DecodeError, FathomError, ServerError
 
@@ -48,7 +48,7 @@ async def by_the_hour(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
     if len(chunks) == 1:
         return await ask(query)
     reports = await gather_all(_run(ask, chunk) for chunk in chunks)
-    rows = in_order(query, (row for report in reports for row in report))
+    rows = sort_rows(query, (row for report in reports for row in report))
     is_cut = len(rows) >= query.limit if query.limit else any(report.truncated for report in reports)
     return Report(query, tuple(rows[: query.limit]), truncated=is_cut)
 

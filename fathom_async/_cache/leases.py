@@ -19,7 +19,7 @@ _log = logging.getLogger("fathom_async")
 _RENEWALS = 3
 
 
-class Ledger(Protocol):
+class ClaimBackend(Protocol):
     """Where claims are written down. A claim of another owner on the same key is never touched."""
 
     async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
@@ -39,13 +39,13 @@ class Leases:
     """Makes, renews and ends claims.
 
     Args:
-        ledger: Where they are written down.
+        backend: Where they are written down.
         lease: Seconds of the event loop that a claim lasts unless it is renewed.
         ended: Told the keys whose claims have ended.
     """
 
-    def __init__(self, ledger: Ledger, lease: float, ended: Callable[[Iterable[str]], None]) -> None:
-        self._ledger = ledger
+    def __init__(self, backend: ClaimBackend, lease: float, ended: Callable[[Iterable[str]], None]) -> None:
+        self._backend = backend
         self._lease = lease
         self._ended = ended
         self._held: dict[str, str] = {}
@@ -113,7 +113,7 @@ class Leases:
         if claimed.done():
             return
         try:
-            mine = frozenset(await self._ledger.acquire(keys, owner))
+            mine = frozenset(await self._backend.acquire(keys, owner))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller may not wait for ever
             if not claimed.done():
                 claimed.set_exception(error)
@@ -124,7 +124,7 @@ class Leases:
 
     async def _renew(self) -> None:
         try:
-            await self._ledger.renew(dict(self._held))
+            await self._backend.renew(dict(self._held))
         except FathomError as error:
             _log.warning("%d claims could not be renewed, others may ask too: %s", len(self._held), error)
 
@@ -133,7 +133,7 @@ class Leases:
             return
         held = {key: self._held.pop(key) for key in keys}
         try:
-            await self._ledger.release(held)
+            await self._backend.release(held)
         except FathomError as error:
             _log.warning("%d claims could not be ended, they lapse: %s", len(held), error)
         self._ended(keys)

@@ -101,9 +101,9 @@ class RedisStore(ReportStore):
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
         self._server = _Server(url)
         self._clock = clock
-        self._ledger = _ClaimKeys(self._server, lease)
-        self._waiters = Waiters(self._ledger.held, self._server.listen)
-        self._claims = Leases(self._ledger, lease, self._waiters.ended)
+        self._backend = _ClaimKeys(self._server, lease)
+        self._waiters = Waiters(self._backend.held, self._server.listen)
+        self._claims = Leases(self._backend, lease, self._waiters.ended)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
@@ -156,7 +156,7 @@ class RedisStore(ReportStore):
 
 
 class _ClaimKeys:
-    """The ledger of claims: a key each, which the server lets lapse by its own clock."""
+    """The backend of claims: a key each, which the server lets lapse by its own clock."""
 
     def __init__(self, server: "_Server", lease: float) -> None:
         self._server = server

@@ -59,9 +59,9 @@ class SqliteStore(ReportStore):
     ) -> None:
         self._file = SqliteFile(path)
         self._clock = clock
-        self._ledger = _ClaimTable(self._file, wall, lease)
-        self._waiters = Waiters(self._ledger.held, poll(poll_seconds))
-        self._claims = Leases(self._ledger, lease, self._waiters.ended)
+        self._backend = _ClaimTable(self._file, wall, lease)
+        self._waiters = Waiters(self._backend.held, poll(poll_seconds))
+        self._claims = Leases(self._backend, lease, self._waiters.ended)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
@@ -129,7 +129,7 @@ class SqliteStore(ReportStore):
 
 
 class _ClaimTable:
-    """The ledger of claims: one row each, free once its last renewal is a lease ago.
+    """The backend of claims: one row each, free once its last renewal is a lease ago.
 
     So it is too when that lies in the future: the clock was set back, or the machine started anew.
     """

@@ -1,4 +1,7 @@
-"""The arguments of a query, one by one: each is refused where the server would refuse it."""
+"""Check the arguments of queries and filters one by one; each error says what to write instead.
+
+Moments are read here too: what callers may write, as a moment on the wall clock of the report.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
@@ -23,7 +26,7 @@ from fathom_async.errors import QueryError
 
 
 def known_word(argument: str, word: object, known: Sequence[str]) -> str:
-    """Return the word, checked to be one of those known."""
+    """Check that a word is one of those known."""
     if isinstance(word, str) and word in known:
         return word
     if not isinstance(word, str):
@@ -32,7 +35,7 @@ def known_word(argument: str, word: object, known: Sequence[str]) -> str:
 
 
 def listed(argument: str, names: object) -> tuple[object, ...]:
-    """Return a list's items; one string is refused, since its letters would be taken for the items."""
+    """Return the items of a list. A single string is refused, since its letters would become the items."""
     if isinstance(names, str):
         items = [name.strip() for name in names.split(",")]
         raise QueryError(f"{argument} takes a list of names; write {argument}={items!r}")
@@ -42,7 +45,7 @@ def listed(argument: str, names: object) -> tuple[object, ...]:
 
 
 def known_words(argument: str, names: tuple[object, ...], known: Sequence[str]) -> tuple[str, ...]:
-    """Return the names, checked to be known and different."""
+    """Check that names are known, and different from each other."""
     words = tuple(known_word(argument, name, known) for name in names)
     for word in words:
         if words.count(word) > 1:
@@ -50,23 +53,15 @@ def known_words(argument: str, names: tuple[object, ...], known: Sequence[str]) 
     return words
 
 
-def text(argument: str, value: object) -> str:
-    """Return the value, checked to be a string that can be sent."""
+def sendable(argument: str, value: object) -> str:
+    """Check that a value is a string that can be encoded."""
     if not isinstance(value, str):
         raise QueryError(f"{argument} must be a str, not {type(value).__name__}; write {str(value)!r}")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise QueryError(f"{argument} {value!r} holds half a character pair, which cannot be sent") from None
+        raise QueryError(f"{argument} {value!r} has half a surrogate pair, which cannot be encoded") from None
     return value
-
-
-def identifier(argument: str, value: object) -> str:
-    """Return an ID as Fathom writes them, such as ``CDBUGS``."""
-    name = text(argument, value)
-    if not name or not name.isprintable() or any(character in ' /\\?#%&,:"' for character in name):
-        raise QueryError(f"{argument} must be an ID such as 'CDBUGS', not {name!r}")
-    return name
 
 
 FIRST_SECOND: Final = time(0, 0, 0)
@@ -75,28 +70,27 @@ _DATE_LENGTH: Final = len("2026-01-31")
 
 
 def first_moment(value: date | str | None) -> datetime | None:
-    """Return where a range starts; a bare date starts with its first second."""
+    """Return the start of a range; a bare date starts with its first second."""
     return _moment("date_from", value, FIRST_SECOND)
 
 
 def last_moment(value: date | str | None) -> datetime | None:
-    """Return where a range ends; a bare date ends with its last second."""
+    """Return the end of a range; a bare date ends with its last second."""
     return _moment("date_to", value, LAST_SECOND)
 
 
 def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetime:
-    """Return what the clock on the wall of the time zone shows, without a time zone.
+    """Return a moment on the wall clock of a time zone, without a time zone.
 
     Raises:
-        QueryError: The moment has a time zone of its own, and the one to show it in is not known, or its clocks
-            show the moment twice.
+        QueryError: The moment is aware, but the target time zone is unknown, or its clocks show the moment twice.
     """
     if moment.tzinfo is None:
         return moment
     if timezone is None:
         raise QueryError(
-            f"{argument} has the time zone {moment.tzinfo}, but the report is in the site's, which is not "
-            f"known here; write {argument}=moment.astimezone(ZoneInfo(site.timezone)).replace(tzinfo=None)"
+            f"{argument} has the time zone {moment.tzinfo}, but the report is in the site's, which is "
+            f"unknown here; write {argument}=moment.astimezone(ZoneInfo(site.timezone)).replace(tzinfo=None)"
         )
     try:
         local = moment.astimezone(ZoneInfo(timezone))
@@ -111,10 +105,10 @@ def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetim
 
 
 def time_zone(value: ZoneInfo | str | None) -> str | None:
-    """Return the TZ database name of a time zone, checked to exist."""
+    """Return the TZ database name of a time zone that exists."""
     if value is None:
         return None
-    name = value.key if isinstance(value, ZoneInfo) else text("timezone", value)
+    name = value.key if isinstance(value, ZoneInfo) else sendable("timezone", value)
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):
@@ -160,25 +154,28 @@ _DIRECTIONS: Final = ("asc", "desc")
 
 
 def site_id(value: str) -> str:
-    """Return a site's ID."""
-    return identifier("site_id", value)
+    """Return a site's ID, such as ``CDBUGS``."""
+    name = sendable("site_id", value)
+    if not name or not name.isprintable() or any(character in ' /\\?#%&,:"' for character in name):
+        raise QueryError(f"site_id must be an ID such as 'CDBUGS', not {name!r}")
+    return name
 
 
 def entity_name(value: str) -> str:
     """Return an event's name, as the dashboard shows it."""
-    name = text("entity_name", value)
+    name = sendable("entity_name", value)
     if not name.strip():
         raise QueryError("entity_name is empty; write the event's name as the dashboard shows it")
     return name
 
 
 def pageview_aggregates(words: Iterable[PageviewAggregate]) -> tuple[PageviewAggregate, ...]:
-    """Return what to count of pageviews."""
+    """Return the aggregates of a pageview query."""
     return cast("tuple[PageviewAggregate, ...]", _aggregates(words, PAGEVIEW_AGGREGATES))
 
 
 def event_aggregates(words: Iterable[EventAggregate]) -> tuple[EventAggregate, ...]:
-    """Return what to count of an event."""
+    """Return the aggregates of an event query."""
     return cast("tuple[EventAggregate, ...]", _aggregates(words, EVENT_AGGREGATES))
 
 
@@ -193,12 +190,12 @@ def field_grouping(words: Iterable[FieldGrouping]) -> tuple[FieldGrouping, ...]:
 
 
 def date_grouping(word: DateGrouping | None) -> DateGrouping | None:
-    """Return the unit of dates to group by."""
+    """Return the date grouping."""
     return None if word is None else cast("DateGrouping", known_word("date_grouping", word, DATE_GROUPINGS))
 
 
 def limit(rows: int | None) -> int | None:
-    """Return the number of rows to stop at."""
+    """Return the row limit."""
     return None if rows is None else _checked_limit(rows)
 
 
@@ -211,14 +208,14 @@ def _checked_limit(rows: object) -> int:
 
 
 def check_sort(sort_by: object, columns: tuple[str, ...], *, by_date: bool) -> None:
-    """Refuse a sort that is no ``field:asc`` or ``field:desc`` of one of the columns.
+    """Check that a sort is ``field:asc`` or ``field:desc`` of one of the columns.
 
     Args:
         sort_by: The sort.
         columns: Aggregates and groupings.
-        by_date: Whether there is a date grouping, so that ``timestamp`` can be sorted by.
+        by_date: Whether the query has a date grouping, and so can sort by ``timestamp``.
     """
-    written = text("sort_by", sort_by)
+    written = sendable("sort_by", sort_by)
     field, colon, direction = written.partition(":")
     sortable = (*columns, TIMESTAMP) if by_date else columns
     if field in {DATE_COLUMN, TIMESTAMP} and not by_date:
@@ -239,5 +236,5 @@ def _aggregates(words: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]
         raise QueryError(f"aggregates is empty; name at least one of {', '.join(known)}")
     for foreign in {*PAGEVIEW_AGGREGATES, *EVENT_AGGREGATES}.difference(known).intersection(map(str, names)):
         other = "EventQuery" if known is PAGEVIEW_AGGREGATES else "PageviewQuery"
-        raise QueryError(f"aggregates has {foreign!r} in {other} only; there are here: {', '.join(known)}")
+        raise QueryError(f"aggregates has {foreign!r} only in {other}; here there are: {', '.join(known)}")
     return known_words("aggregates", names, known)

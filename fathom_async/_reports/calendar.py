@@ -120,6 +120,6 @@ class Buckets:
         return len({midnight.utcoffset() for midnight in midnights}) == 1
 
 
-def count(name: DateGrouping, first: datetime | None, last: datetime | None) -> int | None:
+def count_periods(name: DateGrouping, first: datetime | None, last: datetime | None) -> int | None:
     """Return the number of periods that a range touches, or None if it is open."""
     return None if first is None or last is None else Unit(name).index(last) - Unit(name).index(first) + 1

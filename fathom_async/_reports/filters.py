@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, cast, overload
 
 import attrs
 
-from fathom_async._reports.arguments import known_word, listed, text
+from fathom_async._reports.arguments import known_word, listed, sendable
 from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
@@ -58,7 +58,7 @@ class Filter:
         known_word("operator", operator, OPERATORS)
         if operator in PATTERN_OPERATORS:
             _check_pattern(property, operator, value)
-        text(f"the value of a {property} filter", value)
+        sendable(f"the value of a {property} filter", value)
         object.__setattr__(self, "property", property)
         object.__setattr__(self, "operator", operator)
         object.__setattr__(self, "value", value)
@@ -139,7 +139,7 @@ def _check_pattern(property: str, operator: str, value: object) -> None:
             f"{property} takes only {' and '.join(map(repr, CATEGORICAL_OPERATORS))}, not {operator!r}; "
             f"write one filter with 'is' or 'is not' for the exact value"
         )
-    pattern = text(f"the value of a {property} filter", value)
+    pattern = sendable(f"the value of a {property} filter", value)
     if not pattern:
         raise QueryError(f"{property} {operator} '' holds for every row or for none; name what to look for")
     if operator in {"matching", "not matching"} and (fault := regex_fault(pattern)):

@@ -190,8 +190,8 @@ class Report(Generic[RowT_co]):
         export.write_parquet(self._kinds, self.rows, target)
 
     def __repr__(self) -> str:
-        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
-        return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}{', truncated' if self.truncated else ''}>"
+        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}{', truncated' if self.truncated else ''}"
+        return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}>"
 
     def __str__(self) -> str:
         return display.as_text(self._kinds, self.rows)
@@ -204,7 +204,7 @@ class Report(Generic[RowT_co]):
         return self.query.codec.columns
 
 
-def in_order(query: "Query[RowT]", rows: Iterable[RowT]) -> list[RowT]:
+def sort_rows(query: "Query[RowT]", rows: Iterable[RowT]) -> list[RowT]:
     """Return the rows as the query sorts them: by date where it does not say, else as they come.
 
     Numbers and dates sort as such, texts by code point, and what the server has no value for comes before all

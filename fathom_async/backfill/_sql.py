@@ -21,7 +21,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
 _DEFINITION: Final = "definition"
 
 
-class Result(Protocol):
+class Rows(Protocol):
     """The result of a statement."""
 
     def fetchall(self) -> Sequence[Sequence[object]]:
@@ -32,7 +32,7 @@ class Result(Protocol):
 class Connection(Protocol):
     """What the connections of both databases have in common."""
 
-    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> Result:
+    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
         """Execute a statement."""
         ...
 

@@ -6,12 +6,12 @@ from itertools import product
 from typing import Any, Final, cast
 
 from fathom_async._reports import arguments
-from fathom_async._reports.arguments import first_moment, last_moment, listed, text, time_zone
+from fathom_async._reports.arguments import first_moment, last_moment, listed, sendable, time_zone
 from fathom_async._reports.filters import Filter, as_filters
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, hour_chunks
 from fathom_async.errors import ArgumentError, QueryError
-from fathom_async.jobs._matrix import LISTS, shown
+from fathom_async.jobs._matrix import LISTS, as_toml
 
 
 def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | None, has_zone: bool) -> None:
@@ -19,7 +19,7 @@ def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | Non
 
     Args:
         key: The parameter.
-        value: The value, as `fathom_async.jobs._matrix.choice` returns it.
+        value: The value, as `fathom_async.jobs._matrix.as_choice` returns it.
         is_event: Whether the query is on an event.
         in_matrix: The matrix that several values may be written in; None where this is one of its values.
         has_zone: Whether the query has a time zone of its own.
@@ -85,8 +85,8 @@ def _check_is_one(key: str, value: object, in_matrix: str | None) -> None:
     if several is None:
         return
     if in_matrix is None:
-        raise ArgumentError(f"each value of the matrix is a single one; write {key} = {shown(several)}")
-    raise ArgumentError(f"it takes one value; write several in [{in_matrix}], as {key} = {shown(several)}")
+        raise ArgumentError(f"each value of the matrix is a single one; write {key} = {as_toml(several)}")
+    raise ArgumentError(f"it takes one value; write several in [{in_matrix}], as {key} = {as_toml(several)}")
 
 
 def _several(key: str, value: object) -> list[object] | dict[str, object] | None:
@@ -103,7 +103,7 @@ def _check_moment(key: str, value: object, *, has_zone: bool) -> None:
         moment = read(value)
     except ArgumentError:
         raise ArgumentError(
-            f"{key} cannot be read: {shown(value)}; write {bare} or {bare} 15:30:00, or instead of date_from and "
+            f"{key} cannot be read: {as_toml(value)}; write {bare} or {bare} 15:30:00, or instead of date_from and "
             'date_to a range such as period = "last 30 days" or period = "2026-01"'
         ) from None
     if moment is not None and moment.tzinfo is not None and not has_zone:
@@ -114,7 +114,7 @@ def _check_moment(key: str, value: object, *, has_zone: bool) -> None:
 
 
 def _check_period(value: object) -> Period:
-    return Period.parse(text("period", value), datetime(2026, 1, 1))  # noqa: DTZ001 - any moment, only the words count
+    return Period.parse(sendable("period", value), datetime(2026, 1, 1))  # noqa: DTZ001 - any moment, only the words count
 
 
 _MOMENTS: Final[Mapping[str, tuple[Callable[[Any], datetime | None], str]]] = {
@@ -128,7 +128,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "date_grouping": arguments.date_grouping,
     "period": _check_period,
     "filters": filters_of,
-    "sort_by": lambda value: text("sort_by", value),
+    "sort_by": lambda value: sendable("sort_by", value),
     "limit": arguments.limit,
     "timezone": time_zone,
 }

@@ -8,13 +8,22 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.arguments import text
+from fathom_async._reports.arguments import sendable
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs._checks import check_hours, check_order, check_value, filters_of
 from fathom_async.jobs._faults import Faults, no_such_key
-from fathom_async.jobs._matrix import Axis, Choice, axis, choice, combinations, filled, placeholders, size
+from fathom_async.jobs._matrix import (
+    Axis,
+    Choice,
+    as_axis,
+    as_choice,
+    combinations,
+    filled,
+    placeholders,
+    size,
+)
 
 PARAMETERS: Final = (
     "site_id",
@@ -58,7 +67,7 @@ class NamedQuery:
 
 
 @attrs.frozen
-class SiteClocks:
+class JobClock:
     """What time it is; see `fathom_async.jobs._file.load_jobs`."""
 
     now: datetime
@@ -86,18 +95,18 @@ def matrix_of(table: Table) -> Table:
     return cast("dict[str, object]", matrix) if isinstance(matrix, dict) else {}
 
 
-def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faults) -> tuple[NamedQuery, ...]:
+def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults) -> tuple[NamedQuery, ...]:
     """Return the queries of a job: one for each combination of its matrix.
 
     Args:
         job: Its name.
         table: What the file has of it.
-        clocks: Tell what time it is.
+        clock: Tell what time it is.
         room: How many queries it may have.
         faults: Where faults are noted; then there may be no queries.
     """
     before, place = len(faults), f"job.{job}"
-    fixed = {key: choice(key, table[key]) for key in PARAMETERS if key in table}
+    fixed = {key: as_choice(key, table[key]) for key in PARAMETERS if key in table}
     axes = _axes(place, table, faults)
     _check_together(place, fixed, axes, faults)
     _check_values(place, fixed, axes, faults)
@@ -119,7 +128,7 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
             )
             given["filters"] = attrs.evolve(chosen["filters"], value=both)
         with faults.at(place):
-            query = _query(given, clocks)
+            query = _query(given, clock)
             check_hours(query)
             period = cast("str | None", given["period"].value) if "period" in given else None
             counted = None if period is None or Period.dated(period) else period
@@ -138,7 +147,7 @@ def _axes(place: str, table: Table, faults: Faults) -> list[Axis]:
     for key in PARAMETERS:
         if key in matrix:
             with faults.at(f"{place}.matrix.{key}"):
-                found.append(axis(key, matrix[key]))
+                found.append(as_axis(key, matrix[key]))
     return found
 
 
@@ -182,13 +191,13 @@ def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) ->
         template = table.get("name", default)
         if isinstance(template, list | dict):
             raise ArgumentError(f'one name is for all queries of the job; write name = "{default}"')
-        template = text("name", template)
+        template = sendable("name", template)
         placeholders(template, _PLACEHOLDERS)
         return template
     return default
 
 
-def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
+def _query(given: Given, clock: JobClock) -> AnyQuery:
     values: dict[str, Any] = {key: each.value for key, each in given.items() if key != "period"}
     if "filters" in values:
         values["filters"] = filters_of(values["filters"])
@@ -199,7 +208,7 @@ def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
     if "period" not in given:
         return query
     words = cast("str", given["period"].value)
-    return query.over(words, now=date.min if Period.dated(words) else clocks.now_for(query))
+    return query.over(words, now=date.min if Period.dated(words) else clock.now_for(query))
 
 
 def _parts(job: str, given: Given, query: AnyQuery) -> dict[str, str]:

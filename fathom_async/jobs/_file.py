@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.arguments import known_word, text
+from fathom_async._reports.arguments import known_word, sendable
 from fathom_async.errors import ArgumentError
-from fathom_async.jobs._expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of
+from fathom_async.jobs._expand import PARAMETERS, JobClock, NamedQuery, Table, expanded, matrix_of
 from fathom_async.jobs._faults import Fault, Faults, JobFileError, no_such_key
-from fathom_async.jobs._matrix import shown
+from fathom_async.jobs._matrix import as_toml
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -104,7 +104,7 @@ def load_jobs(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise JobFileError(file, [Fault("", f"this is no TOML: {error}")]) from None
     faults = Faults()
-    jobs = _jobs(tables, SiteClocks(now, zones or {}), faults)
+    jobs = _jobs(tables, JobClock(now, zones or {}), faults)
     faults.check(file)
     return JobFile(file, jobs)
 
@@ -118,7 +118,7 @@ def _read(source: str | PathLike[str] | BinaryIO) -> tuple[str, bytes]:
     return str(getattr(source, "name", "the job file")), content
 
 
-def _jobs(tables: Table, clocks: SiteClocks, faults: Faults) -> tuple[Job, ...]:
+def _jobs(tables: Table, clock: JobClock, faults: Faults) -> tuple[Job, ...]:
     _check_keys("", tables, _TOP, faults)
     shared = _output("output", tables.get("output", {}), Output(), faults)
     jobs: list[Job] = []
@@ -129,7 +129,7 @@ def _jobs(tables: Table, clocks: SiteClocks, faults: Faults) -> tuple[Job, ...]:
         output = _output(f"{place}.output", table.get("output", {}), shared, faults)
         is_complete = _complete(place, table, faults)
         room = MOST_QUERIES - len(names)
-        queries = expanded(name, table, clocks, room, faults)
+        queries = expanded(name, table, clock, room, faults)
         for query in queries:
             if query.name.casefold() in names:
                 faults.add(
@@ -153,7 +153,7 @@ def _tables(written: object, faults: Faults) -> dict[str, dict[str, object]]:
 def _complete(place: str, table: Table, faults: Faults) -> bool:
     complete = table.get("complete", False)
     if not isinstance(complete, bool):
-        faults.add(f"{place}.complete", f"write true or false, not {shown(complete)}")
+        faults.add(f"{place}.complete", f"write true or false, not {as_toml(complete)}")
     elif complete and "limit" in {*table, *matrix_of(table)}:
         faults.add(f"{place}.limit", "a complete report has every row; leave out limit, or complete")
     return complete is True
@@ -181,9 +181,9 @@ def _output(place: str, written: object, default: Output, faults: Faults) -> Out
 
 
 def _not_empty(key: str, value: object) -> str:
-    if not text(key, value).strip():
+    if not sendable(key, value).strip():
         raise ArgumentError(f"{key} is empty; name one, or leave it out")
-    return text(key, value)
+    return sendable(key, value)
 
 
 def _check_keys(place: str, table: Table, known: Sequence[str], faults: Faults) -> None:

@@ -92,14 +92,14 @@ class Axis:
     choices: tuple[Choice, ...]
 
 
-def choice(key: str, value: object, label: str | None = None) -> Choice:
+def as_choice(key: str, value: object, label: str | None = None) -> Choice:
     """Return a value as the query takes it; a single name or filter is a list of one."""
     if key in LISTS and isinstance(value, str | dict):
         value = [cast("object", value)]
     return Choice(value, described(value) if label is None else label)
 
 
-def axis(key: str, written: object) -> Axis:
+def as_axis(key: str, written: object) -> Axis:
     """Return the values of a parameter: a list, or a table of labels.
 
     Raises:
@@ -112,13 +112,13 @@ def axis(key: str, written: object) -> Axis:
         if key == "filters" and _is_filter(labelled):
             raise ArgumentError(
                 "a table is of labels, each of a filter or a list of them; write filters = "
-                f"[{shown(labelled)}]"
+                f"[{as_toml(labelled)}]"
             )
-        found = tuple(choice(key, value, label) for label, value in labelled.items())
+        found = tuple(as_choice(key, value, label) for label, value in labelled.items())
     elif isinstance(written, list):
-        found = tuple(choice(key, value) for value in cast("list[object]", written))
+        found = tuple(as_choice(key, value) for value in cast("list[object]", written))
     else:
-        raise ArgumentError(f"a matrix takes lists; write {key} = [{shown(written)}]")
+        raise ArgumentError(f"a matrix takes lists; write {key} = [{as_toml(written)}]")
     if not found:
         raise ArgumentError("the list is empty, so that nothing would be asked; leave it out, or name values")
     return Axis(key, found)
@@ -145,15 +145,15 @@ def described(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def shown(value: object) -> str:
+def as_toml(value: object) -> str:
     """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{', '.join(map(shown, cast('list[object]', value)))}]"
+        return f"[{', '.join(map(as_toml, cast('list[object]', value)))}]"
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value).items()
-        return f"{{ {', '.join(f'{_key(key)} = {shown(each)}' for key, each in pairs)} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {as_toml(each)}' for key, each in pairs)} }}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else described(value)
 
 

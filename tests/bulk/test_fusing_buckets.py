@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async._reports.calendar import Buckets, Unit, count
+from fathom_async._reports.calendar import Buckets, Unit, count_periods
 from fathom_async._reports.fields import DateGrouping
 
 UNITS: tuple[DateGrouping, ...] = get_args(DateGrouping)
@@ -23,7 +23,7 @@ def test_buckets_begin_and_end_where_their_numbers_change(
     assert buckets.holds(one)
     is_last = high == Unit(unit).index(datetime.max)  # noqa: DTZ901
     assert not buckets.holds(Buckets(unit, high + 1, high + 1).begin) or is_last
-    assert count(unit, buckets.begin, buckets.end) == high - low + 1
+    assert count_periods(unit, buckets.begin, buckets.end) == high - low + 1
 
 
 @given(st.sampled_from(UNITS), MOMENTS)
@@ -40,7 +40,7 @@ def test_a_range_that_cuts_a_bucket_is_none() -> None:
     assert Buckets.of("hour", noon, night) is not None
     assert Buckets.of("day", None, night) is None
     assert Buckets.of("year", datetime(9999, 1, 1), datetime(9999, 12, 31, 23, 59, 59)) is None  # noqa: DTZ001
-    assert count("day", noon, None) is None
+    assert count_periods("day", noon, None) is None
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_categorical_properties_take_two(property: str) -> None:
         ("pathname", "=", "/", "there are: is, is not"),
         ("pathname", "is", 5, "must be a str, not int; write '5'"),
         ("pathname", "is", None, "must be a str"),
-        ("pathname", "is", "\ud800", "cannot be sent"),
+        ("pathname", "is", "\ud800", "cannot be encoded"),
         ("pathname", "is like", "", "name what to look for"),
         ("pathname", "matching", "", "name what to look for"),
         ("pathname", "matching", "^/(a|b", "is no regular expression: missing"),

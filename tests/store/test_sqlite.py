@@ -295,13 +295,13 @@ async def test_the_claim_of_a_living_holder_is_renewed(path: Path) -> None:
 async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_next(path: Path) -> None:
     wall = Wall()
     async with SqliteStore(path, wall=wall) as store:
-        ledger = store._ledger
-        assert await ledger.acquire(["a"], "first") == ["a"]
+        backend = store._backend
+        assert await backend.acquire(["a"], "first") == ["a"]
         wall.now += 31.0
-        assert await ledger.acquire(["a"], "second") == ["a"]
+        assert await backend.acquire(["a"], "second") == ["a"]
         wall.now += 20.0
-        await ledger.renew({"a": "first"})
-        await ledger.release({"a": "first"})
-        assert await ledger.held(["a"]) == ["a"]
+        await backend.renew({"a": "first"})
+        await backend.release({"a": "first"})
+        assert await backend.held(["a"]) == ["a"]
         wall.now += 20.0
-        assert await ledger.held(["a"]) == []
+        assert await backend.held(["a"]) == []

@@ -18,7 +18,7 @@ import attrs
 
 from fathom_async._bulk.fusing.texts import length_in_url
 from fathom_async._core.codec.rows import Row
-from fathom_async._reports.calendar import Buckets, count
+from fathom_async._reports.calendar import Buckets, count_periods
 from fathom_async._reports.fields import FIELD_GROUPINGS, MAX_ROWS, TEXT_PROPERTIES, TIMESTAMP
 from fathom_async._reports.filters import Filter, filters_to_json
 from fathom_async._reports.query import EventQuery, Query
@@ -108,7 +108,7 @@ def _slot(query: Query[Row]) -> Slot:
     buckets = Buckets.of(unit, first, last) if unit else Buckets.single(first, last)
     if buckets and buckets.unit == "hour" and not _has_plain_hours(query, buckets):
         buckets = None
-    return Slot(buckets, unit is not None, count(unit, first, last) if unit else 1)
+    return Slot(buckets, unit is not None, count_periods(unit, first, last) if unit else 1)
 
 
 def _has_plain_hours(query: Query[Row], buckets: Buckets) -> bool:
