@@ -62,16 +62,16 @@ class GivenBackError(Exception):
 
 
 class AdmissionClaim(Generic[RowT]):
-    """Claims queries in a store, of which one of all runs and processes asks.
+    """Claims the queries of one request in a store, so that one of all runs and processes sends it.
 
     Args:
-        cache: Where answers are kept.
-        queries: What one request asks.
-        since: Unix seconds; what was asked for then or later need not be asked for again, whatever its age.
+        cache: Stores the answers.
+        queries: The queries of the request.
+        since: Unix time; answers requested then or later count as fresh, whatever their age.
 
     Attributes:
-        found: After `GivenBackError`, the answers that somebody else has put meanwhile.
-        taken: After it, the queries that somebody else is asking right now.
+        found: After `GivenBackError`, the answers that others have stored meanwhile.
+        taken: After `GivenBackError`, the queries that others have claimed.
     """
 
     def __init__(self, cache: ReportCache, queries: Sequence[Query[RowT]], since: float) -> None:
@@ -93,10 +93,10 @@ class AdmissionClaim(Generic[RowT]):
         await self._claims.aclose()
 
     async def take(self) -> None:
-        """Claim the queries, once for all attempts and all pieces; they stay claimed to the end of the block.
+        """Claim the queries once for all attempts and chunks; they stay claimed until the end of the block.
 
         Raises:
-            GivenBackError: Somebody else has asked some of them, or is about to.
+            GivenBackError: Others have answered or claimed some of them.
             StoreError: The store cannot be used.
         """
         async with self._taking:
@@ -105,17 +105,17 @@ class AdmissionClaim(Generic[RowT]):
 
     async def _take(self) -> None:
         mine = await self._claims.enter_async_context(self._cache.claim(self._queries))
-        # Whoever held a claim until now may have put the answer since it was looked for.
+        # A former holder of a claim may have stored the answer since the last look.
         self.found = await self._cache.look_for_fresh(self._queries, since=self._since)
         self.taken = [query for query in self._queries if query not in mine and query not in self.found]
         if self.found or self.taken:
             await self._claims.aclose()
-            raise GivenBackError("it is not needed any more, or not now")
+            raise GivenBackError("the request is not needed any more, or not now")
         self._is_taken = True
 
 
-_REFUSED_QUESTIONS = (
-    # A part of what was fused may be good where the whole was refused.
+_REJECTED = (
+    # Parts of a fused request may be accepted although the whole was rejected.
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -128,9 +128,9 @@ class Answer(Generic[RowT]):
     """The server's answer to one request.
 
     Attributes:
-        reports: The report of each query that was asked; that of the request itself where it is not trusted.
-        asked_at: Unix seconds when it was asked.
-        is_trusted: Whether the reports of the queries could be told from it.
+        reports: The report of each query; if it is not trusted, the report of the fused request itself.
+        asked_at: Unix time of the request.
+        is_trusted: Whether the queries' reports could be cut out of the answer.
     """
 
     reports: Mapping[Query[RowT], Report[RowT]]
@@ -139,7 +139,7 @@ class Answer(Generic[RowT]):
 
 
 def answer_to(group: Fused[RowT], report: Report[RowT], asked_at: float) -> Answer[RowT]:
-    """Return the answer that a report of a fused request is."""
+    """Split the report of a fused request into an answer."""
     parts = group.split(report)
     if parts is None:
         return Answer({group.query: report}, asked_at, is_trusted=False)
@@ -147,25 +147,25 @@ def answer_to(group: Fused[RowT], report: Report[RowT], asked_at: float) -> Answ
     return Answer(dict(zip(queries, parts, strict=True)), asked_at, is_trusted=True)
 
 
-def is_refused_question(error: FathomError) -> bool:
-    """Whether the server refused what was asked, rather than failed to answer it."""
-    return isinstance(error, APIError) and error.status in _REFUSED_QUESTIONS
+def is_rejected(error: FathomError) -> bool:
+    """Whether the server rejected the request, rather than failed to answer it."""
+    return isinstance(error, APIError) and error.status in _REJECTED
 
 
-def may_be_in_part(error: FathomError) -> bool:
-    """Whether a part of a question may be answered where the whole was not."""
-    return is_refused_question(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
+def may_succeed_in_part(error: FathomError) -> bool:
+    """Whether parts of a failed request may succeed."""
+    return is_rejected(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
 
 
 def as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
-    """Return the report with the columns in the order of the query, which asks for the same."""
+    """Return the report with its columns in the order of an equal query."""
     if query.columns == report.columns:
         return attrs.evolve(report, query=query)
     return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
 
 
 Admitted = Callable[[], Awaitable[None]]
-"""Awaited when a request is admitted; what it raises gives its permit back."""
+"""Awaited when a request is admitted; if it raises, the permit is released."""
 
 
 async def ask(
@@ -176,38 +176,38 @@ async def ask(
     cache: ReportCache | None = None,
     on_admitted: Admitted | None = None,
 ) -> tuple[Report[RowT], float]:
-    """Ask the server; return the report, and the Unix seconds when the first request for it left.
+    """Run a query; return the report, and the Unix time when its first request left.
 
-    Pieces of a long report are kept one by one, so that one that is broken off need not begin anew.
+    Chunks of a long report are stored one by one, so that an interrupted report does not start over.
 
     Args:
-        caller: Sends.
-        query: What to ask.
+        caller: Sends the requests.
+        query: The query.
         on_sent: Called whenever a request leaves.
-        cache: Where pieces are kept; None keeps none.
+        cache: Stores the chunks; None stores none.
         on_admitted: See `fathom_async._core.request.Request`.
     """
     session, asked_at = caller.session, list[float]()
 
-    async def ask_piece(piece: Query[RowT]) -> Report[RowT]:
+    async def ask_chunk(chunk: Query[RowT]) -> Report[RowT]:
         left: list[float] = []
 
         def note() -> None:
             left.append(session.unix())
             on_sent()
 
-        if piece is not query and cache is not None and (kept := await cache.kept_for_good(piece)):
+        if chunk is not query and cache is not None and (kept := await cache.kept_for_good(chunk)):
             return kept
-        request = aggregation(piece)
+        request = aggregation(chunk)
         report = await caller(
             evolve(request, is_shared=on_admitted is None, on_admitted=on_admitted, on_sent=note)
         )
-        # Whoever shares a request of another task does not know when it left; the timeout bounds it.
+        # A request shared with another task left at an unknown time, at most the timeout ago.
         at = min(left, default=session.unix() - caller.options.timeout)
         asked_at.append(at)
-        if piece is not query and cache is not None:
-            await asyncio.shield(session.scope.spawn(cache.put({piece: report}, at)))
+        if chunk is not query and cache is not None:
+            await asyncio.shield(session.scope.spawn(cache.put({chunk: report}, at)))
         return report
 
-    report = await by_the_hour(query, ask_piece)
+    report = await by_the_hour(query, ask_chunk)
     return report, min(asked_at, default=session.unix())

@@ -1,4 +1,4 @@
-"""What became of one query of many."""
+"""What users see of a run of many queries: its plan, its progress and its outcomes."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -20,15 +20,15 @@ Origin = Literal["asked", "fused", "kept", "stale"]
 
 @attrs.frozen
 class Outcome(Generic[RowT_co]):
-    """What became of one query: a report, or an error.
+    """The outcome of one query: a report, or an error.
 
     Attributes:
-        query: What was asked.
-        report: The answer; None where there is an error.
-        error: Why there is no answer.
+        query: The query.
+        report: The answer; None if it failed.
+        error: The error; None if it succeeded.
         origin: Where the answer comes from.
-        asked_at: Unix seconds when the answer was asked for, at the latest; of an error, None.
-        position: Which of the queries it was, from 0.
+        asked_at: Unix time of the request, at the latest; None for an error.
+        position: Index of the query in the run, from 0.
     """
 
     query: Query[RowT_co]
@@ -54,10 +54,10 @@ class Outcome(Generic[RowT_co]):
 
 
 class BulkError(FathomError):
-    """Some of many queries failed; the others were answered.
+    """Some queries of a run failed; the others were answered.
 
     Attributes:
-        outcomes: What became of every query, in the order asked.
+        outcomes: The outcome of every query, in the order of the queries.
     """
 
     def __init__(self, outcomes: Sequence[Outcome[Row]]) -> None:
@@ -71,7 +71,7 @@ class BulkError(FathomError):
 
 
 async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> list[Report[RowT]]:
-    """Return the reports of a run in the order asked.
+    """Return the reports of a run in the order of its queries.
 
     Raises:
         BulkError: Some queries failed.
@@ -85,16 +85,16 @@ async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> lis
 
 @attrs.frozen
 class Progress:
-    """How far a run has come.
+    """The progress of a run.
 
     Attributes:
-        queries: Queries in all.
-        done: Those that have an outcome.
-        failed: Those of them that failed.
-        kept: Those of them that were answered from the store.
-        requests: Requests that the run sends in all, as far as is known now; retries are not counted.
-        answered: Those of them that are over.
-        seconds_left: Until the last request is admitted, by the lane's own account.
+        queries: All queries of the run.
+        done: Queries that have an outcome.
+        failed: Queries that failed.
+        kept: Queries answered from the store.
+        requests: All requests of the run, as far as known; retries are not counted.
+        answered: Requests that are done.
+        seconds_left: Seconds until the last request is admitted, as the lane estimates.
     """
 
     queries: int
@@ -112,11 +112,11 @@ class Progress:
 
 
 OnProgress = Callable[[Progress], None]
-"""Is called at the start and whenever something is over, in the event loop; it must be quick."""
+"""Called in the event loop, at the start and whenever a request or query is done; must be quick."""
 
 
 _SHOWN = 40
-"""Requests that are listed; the figures above them are of all."""
+"""Requests that ``str`` lists; its headline counts all."""
 
 
 @attrs.frozen(repr=False)
@@ -133,10 +133,10 @@ class BulkPlan(Generic[RowT_co]):
     <BulkPlan of 21 queries in 1 request, 0 s>
 
     Attributes:
-        groups: The requests, each with the queries that it answers and how.
-        queries: Queries asked.
-        requests: Requests to be sent: more than `groups` where a group takes several.
-        seconds: Until the last one would be admitted, by the lane's own account.
+        groups: The fused requests, each with the queries that it answers and how.
+        queries: Number of queries.
+        requests: Number of requests: more than `groups` if a group takes several chunks.
+        seconds: Seconds until the last request would be admitted, as the lane estimates.
     """
 
     groups: Sequence[Fused[RowT_co]]
@@ -146,7 +146,7 @@ class BulkPlan(Generic[RowT_co]):
 
     @property
     def pageviews(self) -> int:
-        """What the requests cost on the account's bill, where each counts as a pageview."""
+        """The cost on the account's bill, where each request counts as a pageview."""
         return self.requests
 
     def __repr__(self) -> str:
@@ -179,9 +179,11 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> BulkPlan[RowT]:
-    """Return what a run would send through a lane; see `ReportsResource.plan`."""
+    """Return the requests that a run would send through a lane; see `ReportsResource.plan`."""
     first: dict[Query[RowT], Query[RowT]] = {}
-    asked = [first.setdefault(query, query) for query in checked(queries)]  # a run asks equal ones once
+    asked = [
+        first.setdefault(query, query) for query in checked(queries)
+    ]  # a run requests equal queries once
     groups = grouped(asked, is_fused=is_fused)
     requests = sum(len(hour_chunks(group.query)) for group in groups)
     seconds = lane.eta(requests, Priority.BULK) if requests else 0.0
@@ -189,18 +191,18 @@ def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> Bu
 
 
 def grouped(queries: Sequence[Query[RowT]], *, is_fused: bool) -> Sequence[Fused[RowT]]:
-    """Return the requests that answer all queries: few, or one for each."""
+    """Return the requests that answer all queries: fused, or one for each."""
     return (
         fuse(queries) if is_fused else [group for query in dict.fromkeys(queries) for group in fuse([query])]
     )
 
 
 def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
-    """Return the queries, all of which can be asked.
+    """Check that all of these are queries that can be sent.
 
     Raises:
-        ArgumentError: One of them is no query.
-        QueryError: One of them cannot be asked at all.
+        ArgumentError: One of them is not a query.
+        QueryError: One of them cannot be sent.
     """
     if isinstance(queries, Query):
         raise ArgumentError("queries takes a list of queries; for a single one write [query]")

@@ -156,7 +156,7 @@ async def test_a_refresh_that_fails_is_told_in_the_log_alone(
         clock.turn(seconds=61)
         server.inject(Status(422))
         await fathom.reports.gather([OPEN], store="memory://", keeping=keeping)
-        await until(lambda: "a stale answer could not be asked for anew" in caplog.text)
+        await until(lambda: "a stale answer could not be refreshed" in caplog.text)
 
 
 async def test_runs_at_the_same_time_ask_once(server: FathomServer, make: Make, tmp_path: Path) -> None:
