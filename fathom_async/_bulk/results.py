@@ -15,7 +15,7 @@ from fathom_async._reports.report import Report
 from fathom_async.errors import ArgumentError, FathomError
 
 Origin = Literal["asked", "fused", "kept", "stale"]
-"""Member for alone; cut out of an answer to several queries; kept and still good; kept, and being asked for anew."""
+"""Requested alone; cut out of a fused answer; stored and fresh; stored and stale, and being refreshed."""
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""How long an answer is good for.
+"""Stored answers, their keys, and how long they stay fresh.
 
 Nothing can be added any more to a range that is wholly over, so that its answer is good for good. What changes the
 past is known to nobody here: data that was imported, an event or site that was wiped. Delete the answers then.
@@ -24,7 +24,7 @@ SKEW: Final = 60.0
 
 @attrs.frozen
 class CacheEntry:
-    """An answer, as a store keeps it.
+    """An answer, as a store holds it.
 
     Args:
         body: The rows as JSON, from `Report.to_json`.
@@ -50,7 +50,7 @@ class CacheEntry:
         timezone: str | None = None,
         drop_after: float | None = None,
     ) -> "CacheEntry":
-        """Return what to keep of a report; the arguments are those of the class."""
+        """Return the entry for a report; the arguments are those of the class."""
         return cls(
             report.to_json(),
             asked_at,
@@ -69,7 +69,7 @@ class CacheEntry:
 
 
 def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:
-    """Whether an answer may take the place of another.
+    """Whether an answer may replace another.
 
     The newer one stays, except that nothing is asked in the future: such an answer bears the stamp of a clock that
     was wrong, and gives way.
@@ -83,7 +83,7 @@ def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:
 
 
 def namespace(base_url: str, account: str) -> str:
-    """Return what keeps the answers of one account apart from those of others in the same store.
+    """Return a prefix that separates the answers of one account from others in the same store.
 
     Args:
         base_url: Where the API is.
@@ -93,7 +93,7 @@ def namespace(base_url: str, account: str) -> str:
 
 
 def answer_key(space: str, query: Query[Row]) -> str:
-    """Return the key under which the answer to a query is kept: 32 characters that tell nothing.
+    """Return the key of the answer to a query: a hash of 32 characters.
 
     Queries that are equal have the same.
 
@@ -109,11 +109,11 @@ def _digest(*parts: str) -> str:
 
 
 Freshness = Literal["fresh", "stale", "expired"]
-"""``stale`` may be served while it is asked for anew; ``expired`` may not be served."""
+"""``stale`` may be served while it is refreshed; ``expired`` may not be served."""
 
 _LAST_ON_EARTH: Final = timezone(timedelta(hours=-12))
 _LINGER: Final = 3600.0
-"""Seconds for which an answer outlives its use: those who waited for it must find it, however slowly it came."""
+"""Seconds that an answer is stored beyond its use, so that waiting callers find it even if it came late."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -133,7 +133,7 @@ def _check_seconds_or_ever(_: object, field: "attrs.Attribute[float]", value: fl
 
 @attrs.frozen
 class CachePolicy:
-    """How long answers are served from a store.
+    """How long stored answers are served.
 
     Args:
         max_age: Seconds for which the answer to an open range is fresh, ``math.inf`` for ever. Those of ranges that
@@ -151,7 +151,7 @@ class CachePolicy:
     stale_while_revalidate: float = attrs.field(default=0.0, validator=_check_seconds_or_ever)
 
     def drop_after(self, query: Query[Row], asked_at: float, zone: ZoneInfo | None) -> float | None:
-        """Return the moment in Unix seconds from which an answer is of no use, None if there is none.
+        """Return the Unix time at which an answer can be dropped, or None to store it for good.
 
         Args:
             query: What was asked.
@@ -165,7 +165,7 @@ class CachePolicy:
 
 
 def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: float) -> bool:
-    """Whether nothing could be added any more to a query's range when it was asked.
+    """Whether a query's range was complete when it was requested.
 
     ``date_to`` is the last second of the range; a range without one ends now, and is never over. Without
     ``date_from`` it starts with the first record of the site, which no later one precedes. Where clocks show a
@@ -188,7 +188,7 @@ def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: fl
 def freshness(
     kept: CacheEntry, query: Query[Row], keeping: CachePolicy, *, now: float, zone: ZoneInfo | None
 ) -> Freshness:
-    """Tell what a kept answer is good for.
+    """Return whether a stored answer is fresh, stale or expired.
 
     Expired is also what was asked in the future, by a clock that was wrong, and what was asked on a clock that the
     site has changed since.

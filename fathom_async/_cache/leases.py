@@ -1,4 +1,4 @@
-"""The claims of one process on keys that others may claim too.
+"""Claims of one process on keys that others may claim too, and the tasks that wait for claims to end.
 
 One task carries out all that concerns claims, in order: a claim whose caller was cancelled is made and given up,
 never the other way round. It also renews them, since a request may wait for minutes until the rate limit admits it.
@@ -20,23 +20,23 @@ _RENEWALS = 3
 
 
 class ClaimBackend(Protocol):
-    """Where claims are written down. A claim of another owner on the same key is never touched."""
+    """Stores claims. Never touches a claim of another owner."""
 
     async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
-        """Claim those keys that nobody claims; return them."""
+        """Claim the keys that are free; return them."""
         ...
 
     async def renew(self, held: Mapping[str, str]) -> None:
-        """Start the lease of claims anew. Args: the owner of each key."""
+        """Renew the leases of claims, given the owner of each key."""
         ...
 
     async def release(self, held: Mapping[str, str]) -> None:
-        """End claims. Args: the owner of each key."""
+        """Release claims, given the owner of each key."""
         ...
 
 
 class Leases:
-    """Makes, renews and ends claims.
+    """Acquires, renews and releases claims.
 
     Args:
         backend: Where they are written down.
@@ -71,7 +71,7 @@ class Leases:
                 self._do(lambda: self._release([key for key in wanted if self._held.get(key) == owner]))
 
     async def aclose(self) -> None:
-        """End all claims."""
+        """Release all claims."""
         self._is_closed = True
         self._do(lambda: self._release(list(self._held)))
         try:
@@ -126,7 +126,11 @@ class Leases:
         try:
             await self._backend.renew(dict(self._held))
         except FathomError as error:
-            _log.warning("%d claims could not be renewed, others may ask too: %s", len(self._held), error)
+            _log.warning(
+                "%d claims could not be renewed, so others may send the same requests: %s",
+                len(self._held),
+                error,
+            )
 
     async def _release(self, keys: Collection[str]) -> None:
         if not keys:
@@ -135,16 +139,16 @@ class Leases:
         try:
             await self._backend.release(held)
         except FathomError as error:
-            _log.warning("%d claims could not be ended, they lapse: %s", len(held), error)
+            _log.warning("%d claims could not be released and will lapse: %s", len(held), error)
         self._ended(keys)
 
 
 Held = Callable[[Collection[str]], Awaitable[Collection[str]]]
-"""Tells which of some keys are claimed."""
+"""Returns which of some keys are claimed."""
 
 
 class Waiters:
-    """Lets any number of tasks wait, and watches while any does.
+    """Lets any number of tasks wait for keys, with one watcher for all of them.
 
     Args:
         held: Tells which keys are claimed, by whichever process.
@@ -162,11 +166,11 @@ class Waiters:
 
     @property
     def keys(self) -> Collection[str]:
-        """The keys that anybody waits for."""
+        """The keys that tasks wait for."""
         return tuple(self._waiting)
 
     async def wait(self, key: str) -> None:
-        """Wait until a key is not claimed."""
+        """Wait until a key is free."""
         end = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, set()).add(end)
         self._unseen.add(key)
@@ -182,34 +186,32 @@ class Waiters:
                 del self._waiting[key]
 
     async def check(self) -> None:
-        """Wake those whose keys are not claimed."""
+        """Wake the tasks whose keys are free."""
         keys = self.keys
         self.ended(set(keys).difference(await self._held(keys)))
 
     def ended(self, keys: Iterable[str]) -> None:
-        """Wake those who wait for one of the keys."""
+        """Wake the tasks that wait for these keys."""
         for key in keys:
             for end in self._waiting.get(key, ()):
                 if not end.done():
                     end.set_result(None)
 
     def fail(self, error: Exception) -> None:
-        """Let all waiting fail."""
+        """Raise an error in all waiting tasks."""
         for end in [end for waiting in self._waiting.values() for end in waiting if not end.done()]:
             end.set_exception(error)
 
     async def aclose(self) -> None:
-        """Turn away those who wait."""
-        self.fail(
-            ClosedError("the store was closed while a caller was waiting for an answer of somebody else")
-        )
+        """Raise `ClosedError` in all waiting tasks."""
+        self.fail(ClosedError("the store was closed while a caller was waiting for another's answer"))
         tasks = [task for task in (self._looker, self._watcher) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look(self) -> None:
-        """Look at what somebody began to wait for; what gathers meanwhile is one look."""
+        """Check the keys that tasks began to wait for, in batches."""
         try:
             while self._unseen:
                 keys, self._unseen = self._unseen, set()
@@ -232,7 +234,7 @@ Watch = Callable[[Waiters], Awaitable[None]]
 
 
 def poll(every: float) -> Watch:
-    """Return a watch that looks every so many seconds of the event loop."""
+    """Return a watch that checks every so many seconds of the event loop."""
 
     async def watch(waiters: Waiters) -> None:
         while waiters.keys:

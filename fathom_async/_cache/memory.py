@@ -1,4 +1,4 @@
-"""Answers kept in this process: the most recently used ones, as many as fit.
+"""Answers stored in this process: the most recently used ones, as many as fit.
 
 An `OrderedDict` is all there is to it, so that no caching library is used.
 """

@@ -1,4 +1,4 @@
-"""Answers kept on a Redis server, for processes on any number of machines.
+"""Answers stored on a Redis server, for processes on any number of machines.
 
 redis-py's own `Lock` takes a round trip for each key, and a fused request claims dozens: claims are ``SET NX PX``
 here, in one pipeline, and are renewed and ended by their owner alone, as its locks are.
@@ -55,7 +55,7 @@ end
 
 
 class _Pipeline(Protocol):
-    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
+    """The part of redis-py's pipelines that is used here; its own annotations are partly unknown."""
 
     def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
 
@@ -71,7 +71,7 @@ class _Pipeline(Protocol):
 
 
 class _Subscription(Protocol):
-    """What is used of redis-py's `PubSub`."""
+    """The part of redis-py's `PubSub` that is used here."""
 
     def subscribe(self, channel: str) -> Awaitable[object]: ...
 
@@ -212,7 +212,7 @@ class _Server:
             return list({name.decode() async for name in found})
 
     async def listen(self, waiters: Waiters) -> None:
-        """Tell of ended claims as long as anybody waits."""
+        """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
             subscription = cast("_Subscription", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]

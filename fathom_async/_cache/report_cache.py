@@ -1,4 +1,4 @@
-"""The answers that a store keeps, as one account sees them: queries and reports instead of keys and bytes."""
+"""One account's view of a store: queries and reports instead of keys and bytes, and the time zones of sites."""
 
 import asyncio
 import logging
@@ -24,10 +24,10 @@ from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError, ClosedError, DecodeError, FathomError
 
 KNOWN_FOR = 3600.0
-"""Seconds after which a site is asked about again."""
+"""Seconds after which a site's time zone is requested again."""
 
 _ASK_AGAIN_AFTER = 60.0
-"""The same where that failed."""
+"""The same after a failure."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -42,11 +42,9 @@ class SiteClocks:
         self._asking = asyncio.Lock()
 
     async def learn(self, caller: Caller, sites: Collection[str], *, now: float) -> bool:
-        """Ask for the time zones of sites that are not known, or have not been asked for in a while.
+        """Request the time zones of sites that are unknown or outdated; return whether any was.
 
-        Returns whether any had to be asked for.
-
-        A site that cannot be asked about keeps the one that it had, or has none: its ranges are over when they are so
+        A site whose request fails keeps its former time zone, or has none: its ranges are over once they are over
         everywhere on Earth.
 
         Args:
@@ -83,7 +81,7 @@ class SiteClocks:
             raise
         except (FathomError, ZoneInfoNotFoundError, ValueError) as error:
             self._failed_at[site_id] = now
-            _log.info("the time zone of site %s is not known: %s", site_id, error)
+            _log.info("the time zone of site %s is unknown: %s", site_id, error)
 
 
 _log = logging.getLogger("fathom_async")
@@ -127,7 +125,7 @@ class ReportCache:
         return self.caller.session.unix()
 
     async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
-        """Learn the time zones that matter for the answers to these queries; return whether any was asked for."""
+        """Learn the time zones that these queries need; return whether any was requested."""
         return await self.clocks.learn(
             self.caller, {query.site_id for query in queries if query.timezone is None}, now=self.now()
         )
@@ -135,7 +133,7 @@ class ReportCache:
     async def look(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
     ) -> dict[Query[RowT], Found[RowT]]:
-        """Return what may be served.
+        """Return the stored answers that may be served.
 
         Where the time zone of a site is not known yet, that of the answer is taken for it.
 
@@ -158,7 +156,7 @@ class ReportCache:
             try:
                 found[query] = Found(kept.report(query), is_fresh, kept.asked_at)
             except DecodeError as error:
-                _log.warning("an answer in the store cannot be read and is asked for anew: %s", error)
+                _log.warning("an answer in the store cannot be read and is requested again: %s", error)
         return found
 
     async def look_for_fresh(
@@ -169,7 +167,7 @@ class ReportCache:
         return {query: answer for query, answer in found.items() if answer.is_fresh}
 
     async def kept_for_good(self, query: Query[RowT]) -> Report[RowT] | None:
-        """Return the answer about a range that is over."""
+        """Return the stored answer about a range that is over."""
         patient = attrs.evolve(
             self, keeping=attrs.evolve(self.keeping, max_age=0.0, stale_while_revalidate=0.0)
         )
@@ -177,7 +175,7 @@ class ReportCache:
         return None if found is None else found.report
 
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
-        """Keep answers, all or none. One that cannot be kept is not lost: its asker has it, and the log says so.
+        """Store answers, all or none. If that fails, it is logged; the caller still has the answers.
 
         Args:
             reports: The answer to each query.
@@ -195,7 +193,7 @@ class ReportCache:
         try:
             await self.store.put_many(answers)
         except FathomError as error:
-            _log.warning("%d answers could not be kept: %s", len(answers), error)
+            _log.warning("%d answers could not be stored: %s", len(answers), error)
 
     @contextmanager
     def declare(
@@ -208,13 +206,13 @@ class ReportCache:
 
     @asynccontextmanager
     async def claim(self, queries: Iterable[Query[RowT]]) -> AsyncGenerator[frozenset[Query[RowT]]]:
-        """Claim the right to ask, for those that nobody else is about to ask; until the end of the block."""
+        """Claim the queries that nobody else has claimed, until the end of the block."""
         by_key = {self._key(query): query for query in queries}
         async with self.store.claim(by_key) as mine:
             yield frozenset(by_key[key] for key in mine)
 
     async def wait(self, query: Query[RowT]) -> None:
-        """Wait until whoever is about to ask has the answer, or has given up."""
+        """Wait until the holder of the claim has stored the answer or given up."""
         await self.store.wait(self._key(query))
 
     def _key(self, query: Query[RowT]) -> str:

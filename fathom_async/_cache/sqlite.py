@@ -1,4 +1,4 @@
-"""Answers kept in a SQLite file, for the processes of one machine.
+"""Answers stored in a SQLite file, for the processes of one machine.
 
 diskcache, cashews, aiocache and py-key-value know no claim that is renewed while its holder waits, and no "never an
 older one over a newer"; on top of them, this module would be as long. A file on a network drive is no place for it:

@@ -1,4 +1,4 @@
-"""Job files: queries written in TOML, by the matrix. The form is told in ``docs/job-files.md``."""
+"""Job files: many queries as one TOML file, with matrices; see ``docs/job-files.md``."""
 
 from fathom_async.jobs._expand import NamedQuery
 from fathom_async.jobs._faults import Fault, JobFileError

@@ -1,4 +1,4 @@
-"""The values of a job, one by one and each told in TOML what to write instead."""
+"""Check the values of a job one by one; each error says what to write instead, in TOML."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -15,17 +15,17 @@ from fathom_async.jobs._matrix import LISTS, as_toml
 
 
 def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | None, has_zone: bool) -> None:
-    """Refuse a value of a query's parameter.
+    """Check one value of a query's parameter.
 
     Args:
         key: The parameter.
         value: The value, as `fathom_async.jobs._matrix.as_choice` returns it.
-        is_event: Whether the query is on an event.
-        in_matrix: The matrix that several values may be written in; None where this is one of its values.
-        has_zone: Whether the query has a time zone of its own.
+        is_event: Whether it is an event query.
+        in_matrix: The matrix that takes several values; None if this is one of its values.
+        has_zone: Whether the query sets a time zone.
 
     Raises:
-        ArgumentError: It is wrong; the message says what to write.
+        ArgumentError: The value is wrong; the message says what to write.
     """
     _check_is_one(key, value, in_matrix)
     if key == "aggregates":
@@ -43,10 +43,10 @@ def filters_of(value: object) -> tuple[Filter, ...]:
 
 
 def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
-    """Refuse begins and ends of ranges, each of which goes with each of the others, where one ends too early.
+    """Check that no combination of starts and ends is a range that ends before it starts.
 
     Raises:
-        ArgumentError: There is such a range; the message says how to write them one by one.
+        ArgumentError: One is; the message says how to write the ranges one by one.
     """
     firsts = [first_moment(cast("Any", each)) for each in starts]
     lasts = [last_moment(cast("Any", each)) for each in ends]
@@ -59,38 +59,38 @@ def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
 
 
 def check_hours(query: AnyQuery) -> None:
-    """Refuse a query by the hour that cannot be run.
+    """Check that a query by the hour can be sent.
 
     Raises:
-        ArgumentError: Its range is open at one end, or it has a limit over so long a range that it is cut.
+        ArgumentError: Its range is open at one end, or it has a limit over a range that takes several requests.
     """
     try:
         hour_chunks(query)
     except QueryError:
         if query.date_from is None or query.date_to is None:
             raise ArgumentError(
-                'by the hour, a report has a begin and an end; write period = "last 7 days", or date_from and '
+                'a report by the hour needs a start and an end; write period = "last 7 days", or date_from and '
                 "date_to, or another date_grouping"
             ) from None
         raise ArgumentError(
-            f"limit = {query.limit} over more than 7 days by the hour is several requests, whose rows have a common "
-            'order only by time or by an aggregate; write sort_by = "timestamp:asc" or sort_by = '
+            f"limit = {query.limit} over more than 7 days by the hour takes several requests, whose rows have a "
+            'common order only by time or by an aggregate; write sort_by = "timestamp:asc" or sort_by = '
             f'"{query.aggregates[0]}:desc", or leave out limit'
         ) from None
 
 
 def _check_is_one(key: str, value: object, in_matrix: str | None) -> None:
-    """Refuse several values where one is meant."""
+    """Check that a parameter has one value."""
     several = _several(key, value)
     if several is None:
         return
     if in_matrix is None:
-        raise ArgumentError(f"each value of the matrix is a single one; write {key} = {as_toml(several)}")
-    raise ArgumentError(f"it takes one value; write several in [{in_matrix}], as {key} = {as_toml(several)}")
+        raise ArgumentError(f"each value in a matrix is a single value; write {key} = {as_toml(several)}")
+    raise ArgumentError(f"takes one value; write several in [{in_matrix}], as {key} = {as_toml(several)}")
 
 
 def _several(key: str, value: object) -> list[object] | dict[str, object] | None:
-    """Return what is a list or table of values instead of a value."""
+    """Return the list or table, if several values were given instead of one."""
     if key not in LISTS:
         return cast("list[object] | dict[str, object]", value) if isinstance(value, list | dict) else None
     items = cast("list[object]", value) if isinstance(value, list) else []
@@ -108,8 +108,8 @@ def _check_moment(key: str, value: object, *, has_zone: bool) -> None:
         ) from None
     if moment is not None and moment.tzinfo is not None and not has_zone:
         raise ArgumentError(
-            f"{key} has an offset, but the range is on the clock of the site; write {key} = "
-            f'{moment.replace(tzinfo=None)} as that clock shows it, or add timezone = "UTC" to have it in UTC'
+            f"{key} has an offset, but the range is in the site's time zone; write {key} = "
+            f'{moment.replace(tzinfo=None)} as shown by its clock, or add timezone = "UTC" for UTC'
         )
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a job file, all of it at once."""
+"""Errors of job files, all reported at once."""
 
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ _SHOWN = 20
 
 @attrs.frozen
 class Fault:
-    """One thing to mend.
+    """One error in a job file.
 
     Args:
         place: The key, with its tables, such as ``job.top-pages.matrix.site_id``; empty for the whole file.
-        message: What is wrong, and what to write instead.
+        message: The error, and what to write instead.
     """
 
     place: str
@@ -29,11 +29,11 @@ class Fault:
 
 
 class JobFileError(ArgumentError):
-    """A job file that cannot be run as it is; no request was spent. Also a `ValueError`.
+    """A job file has errors; no request was sent. Also a `ValueError`.
 
     Args:
         file: The file's name.
-        faults: All that is wrong with it.
+        faults: All its errors.
     """
 
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
@@ -46,11 +46,11 @@ class JobFileError(ArgumentError):
             return f"{self.file}: {self.faults[0]}"
         more = len(self.faults) - _SHOWN
         lines = [*map(str, self.faults[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
-        return "\n  ".join([f"{self.file} has {len(self.faults)} faults:", *lines])
+        return "\n  ".join([f"{self.file} has {len(self.faults)} errors:", *lines])
 
 
 class Faults:
-    """Collects faults, each once."""
+    """Collects errors, each once."""
 
     def __init__(self) -> None:
         self._found: dict[Fault, None] = {}
@@ -62,12 +62,12 @@ class Faults:
         return len(self._found)
 
     def add(self, place: str, message: str) -> None:
-        """Note one."""
+        """Add an error."""
         self._found[Fault(place, message)] = None
 
     @contextmanager
     def at(self, place: str) -> Generator[None]:
-        """Note what is raised in the block as a fault of this place, and go on after it."""
+        """Add what the block raises as an error of this place, and continue after it."""
         try:
             yield
         except ArgumentError as error:
@@ -95,11 +95,11 @@ _MEANT: Final = {
     "sort": "sort_by",
     "order_by": "sort_by",
 }
-"""Other words for the same, of which the spelling alone suggests nothing or something else."""
+"""Common synonyms whose spelling alone suggests nothing, or something else."""
 
 
 def no_such_key(key: str, known: Collection[str]) -> str:
-    """Return what to say of a key that is not among those known."""
+    """Return the error message for an unknown key."""
     meant = _MEANT.get(key.lower().replace("-", "_"))
     hint = f"; did you mean {meant!r}?" if meant in known else suggestion(key, known)
-    return f"there is no such key{hint}"
+    return f"unknown key{hint}"

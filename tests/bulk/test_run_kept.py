@@ -287,4 +287,4 @@ async def test_answers_that_cannot_be_kept_are_handed_out_all_the_same(
     monkeypatch.setattr(store, "put_many", full)
     async with store, make() as fathom:
         assert (await fathom.reports.gather([LAST_YEAR], store=store))[0].rows
-    assert f"1 answers could not be kept: {error}" in caplog.text
+    assert f"1 answers could not be stored: {error}" in caplog.text

@@ -1,4 +1,4 @@
-"""Which queries of a family go into one request: boxes of values and times that are filled one after the other.
+"""Pack the queries of a family into requests: bins of values and times, filled one after the other.
 
 A request that groups by two properties and by the day answers for every combination of their values with every day of
 its range, whether somebody asked for it or not. So what goes into one is a box, and it is full when its answer might
@@ -43,7 +43,7 @@ class Slot:
 
 @attrs.frozen(eq=False)
 class QueryShape:
-    """A query, taken apart; equal to nothing but itself.
+    """The shape of a query: what fused queries share, and what they differ in; equal only to itself.
 
     Attributes:
         query: The query.
@@ -64,7 +64,7 @@ class QueryShape:
 
 
 def shape_of(query: Query[Row]) -> QueryShape | None:
-    """Return a query taken apart, or None where the order of its rows, or which of them come, is not defined."""
+    """Return the shape of a query, or None if the order or choice of its rows is undefined."""
     fixed = Counter(each.property for each in query.filters if each.operator == "is")
     # A value that is not known is an empty text to one server and null to another, so that '' is no pin.
     pinned = [

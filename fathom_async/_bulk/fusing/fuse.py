@@ -1,4 +1,4 @@
-"""From queries to requests: families are found, packed into boxes, and each box is written as one query."""
+"""Fuse queries into requests: find families, pack them into bins, write each bin as one query, split its answer."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
