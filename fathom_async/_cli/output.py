@@ -125,7 +125,7 @@ def records(
     found = list(rows)
 
     def arrow() -> object:
-        return cast("object", arrow_table(columns, found))  # pyright: ignore[reportUnknownArgumentType]
+        return arrow_table(columns, found)
 
     return Records(tuple(columns), found, arrow, is_single)
 

@@ -1,6 +1,6 @@
-"""Rows as other shapes: dicts, CSV, JSON lines, and the tables of polars, pandas and Arrow.
+"""Export rows as dicts, CSV, JSON lines, and tables of polars, pandas and Arrow.
 
-The table libraries are optional, and imported when they are asked for.
+The table libraries are optional, and imported on use.
 """
 
 import csv
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-_KINDS: Final[tuple[ColumnKind, ...]] = get_args(ColumnKind)
-_POLARS: Final[dict[ColumnKind, str]] = dict.fromkeys(_KINDS, "Date") | {
+KINDS: Final[tuple[str, ...]] = get_args(ColumnKind)
+_POLARS: Final[dict[str, str]] = dict.fromkeys(KINDS, "Date") | {
     "text": "String",
     "count": "Int64",
     "number": "Float64",
     "hour": "Datetime",
 }
-_PANDAS: Final[dict[ColumnKind, str]] = dict.fromkeys(_KINDS, "datetime64[us]") | {
+_PANDAS: Final[dict[str, str]] = dict.fromkeys(KINDS, "datetime64[us]") | {
     "text": "string",
     "count": "Int64",
     "number": "Float64",
 }
-_ARROW: Final[dict[str, str]] = dict.fromkeys(_KINDS, "date32") | {
+_ARROW: Final[dict[str, str]] = dict.fromkeys(KINDS, "date32") | {
     "flag": "bool",
     "text": "string",
     "count": "int64",
@@ -64,10 +64,10 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row], target: str | Path
 
 
 def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO) -> None:
-    """Write CSV whose lines end with a line feed, and whose fields any reader gives back as they were.
+    """Write CSV with line feeds, whose fields every reader returns unchanged.
 
-    A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
-    quote it only where it is a part of the line's own end.
+    Readers of CSV take a carriage return for the end of a line, and visitors may put one into a path. Some versions
+    of Python quote it only if it is part of the line terminator.
     """
     writer = csv.writer(_LineFeeds(target), lineterminator=_CRLF)
     writer.writerow(names)
@@ -75,7 +75,7 @@ def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target:
 
 
 class _LineFeeds:
-    """Ends lines, each written at once, with a line feed alone."""
+    """Replaces the line terminator of each written line with a line feed."""
 
     def __init__(self, target: TextIO) -> None:
         self._target = target
@@ -85,7 +85,7 @@ class _LineFeeds:
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:
-    """Return one JSON object a line."""
+    """Return one JSON object per line."""
     return msgspec.json.Encoder().encode_lines(rows).decode()
 
 
@@ -98,7 +98,7 @@ def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
 
 
 def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
-    """Return a pandas frame, of types that know nulls."""
+    """Return a pandas frame with nullable types."""
     pandas = _optional("pandas", extra="pandas")
     return pandas.DataFrame(
         {
@@ -110,10 +110,10 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
     """Return an Arrow table."""
-    return arrow_table({each.name: each.kind for each in columns}, list(map(msgspec.structs.astuple, rows)))  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+    return arrow_table({each.name: each.kind for each in columns}, list(map(msgspec.structs.astuple, rows)))
 
 
-def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[object]]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
+def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[object]]) -> Any:  # noqa: ANN401 - pyarrow is not typed
     """Return an Arrow table of rows whose columns have these kinds, by name."""
     pyarrow = _optional("pyarrow", extra="arrow")
     found = {

@@ -59,7 +59,7 @@ _FORMS: Final = (
 
 @attrs.frozen
 class Period:
-    """A range of whole seconds on the wall clock of a site; both ends belong to it.
+    """A range of whole seconds in a site's local time, inclusive of both ends.
 
     Args:
         start: The first second, without a time zone.
@@ -71,24 +71,24 @@ class Period:
 
     @classmethod
     def parse(cls, text: str, now: date) -> "Period":
-        """Return the period that the words mean at a moment.
+        """Return the period that the words mean at a given moment.
 
         - ``today``, ``yesterday``
-        - ``this week``, or ``week to date``: the running unit, through the end of today
-        - ``last 30 days``: the running unit and the 29 before it, through the end of today
-        - ``previous month``, ``previous 7 days``: complete units before the running one
-        - ``2026``, ``Q1 2026``, ``2026-01``, ``2026-01-31``: this very year, quarter, month or day
-        - ``2026-01-01 to 2026-01-31``: from the begin of the first through the end of the second
+        - ``this week``, or ``week to date``: the current unit, through the end of today
+        - ``last 30 days``: the current unit and the 29 before it, through the end of today
+        - ``previous month``, ``previous 7 days``: complete units before the current one
+        - ``2026``, ``Q1 2026``, ``2026-01``, ``2026-01-31``: that year, quarter, month or day
+        - ``2026-01-01 to 2026-01-31``: from the start of the first through the end of the second
 
         Units are ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` and ``year`` of the
-        calendar: ``last 12 months`` starts with the first day of a month. Hours end with the running hour.
+        calendar: ``last 12 months`` starts with the first day of a month. Hours end with the current hour.
 
         Args:
-            text: The words; capitals do not count.
-            now: Today, or the moment, as the site's clock shows it: a time zone of its own is not looked at.
+            text: The words, in upper or lower case.
+            now: Today or the current moment in the site's local time; its own time zone is ignored.
 
         Raises:
-            QueryError: The words mean nothing, or a range that no calendar has.
+            QueryError: The words are not a period, or not in the calendar.
 
         >>> Period.parse("last 7 days", date(2026, 3, 15)).start
         datetime.datetime(2026, 3, 9, 0, 0)
@@ -108,13 +108,13 @@ class Period:
 
     @classmethod
     def dated(cls, text: str) -> "Period | None":
-        """Return the period of words that mean the same at every moment, such as ``2026-01``; None for others.
+        """Return the period of words that do not depend on the moment, such as ``2026-01``; None for others.
 
         Args:
             text: The words, as `parse` reads them.
 
         Raises:
-            QueryError: They are dates that no calendar has, or not written as dates are.
+            QueryError: The words are dates that are not in the calendar, or misspelt.
         """
         return _dated(text)
 

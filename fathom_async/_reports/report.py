@@ -1,7 +1,7 @@
-"""The answer to a query: typed rows, and ways to hand them on.
+"""The report that answers a query: typed rows, exports, and totals.
 
-An answer is decoded in one go on the event loop: it has at most 1,000 rows, or one for each date, and a thousand rows
-take about half a millisecond. Nothing longer is ever decoded at once, since a complete report is read part by part.
+An answer is decoded at once on the event loop: it has at most 1,000 rows, or one per date, and a thousand rows take
+about half a millisecond. A complete report is read part by part, so nothing longer is ever decoded at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,10 +51,10 @@ class Report(Generic[RowT_co]):
     """The rows that answer a query.
 
     Args:
-        query: What was asked.
-        rows: Rows of the query's columns; see `PageviewRow` and `EventRow`.
-        truncated: Whether there may be more rows than these: the answer has as many as its limit allows. Worked
-            out unless given.
+        query: The query.
+        rows: Rows with the query's columns; see `PageviewRow` and `EventRow`.
+        truncated: Whether there may be more rows, because the answer has as many as its limit allows. Derived from
+            the query unless given.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
 
@@ -72,12 +72,12 @@ class Report(Generic[RowT_co]):
     truncated: bool = attrs.field(default=attrs.Factory(_stops_at_limit, takes_self=True), kw_only=True)
 
     def to_json(self) -> bytes:
-        """Return the rows as a JSON array that the query's `read` reads back."""
+        """Return the rows as a JSON array, which the query's `read` decodes again."""
         return self.query.codec.encode(self.rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in the order asked."""
+        """Names of the columns, in the order of the query."""
         return self.query.columns
 
     def __len__(self) -> int:
@@ -113,17 +113,17 @@ class Report(Generic[RowT_co]):
     def total(self, metric: str) -> int | float | None:
         """Return one figure for the whole report.
 
-        It is the value of a single row, and the sum of several rows where they add up: those of ``pageviews``,
-        ``conversions`` and ``value`` (in cents where the event's unit is a currency) do, and nulls count as 0.
-        Without any row it is 0, and None for the averages ``avg_duration`` and ``bounce_rate``.
+        A single row is its own total. Several rows are summed if the metric adds up: ``pageviews``, ``conversions``
+        and ``value`` (in cents if the event's unit is a currency) do, and nulls count as 0. Without rows, the total
+        is 0, or None for the averages ``avg_duration`` and ``bounce_rate``.
 
         Args:
             metric: One of the query's aggregates.
 
         Raises:
             ArgumentError: The report has no such metric.
-            QueryError: Several rows do not add up to the total, or the report may lack rows; the message says
-                what to ask instead.
+            QueryError: The rows do not add up to a total, or the report may lack rows; the message says which query
+                to run instead.
         """
         return total(self.query, self.rows, metric, is_truncated=self.truncated)
 
@@ -131,8 +131,8 @@ class Report(Generic[RowT_co]):
         """Return the ``value`` column in the event's unit.
 
         Args:
-            currency: The unit that the event was made with. Currencies, all of them, are counted in hundredths;
-                ``integer`` and ``none`` are plain numbers.
+            currency: The unit the event was created with. All currencies are counted in hundredths; ``integer`` and
+                ``none`` are plain numbers.
 
         Raises:
             ArgumentError: The report has no ``value`` column, or Fathom no such currency.
@@ -154,7 +154,7 @@ class Report(Generic[RowT_co]):
         export.write_csv(self._kinds, self.rows, target)
 
     def to_jsonl(self) -> str:
-        """Return the report as JSON lines: an object a row."""
+        """Return the report as JSON lines: one object per row."""
         return export.to_jsonl(self.rows)
 
     def to_polars(self) -> "pl.DataFrame":
@@ -166,7 +166,7 @@ class Report(Generic[RowT_co]):
         return export.to_polars(self._kinds, self.rows)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a pandas frame: string, Int64, Float64 (all of which know nulls), and datetime64.
+        """Return a pandas frame: string, Int64 and Float64 (all nullable), and datetime64.
 
         Raises:
             ImportError: pandas is not installed; the message names the extra.
@@ -182,7 +182,7 @@ class Report(Generic[RowT_co]):
         return export.to_arrow(self._kinds, self.rows)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
     def to_parquet(self, target: str | PathLike[str]) -> None:
-        """Write the report as a Parquet file, of the types of `to_arrow`.
+        """Write the report as a Parquet file, with the types of `to_arrow`.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
@@ -205,10 +205,10 @@ class Report(Generic[RowT_co]):
 
 
 def sort_rows(query: "Query[RowT]", rows: Iterable[RowT]) -> list[RowT]:
-    """Return the rows as the query sorts them: by date where it does not say, else as they come.
+    """Sort rows as the query does: by ``sort_by``, otherwise by date if there is one.
 
-    Numbers and dates sort as such, texts by code point, and what the server has no value for comes before all
-    others. Rows that are equal in the column keep their order, in either direction.
+    Numbers and dates sort as such, texts by code point, and nulls first. Rows with equal values keep their order, in
+    either direction.
     """
     if query.sort_by is None:
         return list(rows) if query.date_grouping is None else sorted(rows, key=attrgetter(DATE_COLUMN))

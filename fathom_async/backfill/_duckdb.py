@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import attrs
 
+from fathom_async._reports.export import KINDS
 from fathom_async.backfill._destination import OpenDestination, expanded_path
 from fathom_async.backfill._layout import Cells, Layout
 from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
-
-if TYPE_CHECKING:
-    from fathom_async._core.codec.rows import ColumnKind
 
 
 @attrs.frozen
@@ -53,20 +51,12 @@ def _dialect() -> Dialect:
     def connect(path: Path) -> Connection:
         return cast("Connection", duckdb.connect(path))
 
-    types: dict[ColumnKind, str] = {
-        "text": "VARCHAR",
-        "count": "BIGINT",
-        "number": "DOUBLE",
-        "hour": "TIMESTAMP",
-        "day": "DATE",
-        "month": "DATE",
-        "year": "DATE",
-    }
+    types = {"text": "VARCHAR", "count": "BIGINT", "number": "DOUBLE", "hour": "TIMESTAMP"}
     return Dialect(
         connect=connect,
         errors=duckdb.Error,
         begin="BEGIN",
-        types=types,
+        types=dict.fromkeys(KINDS, "DATE") | types,
         tables="SELECT lower(table_name) FROM information_schema.tables",
         encode=lambda cells: cells,
         insert=_insert,

@@ -2,14 +2,14 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 
-from fathom_async._core.codec.rows import ColumnKind
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async.backfill._destination import TargetError
 from fathom_async.backfill._layout import Cells, Layout, Series
@@ -21,28 +21,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
 _DEFINITION: Final = "definition"
 
 
-class Rows(Protocol):
-    """The result of a statement."""
-
-    def fetchall(self) -> Sequence[Sequence[object]]:
-        """Return all rows."""
-        ...
-
-
-class Connection(Protocol):
-    """What the connections of both databases have in common."""
-
-    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> Rows:
-        """Execute a statement."""
-        ...
-
-    def executemany(self, sql: str, parameters: Sequence[Sequence[object]], /) -> object:
-        """Execute a statement once for each set of parameters."""
-        ...
-
-    def close(self) -> None:
-        """Close the connection."""
-        ...
+Connection = sqlite3.Connection  # DuckDB's connections have the methods that are used here
 
 
 @attrs.frozen
@@ -63,7 +42,7 @@ class Dialect:
     connect: Callable[[Path], Connection]
     errors: type[Exception]
     begin: str
-    types: Mapping[ColumnKind, str]
+    types: Mapping[str, str]
     tables: str
     encode: Callable[[Cells], Cells]
     insert: Callable[[Connection, str, Mapping[str, str], Sequence[Cells]], None]

@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from fathom_async._reports.export import KINDS
 from fathom_async.backfill._destination import OpenDestination, expanded_path
 from fathom_async.backfill._layout import Cell, Cells, Layout
 from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
@@ -63,15 +64,7 @@ _DIALECT: Final = Dialect(
     connect=_connect,
     errors=sqlite3.Error,
     begin="BEGIN IMMEDIATE",
-    types={
-        "text": "TEXT",
-        "count": "INTEGER",
-        "number": "REAL",
-        "hour": "TEXT",
-        "day": "TEXT",
-        "month": "TEXT",
-        "year": "TEXT",
-    },
+    types=dict.fromkeys(KINDS, "TEXT") | {"count": "INTEGER", "number": "REAL"},
     tables="SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'view')",
     encode=_encode,
     insert=_insert,

@@ -35,9 +35,9 @@ def test_categorical_properties_take_two(property: str) -> None:
         ("pathname", "is", 5, "must be a str, not int; write '5'"),
         ("pathname", "is", None, "must be a str"),
         ("pathname", "is", "\ud800", "cannot be encoded"),
-        ("pathname", "is like", "", "name what to look for"),
-        ("pathname", "matching", "", "name what to look for"),
-        ("pathname", "matching", "^/(a|b", "is no regular expression: missing"),
+        ("pathname", "is like", "", "write what to look for"),
+        ("pathname", "matching", "", "write what to look for"),
+        ("pathname", "matching", "^/(a|b", "is not a regular expression: missing"),
         ("pathname", "matching", "*.html", r"for anything, write '\.\*'"),
     ],
 )

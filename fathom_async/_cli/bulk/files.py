@@ -71,7 +71,7 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
 
     def arrow() -> object:
-        return cast("object", arrow_table(columns, rows))  # pyright: ignore[reportUnknownArgumentType]
+        return arrow_table(columns, rows)
 
     chosen = OutputOptions(format=format, output=path).resolved()
     write_file(path, encoded(Records(tuple(columns), rows, arrow), chosen))
