@@ -93,8 +93,8 @@ async def complete(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
     """
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
-    pieces = await gather_all(_Completion(piece, ask).run() for piece in hour_chunks(query))
-    return Report(query, tuple(sort_rows(query, (row for rows in pieces for row in rows))), truncated=False)
+    chunks = await gather_all(_Completion(chunk, ask).run() for chunk in hour_chunks(query))
+    return Report(query, tuple(sort_rows(query, (row for rows in chunks for row in rows))), truncated=False)
 
 
 class _Completion(Generic[RowT]):

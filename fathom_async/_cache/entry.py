@@ -28,11 +28,11 @@ class CacheEntry:
 
     Args:
         body: The rows as JSON, from `Report.to_json`.
-        asked_at: Unix seconds when the request was sent. Not when the answer came, let alone when it was stored:
-            what the server counted in between may be missing.
+        asked_at: Unix time when the request was sent, not when the answer arrived or was stored: hits in between
+            may be missing.
         truncated: Whether the answer may lack rows; see `Report.truncated`.
-        timezone: TZ database name of the site's time zone at that time, where it is known.
-        drop_after: Unix seconds after which nobody will be served with it; None keeps it for good.
+        timezone: TZ database name of the site's time zone at that time, if known.
+        drop_after: Unix time after which it is not served any more; None stores it for good.
     """
 
     body: bytes = attrs.field(repr=lambda body: f"<{len(body):,} bytes>")
@@ -136,14 +136,14 @@ class CachePolicy:
     """How long stored answers are served.
 
     Args:
-        max_age: Seconds for which the answer to an open range is fresh, ``math.inf`` for ever. Those of ranges that
-            are over are fresh for good.
-        grace: Seconds after its end until a range is taken for over: hits may come late, and clocks be wrong.
-        stale_while_revalidate: Seconds beyond `max_age` for which an answer may be served while a new one is on
-            its way; 0 never serves one, ``math.inf`` any.
+        max_age: Seconds that the answer to an open range stays fresh, ``math.inf`` for ever. Answers to ranges that
+            are over always are.
+        grace: Seconds after its end until a range counts as over, since hits may arrive late and clocks may be wrong.
+        stale_while_revalidate: Seconds beyond `max_age` for which an answer may be served while it is refreshed; 0
+            serves none, ``math.inf`` any.
 
     Raises:
-        ArgumentError: One of them is no number of seconds.
+        ArgumentError: One of them is not a number of seconds.
     """
 
     max_age: float = attrs.field(default=300.0, validator=_check_seconds_or_ever)

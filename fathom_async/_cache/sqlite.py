@@ -41,7 +41,7 @@ class SqliteStore(ReportStore):
     """A `ReportStore` in a file, opened by its first use.
 
     Args:
-        path: The file, made with mode 0600 if there is none.
+        path: The file, created with mode 0600 if missing.
         clock: Returns Unix seconds on the clock that answers are stamped with.
         wall: Returns real Unix seconds, the same in all processes; claims live by it.
         lease: Seconds that a claim lasts unless it is renewed; the same in all processes.

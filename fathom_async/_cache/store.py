@@ -1,4 +1,4 @@
-"""What every store of answers can do."""
+"""The protocol of stores, and which store a path or URL means."""
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -13,64 +13,64 @@ from fathom_async._cache.entry import CacheEntry
 from fathom_async.errors import ConfigurationError
 
 LEASE: Final = 30.0
-"""Seconds after which the claims of a process that was killed are free again."""
+"""Seconds after which the claims of a killed process lapse."""
 
 
 @runtime_checkable
 class ReportStore(Protocol):
-    """Keeps answers by key, and lets one of many ask for those that are missing.
+    """Stores answers by key, and lets one of many callers request those that are missing.
 
-    A store is used from one event loop, by any number of tasks; many processes may use the same file or server.
-    Whatever is cancelled leaves nothing behind. All methods raise `StoreError` if the store cannot be used,
-    `ArgumentError` if it is none, and `ClosedError` after `aclose`.
+    A store is used from one event loop, by any number of tasks; many processes may share its file or server.
+    Cancelled calls leave nothing behind. All methods raise `StoreError` if the store cannot be used, `ArgumentError`
+    if it is not a store, and `ClosedError` after `aclose`.
 
-    The way to have an answer asked for once is `ask_once`. By hand: claim the keys; look again, since somebody may
-    have put the answer just before; ask for those that are yours, put them, let go; wait for the others, start over.
+    To have an answer requested once: claim its key; look it up again, since another caller may have stored it just
+    before; request the keys that are yours, put the answers, release the claim; wait for the other keys, and start
+    over.
     """
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return the answers that are kept, by key; all of them are in memory at once."""
+        """Return the stored answers by key; all of them are in memory at once."""
         ...
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
-        """Keep answers, each whole or not at all; once this returns, they outlive a kill.
+        """Store answers, each whole or not at all; once this returns, they survive a kill.
 
-        An answer ends all claims on its key. A newer one is never replaced by an older one, as told by
-        `CacheEntry.asked_at`.
+        An answer ends all claims on its key. By `CacheEntry.asked_at`, an older answer never replaces a newer one.
         """
         ...
 
     def claim(self, keys: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
-        """Claim the right to ask, for those of the keys that nobody has claimed, until the end of the block.
+        """Claim the keys that are free, until the end of the block; gives those that were.
 
-        They end with the block without being waited for. Those of a process that is killed end within `LEASE`
+        Claims end with the block, which does not wait for it. Claims of a killed process lapse within `LEASE`
         seconds; those of a living one are renewed.
         """
         ...
 
     async def wait(self, key: str) -> None:
-        """Wait until nobody claims a key: the answer is there, was given up, or its asker is gone."""
+        """Wait until a key is free: the answer is stored, was given up, or its holder is gone."""
         ...
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Forget answers."""
+        """Delete answers."""
         ...
 
     async def prune(self, asked_before: float) -> int:
-        """Forget all answers that were asked for before a moment, of all accounts.
+        """Delete all answers requested before a moment, of all accounts.
 
-        What has passed its `CacheEntry.drop_after` goes by itself.
+        Answers past their `CacheEntry.drop_after` are deleted automatically.
 
         Args:
-            asked_before: Unix seconds.
+            asked_before: Unix time.
 
         Returns:
-            How many were forgotten.
+            The number of deleted answers.
         """
         ...
 
     async def aclose(self) -> None:
-        """Give up all claims, and close the file or connection. Those who wait get `ClosedError`."""
+        """Release all claims, and close the file or connection. Waiting callers get `ClosedError`."""
         ...
 
     async def __aenter__(self) -> Self:
@@ -89,17 +89,17 @@ _ADVICE: Final = (
 
 
 def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time) -> ReportStore:
-    """Return the store at a place; to be closed by the caller.
+    """Open the store at a path or URL; the caller closes it.
 
-    Nothing is touched yet: a file is made, and a server asked, by the first use.
+    The first use creates the file, or connects to the server.
 
     Args:
-        where: A path, relative or not, or a URL: ``sqlite:///whole/path``, ``memory://``, ``redis://host:port/db``,
+        where: A path, or a URL: ``sqlite:///whole/path``, ``memory://``, ``redis://host:port/db``,
             ``rediss://`` over TLS, ``unix:///path/of/redis.sock``.
-        clock: Returns Unix seconds on the clock that answers are stamped with.
+        clock: Returns the Unix time of answers.
 
     Raises:
-        ConfigurationError: It is no place for a store, or the library for it is not installed. The message shows no
+        ConfigurationError: It is not a path or URL of a store, or its library is not installed. The message shows no
             password.
     """
     if not isinstance(where, str | PathLike) or not isinstance(fspath(where), str):

@@ -1,11 +1,11 @@
 """Pack the queries of a family into requests: bins of values and times, filled one after the other.
 
 A request that groups by two properties and by the day answers for every combination of their values with every day of
-its range, whether somebody asked for it or not. So what goes into one is a box, and it is full when its answer might
+its range, whether somebody asked for it or not. So what goes into one is a bin, and it is full when its answer might
 have more rows than an answer can, or its filters more characters than a URL.
 
-Filling boxes at the best is a packing problem; here they are filled in a few orders, and the order that takes the
-fewest boxes is kept.
+Filling bins optimally is a packing problem; here they are filled in a few orders, and the order that takes the
+fewest bins is kept.
 """
 
 from collections import Counter
@@ -47,10 +47,10 @@ class QueryShape:
 
     Attributes:
         query: The query.
-        others: Its filters that are no pins.
-        family: What fused queries have in common: subject, time zone, groupings, all filters that are not pins, the
+        others: Its filters that are no fixed.
+        family: What fused queries have in common: subject, time zone, groupings, all filters that are not fixed, the
             order of rows, and the range or else the unit of its buckets.
-        pins: The value of each groupable property that one ``is`` filter fixes.
+        fixed: The value of each groupable property that one ``is`` filter fixes.
         slot: The time.
         free: The one column that the rows of one date differ in, if any.
     """
@@ -58,14 +58,14 @@ class QueryShape:
     query: Query[Row]
     others: frozenset[Filter]
     family: Hashable
-    pins: Mapping[str, str]
+    fixed: Mapping[str, str]
     slot: Slot
     free: str | None
 
 
 def shape_of(query: Query[Row]) -> QueryShape | None:
     """Return the shape of a query, or None if the order or choice of its rows is undefined."""
-    fixed = Counter(each.property for each in query.filters if each.operator == "is")
+    counts = Counter(each.property for each in query.filters if each.operator == "is")
     # A value that is not known is an empty text to one server and null to another, so that '' is no pin.
     pinned = [
         each
@@ -73,21 +73,21 @@ def shape_of(query: Query[Row]) -> QueryShape | None:
         if each.operator == "is"
         and each.value
         and each.property in FIELD_GROUPINGS
-        and fixed[each.property] == 1
+        and counts[each.property] == 1
     ]
-    pins: dict[str, str] = {each.property: each.value for each in pinned}
-    free = [name for name in query.field_grouping if name not in pins]
+    fixed: dict[str, str] = {each.property: each.value for each in pinned}
+    free = [name for name in query.field_grouping if name not in fixed]
     if not _is_ordered(query, free):
         return None
     slot = _slot(query)
     others = frozenset(query.filters).difference(pinned)
     family = (
         *(query.entity, query.site_id, query.entity_name if isinstance(query, EventQuery) else None),
-        *(query.timezone, others, tuple(sorted(pins)), frozenset(query.field_grouping)),
+        *(query.timezone, others, tuple(sorted(fixed)), frozenset(query.field_grouping)),
         query.sort_by if free else None,
         slot.buckets.unit if slot.buckets else (query.date_from, query.date_to, query.date_grouping),
     )
-    return QueryShape(query, others, family, pins, slot, free[0] if free else None)
+    return QueryShape(query, others, family, fixed, slot, free[0] if free else None)
 
 
 def _is_ordered(query: Query[Row], free: Sequence[str]) -> bool:
@@ -171,12 +171,12 @@ class Bin:
         return Buckets(one.unit, self._first, self._last) if one and len(self.slots) > 1 else None
 
     def add(self, shape: QueryShape) -> bool:
-        """Take one more query, if the box has room for it."""
+        """Take one more query, if the bin has room for it."""
         if self.shapes and not self._has_room(shape):
             return False
         if shape.slot.buckets:
             self._first, self._last = self._span(shape.slot.buckets)
-        for name, value in shape.pins.items():
+        for name, value in shape.fixed.items():
             values = self.values.setdefault(name, {})
             if value not in values:
                 values[value] = length_in_url(value)
@@ -188,7 +188,7 @@ class Bin:
     def _has_room(self, shape: QueryShape) -> bool:
         groups, length = 1, 0
         is_varied = False
-        for name, value in shape.pins.items():
+        for name, value in shape.fixed.items():
             values = self.values[name]
             is_new = value not in values
             many = len(values) + is_new
@@ -221,7 +221,7 @@ class Bin:
 
 
 def bins(family: Sequence[QueryShape]) -> Sequence[Bin]:
-    """Return few boxes that hold all queries of a family."""
+    """Return few bins that hold all queries of a family."""
     others = family[0].others
     room = _LONGEST_FILTERS - (len(quote(filters_to_json(others), safe="")) if others else 0)
     filled = (_filled(order, min(room, LONGEST_PATTERNS)) for order in _orders(family))
@@ -239,7 +239,7 @@ def _filled(shapes: Sequence[QueryShape], room: int) -> Sequence[Bin]:
 
 def _orders(family: Sequence[QueryShape]) -> Iterator[Sequence[QueryShape]]:
     """Yield the queries by each property or the time first, and the others behind it, in either direction."""
-    names = [*sorted(family[0].pins), _TIME]
+    names = [*sorted(family[0].fixed), _TIME]
     for turn in range(len(names)):
         turned = names[turn:] + names[:turn]
         for order in dict.fromkeys((tuple(turned), (turned[0], *reversed(turned[1:])))):
@@ -252,7 +252,7 @@ def _sorted(family: Sequence[QueryShape], order: Sequence[str]) -> Sequence[Quer
 
 def _place(shape: QueryShape, name: str) -> tuple[int, int] | str:
     if name != _TIME:
-        return shape.pins[name]
+        return shape.fixed[name]
     buckets = shape.slot.buckets
     return (buckets.first, buckets.last) if buckets else (0, 0)
 

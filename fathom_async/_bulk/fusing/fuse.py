@@ -201,7 +201,7 @@ def _together(members: Sequence[tuple[Member[RowT], QueryShape]], box: Bin) -> F
     asked = tuple(
         attrs.evolve(
             each,
-            values={name: shape.pins[name] for name in varied},
+            values={name: shape.fixed[name] for name in varied},
             buckets=shape.slot.buckets if is_spread else None,
         )
         for each, shape in members
