@@ -64,10 +64,10 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row], target: str | Path
 
 
 def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO) -> None:
-    """Write CSV with line feeds, whose fields every reader returns unchanged.
+    """Write CSV whose lines end with a line feed, and whose fields any reader gives back as they were.
 
-    Readers of CSV take a carriage return for the end of a line, and visitors may put one into a path. Some versions
-    of Python quote it only if it is part of the line terminator.
+    A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
+    quote it only where it is a part of the line's own end.
     """
     writer = csv.writer(_LineFeeds(target), lineterminator=_CRLF)
     writer.writerow(names)
@@ -75,7 +75,7 @@ def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target:
 
 
 class _LineFeeds:
-    """Replaces the line terminator of each written line with a line feed."""
+    """Ends lines, each written at once, with a line feed alone."""
 
     def __init__(self, target: TextIO) -> None:
         self._target = target

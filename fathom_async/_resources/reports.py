@@ -158,29 +158,29 @@ class ReportsResource:
         incomplete: bool = False,
         priority: Priority = Priority.BULK,
     ) -> "BackfillSummary":
-        """Bring a table up to date with a report, requesting only the periods that it does not have yet.
+        """Bring a table up to date with a report, asking only for the periods that it does not have yet.
 
-        A run that is killed leaves whole periods behind, and the next one continues. One target holds the same report
-        of many sites or events, filled in one after the other.
+        Killed at any moment, it leaves whole periods behind, and the next one goes on. One target holds the same
+        report of many sites or events, which are filled in one after the other.
 
         Args:
-            query: The query, without range, limit and order. The table has the columns ``site_id``, for
+            query: What to ask; without a range, a limit and an order. The table has the columns ``site_id``, for
                 events ``entity_name``, ``date``, the groupings and the aggregates.
             target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable` of `fathom_async.backfill`, or such a target
                 as a string: ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``. By default a
                 Parquet dataset in the directory ``backfill``, which takes the extra ``fathom_async[arrow]``; another
                 report needs a target of its own.
-            since: The first day; the period that contains it is filled in whole.
-            until: The last day, likewise; by default today.
+            since: The first day. The period that it is in is filled in whole.
+            until: The last day, likewise; today unless given.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-            look_back: Periods to request again in case data arrived late: a period is settled once it was requested
-                when it had been over for this many periods.
-            incomplete: Whether to write the current period too.
+            look_back: How many periods a period must have been over for when it was asked for, so that it is not
+                asked for again: data may come late.
+            incomplete: Whether the period that is running is written too.
             priority: Who goes first when requests wait; by default, everybody else's requests do.
 
         Raises:
             ArgumentError: An argument is out of range, or the target holds another report or something else.
-            QueryError: The query cannot fill a table of periods.
+            QueryError: The query does not suit a table of periods.
             TargetBusyError: Another backfill is writing into the target.
             TargetError: The target cannot be used.
             ImportError: The target needs an extra that is not installed; the message names it.
