@@ -3,18 +3,17 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from fathom_async._util.moved import renamed
 from fathom_async._version import __version__
 
 if TYPE_CHECKING:
+    from fathom_async._bulk.complete import InconsistentError, InseparableError
     from fathom_async._bulk.live import LiveVisitors
-    from fathom_async._bulk.outcome import BulkError, Outcome
-    from fathom_async._bulk.plan import BulkPlan
-    from fathom_async._bulk.progress import Progress
-    from fathom_async._cache.policy import Keeping
+    from fathom_async._bulk.results import BulkError, BulkPlan, Outcome, Progress
+    from fathom_async._cache.entry import CachePolicy
     from fathom_async._core.pagination import Listing
     from fathom_async._core.retry import RetryPolicy
     from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit, RatePlan
-    from fathom_async._reports.errors import InconsistentError, InseparableError
     from fathom_async._reports.filters import Filter, where
     from fathom_async._reports.periods import Period
     from fathom_async._reports.query import EventQuery, PageviewQuery
@@ -66,6 +65,7 @@ __all__ = [
     "BudgetError",
     "BulkError",
     "BulkPlan",
+    "CachePolicy",
     "ClosedError",
     "ConfigurationError",
     "ConnectError",
@@ -81,7 +81,6 @@ __all__ = [
     "GoneError",
     "InconsistentError",
     "InseparableError",
-    "Keeping",
     "LaneStatus",
     "Listing",
     "LiveVisitors",
@@ -118,9 +117,7 @@ __all__ = [
 
 # Names are imported when they are used, so that the command starts without what it does not need.
 _MODULES = {
-    "_bulk.outcome": ("BulkError", "Outcome"),
-    "_bulk.plan": ("BulkPlan",),
-    "_bulk.progress": ("Progress",),
+    "_bulk.results": ("BulkError", "BulkPlan", "Outcome", "Progress"),
     "client": ("FathomClient",),
     "errors": (
         "APIError",
@@ -150,7 +147,7 @@ _MODULES = {
     "_core.pagination": ("Listing",),
     "_util.clock": ("LoopClock",),
     "_ratelimit.plan": ("LaneStatus", "Priority", "RateLimit", "RatePlan"),
-    "_reports.errors": ("InconsistentError", "InseparableError"),
+    "_bulk.complete": ("InconsistentError", "InseparableError"),
     "_reports.filters": ("Filter", "where"),
     "_bulk.live": ("LiveVisitors",),
     "_reports.periods": ("Period",),
@@ -158,17 +155,20 @@ _MODULES = {
     "_reports.report": ("Report",),
     "_reports.rows": ("EventRow", "PageviewRow"),
     "_core.retry": ("RetryPolicy",),
-    "_cache.policy": ("Keeping",),
+    "_cache.entry": ("CachePolicy",),
     "telemetry": ("Stats",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
+def _find(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     return value
+
+
+__getattr__ = renamed(__name__, {"Keeping": "CachePolicy"}, _find)
 
 
 def __dir__() -> list[str]:

@@ -4,13 +4,13 @@ import re
 from typing import TYPE_CHECKING, Final, cast
 
 from fathom_async import Filter, QueryError
+from fathom_async._reports.arguments import known_word
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
     OPERATORS,
     TEXT_PROPERTIES,
     Operator,
 )
-from fathom_async._reports.words import known_word
 
 if TYPE_CHECKING:
     from fathom_async._reports.fields import TextProperty

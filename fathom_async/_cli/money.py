@@ -8,7 +8,7 @@ from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.output import Cell, Records
 from fathom_async._reports.display import heading
 from fathom_async._reports.fields import CURRENCIES, PLAIN_UNITS, VALUE
-from fathom_async._reports.words import suggestion
+from fathom_async._util.checks import suggestion
 
 _CODE_LENGTH = 3
 _CENTS = 100

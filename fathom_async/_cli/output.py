@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._cli.formatting import printable, printable_json
-from fathom_async._reports.export import write_fields
+from fathom_async._reports.export import arrow_table, write_fields
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,13 +36,6 @@ _SUFFIXES: Final[dict[str, Format]] = {
     ".csv": "csv",
     ".parquet": "parquet",
     ".txt": "table",
-}
-_ARROW: Final[dict[Kind, str]] = {
-    "text": "string",
-    "count": "int64",
-    "number": "float64",
-    "flag": "bool",
-    "day": "date32",
 }
 _WIDE = 10_000  # no terminal: nothing is cut
 _TEXT: Final = 8
@@ -132,20 +125,7 @@ def records(
     found = list(rows)
 
     def arrow() -> object:
-        pyarrow = _pyarrow("pyarrow")
-        kinds = {
-            "moment": pyarrow.timestamp("us", tz="UTC"),
-            "texts": pyarrow.list_(pyarrow.string()),
-        }
-        return pyarrow.table(
-            {
-                name: pyarrow.array(
-                    [row[place] for row in found],
-                    kinds.get(kind) or pyarrow.type_for_alias(_ARROW[kind]),
-                )
-                for place, (name, kind) in enumerate(columns.items())
-            }
-        )
+        return arrow_table(columns, found)
 
     return Records(tuple(columns), found, arrow, is_single)
 

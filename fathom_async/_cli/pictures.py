@@ -1,12 +1,13 @@
 """What there is to draw of a report: pure figures, for a terminal and for a page alike."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Final, Literal
 
 from attrs import frozen
 
 from fathom_async._cli.formatting import printable
+from fathom_async._reports.calendar import Unit as CalendarUnit
 from fathom_async._reports.fields import RATES
 
 Unit = Literal["hour", "day", "month", "year"]
@@ -15,7 +16,6 @@ Number = int | float | None
 RANKED: Final = 20
 LINES: Final = 8
 _NAMELESS: Final = "(none)"
-_DECEMBER: Final = 12
 
 
 @frozen
@@ -126,22 +126,9 @@ def _course(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: in
 def _every(unit: Unit, dates: set[date]) -> tuple[date, ...]:
     if not dates:
         return ()
-    found = [min(dates)]
-    while found[-1] < max(dates):
-        found.append(_after(found[-1], unit))
-    return tuple(found)
-
-
-def _after(moment: date, unit: Unit) -> date:
-    match unit:
-        case "hour":
-            return moment + timedelta(hours=1)
-        case "day":
-            return moment + timedelta(days=1)
-        case "month" if moment.month < _DECEMBER:
-            return moment.replace(month=moment.month + 1)
-        case "month" | "year":
-            return moment.replace(year=moment.year + 1, month=1)
+    calendar = CalendarUnit(unit)
+    indexes = range(calendar.index(min(dates)), calendar.index(max(dates)) + 1)
+    return tuple(map(calendar.value, indexes))
 
 
 def day_label(moment: date, unit: Unit) -> str:

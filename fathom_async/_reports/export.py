@@ -1,15 +1,15 @@
-"""Rows as other shapes: dicts, CSV, JSON lines, and the tables of polars, pandas and Arrow.
+"""Export rows as dicts, CSV, JSON lines, and tables of polars, pandas and Arrow.
 
-The table libraries are optional, and imported when they are asked for.
+The table libraries are optional, and imported on use.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast, get_args
 
 import msgspec
 
@@ -22,32 +22,24 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-_POLARS: Final[dict[ColumnKind, str]] = {
+KINDS: Final[tuple[str, ...]] = get_args(ColumnKind)
+_POLARS: Final[dict[str, str]] = dict.fromkeys(KINDS, "Date") | {
     "text": "String",
     "count": "Int64",
     "number": "Float64",
     "hour": "Datetime",
-    "day": "Date",
-    "month": "Date",
-    "year": "Date",
 }
-_PANDAS: Final[dict[ColumnKind, str]] = {
+_PANDAS: Final[dict[str, str]] = dict.fromkeys(KINDS, "datetime64[us]") | {
     "text": "string",
     "count": "Int64",
     "number": "Float64",
-    "hour": "datetime64[us]",
-    "day": "datetime64[us]",
-    "month": "datetime64[us]",
-    "year": "datetime64[us]",
 }
-_ARROW: Final[dict[ColumnKind, str]] = {
+_ARROW: Final[dict[str, str]] = dict.fromkeys(KINDS, "date32") | {
+    "flag": "bool",
     "text": "string",
     "count": "int64",
     "number": "float64",
     "hour": "timestamp[us]",
-    "day": "date32",
-    "month": "date32",
-    "year": "date32",
 }
 _CRLF: Final = "\r\n"
 
@@ -93,7 +85,7 @@ class _LineFeeds:
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:
-    """Return one JSON object a line."""
+    """Return one JSON object per line."""
     return msgspec.json.Encoder().encode_lines(rows).decode()
 
 
@@ -106,7 +98,7 @@ def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
 
 
 def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
-    """Return a pandas frame, of types that know nulls."""
+    """Return a pandas frame with nullable types."""
     pandas = _optional("pandas", extra="pandas")
     return pandas.DataFrame(
         {
@@ -118,9 +110,29 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
     """Return an Arrow table."""
+    return arrow_table({each.name: each.kind for each in columns}, list(map(msgspec.structs.astuple, rows)))
+
+
+def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[object]]) -> Any:  # noqa: ANN401 - pyarrow is not typed
+    """Return an Arrow table of rows whose columns have these kinds, by name."""
     pyarrow = _optional("pyarrow", extra="arrow")
-    types = {column.name: pyarrow.type_for_alias(_ARROW[column.kind]) for column in columns}
-    return pyarrow.table({name: pyarrow.array(cells(rows, name), kind) for name, kind in types.items()})
+    found = {
+        name: pyarrow.array([row[place] for row in rows], arrow_type(kind))
+        for place, (name, kind) in enumerate(kinds.items())
+    }
+    return pyarrow.table(found)
+
+
+def arrow_type(kind: str) -> Any:  # noqa: ANN401 - pyarrow is not typed
+    """Return the Arrow type of a kind of column: a `ColumnKind`, ``flag``, or ``moment`` or ``texts``."""
+    pyarrow = _optional("pyarrow", extra="arrow")
+    match kind:
+        case "moment":
+            return pyarrow.timestamp("us", tz="UTC")
+        case "texts":
+            return pyarrow.list_(pyarrow.string())
+        case _:
+            return pyarrow.type_for_alias(_ARROW[kind])
 
 
 def write_parquet(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str]) -> None:

@@ -8,13 +8,11 @@ from zoneinfo import ZoneInfo
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
-from fathom_async._bulk.hours import by_the_hour
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
-from fathom_async._bulk.outcome import Outcome, reports_in_order
-from fathom_async._bulk.plan import BulkPlan, checked, planned
-from fathom_async._bulk.progress import OnProgress
+from fathom_async._bulk.request import by_the_hour
+from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
-from fathom_async._cache.policy import Keeping
+from fathom_async._cache.entry import CachePolicy
 from fathom_async._cache.report_cache import Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
@@ -26,8 +24,8 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
 if TYPE_CHECKING:
+    from fathom_async.backfill._destination import Destination
     from fathom_async.backfill._run import BackfillSummary
-    from fathom_async.backfill._target import Target
 
 
 class ReportsResource:
@@ -50,7 +48,7 @@ class ReportsResource:
             NotFoundError: The site does not exist, or the token cannot see it.
             ValidationError: The server refused the query although it passed all checks.
         """
-        return await by_the_hour(query, self._ask)
+        return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
@@ -89,7 +87,7 @@ class ReportsResource:
         *,
         fuse: bool = True,
         store: Store | None = None,
-        keeping: Keeping | None = None,
+        keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
         on_progress: OnProgress | None = None,
     ) -> AsyncGenerator[Outcome[RowT], None]:
@@ -116,7 +114,7 @@ class ReportsResource:
         if keeping is not None and store is None:
             raise ArgumentError("keeping says how long a store's answers stay fresh; pass a store too")
         caller = self._send.with_priority(priority)
-        cache = None if store is None else open_cache(caller, store, keeping or Keeping())
+        cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
         run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
 
@@ -126,7 +124,7 @@ class ReportsResource:
         *,
         fuse: bool = True,
         store: Store | None = None,
-        keeping: Keeping | None = None,
+        keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
         on_progress: OnProgress | None = None,
     ) -> list[Report[RowT]]:
@@ -152,7 +150,7 @@ class ReportsResource:
         self,
         query: Query[RowT],
         *,
-        target: "Target | str" = "parquet:backfill",
+        target: "Destination | str" = "parquet:backfill",
         since: date | str,
         until: date | str | None = None,
         grouping: DateGrouping = "day",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fathom_async import PageviewQuery
 from fathom_async.backfill._layout import Layout, Series
-from fathom_async.backfill._periods import Span
+from fathom_async.backfill._ledger import Span
 from tests.backfill.conftest import target_in
 from tests.support.evaluation import ZONE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async import FathomClient, Keeping, PageviewQuery, Priority, WaitTooLongError
+from fathom_async import CachePolicy, FathomClient, PageviewQuery, Priority, WaitTooLongError
 from fathom_async._cache.single_flight import SingleFlight
 from fathom_async.testing import Delay, FathomServer
 from tests.conftest import until
@@ -93,7 +93,7 @@ async def test_processes_ask_once_however_urgent_it_is_and_long_it_takes(
 async def test_what_was_stale_is_asked_for_anew_by_those_who_cannot_wait_too(
     server: FathomServer, fathom: FathomClient
 ) -> None:
-    keeping = Keeping(max_age=0, stale_while_revalidate=1e9)
+    keeping = CachePolicy(max_age=0, stale_while_revalidate=1e9)
     queries = [query.replace(date_to=None) for query in QUERIES]
     await fathom.reports.gather(queries, store="memory://", keeping=keeping)
     await asyncio.sleep(1)

@@ -10,8 +10,8 @@ import pytest
 from attrs import define, field
 
 from fathom_async import PageviewQuery, QueryError, Report
-from fathom_async._bulk.complete import LONGEST_QUERY, Ask, complete
-from fathom_async._reports.errors import InconsistentError, InseparableError
+from fathom_async._bulk.complete import LONGEST_QUERY, InconsistentError, InseparableError, complete
+from fathom_async._bulk.request import Ask
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import Query
 from fathom_async._reports.rows import PageviewRow
@@ -144,7 +144,7 @@ async def test_a_server_that_answers_some_parts_with_rows_of_others_is_found_out
             query = query.replace(filters=())
         return await service.ask(query)
 
-    with pytest.raises(InconsistentError, match="another way"):
+    with pytest.raises(InconsistentError, match="compares texts differently"):
         await complete(BY_PATH, ask)
 
 
@@ -157,7 +157,7 @@ async def test_groups_without_a_value_that_were_never_seen_are_missed() -> None:
     by_two = BY_PATH.replace(field_grouping=["pathname", "browser"])
     groups: dict[Key, int] = {(path, "Chrome"): 50 for path in numbered(2500)}
     service = Service(groups | {(None, f"bot {n}"): 1 for n in range(20)}, nulls=True)
-    with pytest.raises(InconsistentError, match=r"20 of 125,020 pageviews are in no part"):
+    with pytest.raises(InconsistentError, match=r"20 of 125,020 pageviews are missing"):
         await complete(by_two, service.ask)
 
 
@@ -202,12 +202,12 @@ async def test_categories_are_parted_by_their_values() -> None:
 @pytest.mark.parametrize(
     ("fields", "groups", "advice"),
     [
-        (["keyword"], {(f"word {n}",): 1 for n in range(1001)}, "nothing can be filtered on keyword"),
-        (["city"], {(f"City {n}",): 1 for n in range(5000)}, "longer than a URL"),
+        (["keyword"], {(f"word {n}",): 1 for n in range(1001)}, "keyword cannot be filtered on"),
+        (["city"], {(f"City {n}",): 1 for n in range(5000)}, "do not fit into a URL"),
         (
             ["browser", "keyword"],
             {("Chrome", f"word {n}"): 1 for n in range(1500)},
-            "nothing can be filtered on keyword",
+            "keyword cannot be filtered on",
         ),
     ],
 )

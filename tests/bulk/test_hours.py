@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async import PageviewQuery, QueryError, Report
-from fathom_async._bulk.hours import by_the_hour, hour_pieces
-from fathom_async._reports.query import Query
+from fathom_async._bulk.request import by_the_hour
+from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.rows import PageviewRow
 
 WEEK = timedelta(days=7)
@@ -22,7 +22,7 @@ HOURLY = PageviewQuery("CDBUGS", aggregates=["pageviews"], date_grouping="hour")
 def test_pieces_lie_side_by_side_at_whole_hours(first: datetime, seconds: int) -> None:
     first = first.replace(microsecond=0)
     query = HOURLY.replace(date_from=first, date_to=first + timedelta(seconds=seconds))
-    pieces = [(piece.date_from, piece.date_to) for piece in hour_pieces(query)]
+    pieces = [(piece.date_from, piece.date_to) for piece in hour_chunks(query)]
     spans = [(start, end) for start, end in pieces if start and end]
     assert (spans[0][0], spans[-1][1]) == (query.date_from, query.date_to)
     assert all(end - start <= WEEK for start, end in spans)
@@ -34,13 +34,13 @@ def test_pieces_lie_side_by_side_at_whole_hours(first: datetime, seconds: int) -
 
 def test_cuts_are_at_noon_where_that_costs_no_request() -> None:
     query = HOURLY.replace(date_from="2026-03-01", date_to="2026-03-20")
-    assert [str(piece.date_from) for piece in hour_pieces(query)] == [
+    assert [str(piece.date_from) for piece in hour_chunks(query)] == [
         "2026-03-01 00:00:00",
         "2026-03-07 12:00:00",
         "2026-03-14 12:00:00",
     ]
     whole = query.replace(date_to="2026-03-14")
-    assert [str(piece.date_from) for piece in hour_pieces(whole)] == [
+    assert [str(piece.date_from) for piece in hour_chunks(whole)] == [
         "2026-03-01 00:00:00",
         "2026-03-08 00:00:00",
     ]
@@ -54,13 +54,13 @@ def test_cuts_are_at_noon_where_that_costs_no_request() -> None:
     ],
 )
 def test_what_the_server_takes_stays_whole(query: PageviewQuery) -> None:
-    assert hour_pieces(query) == [query]
+    assert hour_chunks(query) == [query]
 
 
 @pytest.mark.parametrize("query", [HOURLY, HOURLY.replace(date_from="2020-01-01")])
 def test_a_range_that_is_open_at_one_end_is_refused(query: PageviewQuery) -> None:
     with pytest.raises(QueryError, match="write date_from and date_to"):
-        hour_pieces(query)
+        hour_chunks(query)
 
 
 LONG = HOURLY.replace(date_from="2026-03-01", date_to="2026-03-20", field_grouping=["pathname"])
@@ -69,9 +69,9 @@ LONG = HOURLY.replace(date_from="2026-03-01", date_to="2026-03-20", field_groupi
 @pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 def test_a_limit_that_pieces_would_not_keep_is_refused() -> None:
     with pytest.raises(QueryError, match="limit=10 over more than 7 days"):
-        hour_pieces(LONG.replace(limit=10))
+        hour_chunks(LONG.replace(limit=10))
     with pytest.raises(QueryError, match="limit=10"):
-        hour_pieces(LONG.replace(limit=10, sort_by="pathname:asc"))
+        hour_chunks(LONG.replace(limit=10, sort_by="pathname:asc"))
 
 
 async def answer(query: Query[PageviewRow]) -> Report[PageviewRow]:

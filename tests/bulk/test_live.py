@@ -3,17 +3,18 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from attrs import define
 
-from fathom_async import ArgumentError, ClosedError, CurrentVisitors, RateLimit, TransportError
+from fathom_async import ArgumentError, ClosedError, CurrentVisitors, LoopClock, RateLimit, TransportError
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
+from fathom_async._core.scope import Scope
 
 
-@define
-class Hand:
-    """A clock that moves when someone sleeps, and when an answer takes its time."""
+class Hand(Scope):
+    """A scope whose clock moves when someone sleeps, and when an answer takes its time."""
 
-    seconds: float = 100.0
+    def __init__(self) -> None:
+        super().__init__(LoopClock())
+        self.seconds: float = 100.0
 
     def now(self) -> float:
         return self.seconds

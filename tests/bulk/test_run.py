@@ -31,7 +31,7 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async._bulk.progress import Progress
+from fathom_async._bulk.results import Progress
 from fathom_async._core.request import Request, Response
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Delay, FathomServer, Html, Status

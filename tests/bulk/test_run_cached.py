@@ -13,16 +13,16 @@ import pytest
 
 from fathom_async import (
     ArgumentError,
+    CachePolicy,
     ClosedError,
     FathomClient,
     FathomError,
     Filter,
-    Keeping,
     PageviewQuery,
     RatePlan,
     StoreError,
 )
-from fathom_async._cache.open import open_store
+from fathom_async._cache.store import open_store
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.bulk.months import LAST_YEAR, MONTHS, SITE
@@ -127,7 +127,7 @@ async def test_an_answer_is_as_old_as_its_question(
 async def test_stale_answers_are_served_at_once_and_asked_for_anew_behind_everybody(
     server: FathomServer, make: Make, clock: TurnedClock
 ) -> None:
-    keeping = Keeping(max_age=60, stale_while_revalidate=3600)
+    keeping = CachePolicy(max_age=60, stale_while_revalidate=3600)
     async with make() as fathom:
 
         async def served() -> str:
@@ -150,13 +150,13 @@ async def test_stale_answers_are_served_at_once_and_asked_for_anew_behind_everyb
 async def test_a_refresh_that_fails_is_told_in_the_log_alone(
     server: FathomServer, make: Make, clock: TurnedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    keeping = Keeping(max_age=60, stale_while_revalidate=3600)
+    keeping = CachePolicy(max_age=60, stale_while_revalidate=3600)
     async with make() as fathom:
         await fathom.reports.gather([OPEN], store="memory://", keeping=keeping)
         clock.turn(seconds=61)
         server.inject(Status(422))
         await fathom.reports.gather([OPEN], store="memory://", keeping=keeping)
-        await until(lambda: "a stale answer could not be asked for anew" in caplog.text)
+        await until(lambda: "a stale answer could not be refreshed" in caplog.text)
 
 
 async def test_runs_at_the_same_time_ask_once(server: FathomServer, make: Make, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ async def test_yesterday_is_over_by_the_clock_of_the_site(
 async def test_what_may_be_served_stale_waits_for_no_time_zone(
     server: FathomServer, make: Make, tmp_path: Path
 ) -> None:
-    keeping = Keeping(max_age=60, stale_while_revalidate=1e9)
+    keeping = CachePolicy(max_age=60, stale_while_revalidate=1e9)
     yesterday = OPEN.replace(date_from="2026-11-20", date_to="2026-11-20")
     async with make() as fathom:
         await fathom.reports.gather([yesterday], store=tmp_path / "reports.db", keeping=keeping)
@@ -235,7 +235,7 @@ async def test_a_time_zone_that_could_not_be_learned_is_asked_for_again(
     server.inject(Status(403), path="/sites/CDBUGS")
     async with make() as fathom:
         for _ in range(4):
-            await fathom.reports.gather([yesterday], store="memory://", keeping=Keeping(max_age=0))
+            await fathom.reports.gather([yesterday], store="memory://", keeping=CachePolicy(max_age=0))
             clock.turn(seconds=30)
     assert sum(hit.path.endswith("/sites/CDBUGS") for hit in server.hits) == 2
     assert asked(server) == 2, "the zone was known from the third time on"
@@ -269,7 +269,7 @@ async def test_a_store_that_cannot_be_used_is_told_before_anything_is_sent(
         with pytest.raises((ArgumentError, StoreError)):
             await fathom.reports.gather([LAST_YEAR], store=tmp_path / "reports.db")
         with pytest.raises(ArgumentError, match="name a store too"):
-            await fathom.reports.gather([LAST_YEAR], keeping=Keeping())
+            await fathom.reports.gather([LAST_YEAR], keeping=CachePolicy())
         with pytest.raises(ArgumentError, match="no kind known here"):
             await fathom.reports.gather([LAST_YEAR], store="postgres://db/reports")
     assert not server.hits
@@ -287,4 +287,4 @@ async def test_answers_that_cannot_be_kept_are_handed_out_all_the_same(
     monkeypatch.setattr(store, "put_many", full)
     async with store, make() as fathom:
         assert (await fathom.reports.gather([LAST_YEAR], store=store))[0].rows
-    assert f"1 answers could not be kept: {error}" in caplog.text
+    assert f"1 answers could not be stored: {error}" in caplog.text

@@ -26,10 +26,9 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async._cache.entry import Kept, answer_key, namespace
+from fathom_async._cache.entry import CacheEntry, answer_key, namespace
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
@@ -193,7 +192,7 @@ async def test_a_claim_that_is_lost_while_its_request_is_under_way_costs_request
         await until(lambda: one.limits["reports"].in_flight == 1)
         store = connect()
         if store is not None:
-            kept = Kept.of(right[0], datetime.now(UTC).timestamp(), timezone="UTC", drop_after=None)
+            kept = CacheEntry.of(right[0], datetime.now(UTC).timestamp(), timezone="UTC", drop_after=None)
             await store.put_many({answer_key(namespace(server.url, "any"), queries[0]): kept})
         assert await other.reports.gather(queries, store=store) == right
         assert await slow == right

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from fathom_async import (
     BulkError,
+    CachePolicy,
     ConnectError,
     FathomClient,
     FathomError,
-    Keeping,
     LoopClock,
     PageviewQuery,
     PageviewRow,
@@ -33,8 +33,7 @@ from fathom_async import (
     Report,
 )
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
@@ -61,7 +60,7 @@ class Start:
     queries: Sequence[PageviewQuery]
     fuse: bool
     priority: Priority
-    keeping: Keeping
+    keeping: CachePolicy
 
 
 @frozen
@@ -92,7 +91,9 @@ STARTS = st.builds(
     queries=st.lists(st.sampled_from(QUERIES), min_size=1, max_size=8),
     fuse=st.sampled_from([True, True, True, False]),
     priority=st.sampled_from(Priority),
-    keeping=st.sampled_from([Keeping(), Keeping(max_age=0), Keeping(max_age=0, stale_while_revalidate=1e9)]),
+    keeping=st.sampled_from(
+        [CachePolicy(), CachePolicy(max_age=0), CachePolicy(max_age=0, stale_while_revalidate=1e9)]
+    ),
 )
 STEPS = st.lists(
     STARTS
@@ -272,7 +273,9 @@ async def test_runs_end_with_right_answers_beside_a_process_that_is_killed_over_
             assert other.stdout is not None
             assert await other.stdout.readline() == b"ran\n"
             asked = [chance.sample(QUERIES, chance.randint(1, 8)) for _ in range(5)]
-            runs = [fathom.reports.gather(each, store=store, keeping=Keeping(max_age=0)) for each in asked]
+            runs = [
+                fathom.reports.gather(each, store=store, keeping=CachePolicy(max_age=0)) for each in asked
+            ]
             ended = asyncio.gather(*runs)
             await asyncio.sleep(chance.uniform(0, 0.05))
             other.kill()
@@ -289,7 +292,7 @@ async def run_for_ever(url: str, place: str, seed: str) -> None:
     ):
         while True:
             queries = chance.sample(QUERIES, chance.randint(1, 8))
-            await fathom.reports.gather(queries, store=store, keeping=Keeping(max_age=0))
+            await fathom.reports.gather(queries, store=store, keeping=CachePolicy(max_age=0))
             print("ran", flush=True)  # noqa: T201 - to the test
 
 

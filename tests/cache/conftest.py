@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore, open_store
 
 
 def place_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:

@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 
-from fathom_async._cache.entry import Kept
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.store import ReportStore
 
 
 async def ask_once(
     store: ReportStore,
     key: str,
-    ask: Callable[[], Awaitable[Kept]],
-    is_servable: Callable[[Kept], bool],
-) -> Kept:
+    ask: Callable[[], Awaitable[CacheEntry]],
+    is_servable: Callable[[CacheEntry], bool],
+) -> CacheEntry:
     """Return a kept answer, or ask for it unless somebody else is about to.
 
     When the one who asks fails, is cancelled or killed, the next of those who wait asks.
@@ -41,6 +41,8 @@ async def ask_once(
         await store.wait(key)
 
 
-async def _servable(store: ReportStore, key: str, is_servable: Callable[[Kept], bool]) -> Kept | None:
+async def _servable(
+    store: ReportStore, key: str, is_servable: Callable[[CacheEntry], bool]
+) -> CacheEntry | None:
     kept = (await store.get_many([key])).get(key)
     return kept if kept is not None and is_servable(kept) else None

@@ -8,9 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fathom_async._cache import leases as claims
-from fathom_async._cache.entry import Kept
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
 from tests.cache.once import ask_once
@@ -33,9 +31,9 @@ def appear(file: Path, size: int = 0) -> None:
         time.sleep(0.0005)
 
 
-def answer(number: int) -> Kept:
+def answer(number: int) -> CacheEntry:
     """An answer that fills several pages of a file, and shows whether it is complete."""
-    return Kept(f"{number:05}".encode() * 4_000, 1_000.0 + number)
+    return CacheEntry(f"{number:05}".encode() * 4_000, 1_000.0 + number)
 
 
 def note(log: Path, line: str) -> None:
@@ -60,10 +58,10 @@ def hold(test: Connection, where: str, key: str) -> None:
 def ask(_: Connection, where: str, log: Path, keys: int) -> None:
     """Ask for all keys at once, as often as five times each."""
 
-    async def answered(key: str) -> Kept:
+    async def answered(key: str) -> CacheEntry:
         note(log, key)
         await asyncio.sleep(0.2)
-        return Kept(key.encode(), 1.0)
+        return CacheEntry(key.encode(), 1.0)
 
     async def main() -> None:
         async with shared_store(where) as store, asyncio.TaskGroup() as group:

@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
-from fathom_async._cache.entry import SKEW, Kept, answer_key, namespace, replaces
+from fathom_async._cache.entry import SKEW, CacheEntry, answer_key, namespace, replaces
 from fathom_async.errors import DecodeError
 
 QUERY = PageviewQuery(
@@ -31,12 +31,12 @@ BODY = b"""[
 
 def test_an_answer_is_read_back_as_it_was() -> None:
     report = QUERY.read(BODY)
-    assert Kept.of(report, 1.0).report(QUERY) == report
+    assert CacheEntry.of(report, 1.0).report(QUERY) == report
 
 
 def test_an_equal_query_reads_it_in_its_own_order() -> None:
     assert SAME == QUERY
-    report = Kept.of(QUERY.read(BODY), 1.0).report(SAME)
+    report = CacheEntry.of(QUERY.read(BODY), 1.0).report(SAME)
     assert report == SAME.read(BODY)
     assert report.columns == ("date", "browser", "pathname", "bounce_rate", "pageviews", "avg_duration")
     assert [row.pageviews for row in report] == [1, 7]
@@ -45,16 +45,16 @@ def test_an_equal_query_reads_it_in_its_own_order() -> None:
 @pytest.mark.parametrize("truncated", [True, False])
 def test_whether_rows_may_be_missing_is_kept(*, truncated: bool) -> None:
     report = attrs.evolve(QUERY.replace(sort_by="pageviews:desc", limit=2).read(BODY), truncated=truncated)
-    assert Kept.of(report, 1.0).report(report.query).truncated is truncated
+    assert CacheEntry.of(report, 1.0).report(report.query).truncated is truncated
 
 
 def test_an_answer_to_something_else_is_told() -> None:
     with pytest.raises(DecodeError, match="column 'pageviews' is missing"):
-        Kept(b'[{"visits": 1}]', 1.0).report(PageviewQuery("CDBUGS", aggregates=["pageviews"]))
+        CacheEntry(b'[{"visits": 1}]', 1.0).report(PageviewQuery("CDBUGS", aggregates=["pageviews"]))
 
 
 def test_the_body_is_not_shown() -> None:
-    assert repr(Kept(b"secret" * 300, 1.0)).startswith("Kept(body=<1,800 bytes>, asked_at=1.0")
+    assert repr(CacheEntry(b"secret" * 300, 1.0)).startswith("CacheEntry(body=<1,800 bytes>, asked_at=1.0")
 
 
 def test_queries_share_a_key_exactly_if_they_ask_for_the_same_of_the_same_account() -> None:

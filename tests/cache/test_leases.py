@@ -12,12 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import FathomClient, PageviewQuery
-from fathom_async._cache.entry import Kept, answer_key, namespace
+from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness, namespace
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.open import open_store
-from fathom_async._cache.policy import Keeping, freshness
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cache.sqlite import SqliteStore
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import PageviewRow
 from fathom_async.testing import FathomServer, run_virtual
@@ -33,18 +31,18 @@ class Server:
         self._seconds = seconds
         self._failures = failures
 
-    def ask(self, key: str) -> Callable[[], Awaitable[Kept]]:
-        async def answer() -> Kept:
+    def ask(self, key: str) -> Callable[[], Awaitable[CacheEntry]]:
+        async def answer() -> CacheEntry:
             self.asked[key] += 1
             await asyncio.sleep(self._seconds)
             if self.asked.total() <= self._failures:
                 raise LookupError(key)
             self.answered[key] += 1
-            return Kept(key.encode(), 1.0)
+            return CacheEntry(key.encode(), 1.0)
 
         return answer
 
-    async def once(self, store: ReportStore, key: str) -> Kept:
+    async def once(self, store: ReportStore, key: str) -> CacheEntry:
         return await ask_once(store, key, self.ask(key), lambda _: True)
 
 
@@ -67,15 +65,15 @@ async def test_one_asks_for_the_tasks_of_several_stores(place: str) -> None:
 async def test_when_the_one_who_asks_fails_the_next_one_asks(store: ReportStore) -> None:
     server = Server(0.01, failures=2)
     outcomes = await asyncio.gather(*(server.once(store, "a") for _ in range(6)), return_exceptions=True)
-    assert Counter(type(outcome) for outcome in outcomes) == {LookupError: 2, Kept: 4}
+    assert Counter(type(outcome) for outcome in outcomes) == {LookupError: 2, CacheEntry: 4}
     assert server.asked.total() == 3
 
 
 async def test_an_answer_that_will_not_do_is_asked_for_anew_by_one(store: ReportStore) -> None:
-    await store.put_many({"a": Kept(b"old", 0.0)})
+    await store.put_many({"a": CacheEntry(b"old", 0.0)})
     server = Server()
     calls = (ask_once(store, "a", server.ask("a"), lambda kept: kept.asked_at >= 1.0) for _ in range(9))
-    assert set(await asyncio.gather(*calls)) == {Kept(b"a", 1.0)}
+    assert set(await asyncio.gather(*calls)) == {CacheEntry(b"a", 1.0)}
     assert server.asked.total() == 1
 
 
@@ -103,7 +101,7 @@ async def carry_out(store: ReportStore, calls: Calls, tick: float, seconds: floa
             task.cancel()
         await asyncio.wait([task])
         if not task.cancelled():
-            assert task.result() == Kept(key.encode(), 1.0)
+            assert task.result() == CacheEntry(key.encode(), 1.0)
         return task.cancelled()
 
     async with store:
@@ -151,7 +149,7 @@ async def test_a_waiter_takes_over_from_a_holder_that_was_cancelled(
     second = asyncio.create_task(server.once(store, "a"))
     await asyncio.sleep(cancel_at)
     first.cancel()
-    assert await second == Kept(b"a", 1.0)
+    assert await second == CacheEntry(b"a", 1.0)
     assert server.answered.total() == 1
 
 
@@ -162,13 +160,13 @@ async def test_an_answer_of_the_server_serves_every_query_that_asks_for_the_same
     same = query.replace(aggregates=["visits", "pageviews"])
     space = namespace(server.url, "any")
 
-    async def ask() -> Kept:
+    async def ask() -> CacheEntry:
         asked_at = time.time()
-        return Kept.of(await fathom.reports.aggregate(query), asked_at)
+        return CacheEntry.of(await fathom.reports.aggregate(query), asked_at)
 
     async def report_of(wanted: PageviewQuery) -> Report[PageviewRow]:
-        def is_fresh(kept: Kept) -> bool:
-            return freshness(kept, wanted, Keeping(), now=time.time(), zone=None) == "fresh"
+        def is_fresh(kept: CacheEntry) -> bool:
+            return freshness(kept, wanted, CachePolicy(), now=time.time(), zone=None) == "fresh"
 
         return (await ask_once(store, answer_key(space, wanted), ask, is_fresh)).report(wanted)
 

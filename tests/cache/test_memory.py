@@ -2,11 +2,11 @@
 
 import pytest
 
-from fathom_async._cache.entry import Kept
+from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import ArgumentError
 
-KILOBYTE = Kept(bytes(1_000), 1.0)
+KILOBYTE = CacheEntry(bytes(1_000), 1.0)
 
 
 async def test_the_answers_that_were_not_used_for_the_longest_time_go_first() -> None:
@@ -30,13 +30,13 @@ async def test_room_that_is_given_back_is_used_again() -> None:
 
 async def test_an_answer_that_is_larger_than_all_room_does_not_push_out_the_others() -> None:
     async with MemoryStore(max_bytes=4_600) as store:
-        await store.put_many({"a": KILOBYTE, "b": Kept(bytes(5_000), 1.0)})
+        await store.put_many({"a": KILOBYTE, "b": CacheEntry(bytes(5_000), 1.0)})
         assert (await store.get_many("ab")).keys() == {"a"}
 
 
 async def test_many_small_answers_count_too() -> None:
     async with MemoryStore(max_bytes=100_000) as store:
-        await store.put_many({str(number): Kept(b"", 1.0) for number in range(1_000)})
+        await store.put_many({str(number): CacheEntry(b"", 1.0) for number in range(1_000)})
         assert len(await store.get_many(map(str, range(1_000)))) == 200
 
 

@@ -11,8 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fathom_async import PageviewQuery
-from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.policy import Freshness, Keeping, freshness, is_over
+from fathom_async._cache.entry import SKEW, CacheEntry, CachePolicy, Freshness, freshness, is_over
 from fathom_async.errors import ArgumentError
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -145,7 +144,7 @@ def test_what_is_over_everywhere_is_over_in_each_zone_and_stays_so(
     assert all(later or not earlier for earlier, later in pairwise(found))
 
 
-KEEPING = Keeping(max_age=300, grace=HOUR, stale_while_revalidate=60)
+KEEPING = CachePolicy(max_age=300, grace=HOUR, stale_while_revalidate=60)
 
 
 @pytest.mark.parametrize(
@@ -161,21 +160,21 @@ KEEPING = Keeping(max_age=300, grace=HOUR, stale_while_revalidate=60)
     ],
 )
 def test_the_answer_to_an_open_range_ages(age: float, expected: Freshness) -> None:
-    assert freshness(Kept(b"", NOW - age), OPEN, KEEPING, now=NOW, zone=BERLIN) == expected
+    assert freshness(CacheEntry(b"", NOW - age), OPEN, KEEPING, now=NOW, zone=BERLIN) == expected
 
 
 def test_the_answer_to_a_range_that_was_over_is_good_for_good() -> None:
-    kept = Kept(b"", NOW)
+    kept = CacheEntry(b"", NOW)
     assert freshness(kept, OVER, KEEPING, now=NOW + 1e9, zone=BERLIN) == "fresh"
 
 
 def test_an_answer_from_before_the_end_of_its_range_is_not_good_for_good() -> None:
-    kept = Kept(b"", unix("2026-05-31 23:30:00", "Europe/Berlin"))
+    kept = CacheEntry(b"", unix("2026-05-31 23:30:00", "Europe/Berlin"))
     assert freshness(kept, OVER, KEEPING, now=NOW, zone=BERLIN) == "expired"
 
 
 def test_an_answer_that_a_wrong_clock_stamped_is_not_good_for_good() -> None:
-    kept = Kept(b"", NOW + 365 * 86_400)
+    kept = CacheEntry(b"", NOW + 365 * 86_400)
     assert freshness(kept, OPEN, KEEPING, now=NOW, zone=BERLIN) == "expired"
 
 
@@ -194,13 +193,13 @@ def test_a_site_that_moves_to_another_zone_is_asked_anew(
 ) -> None:
     zone = None if site is None else ZoneInfo(site)
     query = OVER.replace(timezone=own)
-    assert freshness(Kept(b"", NOW, timezone=kept), query, KEEPING, now=NOW, zone=zone) == expected
+    assert freshness(CacheEntry(b"", NOW, timezone=kept), query, KEEPING, now=NOW, zone=zone) == expected
 
 
 def test_nothing_stale_is_served_unless_that_is_wanted() -> None:
-    kept = Kept(b"", NOW - 301)
-    assert freshness(kept, OPEN, Keeping(), now=NOW, zone=BERLIN) == "expired"
-    ever = Keeping(stale_while_revalidate=math.inf)
+    kept = CacheEntry(b"", NOW - 301)
+    assert freshness(kept, OPEN, CachePolicy(), now=NOW, zone=BERLIN) == "expired"
+    ever = CachePolicy(stale_while_revalidate=math.inf)
     assert freshness(kept, OPEN, ever, now=NOW + 1e9, zone=BERLIN) == "stale"
 
 
@@ -209,28 +208,28 @@ def test_nothing_stale_is_served_unless_that_is_wanted() -> None:
     asked_at=st.floats(NOW - 1e5, NOW + 1e5),
     beyond=st.floats(0.001, 2e5),
     keeping=st.builds(
-        Keeping,
+        CachePolicy,
         max_age=st.floats(0, 1e5) | st.just(math.inf),
         grace=st.floats(0, 1e5),
         stale_while_revalidate=st.floats(0, 1e5) | st.just(math.inf),
     ),
 )
 def test_what_may_be_dropped_is_of_no_use_any_more(
-    query: PageviewQuery, asked_at: float, beyond: float, keeping: Keeping
+    query: PageviewQuery, asked_at: float, beyond: float, keeping: CachePolicy
 ) -> None:
     drop_after = keeping.drop_after(query, asked_at, BERLIN)
     now = (asked_at if drop_after is None else drop_after) + beyond
-    found = freshness(Kept(b"", asked_at, drop_after=drop_after), query, keeping, now=now, zone=BERLIN)
+    found = freshness(CacheEntry(b"", asked_at, drop_after=drop_after), query, keeping, now=now, zone=BERLIN)
     assert (found == "expired") is (drop_after is not None)
 
 
 def test_what_is_good_for_good_is_never_dropped() -> None:
     assert KEEPING.drop_after(OVER, NOW, BERLIN) is None
-    assert Keeping(stale_while_revalidate=math.inf).drop_after(OPEN, NOW, BERLIN) is None
+    assert CachePolicy(stale_while_revalidate=math.inf).drop_after(OPEN, NOW, BERLIN) is None
 
 
 def test_those_who_waited_find_an_answer_that_came_too_late_to_be_fresh() -> None:
-    drop_after = Keeping(max_age=0).drop_after(OPEN, NOW, BERLIN)
+    drop_after = CachePolicy(max_age=0).drop_after(OPEN, NOW, BERLIN)
     assert drop_after is not None
     assert drop_after >= NOW + HOUR
 
@@ -239,12 +238,12 @@ def test_those_who_waited_find_an_answer_that_came_too_late_to_be_fresh() -> Non
 @pytest.mark.parametrize("value", [-1, math.nan, "60", None, True])
 def test_what_is_no_duration_is_refused(name: str, value: object) -> None:
     with pytest.raises(ArgumentError, match=f"{name} must be a number of seconds from 0"):
-        Keeping(**{name: value})  # type: ignore[arg-type]
+        CachePolicy(**{name: value})  # type: ignore[arg-type]
 
 
 def test_an_answer_is_served_for_ever_if_that_is_wanted_but_a_range_ends_some_time() -> None:
-    ever = Keeping(max_age=math.inf)
-    assert freshness(Kept(b"", NOW), OPEN, ever, now=NOW + 1e9, zone=BERLIN) == "fresh"
+    ever = CachePolicy(max_age=math.inf)
+    assert freshness(CacheEntry(b"", NOW), OPEN, ever, now=NOW + 1e9, zone=BERLIN) == "fresh"
     assert ever.drop_after(OPEN, NOW, BERLIN) is None
     with pytest.raises(ArgumentError, match="grace must be a number of seconds from 0, not inf"):
-        Keeping(grace=math.inf)
+        CachePolicy(grace=math.inf)

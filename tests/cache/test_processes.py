@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async._cache.entry import Kept
-from fathom_async._cache.open import open_store
+from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.store import open_store
 from tests.cache.once import ask_once
 from tests.cache.processes import LEASE, answer, appear, ask, hold, put, run, shared_store
 from tests.support.forked import Forked
@@ -31,10 +31,10 @@ async def test_when_the_holder_of_a_claim_is_killed_the_next_one_asks(place: str
         assert holder.said(str) == "a"
         asked = 0
 
-        async def answered() -> Kept:
+        async def answered() -> CacheEntry:
             nonlocal asked
             asked += 1
-            return Kept(b"x", 1.0)
+            return CacheEntry(b"x", 1.0)
 
         async with shared_store(place) as store:
             calls = [asyncio.create_task(ask_once(store, "a", answered, lambda _: True)) for _ in range(5)]

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import attrs
 import pytest
 
-from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.entry import SKEW, CacheEntry
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async.errors import ClosedError
 
 pytestmark = pytest.mark.virtual_time
 
 NOW = time.time()
-ANSWER = Kept(b'[{"pageviews":7}]', NOW, truncated=True, timezone="Europe/Berlin", drop_after=NOW + 900.5)
+ANSWER = CacheEntry(
+    b'[{"pageviews":7}]', NOW, truncated=True, timezone="Europe/Berlin", drop_after=NOW + 900.5
+)
 
 
 async def claims(store: ReportStore, *keys: str) -> frozenset[str]:
@@ -25,14 +26,14 @@ async def claims(store: ReportStore, *keys: str) -> frozenset[str]:
 
 
 async def test_what_was_put_is_got(store: ReportStore) -> None:
-    other = Kept(b"\x00\xff", 1.25)
+    other = CacheEntry(b"\x00\xff", 1.25)
     await store.put_many({"a": ANSWER, "b": other})
     assert await store.get_many(["a", "b", "c"]) == {"a": ANSWER, "b": other}
     assert await store.get_many([]) == {}
 
 
 async def test_a_thousand_answers_are_put_and_got_at_once(store: ReportStore) -> None:
-    answers = {f"key {number}": Kept(b"[]", NOW + number / 8) for number in range(1_234)}
+    answers = {f"key {number}": CacheEntry(b"[]", NOW + number / 8) for number in range(1_234)}
     await store.put_many(answers)
     assert await store.get_many(answers) == answers
 
@@ -40,8 +41,10 @@ async def test_a_thousand_answers_are_put_and_got_at_once(store: ReportStore) ->
 @pytest.mark.parametrize("stamps", [(1.0, 2.0), (2.0, 1.0)])
 async def test_the_answer_that_was_asked_later_stays(store: ReportStore, stamps: Sequence[float]) -> None:
     for asked_at in stamps:
-        await store.put_many({"a": Kept(str(asked_at).encode(), asked_at, drop_after=NOW + 900 + asked_at)})
-    assert await store.get_many(["a"]) == {"a": Kept(b"2.0", 2.0, drop_after=NOW + 902.0)}
+        await store.put_many(
+            {"a": CacheEntry(str(asked_at).encode(), asked_at, drop_after=NOW + 900 + asked_at)}
+        )
+    assert await store.get_many(["a"]) == {"a": CacheEntry(b"2.0", 2.0, drop_after=NOW + 902.0)}
 
 
 async def test_an_answer_for_good_takes_the_place_of_one_for_a_while(store: ReportStore) -> None:
@@ -52,7 +55,7 @@ async def test_an_answer_for_good_takes_the_place_of_one_for_a_while(store: Repo
 
 
 async def test_an_answer_from_the_future_gives_way(store: ReportStore) -> None:
-    await store.put_many({"a": Kept(b"asked when the clock was wrong", NOW + SKEW + 3_600)})
+    await store.put_many({"a": CacheEntry(b"asked when the clock was wrong", NOW + SKEW + 3_600)})
     await store.put_many({"a": ANSWER})
     assert await store.get_many(["a"]) == {"a": ANSWER}
 
@@ -64,7 +67,7 @@ async def test_answers_can_be_forgotten(store: ReportStore) -> None:
 
 
 async def test_old_answers_can_be_forgotten(store: ReportStore) -> None:
-    await store.put_many({"a": Kept(b"", 1.0), "b": Kept(b"", 2.0), "c": Kept(b"", 3.0)})
+    await store.put_many({"a": CacheEntry(b"", 1.0), "b": CacheEntry(b"", 2.0), "c": CacheEntry(b"", 3.0)})
     assert await store.prune(asked_before=3.0) == 2
     assert (await store.get_many("abc")).keys() == {"c"}
     assert await store.prune(asked_before=3.0) == 0
@@ -212,6 +215,6 @@ async def test_closing_gives_up_claims(place: str) -> None:
 
 async def test_what_nobody_needs_any_more_goes_by_itself(place: str) -> None:
     async with open_store(place) as store:
-        await store.put_many({"a": Kept(b"", NOW - 100, drop_after=NOW - 1), "b": ANSWER})
+        await store.put_many({"a": CacheEntry(b"", NOW - 100, drop_after=NOW - 1), "b": ANSWER})
         await asyncio.sleep(0.01)
         assert await store.get_many(["a", "b"]) == {"b": ANSWER}

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from fathom_async._cache import leases as claims
-from fathom_async._cache.entry import Kept
+from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.redis import RedisStore
 from fathom_async.errors import StoreError
 from tests.conftest import until
@@ -26,7 +26,9 @@ def often_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_open_answers_expire_and_those_for_good_do_not(empty_redis: str) -> None:
     async with RedisStore(empty_redis, clock=lambda: NOW) as store:
-        await store.put_many({"open": Kept(b"", NOW, drop_after=NOW + 900), "over": Kept(b"", NOW)})
+        await store.put_many(
+            {"open": CacheEntry(b"", NOW, drop_after=NOW + 900), "over": CacheEntry(b"", NOW)}
+        )
     with redis.Redis.from_url(empty_redis) as server:
         assert server.ttl("fathom:1:answer:{open}") in range(780, 901)
         assert server.ttl("fathom:1:answer:{over}") == -1
@@ -76,7 +78,7 @@ async def test_whatever_ends_a_claim_is_published(empty_redis: str) -> None:
     ):
         listener.subscribe("fathom:1:ended")
         async with RedisStore(empty_redis) as store, store.claim(["given up", "answered"]):
-            await store.put_many({"answered": Kept(b"", 1.0)})
+            await store.put_many({"answered": CacheEntry(b"", 1.0)})
         said = [listener.get_message(timeout=60.0) for _ in range(3)]
     assert [message["data"] for message in said if message] == [b"answered", b"given up"]
 
@@ -106,7 +108,7 @@ async def test_other_things_on_the_server_are_left_alone(empty_redis: str) -> No
     with redis.Redis.from_url(empty_redis) as server:
         server.set("fathom:1:answers", "mine")
         async with RedisStore(empty_redis) as store:
-            await store.put_many({"a": Kept(b"", 1.0)})
+            await store.put_many({"a": CacheEntry(b"", 1.0)})
             assert await store.prune(asked_before=2.0) == 1
         assert server.keys() == [b"fathom:1:answers"]
 
@@ -128,8 +130,8 @@ async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(
                 async with store.claim(["b"]):
                     raise AssertionError
             mortal_redis.start()
-            await store.put_many({"a": Kept(b"x", 1.0)})
-        assert await store.get_many(["a"]) == {"a": Kept(b"x", 1.0)}
+            await store.put_many({"a": CacheEntry(b"x", 1.0)})
+        assert await store.get_many(["a"]) == {"a": CacheEntry(b"x", 1.0)}
 
 
 @pytest.mark.parametrize("end", [redis.ConnectionError("the server went away"), None])

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async._cache.entry import Kept
+from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.errors import ArgumentError, StoreError
 
-ANSWER = Kept(b"[]", 1.0)
+ANSWER = CacheEntry(b"[]", 1.0)
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_a_directory_that_went_away_is_no_fault_of_the_caller(tmp_path: Pa
     directory = tmp_path / "there"
     directory.mkdir()
     async with SqliteStore(directory / "reports.db") as store:
-        await store.put_many({"a": Kept(b"", 1.0)})
+        await store.put_many({"a": CacheEntry(b"", 1.0)})
         shutil.rmtree(directory)
         with pytest.raises(StoreError, match="is gone: there is no directory"):
             await store.get_many(["a"])
@@ -162,7 +162,7 @@ async def test_a_full_disk_is_told_and_harms_nothing(path: Path) -> None:
         await store.put_many({"a": ANSWER})
         await store._file.read(lambda connection: connection.execute("PRAGMA max_page_count = 20").fetchall())
         with pytest.raises(StoreError, match=r"reports\.db cannot be used: database or disk is full"):
-            await store.put_many({"b": ANSWER, "c": Kept(bytes(1_000_000), 1.0)})
+            await store.put_many({"b": ANSWER, "c": CacheEntry(bytes(1_000_000), 1.0)})
         assert await store.get_many("abc") == {"a": ANSWER}
         await store.put_many({"b": ANSWER})
         assert (await store.get_many("abc")).keys() == {"a", "b"}
@@ -182,7 +182,7 @@ async def test_a_store_that_may_only_be_read_can_be_read(path: Path) -> None:
 
 async def test_a_damaged_file_is_told(path: Path) -> None:
     async with SqliteStore(path) as store:
-        await store.put_many({f"key {number}": Kept(bytes(5_000), 1.0) for number in range(50)})
+        await store.put_many({f"key {number}": CacheEntry(bytes(5_000), 1.0) for number in range(50)})
     damage(path)
     async with SqliteStore(path) as store:
         with pytest.raises(StoreError, match=r"cannot be used: .*malformed"):
@@ -206,14 +206,16 @@ async def test_the_loop_goes_on_while_another_process_writes(path: Path) -> None
 async def test_a_put_that_is_cancelled_is_done_or_not_and_the_next_one_works(path: Path) -> None:
     async with SqliteStore(path) as store:
         for steps in range(10):
-            putting = asyncio.create_task(store.put_many({"a": Kept(b"x", steps), "b": Kept(b"y", steps)}))
+            putting = asyncio.create_task(
+                store.put_many({"a": CacheEntry(b"x", steps), "b": CacheEntry(b"y", steps)})
+            )
             for _ in range(steps):
                 await asyncio.sleep(0)
             putting.cancel()
             await asyncio.wait([putting])
             kept = await store.get_many("ab")
             assert len({each.asked_at for each in kept.values()}) <= 1
-        await store.put_many({"a": Kept(b"x", 99.0)})
+        await store.put_many({"a": CacheEntry(b"x", 99.0)})
         assert (await store.get_many("a"))["a"].asked_at == 99.0
 
 
@@ -293,13 +295,13 @@ async def test_the_claim_of_a_living_holder_is_renewed(path: Path) -> None:
 async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_next(path: Path) -> None:
     wall = Wall()
     async with SqliteStore(path, wall=wall) as store:
-        ledger = store._ledger
-        assert await ledger.acquire(["a"], "first") == ["a"]
+        backend = store._backend
+        assert await backend.acquire(["a"], "first") == ["a"]
         wall.now += 31.0
-        assert await ledger.acquire(["a"], "second") == ["a"]
+        assert await backend.acquire(["a"], "second") == ["a"]
         wall.now += 20.0
-        await ledger.renew({"a": "first"})
-        await ledger.release({"a": "first"})
-        assert await ledger.held(["a"]) == ["a"]
+        await backend.renew({"a": "first"})
+        await backend.release({"a": "first"})
+        assert await backend.held(["a"]) == ["a"]
         wall.now += 20.0
-        assert await ledger.held(["a"]) == []
+        assert await backend.held(["a"]) == []

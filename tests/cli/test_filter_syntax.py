@@ -42,7 +42,7 @@ def test_a_condition_is_a_filter(written: str, meant: Filter) -> None:
         ("pathname is  not", "has no value"),
         ("pathname is not like", "has no value"),
         ("pathname matching", "has no value"),
-        ("pathname matching (", "no regular expression"),
+        ("pathname matching (", "not a regular expression"),
         ("country_code is like U*", "'is' and 'is not'"),
         ("keyword is shoes", "filter on utm_term"),
         ("pathname is / and browser is Chrome", "each as a --where of its own"),

@@ -135,7 +135,7 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
     ("arguments", "told"),
     [
         (["--by", "pathnam"], "--by has no 'pathnam'; did you mean 'pathname'?"),
-        (["--metrics", "conversions"], "--metrics has 'conversions' in EventQuery only"),
+        (["--metrics", "conversions"], "--metrics has 'conversions' only in EventQuery"),
         (["--metrics", ""], "--metrics is empty"),
         (["--sort", "visits"], "--sort 'visits' has no direction; write 'visits:desc'"),
         (["--sort", "date:asc"], "--sort 'timestamp:asc' needs a --per; write --per 'day'"),

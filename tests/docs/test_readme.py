@@ -148,7 +148,7 @@ async def test_examples_with_a_client_run_unchanged(
         names: dict[str, object] = {"fathom": fathom, "queries": queries}
         for beginning in (
             "from fathom_async import EventQuery",
-            "from fathom_async import Keeping",
+            "from fathom_async import CachePolicy",
             "await fathom.reports.backfill",
         ):
             [block] = [block for block in blocks(README) if block.startswith(beginning)]

@@ -12,7 +12,7 @@ from tempfile import gettempdir
 from typing import Any
 
 from fathom_async import FathomClient, NotFoundError, PageviewQuery, RateLimit, RatePlan, where
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._cache.redis import RedisStore
 from fathom_async._core.codec.rows import Row
 from fathom_async._util.clock import LoopClock

@@ -23,7 +23,7 @@ from tests.support.redis_server import RedisServer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fathom_async._bulk.outcome import Outcome
+    from fathom_async._bulk.results import Outcome
 
 THREADS = 2
 

@@ -17,7 +17,7 @@ from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from fathom_async import FathomClient, FathomError, NotFoundError, PageviewQuery
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import StoreError
 from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved

@@ -9,7 +9,7 @@ from taskiq import InMemoryBroker, TaskiqResult
 from taskiq.brokers.inmemory_broker import InmemoryResultBackend
 
 from fathom_async import ArgumentError, FathomClient, PageviewQuery
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.integrations.taskiq import FathomTasks
 from fathom_async.testing import FathomServer

@@ -25,8 +25,8 @@ from fathom_async import (
     RatePlan,
     Report,
 )
+from fathom_async._bulk.complete import InseparableError
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.errors import InseparableError
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
 from tests.support.evaluation import ZONE, evaluate
 

@@ -8,19 +8,18 @@ from attrs import define, evolve, frozen
 
 from fathom_async import (
     AuthenticationError,
+    CachePolicy,
     ClosedError,
     DecodeError,
     FathomClient,
     FathomError,
-    Keeping,
     Outcome,
     Priority,
     Progress,
 )
-from fathom_async._bulk.progress import OnProgress
-from fathom_async._cache.entry import Kept, answer_key, namespace
-from fathom_async._cache.policy import freshness
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._bulk.results import OnProgress
+from fathom_async._cache.entry import CacheEntry, answer_key, freshness, namespace
+from fathom_async._cache.store import ReportStore
 from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
 from fathom_async._cli.progress import together
 from fathom_async._core.codec.rows import Row
@@ -42,7 +41,7 @@ class Asking:
     """
 
     fathom: FathomClient
-    keeping: Keeping
+    keeping: CachePolicy
     address: str
     is_fused: bool = True
 
@@ -125,10 +124,10 @@ class Asking:
         except FathomError as error:
             return Outcome(query, error=error)
         drop_after = self.keeping.drop_after(query, asked_at, None)
-        await store.put_many({key: Kept.of(report, asked_at, drop_after=drop_after)})
+        await store.put_many({key: CacheEntry.of(report, asked_at, drop_after=drop_after)})
         return Outcome(query, report, asked_at=asked_at)
 
-    def _good(self, kept: Kept, query: Query[Row]) -> Report[Row] | None:
+    def _good(self, kept: CacheEntry, query: Query[Row]) -> Report[Row] | None:
         if freshness(kept, query, self.keeping, now=time.time(), zone=None) != "fresh":
             return None
         try:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from fathom_async import FathomClient, Priority, Progress
-from fathom_async._cache.protocol import LEASE
+from fathom_async._cache.store import LEASE
 from fathom_async._cli.formatting import clock_time
 
 _PAUSE = 0.5

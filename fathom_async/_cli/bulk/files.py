@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
@@ -13,6 +12,7 @@ from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
 from fathom_async._cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
 from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async._reports.export import arrow_table
 
 if TYPE_CHECKING:
     from fathom_async import PageviewRow
@@ -28,13 +28,6 @@ _ABOUT: Final[dict[str, ColumnKind]] = {
     "date_to": "hour",
 }
 _DATES: Final = frozenset({"hour", "day", "month", "year"})
-_ARROW: Final[dict[ColumnKind, str]] = {
-    "text": "string",
-    "count": "int64",
-    "number": "float64",
-    "hour": "timestamp[us]",
-    "day": "date32",
-}
 
 
 def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
@@ -78,7 +71,7 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
 
     def arrow() -> object:
-        return _arrow(columns, rows)
+        return arrow_table(columns, rows)
 
     chosen = OutputOptions(format=format, output=path).resolved()
     write_file(path, encoded(Records(tuple(columns), rows, arrow), chosen))
@@ -128,16 +121,3 @@ def _rows(
         if has_hours and isinstance(moment, date) and not isinstance(moment, datetime):
             cells["date"] = datetime.combine(moment, time())
         yield tuple(cells.get(name) for name in columns)
-
-
-def _arrow(columns: dict[str, ColumnKind], rows: Sequence[tuple[Cell, ...]]) -> object:
-    arrow = cast("Any", import_module("pyarrow"))
-    return cast(
-        "object",
-        arrow.table(
-            {
-                name: arrow.array([row[place] for row in rows], arrow.type_for_alias(_ARROW[kind]))
-                for place, (name, kind) in enumerate(columns.items())
-            }
-        ),
-    )

@@ -15,17 +15,16 @@ from attrs import define, evolve, field, frozen
 
 from fathom_async import (
     BudgetError,
+    CachePolicy,
     DecodeError,
     FathomClient,
     FathomError,
-    Keeping,
     Progress,
     RateLimitError,
     ServerError,
     TransportError,
 )
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from fathom_async import Report
     from fathom_async._core.codec.rows import Row
 
-_KEEPING = Keeping()
+_KEEPING = CachePolicy()
 _PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
 
 
@@ -137,7 +136,7 @@ async def carry_out(options: RunOptions, tally: RunSummary) -> None:
         if began is None:
             for each in notes:
                 await each.begin(started)
-        keeping = Keeping(max_age=time.time() - started + _KEEPING.max_age)
+        keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
         await _make(Asking(fathom, keeping, where, options.is_fused), options, reports, stores, tally)
         if not tally.may_be_mended:
             for each in notes:

@@ -31,8 +31,8 @@ from fastapi import FastAPI, WebSocket
 from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 
-from fathom_async._bulk.outcome import BulkError
-from fathom_async._reports.errors import InconsistentError
+from fathom_async._bulk.complete import InconsistentError
+from fathom_async._bulk.results import BulkError
 from fathom_async.errors import (
     ArgumentError,
     AuthenticationError,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async._bulk.fusing.buckets import Buckets, count, number
+from fathom_async._reports.calendar import Buckets, Unit, count_periods
 from fathom_async._reports.fields import DateGrouping
 
 UNITS: tuple[DateGrouping, ...] = get_args(DateGrouping)
@@ -17,17 +17,18 @@ MOMENTS = st.datetimes(datetime(1, 1, 1), datetime(9998, 12, 31)).map(lambda at:
 def test_buckets_begin_and_end_where_their_numbers_change(
     unit: DateGrouping, one: datetime, other: datetime
 ) -> None:
-    low, high = sorted((number(unit, one), number(unit, other)))
+    low, high = sorted((Unit(unit).index(one), Unit(unit).index(other)))
     buckets = Buckets(unit, low, high)
     assert Buckets.of(unit, buckets.begin, buckets.end) == buckets
     assert buckets.holds(one)
-    assert not buckets.holds(Buckets(unit, high + 1, high + 1).begin) or high == number(unit, datetime.max)  # noqa: DTZ901
-    assert count(unit, buckets.begin, buckets.end) == high - low + 1
+    is_last = high == Unit(unit).index(datetime.max)  # noqa: DTZ901
+    assert not buckets.holds(Buckets(unit, high + 1, high + 1).begin) or is_last
+    assert count_periods(unit, buckets.begin, buckets.end) == high - low + 1
 
 
 @given(st.sampled_from(UNITS), MOMENTS)
 def test_a_single_bucket_is_found_by_its_range(unit: DateGrouping, moment: datetime) -> None:
-    bucket = number(unit, moment)
+    bucket = Unit(unit).index(moment)
     assert Buckets.single(Buckets(unit, bucket, bucket).begin, Buckets(unit, bucket, bucket).end) == Buckets(
         unit, bucket, bucket
     )
@@ -39,7 +40,7 @@ def test_a_range_that_cuts_a_bucket_is_none() -> None:
     assert Buckets.of("hour", noon, night) is not None
     assert Buckets.of("day", None, night) is None
     assert Buckets.of("year", datetime(9999, 1, 1), datetime(9999, 12, 31, 23, 59, 59)) is None  # noqa: DTZ001
-    assert count("day", noon, None) is None
+    assert count_periods("day", noon, None) is None
 
 
 @pytest.mark.parametrize(

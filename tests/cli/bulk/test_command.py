@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from attrs import define
 
-from fathom_async._cache.open import open_store
+from fathom_async._cache.store import open_store
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.testing import FathomServer, Status
 from tests.bulk.paths import DATA
@@ -386,7 +386,7 @@ async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Comman
 @pytest.mark.parametrize(
     ("content", "arguments", "reason"),
     [
-        ('[job.a]\nsite_id = "A"\n', [], "job.a.aggregates: it is missing"),
+        ('[job.a]\nsite_id = "A"\n', [], "job.a.aggregates: is missing"),
         (WEEK, ["--dataset", "all.xls"], "names no format"),
         (WEEK, ["--store", "http://nowhere"], "is of no kind known here"),
         (WEEK.replace("CDBUGS", "NOSITE"), [], "there is no site NOSITE"),

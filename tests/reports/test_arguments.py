@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async._reports.moments import first_moment, last_moment, time_zone, to_wire, wall_clock
+from fathom_async._reports.arguments import first_moment, last_moment, time_zone, wall_clock
+from fathom_async._reports.query import to_wire
 from fathom_async.errors import QueryError
 
 

@@ -1,35 +1,76 @@
-"""What a backfill is about: its query, its periods, and up to where they are complete."""
+"""The plan of a backfill: its query, its periods, which of them are complete, and how many fit into one request.
+
+Without fields to group by, a report has one row per period and no row limit: everything missing is one request,
+except that the server groups at most 7 days by the hour. With fields, an answer of less than 1,000 rows costs one
+request, and each further thousand costs two. So the rows of the last periods decide how many periods to request
+next, and a run that is killed loses at most one such chunk.
+"""
 
 from datetime import date, datetime
-from typing import Generic
+from typing import Final, Generic
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.fields import DATE_GROUPINGS, DateGrouping
-from fathom_async._reports.moments import LAST_SECOND
-from fathom_async._reports.query import Query
-from fathom_async._reports.words import known_word
+from fathom_async._reports.arguments import LAST_SECOND, known_word
+from fathom_async._reports.fields import DATE_GROUPINGS, MAX_ROWS, DateGrouping
+from fathom_async._reports.query import HOUR_GROUPING_SPAN, Query
 from fathom_async.backfill._layout import Layout, Series, series_of
-from fathom_async.backfill._pace import Pace
-from fathom_async.backfill._periods import Span
+from fathom_async.backfill._ledger import Span
 from fathom_async.errors import ArgumentError, QueryError
+
+_HOURS: Final = HOUR_GROUPING_SPAN.days * 24
+_FILL: Final = 0.8
+_GROWTH: Final = 8
+_FIRST: Final[dict[DateGrouping, int]] = {"hour": 24, "day": 7, "month": 3, "year": 1}
+_MOST: Final[dict[DateGrouping, int]] = {"hour": _HOURS, "day": 366, "month": 36, "year": 10}
 
 
 @attrs.frozen
-class Plan(Generic[RowT]):
-    """A backfill, before it knows what its target holds.
+class BatchSizer:
+    """Decides how many periods to request next.
 
     Args:
-        query: What to ask, over any of the periods.
-        layout: The table.
-        series: Whose rows.
+        size: The number of periods; None for all.
+        most: The largest `size`; None if rows do not matter.
+    """
+
+    size: int | None
+    most: int | None
+
+    @classmethod
+    def begin(cls, grouping: DateGrouping, *, has_fields: bool) -> "BatchSizer":
+        """Return the sizer for a report of unknown density."""
+        if has_fields:
+            return cls(_FIRST[grouping], _MOST[grouping])
+        return cls(_HOURS if grouping == "hour" else None, None)
+
+    def halved(self, periods: int) -> "BatchSizer":
+        """Return the sizer after so many periods exceeded the row cap."""
+        return attrs.evolve(self, size=max(1, periods // 2))
+
+    def after(self, periods: int, rows: int) -> "BatchSizer":
+        """Return the sizer after so many periods had so many rows."""
+        if self.most is None:
+            return self
+        fitting = int(_FILL * MAX_ROWS * periods / max(rows, 1))
+        return attrs.evolve(self, size=max(1, min(fitting, periods * _GROWTH, self.most)))
+
+
+@attrs.frozen
+class BackfillPlan(Generic[RowT]):
+    """A backfill before its target is read.
+
+    Args:
+        query: The query, without a range.
+        layout: Layout of the table.
+        series: The site or event.
         wanted: The periods to fill in.
-        complete_before: The first period that is not to be asked for yet.
-        settled_before: Periods before this one need not be asked for again once they were.
-        zone: Name of the time zone by whose clock the periods begin and end.
-        pace: How many to ask for first.
+        complete_before: The first period that is not requested yet.
+        settled_before: Periods before this one are requested once only.
+        zone: Name of the time zone of the periods.
+        sizer: How many periods to request first.
     """
 
     query: Query[RowT]
@@ -39,15 +80,15 @@ class Plan(Generic[RowT]):
     complete_before: int
     settled_before: int
     zone: str
-    pace: Pace
+    sizer: BatchSizer
 
     def over(self, span: Span) -> Query[RowT]:
-        """Return the query over some of the periods."""
+        """Return the query over a span of periods."""
         unit = self.layout.unit
         return self.query.replace(date_from=unit.start(span.first), date_to=unit.end(span.after - 1))
 
 
-def planned(
+def plan_backfill(
     query: Query[RowT],
     *,
     since: date | str,
@@ -57,12 +98,12 @@ def planned(
     incomplete: bool,
     zone: ZoneInfo | None,
     now: datetime,
-) -> Plan[RowT]:
-    """Return the plan of these arguments; see `fathom_async.backfill._run.backfill`.
+) -> BackfillPlan[RowT]:
+    """Check the arguments of `fathom_async.backfill.backfill`, and return its plan.
 
     Raises:
         ArgumentError: An argument is out of range.
-        QueryError: The query does not suit a table of periods.
+        QueryError: The query cannot fill a table of periods.
     """
     query = _by_period(query, grouping)
     layout = Layout.of(query)
@@ -79,7 +120,7 @@ def planned(
     running = index(now.astimezone(clock).replace(tzinfo=None))
     complete_before = running + 1 if incomplete else running
     end = complete_before if last is None else index(datetime.combine(last, LAST_SECOND)) + 1
-    return Plan(
+    return BackfillPlan(
         query,
         layout,
         series_of(query),
@@ -87,7 +128,7 @@ def planned(
         complete_before=complete_before,
         settled_before=running - look_back,
         zone=clock.key,
-        pace=Pace.begin(layout.unit.name, has_fields=bool(query.field_grouping)),
+        sizer=BatchSizer.begin(layout.unit.name, has_fields=bool(query.field_grouping)),
     )
 
 
@@ -105,9 +146,7 @@ def _by_period(query: Query[RowT], grouping: DateGrouping) -> Query[RowT]:
     if query.limit is not None:
         raise QueryError(f"a backfill has every row; leave out limit={query.limit}")
     if query.sort_by is not None:
-        raise QueryError(
-            f"the rows of a table have an order of their own; leave out sort_by={query.sort_by!r}"
-        )
+        raise QueryError(f"a table sorts its rows itself; leave out sort_by={query.sort_by!r}")
     return query.replace(date_grouping=grouping)
 
 
@@ -123,16 +162,15 @@ def _day(argument: str, value: object) -> date:
 
 
 def _zone(query: Query[RowT], zone: ZoneInfo | None) -> ZoneInfo:
-    """Return the time zone of the report's dates, by whose clock a period is complete."""
+    """Return the time zone of the report's dates."""
     if zone is None and query.timezone is None:
         raise ArgumentError(
-            f"the time zone of the site {query.site_id!r} is not known; give the query one: "
-            "timezone='Europe/Berlin'"
+            f"the time zone of the site {query.site_id!r} is unknown; set timezone='Europe/Berlin' on the query"
         )
     if zone is None or query.timezone is None:
         return zone or ZoneInfo(query.timezone or "")
     if zone.key != query.timezone:
         raise ArgumentError(
-            f"zone is {zone.key}, but the query's dates are in {query.timezone}; leave out one of them"
+            f"zone is {zone.key}, but the query has timezone={query.timezone!r}; leave out one of them"
         )
     return zone

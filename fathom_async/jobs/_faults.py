@@ -1,10 +1,12 @@
-"""What is wrong with a job file, all of it at once."""
+"""Errors of job files, all reported at once."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 import attrs
 
+from fathom_async._util.checks import suggestion
 from fathom_async.errors import ArgumentError
 
 _SHOWN = 20
@@ -12,11 +14,11 @@ _SHOWN = 20
 
 @attrs.frozen
 class Fault:
-    """One thing to mend.
+    """One error in a job file.
 
     Args:
         place: The key, with its tables, such as ``job.top-pages.matrix.site_id``; empty for the whole file.
-        message: What is wrong, and what to write instead.
+        message: The error, and what to write instead.
     """
 
     place: str
@@ -27,11 +29,11 @@ class Fault:
 
 
 class JobFileError(ArgumentError):
-    """A job file that cannot be run as it is; no request was spent. Also a `ValueError`.
+    """A job file has errors; no request was sent. Also a `ValueError`.
 
     Args:
         file: The file's name.
-        faults: All that is wrong with it.
+        faults: All its errors.
     """
 
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
@@ -44,28 +46,25 @@ class JobFileError(ArgumentError):
             return f"{self.file}: {self.faults[0]}"
         more = len(self.faults) - _SHOWN
         lines = [*map(str, self.faults[:_SHOWN]), *([f"and {more} more"] if more > 0 else [])]
-        return "\n  ".join([f"{self.file} has {len(self.faults)} faults:", *lines])
+        return "\n  ".join([f"{self.file} has {len(self.faults)} errors:", *lines])
 
 
 class Faults:
-    """Collects faults, each once."""
+    """Collects errors, each once."""
 
     def __init__(self) -> None:
         self._found: dict[Fault, None] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._found)
 
     def __len__(self) -> int:
         return len(self._found)
 
     def add(self, place: str, message: str) -> None:
-        """Note one."""
+        """Add an error."""
         self._found[Fault(place, message)] = None
 
     @contextmanager
     def at(self, place: str) -> Generator[None]:
-        """Note what is raised in the block as a fault of this place, and go on after it."""
+        """Add what the block raises as an error of this place, and continue after it."""
         try:
             yield
         except ArgumentError as error:
@@ -75,3 +74,29 @@ class Faults:
         """Raise `JobFileError` if there are any."""
         if self._found:
             raise JobFileError(file, tuple(self._found))
+
+
+_MEANT: Final = {
+    "metric": "aggregates",
+    "metrics": "aggregates",
+    "by": "field_grouping",
+    "group_by": "field_grouping",
+    "fields": "field_grouping",
+    "per": "date_grouping",
+    "site": "site_id",
+    "sites": "site_id",
+    "event": "entity_name",
+    "range": "period",
+    "since": "date_from",
+    "until": "date_to",
+    "sort": "sort_by",
+    "order_by": "sort_by",
+}
+"""Common synonyms whose spelling alone suggests nothing, or something else."""
+
+
+def no_such_key(key: str, known: Collection[str]) -> str:
+    """Return the error message for an unknown key."""
+    meant = _MEANT.get(key.lower().replace("-", "_"))
+    hint = f"; did you mean {meant!r}?" if meant in known else suggestion(key, known)
+    return f"unknown key{hint}"

@@ -3,14 +3,14 @@
 import pytest
 
 from fathom_async._reports.fields import DateGrouping
-from fathom_async.backfill._pace import Pace
+from fathom_async.backfill._backfill_plan import BatchSizer
 
 
 @pytest.mark.parametrize(
     ("grouping", "size"), [("hour", 168), ("day", None), ("month", None), ("year", None)]
 )
 def test_without_fields_nothing_but_hours_is_cut(grouping: DateGrouping, size: int | None) -> None:
-    pace = Pace.begin(grouping, has_fields=False)
+    pace = BatchSizer.begin(grouping, has_fields=False)
     assert pace.size == size
     assert pace.after(10, 10_000) == pace
 
@@ -26,13 +26,13 @@ def test_without_fields_nothing_but_hours_is_cut(grouping: DateGrouping, size: i
     ],
 )
 def test_with_fields_the_rows_of_the_last_answer_decide(periods: int, rows: int, size: int) -> None:
-    assert Pace.begin("day", has_fields=True).after(periods, rows).size == size
+    assert BatchSizer.begin("day", has_fields=True).after(periods, rows).size == size
 
 
 def test_hours_never_exceed_what_the_server_groups() -> None:
-    assert Pace.begin("hour", has_fields=True).after(168, 0).size == 168
+    assert BatchSizer.begin("hour", has_fields=True).after(168, 0).size == 168
 
 
 def test_too_many_rows_halve_the_pace_down_to_one_period() -> None:
-    pace = Pace.begin("day", has_fields=True)
+    pace = BatchSizer.begin("day", has_fields=True)
     assert [pace.halved(periods).size for periods in (7, 3, 1)] == [3, 1, 1]
