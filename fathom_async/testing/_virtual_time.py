@@ -22,14 +22,13 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar, TypeVarTuple, Unpack, cast
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 from fathom_async.testing._descriptors import Descriptors
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-Started = tuple[asyncio.SubprocessTransport, object]
-StartT = TypeVar("StartT", bound=Callable[..., Coroutine[object, object, Started]])
+_Started = tuple[asyncio.SubprocessTransport, object]
 
 _PATIENCE = 30.0
 """Real seconds of silence after which a job is taken to wait for one of the loop's timers (rule 2)."""
@@ -74,15 +73,6 @@ class _JumpingSelector(selectors.DefaultSelector):
         return bool(self.processes) or self._descriptors.is_anything_coming(self.get_map().values())
 
 
-def _in_real_time(start: StartT) -> StartT:
-    async def begin(self: "VirtualTimeLoop", *args: object, **kwargs: object) -> Started:
-        transport, protocol = await start(self, *args, **kwargs)
-        self.jumping.processes.add(transport)
-        return transport, protocol
-
-    return cast("StartT", begin)
-
-
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that starts at second 0 and waits for nothing that it need not wait for.
 
@@ -124,8 +114,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         with suppress(RuntimeError):  # the loop was closed meanwhile
             self.call_soon_threadsafe(self.jumping.jobs.discard, job)
 
-    subprocess_exec = _in_real_time(asyncio.SelectorEventLoop.subprocess_exec)
-    subprocess_shell = _in_real_time(asyncio.SelectorEventLoop.subprocess_shell)
+    if not TYPE_CHECKING:  # to type checkers, both are as the base class has them
+
+        async def subprocess_exec(self, *args: object, **kwargs: object) -> _Started:
+            return self._in_real_time(await super().subprocess_exec(*args, **kwargs))
+
+        async def subprocess_shell(self, *args: object, **kwargs: object) -> _Started:
+            return self._in_real_time(await super().subprocess_shell(*args, **kwargs))
+
+        def _in_real_time(self, started: _Started) -> _Started:
+            self.jumping.processes.add(started[0])
+            return started
 
 
 def run_virtual(main: Coroutine[object, object, T]) -> T:
