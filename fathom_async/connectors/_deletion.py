@@ -6,7 +6,7 @@ from fathom_async.errors import DecodeError
 from fathom_async.models import Deleted
 
 
-def deletion(path: str, gone: Deleted, *, lane: str) -> Request[Deleted]:
+def delete_request(path: str, gone: Deleted, *, lane: str) -> Request[Deleted]:
     """Return a request that deletes.
 
     Its answer may be empty, ``true`` or an object.

@@ -117,14 +117,14 @@ def at_once(_: object, attribute: "Attribute[int]", value: object) -> None:
     whole(attribute.name, value)
 
 
-def address(name: str, value: object) -> str:
+def url_text(name: str, value: object) -> str:
     """Check that a base URL is a text; what it says is checked where it is opened."""
     if not isinstance(value, str):
         raise ArgumentError(f"{name} must be a URL such as https://…, not {value!r}")
     return value
 
 
-def number(name: str, value: object) -> float:
+def finite(name: str, value: object) -> float:
     """Check a number that JSON can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not _fits(value):
         raise ArgumentError(f"{name} must be a finite number, not {_short(value)}")

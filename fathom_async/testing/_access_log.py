@@ -1,8 +1,8 @@
-"""Pageviews out of a web server's access log in combined format.
+"""Pageviews from a web server's access log in combined format.
 
-Only `GET` answered 2xx or 3xx is a pageview; a line that cannot be parsed counts as skipped. Requests of one
-address and agent belong to one visit until half an hour passes without one. The time to the next page is a
-page's duration, which nobody knows of the last page; a visit of a single page bounced.
+A pageview is a `GET` with a status of 2xx or 3xx; lines that do not parse count as skipped. Requests of one address
+and agent form one visit until a pause of half an hour. A page's duration is the time to the next page, and unknown
+for the last one; a visit of a single page bounced.
 """
 
 import gzip
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import evolve, frozen
@@ -59,20 +60,10 @@ class _Request:
     is_page: bool
 
 
-def read_access_log(
-    path: Path, *, site_id: str, hostname: str, timezone: str, keep_bots: bool, keep_assets: bool
-) -> Dataset:
-    """Read a log, plain or gzipped; see `Dataset.from_access_log`."""
+def open_log(path: Path) -> IO[str]:
+    """Open a log, plain or gzipped."""
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
-        return parse_access_log(
-            lines,
-            site_id=site_id,
-            hostname=hostname,
-            timezone=timezone,
-            keep_bots=keep_bots,
-            keep_assets=keep_assets,
-        )
+    return opener(path, "rt", encoding="utf-8", errors="replace")
 
 
 def parse_access_log(
@@ -84,7 +75,7 @@ def parse_access_log(
     keep_bots: bool = True,
     keep_assets: bool = True,
 ) -> Dataset:
-    """Make a dataset of log lines; the arguments are those of `Dataset.from_access_log`."""
+    """Return the dataset of some log lines; the arguments are those of `Dataset.from_access_log`."""
     parsed = [_parse_line(line) for line in lines if line.strip()]
     pages = [
         request
@@ -122,7 +113,7 @@ def _parse_line(line: str) -> _Request | None:
 
 
 def _visits(requests: Iterable[_Request]) -> Iterator[Sequence[_Request]]:
-    """Group requests by visitor, and by pauses."""
+    """Group requests into visits."""
     open_visits: dict[tuple[str, str], list[_Request]] = {}
     for request in sorted(requests, key=lambda request: request.at):
         visitor = (request.ip, request.agent)

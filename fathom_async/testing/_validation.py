@@ -6,7 +6,7 @@ from datetime import date
 from functools import cache
 from zoneinfo import available_timezones
 
-from fathom_async.testing._problems import invalid
+from fathom_async.testing._http_errors import invalid
 
 _TRUE = (True, 1, "1", "true")
 _FALSE = (False, 0, "0", "false")

@@ -24,7 +24,7 @@ from fathom_async import (
 )
 from fathom_async.connectors import SecodaClient
 from fathom_async.connectors.secoda import CatalogPage, Metadata, Resource, SecodaPlan
-from fathom_async.connectors.secoda._paging import page_number
+from fathom_async.connectors.secoda._numbered_pages import page_number
 from fathom_async.testing import Body, Disconnect, Status
 from fathom_async.testing.connectors import SecodaServer
 from tests.conftest import EAGER

@@ -77,7 +77,7 @@ class EmmaClient(ServiceClient):
     ) -> None:
         plan = plan or EmmaPlan()
         service = Service(
-            f"{field_checks.address('base_url', base_url).rstrip('/')}/{_account(account_id)}",
+            f"{field_checks.url_text('base_url', base_url).rstrip('/')}/{_account(account_id)}",
             _basic(public_key, private_key),
             {LANE: plan.requests},
             plan.concurrency,

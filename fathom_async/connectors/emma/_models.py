@@ -115,7 +115,7 @@ class NewMemberEvent:
         if self.event_type is not None:
             checks.text(_LONGEST)("event_type", self.event_type)
         if self.event_monetary_value is not None:
-            field_checks.number("event_monetary_value", self.event_monetary_value)
+            field_checks.finite("event_monetary_value", self.event_monetary_value)
         moment = self.event_timestamp
         if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             raise ArgumentError(

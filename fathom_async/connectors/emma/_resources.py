@@ -10,11 +10,11 @@ from fathom_async._util import checks
 from fathom_async._util.checks import Check, body
 from fathom_async._util.tasks import gather_all
 from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors._deletion import deletion
+from fathom_async.connectors._deletion import delete_request
 from fathom_async.connectors.emma._batches import Batch, Creation, in_batches
 from fathom_async.connectors.emma._dates import Dates
 from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent, datetime_fields
-from fathom_async.connectors.emma._paging import Range, in_ranges
+from fathom_async.connectors.emma._ranges import Range, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
 
@@ -99,7 +99,9 @@ class EventTypesResource:
             NotFoundError: There is no such type.
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
-        return await self._send(deletion(at, Deleted(str(event_type_id), object="event_type"), lane=LANE))
+        return await self._send(
+            delete_request(at, Deleted(str(event_type_id), object="event_type"), lane=LANE)
+        )
 
 
 class MemberEventsResource:
@@ -110,7 +112,7 @@ class MemberEventsResource:
         self._dates = dates
 
     async def create(self, events: Iterable[NewMemberEvent]) -> Creation:
-        """Tell Emma of any number of events, ten a request, side by side as far as the limit allows.
+        """Tell Emma of any number of events, ten a request, state by state as far as the limit allows.
 
         A batch that fails does not keep the others from being sent. No batch is sent again unless it certainly was
         not processed. When this is cancelled, batches under way may have been created.

@@ -84,7 +84,7 @@ class SecodaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or SecodaPlan()
-        root = field_checks.address("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
+        root = field_checks.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
         service = Service(
             root + _PREFIX,
             f"Bearer {credential('the token', token)}",

@@ -11,10 +11,10 @@ from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, identifier
 from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors._deletion import deletion
+from fathom_async.connectors._deletion import delete_request
 from fathom_async.connectors.secoda import _catalog as catalog
 from fathom_async.connectors.secoda._models import Metadata, Resource
-from fathom_async.connectors.secoda._paging import MAX_RESOURCES, by_number, page_decoder
+from fathom_async.connectors.secoda._numbered_pages import MAX_RESOURCES, by_number, catalog_page_decoder
 from fathom_async.errors import NotFoundError
 from fathom_async.models import Deleted, Page
 
@@ -41,8 +41,8 @@ _CHILD: dict[str, Check] = {
     **_METADATA,
 }
 _RESOURCE = object_decoder(Resource)
-_RESOURCES = page_decoder(Resource)
-_CATALOG = page_decoder(Resource, most=MAX_RESOURCES)
+_RESOURCES = catalog_page_decoder(Resource)
+_CATALOG = catalog_page_decoder(Resource, most=MAX_RESOURCES)
 _ANY = "/resource/all/{}/"
 
 
@@ -210,7 +210,7 @@ class _Children(_Reader):
             NotFoundError: There is no such thing.
         """
         at = path(f"{self._at}/{{}}/", resource_id)
-        return await self._send(deletion(at, Deleted(resource_id, object=self._kind), lane=READS))
+        return await self._send(delete_request(at, Deleted(resource_id, object=self._kind), lane=READS))
 
 
 class EventsResource(_Children):

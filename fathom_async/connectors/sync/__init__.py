@@ -19,8 +19,8 @@ from fathom_async.connectors.sync._changes import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync._plan import Applied, SyncPlan, apply, plan_sync
-from fathom_async.connectors.sync._side import SyncError
+from fathom_async.connectors.sync._remote_state import SyncError
+from fathom_async.connectors.sync._sync_plan import Applied, SyncPlan, apply, plan_sync
 
 __all__ = [
     "Applied",

@@ -10,10 +10,11 @@ from typing import Literal, Unpack, cast
 
 from aiohttp import web
 
-from fathom_async.testing._problems import Problem
+from fathom_async.testing._http_errors import HttpError
+from fathom_async.testing._listening import CommonOptions
 from fathom_async.testing._throttle import SlidingLog, Throttle
-from fathom_async.testing._tokens import Token, Tokens
-from fathom_async.testing.connectors._server import ServerOptions, ServiceServer, read_object
+from fathom_async.testing._tokens import Grant, Tokens
+from fathom_async.testing.connectors._server import ServiceServer, read_object
 
 _MAX_SPAN = 500
 _MAX_EVENTS = 10
@@ -29,7 +30,7 @@ class EmmaServer(ServiceServer):
         members: Addresses of the members by number.
         throttle: The limit of everything; 180 a minute unless told, None for none.
         keys: The public and the private key to let in; any unless told.
-        **options: See `ServerOptions`.
+        **options: See `CommonOptions`.
 
     Attributes:
         types: The types of events, by number; tests may add to them.
@@ -43,7 +44,7 @@ class EmmaServer(ServiceServer):
         members: Mapping[int, str] | None = None,
         throttle: Throttle | Literal["documented"] | None = "documented",
         keys: tuple[str, str] | None = None,
-        **options: Unpack[ServerOptions],
+        **options: Unpack[CommonOptions],
     ) -> None:
         limit = SlidingLog(180, per=60) if throttle == "documented" else throttle
         super().__init__({"account": limit}, _Keys(keys), options)
@@ -189,7 +190,7 @@ class _Keys(Tokens):
         super().__init__(None)
         self._keys = keys
 
-    def find(self, headers: Mapping[str, str]) -> Token | None:
+    def find(self, headers: Mapping[str, str]) -> Grant | None:
         """The keys of a request, if they are the known ones."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         try:
@@ -197,7 +198,7 @@ class _Keys(Tokens):
         except (binascii.Error, UnicodeDecodeError):
             return None
         is_known = self._keys in (None, (public, private))
-        return Token(("*",)) if scheme == "Basic" and public and private and is_known else None
+        return Grant(("*",)) if scheme == "Basic" and public and private and is_known else None
 
 
 def _page(request: web.Request, found: Sequence[Entry]) -> web.Response:
@@ -249,9 +250,9 @@ async def _read_body(request: web.Request) -> Mapping[str, object]:
     return await read_object(request, _bad("The request is not valid JSON."))
 
 
-def _bad(words: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, {"error": words})
+def _bad(words: str) -> HttpError:
+    return HttpError(HTTPStatus.BAD_REQUEST, {"error": words})
 
 
-def _missing(what: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, {"error": f"No {what} with this ID was found."})
+def _missing(what: str) -> HttpError:
+    return HttpError(HTTPStatus.NOT_FOUND, {"error": f"No {what} with this ID was found."})

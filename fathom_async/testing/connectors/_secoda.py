@@ -10,11 +10,12 @@ from uuid import UUID
 
 from aiohttp import web
 
-from fathom_async.testing._gate import Handler
-from fathom_async.testing._problems import Problem
+from fathom_async.testing._http_errors import HttpError
+from fathom_async.testing._listening import CommonOptions
+from fathom_async.testing._middleware import Handler
 from fathom_async.testing._throttle import LaravelWindow, Throttle
 from fathom_async.testing._tokens import Tokens
-from fathom_async.testing.connectors._server import ServerOptions, ServiceServer, read_object
+from fathom_async.testing.connectors._server import ServiceServer, read_object
 
 _API = "/api/v1"
 _LIMITED = ("POST", "PUT", "PATCH")
@@ -40,7 +41,7 @@ class SecodaServer(ServiceServer):
         page_size: Objects a page.
         writes_throttle: The limit of POST, PUT and PATCH; 30 a minute unless told, None for none.
         tokens: The tokens to let in; any unless told.
-        **options: See `ServerOptions`.
+        **options: See `CommonOptions`.
 
     Attributes:
         entries: What the catalogue holds, by id; tests may add to it.
@@ -53,7 +54,7 @@ class SecodaServer(ServiceServer):
         page_size: int = 100,
         writes_throttle: Throttle | Literal["documented"] | None = "documented",
         tokens: Collection[str] | None = None,
-        **options: Unpack[ServerOptions],
+        **options: Unpack[CommonOptions],
     ) -> None:
         throttle = LaravelWindow(30, per=60) if writes_throttle == "documented" else writes_throttle
         known = None if tokens is None else dict.fromkeys(tokens, ("*",))
@@ -107,7 +108,7 @@ class SecodaServer(ServiceServer):
         if not request.path.endswith("/"):
             target = str(request.rel_url.with_path(f"{request.path}/", keep_query=True))
             return web.Response(status=HTTPStatus.MOVED_PERMANENTLY, headers={"Location": target})
-        return await self._gate.handle(request, handler)
+        return await self._middleware.handle(request, handler)
 
     def _lane_of(self, method: str, path: str) -> str:
         del path
@@ -154,7 +155,7 @@ class SecodaServer(ServiceServer):
             needed = ("title", "integration", "parent") if kind in _PARENT_OF else ()
             missing = {name: ["This field is required."] for name in needed if not fields.get(name)}
             if missing:
-                raise Problem(HTTPStatus.BAD_REQUEST, missing)
+                raise HttpError(HTTPStatus.BAD_REQUEST, missing)
             parent = None
             if kind in _PARENT_OF:
                 parent = str(self._entry(_PARENT_OF[kind], str(fields["parent"]))["id"])
@@ -190,7 +191,7 @@ class SecodaServer(ServiceServer):
         for entry in self.entries.values():
             if _same(entry["id"], name) and kind in (None, entry["entity_type"]):
                 return entry
-        raise Problem(HTTPStatus.NOT_FOUND, {"detail": "Not found."})
+        raise HttpError(HTTPStatus.NOT_FOUND, {"detail": "Not found."})
 
     def _page(
         self, request: web.Request, found: Sequence[Entry], *, within: int | None = None
@@ -200,7 +201,7 @@ class SecodaServer(ServiceServer):
         wanted = request.query.get("page", "1")
         number = int(wanted) if wanted.isascii() and wanted.isdecimal() else 0
         if not 1 <= number <= pages:
-            raise Problem(HTTPStatus.NOT_FOUND, {"detail": "Invalid page."})
+            raise HttpError(HTTPStatus.NOT_FOUND, {"detail": "Invalid page."})
         after, before = (
             str(request.url.update_query(page=other)) if 1 <= other <= pages else None
             for other in (number + 1, number - 1)
@@ -227,10 +228,10 @@ class SecodaServer(ServiceServer):
 
 async def _read_body(request: web.Request) -> Mapping[str, object]:
     """Return the body's fields, if each is of its kind."""
-    fields = await read_object(request, Problem(HTTPStatus.BAD_REQUEST, {"detail": "JSON parse error"}))
+    fields = await read_object(request, HttpError(HTTPStatus.BAD_REQUEST, {"detail": "JSON parse error"}))
     wrong = {name: [words] for name, value in fields.items() if (words := _objection(name, value))}
     if wrong:
-        raise Problem(HTTPStatus.BAD_REQUEST, wrong)
+        raise HttpError(HTTPStatus.BAD_REQUEST, wrong)
     return fields
 
 
@@ -250,7 +251,7 @@ def _read_json(text: str) -> Mapping[str, object]:
     except JSONDecodeError:
         found = None
     if not isinstance(found, dict):
-        raise Problem(HTTPStatus.BAD_REQUEST, {"detail": "filter and sort must be JSON objects"})
+        raise HttpError(HTTPStatus.BAD_REQUEST, {"detail": "filter and sort must be JSON objects"})
     return cast("Mapping[str, object]", found)
 
 
@@ -273,13 +274,13 @@ def _holds(condition: Mapping[str, object], entry: Entry) -> bool:
         case "contains":
             return str(wanted).lower() in str(actual).lower()
         case operator:
-            raise Problem(HTTPStatus.BAD_REQUEST, {"detail": f"{operator!r} is no operator"})
+            raise HttpError(HTTPStatus.BAD_REQUEST, {"detail": f"{operator!r} is no operator"})
 
 
 def _conditions(operands: object) -> Sequence[Mapping[str, object]]:
     found = cast("list[object]", operands) if isinstance(operands, list) else [None]
     if not all(isinstance(each, dict) for each in found):
-        raise Problem(HTTPStatus.BAD_REQUEST, {"detail": "operands must be a list of JSON objects"})
+        raise HttpError(HTTPStatus.BAD_REQUEST, {"detail": "operands must be a list of JSON objects"})
     return cast("list[Mapping[str, object]]", found)
 
 

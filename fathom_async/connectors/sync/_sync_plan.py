@@ -16,10 +16,10 @@ from fathom_async.connectors.sync._catalogue import (
     known_currency,
     usual_description,
 )
-from fathom_async.connectors.sync._catalogue_side import CatalogueTarget
 from fathom_async.connectors.sync._changes import Change
-from fathom_async.connectors.sync._mail import MailTarget, event_types
-from fathom_async.connectors.sync._side import Target
+from fathom_async.connectors.sync._emma_state import EmmaService, event_types
+from fathom_async.connectors.sync._remote_state import RemoteService
+from fathom_async.connectors.sync._secoda_state import SecodaService
 from fathom_async.connectors.sync._source import chosen_sites, read_sites
 from fathom_async.connectors.sync._wording import printable
 from fathom_async.errors import ArgumentError, AuthenticationError, ClosedError, FathomError
@@ -44,7 +44,7 @@ class SyncPlan:
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     seconds: float
-    target: Target = field(repr=False, eq=False)
+    target: RemoteService = field(repr=False, eq=False)
 
     def __str__(self) -> str:
         head = f"{self.service}: nothing to change"
@@ -150,9 +150,9 @@ async def plan_sync(
     counted = await read_sites(fathom.with_options(priority=Priority.BULK), chosen)
     polite = target.with_options(priority=Priority.BULK)
     if isinstance(polite, EmmaClient):
-        return await _plan(MailTarget(polite, event_types(counted.sites), counted.notes))
+        return await _plan(EmmaService(polite, event_types(counted.sites), counted.notes))
     wanted = document(counted, describe, currency, overwrites=overwrite, removes=remove)
-    return await _plan(CatalogueTarget(polite, belongs_to, wanted))
+    return await _plan(SecodaService(polite, belongs_to, wanted))
 
 
 async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
@@ -165,14 +165,14 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
         ClosedError: The client was closed.
         AuthenticationError: The service does not know the credentials any more.
     """
-    side = await plan.target.look()
-    due = set(side.changes)
+    state = await plan.target.look()
+    due = set(state.changes)
     for change in plan.changes:
         if change not in due:
-            yield Applied(change, "gone" if side.lacks(change) else "unneeded")
+            yield Applied(change, "gone" if state.lacks(change) else "unneeded")
             continue
         try:
-            await side.carry_out(change)
+            await state.carry_out(change)
         except (ClosedError, AuthenticationError):
             raise
         except FathomError as error:
@@ -181,6 +181,6 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
             yield Applied(change, "done")
 
 
-async def _plan(target: Target) -> SyncPlan:
-    side = await target.look()
-    return SyncPlan(target.name, side.changes, side.notes, target.eta(side.changes), target)
+async def _plan(target: RemoteService) -> SyncPlan:
+    state = await target.look()
+    return SyncPlan(target.name, state.changes, state.notes, target.eta(state.changes), target)

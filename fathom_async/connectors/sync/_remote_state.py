@@ -1,4 +1,4 @@
-"""What planning and applying need of the other side, whichever service it is."""
+"""What planning and applying need of the other state, whichever service it is."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,8 +11,8 @@ class SyncError(FathomError):
     """A change could not be made, because what it builds on is not there."""
 
 
-class Side(Protocol):
-    """The other side as it was found, compared with what should be there."""
+class RemoteState(Protocol):
+    """The other state as it was found, compared with what should be there."""
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -37,7 +37,7 @@ class Side(Protocol):
         ...
 
 
-class Target(Protocol):
+class RemoteService(Protocol):
     """A service, and what should be there."""
 
     @property
@@ -45,7 +45,7 @@ class Target(Protocol):
         """What the service is called."""
         ...
 
-    async def look(self) -> Side:
+    async def look(self) -> RemoteState:
         """Read what is there."""
         ...
 

@@ -8,7 +8,7 @@ from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.emma._models import EventType
 from fathom_async.connectors.sync._changes import Change, CreateEventType
 from fathom_async.connectors.sync._names import key
-from fathom_async.connectors.sync._side import SyncError
+from fathom_async.connectors.sync._remote_state import SyncError
 from fathom_async.connectors.sync._source import CountedSite
 
 
@@ -38,7 +38,7 @@ def differences(
 
 
 @frozen
-class MailSide:
+class EmmaState:
     """Emma's types as they were found."""
 
     changes: tuple[Change, ...]
@@ -46,19 +46,19 @@ class MailSide:
     _emma: EmmaClient
 
     def lacks(self, change: Change) -> bool:
-        """Whether what it would change is not there; nothing here is ever changed, see `Side.lacks`."""
+        """Whether what it would change is not there; nothing here is ever changed, see `RemoteState.lacks`."""
         del change
         return False
 
     async def carry_out(self, change: Change) -> None:
-        """Make a change; see `Side.carry_out`."""
+        """Make a change; see `RemoteState.carry_out`."""
         if not isinstance(change, CreateEventType):
             raise SyncError(f"Emma knows nothing but types of events: {change}")
         await self._emma.event_types.create(event_type=change.event_type, display_name=change.display_name)
 
 
 @frozen
-class MailTarget:
+class EmmaService:
     """Emma, and the types that should be there.
 
     Attributes:
@@ -73,12 +73,12 @@ class MailTarget:
     notes: tuple[str, ...] = ()
     name: str = "Emma"
 
-    async def look(self) -> MailSide:
-        """Read the types; see `Target.look`."""
+    async def look(self) -> EmmaState:
+        """Read the types; see `RemoteService.look`."""
         present = [kind async for kind in self.emma.event_types.list()]
         changes, notes = differences(self.wanted, present)
-        return MailSide(changes, (*self.notes, *notes), self.emma)
+        return EmmaState(changes, (*self.notes, *notes), self.emma)
 
     def eta(self, changes: Sequence[Change]) -> float:
-        """Return the seconds until these changes would have been admitted; see `Target.eta`."""
+        """Return the seconds until these changes would have been admitted; see `RemoteService.eta`."""
         return self.emma.eta(len(changes)) if changes else 0.0

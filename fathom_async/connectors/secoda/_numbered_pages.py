@@ -41,7 +41,7 @@ class _Envelope(Generic[T]):
         return str(found[0]) if found else None
 
 
-def page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], Page[T]]:
+def catalog_page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], Page[T]]:
     """Return a function from a list's body, in the old or the new envelope, to a page.
 
     Args:

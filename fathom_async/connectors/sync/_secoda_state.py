@@ -21,11 +21,11 @@ from fathom_async.connectors.sync._changes import (
     UpdateProperty,
 )
 from fathom_async.connectors.sync._names import key
-from fathom_async.connectors.sync._side import SyncError
+from fathom_async.connectors.sync._remote_state import SyncError
 
 
 @define
-class CatalogueSide:
+class SecodaState:
     """The catalogue as it was found."""
 
     changes: tuple[Change, ...]
@@ -35,7 +35,7 @@ class CatalogueSide:
     _ids: dict[Path, list[str]]
 
     async def carry_out(self, change: Change) -> None:
-        """Make a change; see `Side.carry_out`."""
+        """Make a change; see `RemoteState.carry_out`."""
         match change:
             case CreateCategory(category=category):
                 made = await self._secoda.categories.create(title=category, integration=self._integration)
@@ -67,7 +67,7 @@ class CatalogueSide:
                 raise SyncError(f"a data catalogue has no types of events: {change}")
 
     def lacks(self, change: Change) -> bool:
-        """Whether what it would change is not there; see `Side.lacks`."""
+        """Whether what it would change is not there; see `RemoteState.lacks`."""
         match change:
             case UpdateEvent(category=category, event=event):
                 return (key(category), key(event)) not in self._ids
@@ -87,7 +87,7 @@ class CatalogueSide:
 
 
 @frozen
-class CatalogueTarget:
+class SecodaService:
     """Secoda, and what should be in its catalogue.
 
     Attributes:
@@ -102,8 +102,8 @@ class CatalogueTarget:
     wanted: Catalogue
     name: str = "Secoda"
 
-    async def look(self) -> CatalogueSide:
-        """Read the catalogue; see `Target.look`."""
+    async def look(self) -> SecodaState:
+        """Read the catalogue; see `RemoteService.look`."""
         secoda, integration = self.secoda, self.integration
         categories, events, properties = await gather_all(
             [
@@ -119,10 +119,10 @@ class CatalogueTarget:
             for path, found in present.items()
             if not found[0].archived
         }
-        return CatalogueSide(changes, notes, secoda, integration, ids)
+        return SecodaState(changes, notes, secoda, integration, ids)
 
     def eta(self, changes: Sequence[Change]) -> float:
-        """Return the seconds until these changes would have been admitted; see `Target.eta`."""
+        """Return the seconds until these changes would have been admitted; see `RemoteService.eta`."""
         deletions = [change for change in changes if isinstance(change, DeleteEvent)]
         requests = {
             WRITES: len(changes) - len(deletions),
