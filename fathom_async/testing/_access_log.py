@@ -7,7 +7,7 @@ for the last one; a visit of a single page bounced.
 
 import gzip
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import evolve, frozen
 
-from fathom_async.testing._agents import Agent, parse_agent
+from fathom_async.testing._agents import parse_agent
 from fathom_async.testing._dataset import Dataset, Pageview, Site
 
 _LINE = re.compile(
@@ -25,6 +25,7 @@ _LINE = re.compile(
     r'(?: "(?P<referrer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _ASSET = re.compile(r"\.(?:png|jpe?g|gif|ico|svg|webp|css|js|map|woff2?|ttf|eot|mp4|webm)$", re.IGNORECASE)
+_CAMPAIGN = ("utm_campaign", "utm_content", "utm_medium", "utm_source", "utm_term", "ref")
 _GAP = timedelta(minutes=30)
 _SOURCES = (
     ("Google", re.compile(r"(^|\.)google\.")),
@@ -40,14 +41,6 @@ _SOURCES = (
     ("GitHub", re.compile(r"(^|\.)github\.com$")),
     ("Stack Overflow", re.compile(r"(^|\.)stackoverflow\.com$")),
 )
-
-
-@frozen
-class _Referrer:
-    hostname: str = ""
-    pathname: str = ""
-    source: str = ""
-    keyword: str = ""
 
 
 @frozen
@@ -82,7 +75,7 @@ def parse_access_log(
         for request in parsed
         if request is not None
         and request.is_page
-        and (keep_bots or not _agent(request.agent).is_bot)
+        and (keep_bots or not parse_agent(request.agent).is_bot)
         and (keep_assets or not _ASSET.search(urlsplit(request.target).path))
     ]
     views = [
@@ -129,10 +122,9 @@ def _visits(requests: Iterable[_Request]) -> Iterator[Sequence[_Request]]:
 
 def _views(visit: Sequence[_Request], number: int, site_id: str, hostname: str) -> Iterator[Pageview]:
     paths = [unquote(urlsplit(request.target).path) or "/" for request in visit]
-    agent = _agent(visit[0].agent)
-    for place, (request, path) in enumerate(zip(visit, paths, strict=True)):
-        following = visit[place + 1].at if place + 1 < len(visit) else None
-        referrer = _referrer(request.referrer, hostname)
+    agent = parse_agent(visit[0].agent)
+    for position, (request, path) in enumerate(zip(visit, paths, strict=True)):
+        following = visit[position + 1].at if position + 1 < len(visit) else None
         query = parse_qs(urlsplit(request.target).query)
         yield Pageview(
             site_id=site_id,
@@ -140,45 +132,37 @@ def _views(visit: Sequence[_Request], number: int, site_id: str, hostname: str) 
             session=f"visit-{number}",
             hostname=hostname,
             pathname=path,
-            referrer_hostname=referrer.hostname,
-            referrer_pathname=referrer.pathname,
-            referrer_source=referrer.source,
             browser=agent.browser,
             device_type=agent.device_type,
             operating_system=agent.operating_system,
-            utm_campaign=query.get("utm_campaign", [""])[0],
-            utm_content=query.get("utm_content", [""])[0],
-            utm_medium=query.get("utm_medium", [""])[0],
-            utm_source=query.get("utm_source", [""])[0],
-            utm_term=query.get("utm_term", [""])[0],
-            keyword=referrer.keyword,
-            ref=query.get("ref", [""])[0],
             entry_page=paths[0],
             exit_page=paths[-1],
             duration=None if following is None else int((following - request.at).total_seconds()),
             bounced=len(visit) == 1,
+            **{name: query.get(name, [""])[0] for name in _CAMPAIGN},
+            **_referrer(request.referrer, hostname),
         )
 
 
 @lru_cache(maxsize=4096)
-def _agent(text: str) -> Agent:
-    return parse_agent(text)
-
-
-@lru_cache(maxsize=4096)
-def _referrer(text: str, own_host: str) -> _Referrer:
-    """Split a referrer; a page of the site itself is none."""
+def _referrer(text: str, own_host: str) -> Mapping[str, str]:
+    """Split a referrer; one of the site's own pages is none."""
     try:
         url = urlsplit(text)
         host = url.hostname or ""
     except ValueError:
-        return _Referrer()
+        return {}
     if (
         url.scheme not in ("http", "https")
         or not host
         or host.removeprefix("www.") == own_host.removeprefix("www.")
     ):
-        return _Referrer()
+        return {}
     source = next((name for name, pattern in _SOURCES if pattern.search(host)), host.removeprefix("www."))
     keyword = parse_qs(url.query).get("q", [""])[0]
-    return _Referrer(f"{url.scheme}://{host}", url.path or "/", source, keyword)
+    return {
+        "referrer_hostname": f"{url.scheme}://{host}",
+        "referrer_pathname": url.path or "/",
+        "referrer_source": source,
+        "keyword": keyword,
+    }

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-ErrorBody = Mapping[str, object]
-
 
 class HttpError(Exception):
-    """An error answer, raised anywhere below an endpoint.
+    """An error answer, for any code below an endpoint to raise.
 
     Args:
         status: The HTTP status.
         body: The JSON body.
     """
 
-    def __init__(self, status: int, body: ErrorBody) -> None:
+    def __init__(self, status: int, body: Mapping[str, object]) -> None:
         super().__init__(status, body)
         self.status = status
         self.body = body

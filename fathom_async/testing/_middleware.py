@@ -12,11 +12,11 @@ The order is that of the live service:
 """
 
 import asyncio
-import http.client
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from http.client import responses
 from random import Random
 from typing import Literal
 
@@ -257,8 +257,4 @@ def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | 
 
 
 def _reason(status: int) -> str:
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return "Too Many Attempts."
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "Server Error"
-    return http.client.responses.get(status, "Error")
+    return {429: "Too Many Attempts.", 500: "Server Error"}.get(status) or responses.get(status, "Error")

@@ -17,12 +17,12 @@ Rows hold numbers in place of strings, so that a filter is evaluated once for ea
 import json
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from random import Random
 from threading import Lock
-from typing import cast
+from typing import Any, cast
 
 from fathom_async.testing._aggregation import (
     AGGREGATES,
@@ -54,6 +54,11 @@ _BUCKETS: dict[DateGrouping, str] = {
     "day": "%Y-%m-%d",
     "month": "%Y-%m",
     "year": "%Y",
+}
+_RENDERERS: Mapping[str, Callable[[Any], Cell]] = {
+    "date": str,
+    "avg_duration": lambda seconds: None if seconds is None else f"{seconds:.4f}",
+    "bounce_rate": lambda rate: round(rate, 4),
 }
 _PLACEHOLDERS = ", ".join("?" * (7 + len(_COLUMNS)))
 
@@ -213,7 +218,7 @@ class QueryEngine:
     def _renderer(self, name: str) -> Callable[[object], Cell]:
         if name in GROUPINGS:
             return lambda code: self._terms[cast("int", code)]
-        return _RENDERERS.get(name, _render_count)
+        return _RENDERERS.get(name, lambda count: None if count is None else str(count))
 
 
 _dimensions = cast("Callable[[Record], tuple[str, ...]]", attrgetter(*GROUPINGS))
@@ -221,26 +226,3 @@ _dimensions = cast("Callable[[Record], tuple[str, ...]]", attrgetter(*GROUPINGS)
 
 def _null_first(cell: object) -> tuple[bool, object]:
     return cell is not None, cell if cell is not None else 0
-
-
-def _render_count(cell: object) -> Cell:
-    return None if cell is None else str(cell)
-
-
-def _render_duration(cell: object) -> Cell:
-    return None if cell is None else f"{cast('float', cell):.4f}"
-
-
-def _render_rate(cell: object) -> Cell:
-    return round(cast("float", cell), 4)
-
-
-def _render_date(cell: object) -> Cell:
-    return cast("str", cell)
-
-
-_RENDERERS: dict[str, Callable[[object], Cell]] = {
-    "date": _render_date,
-    "avg_duration": _render_duration,
-    "bounce_rate": _render_rate,
-}

@@ -33,6 +33,7 @@ _HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 11, 15, 17, 17, 15, 16, 17, 16, 14, 13, 12, 13
 _WEEK = (1.15, 1.2, 1.2, 1.15, 1.0, 0.65, 0.7)
 _SECTIONS = ("blog", "docs", "products", "guides", "news")
 _PAGES = ("/", "/pricing", "/about", "/contact", "/features", "/blog", "/docs", "/signup")
+_PLACE = ("country_code", "city", "state", "region")
 _PLACES = (
     ("US", "New York", "New York", "NY"),
     ("US", "San Francisco", "California", "CA"),
@@ -46,6 +47,7 @@ _PLACES = (
     ("AU", "Sydney", "New South Wales", "NSW"),
     ("", "", "", ""),
 )
+_CLIENT = ("browser", "operating_system", "device_type")
 _CLIENTS = (
     ("Chrome", "Windows", "Desktop"),
     ("Chrome", "macOS", "Desktop"),
@@ -56,6 +58,7 @@ _CLIENTS = (
     ("Edge", "Windows", "Desktop"),
     ("Mobile Safari", "iOS", "Tablet"),
 )
+_REFERRER = ("referrer_hostname", "referrer_pathname", "referrer_source", "keyword")
 _REFERRERS = (
     ("", "", "", ""),
     ("https://www.google.com", "/", "Google", ""),
@@ -66,6 +69,7 @@ _REFERRERS = (
     ("https://www.bing.com", "/search", "Bing", "web analytics"),
     ("https://github.com", "/awesome/list", "GitHub", ""),
 )
+_CAMPAIGN = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term")
 _CAMPAIGNS = (
     ("spring", "newsletter", "email", "banner", ""),
     ("launch", "twitter", "social", "thread", ""),
@@ -179,12 +183,13 @@ def _one_visit(plan: _Plan, random: Random, session: str, begin: datetime) -> It
     pages = [_pick_path(plan, random)]
     while random.random() < 0.56 and len(pages) < 12:  # noqa: PLR2004
         pages.append(_pick_path(plan, random))
-    country, city, state, region = _pick(random, _PLACES)
-    browser, system, device = _pick(random, _CLIENTS)
-    ref_host, ref_path, source, keyword = _pick(random, _REFERRERS)
-    campaign, utm_source, medium, content, term = (
-        random.choice(_CAMPAIGNS) if random.random() < 0.1 else ("",) * 5  # noqa: PLR2004
-    )
+    columns: dict[str, str] = dict(zip(_PLACE, _pick(random, _PLACES), strict=True))
+    columns |= zip(_CLIENT, _pick(random, _CLIENTS), strict=True)
+    columns |= zip(_REFERRER, _pick(random, _REFERRERS), strict=True)
+    if random.random() < 0.1:  # noqa: PLR2004
+        columns |= zip(_CAMPAIGN, random.choice(_CAMPAIGNS), strict=True)
+    if columns["referrer_source"] == "Hacker News":
+        columns["ref"] = "producthunt"
     at = begin
     for number, path in enumerate(pages):
         last = number == len(pages) - 1
@@ -195,27 +200,11 @@ def _one_visit(plan: _Plan, random: Random, session: str, begin: datetime) -> It
             session=session,
             hostname=plan.hostname,
             pathname=path,
-            referrer_hostname=ref_host,
-            referrer_pathname=ref_path,
-            referrer_source=source,
-            browser=browser,
-            country_code=country,
-            city=city,
-            state=state,
-            region=region,
-            device_type=device,
-            operating_system=system,
-            utm_campaign=campaign,
-            utm_content=content,
-            utm_medium=medium,
-            utm_source=utm_source,
-            utm_term=term,
-            keyword=keyword,
-            ref="producthunt" if source == "Hacker News" else "",
             entry_page=pages[0],
             exit_page=pages[-1],
             duration=duration,
             bounced=len(pages) == 1,
+            **columns,
         )
         at += timedelta(seconds=duration or 0)
 

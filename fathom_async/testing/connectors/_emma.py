@@ -1,4 +1,4 @@
-"""An Emma server inside the process: types of events and members' events, over real sockets."""
+"""An Emma server inside the process: event types and members' events, over real sockets."""
 
 import binascii
 from base64 import b64decode
@@ -27,13 +27,13 @@ class EmmaServer(ServiceServer):
 
     Args:
         account_id: The account's number.
-        members: Addresses of the members by number.
-        throttle: The limit of everything; 180 a minute unless told, None for none.
-        keys: The public and the private key to let in; any unless told.
+        members: The members' addresses by number.
+        throttle: The limit of all requests; 180 a minute by default, None for none.
+        keys: The public and the private key to accept; any by default.
         **options: See `CommonOptions`.
 
     Attributes:
-        types: The types of events, by number; tests may add to them.
+        types: The event types by number; tests may add to them.
         events: The members' events, in the order of their creation.
     """
 
@@ -57,7 +57,7 @@ class EmmaServer(ServiceServer):
         self._type_numbers, self._event_numbers = count(200), count(1)
 
     def add_type(self, event_type: str, display_name: str | None = None) -> int:
-        """Add a type of events, and return its number."""
+        """Add an event type, and return its number."""
         number = next(number for number in self._type_numbers if number not in self.types)
         self.types[number] = {
             "account_id": self.account_id,
@@ -69,7 +69,7 @@ class EmmaServer(ServiceServer):
         return number
 
     def add_event(self, event_type_id: int, member_id: int, **fields: object) -> Entry:
-        """Add an event of a member, and return it."""
+        """Add a member's event, and return it."""
         now = self._now()
         event = {
             "account_id": self.account_id,
@@ -91,12 +91,13 @@ class EmmaServer(ServiceServer):
 
     def _routes(self) -> Sequence[web.RouteDef]:
         events = f"/{self.account_id}/events"
+        one = rf"{events}/{{type:\d+}}"
         return [
             web.get(events, self._list_types),
             web.post(events, self._create_type),
-            web.get(rf"{events}/{{type:\d+}}", self._get_type),
-            web.put(rf"{events}/{{type:\d+}}", self._update_type),
-            web.delete(rf"{events}/{{type:\d+}}", self._delete_type),
+            web.get(one, self._get_type),
+            web.put(one, self._update_type),
+            web.delete(one, self._delete_type),
             web.post(f"{events}/members", self._create_events),
             web.get(rf"{events}/members/{{member:\d+}}", self._list_events),
         ]
@@ -135,13 +136,10 @@ class EmmaServer(ServiceServer):
         return web.json_response(data=True)
 
     async def _create_events(self, request: web.Request) -> web.Response:
-        events = (await _read_body(request)).get("events")
-        if not isinstance(events, list) or not events:
+        given = cast("list[Entry]", (await _read_body(request)).get("events"))
+        if not isinstance(given, list) or not given:
             raise _bad("No events were provided.")
-        given = [
-            cast("Entry", event) for event in cast("Sequence[object]", events) if isinstance(event, dict)
-        ]
-        if len(given) < len(cast("Sequence[object]", events)):
+        if not all(isinstance(event, dict) for event in given):
             raise _bad("Each event must be a JSON object.")
         if len(given) > _MAX_EVENTS:
             raise _bad(f"At most {_MAX_EVENTS} events can be created at once.")
@@ -191,7 +189,7 @@ class _Keys(Tokens):
         self._keys = keys
 
     def find(self, headers: Mapping[str, str]) -> Grant | None:
-        """The keys of a request, if they are the known ones."""
+        """Return what a request's keys grant; None if they are missing or unknown."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         try:
             public, _, private = b64decode(secret, validate=True).decode().partition(":")
