@@ -1,4 +1,4 @@
-"""What planning and applying need of the other state, whichever service it is."""
+"""What planning and applying need of a service, whichever it is."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,47 +8,43 @@ from fathom_async.errors import FathomError
 
 
 class SyncError(FathomError):
-    """A change could not be made, because what it builds on is not there."""
+    """A change failed, because something that it builds on is missing."""
 
 
 class RemoteState(Protocol):
-    """The other state as it was found, compared with what should be there."""
+    """The state of a service at one moment, compared with the wanted state."""
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What there is to do, in an order in which it can be done."""
+        """The changes still to make, in a possible order."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was left alone, and why."""
+        """What stays as it is, and why."""
         ...
 
     def lacks(self, change: Change) -> bool:
-        """Whether what a change would change is not there, or was put away."""
+        """Tell whether the object of a change is missing or archived."""
         ...
 
-    async def carry_out(self, change: Change) -> None:
-        """Make a change.
-
-        Raises:
-            FathomError: It could not be made.
-        """
+    async def make(self, change: Change) -> None:
+        """Make a change, or raise a `FathomError`."""
         ...
 
 
 class RemoteService(Protocol):
-    """A service, and what should be there."""
+    """A service, and its wanted state."""
 
     @property
     def name(self) -> str:
-        """What the service is called."""
+        """The name of the service."""
         ...
 
-    async def look(self) -> RemoteState:
-        """Read what is there."""
+    async def fetch(self) -> RemoteState:
+        """Read the current state."""
         ...
 
     def eta(self, changes: Sequence[Change]) -> float:
-        """Return the seconds until these changes would have been admitted."""
+        """Return the seconds until the rate limit has admitted these changes."""
         ...

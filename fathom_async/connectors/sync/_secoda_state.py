@@ -1,4 +1,4 @@
-"""Secoda's catalogue, read and changed."""
+"""Read and change Secoda's catalogue."""
 
 from collections.abc import Sequence
 
@@ -8,25 +8,17 @@ from fathom_async._core.pagination import Listing
 from fathom_async._util.tasks import gather_all
 from fathom_async.connectors.secoda._client import SecodaClient
 from fathom_async.connectors.secoda._models import Resource
-from fathom_async.connectors.secoda._resources import READS, WRITES
-from fathom_async.connectors.sync._catalogue import Catalogue, Path, bare_id, by_path, differences
-from fathom_async.connectors.sync._changes import (
-    Change,
-    CreateCategory,
-    CreateEvent,
-    CreateEventType,
-    CreateProperty,
-    DeleteEvent,
-    UpdateEvent,
-    UpdateProperty,
-)
+from fathom_async.connectors.secoda._resources import READS, WRITES, CatalogEventsResource, PropertiesResource
+from fathom_async.connectors.sync import _changes as sync
+from fathom_async.connectors.sync._catalogue import Catalogue, Path, bare_id, by_path, catalog_changes
+from fathom_async.connectors.sync._changes import Change
 from fathom_async.connectors.sync._names import key
 from fathom_async.connectors.sync._remote_state import SyncError
 
 
 @define
 class SecodaState:
-    """The catalogue as it was found."""
+    """The catalogue at one moment; see `RemoteState`."""
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
@@ -34,44 +26,33 @@ class SecodaState:
     _integration: str
     _ids: dict[Path, list[str]]
 
-    async def carry_out(self, change: Change) -> None:
-        """Make a change; see `RemoteState.carry_out`."""
+    async def make(self, change: Change) -> None:
+        """Make a change."""
+        secoda = self._secoda
         match change:
-            case CreateCategory(category=category):
-                made = await self._secoda.categories.create(title=category, integration=self._integration)
-                self._note(made, category)
-            case CreateEvent(category=category, event=event, description=description):
-                made = await self._secoda.events.create(
-                    title=event,
-                    integration=self._integration,
-                    parent=self._id(category),
-                    description=description,
-                )
-                self._note(made, category, event)
-            case UpdateEvent(category=category, event=event, description=description):
-                await self._secoda.events.update(self._id(category, event), description=description)
-            case CreateProperty(category=category, event=event, name=name, value=value):
-                made = await self._secoda.properties.create(
-                    title=name,
-                    integration=self._integration,
-                    parent=self._id(category, event),
-                    description=value,
-                )
-                self._note(made, category, event, name)
-            case UpdateProperty(category=category, event=event, name=name, value=value):
-                await self._secoda.properties.update(self._id(category, event, name), description=value)
-            case DeleteEvent(category=category, event=event):
+            case sync.CreateCategory(category=category):
+                made = await secoda.categories.create(title=category, integration=self._integration)
+                self._ids[(key(category),)] = [made.id]
+            case sync.CreateEvent(category=category, event=event, description=description):
+                await self._create(secoda.events, description, category, event)
+            case sync.UpdateEvent(category=category, event=event, description=description):
+                await secoda.events.update(self._id(category, event), description=description)
+            case sync.CreateProperty(category=category, event=event, name=name, value=value):
+                await self._create(secoda.properties, value, category, event, name)
+            case sync.UpdateProperty(category=category, event=event, name=name, value=value):
+                await secoda.properties.update(self._id(category, event, name), description=value)
+            case sync.DeleteEvent(category=category, event=event):
                 for name in self._ids.get((key(category), key(event)), [])[: change.count]:
-                    await self._secoda.events.delete(name)
-            case CreateEventType():
-                raise SyncError(f"a data catalogue has no types of events: {change}")
+                    await secoda.events.delete(name)
+            case sync.CreateEventType():
+                raise SyncError(f"a data catalogue has no event types: {change}")
 
     def lacks(self, change: Change) -> bool:
-        """Whether what it would change is not there; see `RemoteState.lacks`."""
+        """Tell whether the object of a change is missing or archived."""
         match change:
-            case UpdateEvent(category=category, event=event):
+            case sync.UpdateEvent(category=category, event=event):
                 return (key(category), key(event)) not in self._ids
-            case UpdateProperty(category=category, event=event, name=name):
+            case sync.UpdateProperty(category=category, event=event, name=name):
                 return (key(category), key(event), key(name)) not in self._ids
             case _:
                 return False
@@ -79,22 +60,28 @@ class SecodaState:
     def _id(self, *titles: str) -> str:
         path = tuple(map(key, titles))
         if path not in self._ids:
-            raise SyncError(f"{' / '.join(titles)} is not there")
+            raise SyncError(f"{' / '.join(titles)} is missing")
         return self._ids[path][0]
 
-    def _note(self, made: Resource, *titles: str) -> None:
+    async def _create(
+        self, resource: CatalogEventsResource | PropertiesResource, description: str, *titles: str
+    ) -> None:
+        parent = self._id(*titles[:-1])
+        made = await resource.create(
+            title=titles[-1], integration=self._integration, parent=parent, description=description
+        )
         self._ids[tuple(map(key, titles))] = [made.id]
 
 
 @frozen
 class SecodaService:
-    """Secoda, and what should be in its catalogue.
+    """Secoda, and the wanted catalogue; see `RemoteService`.
 
     Attributes:
         secoda: The client.
-        integration: Id of the integration that everything belongs to.
-        wanted: What should be there.
-        name: What the service is called.
+        integration: Id of the integration of all entries.
+        wanted: The wanted catalogue.
+        name: The name of the service.
     """
 
     secoda: SecodaClient
@@ -102,8 +89,8 @@ class SecodaService:
     wanted: Catalogue
     name: str = "Secoda"
 
-    async def look(self) -> SecodaState:
-        """Read the catalogue; see `RemoteService.look`."""
+    async def fetch(self) -> SecodaState:
+        """Read the catalogue."""
         secoda, integration = self.secoda, self.integration
         categories, events, properties = await gather_all(
             [
@@ -113,7 +100,7 @@ class SecodaService:
             ]
         )
         present = by_path(categories, events, properties)
-        changes, notes = differences(self.wanted, present)
+        changes, notes = catalog_changes(self.wanted, present)
         ids = {
             path: [resource.id for resource in found if not resource.archived]
             for path, found in present.items()
@@ -122,8 +109,8 @@ class SecodaService:
         return SecodaState(changes, notes, secoda, integration, ids)
 
     def eta(self, changes: Sequence[Change]) -> float:
-        """Return the seconds until these changes would have been admitted; see `RemoteService.eta`."""
-        deletions = [change for change in changes if isinstance(change, DeleteEvent)]
+        """Return the seconds until the rate limit has admitted these changes."""
+        deletions = [change for change in changes if isinstance(change, sync.DeleteEvent)]
         requests = {
             WRITES: len(changes) - len(deletions),
             READS: sum(change.count for change in deletions),
