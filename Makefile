@@ -34,10 +34,10 @@ lint: $(READY) ## check style and format
 
 # The tests need a POSIX system, and so do the examples.
 types: $(READY) ## check types for Linux, macOS and Windows, on the oldest and the newest Python
-	@$(MAKE) --no-print-directory -j 2 types-mypy types-linux types-macos types-windows
+	@$(MAKE) --no-print-directory -j 2 types-mypy types-linux types-macos types-windows types-public
 
 PYRIGHT = $(BIN)/pyright --warnings --pythonpath $(BIN)/python
-.PHONY: types-mypy types-linux types-macos types-windows
+.PHONY: types-mypy types-linux types-macos types-windows types-public
 types-mypy: $(READY)
 	$(BIN)/mypy
 types-linux: $(READY)
@@ -46,6 +46,9 @@ types-macos: $(READY)
 	$(PYRIGHT) --pythonplatform Darwin --pythonversion 3.14 fathom_async examples benchmarks
 types-windows: $(READY)
 	$(PYRIGHT) --pythonplatform Windows --pythonversion 3.14 fathom_async
+# Pyright looks for the installed package by way of PATH. Less than 100 % is an error.
+types-public: $(READY)
+	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes fathom_async --ignoreexternal
 
 unit: $(READY) ## run the tests (PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -119,3 +120,53 @@ def test_a_service_of_ones_own_needs_nothing_private() -> None:
     service = import_module("fathom_async.service")
     assert {"Request", "Response", "ServiceClient", "Settings", "Transport"} <= {*service.__all__}
     assert all(hasattr(service, name) for name in service.__all__)
+
+
+def run(code: str, path: Path) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(path)},
+    )
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "package", ["fathom_async", "fathom_async.testing", "fathom_async.testing.connectors"]
+)
+def test_every_name_of_a_stub_loads_from_where_the_stub_says(package: str) -> None:
+    module = import_module(package)
+    stub = ast.parse((Path(str(module.__file__)).parent / "__init__.pyi").read_text("utf-8"))
+    names = [
+        (node.module, each) for node in stub.body if isinstance(node, ast.ImportFrom) for each in node.names
+    ]
+    for home, each in names:
+        assert home is not None
+        assert each.asname == each.name, "what has no `as` is private to type checkers"
+        assert getattr(module, each.name) is getattr(import_module(home), each.name)
+    assert {each.name for _, each in names} - {"TimeoutError"} == {*module.__all__} <= {*dir(module)}
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Nothing'"):
+        _ = module.Nothing
+
+
+def test_a_wildcard_import_leaves_the_names_of_python_alone() -> None:
+    names: dict[str, object] = {}
+    exec("from fathom_async import *", names)  # noqa: S102 - there is no other place for it than a module
+    assert "FathomClient" in names
+    assert "TimeoutError" not in names
+
+
+def test_importing_the_package_loads_nothing_that_it_does_not_need() -> None:
+    code = "import sys, fathom_async.testing; print([*{'aiohttp', 'attrs', 'msgspec', 'asyncio'} & {*sys.modules}])"
+    assert run(code, ROOT) == "[]"
+
+
+def test_names_load_from_a_zip_file_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        for file in PACKAGE.rglob("*.py*"):
+            if file.suffix in (".py", ".pyi"):
+                archive.write(file, file.relative_to(PACKAGE.parent))
+    code = "from fathom_async import Priority; print(Priority.BULK.name, Priority.__module__)"
+    assert run(code, tmp_path / "app.zip") == "BULK fathom_async._ratelimit.plan"

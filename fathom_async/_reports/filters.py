@@ -220,9 +220,6 @@ class TextField(CategoricalField):
 
     __slots__ = ()
 
-    __eq__ = CategoricalField.__eq__
-    __hash__ = CategoricalField.__hash__
-
     def is_like(self, value: str) -> Filter:
         """Keep the rows that contain the term; ``*`` stands for anything."""
         return self._filter("is like", value)

@@ -89,5 +89,5 @@ def from_log(path: Path) -> Source:
 
 def _loaded(source: Source) -> Source:
     """Build the server's tables now: later, it would be done while the clock runs."""
-    _ = source.data.warehouse
+    _ = source.data.query_engine
     return source

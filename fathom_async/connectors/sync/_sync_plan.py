@@ -1,4 +1,4 @@
-"""A synchronisation, planned first and applied when it has been looked at."""
+"""Synchronise in two steps: plan the changes, then apply them."""
 
 from collections.abc import AsyncGenerator, Iterable
 from typing import TYPE_CHECKING, Literal, overload
@@ -16,10 +16,10 @@ from fathom_async.connectors.sync._catalogue import (
     known_currency,
     usual_description,
 )
-from fathom_async.connectors.sync._catalogue_side import CatalogueTarget
 from fathom_async.connectors.sync._changes import Change
-from fathom_async.connectors.sync._mail import MailTarget, event_types
-from fathom_async.connectors.sync._side import Target
+from fathom_async.connectors.sync._emma_state import EmmaService, event_types
+from fathom_async.connectors.sync._remote_state import RemoteService
+from fathom_async.connectors.sync._secoda_state import SecodaService
 from fathom_async.connectors.sync._source import chosen_sites, read_sites
 from fathom_async.connectors.sync._wording import printable
 from fathom_async.errors import ArgumentError, AuthenticationError, ClosedError, FathomError
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
 
 @frozen
 class SyncPlan:
-    """What a synchronisation would change; prints well.
+    """The changes of a synchronisation; ``print(plan)`` shows them.
 
     Attributes:
-        service: The service that would be changed.
-        changes: The changes, in the order in which they would be made.
-        notes: What is left alone, and why.
-        seconds: How long the rate limit makes it take, about.
-        target: What it would be applied to.
+        service: The service to change.
+        changes: The changes, in the order of `apply`.
+        notes: What stays as it is, and why.
+        seconds: Estimated duration under the rate limit.
+        target: The service to apply them to.
     """
 
     service: str
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     seconds: float
-    target: Target = field(repr=False, eq=False)
+    target: RemoteService = field(repr=False, eq=False)
 
     def __str__(self) -> str:
         head = f"{self.service}: nothing to change"
@@ -60,12 +60,12 @@ class SyncPlan:
 
 @frozen
 class Applied:
-    """What became of one change.
+    """The result of one change.
 
     Attributes:
         change: The change.
-        state: ``done``; ``failed``; ``unneeded``, because the service has it since the plan was made; or ``gone``,
-            because what it would change is not there any more.
+        state: ``done``; ``failed``; ``unneeded``, because somebody made it after the plan; or ``gone``, because its
+            object no longer exists.
         error: Why it failed.
     """
 
@@ -108,26 +108,24 @@ async def plan_sync(
     overwrite: bool = False,
     remove: bool = False,
 ) -> SyncPlan:
-    """Find out what has to be changed for a service to know Fathom's events. Changes nothing.
+    """Plan the changes that bring Fathom's events to a service. Changes nothing.
 
-    In Secoda, each site becomes a category, and its events are under it, with the name as the title, a description,
-    and a property ``currency`` where it is known what the value is counted in. In Emma, each name of an event
-    becomes a type of events, which is known by that name.
+    In Secoda, each site becomes a category with the site's events: the name as the title, a description, and a
+    property ``currency`` if the currency is known. In Emma, each name of an event becomes an event type.
 
-    Things are the same if they have the same name. Where sites have the same name, their categories have the id
-    as well; a category that has it, or lacks it, since before is used as long as no other site may mean it. Events
-    without a name, and what is archived in Secoda, are left alone.
+    Names decide what is the same. Where sites share a name, the titles of their categories include the id; an
+    existing category keeps its title, with or without the id, unless another site could have it too. Events without
+    a name and archived entries stay as they are.
 
     Args:
-        fathom: Where the events are counted; its token must be allowed to list the sites.
-        target: Where they are to be known.
-        integration: Secoda only: id of the integration that everything belongs to. Others are not looked at.
+        fathom: The client of Fathom; its token must be able to list the sites.
+        target: The client of the service.
+        integration: Secoda only: id of the integration of all entries; other integrations are ignored.
         sites: Ids of the sites; None for all.
-        describe: Secoda only: makes the description of an event.
-        currency: Secoda only: tells what an event's value is counted in; Fathom's own lists leave that out.
-        overwrite: Secoda only: whether a description or a currency that is there already, perhaps by a person, is
-            replaced.
-        remove: Secoda only: whether events in these sites' categories that Fathom does not have are deleted.
+        describe: Secoda only: returns the description of an event.
+        currency: Secoda only: returns the currency of an event; Fathom's lists leave it out.
+        overwrite: Secoda only: replace existing descriptions and currencies, which a person may have written.
+        remove: Secoda only: delete events of these sites' categories that Fathom does not have.
 
     Raises:
         ArgumentError: There is no such site, or an argument does not suit the service.
@@ -136,13 +134,9 @@ async def plan_sync(
         flag(name, value)
     callbacks = describe is not usual_description or currency is not known_currency
     if isinstance(target, EmmaClient) and (integration is not None or overwrite or remove or callbacks):
-        raise ArgumentError(
-            "integration, describe, currency, overwrite and remove are for Secoda: leave them out for Emma"
-        )
+        raise ArgumentError("integration, describe, currency, overwrite and remove are for Secoda only")
     if isinstance(target, SecodaClient) and integration is None:
-        raise ArgumentError(
-            "integration is needed: the id of the Secoda integration that the events belong to"
-        )
+        raise ArgumentError("integration is required: pass the id of the events' Secoda integration")
     if not isinstance(target, EmmaClient | SecodaClient):
         raise ArgumentError(f"target must be a SecodaClient or an EmmaClient, not {target!r}")
     belongs_to = "" if integration is None else identifier("integration", integration)
@@ -150,29 +144,29 @@ async def plan_sync(
     counted = await read_sites(fathom.with_options(priority=Priority.BULK), chosen)
     polite = target.with_options(priority=Priority.BULK)
     if isinstance(polite, EmmaClient):
-        return await _plan(MailTarget(polite, event_types(counted.sites), counted.notes))
+        return await _plan(EmmaService(polite, event_types(counted.sites), counted.notes))
     wanted = document(counted, describe, currency, overwrites=overwrite, removes=remove)
-    return await _plan(CatalogueTarget(polite, belongs_to, wanted))
+    return await _plan(SecodaService(polite, belongs_to, wanted))
 
 
 async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
-    """Make the changes of a plan, one after the other, and tell what became of each.
+    """Make the changes of a plan one by one, and yield the result of each.
 
-    What the service has now is read first, so that a plan can be applied again, also after it was interrupted, and
-    makes nothing twice. To interrupt it, leave the iteration, or cancel the task.
+    This reads the service's current state first, so that applying a plan again, even after an interruption, makes
+    nothing twice. To interrupt it, leave the iteration or cancel the task.
 
     Raises:
         ClosedError: The client was closed.
-        AuthenticationError: The service does not know the credentials any more.
+        AuthenticationError: The service no longer accepts the credentials.
     """
-    side = await plan.target.look()
-    due = set(side.changes)
+    state = await plan.target.fetch()
+    due = set(state.changes)
     for change in plan.changes:
         if change not in due:
-            yield Applied(change, "gone" if side.lacks(change) else "unneeded")
+            yield Applied(change, "gone" if state.lacks(change) else "unneeded")
             continue
         try:
-            await side.carry_out(change)
+            await state.make(change)
         except (ClosedError, AuthenticationError):
             raise
         except FathomError as error:
@@ -181,6 +175,6 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
             yield Applied(change, "done")
 
 
-async def _plan(target: Target) -> SyncPlan:
-    side = await target.look()
-    return SyncPlan(target.name, side.changes, side.notes, target.eta(side.changes), target)
+async def _plan(target: RemoteService) -> SyncPlan:
+    state = await target.fetch()
+    return SyncPlan(target.name, state.changes, state.notes, target.eta(state.changes), target)

@@ -1,4 +1,4 @@
-"""Secoda's lists: pages that are numbered, and linked by addresses."""
+"""Secoda's lists: numbered pages with a link to the next one."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
@@ -16,15 +16,15 @@ from fathom_async.models import Extra, Page
 T = TypeVar("T")
 
 MAX_RESOURCES = 10_000
-"""How many objects the catalogue brings over all pages of a list; the others it leaves out without a word."""
+"""The most objects of a list on all its pages; the catalogue silently leaves out the rest."""
 
 _NO_LINK = (None, "", "None")
-"""The server has been seen to write Python's None as a text."""
+"""The server sometimes writes Python's None as a string."""
 
 
 @frozen
 class _Envelope(Generic[T]):
-    """Around a list: ``links``, which are kept in `extra`, in newer servers, and `next` itself in older ones."""
+    """The envelope of a list: newer servers have ``links`` (in `extra`), older ones `next` itself."""
 
     results: tuple[T, ...]
     next: str | None = None
@@ -34,23 +34,23 @@ class _Envelope(Generic[T]):
 
     @property
     def link(self) -> str | None:
-        """Address of the next page, wherever the server has put it."""
+        """Address of the next page, in either envelope."""
         links = self.extra.get("links")
         candidates = [cast("dict[str, object]", links).get("next")] if isinstance(links, dict) else []
         found = [each for each in (*candidates, self.next) if each not in _NO_LINK]
         return str(found[0]) if found else None
 
 
-def page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], Page[T]]:
-    """Return a function from a list's body, in the old or the new envelope, to a page.
+def catalog_page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], Page[T]]:
+    """Return a function that decodes a list's body, in either envelope, to a page.
 
     Args:
-        cls: What the list is of.
-        most: How many objects the list brings over all of its pages; None for all.
+        cls: The type of the objects.
+        most: The most objects on all pages; None for no limit.
 
     The function raises:
-        DecodeError: The body is neither.
-        PagingError: This is the last page, and the server has left out objects.
+        DecodeError: The body has another shape.
+        PagingError: The last page is reached, and the server left out objects.
     """
     envelope = object_decoder(cast("type[_Envelope[T]]", _Envelope[cls]))  # type: ignore[valid-type]
 
@@ -59,7 +59,7 @@ def page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], 
         link = found.link
         if link is None and most is not None and (found.count or 0) > most:
             raise PagingError(
-                f"the catalogue brings {most:,} of {found.count:,} objects: narrow down the filter"
+                f"the catalogue returns only {most:,} of {found.count:,} objects: narrow the filter"
             )
         return CatalogPage(
             found.results,
@@ -74,31 +74,31 @@ def page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[bytes], 
 
 
 def by_number(host: str) -> Following[T]:
-    """Return what continues a list with the page whose number is in the server's link, at our own address.
+    """Return a function that requests the page number of the server's link, at our own address.
 
     Args:
-        host: The host of the base URL; a link to another one is refused.
+        host: The host of the base URL; links to other hosts are rejected.
     """
 
     def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
         number = page_number(cast("CatalogPage[T]", page).next or "", host)
         if number == request.params.get("page", "1"):
-            raise PagingError(f"the pages of {request.path} lead nowhere: page {number} comes again")
+            raise PagingError(f"the pages of {request.path} form a loop: page {number} links to itself")
         return evolve(request, params={**request.params, "page": number})
 
     return following
 
 
 def page_number(link: str, host: str) -> str:
-    """Return the number of the page that a link leads to.
+    """Return the page number of a link.
 
     Raises:
-        PagingError: The link leads to another host, or to no page.
+        PagingError: The link has another host, or no page number.
     """
     parts = urlsplit(link)
     if parts.hostname is not None and parts.hostname != host:
         raise PagingError(
-            f"the next page would be at {parts.hostname}, and not at {host}: it is not followed"
+            f"the link to the next page has the host {parts.hostname}, not {host}: not followed"
         )
     numbers = parse_qs(parts.query).get("page", [])
     if len(numbers) != 1 or not numbers[0].isdecimal():

@@ -1,4 +1,4 @@
-"""The sites, events and milestones of the account as they are now: what the endpoints may change."""
+"""Current state of the account: its sites, events and milestones, which the endpoints change."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -6,11 +6,11 @@ from random import Random
 from typing import Literal
 from uuid import UUID
 
-from attrs import define
+from attrs import asdict, define
 
 from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._dataset import Dataset
-from fathom_async.testing._problems import not_found
+from fathom_async.testing._http_errors import not_found
 
 EventShape = Literal["classic", "names"]
 
@@ -20,7 +20,7 @@ DEFAULT_TIMEZONE = "America/New_York"
 
 
 def stamp(moment: datetime) -> str:
-    """A moment as the API writes it."""
+    """Return a moment as the API writes it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -35,7 +35,7 @@ class SiteEntry:
     created_at: datetime
 
     def to_json(self) -> dict[str, object]:
-        """The site object of the API."""
+        """Return the API's site object."""
         return {
             "id": self.id,
             "object": "site",
@@ -51,8 +51,8 @@ class EventEntry:
     """An event of a site.
 
     Attributes:
-        recorded_as: The name under which the dataset keeps its completions; `None` when it has none.
-        deleted_at: When it was deleted. Its history stays, so that the entry does.
+        recorded_as: The dataset's name for its completions; `None` if it has none.
+        deleted_at: When it was deleted; the entry stays, because its history does.
     """
 
     site_id: str
@@ -64,7 +64,7 @@ class EventEntry:
     deleted_at: datetime | None = None
 
     def to_json(self, shape: EventShape, *, with_currency: bool = False) -> dict[str, object]:
-        """The event object of the API, which tells the currency only where it was just set."""
+        """Return the API's event object; its currency is null unless the request set it."""
         identity = {"id": self.id} if shape == "classic" else {}
         return {
             **identity,
@@ -87,7 +87,7 @@ class MilestoneEntry:
     updated_at: datetime
 
     def to_json(self) -> dict[str, object]:
-        """The milestone object of the API."""
+        """Return the API's milestone object."""
         return {
             "id": self.id,
             "object": "milestone",
@@ -98,106 +98,79 @@ class MilestoneEntry:
         }
 
 
-class Account:
+class AccountState:
     """The account's objects.
 
     Args:
-        data: What they are to begin with.
+        data: Their initial state.
         clock: The time for `created_at`.
-        seed: New ids follow from it.
+        seed: Seed of new ids.
     """
 
     def __init__(self, data: Dataset, clock: ServerClock, seed: int) -> None:
         self._data = data
         self._clock = clock
         self._random = Random(f"{seed}:ids")  # noqa: S311 - ids that a test can foresee
-        self._sites = {
-            site.id: SiteEntry(
-                id=site.id,
-                name=site.name,
-                sharing=site.sharing,
-                timezone=site.timezone,
-                created_at=site.created_at,
-            )
-            for site in data.sites
-        }
-        self._events = [
-            EventEntry(
-                site_id=event.site_id,
-                id=event.id,
-                name=event.name,
-                currency=event.currency,
-                created_at=event.created_at,
-                recorded_as=event.name,
-            )
-            for event in data.events
-        ]
+        self._sites = {site.id: SiteEntry(**asdict(site)) for site in data.sites}
+        self._events = [EventEntry(**asdict(event), recorded_as=event.name) for event in data.events]
         self._milestones = [
-            MilestoneEntry(
-                site_id=milestone.site_id,
-                id=milestone.id,
-                name=milestone.name,
-                milestone_date=milestone.milestone_date,
-                created_at=milestone.created_at,
-                updated_at=milestone.created_at,
-            )
-            for milestone in data.milestones
+            MilestoneEntry(**asdict(each), updated_at=each.created_at) for each in data.milestones
         ]
 
     def sites(self) -> list[SiteEntry]:
-        """Every site, oldest first."""
+        """Return every site, oldest first."""
         return sorted(self._sites.values(), key=lambda site: site.created_at)
 
     def site(self, site_id: str) -> SiteEntry:
-        """One site, or a 404."""
+        """Return one site, or raise a 404."""
         if site_id not in self._sites:
             raise not_found("Site")
         return self._sites[site_id]
 
     def add_site(self, name: str) -> SiteEntry:
-        """A new site."""
+        """Add a site."""
         site = SiteEntry(id=self._new_id(6), name=name, created_at=self._clock.now())
         self._sites[site.id] = site
         return site
 
     def remove_site(self, site_id: str) -> None:
-        """Delete a site and all that belongs to it."""
+        """Delete a site with its events and milestones."""
         del self._sites[self.site(site_id).id]
         self._events = [event for event in self._events if event.site_id != site_id]
         self._milestones = [milestone for milestone in self._milestones if milestone.site_id != site_id]
 
     def events(self, site_id: str) -> list[EventEntry]:
-        """Every event of a site, oldest first."""
+        """Return every event of a site, oldest first."""
         mine = [event for event in self._of_site(self.site(site_id).id) if self._is_listed(event)]
         return sorted(mine, key=lambda event: event.created_at)
 
     def every_event(self) -> Iterator[EventEntry]:
-        """Every event of every site."""
+        """Return every event of every site."""
         return filter(self._is_listed, self._events)
 
     def recorded_as(self, site_id: str, name: str) -> tuple[str, ...]:
-        """The names under which the dataset keeps the completions of an event, of a deleted one too."""
+        """Return the dataset's names for the completions of an event, even of a deleted one."""
         mine = self._of_site(site_id)
         own = {event.recorded_as for event in mine if event.name == name}
         by_itself = {name}.difference(event.recorded_as or "" for event in mine)
         return tuple(sorted(filter(None, own | by_itself)))
 
     def event(self, site_id: str, event_id: str) -> EventEntry:
-        """One event, or a 404."""
+        """Return one event, or raise a 404."""
         for event in self.events(site_id):
             if event.id == event_id:
                 return event
         raise not_found("Event")
 
     def events_named(self, site_id: str, name: str) -> list[EventEntry]:
-        """The events of a site with this name, or a 404."""
+        """Return the events of a site with this name, or raise a 404."""
         named = [event for event in self.events(site_id) if event.name == name]
         if not named:
             raise not_found("Event")
         return named
 
     def add_event(self, site_id: str, name: str, currency: str) -> EventEntry:
-        """A new event."""
+        """Add an event."""
         event = EventEntry(
             site_id=self.site(site_id).id,
             id=self._new_id(8),
@@ -209,7 +182,7 @@ class Account:
         return event
 
     def events_to_be(self, site_id: str, name: str) -> list[EventEntry]:
-        """The events of a site with this name, which is listed from now on if it was not."""
+        """Return the events of a site with this name; add or restore one if there is none."""
         named = [event for event in self._of_site(self.site(site_id).id) if event.name == name]
         if listed := [event for event in named if self._is_listed(event)]:
             return listed
@@ -225,7 +198,7 @@ class Account:
         return [event for event in self._events if event.site_id == site_id]
 
     def _is_listed(self, event: EventEntry) -> bool:
-        """Whether an event was not deleted, or was tracked again since."""
+        """Tell whether an event was not deleted, or was tracked again since."""
         deleted_at, now = event.deleted_at, self._clock.now()
         tracked_as = (event.site_id, event.recorded_as or event.name)
         return deleted_at is None or any(
@@ -234,19 +207,19 @@ class Account:
         )
 
     def milestones(self, site_id: str) -> list[MilestoneEntry]:
-        """Every milestone of a site, oldest first."""
+        """Return every milestone of a site, oldest first."""
         mine = [milestone for milestone in self._milestones if milestone.site_id == self.site(site_id).id]
         return sorted(mine, key=lambda milestone: milestone.created_at)
 
     def milestone(self, site_id: str, milestone_id: str) -> MilestoneEntry:
-        """One milestone, or a 404."""
+        """Return one milestone, or raise a 404."""
         for milestone in self.milestones(site_id):
             if milestone.id == milestone_id:
                 return milestone
         raise not_found("Milestone")
 
     def add_milestone(self, site_id: str, name: str, day: date) -> MilestoneEntry:
-        """A new milestone."""
+        """Add a milestone."""
         now = self._clock.now()
         milestone = MilestoneEntry(
             site_id=self.site(site_id).id,
@@ -264,7 +237,7 @@ class Account:
         self._milestones = [other for other in self._milestones if other is not milestone]
 
     def touch(self, milestone: MilestoneEntry) -> None:
-        """Note that a milestone was just updated."""
+        """Set `updated_at` to now."""
         milestone.updated_at = self._clock.now()
 
     def _new_id(self, length: int) -> str:

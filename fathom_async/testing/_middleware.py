@@ -1,16 +1,22 @@
-"""What happens to a request before and after its endpoint: delays, authentication, limits, faults, records.
+"""Middleware around every endpoint: delays, authentication, limits, faults, recorded requests.
 
-In the order of the live service: network, authentication (a 401 spends nothing), concurrency cap, rate limit
-(counted before the endpoint runs, so its errors spend budget too), endpoint, `X-RateLimit-Remaining` read
-after it, network.
+The order is that of the live service:
+
+1. Network.
+2. Authentication: a 401 spends no budget.
+3. Concurrency cap.
+4. Rate limit: it counts a request before the endpoint runs, so that the endpoint's errors spend budget too.
+5. Endpoint.
+6. `X-RateLimit-Remaining`, read after the endpoint.
+7. Network.
 """
 
 import asyncio
-import http.client
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from http.client import responses
 from random import Random
 from typing import Literal
 
@@ -30,7 +36,7 @@ from fathom_async.testing._faults import (
     Truncate,
     is_uncounted,
 )
-from fathom_async.testing._problems import Problem
+from fathom_async.testing._http_errors import HttpError
 from fathom_async.testing._throttle import ConcurrencyCap, Throttle, Verdict
 from fathom_async.testing._tokens import Tokens
 from fathom_async.testing._traffic import Hit, lane_of
@@ -50,22 +56,22 @@ class Conditions:
     Attributes:
         throttles: The limit of each lane; one object may serve both lanes, `None` is no limit.
         cap: The limit of requests in flight, if any.
-        latency: Network time, drawn once before the limiter and once after the endpoint.
-        handler_time: Time between being counted and being carried out.
-        login: What an unauthenticated request gets if it does not ask for JSON.
-        lane_of: The lane of a method and a path.
+        latency: Network time, drawn once before the rate limit and once after the endpoint.
+        handler_time: Time between counting a request and carrying it out.
+        login: The answer to an unauthenticated request without `Accept: application/json`.
+        lane_of: Returns the lane of a method and a path.
     """
 
     throttles: Mapping[str, Throttle | None]
-    cap: ConcurrencyCap | None
-    latency: Duration
-    handler_time: Duration
-    login: Literal["page", "redirect"]
+    cap: ConcurrencyCap | None = None
+    latency: Duration = 0.0
+    handler_time: Duration = 0.0
+    login: Literal["page", "redirect"] = "page"
     lane_of: Callable[[str, str], str] = lane_of
 
 
 @define
-class Gate:
+class Middleware:
     """The server's middleware."""
 
     conditions: Conditions
@@ -76,8 +82,8 @@ class Gate:
     hits: list[Hit] = field(factory=list[Hit])
 
     async def handle(self, request: web.Request, endpoint: Handler) -> web.StreamResponse:
-        """Lead one request through."""
-        await self._spend(self.conditions.latency)
+        """Answer one request."""
+        await self._spend(self.conditions.latency)  # step 1
         at = self.clock.time()
         hit = Hit(
             at=at,
@@ -93,7 +99,7 @@ class Gate:
             response = await self._commit(self.faults.take(hit.method, hit.path), request, endpoint)
         elif unrouted := request.match_info.http_exception:
             response = _unrouted(request, unrouted)
-        elif self.tokens.find(request.headers) is None:
+        elif self.tokens.find(request.headers) is None:  # step 2
             response = self._unauthenticated(request)
         else:
             return await self._admit(hit, request, endpoint)
@@ -101,18 +107,18 @@ class Gate:
 
     async def _admit(self, hit: Hit, request: web.Request, endpoint: Handler) -> web.StreamResponse:
         throttle, cap = self.conditions.throttles[hit.lane], self.conditions.cap
-        if cap is not None and not cap.enter():
+        if cap is not None and not cap.enter():  # step 3
             return await self._answer(hit, _crowded(throttle, cap, hit.at))
         try:
-            verdict = throttle.hit(hit.at) if throttle is not None else None
+            verdict = throttle.hit(hit.at) if throttle is not None else None  # step 4
             if verdict is not None and not verdict.allowed:
                 response: web.StreamResponse = _refusal(verdict, hit.at)
             else:
                 hit = evolve(hit, counted=True)
                 fault = self.faults.take(hit.method, hit.path)
                 await self._spend(self.conditions.handler_time)
-                response = await self._commit(fault, request, endpoint)
-                if throttle is not None and not response.prepared:
+                response = await self._commit(fault, request, endpoint)  # step 5
+                if throttle is not None and not response.prepared:  # step 6
                     response.headers["X-RateLimit-Limit"] = str(throttle.limit)
                     response.headers["X-RateLimit-Remaining"] = str(throttle.remaining(self.clock.time()))
         finally:
@@ -124,13 +130,13 @@ class Gate:
         dropped = isinstance(response, _Dropped)
         self.hits.append(evolve(hit, status=None if dropped else response.status))
         if not dropped:
-            await self._spend(self.conditions.latency)
+            await self._spend(self.conditions.latency)  # step 7
         return response
 
     async def _commit(
         self, fault: Fault | None, request: web.Request, endpoint: Handler
     ) -> web.StreamResponse:
-        """Carry out the request, in the way that the fault demands."""
+        """Carry out the request as the fault says."""
         instead = _substitute(fault)
         if instead is not None:
             return instead
@@ -168,7 +174,7 @@ class Gate:
 
 
 class _Dropped(web.Response):
-    """Stands for an answer that nobody gets."""
+    """The answer on a connection that was dropped; it is never sent."""
 
     @classmethod
     def from_request(cls, request: web.Request) -> "_Dropped":
@@ -178,7 +184,7 @@ class _Dropped(web.Response):
 
 
 def _substitute(fault: Fault | None) -> web.Response | None:
-    """The answer that a fault gives in place of the endpoint, if it does."""
+    """Return the answer that a fault gives in place of the endpoint, if any."""
     match fault:
         case Status():
             return _json(fault.code, fault.body or {"message": _reason(fault.code)}, fault.headers)
@@ -195,8 +201,8 @@ def _substitute(fault: Fault | None) -> web.Response | None:
 async def _run(request: web.Request, endpoint: Handler) -> web.StreamResponse:
     try:
         return await endpoint(request)
-    except Problem as problem:
-        return _json(problem.status, problem.body)
+    except HttpError as error:
+        return _json(error.status, error.body)
 
 
 async def _truncated(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
@@ -212,7 +218,7 @@ async def _truncated(request: web.Request, whole: web.StreamResponse) -> web.Str
 
 
 def _crowded(throttle: Throttle | None, cap: ConcurrencyCap, now: float) -> web.Response:
-    """The refusal of a request too many at once: it has not spent budget, and the headers say so."""
+    """Refuse a request over the concurrency cap: it spends no budget, and the headers say so."""
     limit, remaining = (throttle.limit, throttle.remaining(now)) if throttle is not None else (cap.limit, 0)
     return _refusal(Verdict(allowed=False, limit=limit, remaining=remaining, retry_after=1), now)
 
@@ -251,8 +257,4 @@ def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | 
 
 
 def _reason(status: int) -> str:
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return "Too Many Attempts."
-    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return "Server Error"
-    return http.client.responses.get(status, "Error")
+    return {429: "Too Many Attempts.", 500: "Server Error"}.get(status) or responses.get(status, "Error")

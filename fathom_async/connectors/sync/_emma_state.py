@@ -1,4 +1,4 @@
-"""Fathom's events in Emma: one type for each name, whichever sites it is counted on."""
+"""Fathom's events in Emma: one event type for each name, on whichever sites it occurs."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,24 +8,22 @@ from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.emma._models import EventType
 from fathom_async.connectors.sync._changes import Change, CreateEventType
 from fathom_async.connectors.sync._names import key
-from fathom_async.connectors.sync._side import SyncError
+from fathom_async.connectors.sync._remote_state import SyncError
 from fathom_async.connectors.sync._source import CountedSite
 
 
 def event_types(sites: Iterable[CountedSite]) -> tuple[str, ...]:
-    """Return the names of the types that should be there."""
+    """Return the names of the wanted event types."""
     return tuple(dict.fromkeys(key(event.name) for counted in sites for event in counted.events))
 
 
-def differences(
+def missing_types(
     wanted: Iterable[str], present: Iterable[EventType]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare the types that should be there with those that are.
-
-    A type is known by its `event_type`, which is what events name. What it is displayed as is left to people.
+    """Compare the wanted event types with the present ones by `event_type`, the name that events use.
 
     Returns:
-        The changes, and what to know of them.
+        The changes, and notes on them.
     """
     present = tuple(present)
     known = {key(kind.event_type) for kind in present}
@@ -38,34 +36,34 @@ def differences(
 
 
 @frozen
-class MailSide:
-    """Emma's types as they were found."""
+class EmmaState:
+    """Emma's event types at one moment; see `RemoteState`."""
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     _emma: EmmaClient
 
     def lacks(self, change: Change) -> bool:
-        """Whether what it would change is not there; nothing here is ever changed, see `Side.lacks`."""
+        """Return False: every change creates something."""
         del change
         return False
 
-    async def carry_out(self, change: Change) -> None:
-        """Make a change; see `Side.carry_out`."""
+    async def make(self, change: Change) -> None:
+        """Make a change."""
         if not isinstance(change, CreateEventType):
-            raise SyncError(f"Emma knows nothing but types of events: {change}")
+            raise SyncError(f"Emma has event types only: {change}")
         await self._emma.event_types.create(event_type=change.event_type, display_name=change.display_name)
 
 
 @frozen
-class MailTarget:
-    """Emma, and the types that should be there.
+class EmmaService:
+    """Emma, and the wanted event types; see `RemoteService`.
 
     Attributes:
         emma: The client.
-        wanted: Names of the types.
+        wanted: Names of the event types.
         notes: What is left out, and why.
-        name: What the service is called.
+        name: The name of the service.
     """
 
     emma: EmmaClient
@@ -73,12 +71,12 @@ class MailTarget:
     notes: tuple[str, ...] = ()
     name: str = "Emma"
 
-    async def look(self) -> MailSide:
-        """Read the types; see `Target.look`."""
+    async def fetch(self) -> EmmaState:
+        """Read the event types."""
         present = [kind async for kind in self.emma.event_types.list()]
-        changes, notes = differences(self.wanted, present)
-        return MailSide(changes, (*self.notes, *notes), self.emma)
+        changes, notes = missing_types(self.wanted, present)
+        return EmmaState(changes, (*self.notes, *notes), self.emma)
 
     def eta(self, changes: Sequence[Change]) -> float:
-        """Return the seconds until these changes would have been admitted; see `Target.eta`."""
+        """Return the seconds until the rate limit has admitted these changes."""
         return self.emma.eta(len(changes)) if changes else 0.0

@@ -1,6 +1,6 @@
-"""The records in SQL (SQLite in memory), and reports over them.
+"""The records in SQLite (in memory), and reports from them.
 
-What the figures mean:
+The figures:
 
 * `pageviews` and `conversions` count rows; `value` sums their known values.
 * `visits` counts distinct sessions, `unique_conversions` distinct visitors.
@@ -8,37 +8,35 @@ What the figures mean:
 * `avg_duration` is the mean of the known durations in seconds; `null` if there are none.
 * `bounce_rate` is the share of sessions that bounced.
 
-So `visits`, `uniques`, `unique_conversions`, `avg_duration` and `bounce_rate` of a period are not the sum or
-the mean of its parts, which is how the live service behaves, too.
+So `visits`, `uniques`, `unique_conversions`, `avg_duration` and `bounce_rate` of a period are not the sum or the mean
+of its parts, as on the live service.
 
-Strings are kept once, in a dictionary, and rows hold their numbers: a filter is evaluated once for each
-distinct value and not for each row.
+Rows hold numbers in place of strings, so that a filter is evaluated once for each distinct value, not for each row.
 """
 
 import json
 import sqlite3
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from random import Random
 from threading import Lock
-from typing import cast
+from typing import Any, cast
 
 from fathom_async.testing._aggregation import (
     AGGREGATES,
-    GROUPINGS,
     Aggregation,
     DateGrouping,
     Entity,
     Subject,
 )
-from fathom_async.testing._dataset import Completion, Pageview, Record
-from fathom_async.testing._filters import Filter
+from fathom_async.testing._dataset import GROUPINGS, Completion, Pageview, Record
+from fathom_async.testing._filters import Condition
 from fathom_async.testing._timezones import offsets
 
 Cell = str | float | None
-Row = dict[str, Cell]
+ResultRow = dict[str, Cell]
 
 _COLUMNS = (*GROUPINGS, "domain")
 _METRICS = {
@@ -57,15 +55,20 @@ _BUCKETS: dict[DateGrouping, str] = {
     "month": "%Y-%m",
     "year": "%Y",
 }
+_RENDERERS: Mapping[str, Callable[[Any], Cell]] = {
+    "date": str,
+    "avg_duration": lambda seconds: None if seconds is None else f"{seconds:.4f}",
+    "bounce_rate": lambda rate: round(rate, 4),
+}
 _PLACEHOLDERS = ", ".join("?" * (7 + len(_COLUMNS)))
 
 
-class Warehouse:
-    """Tables of one dataset. It is read-only once built and may be asked from any thread.
+class QueryEngine:
+    """Tables of one dataset: read-only, and safe to query from any thread.
 
     Args:
-        pageviews: The rows that pageview reports are computed from.
-        completions: The rows that event reports are computed from.
+        pageviews: The rows of pageview reports.
+        completions: The rows of event reports.
     """
 
     def __init__(self, pageviews: Iterable[Pageview], completions: Iterable[Completion]) -> None:
@@ -82,17 +85,17 @@ class Warehouse:
         self._answers = lru_cache(maxsize=1024)(self._compute)
 
     def first_record(self, subject: Subject) -> int | None:
-        """When the subject was first recorded, in unix time."""
-        where, values = self._source(subject.site_id, subject.events)
+        """Return the time of the subject's first record, in unix seconds."""
+        where, values = self._source(subject)
         [(first,)] = self._query(f"SELECT MIN(at) FROM {subject.entity} WHERE {where}", values)  # noqa: S608 - own words
         return cast("int | None", first)
 
-    def report(self, wanted: Aggregation, seed: int) -> Sequence[Row]:
+    def report(self, wanted: Aggregation, seed: int) -> Sequence[ResultRow]:
         """Compute a report.
 
         Args:
             wanted: The report.
-            seed: Decides the order of rows where `sort_by` does not.
+            seed: Seed of the order of rows that `sort_by` leaves open.
         """
         return self._answers(wanted, seed)
 
@@ -149,21 +152,20 @@ class Warehouse:
         with self._lock:
             return self._connection.execute(sql, values).fetchall()
 
-    def _source(self, site_id: str, events: Sequence[str]) -> tuple[str, list[object]]:
-        names = [self._codes.get(name, -1) for name in events] or [self._codes.get("", -1)]
-        return "site = ? AND event IN (SELECT value FROM json_each(?))", [
-            self._codes.get(site_id),
-            json.dumps(names),
-        ]
+    def _source(self, subject: Subject) -> tuple[str, list[object]]:
+        names = [self._codes.get(name, -1) for name in subject.events or ("",)]
+        where = "site = ? AND event IN (SELECT value FROM json_each(?))"
+        return where, [self._codes.get(subject.site_id), json.dumps(names)]
 
-    def _find_matching(self, condition: Filter) -> str:
+    def _find_matching(self, condition: Condition) -> str:
         holds, terms = condition.predicate(), self._terms
         return json.dumps([code for code in self._values[condition.property] if holds(terms[code])])
 
-    def _compute(self, wanted: Aggregation, seed: int) -> Sequence[Row]:
-        if wanted.entity == "event" and not wanted.events:
+    def _compute(self, wanted: Aggregation, seed: int) -> Sequence[ResultRow]:
+        subject = wanted.subject
+        if subject.entity == "event" and not subject.events:
             return []
-        where, values = self._source(wanted.site_id, wanted.events)
+        where, values = self._source(subject)
         where += " AND at <= ?"
         values.append(wanted.last)
         if wanted.first is not None:
@@ -174,7 +176,7 @@ class Warehouse:
             values.append(self._matching(condition))
         keys = [*self._bucket(wanted), *wanted.field_grouping]
         columns = ", ".join([*keys, *(_METRICS[name] for name in wanted.aggregates)])
-        sql = f"SELECT {columns} FROM {wanted.entity} WHERE {where}"  # noqa: S608 - own words
+        sql = f"SELECT {columns} FROM {subject.entity} WHERE {where}"  # noqa: S608 - own words
         if keys:
             sql += f" GROUP BY {', '.join(str(place) for place in range(1, len(keys) + 1))}"
         else:
@@ -191,7 +193,7 @@ class Warehouse:
     def _bucket(self, wanted: Aggregation) -> list[str]:
         if wanted.date_grouping is None:
             return []
-        spans = offsets(wanted.timezone, *self._periods[wanted.entity])
+        spans = offsets(wanted.timezone, *self._periods[wanted.subject.entity])
         steps = " ".join(f"WHEN at < {end} THEN {offset}" for end, offset in spans[:-1])
         shift = f"CASE {steps} ELSE {spans[-1][1]} END" if steps else str(spans[-1][1])
         return [f"strftime('{_BUCKETS[wanted.date_grouping]}', at + {shift}, 'unixepoch')"]
@@ -199,8 +201,8 @@ class Warehouse:
     def _arrange(
         self, rows: list[tuple[object, ...]], names: Sequence[str], wanted: Aggregation, seed: int
     ) -> list[tuple[object, ...]]:
-        """Shuffle, so that no client can rely on an order that it did not ask for, then sort as asked."""
-        Random(f"{seed}:{wanted.entity}:{names}").shuffle(rows)  # noqa: S311 - an order that repeats
+        """Shuffle, so that no client relies on an order without `sort_by`, then sort."""
+        Random(f"{seed}:{wanted.subject.entity}:{names}").shuffle(rows)  # noqa: S311 - an order that repeats
         dates = [row[0] for row in rows] if wanted.date_grouping else []
         if len(set(dates)) > 1 and dates == sorted(cast("list[str]", dates)):
             rows.reverse()
@@ -216,7 +218,7 @@ class Warehouse:
     def _renderer(self, name: str) -> Callable[[object], Cell]:
         if name in GROUPINGS:
             return lambda code: self._terms[cast("int", code)]
-        return _RENDERERS.get(name, _render_count)
+        return _RENDERERS.get(name, lambda count: None if count is None else str(count))
 
 
 _dimensions = cast("Callable[[Record], tuple[str, ...]]", attrgetter(*GROUPINGS))
@@ -224,26 +226,3 @@ _dimensions = cast("Callable[[Record], tuple[str, ...]]", attrgetter(*GROUPINGS)
 
 def _null_first(cell: object) -> tuple[bool, object]:
     return cell is not None, cell if cell is not None else 0
-
-
-def _render_count(cell: object) -> Cell:
-    return None if cell is None else str(cell)
-
-
-def _render_duration(cell: object) -> Cell:
-    return None if cell is None else f"{cast('float', cell):.4f}"
-
-
-def _render_rate(cell: object) -> Cell:
-    return round(cast("float", cell), 4)
-
-
-def _render_date(cell: object) -> Cell:
-    return cast("str", cell)
-
-
-_RENDERERS: dict[str, Callable[[object], Cell]] = {
-    "date": _render_date,
-    "avg_duration": _render_duration,
-    "bounce_rate": _render_rate,
-}

@@ -1,4 +1,4 @@
-"""Emma's lists: plain arrays, of which a range is asked for."""
+"""Emma's lists: plain arrays, requested by range."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -15,12 +15,12 @@ from fathom_async.models import Page
 T = TypeVar("T")
 
 MAX_SPAN = 500
-"""Objects that Emma answers at once."""
+"""The most objects in one answer."""
 
 
 @frozen
 class Range:
-    """Which objects of a list are wanted.
+    """A range of a list.
 
     Attributes:
         start: Position of the first one, from 0.
@@ -37,15 +37,15 @@ class Range:
 
     @property
     def stop(self) -> int:
-        """Where the first page ends."""
+        """The end of the first page."""
         most = self.start + MAX_SPAN
         return most if self.end is None else min(self.end, most)
 
     def page(self, items: tuple[T, ...]) -> Page[T]:
-        """Return what was answered as a page.
+        """Return an answer as a page.
 
-        It is the last one if it is not full, or if it reaches the end. A server that answers more than was
-        asked for does not page at all; one more may come from a server that counts `end` in.
+        It is the last page if it is not full, or reaches the end. A server that returns more than the range does not
+        page at all; one more object comes from a server that includes `end`.
         """
         span = self.stop - self.start
         is_full = span <= len(items) <= span + 1
@@ -55,14 +55,14 @@ class Range:
 def in_ranges(
     send: Caller, path: str, decode: Callable[[bytes], tuple[T, ...]], wanted: Range, *, lane: str
 ) -> Listing[T]:
-    """Return a list that is asked for range by range.
+    """Return a list that requests range by range.
 
     Args:
         send: Sends requests.
         path: Path of the list.
-        decode: Makes a tuple of objects out of a body.
-        wanted: Which objects.
-        lane: The rate limit that requests count against.
+        decode: Decodes a body to a tuple of objects.
+        wanted: The range.
+        lane: The lane of the requests.
     """
 
     def ask(part: Range) -> Request[Page[T]]:
