@@ -16,7 +16,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async._cli import app_bulk
 from fathom_async._cli.failures import ExitCode, ended_by
-from fathom_async._cli.formatting import one_line
+from fathom_async._util.text import one_line
 from fathom_async._version import __version__
 
 

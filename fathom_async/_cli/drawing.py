@@ -1,12 +1,13 @@
 """Pictures of a report drawn with characters: pure functions from figures to lines of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from fathom_async._cli import charts
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
 from fathom_async._cli.pictures import Number, Picture, Ranking, TimeSeries, Total, day_label
+from fathom_async._util.text import cells, columns, cut
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32
@@ -41,12 +42,12 @@ def drawn(picture: Picture, width: int, *, ascii_only: bool = False) -> list[str
 def _bars(picture: Ranking, width: int, *, ascii_only: bool) -> Iterator[str]:
     figures = [shown(value) for value in picture.values]
     beside = max(map(len, figures))
-    name = min(_LABEL, max(map(len, picture.labels)), max(width - beside - 3 * _GAP - 1, 1))
+    name = min(_LABEL, max(map(cells, picture.labels)), max(width - beside - 3 * _GAP - 1, 1))
     room = max(1, width - name - beside - 3 * _GAP)
     highest = max((value or 0 for value in picture.values), default=0)
-    for label, value, figure in zip(picture.labels, picture.values, figures, strict=True):
-        bar = charts.bar(value or 0, highest, room, ascii_only=ascii_only)
-        yield f"  {_cut(label, name).ljust(name)}  {figure.rjust(beside)}  {bar}".rstrip()
+    labels = [cut(label, name) for label in picture.labels]
+    bars = [charts.bar(value or 0, highest, room, ascii_only=ascii_only) for value in picture.values]
+    return _indented(columns(list(zip(labels, figures, bars, strict=True)), right={1}))
 
 
 def _columns(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
@@ -69,12 +70,18 @@ def _columns(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[s
 def _sparklines(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
     peaks = [shown(max((value or 0 for value in line.values), default=0)) for line in picture.lines]
     beside = max(map(len, peaks))
-    name = min(_LABEL, max(len(line.label) for line in picture.lines), max(width - beside - 20, 1))
+    name = min(_LABEL, max(cells(line.label) for line in picture.lines), max(width - beside - 20, 1))
     room = max(1, width - name - beside - 3 * _GAP - len("highest "))
+    rows: list[tuple[str, ...]] = []
     for line, peak in zip(picture.lines, peaks, strict=True):
         heights = _highest(line.values, charts.bundle(len(line.values), room))
         spark = charts.sparkline(heights, room, ascii_only=ascii_only)
-        yield f"  {_cut(line.label, name).ljust(name)}  highest {peak.rjust(beside)}  {spark}".rstrip()
+        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", spark))
+    return _indented(columns(rows))
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
 
 
 def _highest(values: Sequence[Number], together: int) -> list[float]:
@@ -91,7 +98,3 @@ def _ends(picture: TimeSeries) -> str:
 
 def _more(left_out: int) -> list[str]:
     return [f"  and {counted(left_out, 'group')} more"] if left_out else []
-
-
-def _cut(label: str, width: int) -> str:
-    return label if len(label) <= width else f"{label[: width - 1]}…"

@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
-from fathom_async._cli.formatting import duration, one_line, printable
+from fathom_async._cli.formatting import duration
+from fathom_async._util.text import one_line, printable
 
 DEBUG: Final = "FATHOM_DEBUG"
 _EXTRA: Final = frozenset({"rich", "cyclopts"})

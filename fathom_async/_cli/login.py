@@ -5,9 +5,9 @@ import os
 from fathom_async import FathomClient, Token
 from fathom_async._cli.connection import run_async
 from fathom_async._cli.credentials import TOKEN, address, forget_token, keep_token
-from fathom_async._cli.formatting import one_line
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import secret
+from fathom_async._util.text import one_line
 
 
 def login() -> None:

@@ -15,8 +15,8 @@ from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.formatting import printable, printable_json
 from fathom_async._reports.export import write_fields
+from fathom_async._util.text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console

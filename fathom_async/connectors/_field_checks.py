@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from fathom_async._core.codec.objects import encode
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import Check, body
+from fathom_async._util.text import cut
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _short(value: object) -> str:
         text = repr(value)
     except ValueError:  # so long a number that Python does not write it
         return "so large a number"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return cut(text, _SHOWN)
 
 
 def optional_whole(name: str, value: object) -> int | None:

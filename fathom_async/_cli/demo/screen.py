@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus
-from fathom_async._cli.formatting import counted, duration, printable
+from fathom_async._cli.formatting import counted, duration
+from fathom_async._util.text import printable
 
 _MOST_DOTS = 20
 

@@ -13,7 +13,8 @@ from rich.text import Text
 from fathom_async._cli import charts
 from fathom_async._cli.demo.catalogue import BROWSERS, COUNTRIES, DEVICES, REFERRERS
 from fathom_async._cli.demo.findings import Findings, Totals
-from fathom_async._cli.formatting import clock_time, counted, duration, printable
+from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async._util.text import printable
 
 _CHART_HEIGHT = 6
 _SPARK_WIDTH = 15

@@ -9,10 +9,11 @@ from typing import Final
 
 from attrs import frozen
 
-from fathom_async._cli.formatting import counted, printable
+from fathom_async._cli.formatting import counted
 from fathom_async._cli.html.plots import figure_of, markup, script, told
 from fathom_async._cli.output import Records, shown
 from fathom_async._cli.pictures import Picture, Ranking, TimeSeries, Total
+from fathom_async._util.text import printable
 from fathom_async._version import __version__
 
 MOST_ROWS: Final = 5_000

@@ -8,6 +8,7 @@ from typing import Any, Final, assert_never
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.output import shown
 from fathom_async._cli.pictures import Number, Picture, Ranking, TimeSeries, Total
+from fathom_async._util.text import cut
 
 Figure = Mapping[str, object]
 
@@ -80,13 +81,13 @@ def _ranking(picture: Ranking) -> Figure:
         "orientation": "h",
         "x": list(picture.values),
         "y": places,  # not the labels, of which two may be equal once they are cut
-        "hovertext": [_harmless(label) for label in picture.labels],
+        "hovertext": [escape(label, quote=False) for label in picture.labels],
         "hovertemplate": f"%{{hovertext}}<br>%{{x:{_digits(picture.values)}}}<extra></extra>",
         "marker": {"color": _COLOURS[0]},
     }
     labels = {
-        "long": [_harmless(_cut(label)) for label in picture.labels],
-        "short": [_harmless(_cut(label, _NARROW_LABEL)) for label in picture.labels],
+        "long": [_harmless(label) for label in picture.labels],
+        "short": [_harmless(label, _NARROW_LABEL) for label in picture.labels],
     }
     axis = {
         "tickvals": places,
@@ -115,12 +116,12 @@ def _course(picture: TimeSeries) -> Figure:
         {
             "type": "scatter",
             "mode": "lines+markers" if len(dates) <= _SHOWN_POINTS else "lines",
-            "name": _harmless(_cut(line.label)),
+            "name": _harmless(line.label),
             "x": dates,
             "y": list(line.values),
             "cliponaxis": False,
             "line": {"color": colour, "width": 2},
-            "hovertemplate": f"%{{x}}<br>%{{y:{_digits(line.values)}}}<extra>{_harmless(_cut(line.label))}</extra>",
+            "hovertemplate": f"%{{x}}<br>%{{y:{_digits(line.values)}}}<extra>{_harmless(line.label)}</extra>",
             **({"fill": "tozeroy", "fillcolor": _FILL} if len(picture.lines) == 1 else {}),
         }
         for line, colour in zip(picture.lines, _COLOURS, strict=False)
@@ -154,13 +155,9 @@ def _digits(values: Sequence[Number]) -> str:
     return ",.2f" if any(isinstance(value, float) for value in values) else ","
 
 
-def _harmless(label: str) -> str:
+def _harmless(label: str, longest: int = _LABEL) -> str:
     """Return a label without markup, which plotly would follow: visitors choose what is in it."""
-    return escape(label, quote=False)
-
-
-def _cut(label: str, most: int = _LABEL) -> str:
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+    return escape(cut(label, longest), quote=False)
 
 
 def _plotly(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.live import Live
 
 from fathom_async import LaneStatus, LiveVisitors
-from fathom_async._cli.formatting import printable_json
 from fathom_async._cli.live.screen import draw, line
 from fathom_async._cli.live.state import LiveState
+from fathom_async._util.text import printable_json
 
 Show = Callable[[LiveState, LiveVisitors], None]
 """Is told what was heard of a site, and the board with it."""

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from fathom_async import LaneStatus
 from fathom_async._cli import charts
-from fathom_async._cli.formatting import counted, duration, printable
+from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.live.state import LiveState, SiteView
+from fathom_async._util.text import printable
 
 _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16

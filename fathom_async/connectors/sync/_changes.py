@@ -2,7 +2,7 @@
 
 from attrs import field, frozen
 
-from fathom_async.connectors.sync._wording import printable
+from fathom_async._util.text import printable
 
 
 @frozen
