@@ -20,3 +20,8 @@ def clock_time(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Return ``1 site`` or ``1,200 sites``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def examples(*lines: str, more: str = "") -> str:
+    """Return what stands below a command's help: examples, and what else there is to know."""
+    return "\n".join(("Examples:", "", *(f"  {line}" for line in lines), *(("", more) if more else ())))

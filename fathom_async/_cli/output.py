@@ -57,10 +57,10 @@ class OutputOptions:
     """Where rows go, and how they are written."""
 
     format: Format | None = None
-    """How to write it: a table in a terminal and JSON lines elsewhere, unless told or named by the file's ending."""
+    """Format; by default what the file's ending says, a table in a terminal, and JSON lines elsewhere."""
 
     output: Annotated[Path | None, Parameter(alias="-o")] = None
-    """Write into this file instead of the standard output."""
+    """Write into this file instead of standard output."""
 
     def resolved(self) -> Format:
         """Return the format: the one asked for, that of the file's ending, or what suits the standard output."""
