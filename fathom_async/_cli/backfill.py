@@ -11,9 +11,9 @@ from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
 from fathom_async._cli.filter_syntax import condition
 from fathom_async._cli.output import stdout_console
+from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names
 from fathom_async._cli.report import check_event
-from fathom_async._cli.waiting import telling
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.fields import DateGrouping, EventAggregate, FieldGrouping, PageviewAggregate
 from fathom_async._reports.query import Query

@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from fathom_async import (
     AuthenticationError,
@@ -60,16 +60,22 @@ class Asking:
             AuthenticationError: The token is no good, so that nothing would be answered.
             StoreError: A store cannot be used.
         """
-        course = _Course(on_progress, Progress(len(reports)))
+        before = latest = Progress(len(reports))
+
+        def show(part: Progress) -> None:
+            nonlocal latest
+            latest = together(before, part)
+            on_progress(latest)
+
         for place, store in stores.items():
             here = [each for each in reports if each.store == place]
-            for run in (self._plain(here, store, course.show), self._complete(here, store, course.show)):
+            for run in (self._plain(here, store, show), self._complete(here, store, show)):
                 async with aclosing(run) as found:
                     async for wanted, outcome in found:
                         if isinstance(outcome.error, AuthenticationError):
                             raise outcome.error
                         yield wanted, outcome
-                course.go_on()
+                before = latest
 
     async def _plain(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
@@ -135,20 +141,3 @@ class Asking:
             return kept.report(query)
         except DecodeError:
             return None
-
-
-@define
-class _Course:
-    """How far all runs have come, told while one of them is under way."""
-
-    on_progress: OnProgress
-    before: Progress
-    latest: Progress | None = None
-
-    def show(self, progress: Progress) -> None:
-        self.latest = together(self.before, progress)
-        self.on_progress(self.latest)
-
-    def go_on(self) -> None:
-        if self.latest is not None:
-            self.before = self.latest

@@ -43,8 +43,7 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.output import Format, note
-from fathom_async._cli.progress import each_second, reporter
-from fathom_async._cli.waiting import telling
+from fathom_async._cli.progress import repeating, reporter, telling
 
 if TYPE_CHECKING:
     from fathom_async import Report
@@ -166,7 +165,7 @@ async def _make(
                 show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
 
         async with (
-            each_second(refresh),
+            repeating(refresh, 1.0),
             aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
         ):
             async for each, outcome in outcomes:

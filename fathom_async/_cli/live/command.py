@@ -16,7 +16,7 @@ from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.live.display import Show, lines, screen
 from fathom_async._cli.live.state import LiveState, SiteView
-from fathom_async._cli.waiting import telling
+from fathom_async._cli.progress import is_screen, telling
 
 Format = Literal["table", "jsonl"]
 
@@ -90,8 +90,7 @@ async def _watch(watch: Watch) -> None:
 @asynccontextmanager
 async def _display(format: Format | None, board: LiveState, fathom: FathomClient) -> AsyncGenerator[Show]:
     console = Console(highlight=False)
-    is_screen = console.is_terminal and not console.is_dumb_terminal
-    if is_screen and format != "jsonl":
+    if is_screen(console) and format != "jsonl":
         async with screen(console, board, lambda: fathom.limits["reports"]) as show:
             yield show
     else:
