@@ -148,7 +148,7 @@ def facts_of(query: Query) -> list[str]:
 
 def title_of(query: Query, site_name: str) -> str:
     """Return a heading, such as ``Acme: pageviews by pathname``."""
-    groups = [*([f"the {query.date_grouping}"] if query.date_grouping else []), *query.field_grouping]
+    groups = [*([query.date_grouping] if query.date_grouping else []), *query.field_grouping]
     event = f", {query.entity_name}" if isinstance(query, EventQuery) else ""
     by = f" by {' and '.join(groups)}" if groups else ""
     return f"{site_name}{event}: {', '.join(query.aggregates)}{by}"

@@ -178,8 +178,8 @@ async def test_a_chart_is_drawn_in_place_of_the_rows_which_can_go_to_a_file(
         "report", SITE, "--per", "day", "--period", "last 30 days", "--chart", "-o", str(file), columns=70
     )
     assert ended.code == 0
-    assert "pageviews by the day" in ended.out
-    assert "visits by the day" in ended.out
+    assert "pageviews by day" in ended.out
+    assert "visits by day" in ended.out
     assert "█" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 70
     assert pl.read_parquet(file).columns == ["date", "pageviews", "visits"]

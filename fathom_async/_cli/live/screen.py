@@ -90,7 +90,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only
             "-" if site.visitors is None else f"{site.visitors.total:,}",
         ]
         if has_trend:
-            cells.append(charts.sparkline(site.course[-_TREND:], _TREND, ascii_only=ascii_only))
+            cells.append(charts.sparkline(site.history[-_TREND:], _TREND, ascii_only=ascii_only))
         if width >= _WITH_AGE:
             cells.append(_heard(site, now))
         table.add_row(*cells)
