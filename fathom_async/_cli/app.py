@@ -124,7 +124,7 @@ _add(
     "FATHOM_BASE_URL=http://127.0.0.1:8080/v1 FATHOM_API_TOKEN=any fathom sites list",
 )
 _add(
-    "demonstration:demo",
+    "demo:demo",
     "Run a bulk job against an embedded server with the service's real limits.",
     "fathom demo",
     "fathom demo --access-log access.log.gz --reports 60",
