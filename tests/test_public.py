@@ -33,6 +33,7 @@ PUBLIC = [
     "fathom_async.integrations.workers",
     "fathom_async.jobs",
     "fathom_async.models",
+    "fathom_async.reports",
     "fathom_async.service",
     "fathom_async.store",
     "fathom_async.telemetry",
@@ -84,6 +85,15 @@ def test_examples_import_what_is_public_only() -> None:
     used = {name for source in sources for name in imported(source) if name.startswith("fathom_async")}
     assert used <= {*PUBLIC}
     assert used
+
+
+def test_the_command_line_imports_what_is_public_only() -> None:
+    """It uses what users can use, besides itself and `_util`."""
+    sources = [file.read_text("utf-8") for file in (PACKAGE / "_cli").rglob("*.py")]
+    used = {name for source in sources for name in imported(source) if name.startswith("fathom_async")}
+    own = {name for name in used if name.startswith(("fathom_async._cli", "fathom_async._util."))}
+    assert used - own <= {*PUBLIC}
+    assert own, "it is looked at"
 
 
 @pytest.mark.parametrize("old", MOVED)

@@ -13,10 +13,10 @@ from typing import Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
+from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
 from fathom_async._cli.formatting import examples
 from fathom_async._util.text import one_line
-from fathom_async._version import __version__
 
 
 def _default(value: object) -> str | None:

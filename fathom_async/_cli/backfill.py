@@ -14,9 +14,7 @@ from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names
 from fathom_async._cli.report import check_event
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.fields import DateGrouping, EventAggregate, FieldGrouping, PageviewAggregate
-from fathom_async._reports.query import Query
+from fathom_async.reports import DateGrouping, EventAggregate, FieldGrouping, PageviewAggregate, Query, Row
 
 Metric = PageviewAggregate | EventAggregate
 

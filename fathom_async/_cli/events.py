@@ -11,7 +11,7 @@ from fathom_async._cli.formatting import examples
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, records, write_change
 from fathom_async._cli.prompts import confirm
 from fathom_async._cli.resources import Ask, Limit, SiteID, Yes, change, given, show, show_list
-from fathom_async._reports.fields import Currency
+from fathom_async.reports import Currency
 
 T = TypeVar("T")
 

@@ -131,7 +131,7 @@ def _of_the_system(error: BaseException) -> Failure | None:
 
 def _of_this_package(error: BaseException) -> Failure | None:
     import fathom_async as errors  # noqa: PLC0415 - it takes long, and `fathom --help` has no errors
-    from fathom_async.jobs._errors import JobFileError  # noqa: PLC0415
+    from fathom_async.jobs import JobFileError  # noqa: PLC0415
 
     if not isinstance(error, errors.FathomError):
         return None

@@ -6,8 +6,8 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from fathom_async._reports.fields import RATES
 from fathom_async._util.text import printable
+from fathom_async.reports import RATES
 
 Unit = Literal["hour", "day", "month", "year"]
 Number = int | float | None

@@ -15,15 +15,14 @@ from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._reports.export import write_fields
+from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fathom_async import Report
-    from fathom_async._reports.rows import EventRow, PageviewRow
+    from fathom_async import EventRow, PageviewRow, Report
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None

@@ -13,11 +13,11 @@ from cyclopts import Parameter, Token, validators
 from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError, Report
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
-from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.fields import DATE_COLUMN, MAX_ROWS, DateGrouping, FieldGrouping
+from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
 
 Query = PageviewQuery | EventQuery
 Q = TypeVar("Q", PageviewQuery, EventQuery)
+RowT = TypeVar("RowT", bound=Row)
 
 # What the query calls its arguments, and what they are called here.
 _OPTIONS: Final = {
@@ -29,6 +29,7 @@ _OPTIONS: Final = {
     "sort_by": "--sort",
     "limit": "--limit",
     "timezone": "--timezone",
+    "filters": "--where",
 }
 _IN_PYTHON: Final = "query.over('last 30 days', now=...)"
 _ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
@@ -115,7 +116,7 @@ class QueryOptions:
         """Return the report in the order asked: by date, where it has dates and no ``--sort``."""
         if self.sort is not None or self.per is None:
             return report
-        return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter(DATE_COLUMN))))
+        return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter("date"))))
 
     async def site_clock(self, fathom: FathomClient, site: str) -> datetime:
         """Return the moment that a period is counted from: now, as the site's clock shows it."""

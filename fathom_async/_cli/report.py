@@ -17,7 +17,7 @@ from fathom_async._cli.figures import Figure, figures_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._cli.html.page import Page
 from fathom_async._cli.html.plots import script
-from fathom_async._cli.money import read_currency, readable
+from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
     STANDARD,
     OutputOptions,
@@ -28,7 +28,7 @@ from fathom_async._cli.output import (
     write,
 )
 from fathom_async._cli.query_options import Names, Q, Query, QueryOptions, facts_of, title_of
-from fathom_async._reports.fields import VALUE, EventAggregate, PageviewAggregate
+from fathom_async.reports import EventAggregate, PageviewAggregate
 
 AnyReport = Report[PageviewRow] | Report[EventRow]
 

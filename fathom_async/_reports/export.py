@@ -3,8 +3,7 @@
 The table libraries are optional, and imported when they are asked for.
 """
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from operator import attrgetter
 from os import PathLike
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 import msgspec
 
 from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async._util.csv_fields import write_fields
 
 if TYPE_CHECKING:
     from datetime import date
@@ -49,7 +49,6 @@ _ARROW: Final[dict[ColumnKind, str]] = {
     "month": "date32",
     "year": "date32",
 }
-_CRLF: Final = "\r\n"
 
 
 def cells(rows: Sequence[Row], column: str) -> "list[str | int | float | date | None]":
@@ -69,27 +68,6 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row], target: str | Path
             write_csv(columns, rows, file)
         return
     write_fields([column.name for column in columns], map(msgspec.structs.astuple, rows), target)
-
-
-def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO) -> None:
-    """Write CSV whose lines end with a line feed, and whose fields any reader gives back as they were.
-
-    A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
-    quote it only where it is a part of the line's own end.
-    """
-    writer = csv.writer(_LineFeeds(target), lineterminator=_CRLF)
-    writer.writerow(names)
-    writer.writerows(rows)
-
-
-class _LineFeeds:
-    """Ends lines, each written at once, with a line feed alone."""
-
-    def __init__(self, target: TextIO) -> None:
-        self._target = target
-
-    def write(self, line: str) -> int:
-        return self._target.write(f"{line.removesuffix(_CRLF)}\n")
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:

@@ -1,17 +1,10 @@
 """Checks of single words, shared by queries and filters; each failure says what to write instead."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import cast
 
+from fathom_async._util.checks import suggestion as suggestion  # noqa: PLC0414 - imported from here too
 from fathom_async.errors import QueryError
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for a misspelt word, or the words there are."""
-    options = list(known)
-    close = difflib.get_close_matches(word.lower().strip().replace("-", "_"), options, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(options)}"
 
 
 def known_word(argument: str, word: object, known: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
@@ -158,3 +158,10 @@ def page_params(limit: int, starting_after: str | None, ending_before: str | Non
 def _guess(value: object, choices: Collection[str]) -> str:
     close = difflib.get_close_matches(str(value), choices, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'x'?`` for a misspelt word, or the words there are."""
+    options = list(known)
+    close = difflib.get_close_matches(word.lower().strip().replace("-", "_"), options, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(options)}"

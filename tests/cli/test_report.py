@@ -208,7 +208,7 @@ async def test_a_wait_for_the_rate_limit_is_told_and_ctrl_c_ends_it(
         assert (await command("report", SITE)).code == 0
     ended = await command.in_terminal(
         *("report", SITE, "--by", "pathname,browser,country_code", "--complete"),
-        acts=((r"the rate limit lets the next one through in \d+ ", CTRL_C),),
+        acts=((r"the rate limit admits the next one in \d+ ", CTRL_C),),
     )
     assert ended.code == 130
     assert ended.out.rstrip().endswith("fathom: interrupted")

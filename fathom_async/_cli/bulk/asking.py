@@ -16,16 +16,12 @@ from fathom_async import (
     Outcome,
     Priority,
     Progress,
+    Report,
 )
-from fathom_async._bulk.progress import OnProgress
-from fathom_async._cache.entry import Kept, answer_key, namespace
-from fathom_async._cache.policy import freshness
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
 from fathom_async._cli.progress import together
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import Query
-from fathom_async._reports.report import Report
+from fathom_async.reports import OnProgress, Query, Row
+from fathom_async.store import Kept, ReportStore, answer_key, freshness, namespace
 
 Found = tuple[ReportSpec, Outcome[Row]]
 

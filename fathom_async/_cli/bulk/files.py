@@ -12,7 +12,7 @@ from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
 from fathom_async._cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
-from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async.reports import Column, ColumnKind, Row
 
 if TYPE_CHECKING:
     from fathom_async import PageviewRow

@@ -11,9 +11,8 @@ from fathom_async import BulkPlan
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.output import Kind
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import Query
 from fathom_async._util.text import printable
+from fathom_async.reports import Query, Row
 
 COLUMNS: Final[dict[str, Kind]] = {
     "reports": "count",

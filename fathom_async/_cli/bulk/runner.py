@@ -24,8 +24,6 @@ from fathom_async import (
     ServerError,
     TransportError,
 )
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
@@ -44,10 +42,11 @@ from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.output import Format, note
 from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async.store import ReportStore, open_store
 
 if TYPE_CHECKING:
     from fathom_async import Report
-    from fathom_async._core.codec.rows import Row
+    from fathom_async.reports import Row
 
 _KEEPING = Keeping()
 _PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)

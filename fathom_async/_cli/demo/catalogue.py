@@ -8,7 +8,7 @@ from typing import Final
 from attrs import frozen
 
 from fathom_async import EventQuery, PageviewQuery, Site
-from fathom_async._reports.fields import FieldGrouping, PageviewAggregate
+from fathom_async.reports import FieldGrouping, PageviewAggregate
 
 OVERVIEW = "overview"
 TRAFFIC = "pageviews over time"

@@ -9,12 +9,12 @@ from typing import Final
 
 from attrs import frozen
 
+from fathom_async import __version__
 from fathom_async._cli.figures import Figure, Ranking, TimeSeries, Total
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.html.plots import markup, plot_of, script, told
 from fathom_async._cli.output import Records, shown
 from fathom_async._util.text import printable
-from fathom_async._version import __version__
 
 MOST_ROWS: Final = 5_000
 

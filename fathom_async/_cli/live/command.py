@@ -9,8 +9,7 @@ from attrs import frozen
 from cyclopts import Parameter, validators
 from rich.console import Console
 
-from fathom_async import FathomClient, RateLimit
-from fathom_async._bulk.live import interval
+from fathom_async import FathomClient
 from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
@@ -72,7 +71,7 @@ async def _watch(watch: Watch) -> None:
         async with telling(fathom):
             names = await _names(fathom, watch.sites)
         lane = fathom.limits["reports"]
-        seconds = interval(len(names), watch.every, watch.share, RateLimit(lane.limit, lane.per))
+        seconds = max(watch.every, len(names) * lane.per / (watch.share * lane.limit))
         board = LiveState({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
         show = await stack.enter_async_context(_display(watch.format, board, fathom))
         stream = fathom.reports.live(names, every=watch.every, share=watch.share, detailed=True)
