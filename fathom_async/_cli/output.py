@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
-Kind = Literal["text", "texts", "count", "number", "flag", "day", "moment"]
+Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "moment"]
 
 _SUFFIXES: Final[dict[str, Format]] = {
     ".json": "json",
@@ -41,6 +41,7 @@ _ARROW: Final[dict[Kind, str]] = {
     "count": "int64",
     "number": "float64",
     "flag": "bool",
+    "hour": "timestamp[us]",
     "day": "date32",
 }
 _WIDE = 10_000  # no terminal: nothing is cut

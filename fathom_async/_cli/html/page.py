@@ -105,20 +105,13 @@ def _totals(totals: Sequence[Total]) -> str:
 
 
 def _table(records: Records, title: str) -> str:
-    numbers = {
-        place
-        for place in range(len(records.columns))
-        if any(isinstance(row[place], int | float) for row in records.rows)
-    }
-    dates = {
-        place
-        for place in range(len(records.columns))
-        if any(isinstance(row[place], date) for row in records.rows)
-    }
-    mark = [
-        ' class="number"' if place in numbers else ' class="date"' if place in dates else ""
-        for place in range(len(records.columns))
-    ]
+    def mark_of(place: int) -> str:
+        cells = [row[place] for row in records.rows]
+        is_number = any(isinstance(cell, int | float) for cell in cells)
+        is_date = any(isinstance(cell, date) for cell in cells)
+        return ' class="number"' if is_number else ' class="date"' if is_date else ""
+
+    mark = [mark_of(place) for place in range(len(records.columns))]
     head = "".join(
         f'<th scope="col"{mark[place]}>{escape(name)}</th>' for place, name in enumerate(records.columns)
     )

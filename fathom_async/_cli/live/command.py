@@ -5,7 +5,6 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import Annotated, Final, Literal
 
-from attrs import frozen
 from cyclopts import Parameter, validators
 from rich.console import Console
 
@@ -20,25 +19,6 @@ from fathom_async._cli.progress import is_screen, telling
 Format = Literal["table", "jsonl"]
 
 _DAY: Final = 86_400.0
-
-
-@frozen(kw_only=True)
-class Watch:
-    """What the command line says.
-
-    Attributes:
-        sites: IDs of the sites; all sites if there are none.
-        every: Seconds from one request for a site to the next.
-        share: How much of the reports lane may be spent.
-        rounds: How often to ask for each site; None for ever.
-        format: A line of text or a JSON object for each answer, unless it is a screen.
-    """
-
-    sites: Sequence[str]
-    every: float
-    share: float
-    rounds: int | None
-    format: Format | None
 
 
 def live(
@@ -58,24 +38,25 @@ def live(
         format: table for a screen, or for lines of text where there is no terminal; jsonl for a JSON object for
             each answer. Unless given, it is table in a terminal and jsonl elsewhere.
     """
-    watch = Watch(sites=sites, every=every, share=share, rounds=rounds, format=format)
     try:
-        run_async(partial(_watch, watch))
+        run_async(partial(_watch, sites, every, share, rounds, format))
     except KeyboardInterrupt as error:
         return interruption(error)
     return ExitCode.OK
 
 
-async def _watch(watch: Watch) -> None:
+async def _watch(
+    sites: Sequence[str], every: float, share: float, rounds: int | None, format: Format | None
+) -> None:
     async with connect() as fathom, AsyncExitStack() as stack:
         async with telling(fathom):
-            names = await _names(fathom, watch.sites)
+            names = await _names(fathom, sites)
         lane = fathom.limits["reports"]
-        seconds = max(watch.every, len(names) * lane.per / (watch.share * lane.limit))
+        seconds = max(every, len(names) * lane.per / (share * lane.limit))
         board = LiveState({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
-        show = await stack.enter_async_context(_display(watch.format, board, fathom))
-        stream = fathom.reports.live(names, every=watch.every, share=watch.share, detailed=True)
-        left = None if watch.rounds is None else watch.rounds * len(names)
+        show = await stack.enter_async_context(_display(format, board, fathom))
+        stream = fathom.reports.live(names, every=every, share=share, detailed=True)
+        left = None if rounds is None else rounds * len(names)
         async with aclosing(stream) as answers:
             async for heard in answers:
                 error = None if heard.error is None else failure_of(heard.error).message
