@@ -34,6 +34,7 @@ PUBLIC = [
     "fathom_async.integrations.workers",
     "fathom_async.jobs",
     "fathom_async.models",
+    "fathom_async.reports",
     "fathom_async.service",
     "fathom_async.store",
     "fathom_async.telemetry",
@@ -101,6 +102,15 @@ def test_a_former_name_works_and_says_what_it_is_called_now(module: str, old: st
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
     assert f"{module}.{old} is {module}.{new} now" in ended.stderr
+
+
+def test_the_command_line_imports_what_is_public_only() -> None:
+    """It uses what users can use, besides itself and `_util`."""
+    sources = [file.read_text("utf-8") for file in (PACKAGE / "_cli").rglob("*.py")]
+    used = {name for source in sources for name in imported(source) if name.startswith("fathom_async")}
+    own = {name for name in used if name.startswith(("fathom_async._cli", "fathom_async._util."))}
+    assert used - own <= {*PUBLIC}
+    assert own, "it is looked at"
 
 
 @pytest.mark.parametrize("old", MOVED)

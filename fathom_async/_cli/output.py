@@ -15,19 +15,19 @@ from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.formatting import printable, printable_json
-from fathom_async._reports.export import arrow_table, write_fields
+from fathom_async._util.arrow import arrow_table
+from fathom_async._util.csv_fields import write_fields
+from fathom_async._util.text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fathom_async import Report
-    from fathom_async._reports.rows import EventRow, PageviewRow
+    from fathom_async import EventRow, PageviewRow, Report
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
-Kind = Literal["text", "texts", "count", "number", "flag", "day", "moment"]
+Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "moment"]
 
 _SUFFIXES: Final[dict[str, Format]] = {
     ".json": "json",
@@ -50,10 +50,10 @@ class OutputOptions:
     """Where rows go, and how they are written."""
 
     format: Format | None = None
-    """How to write it: a table in a terminal and JSON lines elsewhere, unless told or named by the file's ending."""
+    """Format; by default what the file's ending says, a table in a terminal, and JSON lines elsewhere."""
 
     output: Annotated[Path | None, Parameter(alias="-o")] = None
-    """Write into this file instead of the standard output."""
+    """Write into this file instead of standard output."""
 
     def resolved(self) -> Format:
         """Return the format: the one asked for, that of the file's ending, or what suits the standard output."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from fathom_async._reports.export import arrow_type
 from fathom_async._reports.fields import DATE_COLUMN
+from fathom_async._util.arrow import arrow_type
 from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span

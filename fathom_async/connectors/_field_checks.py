@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 from fathom_async._core.codec.objects import encode
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import Check, body
+from fathom_async._util.text import cut
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -140,4 +141,4 @@ def _short(value: object) -> str:
         text = repr(value)
     except ValueError:  # Python does not print integers this long
         return "a number this large"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return cut(text, _SHOWN)

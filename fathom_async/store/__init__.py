@@ -6,20 +6,24 @@ URL; `open_store` opens one to use by hand, or to share between clients.
 
 from typing import TYPE_CHECKING
 
-from fathom_async._cache.entry import CacheEntry, CachePolicy, namespace
+from fathom_async._cache.entry import CacheEntry, CachePolicy, Freshness, answer_key, freshness, namespace
 from fathom_async._cache.memory import MemoryStore
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.store import LEASE, ReportStore, open_store
 from fathom_async._util.moved import renamed
 
 __all__ = [
+    "LEASE",
     "CacheEntry",
     "CachePolicy",
+    "Freshness",
     "MemoryStore",
     "RedisStore",
     "ReportStore",
     "SqliteStore",
+    "answer_key",
+    "freshness",
     "namespace",
     "open_store",
 ]

@@ -35,7 +35,7 @@ def test_a_condition_is_a_filter(written: str, meant: Filter) -> None:
     ("written", "advice"),
     [
         ("", "write e.g. 'pathname matching"),
-        ("pathname", "is no condition"),
+        ("pathname", "is not a condition"),
         ("pathname matches ^/blog", "has no operator; there are: is, is not, is like"),
         ("pathnam is /", "did you mean 'pathname'?"),
         ("pathname is", "has no value"),

@@ -10,16 +10,15 @@ from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
-from fathom_async._cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
-from fathom_async._core.codec.rows import Column, ColumnKind, Row
-from fathom_async._reports.export import arrow_table
+from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, encoded, records, records_of_report
+from fathom_async.reports import Column, Row
 
 if TYPE_CHECKING:
     from fathom_async import PageviewRow
 
 Found = tuple[ReportSpec, Report[Row]]
 
-_ABOUT: Final[dict[str, ColumnKind]] = {
+_ABOUT: Final[dict[str, Kind]] = {
     "report": "text",
     "job": "text",
     "site_id": "text",
@@ -27,7 +26,8 @@ _ABOUT: Final[dict[str, ColumnKind]] = {
     "date_from": "hour",
     "date_to": "hour",
 }
-_DATES: Final = frozenset({"hour", "day", "month", "year"})
+_MONTHS: Final = frozenset({"month", "year"})
+_DATES: Final = _MONTHS | {"hour", "day"}
 
 
 def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
@@ -69,24 +69,20 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     """
     columns = _columns([report for _, report in found])
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
-
-    def arrow() -> object:
-        return arrow_table(columns, rows)
-
     chosen = OutputOptions(format=format, output=path).resolved()
-    write_file(path, encoded(Records(tuple(columns), rows, arrow), chosen))
+    write_file(path, encoded(records(columns, rows), chosen))
     return len(rows)
 
 
-def _columns(reports: Sequence[Report[Row]]) -> dict[str, ColumnKind]:
+def _columns(reports: Sequence[Report[Row]]) -> dict[str, Kind]:
     """Return every column of any report; dates come before what is grouped, and that before what is counted."""
     found = dict(_ABOUT)
     of_each = [report.query.codec.columns for report in reports]
     for part in (_is_date, _is_text, _is_figure):
         for column in (column for columns in of_each for column in columns if part(column)):
-            known = found.setdefault(column.name, "day" if column.kind in {"month", "year"} else column.kind)
-            if column.kind == "hour" and known == "day":
-                found[column.name] = "hour"
+            kind = cast("Kind", "day" if column.kind in _MONTHS else column.kind)
+            if found.setdefault(column.name, kind) == "day":
+                found[column.name] = kind  # hours of one report make moments of the days of others
     return found
 
 
@@ -102,9 +98,7 @@ def _is_figure(column: Column) -> bool:
     return not _is_date(column) and not _is_text(column)
 
 
-def _rows(
-    wanted: ReportSpec, report: Report[Row], columns: dict[str, ColumnKind]
-) -> Iterable[tuple[Cell, ...]]:
+def _rows(wanted: ReportSpec, report: Report[Row], columns: dict[str, Kind]) -> Iterable[tuple[Cell, ...]]:
     query = report.query
     about: dict[str, Cell] = {
         "report": wanted.name,

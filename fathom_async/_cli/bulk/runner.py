@@ -24,7 +24,6 @@ from fathom_async import (
     ServerError,
     TransportError,
 )
-from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
@@ -42,12 +41,12 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.output import Format, note
-from fathom_async._cli.progress import each_second, reporter
-from fathom_async._cli.waiting import telling
+from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async.store import ReportStore, open_store
 
 if TYPE_CHECKING:
     from fathom_async import Report
-    from fathom_async._core.codec.rows import Row
+    from fathom_async.reports import Row
 
 _KEEPING = CachePolicy()
 _PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
@@ -165,7 +164,7 @@ async def _make(
                 show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
 
         async with (
-            each_second(refresh),
+            repeating(refresh, 1.0),
             aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
         ):
             async for each, outcome in outcomes:

@@ -9,8 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from fathom_async._cache.entry import CacheEntry, namespace
-from fathom_async._cache.store import ReportStore
+from fathom_async.store import CacheEntry, ReportStore, namespace
 
 LIFE: Final = 20 * 3600.0
 """Seconds after which a run begins anew: less than a day, so that a daily job never makes yesterday's reports."""

@@ -6,7 +6,7 @@ of that event. ``str(change)`` is one line of a plan.
 
 from attrs import field, frozen
 
-from fathom_async.connectors.sync._wording import printable
+from fathom_async._util.text import printable
 
 
 @frozen

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._util.checks import flag, identifier
+from fathom_async._util.text import printable
 from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.secoda._client import SecodaClient
 from fathom_async.connectors.sync._catalogue import (
@@ -21,7 +22,6 @@ from fathom_async.connectors.sync._emma_state import EmmaService, event_types
 from fathom_async.connectors.sync._remote_state import RemoteService
 from fathom_async.connectors.sync._secoda_state import SecodaService
 from fathom_async.connectors.sync._source import chosen_sites, read_sites
-from fathom_async.connectors.sync._wording import printable
 from fathom_async.errors import ArgumentError, AuthenticationError, ClosedError, FathomError
 
 if TYPE_CHECKING:

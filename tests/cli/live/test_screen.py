@@ -47,15 +47,15 @@ def test_what_is_heard_replaces_what_was_known_and_an_error_leaves_it() -> None:
     site = board().with_(evolve(BROKEN, site_id="ACMEAA"), "gone").sites["ACMEAA"]
     assert (site.visitors, site.error) == (VISITORS, "gone")
     again = site.with_(evolve(HEARD, visitors=CurrentVisitors(3)), None)
-    assert (again.course, again.error) == ((12, 3), None)
+    assert (again.history, again.error) == ((12, 3), None)
 
 
-def test_the_course_forgets_what_is_long_ago() -> None:
+def test_the_history_forgets_what_is_long_ago() -> None:
     site = SiteView("Acme")
     for total in range(100):
         site = site.with_(evolve(HEARD, visitors=CurrentVisitors(total)), None)
-    assert len(site.course) == 60
-    assert site.course[-1] == 99
+    assert len(site.history) == 60
+    assert site.history[-1] == 99
 
 
 def test_pages_of_several_hosts_have_their_host_and_referrers_are_counted_together() -> None:

@@ -6,9 +6,8 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from fathom_async._cli.formatting import printable
-from fathom_async._reports.calendar import Unit as CalendarUnit
-from fathom_async._reports.fields import RATES
+from fathom_async._util.text import printable
+from fathom_async.reports import RATES, CalendarUnit
 
 Unit = Literal["hour", "day", "month", "year"]
 Number = int | float | None
@@ -41,7 +40,7 @@ class Line:
 
     Attributes:
         label: The group; empty where there is only one line.
-        values: A figure for each date of the course; None where there is none.
+        values: A figure for each date; None where there is none.
     """
 
     label: str
@@ -75,14 +74,14 @@ class Total:
     value: Number
 
 
-Picture = Ranking | TimeSeries | Total
+Figure = Ranking | TimeSeries | Total
 Row = tuple[object, ...]
 
 
-def pictures_of(
+def figures_of(
     columns: Sequence[str], rows: Sequence[Row], *, metrics: Sequence[str], unit: Unit | None
-) -> list[Picture]:
-    """Return a picture of each metric of a report; none of a report without rows.
+) -> list[Figure]:
+    """Return a figure of each metric of a report; none of a report without rows.
 
     Args:
         columns: Names of the report's columns: ``date`` if it has a unit, then groupings, then metrics.
@@ -91,11 +90,11 @@ def pictures_of(
         unit: What its dates are grouped by, or None.
     """
     groups = len(columns) - len(metrics) - (unit is not None)
-    found: list[Picture] = []
+    found: list[Figure] = []
     for metric in metrics if rows else ():
         place = columns.index(metric)
         if unit is not None:
-            found.append(_course(metric, unit, rows, place, groups))
+            found.append(_time_series(metric, unit, rows, place, groups))
         elif groups:
             found.append(_ranking(metric, [(_label(row[:groups]), _number(row[place])) for row in rows]))
         else:
@@ -109,7 +108,7 @@ def _ranking(metric: str, groups: Iterable[tuple[str, Number]]) -> Ranking:
     return Ranking(metric, labels, values, max(0, len(ranked) - RANKED))
 
 
-def _course(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> TimeSeries:
+def _time_series(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> TimeSeries:
     dates = _every(unit, {row[0] for row in rows if isinstance(row[0], date)})
     nothing = None if metric in RATES else 0  # a date without traffic has no row
     found: dict[str, dict[object, Number]] = {}
