@@ -1,6 +1,7 @@
 """A token bucket (aiolimiter), for plans whose burst is smaller than the limit."""
 
 from aiolimiter import AsyncLimiter
+from attrs import define
 
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.clock import Clock
@@ -8,19 +9,17 @@ from fathom_async._util.clock import Clock
 _GRAIN = 1e-6
 
 
+@define(eq=False)
 class Bucket:
     """Tokens that return evenly; each request takes one.
 
-    Args:
+    Attributes:
         limiter: Counts the tokens, in seconds of the event loop.
         interval: Seconds of the lane's clock until a token returns.
     """
 
-    __slots__ = ("_interval", "_limiter")
-
-    def __init__(self, limiter: AsyncLimiter, interval: float) -> None:
-        self._limiter = limiter
-        self._interval = interval
+    _limiter: AsyncLimiter
+    _interval: float
 
     @classmethod
     def of(cls, limit: RateLimit, clock: Clock) -> "Bucket | None":

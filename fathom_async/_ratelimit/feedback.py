@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from attrs import Factory, define, field
+
 from fathom_async._util.values import fast_frozen
 
 PATIENCE = 600.0
@@ -63,24 +65,20 @@ def _seconds(text: str, date: str | None) -> float | None:
         return None
 
 
+@define(eq=False)
 class Concurrency:
     """The cap on requests in flight, as learned from refusals, and how long a request usually takes.
 
-    Args:
-        at_most: The cap that is known; it is never gone beyond.
-
     Attributes:
-        cap: Requests in flight at once now.
+        cap: Requests in flight at once now; it never exceeds its first value, the known cap.
         usual_time: Seconds from sending to the answer, as a moving average.
     """
 
-    __slots__ = ("_at_most", "_refused_at", "_rejected", "cap", "usual_time")
-
-    def __init__(self, at_most: int) -> None:
-        self.cap = self._at_most = at_most
-        self.usual_time = 0.0
-        self._refused_at = 0.0
-        self._rejected: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+    cap: int
+    usual_time: float = 0.0
+    _known_cap: int = field(init=False, default=Factory(lambda self: self.cap, takes_self=True))
+    _refused_at: float = field(init=False, default=0.0)
+    _rejected: deque[tuple[float, float]] = field(init=False, factory=lambda: deque(maxlen=_REMEMBERED))
 
     def refused(self, sent_at: float, beside: int, in_flight: int, now: float) -> None:
         """Lower the cap: the server rejected a request because too many were in flight.
@@ -100,7 +98,7 @@ class Concurrency:
         """Note an answer, and when its request was sent; raise the cap by one after `PATIENCE` without a refusal."""
         if sent_at is not None:
             self.usual_time += (now - sent_at - self.usual_time) / 8
-        if self.cap < self._at_most and now - self._refused_at >= PATIENCE:
+        if self.cap < self._known_cap and now - self._refused_at >= PATIENCE:
             self.cap += 1
             self._refused_at = now
 

@@ -22,6 +22,8 @@ from heapq import heappop, heappush
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from attrs import define, field
+
 from fathom_async._ratelimit.bucket import Bucket
 from fathom_async._ratelimit.feedback import Concurrency, Feedback
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
@@ -384,6 +386,7 @@ class Lane:
             self._dispatch(self._clock.now())
 
 
+@define(eq=False, repr=False)
 class Admission:
     """One request's passage through a lane: ``async with lane.permit() as admission``.
 
@@ -395,16 +398,13 @@ class Admission:
         is_sent: Whether the request's bytes have left.
     """
 
-    __slots__ = ("_first", "_lane", "_max_wait", "_permit", "_priority", "is_sent", "waited")
-
-    def __init__(self, lane: Lane, priority: Priority, max_wait: float | None, first: bool) -> None:
-        self._lane = lane
-        self._priority = priority
-        self._max_wait = max_wait
-        self._first = first
-        self._permit: Permit | None = None
-        self.is_sent = False
-        self.waited = 0.0
+    _lane: Lane
+    _priority: Priority
+    _max_wait: float | None
+    _first: bool
+    _permit: Permit | None = field(default=None, init=False)
+    is_sent: bool = field(default=False, init=False)
+    waited: float = field(default=0.0, init=False)
 
     async def __aenter__(self) -> Self:
         self._permit = self._lane.admit_at_once()

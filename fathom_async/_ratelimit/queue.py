@@ -1,7 +1,6 @@
 """The queue of a lane: first come, first served within a priority, and no priority starves."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from fathom_async._ratelimit.plan import Priority
@@ -77,7 +76,3 @@ class PriorityQueue(Generic[T]):
         passing = min(urgent, (own + 1) * PATIENCE - self._passed[priority])
         passed = (min(len(line), (own + passing) // PATIENCE) for line in self._lines[priority + 1 :])
         return own + passing + sum(passed)
-
-    def __iter__(self) -> Iterator[T]:
-        for line in self._lines:
-            yield from line

@@ -1,67 +1,66 @@
-"""Where a shared window lives: what the file and the Redis store have in common."""
+"""The interface between a shared window and its store, and what all stores have in common."""
 
 from collections.abc import Callable
 from typing import Protocol
+
+from attrs import define, field
 
 from fathom_async._ratelimit.shared.state import Command, Result
 from fathom_async.errors import ArgumentError, FathomError
 
 LOST_AFTER = 3.0
-"""Seconds for which a store is tried again before it counts as lost."""
+"""Seconds of failed retries after which a store counts as lost."""
 
 Done = Callable[[Result | None], None]
 
 
 class Listener(Protocol):
-    """Whoever wants to know whether the store can be reached."""
+    """Receives news about whether the store can be reached."""
 
     def lost(self, error: FathomError) -> None:
-        """Nothing is granted until `back`. An `ArgumentError` is no outage, but somebody's mistake."""
+        """Note an outage: nothing is granted until `back`. An `ArgumentError` is a wrong setting, not an outage."""
 
     def back(self) -> None:
-        """The store can be reached again."""
+        """Note that the store can be reached again."""
 
 
 class Store(Protocol):
-    """Carries out steps, each atomically, in the order of their submission."""
+    """Carries out commands, each atomically, in the order of submission."""
 
     @property
     def reply_time(self) -> float:
-        """Seconds that an answer may take: who waits less cannot be served."""
+        """Seconds that an answer may take; a shorter `max_wait` cannot be met."""
         ...
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told of outages."""
+        """Register the listener for outages."""
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a step now or as soon as possible; it is tried again until it was carried out.
+        """Carry out a command now or as soon as possible, and retry it until it succeeds.
 
         Args:
-            step: The step. One that asks or looks is dropped when the store is lost; what it may have been granted
-                is given back.
-            done: Told the reply, before `submit` returns or later; None when the step was dropped.
+            step: The command. If the store is lost, ``ask`` and ``look`` are dropped, and possible grants returned.
+            done: Called with the reply, before `submit` returns or later; with None if the command was dropped.
         """
 
     async def aclose(self) -> None:
-        """Carry out what can be carried out at once, and close."""
+        """Carry out what is possible at once, and close."""
 
 
+@define(eq=False)
 class Health:
-    """Tells an outage from a hiccup, and tells the listener once."""
+    """Tells an outage from a hiccup, and notifies the listener once."""
 
-    __slots__ = ("_failing_since", "_listener", "is_lost")
-
-    def __init__(self) -> None:
-        self._failing_since: float | None = None
-        self._listener: Listener | None = None
-        self.is_lost = False
+    is_lost: bool = field(default=False, init=False)
+    _failing_since: float | None = field(default=None, init=False)
+    _listener: Listener | None = field(default=None, init=False)
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told."""
+        """Register the listener."""
         self._listener = listener
 
     def failed(self, error: FathomError, now: float) -> bool:
-        """A step failed at a second of the event loop; return whether the store counts as lost."""
+        """Note a failure at this time of the event loop; return whether the store counts as lost."""
         if self._failing_since is None:
             self._failing_since = now
         is_hopeless = isinstance(error, ArgumentError) or now - self._failing_since >= LOST_AFTER
@@ -72,7 +71,7 @@ class Health:
         return self.is_lost
 
     def worked(self) -> None:
-        """A step was carried out."""
+        """Note a success."""
         self._failing_since = None
         if self.is_lost:
             self.is_lost = False

@@ -1,7 +1,7 @@
 """A shared window in Redis, for processes on any number of machines.
 
-Steps are carried out in their order by one task over one connection, as many at a time as have gathered. All
-times are the server's own; what goes over the wire are delays, so the clients' clocks do not matter.
+One task sends commands in order over one connection, all that have gathered at a time. All times are the server's
+own; only delays are sent, so the clients' clocks do not matter.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ import time
 from collections.abc import Awaitable, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Protocol, cast
+
+from attrs import define
 
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
@@ -31,32 +33,28 @@ _KINDS = ("permits", "others", "queue", "lapse", "meta")
 
 
 class _Pipeline(Protocol):
-    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
+    """The used part of redis-py's pipelines, whose own annotations are partly unknown."""
 
     def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
 
     def execute(self, raise_on_error: bool) -> Awaitable[list[object]]: ...
 
 
+@define
 class _Job:
-    """A step on its way."""
-
-    __slots__ = ("done", "is_again", "step")
-
-    def __init__(self, step: Command, done: Done | None) -> None:
-        self.step = step
-        self.done = done
-        self.is_again = False
+    step: Command
+    done: Done | None
+    is_again: bool = False
 
 
 class RedisStore:
-    """Carries out steps on a Redis server; used from one event loop.
+    """Carries out commands on a Redis server; used from one event loop.
 
     Args:
-        url: Where the server is, ``redis://`` or ``rediss://``.
-        key: What the keys are called; it holds no secret.
-        terms: What the lane's steps have in common.
-        speed: Seconds of the caller's clock in one real second.
+        url: The server, ``redis://`` or ``rediss://``.
+        key: Part of the names of the keys; it holds no secret.
+        terms: Settings of the lane.
+        speed: Seconds of the caller's clock per real second.
 
     Raises:
         ConfigurationError: The redis library is not installed, or cannot read the URL.
@@ -87,18 +85,18 @@ class RedisStore:
         self._server_ahead: float | None = None
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told of outages; see `Store.listen`."""
+        """Register the listener; see `Store.listen`."""
         self._health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a step soon; see `Store.submit`."""
+        """Carry out a command soon; see `Store.submit`."""
         self._pending.append(_Job(step, done))
         self._wake.set()
         if not self._is_closed and (self._worker is None or self._worker.done()):
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
     async def aclose(self) -> None:
-        """Carry out what is left, for a second at most, and close the connection."""
+        """Carry out what is left within a second, and close the connection."""
         self._is_closed = True
         self._wake.set()
         worker, self._worker = self._worker, None
@@ -106,7 +104,7 @@ class RedisStore:
             if worker is not None and not self._health.is_lost:
                 await asyncio.wait((worker,), timeout=_LAST_WORDS_WITHIN)
         finally:
-            while worker is not None and not worker.done():  # redis-py may take a cancellation for itself
+            while worker is not None and not worker.done():  # redis-py may swallow a cancellation
                 worker.cancel()
                 await asyncio.wait((worker,), timeout=_FIRST_RETRY)
             await self._redis.aclose()
@@ -126,11 +124,11 @@ class RedisStore:
             retry = min(2 * retry, _LAST_RETRY)
 
     async def _carry_out(self, batch: Sequence[_Job]) -> ConfigurationError | BudgetError | None:
-        """Carry out steps and tell their replies; return what went wrong."""
+        """Carry out commands and pass on their replies; return an error if there was one."""
         calls: list[tuple[Command, Done | None]] = []
         for job in batch:
             if job.is_again and job.step.action == "ask":
-                # It may have been carried out, only its reply was lost.
+                # It may have been carried out, and only its reply lost.
                 calls.append((Command("freed", job.step.owner, job.step.id, job.step.count), None))
             calls.append((job.step, job.done))
         try:
@@ -138,7 +136,7 @@ class RedisStore:
             replies = [self._read(answer) for answer in answers]
         except ConfigurationError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
+        except Exception as error:  # noqa: BLE001 - whatever it is, the commands must be retried
             return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
         self._health.worked()
         self._heard_at = time.monotonic()

@@ -20,8 +20,8 @@ hits that share a permit are at least T apart, and N permits admit N hits in any
 order of the steps, on who waits, or on any clock but the store's: a step is one atomic transition of the store,
 at the store's own time, and a step that arrives late only makes a hold longer.
 
-Permits are a pool and not a ring in which ticket j waits for ticket j - N: in a ring, whoever drew the ticket
-behind a killed process waits for that one's lease while the others walk past.
+Permits are a pool and not a ring in which grant j waits for grant j - N: in a ring, the process behind a killed one
+waits for that one's lease while the others pass.
 
 Waiting
 =======
@@ -46,27 +46,27 @@ from typing import Literal, cast
 from attrs import frozen
 
 MAX_TICKETS = 512
-"""Processes that can wait in a queue; further ones are served too, in no order."""
+"""Processes that can wait in a queue; further ones are served in no particular order."""
 
 _HEAD = 8
 _EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
 
 CLOCK_STEP = 10.0
-"""Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
+"""Seconds by which a store's clock may go back; beyond that it was reset, as by a boot, and all is forgotten."""
 
 Action = Literal["ask", "hold", "answered", "freed", "leave", "pause", "look"]
 
 
 @frozen
 class QuotaConfig:
-    """What all steps of one lane have in common, in seconds.
+    """What all commands of one lane have in common, in seconds.
 
     Attributes:
         requests: N, the number of permits.
         per: T.
         span: Seconds from a request's count to its permit's return.
-        settle: Seconds after which to look again where a permit's return is not known yet.
-        ticket_ttl: Seconds that a ticket is kept after its time came.
+        settle: Seconds after which to ask again if a permit's return is not known yet.
+        ticket_ttl: Seconds that a ticket stays valid after its time came.
     """
 
     requests: int
@@ -78,14 +78,14 @@ class QuotaConfig:
 
 @frozen
 class Command:
-    """One atomic step.
+    """One atomic command.
 
     Attributes:
         action: ``ask`` for permits; ``hold`` one until a delay from now; it was ``answered``; permits were ``freed``;
             ``leave`` the queue; ``pause`` everybody; ``look``.
         id: The permit, or the first of the permits asked for, which are numbered from there.
         count: How many permits.
-        owner: Who asks; never 0.
+        owner: The process; never 0.
         delay: Seconds: of the lease, the hold, the span or the pause.
         reserve: Permits that our own requests leave unused.
         foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
@@ -105,18 +105,18 @@ class Command:
 
 @frozen
 class Result:
-    """What the store says after a step. Times are seconds from the moment of the step.
+    """The store's reply to a command. Times are seconds from that moment.
 
     Attributes:
         granted: How many permits were granted.
-        wait: When to ask again; 0 when all that was asked for was granted.
+        wait: When to ask again; 0 if everything was granted.
         held: Permits that are out.
         base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
         waiting: Tickets of others in the queue.
-        blocked: For how long the server wants nobody to come.
-        pauses: How often the server said so.
-        epoch: Changes when the store has lost its memory.
+        blocked: For how long the server wants no requests.
+        pauses: How often the server demanded a pause.
+        epoch: Changes when the store has lost its data.
         first: When the next permit comes back, as far as is known.
         total: Permits granted so far. It never falls, unless the store went back to an older state.
     """
@@ -134,7 +134,7 @@ class Result:
 
 
 def size_of(requests: int) -> int:
-    """Return how many numbers a pool of so many permits needs."""
+    """Return how many numbers a pool of this many permits takes."""
     return _HEAD + 2 * requests + 2 * MAX_TICKETS
 
 
@@ -143,7 +143,7 @@ class SharedState:
 
     Args:
         memory: `size_of` numbers.
-        terms: What the lane's steps have in common.
+        terms: Settings of the lane.
     """
 
     __slots__ = ("_ids", "_memory", "_owners", "_terms", "_until", "_untils")
@@ -158,18 +158,18 @@ class SharedState:
         self._terms = terms
 
     def is_idle(self, now: float) -> bool:
-        """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
+        """Whether no permit is held and no process waits, so that this memory may be discarded."""
         if self._memory[_LAST] - now > CLOCK_STEP:
             return True
         return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_tickets(now)
 
     def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
-        """Carry out a step.
+        """Carry out a command.
 
         Args:
-            step: The step.
+            step: The command.
             now: The time.
-            known: The epoch as the asker knows it, 0 for none. Another one proves that permits were forgotten, and
+            known: The epoch that the caller knows, 0 for none. Another one proves that permits were forgotten, and
                 then nothing is granted for a span.
             total: The largest `Result.total` that came with this epoch. A smaller one here proves the same.
             full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
@@ -211,7 +211,7 @@ class SharedState:
         )
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:
-        """See whether the memory is of use, and return the time, which never goes back."""
+        """Detect a reset or restored store; return a non-decreasing `now`."""
         memory, span = self._memory, self._terms.span
         if memory[_LAST] - now > CLOCK_STEP:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
@@ -312,7 +312,7 @@ class SharedState:
         return None
 
     def _held(self, now: float) -> tuple[list[float], list[float]]:
-        """When our held permits come back, and those that are held for other clients."""
+        """Return when our held permits return, and when those held for other clients do."""
         held = cast("list[float]", self._until.tolist())
         if self._memory[_FOREIGN] <= now:
             return [until for until in held if until > now], []

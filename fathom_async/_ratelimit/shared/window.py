@@ -1,11 +1,11 @@
-"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.protocol`).
+"""A window that many processes share, behind the interface of a local one (`fathom_async._ratelimit.protocol`).
 
 The rule and its proof are in `fathom_async._ratelimit.shared.state`. This is one process's side of it: it asks the
-store for permits when requests wait in its lane, keeps what was granted until the lane takes it (which it does at
-once), and reports what became of each. Permits are not bound to requests, so the lane's own queue decides who gets
-one, and a request that is cancelled while it waits has nothing to give back.
+store for permits when requests wait in its lane, holds granted permits until the lane takes them (at once), and
+reports what became of each. Permits are not bound to requests, so the lane's own queue decides which request gets
+one, and a request that is cancelled while it waits has nothing to return.
 
-Each process still probes: its first request goes alone, and so does the first one after anybody was refused.
+Each process still probes: its first request goes alone, and so does the first one after any process was refused.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from fathom_async.errors import ArgumentError, FathomError
 OnLost = Literal["fail"] | float
 
 PREFETCHED_LIFE = 5.0
-"""Seconds for which a granted permit may lie unused before it is given back."""
+"""Seconds after which an unused permit is returned."""
 
 _SERIALS = 20
 _BASE_BITS = 32
@@ -46,15 +46,15 @@ class SharedPermit(Permit):
 
 
 class SharedWindow:
-    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.protocol.Window`.
+    """One process's side of a shared window; see `fathom_async._ratelimit.protocol.Window` for its methods.
 
     Args:
         limit: What the server admits.
-        store: Where the window lives; closed with it.
-        clock: Where time comes from.
-        lease: Seconds for which a permit is held of which nothing more is heard.
+        store: Holds the window; closed with it.
+        clock: Source of time.
+        lease: Seconds after which a permit returns if its process is not heard of again.
         reserve: Permits never used by us, left to the account's other clients.
-        count_delay: Seconds after which a request that left this machine was counted for certain.
+        count_delay: Seconds after which the server has certainly counted a request that was sent.
         on_lost: When the store is lost, ``"fail"``, or carry on with this share of the limit (at least one
             request a window), beginning with a probe, whose answer tells what all have spent.
 
@@ -93,9 +93,9 @@ class SharedWindow:
             limit, reserve=max(reserve, limit.requests - self._share), count_delay=count_delay
         )
         self._is_alone = False
-        self._untold: deque[float] = deque()  # until when permits are held of which the store does not know
-        self._on_change: Callable[[], None] = _nothing
-        self._demand: Callable[[], int] = _one
+        self._untold: deque[float] = deque()  # until when permits are held that the store does not know
+        self._on_change: Callable[[], None] = lambda: None
+        self._demand: Callable[[], int] = lambda: 1
         self._pid = self._owner = self._serial = self._base = 0
         self._prefetched: deque[SharedPermit] = deque()
         self._unsent: set[SharedPermit] = set()
@@ -109,17 +109,17 @@ class SharedWindow:
         store.listen(self)
 
     def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """Name the lane's ways to be told of news, and to tell how many permits it could use now."""
+        """Register the lane's callbacks: news have arrived, and how many permits it could use now."""
         self._on_change = on_change
         self._demand = demand
 
     async def aclose(self) -> None:
-        """Give back what was never used, and close the store."""
+        """Return unused permits, and close the store."""
         if not self._is_closed:
             self._is_closed = True
             self.release_idle()
             for permit in tuple(self._unsent):
-                self._submit(Command("freed", self._owner, permit.number))
+                self._store.submit(Command("freed", self._owner, permit.number))
             try:
                 await self._store.aclose()
             finally:
@@ -139,17 +139,17 @@ class SharedWindow:
         return 0 if reply is None else reply.held
 
     def waiting(self, now: float) -> int:
-        """Return how many other processes stood in the queue when the store was heard of last."""
+        """Return how many other processes were waiting by the last reply of the store."""
         reply = self._known(now)
         return 0 if reply is None else reply.waiting
 
     def blocked_for(self, now: float) -> float:
-        """Return the seconds for which the server wants nobody to come, as any of the processes was told."""
+        """Return the seconds for which any of the processes was told to stay away by the server."""
         reply = self._known(now)
         return 0.0 if reply is None else max(0.0, reply.blocked - (now - self._replied_at))
 
     async def refresh(self) -> None:
-        """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
+        """Ask the store for the state of the window; returns without an answer if it is lost or closed."""
         told: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
 
         def tell(reply: Result | None) -> None:
@@ -179,30 +179,30 @@ class SharedWindow:
         return self._last_word is None or now - self._last_word >= self.span
 
     def on_rate_limited(self, now: float) -> None:
-        """The server admits nothing more: ask alone the next time, and let others have what is not used yet."""
+        """Note that the server admits nothing more: probe next time, and return unused permits."""
         self._last_word = None
         self._alone.on_rate_limited(now)
         self.release_idle()
 
     def pause(self, until: float) -> None:
-        """Keep all processes away until then, because the server said so."""
-        self._submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
+        """Stop all processes until then, as the server demands."""
+        self._store.submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
 
     def release_idle(self) -> None:
-        """Nobody waits here: leave the queue, and give back what lies unused."""
+        """Leave the queue, and return unused permits; called when no request is waiting."""
         while self._prefetched:
-            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if self._has_ticket:
             self._has_ticket = False
             self._ask_at = 0.0
-            self._submit(Command("leave", self._owner))
+            self._store.submit(Command("leave", self._owner))
 
     def has_room(self, now: float) -> bool:
-        """Whether a permit is granted to us and not taken; if none is, this asks for some."""
+        """Whether a granted permit is left to take; asks the store for some if not."""
         if self._is_alone:
             return self._alone.has_room(now)
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
-            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if not self._prefetched and not self._is_asking and self.failure is None and now >= self._ask_at:
             self._ask(now)
         return bool(self._prefetched)
@@ -217,25 +217,25 @@ class SharedWindow:
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
-        """The request's bytes have left."""
+        """Note that the request's bytes have left."""
         if not isinstance(permit, SharedPermit):
             self._alone.sent(permit, now)
             return
         permit.sent_at = now
         self._unsent.discard(permit)
-        self._submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
+        self._store.submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
 
     def release(self, permit: Permit) -> None:
-        """The request was never sent, or refused without being counted: the permit is free at once."""
+        """Free the permit of a request that was never sent, or refused without being counted."""
         if not isinstance(permit, SharedPermit):
             self._alone.release(permit)
             return
         self._in_flight -= 1
         self._unsent.discard(permit)
-        self._submit(Command("freed", self._owner, permit.number))
+        self._store.submit(Command("freed", self._owner, permit.number))
 
     def abandon(self, permit: Permit) -> None:
-        """The request was sent and will not be answered; the store holds its permit as it is."""
+        """Give up on an answer; the store still holds the permit."""
         if isinstance(permit, SharedPermit):
             self._in_flight -= 1
         else:
@@ -245,7 +245,7 @@ class SharedWindow:
     def settle(
         self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
     ) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left."""
+        """Settle the permit of a request that was answered, and report what is left."""
         if not isinstance(permit, SharedPermit):
             self._alone.settle(permit, now, limit=limit, remaining=remaining)
             self._make_up(self.span)
@@ -257,18 +257,18 @@ class SharedWindow:
         foreign_usage = None
         if remaining is not None and limit == self._limit.requests:
             foreign_usage = self._limit.requests - remaining - permit.base
-        self._submit(
+        self._store.submit(
             Command("answered", self._owner, permit.number, delay=self.span, foreign_usage=foreign_usage)
         )
 
     def next_return(self, now: float) -> float | None:
-        """When to ask again; None when an answer is under way."""
+        """Return when to ask again; None when an answer is under way."""
         if self._is_alone:
             return self._alone.next_return(now)
         return None if self._is_asking or self.failure is not None else self._ask_at
 
     def returns(self, now: float) -> list[float]:
-        """When this process's next permits are free, if all who wait take turns: an estimate."""
+        """Estimate when this process's next permits are free, if all waiting processes take turns."""
         if self._is_alone:
             return self._alone.returns(now)
         reply = self._look(now)
@@ -326,10 +326,10 @@ class SharedWindow:
         self._on_change()
 
     def _make_up(self, delay: float) -> None:
-        """Let the store hold a permit for a request that it does not know of, as soon as it can be told."""
+        """Make the store hold a permit for a request that it does not know, once it is back."""
         now = self._clock.now()
         if not self._is_alone:
-            self._submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
+            self._store.submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
             return
         while self._untold and self._untold[0] <= now:
             self._untold.popleft()
@@ -363,7 +363,7 @@ class SharedWindow:
         is_inline = False
 
     def _known(self, now: float) -> Result | None:
-        """Return what the store said last; None where that is too long ago, or nobody listens to it."""
+        """Return the last reply of the store; None if it is too old or the store is lost."""
         if self._is_alone:
             return None
         reply = self._look(now)
@@ -382,15 +382,12 @@ class SharedWindow:
         self._last_reply = reply
         self._replied_at = now
 
-    def _submit(self, step: Command) -> None:
-        self._store.submit(step)
-
     def _me(self) -> int:
-        """Return this process's number in the queue; a fork is another process."""
+        """Return this process's number in the queue; a fork gets its own."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._owner = self._draw()
-            self._base = self._draw() << _SERIALS
+            self._owner, base = (secrets.randbelow((1 << _BASE_BITS) - 1) + 1 for _ in range(2))
+            self._base = base << _SERIALS
         return self._owner
 
     def _next_numbers(self, count: int) -> int:
@@ -400,15 +397,3 @@ class SharedWindow:
         first = self._base + self._serial
         self._serial += count
         return first
-
-    @staticmethod
-    def _draw() -> int:
-        return secrets.randbelow((1 << _BASE_BITS) - 1) + 1
-
-
-def _nothing() -> None:
-    """Nobody listens yet."""
-
-
-def _one() -> int:
-    return 1
