@@ -12,7 +12,7 @@ from fathom_async._cli.progress import Lines, each_second, line, together
 
 @define
 class Hand:
-    """A clock that is turned by hand."""
+    """A clock that the test sets."""
 
     seconds: float = 0.0
 
