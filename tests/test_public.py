@@ -1,4 +1,4 @@
-"""What users may import: nothing else is theirs, and what was keeps working for one version."""
+"""The public modules: users import only these; moved ones keep working for one version."""
 
 import ast
 import re

@@ -8,7 +8,7 @@ from fathom_async._reports.query import Query
 from fathom_async.backfill._run import BackfillSummary, backfill
 from fathom_async.backfill._target import Target
 from tests.backfill.traffic import Ask
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 SINCE = "2026-02-21"
 

@@ -1,4 +1,4 @@
-"""What is filled in and settled, by the clock of a time zone."""
+"""Which periods are filled in and settled, in a time zone."""
 
 import json
 from collections.abc import Iterable

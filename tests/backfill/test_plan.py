@@ -1,4 +1,4 @@
-"""What a backfill is about, before anything is asked."""
+"""The plan of a backfill, before any request."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 

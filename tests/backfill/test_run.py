@@ -40,7 +40,7 @@ from tests.backfill.traffic import (
     traffic,
     until,
 )
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 
 async def test_a_dataset_in_the_working_directory_is_the_target_unless_another_is_named(

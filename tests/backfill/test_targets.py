@@ -1,4 +1,4 @@
-"""What every kind of target promises."""
+"""The contract of targets, for each kind."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
@@ -42,7 +42,7 @@ from fathom_async.backfill._threads import in_thread
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.traffic import columns_of, read
 from tests.backfill.writer import FIRST, LAYOUT, ROWS, SERIES
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 QUERY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"

@@ -26,7 +26,7 @@ from tests.backfill.traffic import (
     serving,
     traffic,
 )
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 
 def moved(data: Dataset, zone: str) -> Dataset:

@@ -19,7 +19,7 @@ from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._sqlite import SqliteTable
 from fathom_async.backfill._target import Target
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Record, Site
-from tests.evaluation import ZONE, evaluate
+from tests.support.evaluation import ZONE, evaluate
 
 if TYPE_CHECKING:
     from fathom_async._core.codec.rows import Row

@@ -1,4 +1,4 @@
-"""What a warm call passes: the way that a reader of the package has to follow, which may get shorter only."""
+"""The files that a warm call passes, which a reader has to follow: their number may only fall."""
 
 import asyncio
 from pathlib import Path

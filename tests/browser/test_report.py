@@ -1,4 +1,4 @@
-"""The page of ``fathom report --html`` as it is opened from a disk, without a network."""
+"""The page of ``fathom report --html``, opened from disk without a network."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta

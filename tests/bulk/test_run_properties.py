@@ -40,9 +40,9 @@ from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
 from fathom_async.testing import FathomServer
 from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, OPEN, ROOT, SOME
+from tests.cache.processes import shared_store
 from tests.conftest import EAGER
-from tests.redis_server import RedisServer
-from tests.store.processes import shared_store
+from tests.support.redis_server import RedisServer
 
 QUERIES = [*SOME, *CUT_OFF, *ALIKE, *BY_DAY, *OPEN]
 PLAN = RatePlan(
@@ -73,14 +73,14 @@ class Cancel:
 
 @frozen
 class Pause:
-    """Let the others go on for some turns of the event loop."""
+    """Let other tasks run for some iterations of the event loop."""
 
     turns: int
 
 
 @frozen
 class Trouble:
-    """Let the next requests of both clients fail so, one each."""
+    """Let the next request of each client fail in this way."""
 
     faults: Sequence[int | str]
 
@@ -132,7 +132,7 @@ class Troubled(HttpTransport):
 
 
 def check(outcome: Ended, asked: Sequence[PageviewQuery], right: Answers) -> None:
-    """Expect right reports, and errors of those kinds only that were made."""
+    """Expect correct reports, and only errors of the injected kinds."""
     if isinstance(outcome, BulkError):
         assert len(outcome.outcomes) == len(asked)
         for query, each in zip(asked, outcome.outcomes, strict=True):
@@ -281,7 +281,7 @@ async def test_runs_end_with_right_answers_beside_a_process_that_is_killed_over_
 
 
 async def run_for_ever(url: str, place: str, seed: str) -> None:
-    """Ask anything over and over, in a process that is to be killed."""
+    """Run random queries repeatedly, in a process that the test kills."""
     chance = random.Random(seed)
     async with (
         FathomClient("any", base_url=url, plan=PLAN, retry=EAGER) as fathom,

@@ -11,7 +11,7 @@ from fathom_async._cli.progress import Lines, line_of, repeating, reporter, toge
 
 @define
 class Hand:
-    """A clock that is turned by hand."""
+    """A clock that the test sets."""
 
     seconds: float = 0.0
 

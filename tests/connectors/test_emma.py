@@ -137,7 +137,7 @@ BY_NAMES = NewMemberEvent(email="marge@simpsonsfamily.doh", event_type="visited_
 
 @frozen
 class Call:
-    """One call of one endpoint: what is sent, what is answered, and what becomes of the answer."""
+    """One call of one endpoint: the request, the answer, and the result."""
 
     made: Callable[[EmmaClient], Awaitable[object]]
     method: str

@@ -87,7 +87,7 @@ TYPE_IS_EVENT = {"operator": "exact", "field": "type", "value": "event"}
 
 @frozen
 class Call:
-    """One call of one endpoint: what is sent, what is answered, and what becomes of the answer."""
+    """One call of one endpoint: the request, the answer, and the result."""
 
     made: Callable[[SecodaClient], Awaitable[object]]
     method: str

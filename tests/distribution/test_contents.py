@@ -1,4 +1,4 @@
-"""The wheel and the source distribution have what they should, and nothing else."""
+"""The contents of the wheel and of the source distribution."""
 
 import re
 import subprocess

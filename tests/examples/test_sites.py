@@ -13,7 +13,7 @@ from fathom_async import FathomClient, LoopClock, RateLimit, RatePlan
 from fathom_async._cache.entry import Kept
 from fathom_async._cache.open import open_store
 from fathom_async.testing import Dataset, FathomServer, Status
-from tests.integrations.serving import serving
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.virtual_time
 

@@ -56,8 +56,8 @@ from fathom_async.integrations.fastapi import (
 )
 from fathom_async.testing import FathomServer, Html, Status
 from tests.conftest import until
-from tests.integrations.serving import serving
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.virtual_time
 

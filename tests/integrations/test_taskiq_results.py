@@ -1,4 +1,4 @@
-"""What happens to batches whose tasks or results are lost on the way."""
+"""Batches whose tasks or results are lost in transit."""
 
 import math
 from collections.abc import Sequence

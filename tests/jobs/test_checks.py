@@ -1,4 +1,4 @@
-"""Jobs by the hour, of which the server takes 7 days at once: those that cannot be run are told before."""
+"""Hourly jobs, which the server limits to 7 days: those that cannot run fail before anything is sent."""
 
 import io
 from datetime import UTC, datetime

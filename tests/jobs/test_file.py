@@ -1,4 +1,4 @@
-"""Job files: what they make, and what is said about those that are wrong."""
+"""Job files: the queries they make, and the faults they report."""
 
 import io
 import re

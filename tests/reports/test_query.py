@@ -1,4 +1,4 @@
-"""A query is checked when it is made, compares by what it asks, and travels as parameters."""
+"""Queries: checks, equality and parameters."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 

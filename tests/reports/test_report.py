@@ -1,4 +1,4 @@
-"""A report is its rows, and knows how to hand them on."""
+"""Reports: rows and conversions."""
 
 import pickle
 from decimal import Decimal

@@ -28,7 +28,7 @@ from fathom_async import (
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.errors import InseparableError
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
-from tests.evaluation import ZONE, evaluate
+from tests.support.evaluation import ZONE, evaluate
 
 pytestmark = pytest.mark.virtual_time
 

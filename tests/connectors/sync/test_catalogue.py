@@ -1,4 +1,4 @@
-"""What should be in the catalogue against what is: plain values in, changes out."""
+"""The difference between the wanted and the present catalogue, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -150,7 +150,7 @@ def test_sites_of_one_name_are_told_apart_by_their_ids() -> None:
 
 
 def named_as(sites: list[Site]) -> Catalogue:
-    """What is wanted of the first site, which has one event, among others."""
+    """The wanted entries of the first site, which has one event, among others."""
     named = naming(sites)
     title = named.titles["ACME"]
     return Catalogue((title,), (evolve(SIGNUP, category=title),), naming=named)
