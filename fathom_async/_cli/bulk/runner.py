@@ -26,8 +26,8 @@ from fathom_async import (
 )
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
-from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.overview import Overview, headline
+from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import (
     Places,
     ReportSpec,
@@ -36,10 +36,10 @@ from fathom_async._cli.bulk.report_spec import (
     sites_to_locate,
     wanted,
 )
-from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
+from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import Format, note
 from fathom_async._cli.progress import repeating, reporter, telling
 from fathom_async.store import ReportStore, open_store

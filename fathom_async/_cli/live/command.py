@@ -9,11 +9,11 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 
 from fathom_async import FathomClient
-from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.live.display import Show, lines, screen
 from fathom_async._cli.live.state import LiveState, SiteView
+from fathom_async._cli.live.views import Show, lines, screen
+from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.progress import is_screen, telling
 
 Format = Literal["table", "jsonl"]

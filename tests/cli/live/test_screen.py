@@ -12,9 +12,9 @@ from attrs import evolve
 from rich.console import Console
 
 from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors, TransportError
-from fathom_async._cli.live.display import lines, record, screen
 from fathom_async._cli.live.screen import draw, line
 from fathom_async._cli.live.state import LiveState, SiteView
+from fathom_async._cli.live.views import lines, record, screen
 from fathom_async.models import PageVisitors, ReferrerVisitors
 
 NOW = datetime(2026, 11, 21, 14, 3, tzinfo=UTC)
