@@ -139,7 +139,7 @@ def bar_of(progress: Progress, width: int, *, waits: str = "", ascii_only: bool 
         progress: How far the run has come.
         width: Characters at most.
         waits: What the run waits for, if it is not the rate limit.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     requests = f"{progress.answered}/{progress.requests} requests"
     parts = [

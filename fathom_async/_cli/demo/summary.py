@@ -1,4 +1,4 @@
-"""What is on the screen in the end: the figures, and how the job went."""
+"""The screen after the job: its figures, and how it went."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,15 +46,15 @@ _NAMELESS: Final = {
 
 @frozen
 class Verdict:
-    """How the job went, as it was measured.
+    """Measurements of the job.
 
     Attributes:
-        reports: Requests in the reports lane, as the server counted them.
+        reports: Requests of the reports lane, counted by the server.
         others: The other requests, likewise.
-        refused: How many of both it refused.
+        refused: Requests that the server refused.
         failed: Requests that ended with an error.
         lost: Requests that were planned and never ended.
-        seconds: Real seconds from the job's begin to the last report's answer.
+        seconds: Real seconds from the start to the last report's answer.
         optimum: Server seconds that a perfect client would need for these reports.
         speed: Server seconds in a real one.
     """
@@ -70,7 +70,7 @@ class Verdict:
 
     @property
     def ratio(self) -> float | None:
-        """The time taken against the best possible; None where nothing had to wait."""
+        """The time taken over the best possible; None where nothing had to wait."""
         return self.seconds * self.speed / self.optimum if self.optimum else None
 
     @property
@@ -98,7 +98,7 @@ def summarize(
         verdict: How the job went.
         days: The first and the last day.
         width: Characters a line.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     if OVERVIEW in reports:
         first, last = days
