@@ -114,7 +114,7 @@ class ReportsResource:
             ClosedError: The client was closed.
         """
         if keeping is not None and store is None:
-            raise ArgumentError("keeping says how long a store's answers stay fresh; pass a store too")
+            raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
         caller = self._send.with_priority(priority)
         cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
         run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
