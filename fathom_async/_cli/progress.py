@@ -25,7 +25,7 @@ _LEAST: Final = 2
 """Parts of the bar's line that are cut off rather than left out: how many are done, and the time left."""
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     """Shows how far a run has come."""
 
     def __call__(self, progress: Progress, waits: str = "") -> None:
@@ -96,7 +96,7 @@ class Lines:
 
 
 @contextmanager
-def reporter() -> Generator[Report]:
+def reporter() -> Generator[Reporter]:
     """Show on standard error how far a run has come: a bar in a terminal, a line every ten seconds elsewhere."""
     console = Console(stderr=True)
     if not is_screen(console):

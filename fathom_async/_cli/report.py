@@ -15,7 +15,7 @@ from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.figures import Figure, figures_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.html.page import Page
+from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.html.plots import script
 from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
@@ -196,7 +196,7 @@ def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, view
     metrics = seen.columns[-len(query.aggregates) :]
     figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
     if views.html is not None:
-        page = Page(title_of(query, name), facts_of(query), figures, seen, datetime.now().astimezone())
+        page = HtmlPage(title_of(query, name), facts_of(query), figures, seen, datetime.now().astimezone())
         write_file(views.html, page.html().encode())
         note(f"wrote {views.html}")
     if views.chart:

@@ -268,7 +268,7 @@ async def test_a_store_that_cannot_be_used_is_told_before_anything_is_sent(
     async with make() as fathom:
         with pytest.raises((ArgumentError, StoreError)):
             await fathom.reports.gather([LAST_YEAR], store=tmp_path / "reports.db")
-        with pytest.raises(ArgumentError, match="pass a store too"):
+        with pytest.raises(ArgumentError, match="name a store too"):
             await fathom.reports.gather([LAST_YEAR], keeping=CachePolicy())
         with pytest.raises(ArgumentError, match="no kind known here"):
             await fathom.reports.gather([LAST_YEAR], store="postgres://db/reports")

@@ -37,7 +37,7 @@ class Tally:
 
 
 @define
-class Job:
+class DemoJob:
     """The job and its results.
 
     Attributes:

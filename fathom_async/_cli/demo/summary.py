@@ -45,7 +45,7 @@ _NAMELESS: Final = {
 
 
 @frozen
-class Verdict:
+class Comparison:
     """Measurements of the job.
 
     Attributes:
@@ -84,7 +84,7 @@ class Verdict:
 def summarize(
     reports: Reports,
     visitors: Mapping[str, int],
-    verdict: Verdict,
+    verdict: Comparison,
     days: tuple[date, date],
     width: int,
     *,
@@ -191,7 +191,7 @@ def _share(kind: str, reports: Iterable[Report[PageviewRow]]) -> Ranking | None:
     return Ranking(kind, labels, tuple(pageviews for _, pageviews in found))
 
 
-def _account(verdict: Verdict) -> Table:
+def _account(verdict: Comparison) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -214,5 +214,5 @@ def _to_be_zero(number: int) -> Text:
     return Text(f"{number:,}", style="bold red" if number else "bold green")
 
 
-def _here(server_seconds: float, verdict: Verdict) -> str:
+def _here(server_seconds: float, verdict: Comparison) -> str:
     return f"of server time, {server_seconds / verdict.speed:.2f} s here"

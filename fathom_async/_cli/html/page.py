@@ -43,7 +43,7 @@ label();
 
 
 @frozen
-class Page:
+class HtmlPage:
     """A page to write.
 
     Attributes:
