@@ -1,7 +1,7 @@
-"""What the clients of all services share: settings, a view of the lanes, opening and closing.
+"""Clients of services of any kind: their settings, a view of the lanes, opening and closing.
 
-`Settings` say where a service is, who calls it, what it admits and what its refusals look like. Together with models
-and resource methods they make a client: see `ServiceClient`.
+A `Service` says where a service is, who calls it, what it admits and what its refusals look like. With models and
+resource methods it makes a client: see `ServiceClient`.
 """
 
 from abc import ABC, abstractmethod
@@ -34,9 +34,9 @@ __all__ = [
     "Options",
     "Request",
     "Response",
+    "Service",
     "ServiceClient",
     "ServiceOptions",
-    "Settings",
     "Transport",
     "credential",
 ]
@@ -77,8 +77,8 @@ class ServiceOptions(TypedDict, total=False):
 
 
 @frozen(kw_only=True)
-class Settings:
-    """Everything that one client differs in from another; what `ServiceOptions` describes has the same meaning here.
+class Service:
+    """A service, and how one client uses it; what `ServiceOptions` describes has the same meaning here.
 
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
@@ -126,7 +126,18 @@ class ServiceClient(ABC):
     def _bind(self, send: Caller) -> None:
         """Create the resources, which send through this caller."""
 
-    def _start(self, settings: Settings) -> None:
+    @classmethod
+    def _known(cls, options: ServiceOptions) -> ServiceOptions:
+        """Return the keyword arguments of a client.
+
+        Raises:
+            TypeError: One of them is not in `ServiceOptions`.
+        """
+        for name in options.keys() - ServiceOptions.__annotations__.keys():
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+        return options
+
+    def _start(self, settings: Service) -> None:
         """Open a session; to be called once by a client's ``__init__``.
 
         Raises:
@@ -239,7 +250,7 @@ class ServiceClient(ABC):
         return self._session.lanes[name]
 
 
-def _open_session(settings: Settings) -> Session:
+def _open_session(settings: Service) -> Session:
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {
@@ -261,7 +272,7 @@ def _open_session(settings: Settings) -> Session:
     )
 
 
-def _lanes(settings: Settings, clock: Clock, telemetry: Telemetry) -> dict[str, Lane]:
+def _lanes(settings: Service, clock: Clock, telemetry: Telemetry) -> dict[str, Lane]:
     budget, limits = _budget(settings), settings.limits
     lanes: dict[str, Lane] = {}
 
@@ -290,7 +301,7 @@ def _lanes(settings: Settings, clock: Clock, telemetry: Telemetry) -> dict[str, 
     return {alias: lanes[name] for alias, name in settings.aliases.items()} or lanes
 
 
-def _budget(settings: Settings) -> "Budget | None":
+def _budget(settings: Service) -> "Budget | None":
     if settings.budget is None:
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none

@@ -29,7 +29,8 @@ _ROUNDS = 3
 _REPLY_SIZE = 11
 _UNSENT = object()
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_KINDS = ("permits", "others", "queue", "lapse", "meta")
+# Names of what is stored: earlier versions must find the permits of this one, and this one theirs.
+_KINDS = ("slots", "others", "queue", "lapse", "meta")
 
 
 class _Pipeline(Protocol):
