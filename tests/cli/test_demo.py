@@ -153,7 +153,7 @@ def test_summary(width: int) -> None:
             "1,234",
             "50%",
             "1:01",
-            "(direct)  3  ███",
+            "(direct)      75%  ███",
             "Pageviews by day",
             "Acme  /  ",
             "1.025",
