@@ -13,8 +13,9 @@ import attrs
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness
+from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority

@@ -16,7 +16,8 @@ import attrs
 
 from fathom_async._bulk.fusing import fuse
 from fathom_async._bulk.results import Outcome
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.open import open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._util import checks

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
-from fathom_async._cache.store import open_store
 from fathom_async.errors import ArgumentError
 
 
