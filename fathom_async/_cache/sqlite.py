@@ -63,6 +63,9 @@ class SqliteStore(ReportStore):
         self._waiters = Waiters(self._backend.held, poll(poll_seconds))
         self._claims = Leases(self._backend, lease, self._waiters.ended)
 
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self._file.path}>"
+
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
