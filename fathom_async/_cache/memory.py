@@ -84,7 +84,7 @@ class MemoryStore(ReportStore):
             self._waiters.ended(ended)
 
     async def wait(self, key: str) -> None:
-        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        """Wait until a key is free; see `ReportStore.wait`."""
         self._check_open()
         await self._waiters.wait(key)
 

@@ -133,7 +133,7 @@ class RedisStore(ReportStore):
         return self._claims.claim(keys)
 
     async def wait(self, key: str) -> None:
-        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        """Wait until a key is free; see `ReportStore.wait`."""
         await self._waiters.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:

@@ -79,7 +79,7 @@ class Comparison:
 
     @property
     def problem(self) -> str | None:
-        """What went wrong, if anything."""
+        """The requests that went wrong, in words, if any."""
         wrong = {"refused": self.refused, "failed": self.failed, "lost": self.lost}
         told = [f"{number} {what}" for what, number in wrong.items() if number]
         return f"of {self.reports + self.others} requests, {', '.join(told)}" if told else None
