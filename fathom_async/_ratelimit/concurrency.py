@@ -1,11 +1,48 @@
-"""How many requests may be in flight at once, as learned from a server that caps it without saying how."""
+"""How many requests may be in flight at once, as learned from a server that caps it without saying how.
+
+1. A refusal lowers the cap to the crowd that the server did let in.
+2. After `CALM` without one, one more at once is tried, and one more after every further `CALM`.
+3. Where that was too early, the calm is twice as long from then on, `LONGEST_CALM` at the most.
+"""
 
 from collections import deque
 
-PATIENCE = 600.0
-"""Seconds without a refusal after which one more request at once is tried than was last refused."""
+CALM, LONGEST_CALM = 60.0, 960.0
+"""Seconds without a refusal after which one more request in flight is tried: at first, and at the most."""
 
+CAP_SIZE = 3
+"""How many numbers a learned cap needs."""
+
+_CAP, _SINCE, _CALM = range(CAP_SIZE)
 _REMEMBERED = 100
+
+
+class LearnedCap:
+    """The cap that refusals taught.
+
+    Args:
+        numbers: Where it is kept, `CAP_SIZE` of them, all zeros when new.
+    """
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, numbers: "list[float] | memoryview[float] | None" = None) -> None:
+        self._numbers = [0.0] * CAP_SIZE if numbers is None else numbers
+
+    def now(self, now: float) -> int:
+        """Return the cap; 0 where nothing was learned."""
+        cap, since, calm = self._numbers
+        return int(cap + (now - since) // calm) if cap else 0  # rule 2
+
+    def lower(self, let_in: int, now: float) -> None:
+        """A server that had let so many in refused one more."""
+        numbers, cap = self._numbers, self.now(now)
+        if cap and let_in >= cap:
+            return
+        if cap > numbers[_CAP] > 0:
+            numbers[_CALM] = min(2 * numbers[_CALM], LONGEST_CALM)  # rule 3
+        numbers[_CALM] = numbers[_CALM] or CALM
+        numbers[_CAP], numbers[_SINCE] = max(1, let_in), now  # rule 1
 
 
 class Concurrency:
@@ -15,41 +52,44 @@ class Concurrency:
         at_most: The cap that is known; it is never gone beyond.
 
     Attributes:
-        cap: Requests in flight at once now.
         usual_time: Seconds from sending to the answer, as a moving average.
     """
 
-    __slots__ = ("_at_most", "_refused_at", "_turned_away", "cap", "usual_time")
+    __slots__ = ("_at_most", "_learned", "_turned_away", "usual_time")
 
     def __init__(self, at_most: int) -> None:
-        self.cap = self._at_most = at_most
         self.usual_time = 0.0
-        self._refused_at = 0.0
+        self._at_most = at_most
+        self._learned = LearnedCap()
         self._turned_away: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
-    def refused(self, sent_at: float, beside: int, in_flight: int, now: float) -> None:
-        """The server refused a request for the crowd that it met.
+    def cap(self, now: float) -> int:
+        """Return how many requests may be in flight at once."""
+        return min(self._at_most, self._learned.now(now) or self._at_most)
+
+    def refused(self, sent_at: float, beside: int, in_flight: int, now: float) -> int:
+        """The server refused a request because too many were in flight.
 
         Args:
             sent_at: When it was sent.
-            beside: How many were in flight then: some of them may have been turned away too, and been no part of the
-                crowd.
-            in_flight: How many are in flight now: the crowd may have gone home before the refusal arrived.
-            now: When that was heard.
+            beside: How many were in flight then; some of them may have been refused too, and count for nothing.
+            in_flight: How many are in flight now; those beside it may have been answered before the refusal arrived.
+            now: When the refusal arrived.
+
+        Returns:
+            How many the server had let in.
         """
         turned_away = sum(sent <= sent_at < heard for sent, heard in self._turned_away)
         self._turned_away.append((sent_at, now))
-        self.cap = min(self.cap, max(in_flight, beside - turned_away))
-        self._refused_at = now
+        let_in = max(1, in_flight, beside - turned_away)
+        self._learned.lower(min(let_in, self.cap(now)), now)
+        return let_in
 
-    def answered(self, sent_at: float | None, now: float) -> None:
+    def answered(self, sent_at: float, now: float) -> None:
         """An answer arrived, to a request sent then."""
-        if sent_at is not None:
-            self.usual_time += (now - sent_at - self.usual_time) / 8
-        if self.cap < self._at_most and now - self._refused_at >= PATIENCE:
-            self.cap += 1
-            self._refused_at = now
+        self.usual_time += (now - sent_at - self.usual_time) / 8
 
-    def delay(self, in_flight: int) -> float:
-        """Return the seconds until so many in flight have become fewer than the cap, about."""
-        return max(0.0, (in_flight + 1 - self.cap) / self.cap * self.usual_time)
+    def delay(self, in_flight: int, now: float) -> float:
+        """Return about the seconds until so many in flight have become fewer than the cap."""
+        cap = self.cap(now)
+        return max(0.0, (in_flight + 1 - cap) / cap * self.usual_time)

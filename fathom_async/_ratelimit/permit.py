@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from fathom_async._ratelimit.plan import BudgetState
+from attrs import frozen
+
+from fathom_async._ratelimit.plan import BudgetState, Priority
+from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
 
@@ -18,8 +21,63 @@ class Permit:
         self.sent_at: float | None = None
 
 
+@fast_frozen
+class Demand:
+    """What a lane could use now.
+
+    Attributes:
+        priority: The class whose turn it is.
+        count: How many permits.
+        is_due: Whether that class was passed over so often that no promise holds it back.
+    """
+
+    priority: Priority
+    count: int
+    is_due: bool = False
+
+
+@frozen
+class WindowStatus:
+    """What a window looks like at one moment, as far as is known.
+
+    Attributes:
+        used: Permits that are out, ours and those of others.
+        waiting: How many other processes wait for permits.
+        blocked_for: Seconds for which nobody may come, as others were told.
+        budget: Whether the budget that is shared with other processes is in reach; see `LaneStatus.budget`.
+    """
+
+    used: int
+    waiting: int = 0
+    blocked_for: float = 0.0
+    budget: BudgetState = "ok"
+
+
+class Owner(Protocol):
+    """The lane, as its window sees it."""
+
+    def demand(self) -> Demand | None:
+        """Return what could be used now; None for nothing."""
+        ...
+
+    def on_change(self) -> None:
+        """Permits may be there that were not."""
+
+    def on_cap(self, cap: int) -> None:
+        """Other processes found that the server allows so many requests in flight."""
+
+    def on_forgotten(self, seconds: float) -> None:
+        """The shared budget lost its memory; nothing is granted for so long."""
+
+    def on_moved(self, requests: int) -> None:
+        """Other processes found that the account has one limit an hour for all its endpoints."""
+
+
 class Window(Protocol):
-    """The permits of one rate limit. All moments are seconds of the lane's clock."""
+    """The permits of one rate limit. All moments are seconds of the lane's clock.
+
+    Questions change nothing: only `has_room` may lead to something being asked of a store.
+    """
 
     @property
     def span(self) -> float:
@@ -27,8 +85,8 @@ class Window(Protocol):
         ...
 
     @property
-    def is_shared(self) -> bool:
-        """Whether other processes take of the same permits."""
+    def reply_time(self) -> float:
+        """Seconds that admission may take though permits are free; 0 where the permits are our own."""
         ...
 
     @property
@@ -37,47 +95,37 @@ class Window(Protocol):
         ...
 
     @property
-    def budget(self) -> BudgetState:
-        """Whether the budget that is shared with other processes is in reach; see `LaneStatus.budget`."""
-        ...
-
-    @property
-    def reply_time(self) -> float:
-        """Seconds that admission may take though permits are free."""
-        ...
-
-    @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
         ...
 
-    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """Name the lane's ways to be told of news, and to tell how many permits it could use now."""
+    def bind(self, owner: Owner) -> None:
+        """Name the lane."""
 
-    def used(self, now: float) -> int:
-        """Return how many permits are out, ours and those of others, as far as is known."""
+    def status(self, now: float) -> WindowStatus:
+        """Return what the window looks like."""
         ...
 
-    def waiting(self, now: float) -> int:
-        """Return how many other processes wait for permits, as far as is known."""
-        ...
-
-    def blocked_for(self, now: float) -> float:
-        """Return the seconds for which the server wants nobody to come, as others have told."""
+    def returns(self, position: int, priority: Priority, now: float) -> float:
+        """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
         ...
 
     async def refresh(self) -> None:
-        """Learn what the window looks like now; no permit is taken."""
+        """Learn what a shared window looks like now; no permit is taken."""
 
-    def resize(self, requests: int) -> None:
-        """Have so many permits from now on; those that are out stay out."""
+    def expect(self, priority: Priority, now: float, count: int = 1) -> None:
+        """Requests of a class came; 0 for only that somebody is there who will make some."""
 
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer does not tell, or no longer, what others have spent."""
         ...
 
-    def has_room(self, now: float) -> bool:
-        """Whether a permit is free; a shared window asks for one if not."""
+    def has_room(self, demand: Demand, now: float) -> bool:
+        """Whether a permit is free for it; a shared window asks for some if not."""
+        ...
+
+    def next_look(self, demand: Demand, now: float) -> float | None:
+        """Return when to look again for a permit; None when that waits for an answer."""
         ...
 
     def take(self) -> Permit:
@@ -87,9 +135,7 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def settle(
-        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
-    ) -> None:
+    def settle(self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
@@ -105,22 +151,23 @@ class Window(Protocol):
     def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
 
+    def release_idle(self) -> None:
+        """Give unused permits back to the others; called when no request is waiting."""
+
     def on_rate_limited(self, now: float) -> None:
         """The server admits nothing more though permits were free: others spend too, more than was seen."""
 
+    def on_crowd(self, let_in: int) -> None:
+        """The server refused a request because so many were in flight; the other processes should know."""
+
     def pause(self, until: float) -> None:
-        """Keep everybody away until then, because the server said so."""
+        """Keep all processes away until then, because the server said so."""
 
-    def release_idle(self) -> None:
-        """Nobody waits here: leave what is not used to others."""
+    def resize(self, requests: int) -> None:
+        """Have so many permits from now on; those that are out stay out."""
 
-    def next_return(self, now: float) -> float | None:
-        """When to look again for a permit, as far as is known; None when that waits for an answer."""
-        ...
-
-    def returns(self, now: float) -> list[float]:
-        """When each permit can be used, in order: now for free ones; an estimate for those not answered."""
-        ...
+    def move(self, requests: int) -> None:
+        """Tell the other processes that the account has one limit an hour for all its endpoints."""
 
     async def aclose(self) -> None:
         """Leave the permits to the others who share them."""

@@ -1,4 +1,4 @@
-"""The shared window's arithmetic: N permits and a queue of processes, in one flat piece of memory.
+"""The shared window's arithmetic: N permits, a queue of processes and what they learned, in one flat piece of memory.
 
 Theory
 ======
@@ -7,11 +7,11 @@ The rule is the one of `fathom_async._ratelimit.window`: *no T seconds of the se
 our requests*. There are N permits for all processes together, and each entry here says until when its permit is
 **held**:
 
-- granted to a process, and not heard of since: until the **lease** ends, the request's timeout and T (with the
-  pad: the *span*) later. That is all a killed process can ever block;
-- sent: ``count_delay`` and a span after its bytes left;
-- answered: a span after the answer, if that is sooner;
-- never sent, or refused: no longer.
+1. Granted to a process, and not heard of since: until the **lease** ends, the request's timeout and T (with the
+   pad: the *span*) later. That is all a killed process can ever block.
+2. Sent: ``count_delay`` and a span after its bytes left.
+3. Answered: a span after the answer, if that is sooner.
+4. Never sent, or refused: no longer.
 
 *Proof sketch.* A request is counted after its grant and before its hold ends less T: it was counted when it was
 answered; or ``count_delay`` after it was sent; and a process that reports nothing more is dead or cut off, so
@@ -26,12 +26,32 @@ behind a killed process waits for that one's lease while the others walk past.
 Waiting
 =======
 
-A process that is not served gets one **ticket** in a queue, however many requests wait inside it, and is told
-when to ask again: when the permit that its ticket is for comes back, which is known exactly once that permit's
-request was answered. So an admission takes two questions in the normal case, and nobody polls. A permit is granted
-to a ticket only if one is left for every ticket before it; whoever was served and wants more goes to the end, so
-processes take turns, and priorities stay their own affair. A ticket that is not used when its time comes
-lapses after ``ticket_ttl``: a dead process holds back one permit for that long.
+5. A process that is not served gets one **ticket** for each class in which it waits, however many requests wait
+   inside it, and is told when to ask again: when the permit that its ticket is for comes back, which is known exactly
+   once that permit's request was answered. So an admission takes two questions in the normal case, and nobody polls.
+6. Tickets are ordered by class, then by arrival. A permit is granted to a ticket only if one is left for every ticket
+   before it; whoever was served and wants more goes to the end, so that processes take turns.
+7. A ticket that is not used when its time comes lapses after ``ticket_ttl``: a dead process holds back one permit
+   for that long.
+8. What is granted to a class keeps the promise to the classes above it (`fathom_async._ratelimit.promise`); the
+   forecast counts the arrivals that all processes report.
+9. A class that was passed over `PASSES` times has its first ticket before all others, and no promise holds it back.
+
+Requests in flight
+==================
+
+10. Where the server allows only so many requests at once, that many permits are granted and not settled at most. The
+    permits of a dead process lapse with their lease. A refusal for a crowd lowers the cap for all; one more at once is
+    tried after `CALM`, and after twice as long each time that this was too early.
+11. When a permit of the cap comes back is not known, so the first ticket asks again after a part of the time that a
+    request usually takes, and those behind it later.
+
+Lost memory
+===========
+
+12. A process that knew another epoch, or a larger total, proves that permits were forgotten. A short window is then
+    waited out. In a long one, what is on its way is waited for, and then one request alone goes to ask: what its answer
+    names is held for others, and the window is open again; where it names nothing, the window is waited out.
 
 Nothing was found that does this. Of the limiters with shared storage, ``limits`` and ``throttled-py`` stamp a
 request when it is sent, which a server may see less than T apart, and poll; ``pyrate-limiter`` takes the
@@ -41,101 +61,43 @@ clients' clocks, and half a second of skew is enough for refusals; others let ke
 against.
 """
 
-from typing import Literal, cast
+from itertools import accumulate, pairwise
+from typing import cast
 
-from attrs import frozen
+from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.promise import FORECAST_SIZE, Forecast, promised, promised_at
+from fathom_async._ratelimit.queue import PASSES
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
+
+FORMAT = 2
+"""The layout of what is stored; processes with another one cannot share it."""
 
 MAX_TICKETS = 512
-"""Processes that can wait in a queue; further ones are served too, in no order."""
-
-_HEAD = 8
-_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
+"""Tickets in the queue; further processes are served too, in no order."""
 
 CLOCK_STEP = 10.0
 """Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
 
-Action = Literal["ask", "hold", "answered", "freed", "leave", "pause", "look"]
+LONGEST_WAITED_OUT = 90.0
+"""Seconds of the longest span that is waited out whenever permits were forgotten."""
 
-
-@frozen
-class QuotaConfig:
-    """What all steps of one lane have in common, in seconds.
-
-    Attributes:
-        requests: N, the number of permits.
-        per: T.
-        span: Seconds from a request's count to its permit's return.
-        settle: Seconds after which to look again where a permit's return is not known yet.
-        ticket_ttl: Seconds that a ticket is kept after its time came.
-    """
-
-    requests: int
-    per: float
-    span: float
-    settle: float
-    ticket_ttl: float
-
-
-@frozen
-class Command:
-    """One atomic step.
-
-    Attributes:
-        action: ``ask`` for permits; ``hold`` one until a delay from now; it was ``answered``; permits were ``freed``;
-            ``leave`` the queue; ``pause`` everybody; ``look``.
-        id: The permit, or the first of the permits asked for, which are numbered from there.
-        count: How many permits.
-        owner: Who asks; never 0.
-        delay: Seconds: of the lease, the hold, the span or the pause.
-        reserve: Permits that our own requests leave unused.
-        foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
-            `Result.base`. None when the answer did not tell.
-        fewer: Permits that the server turned out not to have.
-    """
-
-    action: Action
-    owner: int
-    id: int = 0
-    count: int = 1
-    delay: float = 0.0
-    reserve: int = 0
-    foreign_usage: int | None = None
-    fewer: int = 0
-
-
-@frozen
-class Result:
-    """What the store says after a step. Times are seconds from the moment of the step.
-
-    Attributes:
-        granted: How many permits were granted.
-        wait: When to ask again; 0 when all that was asked for was granted.
-        held: Permits that are out.
-        base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
-            it is answered, this tells how many of the server's counted hits could be ours.
-        waiting: Tickets of others in the queue.
-        blocked: For how long the server wants nobody to come.
-        pauses: How often the server said so.
-        epoch: Changes when the store has lost its memory.
-        first: When the next permit comes back, as far as is known.
-        total: Permits granted so far. It never falls, unless the store went back to an older state.
-    """
-
-    granted: int
-    wait: float
-    held: int
-    base: int
-    waiting: int
-    blocked: float
-    pauses: int
-    epoch: int
-    first: float
-    total: int
+_HEAD = 13
+(
+    *(_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN),
+    *(_SUSPECT, _UNSURE, _USUAL, _MOVED, _PASSED_NORMAL, _PASSED_BULK),
+) = range(_HEAD)
+_PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
+_CLASSES = 4  # a ticket's number is its owner's times this, and the class
+_MOST_PASSES = 8 * PASSES
+_ANY_NUMBER = 1 << 30
+_LOOK_AGAIN = 4
+_SHORTEST_LOOK = 0.01
 
 
 def size_of(requests: int) -> int:
     """Return how many numbers a pool of so many permits needs."""
-    return _HEAD + 2 * requests + 2 * MAX_TICKETS
+    return _HEAD + CAP_SIZE + FORECAST_SIZE + 3 * requests + 2 * MAX_TICKETS
 
 
 class SharedState:
@@ -146,16 +108,17 @@ class SharedState:
         terms: What the lane's steps have in common.
     """
 
-    __slots__ = ("_ids", "_memory", "_owners", "_terms", "_until", "_untils")
+    __slots__ = ("_cap", "_flying", "_forecast", "_ids", "_keys", "_memory", "_terms", "_until", "_untils")
 
     def __init__(self, memory: "memoryview[float]", terms: QuotaConfig) -> None:
-        n = terms.requests
+        sizes = CAP_SIZE, FORECAST_SIZE, *[terms.requests] * 3, *[MAX_TICKETS] * 2
+        ends = [*accumulate(sizes, initial=_HEAD)]
+        cap, forecast, *parts = (memory[begin:end] for begin, end in pairwise(ends))
+        self._until, self._ids, self._flying, self._keys, self._untils = parts
         self._memory = memory
-        self._until = memory[_HEAD : _HEAD + n]
-        self._ids = memory[_HEAD + n : _HEAD + 2 * n]
-        self._owners = memory[_HEAD + 2 * n : _HEAD + 2 * n + MAX_TICKETS]
-        self._untils = memory[_HEAD + 2 * n + MAX_TICKETS : _HEAD + 2 * n + 2 * MAX_TICKETS]
         self._terms = terms
+        self._cap = LearnedCap(cap)
+        self._forecast = Forecast(terms.span, forecast)
 
     def is_idle(self, now: float) -> bool:
         """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
@@ -169,9 +132,8 @@ class SharedState:
         Args:
             step: The step.
             now: The time.
-            known: The epoch as the asker knows it, 0 for none. Another one proves that permits were forgotten, and
-                then nothing is granted for a span.
-            total: The largest `Result.total` that came with this epoch. A smaller one here proves the same.
+            known: The epoch as the asker knows it, 0 for none.
+            total: The largest `Result.total` that came with this epoch.
             full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
                 them takes longer than all the rest.
         """
@@ -186,13 +148,22 @@ class SharedState:
                 self._hold(step, now)
             case "answered":
                 self._answered(step, now)
+            case "abandoned":
+                self._land(self._find(step.id, now))
             case "freed":
                 self._free(step, now)
             case "leave":
-                tickets.pop(step.owner, None)
+                for priority in Priority:
+                    tickets.pop(_key(step.owner, priority), None)
             case "pause":
                 memory[_BLOCKED] = max(memory[_BLOCKED], now + step.delay)
                 memory[_PAUSES] += 1
+            case "crowd":
+                self._cap.lower(step.count, now)
+            case "expect":
+                self._forecast.note(step.priority, now, 0)
+            case "move":
+                memory[_MOVED] = step.count
             case "look":
                 pass
         self._keep(tickets)
@@ -202,51 +173,124 @@ class SharedState:
             wait=wait,
             held=len(own) + len(others),
             base=len(own) - int(memory[_TOTAL]),
-            waiting=len(tickets) - (step.owner in tickets),
+            waiting=sum(key // _CLASSES != step.owner for key in tickets),
             blocked=max(0.0, memory[_BLOCKED] - now),
             pauses=int(memory[_PAUSES]),
             epoch=int(memory[_EPOCH]),
             first=min(own + others) - now if own or others else 0.0,
             total=int(memory[_TOTAL]),
+            unsure=max(0.0, memory[_UNSURE] - now),
+            cap=self._cap.now(now),
+            moved=int(memory[_MOVED]),
         )
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:
-        """See whether the memory is of use, and return the time, which never goes back."""
-        memory, span = self._memory, self._terms.span
+        """Detect a reset or restored store (rule 12); return a time that never goes back."""
+        memory = self._memory
         if memory[_LAST] - now > CLOCK_STEP:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
         memory[_LAST] = now = max(now, memory[_LAST])
         if memory[_EPOCH] == 0:
             memory[_EPOCH] = step.owner
-            if known:
-                memory[_BLOCKED] = now + span
-        elif known not in (0, memory[_EPOCH]):
-            memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
-        elif known and total > memory[_TOTAL]:  # an older state was restored
-            memory[_BLOCKED] = max(memory[_BLOCKED], now + span)
+        if known not in (0, memory[_EPOCH]) and not memory[_SUSPECT]:
+            memory[_SUSPECT] = 1
+            self._distrust(now)
+        elif known == memory[_EPOCH] and total > memory[_TOTAL]:
             memory[_TOTAL] = total
+            self._distrust(now)
         return now
 
+    def _distrust(self, now: float) -> None:
+        memory, terms = self._memory, self._terms
+        memory[_UNSURE] = now + terms.span
+        pause = terms.span if terms.span <= LONGEST_WAITED_OUT else 2 * terms.settle
+        memory[_BLOCKED] = max(memory[_BLOCKED], now + pause)
+
     def _ask(self, step: Command, now: float, tickets: dict[int, float]) -> tuple[int, float]:
-        requests = self._terms.requests - step.fewer
+        for priority, arrived in zip((Priority.INTERACTIVE, Priority.NORMAL), step.arrived, strict=True):
+            if arrived:
+                self._forecast.note(priority, now, arrived)
+        usable = self._terms.requests - step.fewer - step.reserve
         own, others = self._held(now)
-        room = min(requests - len(own) - len(others), requests - step.reserve - len(own))
+        crowd = self._crowd(step, now)
+        room = min(usable + step.reserve - len(own) - len(others), usable - len(own), crowd)
         if self._memory[_BLOCKED] > now:
             room = 0
-        ahead = list(tickets).index(step.owner) if step.owner in tickets else len(tickets)
-        rest = len(tickets) - (step.owner in tickets)
-        granted = min(step.count, max(1, room - rest)) if room > ahead else 0
+        ahead, behind, is_aged = self._order(step, tickets)
+        granted = min(step.count, max(1, room - ahead - behind)) if room > ahead else 0  # rule 6
+        left = 0 if is_aged else self._forecast.wanted(step.priority, usable, now)
+        if granted and is_aged:
+            granted = 1  # rule 9
+        elif granted and left:
+            granted = promised(
+                self._returns(own + others, usable, now), granted, left, self._terms.span, now
+            )  # rule 8
+        key = _key(step.owner, step.priority)
         if granted:
-            tickets.pop(step.owner, None)
+            tickets.pop(key, None)
             self._grant(step.id, granted, now, now + step.delay)
+            self._pass_over(step.priority, granted, tickets)
             if granted == step.count:
                 return granted, 0.0
             own, others = self._held(now)
-            ahead = rest
+            ahead, _, _ = self._order(step, tickets)
+            crowd -= granted
         wait = self._wait(sorted(own), sorted(own + others), step, ahead, now)
-        if step.owner in tickets or len(tickets) < MAX_TICKETS:
-            tickets[step.owner] = now + wait + self._terms.ticket_ttl
+        if left:
+            returns = self._returns(own + others, usable, now)
+            wait = max(wait, promised_at(returns, left, self._terms.span, ahead) - now)
+        if crowd <= ahead:
+            wait = max(wait, self._look_again(ahead - crowd + 1, step.cap))
+        if key in tickets or len(tickets) < MAX_TICKETS:
+            tickets[key] = now + wait + self._terms.ticket_ttl
         return granted, wait
+
+    def _order(self, step: Command, tickets: dict[int, float]) -> tuple[int, int, bool]:
+        """Return how many tickets go before this one, how many of its class behind it, and whether it is due (rule 9)."""
+        key = _key(step.owner, step.priority)
+        equals = [each for each in tickets if each % _CLASSES == step.priority]
+        position = equals.index(key) if key in tickets else len(equals)
+        behind = len(equals) - position - (key in tickets)
+        if not position and self._is_due(step.priority):
+            return 0, 0, True
+        due = {
+            each % _CLASSES
+            for each in tickets
+            if each % _CLASSES > step.priority and self._is_due(each % _CLASSES)
+        }
+        urgent = sum(each % _CLASSES < step.priority for each in tickets)
+        return urgent + position + len(due), behind, False
+
+    def _is_due(self, priority: int) -> bool:
+        return priority in _PASSED and self._memory[_PASSED[Priority(priority)]] >= PASSES
+
+    def _pass_over(self, priority: Priority, granted: int, tickets: dict[int, float]) -> None:
+        waiting = {key % _CLASSES for key in tickets}
+        for each, at in _PASSED.items():
+            if each == priority:
+                self._memory[at] = max(0, self._memory[at] - PASSES * granted)
+            elif each > priority and each in waiting:
+                self._memory[at] = min(self._memory[at] + granted, _MOST_PASSES)
+
+    def _returns(self, held: list[float], usable: int, now: float) -> list[float]:
+        """Return when each permit can be used, in order; those of unanswered requests a span from now."""
+        latest = now + self._terms.span
+        back = sorted(min(until, latest) for until in held)[max(0, len(held) - usable) :]
+        return [now] * (usable - len(back)) + back
+
+    def _crowd(self, step: Command, now: float) -> int:
+        """Return how many more requests may be in flight (rule 10)."""
+        caps = [cap for cap in (step.cap, self._cap.now(now)) if cap]
+        if self._memory[_UNSURE] > now:
+            caps.append(1)  # rule 12
+        return min(caps) - sum(until > now for until in self._flying.tolist()) if caps else _ANY_NUMBER
+
+    def _look_again(self, excess: int, cap: int) -> float:
+        """Return the seconds after which a request in flight may have become one fewer (rule 11)."""
+        usual = self._memory[_USUAL] or self._terms.settle
+        return min(max(usual * excess / max(1, cap) / _LOOK_AGAIN, _SHORTEST_LOOK), self._terms.settle)
+
+    # Rules 1 to 7.
 
     def _wait(self, own: list[float], held: list[float], step: Command, ahead: int, now: float) -> float:
         """Return the seconds until the permit of a ticket is free, as far as is known."""
@@ -275,6 +319,7 @@ class SharedState:
         for number, index in enumerate(free):
             self._until[index] = until
             self._ids[index] = first + number if first else 0
+            self._flying[index] = until if first else 0.0
         if first:
             self._memory[_TOTAL] += len(free)
         else:
@@ -284,24 +329,36 @@ class SharedState:
         index = self._find(step.id, now)
         if index is None:
             self._grant(step.id, 1, now, now + step.delay)
+            self._land(self._find(step.id, now))
         else:
             self._until[index] = now + step.delay
 
     def _answered(self, step: Command, now: float) -> None:
+        memory = self._memory
+        memory[_USUAL] += (step.took - memory[_USUAL]) / 8 if memory[_USUAL] else step.took
         index = self._find(step.id, now)
         if index is not None:
             self._until[index] = min(self._until[index], now + step.delay)
+            self._land(index)
         if step.foreign_usage is not None:
             _, others = self._held(now)
-            foreign = step.foreign_usage - int(self._memory[_TOTAL]) - len(others)
+            foreign = step.foreign_usage - int(memory[_TOTAL]) - len(others)
             if foreign > 0:
                 self._grant(0, foreign, now, now + step.delay)
+            memory[_UNSURE] = min(memory[_UNSURE], now)
+        elif memory[_UNSURE] > now:
+            memory[_BLOCKED] = max(memory[_BLOCKED], memory[_UNSURE])
 
     def _free(self, step: Command, now: float) -> None:
         for number in range(step.count):
             index = self._find(step.id + number, now)
             if index is not None:
-                self._until[index] = 0.0
+                self._until[index] = self._flying[index] = 0.0
+
+    def _land(self, index: int | None) -> None:
+        """The request of a permit is in flight no longer."""
+        if index is not None:
+            self._flying[index] = 0.0
 
     def _find(self, permit: int, now: float) -> int | None:
         ids, index = self._ids.tolist(), -1
@@ -325,11 +382,15 @@ class SharedState:
         if not count:
             return {}
         untils = self._untils[:count].tolist()
-        owners = map(int, self._owners[:count].tolist())
-        return {owner: until for owner, until in zip(owners, untils, strict=True) if until > now}
+        keys = map(int, self._keys[:count].tolist())
+        return {key: until for key, until in zip(keys, untils, strict=True) if until > now}
 
     def _keep(self, tickets: dict[int, float]) -> None:
-        for index, (owner, until) in enumerate(tickets.items()):
-            self._owners[index] = owner
+        for index, (key, until) in enumerate(tickets.items()):
+            self._keys[index] = key
             self._untils[index] = until
         self._memory[_TICKETS] = len(tickets)
+
+
+def _key(owner: int, priority: Priority) -> int:
+    return owner * _CLASSES + priority
