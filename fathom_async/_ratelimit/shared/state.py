@@ -66,9 +66,10 @@ from typing import cast
 
 from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.promise import FORECAST_SIZE, Forecast, promised, promised_at
+from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
+from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
 
 FORMAT = 2
 """The layout of what is stored; processes with another one cannot share it."""
@@ -238,7 +239,7 @@ class SharedState:
         wait = self._wait(sorted(own), sorted(own + others), step, ahead, now)
         if left:
             returns = self._returns(own + others, usable, now)
-            wait = max(wait, promised_at(returns, left, self._terms.span, ahead) - now)
+            wait = max(wait, promised_at(returns, left, self._terms.span, usable, ahead) - now)
         if crowd <= ahead:
             wait = max(wait, self._look_again(ahead - crowd + 1, step.cap))
         if key in tickets or len(tickets) < MAX_TICKETS:
