@@ -27,12 +27,17 @@ class RetryPolicy:
             happening; others who spend the same budget may cause some.
         base: Seconds of the longest first back-off; it doubles with every attempt.
         cap: Seconds of the longest back-off.
+        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`.
+        longest_pause: Seconds for which a ``Retry-After`` of a 5xx is believed at the most; that of a 429 is believed
+            for a whole window besides.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
     refusals: int = field(default=20, validator=validators.ge(0))
     base: float = field(default=0.5, validator=validators.ge(0))
     cap: float = field(default=8.0, validator=validators.ge(0))
+    outage: float = field(default=600.0, validator=validators.ge(0))
+    longest_pause: float = field(default=300.0, validator=validators.ge(0))
 
 
 def next_delay(
@@ -56,9 +61,7 @@ def next_delay(
         return 0.0 if refusals <= policy.refusals else None
     if not _may_pass(error, idempotent) or failures >= policy.attempts:
         return None
-    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
-    asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
-    return asked + backoff
+    return jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
 
 
 def was_perhaps_done(error: FathomError) -> bool:

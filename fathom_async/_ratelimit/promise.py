@@ -116,7 +116,9 @@ class Permits:
         # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
         returning = islice(merge(self._ours(out), self.foreign), max(0, -self.free), None)
         total = chain(repeat(self.now, max(0, self.free)), returning)
-        own = chain(repeat(self.now, max(0, usable - out)), islice(self._ours(out), max(0, out - usable), None))
+        own = chain(
+            repeat(self.now, max(0, usable - out)), islice(self._ours(out), max(0, out - usable), None)
+        )
         return [max(self.now, *pair) for pair in islice(zip(total, own, strict=False), min(count, usable))]
 
     def _ours(self, out: int) -> Iterator[float]:

@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 import redis
 
-from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.admission import SILENT
+from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared import protocol as store_module

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 

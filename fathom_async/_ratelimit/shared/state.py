@@ -339,6 +339,7 @@ class SharedState:
         memory[_USUAL] += (step.took - memory[_USUAL]) / 8 if memory[_USUAL] else step.took
         index = self._find(step.id, now)
         if index is not None:
+            self._cap.proved(sum(until > now for until in self._flying.tolist()), now)
             self._until[index] = min(self._until[index], now + step.delay)
             self._land(index)
         if step.foreign_usage is not None:
