@@ -1,4 +1,4 @@
-"""The client: settings, resources, lifecycle."""
+"""The client of the Fathom API."""
 
 import os
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ from fathom_async.service import ServiceClient, ServiceOptions, Settings, creden
 
 BASE_URL = "https://api.usefathom.com/v1"
 
-_WHAT = "the token, as made at https://app.usefathom.com/api,"
+_WHAT = "the token, as created at https://app.usefathom.com/api,"
 
 
 class FathomClient(ServiceClient):
-    """A client of the Fathom Analytics API, used as ``async with FathomClient(token) as fathom``.
+    """A client of the Fathom Analytics API: ``async with FathomClient(token) as fathom``.
 
-    One client serves any number of tasks of one event loop: start as many requests as you like, its lanes keep
-    them inside the account's rate limits.
+    One client serves any number of tasks of one event loop. Queue as many requests as you like; the client paces
+    them within the account's rate limits.
 
     Args:
-        token: API token, as made at https://app.usefathom.com/api.
-        base_url: Where the API lives; `https`, or `http` to this machine.
+        token: API token, created at https://app.usefathom.com/api.
+        base_url: Root of the API; `https`, or `http` to this machine.
         plan: The account's rate limits; `RatePlan.classic()` by default.
         **options: ``timeout``, ``retry``, ``max_body``, ``budget``, ``budget_key``, ``on_budget_lost``, ``on_event``,
             ``clock``, ``transport``: see `fathom_async.service.ServiceOptions`.
@@ -42,8 +42,8 @@ class FathomClient(ServiceClient):
         reports: Aggregations and current visitors.
 
     Raises:
-        ArgumentError: The token cannot be one, the base URL would show it to the network, or the budget cannot
-            be kept where `budget` says.
+        ArgumentError: The token is malformed, the base URL would expose it to the network, or the budget cannot be
+            kept where `budget` says.
     """
 
     account: AccountResource
@@ -85,10 +85,10 @@ class FathomClient(ServiceClient):
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, plan: RatePlan | None = None, timeout: float = 30.0
     ) -> Self:
-        """Make a client from ``FATHOM_API_TOKEN`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
+        """Return a client for ``FATHOM_API_TOKEN`` and, if set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
 
         Args:
-            environ: The environment; the process's own by default.
+            environ: Environment variables; those of the process by default.
             plan: The account's rate limits; `RatePlan.classic()` by default.
             timeout: Seconds from a request's admission to its whole answer.
 

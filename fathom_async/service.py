@@ -116,7 +116,7 @@ class ServiceClient(ABC):
     """A client of one service: resources over one session, and views of it with other options."""
 
     _scarcest: ClassVar[str]
-    """The lane that is meant where none is named."""
+    """The lane that methods are about unless they are given another."""
 
     _session: Session
     _options: Options
@@ -124,7 +124,7 @@ class ServiceClient(ABC):
 
     @abstractmethod
     def _bind(self, send: Caller) -> None:
-        """Make the resources, which send through this caller."""
+        """Create the resources, which send through this caller."""
 
     def _start(self, settings: Settings) -> None:
         """Open a session; to be called once by a client's ``__init__``.
@@ -149,12 +149,12 @@ class ServiceClient(ABC):
         max_wait: float | NotGiven | None = MISSING,
         timeout: float | NotGiven = MISSING,
     ) -> Self:
-        """Return a view of this client that sends with other options; it shares everything else.
+        """Return the same client with different options for its requests.
 
         Args:
-            priority: Who goes first when requests wait.
-            max_wait: Seconds to wait for admission; a longer wait raises `WaitTooLongError` at once. None for
-                as long as it takes.
+            priority: Order among waiting requests.
+            max_wait: Longest wait for admission in seconds; a longer one raises `WaitTooLongError` at once. None
+                for no bound.
             timeout: Seconds from a request's admission to its whole answer.
         """
         given = {"priority": priority, "max_wait": max_wait, "timeout": timeout}
@@ -166,16 +166,16 @@ class ServiceClient(ABC):
 
     @property
     def limits(self) -> Mapping[str, LaneStatus]:
-        """What each lane looks like now."""
+        """A snapshot of each lane."""
         return {name: lane.status() for name, lane in self._session.lanes.items()}
 
     async def look(self) -> Mapping[str, LaneStatus]:
-        """Return `limits` as they are now for all who share the budget; nothing is sent, and nothing is spent.
+        """Return `limits` after asking the shared budget for its state; sends no request to the service.
 
-        `limits` itself never waits: of a budget in Redis, it tells what was heard last.
+        `limits` itself never waits: for a budget in Redis, it shows the last known state.
 
         Raises:
-            BudgetError: The budget is out of reach, or others share it with other limits.
+            BudgetError: The budget is out of reach, or other processes share it with different limits.
             ClosedError: The client was closed.
         """
         await gather_all(lane.refresh() for lane in set(self._session.lanes.values()))
@@ -183,39 +183,39 @@ class ServiceClient(ABC):
 
     @property
     def stats(self) -> Stats:
-        """What this client, with all of its views, has sent so far."""
+        """Counts of what this client and all of its views have sent so far."""
         return self._session.telemetry.stats()
 
     def eta(self, requests: int = 1, *, lane: str | None = None) -> float:
-        """Return the seconds until the last of so many further requests would be admitted.
+        """Estimate the seconds until the last of this many further requests would be admitted.
 
         Args:
             requests: How many requests, at least 1.
-            lane: One of the names in `limits`; the scarcest unless given.
+            lane: One of the names in `limits`; the scarcest by default.
         """
         return self._lane(lane).eta(checks.count("requests", requests), self._options.priority)
 
     def pause(self, seconds: float, *, lane: str | None = None) -> None:
-        """Admit nothing on a lane for so many seconds; who cannot wait that long is told at once.
+        """Admit nothing on a lane for this long; waiting requests with a shorter `max_wait` fail at once.
 
         Args:
             seconds: How long.
-            lane: One of the names in `limits`; the scarcest unless given.
+            lane: One of the names in `limits`; the scarcest by default.
         """
         self._lane(lane).pause(checks.seconds("seconds", seconds, least=0))
 
     def resume(self, *, lane: str | None = None) -> None:
-        """End a pause, be it yours or the server's; not one that a shared budget keeps for all processes.
+        """End a pause, yours or the server's, but not one that a shared budget keeps for all processes.
 
         Args:
-            lane: One of the names in `limits`; the scarcest unless given.
+            lane: One of the names in `limits`; the scarcest by default.
         """
         self._lane(lane).resume()
 
     async def aclose(self) -> None:
-        """Close the connections; requests that still wait or run end with `ClosedError`.
+        """Close the connections; requests that are waiting or in flight fail with `ClosedError`.
 
-        Closing a view that `with_options` made does nothing.
+        Closing a view made by `with_options` does nothing.
         """
         if not self._is_view:
             await self._session.close()
@@ -283,6 +283,7 @@ def _lanes(settings: Settings, clock: Clock, telemetry: Telemetry) -> dict[str, 
                 for other in limits.keys() - {name}
                 for number in (limits[other].requests, lanes[other].limit.requests)
             },
+            outage=(settings.retry or RetryPolicy()).outage,
             telemetry=telemetry,
         )
 

@@ -83,5 +83,5 @@ def test_a_newcomer_stands_behind_the_more_urgent_and_its_equals() -> None:
 
 
 def test_nobody_waits() -> None:
-    with pytest.raises(KeyError, match="nobody waits"):
+    with pytest.raises(KeyError, match="the queue is empty"):
         PriorityQueue[str]().pop()
