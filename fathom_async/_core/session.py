@@ -153,15 +153,16 @@ class Session:
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
                 )
-                if delay is None or (deadline is not None and self.clock.now() + delay > deadline):
+                lane = self.lanes[request.lane]
+                is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
+                if delay is None or is_late or lane.is_given_up:
                     raise
-                lane = self.lanes[request.lane].name
                 reason = f"{type(error).__name__}: {error}"
-                event = Retried(number, lane, self.clock.now(), failures + refusals, delay, reason)
+                event = Retried(number, lane.name, self.clock.now(), failures + refusals, delay, reason)
                 self.telemetry.retry(event, error)
             await self.scope.sleep(delay)
             if place == "last":
-                await self._take_retry(self.lanes[request.lane])
+                await self._take_retry(lane)
 
     async def _take_retry(self, lane: Lane) -> None:
         """Wait until the lane may be burdened with one more retry."""
