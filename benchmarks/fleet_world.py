@@ -12,7 +12,7 @@ from random import Random
 
 from attrs import define, field, frozen
 
-from fathom_async._cache.protocol import LEASE
+from fathom_async._cache.store import LEASE
 from fathom_async._ratelimit.budget import COUNT_DELAY
 from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.lane import Lane

@@ -92,7 +92,7 @@ def is_unused(budget: str) -> bool:
 
 def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
     """Open a client, run one coroutine with it to the end, and return its result; a terminal is told of waits."""
-    from fathom_async._cli.waiting import telling  # noqa: PLC0415 - the same
+    from fathom_async._cli.progress import telling  # noqa: PLC0415 - the same
 
     async def connected() -> T:
         async with connect() as fathom, telling(fathom):

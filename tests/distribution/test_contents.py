@@ -1,4 +1,4 @@
-"""The wheel and the source distribution have what they should, and nothing else."""
+"""The contents of the wheel and of the source distribution."""
 
 import re
 import subprocess
@@ -32,7 +32,8 @@ def unpacked(sdist: Path, tmp_path: Path) -> Path:
 def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == package_files()
-    assert {"fathom_async/py.typed", "fathom_async/_cli/html/page.html"} <= set(names)
+    needed = {"fathom_async/py.typed", "fathom_async/__init__.pyi", "fathom_async/_cli/html/page.html"}
+    assert needed <= set(names)
 
 
 def test_the_wheel_is_the_same_from_the_source_distribution_and_from_the_repository(

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from fathom_async import FathomClient, Priority, Progress
-from fathom_async._cache.protocol import LEASE
 from fathom_async._cli.formatting import clock_time
+from fathom_async.store import LEASE
 
 _PAUSE = 0.5
 

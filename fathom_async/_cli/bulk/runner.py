@@ -15,17 +15,15 @@ from attrs import define, evolve, field, frozen
 
 from fathom_async import (
     BudgetError,
+    CachePolicy,
     DecodeError,
     FathomClient,
     FathomError,
-    Keeping,
     Progress,
     RateLimitError,
     ServerError,
     TransportError,
 )
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
@@ -43,14 +41,14 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.output import Format, note
-from fathom_async._cli.progress import each_second, reporter
-from fathom_async._cli.waiting import telling
+from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async.store import ReportStore, open_store
 
 if TYPE_CHECKING:
     from fathom_async import Report
-    from fathom_async._core.codec.rows import Row
+    from fathom_async.reports import Row
 
-_KEEPING = Keeping()
+_KEEPING = CachePolicy()
 _PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
 
 
@@ -137,7 +135,7 @@ async def carry_out(options: RunOptions, tally: RunSummary) -> None:
         if began is None:
             for each in notes:
                 await each.begin(started)
-        keeping = Keeping(max_age=time.time() - started + _KEEPING.max_age)
+        keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
         await _make(Asking(fathom, keeping, where, options.is_fused), options, reports, stores, tally)
         if not tally.may_be_mended:
             for each in notes:
@@ -166,7 +164,7 @@ async def _make(
                 show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
 
         async with (
-            each_second(refresh),
+            repeating(refresh, 1.0),
             aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
         ):
             async for each, outcome in outcomes:
