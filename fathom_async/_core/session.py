@@ -260,6 +260,10 @@ class Session:
             return RateLimitError(*error.args)
         return error
 
+    def next_number(self) -> int:
+        """Return a number that nothing else of this session has."""
+        return next(self._numbers)
+
     def unix(self) -> float:
         """Return the time in Unix seconds."""
         return self.clock.unix()
@@ -293,6 +297,7 @@ class Caller:
         """Carry out a request; see `Session.send`."""
         return self.session.send(request, self.options)
 
-    def with_priority(self, priority: Priority) -> "Caller":
-        """Return a caller that sends with another priority."""
-        return Caller(self.session, evolve(self.options, priority=priority))
+    def for_run(self, priority: Priority) -> "Caller":
+        """Return the caller of a run: with its priority, and a flow of its own unless this caller names one."""
+        flow = self.options.flow or f"run {self.session.next_number()}"
+        return Caller(self.session, evolve(self.options, priority=priority, flow=flow))

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Protocol, cast
 
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError

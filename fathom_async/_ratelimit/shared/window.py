@@ -20,8 +20,8 @@ from attrs import define, field
 
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
 from fathom_async._ratelimit.protocol import Permit
-from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.commands import Command, Result
+from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError, FathomError
