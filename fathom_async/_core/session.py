@@ -219,15 +219,19 @@ class Session:
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
             feedback = read_feedback(response.headers, self.clock.unix)
+            is_own = (
+                "json" in response.headers.get("Content-Type", "json").lower()
+            )  # else it is some proxy's page
             if self.is_refusal(response):
                 telemetry.refused += 1
                 wait = believed(self.retry, feedback.retry_after, lane.limit.per)
-                admission.refused(Feedback(feedback.limit, feedback.remaining, wait))
+                limits = (feedback.limit, feedback.remaining) if is_own else (None, None)
+                admission.refused(Feedback(*limits, wait))
             elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 wait = believed(self.retry, feedback.retry_after) or 0.0
                 admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
             else:
-                admission.answered(feedback)
+                admission.answered(feedback if is_own else None)
             if telemetry.listens:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))

@@ -14,6 +14,8 @@ from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
 if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
     from fathom_async._ratelimit.lane import Lane
     from fathom_async._ratelimit.protocol import Permit
 
@@ -97,7 +99,18 @@ class Admission:
     """
 
     __slots__ = (
-        *("_waiting", "admitted_at", "flow", "is_sent", "lane", "max_wait", "permit", "place", "priority"),
+        *(
+            "_waiting",
+            "admitted_at",
+            "bucket",
+            "flow",
+            "is_sent",
+            "lane",
+            "max_wait",
+            "permit",
+            "place",
+            "priority",
+        ),
         *("queued_at", "target", "waited"),
     )
 
@@ -111,6 +124,7 @@ class Admission:
         self.place: Place = place
         self.target = target
         self.permit: Permit | None = None
+        self.bucket: AsyncLimiter | None = None
         self.is_sent = False
         self.waited = 0.0
         self.admitted_at = self.queued_at = 0.0
@@ -128,7 +142,8 @@ class Admission:
                 raise
             self.waited = self.lane.now() - start
         self.lane.untaken -= 1
-        await self.lane.bucket.acquire()  # it has the token, and does not wait
+        if self.bucket is not None:
+            await self.bucket.acquire()  # it has the token, and does not wait
         return self
 
     @property
@@ -154,8 +169,8 @@ class Admission:
         if self.permit is not None:
             self.lane.sent(self.permit)
 
-    def answered(self, feedback: Feedback) -> None:
-        """Note that an answer arrived, with these rate-limit headers."""
+    def answered(self, feedback: Feedback | None) -> None:
+        """Note that an answer arrived, with these rate-limit headers; None when it is not the server's own."""
         if self.permit is not None:
             permit, self.permit = self.permit, None
             self.lane.answered(self, permit, feedback)

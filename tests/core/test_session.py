@@ -35,6 +35,7 @@ from fathom_async.testing import (
     FathomServer,
     Fault,
     Html,
+    LaravelWindow,
     Redirect,
     Status,
     Truncate,
@@ -299,6 +300,21 @@ async def test_a_refusal_is_believed_for_a_window_or_as_long_as_the_policy_says(
         with pytest.raises(WaitTooLongError) as caught:
             await fathom.with_options(max_wait=30).sites.get(SITE)
         assert 3590 < caught.value.eta <= 3601
+
+
+async def test_limits_on_a_page_that_is_no_answer_are_ignored() -> None:
+    async with (
+        FathomServer(crud_throttle=LaravelWindow(1000, per=3600)) as server,
+        FathomClient("any", base_url=server.url) as fathom,
+    ):
+        server.inject(*[Html()] * 3, *[Status(503)] * 2)
+        for _ in range(3):
+            with pytest.raises(DecodeError):
+                await fathom.account.get()
+        await fathom.account.get()
+        assert fathom.limits["crud"].limit == 2000
+        await fathom.account.get()
+        assert fathom.limits["crud"].limit == 1000
 
 
 async def test_refusals_without_end_are_raised(server: FathomServer) -> None:
