@@ -9,7 +9,8 @@ dispatcher and one timer, so that an admission costs the same with a hundred tho
 1. A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
    alone, and its answer opens the lane. A slow probe holds up the next request for `PROBE_PATIENCE` at most.
 2. A ``429`` pauses the lane, not just its request. Then the lane probes again.
-3. What else a refusal teaches, or an answer that names another limit, `fathom_async._ratelimit.restraint` carries out.
+3. What else a refusal teaches, or an answer that names another limit, is the matter of
+   `fathom_async._ratelimit.restraint`.
 4. While the server is away, a request with a `max_wait` fails at once, unless it can be the probe.
 
 A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it shared with other processes or not.
@@ -303,7 +304,8 @@ class Lane:
             self._window.settle(permit, now, failed=True)
         else:
             remaining = feedback.remaining
-            self._restraint.is_told = remaining is not None
+            restraint = self._restraint
+            restraint.is_told, restraint.told, restraint.told_at = remaining is not None, remaining or 0, now
             if self._teaches(feedback, now):
                 remaining = self._restraint.answered(permit, feedback, now)
             self._window.settle(permit, now, limit=feedback.limit, remaining=remaining)
