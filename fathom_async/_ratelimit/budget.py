@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.state import QuotaConfig
+from fathom_async._ratelimit.shared.commands import QuotaConfig
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ConfigurationError

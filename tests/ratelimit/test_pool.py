@@ -15,31 +15,62 @@ from attrs import asdict, define
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.queue import PASSES
+from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import RedisStore
 from fathom_async._ratelimit.shared.script import SCRIPT
-from fathom_async._ratelimit.shared.state import Action, Command, QuotaConfig, Result, SharedState, size_of
+from fathom_async._ratelimit.shared.state import SharedState, size_of
 from tests.redis_server import RedisServer
 
 SPAN = 61.0
 LEASE = 91.0
 
 
-def terms_of(requests: int = 10) -> QuotaConfig:
-    return QuotaConfig(requests, per=60.0, span=SPAN, settle=5.0, ticket_ttl=1.0)
+HOUR = 3601.0
+INTERACTIVE, NORMAL, BULK = Priority
 
 
-def pool_of(requests: int = 10) -> SharedState:
+def terms_of(requests: int = 10, span: float = SPAN) -> QuotaConfig:
+    return QuotaConfig(requests, per=span - 1, span=span, settle=5.0, ticket_ttl=1.0)
+
+
+def pool_of(requests: int = 10, span: float = SPAN) -> SharedState:
     memory = array.array("d", bytes(8 * size_of(requests)))
-    return SharedState(memoryview(memory), terms_of(requests))
+    return SharedState(memoryview(memory), terms_of(requests, span))
 
 
-def ask(owner: int, permit: int, count: int = 1, reserve: int = 0) -> Command:
-    return Command("ask", owner, permit, count, LEASE, reserve)
+def ask(
+    owner: int,
+    permit: int,
+    count: int = 1,
+    reserve: int = 0,
+    *,
+    priority: Priority = NORMAL,
+    arrived: tuple[int, int] = (0, 0),
+    cap: int = 0,
+    is_due: bool = False,
+    span: float = SPAN,
+) -> Command:
+    return Command(
+        "ask",
+        owner,
+        permit,
+        count,
+        30.0 + span,
+        reserve,
+        priority=priority,
+        arrived=arrived,
+        cap=cap,
+        is_due=is_due,
+    )
 
 
-def answered(permit: int, foreign_usage: int | None = None) -> Command:
-    return Command("answered", 1, permit, delay=SPAN, foreign_usage=foreign_usage)
+def answered(
+    permit: int, foreign_usage: int | None = None, *, took: float = 0.0, span: float = SPAN
+) -> Command:
+    return Command("answered", 1, permit, delay=span, foreign_usage=foreign_usage, took=took)
 
 
 def fill(pool: SharedState, now: float = 0.0, requests: int = 10) -> None:
@@ -169,6 +200,232 @@ def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
     pool = pool_of(1)
     fill(pool, now=90_000.0, requests=1)
     assert pool.step(ask(1, 100), 5.0).granted == 1
+
+
+def test_the_more_urgent_class_is_served_first_and_then_who_came_first() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    for owner, priority in enumerate((BULK, BULK, NORMAL, INTERACTIVE), 1):
+        assert pool.step(ask(owner, 100 * owner, priority=priority), 1.0).granted == 0
+    served: list[int] = []
+    now = SPAN
+    while len(served) < 4:
+        for owner, priority in enumerate((BULK, BULK, NORMAL, INTERACTIVE), 1):
+            if owner not in served and pool.step(ask(owner, 100 * owner, priority=priority), now).granted:
+                served.append(owner)
+                pool.step(Command("freed", owner, 100 * owner), now)
+    assert served == [4, 3, 1, 2]
+
+
+def test_a_process_has_a_ticket_for_each_class_but_none_more_urgent_than_it_asks_for() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    pool.step(ask(1, 100, priority=BULK), 1.0)
+    pool.step(ask(1, 100, priority=INTERACTIVE), 1.0)
+    assert pool.step(ask(2, 200, priority=BULK), 1.0).waiting == 1, "processes are counted, not tickets"
+    pool.step(ask(1, 100, priority=BULK), 1.0)  # nobody interactive is left there
+    assert pool.step(ask(3, 300, priority=NORMAL), SPAN).granted == 1
+    pool.step(Command("freed", 3, 300), SPAN)
+    assert pool.step(ask(2, 200, priority=BULK), SPAN).granted == 0
+    assert pool.step(ask(1, 100, priority=BULK), SPAN).granted == 1, "its bulk ticket kept its place"
+
+
+def test_leaving_gives_up_the_tickets_of_all_classes() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    for priority in (BULK, NORMAL, INTERACTIVE):
+        pool.step(ask(1, 100, priority=priority), 1.0)
+    pool.step(Command("leave", 1), 1.0)
+    reply = pool.step(ask(2, 200, priority=BULK), SPAN)
+    assert (reply.granted, reply.waiting) == (1, 0)
+
+
+def test_nothing_is_left_for_classes_that_were_not_seen_for_a_day() -> None:
+    assert pool_of().step(ask(1, 100, 10, priority=BULK), 0.0).granted == 10
+    pool = pool_of()
+    pool.step(Command("expect", 2, priority=INTERACTIVE), 1.0)
+    assert pool.step(ask(1, 100, 10, priority=BULK), 86_402.0).granted == 10
+
+
+@pytest.mark.parametrize(
+    ("seen", "arrivals", "asks", "left"),
+    [
+        (INTERACTIVE, 0, BULK, 2),
+        (NORMAL, 0, BULK, 2),
+        (INTERACTIVE, 0, NORMAL, 2),
+        (INTERACTIVE, 15, BULK, 2 + 3),  # one a minute over 900 s, and half as many more than twice a span's
+        (INTERACTIVE, 900, BULK, 9),
+        (BULK, 0, BULK, 0),
+        (NORMAL, 0, NORMAL, 0),
+        (INTERACTIVE, 0, INTERACTIVE, 0),
+    ],
+)
+def test_a_class_leaves_what_the_classes_above_will_want(
+    seen: Priority, arrivals: int, asks: Priority, left: int
+) -> None:
+    pool = pool_of()
+    pool.step(Command("expect", 2, priority=seen), 1.0)
+    if arrivals:
+        pool.step(ask(2, 200, priority=INTERACTIVE, arrived=(arrivals, 0)), 1.0)
+        pool.step(Command("freed", 2, 200), 1.0)
+    reply = pool.step(ask(1, 100, 10, priority=asks), 1.0)
+    # All are free: what is left comes at once, and the promise spreads what goes beyond.
+    assert reply.granted == 10 - left
+    assert (reply.wait > 0) == (left > 0)
+
+
+def test_the_promise_says_when_to_look_again() -> None:
+    pool = pool_of()
+    pool.step(Command("expect", 2, priority=INTERACTIVE), 1.0)
+    assert pool.step(ask(1, 100, 10, priority=BULK), 1.0).granted == 8
+    for number in range(8):
+        pool.step(answered(100 + number), 1.0)
+    back = 1 + SPAN
+    # The second next permit after the ninth is back then, and may be two times this late:
+    late = 1.1 * SPAN / 10
+    reply = pool.step(ask(1, 110, priority=BULK), 1.0)
+    assert (reply.granted, reply.wait) == (0, pytest.approx(back - 2 * late - 1))
+    assert pool.step(ask(1, 110, priority=BULK), back - 2 * late - 0.1).granted == 0
+    assert pool.step(ask(1, 110, priority=BULK), back - 2 * late + 0.1).granted == 1
+    assert pool.step(ask(2, 200, priority=INTERACTIVE), back - 2 * late + 0.1).granted == 1
+
+
+@pytest.mark.parametrize(("wanted", "at_least"), [(30, 9), (1, 12)])
+def test_bulk_gets_one_in_nine_whatever_comes_and_less_where_it_does_not_wait(
+    wanted: int, at_least: int
+) -> None:
+    pool = pool_of(10)
+    now, permit = 1.0, 1000
+    counts = {INTERACTIVE: 4, BULK: wanted}  # neither is ever satisfied
+    served, at = dict.fromkeys(counts, 0), dict.fromkeys(counts, 0.0)
+    while now < 3600:
+        for priority, count in counts.items():
+            if at[priority] <= now:
+                asks = ask(priority + 1, permit, count, priority=priority, arrived=(count, 0))
+                reply = pool.step(asks, now)
+                for number in range(reply.granted):
+                    pool.step(answered(permit + number), now)
+                served[priority] += reply.granted
+                permit += count
+                at[priority] = now + reply.wait
+        now = max(now + 0.001, min(at.values()))
+    assert served[INTERACTIVE] + served[BULK] >= 10 * 58
+    assert served[INTERACTIVE] / at_least <= served[BULK] <= served[INTERACTIVE] / 7
+
+
+def test_a_class_that_did_not_wait_was_not_passed_over() -> None:
+    pool = pool_of(20)
+    for number in range(9):
+        pool.step(ask(1, 100 + number, priority=INTERACTIVE, arrived=(1, 0)), 1.0)
+    assert pool.step(ask(2, 200, 11, priority=BULK), 1.0).granted < 11
+
+
+def test_a_process_that_passed_over_a_class_too_often_may_say_so() -> None:
+    pool = pool_of(3)
+    pool.step(ask(1, 100, 2, priority=INTERACTIVE, arrived=(900, 0)), 1.0)
+    assert pool.step(ask(2, 200, priority=BULK), 1.0).granted == 0
+    assert pool.step(ask(2, 200, 2, priority=BULK, is_due=True), 1.0).granted == 1
+
+
+def test_so_many_are_in_flight_at_most() -> None:
+    pool = pool_of(600, HOUR)
+    assert pool.step(ask(1, 100, 5, cap=5, span=HOUR), 0.0).granted == 5
+    waits = [pool.step(ask(owner, 100 * owner, cap=5, span=HOUR), 1.0).wait for owner in (2, 3)]
+    assert waits == [5.0 / 5 / 4, 2 * 5.0 / 5 / 4], "those behind look later"
+    pool.step(answered(100, took=2.0, span=HOUR), 2.0)
+    assert pool.step(ask(3, 300, cap=5, span=HOUR), 2.0).granted == 0
+    assert pool.step(ask(2, 200, cap=5, span=HOUR), 2.0).granted == 1
+    assert pool.step(ask(3, 300, cap=5, span=HOUR), 2.0).wait == 2.0 / 5 / 4
+    pool.step(Command("abandoned", 1, 101), 2.0)
+    pool.step(Command("freed", 1, 102), 2.0)
+    assert pool.step(ask(3, 300, 3, cap=5, span=HOUR), 2.0).granted == 2
+    assert pool.step(Command("look", 1), 2.0).held == 5 + 1 + 2 - 1
+
+
+def test_what_a_dead_process_has_in_flight_ends_with_its_timeout_and_not_with_the_hour() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, 5, cap=5, span=HOUR), 0.0)
+    assert pool.step(ask(2, 200, cap=5, span=HOUR), 29.9).granted == 0
+    assert pool.step(ask(2, 200, 9, cap=5, span=HOUR), 30.0).granted == 5
+    assert pool.step(Command("look", 1), 30.0).held == 10
+
+
+def test_a_refusal_lowers_the_cap_for_all_and_it_recovers_carefully() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, 6, span=HOUR), 0.0)
+    pool.step(ask(2, 200, 2, span=HOUR), 0.0)
+    for number in (104, 105):  # two of the eight are refused
+        pool.step(Command("freed", 1, number), 1.0)
+        reply = pool.step(Command("crowd", 1, count=4), 1.0)
+    assert reply.cap == 6, "those of the other process were let in too"
+    assert pool.step(ask(2, 202, span=HOUR), 1.0).granted == 0
+    assert pool.step(ask(2, 202, span=HOUR), 2.0).cap == 6
+    for number in range(4):
+        pool.step(answered(100 + number, span=HOUR), 2.0)
+    assert pool.step(ask(2, 202, span=HOUR), 2.0).granted == 1
+    assert pool.step(ask(3, 300, 20, span=HOUR), 2.0).granted == 3
+    assert pool.step(ask(3, 310, 20, cap=5, span=HOUR), 32.0).granted == 5, "the smaller cap holds"
+    assert pool.step(Command("look", 1), 60.9).cap == 6
+    assert pool.step(Command("look", 1), 61.0).cap == 7
+    assert pool.step(ask(3, 330, 20, span=HOUR), 61.5).granted == 7 - 5
+    assert pool.step(ask(3, 350, 20, span=HOUR), 62.0).granted == 7 - 2
+    pool.step(Command("freed", 3, 350), 62.0)
+    pool.step(Command("crowd", 3, count=1), 62.0)
+    assert pool.step(Command("look", 1), 62.0).cap == 6
+    assert pool.step(Command("look", 1), 62.0 + 119.9).cap == 6, "it was too early, so it takes twice as long"
+    assert pool.step(Command("look", 1), 62.0 + 120.0).cap == 7
+
+
+def test_a_long_window_that_was_forgotten_is_opened_by_one_probe() -> None:
+    pool = pool_of(600, HOUR)
+    assert pool.step(ask(1, 100, 9, span=HOUR), 0.0, known=77).granted == 0
+    reply = pool.step(ask(2, 200, 9, span=HOUR), 1.0)
+    assert (reply.granted, reply.wait, reply.unsure) == (0, 9.0, HOUR - 1)
+    probe = pool.step(ask(1, 100, 9, span=HOUR), 10.0)
+    assert probe.granted == 1
+    assert pool.step(ask(2, 200, 9, span=HOUR), 10.0).granted == 0
+    pool.step(answered(55, span=HOUR), 10.5)  # was admitted before, and tells nothing
+    assert pool.step(ask(2, 200, 9, span=HOUR), 10.5).granted == 0
+    pool.step(Command("leave", 1), 10.5)
+    spent = 51
+    pool.step(answered(100, spent - probe.base, span=HOUR), 11.0)
+    reply = pool.step(ask(2, 200, 600, span=HOUR), 11.0)
+    assert (reply.granted, reply.unsure) == (600 - spent, 0.0)
+
+
+def test_a_probe_that_is_told_nothing_has_the_window_waited_out() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    assert pool.step(ask(1, 100, span=HOUR), 10.0).granted == 1
+    pool.step(answered(100, span=HOUR), 11.0)
+    assert pool.step(ask(1, 101, span=HOUR), 12.0).blocked == HOUR - 12
+    assert pool.step(ask(1, 101, 9, span=HOUR), HOUR).granted == 9
+
+
+def test_a_probe_that_is_lost_is_followed_by_another() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    assert pool.step(ask(1, 100, span=HOUR), 10.0).granted == 1
+    assert pool.step(ask(2, 200, 9, span=HOUR), 39.9).granted == 0
+    probe = pool.step(ask(2, 200, 9, span=HOUR), 40.0)
+    assert probe.granted == 1
+    pool.step(answered(200, 2 - probe.base, span=HOUR), 41.0)
+    assert pool.step(ask(1, 101, 9, span=HOUR), 41.0).granted == 9
+
+
+def test_memory_is_found_lost_once_however_many_knew_it() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    probe = pool.step(ask(1, 100, span=HOUR), 10.0)
+    pool.step(answered(100, 1 - probe.base, span=HOUR), 11.0)
+    assert pool.step(ask(2, 200, 9, span=HOUR), 12.0, known=77).granted == 9
+
+
+def test_all_processes_learn_that_everybody_moved() -> None:
+    pool = pool_of()
+    assert pool.step(Command("look", 1), 0.0).moved == 0
+    pool.step(Command("move", 1, count=600), 0.0)
+    assert pool.step(ask(2, 200), 1e6).moved == 600
 
 
 steps = st.tuples(

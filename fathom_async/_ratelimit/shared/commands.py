@@ -47,6 +47,7 @@ class Command:
             `Result.base`. None when the answer did not tell.
         fewer: Permits that the server turned out not to have.
         priority: The class that asks, or that is expected.
+        is_due: Whether the process passed over that class so often that nothing may hold it back.
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
@@ -61,6 +62,7 @@ class Command:
     foreign_usage: int | None = None
     fewer: int = 0
     priority: Priority = Priority.NORMAL
+    is_due: bool = False
     arrived: tuple[int, int] = (0, 0)
     cap: int = 0
     took: float = 0.0
@@ -76,7 +78,7 @@ class Result:
         held: Permits that are out.
         base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
-        waiting: Tickets of others in the queue.
+        waiting: How many other processes have a ticket.
         blocked: For how long nobody may come.
         pauses: How often the server said so.
         epoch: Changes when the store has lost its memory.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from fathom_async._ratelimit.shared.state import Command, Result
+from fathom_async._ratelimit.shared.commands import Command, Result
 from fathom_async.errors import ArgumentError, FathomError
 
 LOST_AFTER = 3.0
