@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import RedisStore

@@ -187,7 +187,7 @@ class SharedState:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
         memory[_LAST] = now = max(now, memory[_LAST])
         if memory[_EPOCH] == 0:
-            memory[_EPOCH] = step.owner
+            memory[_EPOCH] = step.owner + (step.owner == known)
         if known not in (0, memory[_EPOCH]) and not memory[_SUSPECT]:
             memory[_SUSPECT] = 1
             self._distrust(now)

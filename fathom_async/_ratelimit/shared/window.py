@@ -18,8 +18,8 @@ from typing import Literal
 
 from fathom_async._ratelimit.permit import Permit
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
-from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.commands import Command, Result
+from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError, FathomError
