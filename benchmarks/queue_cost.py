@@ -20,7 +20,7 @@ from benchmarks import admission_clock
 from benchmarks.harness import Benchmark, Comparison
 from benchmarks.machine import installed
 from benchmarks.report import table
-from fathom_async._ratelimit.feedback import SILENT
+from fathom_async._ratelimit.admission import SILENT
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.clock import LoopClock

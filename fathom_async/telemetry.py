@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from attrs import frozen
 
@@ -83,13 +84,29 @@ class Failed:
     reason: str
 
 
+PauseReason = Literal["refused", "asked", "away", "forgotten"]
+
+
 @fast_frozen
 class Paused:
-    """A lane admits nothing for so many seconds: the server refused a request, or you paused it."""
+    """A lane admits nothing for so many seconds.
+
+    Its `reason`: the server ``refused`` a request; your program ``asked`` for it; the server is ``away``, and one
+    request will try then; or the shared budget was found ``forgotten``.
+    """
 
     lane: str
     at: float
     seconds: float
+    reason: PauseReason = "refused"
+
+
+@fast_frozen
+class Recovered:
+    """A server that was away answers again."""
+
+    lane: str
+    at: float
 
 
 @fast_frozen
@@ -103,7 +120,7 @@ class Adapted:
     after: int
 
 
-Event = Queued | Admitted | Sent | Answered | Retried | Failed | Paused | Adapted
+Event = Queued | Admitted | Sent | Answered | Retried | Failed | Paused | Recovered | Adapted
 Hook = Callable[[Event], None]
 
 _log = logging.getLogger("fathom_async")
@@ -133,6 +150,14 @@ class Stats:
         return sum(self.sent.values()) - self.refused
 
 
+_PAUSES: Mapping[PauseReason, str] = {
+    "refused": "paused for {:.1f} s after a refusal by the server",
+    "asked": "paused for {:.1f} s by its user",
+    "away": "the server is away, trying again in {:.1f} s",
+    "forgotten": "the shared budget was lost, going on in {:.1f} s",
+}
+
+
 class Telemetry:
     """Counts what happens, and tells it to whoever wants to hear it.
 
@@ -160,6 +185,26 @@ class Telemetry:
             self._hook(event)
         except Exception:  # noqa: BLE001 - an observer must not disturb what it observes
             _log.exception("the on_event hook failed on %r", event)
+
+    def paused(self, event: Paused, detail: str = "") -> None:
+        """Log and emit a pause of a lane."""
+        facts = {"lane": event.lane, "seconds": event.seconds, "reason": event.reason}
+        level = logging.INFO if event.reason == "asked" else logging.WARNING
+        message = _PAUSES[event.reason].format(event.seconds) + (f": {detail}" if detail else "")
+        _log.log(level, "%s lane: %s", event.lane, message, extra=facts)
+        self.emit(event)
+
+    def recovered(self, event: Recovered) -> None:
+        """Log and emit that the server is back."""
+        _log.warning("%s lane: the server answers again", event.lane, extra={"lane": event.lane})
+        self.emit(event)
+
+    def adapted(self, event: Adapted) -> None:
+        """Log and emit a change of what a lane keeps to."""
+        facts = {"lane": event.lane, "what": event.what, "before": event.before, "after": event.after}
+        change = event.lane, event.what, event.before, event.after
+        _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
+        self.emit(event)
 
     def stats(self) -> Stats:
         """Return the counts as they are now."""

@@ -1,4 +1,4 @@
-"""What lives as long as a session: its tasks, those who sleep, and what was opened for it."""
+"""The lifetime of a session: its tasks, sleepers, shared work and resources."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Iterable
@@ -6,39 +6,47 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
+from attrs import define
+
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ClosedError
 
 T = TypeVar("T")
 
 _PARTING_SECONDS = 1.0
-"""Real seconds for tasks to notice that the scope was closed."""
+"""Real seconds for tasks to end by themselves once the scope is shut."""
 
 
 class Closable(Protocol):
     """Something that has to be closed."""
 
     async def aclose(self) -> None:
-        """Let go of it."""
+        """Close it."""
 
 
 ClosableT = TypeVar("ClosableT", bound=Closable)
 
 
 async def close_all(things: Iterable[Closable]) -> None:
-    """Close everything, the last opened first, whatever fails."""
+    """Close everything in reverse order, whatever fails."""
     async with AsyncExitStack() as stack:
         for thing in things:
             stack.push_async_callback(thing.aclose)
 
 
+@define
+class _Shared:
+    work: asyncio.Task[object]
+    waiting: int = 0
+
+
 class Scope:
     """Tasks, sleepers and resources that end together; used from one event loop.
 
-    It is closed in two steps, so that its owner can break what the tasks wait for in between: `shut`, then `aclose`.
+    It closes in two steps, `shut` and `aclose`, so that its owner can abort in between what the tasks wait for.
 
     Args:
-        clock: Where time comes from.
+        clock: Source of time.
 
     Attributes:
         is_shut: Whether nothing may begin any more.
@@ -50,16 +58,17 @@ class Scope:
         self._sleepers: set[asyncio.Future[None]] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._resources: dict[Hashable, Closable] = {}
+        self._shared: dict[Hashable, _Shared] = {}
 
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
-        """Start a task that is cancelled, and waited for, when the scope is closed."""
+        """Start a task; closing the scope cancels it and waits for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
 
     def resource(self, key: Hashable, make: Callable[[], ClosableT]) -> ClosableT:
-        """Return the resource of a key, made by the first who asks and closed with the scope.
+        """Return the resource of a key; the first call makes it, and it is closed with the scope.
 
         Raises:
             ClosedError: The scope is shut.
@@ -70,8 +79,37 @@ class Scope:
             self._resources[key] = make()
         return cast("ClosableT", self._resources[key])
 
+    def is_running(self, key: Hashable) -> bool:
+        """Whether shared work of this key is under way."""
+        return key in self._shared
+
+    async def share(self, key: Hashable, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Return the result of the work under way for this key; start it if there is none.
+
+        The work goes on while anyone waits for it: a cancelled caller does not disturb the others, and the last one
+        cancels the work.
+
+        Raises:
+            ClosedError: The scope was closed, and the work with it.
+        """
+        shared = self._shared.get(key)
+        if shared is None:
+            shared = self._shared[key] = _Shared(self.spawn(work()))
+            shared.work.add_done_callback(lambda _: self._unshare(key, shared))
+        shared.waiting += 1
+        try:
+            await asyncio.wait((shared.work,))  # which does not cancel the work with its waiter
+            if shared.work.cancelled():
+                raise ClosedError("the client was closed while this request was on its way")
+            return cast("T", shared.work.result())
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting and not shared.work.done():
+                self._unshare(key, shared)  # the next caller starts anew
+                shared.work.cancel()
+
     def now(self) -> float:
-        """Return the seconds that the scope's clock shows."""
+        """Return the time on the scope's clock."""
         return self._clock.now()
 
     async def sleep(self, seconds: float) -> None:
@@ -92,7 +130,7 @@ class Scope:
             self._sleepers.discard(waking)
 
     def shut(self) -> None:
-        """Let nothing begin any more, and wake those who sleep with `ClosedError`."""
+        """Let nothing begin any more, and fail all sleepers with `ClosedError`."""
         self.is_shut = True
         for sleeper in self._sleepers:
             if not sleeper.done():
@@ -113,7 +151,11 @@ class Scope:
     def _forget(self, task: asyncio.Task[object]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # its failure is nobody's business once nobody waits for it
+            task.exception()  # retrieved, so that asyncio does not log it when no caller is left
+
+    def _unshare(self, key: Hashable, shared: _Shared) -> None:
+        if self._shared.get(key) is shared:
+            del self._shared[key]
 
 
 def _wake(sleeper: asyncio.Future[None]) -> None:

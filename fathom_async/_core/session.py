@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, field, frozen
 
-from fathom_async._core.coalesce import Coalescer
 from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response
 from fathom_async._core.retry import RetryPolicy, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
-from fathom_async._ratelimit.admission import Admission
-from fathom_async._ratelimit.feedback import read_feedback
-from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.admission import read_feedback
+from fathom_async._ratelimit.lane import Admission, Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
 from fathom_async._util import checks
 from fathom_async._util.clock import Clock
@@ -112,7 +110,6 @@ class Session:
         self.telemetry: Telemetry = telemetry or Telemetry()
         self._numbers = itertools.count(1)
         self.scope: Scope = Scope(clock)
-        self._coalescer = Coalescer(self.scope.spawn)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def send(self, request: Request[T], options: Options) -> Coroutine[object, object, T]:
@@ -130,8 +127,8 @@ class Session:
         if not request.is_shared:
             return carry_out(request, options, next(self._numbers))
         key = (request.method, request.target, options)
-        self.telemetry.shared += self._coalescer.is_running(key)
-        return self._coalescer.share(key, partial(carry_out, request, options, next(self._numbers)))
+        self.telemetry.shared += self.scope.is_running(key)
+        return self.scope.share(key, partial(carry_out, request, options, next(self._numbers)))
 
     async def _carry_out_observed(self, request: Request[T], options: Options, number: int) -> T:
         try:

@@ -1,67 +1,163 @@
-"""One request's passage through a lane."""
+"""One request's passage through a lane, and what its answer says about the limits."""
 
+import asyncio
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from fathom_async._ratelimit.feedback import Feedback
 from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.protocol import Permit
+from fathom_async._ratelimit.queue import Place
+from fathom_async._util.values import fast_frozen
+from fathom_async.errors import FathomError
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.lane import Lane
-    from fathom_async._ratelimit.permit import Permit
+
+_LONGEST_WAIT_DIGITS = 5  # a wait of a day or more is not believed
+
+
+@fast_frozen
+class Feedback:
+    """The rate-limit headers of one answer, None where absent or unreadable.
+
+    Attributes:
+        limit: ``X-RateLimit-Limit``: requests the server admits in one window.
+        remaining: ``X-RateLimit-Remaining``: how many of them it would still admit.
+        retry_after: ``Retry-After`` in seconds.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    retry_after: float | None = None
+
+
+SILENT = Feedback()
+
+
+def read_feedback(headers: Mapping[str, str]) -> Feedback:
+    """Read the rate-limit headers out of a case-insensitive mapping."""
+    limit = headers.get("X-RateLimit-Limit")
+    retry_after = headers.get("Retry-After")
+    if limit is None and retry_after is None:
+        return SILENT
+    return Feedback(
+        _whole(limit),
+        _whole(headers.get("X-RateLimit-Remaining")),
+        None if retry_after is None else _seconds(retry_after, headers.get("Date")),
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return None
+
+
+def _seconds(text: str, date: str | None) -> float | None:
+    """Read ``Retry-After``: whole seconds, or a date, which the server's own ``Date`` is subtracted from."""
+    if text.isdecimal():
+        return float(text) if len(text) <= _LONGEST_WAIT_DIGITS else None
+    if date is None:
+        return None
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds())
+    except (TypeError, ValueError):
+        return None
 
 
 class Admission:
     """One request's passage through a lane: ``async with lane.permit() as admission``.
 
-    However the block is left, the permit is accounted for: it comes back at once if nothing was sent, and after
-    the window if the server may have counted the request.
+    The permit is accounted for however the block is left: it is free at once if nothing was sent, and after the
+    window if the server may have counted the request.
 
     Attributes:
-        waited: Seconds that admission took.
+        waited: Seconds spent waiting for admission.
         is_sent: Whether the request's bytes have left.
     """
 
-    __slots__ = ("_first", "_lane", "_max_wait", "_permit", "_priority", "is_sent", "waited")
+    __slots__ = (
+        *("_waiting", "admitted_at", "flow", "is_sent", "lane", "max_wait", "permit", "place", "priority"),
+        *("queued_at", "target", "waited"),
+    )
 
-    def __init__(self, lane: "Lane", priority: Priority, max_wait: float | None, first: bool) -> None:
-        self._lane = lane
-        self._priority = priority
-        self._max_wait = max_wait
-        self._first = first
-        self._permit: Permit | None = None
+    def __init__(  # noqa: PLR0917 - called by `Lane.permit` only
+        self, lane: "Lane", priority: Priority, flow: str, max_wait: float | None, place: Place, target: str
+    ) -> None:
+        self.lane = lane
+        self.priority = priority
+        self.flow = flow
+        self.max_wait = max_wait
+        self.place: Place = place
+        self.target = target
+        self.permit: Permit | None = None
         self.is_sent = False
         self.waited = 0.0
+        self.admitted_at = self.queued_at = 0.0
+        self._waiting: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._permit = self._lane.admit_at_once()
-        if self._permit is None:
-            asked = self._lane.now()
-            self._permit = await self._lane.admit_later(self._priority, self._max_wait, self._first)
-            self.waited = self._lane.now() - asked
+        if not self.lane.admit_at_once(self):
+            start = self.lane.now()
+            self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                self.lane.enqueue(self)
+                await self._waiting
+            except BaseException:
+                self.lane.gave_up(self)
+                raise
+            self.waited = self.lane.now() - start
+        self.lane.untaken -= 1
+        await self.lane.bucket.acquire()  # it has the token, and does not wait
         return self
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it was admitted, failed or cancelled."""
+        return self._waiting is None or self._waiting.done()
+
+    def wake(self) -> bool:
+        """Let the request go on; return whether it still waits."""
+        if self._waiting is None or self._waiting.done():
+            return False
+        self._waiting.set_result(None)
+        return True
+
+    def fail(self, error: FathomError) -> None:
+        """Let the request fail, if it still waits."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+
     def sent(self) -> None:
-        """The request's bytes have left."""
+        """Note that the request's bytes have left."""
         self.is_sent = True
-        if self._permit is not None:
-            self._lane.sent(self._permit)
+        if self.permit is not None:
+            self.lane.sent(self.permit)
 
     def answered(self, feedback: Feedback) -> None:
-        """The answer arrived, with these rate-limit headers."""
-        if self._permit is not None:
-            self._lane.answered(self._permit, feedback)
-            self._permit = None
+        """Note that an answer arrived, with these rate-limit headers."""
+        if self.permit is not None:
+            permit, self.permit = self.permit, None
+            self.lane.answered(self, permit, feedback)
 
     def refused(self, feedback: Feedback) -> None:
-        """The answer was a refusal, which the server does not count."""
-        if self._permit is not None:
-            self._lane.refused(self._permit, feedback)
-            self._permit = None
+        """Note that the answer was a refusal, which the server does not count."""
+        if self.permit is not None:
+            permit, self.permit = self.permit, None
+            self.lane.refused(self, permit, feedback)
+
+    def failed(self, reason: str, *, answered: bool, retry_after: float = 0.0) -> None:
+        """Note that the request failed as it would while the server is away; see `Lane.failed`."""
+        if self.permit is not None:
+            permit, self.permit = self.permit, None
+            self.lane.failed(self, permit, reason, answered=answered, retry_after=retry_after)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._permit is not None:
-            self._lane.abandoned(self._permit)
-            self._permit = None
+        if self.permit is not None:
+            self.lane.abandoned(self)
+            self.permit = None

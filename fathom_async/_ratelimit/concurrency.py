@@ -52,44 +52,50 @@ class Concurrency:
         at_most: The cap that is known; it is never gone beyond.
 
     Attributes:
+        at_most: The same.
+        is_lowered: Whether refusals taught a smaller one.
         usual_time: Seconds from sending to the answer, as a moving average.
     """
 
-    __slots__ = ("_at_most", "_learned", "_turned_away", "usual_time")
+    __slots__ = ("_learned", "_rejected", "at_most", "is_lowered", "usual_time")
 
     def __init__(self, at_most: int) -> None:
+        self.at_most = at_most
+        self.is_lowered = False
         self.usual_time = 0.0
-        self._at_most = at_most
         self._learned = LearnedCap()
-        self._turned_away: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
+        self._rejected: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 
     def cap(self, now: float) -> int:
         """Return how many requests may be in flight at once."""
-        return min(self._at_most, self._learned.now(now) or self._at_most)
+        cap = min(self.at_most, self._learned.now(now) or self.at_most)
+        self.is_lowered = cap < self.at_most
+        return cap
 
     def refused(self, sent_at: float, beside: int, in_flight: int, now: float) -> int:
-        """The server refused a request because too many were in flight.
+        """Lower the cap: the server rejected a request because too many were in flight.
 
         Args:
             sent_at: When it was sent.
-            beside: How many were in flight then; some of them may have been refused too, and count for nothing.
-            in_flight: How many are in flight now; those beside it may have been answered before the refusal arrived.
+            beside: How many were in flight then. Those of them that were rejected too are subtracted.
+            in_flight: How many are in flight now. Some may have been answered before the refusal arrived.
             now: When the refusal arrived.
 
         Returns:
             How many the server had let in.
         """
-        turned_away = sum(sent <= sent_at < heard for sent, heard in self._turned_away)
-        self._turned_away.append((sent_at, now))
-        let_in = max(1, in_flight, beside - turned_away)
-        self._learned.lower(min(let_in, self.cap(now)), now)
+        rejected = sum(sent <= sent_at < heard for sent, heard in self._rejected)
+        self._rejected.append((sent_at, now))
+        let_in = max(1, in_flight, beside - rejected)
+        self.lower(let_in, now)
         return let_in
 
-    def answered(self, sent_at: float, now: float) -> None:
-        """An answer arrived, to a request sent then."""
-        self.usual_time += (now - sent_at - self.usual_time) / 8
+    def lower(self, let_in: int, now: float) -> None:
+        """A server that had let so many in refused one more, as others found or we."""
+        self._learned.lower(min(let_in, self.cap(now)), now)
+        self.is_lowered = True
 
     def delay(self, in_flight: int, now: float) -> float:
-        """Return about the seconds until so many in flight have become fewer than the cap."""
+        """Estimate the seconds until fewer requests than the cap are in flight."""
         cap = self.cap(now)
         return max(0.0, (in_flight + 1 - cap) / cap * self.usual_time)

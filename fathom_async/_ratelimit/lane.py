@@ -1,71 +1,74 @@
 """A lane: the one gate through which all requests that share a rate limit must pass.
 
-A request is admitted when three things allow it: the **window** (`fathom_async._ratelimit.window`), which
-guarantees the limit; the **bucket** (aiolimiter), which spreads requests where the plan asks for smaller bursts
-(with a burst as large as the limit it would never make anyone wait behind the window, and is left out); and the
-**cap** on requests in flight. Waiting requests stand in one queue with one dispatcher and one timer,
-so that an admission costs the same with a hundred thousand waiting as with ten.
+A request is admitted when five things allow it: the **window** (`fathom_async._ratelimit.window`), which guarantees
+the limit and keeps the promise between classes; the **bucket** (`fathom_async._ratelimit.bucket`); the **cap** on
+requests in flight (`fathom_async._ratelimit.concurrency`); the **breaker** (`fathom_async._ratelimit.breaker`), while
+the server is away; and no **pause**. Waiting requests stand in one queue (`fathom_async._ratelimit.queue`) with one
+dispatcher and one timer, so that an admission costs the same with a hundred thousand waiting as with ten.
 
-- A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
-  alone, and what that answer says opens the lane. A probe that is slow does not hold the others for longer than
-  `PROBE_PATIENCE` each.
-- A ``429`` pauses the lane, not just its request: until ``Retry-After`` and `RETRY_PAD` more, since servers
-  round that header down. Then the lane probes again.
-- A ``429`` while ``Remaining`` is not 0 is a cap on requests in flight that we were not told: fewer at once.
+1. A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
+   alone, and its answer opens the lane. A slow probe holds up the next request for `PROBE_PATIENCE` at most.
+2. A ``429`` pauses the lane, not just its request: until ``Retry-After`` and `RETRY_PAD` more, since servers
+   round that header down. Then the lane probes again.
+3. A ``429`` while ``Remaining`` is not 0 reveals an undocumented cap on requests in flight: send fewer at once.
+4. While the server is away, a request with a `max_wait` fails at once, unless it can be the probe.
 
-What the window is made of, and whether other processes share it, is behind `fathom_async._ratelimit.permit.Permits`.
+A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it shared with other processes or not.
 """
 
-import asyncio
 import itertools
-import logging
+import random
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from fathom_async._ratelimit.admission import Admission
-from fathom_async._ratelimit.bucket import Bucket
+from fathom_async._ratelimit.admission import Admission, Feedback
+from fathom_async._ratelimit.breaker import Breaker
+from fathom_async._ratelimit.bucket import delay, for_retries, guard
 from fathom_async._ratelimit.concurrency import Concurrency
-from fathom_async._ratelimit.feedback import Feedback
-from fathom_async._ratelimit.permit import Permit, Window
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
-from fathom_async._ratelimit.queue import PriorityQueue
+from fathom_async._ratelimit.protocol import Demand, Permit, Window
+from fathom_async._ratelimit.queue import Place, PriorityQueue
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
-from fathom_async.errors import BudgetError, ClosedError, FathomError, WaitTooLongError
-from fathom_async.telemetry import Adapted, Paused, Telemetry
+from fathom_async.errors import BudgetError, ClosedError, FathomError, OutageError, WaitTooLongError
+from fathom_async.telemetry import Adapted, Paused, Recovered, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._util.clock import Timer
 
 PROBE_PATIENCE = 5.0
-"""Seconds after which a cold lane sends another request, though the one before has no answer yet."""
+"""Seconds after which a cold lane sends another request, though the last one has no answer yet (rule 1)."""
 
 RETRY_PAD = 1.0
-"""Seconds added to ``Retry-After``. Half of those who sleep exactly that long are refused again."""
+"""Seconds added to ``Retry-After`` (rule 2). Half of the clients that sleep exactly that long are refused again."""
 
 TICK = 0.001
-"""Seconds between two looks at a lane at the least."""
+"""The shortest time between two dispatches by timer, in seconds."""
 
-_MOST_REFUSALS = 64  # that are told apart: two to the power of them is longer than any window
+OUTAGE = 600.0
+"""Seconds that a request waits for a server that is away."""
 
-_log = logging.getLogger("fathom_async")
+_MOST_REFUSALS = 64  # two to this power is longer than any window
+_ONE = {(each, is_due): Demand(each, 1, is_due) for each in Priority for is_due in (False, True)}
 
 
 class Lane:
     """Admission for one rate limit; used from one event loop.
 
     Args:
-        name: What messages call it.
+        name: Its name in messages.
         limit: What the server admits.
-        clock: Where time comes from.
+        clock: Source of time.
         reserve: Requests of every window left to the account's other clients.
         concurrency: Requests in flight at once.
-        count_delay: Seconds after which a request that was sent has been counted by the server for certain.
-        share: The window that this lane shares with those of other processes, instead of one of its own.
+        count_delay: Seconds after which the server has certainly counted a request that was sent.
+        share: A window shared with other processes, instead of one of the lane's own.
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
-        elsewhere: Gives the limits of other lanes; an answer that names one of these speaks of them.
-        telemetry: Whom to tell about pauses and adapted limits.
+        elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
+        outage: Seconds that a request waits for a server that is away.
+        rng: Source of random numbers in [0, 1).
+        telemetry: Receives pauses and adapted limits.
     """
 
     def __init__(
@@ -80,19 +83,25 @@ class Lane:
         share: Window | None = None,
         adaptive: bool = False,
         elsewhere: Callable[[], Collection[int]] = frozenset,
+        outage: float = OUTAGE,
+        rng: Callable[[], float] = random.random,
         telemetry: Telemetry | None = None,
     ) -> None:
         self.name = name
         self.limit = limit
+        self.bucket = guard(limit, clock)
+        self.retries = for_retries(limit, clock)
         self._clock = clock
         self._adaptive = adaptive
         self._elsewhere = elsewhere
+        self._outage = outage
         self._telemetry = telemetry or Telemetry()
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
-        self._bucket = Bucket.of(limit, self._clock)
+        self.untaken = 0  # admitted, and the bucket's token not taken yet
         self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
-        self._queue: PriorityQueue[asyncio.Future[Permit]] = PriorityQueue()
-        self._deadlines: list[tuple[float, int, asyncio.Future[Permit], float]] = []
+        self._breaker = Breaker(rng)
+        self._queue: PriorityQueue[Admission] = PriorityQueue()
+        self._deadlines: list[tuple[float, int, Admission]] = []
         self._sequence = itertools.count()
         self._timer: Timer | None = None
         self._timer_at = 0.0
@@ -101,53 +110,66 @@ class Lane:
         self._refused_in_a_row = 0
         self._refused_at = float("-inf")
         self._closed = False
-        self._window.bind(self._on_news, self._demand)
+        self._window.bind(self)
 
     def permit(
         self,
         priority: Priority = Priority.NORMAL,
         *,
+        flow: str = "",
         max_wait: float | None = None,
-        first: bool = False,
+        place: Place = "turn",
+        target: str = "",
     ) -> Admission:
         """Return a context manager that waits for admission and is held around the whole attempt.
 
         Args:
-            priority: Who goes first when requests wait.
-            max_wait: Seconds the caller is ready to wait; None for as long as it takes.
-            first: Go before all others of the same priority, as a retry does.
+            priority: Order among waiting requests.
+            flow: Requests of one priority take turns by flow.
+            max_wait: Longest wait in seconds; None for no bound.
+            place: ``first`` before all others of the same priority, as a refused request does; ``last`` behind them,
+                as a failed one does.
+            target: What the request asks for; an outage is several different ones failing.
 
         Raises:
-            WaitTooLongError: On entering, at once, when `max_wait` cannot be met; later, when the server's word
-                made the wait longer than it looked.
+            WaitTooLongError: On entering, at once, when `max_wait` cannot be met; later, when an answer of the
+                server made the wait longer than estimated.
+            OutageError: The server was away for longer than a request waits for it.
             ClosedError: The lane was closed.
         """
-        return Admission(self, priority, max_wait, first)
+        return Admission(self, priority, flow, max_wait, place, target)
 
-    def eta(self, requests: int = 1, priority: Priority = Priority.BULK) -> float:
-        """Return the seconds until the last of so many new requests would be admitted, as far as is known now."""
-        return self._eta(self._queue.ahead_of(priority, requests - 1))
+    def expect(self, priority: Priority) -> None:
+        """Note that somebody is there who will make requests of this priority."""
+        self._window.expect(priority, self._clock.now(), 0)
+
+    def eta(self, requests: int = 1, priority: Priority = Priority.BULK, flow: str = "") -> float:
+        """Estimate the seconds until the last of this many new requests would be admitted."""
+        return self._eta(self._queue.ahead_of(priority, flow, requests - 1), priority)
 
     def status(self) -> LaneStatus:
-        """Return what the lane looks like now."""
+        """Return a snapshot of the lane."""
         now = self._clock.now()
+        window = self._window.status(now)
         return LaneStatus(
             limit=self.limit.requests,
             per=self.limit.per,
-            used=self._window.used(now),
+            used=window.used,
             in_flight=self._window.in_flight,
-            queued=len(self._queue),
+            queued=self._queue.size,
             next_slot_in=self.eta(),
-            paused_for=max(0.0, self._paused_until - now, self._window.blocked_for(now)),
-            budget=self._window.budget,
-            waiting=self._window.waiting(now),
+            paused_for=max(0.0, self._paused_until - now, window.blocked_for),
+            budget=window.budget,
+            waiting=window.waiting,
+            away_for=None if self._breaker.away_since is None else now - self._breaker.away_since,
+            retry_in=max(0.0, self._breaker.retry_at - now),
         )
 
     async def refresh(self) -> None:
-        """Learn what a shared window looks like now, without taking of it.
+        """Fetch the state of a shared window without taking a permit.
 
         Raises:
-            BudgetError: It is out of reach.
+            BudgetError: The shared budget is out of reach.
             ClosedError: The lane was closed.
         """
         self._check_open()
@@ -156,17 +178,21 @@ class Lane:
 
     def __repr__(self) -> str:
         limit = f"{self.limit.requests:,} per {self.limit.per:g} s"
-        return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {len(self._queue)} queued>"
+        return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {self._queue.size} queued>"
+
+    @property
+    def _is_spaced(self) -> bool:
+        return self.bucket.max_rate < self.limit.requests
 
     def now(self) -> float:
-        """Return the seconds that the lane's clock shows."""
+        """Return the time on the lane's clock."""
         return self._clock.now()
 
     def pause(self, seconds: float) -> None:
-        """Admit nothing for so many seconds; who cannot wait that long is told at once."""
+        """Admit nothing for this long; waiting requests whose `max_wait` is shorter fail at once."""
         now = self._clock.now()
         self._paused_until = max(self._paused_until, now + seconds)
-        self._tell_paused(seconds, now, "by its user", logging.INFO)
+        self._telemetry.paused(Paused(self.name, now, seconds, "asked"))
         self._dispatch(now)
 
     def resume(self) -> None:
@@ -174,16 +200,25 @@ class Lane:
         self._paused_until = 0.0
         self._dispatch(self._clock.now())
 
+    def hand_over(self, other: "Lane") -> None:
+        """Let another lane admit all who wait here; requests under way are settled here."""
+        while self._queue.size:
+            waiter = self._queue.pop()
+            if not waiter.is_over:
+                waiter.lane = other
+                other.enqueue(waiter)
+        self._deadlines.clear()
+        self._set_timer(None)
+        self._window.release_idle()
+
     def close(self) -> None:
-        """Admit nothing any more, and tell everyone who waits."""
+        """Admit nothing any more, and fail all waiting requests."""
         self._closed = True
-        for waiter in self._queue:
-            if not waiter.done():
-                waiter.set_exception(ClosedError("the client was closed while this request was waiting"))
+        self._fail_all(ClosedError("the client was closed while this request was waiting"))
         self._set_timer(None)
 
     async def aclose(self) -> None:
-        """Close, and leave the budget to the other processes that share it."""
+        """Close, and return a shared window's unused permits."""
         self.close()
         await self._window.aclose()
 
@@ -193,187 +228,225 @@ class Lane:
         if self._window.failure is not None:
             raise BudgetError(*self._window.failure.args)
 
-    def _eta(self, position: int) -> float:
+    def _eta(self, position: int, priority: Priority) -> float:
         now = self._clock.now()
-        returns = self._window.returns(now)
-        windows, permit = divmod(position, len(returns))
-        paced = 0.0 if self._bucket is None else self._bucket.delay(position + 1)
-        crowded = self._concurrency.delay(self._window.in_flight + position)
+        paced = delay(self.bucket, self._clock, position + 1) if self._is_spaced else 0.0
+        capped = self._concurrency.delay(self._window.in_flight + position, now)
         usual_time = self._concurrency.usual_time
         probing = self._last_admission + usual_time - now if self._is_probing(now) else 0.0
-        due = returns[permit] + windows * self._window.span - now
-        return max(due, self._paused_until - now, paced, crowded, probing, 0.0)
+        due = self._window.returns(position, priority, now) - now
+        return max(due, self._paused_until - now, self._breaker.retry_at - now, paced, capped, probing, 0.0)
 
-    # What follows is the admission itself; `Admission` is its only caller.
+    # The admission itself; called by `Admission` only.
 
-    def admit_at_once(self) -> Permit | None:
-        """Take a permit if nobody waits for one and everything allows it."""
+    def admit_at_once(self, waiter: Admission) -> bool:
+        """Admit a request if no other is waiting and everything allows it."""
         self._check_open()
-        return None if self._queue or self._window.is_shared else self._take(self._clock.now())
-
-    async def admit_later(self, priority: Priority, max_wait: float | None, first: bool) -> Permit:
-        """Take a permit after standing in the queue."""
+        if self._queue.size or self._window.is_shared:
+            return False
         now = self._clock.now()
-        waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        if max_wait is not None:
-            eta = self._eta(0 if first else self._queue.ahead_of(priority))
-            if eta > max_wait:
-                raise WaitTooLongError(self.name, eta, max_wait)
-            patience = max(max_wait, self._window.reply_time)
-            heappush(self._deadlines, (now + patience, next(self._sequence), waiter, max_wait))
-        self._queue.push(waiter, priority, first=first)
-        self._dispatch(self._clock.now())
-        try:
-            return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._window.release(waiter.result())  # admitted and cancelled in the same tick
-            self._queue.discard(waiter, priority)
+        if not self._has_room(_ONE[waiter.priority, False], now):
+            return False
+        self._window.expect(waiter.priority, now)
+        self._admit(waiter, now)
+        return True
+
+    def enqueue(self, waiter: Admission) -> None:
+        """Let a request wait for its turn.
+
+        Raises:
+            WaitTooLongError: Its `max_wait` cannot be met.
+        """
+        self._check_open()
+        now = self._clock.now()
+        if waiter.place == "turn":
+            self._window.expect(waiter.priority, now)
+        if waiter.max_wait is not None:
+            position = 0 if waiter.place == "first" else self._queue.ahead_of(waiter.priority, waiter.flow)
+            eta = self._eta(position, waiter.priority)
+            if eta > waiter.max_wait or (self._breaker.is_away and self._breaker.holds(now)):  # rule 4
+                raise self._too_long(waiter, eta)
+            deadline = now + max(waiter.max_wait, self._window.reply_time)
+            heappush(self._deadlines, (deadline, next(self._sequence), waiter))
+        waiter.queued_at = now
+        self._queue.push(waiter, waiter.priority, waiter.flow, waiter.place)
+        self._dispatch(now)
+
+    def gave_up(self, waiter: Admission) -> None:
+        """Forget a request that waited."""
+        if waiter.permit is not None:  # admitted and cancelled in the same tick
+            self.untaken -= 1
+            self.abandoned(waiter)
+        else:
+            self._queue.discard(waiter, waiter.priority, waiter.flow)
             self._dispatch(self._clock.now())
-            raise
 
     def sent(self, permit: Permit) -> None:
-        """The request's bytes have left."""
+        """Note that the request's bytes have left."""
         self._window.sent(permit, self._clock.now())
 
-    def answered(self, permit: Permit, feedback: Feedback) -> None:
-        """The server answered, with these rate-limit headers."""
+    def answered(self, waiter: Admission, permit: Permit, feedback: Feedback) -> None:
+        """Note an answer and its rate-limit headers."""
         self._refused_in_a_row = 0
         now = self._clock.now()
-        self._concurrency.answered(permit.sent_at, now)
+        sent_at = now if permit.sent_at is None else permit.sent_at
+        self._concurrency.usual_time += (now - sent_at - self._concurrency.usual_time) / 8
         if feedback.limit is not None and feedback.limit != self.limit.requests:
             self._adapt(feedback.limit, now)
         self._window.settle(permit, now, limit=feedback.limit, remaining=feedback.remaining)
+        if self._breaker.has_failed and self._breaker.succeeded(waiter, sent_at):
+            self._telemetry.recovered(Recovered(self.name, now))
         self._dispatch(now)
 
-    def refused(self, permit: Permit, feedback: Feedback) -> None:
-        """The server refused the request without counting it."""
+    def refused(self, waiter: Admission, permit: Permit, feedback: Feedback) -> None:
+        """Note that the server refused the request without counting it."""
         self._window.release(permit)
+        if self._breaker.has_failed:
+            self._breaker.succeeded(waiter, self._clock.now() if permit.sent_at is None else permit.sent_at)
         self._back_off(permit, feedback)
         self._dispatch(self._clock.now())
 
-    def abandoned(self, permit: Permit) -> None:
-        """There was no answer: nothing was sent, or the connection broke, or the caller went away."""
-        if permit.sent_at is None:
+    def failed(
+        self, waiter: Admission, permit: Permit, reason: str, *, answered: bool, retry_after: float
+    ) -> None:
+        """Note that the request failed as it would while the server is away.
+
+        Args:
+            waiter: The request.
+            permit: Its permit.
+            reason: How it failed.
+            answered: Whether there was an answer, an error of the server's.
+            retry_after: Seconds after which the server says to be back; 0 when it did not.
+        """
+        now = self._clock.now()
+        sent_at = waiter.admitted_at if permit.sent_at is None else permit.sent_at
+        if answered:
+            self._window.settle(permit, now, failed=True)
+        elif permit.sent_at is None:
             self._window.release(permit)
         else:
             self._window.abandon(permit)
+        pause = self._breaker.failed(waiter, waiter.target, reason, sent_at, now, retry_after)
+        if pause is not None:
+            self._telemetry.paused(Paused(self.name, now, pause, "away"), self._breaker.reason)
+            self._fail_impatient(now)
+        self._dispatch(now)
+
+    def abandoned(self, waiter: Admission) -> None:
+        """Note that the caller went away, or nothing was sent."""
+        permit = waiter.permit
+        if permit is not None:
+            if permit.sent_at is None:
+                self._window.release(permit)
+            else:
+                self._window.abandon(permit)
+        if self._breaker.has_failed:
+            self._breaker.ended(waiter)
         self._dispatch(self._clock.now())
 
     def _adapt(self, requests: int, now: float) -> None:
-        """Keep to the limit that the server names, if it is a stricter one."""
+        """Adopt the limit that the server names, if it is stricter or the lane adaptive."""
         if requests in self._elsewhere() or requests < 1:
             return
         if requests > self.limit.requests and (self._window.is_shared or not self._adaptive):
-            return  # a shared window has no room for more permits than all its processes agreed on
+            return  # the processes of a shared window have agreed on its size
         burst = self.limit.burst and min(self.limit.burst, requests)
-        self._tell_adapted("limit", self.limit.requests, requests, now)
+        self._telemetry.adapted(Adapted(self.name, now, "limit", self.limit.requests, requests))
         self.limit = RateLimit(requests, self.limit.per, burst)
         self._window.resize(requests)
-        self._bucket = Bucket.of(self.limit, self._clock)
-
-    def _tell_adapted(self, what: str, before: int, after: int, now: float) -> None:
-        facts = {"lane": self.name, "what": what, "before": before, "after": after}
-        _log.warning(
-            "%s lane: %s %d instead of %d, as the server has it", self.name, what, after, before, extra=facts
-        )
-        self._telemetry.emit(Adapted(self.name, now, what, before, after))
-
-    def _tell_paused(self, seconds: float, now: float, why: str, level: int) -> None:
-        facts = {"lane": self.name, "seconds": seconds}
-        _log.log(level, "%s lane: paused for %.1f s %s", self.name, seconds, why, extra=facts)
-        self._telemetry.emit(Paused(self.name, now, seconds))
+        self.bucket, self.retries = guard(self.limit, self._clock), for_retries(self.limit, self._clock)
 
     def _back_off(self, permit: Permit, feedback: Feedback) -> None:
         now = self._clock.now()
-        if permit.sent_at is None or permit.sent_at > self._refused_at:  # else it went out with the last one
+        if permit.sent_at is None or permit.sent_at > self._refused_at:  # else it was sent with the last one
             self._refused_in_a_row = min(self._refused_in_a_row + 1, _MOST_REFUSALS)
             self._refused_at = now
-        in_flight, cap = self._window.in_flight, self._concurrency.cap
-        is_crowded = bool(feedback.remaining and in_flight)
-        if is_crowded:
+        in_flight, cap = self._window.in_flight, self._concurrency.cap(now)
+        if feedback.remaining and in_flight:  # rule 3
             sent_at = now if permit.sent_at is None else permit.sent_at
-            self._concurrency.refused(sent_at, permit.outstanding_before, in_flight, now)
-            if self._concurrency.cap < cap:
-                self._tell_adapted("concurrency", cap, self._concurrency.cap, now)
+            let_in = self._concurrency.refused(sent_at, permit.outstanding_before, in_flight, now)
+            if let_in < cap:
+                self._telemetry.adapted(Adapted(self.name, now, "concurrency", cap, let_in))
+                self._window.on_crowd(let_in)
             wait = feedback.retry_after or 0.0
         else:
             self._window.on_rate_limited(now)
             guess = min(2.0 ** max(0, self._refused_in_a_row - 1), self.limit.per)
             wait = guess if feedback.retry_after is None else feedback.retry_after
-        until = now + wait + RETRY_PAD
+        until = now + wait + RETRY_PAD  # rule 2
         if until > self._paused_until:
             self._paused_until = until
-            self._tell_paused(wait + RETRY_PAD, now, "after a refusal by the server", logging.WARNING)
+            self._telemetry.paused(Paused(self.name, now, wait + RETRY_PAD, "refused"))
         if not feedback.remaining:
             self._window.pause(until)
 
-    def _take(self, now: float) -> Permit | None:
-        """Admit one request if everything allows it."""
-        if self._held_back(now) or not self._window.has_room(now):
-            return None
-        if self._bucket is not None and not self._bucket.take():
-            return None
-        self._last_admission = now
-        return self._window.take()
+    def _has_room(self, demand: Demand, now: float) -> bool:
+        if self._held_back(now) or not self._window.has_room(demand, now):
+            return False
+        return self.bucket.has_capacity(1 + self.untaken)
+
+    def _admit(self, waiter: Admission, now: float) -> None:
+        waiter.permit = self._window.take()
+        waiter.admitted_at = self._last_admission = now
+        self.untaken += 1
+        if self._breaker.has_failed:
+            self._breaker.admitted(waiter)
+
+    def _most_in_flight(self, now: float) -> int:
+        concurrency = self._concurrency
+        return concurrency.cap(now) if concurrency.is_lowered else concurrency.at_most
 
     def _held_back(self, now: float) -> bool:
-        in_flight = self._window.in_flight
-        if now < self._paused_until or in_flight >= self._concurrency.cap:
+        if now < self._paused_until or self._window.in_flight >= self._most_in_flight(now):
             return True
-        return in_flight > 0 and self._window.is_cold(now) and now < self._last_admission + PROBE_PATIENCE
+        if self._breaker.has_failed and self._breaker.holds(now):
+            return True
+        return self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE  # rule 1
 
     def _is_probing(self, now: float) -> bool:
         return self._window.in_flight > 0 and self._window.is_cold(now)
 
     def _dispatch(self, now: float) -> None:
-        """Admit whom we can, tell those who cannot be served in time, set the timer for what comes next."""
-        if not self._queue and self._timer is None:
+        """Admit what fits, fail what cannot be admitted in time, and set the timer for the next dispatch."""
+        queue = self._queue
+        if not queue.size and self._timer is None:
             return
-        while self._queue and (permit := self._take(now)):
-            waiter = self._queue.pop()
-            if waiter.done():  # it gave up, and has not run yet to say so
-                self._window.release(permit)
-            else:
-                waiter.set_result(permit)
+        while queue.size and self._has_room(_ONE[queue.next_class()], now):
+            waiter = queue.pop()
+            if waiter.wake():
+                self._admit(waiter, now)
         if self._deadlines:
             self._fail_late_waiters(now)
         if self._window.failure is not None:
-            self._fail_all(self._window.failure)
-        if not self._queue:
+            self._fail_all(BudgetError(*self._window.failure.args))
+        if not queue.size:
             self._window.release_idle()
-        chance = self._next_chance(now) if self._queue else None
-        # Rounding may let a timer fire a hair too early; a moment later it must not be just as early again.
-        self._set_timer(None if chance is None else max(chance, now + TICK))
+        due = self._next_dispatch(now) if queue.size else None
+        # Rounding may let a timer fire slightly early; without the tick it would then fire over and over.
+        self._set_timer(None if due is None else max(due, now + TICK))
 
-    def _fail_late_waiters(self, now: float) -> None:
-        while self._deadlines:
-            deadline, _, waiter, max_wait = self._deadlines[0]
-            if not waiter.done():
-                if deadline > now and deadline >= self._paused_until:
-                    break
-                waiter.set_exception(WaitTooLongError(self.name, self._eta(0), max_wait))
-            heappop(self._deadlines)
-
-    def _next_chance(self, now: float) -> float | None:
-        """When to dispatch again; None when that waits for an answer."""
+    def _next_dispatch(self, now: float) -> float | None:
+        """Return when to dispatch again; None when an answer has to arrive first."""
         moments = [self._deadlines[0][0]] if self._deadlines else []
+        demand = _ONE[self._queue.next_class()]
         if now < self._paused_until:
             moments.append(self._paused_until)
-        elif self._window.in_flight >= self._concurrency.cap:
+        elif self._breaker.has_failed and self._breaker.holds(now):
+            moments += [self._breaker.retry_at] if now < self._breaker.retry_at else []
+        elif self._window.in_flight >= self._most_in_flight(now):
             pass
         elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
             moments.append(self._last_admission + PROBE_PATIENCE)
-        elif self._bucket is not None and self._window.has_room(now):
-            moments.append(now + max(TICK, self._bucket.delay()))
-        elif (slot_returns := self._window.next_return(now)) is not None:
-            moments.append(slot_returns)
+        elif self._window.has_room(demand, now):
+            moments.append(now + delay(self.bucket, self._clock, 1 + self.untaken))
+        elif (look := self._window.next_look(demand, now)) is not None:
+            moments.append(look)
         return min(moments, default=None)
 
     def _set_timer(self, when: float | None) -> None:
         if self._timer is not None:
             if when is not None and when >= self._timer_at:
-                return  # it fires too early, once, which is cheaper than to set it anew with every answer
+                return  # one early dispatch is cheaper than a new timer with every answer
             self._timer.cancel()
             self._timer = None
         if when is not None:
@@ -384,21 +457,67 @@ class Lane:
         self._timer = None
         self._dispatch(self._clock.now())
 
-    def _fail_all(self, failure: FathomError) -> None:
-        while self._queue:
-            waiter = self._queue.pop()
-            if not waiter.done():
-                waiter.set_exception(BudgetError(*failure.args))
+    # Whom the lane fails.
 
-    # What follows is what a shared window asks and tells.
+    def _too_long(self, waiter: Admission, eta: float) -> WaitTooLongError:
+        away = self._breaker.reason if self._breaker.is_away else ""
+        return WaitTooLongError(self.name, eta, waiter.max_wait or 0.0, away)
 
-    def _demand(self) -> int:
-        """Return how many permits could be used now."""
-        if self._clock.now() < self._paused_until:
-            return 0
-        could = min(len(self._queue), self._concurrency.cap - self._window.in_flight)
-        return min(could, 1) if self._bucket else could
+    def _fail_late_waiters(self, now: float) -> None:
+        while self._deadlines:
+            deadline, _, waiter = self._deadlines[0]
+            if not waiter.is_over:
+                if deadline > now and deadline >= self._paused_until:
+                    break
+                waiter.fail(self._too_long(waiter, self._eta(0, waiter.priority)))
+            heappop(self._deadlines)
 
-    def _on_news(self) -> None:
-        if self._queue and not self._closed:
+    def _fail_impatient(self, now: float) -> None:
+        """Fail those who cannot wait through an outage (rule 4), and those who waited through it for too long."""
+        for _, _, waiter in self._deadlines:
+            waiter.fail(self._too_long(waiter, self._eta(0, waiter.priority)))
+        self._deadlines.clear()
+        away_for = now - (self._breaker.away_since or now)
+        if away_for >= self._outage:
+            for waiter in self._queue:
+                if now - waiter.queued_at >= self._outage:
+                    waiter.fail(
+                        OutageError(f"the server has been away for {away_for:.0f} s: {self._breaker.reason}")
+                    )
+
+    def _fail_all(self, error: FathomError) -> None:
+        while self._queue.size:
+            self._queue.pop().fail(type(error)(*error.args))
+
+    # Called by the window.
+
+    def demand(self) -> Demand | None:
+        """Return what could be used now of a shared window; None for nothing."""
+        now = self._clock.now()
+        if (
+            not self._queue.size
+            or now < self._paused_until
+            or (self._breaker.has_failed and self._breaker.holds(now))
+        ):
+            return None
+        priority = next(each for each in Priority if self._queue.waiting(each))
+        usable = min(self._queue.waiting(priority), self._most_in_flight(now) - self._window.in_flight)
+        if usable < 1:
+            return None
+        return Demand(priority, min(usable, 1) if self._is_spaced or self._breaker.has_failed else usable)
+
+    def on_change(self) -> None:
+        """Permits may be there that were not."""
+        if self._queue.size and not self._closed:
             self._dispatch(self._clock.now())
+
+    def on_cap(self, cap: int) -> None:
+        """Other processes found that the server allows so many requests in flight."""
+        self._concurrency.lower(cap, self._clock.now())
+
+    def on_forgotten(self, seconds: float) -> None:
+        """The shared budget lost its memory."""
+        self._telemetry.paused(Paused(self.name, self._clock.now(), seconds, "forgotten"))
+
+    def on_moved(self, requests: int) -> None:
+        """Other processes found that the account has one limit an hour for all its endpoints."""

@@ -115,6 +115,8 @@ class LaneStatus:
         budget: ``lost`` where the shared budget is out of reach and nothing is admitted; ``share`` where it is out of
             reach and a share of the limit goes on; else ``ok``.
         waiting: Other processes that wait for permits of the same shared budget; 0 where none is shared.
+        away_for: Seconds for which the server has been away; None while it answers.
+        retry_in: Seconds until the next request tries whether it is back.
     """
 
     limit: int
@@ -126,3 +128,5 @@ class LaneStatus:
     paused_for: float = 0.0
     budget: BudgetState = "ok"
     waiting: int = 0
+    away_for: float | None = None
+    retry_in: float = 0.0

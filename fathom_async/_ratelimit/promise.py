@@ -9,9 +9,9 @@ What costs next to nothing is to *spread* the job: after each of its requests, t
 next must come back soon enough.
 
 1. **The promise.** Let ``r[0] <= r[1] <= ...`` be the moments at which permits can be used. A request may take
-   ``r[0]`` at the moment t only if, for every j from 1 to k, ``r[j] <= t + j * STRETCH * span / N``. Else it is looked
-   at again at the greatest ``r[j] - j * STRETCH * span / N``. At full use permits come back every ``span / N`` on
-   average; `STRETCH` is a little more than 1, for below 1 the promise could never be kept and the window would starve.
+   ``r[0]`` at the moment t only if, for every j from 1 to k, ``r[j] <= t + j * STRETCH * span / N``. Else it looks
+   again at the greatest ``r[j] - j * STRETCH * span / N``. At full use permits come back every ``span / N`` on
+   average; `STRETCH` is a little more than 1, for below 1 the promise could not be kept and the window would starve.
 2. **The forecast.** k is what the more urgent classes will want before permits come back: their rate over the last
    span (`MEMORY` at least), times the span, times `SAFETY`, and `max(2, N / 50)` more for whoever comes first after a
    silence. So a long window is not emptied for visitors who come, and not slowed down for those who do not.
@@ -24,87 +24,16 @@ Nothing here can admit more than the window does, so that the proof of the windo
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import chain, islice, repeat
 
-from fathom_async._ratelimit.plan import Priority
-
-MEMORY = 900.0
-"""Seconds over which arrivals are counted at the least."""
-
-SEEN_FOR = 86_400.0
-"""Seconds after its last request for which a class is expected to come back."""
-
-SAFETY = 2.0
-"""How many times the expected number of arrivals is provided for."""
+from attrs import frozen
 
 STRETCH = 1.1
 """By how much longer than the average distance between permits a more urgent request may have to wait for one."""
 
-_BEGAN, _COUNT, _BEFORE, _SEEN = range(4)
-_FIELDS = 4
 _HAIR = 1e-6
-
-FORECAST_SIZE = _FIELDS * Priority.BULK
-"""How many numbers a forecast needs: nothing is left for BULK, so that nobody counts it."""
-
-
-class Forecast:
-    """How often the more urgent classes come, on one budget.
-
-    Arrivals are counted in bins as long as the memory; of the bin before the present one that part counts which
-    still lies within the memory.
-
-    Args:
-        span: Seconds after which a permit comes back.
-        numbers: Where the counts are kept, `FORECAST_SIZE` of them, all zeros when new.
-    """
-
-    __slots__ = ("_memory", "_numbers", "_span")
-
-    def __init__(self, span: float, numbers: "list[float] | memoryview[float] | None" = None) -> None:
-        self._span = span
-        self._memory = max(span, MEMORY)
-        self._numbers = [0.0] * FORECAST_SIZE if numbers is None else numbers
-
-    def note(self, priority: Priority, now: float, count: int = 1) -> None:
-        """Count requests of a class; 0 of them say only that somebody is there."""
-        if priority >= Priority.BULK:
-            return
-        numbers, at, memory = self._numbers, _FIELDS * priority, self._memory
-        passed = now - numbers[at + _BEGAN]
-        if passed >= memory or not numbers[at + _SEEN]:
-            is_next = passed < 2 * memory
-            numbers[at + _BEFORE] = numbers[at + _COUNT] if is_next else 0.0
-            numbers[at + _COUNT] = 0.0
-            numbers[at + _BEGAN] = now - passed % memory if is_next else now
-        numbers[at + _COUNT] += count
-        numbers[at + _SEEN] = now
-
-    def wanted(self, priority: Priority, permits: int, now: float) -> int:
-        """Return how many permits a request of a class has to leave: k of rule 1.
-
-        Args:
-            priority: Its class.
-            permits: How many there are in all.
-            now: The moment.
-        """
-        if not any(self._is_expected(each, now) for each in range(priority)):  # rule 3
-            return 0
-        expected = self.rate(priority, now) * self._span
-        return min(permits - 1, max(2, permits // 50) + math.ceil(SAFETY * expected))  # rule 2
-
-    def rate(self, priority: Priority, now: float) -> float:
-        """Return how many requests more urgent than this class come in a second (rule 4)."""
-        return sum(self._arrivals(each, now) for each in range(priority)) / self._memory
-
-    def _is_expected(self, priority: int, now: float) -> bool:
-        seen = self._numbers[_FIELDS * priority + _SEEN]
-        return bool(seen) and now - seen < SEEN_FOR
-
-    def _arrivals(self, priority: int, now: float) -> float:
-        began, count, before, _ = self._numbers[_FIELDS * priority : _FIELDS * (priority + 1)]
-        passed = (now - began) / self._memory
-        return count + before * (1 - passed) if passed < 1 else count * max(0.0, 2 - passed)
 
 
 def promised(returns: Sequence[float], count: int, left: int, span: float, now: float) -> int:
@@ -119,24 +48,79 @@ def promised(returns: Sequence[float], count: int, left: int, span: float, now: 
     """
     free = bisect_right(returns, now + _HAIR)
     taken = min(count, max(0, free - left))  # those leave as many free ones as are wanted
-    while taken < count and promised_at(returns, left, span, taken) <= now + _HAIR:
+    permits = len(returns)
+    while taken < count and promised_at(returns, left, span, permits, taken) <= now + _HAIR:
         taken += 1
     return taken
 
 
-def promised_at(returns: Sequence[float], left: int, span: float, ahead: int = 0) -> float:
+def promised_at(returns: Sequence[float], left: int, span: float, permits: int, ahead: int = 0) -> float:
     """Return from when on the promise allows to take a permit: rule 1.
 
     Args:
-        returns: When each permit can be used, in order.
+        returns: When each permit can be used, in order; the first ``ahead + left + 1`` are enough.
         left: How many have to be left, k.
         span: Seconds after which a permit comes back.
+        permits: How many there are in all, N.
         ahead: How many are taken before it.
     """
-    permits = len(returns)
     apart = STRETCH * span / permits
     at = -math.inf
     for number in range(1, left + 1):
         turns, index = divmod(ahead + number, permits)
         at = max(at, returns[index] + turns * span - number * apart)
     return at
+
+
+@frozen
+class Permits:
+    """The permits of a window of one's own at one moment.
+
+    Attributes:
+        total: How many there are.
+        reserve: How many our own requests leave unused.
+        free: How many are free; fewer than none after the limit fell.
+        ageing: When those of answered requests come back, in order.
+        foreign: When those held for other clients do.
+        unanswered: When those of requests that were sent do, at the earliest.
+        now: The moment.
+        span: Seconds after which a permit comes back.
+    """
+
+    total: int
+    reserve: int
+    free: int
+    ageing: Sequence[float]
+    foreign: Sequence[float]
+    unanswered: Sequence[float]
+    now: float
+    span: float
+
+    def nth(self, position: int) -> float:
+        """Return when so many permits after the next one are free, without the promise."""
+        turns, index = divmod(position, self.total - self.reserve)
+        if not self.reserve and index < self.free:
+            at = self.now
+        elif not (self.reserve or self.foreign or self.unanswered) and 0 <= index - self.free < len(
+            self.ageing
+        ):
+            at = self.ageing[index - self.free]  # the usual case, at once with any number of permits
+        else:
+            at = self.upcoming(index + 1)[index]
+        return at + turns * self.span
+
+    def upcoming(self, count: int) -> list[float]:
+        """Return when the next so many permits can be used, in order."""
+        usable = self.total - self.reserve
+        out = self.total - self.free - len(self.foreign)
+        # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
+        returning = islice(merge(self._ours(out), self.foreign), max(0, -self.free), None)
+        total = chain(repeat(self.now, max(0, self.free)), returning)
+        own = chain(
+            repeat(self.now, max(0, usable - out)), islice(self._ours(out), max(0, out - usable), None)
+        )
+        return [max(self.now, *pair) for pair in islice(zip(total, own, strict=False), min(count, usable))]
+
+    def _ours(self, out: int) -> Iterator[float]:
+        unsent = out - len(self.ageing) - len(self.unanswered)
+        return merge(self.ageing, self.unanswered, repeat(self.now + self.span, unsent))

@@ -11,12 +11,14 @@
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from fathom_async._ratelimit.plan import Priority
 
 PASSES = 8
 """How often a waiting class is passed over by more urgent ones before it is served once."""
+
+Place = Literal["first", "turn", "last"]
 
 T = TypeVar("T")
 
@@ -24,25 +26,32 @@ T = TypeVar("T")
 class _Line(Generic[T]):
     """The waiters of one class, by flow."""
 
-    __slots__ = ("_flows", "_lengths", "_size")
+    __slots__ = ("_flows", "_lengths", "_retries", "_size")
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
         self._flows: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
+        self._retries: OrderedDict[T, None] = OrderedDict()
         self._lengths: Counter[int] = Counter()  # how many flows have so many waiters
         self._size = 0
 
-    def push(self, waiter: T, flow: str, *, first: bool) -> None:
+    def push(self, waiter: T, flow: str, place: Place) -> None:
+        if place == "last":
+            self._retries[waiter] = None
+            return
         waiters = self._flows.get(flow)
         if waiters is None:
             waiters = self._flows[flow] = OrderedDict()
         waiters[waiter] = None
         self._count(len(waiters) - 1, len(waiters))
-        if first:
+        if place == "first":
             waiters.move_to_end(waiter, last=False)
             self._flows.move_to_end(flow, last=False)
 
     def discard(self, waiter: T, flow: str) -> bool:
+        if waiter in self._retries:
+            del self._retries[waiter]
+            return True
         waiters = self._flows.get(flow)
         if waiters is None or waiter not in waiters:
             return False
@@ -53,6 +62,8 @@ class _Line(Generic[T]):
         return True
 
     def pop(self) -> T:
+        if not self._flows:
+            return self._retries.popitem(last=False)[0]
         flow, waiters = next(iter(self._flows.items()))
         waiter, _ = waiters.popitem(last=False)
         self._count(len(waiters) + 1, len(waiters))
@@ -80,31 +91,36 @@ class _Line(Generic[T]):
             del self._lengths[after]
 
     def __len__(self) -> int:
-        return self._size
+        return self._size + len(self._retries)
 
     def __iter__(self) -> Iterator[T]:
         for waiters in self._flows.values():
             yield from waiters
+        yield from self._retries
 
 
 class PriorityQueue(Generic[T]):
-    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time."""
+    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time.
 
-    __slots__ = ("_lines", "_passed", "_size")
+    Attributes:
+        size: How many wait.
+    """
+
+    __slots__ = ("_lines", "_passed", "size")
 
     def __init__(self) -> None:
         self._lines: list[_Line[T]] = [_Line() for _ in Priority]
         self._passed = [0 for _ in Priority]
-        self._size = 0
+        self.size = 0
 
-    def push(self, waiter: T, priority: Priority, flow: str = "", *, first: bool = False) -> None:
-        """Append a waiter to its flow, or put it before all others of its class."""
-        self._lines[priority].push(waiter, flow, first=first)
-        self._size += 1
+    def push(self, waiter: T, priority: Priority, flow: str = "", place: Place = "turn") -> None:
+        """Append a waiter to its flow, or put it before or behind all others of its class (rule 4)."""
+        self._lines[priority].push(waiter, flow, place)
+        self.size += 1
 
     def discard(self, waiter: T, priority: Priority, flow: str = "") -> None:
         """Take out a waiter that gave up; it may be gone already."""
-        self._size -= self._lines[priority].discard(waiter, flow)
+        self.size -= self._lines[priority].discard(waiter, flow)
 
     def next_class(self) -> tuple[Priority, bool]:
         """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it back.
@@ -134,7 +150,7 @@ class PriorityQueue(Generic[T]):
         for priority in range(chosen + 1, len(self._lines)):
             self._passed[priority] += bool(self._lines[priority])
         self._passed[chosen] = 0
-        self._size -= 1
+        self.size -= 1
         return self._lines[chosen].pop()
 
     def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> int:
@@ -155,9 +171,6 @@ class PriorityQueue(Generic[T]):
     def waiting(self, priority: Priority) -> int:
         """Return how many of a class wait."""
         return len(self._lines[priority])
-
-    def __len__(self) -> int:
-        return self._size
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines:

@@ -50,19 +50,94 @@ Everything here is a pure state machine: time is an argument, and must not go ba
 import math
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from heapq import merge
 
-from fathom_async._ratelimit.permit import Permit
-from fathom_async._ratelimit.plan import BudgetState, RateLimit
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.promise import Permits, promised_at
+from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
+
+MEMORY = 900.0
+"""Seconds over which arrivals are counted at the least."""
+
+SEEN_FOR = 86_400.0
+"""Seconds after its last request for which a class is expected to come back."""
+
+SAFETY = 2.0
+"""How many times the expected number of arrivals is provided for."""
+
+_BEGAN, _COUNT, _BEFORE, _SEEN = range(4)
+_FIELDS = 4
+
+FORECAST_SIZE = _FIELDS * Priority.BULK
+"""How many numbers a forecast needs: nothing is left for BULK, so that nobody counts it."""
 
 STALE = 0.95
 """The part of T after which the server's last word no longer tells what is left."""
 
 
+class Forecast:
+    """How often the more urgent classes come, on one budget.
+
+    Arrivals are counted in bins as long as the memory; of the bin before the present one that part counts which
+    still lies within the memory.
+
+    Args:
+        span: Seconds after which a permit comes back.
+        numbers: Where the counts are kept, `FORECAST_SIZE` of them, all zeros when new.
+    """
+
+    __slots__ = ("_memory", "_numbers", "_span")
+
+    def __init__(self, span: float, numbers: "list[float] | memoryview[float] | None" = None) -> None:
+        self._span = span
+        self._memory = max(span, MEMORY)
+        self._numbers = [0.0] * FORECAST_SIZE if numbers is None else numbers
+
+    def note(self, priority: Priority, now: float, count: int = 1) -> None:
+        """Count requests of a class; 0 of them say only that somebody is there."""
+        if priority >= Priority.BULK:
+            return
+        numbers, at, memory = self._numbers, _FIELDS * priority, self._memory
+        passed = now - numbers[at + _BEGAN]
+        if passed >= memory or not numbers[at + _SEEN]:
+            is_next = passed < 2 * memory
+            numbers[at + _BEFORE] = numbers[at + _COUNT] if is_next else 0.0
+            numbers[at + _COUNT] = 0.0
+            numbers[at + _BEGAN] = now - passed % memory if is_next else now
+        numbers[at + _COUNT] += count
+        numbers[at + _SEEN] = now
+
+    def wanted(self, priority: Priority, permits: int, now: float) -> int:
+        """Return how many permits a request of a class has to leave: k of rule 1 of `fathom_async._ratelimit.promise`.
+
+        Args:
+            priority: Its class.
+            permits: How many there are in all.
+            now: The moment.
+        """
+        if not any(self._is_expected(each, now) for each in range(priority)):  # rule 3
+            return 0
+        expected = self.rate(priority, now) * self._span
+        return min(permits - 1, max(2, permits // 50) + math.ceil(SAFETY * expected))  # rule 2
+
+    def rate(self, priority: Priority, now: float) -> float:
+        """Return how many requests more urgent than this class come in a second (rule 4)."""
+        return sum(self._arrivals(each, now) for each in range(priority)) / self._memory
+
+    def _is_expected(self, priority: int, now: float) -> bool:
+        seen = self._numbers[_FIELDS * priority + _SEEN]
+        return bool(seen) and now - seen < SEEN_FOR
+
+    def _arrivals(self, priority: int, now: float) -> float:
+        began, count, before, _ = self._numbers[_FIELDS * priority : _FIELDS * (priority + 1)]
+        passed = (now - began) / self._memory
+        return count + before * (1 - passed) if passed < 1 else count * max(0.0, 2 - passed)
+
+
 class LocalWindow:
     """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
 
-    The methods are those of `fathom_async._ratelimit.permit.Permits`.
+    The methods are those of `fathom_async._ratelimit.protocol.Window`.
 
     Args:
         limit: What the server admits.
@@ -73,15 +148,15 @@ class LocalWindow:
         span: Seconds from a request's count to its permit's return.
     """
 
-    is_shared = False
     failure = None
-    budget: BudgetState = "ok"
+    is_shared = False
     reply_time = 0.0
 
     __slots__ = (
         "_ageing",
         "_certain",
         "_count_delay",
+        "_forecast",
         "_foreign",
         "_free",
         "_granted",
@@ -105,6 +180,7 @@ class LocalWindow:
         self._limit = limit
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
+        self._forecast = Forecast(self.span)
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
@@ -120,38 +196,42 @@ class LocalWindow:
         self._is_refused = False  # its last word was a refusal
         self._shared_until = -math.inf  # others were seen to spend
 
-    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """See `Window.bind`: nobody else takes of these permits, so there is no news."""
-
-    def pause(self, until: float) -> None:
-        """See `Window.pause`: only the lane has to know."""
-
-    def release_idle(self) -> None:
-        """See `Window.release_idle`."""
-
-    async def aclose(self) -> None:
-        """See `Window.aclose`."""
-
-    def used(self, now: float) -> int:
-        """Return how many permits are out, ours and foreign ones."""
-        self._expire(now)
-        return self._limit.requests - self._free
-
     @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
         return self._unsettled
 
-    def waiting(self, now: float) -> int:  # noqa: ARG002 - nobody else is there
-        """Return 0; see `Window.waiting`."""
-        return 0
+    def status(self, now: float) -> WindowStatus:
+        """Return what the window looks like."""
+        self._expire(now)
+        return WindowStatus(used=self._limit.requests - self._free)
 
-    def blocked_for(self, now: float) -> float:  # noqa: ARG002 - the lane itself was told
-        """Return 0; see `Window.blocked_for`."""
-        return 0.0
+    def expect(self, priority: Priority, now: float, count: int = 1) -> None:
+        """Requests of a class came."""
+        self._forecast.note(priority, now, count)
+
+    # Nobody else takes of these permits, so that there is nobody to ask or to tell.
+
+    def bind(self, owner: Owner) -> None:
+        """See `Window.bind`."""
 
     async def refresh(self) -> None:
-        """Do nothing; see `Window.refresh`."""
+        """See `Window.refresh`."""
+
+    def release_idle(self) -> None:
+        """See `Window.release_idle`."""
+
+    def on_crowd(self, let_in: int) -> None:
+        """See `Window.on_crowd`."""
+
+    def pause(self, until: float) -> None:
+        """See `Window.pause`."""
+
+    def move(self, requests: int) -> None:
+        """See `Window.move`."""
+
+    async def aclose(self) -> None:
+        """See `Window.aclose`."""
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
@@ -171,12 +251,27 @@ class LocalWindow:
         self._heard_at, self._remaining = now, 0
         self._shared_until = math.inf  # until the next answer says from when to count
 
-    def has_room(self, now: float) -> bool:
-        """Whether a permit is free."""
+    def has_room(self, demand: Demand, now: float) -> bool:
+        """Whether a permit is free, and the promise to more urgent classes allows to take it."""
         if now >= self._quiet_until:
             self._expire(now)
         own = self._limit.requests - self._free - len(self._foreign)
-        return self._free > 0 and own < self._limit.requests - self._reserve
+        if self._free <= 0 or own >= self._limit.requests - self._reserve:
+            return False
+        return not demand.priority or demand.is_due or self._promised_at(0, demand.priority, now) <= now
+
+    def next_look(self, demand: Demand, now: float) -> float | None:
+        """Return when to look again; None when that waits for an answer."""
+        self._expire(now)
+        at = -math.inf if demand.is_due else self._promised_at(0, demand.priority, now)
+        if self._free > 0 and at > now:
+            return at
+        return None if self._quiet_until == math.inf else max(self._quiet_until, at)
+
+    def returns(self, position: int, priority: Priority, now: float) -> float:
+        """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
+        self._expire(now)
+        return max(self._permits(now).nth(position), self._promised_at(position, priority, now))
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
@@ -212,7 +307,13 @@ class LocalWindow:
             insort(self._lost, self._counted_by(permit))
 
     def settle(
-        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        limit: int | None = None,
+        remaining: int | None = None,
+        failed: bool = False,
     ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
@@ -221,6 +322,7 @@ class LocalWindow:
             now: The moment the answer arrived.
             limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
             remaining: ``X-RateLimit-Remaining``.
+            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
         """
         self._unsettled -= 1
         if permit.sent_at is None:
@@ -235,6 +337,8 @@ class LocalWindow:
                 self._ageing.append(due)
             self._quiet_until = min(self._quiet_until, due)
         self._note_own(now, now)
+        if failed:
+            return
         self._is_refused = False
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self.span
@@ -245,25 +349,30 @@ class LocalWindow:
             self._certain = remaining  # whom the server tells nothing cannot ask
         self._heard_at, self._remaining = now, remaining
 
-    def next_return(self, now: float) -> float | None:
-        """When to look again: no permit comes back before. None when that waits for an answer."""
-        self._expire(now)
-        return None if self._quiet_until == math.inf else self._quiet_until
-
-    def returns(self, now: float) -> list[float]:
-        """When each permit can be used, in order: now for free ones, at the earliest for unanswered ones."""
-        self._expire(now)
+    def _promised_at(self, position: int, priority: Priority, now: float) -> float:
+        """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
         usable = self._limit.requests - self._reserve
-        lost = [counted_by + self.span for counted_by in self._lost]
-        unanswered = [min(self._due(permit), now + self.span) for permit in self._sent]
-        ours = sorted([*self._ageing, *lost, *unanswered])
-        unsent = self._limit.requests - self._free - len(ours) - len(self._foreign)
-        ours += [now + self.span] * unsent
-        total = [now] * self._free + sorted([*ours, *self._foreign])
-        # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
-        total = total[max(0, -self._free) :]
-        own = [now] * (usable - len(ours)) + ours[max(0, len(ours) - usable) :]
-        return [max(now, *pair) for pair in zip(total, own, strict=False)][:usable]
+        left = self._forecast.wanted(priority, usable, now) if priority else 0
+        if not left or self._free - position > left + self._reserve:
+            return -math.inf
+        turns, position = divmod(position, usable)
+        returns = self._permits(now).upcoming(position + left + 1)
+        return promised_at(returns, left, self.span, usable, position) + turns * self.span
+
+    def _permits(self, now: float) -> Permits:
+        unanswered = (min(self._due(permit), now + self.span) for permit in self._sent)
+        lost = (counted_by + self.span for counted_by in self._lost)
+        total, free = self._limit.requests, self._free
+        return Permits(
+            total,
+            self._reserve,
+            free,
+            self._ageing,
+            self._foreign,
+            [*merge(lost, unanswered)],
+            now,
+            self.span,
+        )
 
     def _counted_by(self, permit: Permit) -> float:
         assert permit.sent_at is not None  # noqa: S101 - for the type checker: only sent permits are asked about

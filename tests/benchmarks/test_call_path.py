@@ -8,10 +8,10 @@ import pytest
 from benchmarks.call_path import CALLS, passed_by, serving
 
 FILES = {
-    "sites.get": 14,
-    "reports.aggregate": 20,
-    "reports.run of 3": 34,
-    "reports.run of 3, with a store": 44,
+    "sites.get": 10,
+    "reports.aggregate": 15,
+    "reports.run of 3": 29,
+    "reports.run of 3, with a store": 40,
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathom_async._ratelimit.concurrency import PATIENCE, Concurrency
+from fathom_async._ratelimit.admission import PATIENCE, Concurrency
 
 
 def test_a_refusal_lowers_it_to_the_crowd_it_met() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from fathom_async._ratelimit.feedback import SILENT, Feedback, read_feedback
+from fathom_async._ratelimit.admission import SILENT, Feedback, read_feedback
 
 
 def test_headers_are_read_whatever_their_case() -> None:

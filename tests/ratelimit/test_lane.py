@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async._ratelimit.feedback import SILENT, Feedback
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import PROBE_PATIENCE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._util.clock import LoopClock
@@ -359,7 +359,7 @@ def test_a_smaller_limit_is_adopted_and_a_larger_one_is_not(caplog: pytest.LogCa
 
     run_virtual(scenario())
     assert [record.message for record in caplog.records] == [
-        "reports lane: limit 6 instead of 10, as the server has it"
+        "reports lane: limit changed from 10 to 6 by the server"
     ]
 
 

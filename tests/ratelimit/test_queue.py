@@ -11,7 +11,7 @@ INTERACTIVE, NORMAL, BULK = Priority
 
 
 def drained(queue: PriorityQueue[str]) -> list[str]:
-    return [queue.pop() for _ in range(len(queue))]
+    return [queue.pop() for _ in range(queue.size)]
 
 
 def test_urgent_ones_first_and_in_order_of_arrival_among_equals() -> None:
@@ -67,7 +67,7 @@ def test_a_newcomer_is_told_about_how_many_are_served_before_it(
     for line, count in zip(Priority, waiting, strict=True):
         for number in range(count):
             queue.push(f"{line.name}{number}", line)
-    for _ in range(min(served, len(queue))):
+    for _ in range(min(served, queue.size)):
         queue.pop()
     told = queue.ahead_of(priority)
     queue.push("newcomer", priority)

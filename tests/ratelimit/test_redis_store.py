@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from fathom_async._ratelimit.budget import Budget
-from fathom_async._ratelimit.feedback import SILENT
+from fathom_async._ratelimit.admission import SILENT
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared import protocol as store_module

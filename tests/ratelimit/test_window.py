@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async._ratelimit.feedback import SILENT, Feedback
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.permit import Permit
 from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._ratelimit.window import LocalWindow
+from fathom_async._ratelimit.window import LocalWindow, Permit
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
 

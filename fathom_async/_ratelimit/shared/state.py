@@ -73,9 +73,10 @@ from typing import ClassVar, cast
 
 from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.promise import FORECAST_SIZE, Forecast, promised, promised_at
+from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
 
 FORMAT = 2
 """The layout of what is stored; processes with another one cannot share it."""
@@ -228,7 +229,7 @@ class SharedState:
         ahead, _, _ = self._order(step, now)
         wait = self._wait(step, ahead, now)
         if left:
-            promised_in = promised_at(self._returns(step, now), left, span, ahead) - now
+            promised_in = promised_at(self._returns(step, now), left, span, self._usable(step), ahead) - now
             wait = max(wait, min(promised_in, PASSES * span / self._usable(step)))  # rules 8 and 9
         excess = ahead + 1 - self._crowd(step, now)
         if excess > 0:

@@ -1,4 +1,4 @@
-"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.permit`).
+"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.protocol`).
 
 The rule and its proof are in `fathom_async._ratelimit.shared.state`. This is one process's side of it: it asks the
 store for permits when requests wait in its lane, keeps what was granted until the lane takes it (which it does at
@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
-from fathom_async._ratelimit.permit import Permit
+from attrs import define, field
+
 from fathom_async._ratelimit.plan import BudgetState, RateLimit
 from fathom_async._ratelimit.shared.commands import Command, Result
 from fathom_async._ratelimit.shared.protocol import Store
@@ -35,19 +36,16 @@ _BASE_BITS = 32
 _log = logging.getLogger("fathom_async")
 
 
+@define(eq=False)
 class SharedPermit(Permit):
-    """A permit of the store."""
+    """A permit of the store; see `Result.base`."""
 
-    __slots__ = ("base", "granted_at")
-
-    def __init__(self, number: int, base: int, granted_at: float) -> None:
-        super().__init__(number, 0)
-        self.base = base
-        self.granted_at = granted_at
+    base: int = field(kw_only=True)
+    granted_at: float = field(kw_only=True)
 
 
 class SharedWindow:
-    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.permit.Permits`.
+    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.protocol.Window`.
 
     Args:
         limit: What the server admits.
@@ -350,7 +348,8 @@ class SharedWindow:
             moment = self._clock.now()
             self._note(reply, moment)
             self._prefetched.extend(
-                SharedPermit(first + number, reply.base, moment) for number in range(reply.granted)
+                SharedPermit(first + number, base=reply.base, granted_at=moment)
+                for number in range(reply.granted)
             )
             self._has_ticket = reply.granted < wanted
             self._ask_at = moment + reply.wait

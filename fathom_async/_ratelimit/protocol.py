@@ -1,24 +1,27 @@
 """What a lane asks of its window, be it its own (`LocalWindow`) or one that many processes share (`SharedWindow`)."""
 
-from collections.abc import Callable
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from fathom_async._ratelimit.plan import BudgetState, Priority
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
 
+@define(eq=False)
 class Permit:
-    """One request's place in a window."""
+    """The right to send one request.
 
-    __slots__ = ("number", "outstanding_before", "sent_at")
+    Attributes:
+        number: Permits granted by its window so far, this one included.
+        outstanding_before: How many of them were not settled yet when it was granted.
+        sent_at: When the request's bytes left; None before.
+    """
 
-    def __init__(self, number: int, outstanding_before: int) -> None:
-        self.number = number
-        self.outstanding_before = outstanding_before
-        self.sent_at: float | None = None
+    number: int
+    outstanding_before: int = 0
+    sent_at: float | None = field(default=None, init=False)
 
 
 @fast_frozen
@@ -85,8 +88,13 @@ class Window(Protocol):
         ...
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other processes take of the same permits."""
+        ...
+
+    @property
     def reply_time(self) -> float:
-        """Seconds that admission may take though permits are free; 0 where the permits are our own."""
+        """Seconds that admission may take though permits are free."""
         ...
 
     @property
@@ -135,7 +143,15 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def settle(self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None) -> None:
+    def settle(
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        limit: int | None = None,
+        remaining: int | None = None,
+        failed: bool = False,
+    ) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
@@ -143,6 +159,7 @@ class Window(Protocol):
             now: The moment the answer arrived.
             limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
             remaining: ``X-RateLimit-Remaining``.
+            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
         """
 
     def release(self, permit: Permit) -> None:
