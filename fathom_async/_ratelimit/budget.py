@@ -9,8 +9,9 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.commands import QuotaConfig
+from fathom_async._ratelimit.shared.failover import FailoverWindow
+from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ConfigurationError
@@ -52,8 +53,15 @@ class Budget:
             )
 
     def window(
-        self, lane: str, limit: RateLimit, *, clock: Clock, timeout: float, reserve: int = 0
-    ) -> SharedWindow:
+        self,
+        lane: str,
+        limit: RateLimit,
+        *,
+        clock: Clock,
+        timeout: float,
+        reserve: int = 0,
+        concurrency: int | None = None,
+    ) -> SharedWindow | FailoverWindow:
         """Return the window of one lane.
 
         Args:
@@ -62,6 +70,7 @@ class Budget:
             clock: Where time comes from.
             timeout: Real seconds from a request's admission to its whole answer.
             reserve: Requests of every window left to the account's other clients.
+            concurrency: Requests in flight at once, of all processes together; None for any number.
 
         Raises:
             ConfigurationError: The place cannot be used.
@@ -74,14 +83,21 @@ class Budget:
             settle=min(span / 4, COUNT_DELAY),
             ticket_ttl=_TICKET_TTL * clock.speed,
         )
-        return SharedWindow(
+        store = self._store(_digest(self.key, lane), terms, clock)
+        shared = SharedWindow(
             limit,
-            self._store(_digest(self.key, lane), terms, clock),
+            store,
             clock=clock,
             lease=max(timeout * clock.speed, COUNT_DELAY) + span,
             reserve=reserve,
             count_delay=COUNT_DELAY,
-            on_lost=self.on_lost,
+            concurrency=concurrency,
+        )
+        if self.on_lost == "fail":
+            return shared
+        share = max(1, int(limit.requests * self.on_lost))
+        return FailoverWindow(
+            shared, limit, share, store=store, clock=clock, reserve=reserve, count_delay=COUNT_DELAY
         )
 
     def _store(self, key: str, terms: QuotaConfig, clock: Clock) -> Store:

@@ -95,6 +95,23 @@ class FileStore:
             if self._timer is None and not self._is_running:
                 self._run()
 
+    def peek(self, step: Command) -> Result | None:
+        """Return what a look would, without a change to the file; None while another process has its lock."""
+        if self._is_closed or self._pid != os.getpid():
+            return None
+        try:
+            self._lock(self._fd)
+        except _BusyError:
+            return None
+        try:
+            if self._is_stale():
+                return None
+            copy = bytearray(self._halves[self._map[self._at + _LIVE_AT] & 1])
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        state = SharedState(memoryview(copy).cast("d"), self._terms)
+        return state.step(step, self._clock.now())
+
     async def aclose(self) -> None:
         """Close the file."""
         if self._timer is not None:

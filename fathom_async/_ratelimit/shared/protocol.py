@@ -42,6 +42,10 @@ class Store(Protocol):
             done: Told the reply, before `submit` returns or later; None when the step was dropped.
         """
 
+    def peek(self, step: Command) -> Result | None:
+        """Return what a look would, without a change to the store; None where that takes time."""
+        ...
+
     async def aclose(self) -> None:
         """Carry out what can be carried out at once, and close."""
 

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Sequence
 from hashlib import sha1
 from typing import TYPE_CHECKING, Protocol, cast
 
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 
@@ -96,6 +97,10 @@ class RedisStore:
         self._wake.set()
         if not self._is_closed and (self._worker is None or self._worker.done()):
             self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    def peek(self, step: Command) -> Result | None:  # noqa: ARG002 - no answer comes at once
+        """Return None: see `Store.peek`."""
+        return None
 
     async def aclose(self) -> None:
         """Carry out what is left, for a second at most, and close the connection."""

@@ -67,6 +67,7 @@ clients' clocks, and half a second of skew is enough for refusals; others let ke
 against.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import ClassVar, cast
@@ -157,7 +158,7 @@ class SharedState:
         """
         memory = self._memory
         now = self._open(step, now, known, total)
-        tickets = self._tickets = self._live_tickets(now)
+        self._tickets = self._live_tickets(now)
         granted, wait = 0, 0.0
         if step.action == "ask":
             granted, wait = self._ask(step, now)
@@ -165,21 +166,33 @@ class SharedState:
             self._ACTIONS[step.action](self, step, now)
         self._keep()
         own, others = self._held(now) if full else ([], [])
+        held = own + others or [now]
         return Result(
             granted=granted,
             wait=wait,
             held=len(own) + len(others),
             base=len(own) - int(memory[_TOTAL]),
-            waiting=len({key // _CLASSES for key in tickets} - {step.owner}),
+            waiting=len({key // _CLASSES for key in self._tickets} - {step.owner}),
             blocked=max(0.0, memory[_BLOCKED] - now),
             pauses=int(memory[_PAUSES]),
             epoch=int(memory[_EPOCH]),
-            first=min(own + others) - now if own or others else 0.0,
+            first=min(held) - now,
+            last=max(held) - now,
             total=int(memory[_TOTAL]),
             unsure=max(0.0, memory[_UNSURE] - now),
             cap=self._cap.now(now),
             moved=int(memory[_MOVED]),
+            tickets=self._others(step.owner),
+            left=self._left(self._usable(step), now) if full else (0, 0, 0),
         )
+
+    def _others(self, owner: int) -> tuple[int, int, int]:
+        counts = Counter(key % _CLASSES for key in self._tickets if key // _CLASSES != owner)
+        return counts[Priority.INTERACTIVE], counts[Priority.NORMAL], counts[Priority.BULK]
+
+    def _left(self, usable: int, now: float) -> tuple[int, int, int]:
+        wanted = self._forecast.wanted
+        return 0, wanted(Priority.NORMAL, usable, now), wanted(Priority.BULK, usable, now)
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:
         """Detect a reset or restored store (rule 12); return a time that never goes back."""
@@ -381,7 +394,10 @@ class SharedState:
                 self._until[index] = self._flying[index] = 0.0
 
     def _abandoned(self, step: Command, now: float) -> None:
-        self._land(self._find(step.id, now))
+        index = self._find(step.id, now)
+        if index is not None and step.delay:
+            self._until[index] = min(self._until[index], now + step.delay)
+        self._land(index)
 
     def _leave(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
         for priority in Priority:
