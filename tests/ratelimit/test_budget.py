@@ -12,6 +12,7 @@ from fathom_async._ratelimit.budget import Budget
 from fathom_async.testing import FathomServer
 
 TOKEN = "very-secret-token"
+HEADER = b"fathom budget 2\n" + bytes(8)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +103,7 @@ async def test_an_hourly_plan_shares_one_lane(server: FathomServer, tmp_path: Pa
         assert fathom.limits["reports"].used == 1
 
 
-@pytest.mark.parametrize(
-    "content", [b"my diary", b"fathom budget 1\n" + b"x" * 500, b"fathom budget 1\nshort"]
-)
+@pytest.mark.parametrize("content", [b"my diary", HEADER + b"x" * 500, HEADER + b"short"])
 def test_a_file_that_is_none_of_ours_is_left_alone(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "budget"
     path.write_bytes(content)
@@ -141,7 +140,7 @@ async def test_a_plan_may_change_while_nobody_uses_the_budget_and_not_otherwise(
 
 def test_a_section_whose_writer_was_killed_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "budget"
-    path.write_bytes(b"fathom budget 1\n" + bytes(5000))
+    path.write_bytes(HEADER + bytes(5000))
     FathomClient(TOKEN, budget=f"file://{path}")
     FathomClient(TOKEN, budget=f"file://{path}")
 

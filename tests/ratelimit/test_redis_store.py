@@ -11,14 +11,13 @@ from uuid import uuid4
 import pytest
 import redis
 
-from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.admission import SILENT
+from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared import protocol as store_module
 from fathom_async._ratelimit.shared import redis as redis_store_module
-from fathom_async._ratelimit.shared.redis import RedisStore
-from fathom_async._ratelimit.shared.script import SCRIPT
+from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.state import Command
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
@@ -157,7 +156,8 @@ async def test_without_redis_requests_fail_until_it_is_back(
     # What Redis knew is gone with it, so that nothing is granted for a span.
     assert await request(lane) - started >= SPAN
     await lane.aclose()
-    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "WARNING"]
+    assert "the shared budget was lost" in caplog.text
 
 
 async def test_without_redis_a_share_carries_on(
@@ -285,7 +285,7 @@ async def test_a_question_that_redis_reads_too_late_is_not_carried_out(lasting_r
     with redis.Redis.from_url(lasting_redis.url) as server:
         script = server.register_script(SCRIPT)
         asking = Command("ask", 7, 700, 3, delay=61.0)
-        for until_when, word in (("1", b"late"), ("0", 3)):
-            answer = script(keys=store._keys, args=[*store._arguments(asking, 0), until_when])
+        for until_when, word in ((1, b"late"), (0, 3)):
+            answer = script(keys=store._keys, args=store._arguments(asking, 0, until_when))
             assert answer[0] == word
     await lane.aclose()

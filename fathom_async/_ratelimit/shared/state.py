@@ -36,7 +36,7 @@ Waiting
    for that long.
 8. What is granted to a class keeps the promise to the classes above it (`fathom_async._ratelimit.promise`); the
    forecast counts the arrivals that all processes report.
-9. A class is due one permit for every `PASSES` times that it was passed over while it waited, to `_MOST_PASSES`: its
+9. A class is due one permit for every `PASSES` times that it was passed over while it waited, to `MOST_PASSES`: its
    first ticket goes before all others, and no promise holds it back. So it looks again before others can have passed
    it that often, and what it is due is left for it when its time has come. A process whose own queue passed over a
    class that often says so, which is the same.
@@ -91,15 +91,21 @@ CLOCK_STEP = 10.0
 LONGEST_WAITED_OUT = 90.0
 """Seconds of the longest span that is waited out whenever permits were forgotten."""
 
+MOST_PASSES = 8 * PASSES
+"""How often a class was passed over at the most, for what it is due to add up."""
+
+LOOK_AGAIN = 4
+"""Looks for a free place under the cap while a request takes what it usually does."""
+
+SHORTEST_LOOK = 0.01
+"""Seconds between two such looks at the least."""
+
 _HEAD = 14
 _EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
 _SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _PASSED_NORMAL, _PASSED_BULK = range(7, _HEAD)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
 _CLASSES = 4  # a ticket's number is its owner's times this, and the class
-_MOST_PASSES = 8 * PASSES
 _ANY_NUMBER = 1 << 30
-_LOOK_AGAIN = 4
-_SHORTEST_LOOK = 0.01
 
 
 def size_of(requests: int) -> int:
@@ -256,7 +262,7 @@ class SharedState:
         tickets, key = self._tickets, _key(step.owner, step.priority)
         equals = [each for each in tickets if each % _CLASSES == step.priority]
         position = equals.index(key) if key in tickets else len(equals)
-        due = max(step.is_due, 0 if position else self._due(step.priority))
+        due = max(int(step.is_due), 0 if position else self._due(step.priority))
         if due:
             return 0, 0, due
         urgent = sum(each % _CLASSES < step.priority for each in tickets)
@@ -295,7 +301,7 @@ class SharedState:
                 memory[at] = max(0, memory[at] - PASSES * granted)
             elif each > step.priority:
                 memory[at] = (
-                    min(memory[at] + granted, _MOST_PASSES) if each in waiting else min(memory[at], PASSES)
+                    min(memory[at] + granted, MOST_PASSES) if each in waiting else min(memory[at], PASSES)
                 )
 
     def _returns(self, step: Command, now: float) -> list[float]:
@@ -321,7 +327,7 @@ class SharedState:
     def _look_again(self, excess: int, cap: int) -> float:
         """Return the seconds after which a request in flight may have become one fewer (rule 11)."""
         usual = self._memory[_USUAL] or self._terms.settle
-        return min(max(usual * excess / cap / _LOOK_AGAIN, _SHORTEST_LOOK), self._terms.settle)
+        return min(max(usual * excess / cap / LOOK_AGAIN, SHORTEST_LOOK), self._terms.settle)
 
     # Rules 1 to 5.
 
