@@ -1,4 +1,4 @@
-"""Requests that more than one part of the package makes, as pure values."""
+"""Requests that several parts of the package send, as pure values."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -23,12 +23,12 @@ def site(site_id: str) -> Request[Site]:
 
 
 def aggregation(query: Query[RowT]) -> Request[Report[RowT]]:
-    """Return the request of a query that the server takes as it is. Source: https://usefathom.com/api/v1#reports."""
+    """Return the request of a query that the server can answer as is. Source: https://usefathom.com/api/v1#reports."""
     return _report("/aggregations", query.read, query.params())
 
 
 def current_visitors(site_id: str, *, detailed: bool) -> Request[CurrentVisitors]:
-    """Return the request for who is on a site. Source: https://usefathom.com/api/v1#reports."""
+    """Return the request for a site's current visitors. Source: https://usefathom.com/api/v1#reports."""
     params = {"site_id": identifier("site_id", site_id)} | ({"detailed": "true"} if detailed else {})
     return _report("/current_visitors", _VISITORS, params)
 

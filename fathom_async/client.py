@@ -1,55 +1,37 @@
-"""The client: settings, resources, lifecycle."""
+"""The client of the Fathom API."""
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import ClassVar, Self, Unpack
 
 from fathom_async._cache.entry import namespace
-from fathom_async._core.retry import RetryPolicy
-from fathom_async._core.session import Caller, Options
+from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import RatePlan
 from fathom_async._resources.account import AccountResource, TokenResource
 from fathom_async._resources.events import EventsResource
 from fathom_async._resources.milestones import MilestonesResource
 from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
-from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError
-from fathom_async.service import MAX_BODY, Service, ServiceClient, ServiceOptions, credential, open_session
-from fathom_async.telemetry import Hook
-
-if TYPE_CHECKING:
-    from fathom_async._core.request import Transport
+from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
 
 BASE_URL = "https://api.usefathom.com/v1"
 
-_WHAT = "the token, as made at https://app.usefathom.com/api,"
+_WHAT = "the token, as created at https://app.usefathom.com/api,"
 
 
 class FathomClient(ServiceClient):
-    """A client of the Fathom Analytics API, used as ``async with FathomClient(token) as fathom``.
+    """A client of the Fathom Analytics API: ``async with FathomClient(token) as fathom``.
 
-    One client serves any number of tasks of one event loop: start as many requests as you like, its lanes keep
-    them inside the account's rate limits.
+    One client serves any number of tasks of one event loop. Queue as many requests as you like; the client paces
+    them within the account's rate limits.
 
     Args:
-        token: API token, as made at https://app.usefathom.com/api.
-        base_url: Where the API lives; `https`, or `http` to this machine.
+        token: API token, created at https://app.usefathom.com/api.
+        base_url: Root of the API; `https`, or `http` to this machine.
         plan: The account's rate limits; `RatePlan.classic()` by default.
-        timeout: Seconds from a request's admission to its whole answer. Waiting for admission does not count.
-        retry: How often to try again after a failure.
-        max_body: The largest answer to read, in bytes after decompression.
-        budget: Where the rate limits are kept that other processes spend too: ``file:///path`` for the
-            processes of one machine, ``redis://host:port/db`` for those of many. None: this client is the only
-            one.
-        budget_key: Which budget of those kept there; clients that share one give the same key. By default each
-            token has its own.
-        on_budget_lost: What to do when the budget is out of reach for some seconds: ``"fail"`` with
-            `BudgetError`, or carry on with a share of the limits, such as 0.25 when four processes share them.
-            Either ends by itself.
-        on_event: Is called with every event of `fathom_async.telemetry`, in the event loop; it must be quick.
-        clock: Where the lanes take time from; for tests and demonstrations.
-        transport: What sends requests instead of aiohttp; for tests. It is closed with the client.
+        **options: ``timeout``, ``retry``, ``max_body``, ``budget``, ``budget_key``, ``on_budget_lost``, ``on_event``,
+            ``clock``, ``transport``: see `fathom_async.service.ServiceOptions`.
 
     Attributes:
         account: The account that owns the token.
@@ -60,8 +42,8 @@ class FathomClient(ServiceClient):
         reports: Aggregations and current visitors.
 
     Raises:
-        ArgumentError: The token cannot be one, the base URL would show it to the network, or the budget cannot
-            be kept where `budget` says.
+        ArgumentError: The token is malformed, the base URL would expose it to the network, or the budget cannot be
+            kept where `budget` says.
     """
 
     account: AccountResource
@@ -79,49 +61,34 @@ class FathomClient(ServiceClient):
         *,
         base_url: str = BASE_URL,
         plan: RatePlan | None = None,
-        timeout: float = 30.0,
-        retry: RetryPolicy | None = None,
-        max_body: int = MAX_BODY,
-        budget: str | None = None,
-        budget_key: str | None = None,
-        on_budget_lost: Literal["fail"] | float = "fail",
-        on_event: Hook | None = None,
-        clock: Clock | None = None,
-        transport: "Transport | None" = None,
+        **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or RatePlan.classic()
         is_one = plan.reports is None
-        service = Service(
-            base_url,
-            f"Bearer {credential(_WHAT, token)}",
-            {"account": plan.crud} if plan.reports is None else {"crud": plan.crud, "reports": plan.reports},
-            plan.concurrency,
+        options["budget_key"] = options.get("budget_key") or f"{base_url.rstrip('/')} {token}"
+        settings = Settings(
+            base_url=base_url,
+            authorization=f"Bearer {credential(_WHAT, token)}",
+            limits={"account": plan.crud}
+            if plan.reports is None
+            else {"crud": plan.crud, "reports": plan.reports},
+            concurrency=plan.concurrency,
             reserves={"account" if is_one else "reports": plan.reserve},
             adaptive=plan.adaptive,
             aliases={"crud": "account", "reports": "account"} if is_one else {},
             account=namespace(base_url, token),
+            **options,
         )
-        options = ServiceOptions(
-            timeout=timeout,
-            retry=retry,
-            max_body=max_body,
-            budget=budget,
-            budget_key=budget_key or f"{base_url.rstrip('/')} {token}",
-            on_budget_lost=on_budget_lost,
-            on_event=on_event,
-            clock=clock,
-            transport=transport,
-        )
-        self._start(open_session(service, options), Options(timeout=timeout))
+        self._start(settings)
 
     @classmethod
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, plan: RatePlan | None = None, timeout: float = 30.0
     ) -> Self:
-        """Make a client from ``FATHOM_API_TOKEN`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
+        """Return a client for ``FATHOM_API_TOKEN`` and, if set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
 
         Args:
-            environ: The environment; the process's own by default.
+            environ: Environment variables; those of the process by default.
             plan: The account's rate limits; `RatePlan.classic()` by default.
             timeout: Seconds from a request's admission to its whole answer.
 

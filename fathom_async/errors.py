@@ -1,8 +1,7 @@
-"""Every error this package raises, from the broadest to the narrowest, and its warning.
+"""All errors and warnings of this package, from the broadest to the narrowest.
 
-Errors keep their facts in ``args``, in the order of their parameters, so that they can be pickled and sent
-to another process. None of them ever holds a header, and a server's words are kept without the API token, so that
-none can show it.
+Errors keep their parameters in ``args``, in order, so that they can be pickled and sent to another process. None
+contains a header, and the API token is removed from the server's words, so that no error can show it.
 """
 
 import builtins
@@ -11,7 +10,7 @@ from http import HTTPStatus
 from typing import Final, Self
 
 SHORTEST_SECRET: Final = 8
-"""Characters: what is shorter keeps nothing secret, and is a part of many words."""
+"""Shorter texts are not replaced: they keep nothing secret, and are part of many words."""
 
 
 class FathomError(Exception):
@@ -23,15 +22,15 @@ class ArgumentError(FathomError, ValueError):
 
 
 class ConfigurationError(ArgumentError):
-    """A base URL, budget or store that cannot be what it was named as: the operator's to mend, not the caller's."""
+    """A base URL, budget or store that cannot be used: for the operator to fix, not for the caller."""
 
 
 class QueryError(ArgumentError):
-    """A report query that the server would refuse or silently get wrong. Also a `ValueError`."""
+    """A report query that the server would refuse or silently answer wrong. Also a `ValueError`."""
 
 
 class UnsortedLimitWarning(UserWarning):
-    """A report query whose ``limit`` keeps arbitrary rows of its groups, because nothing sorts them."""
+    """A report query with a ``limit`` and no order, so that arbitrary rows of its groups remain."""
 
 
 class ClosedError(FathomError, RuntimeError):
@@ -39,13 +38,13 @@ class ClosedError(FathomError, RuntimeError):
 
 
 class WaitTooLongError(FathomError):
-    """The lane cannot admit the request within ``max_wait``; raised at once, no request was spent.
+    """The lane cannot admit the request within ``max_wait``; raised at once, and no request was spent.
 
     Args:
         lane: Name of the lane.
-        eta: Seconds until the request could have been admitted, as far as is known now.
-        max_wait: Seconds the caller was ready to wait.
-        away: How the last request failed, where the server is away; else empty.
+        eta: Estimated seconds until the request could have been admitted.
+        max_wait: The longest wait that the caller allowed, in seconds.
+        away: How the last request failed, if the server is away; otherwise empty.
     """
 
     def __init__(self, lane: str, eta: float, max_wait: float, away: str = "") -> None:
@@ -61,23 +60,36 @@ class WaitTooLongError(FathomError):
         if self.eta <= self.max_wait:
             return (
                 f"the {self.lane} lane did not admit the request within max_wait={self.max_wait:g} s, "
-                "and when it will is not known; wait longer, or ask again"
+                "and it is not known when it will; wait longer, or try again"
             )
         return (
             f"the {self.lane} lane is free in {self.eta:.1f} s, later than max_wait={self.max_wait:g} s; "
-            "wait longer, or ask again then"
+            "wait longer, or try again then"
         )
 
 
 class BudgetError(FathomError):
-    """The budget that is shared with other processes is out of reach, so no request can be admitted.
+    """The shared budget is out of reach, so that no request can be admitted.
 
     `FathomClient(on_budget_lost=0.25)` carries on with a share of the limit instead.
     """
 
 
-class DecodeError(FathomError):
-    """The server answered with a success status and something else than the JSON that was expected.
+class _LocatedError(FathomError):
+    """An error of one request: a message, a method, a URL, and one fact more."""
+
+    def __init__(self, message: str, method: str, url: str, fact: object) -> None:
+        super().__init__(message, method, url, fact)
+        self.message = message
+        self.method = method
+        self.url = url
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.method} {self.url})" if self.url else self.message
+
+
+class DecodeError(_LocatedError):
+    """The server answered with a success status, but not with the expected JSON.
 
     Args:
         message: What was wrong.
@@ -88,17 +100,11 @@ class DecodeError(FathomError):
 
     def __init__(self, message: str, method: str = "", url: str = "", body: bytes = b"") -> None:
         super().__init__(message, method, url, body)
-        self.message = message
-        self.method = method
-        self.url = url
         self.body = body
-
-    def __str__(self) -> str:
-        return f"{self.message} ({self.method} {self.url})" if self.url else self.message
 
 
 class PagingError(FathomError):
-    """The server's pages lead nowhere: going on would never end, or leave out objects."""
+    """The pages of a list are inconsistent: following them would never end, or would skip objects."""
 
 
 class APIError(FathomError):
@@ -106,11 +112,11 @@ class APIError(FathomError):
 
     Args:
         status: HTTP status.
-        message: The server's own words, or ours where it had none.
-        errors: Messages keyed by field, of a validation error.
+        message: The server's own words, or ours where there were none.
+        errors: Messages of a validation error by field.
         method: HTTP method of the request.
         url: URL of the request.
-        retry_after: Seconds to wait, where the server said so.
+        retry_after: Seconds to wait, if the server named them.
     """
 
     def __init__(  # noqa: PLR0917 - positional, so that `args` rebuilds it
@@ -131,7 +137,7 @@ class APIError(FathomError):
         self.retry_after = retry_after
 
     def without(self, secret: str) -> Self:
-        """Return the error with a secret replaced by ``***`` where the server's words repeat it."""
+        """Return the error with a secret in the server's words replaced by ``***``."""
         if len(secret) < SHORTEST_SECRET:
             return self
 
@@ -156,49 +162,43 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """403, or the 400 that says so: the token lacks the permission."""
+    """403, or a 400 that says so: the token lacks the permission."""
 
 
 class ValidationError(APIError):
-    """400 or 422: the server refused the request's content; `errors` is keyed by field."""
+    """400 or 422: the server refused the request's content; `errors` has messages by field."""
 
 
 class NotFoundError(APIError):
-    """404: there is no such thing, or the token cannot see it."""
+    """404: the object does not exist, or the token cannot see it."""
 
 
 class GoneError(APIError):
-    """410: the endpoint was retired; the message names what to use instead."""
+    """410: the endpoint was retired; the message names a replacement."""
 
 
 class RateLimitError(APIError):
-    """429: over the rate limit, and the lane gave up waiting."""
+    """429: the rate limit was exceeded more often than `RetryPolicy.refusals` allows."""
 
 
 class ServerError(APIError):
-    """5xx: the server failed, more often than we retry."""
+    """5xx: the server failed more often than `RetryPolicy.attempts` allows."""
 
 
-class TransportError(FathomError):
+class TransportError(_LocatedError):
     """No complete answer arrived.
 
     Args:
         message: What happened.
         method: HTTP method of the request.
         url: URL of the request.
-        sent: Whether any of the request may have reached the server. False means that it certainly was not
+        sent: Whether any part of the request may have reached the server. False means that it certainly was not
             processed, so that even a ``POST`` may be tried again.
     """
 
     def __init__(self, message: str, method: str = "", url: str = "", sent: bool = True) -> None:
         super().__init__(message, method, url, sent)
-        self.message = message
-        self.method = method
-        self.url = url
         self.sent = sent
-
-    def __str__(self) -> str:
-        return f"{self.message} ({self.method} {self.url})" if self.url else self.message
 
 
 class ConnectError(TransportError, ConnectionError):
@@ -210,11 +210,11 @@ class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the b
 
 
 class OutageError(TransportError):
-    """The server was away for longer than a request waits for it; this one was not sent."""
+    """The server was away for longer than a request waits for it; this request was not sent."""
 
     def __init__(self, message: str, method: str = "", url: str = "", sent: bool = False) -> None:
         super().__init__(message, method, url, sent)
 
 
 class StoreError(FathomError):
-    """A store of answers cannot be used: its disk is full, its server out of reach, its file damaged."""
+    """A store of answers cannot be used: its disk is full, its server out of reach or its file damaged."""

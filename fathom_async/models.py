@@ -1,7 +1,6 @@
-"""What the API's objects look like in Python.
+"""The API's objects as frozen Python values.
 
-All are frozen. Datetimes are timezone-aware and in UTC. Fields that the server sends and this version does not
-know are kept in `extra`, as parsed JSON.
+Datetimes are timezone-aware and in UTC. `extra` has the fields that this version does not know, as parsed JSON.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,11 +38,11 @@ class Token:
     """Metadata of the API token in use; never its secret value.
 
     Attributes:
-        name: The name it was given.
+        name: Display name.
         version: Version of the token's format.
-        abilities: What it may do, such as ``*`` or ``read:CDBUGS``.
+        abilities: Permissions, such as ``*`` or ``read:CDBUGS``.
         last_used_at: UTC.
-        expires_at: UTC; None when it does not expire.
+        expires_at: UTC; None if it does not expire.
         created_at: UTC.
         updated_at: UTC.
         extra: Fields this version does not know.
@@ -64,11 +63,11 @@ class Site:
     """A website.
 
     Attributes:
-        id: As in the tracking code, such as ``CDBUGS``.
+        id: The id in the tracking code, such as ``CDBUGS``.
         name: Display name.
         sharing: ``none``, ``private`` or ``public``.
         created_at: UTC.
-        timezone: TZ database name that its reports are in.
+        timezone: TZ database name of its reports.
         extra: Fields this version does not know.
     """
 
@@ -85,9 +84,9 @@ class Event:
     """An event (goal) of a site.
 
     Attributes:
-        name: What it is known by.
+        name: Name, which identifies it.
         id: Tracking code; None where the service knows events by name only.
-        currency: Unit of its values; filled in answers to `create` and `update` only.
+        currency: Unit of its values; only in answers to `create` and `update`.
         created_at: UTC.
         extra: Fields this version does not know.
     """
@@ -122,7 +121,7 @@ class Milestone:
 
 @frozen
 class Deleted:
-    """What deleting answers.
+    """The answer to a deletion.
 
     Attributes:
         id: What was deleted; None for an event deleted by name.
@@ -159,12 +158,12 @@ class ReferrerVisitors:
 
 @frozen
 class CurrentVisitors:
-    """Who is on a site right now.
+    """The current visitors of a site.
 
     Attributes:
         total: Number of visitors.
-        content: The top 150 pages; empty unless asked for in detail.
-        referrers: The top 150 referrers; empty unless asked for in detail.
+        content: The top 150 pages; empty unless `detailed`.
+        referrers: The top 150 referrers; empty unless `detailed`.
         extra: Fields this version does not know.
     """
 
@@ -181,7 +180,7 @@ class Page(Generic[T]):
     Attributes:
         data: The objects.
         has_more: Whether another page follows.
-        url: The list's own address, as the server names it.
+        url: The server's URL of the list.
         extra: Fields this version does not know.
     """
 

@@ -1,16 +1,16 @@
-"""What the clients of all services share: options, a view on the lanes, opening and closing.
+"""What the clients of all services share: settings, a view of the lanes, opening and closing.
 
-A service is a plain value: where it lives, who asks, what it admits, and what its refusals look like. Together with
-models and resource methods it makes a client.
+`Settings` say where a service is, who calls it, what it admits and what its refusals look like. Together with models
+and resource methods they make a client: see `ServiceClient`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy
@@ -18,7 +18,7 @@ from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
-from fathom_async._util.checks import MISSING, NotGiven
+from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
@@ -34,32 +34,62 @@ __all__ = [
     "Options",
     "Request",
     "Response",
-    "Service",
     "ServiceClient",
     "ServiceOptions",
+    "Settings",
     "Transport",
     "credential",
-    "open_session",
 ]
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes of the largest answer that is read, unless a client is told otherwise."""
+"""Default size limit of an answer, in bytes."""
 
 
-@frozen
-class Service:
-    """What one service differs in from another, as far as a session is concerned.
+class ServiceOptions(TypedDict, total=False):
+    """Keyword arguments that the clients of all services take; each may be left out.
 
     Attributes:
-        base_url: Where the API lives; `https`, or `http` to this machine.
+        timeout: Seconds from a request's admission to its whole answer; 30 by default. Waiting for admission does
+            not count.
+        retry: How often to try again after a failure.
+        max_body: The largest answer to read, in bytes after decompression; 64 MiB by default.
+        budget: Where rate limits are kept that other processes spend too: ``file:///path`` for the processes of one
+            machine, ``redis://host:port/db`` for those of many. None: this client is the only one.
+        budget_key: Name of the budget there; clients that share a budget pass the same key. By default each set of
+            credentials has its own.
+        on_budget_lost: What to do when the budget is out of reach for some seconds: ``"fail"`` with `BudgetError`,
+            or carry on with a share of the limits, such as 0.25 when four processes share them. Either ends by
+            itself.
+        on_event: Called with every event of `fathom_async.telemetry`, in the event loop; it must be quick.
+        clock: Source of time for the lanes; for tests and demonstrations.
+        transport: Sends requests instead of aiohttp; for tests. It is closed with the client.
+    """
+
+    timeout: float
+    retry: RetryPolicy | None
+    max_body: int
+    budget: str | None
+    budget_key: str | None
+    on_budget_lost: Literal["fail"] | float
+    on_event: Hook | None
+    clock: Clock | None
+    transport: Transport | None
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything that one client differs in from another; what `ServiceOptions` describes has the same meaning here.
+
+    Attributes:
+        base_url: Root of the API; `https`, or `http` to this machine.
         authorization: The header of that name; a secret.
         limits: The rate limit of each lane.
         concurrency: Requests in flight at once, per lane; None for a hundred.
-        is_refusal: Tells an answer that refuses a request for going over a rate limit.
+        is_refusal: Whether an answer refuses a request for going over a rate limit.
         reserves: Requests of every window of a lane left to the account's other clients.
         adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
-        aliases: The lane that goes by another name too.
-        account: What tells the answers of this account from those of others; it holds no secret.
+        aliases: Lanes by further names.
+        account: Tells the answers of this account from those of others; it holds no secret.
     """
 
     base_url: str
@@ -71,39 +101,22 @@ class Service:
     adaptive: bool = False
     aliases: Mapping[str, str] = field(factory=dict[str, str])
     account: str = ""
-
-
-class ServiceOptions(TypedDict, total=False):
-    """Settings that the clients of all services have in common; each may be left out.
-
-    Attributes:
-        timeout: Seconds from a request's admission to its whole answer; 30 unless given.
-        retry: How often to try again after a failure.
-        max_body: The largest answer to read, in bytes after decompression.
-        budget: Where the rate limits are kept that other processes spend too, as for `FathomClient`.
-        budget_key: Which budget of those kept there; by default each set of credentials has its own.
-        on_budget_lost: What to do when the budget is out of reach, as for `FathomClient`.
-        on_event: Is called with every event of `fathom_async.telemetry`, in the event loop.
-        clock: Where the lanes take time from; for tests and demonstrations.
-        transport: What sends requests instead of aiohttp; for tests. It is closed with the client.
-    """
-
-    timeout: float
-    retry: RetryPolicy | None
-    max_body: int
-    budget: str | None
-    budget_key: str | None
-    on_budget_lost: Literal["fail"] | float
-    on_event: Hook | None
-    clock: Clock | None
-    transport: "Transport | None"
+    timeout: float = 30.0
+    retry: RetryPolicy | None = None
+    max_body: int = MAX_BODY
+    budget: str | None = field(default=None, repr=False)
+    budget_key: str | None = field(default=None, repr=False)
+    on_budget_lost: Literal["fail"] | float = "fail"
+    on_event: Hook | None = None
+    clock: Clock | None = None
+    transport: Transport | None = None
 
 
 class ServiceClient(ABC):
     """A client of one service: resources over one session, and views of it with other options."""
 
     _scarcest: ClassVar[str]
-    """The lane that is meant where none is named."""
+    """The lane that methods are about unless they are given another."""
 
     _session: Session
     _options: Options
@@ -111,9 +124,19 @@ class ServiceClient(ABC):
 
     @abstractmethod
     def _bind(self, send: Caller) -> None:
-        """Make the resources, which send through this caller."""
+        """Create the resources, which send through this caller."""
 
-    def _start(self, session: Session, options: Options, *, is_view: bool = False) -> None:
+    def _start(self, settings: Settings) -> None:
+        """Open a session; to be called once by a client's ``__init__``.
+
+        Raises:
+            ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget
+                cannot be kept where `budget` says.
+        """
+        options = Options(timeout=settings.timeout)
+        self._use(_open_session(settings), options, is_view=False)
+
+    def _use(self, session: Session, options: Options, *, is_view: bool) -> None:
         self._session = session
         self._options = options
         self._is_view = is_view
@@ -126,36 +149,33 @@ class ServiceClient(ABC):
         max_wait: float | NotGiven | None = MISSING,
         timeout: float | NotGiven = MISSING,
     ) -> Self:
-        """Return a view of this client that sends with other options; it shares everything else.
+        """Return the same client with different options for its requests.
 
         Args:
-            priority: Who goes first when requests wait.
-            max_wait: Seconds to wait for admission; a longer wait raises `WaitTooLongError` at once. None for
-                as long as it takes.
+            priority: Order among waiting requests.
+            max_wait: Longest wait for admission in seconds; a longer one raises `WaitTooLongError` at once. None
+                for no bound.
             timeout: Seconds from a request's admission to its whole answer.
         """
-        old = self._options
-        options = Options(
-            priority=old.priority if priority is MISSING else priority,
-            max_wait=old.max_wait if max_wait is MISSING else max_wait,
-            timeout=old.timeout if timeout is MISSING else timeout,
-        )
+        given = {"priority": priority, "max_wait": max_wait, "timeout": timeout}
+        chosen = {name: value for name, value in given.items() if value is not MISSING}
+        options = cast("Callable[..., Options]", evolve)(self._options, **chosen)
         view = copy(self)
-        view._start(self._session, options, is_view=True)  # noqa: SLF001 - it is one of us
+        view._use(self._session, options, is_view=True)  # noqa: SLF001 - the same class
         return view
 
     @property
     def limits(self) -> Mapping[str, LaneStatus]:
-        """What each lane looks like now."""
+        """A snapshot of each lane."""
         return {name: lane.status() for name, lane in self._session.lanes.items()}
 
     async def look(self) -> Mapping[str, LaneStatus]:
-        """Return `limits` as they are now for all who share the budget; nothing is sent, and nothing is spent.
+        """Return `limits` after asking the shared budget for its state; sends no request to the service.
 
-        `limits` itself never waits: of a budget in Redis, it tells what was heard last.
+        `limits` itself never waits: for a budget in Redis, it shows the last known state.
 
         Raises:
-            BudgetError: The budget is out of reach, or others share it with other limits.
+            BudgetError: The budget is out of reach, or other processes share it with different limits.
             ClosedError: The client was closed.
         """
         await gather_all(lane.refresh() for lane in set(self._session.lanes.values()))
@@ -163,39 +183,39 @@ class ServiceClient(ABC):
 
     @property
     def stats(self) -> Stats:
-        """What this client, with all of its views, has sent so far."""
+        """Counts of what this client and all of its views have sent so far."""
         return self._session.telemetry.stats()
 
     def eta(self, requests: int = 1, *, lane: str | None = None) -> float:
-        """Return the seconds until the last of so many further requests would be admitted.
+        """Estimate the seconds until the last of this many further requests would be admitted.
 
         Args:
             requests: How many requests, at least 1.
-            lane: One of the names in `limits`; the scarcest unless given.
+            lane: One of the names in `limits`; the scarcest by default.
         """
         return self._lane(lane).eta(checks.count("requests", requests), self._options.priority)
 
     def pause(self, seconds: float, *, lane: str | None = None) -> None:
-        """Admit nothing on a lane for so many seconds; who cannot wait that long is told at once.
+        """Admit nothing on a lane for this long; waiting requests with a shorter `max_wait` fail at once.
 
         Args:
             seconds: How long.
-            lane: One of the names in `limits`; the scarcest unless given.
+            lane: One of the names in `limits`; the scarcest by default.
         """
         self._lane(lane).pause(checks.seconds("seconds", seconds, least=0))
 
     def resume(self, *, lane: str | None = None) -> None:
-        """End a pause, be it yours or the server's; not one that a shared budget keeps for all processes.
+        """End a pause, yours or the server's, but not one that a shared budget keeps for all processes.
 
         Args:
-            lane: One of the names in `limits`; the scarcest unless given.
+            lane: One of the names in `limits`; the scarcest by default.
         """
         self._lane(lane).resume()
 
     async def aclose(self) -> None:
-        """Close the connections; requests that still wait or run end with `ClosedError`.
+        """Close the connections; requests that are waiting or in flight fail with `ClosedError`.
 
-        Closing a view that `with_options` made does nothing.
+        Closing a view made by `with_options` does nothing.
         """
         if not self._is_view:
             await self._session.close()
@@ -219,85 +239,62 @@ class ServiceClient(ABC):
         return self._session.lanes[name]
 
 
-def open_session(service: Service, options: ServiceOptions) -> Session:
-    """Open a session with a service.
-
-    Raises:
-        ArgumentError: The base URL is none or would show the credentials to the network, or the budget cannot be
-            kept where `budget` says.
-    """
-    from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - it imports aiohttp, which takes long
+def _open_session(settings: Settings) -> Session:
+    from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {
-        "Authorization": service.authorization,
+        "Authorization": settings.authorization,
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
     }
-    clock = options.get("clock") or LoopClock()
-    telemetry = Telemetry(options.get("on_event"))
-    transport = options.get("transport") or HttpTransport(
-        service.base_url, headers, max_body=options.get("max_body", MAX_BODY)
-    )
+    clock = settings.clock or LoopClock()
+    telemetry = Telemetry(settings.on_event)
     return Session(
-        transport,
-        _lanes(service, clock, telemetry, options),
+        settings.transport or HttpTransport(settings.base_url, headers, max_body=settings.max_body),
+        _lanes(settings, clock, telemetry),
         clock=clock,
-        retry=options.get("retry") or RetryPolicy(),
-        is_refusal=service.is_refusal,
+        retry=settings.retry or RetryPolicy(),
+        is_refusal=settings.is_refusal,
         telemetry=telemetry,
-        account=service.account,
-        secret=service.authorization.rpartition(" ")[2],
+        account=settings.account,
+        secret=settings.authorization.rpartition(" ")[2],
     )
 
 
-def credential(what: str, text: object) -> str:
-    """Check a token or key. The message does not show it.
-
-    Raises:
-        ArgumentError: It cannot be sent in a header.
-    """
-    if not isinstance(text, str) or not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise ArgumentError(f"{what} must be a text of ASCII characters without spaces")
-    return text
-
-
-def _lanes(service: Service, clock: Clock, telemetry: Telemetry, options: ServiceOptions) -> dict[str, Lane]:
-    budget, timeout = _budget(service, options), options.get("timeout", Options().timeout)
-    limits = service.limits
+def _lanes(settings: Settings, clock: Clock, telemetry: Telemetry) -> dict[str, Lane]:
+    budget, limits = _budget(settings), settings.limits
     lanes: dict[str, Lane] = {}
 
     def lane(name: str, limit: RateLimit) -> Lane:
-        reserve = service.reserves.get(name, 0)
+        reserve = settings.reserves.get(name, 0)
         share = None
         if budget is not None:
-            share = budget.window(name, limit, clock=clock, timeout=timeout, reserve=reserve)
+            share = budget.window(name, limit, clock=clock, timeout=settings.timeout, reserve=reserve)
         return Lane(
             name,
             limit,
             clock=clock,
             reserve=reserve,
-            concurrency=service.concurrency,
+            concurrency=settings.concurrency,
             share=share,
-            adaptive=service.adaptive,
+            adaptive=settings.adaptive,
             elsewhere=lambda: {
                 number
                 for other in limits.keys() - {name}
                 for number in (limits[other].requests, lanes[other].limit.requests)
             },
+            outage=(settings.retry or RetryPolicy()).outage,
             telemetry=telemetry,
         )
 
     lanes |= {name: lane(name, limit) for name, limit in limits.items()}
-    if not service.aliases:
-        return lanes
-    return {alias: lanes[name] for alias, name in service.aliases.items()}
+    return {alias: lanes[name] for alias, name in settings.aliases.items()} or lanes
 
 
-def _budget(service: Service, options: ServiceOptions) -> "Budget | None":
-    url = options.get("budget")
-    if url is None:
+def _budget(settings: Settings) -> "Budget | None":
+    if settings.budget is None:
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
 
-    key = options.get("budget_key") or f"{service.base_url.rstrip('/')} {service.authorization}"
-    return Budget(url, key, options.get("on_budget_lost", "fail"))
+    key = settings.budget_key or f"{settings.base_url.rstrip('/')} {settings.authorization}"
+    return Budget(settings.budget, key, settings.on_budget_lost)

@@ -1,4 +1,4 @@
-"""What happens to requests and lanes, as typed events and as counters."""
+"""Typed events and counters of requests and lanes."""
 
 import logging
 from collections import Counter
@@ -9,18 +9,19 @@ from typing import Literal
 from attrs import frozen
 
 from fathom_async._util.values import fast_frozen
+from fathom_async.errors import RateLimitError
 
 
 @fast_frozen
 class Queued:
-    """A request asks its lane for admission.
+    """A request waits for admission by its lane.
 
     Attributes:
         request: Number of the request, the same in all of its events.
         lane: Name of the lane.
         method: HTTP method.
         path: Path below the base URL.
-        attempt: 1 for the first time.
+        attempt: 1 for the first attempt.
         at: Seconds on the client's clock.
     """
 
@@ -34,7 +35,7 @@ class Queued:
 
 @fast_frozen
 class Admitted:
-    """The lane let a request through, after it `waited` so many seconds."""
+    """The lane admitted a request after it had `waited` this many seconds."""
 
     request: int
     lane: str
@@ -53,7 +54,7 @@ class Sent:
 
 @fast_frozen
 class Answered:
-    """An answer arrived, whatever its `status`, so many `seconds` after admission."""
+    """An answer of any `status` arrived, this many `seconds` after admission."""
 
     request: int
     lane: str
@@ -64,7 +65,7 @@ class Answered:
 
 @fast_frozen
 class Retried:
-    """An attempt failed for this `reason`, and another follows after `delay` seconds."""
+    """An attempt failed for this `reason`; the next one follows after `delay` seconds."""
 
     request: int
     lane: str
@@ -76,7 +77,7 @@ class Retried:
 
 @fast_frozen
 class Failed:
-    """A request ended with an error: `reason` is its type and message, which never hold the token."""
+    """A request ended with an error: `reason` is its type and message, which never contain the token."""
 
     request: int
     lane: str
@@ -89,10 +90,10 @@ PauseReason = Literal["refused", "asked", "away", "forgotten"]
 
 @fast_frozen
 class Paused:
-    """A lane admits nothing for so many seconds.
+    """A lane admits nothing for this many seconds.
 
-    Its `reason`: the server ``refused`` a request; your program ``asked`` for it; the server is ``away``, and one
-    request will try then; or the shared budget was found ``forgotten``.
+    The `reason`: the server ``refused`` a request; your program ``asked`` for the pause; the server is ``away``, and
+    one request will then probe it; or the shared budget was ``forgotten`` by its file or Redis.
     """
 
     lane: str
@@ -111,7 +112,7 @@ class Recovered:
 
 @fast_frozen
 class Adapted:
-    """A lane changed what it keeps to: its ``limit``, or its ``concurrency``."""
+    """A lane changed its ``limit`` or its ``concurrency``."""
 
     lane: str
     at: float
@@ -128,14 +129,14 @@ _log = logging.getLogger("fathom_async")
 
 @frozen
 class Stats:
-    """What a client has done so far.
+    """Counts of what a client has done so far.
 
     Attributes:
         sent: Requests that left, by lane.
-        refused: How many of them the server refused for going over a limit.
+        refused: How many of them the server refused for exceeding a limit.
         retried: Attempts after the first ones.
-        shared: Requests that were spared, because an identical one was under way.
-        waited: Seconds that requests waited for admission, in all.
+        shared: Requests saved because an identical one was under way.
+        waited: Total seconds that requests waited for admission.
     """
 
     sent: Mapping[str, int]
@@ -146,7 +147,7 @@ class Stats:
 
     @property
     def pageviews(self) -> int:
-        """What the requests cost on the account's bill, where each counts as a pageview."""
+        """The requests as the account's bill counts them: each as a pageview."""
         return sum(self.sent.values()) - self.refused
 
 
@@ -159,11 +160,10 @@ _PAUSES: Mapping[PauseReason, str] = {
 
 
 class Telemetry:
-    """Counts what happens, and tells it to whoever wants to hear it.
+    """Counts what happens, and passes events to a hook.
 
     Args:
-        hook: Is called with every event, in the event loop; it must be quick. What it raises is logged and goes
-            no further.
+        hook: Called with every event, in the event loop; it must be quick. Its exceptions are logged and not raised.
     """
 
     __slots__ = ("_hook", "listens", "refused", "retried", "sent", "shared", "waited")
@@ -186,6 +186,16 @@ class Telemetry:
         except Exception:  # noqa: BLE001 - an observer must not disturb what it observes
             _log.exception("the on_event hook failed on %r", event)
 
+    def retry(self, event: Retried, error: Exception) -> None:
+        """Count, log and emit that a request is tried again after this error."""
+        self.retried += 1
+        facts = {"lane": event.lane, "attempt": event.attempt, "delay": event.delay}
+        # The pause of the lane says everything about a refusal to readers who do not follow single requests.
+        level = logging.INFO if isinstance(error, RateLimitError) else logging.WARNING
+        what = event.attempt, event.delay, error
+        _log.log(level, "attempt %d failed, trying again in %.1f s: %s", *what, extra=facts)
+        self.emit(event)
+
     def paused(self, event: Paused, detail: str = "") -> None:
         """Log and emit a pause of a lane."""
         facts = {"lane": event.lane, "seconds": event.seconds, "reason": event.reason}
@@ -200,12 +210,12 @@ class Telemetry:
         self.emit(event)
 
     def adapted(self, event: Adapted) -> None:
-        """Log and emit a change of what a lane keeps to."""
+        """Log and emit that a lane adapted its limit or concurrency."""
         facts = {"lane": event.lane, "what": event.what, "before": event.before, "after": event.after}
         change = event.lane, event.what, event.before, event.after
         _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
         self.emit(event)
 
     def stats(self) -> Stats:
-        """Return the counts as they are now."""
+        """Return the current counts."""
         return Stats(MappingProxyType(dict(self.sent)), self.refused, self.retried, self.shared, self.waited)

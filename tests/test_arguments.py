@@ -14,7 +14,10 @@ LONG = "x" * 256
 REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
     "site without a name": (lambda f: f.sites.create(name=""), "name must not be empty"),
     "site with a blank name": (lambda f: f.sites.create(name="  "), "name must not be empty"),
-    "site with a long name": (lambda f: f.sites.create(name=LONG), "name may have 255 characters, not 256"),
+    "site with a long name": (
+        lambda f: f.sites.create(name=LONG),
+        "name may have at most 255 characters, not 256",
+    ),
     "site with a strange sharing": (
         lambda f: f.sites.create(name="A", sharing="privat"),
         "did you mean 'private'",
@@ -25,7 +28,7 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
     ),
     "long password": (
         lambda f: f.sites.create(name="A", sharing="private", share_password=LONG),
-        "share_password may have 255",
+        "share_password may have at most 255",
     ),
     "several domains without an option": (
         lambda f: f.sites.create(name="A", multi_domain=True),
@@ -74,14 +77,14 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
         lambda f: f.events.set_currency("CDBUGS", "A", "dolar"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         "mean 'dollar'",
     ),
-    "deleting no name": (lambda f: f.events.delete_by_name("CDBUGS", ""), "name must be a text"),
+    "deleting no name": (lambda f: f.events.delete_by_name("CDBUGS", ""), "name must be a non-empty string"),
     "milestone with a long name": (
         lambda f: f.milestones.create("CDBUGS", name="x" * 31, milestone_date="2024-01-15"),
-        "name may have 30 characters, not 31",
+        "name may have at most 30 characters, not 31",
     ),
     "milestone on no day": (
         lambda f: f.milestones.create("CDBUGS", name="A", milestone_date="15.1.2024"),
-        "a text such as 2026-01-31, not '15.1.2024'",
+        "a string such as 2026-01-31, not '15.1.2024'",
     ),
     "milestone on a day that is none": (
         lambda f: f.milestones.create("CDBUGS", name="A", milestone_date="2024-02-30"),
@@ -95,13 +98,13 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
         lambda f: f.sites.create(name="A", sharing="private", share_password=None),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         "share_password is needed",
     ),
-    "half a character": (lambda f: f.sites.create(name="\ud800"), "half a character"),
+    "half a character": (lambda f: f.sites.create(name="\ud800"), "half a surrogate pair"),
     "an id that is another endpoint": (
         lambda f: f.events.update("CDBUGS", "currency", name="A"),
         "use events.set_currency",
     ),
     "a blank id": (lambda f: f.sites.get(" "), "cannot be an id"),
-    "visitors of no site": (lambda f: f.reports.current_visitors(""), "site_id must be a text"),
+    "visitors of no site": (lambda f: f.reports.current_visitors(""), "site_id must be a non-empty string"),
 }
 
 

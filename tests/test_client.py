@@ -31,7 +31,7 @@ def test_the_environment_must_name_a_token() -> None:
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut", None])
 def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
-    with pytest.raises(ArgumentError, match=r"the token, as made at .*, must be a text"):
+    with pytest.raises(ArgumentError, match=r"the token, as created at .*, must be a string"):
         FathomClient(token)
 
 

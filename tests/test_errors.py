@@ -71,6 +71,6 @@ def test_what_an_error_says() -> None:
     assert said[5] == f"broke (GET {URL})"
     assert (
         said[8]
-        == "the reports lane is free in 42.5 s, later than max_wait=2 s; wait longer, or ask again then"
+        == "the reports lane is free in 42.5 s, later than max_wait=2 s; wait longer, or try again then"
     )
     assert str(DecodeError("not JSON")) == "not JSON"

@@ -134,7 +134,7 @@ async def test_an_empty_page_that_claims_more_is_an_error(server: FathomServer, 
         ({"limit": True}, "not True"),
         ({"limit": "10"}, "not '10'"),
         ({"starting_after": "A", "ending_before": "B"}, "not both"),
-        ({"starting_after": ""}, "starting_after must be a text"),
+        ({"starting_after": ""}, "starting_after must be a non-empty string"),
     ],
 )
 def test_wrong_parameters_are_refused_when_the_list_is_made(arguments: dict[str, object], words: str) -> None:

@@ -250,7 +250,7 @@ async def test_another_shape_than_expected_is_a_typed_error(
 async def test_a_redirect_is_not_followed(server: FathomServer, fathom: FathomClient) -> None:
     async with FathomServer() as elsewhere:
         server.inject(Redirect(f"{elsewhere.url}/account"))
-        with pytest.raises(APIError, match="redirects elsewhere") as caught:
+        with pytest.raises(APIError, match="the server redirects") as caught:
             await fathom.sites.get(SITE)
         assert caught.value.status == 302
         assert elsewhere.hits == ()
@@ -456,7 +456,7 @@ async def test_deleting_believes_only_an_answer_that_says_so(
     server: FathomServer, fathom: FathomClient
 ) -> None:
     server.inject(Body(b'{"error": "nope"}'), Html())
-    with pytest.raises(DecodeError, match="does not say that it was deleted"):
+    with pytest.raises(DecodeError, match="does not confirm the deletion"):
         await fathom.sites.delete(SITE)
     with pytest.raises(DecodeError, match="web page"):
         await fathom.sites.wipe(SITE)

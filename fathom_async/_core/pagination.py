@@ -1,4 +1,4 @@
-"""Lists: one page when awaited, everything when iterated."""
+"""Lists: awaited for one page, iterated over for everything."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Generic, TypeVar
@@ -14,20 +14,20 @@ T = TypeVar("T")
 
 
 Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
-"""Makes the request for the page after one, out of that one's request and answer."""
+"""Returns the request for the next page, given a page's request and answer."""
 
 
 class Listing(Generic[T]):
     """The objects of a list.
 
-    ``await listing`` gives one `Page`. ``async for item in listing`` goes through all objects, and
-    ``async for page in listing.pages()`` through all pages; both fetch the next page while the caller is busy
-    with the present one.
+    ``await listing`` returns one `Page`. ``async for item in listing`` iterates over all objects, and
+    ``async for page in listing.pages()`` over all pages; both fetch the next page while the caller works with the
+    current one.
 
     Args:
         send: Sends requests.
         first: The request for the first page.
-        following: Makes the request for the next page.
+        following: Returns the request for the next page.
     """
 
     def __init__(self, send: Caller, first: Request[Page[T]], following: Following[T]) -> None:
@@ -47,10 +47,10 @@ class Listing(Generic[T]):
                 yield item
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
-        """Go through all pages.
+        """Iterate over all pages.
 
         Raises:
-            PagingError: The server says that there is more but sends an empty page, or one again.
+            PagingError: The server announces more but sends an empty page, or a page again.
         """
         request = self._first
         seen = {request.target}
@@ -74,10 +74,10 @@ class Listing(Generic[T]):
 
 
 def by_cursor(cursor: Callable[[T], str]) -> Following[T]:
-    """Return what continues a list after the last object of a page, in the direction of its request.
+    """Return a `Following` that continues after the last object of a page, in the direction of its request.
 
     Args:
-        cursor: Gives the cursor of an object.
+        cursor: Returns the cursor of an object.
     """
 
     def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:

@@ -1,4 +1,4 @@
-"""What goes out and what comes back, as plain values, and what carries them."""
+"""Requests and responses as plain values, and the transport that carries them."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -17,8 +17,7 @@ _UNSAFE = frozenset("/\\?#")
 def path(template: str, *segments: str) -> str:
     """Fill a path template such as ``/sites/{}``, so that no segment can reach another endpoint.
 
-    Each segment is quoted, and refused if it could be taken for more than a segment even so, since some servers
-    unquote before they route.
+    Each segment is quoted. Since some servers unquote before they route, segments with a slash are refused even so.
 
     Raises:
         ArgumentError: A segment cannot be an id.
@@ -37,7 +36,7 @@ def _quote(segment: str) -> str:
         or not _UNSAFE.isdisjoint(segment)
         or not segment.isprintable()
     ):
-        raise ArgumentError(f"{segment!r} cannot be an id: give the id as the API returned it")
+        raise ArgumentError(f"{segment!r} cannot be an id: pass the id as the API returned it")
     return quote(segment, safe="")
 
 
@@ -47,21 +46,20 @@ class Request(Generic[T_co]):
 
     Attributes:
         method: HTTP method.
-        path: Path below the base URL, encoded; made with `path`.
-        decode: Makes the result out of the answer's body.
+        path: Path below the base URL, encoded by `path`.
+        decode: Turns the answer's body into the result.
         params: Query parameters.
         body: JSON body; None for none.
-        lane: The rate limit it counts against.
-        idempotent: Whether sending it twice does the same as sending it once. A request that is not is tried again
-            only when it certainly was not processed.
-        already_gone_result: The result when a repeated attempt finds nothing (404): the attempt before it, whose
-            answer was lost, has done the work. None where a 404 is always an error.
-        retired_hint: What to use when the server says that the endpoint is gone (410).
+        lane: Name of the lane whose rate limit it counts against.
+        idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
+            it certainly was not processed.
+        already_gone_result: The result when a retry finds nothing (404), because the attempt before it, whose answer
+            was lost, did the work. None if a 404 is always an error.
+        retired_hint: Advice for the error message when the server has retired the endpoint (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
-            the error goes to the caller. Only for a request that is not shared.
-        on_sent: Is called whenever the bytes of an attempt leave. Who shares a request that another one made is
-            not told.
+            the caller gets the error. Only for a request that is not shared.
+        on_sent: Called whenever the bytes of an attempt leave; not called for callers who share another's request.
     """
 
     method: str
@@ -79,19 +77,19 @@ class Request(Generic[T_co]):
 
     @property
     def target(self) -> str:
-        """Path and query, encoded: what is appended to the base URL."""
+        """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
 
 
 @fast_frozen
 class Response:
-    """An answer as it came over the wire.
+    """An HTTP response.
 
     Attributes:
         status: HTTP status.
         headers: Case-insensitive headers.
         body: The whole body, decompressed.
-        reason: The words beside the status; empty where there are none, as in HTTP/2.
+        reason: The reason phrase; empty where there is none, as in HTTP/2.
     """
 
     status: int
@@ -101,20 +99,20 @@ class Response:
 
 
 class Transport(Protocol):
-    """Sends one request and brings its answer; knows nothing of limits, retries or models."""
+    """Sends one request and returns its answer; knows nothing of limits, retries or models."""
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once.
 
         Args:
-            request: What to send.
-            within: Seconds until the whole answer must be there.
+            request: The request.
+            within: Seconds within which the whole answer must arrive.
             sent: Called when the request's bytes begin to leave.
 
         Raises:
             TransportError: No complete answer arrived; its `sent` says whether the server may have seen any of
                 the request.
-            DecodeError: The answer is larger than the bound.
+            DecodeError: The answer is larger than the limit.
         """
         ...
 
@@ -123,5 +121,5 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Break all connections."""
+        """Close all connections, and abort what is in flight."""
         ...

@@ -1,4 +1,4 @@
-"""The decision after a failed attempt: a pure function, and the policy that it reads."""
+"""The decision whether to retry: a pure function of the policy and the error."""
 
 import math
 from http import HTTPStatus
@@ -7,7 +7,7 @@ from attrs import field, frozen, validators
 
 from fathom_async.errors import APIError, FathomError, RateLimitError, TransportError
 
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     {
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,
@@ -19,20 +19,25 @@ _PASSING = frozenset(
 
 @frozen
 class RetryPolicy:
-    """How often and how patiently a request is tried again.
+    """How often a request is retried, and after how long.
 
     Args:
-        attempts: Attempts in all when the network or the server fails; 1 for never again.
-        refusals: How often a request may be refused for going over a limit. The lane keeps refusals from
-            happening; others who spend the same budget may cause some.
-        base: Seconds of the longest first back-off; it doubles with every attempt.
-        cap: Seconds of the longest back-off.
+        attempts: Total attempts when the network or the server fails; 1 for no retries.
+        refusals: How often a request may be refused for exceeding a limit. The lane avoids refusals, but other
+            clients of the account may cause some.
+        base: Longest first back-off, in seconds; it doubles with every attempt.
+        cap: Longest back-off, in seconds.
+        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`.
+        longest_pause: Longest ``Retry-After`` that is believed, in seconds; that of a 429 is believed for a whole
+            window in any case.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
     refusals: int = field(default=20, validator=validators.ge(0))
     base: float = field(default=0.5, validator=validators.ge(0))
     cap: float = field(default=8.0, validator=validators.ge(0))
+    outage: float = field(default=600.0, validator=validators.ge(0))
+    longest_pause: float = field(default=300.0, validator=validators.ge(0))
 
 
 def next_delay(
@@ -42,27 +47,24 @@ def next_delay(
 
     Args:
         policy: The policy.
-        error: What the last attempt ended with.
-        idempotent: Whether sending the request twice does the same as sending it once.
-        failures: Failed attempts so far, this one included, refusals not.
-        refusals: Refused attempts so far, this one included.
-        jitter: A random number in [0, 1), which spreads out those who failed together.
+        error: The error of the last attempt.
+        idempotent: See `Request.idempotent`.
+        failures: Failed attempts so far, including this one but no refusals.
+        refusals: Refused attempts so far, including this one.
+        jitter: A random number in [0, 1), which spreads out retries of requests that failed together.
 
     Returns:
-        Seconds to wait before the next attempt, or None to give up. After a refusal it is 0: the lane does the
-        waiting.
+        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits; so it does for a ``Retry-After``.
     """
     if isinstance(error, RateLimitError):
         return 0.0 if refusals <= policy.refusals else None
-    if not _may_pass(error, idempotent) or failures >= policy.attempts:
+    if not _is_transient(error, idempotent) or failures >= policy.attempts:
         return None
-    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
-    asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
-    return asked + backoff
+    return jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
 
 
 def was_perhaps_done(error: FathomError) -> bool:
-    """Whether the server may have carried out the request, though it did not say so."""
+    """Whether the server may have carried out the request in spite of the error."""
     if isinstance(error, TransportError):
         return error.sent
     return isinstance(error, APIError) and (
@@ -70,7 +72,7 @@ def was_perhaps_done(error: FathomError) -> bool:
     )
 
 
-def _may_pass(error: FathomError, idempotent: bool) -> bool:
+def _is_transient(error: FathomError, idempotent: bool) -> bool:
     if isinstance(error, TransportError):
         return idempotent or not error.sent
-    return idempotent and isinstance(error, APIError) and error.status in _PASSING
+    return idempotent and isinstance(error, APIError) and error.status in _TRANSIENT

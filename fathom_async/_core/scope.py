@@ -100,7 +100,7 @@ class Scope:
         try:
             await asyncio.wait((shared.work,))  # which does not cancel the work with its waiter
             if shared.work.cancelled():
-                raise ClosedError("the client was closed while this request was on its way")
+                raise ClosedError("the client was closed while this request was in flight")
             return cast("T", shared.work.result())
         finally:
             shared.waiting -= 1

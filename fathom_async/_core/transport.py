@@ -1,14 +1,12 @@
-"""Bytes out, bytes in: the one module on the client side that knows aiohttp.
+"""HTTP over aiohttp; no other module of the client imports it.
 
-It is imported when a client is made, not with the package, because aiohttp takes a fifth of a second to import.
+Imported when a client is made, not with the package, because importing aiohttp takes a fifth of a second.
 """
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 from yarl import URL
@@ -16,6 +14,7 @@ from yarl import URL
 from fathom_async import errors
 from fathom_async._core.codec.objects import encode
 from fathom_async._core.request import Request, Response
+from fathom_async._util import checks
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -26,12 +25,12 @@ CONNECT_TIMEOUT = 10.0
 
 
 class _Attempt:
-    """Notes when one request's bytes leave, and that they leave once only."""
+    """One request on its way: reports when its bytes leave, and lets them leave only once."""
 
-    __slots__ = ("_tell", "is_sent")
+    __slots__ = ("_on_sent", "is_sent")
 
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_sent: Callable[[], None]) -> None:
+        self._on_sent = on_sent
         self.is_sent = False
 
     def check(self) -> None:
@@ -40,26 +39,26 @@ class _Attempt:
 
     def sent(self) -> None:
         self.is_sent = True
-        self._tell()
+        self._on_sent()
 
 
 class _SecondSendingError(Exception):
-    """The connection broke, and aiohttp is about to send the same request again on its own account.
+    """The connection broke, and aiohttp is about to send the same request again by itself.
 
-    That would be a hit which no lane has admitted, and a DELETE whose second answer, 404, looks like a failure.
+    No lane has admitted that hit, and a DELETE would look like a failure, as its second answer is a 404.
     """
 
 
 class _TooLargeError(Exception):
-    """The answer is larger than the bound."""
+    """The answer is larger than `max_body`."""
 
 
 _attempt: ContextVar[_Attempt] = ContextVar("fathom_async_attempt")
 
 
 class _Connector(aiohttp.TCPConnector):
-    # A request's bytes leave as soon as it has a connection. aiohttp's tracing would tell the same moment, at
-    # four times the price of all the rest of our stack.
+    # A request's bytes leave as soon as it has a connection. aiohttp's tracing reports the same moment, at four
+    # times the cost of the rest of our stack.
     async def connect(
         self,
         req: aiohttp.ClientRequest,
@@ -76,19 +75,19 @@ class _Connector(aiohttp.TCPConnector):
 class HttpTransport:
     """The transport over aiohttp.
 
-    Redirects are not followed, so that the token never leaves the base URL; cookies are not kept.
+    It follows no redirects, so that the token never leaves the base URL, and keeps no cookies.
 
     Args:
-        base_url: Where the API lives; `https`, or `http` to this machine.
+        base_url: Root of the API; `https`, or `http` to this machine.
         headers: Sent with every request.
         max_body: The largest answer to read, in bytes after decompression.
 
     Raises:
-        ConfigurationError: The base URL is none, or plain `http` to another machine.
+        ConfigurationError: The base URL is not valid, or plain `http` to another machine.
     """
 
     def __init__(self, base_url: str, headers: Mapping[str, str], *, max_body: int) -> None:
-        self._base = check_base_url(base_url)
+        self._base = checks.base_url(base_url)
         self._headers = dict(headers)
         self._max_body = max_body
         self._session: aiohttp.ClientSession | None = None
@@ -117,8 +116,8 @@ class HttpTransport:
             failure = self._failure(error, request, within, attempt.is_sent)
         finally:
             _attempt.reset(token)
-        # Outside of the block above, so that aiohttp's error is not even the context of ours: some hold the
-        # request's headers, and so the token.
+        # Raised outside the block above, so that aiohttp's error is not the context of ours: some hold the request's
+        # headers, and so the token.
         raise failure
 
     def _failure(
@@ -127,7 +126,7 @@ class HttpTransport:
         url = self.url(request)
         if isinstance(error, _TooLargeError):
             words = (
-                f"the answer is larger than max_body={self._max_body} bytes; ask for less, or raise the bound"
+                f"the answer is larger than max_body={self._max_body} bytes; request less, or raise the limit"
             )
             return errors.DecodeError(words, request.method, url)
         if isinstance(error, TimeoutError):
@@ -138,7 +137,7 @@ class HttpTransport:
         )
 
     async def close(self) -> None:
-        """Break all connections, and make no more."""
+        """Close all connections, and open no more."""
         self._is_closed = True
         if self._session is not None:
             await self._session.close()
@@ -168,44 +167,3 @@ class HttpTransport:
 @lru_cache(maxsize=64)
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT))
-
-
-def check_base_url(base_url: str) -> str:
-    """Return the base URL without a trailing slash.
-
-    Raises:
-        ConfigurationError: It is no URL, or would send the token in the clear to another machine.
-    """
-    parts = _split(base_url)
-    host = parts.hostname
-    if not host or parts.scheme not in ("http", "https") or not base_url.isprintable() or " " in base_url:
-        raise _no_url(base_url)
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise errors.ConfigurationError("the base URL must have no user, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise errors.ConfigurationError(
-            f"plain http to {host} would show the credentials to the network: write https://"
-        )
-    return base_url.rstrip("/")
-
-
-def _split(base_url: str) -> SplitResult:
-    try:
-        parts = urlsplit(base_url)
-        _ = parts.port  # is read from the text only now, and may be none
-    except ValueError:
-        raise _no_url(base_url) from None
-    return parts
-
-
-def _no_url(base_url: str) -> errors.ConfigurationError:
-    return errors.ConfigurationError(f"{base_url!r} is not a URL: write e.g. https://host/path")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

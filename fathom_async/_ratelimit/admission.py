@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.protocol import Permit
 from fathom_async._ratelimit.queue import Place
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.lane import Lane
+    from fathom_async._ratelimit.protocol import Permit
 
 _LONGEST_WAIT_DIGITS = 5  # a wait of a day or more is not believed
 

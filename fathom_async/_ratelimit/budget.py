@@ -1,6 +1,5 @@
-"""Where the budget lives: in this process, in a file, or in Redis."""
+"""Budgets that several processes share, in a file or in Redis."""
 
-import math
 import sys
 from hashlib import blake2b
 from typing import Literal
@@ -13,15 +12,13 @@ from fathom_async._ratelimit.shared.commands import QuotaConfig
 from fathom_async._ratelimit.shared.failover import FailoverWindow
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.window import SharedWindow
+from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ConfigurationError
 
 COUNT_DELAY = 5.0
-"""Seconds after which a request that was sent has been counted by the server for certain."""
+"""Seconds after which the server has certainly counted a request that was sent."""
 
-_ADVICE = (
-    "write file:///path/to/budget for the processes of one machine, or redis://host:6379/0 for those of many"
-)
 _TICKET_TTL = 1.0
 
 
@@ -31,12 +28,12 @@ class Budget:
 
     Args:
         url: ``file:///path`` or ``redis://host:port/db`` (``rediss://`` over TLS).
-        key: Which budget it is of those that live there. Only a hash of it is written down.
-        on_lost: What to do when the place is out of reach for some seconds: ``"fail"`` with `BudgetError`, or
+        key: Name of the budget there. Only a hash of it is stored.
+        on_lost: What to do when the store is out of reach for some seconds: ``"fail"`` with `BudgetError`, or
             carry on with this share of the limit, such as 0.25 when four processes share it.
 
     Raises:
-        ConfigurationError: The URL is none of these, or the share is not within 0 and 1.
+        ConfigurationError: The URL is none of these, or the share is not between 0 and 1.
     """
 
     url: str = field(repr=False)
@@ -44,13 +41,8 @@ class Budget:
     on_lost: Literal["fail"] | float = "fail"
 
     def __attrs_post_init__(self) -> None:
-        _scheme(self.url)
-        if self.on_lost != "fail" and not (
-            isinstance(self.on_lost, (int, float)) and math.isfinite(self.on_lost) and 0 < self.on_lost <= 1
-        ):
-            raise ConfigurationError(
-                f'on_budget_lost must be "fail" or a share of the limit such as 0.25, not {self.on_lost!r}'
-            )
+        checks.budget_url(self.url)
+        checks.fail_or_share("on_budget_lost", self.on_lost)
 
     def window(
         self,
@@ -67,13 +59,13 @@ class Budget:
         Args:
             lane: The lane's name, a part of the key.
             limit: What the server admits.
-            clock: Where time comes from.
+            clock: Source of time.
             timeout: Real seconds from a request's admission to its whole answer.
             reserve: Requests of every window left to the account's other clients.
             concurrency: Requests in flight at once, of all processes together; None for any number.
 
         Raises:
-            ConfigurationError: The place cannot be used.
+            ConfigurationError: The store cannot be used.
         """
         span = limit.per + limit.pad
         terms = QuotaConfig(
@@ -101,7 +93,7 @@ class Budget:
         )
 
     def _store(self, key: str, terms: QuotaConfig, clock: Clock) -> Store:
-        if _scheme(self.url) != "file":
+        if not self.url.startswith("file:"):
             from fathom_async._ratelimit.shared.redis import RedisStore  # noqa: PLC0415 - an optional dependency
 
             return RedisStore(self.url, key, terms, speed=clock.speed)
@@ -114,29 +106,3 @@ class Budget:
 
 def _digest(*parts: str) -> str:
     return blake2b("\n".join(parts).encode(), digest_size=16, person=b"fathom budget").hexdigest()
-
-
-def _scheme(url: str) -> str:
-    """Return the scheme of a budget's URL.
-
-    Raises:
-        ConfigurationError: It is none that can be used. The message does not show the URL, which may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except (ValueError, AttributeError, TypeError):
-        raise ConfigurationError(f"the budget is not a URL: {_ADVICE}") from None
-    if parts.scheme == "file":
-        if parts.netloc not in {"", "localhost"} or not parts.path.strip("/") or parts.path.endswith("/"):
-            raise ConfigurationError(f"the budget's URL names no file of this machine: {_ADVICE}")
-        if not parts.path.startswith("/") or "\0" in unquote(parts.path):
-            raise ConfigurationError(f"the budget's URL must have the file's whole path: {_ADVICE}")
-        if parts.query or parts.fragment:
-            raise ConfigurationError(f"the budget's URL must have no query or fragment: {_ADVICE}")
-    elif parts.scheme in {"redis", "rediss"}:
-        if not parts.hostname:
-            raise ConfigurationError(f"the budget's URL names no host: {_ADVICE}")
-    else:
-        raise ConfigurationError(f"the budget is not a URL of a kind known here: {_ADVICE}")
-    return str(parts.scheme)

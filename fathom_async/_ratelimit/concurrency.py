@@ -1,7 +1,8 @@
 """How many requests may be in flight at once, as learned from a server that caps it without saying how.
 
 1. A refusal lowers the cap to the crowd that the server did let in.
-2. After `CALM` without one, one more at once is tried, and one more after every further `CALM`.
+2. After `CALM` without one, one more at once is tried; once that many were in flight and answered, and after another
+   `CALM`, one more again.
 3. Where that was too early, the calm is twice as long from then on, `LONGEST_CALM` at the most.
 """
 
@@ -32,7 +33,14 @@ class LearnedCap:
     def now(self, now: float) -> int:
         """Return the cap; 0 where nothing was learned."""
         cap, since, calm = self._numbers
-        return int(cap + (now - since) // calm) if cap else 0  # rule 2
+        return int(cap) + (now - since >= calm) if cap else 0  # rule 2
+
+    def proved(self, in_flight: int, now: float) -> None:
+        """A request was answered beside which so many were in flight, itself included."""
+        numbers = self._numbers
+        if 0 < numbers[_CAP] < in_flight and now - numbers[_SINCE] >= numbers[_CALM]:
+            numbers[_CAP] += 1
+            numbers[_SINCE] = now
 
     def lower(self, let_in: int, now: float) -> None:
         """A server that had let so many in refused one more."""
@@ -94,6 +102,10 @@ class Concurrency:
         """A server that had let so many in refused one more, as others found or we."""
         self._learned.lower(min(let_in, self.cap(now)), now)
         self.is_lowered = True
+
+    def proved(self, in_flight: int, now: float) -> None:
+        """Note that so many were in flight at once, and answered."""
+        self._learned.proved(in_flight, now)
 
     def delay(self, in_flight: int, now: float) -> float:
         """Estimate the seconds until fewer requests than the cap are in flight."""

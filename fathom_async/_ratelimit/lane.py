@@ -291,6 +291,8 @@ class Lane:
         now = self._clock.now()
         sent_at = now if permit.sent_at is None else permit.sent_at
         self._concurrency.usual_time += (now - sent_at - self._concurrency.usual_time) / 8
+        if self._concurrency.is_lowered:
+            self._concurrency.proved(permit.outstanding_before + 1, now)
         if feedback.limit is not None and feedback.limit != self.limit.requests:
             self._adapt(feedback.limit, now)
         self._window.settle(permit, now, limit=feedback.limit, remaining=feedback.remaining)

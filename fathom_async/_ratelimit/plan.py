@@ -1,4 +1,4 @@
-"""What a server allows, and how urgent a request is: plain values."""
+"""Rate limits, plans, priorities and the status of a lane: plain values."""
 
 import enum
 from typing import Literal, Self
@@ -8,7 +8,7 @@ from attrs import field, frozen, validators
 from fathom_async.errors import ArgumentError
 
 MAX_IN_FLIGHT = 100
-"""Requests in flight per lane where the plan names no concurrency: a courtesy to the server."""
+"""Requests in flight per lane if the plan names no concurrency: a courtesy to the server."""
 
 
 BudgetState = Literal["ok", "lost", "share"]
@@ -23,10 +23,10 @@ class Priority(enum.IntEnum):
 
 
 def priority_of(value: int) -> Priority:
-    """Return the priority.
+    """Return the priority of a number.
 
     Raises:
-        ArgumentError: The value is none.
+        ArgumentError: There is no such priority.
     """
     try:
         return Priority(value)
@@ -42,7 +42,7 @@ class RateLimit:
     Args:
         requests: How many requests the server admits in one window.
         per: Length of the window in seconds.
-        burst: How many may go at once; None for all of them. A smaller burst spreads requests evenly.
+        burst: How many may be sent at once; None for all of them. A smaller burst spreads requests evenly.
     """
 
     requests: int = field(validator=[validators.instance_of(int), validators.ge(1)])
@@ -65,9 +65,9 @@ class RatePlan:
 
     Args:
         crud: Limit of the account, sites, events and milestones endpoints.
-        reports: Limit of aggregations and current visitors; None when `crud` covers them too.
-        concurrency: Requests the server allows in flight at once, per lane; None when it names no cap. It holds for
-            each process: divide it among those that share a budget.
+        reports: Limit of aggregations and current visitors; None if `crud` covers them too.
+        concurrency: Requests the server allows in flight at once, per lane; None if it names no cap. Each process
+            counts its own: divide the cap among processes that share a budget.
         reserve: Requests of every reports window left to the account's other clients, such as a dashboard.
         adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
     """
@@ -94,29 +94,29 @@ class RatePlan:
 
         Args:
             requests: Requests an hour, such as 600 for tier 1.
-            concurrency: Requests in flight at once, such as 5 for tier 1; divided among the processes that share a
-                budget.
+            concurrency: Requests in flight at once, such as 5 for tier 1; divide it among the
+                processes that share a budget.
         """
         return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
 
 
 @frozen
 class LaneStatus:
-    """What a lane looks like at one moment.
+    """A snapshot of a lane.
 
     Attributes:
         limit: Requests the server admits in one window.
         per: Length of the window in seconds.
-        used: Permits that are out: requests that the server may still be counting, ours and foreign ones.
+        used: Permits that are out: requests that the server may still count, including those of other clients.
         in_flight: Requests sent and not yet answered.
         queued: Requests waiting for admission.
-        next_slot_in: Seconds until a request that came now would be admitted.
-        paused_for: Seconds for which the server told the lane to stay away; 0 when it did not.
-        budget: ``lost`` where the shared budget is out of reach and nothing is admitted; ``share`` where it is out of
-            reach and a share of the limit goes on; else ``ok``.
-        waiting: Other processes that wait for permits of the same shared budget; 0 where none is shared.
+        next_slot_in: Seconds until a new request would be admitted.
+        paused_for: Seconds for which the lane is paused, by the server or by you; 0 if it is not.
+        budget: ``lost`` if the shared budget is out of reach and nothing is admitted; ``share`` if it is out of reach
+            and the lane carries on with a share of the limit; otherwise ``ok``.
+        waiting: Other processes waiting for permits of the same shared budget; 0 without one.
         away_for: Seconds for which the server has been away; None while it answers.
-        retry_in: Seconds until the next request tries whether it is back.
+        retry_in: Seconds until the next request probes a server that is away.
     """
 
     limit: int

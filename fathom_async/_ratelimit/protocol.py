@@ -79,27 +79,22 @@ class Owner(Protocol):
 class Window(Protocol):
     """The permits of one rate limit. All moments are seconds of the lane's clock.
 
-    Questions change nothing: only `has_room` may lead to something being asked of a store.
+    Questions change nothing: only `has_room` may lead to something being asked of a store. Bodies here are those of a
+    window that is not shared.
+
+    Attributes:
+        is_shared: Whether other processes take of the same permits.
+        reply_time: Seconds that admission may take though permits are free.
+        failure: Why nothing can be admitted, if so.
     """
+
+    is_shared: bool = False
+    reply_time: float = 0.0
+    failure: FathomError | None = None
 
     @property
     def span(self) -> float:
         """Seconds from a request's count to its permit's return."""
-        ...
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether other processes take of the same permits."""
-        ...
-
-    @property
-    def reply_time(self) -> float:
-        """Seconds that admission may take though permits are free."""
-        ...
-
-    @property
-    def failure(self) -> FathomError | None:
-        """Why nothing can be admitted, if so."""
         ...
 
     @property
@@ -109,6 +104,7 @@ class Window(Protocol):
 
     def bind(self, owner: Owner) -> None:
         """Name the lane."""
+        del owner
 
     def status(self, now: float) -> WindowStatus:
         """Return what the window looks like."""
@@ -119,7 +115,8 @@ class Window(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Learn what a shared window looks like now; no permit is taken."""
+        """Fetch the state of a shared window without taking a permit."""
+        return
 
     def expect(self, priority: Priority, now: float, count: int = 1) -> None:
         """Requests of a class came; 0 for only that somebody is there who will make some."""
@@ -169,22 +166,27 @@ class Window(Protocol):
         """The request was sent and will not be answered; it may be counted all the same."""
 
     def release_idle(self) -> None:
-        """Give unused permits back to the others; called when no request is waiting."""
+        """Release unused permits; called when no request is waiting."""
+        return
 
     def on_rate_limited(self, now: float) -> None:
         """The server admits nothing more though permits were free: others spend too, more than was seen."""
 
     def on_crowd(self, let_in: int) -> None:
-        """The server refused a request because so many were in flight; the other processes should know."""
+        """Tell the other processes that the server rejected a request because too many were in flight."""
+        del let_in
 
     def pause(self, until: float) -> None:
-        """Keep all processes away until then, because the server said so."""
+        """Stop all processes until then, as the server demands."""
+        del until
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
 
     def move(self, requests: int) -> None:
         """Tell the other processes that the account has one limit an hour for all its endpoints."""
+        del requests
 
     async def aclose(self) -> None:
-        """Leave the permits to the others who share them."""
+        """Return unused permits to the processes that share them."""
+        return

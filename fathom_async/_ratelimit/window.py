@@ -54,7 +54,7 @@ from heapq import merge
 
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.promise import Permits, promised_at
-from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
+from fathom_async._ratelimit.protocol import Demand, Permit, Window, WindowStatus
 
 MEMORY = 900.0
 """Seconds over which arrivals are counted at the least."""
@@ -134,7 +134,7 @@ class Forecast:
         return count + before * (1 - passed) if passed < 1 else count * max(0.0, 2 - passed)
 
 
-class LocalWindow:
+class LocalWindow(Window):
     """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
 
     The methods are those of `fathom_async._ratelimit.protocol.Window`.
@@ -147,10 +147,6 @@ class LocalWindow:
     Attributes:
         span: Seconds from a request's count to its permit's return.
     """
-
-    failure = None
-    is_shared = False
-    reply_time = 0.0
 
     __slots__ = (
         "_ageing",
@@ -170,17 +166,17 @@ class LocalWindow:
         "_reserve",
         "_sent",
         "_shared_until",
+        "_span",
         "_unsettled",
         "_wished_reserve",
-        "span",
     )
 
     def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:
-        self.span = limit.per + limit.pad
+        self._span = limit.per + limit.pad
         self._limit = limit
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
-        self._forecast = Forecast(self.span)
+        self._forecast = Forecast(self._span)
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
@@ -197,6 +193,11 @@ class LocalWindow:
         self._shared_until = -math.inf  # others were seen to spend
 
     @property
+    def span(self) -> float:
+        """Seconds from a request's count to its permit's return."""
+        return self._span
+
+    @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
         return self._unsettled
@@ -209,29 +210,6 @@ class LocalWindow:
     def expect(self, priority: Priority, now: float, count: int = 1) -> None:
         """Requests of a class came."""
         self._forecast.note(priority, now, count)
-
-    # Nobody else takes of these permits, so that there is nobody to ask or to tell.
-
-    def bind(self, owner: Owner) -> None:
-        """See `Window.bind`."""
-
-    async def refresh(self) -> None:
-        """See `Window.refresh`."""
-
-    def release_idle(self) -> None:
-        """See `Window.release_idle`."""
-
-    def on_crowd(self, let_in: int) -> None:
-        """See `Window.on_crowd`."""
-
-    def pause(self, until: float) -> None:
-        """See `Window.pause`."""
-
-    def move(self, requests: int) -> None:
-        """See `Window.move`."""
-
-    async def aclose(self) -> None:
-        """See `Window.aclose`."""
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
@@ -286,7 +264,7 @@ class LocalWindow:
         """The request's bytes have left."""
         permit.sent_at = now
         self._sent[permit] = None
-        self._quiet_until = min(self._quiet_until, now + self._count_delay + self.span)
+        self._quiet_until = min(self._quiet_until, now + self._count_delay + self._span)
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
@@ -330,7 +308,7 @@ class LocalWindow:
         sent_at = now if permit.sent_at is None else permit.sent_at
         if permit in self._sent:
             del self._sent[permit]
-            due = (now if now < sent_at + self._count_delay else self._counted_by(permit)) + self.span
+            due = (now if now < sent_at + self._count_delay else self._counted_by(permit)) + self._span
             if self._ageing and due < self._ageing[-1]:
                 insort(self._ageing, due)
             else:
@@ -341,7 +319,7 @@ class LocalWindow:
             return
         self._is_refused = False
         if self._shared_until == math.inf:
-            self._shared_until = now + 2 * self.span
+            self._shared_until = now + 2 * self._span
         if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
             self._learn(permit, sent_at, now, remaining)
         else:
@@ -357,11 +335,11 @@ class LocalWindow:
             return -math.inf
         turns, position = divmod(position, usable)
         returns = self._permits(now).upcoming(position + left + 1)
-        return promised_at(returns, left, self.span, usable, position) + turns * self.span
+        return promised_at(returns, left, self._span, usable, position) + turns * self._span
 
     def _permits(self, now: float) -> Permits:
-        unanswered = (min(self._due(permit), now + self.span) for permit in self._sent)
-        lost = (counted_by + self.span for counted_by in self._lost)
+        unanswered = (min(self._due(permit), now + self._span) for permit in self._sent)
+        lost = (counted_by + self._span for counted_by in self._lost)
         total, free = self._limit.requests, self._free
         return Permits(
             total,
@@ -371,7 +349,7 @@ class LocalWindow:
             self._foreign,
             [*merge(lost, unanswered)],
             now,
-            self.span,
+            self._span,
         )
 
     def _counted_by(self, permit: Permit) -> float:
@@ -379,7 +357,7 @@ class LocalWindow:
         return permit.sent_at + self._count_delay
 
     def _due(self, permit: Permit) -> float:
-        return self._counted_by(permit) + self.span
+        return self._counted_by(permit) + self._span
 
     def _expire(self, now: float) -> None:
         if now < self._quiet_until:
@@ -388,7 +366,7 @@ class LocalWindow:
             while queue and queue[0] <= now:
                 queue.popleft()
                 self._free += 1
-        while self._lost and self._lost[0] + self.span <= now:
+        while self._lost and self._lost[0] + self._span <= now:
             del self._lost[0]
             self._free += 1
         while self._sent and self._due(permit := next(iter(self._sent))) <= now:
@@ -399,13 +377,13 @@ class LocalWindow:
     def _first_return(self) -> float:
         heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
         if self._lost:
-            heads.append(self._lost[0] + self.span)
+            heads.append(self._lost[0] + self._span)
         if self._sent:
             heads.append(self._due(next(iter(self._sent))))
         return min(heads, default=math.inf)
 
     def _learn(self, permit: Permit, sent_at: float, now: float, remaining: int) -> None:
-        gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
+        gone = sent_at - self._span + self._limit.pad / 2  # what was counted by then, the server has let go
         if now < self._shared_until and remaining > self._remaining and sent_at >= self._heard_at:
             gone = max(gone, self._heard_at)
             self._let_go(gone)
@@ -422,13 +400,13 @@ class LocalWindow:
     def _note_own(self, counted_by: float, now: float) -> None:
         """Remember a hit; those of two windows ago are of no use, even to a server that tells nothing."""
         self._own.append(counted_by)
-        if self._own[0] < now - 2 * self.span:
+        if self._own[0] < now - 2 * self._span:
             self._own.popleft()
 
     def _let_go(self, gone: float) -> None:
         """Free the permits of everything that was counted by then."""
         for queue in (self._ageing, self._foreign):
-            while queue and queue[0] <= gone + self.span:
+            while queue and queue[0] <= gone + self._span:
                 queue.popleft()
                 self._free += 1
         while self._lost and self._lost[0] <= gone:
@@ -438,16 +416,16 @@ class LocalWindow:
     def _hold(self, foreign: int, now: float, gone: float) -> None:
         """Hold so many permits for others: free ones, then those of ours that the server has let go."""
         if foreign > 0:
-            self._shared_until = now + 2 * self.span
+            self._shared_until = now + 2 * self._span
         while len(self._foreign) < foreign:
             if self._free > 0:
                 self._free -= 1
-            elif self._ageing and self._ageing[0] <= gone + self.span:
+            elif self._ageing and self._ageing[0] <= gone + self._span:
                 self._ageing.popleft()
             else:
                 break
-            self._foreign.append(now + self.span)
-            self._quiet_until = min(self._quiet_until, now + self.span)
+            self._foreign.append(now + self._span)
+            self._quiet_until = min(self._quiet_until, now + self._span)
 
     def _take_back(self, sent_at: float) -> bool:
         """Forget the oldest hit that was over before this request began; return whether there is one.
@@ -457,7 +435,7 @@ class LocalWindow:
         """
         heads = [(queue[0], queue) for queue in (self._ageing, self._foreign) if queue]
         head, queue = min(heads, key=lambda pair: pair[0], default=(math.inf, None))
-        if self._lost and self._lost[0] < sent_at and self._lost[0] + self.span <= head:
+        if self._lost and self._lost[0] < sent_at and self._lost[0] + self._span <= head:
             del self._lost[0]
             return True
         if queue is None:

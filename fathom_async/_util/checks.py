@@ -1,4 +1,4 @@
-"""Checks of what callers pass in, before it costs a request. Each check returns the value as the wire has it."""
+"""Checks of arguments, made before a request is spent. Each check returns the value in the form that is sent."""
 
 import difflib
 import math
@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
+from ipaddress import ip_address
 from typing import Final, Literal
+from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import available_timezones
 
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, ConfigurationError
 
 
 class Missing(Enum):
@@ -22,19 +24,19 @@ class Missing(Enum):
 
 
 MISSING: Final = Missing.MISSING
-"""Stands for a parameter that was not given, where None is a value."""
+"""The default of a parameter for which None is a value."""
 
 NotGiven = Literal[Missing.MISSING]
 
 MAX_PAGE = 100
-"""Objects on the longest page of a list."""
+"""The largest number of objects on a page of a list."""
 
 Check = Callable[[str, object], object]
-"""Takes a parameter's name and value; returns the value as the wire has it, or raises `ArgumentError`."""
+"""Takes a parameter's name and value; returns the value in the form that is sent, or raises `ArgumentError`."""
 
 
 def body(checks: Mapping[str, Check], **values: object) -> dict[str, object]:
-    """Make a request's body out of the parameters that were given.
+    """Return a request's body, made of the parameters that were given.
 
     Args:
         checks: The check of each parameter.
@@ -50,14 +52,14 @@ def body(checks: Mapping[str, Check], **values: object) -> dict[str, object]:
 
 
 def seconds(name: str, value: object, *, least: float) -> float:
-    """Check a duration."""
+    """Check a duration in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-        raise ArgumentError(f"{name} must be a number of seconds from {least:g}, not {value!r}")
+        raise ArgumentError(f"{name} must be a number of seconds of at least {least:g}, not {value!r}")
     return value
 
 
 def count(name: str, value: object) -> int:
-    """Return a whole number of at least 1."""
+    """Check a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
     return value
@@ -73,7 +75,7 @@ def text(longest: int) -> Check:
             raise ArgumentError(f"{name} must not be empty")
         _check_encodable(name, value)
         if len(value) > longest:
-            raise ArgumentError(f"{name} may have {longest} characters, not {len(value)}")
+            raise ArgumentError(f"{name} may have at most {longest} characters, not {len(value)}")
         return value
 
     return check
@@ -93,7 +95,7 @@ def choice(choices: Collection[str]) -> Check:
 
 
 def nullable(check: Check) -> Check:
-    """Let None pass, and check everything else."""
+    """Accept None, and check everything else."""
     return lambda name, value: None if value is None else check(name, value)
 
 
@@ -126,13 +128,13 @@ def day(name: str, value: object) -> str:
     try:
         return date.fromisoformat(value if isinstance(value, str) else "").isoformat()
     except ValueError:
-        raise ArgumentError(f"{name} must be a date or a text such as 2026-01-31, not {value!r}") from None
+        raise ArgumentError(f"{name} must be a date or a string such as 2026-01-31, not {value!r}") from None
 
 
 def identifier(name: str, value: object) -> str:
     """Check an id, cursor or name that goes into a query parameter."""
     if not isinstance(value, str) or not value.strip():
-        raise ArgumentError(f"{name} must be a text that is not empty, not {value!r}")
+        raise ArgumentError(f"{name} must be a non-empty string, not {value!r}")
     _check_encodable(name, value)
     return value
 
@@ -141,7 +143,7 @@ def _check_encodable(name: str, value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ArgumentError(f"{name} holds half a character: {value!r}") from None
+        raise ArgumentError(f"{name} contains half a surrogate pair: {value!r}") from None
 
 
 def page_params(limit: int, starting_after: str | None, ending_before: str | None) -> dict[str, str]:
@@ -153,6 +155,92 @@ def page_params(limit: int, starting_after: str | None, ending_before: str | Non
     cursors = {"starting_after": starting_after, "ending_before": ending_before}
     given = {name: identifier(name, cursor) for name, cursor in cursors.items() if cursor is not None}
     return {"limit": str(limit), **given}
+
+
+def credential(what: str, value: object) -> str:
+    """Check a token or key, which is sent in a header; the message does not show it."""
+    if (
+        not isinstance(value, str)
+        or not value
+        or not value.isascii()
+        or not value.isprintable()
+        or " " in value
+    ):
+        raise ArgumentError(f"{what} must be a string of ASCII characters without spaces")
+    return value
+
+
+def base_url(value: str) -> str:
+    """Check the base URL of an API, and return it without a trailing slash.
+
+    Raises:
+        ConfigurationError: It is not a URL, or would send the token in the clear to another machine.
+    """
+    parts = _split(value)
+    is_http = parts is not None and parts.hostname and parts.scheme in ("http", "https")
+    if parts is None or not is_http or not value.isprintable() or " " in value:
+        raise ConfigurationError(f"{value!r} is not a URL: write e.g. https://host/path")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError("the base URL must have no user, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(host := parts.hostname or ""):
+        raise ConfigurationError(
+            f"plain http to {host} would expose the credentials to the network: write https://"
+        )
+    return value.rstrip("/")
+
+
+def budget_url(value: str) -> str:
+    """Check where a budget is kept. No message shows the URL, which may hold a password.
+
+    Raises:
+        ConfigurationError: It is neither a file's URL nor a Redis server's.
+    """
+    parts = _split(value)
+    if parts is None:
+        fault = "the budget is not a URL"
+    elif parts.scheme not in {"file", "redis", "rediss"}:
+        fault = "the budget is not a URL of a known kind"
+    elif parts.scheme != "file":
+        fault = "" if parts.hostname else "the budget's URL names no host"
+    elif parts.netloc not in {"", "localhost"} or not parts.path.strip("/") or parts.path.endswith("/"):
+        fault = "the budget's URL names no file of this machine"
+    elif not parts.path.startswith("/") or "\0" in unquote(parts.path):
+        fault = "the budget's URL must have the file's absolute path"
+    else:
+        fault = "the budget's URL must have no query or fragment" if parts.query or parts.fragment else ""
+    if fault:
+        raise ConfigurationError(
+            f"{fault}: write file:///path/to/budget for the processes of one machine, "
+            "or redis://host:6379/0 for those of many"
+        )
+    return value
+
+
+def fail_or_share(name: str, value: object) -> None:
+    """Check that a value is ``"fail"`` or a share of a limit.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if value != "fail" and not (isinstance(value, int | float) and 0 < value <= 1):
+        raise ConfigurationError(f'{name} must be "fail" or a share of the limit such as 0.25, not {value!r}')
+
+
+def _split(url: object) -> SplitResult | None:
+    """Return the parts of a URL; None if it is not one."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        _ = parts and parts.port  # parsed on access
+    except ValueError:
+        return None
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _guess(value: object, choices: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The clock that lanes and retries live by; injected, so that tests need no patching."""
+"""The clock of lanes and retries; injected, so that tests need no patching."""
 
 import asyncio
 import time
@@ -7,22 +7,22 @@ from typing import Protocol, runtime_checkable
 
 
 class Timer(Protocol):
-    """A scheduled call that can be called off."""
+    """A scheduled call that can be cancelled."""
 
     def cancel(self) -> None:
-        """Do not make the call."""
+        """Cancel the call."""
 
 
 class Clock(Protocol):
-    """Monotonic seconds, and calls made at a given second."""
+    """Monotonic time in seconds, and calls scheduled by it."""
 
     @property
     def speed(self) -> float:
-        """Seconds of this clock in one second of the event loop."""
+        """Seconds of this clock per second of the event loop."""
         ...
 
     def now(self) -> float:
-        """Return the present moment in monotonic seconds."""
+        """Return the monotonic time in seconds."""
         ...
 
     def call_at(self, when: float, callback: Callable[[], object]) -> Timer:
@@ -30,7 +30,7 @@ class Clock(Protocol):
         ...
 
     def unix(self) -> float:
-        """Return the present moment in Unix seconds: the date, for what outlives this process."""
+        """Return the time in Unix seconds, for what outlives this process."""
         ...
 
 
@@ -42,7 +42,7 @@ class _DatedLoop(Protocol):
 
 
 def unix_time(loop: asyncio.AbstractEventLoop) -> float:
-    """Return the Unix seconds that a loop keeps, or the machine's."""
+    """Return the time in Unix seconds by a loop's own date, or else by the machine."""
     return loop.unix() if isinstance(loop, _DatedLoop) else time.time()
 
 
@@ -50,8 +50,8 @@ class LoopClock:
     """The running event loop's clock, optionally sped up.
 
     Args:
-        speed: Seconds of this clock in one second of the loop. With ``speed=30`` and a server that is sped up
-            alike (`FathomServer(speed=30)`), a minute of rate-limited traffic takes two seconds.
+        speed: Seconds of this clock per second of the loop. With ``speed=30`` and a server of the same speed
+            (`FathomServer(speed=30)`), a minute of rate-limited traffic takes two seconds.
     """
 
     __slots__ = ("speed",)
@@ -70,5 +70,5 @@ class LoopClock:
         return asyncio.get_running_loop().call_at(when / self.speed, callback)
 
     def unix(self) -> float:
-        """Return the Unix seconds, which know no speed: the loop's own if it keeps a date, or the machine's."""
+        """Return the time in Unix seconds, regardless of `speed`."""
         return unix_time(asyncio.get_running_loop())

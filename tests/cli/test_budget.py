@@ -69,9 +69,9 @@ async def test_a_budget_where_no_file_can_be_is_refused_as_every_command_does(co
 @pytest.mark.parametrize(
     ("budget", "code", "told"),
     [
-        ("file:budget", 2, "must have the file's whole path"),
+        ("file:budget", 2, "must have the file's absolute path"),
         ("file://elsewhere/budget", 2, "names no file of this machine"),
-        ("sqlite:///budget", 2, "not a URL of a kind known here"),
+        ("sqlite:///budget", 2, "not a URL of a known kind"),
     ],
 )
 async def test_what_cannot_be_looked_at(command: Command, budget: str, code: int, told: str) -> None:

@@ -43,7 +43,7 @@ REFUSED = ("GET", "https://api.usefathom.com/v1/sites")
         (NotFoundError(404, "No.", None, *REFUSED), ExitCode.NOT_FOUND, "`fathom sites list`"),
         (RateLimitError(429, "Slow down.", None, *REFUSED, 30.0), ExitCode.BUSY, "try again in 30 s"),
         (RateLimitError(429, "Slow down.", None, *REFUSED), ExitCode.BUSY, "try again in a minute"),
-        (WaitTooLongError("reports", 30.0, 2.0), ExitCode.BUSY, "wait longer, or ask again then"),
+        (WaitTooLongError("reports", 30.0, 2.0), ExitCode.BUSY, "wait longer, or try again then"),
         (ServerError(503, "Down.", None, *REFUSED), ExitCode.FAILED, "try again later"),
         (APIError(418, "Teapot.", None, *REFUSED), ExitCode.FAILED, "418"),
         (ConnectError("refused", *REFUSED), ExitCode.FAILED, "check the network and FATHOM_BASE_URL"),

@@ -171,7 +171,7 @@ async def test_arguments_are_checked(fathom: Command, fathom_server: FathomServe
     missing = await fathom("sync", "secoda")
     assert (missing.code, "--integration" in missing.err) == (2, True)
     blank = await fathom("sync", "secoda", "--integration", " ")
-    assert (blank.code, "integration must be a text" in blank.err) == (2, True)
+    assert (blank.code, "integration must be a non-empty string" in blank.err) == (2, True)
     assert not fathom_server.hits
     unknown = await fathom("sync", "emma", "NOWHERE")
     assert (unknown.code, unknown.err) == (2, "fathom: there is no site NOWHERE in this account\n")

@@ -684,7 +684,7 @@ async def test_keys_go_into_the_header_and_nowhere_else() -> None:
     [
         ({"account_id": "../x"}, "account_id must be the account's number"),
         ({"account_id": True}, "account_id must be the account's number"),
-        ({"private_key": "s3 cret"}, "private_key must be a text"),
+        ({"private_key": "s3 cret"}, "private_key must be a string"),
         ({"public_key": "a:b"}, "must not have a colon"),
         ({"timezone": "Mars"}, "TZ database name"),
         ({"base_url": "http://api.e2ma.net"}, "plain http"),

@@ -18,7 +18,7 @@ HEADER = b"fathom budget 2\n" + bytes(8)
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("", "not a URL of a kind known here: write file:///path/to/budget"),
+        ("", "not a URL of a known kind: write file:///path/to/budget"),
         ("/var/tmp/budget", "write file:///path/to/budget"),  # noqa: S108 - never opened
         ("memcached://localhost", "redis://host:6379/0"),
         ("file://budget", "names no file of this machine"),

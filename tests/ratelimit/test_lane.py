@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import PROBE_PATIENCE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.queue import Place
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
 from fathom_async.testing import LaravelWindow, SlidingLog, run_virtual
@@ -37,11 +38,11 @@ async def request(
     takes: float = 0.1,
     priority: Priority = Priority.NORMAL,
     max_wait: float | None = None,
-    first: bool = False,
+    place: Place = "turn",
     feedback: Feedback = SILENT,
 ) -> float:
     """Pass through the lane; return when it was admitted."""
-    async with lane.permit(priority, max_wait=max_wait, first=first) as admission:
+    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
         admitted = now()
         admission.sent()
         await asyncio.sleep(takes)
@@ -101,7 +102,7 @@ async def test_a_retry_goes_before_all_others_of_its_priority() -> None:
     lane = lane_of(1)
     waiting = [asyncio.create_task(request(lane)) for _ in range(3)]
     await asyncio.sleep(0)
-    retry = await request(lane, first=True)
+    retry = await request(lane, place="first")
     assert [task.done() for task in waiting] == [True, False, False]
     assert retry == pytest.approx(SPAN + 0.1)
     await asyncio.gather(*waiting)
@@ -410,7 +411,8 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         try:
             async with asyncio.timeout(cancel):
                 for attempt in range(3):
-                    async with lane.permit(priority, max_wait=max_wait, first=attempt > 0) as admission:
+                    place: Place = "first" if attempt else "turn"
+                    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
                         if chance.random() < 0.8:
                             admission.sent()
                         await asyncio.sleep(takes)
@@ -434,7 +436,7 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         await asyncio.sleep(1000)
         assert lane.status().used == 0
         for _ in range(requests):
-            await request(lane, max_wait=0)
+            await request(lane, priority=Priority.INTERACTIVE, max_wait=0)
 
     run_virtual(scenario())
 

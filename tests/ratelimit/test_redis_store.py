@@ -18,7 +18,7 @@ from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared import protocol as store_module
 from fathom_async._ratelimit.shared import redis as redis_store_module
 from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
-from fathom_async._ratelimit.shared.state import Command
+from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ArgumentError, BudgetError, ClosedError

@@ -1,4 +1,4 @@
-"""Error answers to typed errors. Statuses decide; the body's words may change at any time."""
+"""From error answers to typed errors. The status decides, since the body's words may change at any time."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -26,21 +26,21 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     HTTPStatus.UNPROCESSABLE_ENTITY: ValidationError,
     HTTPStatus.TOO_MANY_REQUESTS: RateLimitError,
 }
-_SAID = ("errors", "error", "message", "detail")
-"""Where servers put what went wrong."""
+_MESSAGE_KEYS = ("errors", "error", "message", "detail")
+"""Keys under which servers put their error messages."""
 
 
 def read_error(
     response: Response, method: str, url: str, retired_hint: str = "", retry_after: float | None = None
 ) -> APIError:
-    """Make the typed error out of an answer that is not a success.
+    """Return the typed error for an answer that is not a success.
 
     Args:
         response: The answer.
         method: HTTP method of the request.
         url: URL of the request.
-        retired_hint: What to use instead, should the endpoint be gone.
-        retry_after: Seconds to wait, where the server said so.
+        retired_hint: See `Request.retired_hint`.
+        retry_after: Seconds to wait, if the server named them.
     """
     raw = read_mapping(response.body)
     fields = _field_errors(raw)
@@ -53,27 +53,24 @@ def read_error(
     elif response.status == HTTPStatus.GONE and retired_hint:
         message = f"{message.rstrip('.')}. {retired_hint}" if message else retired_hint
     elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
-        message = (
-            "the server redirects elsewhere, which is not followed: "
-            "are the credentials and the base URL right?"
-        )
+        message = "the server redirects, which is not followed: are the credentials and the base URL right?"
     return kind(response.status, message, fields, method, url, retry_after)
 
 
 def _words(raw: Mapping[str, object]) -> str:
-    """Return the server's own words: a text, or a list of them."""
-    said = [raw[key] for key in _SAID if raw.get(key)]
+    """Return the server's own message, which is a string or a list of strings."""
+    said = [raw[key] for key in _MESSAGE_KEYS if raw.get(key)]
     texts = [each for each in said if isinstance(each, str)]
     lists = ["; ".join(_texts(each)) for each in said if _is_list(each)]
     return next(iter(texts + lists), "")
 
 
 def _field_errors(raw: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    """Return the messages of each field: an object in place of words, or the whole body where it has no words."""
-    for key in _SAID:
+    """Return messages by field: an object in place of a message, or the whole body if it has no message."""
+    for key in _MESSAGE_KEYS:
         if isinstance(found := raw.get(key), dict):
             return {name: _texts(texts) for name, texts in cast("dict[str, object]", found).items()}
-    if raw.keys().isdisjoint(_SAID):
+    if raw.keys().isdisjoint(_MESSAGE_KEYS):
         return {name: _texts(found) for name, found in raw.items() if _is_list(found)}
     return {}
 

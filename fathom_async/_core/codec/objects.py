@@ -1,4 +1,4 @@
-"""JSON bodies to model objects, through one configured cattrs converter."""
+"""From JSON bodies to model objects, through one configured cattrs converter."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
@@ -16,15 +16,15 @@ from fathom_async.models import Deleted, Page
 T = TypeVar("T")
 
 _TYPE_TAG = "object"
-"""The key that names an object's kind; the Python class says the same."""
+"""The key for an object's kind, which its Python class says already."""
 
 _json = msgspec.json.Decoder()
 encode = msgspec.json.Encoder().encode
-"""Make a JSON body."""
+"""Return a value as a JSON body."""
 
 
 def _text(value: object, _: object) -> str:
-    # cattrs would make "None" out of None, and hide a missing value.
+    # cattrs would turn None into "None", and hide a missing value.
     if isinstance(value, str):
         return value
     raise ValueError(f"{value!r} is not a string")
@@ -50,7 +50,7 @@ def _moment(value: object, _: object) -> datetime:
     moment = datetime.fromisoformat(_text(value, None))
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
-    return datetime.combine(moment, moment.time(), UTC)  # a quarter of the price of `replace`
+    return datetime.combine(moment, moment.time(), UTC)  # a quarter of the cost of `replace`
 
 
 def _day(value: object, _: object) -> date:
@@ -96,7 +96,7 @@ def parse(body: bytes) -> object:
     """Parse JSON.
 
     Raises:
-        DecodeError: It is not JSON; says so if it is a web page.
+        DecodeError: It is not JSON; the message says so if it is a web page.
     """
     try:
         return _json.decode(body)
@@ -109,7 +109,7 @@ def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
 
     Args:
         cls: The object's class.
-        **known: Fields whose values the caller knows, for answers that lack them.
+        **known: Values of fields for answers that lack them.
 
     The function raises:
         DecodeError: The body is not JSON, or not such an object; names the field.
@@ -118,7 +118,7 @@ def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
 
 
 def page_decoder(cls: type[T]) -> Callable[[bytes], Page[T]]:
-    """Return a function from a list's body to a page; it raises as that of `object_decoder`."""
+    """Return a function from a list's body to a page; it raises like that of `object_decoder`."""
     return _decoder(cast("type[Page[T]]", Page[cls]))  # type: ignore[valid-type]
 
 
@@ -141,7 +141,7 @@ def _decoder(cls: type[T], known: Mapping[str, object] = MappingProxyType({})) -
 
 
 def _explain(raw: object, cls: type[T], body: bytes) -> T:
-    """Structure once more, slowly, to learn which field is wrong."""
+    """Structure again, slowly, to find out which field is wrong."""
     try:
         return _explaining_converter.structure(raw, cls)
     except Exception as error:  # noqa: BLE001 - as above
@@ -152,14 +152,14 @@ def _explain(raw: object, cls: type[T], body: bytes) -> T:
 
 def _not_json(body: bytes, error: Exception) -> str:
     if not body:
-        return "the answer is empty where JSON was expected"
+        return "the answer is empty instead of JSON"
     if body.lstrip()[:1] == b"<":
         return "the answer is a web page instead of JSON: are the credentials and the base URL right?"
     return f"the answer is not JSON: {error}"
 
 
 def read_mapping(body: bytes) -> Mapping[str, object]:
-    """Return the body as a mapping, empty if it is anything else."""
+    """Return the body as a mapping; an empty one if it is anything else."""
     try:
         raw = _json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -168,19 +168,19 @@ def read_mapping(body: bytes) -> Mapping[str, object]:
 
 
 def deletion(body: bytes) -> Deleted:
-    """Decode what deleting answers.
+    """Decode the answer to a deletion.
 
     Raises:
-        DecodeError: The body is no such object, or does not say that something was deleted.
+        DecodeError: The body is not such an object, or does not confirm the deletion.
     """
     made = _deleted(body)
     if read_mapping(body).get("deleted") is not True:
-        raise DecodeError("the answer does not say that it was deleted", body=body[:200])
+        raise DecodeError("the answer does not confirm the deletion", body=body[:200])
     return made
 
 
 def discard(body: bytes) -> None:
-    """Decode an answer of which only its being JSON matters; it may be empty.
+    """Check that an answer is JSON or empty, and ignore what it says.
 
     Raises:
         DecodeError: It is not JSON.

@@ -1,7 +1,7 @@
-"""Rows of a report: JSON bytes straight into a class made for the report's columns.
+"""Rows of a report: JSON bytes decoded into a class for the report's columns.
 
-The server writes numbers as strings and dates in four forms; neither leaves this module. A class and its
-decoder are made once for each set of columns.
+The server writes numbers as strings and dates in four forms; this module converts both. It creates one class and one
+decoder for each set of columns.
 """
 
 import re
@@ -29,7 +29,7 @@ _BODY_SHOWN: Final = 200
 
 @attrs.frozen
 class Column:
-    """One column of a report: its name on the wire, and how it is read."""
+    """One column of a report: its name in JSON, and its kind."""
 
     name: str
     kind: ColumnKind
@@ -38,8 +38,8 @@ class Column:
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One row of a report, with an attribute for each of its columns.
 
-    Rows of the same columns compare by value, hash, and can be pickled. They hold nothing but strings,
-    numbers and dates, so that the garbage collector need not look at them.
+    Rows of the same columns compare by value, hash, and can be pickled. They contain only strings, numbers and dates,
+    so that the garbage collector need not track them.
     """
 
     columns_: ClassVar[tuple[Column, ...]] = ()
@@ -55,20 +55,20 @@ RowT_co = TypeVar("RowT_co", bound=Row, covariant=True)
 
 @attrs.frozen
 class RowCodec(Generic[RowT_co]):
-    """Reads and writes the rows of one set of columns; made by `row_codec`."""
+    """Decodes and encodes the rows of one set of columns; created by `row_codec`."""
 
     columns: tuple[Column, ...]
     row_type: type[RowT_co]
     _decoder: msgspec.json.Decoder[list[RowT_co]]
 
     def row(self, *values: object) -> RowT_co:
-        """Return the row of these values, in the order of the columns; their types are not checked."""
+        """Return a row of these values, in the order of the columns; their types are not checked."""
         return cast("Callable[..., RowT_co]", self.row_type)(*values)
 
     def decode(self, body: bytes) -> list[RowT_co]:
         """Return the rows of an answer, in its order.
 
-        Columns that were not asked for are passed over.
+        Columns that were not requested are ignored.
 
         Raises:
             DecodeError: The answer is not an array of such rows; the message names the column and the row.
@@ -118,13 +118,13 @@ def _restored(base: type[Row], columns: tuple[Column, ...], values: tuple[object
 
 
 class _DateForm(type):
-    """The type of the date columns: msgspec checks what its hook returns to be an instance, and dates are."""
+    """The type of the date columns: msgspec requires that its hook returns an instance, and dates are instances."""
 
     kind: ColumnKind
     parts: int
 
     if not TYPE_CHECKING:
-        # `date`'s own check, which is written in C: one in Python would cost a quarter of the decoding.
+        # `date`'s own check, in C: one in Python would take a quarter of the decoding time.
         __instancecheck__ = staticmethod(date.__instancecheck__)
 
 
@@ -164,7 +164,7 @@ _WRITTEN: Final = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[ T](\d\d):(\d\d)(?
 def _read_date(form: _DateForm, written: object) -> date:
     """Return the date of ``2023``, ``2023-02``, ``2023-02-14`` or ``2023-02-14 15:00:00``.
 
-    A report has few dates and many rows: each is parsed once, and the rows share it.
+    A report has few dates and many rows: each date is parsed once, and the rows share it.
     """
     found = _WRITTEN.fullmatch(str(written))
     if found is None:
@@ -186,7 +186,7 @@ _MISSING: Final = re.compile(r"Object missing required field `(?P<column>\w+)`")
 
 
 def _located(fault: str) -> str:
-    """Say where in the report a fault is, from the way msgspec says it."""
+    """Turn a message of msgspec into one that names the row and the column."""
     place = _PLACE.search(fault)
     if place is None or place["row"] is None:
         return f"the report is not an array of rows: {fault.partition(' - at ')[0]}"

@@ -380,6 +380,7 @@ class SharedState:
             memory[_USUAL] += (step.took - memory[_USUAL]) / 8 if memory[_USUAL] else step.took
         index = self._find(step.id, now)
         if index is not None:
+            self._cap.proved(self._in_flight(now), now)  # rule 10
             self._until[index] = min(self._until[index], now + step.delay)
             self._land(index)
         if step.foreign_usage is not None:

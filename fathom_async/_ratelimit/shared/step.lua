@@ -184,7 +184,14 @@ end
 
 local function learned_cap()
   if get('cap') == 0 then return 0 end
-  return get('cap') + math.floor((now - get('since')) / get('calm'))
+  return get('cap') + (now - get('since') >= get('calm') and 1 or 0)
+end
+
+local function proved(in_flight)
+  if get('cap') > 0 and get('cap') < in_flight and now - get('since') >= get('calm') then
+    put('cap', get('cap') + 1)
+    put('since', now)
+  end
 end
 
 local function lower_cap(let_in)
@@ -326,6 +333,7 @@ function actions.answered()
     local usual = get('usual')
     put('usual', usual > 0 and usual + (step.took - usual) / 8 or step.took)
   end
+  if redis.call('ZSCORE', permits, text(step.id)) then proved(redis.call('ZCARD', flying)) end
   shorten()
   if step.foreign_usage then
     hold_for_others(step.foreign_usage - get('total') - redis.call('ZCARD', others), now + step.delay)

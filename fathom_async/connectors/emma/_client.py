@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 from attrs import field, frozen
 
 from fathom_async._core.request import Response
-from fathom_async._core.session import Caller, Options, is_too_many
+from fathom_async._core.session import Caller, is_too_many
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util import checks
 from fathom_async.connectors import _field_checks as field_checks
 from fathom_async.connectors.emma._dates import Dates
 from fathom_async.connectors.emma._resources import LANE, EventTypesResource, MemberEventsResource
 from fathom_async.errors import ArgumentError
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential, open_session
+from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
 
 BASE_URL = "https://api.e2ma.net"
 
@@ -76,16 +76,16 @@ class EmmaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or EmmaPlan()
-        service = Service(
-            f"{field_checks.address('base_url', base_url).rstrip('/')}/{_account(account_id)}",
-            _basic(public_key, private_key),
-            {LANE: plan.requests},
-            plan.concurrency,
-            is_refusal,
+        settings = Settings(
+            base_url=f"{field_checks.address('base_url', base_url).rstrip('/')}/{_account(account_id)}",
+            authorization=_basic(public_key, private_key),
+            limits={LANE: plan.requests},
+            concurrency=plan.concurrency,
+            is_refusal=is_refusal,
+            **options,
         )
         self._dates = Dates(ZoneInfo(str(checks.timezone("timezone", timezone))))
-        session = open_session(service, options)
-        self._start(session, Options(timeout=options.get("timeout", Options().timeout)))
+        self._start(settings)
 
     def _bind(self, send: Caller) -> None:
         self.event_types = EventTypesResource(send, self._dates)

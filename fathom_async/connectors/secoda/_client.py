@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from fathom_async._core.session import Caller, Options
+from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import choice
 from fathom_async.connectors import _field_checks as field_checks
@@ -17,7 +17,7 @@ from fathom_async.connectors.secoda._resources import (
     EventsResource,
     PropertiesResource,
 )
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential, open_session
+from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
 
 BASE_URL = "https://api.secoda.co"
 
@@ -85,16 +85,16 @@ class SecodaClient(ServiceClient):
     ) -> None:
         plan = plan or SecodaPlan()
         root = field_checks.address("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
-        service = Service(
-            root + _PREFIX,
-            f"Bearer {credential('the token', token)}",
-            {READS: plan.reads, WRITES: plan.writes},
-            plan.concurrency,
+        settings = Settings(
+            base_url=root + _PREFIX,
+            authorization=f"Bearer {credential('the token', token)}",
+            limits={READS: plan.reads, WRITES: plan.writes},
+            concurrency=plan.concurrency,
+            **options,
         )
         self._reads = _reads("reads", reads)
-        session = open_session(service, options)
         self._host = urlsplit(root).hostname or ""
-        self._start(session, Options(timeout=options.get("timeout", Options().timeout)))
+        self._start(settings)
 
     def _bind(self, send: Caller) -> None:
         self.resources = CatalogResource(send, self._host)

@@ -386,7 +386,7 @@ async def test_a_plan_that_makes_no_sense_costs_no_request(
         await plan_sync(fathom, "nope")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
     with pytest.raises(ArgumentError, match="sites must be a list of ids, not 5"):
         await plan_sync(fathom, emma, sites=5)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
-    with pytest.raises(ArgumentError, match="sites must be a text"):
+    with pytest.raises(ArgumentError, match="sites must be a non-empty string"):
         await plan_sync(fathom, emma, sites=[5])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
     assert sum(fathom.stats.sent.values()) == 0
     with pytest.raises(ArgumentError, match="there is no site NONE"):
