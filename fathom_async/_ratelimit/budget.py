@@ -27,7 +27,8 @@ class Budget:
     """A budget that several processes share.
 
     Args:
-        url: ``file:///path`` or ``redis://host:port/db`` (``rediss://`` over TLS).
+        url: ``file:///path``, or ``redis://host:port/db`` (``rediss://`` over TLS), ``unix:///path?db=0``,
+            ``valkey://`` or ``valkeys://``.
         key: Name of the budget there. Only a hash of it is stored.
         on_lost: What to do when the store is out of reach for some seconds: ``"fail"`` with `BudgetError`, or
             carry on with this share of the limit, such as 0.25 when four processes share it.

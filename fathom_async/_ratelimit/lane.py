@@ -31,7 +31,7 @@ from fathom_async._ratelimit.protocol import Demand, Permit, Window
 from fathom_async._ratelimit.queue import Place, PriorityQueue
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
-from fathom_async.errors import BudgetError, ClosedError, FathomError, OutageError, WaitTooLongError
+from fathom_async.errors import ClosedError, FathomError, OutageError, WaitTooLongError
 from fathom_async.telemetry import Adapted, Paused, Recovered, Telemetry
 
 if TYPE_CHECKING:
@@ -170,6 +170,7 @@ class Lane:
 
         Raises:
             BudgetError: The shared budget is out of reach.
+        ConfigurationError: It cannot be used as it was named.
             ClosedError: The lane was closed.
         """
         self._check_open()
@@ -226,7 +227,7 @@ class Lane:
         if self._closed:
             raise ClosedError("the client is closed")
         if self._window.failure is not None:
-            raise BudgetError(*self._window.failure.args)
+            raise type(self._window.failure)(*self._window.failure.args)
 
     def _eta(self, position: int, priority: Priority) -> float:
         now = self._clock.now()
@@ -420,7 +421,7 @@ class Lane:
         if self._deadlines:
             self._fail_late_waiters(now)
         if self._window.failure is not None:
-            self._fail_all(BudgetError(*self._window.failure.args))
+            self._fail_all(self._window.failure)
         if not queue.size:
             self._window.release_idle()
         due = self._next_dispatch(now) if queue.size else None

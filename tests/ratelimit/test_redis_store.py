@@ -5,6 +5,7 @@
 import asyncio
 import signal
 import time
+from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
@@ -17,13 +18,13 @@ from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared import protocol as store_module
 from fathom_async._ratelimit.shared import redis as redis_store_module
-from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.commands import Command
+from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
-from fathom_async.errors import ArgumentError, BudgetError, ClosedError
+from fathom_async.errors import ArgumentError, BudgetError, ClosedError, ConfigurationError
 from tests.conftest import until
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, redis_server
 
 SPEED = 30.0
 SPAN = 61.0 / SPEED
@@ -97,10 +98,85 @@ async def test_another_limit_for_the_same_budget_is_refused(lasting_redis: Redis
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key), lane_on(lasting_redis, key, requests=20)
     await request(lane)
-    with pytest.raises(BudgetError, match="limit of 10 requests in 60 s, not 20 in 60 s"):
+    with pytest.raises(ConfigurationError, match="limit of 10 requests in 60 s, not 20 in 60 s"):
         await request(other)
     await lane.aclose()
     await other.aclose()
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "words"),
+    [
+        ("budget:wrong", 0, "invalid username-password pair"),
+        ("budget:hush", 99, "DB index is out of range"),
+        ("powerless:hush", 0, "permissions"),
+        ("scripts:hush", 0, "executing the script"),
+        ("elsewhere:hush", 0, "permissions"),
+    ],
+)
+async def test_a_server_that_lets_nobody_in_is_an_error_at_once_and_no_outage(
+    lasting_redis: RedisServer, user: str, database: int, words: str
+) -> None:
+    scripts = ("+ping", "+client", "+hello", "+select", "+script", "+eval", "+evalsha")
+    rights = {
+        "budget": ("~*", "+@all"),
+        "powerless": ("~*", "+ping", "+client", "+hello", "+select"),
+        "scripts": ("~*", *scripts),
+        "elsewhere": ("~other:*", "+@all"),
+    }
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        for name, rules in rights.items():
+            server.execute_command("ACL", "SETUSER", name, "on", ">hush", *rules)
+    address = lasting_redis.url.removeprefix("redis://").rpartition("/")[0]
+    clock, limit = LoopClock(SPEED), RateLimit(10, per=60)
+    budget = Budget(f"redis://{user}@{address}/{database}", "k", 0.5)
+    share = budget.window("reports", limit, clock=clock, timeout=30.0)
+    lane = Lane("reports", limit, clock=clock, share=share)
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        await request(lane)
+    assert time.monotonic() - started < 1.0
+    assert "hush" not in str(caught.value)
+    assert "wrong" not in str(caught.value)
+    await lane.aclose()
+
+
+async def test_a_budget_of_the_first_format_is_replaced_when_nobody_uses_it(
+    lasting_redis: RedisServer,
+) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    store = window_of(lane)._store
+    assert isinstance(store, RedisStore)
+    permits, _, _, _, _, meta = store._keys
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        used_until = time.time() * 1e6 + 1e6
+        server.hset(meta, mapping={"terms": "10/2000000", "mark": 7, "last": 0, "total": 3})
+        server.zadd(permits, {"700": used_until})
+        with pytest.raises(
+            ConfigurationError, match=r"format 1 of fathom_async, this is format 2: restart all"
+        ):
+            await request(lane)
+        assert server.hget(meta, "terms") == b"10/2000000"
+        await until(lambda: lane.status().budget == "ok")
+        await request(lane)
+        assert server.hget(meta, "terms") == b"2:10/2000000"
+        server.hset(meta, "terms", b"3:10/2000000")
+    with pytest.raises(ConfigurationError, match=r"format 3 of fathom_async, this is format 2: restart all"):
+        await request(lane)
+    await lane.aclose()
+
+
+async def test_valkey_and_sockets_are_redis_too(tmp_path: Path) -> None:
+    socket = tmp_path / "redis.sock"
+    with redis_server(tmp_path, "--unixsocket", str(socket)) as server:
+        for url in (f"unix://{socket}?db=0", server.url.replace("redis", "valkey", 1)):
+            clock, limit = LoopClock(SPEED), RateLimit(10, per=60)
+            share = Budget(url, "k").window("reports", limit, clock=clock, timeout=30.0)
+            lane = Lane("reports", limit, clock=clock, share=share)
+            await request(lane)
+            await lane.aclose()
+        with redis.Redis.from_url(server.url) as other:
+            assert len(list(other.scan_iter("fathom:*:permits"))) == 1
 
 
 async def test_closing_leaves_the_queue_and_gives_back(lasting_redis: RedisServer) -> None:

@@ -17,9 +17,9 @@ from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.protocol import Done
-from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, WaitTooLongError

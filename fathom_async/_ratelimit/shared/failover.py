@@ -30,6 +30,11 @@ class FailoverWindow:
         store: The store of the shared one.
         clock: Where time comes from.
         count_delay: Seconds after which a request that left this machine was counted for certain.
+
+    Attributes:
+        span: Seconds from a request's count to its permit's return.
+        failure: Why nothing can be admitted, if so.
+        reply_time: Seconds that admission may take though permits are free.
     """
 
     is_shared = True
@@ -47,6 +52,7 @@ class FailoverWindow:
     ) -> None:
         self.span = shared.span
         self.reply_time = shared.reply_time
+        self.failure: FathomError | None = None
         self._shared = shared
         reserve = max(reserve, limit.requests - share)
         self._local = LocalWindow(limit, reserve=reserve, count_delay=count_delay)
@@ -58,11 +64,6 @@ class FailoverWindow:
         self._is_alone = False
         self._untold: deque[float] = deque()  # until when permits are held of which the store does not know
         store.listen(self)
-
-    @property
-    def failure(self) -> FathomError | None:
-        """Why nothing can be admitted, if so."""
-        return self._shared.failure
 
     @property
     def in_flight(self) -> int:
@@ -168,6 +169,7 @@ class FailoverWindow:
     def lost(self, error: FathomError) -> None:
         """The store cannot be reached; see `Listener.lost`."""
         if isinstance(error, ArgumentError):  # rule 3
+            self.failure = error
             self._shared.lost(error)
             return
         self._shared.release_idle()
@@ -182,6 +184,7 @@ class FailoverWindow:
         """The store can be reached again; see `Listener.back`."""
         now = self._clock.now()
         self._is_alone = False
+        self.failure = None
         while self._untold:  # rule 2
             if (until := self._untold.popleft()) > now:
                 self._shared.hold(until - now)

@@ -42,6 +42,10 @@ _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
 _REPLY_SIZE = 21
 _UNSENT = object()
+_REFUSALS = (
+    *("NOAUTH", "WRONGPASS", "NOPERM", "DB index", "ACL failure"),
+    "executing the script can't run",  # so Redis 6 says the last one
+)
 MEMORY = 3600.0
 """Seconds for which the keys outlive everything in them."""
 
@@ -74,7 +78,7 @@ class RedisStore:
     """Carries out steps on a Redis server; used from one event loop.
 
     Args:
-        url: Where the server is, ``redis://`` or ``rediss://``.
+        url: Where the server is: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
         key: What the keys are called; it holds no secret.
         terms: What the lane's steps have in common.
         speed: Seconds of the caller's clock in one real second.
@@ -180,6 +184,8 @@ class RedisStore:
         except ConfigurationError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
+            if _is_mistake(error):
+                return ConfigurationError(f"{self._where} does not let this client in: {error}")
             return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
         self._health.worked()
         self._heard_at = time.monotonic()
@@ -309,6 +315,14 @@ def _is_to_be_sent(answer: object) -> bool:
     return is_late or answer is _UNSENT or isinstance(answer, NoScriptError)
 
 
+def _is_mistake(error: Exception) -> bool:
+    """Whether the server cannot be used as it was named: a wrong password, database or missing rights."""
+    from redis import exceptions  # noqa: PLC0415 - an optional dependency
+
+    kinds = exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError
+    return isinstance(error, kinds) or any(word in str(error) for word in _REFUSALS)
+
+
 def _connect(url: str) -> "Redis":
     try:
         from redis.asyncio import Redis  # noqa: PLC0415 - an optional dependency
@@ -320,7 +334,7 @@ def _connect(url: str) -> "Redis":
         ) from None
     try:
         return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
+            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,  # it is the same protocol
             socket_timeout=_TIMEOUT,
             socket_connect_timeout=_TIMEOUT,
             retry=Retry(NoBackoff(), 0),
