@@ -1,13 +1,13 @@
-# `make demo` and `make test` need Python 3.11+, git and make. Each sets itself up in .venv, with exactly the packages
-# that locks/ names. `make help` lists every target.
+# Every target needs Python 3.11+, git and make, and installs exactly the packages in locks/ into .venv first.
+# `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
-# What goes into the environment: LOCK, which has all of DEMO_LOCK, which is enough for `make demo`.
+# The packages of the environment. LOCK includes DEMO_LOCK, which is enough for `make demo`.
 LOCK := locks/dev.txt
 DEMO_LOCK := locks/demo.txt
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Stamps: the packages of DEMO_LOCK, those of LOCK, and the project itself are installed.
+# Stamp files: the packages of DEMO_LOCK, those of LOCK, and the project itself are installed.
 DEMO := $(VENV)/.demo-packages
 DEV := $(VENV)/.dev-packages
 PROJECT := $(VENV)/.project
@@ -20,24 +20,24 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	  while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
 
-demo: $(DEMO) $(PROJECT) ## show 42 reports against an embedded server (DEMO_ARGS="--access-log FILE": of a web server's log)
+demo: $(DEMO) $(PROJECT) ## run 42 reports against an embedded server (DEMO_ARGS="--access-log FILE" serves a web server's log)
 	$(BIN)/fathom demo $(DEMO_ARGS)
 
 dashboard: $(READY) ## run the example application (DASHBOARD_ARGS)
 	$(BIN)/python -m examples.dashboard $(DASHBOARD_ARGS)
 
-test: lint types unit dist ## linters, type checkers, all tests, and the distributions: what CI runs
+test: lint types unit dist ## run what CI runs: lint, types, unit and dist
 
 lint: $(READY) ## check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 # The tests need a POSIX system, and so do the examples.
-types: $(READY) ## check types, as Linux, macOS and Windows see them, on the oldest and the newest Python
-	@$(MAKE) --no-print-directory -j 2 types-mypy types-linux types-macos types-windows
+types: $(READY) ## check types for Linux, macOS and Windows, on the oldest and the newest Python
+	@$(MAKE) --no-print-directory -j 2 types-mypy types-linux types-macos types-windows types-public
 
 PYRIGHT = $(BIN)/pyright --warnings --pythonpath $(BIN)/python
-.PHONY: types-mypy types-linux types-macos types-windows
+.PHONY: types-mypy types-linux types-macos types-windows types-public
 types-mypy: $(READY)
 	$(BIN)/mypy
 types-linux: $(READY)
@@ -46,50 +46,53 @@ types-macos: $(READY)
 	$(PYRIGHT) --pythonplatform Darwin --pythonversion 3.14 fathom_async examples benchmarks
 types-windows: $(READY)
 	$(PYRIGHT) --pythonplatform Windows --pythonversion 3.14 fathom_async
+# Pyright looks for the installed package by way of PATH. Less than 100 % is an error.
+types-public: $(READY)
+	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes fathom_async --ignoreexternal
 
 unit: $(READY) ## run the tests (PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-eager: ## run the tests with tasks that start at once (asyncio.eager_task_factory, Python 3.12 and newer)
-	$(MAKE) unit PYTEST_ARGS="-p tests.eager $(PYTEST_ARGS)"
+eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
+	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"
 
-# The pages in a real browser: CHROMIUM is one that is installed, PICTURES a directory for screenshots.
+# Tests in a real browser: CHROMIUM is its executable, PICTURES a directory for screenshots.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-browser: $(READY) ## run the tests of pages in Chromium (CHROMIUM, PICTURES)
-	@test -n "$(CHROMIUM)" || { echo "no Chromium here: make browser CHROMIUM=/path/to/chromium"; exit 1; }
+browser: $(READY) ## run the tests of HTML pages in Chromium (CHROMIUM, PICTURES)
+	@test -n "$(CHROMIUM)" || { echo "Chromium not found; run make browser CHROMIUM=/path/to/chromium"; exit 1; }
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
-dist: $(READY) ## build the wheel and the source distribution into dist/, and try both in clean environments
+dist: $(READY) ## build the wheel and the source distribution into dist/, and test both in clean environments
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
 	DIST=dist $(BIN)/python -m pytest tests/distribution $(PYTEST_ARGS)
 
-# UPGRADE= keeps the locked versions as far as pyproject.toml admits them.
+# `make lock UPGRADE=` keeps each locked version that pyproject.toml allows.
 UPGRADE := --upgrade
-# A lock file with these options; one that says the same as before is left as it is, and so is what it installed.
+# Compile a lock file. An unchanged file keeps its time, so that nothing is reinstalled.
 compile = test -e $(1) || touch $(1); cp $(1) $(1).new && $(BIN)/uv pip compile pyproject.toml --quiet --universal \
   --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $(UPGRADE) $(2) \
   --output-file $(1).new && { ! cmp -s $(1) $(1).new || cp -p $(1) $(1).new; } && mv $(1).new $(1)
 
-lock: $(READY) ## renew the lock files: the newest versions, and the lowest that pyproject.toml declares
+lock: $(READY) ## update the lock files: the newest versions, and the lowest that pyproject.toml declares
 	$(call compile,$(LOCK),--all-extras --group dev)
 	$(call compile,$(DEMO_LOCK),--extra cli --group install --constraints $(LOCK))
 	$(call compile,locks/lowest.txt,--all-extras --group dev --resolution lowest-direct)
 
-# Resolved anew with each call, so that it may fail without any change of ours.
-test-newest: $(READY) ## type checkers and tests on the newest version of everything
+# Resolves versions on each call, and so may fail without a change in this repository.
+test-newest: $(READY) ## run types and unit on the newest versions of all dependencies
 	@mkdir -p .newest
 	$(call compile,.newest/lock.txt,--all-extras --group dev)
 	$(MAKE) types unit VENV=.venv-newest LOCK=.newest/lock.txt DEMO_LOCK=.newest/lock.txt
 
-# On the oldest Python, because versions that old have no builds for a newer one.
-test-lowest: ## tests on the lowest versions that pyproject.toml declares, on Python 3.11
+# On the oldest Python, because such old versions have no builds for newer ones.
+test-lowest: ## run unit on the lowest versions that pyproject.toml declares, on Python 3.11
 	$(MAKE) unit PYTHON=python3.11 VENV=.venv-lowest LOCK=locks/lowest.txt DEMO_LOCK=locks/lowest.txt
 
 PYTHONS := 3.11 3.12 3.13 3.14
 
-versions: ## tests on every supported Python; one that this machine lacks is an error, unless MISSING=ok
+versions: ## run unit on every supported Python; a missing one is an error, unless MISSING=ok
 	@for version in $(PYTHONS); do \
 	  if python$$version -c "" 2>/dev/null; then \
 	    $(MAKE) unit PYTHON=python$$version VENV=.venv-$$version || exit 1; \
@@ -103,20 +106,20 @@ versions: ## tests on every supported Python; one that this machine lacks is an 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
-setup: $(READY) ## set the development environment up
+setup: $(READY) ## create the development environment
 
-# A new lock makes a new environment, in which nothing is left of the old one.
+# A new lock file makes a new environment from scratch.
 $(DEMO): $(LOCK) $(DEMO_LOCK)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	@test ! -e $(VENV)/pyvenv.cfg || rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV), this once:" $$(sed -n '/;/d; s/==.*//p' $(DEMO_LOCK))
+	@echo "Installing into $(VENV) (first run only):" $$(sed -n '/;/d; s/==.*//p' $(DEMO_LOCK))
 	@$(PIP) install --quiet --no-compile --require-hashes --requirement $(DEMO_LOCK)
 	@touch $@
 
 $(DEV): $(DEMO) | $(PROJECT)
-	@echo "Installing what development needs into $(VENV), this once, for a minute: $$(grep -c == $(LOCK)) packages"
+	@echo "Installing $$(grep -c == $(LOCK)) development packages into $(VENV) (first run only; takes about a minute)"
 	@$(PIP) install --quiet --require-hashes --requirement $(LOCK)
 	@touch $@
 
@@ -124,5 +127,5 @@ $(PROJECT): pyproject.toml $(DEMO)
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-clean: ## remove all that was made
+clean: ## remove all generated files
 	rm -rf .venv .venv-* .newest build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

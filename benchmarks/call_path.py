@@ -19,7 +19,7 @@ from attrs import define, field
 import fathom_async
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 from fathom_async.testing import FathomServer
-from tests.redis_server import redis_server
+from tests.support.redis_server import redis_server
 
 _PACKAGE = Path(fathom_async.__file__).parent
 _TESTING = _PACKAGE / "testing"

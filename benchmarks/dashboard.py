@@ -26,7 +26,7 @@ from typing import Literal
 from attrs import field, frozen
 
 from fathom_async.testing import Dataset, FathomServer
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 Kind = Literal["file", "redis"]
 

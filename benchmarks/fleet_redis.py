@@ -18,7 +18,7 @@ from fathom_async._bulk.fusing import fuse
 from fathom_async._reports.query import AnyQuery
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Dataset, FathomServer
-from tests.redis_server import redis_server
+from tests.support.redis_server import redis_server
 
 SPEED = 20.0
 CLIENTS = 200

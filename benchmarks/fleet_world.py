@@ -12,9 +12,9 @@ from random import Random
 
 from attrs import define, field, frozen
 
-from fathom_async._cache.protocol import LEASE
-from fathom_async._ratelimit.budget import COUNT_DELAY
+from fathom_async._cache.store import LEASE
 from fathom_async._ratelimit.admission import Feedback
+from fathom_async._ratelimit.budget import COUNT_DELAY
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.shared.protocol import Done, Listener

@@ -148,6 +148,7 @@ class ServiceClient(ABC):
         priority: Priority | NotGiven = MISSING,
         max_wait: float | NotGiven | None = MISSING,
         timeout: float | NotGiven = MISSING,
+        flow: str | NotGiven = MISSING,
     ) -> Self:
         """Return the same client with different options for its requests.
 
@@ -156,8 +157,10 @@ class ServiceClient(ABC):
             max_wait: Longest wait for admission in seconds; a longer one raises `WaitTooLongError` at once. None
                 for no bound.
             timeout: Seconds from a request's admission to its whole answer.
+            flow: Waiting requests of one priority take turns by flow, such as a visitor or a report; each run of many
+                reports is a flow of its own, and all other requests are one.
         """
-        given = {"priority": priority, "max_wait": max_wait, "timeout": timeout}
+        given = {"priority": priority, "max_wait": max_wait, "timeout": timeout, "flow": flow}
         chosen = {name: value for name, value in given.items() if value is not MISSING}
         options = cast("Callable[..., Options]", evolve)(self._options, **chosen)
         view = copy(self)
@@ -188,6 +191,15 @@ class ServiceClient(ABC):
         """Counts of what this client and all of its views have sent so far."""
         return self._session.telemetry.stats()
 
+    def expect(self, priority: Priority) -> None:
+        """Let less urgent work leave room for requests of this priority from now on, though none has come yet.
+
+        Each request says so too, for a day. An application in which somebody may ask at any moment calls this when it
+        starts, so that its first page does not wait behind a bulk job that shares its budget.
+        """
+        for lane in set(self._session.lanes.values()):
+            lane.expect(priority)
+
     def eta(self, requests: int = 1, *, lane: str | None = None) -> float:
         """Estimate the seconds until the last of this many further requests would be admitted.
 
@@ -195,7 +207,8 @@ class ServiceClient(ABC):
             requests: How many requests, at least 1.
             lane: One of the names in `limits`; the scarcest by default.
         """
-        return self._lane(lane).eta(checks.count("requests", requests), self._options.priority)
+        options = self._options
+        return self._lane(lane).eta(checks.count("requests", requests), options.priority, options.flow)
 
     def pause(self, seconds: float, *, lane: str | None = None) -> None:
         """Admit nothing on a lane for this long; waiting requests with a shorter `max_wait` fail at once.

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and helpers of all tests."""
 
 import asyncio
 import gc
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
 from fathom_async.testing import FathomServer
-from tests.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer, redis_server
 
 settings.register_profile(  # the machine may be busy
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -22,13 +22,13 @@ EAGER = RetryPolicy(base=0.001, cap=0.01)
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector what stays: all the modules and tests of the suite."""
+    """Exempt modules and tests of the suite from garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens on the other side of a socket; in vain only until pytest's timeout."""
+    """Wait for a condition on the other side of a socket, until pytest's timeout at most."""
     pause = 0.001
     while not condition():
         await asyncio.sleep(pause)
@@ -44,28 +44,28 @@ async def server() -> AsyncIterator[FathomServer]:
 
 @pytest.fixture
 async def fathom(server: FathomServer) -> AsyncIterator[FathomClient]:
-    """A client of `server` that hardly waits before it tries again."""
+    """A client of `server` that retries almost at once."""
     async with FathomClient("any", base_url=server.url, retry=EAGER) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def lasting_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A real Redis server for all tests that leave it running."""
+    """A real Redis server, shared by all tests that leave it running."""
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
 
 
 @pytest.fixture
 def mortal_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A real Redis server of the test's own."""
+    """A real Redis server for one test."""
     with redis_server(tmp_path) as server:
         yield server
 
 
 @pytest.fixture
 def empty_redis(lasting_redis: RedisServer) -> str:
-    """The URL of a Redis server that holds nothing."""
+    """The URL of an empty Redis server."""
     with redis.Redis.from_url(lasting_redis.url) as connection:  # pyright: ignore[reportUnknownMemberType]
         connection.flushdb()  # pyright: ignore[reportUnknownMemberType]
     return lasting_redis.url

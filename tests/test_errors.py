@@ -1,4 +1,4 @@
-"""Errors: what they are caught as, what they say, and that they travel."""
+"""Errors: base classes, messages and pickling."""
 
 import builtins
 import pickle

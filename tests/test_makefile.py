@@ -1,4 +1,4 @@
-"""What the targets of the Makefile say."""
+"""The targets of the Makefile."""
 
 import os
 import re

@@ -1,9 +1,10 @@
-"""What users may import: nothing else is theirs, and what was keeps working for one version."""
+"""The public modules: users import only these; moved ones keep working for one version."""
 
 import ast
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,7 @@ PUBLIC = [
     "fathom_async.integrations.workers",
     "fathom_async.jobs",
     "fathom_async.models",
+    "fathom_async.reports",
     "fathom_async.service",
     "fathom_async.store",
     "fathom_async.telemetry",
@@ -86,14 +88,40 @@ def test_examples_import_what_is_public_only() -> None:
     assert used
 
 
+RENAMED = [
+    ("fathom_async", "Keeping", "CachePolicy"),
+    ("fathom_async.backfill", "Target", "Destination"),
+    ("fathom_async.store", "Keeping", "CachePolicy"),
+    ("fathom_async.store", "Kept", "CacheEntry"),
+]
+
+
+@pytest.mark.parametrize(("module", "old", "new"), RENAMED)
+def test_a_former_name_works_and_says_what_it_is_called_now(module: str, old: str, new: str) -> None:
+    code = f"from {module} import {old} as was, {new}; assert was is {new}"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
+    assert f"{module}.{old} is {module}.{new} now" in ended.stderr
+
+
+def test_the_command_line_imports_what_is_public_only() -> None:
+    """It uses what users can use, besides itself and `_util`."""
+    sources = [file.read_text("utf-8") for file in (PACKAGE / "_cli").rglob("*.py")]
+    used = {name for source in sources for name in imported(source) if name.startswith("fathom_async")}
+    own = {name for name in used if name.startswith(("fathom_async._cli", "fathom_async._util."))}
+    assert used - own <= {*PUBLIC}
+    assert own, "it is looked at"
+
+
 @pytest.mark.parametrize("old", MOVED)
 def test_a_former_place_works_and_says_where_its_names_are_now(old: str) -> None:
     new, names = MOVED[old]
     for name in names:
-        code = f"from {old} import {name} as was; from {new} import {name}; assert was is {name}"
+        now = {"Kept": "CacheEntry"}.get(name, name)
+        code = f"from {old} import {name} as was; from {new} import {now}; assert was is {now}"
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
-        assert f"{old}.{name} is {new}.{name} now" in ended.stderr
+        assert f"{old}.{name} is {new}.{now} now" in ended.stderr
     with pytest.raises(AttributeError):
         _ = import_module(old).nothing
 
@@ -102,3 +130,53 @@ def test_a_service_of_ones_own_needs_nothing_private() -> None:
     service = import_module("fathom_async.service")
     assert {"Request", "Response", "ServiceClient", "Settings", "Transport"} <= {*service.__all__}
     assert all(hasattr(service, name) for name in service.__all__)
+
+
+def run(code: str, path: Path) -> str:
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(path)},
+    )
+    return ended.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "package", ["fathom_async", "fathom_async.testing", "fathom_async.testing.connectors"]
+)
+def test_every_name_of_a_stub_loads_from_where_the_stub_says(package: str) -> None:
+    module = import_module(package)
+    stub = ast.parse((Path(str(module.__file__)).parent / "__init__.pyi").read_text("utf-8"))
+    names = [
+        (node.module, each) for node in stub.body if isinstance(node, ast.ImportFrom) for each in node.names
+    ]
+    for home, each in names:
+        assert home is not None
+        assert each.asname == each.name, "what has no `as` is private to type checkers"
+        assert getattr(module, each.name) is getattr(import_module(home), each.name)
+    assert {each.name for _, each in names} - {"TimeoutError"} == {*module.__all__} <= {*dir(module)}
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Nothing'"):
+        _ = module.Nothing
+
+
+def test_a_wildcard_import_leaves_the_names_of_python_alone() -> None:
+    names: dict[str, object] = {}
+    exec("from fathom_async import *", names)  # noqa: S102 - there is no other place for it than a module
+    assert "FathomClient" in names
+    assert "TimeoutError" not in names
+
+
+def test_importing_the_package_loads_nothing_that_it_does_not_need() -> None:
+    code = "import sys, fathom_async.testing; print([*{'aiohttp', 'attrs', 'msgspec', 'asyncio'} & {*sys.modules}])"
+    assert run(code, ROOT) == "[]"
+
+
+def test_names_load_from_a_zip_file_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "app.zip", "w") as archive:
+        for file in PACKAGE.rglob("*.py*"):
+            if file.suffix in (".py", ".pyi"):
+                archive.write(file, file.relative_to(PACKAGE.parent))
+    code = "from fathom_async import Priority; print(Priority.BULK.name, Priority.__module__)"
+    assert run(code, tmp_path / "app.zip") == "BULK fathom_async._ratelimit.plan"

@@ -30,7 +30,7 @@ SITE = (
 )
 
 PATIENCE = 600.0
-"""Virtual seconds after which nobody waits for anything any more."""
+"""Virtual seconds after which no task waits any more."""
 
 
 @define

@@ -1,4 +1,4 @@
-"""What happens is told, and counted."""
+"""Events and counts."""
 
 import asyncio
 import logging

@@ -14,17 +14,17 @@ from examples.dashboard.board import Board, Questions, now_at
 from examples.dashboard.ranges import RANGES, RangeName
 from fathom_async import (
     BulkError,
+    CachePolicy,
     ClosedError,
     FathomClient,
     FathomError,
-    Keeping,
     Priority,
     Site,
     WaitTooLongError,
 )
 from fathom_async.store import ReportStore
 
-KEEPING = Keeping(max_age=300, stale_while_revalidate=7 * 86_400)
+KEEPING = CachePolicy(max_age=300, stale_while_revalidate=7 * 86_400)
 _GOOD_FOR = 1.0
 """Seconds for which a board serves every page as it is: the store is not asked for each of them."""
 _SHOWN_MEANWHILE = 60.0

@@ -9,7 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from fathom_async import ArgumentError, FathomClient, FathomError, NotFoundError, PermissionDeniedError, Site
-from fathom_async.store import Kept, ReportStore
+from fathom_async.store import CacheEntry, ReportStore
 
 _EVERY_SECONDS = 600.0
 _RETRY_SECONDS = 10.0
@@ -126,6 +126,6 @@ class Sites:
 
     async def _keep(self) -> None:
         try:
-            await self._store.put_many({self._key: Kept(msgspec.json.encode(self.all), time.time())})
+            await self._store.put_many({self._key: CacheEntry(msgspec.json.encode(self.all), time.time())})
         except FathomError as error:
             _log.warning("the sites cannot be kept: %s", error)

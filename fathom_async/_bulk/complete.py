@@ -1,39 +1,37 @@
 """Every row of a report, past the 1,000 rows at which the server stops.
 
-The rows of a report are groups, and whole groups can be told apart by filters on the columns that they are grouped
-by. So the groups are parted by disjoint filters, each part is asked for by itself, and the answers are joined.
-Every figure of a row is the server's own, computed over all that belongs to its group. The range of time is never
-cut, because unique visitors, durations and bounce rates of two ranges do not add up to those of both.
+The rows of a report are groups, and filters on the columns they are grouped by separate whole groups. So the groups
+are split by disjoint filters, each part is requested by itself, and the answers are joined. Every figure of a row is
+the server's own, computed over all records of its group. The time range is never cut, because unique visitors,
+durations and bounce rates of two ranges do not add up to those of both.
 
-**What makes it exact.** The parts cover everything by construction (see `fathom_async._bulk.parts`), and a part
-counts only once its answer stayed below the wall: of one that did not, nothing is kept but where its texts lie.
-Servers differ in collation and in their dialect of regular expressions, so what comes back is judged: a row in two
-parts, or one that is not what its part asked for, is an error. Rows that no part returned are missed in the sum:
-pageviews (or conversions) of disjoint groups do add up, so that the whole is asked for them first. SQL's null, which
-neither matches nor does not match, is lost in this way; rows of null that were seen in passing fill the gap, and
-what is still amiss then is an error.
+**What makes it exact.** The parts cover everything by construction (see `fathom_async._bulk.range_scan`), and a part
+counts only if its answer stays below the row cap; of one that does not, only the distribution of its texts is kept.
+Servers differ in collation and in their dialect of regular expressions, so every answer is checked: a row in two
+parts, or one that its part did not request, is an error. Rows that no part returned are missing from the sum:
+pageviews (or conversions) of disjoint groups add up, so the total is requested first. SQL's null, which neither
+matches nor fails to match, is lost this way; rows of null that other answers contained fill the gap, and what is
+still missing then is an error.
 
-**What makes it cheap.** Borders decide only how many requests are spent. A *window*, the first 1,000 rows in the
-order of the column, says where exactly to cut so that the next part is full. A *sample*, those with the most
-pageviews, says how the texts are spread, and the windows met on the way how many rows one text of it stands for.
-So a region is walked from its low end: the next part is as wide as the density expects to fill it, less a margin
-for chance; one that is too full after all is a window, so that what follows it is certain. A region with many rows
-to come is walked in several places at once.
+**What makes it cheap.** The choice of split keys only decides how many requests are spent. A *window*, the first
+1,000 rows in the order of the column, tells exactly where to split so that the next part is full. A *sample*, the
+rows with the most pageviews, tells how the texts are distributed, and earlier windows tell how many rows each text
+of it stands for. So a region is scanned from its low end: the next part is as wide as the density suggests, less a
+margin for chance; one that turns out too full is a window, so that the part after it is certain to fit. A region
+with many rows to come is scanned in several places at once.
 
-Categorical columns know ``is`` and ``is not`` only, so that they are parted by their heaviest values, and by the
-rest. A value that exceeds the wall alone is parted by the next column.
+Categorical columns support only ``is`` and ``is not``, so they are split into their most frequent values and the
+rest. A value that alone exceeds the row cap is split by the next column.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
 
-from fathom_async._bulk.hours import hour_pieces
-from fathom_async._bulk.parts import choose_column, fits, heaviest
-from fathom_async._bulk.range_scan import Filters, RangeScan
+from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
+from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.errors import InconsistentError, InseparableError
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
     DATE_COLUMN,
@@ -41,16 +39,38 @@ from fathom_async._reports.fields import (
     TEXT_PROPERTIES,
 )
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.ordering import in_order
-from fathom_async._reports.query import Query
-from fathom_async._reports.report import Report
+from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
-from fathom_async.errors import QueryError
+from fathom_async.errors import FathomError, QueryError
 
 if TYPE_CHECKING:
+    from fathom_async._core.codec.rows import Row
     from fathom_async._reports.fields import CategoricalProperty
 
-Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
+
+class InseparableError(FathomError):
+    """Rows past the server's wall that no filter tells apart; nothing was returned rather than a part.
+
+    Args:
+        message: What could not be separated, and what to change.
+        query: The query of the part that stayed too large.
+        separated: How many rows of the report had been separated and read by then.
+    """
+
+    def __init__(self, message: str, query: "Query[Row]", separated: int) -> None:
+        super().__init__(message, query, separated)
+        self.message = message
+        self.query = query
+        self.separated = separated
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.separated:,} rows had been separated by then)"
+
+
+class InconsistentError(FathomError):
+    """Answers of the server that contradict each other, so that a report made of them might be wrong."""
+
 
 LONGEST_QUERY: Final = 7_000
 """Characters of the query string; common servers refuse a request line of 8 kB."""
@@ -68,17 +88,17 @@ async def complete(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
 
     Raises:
         QueryError: The query has a limit.
-        InseparableError: No filter tells some of the rows apart.
+        InseparableError: No filter separates some of the rows.
         InconsistentError: The server's answers contradict each other.
     """
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
-    pieces = await gather_all(_Completion(piece, ask).run() for piece in hour_pieces(query))
-    return Report(query, tuple(in_order(query, (row for rows in pieces for row in rows))), truncated=False)
+    chunks = await gather_all(_Completion(chunk, ask).run() for chunk in hour_chunks(query))
+    return Report(query, tuple(sort_rows(query, (row for rows in chunks for row in rows))), truncated=False)
 
 
 class _Completion(Generic[RowT]):
-    """One report in the making."""
+    """Collects the rows of one report."""
 
     def __init__(self, query: Query[RowT], ask: Ask[RowT]) -> None:
         self._wanted = query
@@ -114,12 +134,12 @@ class _Completion(Generic[RowT]):
         filters = tuple(dict.fromkeys(self._wanted.filters + own))
         query = self._query.replace(filters=filters, sort_by=sort_by)
         if len(urlencode(query.params())) > LONGEST_QUERY:
-            self._give_up(own, "the filters that would separate them are longer than a URL may be")
+            self._give_up(own, "the filters that would separate them do not fit into a URL")
         report = await self._ask(query)
         for row in report:
             if not fits(own, row):
                 raise InconsistentError(
-                    f"the server compares texts in another way: {row} came for {', '.join(map(str, own))}"
+                    f"the server compares texts differently: it returned {row} for {', '.join(map(str, own))}"
                 )
         return report
 
@@ -138,17 +158,16 @@ class _Completion(Generic[RowT]):
             key = self._key(row)
             if key in self._rows:
                 raise InconsistentError(
-                    f"the server put {key} into two disjoint parts: it compares texts in another way, or "
-                    "patterns mean something else to it"
+                    f"the server put {key} into two disjoint parts: it compares texts or reads patterns differently"
                 )
             self._rows[key] = row
 
     async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
-        """Read all rows of a part of which one answer stopped at the wall.
+        """Read all rows of a part whose answer reached the row cap.
 
         Args:
             own: The part.
-            spent: Columns that can't part it any more.
+            spent: Columns that cannot split it any further.
             seen: The answer.
         """
         for row in seen:
@@ -165,7 +184,7 @@ class _Completion(Generic[RowT]):
     async def _by_value(self, own: Filters, spent: frozenset[str], column: str, seen: Report[RowT]) -> None:
         name = cast("CategoricalProperty", column)
         values = heaviest(seen.rows, column, most=_MOST_VALUES)
-        # The rest goes first: where there are more values than a URL can leave out, it fails before they are asked.
+        # The rest goes first: if its filters do not fit into a URL, it fails before the values are requested.
         await self._all(own + tuple(Filter(name, "is not", value) for value in values), spent)
         await gather_all([self._all((*own, Filter(name, "is", value)), spent | {column}) for value in values])
 
@@ -185,16 +204,16 @@ class _Completion(Generic[RowT]):
     def _advice(self) -> str:
         others = [name for name in self._wanted.field_grouping if name not in self._columns]
         if others:
-            return f"nothing can be filtered on {', '.join(others)}; group by another field too, or filter"
+            return f"{', '.join(others)} cannot be filtered on; group by another field too, or filter"
         if self._wanted.date_grouping is not None:
             return (
-                f"one group has too many dates by the {self._wanted.date_grouping}; group by a longer unit, or ask "
-                "for shorter ranges as reports of their own"
+                f"one group has too many dates by the {self._wanted.date_grouping}; group by a longer unit, or "
+                "request shorter ranges as separate reports"
             )
-        return f"{', '.join(self._columns)} have no more values to part them by; filter more narrowly"
+        return f"{', '.join(self._columns)} have no more values to split by; filter more narrowly"
 
     def _check(self, total: int) -> None:
-        """Refuse rows that fall short of the whole; more than it is traffic of the meantime."""
+        """Reject rows that add up to less than the total; more than it is new traffic."""
         missing = total - sum(map(self._counted, self._rows.values()))
         if missing <= 0:
             return
@@ -203,8 +222,8 @@ class _Completion(Generic[RowT]):
                 missing -= self._counted(row)
         if missing > 0:
             raise InconsistentError(
-                f"{missing:,} of {total:,} {self._count} are in no part: the server leaves out rows without a value "
-                f"when it filters on {', '.join(self._columns)}; ask with a filter for known values, such as "
+                f"{missing:,} of {total:,} {self._count} are missing: the server leaves out rows without a value "
+                f"when it filters on {', '.join(self._columns)}; add a filter for known values, such as "
                 f"Filter({self._columns[0]!r}, 'matching', '.')"
             )
 

@@ -1,41 +1,27 @@
-"""Current visitors of many sites, over and over, at a pace that leaves room for everything else."""
+"""Poll the current visitors of many sites, at a rate that leaves room for everything else."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import cycle
-from typing import Protocol
 
 from attrs import frozen
 
+from fathom_async._core.scope import Scope
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import identifier
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
 from fathom_async.models import CurrentVisitors
 
-Ask = Callable[[str], Awaitable[CurrentVisitors]]
-
-
-class Pace(Protocol):
-    """Time, as requests see it."""
-
-    def now(self) -> float:
-        """Return monotonic seconds."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep; nothing at all when the seconds are none."""
-        ...
-
 
 @frozen
 class LiveVisitors:
-    """Who was on a site at one moment, or why nobody knows.
+    """The current visitors of a site, or the error that prevented the answer.
 
     Attributes:
         site_id: The site.
-        at: When the answer was there.
-        visitors: The answer; None if there was an error.
-        error: What went wrong; the next round asks for the site again.
+        at: When the answer arrived.
+        visitors: The answer; None if it failed.
+        error: The error; the next round tries the site again.
     """
 
     site_id: str
@@ -45,10 +31,10 @@ class LiveVisitors:
 
 
 def check_sites(site_ids: Iterable[str]) -> tuple[str, ...]:
-    """Return the sites to watch, all different.
+    """Check the IDs of sites, and drop repeats.
 
     Raises:
-        ArgumentError: There are none, or one of them is no ID.
+        ArgumentError: There are none, or one is not an ID.
     """
     if isinstance(site_ids, str):
         raise ArgumentError(f"site_ids takes a list of IDs; write [{site_ids!r}]")
@@ -63,9 +49,9 @@ def interval(sites: int, every: float, share: float, limit: RateLimit) -> float:
 
     Args:
         sites: How many sites are watched.
-        every: The seconds wished for.
-        share: The part of the limit that may be spent, over 0 and up to 1.
-        limit: What the server admits.
+        every: The interval asked for, in seconds.
+        share: The part of the rate limit to spend, more than 0 and at most 1.
+        limit: The rate limit of the lane.
 
     Raises:
         ArgumentError: `every` or `share` is out of range.
@@ -78,26 +64,26 @@ def interval(sites: int, every: float, share: float, limit: RateLimit) -> float:
 
 
 async def watch(
-    sites: Sequence[str], seconds: float, ask: Ask, pace: Pace
+    sites: Sequence[str], seconds: float, ask: Callable[[str], Awaitable[CurrentVisitors]], scope: Scope
 ) -> AsyncGenerator[LiveVisitors, None]:
-    """Ask for one site after the other, evenly spaced, one request at a time.
+    """Poll one site after the other, evenly spaced, one request at a time.
 
-    After a delay the spacing stays: what was missed is not made up for.
+    A delay shifts all later requests; missed ones are not made up for.
 
     Args:
         sites: The sites.
-        seconds: From one request for a site to the next.
+        seconds: Interval from one request for a site to the next.
         ask: Returns the current visitors of a site.
-        pace: Where time comes from.
+        scope: Tells the time, and sleeps.
     """
-    due = pace.now()
+    due = scope.now()
     for site_id in cycle(sites):
-        await pace.sleep(due - pace.now())
-        due = max(due, pace.now()) + seconds / len(sites)
+        await scope.sleep(due - scope.now())
+        due = max(due, scope.now()) + seconds / len(sites)
         yield await _outcome(site_id, ask)
 
 
-async def _outcome(site_id: str, ask: Ask) -> LiveVisitors:
+async def _outcome(site_id: str, ask: Callable[[str], Awaitable[CurrentVisitors]]) -> LiveVisitors:
     try:
         visitors = await ask(site_id)
     except ClosedError:

@@ -1,61 +1,235 @@
-"""Reading all rows of a text column, part by part, with few requests; see `fathom_async._bulk.complete`."""
+r"""Read all rows of a text column, part by part, with few requests; see `fathom_async._bulk.complete`.
 
+A *split key* is a short text such as ``/blog/m``. It splits all texts in two: those that match `at_least` the key,
+and those that do not. The pattern spells out the order of code points with anchors, literals, classes and
+alternation, which every dialect has, and is as long as the key:
+
+>>> at_least("/b")
+'^([^ -/]|/([^ -b]|b))'
+
+A `KeyRange` lies between two split keys and sends one pattern for each: ``matching`` the lower and ``not matching``
+the upper. A row of any text is therefore in at least one of the ranges between successive keys, whatever the patterns
+mean to the server: along the keys its answers start with *yes* and end with *no*, so that they change from *yes* to
+*no* somewhere. It is in exactly one if the server reads the patterns as nested, and is seen twice if it does not.
+"""
+
+import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from functools import lru_cache
+from itertools import pairwise, takewhile
 from math import ceil, sqrt
-from typing import Final, Generic, Protocol
+from operator import eq
+from typing import TYPE_CHECKING, Final, Generic, Protocol, cast
 
 import attrs
 
-from fathom_async._bulk.parts import Span, choose_border, just_above, rank, texts_of
-from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.fields import MAX_ROWS
+from fathom_async._core.codec.rows import Row, RowT
+from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, MAX_ROWS, TEXT_PROPERTIES
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.report import Report
 from fathom_async._util.tasks import gather_all
 
+if TYPE_CHECKING:
+    from fathom_async._reports.fields import TextProperty
+
+
+LONGEST_KEY: Final = 150
+"""Characters of a split key: its pattern is some twenty times as long in a URL."""
+
+_SPECIAL: Final = frozenset("\\^$.|?*+()[]{}")
+_LOWEST: Final = " "
+# Control characters come after all others: a class that begins with a space need not name them.
+_RANKS: Final = {code: 0x10FF00 + code for code in range(ord(_LOWEST))}
+
+
+def rank(text: str) -> str:
+    """Return what a text sorts by in the order of `at_least`."""
+    return text.translate(_RANKS)
+
+
+@lru_cache(4096)
+def at_least(key: str) -> str:
+    """Return the pattern of all texts that are not below the split key."""
+    steps = (f"({_above(character)}|{_literal(character)}" for character in key)
+    return f"^{''.join(steps)}{')' * len(key)}"
+
+
+def just_above(text: str) -> str | None:
+    """Return the split key between a text and everything above it, or None if no pattern can express it."""
+    return _writable(text + _LOWEST)
+
+
+def split_key(low: str, high: str) -> str | None:
+    """Return the shortest split key between two texts, or None if they are equal or no pattern can express it."""
+    shared = sum(takewhile(bool, map(eq, low, high)))
+    return _writable(high[: shared + 1]) if rank(low) < rank(high) else None
+
+
+def choose_split_key(texts: Sequence[str], at: int, slack: int) -> tuple[int, str] | None:
+    """Choose where to split a sorted list of texts in two, and by which key.
+
+    Args:
+        texts: At least two texts, sorted by `rank`.
+        at: How many texts should be below the key.
+        slack: How many fewer are acceptable for the sake of a short key.
+
+    Returns:
+        How many texts are below the key, and the key: a short one within the slack, else the nearest, else None.
+    """
+    near = [cut for index in range(at, max(0, at - slack - 1), -1) if (cut := _cut(texts, index))]
+    if near:
+        return min(near, key=lambda cut: len(cut[1]))
+    lower = (cut for index in range(at - slack - 1, 0, -1) if (cut := _cut(texts, index)))
+    higher = (cut for index in range(at + 1, len(texts)) if (cut := _cut(texts, index)))
+    return next(lower, None) or next(higher, None)
+
+
+@attrs.frozen
+class KeyRange:
+    """The texts of a column from one split key, inclusive, to another, exclusive; None is unbounded."""
+
+    column: str
+    low: str | None = None
+    high: str | None = None
+
+    def filters(self) -> tuple[Filter, ...]:
+        """Return the filters on the column."""
+        name = cast("TextProperty", self.column)
+        above = () if self.low is None else (Filter(name, "matching", at_least(self.low)),)
+        below = () if self.high is None else (Filter(name, "not matching", at_least(self.high)),)
+        return above + below
+
+
+def texts_of(rows: Sequence[Row], column: str) -> list[str]:
+    """Return a column's texts in the order of `rank`, one for each row; null counts as empty."""
+    return sorted((cast("str | None", getattr(row, column)) or "" for row in rows), key=rank)
+
+
+def heaviest(rows: Sequence[Row], column: str, *, most: int) -> list[str]:
+    """Return the most frequent values of a categorical column: half of the rows, and `most` values at most."""
+    counts = Counter(cast("str | None", getattr(row, column)) for row in rows)
+    chosen: list[str] = []
+    covered = 0
+    for value, count in counts.most_common():
+        if len(chosen) == most or 2 * covered >= len(rows):
+            break
+        if value:
+            chosen.append(value)
+            covered += count
+    return chosen
+
+
+def choose_column(rows: Sequence[Row], columns: Sequence[str]) -> str | None:
+    """Choose the column to split rows by: the text column with the most values, else the categorical one.
+
+    Args:
+        rows: Some of the rows.
+        columns: Columns that can be filtered on.
+    """
+    values = {column: {getattr(row, column) for row in rows} for column in columns}
+    several = [column for column in columns if len(values[column]) > 1]
+    text = [column for column in several if column in TEXT_PROPERTIES]
+    other = [column for column in columns if column in CATEGORICAL_PROPERTIES and any(values[column])]
+    one_text = [column for column in columns if column in TEXT_PROPERTIES]
+    best = text or [column for column in other if column in several] or one_text or other
+    return max(best, key=lambda column: len(values[column]), default=None)
+
+
+def fits(filters: Sequence[Filter], row: Row) -> bool:
+    """Whether a row satisfies the filters; a null always does, since servers differ in how they compare it."""
+    values = ((each, cast("str | None", getattr(row, each.property))) for each in filters)
+    return all(value is None or _holds(each, value) for each, value in values)
+
+
+def _holds(condition: Filter, value: str) -> bool:
+    if condition.operator in {"matching", "not matching"}:
+        found = _compiled(condition.value).search(value) is not None
+        return found is (condition.operator == "matching")
+    return (value == condition.value) is (condition.operator == "is")
+
+
+@lru_cache(1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _cut(texts: Sequence[str], index: int) -> tuple[int, str] | None:
+    if not 0 < index < len(texts):
+        return None
+    between = split_key(texts[index - 1], texts[index])
+    return None if between is None else (index, between)
+
+
+def _writable(text: str) -> str | None:
+    return text if len(text) <= LONGEST_KEY and min(text) >= _LOWEST else None
+
+
+def _literal(character: str) -> str:
+    return f"\\{character}" if character in _SPECIAL else character
+
+
+def _above(character: str) -> str:
+    r"""Return the class of the characters above one.
+
+    A bracket comes first and a hyphen last, and a backslash stands twice, so that neither a dialect with escapes
+    in classes nor one without reads anything else.
+    """
+    match character:
+        case "-":
+            return "[^ -,-]"
+        case "\\":
+            return r"[^ -[\\]"
+        case "]":
+            return r"[^] -[\\]"
+        case " ":
+            return "[^ ]"
+        case _:
+            return f"[^ -{character}]"
+
+
 Filters = tuple[Filter, ...]
 
 _FULL: Final = MAX_ROWS - 1
-_MARGIN: Final = 1.3  # standard deviations that a part is planned below the wall
+_MARGIN: Final = 1.3  # standard deviations that a part is planned below the row cap
 _SPARE: Final = 10
-_FEW: Final = 2  # texts that say nothing about a density
+_FEW: Final = 2  # so few texts say nothing about a density
 _SURPRISE: Final = 0.4
-_ROWS_A_WALKER: Final = 5_000
-_MOST_WALKERS: Final = 4
+_ROWS_PER_SCAN: Final = 5_000
+_MOST_SCANS: Final = 4
 
 
 class Reader(Protocol[RowT]):
-    """What a walk asks, and where it leaves what it read."""
+    """Sends the requests of a scan, and collects the rows."""
 
     @property
     def sampling(self) -> str:
-        """The order whose first rows are spread over all texts."""
+        """The sort order whose first rows are spread over all texts."""
         ...
 
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
-        """Ask for a part."""
+        """Request one part."""
         ...
 
     def keep(self, report: Report[RowT]) -> None:
-        """Take the rows of a whole part."""
+        """Collect the rows of a part that is complete."""
         ...
 
     async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
-        """Read a part of which an answer stopped at the wall, by other columns than those spent."""
+        """Read a part whose answer reached the row cap, splitting it by columns that are not yet spent."""
         ...
 
 
 @attrs.frozen
 class Knowledge:
-    """What is known of a region: which rows it begins with, and how they go on.
+    """What a scan knows of a region: its first rows, and the density of the rest.
 
     Attributes:
         window: Texts of the region's first rows, sorted, one for each row.
-        sample: Texts above those, sorted: a share of all.
-        rows: How many rows were met of late, where there were...
-        texts: ...so many texts of the sample.
+        sample: Some of the texts above those, sorted.
+        rows: Rows read recently, older ones weighted down.
+        texts: Texts of the sample in the same regions.
     """
 
     window: Sequence[str] = ()
@@ -65,16 +239,16 @@ class Knowledge:
 
     @property
     def density(self) -> float:
-        """How many rows one text of the sample stands for; 0 while nobody knows."""
+        """Rows per text of the sample; 0 while unknown."""
         return self.rows / max(self.texts, _FEW)
 
     @property
     def expected(self) -> float:
-        """How many rows the region has."""
+        """The expected number of rows in the region."""
         return len(self.window) + self.density * len(self.sample)
 
     def next_part(self) -> int:
-        """Return how many texts of the sample to take next: all of them while their density is not known."""
+        """Return how many texts of the sample to take next: all of them while the density is unknown."""
         if not self.rows:
             return len(self.sample)
         margin = 1 + _MARGIN / sqrt(_FULL / max(self.density, 1.0))
@@ -82,14 +256,14 @@ class Knowledge:
         return ceil(len(self.sample) / max(parts, 1))
 
     def above(self, text: str) -> "Knowledge":
-        """Return what is known of the region above a text."""
+        """Return the knowledge of the region above a text."""
         left = self.sample[bisect_right(self.sample, rank(text), key=rank) :]
         return attrs.evolve(self, window=(), sample=left)
 
     def met(self, rows: int, texts: int) -> "Knowledge":
-        """Return what is known after so many rows and texts were met.
+        """Return the knowledge updated by the rows and texts of a part.
 
-        What was met before counts half, and not at all where it promised far more than there was.
+        Earlier observations count half, or nothing where they predicted far more rows than there were.
         """
         old = 0.0 if rows < _SURPRISE * self.density * texts else 0.5
         return attrs.evolve(self, rows=self.rows * old + rows, texts=self.texts * old + texts)
@@ -99,10 +273,10 @@ class RangeScan(Generic[RowT]):
     """Reads a region of one column.
 
     Args:
-        reader: Asks, and takes the rows.
+        reader: Sends the requests and collects the rows.
         own: Filters of the part that the region belongs to.
-        spent: Columns that can't part it any more.
-        column: The column to part it by.
+        spent: Columns that cannot split it any further.
+        column: The column to split it by.
     """
 
     def __init__(self, reader: Reader[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
@@ -112,18 +286,18 @@ class RangeScan(Generic[RowT]):
         self._column = column
 
     async def begin(self, seen: Report[RowT]) -> None:
-        """Read everything, given an answer that stopped at the wall."""
+        """Read everything, given an answer that reached the row cap."""
         texts = texts_of(seen.rows, self._column)
         if seen.query.sort_by == f"{self._column}:asc":
-            await self._after_window(Span(self._column), Knowledge(window=texts), seen)
+            await self._after_window(KeyRange(self._column), Knowledge(window=texts), seen)
         else:
-            await self._after_sample(Span(self._column), texts, seen)
+            await self._after_sample(KeyRange(self._column), texts, seen)
 
-    async def _go(self, span: Span, known: Knowledge) -> None:
-        """Read a region from its low end on."""
+    async def _go(self, span: KeyRange, known: Knowledge) -> None:
+        """Read a region from its low end."""
         while known.sample:
             count = known.next_part()
-            cut = choose_border(known.sample, count, count // 20) if count < len(known.sample) else None
+            cut = choose_split_key(known.sample, count, count // 20) if count < len(known.sample) else None
             count, high = cut or (len(known.sample), span.high)
             report = await self._window(part := attrs.evolve(span, high=high))
             if report.truncated:
@@ -143,65 +317,65 @@ class RangeScan(Generic[RowT]):
         else:
             self._reader.keep(report)
 
-    async def _after_window(self, span: Span, known: Knowledge, seen: Report[RowT]) -> None:
-        """Read a region whose first rows were seen: the next part is certain."""
-        cut = choose_border(known.window, len(known.window) - _SPARE, len(known.window) // 20)
+    async def _after_window(self, span: KeyRange, known: Knowledge, seen: Report[RowT]) -> None:
+        """Read a region whose first rows are known, so that the next part is certain to fit."""
+        cut = choose_split_key(known.window, len(known.window) - _SPARE, len(known.window) // 20)
         if cut is None:
             await self._after_heavy(span, known.window[0], known, seen)
             return
-        places = self._places(attrs.evolve(span, low=cut[1]), attrs.evolve(known, window=()))
-        walks = [self._go(place, knowledge) for place, knowledge in places]
-        await gather_all([self._leaf(attrs.evolve(span, high=cut[1])), *walks])
+        regions = self._regions(attrs.evolve(span, low=cut[1]), attrs.evolve(known, window=()))
+        scans = [self._go(region, knowledge) for region, knowledge in regions]
+        await gather_all([self._leaf(attrs.evolve(span, high=cut[1])), *scans])
 
-    async def _after_sample(self, span: Span, texts: Sequence[str], seen: Report[RowT]) -> None:
-        """Read a region of which texts from all over were seen, by a part that is likely whole and the others."""
-        cut = choose_border(texts, len(texts) // 3, len(texts) // 20)
+    async def _after_sample(self, span: KeyRange, texts: Sequence[str], seen: Report[RowT]) -> None:
+        """Read a region of which a sample is known: a part that is likely to fit, and the rest."""
+        cut = choose_split_key(texts, len(texts) // 3, len(texts) // 20)
         if cut is None:
             await self._after_heavy(span, texts[0], Knowledge(), seen)
             return
-        count, border = cut
+        count, key = cut
         await gather_all(
             [
-                self._go(attrs.evolve(span, high=border), Knowledge(sample=texts[:count])),
-                self._go(attrs.evolve(span, low=border), Knowledge(sample=texts[count:])),
+                self._go(attrs.evolve(span, high=key), Knowledge(sample=texts[:count])),
+                self._go(attrs.evolve(span, low=key), Knowledge(sample=texts[count:])),
             ]
         )
 
-    async def _after_heavy(self, span: Span, text: str, known: Knowledge, seen: Report[RowT]) -> None:
-        """Read a region with one text that exceeds the wall alone."""
-        border = just_above(text)
-        low = span if border is None else attrs.evolve(span, high=border)
+    async def _after_heavy(self, span: KeyRange, text: str, known: Knowledge, seen: Report[RowT]) -> None:
+        """Read a region in which one text alone exceeds the row cap."""
+        key = just_above(text)
+        low = span if key is None else attrs.evolve(span, high=key)
         work = [self._reader.separate(self._own + low.filters(), self._spent | {self._column}, seen)]
         if low != span:
-            work.append(self._go(attrs.evolve(span, low=border), known.above(text)))
+            work.append(self._go(attrs.evolve(span, low=key), known.above(text)))
         await gather_all(work)
 
-    async def _leaf(self, span: Span) -> None:
-        """Read a part that should be whole, or else its halves."""
+    async def _leaf(self, span: KeyRange) -> None:
+        """Read a part that should fit, or else its halves."""
         report = await self._window(span)
         if not report.truncated:
             self._reader.keep(report)
             return
         texts = texts_of(report.rows, self._column)
-        cut = choose_border(texts, len(texts) // 2, len(texts) // 4)
+        cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
         if cut is None:
             await self._after_heavy(span, texts[0], Knowledge(), report)
             return
         halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
         await gather_all(self._leaf(half) for half in halves)
 
-    async def _window(self, span: Span) -> Report[RowT]:
+    async def _window(self, span: KeyRange) -> Report[RowT]:
         return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")
 
-    def _places(self, span: Span, known: Knowledge) -> list[tuple[Span, Knowledge]]:
-        """Return where to walk on: in several places of a region with many rows."""
+    def _regions(self, span: KeyRange, known: Knowledge) -> list[tuple[KeyRange, Knowledge]]:
+        """Return the regions to scan next: several at once where many rows are expected."""
         certain = known.texts > _FEW
-        walkers = max(1, min(_MOST_WALKERS, int(known.expected / _ROWS_A_WALKER))) if certain else 1
-        size = len(known.sample) // walkers
-        cuts = [choose_border(known.sample, size * number, size // 20) for number in range(1, walkers)]
+        scans = max(1, min(_MOST_SCANS, int(known.expected / _ROWS_PER_SCAN))) if certain else 1
+        size = len(known.sample) // scans
+        cuts = [choose_split_key(known.sample, size * number, size // 20) for number in range(1, scans)]
         inner = sorted({cut for cut in cuts if cut is not None})
         ends = [(0, span.low), *inner, (len(known.sample), span.high)]
         return [
-            (Span(self._column, low, high), attrs.evolve(known, sample=known.sample[start:end]))
+            (KeyRange(self._column, low, high), attrs.evolve(known, sample=known.sample[start:end]))
             for (start, low), (end, high) in pairwise(ends)
         ]

@@ -1,15 +1,15 @@
-"""A run of many queries: what is kept is served, the rest is asked for in as few requests as will do.
+"""A run of many queries: serve stored answers, request the rest in as few requests as possible.
 
-A run is one task of its own, which ends with whoever iterates over it, or with the client. Each query is, in turn,
+A run is a task of its own, which ends with its iterator or with the client. Each query goes through these steps:
 
-1. looked for in the store, if there is one: what is good is an outcome at once, and so is what is stale and may be
-   served, which is then asked for again in the background;
-2. fused with others, and left to whoever in this client is about to ask the same as urgently
-   (`fathom_async._cache.single_flight`);
-3. asked for when its turn comes, if it is still needed then: of all processes that share the store, one asks
-   (`fathom_async._bulk.admission_claim`), and the others have its answer. What was fused in vain, because the answer
-   is cut off or the server refuses the question, is asked for one by one;
-4. kept, before it is handed out: a run that was killed and is started again asks only for what is missing.
+1. Look it up in the store, if there is one. A fresh answer is an outcome at once, and so is a stale one that may be
+   served, which is then refreshed in the background.
+2. Fuse it with others, and leave it to another run of this client that has claimed it at the same or higher priority
+   (`fathom_async._cache.single_flight`).
+3. Request it when its turn comes, if it is still needed then: of all processes that share the store, one sends the
+   request (`fathom_async._bulk.request`), and the others use its answer. If the answer of a fused request is
+   truncated, or the server rejects it, its queries are requested one by one.
+4. Store the answer before handing it out: a run that is killed and started again requests only what is missing.
 """
 
 import asyncio
@@ -27,19 +27,24 @@ from typing import Generic
 
 import attrs
 
-from fathom_async._bulk.admission_claim import AdmissionClaim, GivenBackError
-from fathom_async._bulk.answer import Answer, answer_to, as_asked, is_refused_question, may_be_in_part
-from fathom_async._bulk.ask import Admitted, ask
 from fathom_async._bulk.fusing import Fused, fuse
-from fathom_async._bulk.hours import hour_pieces
-from fathom_async._bulk.outcome import Origin, Outcome
-from fathom_async._bulk.plan import grouped
-from fathom_async._bulk.progress import OnProgress, Progress
+from fathom_async._bulk.request import (
+    AdmissionClaim,
+    Admitted,
+    Answer,
+    GivenBackError,
+    answer_to,
+    as_asked,
+    ask,
+    is_rejected,
+    may_succeed_in_part,
+)
+from fathom_async._bulk.results import OnProgress, Origin, Outcome, Progress, grouped
 from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller, Options
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report
 from fathom_async._util.tasks import first_of, gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError
@@ -48,14 +53,14 @@ _log = logging.getLogger("fathom_async")
 
 
 class Run(Generic[RowT]):
-    """Many queries on their way to their outcomes.
+    """Carries many queries to their outcomes.
 
     Args:
-        caller: Asks the server.
-        queries: What to ask.
-        cache: Where answers are kept; None keeps none.
+        caller: Sends the requests.
+        queries: The queries.
+        cache: Stores the answers; None stores none.
         is_fused: Whether to fuse queries.
-        on_progress: Is told how far it has come.
+        on_progress: Called with the progress of the run.
     """
 
     def __init__(
@@ -85,7 +90,7 @@ class Run(Generic[RowT]):
         self._progress = Progress(queries=len(self._queries))
 
     async def outcomes(self) -> AsyncGenerator[Outcome[RowT], None]:
-        """Yield the outcome of each query as it comes.
+        """Yield the outcome of each query as it arrives.
 
         Raises:
             StoreError: The store cannot be used.
@@ -135,7 +140,7 @@ class Run(Generic[RowT]):
         await self._ask_all(missing, cache)
 
     async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
-        """Ask for what nobody else in this client is about to ask, then wait for the rest."""
+        """Request what no other run of this client is about to request, then wait for the rest."""
         queries = [asked.query for asked in group.asked]
         with cache.declare(queries, self._priority) as theirs:
             if not theirs:
@@ -151,7 +156,7 @@ class Run(Generic[RowT]):
             ends = {query: asyncio.wait([end], timeout=patience) for query, end in theirs.items()}
             waits = [waiting.create_task(self._wait(query, end, cache)) for query, end in ends.items()]
         left = [query for wait in waits if (query := wait.result()) is not None]
-        # What one asker gave up, or took with it, is asked for together again, and not in as many requests.
+        # What one run gave up is fused again, rather than requested one by one.
         is_over = {query for query in left if theirs[query].done()}
         await self._ask_all([query for query in left if query not in is_over])
         await self._ask_all([query for query in left if query in is_over], cache)
@@ -159,12 +164,12 @@ class Run(Generic[RowT]):
     async def _wait(
         self, query: Query[RowT], end: Awaitable[object], cache: ReportCache
     ) -> Query[RowT] | None:
-        """Wait until somebody else has asked, and hand out the answer; return the query if there is none."""
+        """Wait for another run's answer, and hand it out; return the query if there is none."""
         await end
         return None if await self._serve(cache, [query]) else query
 
     async def _serve(self, cache: ReportCache, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
-        """Hand out what others have put meanwhile; return which."""
+        """Hand out the answers that others have stored meanwhile; return their queries."""
         fresh = await cache.look_for_fresh(queries, since=self._since)
         self._hand_out_kept(fresh)
         return fresh
@@ -176,9 +181,9 @@ class Run(Generic[RowT]):
     async def _refresh(
         self, cache: ReportCache, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
     ) -> None:
-        """Learn for the next time what was served without, and ask anew for what was stale, unless somebody does."""
+        """Look up the time zones that were missing, and refresh stale answers unless another run does."""
         session = self._caller.session
-        # Nobody waits for these answers, so they go behind everybody else and may take their time.
+        # Background work: lowest priority, no max_wait.
         caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
         again = Run(caller, stale, cache=cache, is_fused=self._is_fused)
         again._waits = False
@@ -189,14 +194,14 @@ class Run(Generic[RowT]):
         except* ClosedError:
             pass
         except* StoreError as errors:
-            _log.warning("%d stale answers were not asked for anew: %s", len(stale), errors.exceptions[0])
+            _log.warning("%d stale answers were not refreshed: %s", len(stale), errors.exceptions[0])
         while not again._outcomes.empty():
             outcome = again._outcomes.get_nowait()
             if outcome is not None and outcome.error is not None:
-                _log.warning("a stale answer could not be asked for anew: %s", outcome.error)
+                _log.warning("a stale answer could not be refreshed: %s", outcome.error)
 
     async def _ask_all(self, queries: Sequence[Query[RowT]], cache: ReportCache | None = None) -> None:
-        """Ask in as few requests as will do; with a cache, leave to other runs what they are about to ask."""
+        """Send as few requests as possible; with a cache, leave to other runs what they are about to request."""
         groups = grouped(queries, is_fused=self._is_fused)
         self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
@@ -211,9 +216,9 @@ class Run(Generic[RowT]):
             await self._ask_in_halves(group, error)
 
     async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
-        """Find out what of a group can be answered though the whole was not: one bad query sinks no other."""
+        """Split a failed group and retry its halves, so that one bad query does not fail the others."""
         queries = [asked.query for asked in group.asked]
-        if len(queries) == 1 or not may_be_in_part(error):
+        if len(queries) == 1 or not may_succeed_in_part(error):
             for query in queries:
                 self._fail(query, error)
             return
@@ -221,8 +226,8 @@ class Run(Generic[RowT]):
         halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
         self._note(requests=sum(_requests(half.query) for half in halves))
         failures = await gather_all(self._try(half) for half in halves)
-        # Where no part is answered, and the questions are not at fault, the server is: it is left in peace.
-        is_over = all(failures) and not is_refused_question(error)
+        # If every half fails and the queries are not at fault, the server is: stop retrying.
+        is_over = all(failures) and not is_rejected(error)
         for half, failure in zip(halves, failures, strict=True):
             if failure is not None and is_over:
                 for asked in half.asked:
@@ -233,8 +238,8 @@ class Run(Generic[RowT]):
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
         """Send one request and hand out its answers; return the error if it failed.
 
-        Claims are held for exactly one request. What that leaves to be asked is claimed anew, by this run or by
-        another one: waiting for it while holding the claims would be to wait for oneself.
+        Claims are held for exactly one request. Queries that it leaves open are claimed again, by this run or
+        another: waiting for them while holding their claims would be a deadlock.
         """
         cache = self._cache
         if cache is None:
@@ -249,7 +254,7 @@ class Run(Generic[RowT]):
             except GivenBackError:
                 answer = None
             if isinstance(answer, Answer):
-                # What was paid for is kept, even if whoever wanted it goes away just now.
+                # The request is spent: store its answer even if the caller is cancelled now.
                 await asyncio.shield(self._spawn(cache.put(answer.reports, answer.asked_at)))
         if answer is not None:
             return await self._finish(group, answer)
@@ -257,7 +262,7 @@ class Run(Generic[RowT]):
         return None
 
     async def _finish(self, group: Fused[RowT], answer: Answer[RowT] | FathomError) -> FathomError | None:
-        """Hand out the parts of an answer, or ask for each query by itself; return the error if it is one."""
+        """Hand out the parts of an answer, or request each query by itself; return the error if it is one."""
         self._note(answered=_requests(group.query))
         if isinstance(answer, FathomError):
             return answer
@@ -270,14 +275,14 @@ class Run(Generic[RowT]):
         return None
 
     async def _was_cut_off(self, group: Fused[RowT], cache: ReportCache) -> bool:
-        """Whether it is known that the answer to a fused question is cut off, so that it need not be asked again."""
+        """Whether the store has a truncated answer to this fused request, so that sending it again is pointless."""
         if len(group.asked) == 1:
             return False
         found = (await cache.look_for_fresh([group.query], since=self._since)).get(group.query)
         return found is not None and group.split(found.report) is None
 
     async def _go_on_after(self, turn: AdmissionClaim[RowT], group: Fused[RowT], cache: ReportCache) -> None:
-        """Hand out what others have asked meanwhile, wait for what they are asking, and ask for the rest."""
+        """Hand out what others have stored meanwhile, wait for what they have claimed, and request the rest."""
         self._note(requests=-_requests(group.query))
         self._hand_out_kept(turn.found)
         queries = [asked.query for asked in group.asked]
@@ -291,14 +296,14 @@ class Run(Generic[RowT]):
     async def _answer_to(
         self, group: Fused[RowT], on_admitted: Admitted | None = None
     ) -> Answer[RowT] | FathomError:
-        """Ask, and count what waits for admission meanwhile."""
-        pieces = queued = _requests(group.query)
-        self._asking += pieces
+        """Send the request, and count its chunks that wait for admission."""
+        chunks = queued = _requests(group.query)
+        self._asking += chunks
         self._queued += queued
 
         def leave() -> None:
             nonlocal queued
-            if queued:  # a piece that is tried again leaves more than once
+            if queued:  # a chunk that is retried leaves more than once
                 queued -= 1
                 self._queued -= 1
 
@@ -311,7 +316,7 @@ class Run(Generic[RowT]):
         except FathomError as error:
             return error
         finally:
-            self._asking -= pieces
+            self._asking -= chunks
             self._queued -= queued
         return answer_to(group, report, asked_at)
 
@@ -337,19 +342,19 @@ class Run(Generic[RowT]):
         self._note(done=len(self._positions[query]), failed=len(self._positions[query]))
 
     def _note(self, **more: int) -> None:
-        """Count, and tell how far the run has come."""
+        """Update the counts, and report the progress."""
         counted = {name: getattr(self._progress, name) + number for name, number in more.items()}
         self._progress = attrs.evolve(self._progress, **counted)
         if self._on_progress is not None:
             self._on_progress(attrs.evolve(self._progress, seconds_left=self._seconds_left()))
 
     def _seconds_left(self) -> float:
-        """Return the seconds until the last request is admitted; the lane counts those that wait."""
+        """Return the seconds until the last request is admitted; the lane counts those already waiting."""
         to_come = self._progress.requests - self._progress.answered - self._asking
         if not to_come and not self._queued:
             return 0.0
-        return self._caller.session.lanes["reports"].eta(to_come, self._priority)
+        return self._caller.session.lanes["reports"].eta(to_come, self._priority, self._caller.options.flow)
 
 
 def _requests(query: Query[RowT]) -> int:
-    return len(hour_pieces(query))
+    return len(hour_chunks(query))

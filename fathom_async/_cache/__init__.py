@@ -1,1 +1,1 @@
-"""Where answers are kept, how long they are good for, and who asks when several want the same."""
+"""Stored answers: their freshness, their stores, and which of several askers sends the request."""

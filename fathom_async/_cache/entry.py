@@ -1,29 +1,38 @@
-"""A kept answer, and the key it is kept under."""
+"""Stored answers, their keys, and how long they stay fresh.
 
+Nothing can be added any more to a range that is wholly over, so that its answer is good for good. What changes the
+past is known to nobody here: data that was imported, an event or site that was wiped. Delete the answers then.
+"""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import seconds
+from fathom_async.errors import ArgumentError
 
 SKEW: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
 
 
 @attrs.frozen
-class Kept:
-    """An answer, as a store keeps it.
+class CacheEntry:
+    """An answer, as a store holds it.
 
     Args:
         body: The rows as JSON, from `Report.to_json`.
-        asked_at: Unix seconds when the request was sent. Not when the answer came, let alone when it was stored:
-            what the server counted in between may be missing.
+        asked_at: Unix time when the request was sent, not when the answer arrived or was stored: hits in between
+            may be missing.
         truncated: Whether the answer may lack rows; see `Report.truncated`.
-        timezone: TZ database name of the site's time zone at that time, where it is known.
-        drop_after: Unix seconds after which nobody will be served with it; None keeps it for good.
+        timezone: TZ database name of the site's time zone at that time, if known.
+        drop_after: Unix time after which it is not served any more; None stores it for good.
     """
 
     body: bytes = attrs.field(repr=lambda body: f"<{len(body):,} bytes>")
@@ -40,8 +49,8 @@ class Kept:
         *,
         timezone: str | None = None,
         drop_after: float | None = None,
-    ) -> "Kept":
-        """Return what to keep of a report; the arguments are those of the class."""
+    ) -> "CacheEntry":
+        """Return the entry for a report; the arguments are those of the class."""
         return cls(
             report.to_json(),
             asked_at,
@@ -60,7 +69,7 @@ class Kept:
 
 
 def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:
-    """Whether an answer may take the place of another.
+    """Whether an answer may replace another.
 
     The newer one stays, except that nothing is asked in the future: such an answer bears the stamp of a clock that
     was wrong, and gives way.
@@ -74,7 +83,7 @@ def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:
 
 
 def namespace(base_url: str, account: str) -> str:
-    """Return what keeps the answers of one account apart from those of others in the same store.
+    """Return a prefix that separates the answers of one account from others in the same store.
 
     Args:
         base_url: Where the API is.
@@ -84,7 +93,7 @@ def namespace(base_url: str, account: str) -> str:
 
 
 def answer_key(space: str, query: Query[Row]) -> str:
-    """Return the key under which the answer to a query is kept: 32 characters that tell nothing.
+    """Return the key of the answer to a query: a hash of 32 characters.
 
     Queries that are equal have the same.
 
@@ -97,3 +106,114 @@ def answer_key(space: str, query: Query[Row]) -> str:
 
 def _digest(*parts: str) -> str:
     return blake2b("\n".join(parts).encode(), digest_size=16, person=b"fathom answers").hexdigest()
+
+
+Freshness = Literal["fresh", "stale", "expired"]
+"""``stale`` may be served while it is refreshed; ``expired`` may not be served."""
+
+_LAST_ON_EARTH: Final = timezone(timedelta(hours=-12))
+_LINGER: Final = 3600.0
+"""Seconds that an answer is stored beyond its use, so that waiting callers find it even if it came late."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _check_seconds(_: object, field: "attrs.Attribute[float]", value: float) -> None:
+    seconds(field.name, value, least=0)
+
+
+def _check_seconds_or_ever(_: object, field: "attrs.Attribute[float]", value: float) -> None:
+    try:
+        seconds(field.name, 0.0 if value == math.inf else value, least=0)
+    except ArgumentError:
+        raise ArgumentError(
+            f"{field.name} must be a number of seconds from 0, or math.inf for ever, not {value!r}"
+        ) from None
+
+
+@attrs.frozen
+class CachePolicy:
+    """How long stored answers are served.
+
+    Args:
+        max_age: Seconds that the answer to an open range stays fresh, ``math.inf`` for ever. Answers to ranges that
+            are over always are.
+        grace: Seconds after its end until a range counts as over, since hits may arrive late and clocks may be wrong.
+        stale_while_revalidate: Seconds beyond `max_age` for which an answer may be served while it is refreshed; 0
+            serves none, ``math.inf`` any.
+
+    Raises:
+        ArgumentError: One of them is not a number of seconds.
+    """
+
+    max_age: float = attrs.field(default=300.0, validator=_check_seconds_or_ever)
+    grace: float = attrs.field(default=3600.0, validator=_check_seconds)
+    stale_while_revalidate: float = attrs.field(default=0.0, validator=_check_seconds_or_ever)
+
+    def drop_after(self, query: Query[Row], asked_at: float, zone: ZoneInfo | None) -> float | None:
+        """Return the Unix time at which an answer can be dropped, or None to store it for good.
+
+        Args:
+            query: What was asked.
+            asked_at: Unix seconds when it was sent.
+            zone: The site's time zone, if known.
+        """
+        if is_over(query, asked_at, zone, self.grace):
+            return None
+        end = asked_at + self.max_age + self.stale_while_revalidate + _LINGER
+        return end if math.isfinite(end) else None
+
+
+def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: float) -> bool:
+    """Whether a query's range was complete when it was requested.
+
+    ``date_to`` is the last second of the range; a range without one ends now, and is never over. Without
+    ``date_from`` it starts with the first record of the site, which no later one precedes. Where clocks show a
+    second twice, the later one counts.
+
+    Args:
+        query: What was asked; its own ``timezone`` goes before the site's.
+        asked_at: Unix seconds when it was sent.
+        zone: The site's time zone. If it is not known, the range must be over everywhere on Earth.
+        grace: Seconds to add to the range's end.
+    """
+    if query.date_to is None:
+        return False
+    clock: tzinfo = zone or _LAST_ON_EARTH
+    if query.timezone is not None:
+        clock = ZoneInfo(query.timezone)
+    return _unix(query.date_to, clock) + 1 + grace <= asked_at
+
+
+def freshness(
+    kept: CacheEntry, query: Query[Row], keeping: CachePolicy, *, now: float, zone: ZoneInfo | None
+) -> Freshness:
+    """Return whether a stored answer is fresh, stale or expired.
+
+    Expired is also what was asked in the future, by a clock that was wrong, and what was asked on a clock that the
+    site has changed since.
+
+    Args:
+        kept: The answer.
+        query: What it answers.
+        keeping: The rules.
+        now: Unix seconds.
+        zone: The site's time zone, if known.
+    """
+    age = now - kept.asked_at
+    if age < -SKEW or _changed_zone(kept, query, zone):
+        return "expired"
+    if is_over(query, kept.asked_at, zone, keeping.grace) or age <= keeping.max_age:
+        return "fresh"
+    return "stale" if age <= keeping.max_age + keeping.stale_while_revalidate else "expired"
+
+
+def _changed_zone(kept: CacheEntry, query: Query[Row], zone: ZoneInfo | None) -> bool:
+    if zone is None or kept.timezone is None or query.timezone is not None:
+        return False
+    return zone.key != kept.timezone
+
+
+def _unix(moment: datetime, clock: tzinfo) -> float:
+    """Return the last Unix second at which a clock shows the moment."""
+    return max((moment.replace(tzinfo=clock, fold=fold) - _EPOCH).total_seconds() for fold in (0, 1))

@@ -1,4 +1,4 @@
-"""Answers kept in this process: the most recently used ones, as many as fit.
+"""Answers stored in this process: the most recently used ones, as many as fit.
 
 An `OrderedDict` is all there is to it, so that no caching library is used.
 """
@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from fathom_async._cache.entry import Kept, replaces
-from fathom_async._cache.protocol import ReportStore
-from fathom_async._cache.waiters import Waiters
+from fathom_async._cache.entry import CacheEntry, replaces
+from fathom_async._cache.leases import Waiters
+from fathom_async._cache.store import ReportStore
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ class MemoryStore(ReportStore):
             raise ArgumentError(f"max_bytes must be a number of bytes such as {MAX_BYTES}, not {max_bytes!r}")
         self._max_bytes = max_bytes
         self._clock = clock
-        self._answers: OrderedDict[str, Kept] = OrderedDict()
+        self._answers: OrderedDict[str, CacheEntry] = OrderedDict()
         self._bytes = 0
         self._claims: dict[str, object] = {}
         self._waiters = Waiters(self._held)
         self._is_closed = False
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+    async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         self._check_open()
         found = {key: self._answers[key] for key in keys if key in self._answers}
@@ -52,7 +52,7 @@ class MemoryStore(ReportStore):
             self._answers.move_to_end(key)
         return found
 
-    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+    async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         self._check_open()
         now = self._clock()
@@ -106,7 +106,7 @@ class MemoryStore(ReportStore):
     async def _held(self, keys: Collection[str]) -> Collection[str]:
         return self._claims.keys() & set(keys)
 
-    def _keep(self, key: str, kept: Kept) -> None:
+    def _keep(self, key: str, kept: CacheEntry) -> None:
         size = _size(kept)
         if size > self._max_bytes:
             return
@@ -125,5 +125,5 @@ class MemoryStore(ReportStore):
             raise ClosedError("the store is closed")
 
 
-def _size(kept: Kept) -> int:
+def _size(kept: CacheEntry) -> int:
     return len(kept.body) + _OVERHEAD

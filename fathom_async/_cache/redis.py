@@ -1,4 +1,4 @@
-"""Answers kept on a Redis server, for processes on any number of machines.
+"""Answers stored on a Redis server, for processes on any number of machines.
 
 redis-py's own `Lock` takes a round trip for each key, and a fused request claims dozens: claims are ``SET NX PX``
 here, in one pipeline, and are renewed and ended by their owner alone, as its locks are.
@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.leases import Leases
-from fathom_async._cache.protocol import LEASE, ReportStore
-from fathom_async._cache.waiters import Waiters
+from fathom_async._cache.entry import SKEW, CacheEntry
+from fathom_async._cache.leases import Leases, Waiters
+from fathom_async._cache.store import LEASE, ReportStore
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
@@ -56,7 +55,7 @@ end
 
 
 class _Pipeline(Protocol):
-    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
+    """The part of redis-py's pipelines that is used here; its own annotations are partly unknown."""
 
     def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
 
@@ -72,7 +71,7 @@ class _Pipeline(Protocol):
 
 
 class _Subscription(Protocol):
-    """What is used of redis-py's `PubSub`."""
+    """The part of redis-py's `PubSub` that is used here."""
 
     def subscribe(self, channel: str) -> Awaitable[object]: ...
 
@@ -86,8 +85,9 @@ class _Subscription(Protocol):
 class RedisStore(ReportStore):
     """A `ReportStore` on a Redis server.
 
-    Answers without a `Kept.drop_after` have no expiry: a server that evicts under pressure should evict the volatile
-    ones (``maxmemory-policy volatile-lru``), and one that should keep them over a restart must be told to persist.
+    Answers without a `CacheEntry.drop_after` have no expiry: a server that evicts under pressure should evict the
+    volatile ones (``maxmemory-policy volatile-lru``), and one that should keep them over a restart must be told to
+    persist.
 
     Args:
         url: Where the server is, ``redis://``, ``rediss://`` or ``unix://``.
@@ -101,18 +101,18 @@ class RedisStore(ReportStore):
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
         self._server = _Server(url)
         self._clock = clock
-        self._ledger = _ClaimKeys(self._server, lease)
-        self._waiters = Waiters(self._ledger.held, self._server.listen)
-        self._claims = Leases(self._ledger, lease, self._waiters.ended)
+        self._backend = _ClaimKeys(self._server, lease)
+        self._waiters = Waiters(self._backend.held, self._server.listen)
+        self._claims = Leases(self._backend, lease, self._waiters.ended)
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+    async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
         found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), _FIELDS))
         fields = zip(wanted, cast("list[Sequence[bytes | None]]", found), strict=True)
         return {key: kept for key, values in fields if (kept := _read(values)) is not None}
 
-    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+    async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
 
@@ -156,7 +156,7 @@ class RedisStore(ReportStore):
 
 
 class _ClaimKeys:
-    """The ledger of claims: a key each, which the server lets lapse by its own clock."""
+    """The backend of claims: a key each, which the server lets lapse by its own clock."""
 
     def __init__(self, server: "_Server", lease: float) -> None:
         self._server = server
@@ -212,7 +212,7 @@ class _Server:
             return list({name.decode() async for name in found})
 
     async def listen(self, waiters: Waiters) -> None:
-        """Tell of ended claims as long as anybody waits."""
+        """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
             subscription = cast("_Subscription", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
@@ -260,7 +260,7 @@ def _claim(key: str) -> str:
     return f"{_PREFIX}claim:{{{key}}}"
 
 
-def _written(kept: Kept) -> Iterable[str | bytes]:
+def _written(kept: CacheEntry) -> Iterable[str | bytes]:
     yield from ("body", kept.body, "asked_at", repr(kept.asked_at), "truncated", str(int(kept.truncated)))
     if kept.timezone is not None:
         yield from ("timezone", kept.timezone)
@@ -268,11 +268,11 @@ def _written(kept: Kept) -> Iterable[str | bytes]:
         yield from ("drop_after", repr(kept.drop_after))
 
 
-def _read(values: Sequence[bytes | None]) -> Kept | None:
+def _read(values: Sequence[bytes | None]) -> CacheEntry | None:
     body, asked_at, truncated, timezone, drop_after = values
     if body is None or asked_at is None:
         return None
-    return Kept(
+    return CacheEntry(
         body,
         float(asked_at),
         truncated=truncated == b"1",

@@ -1,30 +1,88 @@
-"""The answers that a store keeps, as one account sees them: queries and reports instead of keys and bytes."""
+"""One account's view of a store: queries and reports instead of keys and bytes, and the time zones of sites."""
 
+import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Generic
+from typing import Generic
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
-from fathom_async._cache.entry import Kept, answer_key
-from fathom_async._cache.open import open_store
-from fathom_async._cache.policy import Keeping, freshness
-from fathom_async._cache.protocol import ReportStore
+from fathom_async import _endpoints as endpoints
+from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness
 from fathom_async._cache.single_flight import SingleFlight
-from fathom_async._cache.site_clocks import SiteClocks
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
-from fathom_async.errors import ArgumentError, DecodeError, FathomError
+from fathom_async._util.tasks import gather_all
+from fathom_async.errors import ArgumentError, ClosedError, DecodeError, FathomError
 
-if TYPE_CHECKING:
-    import asyncio
+KNOWN_FOR = 3600.0
+"""Seconds after which a site's time zone is requested again."""
+
+_ASK_AGAIN_AFTER = 60.0
+"""The same after a failure."""
+
+_log = logging.getLogger("fathom_async")
+
+
+class SiteClocks:
+    """Knows the time zones of sites."""
+
+    def __init__(self) -> None:
+        self._zones: dict[str, ZoneInfo | None] = {}
+        self._learned_at: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
+        self._asking = asyncio.Lock()
+
+    async def learn(self, caller: Caller, sites: Collection[str], *, now: float) -> bool:
+        """Request the time zones of sites that are unknown or outdated; return whether any was.
+
+        A site whose request fails keeps its former time zone, or has none: its ranges are over once they are over
+        everywhere on Earth.
+
+        Args:
+            caller: Asks.
+            sites: Ids of the sites.
+            now: Unix seconds.
+        """
+        if not any(self._is_to_ask(site, now) for site in sites):
+            return False
+        async with self._asking:
+            await gather_all(self._learn(caller, site, now) for site in sites if self._is_to_ask(site, now))
+        return True
+
+    def zone(self, site_id: str) -> ZoneInfo | None:
+        """Return a site's time zone, if it was learned."""
+        return self._zones.get(site_id)
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        self._zones.clear()
+        self._learned_at.clear()
+
+    def _is_to_ask(self, site_id: str, now: float) -> bool:
+        learned = now - self._learned_at.get(site_id, -math.inf)
+        failed = now - self._failed_at.get(site_id, -math.inf)
+        return not 0 <= learned < KNOWN_FOR and not 0 <= failed < _ASK_AGAIN_AFTER
+
+    async def _learn(self, caller: Caller, site_id: str, now: float) -> None:
+        try:
+            name = (await caller(endpoints.site(site_id))).timezone
+            self._zones[site_id] = ZoneInfo(name) if name else None
+            self._learned_at[site_id] = now
+        except ClosedError:
+            raise
+        except (FathomError, ZoneInfoNotFoundError, ValueError) as error:
+            self._failed_at[site_id] = now
+            _log.info("the time zone of site %s is unknown: %s", site_id, error)
+
 
 _log = logging.getLogger("fathom_async")
 
@@ -58,7 +116,7 @@ class ReportCache:
 
     caller: Caller
     store: ReportStore
-    keeping: Keeping
+    keeping: CachePolicy
     clocks: SiteClocks
     single_flight: SingleFlight
 
@@ -67,7 +125,7 @@ class ReportCache:
         return self.caller.session.unix()
 
     async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
-        """Learn the time zones that matter for the answers to these queries; return whether any was asked for."""
+        """Learn the time zones that these queries need; return whether any was requested."""
         return await self.clocks.learn(
             self.caller, {query.site_id for query in queries if query.timezone is None}, now=self.now()
         )
@@ -75,7 +133,7 @@ class ReportCache:
     async def look(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
     ) -> dict[Query[RowT], Found[RowT]]:
-        """Return what may be served.
+        """Return the stored answers that may be served.
 
         Where the time zone of a site is not known yet, that of the answer is taken for it.
 
@@ -98,7 +156,7 @@ class ReportCache:
             try:
                 found[query] = Found(kept.report(query), is_fresh, kept.asked_at)
             except DecodeError as error:
-                _log.warning("an answer in the store cannot be read and is asked for anew: %s", error)
+                _log.warning("an answer in the store cannot be read and is requested again: %s", error)
         return found
 
     async def look_for_fresh(
@@ -109,7 +167,7 @@ class ReportCache:
         return {query: answer for query, answer in found.items() if answer.is_fresh}
 
     async def kept_for_good(self, query: Query[RowT]) -> Report[RowT] | None:
-        """Return the answer about a range that is over."""
+        """Return the stored answer about a range that is over."""
         patient = attrs.evolve(
             self, keeping=attrs.evolve(self.keeping, max_age=0.0, stale_while_revalidate=0.0)
         )
@@ -117,16 +175,16 @@ class ReportCache:
         return None if found is None else found.report
 
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
-        """Keep answers, all or none. One that cannot be kept is not lost: its asker has it, and the log says so.
+        """Store answers, all or none. If that fails, it is logged; the caller still has the answers.
 
         Args:
             reports: The answer to each query.
             asked_at: Unix seconds when they were asked for.
         """
-        answers: dict[str, Kept] = {}
+        answers: dict[str, CacheEntry] = {}
         for query, report in reports.items():
             zone = self.clocks.zone(query.site_id)
-            answers[self._key(query)] = Kept.of(
+            answers[self._key(query)] = CacheEntry.of(
                 report,
                 asked_at,
                 timezone=None if zone is None else zone.key,
@@ -135,7 +193,7 @@ class ReportCache:
         try:
             await self.store.put_many(answers)
         except FathomError as error:
-            _log.warning("%d answers could not be kept: %s", len(answers), error)
+            _log.warning("%d answers could not be stored: %s", len(answers), error)
 
     @contextmanager
     def declare(
@@ -148,13 +206,13 @@ class ReportCache:
 
     @asynccontextmanager
     async def claim(self, queries: Iterable[Query[RowT]]) -> AsyncGenerator[frozenset[Query[RowT]]]:
-        """Claim the right to ask, for those that nobody else is about to ask; until the end of the block."""
+        """Claim the queries that nobody else has claimed, until the end of the block."""
         by_key = {self._key(query): query for query in queries}
         async with self.store.claim(by_key) as mine:
             yield frozenset(by_key[key] for key in mine)
 
     async def wait(self, query: Query[RowT]) -> None:
-        """Wait until whoever is about to ask has the answer, or has given up."""
+        """Wait until the holder of the claim has stored the answer or given up."""
         await self.store.wait(self._key(query))
 
     def _key(self, query: Query[RowT]) -> str:
@@ -165,7 +223,7 @@ Store = ReportStore | str | PathLike[str]
 """A store, or the place of one."""
 
 
-def open_cache(caller: Caller, store: Store, keeping: Keeping) -> ReportCache:
+def open_cache(caller: Caller, store: Store, keeping: CachePolicy) -> ReportCache:
     """Return the answers of a caller's account; the client keeps the store at a place open for the next run.
 
     Raises:
@@ -185,7 +243,7 @@ def open_cache(caller: Caller, store: Store, keeping: Keeping) -> ReportCache:
     return ReportCache(caller, store, keeping, clocks, single_flight)
 
 
-def _zone_of(kept: Kept) -> ZoneInfo | None:
+def _zone_of(kept: CacheEntry) -> ZoneInfo | None:
     try:
         return ZoneInfo(kept.timezone) if kept.timezone else None
     except (ZoneInfoNotFoundError, ValueError):  # another machine may know zones that this one does not

@@ -1,7 +1,7 @@
-"""What the tasks of one client are about to ask for: who wants the same waits for it, unless it is more urgent.
+"""One request for the same answer per client: other tasks wait for it, unless they are more urgent.
 
-Without this, every page that wants a report which nobody has yet would stand in the lane by itself, and the lane
-would tell the next one that it takes as many minutes as there are pages.
+Without this, every page that needs the same missing report would wait in the lane by itself, and the lane would
+estimate as many minutes as there are pages.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class _Intent:
 
 
 class SingleFlight:
-    """Keeps them, by the key of the answer; used from one event loop."""
+    """Keeps the declared intents by the key of their answer; used from one event loop."""
 
     def __init__(self) -> None:
         self._by_key: dict[Hashable, list[_Intent]] = {}
@@ -32,14 +32,15 @@ class SingleFlight:
     def declare(
         self, keys: Iterable[KeyT], priority: Priority
     ) -> Generator[Mapping[KeyT, "asyncio.Future[None]"]]:
-        """Have others wait until the end of the block.
+        """Declare what is about to be requested, until the end of the block.
 
         Args:
-            keys: What is wanted.
-            priority: How urgently.
+            keys: Keys of the wanted answers.
+            priority: Priority of the request.
 
         Yields:
-            Of those keys for which somebody else is about to ask, as urgently or more: what is done when that one is.
+            Keys that another run has declared at the same or higher priority, mapped to a future that resolves when
+            it is done.
         """
         wanted = tuple(keys)
         theirs = {key: end for key in wanted if (end := self._end_of(key, priority)) is not None}

@@ -1,4 +1,4 @@
-"""Answers kept in a SQLite file, for the processes of one machine.
+"""Answers stored in a SQLite file, for the processes of one machine.
 
 diskcache, cashews, aiocache and py-key-value know no claim that is renewed while its holder waits, and no "never an
 older one over a newer"; on top of them, this module would be as long. A file on a network drive is no place for it:
@@ -9,11 +9,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final
 
-from fathom_async._cache.entry import SKEW, Kept
-from fathom_async._cache.leases import Leases
-from fathom_async._cache.protocol import LEASE, ReportStore
+from fathom_async._cache.entry import SKEW, CacheEntry
+from fathom_async._cache.leases import Leases, Waiters, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.waiters import Waiters, poll
+from fathom_async._cache.store import LEASE, ReportStore
 
 if TYPE_CHECKING:
     import sqlite3
@@ -42,7 +41,7 @@ class SqliteStore(ReportStore):
     """A `ReportStore` in a file, opened by its first use.
 
     Args:
-        path: The file, made with mode 0600 if there is none.
+        path: The file, created with mode 0600 if missing.
         clock: Returns Unix seconds on the clock that answers are stamped with.
         wall: Returns real Unix seconds, the same in all processes; claims live by it.
         lease: Seconds that a claim lasts unless it is renewed; the same in all processes.
@@ -60,28 +59,28 @@ class SqliteStore(ReportStore):
     ) -> None:
         self._file = SqliteFile(path)
         self._clock = clock
-        self._ledger = _ClaimTable(self._file, wall, lease)
-        self._waiters = Waiters(self._ledger.held, poll(poll_seconds))
-        self._claims = Leases(self._ledger, lease, self._waiters.ended)
+        self._backend = _ClaimTable(self._file, wall, lease)
+        self._waiters = Waiters(self._backend.held, poll(poll_seconds))
+        self._claims = Leases(self._backend, lease, self._waiters.ended)
 
-    async def get_many(self, keys: Iterable[str]) -> dict[str, Kept]:
+    async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
 
-        def select(connection: "sqlite3.Connection") -> dict[str, Kept]:
-            found: dict[str, Kept] = {}
+        def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
+            found: dict[str, CacheEntry] = {}
             for key in wanted:
                 row = connection.execute(_GET, (key,)).fetchone()
                 if row is not None:
                     body, asked_at, truncated, timezone, drop_after = row
-                    found[key] = Kept(
+                    found[key] = CacheEntry(
                         body, asked_at, truncated=bool(truncated), timezone=timezone, drop_after=drop_after
                     )
             return found
 
         return await self._file.read(select)
 
-    async def put_many(self, answers: Mapping[str, Kept]) -> None:
+    async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
         rows = [
@@ -130,7 +129,7 @@ class SqliteStore(ReportStore):
 
 
 class _ClaimTable:
-    """The ledger of claims: one row each, free once its last renewal is a lease ago.
+    """The backend of claims: one row each, free once its last renewal is a lease ago.
 
     So it is too when that lies in the future: the clock was set back, or the machine started anew.
     """

@@ -47,7 +47,7 @@ class SqliteFile:
     """Carries out transactions one after the other; opened by the first.
 
     Args:
-        path: The file, made with mode 0600 if there is none.
+        path: The file, created with mode 0600 if missing.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,23 +1,22 @@
 """The subcommands. Their modules are imported when they run: ``fathom --help`` must not wait for the client.
 
-A command is a function, or a cyclopts `App` of subcommands, in a module of its own, and is registered by its import
-path: ``app.command("fathom_async._cli.live:live", name="live", help="…")``. The help of the registration is the line
-that ``fathom --help`` lists; what else is to be told goes into ``help_epilogue``, with an example. A command returns
-its exit code, or None for 0, and raises: `run` turns whatever it raises into one line and an exit code.
+A command is a function, or a cyclopts `App` of subcommands, and is registered by its import path, with the line that
+``fathom --help`` lists and with examples. It returns its exit code, or None for 0; `run` turns whatever it raises
+into one line and an exit code.
 """
 
 import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
-from fathom_async._cli import app_bulk
+from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
-from fathom_async._cli.formatting import one_line
-from fathom_async._version import __version__
+from fathom_async._cli.formatting import examples
+from fathom_async._util.text import one_line
 
 
 def _default(value: object) -> str | None:
@@ -30,69 +29,118 @@ def _default(value: object) -> str | None:
 app = App(
     name="fathom",
     help="Look at Fathom Analytics from the command line, within its rate limits.",
-    help_epilogue="""\
-Examples:
-
-  fathom login
-  fathom sites list
-  fathom report CDBUGS --by pathname --period 'last 30 days' --chart
-
-The token comes from FATHOM_API_TOKEN or from the system's keyring (fathom login).""",
+    help_epilogue=examples(
+        "fathom login",
+        "fathom sites list",
+        "fathom report CDBUGS --by pathname --period 'last 30 days' --chart",
+        more="The token comes from FATHOM_API_TOKEN or from the system's keyring (fathom login).",
+    ),
     version=__version__,
     suppress_keyboard_interrupt=False,
     help_format="plaintext",
     default_parameter=Parameter(show_default=_default, negative=()),
 )
-app.command(
-    "fathom_async._cli.whoami:whoami",
-    name="whoami",
-    help="Show the account and what the token may do.",
-    help_epilogue="Examples:\n\n  fathom whoami\n  fathom whoami --format json",
+
+
+def _add(path: str, help: str, *lines: str, more: str = "") -> None:
+    """Register a command.
+
+    Args:
+        path: Its module below this package, and its function or `App`.
+        help: What ``fathom --help`` says of it.
+        *lines: Examples; an `App` has its own.
+        more: What else there is to know.
+    """
+    name = path.partition(":")[2].replace("_", "-")
+    epilogue = {"help_epilogue": examples(*lines, more=more)} if lines else {}
+    app.command(f"fathom_async._cli.{path}", name=name, help=help, **epilogue)
+
+
+_add(
+    "account:whoami",
+    "Show the account and what the token may do.",
+    "fathom whoami",
+    "fathom whoami --format json",
 )
-app.command(
-    "fathom_async._cli.login:login",
-    name="login",
-    help="Keep an API token in the system's keyring.",
-    help_epilogue="Examples:\n\n  fathom login\n  pass show fathom | fathom login",
+_add(
+    "account:login",
+    "Keep an API token in the system's keyring.",
+    "fathom login",
+    "pass show fathom | fathom login",
 )
-app.command(
-    "fathom_async._cli.login:logout",
-    name="logout",
-    help="Take the API token out of the system's keyring.",
-    help_epilogue="Examples:\n\n  fathom logout",
+_add("account:logout", "Take the API token out of the system's keyring.", "fathom logout")
+_add("sites:sites", "List, get, create, update, delete sites.")
+_add("events:events", "List, create, change, delete events.")
+_add("milestones:milestones", "List, get, create, update, delete milestones.")
+_add("report:report", "Report on the pageviews of a site.")
+_add("report:events_report", "Report on the completions of an event.")
+_add("sync:sync", "Carry events over to Secoda or Emma.")
+_add(
+    "live.command:live",
+    "Watch who is on your sites right now.",
+    "fathom live",
+    "fathom live CDBUGS DAFFYD --every 120",
+    "fathom live CDBUGS --rounds 1 --format jsonl | jq .visitors",
+    more="""\
+Ctrl-C ends it. Each refresh costs a request and a pageview for each site; at most --share of the rate limit is
+spent, so that many sites are refreshed less often than asked.""",
 )
-app.command("fathom_async._cli.sites:sites", name="sites", help="List, get, create, update, delete sites.")
-app.command("fathom_async._cli.events:events", name="events", help="List, create, change, delete events.")
-app.command(
-    "fathom_async._cli.milestones:milestones",
-    name="milestones",
-    help="List, get, create, update, delete milestones.",
+_add(
+    "bulk.command:run",
+    "Make the reports of a job file.",
+    "fathom run jobs.toml",
+    "fathom run jobs.toml --dataset all.parquet",
+    "fathom run jobs.toml --dry-run",
+    more="Exit codes: 0 all reports were made, 5 some failed, 130 interrupted.\n"
+    "After 5 and 130, the same command resumes the run.",
 )
-app.command("fathom_async._cli.report:report", name="report", help="Report on the pageviews of a site.")
-app.command(
-    "fathom_async._cli.report:events_report",
-    name="events-report",
-    help="Report on the completions of an event.",
+_add(
+    "bulk.command:plan",
+    "Show what a job file would send and cost; nothing is sent.",
+    "fathom plan jobs.toml",
+    "fathom plan jobs.toml --format json",
 )
-app.command("fathom_async._cli.sync:sync", name="sync", help="Carry events over to Secoda or Emma.")
-app_bulk.register(app)
-app.command(
-    "fathom_async._cli.completion:completion",
-    name="completion",
-    help="Write the script that completes commands in your shell.",
-    help_epilogue=(
-        "Examples:\n\n"
-        '  eval "$(fathom completion bash)"\n'
-        "  fathom completion zsh > ~/.zfunc/_fathom\n"
-        "  fathom completion fish > ~/.config/fish/completions/fathom.fish"
-    ),
+_add(
+    "backfill:backfill",
+    "Bring a table up to date with a report, period by period.",
+    "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname \\\n    --since 2026-01-01",
+    "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits \\\n    --per month --since 2024-01-01",
+    "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\\n    --since 2026-01-01",
+    more="Started again, it asks only for periods that are new or may have changed: run it from cron.",
 )
-app.command(
-    "fathom_async._cli.demonstration:demo",
-    name="demo",
-    help="Run a bulk job against an embedded server with the service's real limits.",
-    help_epilogue="Examples:\n\n  fathom demo\n  fathom demo --access-log access.log.gz --reports 60",
+_add(
+    "budget:budget",
+    "Show what is left of the rate limits that programs share by FATHOM_BUDGET.",
+    "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget",
+    "fathom budget --format json",
+    more="Nothing is sent and nothing is spent.",
 )
+_add(
+    "serve:serve",
+    "Serve the Fathom API on this machine, for trying things out.",
+    "fathom serve",
+    "fathom serve --port 8080 --access-log access.log.gz --no-limits",
+    more="Then, in another terminal: "
+    "FATHOM_BASE_URL=http://127.0.0.1:8080/v1 FATHOM_API_TOKEN=any fathom sites list",
+)
+_add(
+    "demo:demo",
+    "Run a bulk job against an embedded server with the service's real limits.",
+    "fathom demo",
+    "fathom demo --access-log access.log.gz --reports 60",
+)
+
+
+@app.command(
+    help_epilogue=examples(
+        'eval "$(fathom completion bash)"',
+        "fathom completion zsh > ~/.zfunc/_fathom",
+        "fathom completion fish > ~/.config/fish/completions/fathom.fish",
+    )
+)
+def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
+    """Write the script that completes commands in your shell."""
+    print(app.generate_completion(shell=shell))  # noqa: T201 - the command's output
 
 
 def run(arguments: Sequence[str]) -> int:

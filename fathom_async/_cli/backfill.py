@@ -1,7 +1,7 @@
 """``fathom backfill``."""
 
 from functools import partial
-from typing import Annotated, Final, cast
+from typing import Annotated, Final
 
 from attrs import frozen
 from cyclopts import Parameter, validators
@@ -9,14 +9,11 @@ from cyclopts import Parameter, validators
 from fathom_async import EventQuery, PageviewQuery
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
-from fathom_async._cli.filter_syntax import condition
 from fathom_async._cli.output import stdout_console
-from fathom_async._cli.query_options import Names
+from fathom_async._cli.progress import telling
+from fathom_async._cli.query_options import Names, Selection, in_options
 from fathom_async._cli.report import check_event
-from fathom_async._cli.waiting import telling
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.fields import DateGrouping, EventAggregate, FieldGrouping, PageviewAggregate
-from fathom_async._reports.query import Query
+from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
 
 Metric = PageviewAggregate | EventAggregate
 
@@ -26,47 +23,26 @@ _EVENT_METRICS: Final[tuple[EventAggregate, ...]] = ("conversions", "unique_conv
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class Columns:
+class Columns(Selection):
     """What the table has."""
 
     event: str | None = None
     """Copy the completions of this event instead of pageviews."""
 
     metrics: Annotated[tuple[Metric, ...], Names] = ()
-    """What to count, with commas between: pageviews,visits, or conversions,value (in cents) of an event."""
-
-    by: Annotated[tuple[FieldGrouping, ...], Names] = ()
-    """Group by these fields, with commas between them."""
-
-    where: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """A condition such as 'pathname matching ^/blog'; give it again for more, which must all hold."""
-
-    timezone: str | None = None
-    """Another time zone than the site's."""
+    """Metrics, separated by commas: pageviews,visits, or conversions,value (in cents) of an event."""
 
     def query(self, site: str) -> Query[Row]:
-        """Return what to ask of a site.
+        """Return the query about a site.
 
         Raises:
-            QueryError: The server would refuse it.
+            CommandError: The server would refuse it.
         """
-        filters = [condition(written) for written in self.where]
-        if self.event is None:
-            return PageviewQuery(
-                site,
-                aggregates=cast("tuple[PageviewAggregate, ...]", self.metrics) or _METRICS,
-                field_grouping=self.by,
-                filters=filters,
-                timezone=self.timezone,
-            )
-        return EventQuery(
-            site,
-            self.event,
-            aggregates=cast("tuple[EventAggregate, ...]", self.metrics) or _EVENT_METRICS,
-            field_grouping=self.by,
-            filters=filters,
-            timezone=self.timezone,
-        )
+        metrics = self.metrics or (_METRICS if self.event is None else _EVENT_METRICS)
+        with in_options():
+            if self.event is None:
+                return self.selected(PageviewQuery, site_id=site, aggregates=metrics)
+            return self.selected(EventQuery, site_id=site, entity_name=self.event, aggregates=metrics)
 
 
 @Parameter(name="*")

@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from rich.table import Table
-from rich.text import Text
-
 from fathom_async import LaneStatus, RatePlan
 from fathom_async._cli.connection import BUDGET, connect, is_unused, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
 from fathom_async._cli.formatting import counted, duration
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, stdout_console, write
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",
@@ -26,7 +23,14 @@ _COLUMNS: Final[dict[str, Kind]] = {
     "waiting": "count",
     "next_slot_in": "number",
 }
-_SIDE_BY_SIDE: Final = 72
+_SHOWN: Final[dict[str, Kind]] = {
+    "lane": "text",
+    "limit": "text",
+    "used": "count",
+    "left": "count",
+    "waiting": "text",
+    "next slot": "text",
+}
 _PER: Final = {60.0: "a minute", 3600.0: "an hour"}
 
 
@@ -38,9 +42,8 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
     """
     output.check()
     lanes = _lanes()
-    if output.output is None and output.resolved() == "table":
-        console = stdout_console()
-        console.print(drawn(lanes, console.width))
+    if output.resolved() == "table":
+        write(records(_SHOWN, [_told(name, lane) for name, lane in lanes.items()]), output)
     else:
         write(records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
 
@@ -76,37 +79,13 @@ async def _look() -> Mapping[str, LaneStatus]:
         return await fathom.look()
 
 
-def drawn(lanes: Mapping[str, LaneStatus], width: int) -> Table:
-    """Return the lanes for the eyes; in a narrow terminal, a figure is a line.
-
-    Args:
-        lanes: The lanes.
-        width: Characters a line.
-    """
-    columns = ("lane", "limit", "used", "left", "waiting", "next slot")
-    rows = [_told(name, lane) for name, lane in lanes.items()]
-    if width < _SIDE_BY_SIDE:
-        grid = Table.grid(padding=(0, 2))
-        for row in rows:
-            for column, cell in zip(columns, row, strict=True):
-                grid.add_row(Text(column, style="dim"), cell)
-            grid.add_row()
-        return grid
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, no_wrap=True, justify="right" if column in {"used", "left"} else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _told(name: str, lane: LaneStatus) -> tuple[str, ...]:
+def _told(name: str, lane: LaneStatus) -> tuple[str | int, ...]:
     per = _PER.get(lane.per, f"in {duration(lane.per)}")
     waiting = counted(lane.waiting, "program") if lane.waiting else "nobody"
     when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
     if lane.paused_for > 0:
         when += ", as the server asked for"
-    return name, f"{lane.limit:,} {per}", f"{lane.used:,}", f"{_left(lane):,}", waiting, when
+    return name, f"{lane.limit:,} {per}", lane.used, _left(lane), waiting, when
 
 
 def _left(lane: LaneStatus) -> int:

@@ -61,6 +61,8 @@ async def connect(
 ) -> "AsyncGenerator[FathomClient, None]":
     """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
 
+    A person waits for a command, so its requests are interactive; runs of many reports have a priority of their own.
+
     ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET`` are looked at too.
 
     Args:
@@ -73,14 +75,14 @@ async def connect(
         CommandError: There is no token.
         ArgumentError: The token, the address or the budget cannot be used.
     """
-    from fathom_async import FathomClient  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
+    from fathom_async import FathomClient, Priority  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
 
     _quieten_log()
     environ = {**os.environ, TOKEN: find_token(os.environ).token}
     if is_onlooker and is_unused(environ.get(BUDGET, "")):
         del environ[BUDGET]
     async with FathomClient.from_env(environ, plan=plan, timeout=timeout) as fathom:
-        yield fathom
+        yield fathom.with_options(priority=Priority.INTERACTIVE)
 
 
 def is_unused(budget: str) -> bool:
@@ -92,7 +94,7 @@ def is_unused(budget: str) -> bool:
 
 def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
     """Open a client, run one coroutine with it to the end, and return its result; a terminal is told of waits."""
-    from fathom_async._cli.waiting import telling  # noqa: PLC0415 - the same
+    from fathom_async._cli.progress import telling  # noqa: PLC0415 - the same
 
     async def connected() -> T:
         async with connect() as fathom, telling(fathom):

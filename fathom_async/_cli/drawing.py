@@ -1,80 +1,87 @@
-"""Pictures of a report drawn with characters: pure functions from figures to lines of text."""
+"""Figures of a report drawn with characters: pure functions from figures to lines of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from fathom_async._cli import charts
+from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total, day_label
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
-from fathom_async._cli.pictures import Number, Picture, Ranking, TimeSeries, Total, day_label
+from fathom_async._util.text import cells, columns, cut
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32
 _GAP: Final = 2
 
 
-def drawn(picture: Picture, width: int, *, ascii_only: bool = False) -> list[str]:
-    """Return a picture's lines, its title first.
+def drawn(figure: Figure, width: int, *, ascii_only: bool = False) -> list[str]:
+    """Return a figure's lines, its title first.
 
     Args:
-        picture: What to draw.
+        figure: What to draw.
         width: Characters a line at most.
         ascii_only: Whether the terminal knows nothing but ASCII.
     """
-    match picture:
+    match figure:
         case Total():
-            return [f"{picture.metric}  {shown(picture.value)}"]
+            return [f"{figure.metric}  {shown(figure.value)}"]
         case Ranking():
-            return [picture.metric, *_bars(picture, width, ascii_only=ascii_only), *_more(picture.left_out)]
+            return [figure.metric, *_bars(figure, width, ascii_only=ascii_only), *_more(figure.left_out)]
         case TimeSeries(lines=[line]) if not line.label:
-            return list(_columns(picture, width, ascii_only=ascii_only))
+            return list(_columns(figure, width, ascii_only=ascii_only))
         case TimeSeries():
             return [
-                f"{picture.metric} by the {picture.unit}, {_ends(picture)}",
-                *_sparklines(picture, width, ascii_only=ascii_only),
-                *_more(picture.left_out),
+                f"{figure.metric} by {figure.unit}, {_ends(figure)}",
+                *_sparklines(figure, width, ascii_only=ascii_only),
+                *_more(figure.left_out),
             ]
         case _:
-            assert_never(picture)
+            assert_never(figure)
 
 
-def _bars(picture: Ranking, width: int, *, ascii_only: bool) -> Iterator[str]:
-    figures = [shown(value) for value in picture.values]
+def _bars(figure: Ranking, width: int, *, ascii_only: bool) -> Iterator[str]:
+    figures = [shown(value) for value in figure.values]
     beside = max(map(len, figures))
-    name = min(_LABEL, max(map(len, picture.labels)), max(width - beside - 3 * _GAP - 1, 1))
+    name = min(_LABEL, max(map(cells, figure.labels)), max(width - beside - 3 * _GAP - 1, 1))
     room = max(1, width - name - beside - 3 * _GAP)
-    highest = max((value or 0 for value in picture.values), default=0)
-    for label, value, figure in zip(picture.labels, picture.values, figures, strict=True):
-        bar = charts.bar(value or 0, highest, room, ascii_only=ascii_only)
-        yield f"  {_cut(label, name).ljust(name)}  {figure.rjust(beside)}  {bar}".rstrip()
+    highest = max((value or 0 for value in figure.values), default=0)
+    labels = [cut(label, name) for label in figure.labels]
+    bars = [charts.bar(value or 0, highest, room, ascii_only=ascii_only) for value in figure.values]
+    return _indented(columns(list(zip(labels, figures, bars, strict=True)), right={1}))
 
 
-def _columns(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
-    values = picture.lines[0].values
+def _columns(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
+    values = figure.lines[0].values
     top = shown(max((value or 0 for value in values), default=0))
     room = max(1, width - len(top) - 2 * _GAP)
     together = charts.bundle(len(values), room)
     heights = _highest(values, together)
     thickness = charts.thickness_for(len(heights), room)
-    each = f", a column is the highest of {counted(together, picture.unit)}" if together > 1 else ""
-    yield f"{picture.metric} by the {picture.unit}{each}"
+    each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
+    yield f"{figure.metric} by {figure.unit}{each}"
     chart = charts.columns(heights, width=room, height=_HEIGHT, thickness=thickness, ascii_only=ascii_only)
     for place, line in enumerate(chart):
         scale = top if place == 0 else "0" if place == _HEIGHT - 1 else ""
         yield f"  {scale.rjust(len(top))}  {line}".rstrip()
-    labels = [day_label(picture.dates[start], picture.unit) for start in range(0, len(values), together)]
+    labels = [day_label(figure.dates[start], figure.unit) for start in range(0, len(values), together)]
     yield f"  {' ' * len(top)}  {charts.axis(labels, width=room, thickness=thickness)}"
 
 
-def _sparklines(picture: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
-    peaks = [shown(max((value or 0 for value in line.values), default=0)) for line in picture.lines]
+def _sparklines(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
+    peaks = [shown(max((value or 0 for value in line.values), default=0)) for line in figure.lines]
     beside = max(map(len, peaks))
-    name = min(_LABEL, max(len(line.label) for line in picture.lines), max(width - beside - 20, 1))
+    name = min(_LABEL, max(cells(line.label) for line in figure.lines), max(width - beside - 20, 1))
     room = max(1, width - name - beside - 3 * _GAP - len("highest "))
-    for line, peak in zip(picture.lines, peaks, strict=True):
+    rows: list[tuple[str, ...]] = []
+    for line, peak in zip(figure.lines, peaks, strict=True):
         heights = _highest(line.values, charts.bundle(len(line.values), room))
         spark = charts.sparkline(heights, room, ascii_only=ascii_only)
-        yield f"  {_cut(line.label, name).ljust(name)}  highest {peak.rjust(beside)}  {spark}".rstrip()
+        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", spark))
+    return _indented(columns(rows))
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    return (f"  {line}" for line in lines)
 
 
 def _highest(values: Sequence[Number], together: int) -> list[float]:
@@ -85,13 +92,9 @@ def _highest(values: Sequence[Number], together: int) -> list[float]:
     ]
 
 
-def _ends(picture: TimeSeries) -> str:
-    return f"{day_label(picture.dates[0], picture.unit)} to {day_label(picture.dates[-1], picture.unit)}"
+def _ends(figure: TimeSeries) -> str:
+    return f"{day_label(figure.dates[0], figure.unit)} to {day_label(figure.dates[-1], figure.unit)}"
 
 
 def _more(left_out: int) -> list[str]:
     return [f"  and {counted(left_out, 'group')} more"] if left_out else []
-
-
-def _cut(label: str, width: int) -> str:
-    return label if len(label) <= width else f"{label[: width - 1]}…"

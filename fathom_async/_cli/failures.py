@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
-from fathom_async._cli.formatting import duration, one_line, printable
+from fathom_async._cli.formatting import duration
+from fathom_async._util.text import one_line, printable
 
 DEBUG: Final = "FATHOM_DEBUG"
 _EXTRA: Final = frozenset({"rich", "cyclopts"})
@@ -130,7 +131,7 @@ def _of_the_system(error: BaseException) -> Failure | None:
 
 def _of_this_package(error: BaseException) -> Failure | None:
     import fathom_async as errors  # noqa: PLC0415 - it takes long, and `fathom --help` has no errors
-    from fathom_async.jobs._errors import JobFileError  # noqa: PLC0415
+    from fathom_async.jobs import JobFileError  # noqa: PLC0415
 
     if not isinstance(error, errors.FathomError):
         return None

@@ -4,16 +4,15 @@ import re
 from typing import TYPE_CHECKING, Final, cast
 
 from fathom_async import Filter, QueryError
-from fathom_async._reports.fields import (
+from fathom_async.reports import (
     CATEGORICAL_PROPERTIES,
     OPERATORS,
     TEXT_PROPERTIES,
     Operator,
 )
-from fathom_async._reports.words import known_word
 
 if TYPE_CHECKING:
-    from fathom_async._reports.fields import TextProperty
+    from fathom_async.reports import TextProperty
 
 EXAMPLE: Final = "'pathname matching ^/blog'"
 _PROPERTIES: Final = (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES)
@@ -60,18 +59,14 @@ def condition(written: str) -> Filter:
             f"{written!r} has two conditions; write each as a --where of its own, and all of them must hold "
             "(the API knows no 'or')"
         )
-    name = known_word("--where", found["property"].lower(), (*_PROPERTIES, "keyword"))
+    name = cast("TextProperty", found["property"].lower())
     operator = " ".join(found["operator"].lower().split())
-    return Filter(
-        cast("TextProperty", name), cast("Operator", _SHORT.get(operator, operator)), _unquoted(value)
-    )
+    return Filter(name, cast("Operator", _SHORT.get(operator, operator)), _unquoted(value))
 
 
 def _fault(written: str) -> str:
-    words = written.split()
-    if len(words) < 2:  # noqa: PLR2004 - a property and an operator
-        return f"{written!r} is no condition; write e.g. {EXAMPLE}"
-    known_word("--where", words[0].lower(), (*_PROPERTIES, "keyword"))
+    if len(written.split()) < 2:  # noqa: PLR2004 - a property and an operator
+        return f"{written!r} is not a condition; write e.g. {EXAMPLE}"
     return f"{written!r} has no operator; there are: {', '.join(OPERATORS)}"
 
 

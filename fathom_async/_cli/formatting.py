@@ -1,6 +1,4 @@
-"""How figures, durations and foreign texts are written."""
-
-import json
+"""How figures and durations are written."""
 
 _MINUTE = 60
 
@@ -24,18 +22,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def printable(text: str) -> str:
-    """Return the text with everything escaped that could steer a terminal: visitors choose paths and referrers."""
-    return text if text.isprintable() else ascii(text)[1:-1]
-
-
-def printable_json(text: str) -> str:
-    """Return a JSON text with everything escaped that could steer a terminal; it means the same."""
-    if text.replace("\n", "").isprintable():
-        return text
-    return "".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text)
-
-
-def one_line(text: str) -> str:
-    """Return a text, which servers and visitors may have had a hand in, as one harmless line."""
-    return printable(" ".join(text.split()))
+def examples(*lines: str, more: str = "") -> str:
+    """Return what stands below a command's help: examples, and what else there is to know."""
+    return "\n".join(("Examples:", "", *(f"  {line}" for line in lines), *(("", more) if more else ())))

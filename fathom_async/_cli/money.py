@@ -1,15 +1,17 @@
 """The column ``value`` for the eyes: people read money in a currency, where the API and all files have cents."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from attrs import evolve
 
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.output import Cell, Records
-from fathom_async._reports.display import heading
-from fathom_async._reports.fields import CURRENCIES, PLAIN_UNITS, VALUE
-from fathom_async._reports.words import suggestion
+from fathom_async._util.checks import suggestion
+from fathom_async.reports import CURRENCIES, PLAIN_UNITS
 
+VALUE: Final = "value"
+"""The metric that is in cents."""
 _CODE_LENGTH = 3
 _CENTS = 100
 
@@ -51,7 +53,7 @@ def readable(rows: Records, currency: str | None) -> Records:
     if VALUE not in rows.columns or currency in PLAIN_UNITS:
         return rows
     place = rows.columns.index(VALUE)
-    label = heading(VALUE) if currency is None else f"{VALUE} ({currency})"
+    label = f"{VALUE} ({currency or 'cents'})"
     columns = (*rows.columns[:place], label, *rows.columns[place + 1 :])
     if currency is None:
         return evolve(rows, columns=columns)

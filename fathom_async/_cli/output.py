@@ -15,19 +15,19 @@ from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.formatting import printable, printable_json
-from fathom_async._reports.export import write_fields
+from fathom_async._util.arrow import arrow_table
+from fathom_async._util.csv_fields import write_fields
+from fathom_async._util.text import printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fathom_async import Report
-    from fathom_async._reports.rows import EventRow, PageviewRow
+    from fathom_async import EventRow, PageviewRow, Report
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
-Kind = Literal["text", "texts", "count", "number", "flag", "day", "moment"]
+Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "moment"]
 
 _SUFFIXES: Final[dict[str, Format]] = {
     ".json": "json",
@@ -36,13 +36,6 @@ _SUFFIXES: Final[dict[str, Format]] = {
     ".csv": "csv",
     ".parquet": "parquet",
     ".txt": "table",
-}
-_ARROW: Final[dict[Kind, str]] = {
-    "text": "string",
-    "count": "int64",
-    "number": "float64",
-    "flag": "bool",
-    "day": "date32",
 }
 _WIDE = 10_000  # no terminal: nothing is cut
 _TEXT: Final = 8
@@ -57,10 +50,10 @@ class OutputOptions:
     """Where rows go, and how they are written."""
 
     format: Format | None = None
-    """How to write it: a table in a terminal and JSON lines elsewhere, unless told or named by the file's ending."""
+    """Format; by default what the file's ending says, a table in a terminal, and JSON lines elsewhere."""
 
     output: Annotated[Path | None, Parameter(alias="-o")] = None
-    """Write into this file instead of the standard output."""
+    """Write into this file instead of standard output."""
 
     def resolved(self) -> Format:
         """Return the format: the one asked for, that of the file's ending, or what suits the standard output."""
@@ -132,20 +125,7 @@ def records(
     found = list(rows)
 
     def arrow() -> object:
-        pyarrow = _pyarrow("pyarrow")
-        kinds = {
-            "moment": pyarrow.timestamp("us", tz="UTC"),
-            "texts": pyarrow.list_(pyarrow.string()),
-        }
-        return pyarrow.table(
-            {
-                name: pyarrow.array(
-                    [row[place] for row in found],
-                    kinds.get(kind) or pyarrow.type_for_alias(_ARROW[kind]),
-                )
-                for place, (name, kind) in enumerate(columns.items())
-            }
-        )
+        return arrow_table(columns, found)
 
     return Records(tuple(columns), found, arrow, is_single)
 

@@ -1,23 +1,32 @@
-"""How far a bulk run has come, on standard error: a bar in a terminal, a line now and then elsewhere."""
+"""What a terminal shows while a command runs; elsewhere, a line now and then."""
 
 import asyncio
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final, Protocol
 
-from attrs import evolve
+from attrs import define, evolve, field
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
-from fathom_async import Progress
-from fathom_async._cli.formatting import clock_time, counted
+from fathom_async import FathomClient, Progress
+from fathom_async._cli.charts import bar
+from fathom_async._cli.formatting import clock_time, counted, duration
 
-_LINE_EVERY = 10.0
+_LINE_EVERY: Final = 10.0
+_PATIENCE: Final = 0.5
+_FRAME: Final = 0.25
+_LONGEST: Final = 40
+_SHORTEST: Final = 8
+_LEAST: Final = 2
+"""Parts of the bar's line that are cut off rather than left out: how many are done, and the time left."""
 
 
-class Reporter(Protocol):
-    """Shows how far a run has come, while its block runs."""
+class Report(Protocol):
+    """Shows how far a run has come."""
 
     def __call__(self, progress: Progress, waits: str = "") -> None:
         """Show it.
@@ -27,57 +36,29 @@ class Reporter(Protocol):
             waits: What it waits for, if it is not the rate limit.
         """
 
-    def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-class Lines:
-    """Writes a line every ten seconds, and one in the end.
-
-    Args:
-        file: Where to.
-        now: Returns monotonic seconds.
-    """
-
-    def __init__(self, file: TextIO, now: Callable[[], float] = time.monotonic) -> None:
-        self._file = file
-        self._now = now
-        self._next = now() + _LINE_EVERY
-        self._last = ""
-
-    def __call__(self, progress: Progress, waits: str = "") -> None:
-        """Write it if it is time for it."""
-        told = line(progress, waits)
-        if told == self._last or (not progress.is_over and self._now() < self._next):
-            return
-        self._next = self._now() + _LINE_EVERY
-        self._last = told
-        self._file.write(f"fathom: {told}\n")
-        self._file.flush()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
+def is_screen(console: Console) -> bool:
+    """Whether what was drawn can be drawn over."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 @asynccontextmanager
-async def each_second(refresh: Callable[[], None]) -> AsyncGenerator[None]:
-    """Call something every second while the block runs.
+async def repeating(
+    call: Callable[[], None], every: float, *, after: float | None = None
+) -> AsyncGenerator[None]:
+    """Call something over and over while the block runs.
 
-    A pause that the server asked for ends nothing, but changes the time left.
+    Args:
+        call: What to call.
+        every: Seconds from one call to the next.
+        after: Seconds until the first one; as many by default.
     """
 
     async def tick() -> None:
+        await asyncio.sleep(every if after is None else after)
         while True:
-            await asyncio.sleep(1.0)
-            refresh()
+            call()
+            await asyncio.sleep(every)
 
     ticker = asyncio.create_task(tick())
     try:
@@ -87,38 +68,109 @@ async def each_second(refresh: Callable[[], None]) -> AsyncGenerator[None]:
         await asyncio.wait((ticker,))
 
 
-def reporter() -> Reporter:
-    """Return what suits the standard error."""
-    from rich.console import Console  # noqa: PLC0415 - it takes long
+@define
+class Lines:
+    """Writes a line every few seconds, and the last one.
 
+    Args:
+        write: Writes it.
+        every: Seconds from one line to the next.
+        now: Returns monotonic seconds.
+    """
+
+    write: Callable[[str], object]
+    every: float
+    now: Callable[[], float] = time.monotonic
+    _due: float = field(init=False)
+    _last: str = field(init=False, default="")
+
+    def __attrs_post_init__(self) -> None:
+        self._due = self.now() + self.every
+
+    def __call__(self, line: str, *, is_last: bool = False) -> None:
+        """Write the line if it is due or the last one, and says something new."""
+        if line != self._last and (is_last or self.now() >= self._due):
+            self._due = self.now() + self.every
+            self._last = line
+            self.write(line)
+
+
+@contextmanager
+def reporter() -> Generator[Report]:
+    """Show on standard error how far a run has come: a bar in a terminal, a line every ten seconds elsewhere."""
     console = Console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal:
-        return Lines(sys.stderr)
-    from fathom_async._cli.bar import ProgressLine  # noqa: PLC0415
+    if not is_screen(console):
+        lines = Lines(lambda line: print(f"fathom: {line}", file=sys.stderr, flush=True), _LINE_EVERY)  # noqa: T201
+        yield lambda progress, waits="": lines(line_of(progress, waits), is_last=progress.is_over)
+        return
+    latest: tuple[Progress, float, str] | None = None
 
-    return ProgressLine(console)
+    def show(progress: Progress, waits: str = "") -> None:
+        nonlocal latest
+        latest = progress, time.monotonic() + progress.seconds_left, waits
+
+    def draw() -> Text:
+        if latest is None:
+            return Text("")
+        progress, until, waits = latest
+        left = max(0.0, until - time.monotonic())
+        # A terminal may go on in the next line as soon as the last column is filled.
+        width, ascii_only = console.width - 1, console.options.ascii_only
+        line = bar_of(evolve(progress, seconds_left=left), width, waits=waits, ascii_only=ascii_only)
+        return Text(line, no_wrap=True, overflow="crop")
+
+    with Live(console=console, get_renderable=draw, refresh_per_second=4):
+        yield show
 
 
-def is_counting_down(progress: Progress) -> bool:
-    """Whether requests are to come, so that the rate limit tells the time left."""
-    return not progress.is_over and progress.answered < progress.requests
-
-
-def line(progress: Progress, waits: str = "") -> str:
-    """Return how far a run has come, in one line."""
+def line_of(progress: Progress, waits: str = "") -> str:
+    """Return how far a run has come, in words."""
     parts = [
         f"{progress.done:,} of {counted(progress.queries, 'report')}",
         f"{progress.answered:,} of {counted(progress.requests, 'request')}",
     ]
-    if progress.kept:
-        parts.append(f"{progress.kept:,} kept")
-    if progress.failed:
-        parts.append(f"{progress.failed:,} failed")
+    return ", ".join((*parts, *_kept_and_failed(progress), *_ahead(progress, waits)))
+
+
+def bar_of(progress: Progress, width: int, *, waits: str = "", ascii_only: bool = False) -> str:
+    """Return how far a run has come as a bar and figures, of which the last are left out where there is no room.
+
+    Args:
+        progress: How far the run has come.
+        width: Characters at most.
+        waits: What the run waits for, if it is not the rate limit.
+        ascii_only: Whether the terminal knows nothing but ASCII.
+    """
+    requests = f"{progress.answered}/{progress.requests} requests"
+    parts = [
+        f"{progress.done}/{progress.queries}",
+        *_ahead(progress, waits),
+        requests,
+        *_kept_and_failed(progress),
+    ]
+    while len(parts) > _LEAST and len(" ".join(parts)) > width:
+        parts.pop()
+    told = " ".join(parts)
+    room = min(_LONGEST, width - len(told) - 1)
+    if room < _SHORTEST:
+        return told[:width]
+    done = bar(progress.done, progress.queries, room, ascii_only=ascii_only)
+    line = f"{done.ljust(room, '.' if ascii_only else '░')} {told}"
+    titled = f"reports {line}"
+    return titled if len(titled) <= width else line
+
+
+def _kept_and_failed(progress: Progress) -> list[str]:
+    figures = {"kept": progress.kept, "failed": progress.failed}
+    return [f"{figure:,} {what}" for what, figure in figures.items() if figure]
+
+
+def _ahead(progress: Progress, waits: str) -> list[str]:
+    """Return what a run waits for: the rate limit tells the time left only of requests that are to come."""
     if waits:
-        parts.append(waits)
-    elif is_counting_down(progress):
-        parts.append(f"{clock_time(progress.seconds_left)} left")
-    return ", ".join(parts)
+        return [waits]
+    is_counting_down = not progress.is_over and progress.answered < progress.requests
+    return [f"{clock_time(progress.seconds_left)} left"] if is_counting_down else []
 
 
 def together(before: Progress, part: Progress) -> Progress:
@@ -137,3 +189,33 @@ def together(before: Progress, part: Progress) -> Progress:
         answered=before.answered + part.answered,
         seconds_left=part.seconds_left,
     )
+
+
+@asynccontextmanager
+async def telling(fathom: FathomClient) -> AsyncGenerator[None]:
+    """Show in a terminal, on standard error, what the requests of the block wait for."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    status = Console(stderr=True, highlight=False).status("")
+
+    def tell() -> None:
+        status.update(situation(fathom))
+        status.start()
+
+    try:
+        async with repeating(tell, _FRAME, after=_PATIENCE):
+            yield
+    finally:
+        status.stop()
+
+
+def situation(fathom: FathomClient) -> str:
+    """Return what the requests of a client wait for, in words."""
+    lane = max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
+    when = duration(lane.next_slot_in)
+    if lane.paused_for:
+        return f"the server asked for a pause; the next request goes in {when}"
+    if lane.queued:
+        return f"{counted(lane.queued, 'request')} queued; the rate limit admits the next one in {when}"
+    return f"waiting for {counted(lane.in_flight, 'answer')}" if lane.in_flight else "waiting for the server"

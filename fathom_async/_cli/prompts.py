@@ -4,7 +4,7 @@ import sys
 from getpass import getpass
 
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import one_line
+from fathom_async._util.text import one_line
 
 
 def confirm(question: str, *, yes: bool) -> None:

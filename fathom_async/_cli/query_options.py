@@ -1,7 +1,8 @@
 """The options that ask for a report, and the query that they make."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final, TypeVar
@@ -13,11 +14,11 @@ from cyclopts import Parameter, Token, validators
 from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError, Report
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
-from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.fields import DATE_COLUMN, MAX_ROWS, DateGrouping, FieldGrouping
+from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
 
 Query = PageviewQuery | EventQuery
 Q = TypeVar("Q", PageviewQuery, EventQuery)
+RowT = TypeVar("RowT", bound=Row)
 
 # What the query calls its arguments, and what they are called here.
 _OPTIONS: Final = {
@@ -29,6 +30,7 @@ _OPTIONS: Final = {
     "sort_by": "--sort",
     "limit": "--limit",
     "timezone": "--timezone",
+    "filters": "--where",
 }
 _IN_PYTHON: Final = "query.over('last 30 days', now=...)"
 _ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
@@ -44,38 +46,53 @@ Names = Parameter(converter=split, consume_multiple=False)
 
 @Parameter(name="*")
 @frozen(kw_only=True)
-class QueryOptions:
-    """What to ask, but for the metrics."""
+class Selection:
+    """What a report is grouped by, and what of the traffic it counts."""
 
     by: Annotated[tuple[FieldGrouping, ...], Names] = ()
-    """Group by these fields, with commas between them."""
+    """Fields to group by, separated by commas."""
+
+    where: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    """A condition such as 'pathname matching ^/blog'; repeatable; all must match."""
+
+    timezone: str | None = None
+    """Time zone to use instead of the site's."""
+
+    def selected(self, make: Callable[..., Q], **more: object) -> Q:
+        """Return a query, made of these options and further arguments.
+
+        Raises:
+            QueryError: The server would refuse it.
+        """
+        filters = [condition(written) for written in self.where]
+        return make(field_grouping=self.by, filters=filters, timezone=self.timezone, **more)
+
+
+@Parameter(name="*")
+@frozen(kw_only=True)
+class QueryOptions(Selection):
+    """All that a report is asked for, but its metrics."""
 
     per: DateGrouping | None = None
     """Group by dates."""
 
     from_: Annotated[str | None, Parameter(name="--from")] = None
-    """The first moment, by the site's clock: 2026-01-31 or '2026-01-31 15:00'."""
+    """First moment, on the site's clock: 2026-01-31 or '2026-01-31 15:00'."""
 
     to: str | None = None
-    """The last moment, likewise; a day ends with its last second."""
+    """Last moment, likewise; a day ends with its last second."""
 
     period: str | None = None
-    """The range in words instead: 'last 30 days', 'previous month', 'year to date'."""
-
-    where: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
-    """A condition such as 'pathname matching ^/blog'; repeatable; all must match."""
+    """Range in words instead: 'last 30 days', 'previous month', 'year to date'."""
 
     sort: str | None = None
-    """The order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, unless given."""
+    """Order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, by default."""
 
     limit: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=MAX_ROWS))] = None
     """Stop after so many rows."""
 
-    timezone: str | None = None
-    """Another time zone than the site's."""
-
     complete: bool = False
-    """Every row, past the 1,000 at which the server stops; takes more requests."""
+    """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
 
     def query(self, make: Callable[..., Q], now: datetime) -> Q:
         """Return the query.
@@ -91,19 +108,10 @@ class QueryOptions:
             raise CommandError("give --period, or --from and --to, not both", ExitCode.USAGE)
         if self.complete and self.limit is not None:
             raise CommandError("--complete has every row; leave out --limit, or --complete", ExitCode.USAGE)
-        try:
-            query: Q = make(
-                field_grouping=self.by,
-                date_grouping=self.per,
-                date_from=self.from_,
-                date_to=self.to,
-                filters=[condition(written) for written in self.where],
-                timezone=self.timezone,
-            )
+        with in_options():
+            query = self.selected(make, date_grouping=self.per, date_from=self.from_, date_to=self.to)
             query = query.replace(sort_by=self._order(query), limit=self.limit)
             return query if self.period is None else query.over(Period.parse(self.period, now), now=now)
-        except QueryError as error:
-            raise CommandError(_in_options(str(error)), ExitCode.USAGE) from None
 
     def _order(self, query: Query) -> str | None:
         """Return the query's ``sort_by``: rows that stop at a limit are to be the highest groups."""
@@ -115,7 +123,7 @@ class QueryOptions:
         """Return the report in the order asked: by date, where it has dates and no ``--sort``."""
         if self.sort is not None or self.per is None:
             return report
-        return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter(DATE_COLUMN))))
+        return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter("date"))))
 
     async def site_clock(self, fathom: FathomClient, site: str) -> datetime:
         """Return the moment that a period is counted from: now, as the site's clock shows it."""
@@ -125,13 +133,22 @@ class QueryOptions:
         return datetime.now(ZoneInfo(zone))
 
 
-def _in_options(message: str) -> str:
-    """Return a query's complaint in the words of the command line."""
+@contextmanager
+def in_options() -> Generator[None]:
+    """Say what is wrong with a query in the words of the command line.
+
+    Raises:
+        CommandError: The server would refuse the query that the block makes.
+    """
 
     def option(found: re.Match[str]) -> str:
         return _OPTIONS[found[1]] + (" " if found["is_set"] else "")
 
-    return _ARGUMENT.sub(option, message.replace(_IN_PYTHON, "--period 'last 30 days'"))
+    try:
+        yield
+    except QueryError as error:
+        told = str(error).replace(_IN_PYTHON, "--period 'last 30 days'")
+        raise CommandError(_ARGUMENT.sub(option, told), ExitCode.USAGE) from None
 
 
 def facts_of(query: Query) -> list[str]:
@@ -148,7 +165,7 @@ def facts_of(query: Query) -> list[str]:
 
 def title_of(query: Query, site_name: str) -> str:
     """Return a heading, such as ``Acme: pageviews by pathname``."""
-    groups = [*([f"the {query.date_grouping}"] if query.date_grouping else []), *query.field_grouping]
+    groups = [*([query.date_grouping] if query.date_grouping else []), *query.field_grouping]
     event = f", {query.entity_name}" if isinstance(query, EventQuery) else ""
     by = f" by {' and '.join(groups)}" if groups else ""
     return f"{site_name}{event}: {', '.join(query.aggregates)}{by}"

@@ -13,10 +13,11 @@ from fathom_async import EventQuery, EventRow, FathomClient, FathomError, Pagevi
 from fathom_async._cli.connection import call
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.figures import Figure, figures_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._cli.html.page import Page
 from fathom_async._cli.html.plots import script
-from fathom_async._cli.money import read_currency, readable
+from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
     STANDARD,
     OutputOptions,
@@ -26,9 +27,8 @@ from fathom_async._cli.output import (
     stdout_console,
     write,
 )
-from fathom_async._cli.pictures import Picture, pictures_of
 from fathom_async._cli.query_options import Names, Q, Query, QueryOptions, facts_of, title_of
-from fathom_async._reports.fields import VALUE, EventAggregate, PageviewAggregate
+from fathom_async.reports import EventAggregate, PageviewAggregate
 
 AnyReport = Report[PageviewRow] | Report[EventRow]
 
@@ -192,13 +192,13 @@ def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, view
     rows = records_of_report(found)
     seen = views.readable(rows)
     metrics = seen.columns[-len(query.aggregates) :]
-    pictures = pictures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
+    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
     if views.html is not None:
-        page = Page(title_of(query, name), facts_of(query), pictures, seen, datetime.now().astimezone())
+        page = Page(title_of(query, name), facts_of(query), figures, seen, datetime.now().astimezone())
         write_file(views.html, page.html().encode())
         note(f"wrote {views.html}")
     if views.chart:
-        _draw(pictures)
+        _draw(figures)
     if output.output is not None or not (views.chart or (views.html and output.format is None)):
         _write(rows, seen, output)
 
@@ -212,11 +212,11 @@ def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
     write(rows, output)
 
 
-def _draw(pictures: Sequence[Picture]) -> None:
+def _draw(figures: Sequence[Figure]) -> None:
     console = stdout_console()
     width = console.width if console.is_terminal else _UNPIPED
-    if not pictures:
+    if not figures:
         console.print("no rows", markup=False)
-    for place, picture in enumerate(pictures):
-        lines = drawn(picture, width, ascii_only=console.options.ascii_only)
+    for place, figure in enumerate(figures):
+        lines = drawn(figure, width, ascii_only=console.options.ascii_only)
         console.print(*([""] if place else []), *lines, sep="\n", markup=False, soft_wrap=True)

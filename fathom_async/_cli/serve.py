@@ -7,39 +7,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from attrs import frozen
 from cyclopts import Parameter, validators
 
 from fathom_async._cli.connection import run_async
-from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.demo.source import source_of
+from fathom_async._cli.failures import CommandError
 from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.output import note
+from fathom_async.testing import FathomServer
 
 if TYPE_CHECKING:
-    from fathom_async._cli.demo.source import Source
-    from fathom_async.testing import FathomServer, ServerOptions
+    from fathom_async.testing import ServerOptions
 
 _PORTS = 65_535
 _FASTEST = 10_000.0
-
-
-@frozen(kw_only=True)
-class Serving:
-    """What the command line says.
-
-    Attributes:
-        port: Where to listen; 0 for any port.
-        access_log: A log whose traffic is served; made-up traffic without one.
-        speed: Server seconds in a real one.
-        seed: What the made-up traffic follows from.
-        is_limited: Whether the service's rate limits hold.
-    """
-
-    port: int
-    access_log: Path | None
-    speed: float
-    seed: int
-    is_limited: bool
 
 
 def serve(
@@ -61,59 +42,42 @@ def serve(
         seed: The made-up traffic follows from it.
         limits: Whether to refuse more than 10 reports a minute and 2,000 other requests an hour.
     """
-    options = Serving(port=port, access_log=access_log, speed=speed, seed=seed, is_limited=limits)
-    run_async(partial(_serve, options))
+    run_async(partial(_serve, port, access_log, speed, seed, has_limits=limits))
 
 
-async def _serve(options: Serving) -> None:
-    from fathom_async._cli.demo.source import SourceError, from_log, synthetic  # noqa: PLC0415 - `--help` needs none
-    from fathom_async.testing import FathomServer  # noqa: PLC0415
-
+async def _serve(port: int, access_log: Path | None, speed: float, seed: int, *, has_limits: bool) -> None:
     asked_to_end = _end_signals()
-    try:
-        source = synthetic(options.seed) if options.access_log is None else from_log(options.access_log)
-    except SourceError as error:
-        raise CommandError(str(error), ExitCode.USAGE) from None
+    source = source_of(access_log, seed)
     settings: ServerOptions = {
         "data": source.data,
         "now": source.now,
-        "speed": options.speed,
-        "seed": options.seed,
-        "port": options.port,
+        "speed": speed,
+        "seed": seed,
+        "port": port,
     }
-    if not options.is_limited:
+    if not has_limits:
         settings |= {"reports_throttle": None, "crud_throttle": None}
     try:
         async with FathomServer(**settings) as server:
-            print(told(server.url, source, options), flush=True)  # noqa: T201 - what the command is for
+            limits = "10 reports a minute, 2,000 other requests an hour" if has_limits else "none"
+            lines = [
+                f"The Fathom API with {source.description}: {server.url}",
+                f"Limits: {limits}; {_clock(speed)}",
+                "",
+                f"  export FATHOM_BASE_URL={server.url} FATHOM_API_TOKEN=any",
+                "  fathom sites list",
+                "",
+                "Ctrl-C ends it.",
+            ]
+            print(*lines, sep="\n", flush=True)  # noqa: T201 - what the command is for
             await asked_to_end.wait()
-            note(ended(server))
+            note(f"{counted(len(server.hits), 'request')}, {server.refused:,} refused")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         raise CommandError(
-            f"something else listens on port {options.port}; choose another one with --port, or --port 0 for any"
+            f"port {port} is in use; choose another one with --port, or --port 0 for any that is free"
         ) from None
-
-
-def told(url: str, source: "Source", options: Serving) -> str:
-    """Return what is served, and how to use it."""
-    limits = "10 reports a minute, 2,000 other requests an hour" if options.is_limited else "none"
-    lines = [
-        f"The Fathom API with {source.description}: {url}",
-        f"Limits: {limits}; {_clock(options.speed)}",
-        "",
-        f"  export FATHOM_BASE_URL={url} FATHOM_API_TOKEN=any",
-        "  fathom sites list",
-        "",
-        "Ctrl-C ends it.",
-    ]
-    return "\n".join(lines)
-
-
-def ended(server: "FathomServer") -> str:
-    """Return what the server has done."""
-    return f"{counted(len(server.hits), 'request')}, {server.refused:,} refused"
 
 
 def _clock(speed: float) -> str:

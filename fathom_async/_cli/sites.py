@@ -1,14 +1,14 @@
 """``fathom sites``."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
-from fathom_async import Site
 from fathom_async._cli.connection import call
-from fathom_async._cli.listing import Limit, first_of, given
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, records_of, write, write_change
+from fathom_async._cli.formatting import examples
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions
 from fathom_async._cli.prompts import confirm, need_somebody, secret
+from fathom_async._cli.resources import DELETED, Limit, SiteID, Yes, change, given, show, show_list
 
 _COLUMNS: dict[str, Kind] = {
     "id": "text",
@@ -17,75 +17,66 @@ _COLUMNS: dict[str, Kind] = {
     "timezone": "text",
     "created_at": "moment",
 }
-_DELETED: dict[str, Kind] = {"id": "text", "object": "text", "deleted": "flag"}
 _PASSWORD = "Password of the shared dashboard (nothing shows while you type)"  # noqa: S105 - the question for it
 
-Sharing = Literal["none", "private", "public"]
-MultiDomain = Literal["combined", "separate"]
+Name = Parameter(help="Name of the site.")
+Sharing = Annotated[
+    Literal["none", "private", "public"] | None,
+    Parameter(help="Who may see its dashboard; for private, the password is asked for, or read from a pipe."),
+]
+NewPassword = Annotated[
+    bool, Parameter(help="Ask for a new password of the shared dashboard, or read it from a pipe.")
+]
+Domains = Parameter(help="Track several domains, in combined or separate reports.")
 
 sites = App(
     name="sites",
-    help_epilogue="Examples:\n\n  fathom sites list\n  fathom sites create 'Acme shop' --timezone Europe/Berlin",
+    help_epilogue=examples(
+        "fathom sites list",
+        "fathom sites create 'Acme shop' --timezone Europe/Berlin",
+    ),
 )
 
 
 @sites.command(
     name="list",
-    help_epilogue="Examples:\n\n  fathom sites list\n  fathom sites list --format csv -o sites.csv",
+    help_epilogue=examples("fathom sites list", "fathom sites list --format csv -o sites.csv"),
 )
 def list_(*, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
-    """List the sites that the token can see, oldest first.
-
-    Args:
-        limit: Stop after so many.
-        output: Where it goes, and how.
-    """
-    output.check()
-    found = call(lambda fathom: first_of(limit, lambda page: fathom.sites.list(limit=page)))
-    write(records_of(_COLUMNS, found), output)
+    """List the sites that the token can see, oldest first."""
+    show_list(_COLUMNS, limit, output, lambda fathom, page: fathom.sites.list(limit=page))
 
 
-@sites.command(help_epilogue="Examples:\n\n  fathom sites get CDBUGS")
-def get(site: str, /, *, output: OutputOptions = STANDARD) -> None:
-    """Show one site.
-
-    Args:
-        site: Its ID.
-        output: Where it goes, and how.
-    """
-    output.check()
-    found = call(lambda fathom: fathom.sites.get(site))
-    write(records_of(_COLUMNS, [found], is_single=True), output)
+@sites.command(help_epilogue=examples("fathom sites get CDBUGS"))
+def get(site: SiteID, /, *, output: OutputOptions = STANDARD) -> None:
+    """Show one site."""
+    show(_COLUMNS, output, lambda fathom: fathom.sites.get(site))
 
 
 @sites.command(
-    help_epilogue=(
-        "Examples:\n\n"
-        "  fathom sites create 'Acme' --timezone Europe/Berlin\n"
-        "  fathom sites create 'Acme' --sharing private < password.txt"
+    help_epilogue=examples(
+        "fathom sites create 'Acme' --timezone Europe/Berlin",
+        "fathom sites create 'Acme' --sharing private < password.txt",
     )
 )
 def create(
-    name: str,
+    name: Annotated[str, Name],
     /,
     *,
-    sharing: Sharing | None = None,
-    timezone: str | None = None,
-    multi_domain: MultiDomain | None = None,
+    sharing: Sharing = None,
+    timezone: Annotated[
+        str | None,
+        Parameter(help="Time zone of its reports, such as Europe/Berlin; the account's by default."),
+    ] = None,
+    multi_domain: Annotated[Literal["combined", "separate"] | None, Domains] = None,
     output: OutputOptions = STANDARD,
 ) -> None:
-    """Create a site.
-
-    Args:
-        name: What it is called.
-        sharing: Who may see its dashboard. For private, the password is asked for, or piped in.
-        timezone: The time zone of its reports, such as Europe/Berlin; the account's unless told.
-        multi_domain: Track several domains, in combined or separate reports.
-        output: Where it goes, and how.
-    """
+    """Create a site."""
     output.check()
     password = secret(_PASSWORD) if sharing == "private" else None
-    made = call(
+    change(
+        _COLUMNS,
+        output,
         lambda fathom: fathom.sites.create(
             name=name,
             sharing=given(sharing),
@@ -93,43 +84,36 @@ def create(
             timezone=given(timezone),
             multi_domain=given(multi_domain and True),
             multi_domain_option=given(multi_domain),
-        )
+        ),
+        done="the site {0.id} was created",
     )
-    _show(made, output, done="created")
 
 
 @sites.command(
-    help_epilogue=(
-        "Examples:\n\n"
-        "  fathom sites update CDBUGS --name 'Acme Inc'\n"
-        "  fathom sites update CDBUGS --sharing private"
+    help_epilogue=examples(
+        "fathom sites update CDBUGS --name 'Acme Inc'",
+        "fathom sites update CDBUGS --sharing private",
     )
 )
 def update(
-    site: str,
+    site: SiteID,
     /,
     *,
-    name: str | None = None,
-    sharing: Sharing | None = None,
-    new_password: bool = False,
-    timezone: str | None = None,
-    multi_domain: Literal["no"] | MultiDomain | None = None,
+    name: Annotated[str | None, Name] = None,
+    sharing: Sharing = None,
+    new_password: NewPassword = False,
+    timezone: Annotated[
+        str | None, Parameter(help="Time zone of its reports, such as Europe/Berlin.")
+    ] = None,
+    multi_domain: Annotated[Literal["no", "combined", "separate"] | None, Domains] = None,
     output: OutputOptions = STANDARD,
 ) -> None:
-    """Change a site; what is not given stays.
-
-    Args:
-        site: Its ID.
-        name: What it is called.
-        sharing: Who may see its dashboard. For private, the password is asked for, or piped in.
-        new_password: Ask for a new password of the shared dashboard, or take it from a pipe.
-        timezone: The time zone of its reports, such as Europe/Berlin.
-        multi_domain: Track several domains, in combined or separate reports.
-        output: Where it goes, and how.
-    """
+    """Change a site; options that are left out change nothing."""
     output.check()
     password = secret(_PASSWORD) if new_password or sharing == "private" else None
-    changed = call(
+    change(
+        _COLUMNS,
+        output,
         lambda fathom: fathom.sites.update(
             site,
             name=given(name),
@@ -138,34 +122,17 @@ def update(
             timezone=given(timezone),
             multi_domain=given(multi_domain and multi_domain != "no"),
             multi_domain_option=given(None if multi_domain == "no" else multi_domain),
-        )
+        ),
+        done="the site {0.id} was changed",
     )
-    _show(changed, output, done="changed")
 
 
-@sites.command(help_epilogue="Examples:\n\n  fathom sites delete CDBUGS\n  fathom sites delete CDBUGS --yes")
-def delete(
-    site: str,
-    /,
-    *,
-    yes: bool = False,
-    output: OutputOptions = STANDARD,
-) -> None:
-    """Delete a site and all of its data, for good.
-
-    Args:
-        site: Its ID.
-        yes: Do not ask.
-        output: Where it goes, and how.
-    """
+@sites.command(help_epilogue=examples("fathom sites delete CDBUGS", "fathom sites delete CDBUGS --yes"))
+def delete(site: SiteID, /, *, yes: Yes = False, output: OutputOptions = STANDARD) -> None:
+    """Delete a site and all of its data, for good."""
     output.check()
     if not yes:
         need_somebody()
         found = call(lambda fathom: fathom.sites.get(site))
         confirm(f"Delete the site {found.name!r} ({found.id}) and all of its data, for good", yes=False)
-    gone = call(lambda fathom: fathom.sites.delete(site))
-    write_change(records_of(_DELETED, [gone], is_single=True), output, done=f"the site {gone.id} was deleted")
-
-
-def _show(site: Site, output: OutputOptions, *, done: str) -> None:
-    write_change(records_of(_COLUMNS, [site], is_single=True), output, done=f"the site {site.id} was {done}")
+    change(DELETED, output, lambda fathom: fathom.sites.delete(site), done="the site {0.id} was deleted")

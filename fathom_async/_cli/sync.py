@@ -16,8 +16,8 @@ from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
 from fathom_async.connectors import EmmaClient, SecodaClient
-from fathom_async.connectors.emma._client import BASE_URL as EMMA_URL
-from fathom_async.connectors.secoda._client import BASE_URL as SECODA_URL
+from fathom_async.connectors.emma import BASE_URL as EMMA_URL
+from fathom_async.connectors.secoda import BASE_URL as SECODA_URL
 from fathom_async.connectors.sync import DeleteEvent, SyncPlan, plan_sync
 from fathom_async.connectors.sync import apply as carry_out
 

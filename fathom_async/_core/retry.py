@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from attrs import field, frozen, validators
 
-from fathom_async.errors import APIError, FathomError, RateLimitError, TransportError
+from fathom_async.errors import APIError, FathomError, OutageError, RateLimitError, TransportError
 
 _TRANSIENT = frozenset(
     {
@@ -54,7 +54,8 @@ def next_delay(
         jitter: A random number in [0, 1), which spreads out retries of requests that failed together.
 
     Returns:
-        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits; so it does for a ``Retry-After``.
+        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits, as it
+        does for a ``Retry-After``.
     """
     if isinstance(error, RateLimitError):
         return 0.0 if refusals <= policy.refusals else None
@@ -74,5 +75,5 @@ def was_perhaps_done(error: FathomError) -> bool:
 
 def _is_transient(error: FathomError, idempotent: bool) -> bool:
     if isinstance(error, TransportError):
-        return idempotent or not error.sent
+        return (idempotent or not error.sent) and not isinstance(error, OutageError)
     return idempotent and isinstance(error, APIError) and error.status in _TRANSIENT

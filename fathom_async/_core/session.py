@@ -153,15 +153,16 @@ class Session:
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
                 )
-                if delay is None or (deadline is not None and self.clock.now() + delay > deadline):
+                lane = self.lanes[request.lane]
+                is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
+                if delay is None or is_late or lane.is_given_up:
                     raise
-                lane = self.lanes[request.lane].name
                 reason = f"{type(error).__name__}: {error}"
-                event = Retried(number, lane, self.clock.now(), failures + refusals, delay, reason)
+                event = Retried(number, lane.name, self.clock.now(), failures + refusals, delay, reason)
                 self.telemetry.retry(event, error)
             await self.scope.sleep(delay)
             if place == "last":
-                await self._take_retry(self.lanes[request.lane])
+                await self._take_retry(lane)
 
     async def _take_retry(self, lane: Lane) -> None:
         """Wait until the lane may be burdened with one more retry."""
@@ -259,6 +260,10 @@ class Session:
             return RateLimitError(*error.args)
         return error
 
+    def next_number(self) -> int:
+        """Return a number that nothing else of this session has."""
+        return next(self._numbers)
+
     def unix(self) -> float:
         """Return the time in Unix seconds."""
         return self.clock.unix()
@@ -292,6 +297,7 @@ class Caller:
         """Carry out a request; see `Session.send`."""
         return self.session.send(request, self.options)
 
-    def with_priority(self, priority: Priority) -> "Caller":
-        """Return a caller that sends with another priority."""
-        return Caller(self.session, evolve(self.options, priority=priority))
+    def for_run(self, priority: Priority) -> "Caller":
+        """Return the caller of a run: with its priority, and a flow of its own unless this caller names one."""
+        flow = self.options.flow or f"run {self.session.next_number()}"
+        return Caller(self.session, evolve(self.options, priority=priority, flow=flow))

@@ -182,6 +182,12 @@ class Lane:
         return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {self._queue.size} queued>"
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether the server has been away for longer than a request waits for it."""
+        since = self._breaker.away_since
+        return since is not None and self._clock.now() - since >= self._outage
+
+    @property
     def _is_spaced(self) -> bool:
         return self.bucket.max_rate < self.limit.requests
 
@@ -480,13 +486,12 @@ class Lane:
         for _, _, waiter in self._deadlines:
             waiter.fail(self._too_long(waiter, self._eta(0, waiter.priority)))
         self._deadlines.clear()
-        away_for = now - (self._breaker.away_since or now)
-        if away_for >= self._outage:
+        since = self._breaker.away_since
+        if since is not None and self.is_given_up:
+            words = f"the server has been away for {now - since:.0f} s: {self._breaker.reason}"
             for waiter in self._queue:
-                if now - waiter.queued_at >= self._outage:
-                    waiter.fail(
-                        OutageError(f"the server has been away for {away_for:.0f} s: {self._breaker.reason}")
-                    )
+                if waiter.place == "last" or now - waiter.queued_at >= self._outage:
+                    waiter.fail(OutageError(words))
 
     def _fail_all(self, error: FathomError) -> None:
         while self._queue.size:

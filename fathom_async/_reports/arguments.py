@@ -1,7 +1,12 @@
-"""The arguments of a query, one by one: each is refused where the server would refuse it."""
+"""Check the arguments of queries and filters one by one; each error says what to write instead.
 
-from collections.abc import Iterable
+Moments are read here too: what callers may write, as a moment on the wall clock of the report.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
 from typing import Final, cast
+from zoneinfo import ZoneInfo, available_timezones
 
 from fathom_async._reports.fields import (
     DATE_COLUMN,
@@ -16,33 +21,161 @@ from fathom_async._reports.fields import (
     FieldGrouping,
     PageviewAggregate,
 )
-from fathom_async._reports.filters import Filter
-from fathom_async._reports.words import identifier, known_word, known_words, listed, suggestion, text
+from fathom_async._util.checks import similar, suggestion
 from fathom_async.errors import QueryError
+
+
+def known_word(argument: str, word: object, known: Sequence[str]) -> str:
+    """Check that a word is one of those known."""
+    if isinstance(word, str) and word in known:
+        return word
+    if not isinstance(word, str):
+        raise QueryError(f"{argument} takes names as str, not {word!r}; there are: {', '.join(known)}")
+    raise QueryError(f"{argument} has no {word!r}{suggestion(word, known)}")
+
+
+def listed(argument: str, names: object) -> tuple[object, ...]:
+    """Return the items of a list. A single string is refused, since its letters would become the items."""
+    if isinstance(names, str):
+        items = [name.strip() for name in names.split(",")]
+        raise QueryError(f"{argument} takes a list of names; write {argument}={items!r}")
+    if not isinstance(names, Iterable):
+        raise QueryError(f"{argument} takes a list of names, not {names!r}")
+    return tuple(cast("Iterable[object]", names))
+
+
+def known_words(argument: str, names: tuple[object, ...], known: Sequence[str]) -> tuple[str, ...]:
+    """Check that names are known, and different from each other."""
+    words = tuple(known_word(argument, name, known) for name in names)
+    for word in words:
+        if words.count(word) > 1:
+            raise QueryError(f"{argument} names {word!r} twice; write it once")
+    return words
+
+
+def sendable(argument: str, value: object) -> str:
+    """Check that a value is a string that can be encoded."""
+    if not isinstance(value, str):
+        raise QueryError(f"{argument} must be a str, not {type(value).__name__}; write {str(value)!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise QueryError(f"{argument} {value!r} has half a surrogate pair, which cannot be encoded") from None
+    return value
+
+
+FIRST_SECOND: Final = time(0, 0, 0)
+LAST_SECOND: Final = time(23, 59, 59)
+_DATE_LENGTH: Final = len("2026-01-31")
+
+
+def first_moment(value: date | str | None) -> datetime | None:
+    """Return the start of a range; a bare date starts with its first second."""
+    return _moment("date_from", value, FIRST_SECOND)
+
+
+def last_moment(value: date | str | None) -> datetime | None:
+    """Return the end of a range; a bare date ends with its last second."""
+    return _moment("date_to", value, LAST_SECOND)
+
+
+def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetime:
+    """Return a moment on the wall clock of a time zone, without a time zone.
+
+    Raises:
+        QueryError: The moment is aware, but the target time zone is unknown, or its clocks show the moment twice.
+    """
+    if moment.tzinfo is None:
+        return moment
+    if timezone is None:
+        raise QueryError(
+            f"{argument} has the time zone {moment.tzinfo}, but the report is in the site's, which is "
+            f"unknown here; write {argument}=moment.astimezone(ZoneInfo(site.timezone)).replace(tzinfo=None)"
+        )
+    try:
+        local = moment.astimezone(ZoneInfo(timezone))
+    except OverflowError:
+        raise QueryError(f"{argument} is out of the calendar's range: {moment}") from None
+    if local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset():
+        raise QueryError(
+            f"{argument} is in the hour that clocks in {timezone} show twice, and the API cannot tell which; "
+            "write a moment before or after that hour"
+        )
+    return local.replace(tzinfo=None)
+
+
+def time_zone(value: ZoneInfo | str | None) -> str | None:
+    """Return the TZ database name of a time zone that exists."""
+    if value is None:
+        return None
+    name = value.key if isinstance(value, ZoneInfo) else sendable("timezone", value)
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise QueryError(f"timezone has no {name!r}{_similar_zone(name)}") from None
+    return name
+
+
+def _similar_zone(name: str) -> str:
+    zones = available_timezones()
+    cities = {zone.rpartition("/")[2].lower(): zone for zone in zones}
+    exact = cities | {zone.lower(): zone for zone in zones}
+    found = exact.get(name.strip().lower().replace(" ", "_")) or similar(name.lower(), zones)
+    return f"; did you mean {found!r}?" if found else "; write a TZ database name such as 'Europe/Berlin'"
+
+
+def _moment(argument: str, value: object, bare: time) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        value = _parsed(argument, value)
+    if isinstance(value, datetime):
+        return value.replace(microsecond=0)
+    if isinstance(value, date):
+        return datetime.combine(value, bare)
+    raise QueryError(
+        f"{argument} takes a date, a datetime or a str such as '2026-01-31 15:30:00', not {value!r}"
+    )
+
+
+def _parsed(argument: str, written: str) -> date:
+    try:
+        if len(written.strip()) == _DATE_LENGTH:
+            return date.fromisoformat(written.strip())
+        return datetime.fromisoformat(written.strip())
+    except ValueError:
+        raise QueryError(
+            f"{argument} cannot be read: {written!r}; write '2026-01-31' or '2026-01-31 15:30:00', "
+            "and for ranges such as 'last 30 days' use query.over('last 30 days', now=...)"
+        ) from None
+
 
 _DIRECTIONS: Final = ("asc", "desc")
 
 
 def site_id(value: str) -> str:
-    """Return a site's ID."""
-    return identifier("site_id", value)
+    """Return a site's ID, such as ``CDBUGS``."""
+    name = sendable("site_id", value)
+    if not name or not name.isprintable() or any(character in ' /\\?#%&,:"' for character in name):
+        raise QueryError(f"site_id must be an ID such as 'CDBUGS', not {name!r}")
+    return name
 
 
 def entity_name(value: str) -> str:
     """Return an event's name, as the dashboard shows it."""
-    name = text("entity_name", value)
+    name = sendable("entity_name", value)
     if not name.strip():
         raise QueryError("entity_name is empty; write the event's name as the dashboard shows it")
     return name
 
 
 def pageview_aggregates(words: Iterable[PageviewAggregate]) -> tuple[PageviewAggregate, ...]:
-    """Return what to count of pageviews."""
+    """Return the aggregates of a pageview query."""
     return cast("tuple[PageviewAggregate, ...]", _aggregates(words, PAGEVIEW_AGGREGATES))
 
 
 def event_aggregates(words: Iterable[EventAggregate]) -> tuple[EventAggregate, ...]:
-    """Return what to count of an event."""
+    """Return the aggregates of an event query."""
     return cast("tuple[EventAggregate, ...]", _aggregates(words, EVENT_AGGREGATES))
 
 
@@ -57,28 +190,12 @@ def field_grouping(words: Iterable[FieldGrouping]) -> tuple[FieldGrouping, ...]:
 
 
 def date_grouping(word: DateGrouping | None) -> DateGrouping | None:
-    """Return the unit of dates to group by."""
+    """Return the date grouping."""
     return None if word is None else cast("DateGrouping", known_word("date_grouping", word, DATE_GROUPINGS))
 
 
-def filters(conditions: Iterable[Filter]) -> tuple[Filter, ...]:
-    """Return the filters, all different."""
-    if isinstance(conditions, Filter):
-        raise QueryError(f"filters takes a list; write filters=[{conditions!r}]")
-    checked: list[Filter] = []
-    for each in listed("filters", conditions):
-        if not isinstance(each, Filter):
-            raise QueryError(f"filters takes Filter(property, operator, value), not {each!r}")
-        if each in checked:
-            raise QueryError(
-                f"filters has {each.property} {each.operator} {each.value!r} twice; write it once"
-            )
-        checked.append(each)
-    return tuple(checked)
-
-
 def limit(rows: int | None) -> int | None:
-    """Return the number of rows to stop at."""
+    """Return the row limit."""
     return None if rows is None else _checked_limit(rows)
 
 
@@ -91,14 +208,14 @@ def _checked_limit(rows: object) -> int:
 
 
 def check_sort(sort_by: object, columns: tuple[str, ...], *, by_date: bool) -> None:
-    """Refuse a sort that is no ``field:asc`` or ``field:desc`` of one of the columns.
+    """Check that a sort is ``field:asc`` or ``field:desc`` of one of the columns.
 
     Args:
         sort_by: The sort.
         columns: Aggregates and groupings.
-        by_date: Whether there is a date grouping, so that ``timestamp`` can be sorted by.
+        by_date: Whether the query has a date grouping, and so can sort by ``timestamp``.
     """
-    written = text("sort_by", sort_by)
+    written = sendable("sort_by", sort_by)
     field, colon, direction = written.partition(":")
     sortable = (*columns, TIMESTAMP) if by_date else columns
     if field in {DATE_COLUMN, TIMESTAMP} and not by_date:
@@ -119,5 +236,5 @@ def _aggregates(words: Iterable[str], known: tuple[str, ...]) -> tuple[str, ...]
         raise QueryError(f"aggregates is empty; name at least one of {', '.join(known)}")
     for foreign in {*PAGEVIEW_AGGREGATES, *EVENT_AGGREGATES}.difference(known).intersection(map(str, names)):
         other = "EventQuery" if known is PAGEVIEW_AGGREGATES else "PageviewQuery"
-        raise QueryError(f"aggregates has {foreign!r} in {other} only; there are here: {', '.join(known)}")
+        raise QueryError(f"aggregates has {foreign!r} only in {other}; here there are: {', '.join(known)}")
     return known_words("aggregates", names, known)

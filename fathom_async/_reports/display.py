@@ -8,6 +8,8 @@ import msgspec
 
 from fathom_async._core.codec.rows import Column, Row
 from fathom_async._reports.fields import VALUE
+from fathom_async._util.text import cells, cut, printable
+from fathom_async._util.text import columns as aligned
 
 TEXT_ROWS: Final = 20
 HTML_ROWS: Final = 60
@@ -23,17 +25,10 @@ def heading(column: str) -> str:
 def as_text(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an aligned table: numbers to the right, long texts cut."""
     names = [heading(column.name) for column in columns]
-    lines = [names, *([_cut(_plain(cell)) for cell in _cells(row)] for row in rows[:TEXT_ROWS])]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    right = [column.kind in {"count", "number"} for column in columns]
-    table = "\n".join(
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
-    )
+    lines = [names, *([cut(_plain(cell), _WIDEST) for cell in _cells(row)] for row in rows[:TEXT_ROWS])]
+    lines.insert(1, ["-" * max(map(cells, column)) for column in zip(*lines, strict=True)])
+    right = {place for place, column in enumerate(columns) if column.kind in {"count", "number"}}
+    table = "\n".join(aligned(lines, right=right))
     return table + (f"\n{_more(len(rows) - TEXT_ROWS)}" if len(rows) > TEXT_ROWS else "")
 
 
@@ -60,12 +55,7 @@ def _plain(cell: object) -> str:
         return f"{cell:,.2f}"
     if isinstance(cell, int):
         return f"{cell:,}"
-    shown = str(cell)
-    return shown if shown.isprintable() else ascii(shown)[1:-1]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+    return printable(str(cell))
 
 
 def _more(count: int) -> str:

@@ -1,19 +1,19 @@
-"""Rows as other shapes: dicts, CSV, JSON lines, and the tables of polars, pandas and Arrow.
+"""Export rows as dicts, CSV, JSON lines, and tables of polars, pandas and Arrow.
 
-The table libraries are optional, and imported when they are asked for.
+The table libraries are optional, and imported on use.
 """
 
-import csv
-from collections.abc import Iterable, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from operator import attrgetter
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO, cast
+from typing import TYPE_CHECKING, Final, TextIO, cast, get_args
 
 import msgspec
 
 from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async._util.arrow import arrow_table, optional
+from fathom_async._util.csv_fields import write_fields
 
 if TYPE_CHECKING:
     from datetime import date
@@ -22,34 +22,18 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-_POLARS: Final[dict[ColumnKind, str]] = {
+KINDS: Final[tuple[str, ...]] = get_args(ColumnKind)
+_POLARS: Final[dict[str, str]] = dict.fromkeys(KINDS, "Date") | {
     "text": "String",
     "count": "Int64",
     "number": "Float64",
     "hour": "Datetime",
-    "day": "Date",
-    "month": "Date",
-    "year": "Date",
 }
-_PANDAS: Final[dict[ColumnKind, str]] = {
+_PANDAS: Final[dict[str, str]] = dict.fromkeys(KINDS, "datetime64[us]") | {
     "text": "string",
     "count": "Int64",
     "number": "Float64",
-    "hour": "datetime64[us]",
-    "day": "datetime64[us]",
-    "month": "datetime64[us]",
-    "year": "datetime64[us]",
 }
-_ARROW: Final[dict[ColumnKind, str]] = {
-    "text": "string",
-    "count": "int64",
-    "number": "float64",
-    "hour": "timestamp[us]",
-    "day": "date32",
-    "month": "date32",
-    "year": "date32",
-}
-_CRLF: Final = "\r\n"
 
 
 def cells(rows: Sequence[Row], column: str) -> "list[str | int | float | date | None]":
@@ -71,43 +55,22 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row], target: str | Path
     write_fields([column.name for column in columns], map(msgspec.structs.astuple, rows), target)
 
 
-def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO) -> None:
-    """Write CSV whose lines end with a line feed, and whose fields any reader gives back as they were.
-
-    A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
-    quote it only where it is a part of the line's own end.
-    """
-    writer = csv.writer(_LineFeeds(target), lineterminator=_CRLF)
-    writer.writerow(names)
-    writer.writerows(rows)
-
-
-class _LineFeeds:
-    """Ends lines, each written at once, with a line feed alone."""
-
-    def __init__(self, target: TextIO) -> None:
-        self._target = target
-
-    def write(self, line: str) -> int:
-        return self._target.write(f"{line.removesuffix(_CRLF)}\n")
-
-
 def to_jsonl(rows: Sequence[Row]) -> str:
-    """Return one JSON object a line."""
+    """Return one JSON object per line."""
     return msgspec.json.Encoder().encode_lines(rows).decode()
 
 
 def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
     """Return a polars frame."""
-    polars = _optional("polars", extra="polars")
+    polars = optional("polars", extra="polars")
     schema = {column.name: getattr(polars, _POLARS[column.kind]) for column in columns}
     data = {name: cells(rows, name) for name in schema}
     return cast("pl.DataFrame", polars.DataFrame(data, schema=schema))
 
 
 def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
-    """Return a pandas frame, of types that know nulls."""
-    pandas = _optional("pandas", extra="pandas")
+    """Return a pandas frame with nullable types."""
+    pandas = optional("pandas", extra="pandas")
     return pandas.DataFrame(
         {
             column.name: pandas.Series(cells(rows, column.name), dtype=_PANDAS[column.kind])
@@ -118,23 +81,10 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
     """Return an Arrow table."""
-    pyarrow = _optional("pyarrow", extra="arrow")
-    types = {column.name: pyarrow.type_for_alias(_ARROW[column.kind]) for column in columns}
-    return pyarrow.table({name: pyarrow.array(cells(rows, name), kind) for name, kind in types.items()})
+    return arrow_table({each.name: each.kind for each in columns}, list(map(msgspec.structs.astuple, rows)))
 
 
 def write_parquet(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str]) -> None:
     """Write a Parquet file."""
-    parquet = _optional("pyarrow.parquet", extra="arrow")
+    parquet = optional("pyarrow.parquet", extra="arrow")
     parquet.write_table(to_arrow(columns, rows), target)  # pyright: ignore[reportUnknownMemberType]
-
-
-def _optional(module: str, *, extra: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
-            raise
-        raise ImportError(
-            f'{error.name} is not installed; for this, pip install "fathom_async[{extra}]"', name=error.name
-        ) from None

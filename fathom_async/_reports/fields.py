@@ -7,18 +7,8 @@ from typing import Final, Literal, get_args
 
 from fathom_async._core.codec.rows import ColumnKind
 
-PageviewAggregate = Literal[
-    "visits",
-    "uniques",
-    "pageviews",
-    "avg_duration",
-    "bounce_rate",
-]
-EventAggregate = Literal[
-    "conversions",
-    "unique_conversions",
-    "value",
-]
+PageviewAggregate = Literal["visits", "uniques", "pageviews", "avg_duration", "bounce_rate"]
+EventAggregate = Literal["conversions", "unique_conversions", "value"]
 FieldGrouping = Literal[
     "hostname",
     "pathname",
@@ -42,26 +32,11 @@ FieldGrouping = Literal[
     "entry_page",
     "exit_page",
 ]
-CountMetric = Literal[
-    "visits",
-    "uniques",
-    "pageviews",
-    "conversions",
-    "unique_conversions",
-    "value",
-]
+CountMetric = Literal["visits", "uniques", "pageviews", "conversions", "unique_conversions", "value"]
 """Metrics that are whole numbers."""
-RateMetric = Literal[
-    "avg_duration",
-    "bounce_rate",
-]
+RateMetric = Literal["avg_duration", "bounce_rate"]
 """Metrics that are averages."""
-DateGrouping = Literal[
-    "hour",
-    "day",
-    "month",
-    "year",
-]
+DateGrouping = Literal["hour", "day", "month", "year"]
 TextProperty = Literal[
     "domain",
     "hostname",
@@ -88,89 +63,33 @@ CategoricalProperty = Literal[
     "region",
 ]
 FilterProperty = TextProperty | CategoricalProperty
-CategoricalOperator = Literal[
-    "is",
-    "is not",
-]
-PatternOperator = Literal[
-    "is like",
-    "is not like",
-    "matching",
-    "not matching",
-]
+CategoricalOperator = Literal["is", "is not"]
+PatternOperator = Literal["is like", "is not like", "matching", "not matching"]
 Operator = CategoricalOperator | PatternOperator
+# fmt: off
 GroupingSort = Literal[
-    "hostname:asc",
-    "hostname:desc",
-    "pathname:asc",
-    "pathname:desc",
-    "referrer_hostname:asc",
-    "referrer_hostname:desc",
-    "referrer_pathname:asc",
-    "referrer_pathname:desc",
-    "referrer_source:asc",
-    "referrer_source:desc",
-    "browser:asc",
-    "browser:desc",
-    "country_code:asc",
-    "country_code:desc",
-    "city:asc",
-    "city:desc",
-    "state:asc",
-    "state:desc",
-    "region:asc",
-    "region:desc",
-    "device_type:asc",
-    "device_type:desc",
-    "operating_system:asc",
-    "operating_system:desc",
-    "utm_campaign:asc",
-    "utm_campaign:desc",
-    "utm_content:asc",
-    "utm_content:desc",
-    "utm_medium:asc",
-    "utm_medium:desc",
-    "utm_source:asc",
-    "utm_source:desc",
-    "utm_term:asc",
-    "utm_term:desc",
-    "keyword:asc",
-    "keyword:desc",
-    "ref:asc",
-    "ref:desc",
-    "entry_page:asc",
-    "entry_page:desc",
-    "exit_page:asc",
-    "exit_page:desc",
-    "timestamp:asc",
-    "timestamp:desc",
+    "hostname:asc", "hostname:desc", "pathname:asc", "pathname:desc",
+    "referrer_hostname:asc", "referrer_hostname:desc", "referrer_pathname:asc", "referrer_pathname:desc",
+    "referrer_source:asc", "referrer_source:desc", "browser:asc", "browser:desc",
+    "country_code:asc", "country_code:desc", "city:asc", "city:desc",
+    "state:asc", "state:desc", "region:asc", "region:desc",
+    "device_type:asc", "device_type:desc", "operating_system:asc", "operating_system:desc",
+    "utm_campaign:asc", "utm_campaign:desc", "utm_content:asc", "utm_content:desc",
+    "utm_medium:asc", "utm_medium:desc", "utm_source:asc", "utm_source:desc",
+    "utm_term:asc", "utm_term:desc", "keyword:asc", "keyword:desc",
+    "ref:asc", "ref:desc", "entry_page:asc", "entry_page:desc",
+    "exit_page:asc", "exit_page:desc", "timestamp:asc", "timestamp:desc",
 ]
-PageviewSort = (
-    GroupingSort
-    | Literal[
-        "visits:asc",
-        "visits:desc",
-        "uniques:asc",
-        "uniques:desc",
-        "pageviews:asc",
-        "pageviews:desc",
-        "avg_duration:asc",
-        "avg_duration:desc",
-        "bounce_rate:asc",
-        "bounce_rate:desc",
-    ]
-)
-EventSort = (
-    GroupingSort
-    | Literal[
-        "conversions:asc",
-        "conversions:desc",
-        "unique_conversions:asc",
-        "unique_conversions:desc",
-        "value:asc",
-        "value:desc",
-    ]
-)
+PageviewSort = GroupingSort | Literal[
+    "visits:asc", "visits:desc", "uniques:asc", "uniques:desc",
+    "pageviews:asc", "pageviews:desc", "avg_duration:asc", "avg_duration:desc",
+    "bounce_rate:asc", "bounce_rate:desc",
+]
+EventSort = GroupingSort | Literal[
+    "conversions:asc", "conversions:desc", "unique_conversions:asc", "unique_conversions:desc",
+    "value:asc", "value:desc",
+]
+# fmt: on
 
 Entity = Literal["pageview", "event"]
 Currency = Literal[
@@ -195,7 +114,7 @@ EVENT_AGGREGATES: Final[tuple[str, ...]] = get_args(EventAggregate)
 CURRENCIES: Final[tuple[str, ...]] = get_args(Currency)
 PLAIN_UNITS: Final = frozenset({"integer", "none"})
 FIELD_GROUPINGS: Final[tuple[str, ...]] = get_args(FieldGrouping)
-DATE_GROUPINGS: Final[tuple[str, ...]] = get_args(DateGrouping)
+DATE_GROUPINGS: Final[tuple[DateGrouping, ...]] = get_args(DateGrouping)
 TEXT_PROPERTIES: Final[tuple[str, ...]] = get_args(TextProperty)
 CATEGORICAL_PROPERTIES: Final[tuple[str, ...]] = get_args(CategoricalProperty)
 CATEGORICAL_OPERATORS: Final[tuple[str, ...]] = get_args(CategoricalOperator)

@@ -1,4 +1,4 @@
-"""Filters of a report, as plain values and written out with ``where``."""
+"""Filters of a report, as plain values and as expressions with ``where``."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, cast, overload
 
 import attrs
 
+from fathom_async._reports.arguments import known_word, listed, sendable
 from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
@@ -20,23 +21,23 @@ from fathom_async._reports.fields import (
     Operator,
     TextProperty,
 )
-from fathom_async._reports.words import known_word, suggestion, text
+from fathom_async._util.checks import suggestion
 from fathom_async.errors import QueryError
 
 
 @attrs.frozen(init=False, order=True)
 class Filter:
-    r"""One condition on the rows of a report; all filters of a query must hold.
+    r"""One condition on the rows of a report; all filters of a query must match.
 
     Args:
-        property: What to look at, such as ``pathname``. ``domain`` can be filtered on but not grouped by,
+        property: The property to compare, such as ``pathname``. ``domain`` can be filtered on but not grouped by,
             ``keyword`` can be grouped by but not filtered on.
         operator: ``is``, ``is not`` for every property; also ``is like``, ``is not like`` (``*`` stands for
             anything), ``matching``, ``not matching`` (a regular expression) for text properties.
-        value: What to compare with; always a string.
+        value: The value to compare with; always a string.
 
     Raises:
-        QueryError: The server would refuse the filter.
+        QueryError: The server would reject the filter.
 
     Source: "Reports > Filtering" of the Fathom API reference.
 
@@ -57,14 +58,14 @@ class Filter:
         known_word("operator", operator, OPERATORS)
         if operator in PATTERN_OPERATORS:
             _check_pattern(property, operator, value)
-        text(f"the value of a {property} filter", value)
+        sendable(f"the value of a {property} filter", value)
         object.__setattr__(self, "property", property)
         object.__setattr__(self, "operator", operator)
         object.__setattr__(self, "value", value)
 
     def __bool__(self) -> bool:
         raise QueryError(
-            "filters are not combined with `and`, `or`, `not` or `in`: give a list, of which all must hold"
+            "filters do not combine with `and`, `or`, `not` or `in`: write a list, all of which must match"
         )
 
     def to_dict(self) -> dict[str, str]:
@@ -73,10 +74,10 @@ class Filter:
 
     @classmethod
     def from_dict(cls, data: object) -> "Filter":
-        """Return the filter that the API writes like this.
+        """Return the filter that the API writes as this object.
 
         Raises:
-            QueryError: It is no such filter.
+            QueryError: The object is not a filter.
         """
         if not isinstance(data, dict):
             raise QueryError(f"a filter is an object of property, operator and value, not {data!r}")
@@ -88,8 +89,24 @@ class Filter:
         )
 
 
+def as_filters(conditions: Iterable[Filter]) -> tuple[Filter, ...]:
+    """Return the filters, all different."""
+    if isinstance(conditions, Filter):
+        raise QueryError(f"filters takes a list; write filters=[{conditions!r}]")
+    checked: list[Filter] = []
+    for each in listed("filters", conditions):
+        if not isinstance(each, Filter):
+            raise QueryError(f"filters takes Filter(property, operator, value), not {each!r}")
+        if each in checked:
+            raise QueryError(
+                f"filters has {each.property} {each.operator} {each.value!r} twice; write it once"
+            )
+        checked.append(each)
+    return tuple(checked)
+
+
 def filters_to_json(filters: Iterable[Filter]) -> str:
-    """Return the one JSON string that the API takes for all filters."""
+    """Return the JSON string that the API takes for all filters."""
     return json.dumps([each.to_dict() for each in filters], ensure_ascii=False, separators=(",", ":"))
 
 
@@ -97,7 +114,7 @@ def filters_from_json(encoded: str) -> tuple[Filter, ...]:
     """Return the filters of a JSON string.
 
     Raises:
-        QueryError: It is not a JSON array of filters.
+        QueryError: The string is not a JSON array of filters.
     """
     try:
         data: object = json.loads(encoded)
@@ -122,11 +139,11 @@ def _check_pattern(property: str, operator: str, value: object) -> None:
             f"{property} takes only {' and '.join(map(repr, CATEGORICAL_OPERATORS))}, not {operator!r}; "
             f"write one filter with 'is' or 'is not' for the exact value"
         )
-    pattern = text(f"the value of a {property} filter", value)
+    pattern = sendable(f"the value of a {property} filter", value)
     if not pattern:
-        raise QueryError(f"{property} {operator} '' holds for every row or for none; name what to look for")
+        raise QueryError(f"{property} {operator} '' matches every row or none; write what to look for")
     if operator in {"matching", "not matching"} and (fault := regex_fault(pattern)):
-        raise QueryError(f"{property} {operator} {pattern!r} is no regular expression: {fault}")
+        raise QueryError(f"{property} {operator} {pattern!r} is not a regular expression: {fault}")
 
 
 _CERTAIN_FAULTS = (
@@ -139,9 +156,9 @@ _CERTAIN_FAULTS = (
 
 
 def regex_fault(pattern: str) -> str | None:
-    r"""Return what is wrong with a regular expression in every dialect, or None.
+    r"""Return the error that every dialect finds in a regular expression, or None.
 
-    The server's dialect is not Python's: what Python alone refuses, such as ``\p{L}``, is let through.
+    The server's dialect is not Python's: what only Python rejects, such as ``\p{L}``, passes.
     """
     try:
         with warnings.catch_warnings():
@@ -167,7 +184,7 @@ def _repeats_nothing(pattern: str, position: int) -> bool:
 
 
 class CategoricalField:
-    """A property that is compared as a whole: ``where.browser == "Chrome"``."""
+    """A property compared as a whole: ``where.browser == "Chrome"``."""
 
     __slots__ = ("_name",)
 
@@ -203,9 +220,6 @@ class TextField(CategoricalField):
 
     __slots__ = ()
 
-    __eq__ = CategoricalField.__eq__
-    __hash__ = CategoricalField.__hash__
-
     def is_like(self, value: str) -> Filter:
         """Keep the rows that contain the term; ``*`` stands for anything."""
         return self._filter("is like", value)
@@ -224,7 +238,7 @@ class TextField(CategoricalField):
 
 
 class Where:
-    """The properties that can be filtered on; use the ready-made ``where``.
+    """The properties that filters accept; use the instance ``where``.
 
     >>> where.browser == "Chrome"
     Filter(property='browser', operator='is', value='Chrome')
@@ -258,8 +272,8 @@ class Where:
 
         def __getattr__(self, name: str) -> NoReturn:
             known = (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES)
-            raise AttributeError(f"nothing can be filtered on {name!r}{suggestion(name, known)}")
+            raise AttributeError(f"{name!r} cannot be filtered on{suggestion(name, known)}")
 
 
 where: Where = Where()
-"""Filters written out: ``where.pathname.matching("^/blog/")``, ``where.browser != "Chrome"``."""
+"""Filters as expressions: ``where.pathname.matching("^/blog/")``, ``where.browser != "Chrome"``."""

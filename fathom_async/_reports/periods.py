@@ -1,19 +1,23 @@
 """Ranges of days: in words, such as ``last 30 days``, against a given moment, or dated, such as ``2026-01``."""
 
-import difflib
 import re
 from calendar import monthrange
-from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
-from typing import Final
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
+from fathom_async._reports.calendar import Unit
+from fathom_async._util.checks import similar
 from fathom_async.errors import QueryError
+
+if TYPE_CHECKING:
+    from fathom_async._reports.fields import DateGrouping
 
 _MONTHS_A_YEAR: Final = 12
 _MONTHS_A_QUARTER: Final = 3
-_SECOND: Final = timedelta(seconds=1)
+_FIRST_MONDAY: Final = date.min.toordinal()
+_MULTIPLES: Final = {"week": ("day", 7), "quarter": ("month", _MONTHS_A_QUARTER)}
 
 _EXAMPLES: Final = (
     "today",
@@ -55,7 +59,7 @@ _FORMS: Final = (
 
 @attrs.frozen
 class Period:
-    """A range of whole seconds on the wall clock of a site; both ends belong to it.
+    """A range of whole seconds in a site's local time, inclusive of both ends.
 
     Args:
         start: The first second, without a time zone.
@@ -67,24 +71,29 @@ class Period:
 
     @classmethod
     def parse(cls, text: str, now: date) -> "Period":
-        """Return the period that the words mean at a moment.
+        """Return the period that the words mean at a given moment.
 
         - ``today``, ``yesterday``
-        - ``this week``, or ``week to date``: the running unit, through the end of today
-        - ``last 30 days``: the running unit and the 29 before it, through the end of today
-        - ``previous month``, ``previous 7 days``: complete units before the running one
-        - ``2026``, ``Q1 2026``, ``2026-01``, ``2026-01-31``: this very year, quarter, month or day
-        - ``2026-01-01 to 2026-01-31``: from the begin of the first through the end of the second
+        - ``this week``, or ``week to date``: the current unit, through the end of today
+        - ``last 30 days``: the current unit and the 29 before it, through the end of today
+        - ``previous month``, ``previous 7 days``: complete units before the current one
+        - ``2026``, ``Q1 2026``, ``2026-01``, ``2026-01-31``: that year, quarter, month or day
+        - ``2026-01-01 to 2026-01-31``: from the start of the first through the end of the second
 
         Units are ``hour``, ``day``, ``week`` (from Monday), ``month``, ``quarter`` and ``year`` of the
-        calendar: ``last 12 months`` starts with the first day of a month. Hours end with the running hour.
+        calendar: ``last 12 months`` starts with the first day of a month. Hours end with the current hour.
 
         Args:
-            text: The words; capitals do not count.
-            now: Today, or the moment, as the site's clock shows it: a time zone of its own is not looked at.
+            text: The words, in upper or lower case.
+            now: Today or the current moment in the site's local time; its own time zone is ignored.
 
         Raises:
-            QueryError: The words mean nothing, or a range that no calendar has.
+            QueryError: The words are not a period, or not in the calendar.
+
+        >>> Period.parse("last 7 days", date(2026, 3, 15)).start
+        datetime.datetime(2026, 3, 9, 0, 0)
+        >>> Period.parse("Q1 2026", date.today()) == Period.parse("2026-01 to 2026-03", date.today())
+        True
         """
         if (dated := cls.dated(text)) is not None:
             return dated
@@ -99,13 +108,13 @@ class Period:
 
     @classmethod
     def dated(cls, text: str) -> "Period | None":
-        """Return the period of words that mean the same at every moment, such as ``2026-01``; None for others.
+        """Return the period of words that do not depend on the moment, such as ``2026-01``; None for others.
 
         Args:
             text: The words, as `parse` reads them.
 
         Raises:
-            QueryError: They are dates that no calendar has, or not written as dates are.
+            QueryError: The words are dates that are not in the calendar, or misspelt.
         """
         return _dated(text)
 
@@ -166,8 +175,8 @@ def _understood(text: str) -> tuple[str, int, str]:
         raise QueryError(_which_of(text, int(found["count"]), found["unit"]))
     found = _WORDS.fullmatch({"today": "this day", "yesterday": "previous day"}.get(words, words))
     if found is None:
-        close = difflib.get_close_matches(words, _EXAMPLES, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are, for example: {', '.join(_EXAMPLES)}"
+        close = similar(words, _EXAMPLES)
+        hint = f"did you mean {close!r}?" if close else f"there are, for example: {', '.join(_EXAMPLES)}"
         raise QueryError(f"no period is called {text!r}; {hint}")
     which, count, unit = found.groups()
     if which == ("this" if count else "last"):
@@ -199,49 +208,12 @@ def _empty(text: str) -> str:
     return f"{text!r} is an empty range; write a number from 1"
 
 
-def _resolve(which: str, count: int, unit: str, now: datetime) -> Period:
-    start_of, back = _UNITS[unit]
-    running = start_of(now)
+def _resolve(which: str, count: int, name: str, now: datetime) -> Period:
+    base, size = _MULTIPLES.get(name, (name, 1))
+    unit, first_week = Unit(cast("DateGrouping", base)), _FIRST_MONDAY if name == "week" else 0
+    index = unit.index(now)
+    running = index - (index - first_week) % size
     if which == "previous":
-        return Period(back(running, count), running - _SECOND)
-    end = now.replace(minute=59, second=59) if unit == "hour" else now.replace(hour=23, minute=59, second=59)
-    return Period(back(running, count - 1), end)
-
-
-def _start_of_hour(now: datetime) -> datetime:
-    return now.replace(minute=0, second=0)
-
-
-def _start_of_day(now: datetime) -> datetime:
-    return now.replace(hour=0, minute=0, second=0)
-
-
-def _start_of_week(now: datetime) -> datetime:
-    return _start_of_day(now) - timedelta(days=now.weekday())
-
-
-def _start_of_month(now: datetime) -> datetime:
-    return _start_of_day(now).replace(day=1)
-
-
-def _start_of_quarter(now: datetime) -> datetime:
-    return _start_of_month(now).replace(month=now.month - (now.month - 1) % _MONTHS_A_QUARTER)
-
-
-def _start_of_year(now: datetime) -> datetime:
-    return _start_of_month(now).replace(month=1)
-
-
-def _months_back(start: datetime, months: int) -> datetime:
-    year, month = divmod(start.year * _MONTHS_A_YEAR + start.month - 1 - months, _MONTHS_A_YEAR)
-    return start.replace(year=year, month=month + 1)
-
-
-_UNITS: Final[dict[str, tuple[Callable[[datetime], datetime], Callable[[datetime, int], datetime]]]] = {
-    "hour": (_start_of_hour, lambda start, count: start - timedelta(hours=count)),
-    "day": (_start_of_day, lambda start, count: start - timedelta(days=count)),
-    "week": (_start_of_week, lambda start, count: start - timedelta(weeks=count)),
-    "month": (_start_of_month, _months_back),
-    "quarter": (_start_of_quarter, lambda start, count: _months_back(start, count * _MONTHS_A_QUARTER)),
-    "year": (_start_of_year, lambda start, count: _months_back(start, count * _MONTHS_A_YEAR)),
-}
+        return Period(unit.start(running - count * size), unit.end(running - 1))
+    end = now.replace(minute=59, second=59) if name == "hour" else now.replace(hour=23, minute=59, second=59)
+    return Period(unit.start(running - (count - 1) * size), end)

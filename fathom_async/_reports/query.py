@@ -1,7 +1,8 @@
-"""Queries of the aggregation report: what the server would refuse is refused here, before it is asked."""
+"""Queries of the aggregation report, checked before a request is sent."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -10,12 +11,21 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._core.codec.rows import Column, Row, RowCodec, RowT_co, row_codec
+from fathom_async._core.codec.rows import Column, Row, RowCodec, RowT, RowT_co, row_codec
 from fathom_async._reports import arguments
+from fathom_async._reports.arguments import (
+    first_moment,
+    known_word,
+    last_moment,
+    time_zone,
+    wall_clock,
+)
+from fathom_async._reports.calendar import SECOND
 from fathom_async._reports.fields import (
     DATE_COLUMN,
     MAX_ROWS,
     METRIC_KINDS,
+    TIMESTAMP,
     DateGrouping,
     Entity,
     EventAggregate,
@@ -24,13 +34,12 @@ from fathom_async._reports.fields import (
     PageviewAggregate,
     PageviewSort,
 )
-from fathom_async._reports.filters import Filter, filters_from_json, filters_to_json
-from fathom_async._reports.moments import first_moment, last_moment, time_zone, to_wire, wall_clock
+from fathom_async._reports.filters import Filter, as_filters, filters_from_json, filters_to_json
 from fathom_async._reports.periods import Period
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import EventRow, PageviewRow
 from fathom_async._reports.unsorted import warn_unsorted
-from fathom_async._reports.words import known_word, suggestion
+from fathom_async._util.checks import suggestion
 from fathom_async.errors import QueryError
 
 if TYPE_CHECKING:
@@ -40,15 +49,16 @@ HOUR_GROUPING_SPAN: Final = timedelta(days=7)
 """The longest range that the server groups by hour."""
 
 _LISTS: Final = ("aggregates", "field_grouping")
+_NOON: Final = 12
 _WORDS: Final = ("date_grouping", "date_from", "date_to", "sort_by", "timezone")
 
 
 @attrs.frozen(eq=False, repr=False)
 class Query(Generic[RowT_co]):
-    """What pageview and event queries share; write a `PageviewQuery` or an `EventQuery`.
+    """The common part of pageview and event queries; write a `PageviewQuery` or an `EventQuery`.
 
-    Queries are equal when they ask for the same: the order of aggregates, groupings and filters does not
-    count, and neither does it for the hash. Columns come in the order asked.
+    Queries are equal if they request the same: the order of aggregates, groupings and filters does not matter, also
+    for the hash. Columns keep their order.
     """
 
     entity: ClassVar[Entity]
@@ -65,7 +75,7 @@ class Query(Generic[RowT_co]):
     )
     date_from: datetime | None = attrs.field(default=None, kw_only=True, converter=first_moment)
     date_to: datetime | None = attrs.field(default=None, kw_only=True, converter=last_moment)
-    filters: tuple[Filter, ...] = attrs.field(default=(), kw_only=True, converter=arguments.filters)
+    filters: tuple[Filter, ...] = attrs.field(default=(), kw_only=True, converter=as_filters)
     sort_by: str | None = attrs.field(default=None, kw_only=True)
     limit: int | None = attrs.field(default=None, kw_only=True, converter=arguments.limit)
     timezone: str | None = attrs.field(default=None, kw_only=True, converter=time_zone)
@@ -92,7 +102,7 @@ class Query(Generic[RowT_co]):
 
     @cached_property
     def codec(self) -> RowCodec[RowT_co]:
-        """What reads and writes the rows of this query's report."""
+        """Reads and writes the rows of this query's report."""
         dates = () if self.date_grouping is None else (Column(DATE_COLUMN, self.date_grouping),)
         groupings = (Column(name, "text") for name in self.field_grouping)
         metrics = (Column(name, METRIC_KINDS[name]) for name in self.aggregates)
@@ -101,18 +111,18 @@ class Query(Generic[RowT_co]):
 
     @property
     def effective_limit(self) -> int | None:
-        """The number of rows at which the answer stops, or None where nothing stops it.
+        """The most rows the answer can have, or None if it is unlimited.
 
-        A query that is grouped by fields would stop silently at 500 rows without a ``limit``; it is sent with
-        the highest limit instead.
+        Without a ``limit``, a query grouped by fields would stop silently at 500 rows; it is sent with the highest
+        limit instead.
         """
         return self.limit if self.limit is not None or not self.field_grouping else MAX_ROWS
 
     @property
     def exceeds_hour_span(self) -> bool:
-        """Whether the range is not known to be within the 7 days that the server groups by hour.
+        """Whether the range may exceed the 7 days that the server groups by hour.
 
-        False for any other date grouping. A range that is open at one end counts as too long.
+        False for other date groupings. A range that is open at one end counts as too long.
         """
         if self.date_grouping != "hour":
             return False
@@ -121,10 +131,10 @@ class Query(Generic[RowT_co]):
         return self.date_to - self.date_from > HOUR_GROUPING_SPAN
 
     def replace(self, **changes: object) -> Self:
-        """Return a copy with some arguments changed, checked anew.
+        """Return a copy with some arguments changed and checked.
 
         Raises:
-            QueryError: The changed query is wrong, or has no such argument.
+            QueryError: The changed query is invalid, or there is no such argument.
         """
         known = [field.name for field in attrs.fields(type(self))]
         for name in changes:
@@ -132,16 +142,16 @@ class Query(Generic[RowT_co]):
         return cast("Callable[..., Self]", attrs.evolve)(self, **changes)
 
     def over(self, period: str | Period, *, now: date) -> Self:
-        """Return a copy over a range said in words, such as ``last 30 days`` or ``previous month``.
+        """Return a copy over a range in words, such as ``last 30 days`` or ``previous month``.
 
         Args:
             period: The words, as `Period.parse` reads them, or a period.
-            now: Today's date or the moment, as in ``datetime.now(ZoneInfo(site.timezone))``. An aware moment
-                is shown in the query's ``timezone`` where it has one; else its own wall clock counts as the
+            now: Today's date or the current moment, as in ``datetime.now(ZoneInfo(site.timezone))``. An aware
+                moment is converted to the query's ``timezone`` if it has one; otherwise its wall clock counts as the
                 site's.
 
         Raises:
-            QueryError: The words mean no period.
+            QueryError: The words are not a period.
         """
         if isinstance(now, datetime) and now.tzinfo is not None and self.timezone is not None:
             now = now.astimezone(ZoneInfo(self.timezone))
@@ -153,10 +163,10 @@ class Query(Generic[RowT_co]):
         return self._params(self.aggregates, self.field_grouping, self.filters)
 
     def read(self, body: bytes) -> Report[RowT_co]:
-        """Return the report of an answer's body.
+        """Decode a response body into a report.
 
-        Rows that are grouped by date come in calendar order, unless the query sorts them otherwise; rows of
-        one date keep the order of the server.
+        Rows grouped by date come in calendar order unless the query sorts them otherwise; rows of one date keep the
+        server's order.
 
         Raises:
             DecodeError: The body is not an array of rows with the query's columns.
@@ -167,9 +177,9 @@ class Query(Generic[RowT_co]):
         return Report(self, tuple(rows))
 
     def key(self) -> str:
-        """Return a string that two queries share exactly if they ask for the same.
+        """Return a string that is the same exactly for equal queries.
 
-        It is made of the wire form, and stays the same over processes and versions of Python.
+        It is derived from the wire form, and stable across processes and versions of Python.
         """
         return self._key
 
@@ -178,7 +188,7 @@ class Query(Generic[RowT_co]):
         """Return the query of these parameters, as `params` writes them.
 
         Raises:
-            QueryError: The parameters are those of another entity, or the server would refuse them.
+            QueryError: The parameters belong to another entity, or the server would reject them.
         """
         given = {name: value for name, value in params.items() if value}
         entity = given.pop("entity", None)
@@ -245,28 +255,35 @@ class PageviewQuery(Query[PageviewRow]):
 
     Args:
         site_id: ID of the site.
-        aggregates: What to count: ``visits`` of the site, ``uniques`` of a page, ``pageviews``,
+        aggregates: Metrics: ``visits`` of the site, ``uniques`` of a page, ``pageviews``,
             ``avg_duration`` (seconds), ``bounce_rate`` (0 to 1).
         field_grouping: Fields to group by, in the order of their columns.
         date_grouping: ``hour`` (for up to 7 days at once), ``day``, ``month`` or ``year``.
-        date_from: First moment, on the clock of the site: a date (its first second), a datetime (to the
-            second) or either as an ISO string. The first recorded data unless given. An aware datetime is
-            converted to ``timezone``, and refused without one.
-        date_to: Last moment, in the same way; a date ends with its last second. Now unless given.
-        filters: Conditions that must all hold.
+        date_from: First moment, in the site's local time: a date (its first second), a datetime (to the second) or
+            either as an ISO string. By default, the first recorded data. An aware datetime is converted to
+            ``timezone``, and rejected without one.
+        date_to: Last moment, likewise; a date ends with its last second. By default, now.
+        filters: Filters, all of which must match.
         sort_by: ``field:asc`` or ``field:desc`` of an aggregate, a grouping, or with a date grouping
             ``timestamp``.
-        limit: Number of rows to stop at, from 1 to 1000. A report that is grouped by fields stops at 1000
-            rows at the latest. Without ``sort_by`` these are arbitrary groups.
+        limit: Maximum number of rows, from 1 to 1000. A report grouped by fields has at most 1000 rows. Without
+            ``sort_by``, these are arbitrary groups.
         timezone: TZ database name of a time zone other than the site's. Deprecated by Fathom.
 
     Raises:
-        QueryError: The server would refuse the query, or silently answer something else.
+        QueryError: The server would reject the query, or silently answer something else.
 
     Warns:
         UnsortedLimitWarning: The limit keeps arbitrary groups.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
+
+    >>> query = PageviewQuery("CDBUGS", aggregates=["visits"], date_grouping="day")
+    >>> query.over("previous month", now=date(2026, 3, 15)).params()["date_to"]
+    '2026-02-28 23:59:59'
+    >>> query.replace(aggregates=["visit"])
+    Traceback (most recent call last):
+    fathom_async.errors.QueryError: aggregates has no 'visit'; did you mean 'visits'?
     """
 
     entity: ClassVar[Entity] = "pageview"
@@ -286,22 +303,10 @@ class EventQuery(Query[EventRow]):
     Args:
         site_id: ID of the site that the event belongs to.
         entity_name: The event's name, as the dashboard shows it.
-        aggregates: What to count: ``conversions``, ``unique_conversions``, ``value`` (in cents where the
+        aggregates: Metrics: ``conversions``, ``unique_conversions``, ``value`` (in cents where the
             event's unit is a currency).
-        field_grouping: As in `PageviewQuery`, like everything below.
-        date_grouping: See there.
-        date_from: See there.
-        date_to: See there.
-        filters: See there.
-        sort_by: See there.
-        limit: See there.
-        timezone: See there.
 
-    Raises:
-        QueryError: The server would refuse the query, or silently answer something else.
-
-    Warns:
-        UnsortedLimitWarning: The limit keeps arbitrary groups.
+    The other arguments, errors and warnings are those of `PageviewQuery`.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
     """
@@ -319,13 +324,67 @@ AnyQuery = PageviewQuery | EventQuery
 
 
 def query_from_params(params: Mapping[str, str]) -> AnyQuery:
-    """Return the query of these parameters, of the entity that they name.
+    """Return the query with these parameters, of the entity they name.
 
     Raises:
-        QueryError: The server would refuse the parameters.
+        QueryError: The server would reject the parameters.
     """
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
     return PageviewQuery.from_params(params) if entity == "pageview" else EventQuery.from_params(params)
+
+
+def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
+    """Split a query by the hour into queries of at most 7 days, whose rows together are those of the query.
+
+    Cuts are at whole hours of the site's clock. An hour is one bucket of one chunk, so every figure of a row is what
+    the server would have said, unique visitors too. If there is room, cuts are at noon, which every day of every time
+    zone has exactly once. No other unit of dates is cut, and totals are not: visitors of two chunks would count
+    twice.
+
+    Raises:
+        QueryError: The range is open at one end, or a limit of the whole is no limit of its chunks.
+    """
+    if not query.exceeds_hour_span:
+        return [query]
+    if query.date_from is None or query.date_to is None:
+        raise QueryError(
+            "the server groups at most 7 days by the hour, and a range that is open at one end may be longer; "
+            "write date_from and date_to, or e.g. query.over('last 7 days', now=...)"
+        )
+    if query.limit is not None and not _sorts_exactly(query):
+        raise QueryError(
+            f"limit={query.limit} over more than 7 days by the hour is several requests, and which rows come "
+            "first is known only by 'timestamp' or an aggregate; sort by one of these, or leave out limit"
+        )
+    spans = _spans(query.date_from, query.date_to)
+    return [query.replace(date_from=first, date_to=last) for first, last in spans]
+
+
+def _sorts_exactly(query: Query[Row]) -> bool:
+    """Whether the first rows of the whole are among the first rows of the chunks."""
+    column = (query.sort_by or "").partition(":")[0]
+    return column in {DATE_COLUMN, TIMESTAMP, *query.aggregates}
+
+
+def _spans(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while last - first > HOUR_GROUPING_SPAN:
+        cut = _cut(first, last)
+        yield first, cut - SECOND
+        first = cut
+    yield first, last
+
+
+def _cut(first: datetime, last: datetime) -> datetime:
+    """Return where the second chunk begins: at noon unless that takes one chunk more."""
+    latest = (first + HOUR_GROUPING_SPAN).replace(minute=0, second=0)
+    noon = latest.replace(hour=_NOON) - timedelta(days=latest.hour < _NOON)
+    after = math.ceil((last - latest) / HOUR_GROUPING_SPAN)
+    return noon if last - noon < after * HOUR_GROUPING_SPAN else latest
+
+
+def to_wire(moment: datetime) -> str:
+    """Return a moment as the API writes it: ``2026-01-31 23:59:59``."""
+    return moment.isoformat(sep=" ", timespec="seconds")
 
 
 def _split(written: str) -> list[str]:

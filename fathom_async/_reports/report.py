@@ -1,30 +1,41 @@
-"""The answer to a query: typed rows, and ways to hand them on.
+"""The report that answers a query: typed rows, exports, and totals.
 
-An answer is decoded in one go on the event loop: it has at most 1,000 rows, or one for each date, and a thousand rows
-take about half a millisecond. Nothing longer is ever decoded at once, since a complete report is read part by part.
+An answer is decoded at once on the event loop: it has at most 1,000 rows, or one per date, and a thousand rows take
+about half a millisecond. A complete report is read part by part, so nothing longer is ever decoded at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from operator import attrgetter
 from os import PathLike
 from typing import TYPE_CHECKING, Generic, TextIO, overload
 
 import attrs
 
-from fathom_async._core.codec.rows import Column, RowT_co
+from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
-from fathom_async._reports.fields import CURRENCIES, PLAIN_UNITS, VALUE, CountMetric, Currency, RateMetric
-from fathom_async._reports.totals import total
-from fathom_async._reports.words import known_word, suggestion
-from fathom_async.errors import ArgumentError
+from fathom_async._reports.arguments import known_word
+from fathom_async._reports.fields import (
+    ADDITIVE_METRICS,
+    CURRENCIES,
+    DATE_COLUMN,
+    PLAIN_UNITS,
+    RATES,
+    TIMESTAMP,
+    VALUE,
+    CountMetric,
+    Currency,
+    RateMetric,
+)
+from fathom_async._util.checks import suggestion
+from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-    from fathom_async._core.codec.rows import Row
     from fathom_async._reports.query import Query
 
 
@@ -40,12 +51,20 @@ class Report(Generic[RowT_co]):
     """The rows that answer a query.
 
     Args:
-        query: What was asked.
-        rows: Rows of the query's columns; see `PageviewRow` and `EventRow`.
-        truncated: Whether there may be more rows than these: the answer has as many as its limit allows. Worked
-            out unless given.
+        query: The query.
+        rows: Rows with the query's columns; see `PageviewRow` and `EventRow`.
+        truncated: Whether there may be more rows, because the answer has as many as its limit allows. Derived from
+            the query unless given.
 
     Source: "Reports > Aggregation" of the Fathom API reference.
+
+    >>> from fathom_async import PageviewQuery
+    >>> query = PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["pathname"])
+    >>> report = query.read(b'[{"pathname": "/", "pageviews": "7"}, {"pathname": "/blog", "pageviews": "5"}]')
+    >>> report
+    <Report of pathname, pageviews for CDBUGS: 2 rows>
+    >>> report.first.pathname, report.total("pageviews")
+    ('/', 12)
     """
 
     query: "Query[RowT_co]"
@@ -53,12 +72,12 @@ class Report(Generic[RowT_co]):
     truncated: bool = attrs.field(default=attrs.Factory(_stops_at_limit, takes_self=True), kw_only=True)
 
     def to_json(self) -> bytes:
-        """Return the rows as a JSON array that the query's `read` reads back."""
+        """Return the rows as a JSON array, which the query's `read` decodes again."""
         return self.query.codec.encode(self.rows)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns, in the order asked."""
+        """Names of the columns, in the order of the query."""
         return self.query.columns
 
     def __len__(self) -> int:
@@ -94,17 +113,17 @@ class Report(Generic[RowT_co]):
     def total(self, metric: str) -> int | float | None:
         """Return one figure for the whole report.
 
-        It is the value of a single row, and the sum of several rows where they add up: those of ``pageviews``,
-        ``conversions`` and ``value`` (in cents where the event's unit is a currency) do, and nulls count as 0.
-        Without any row it is 0, and None for the averages ``avg_duration`` and ``bounce_rate``.
+        A single row is its own total. Several rows are summed if the metric adds up: ``pageviews``, ``conversions``
+        and ``value`` (in cents if the event's unit is a currency) do, and nulls count as 0. Without rows, the total
+        is 0, or None for the averages ``avg_duration`` and ``bounce_rate``.
 
         Args:
             metric: One of the query's aggregates.
 
         Raises:
             ArgumentError: The report has no such metric.
-            QueryError: Several rows do not add up to the total, or the report may lack rows; the message says
-                what to ask instead.
+            QueryError: The rows do not add up to a total, or the report may lack rows; the message says which query
+                to run instead.
         """
         return total(self.query, self.rows, metric, is_truncated=self.truncated)
 
@@ -112,8 +131,8 @@ class Report(Generic[RowT_co]):
         """Return the ``value`` column in the event's unit.
 
         Args:
-            currency: The unit that the event was made with. Currencies, all of them, are counted in hundredths;
-                ``integer`` and ``none`` are plain numbers.
+            currency: The unit the event was created with. All currencies are counted in hundredths; ``integer`` and
+                ``none`` are plain numbers.
 
         Raises:
             ArgumentError: The report has no ``value`` column, or Fathom no such currency.
@@ -135,7 +154,7 @@ class Report(Generic[RowT_co]):
         export.write_csv(self._kinds, self.rows, target)
 
     def to_jsonl(self) -> str:
-        """Return the report as JSON lines: an object a row."""
+        """Return the report as JSON lines: one object per row."""
         return export.to_jsonl(self.rows)
 
     def to_polars(self) -> "pl.DataFrame":
@@ -147,7 +166,7 @@ class Report(Generic[RowT_co]):
         return export.to_polars(self._kinds, self.rows)
 
     def to_pandas(self) -> "pd.DataFrame":
-        """Return a pandas frame: string, Int64, Float64 (all of which know nulls), and datetime64.
+        """Return a pandas frame: string, Int64 and Float64 (all nullable), and datetime64.
 
         Raises:
             ImportError: pandas is not installed; the message names the extra.
@@ -163,7 +182,7 @@ class Report(Generic[RowT_co]):
         return export.to_arrow(self._kinds, self.rows)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
     def to_parquet(self, target: str | PathLike[str]) -> None:
-        """Write the report as a Parquet file, of the types of `to_arrow`.
+        """Write the report as a Parquet file, with the types of `to_arrow`.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
@@ -171,8 +190,8 @@ class Report(Generic[RowT_co]):
         export.write_parquet(self._kinds, self.rows, target)
 
     def __repr__(self) -> str:
-        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
-        return f"<Report of {', '.join(self.columns)}: {rows}{', truncated' if self.truncated else ''}>"
+        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}{', truncated' if self.truncated else ''}"
+        return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}>"
 
     def __str__(self) -> str:
         return display.as_text(self._kinds, self.rows)
@@ -183,3 +202,67 @@ class Report(Generic[RowT_co]):
     @property
     def _kinds(self) -> tuple[Column, ...]:
         return self.query.codec.columns
+
+
+def sort_rows(query: "Query[RowT]", rows: Iterable[RowT]) -> list[RowT]:
+    """Sort rows as the query does: by ``sort_by``, otherwise by date if there is one.
+
+    Numbers and dates sort as such, texts by code point, and nulls first. Rows with equal values keep their order, in
+    either direction.
+    """
+    if query.sort_by is None:
+        return list(rows) if query.date_grouping is None else sorted(rows, key=attrgetter(DATE_COLUMN))
+    column, _, direction = query.sort_by.partition(":")
+    return sorted(rows, key=_key(column), reverse=direction == "desc")
+
+
+def _key(column: str) -> Callable[[Row], tuple[bool, object]]:
+    read = attrgetter(DATE_COLUMN if column == TIMESTAMP else column)
+
+    def key(row: Row) -> tuple[bool, object]:
+        value: object = read(row)
+        return value is not None, 0 if value is None else value
+
+    return key
+
+
+def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated: bool) -> int | float | None:
+    """Return the total of a metric; see `Report.total`.
+
+    Args:
+        query: The query of the report.
+        rows: Its rows.
+        metric: One of the query's aggregates.
+        is_truncated: Whether the report may lack rows.
+    """
+    if metric not in query.aggregates:
+        raise ArgumentError(f"the report has no metric {metric!r}; it has: {', '.join(query.aggregates)}")
+    is_additive = metric in ADDITIVE_METRICS
+    if is_truncated:
+        every_row = (
+            f"; or for every row, reports.complete({_replaced(query, limit=None)})" if is_additive else ""
+        )
+        raise QueryError(
+            f"the report stops at {len(rows):,} row{'' if len(rows) == 1 else 's'} and may lack others, so that it "
+            f"does not tell the total of {metric}; {_ask_alone(query)}{every_row}"
+        )
+    if len(rows) > 1 and not is_additive:
+        raise QueryError(
+            f"{metric} of {len(rows):,} rows must not be added up: rows share visitors, and averages have no sum; "
+            f"{_ask_alone(query)}"
+        )
+    values: list[int | float | None] = [getattr(row, metric) for row in rows]
+    if metric in RATES:
+        return values[0] if values else None
+    return sum(value or 0 for value in values)
+
+
+def _ask_alone(query: "Query[Row]") -> str:
+    alone = _replaced(query, field_grouping=(), date_grouping=None, sort_by=None, limit=None)
+    return f"ask for the total alone, reports.aggregate({alone})"
+
+
+def _replaced(query: "Query[Row]", **empty: object) -> str:
+    """Return the code that leaves these arguments out of a query."""
+    changes = [f"{name}={value!r}" for name, value in empty.items() if getattr(query, name) != value]
+    return f"query.replace({', '.join(changes)})" if changes else "query"

@@ -1,4 +1,4 @@
-"""Endpoints about the account and the token behind a key."""
+"""Endpoints of the account and the token. Source: https://usefathom.com/api/v1#account."""
 
 from fathom_async._core.codec.objects import object_decoder
 from fathom_async._core.request import Request
@@ -19,7 +19,7 @@ class AccountResource:
         """Return the account. The token needs full access (``*``).
 
         Raises:
-            PermissionDeniedError: The token has less than full access.
+            PermissionDeniedError: The token does not have full access.
         """
         return await self._send(Request("GET", "/account", _ACCOUNT))
 
@@ -31,5 +31,5 @@ class TokenResource:
         self._send = send
 
     async def get(self) -> Token:
-        """Return the token's name, abilities and times; its secret value is never sent."""
+        """Return the token's name, abilities and times; the API never returns its secret value."""
         return await self._send(Request("GET", "/token", _TOKEN))

@@ -14,9 +14,9 @@ _FIELDS: dict[str, Check] = {"name": checks.text(255), "currency": checks.choice
 
 _EVENT = object_decoder(Event)
 _EVENTS = page_decoder(Event)
-_BY_NAME = "The service knows events by name now: use {}."
+_BY_NAME = "The service identifies events by name now: use {}."
 _GET = _BY_NAME.format("events.list and look for the name")
-_NEW = _BY_NAME.format("events.list; an event comes into being when it is first tracked")
+_NEW = _BY_NAME.format("events.list; an event is created when it is first tracked")
 _SET = _BY_NAME.format("events.set_currency(site_id, name, currency); an event's name cannot be changed")
 _DELETE = _BY_NAME.format("events.delete_by_name(site_id, name)")
 _WIPE = (
@@ -28,8 +28,8 @@ _WIPE = (
 class EventsResource:
     """The events of a site. Source: https://usefathom.com/api/v1#events.
 
-    The live service has retired the methods that take an event's id, and answers them with `GoneError`;
-    recordings and mirrors of the older API still have them.
+    The live service has retired the methods that take an event's id: they raise `GoneError`. Recordings and mirrors
+    of the older API still have them.
     """
 
     def __init__(self, send: Caller) -> None:
@@ -43,13 +43,13 @@ class EventsResource:
         starting_after: str | None = None,
         ending_before: str | None = None,
     ) -> Listing[Event]:
-        """List a site's events by `created_at`: await it for one page, iterate over it for all.
+        """List a site's events by `created_at`: await the listing for one page, iterate over it for all.
 
         Args:
             site_id: Id of the site.
-            limit: Objects a page, 1 to 100.
-            starting_after: Cursor of an event (its id, or its name where it has none); list those after it.
-            ending_before: Cursor of an event; list those before it, newest first.
+            limit: Objects per page, 1 to 100.
+            starting_after: Cursor of an event (its id, or its name if it has none); lists those after it.
+            ending_before: Cursor of an event; lists those before it, newest first.
 
         Raises:
             ArgumentError: A parameter is out of range, or both cursors are given.
@@ -65,14 +65,14 @@ class EventsResource:
         """Return an event by its id.
 
         Raises:
-            GoneError: The service knows events by name only.
+            GoneError: The service identifies events by name only.
             NotFoundError: There is no such event.
         """
         at = path("/sites/{}/events/{}", site_id, event_id)
         return await self._send(Request("GET", at, _EVENT, retired_hint=_GET))
 
     async def create(self, site_id: str, *, name: str, currency: Currency | NotGiven = MISSING) -> Event:
-        """Create an event. Never sent twice.
+        """Create an event. It is never sent twice.
 
         Args:
             site_id: Id of the site.
@@ -94,23 +94,23 @@ class EventsResource:
         name: str | NotGiven = MISSING,
         currency: Currency | NotGiven = MISSING,
     ) -> Event:
-        """Change an event. Only what is given is sent.
+        """Change an event. Arguments that are not given stay unchanged.
 
         Raises:
-            ArgumentError: Nothing is given, or the API would refuse an argument.
-            GoneError: The service knows events by name only.
+            ArgumentError: No change is given, or the API would refuse an argument.
+            GoneError: The service identifies events by name only.
         """
         if event_id == "currency":
-            raise ArgumentError("'currency' is another endpoint and no id: use events.set_currency")
+            raise ArgumentError("'currency' is another endpoint and not an id: use events.set_currency")
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/{}", site_id, event_id)
         return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, retired_hint=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
-        """Delete an event; this cannot be undone.
+        """Delete an event permanently.
 
         Raises:
-            GoneError: The service knows events by name only.
+            GoneError: The service identifies events by name only.
             NotFoundError: There is no such event.
         """
         at = path("/sites/{}/events/{}", site_id, event_id)
@@ -120,9 +120,9 @@ class EventsResource:
         )
 
     async def delete_by_name(self, site_id: str, name: str) -> Deleted:
-        """Delete the record of an event, and its currency.
+        """Delete the record of an event and its currency.
 
-        Its history stays in reports, and the event is back as soon as the site sends it again.
+        Its history stays in reports, and the event reappears as soon as the site sends it again.
 
         Raises:
             ArgumentError: The name is empty.
@@ -134,11 +134,11 @@ class EventsResource:
         return await self._send(Request("DELETE", at, deletion, params, already_gone_result=gone))
 
     async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
-        """Set the unit that an event's values are shown in; it converts nothing.
+        """Set the currency in which an event's values are shown; nothing is converted.
 
         Args:
             site_id: Id of the site.
-            name: Name of the event, which need not have been tracked yet.
+            name: Name of the event, even of one that was never tracked.
             currency: One of `CURRENCIES`.
 
         Raises:
@@ -151,10 +151,10 @@ class EventsResource:
         return await self._send(Request("POST", at, decode, body=fields, idempotent=False))
 
     async def wipe(self, site_id: str, event_id: str) -> None:
-        """Delete an event's data. Retired by the live service.
+        """Delete an event's data. The live service has retired this endpoint.
 
         Raises:
-            GoneError: The service has retired the endpoint; the message says what to use instead.
+            GoneError: The service has retired the endpoint; the message names a replacement.
         """
         at = path("/sites/{}/events/{}/data", site_id, event_id)
         await self._send(Request("DELETE", at, discard, retired_hint=_WIPE))

@@ -31,13 +31,13 @@ class MilestonesResource:
         starting_after: str | None = None,
         ending_before: str | None = None,
     ) -> Listing[Milestone]:
-        """List a site's milestones by `created_at`: await it for one page, iterate over it for all.
+        """List a site's milestones by `created_at`: await the listing for one page, iterate over it for all.
 
         Args:
             site_id: Id of the site.
-            limit: Objects a page, 1 to 100.
-            starting_after: Id of a milestone; list those created after it, oldest first.
-            ending_before: Id of a milestone; list those created before it, newest first.
+            limit: Objects per page, 1 to 100.
+            starting_after: Id of a milestone; lists those created after it, oldest first.
+            ending_before: Id of a milestone; lists those created before it, newest first.
 
         Raises:
             ArgumentError: A parameter is out of range, or both cursors are given.
@@ -56,7 +56,7 @@ class MilestonesResource:
         return await self._send(Request("GET", at, _MILESTONE))
 
     async def create(self, site_id: str, *, name: str, milestone_date: date | str) -> Milestone:
-        """Create a milestone. Never sent twice.
+        """Create a milestone. It is never sent twice.
 
         Args:
             site_id: Id of the site.
@@ -84,7 +84,7 @@ class MilestonesResource:
         return await self._send(Request("POST", at, _MILESTONE, body=fields, idempotent=False))
 
     async def delete(self, site_id: str, milestone_id: str) -> Deleted:
-        """Delete a milestone, for good.
+        """Delete a milestone permanently.
 
         Raises:
             NotFoundError: There is no such milestone.

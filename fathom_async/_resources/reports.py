@@ -8,13 +8,11 @@ from zoneinfo import ZoneInfo
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
-from fathom_async._bulk.hours import by_the_hour
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
-from fathom_async._bulk.outcome import Outcome, reports_in_order
-from fathom_async._bulk.plan import BulkPlan, checked, planned
-from fathom_async._bulk.progress import OnProgress
+from fathom_async._bulk.request import by_the_hour
+from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
-from fathom_async._cache.policy import Keeping
+from fathom_async._cache.entry import CachePolicy
 from fathom_async._cache.report_cache import Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
@@ -26,12 +24,12 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
 if TYPE_CHECKING:
+    from fathom_async.backfill._destination import Destination
     from fathom_async.backfill._run import BackfillSummary
-    from fathom_async.backfill._target import Target
 
 
 class ReportsResource:
-    """Ad-hoc reports; all of them share the scarce reports lane. Source: https://usefathom.com/api/v1#reports."""
+    """Reports, all through the scarce reports lane. Source: https://usefathom.com/api/v1#reports."""
 
     def __init__(self, send: Caller) -> None:
         self._send = send
@@ -39,47 +37,47 @@ class ReportsResource:
     async def aggregate(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report.
 
-        It is one request, except that more than 7 days by the hour are asked for in pieces of 7 days, which lie
-        side by side without changing any figure.
+        It is one request, except for more than 7 days by the hour, which take one request for each 7 days. The
+        figures are the same.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
 
         Raises:
-            QueryError: The pieces of the range would not make up the report; the message says why.
-            NotFoundError: There is no such site, or the token cannot see it.
-            ValidationError: The server refused the query, though it looked right.
+            QueryError: The report cannot be put together from parts of its range; the message says why.
+            NotFoundError: The site does not exist, or the token cannot see it.
+            ValidationError: The server refused the query although it passed all checks.
         """
-        return await by_the_hour(query, self._ask)
+        return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
-        The groups are parted by filters, asked for part by part, and joined: two requests for each 1,000 rows at
-        the most as a rule, and a few more. Parts are asked at different moments, so that a report which must be
-        of one moment ends in the past. Rows come in the order of ``sort_by``, texts by code point.
+        Filters split the groups into parts, which are requested one by one and joined: usually at most two requests
+        for each 1,000 rows, and a few more. The parts are of different moments, so let the range end in the past if
+        the report must be of one moment. Rows are in the order of ``sort_by``, texts by code point.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
 
         Raises:
             QueryError: The query has a limit.
-            InseparableError: No filter tells some of the rows apart; the message says what to change.
-            InconsistentError: The server's answers contradict each other, so that rows might be wrong or missing.
-            ValidationError: The server refused the query, though it looked right.
+            InseparableError: No filter can separate some of the rows; the message says what to change.
+            InconsistentError: The server's answers contradict each other, so that rows may be wrong or missing.
+            ValidationError: The server refused the query although it passed all checks.
         """
         return await complete(query, self._ask)
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
-        """Return what `run` would send for these queries, and how long it would take; nothing is sent.
+        """Return what `run` would send for these queries, and how long that would take; sends nothing.
 
         Args:
             queries: `PageviewQuery`s and `EventQuery`s.
-            fuse: Whether to put queries together whose answers are contained in one.
+            fuse: Whether to fuse queries whose answers are contained in one.
 
         Raises:
-            ArgumentError: One of them is no query.
-            QueryError: One of them cannot be asked.
+            ArgumentError: One of them is not a query.
+            QueryError: One of them cannot be answered.
         """
         return planned(queries, self._send.session.lanes["reports"], is_fused=fuse)
 
@@ -89,34 +87,34 @@ class ReportsResource:
         *,
         fuse: bool = True,
         store: Store | None = None,
-        keeping: Keeping | None = None,
+        keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
         on_progress: OnProgress | None = None,
     ) -> AsyncGenerator[Outcome[RowT], None]:
-        """Run many reports in as few requests as will do, and yield the outcome of each as it comes.
+        """Run many reports in as few requests as possible, and yield each outcome as it arrives.
 
-        A query that fails is an outcome like any other. The run ends with the iteration; with a store, one that
-        was broken off or killed and is started again asks only for what is missing.
+        A failed query is an outcome like any other. The run ends with the iteration. With a store, a run that was
+        interrupted or killed requests only what is missing when it is started again.
 
         Args:
             queries: `PageviewQuery`s and `EventQuery`s.
-            fuse: Whether to put queries together whose answers are contained in one. No answer changes.
+            fuse: Whether to fuse queries whose answers are contained in one. No answer changes.
             store: Where to keep answers: a path such as ``reports.db``, ``memory://``, ``redis://host:port/db``,
-                which stay open until the client is closed; or a store that you opened. None keeps nothing.
-            keeping: How long kept answers are good for; those of ranges that are over are so for ever.
-            priority: Who goes first when requests wait; by default, everybody else's requests do.
-            on_progress: Is told how far the run has come, at the start and whenever something is over.
+                opened until the client closes; or a store that you opened. None keeps nothing.
+            keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
+            priority: Order among waiting requests; behind all others by default.
+            on_progress: Called with the progress at the start and after each step.
 
         Raises:
-            ArgumentError: One of them is no query, or the store's place is none.
-            QueryError: One of them cannot be asked.
+            ArgumentError: One of them is not a query, or the store cannot be where it is said to be.
+            QueryError: One of them cannot be answered.
             StoreError: The store cannot be used.
             ClosedError: The client was closed.
         """
         if keeping is not None and store is None:
-            raise ArgumentError("keeping says how long a store's answers are good for; name a store too")
-        caller = self._send.with_priority(priority)
-        cache = None if store is None else open_cache(caller, store, keeping or Keeping())
+            raise ArgumentError("keeping says how long a store's answers stay fresh; pass a store too")
+        caller = self._send.for_run(priority)
+        cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
         run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
 
@@ -126,11 +124,11 @@ class ReportsResource:
         *,
         fuse: bool = True,
         store: Store | None = None,
-        keeping: Keeping | None = None,
+        keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
         on_progress: OnProgress | None = None,
     ) -> list[Report[RowT]]:
-        """Run many reports as `run` does, and return them in the order asked.
+        """Run many reports like `run`, and return them in the order of the queries.
 
         Args:
             queries: As in `run`, like everything else.
@@ -141,7 +139,7 @@ class ReportsResource:
             on_progress: See there.
 
         Raises:
-            BulkError: Some queries failed; its `outcomes` have the reports of the others.
+            BulkError: Some queries failed; its `outcomes` include the other reports.
         """
         outcomes = self.run(
             queries, fuse=fuse, store=store, keeping=keeping, priority=priority, on_progress=on_progress
@@ -152,7 +150,7 @@ class ReportsResource:
         self,
         query: Query[RowT],
         *,
-        target: "Target | str" = "parquet:backfill",
+        target: "Destination | str" = "parquet:backfill",
         since: date | str,
         until: date | str | None = None,
         grouping: DateGrouping = "day",
@@ -160,36 +158,35 @@ class ReportsResource:
         incomplete: bool = False,
         priority: Priority = Priority.BULK,
     ) -> "BackfillSummary":
-        """Bring a table up to date with a report, asking only for the periods that it does not have yet.
+        """Bring a table up to date with a report, requesting only the periods that are missing.
 
-        Killed at any moment, it leaves whole periods behind, and the next one goes on. One target holds the same
+        If it is killed, the table has whole periods only, and the next backfill continues. One target holds the same
         report of many sites or events, which are filled in one after the other.
 
         Args:
-            query: What to ask; without a range, a limit and an order. The table has the columns ``site_id``, for
+            query: The report, without a range, a limit and an order. The table has the columns ``site_id``, for
                 events ``entity_name``, ``date``, the groupings and the aggregates.
             target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable` of `fathom_async.backfill`, or such a target
                 as a string: ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``. By default a
                 Parquet dataset in the directory ``backfill``, which takes the extra ``fathom_async[arrow]``; another
                 report needs a target of its own.
-            since: The first day. The period that it is in is filled in whole.
-            until: The last day, likewise; today unless given.
+            since: The first day; the period that contains it is filled in whole.
+            until: The last day, likewise; today by default.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-            look_back: How many periods a period must have been over for when it was asked for, so that it is not
-                asked for again: data may come late.
-            incomplete: Whether the period that is running is written too.
-            priority: Who goes first when requests wait; by default, everybody else's requests do.
+            look_back: Periods are requested again until this many later periods have ended, because data may be late.
+            incomplete: Whether to write the current period too.
+            priority: Order among waiting requests; behind all others by default.
 
         Raises:
-            ArgumentError: An argument is out of range, or the target holds another report or something else.
+            ArgumentError: An argument is out of range, or the target holds something else than this report.
             QueryError: The query does not suit a table of periods.
-            TargetBusyError: Another backfill is writing into the target.
+            TargetBusyError: Another backfill is writing to the target.
             TargetError: The target cannot be used.
             ImportError: The target needs an extra that is not installed; the message names it.
         """
-        from fathom_async.backfill._run import backfill  # noqa: PLC0415 - few need it
+        from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed
 
-        send = self._send.with_priority(Priority(priority))
+        send = self._send.for_run(Priority(priority))
 
         async def zone() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone
@@ -209,15 +206,15 @@ class ReportsResource:
         )
 
     async def current_visitors(self, site_id: str, *, detailed: bool = False) -> CurrentVisitors:
-        """Return who is on a site right now.
+        """Return the current visitors of a site.
 
         Args:
             site_id: Id of the site.
-            detailed: Whether to return the top 150 pages and referrers too.
+            detailed: Whether to include the top 150 pages and referrers.
 
         Raises:
             ArgumentError: The id is empty.
-            NotFoundError: There is no such site.
+            NotFoundError: The site does not exist.
         """
         return await self._send(endpoints.current_visitors(site_id, detailed=detailed))
 
@@ -226,14 +223,14 @@ class ReportsResource:
     ) -> AsyncGenerator[LiveVisitors, None]:
         """Watch the current visitors of sites, until the iteration ends or the client is closed.
 
-        One request at a time goes out, to the sites in turn and evenly spaced. An error is an outcome like any
-        other, and does not end the iteration. Nothing runs between two steps of it.
+        Requests are sent one at a time, for each site in turn and evenly spaced. An error is an outcome like any
+        other, and does not end the iteration. Nothing runs between its steps.
 
         Args:
             site_ids: Ids of the sites.
-            every: Seconds from one request for a site to the next; more of them where the share demands it.
-            share: How much of the reports lane may be spent on this.
-            detailed: Whether to return the top 150 pages and referrers too.
+            every: Seconds between requests for a site; more if the share requires it.
+            share: Share of the reports lane to spend at most.
+            detailed: Whether to include the top 150 pages and referrers.
 
         Raises:
             ArgumentError: An argument is out of range, or an id is empty.

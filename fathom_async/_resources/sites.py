@@ -34,12 +34,12 @@ class SitesResource:
     def list(
         self, *, limit: int = 100, starting_after: str | None = None, ending_before: str | None = None
     ) -> Listing[Site]:
-        """List sites by `created_at`: await it for one page, iterate over it for all.
+        """List sites by `created_at`: await the listing for one page, iterate over it for all.
 
         Args:
-            limit: Objects a page, 1 to 100.
-            starting_after: Id of a site; list those created after it, oldest first.
-            ending_before: Id of a site; list those created before it, newest first.
+            limit: Objects per page, 1 to 100.
+            starting_after: Id of a site; lists those created after it, oldest first.
+            ending_before: Id of a site; lists those created before it, newest first.
 
         Raises:
             ArgumentError: A parameter is out of range, or both cursors are given.
@@ -68,15 +68,15 @@ class SitesResource:
         multi_domain: bool | NotGiven = MISSING,
         multi_domain_option: str | NotGiven = MISSING,
     ) -> Site:
-        """Create a site. Never sent twice: see `TransportError.sent` when the answer is lost.
+        """Create a site. It is never sent twice: see `TransportError.sent` for lost answers.
 
         Args:
             name: At most 255 characters.
             sharing: ``none`` (the default), ``private`` or ``public``.
-            share_password: Needed when `sharing` is ``private``; at most 255 characters.
-            timezone: TZ database name of its reports; the account's by default.
+            share_password: Required if `sharing` is ``private``; at most 255 characters.
+            timezone: TZ database name of its reports; that of the account by default.
             multi_domain: Whether it tracks several domains.
-            multi_domain_option: Needed when `multi_domain` is true: ``combined`` or ``separate``.
+            multi_domain_option: Required if `multi_domain` is true: ``combined`` or ``separate``.
 
         Raises:
             ArgumentError: The API would refuse an argument.
@@ -102,19 +102,19 @@ class SitesResource:
         multi_domain: bool | NotGiven = MISSING,
         multi_domain_option: str | NotGiven | None = MISSING,
     ) -> Site:
-        """Change a site. Only what is given is sent; None is sent as null.
+        """Change a site. Arguments that are not given stay unchanged; None is sent as null.
 
         Args:
             site_id: Id of the site.
             name: At most 255 characters.
             sharing: ``none``, ``private`` or ``public``.
-            share_password: Needed when `sharing` is ``private``; at most 255 characters.
+            share_password: Required if `sharing` is ``private``; at most 255 characters.
             timezone: TZ database name of its reports.
             multi_domain: Whether it tracks several domains.
-            multi_domain_option: Needed when `multi_domain` is true: ``combined`` or ``separate``.
+            multi_domain_option: Required if `multi_domain` is true: ``combined`` or ``separate``.
 
         Raises:
-            ArgumentError: Nothing is given, or the API would refuse an argument.
+            ArgumentError: No change is given, or the API would refuse an argument.
         """
         fields = _body(
             name=name,
@@ -128,7 +128,7 @@ class SitesResource:
         return await self._send(Request("POST", at, _SITE, body=fields, idempotent=False))
 
     async def delete(self, site_id: str) -> Deleted:
-        """Delete a site and its data, for good.
+        """Delete a site and its data permanently.
 
         Raises:
             NotFoundError: There is no such site.
@@ -139,20 +139,20 @@ class SitesResource:
         )
 
     async def wipe(self, site_id: str) -> None:
-        """Delete a site's data. Retired by the live service.
+        """Delete a site's data. The live service has retired this endpoint.
 
         Raises:
-            GoneError: The service has retired the endpoint; the message says what to use instead.
+            GoneError: The service has retired the endpoint; the message names a replacement.
         """
         at = path("/sites/{}/data", site_id)
         await self._send(Request("DELETE", at, discard, retired_hint=_WIPE_IS_GONE))
 
 
 def _body(**values: object) -> dict[str, object]:
-    """Return the body of `create` and `update`, in which some fields need others."""
+    """Return the body of `create` and `update`, where some fields require others."""
     fields = body(_FIELDS, **values)
     if fields.get("sharing") == "private" and fields.get("share_password") is None:
-        raise ArgumentError("share_password is needed when sharing is 'private'")
+        raise ArgumentError("share_password is required if sharing is 'private'")
     if fields.get("multi_domain") is True and fields.get("multi_domain_option") is None:
-        raise ArgumentError("multi_domain_option is needed when multi_domain is true: combined or separate")
+        raise ArgumentError("multi_domain_option is required if multi_domain is true: combined or separate")
     return fields

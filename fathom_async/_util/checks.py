@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
@@ -248,5 +248,22 @@ def _is_loopback(host: str) -> bool:
 
 
 def _guess(value: object, choices: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(value), choices, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = similar(str(value), choices)
+    return f" (did you mean {close!r}?)" if close else ""
+
+
+def similar(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a misspelt one resembles most, if any."""
+    options, plain = list(known), word.strip().lower().replace("-", "_")
+    found = (difflib.get_close_matches(written, options, n=1) for written in (plain, word))
+    return next((close[0] for close in found if close), None)
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """Return ``; did you mean 'x'?`` for a misspelt word, or the list of known words.
+
+    >>> suggestion("page-view", ["visits", "pageviews"])
+    "; did you mean 'pageviews'?"
+    """
+    close = similar(word, known)
+    return f"; did you mean {close!r}?" if close else f"; there are: {', '.join(known)}"

@@ -1,19 +1,24 @@
-"""Reports copied into a table, period by period: each run asks for what is new, and for what may have changed."""
+"""Copy reports into a table, period by period: each run requests what is new, and what may have changed."""
 
+from typing import TYPE_CHECKING
+
+from fathom_async._util.moved import renamed
+from fathom_async.backfill._destination import Destination, TargetBusyError, TargetError
 from fathom_async.backfill._duckdb import DuckDBTable
-from fathom_async.backfill._errors import TargetBusyError, TargetError
 from fathom_async.backfill._parquet import ParquetDataset
 from fathom_async.backfill._run import BackfillSummary, backfill
 from fathom_async.backfill._sqlite import SqliteTable
-from fathom_async.backfill._target import Target
 
 __all__ = [
     "BackfillSummary",
+    "Destination",
     "DuckDBTable",
     "ParquetDataset",
     "SqliteTable",
-    "Target",
     "TargetBusyError",
     "TargetError",
     "backfill",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Target": "Destination"})

@@ -1,4 +1,4 @@
-"""What the table of a query looks like, the same in every kind of target."""
+"""The layout of a query's table, the same for every kind of target."""
 
 import json
 from datetime import date
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import attrs
 
+from fathom_async._bulk.complete import InconsistentError
 from fathom_async._core.codec.rows import Column
-from fathom_async._reports.errors import InconsistentError
+from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import (
     DATE_COLUMN,
     EVENT_AGGREGATES,
@@ -19,7 +20,7 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filters import filters_to_json
 from fathom_async._reports.query import EventQuery
-from fathom_async.backfill._periods import Span, Unit
+from fathom_async.backfill._ledger import Span
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _VERSION: Final = 2
 
 
 class Series(NamedTuple):
-    """Whose rows these are: one site, or one event of a site; many of them share a table.
+    """One site, or one event of a site; several series share a table.
 
     Its values are those of the leading columns.
     """
@@ -51,14 +52,14 @@ class Series(NamedTuple):
 
 @attrs.frozen
 class Layout:
-    """The columns of a table, and what its rows were asked with.
+    """The columns of a table, and the query behind its rows.
 
     Args:
         columns: ``site_id``, for events ``entity_name``, ``date``, the groupings and the aggregates. Their order
             depends on their names only.
-        key: Names of the leading columns that tell one series from another.
-        unit: What the dates are grouped by.
-        definition: What all series of the table have in common, by name.
+        key: Names of the leading columns, which identify a series.
+        unit: The date grouping.
+        definition: What the queries of all series have in common, by name.
     """
 
     columns: tuple[Column, ...]
@@ -92,19 +93,19 @@ class Layout:
         return cls(columns, key, Unit(query.date_grouping), definition)
 
     def describe(self) -> str:
-        """Return the definition as a text to be kept with the table."""
+        """Return the definition as the text that is stored with the table."""
         return json.dumps(self.definition, ensure_ascii=False, sort_keys=True)
 
     def check(self, described: str, where: str, *, instead: str = "name a new target") -> None:
-        """Refuse a table that was made for another query.
+        """Check that a table was made for the same query.
 
         Args:
-            described: What `describe` returned when it was made.
-            where: Names the table in the message.
-            instead: What to do, in the message.
+            described: The text from `describe` that is stored with the table.
+            where: Name of the table for messages.
+            instead: What the message suggests to do.
 
         Raises:
-            ArgumentError: The queries differ; the message says in what.
+            ArgumentError: The queries differ; the message names the difference.
         """
         held = cast("dict[str, str]", json.loads(described))
         for name, value in self.definition.items():
@@ -115,21 +116,21 @@ class Layout:
                     f"{where} was made by another version of this package; {instead}, or use that version"
                 )
             raise ArgumentError(
-                f"{where} holds reports with {name} {other or 'none'}, the query has {value or 'none'}; "
-                f"{instead}, or ask with the same query"
+                f"{where} holds reports with {name} {other or 'none'}, but the query has {value or 'none'}; "
+                f"{instead}, or use the same query"
             )
 
     def rows(self, series: Series, report: "Report[Row]", span: Span) -> list[Cells]:
-        """Return the rows of a report as they go into the table, by date and then by their groupings.
+        """Return the rows of a report as rows of the table, sorted by date and groupings.
 
         Raises:
-            ArgumentError: The report has not every row.
-            InconsistentError: It has rows that were not asked for, or two of the same group.
+            ArgumentError: The report is truncated.
+            InconsistentError: It has rows that were not requested, or two of the same group.
         """
         if report.truncated:
             raise ArgumentError(
-                f"the report of one {self.unit.name} stopped at {len(report):,} rows, so that some are missing; "
-                "ask for every row, as fathom.reports.complete does"
+                f"the report of one {self.unit.name} stopped at {len(report):,} rows, so some are missing; "
+                "request every row, as fathom.reports.complete does"
             )
         names = [column.name for column in self.columns[len(self.key) :]]
         read = attrgetter(*names)
@@ -138,9 +139,9 @@ class Layout:
         for row in report:
             cells = cast("Cells", read(row))
             if self.unit.index(cast("date", cells[0])) not in span:
-                raise InconsistentError(f"the server answered a row of {cells[0]}, which was not asked for")
+                raise InconsistentError(f"the server returned a row of {cells[0]}, which was not requested")
             if cells[:groups] in found:
-                raise InconsistentError(f"the server answered two rows for {cells[:groups]}")
+                raise InconsistentError(f"the server returned two rows for {cells[:groups]}")
             found[cells[:groups]] = series.cells + cells
         return [found[group] for group in sorted(found, key=_order)]
 
@@ -152,7 +153,7 @@ _KEYS: Final[dict[Entity, tuple[str, ...]]] = {
 
 
 def series_of(query: "Query[Row]") -> Series:
-    """Return whose report a query asks for."""
+    """Return the series of a query."""
     return Series(query.site_id, query.entity_name if isinstance(query, EventQuery) else None)
 
 

@@ -3,18 +3,17 @@
 import sqlite3
 from pathlib import Path
 
-from fathom_async.backfill._errors import TargetBusyError, TargetError
+from fathom_async.backfill._destination import TargetBusyError, TargetError
 
 
 class Lock:
-    """A lock between threads and processes that goes with whoever holds it, killed or not.
+    """A lock between threads and processes that ends with its holder, even if that is killed.
 
-    It is SQLite's own, on an empty file that stays: the way of each platform to lock files, at no further
-    dependency.
+    It is SQLite's lock on an empty file, which stays: file locks of every platform without a further dependency.
 
     Args:
-        path: The file, made if there is none.
-        target: Names what is locked in messages.
+        path: The file, created if missing.
+        target: Name of the target for messages.
     """
 
     def __init__(self, path: Path, target: str) -> None:
@@ -26,13 +25,13 @@ class Lock:
         """Take the lock.
 
         Raises:
-            TargetBusyError: Another has it.
-            TargetError: The file cannot be made.
+            TargetBusyError: Another backfill holds it.
+            TargetError: The file cannot be created.
         """
         try:
             connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
-            raise TargetError(f"{self._path} cannot be made: {error}") from None
+            raise TargetError(f"cannot create {self._path}: {error}") from None
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
@@ -41,11 +40,11 @@ class Lock:
                 raise TargetBusyError(
                     f"another backfill is writing into {self._target}; wait for it, or name another target"
                 ) from None
-            raise TargetError(f"{self._path} cannot be locked: {error}") from None
+            raise TargetError(f"cannot lock {self._path}: {error}") from None
         self._connection = connection
 
     def release(self) -> None:
-        """Let go of the lock, if it is held."""
+        """Release the lock, if held."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -7,20 +7,17 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from glob import escape
 from itertools import groupby
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from fathom_async._core.codec.rows import ColumnKind
 from fathom_async._reports.fields import DATE_COLUMN
-from fathom_async.backfill._errors import TargetError
+from fathom_async._util.arrow import arrow_type
+from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path
 from fathom_async.backfill._layout import Cells, Layout, Series
-from fathom_async.backfill._ledger import Ledger
+from fathom_async.backfill._ledger import Ledger, Span
 from fathom_async.backfill._lock import Lock
-from fathom_async.backfill._periods import Span
-from fathom_async.backfill._target import OpenTarget
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -28,40 +25,27 @@ if TYPE_CHECKING:
 
 _LOCK: Final = "_backfill.lock"
 _LEDGER: Final = b"fathom_async"
-_TYPES: Final[dict[ColumnKind, str]] = {
-    "text": "string",
-    "count": "int64",
-    "number": "float64",
-    "hour": "timestamp[us]",
-    "day": "date32",
-    "month": "date32",
-    "year": "date32",
-}
-
-
-def _path(value: str | PathLike[str]) -> Path:
-    return Path(value).expanduser()
 
 
 @attrs.frozen
 class ParquetDataset:
-    """A directory of Parquet files in Hive's layout, made if there is none.
+    """A directory of Parquet files in Hive's layout, created if missing.
 
-    Days and hours are in a file a month, ``month=2026-01/CDBUGS.parquet``, months and years in a file a year. Each
-    file is of one series, and comes whole: it is written beside its place, and then moved there. Its metadata tell
-    which of its periods are settled; a file without rows is a month without visitors.
+    Hours and days are in one file per month, ``month=2026-01/CDBUGS.parquet``, months and years in one per year. Each
+    file belongs to one series and is replaced atomically. Its metadata name the settled periods; a file without rows
+    is a month without visitors.
 
     Args:
-        path: The directory; the one above must be there.
+        path: The directory; its parent must exist.
     """
 
-    path: Path = attrs.field(converter=_path)
+    path: Path = attrs.field(converter=expanded_path)
 
     def __str__(self) -> str:
         return f"parquet:{self.path}"
 
-    def using(self, layout: Layout, zone: str) -> OpenTarget:
-        """See `fathom_async.backfill._target.Target`.
+    def using(self, layout: Layout, zone: str) -> OpenDestination:
+        """See `Destination.using`.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
@@ -71,7 +55,7 @@ class ParquetDataset:
 
 @attrs.frozen
 class _Content:
-    """A file's table, and what it says of itself."""
+    """A file's table and metadata."""
 
     table: Any
     series: Series
@@ -79,7 +63,7 @@ class _Content:
 
 
 class _OpenDataset:
-    """See `OpenTarget`."""
+    """See `OpenDestination`."""
 
     def __init__(self, path: Path, layout: Layout, zone: str) -> None:
         try:
@@ -100,7 +84,7 @@ class _OpenDataset:
     def open(self) -> None:
         if not self._path.parent.is_dir():
             raise ArgumentError(
-                f"there is no directory {self._path.parent} for {self._path.name}; make it first"
+                f"there is no directory {self._path.parent} for {self._path.name}; create it first"
             )
         if self._path.exists() and not self._path.is_dir():
             raise ArgumentError(f"{self._path} is a file; name a directory for the Parquet files")
@@ -165,10 +149,7 @@ class _OpenDataset:
         return sorted(self._path.glob(f"{self._partition}=*/{stem}.parquet"))
 
     def _schema(self) -> Any:  # noqa: ANN401 - pyarrow is not typed
-        alias = self._arrow.type_for_alias
-        return self._arrow.schema(
-            [(column.name, alias(_TYPES[column.kind])) for column in self._layout.columns]
-        )
+        return self._arrow.schema([(column.name, arrow_type(column.kind)) for column in self._layout.columns])
 
     def _table(self, rows: Sequence[Cells]) -> Any:  # noqa: ANN401 - pyarrow is not typed
         schema = self._schema()
@@ -199,7 +180,7 @@ class _OpenDataset:
         found = json.loads(ledger)
         self._layout.check(
             found["definition"], str(self._path)
-        )  # first: another version keeps something else
+        )  # first, since other versions have other metadata
         known = Ledger.from_json(self._layout.unit, found["ledger"])
         return _Content(table, Series(*found["series"]), known)
 
@@ -227,7 +208,7 @@ class _OpenDataset:
 
 
 def _stem(series: Series) -> str:
-    """Return a file's name for a series; what an event's name may hold, no file system does."""
+    """Return a file name for a series; names of events may hold anything, so they are hashed."""
     if series.entity_name is None:
         return series.site_id
     return f"{series.site_id}-{hashlib.sha256(series.entity_name.encode()).hexdigest()[:16]}"

@@ -1,35 +1,38 @@
-"""A report kept up to date in a table, of one site or event at a time.
+"""Keep a report up to date in a table, one site or event at a time.
 
-**What is asked for.** The target keeps a ledger of the periods that are *settled*: asked for when they had been over
-for at least ``look_back`` periods. A run asks for every period from ``since`` on that is not settled. So the periods
-of the last run's end are asked for again, because late data may have come, and so is what an earlier run did not
-reach; a settled period is never asked for twice, be it empty or not, unless the site's time zone was changed: then
-its days are others than those in the target, which are all asked for again, with a warning in the log.
+**What is requested.** The target keeps a ledger of the periods that are *settled*: requested when they had been over
+for at least ``look_back`` periods. A run requests every period from ``since`` on that is not settled. So the last
+periods of the previous run are requested again, because late data may have arrived, and so is everything an earlier
+run did not reach. A settled period is never requested twice, whether it has rows or not, unless the site's time zone
+changes: then its days differ from those in the target, which are all requested again, with a warning in the log.
 
-**What is written.** Each answer takes the place of all rows of its periods in one transaction, together with the
-ledger: rows that are gone from the report are gone from the table. Killed at any moment, a run leaves whole periods
-behind, and the next one goes on.
+**What is written.** Each answer replaces all rows of its periods in one transaction, together with the ledger: rows
+that are gone from the report are gone from the table. A run that is killed leaves whole periods behind, and the next
+run continues there.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import attrs
 
+from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.query import Query
-from fathom_async.backfill._pieces import Ask, pieces
-from fathom_async.backfill._places import target_of
-from fathom_async.backfill._plan import Plan, planned
-from fathom_async.backfill._threads import in_thread
-
-if TYPE_CHECKING:
-    from fathom_async.backfill._target import OpenTarget, Target
+from fathom_async._util.checks import suggestion
+from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
+from fathom_async.backfill._chunks import chunks
+from fathom_async.backfill._destination import Destination, OpenDestination
+from fathom_async.backfill._duckdb import DuckDBTable
+from fathom_async.backfill._parquet import ParquetDataset
+from fathom_async.backfill._sqlite import SqliteTable
+from fathom_async.errors import ArgumentError
 
 _ANY_ZONE: Final = ZoneInfo("UTC")
 _now: Final = partial(datetime.now, UTC)
@@ -37,19 +40,19 @@ _now: Final = partial(datetime.now, UTC)
 
 @attrs.frozen
 class BackfillSummary:
-    """What a backfill did.
+    """The result of a backfill.
 
     Args:
         target: Where it wrote.
-        first: The first period that is in the target now, of those wanted: a datetime for hours, else a date. None if
-            none of them is complete yet.
+        first: The first of the wanted periods in the target: a datetime for hours, otherwise a date. None if none is
+            complete yet.
         last: The last one.
-        periods: How many periods were asked for.
-        reports: In how many reports.
-        rows: How many rows were written.
+        periods: Number of periods requested.
+        reports: Number of reports they took.
+        rows: Number of rows written.
     """
 
-    target: "Target"
+    target: Destination
     first: date | None
     last: date | None
     periods: int
@@ -61,7 +64,7 @@ class BackfillSummary:
             return f"{self.target}: no period is complete yet"
         counts = {"period": self.periods, "report": self.reports, "row": self.rows}
         periods, reports, rows = (f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
-        asked = f"{periods} asked for in {reports}, {rows}"
+        asked = f"{periods} requested in {reports}, {rows}"
         return f"{self.target}: {self.first} to {self.last}; {asked}"
 
 
@@ -69,7 +72,7 @@ async def backfill(
     query: Query[RowT],
     ask: Ask[RowT],
     *,
-    target: "Target | str",
+    target: Destination | str,
     since: date | str,
     until: date | str | None = None,
     grouping: DateGrouping = "day",
@@ -78,37 +81,36 @@ async def backfill(
     zone: ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None = None,
     now: Callable[[], datetime] = _now,
 ) -> BackfillSummary:
-    """Bring a table up to date with a report, asking only for what it does not have yet.
+    """Bring a table up to date with a report, requesting only what it does not have yet.
 
-    One target holds the same report of many sites or events, which are filled in one after the other.
+    One target holds the same report of many sites or events, filled in one after the other.
 
     Args:
-        query: What to ask; without a range, a limit and an order. The table has the columns ``site_id``, for events
+        query: The query, without range, limit and order. The table has the columns ``site_id``, for events
             ``entity_name``, ``date``, the groupings and the aggregates.
         ask: Returns a report with every row, as `ReportsResource.complete` does.
         target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable`, or such a target as a string:
             ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``.
-        since: The first day. The period that it is in is filled in whole.
-        until: The last day, likewise; today unless given.
+        since: The first day; the period that contains it is filled in whole.
+        until: The last day, likewise; by default today.
         grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-        look_back: How many periods a period must have been over for when it was asked for, so that it is not asked
-            for again.
-        incomplete: Whether the period that is running is written too; it is asked for again until it is settled.
-        zone: The time zone of the site, by whose clock periods end, or what finds it out. Not needed where the
-            query has a ``timezone``.
-        now: Tells the moment, with a time zone.
+        look_back: Periods to request again in case data arrived late: a period is settled once it was requested when
+            it had been over for this many periods.
+        incomplete: Whether to write the current period too; it is requested again until it is settled.
+        zone: The site's time zone, or a function that looks it up. Not needed if the query has a ``timezone``.
+        now: Returns the current moment, with a time zone.
 
     Raises:
         ArgumentError: An argument is out of range, or the target holds another report or something else.
-        QueryError: The query does not suit a table of periods.
+        QueryError: The query cannot fill a table of periods.
         TargetBusyError: Another backfill is writing into the target.
         TargetError: The target cannot be used.
-        InconsistentError: The server answered rows that were not asked for, or two of the same group.
+        InconsistentError: The server returned rows that were not requested, or two of the same group.
         ImportError: The target needs an extra that is not installed; the message names it.
     """
     where = target_of(target)
     plan_in = partial(
-        planned,
+        plan_backfill,
         query,
         since=since,
         until=until,
@@ -118,7 +120,7 @@ async def backfill(
         now=now(),
     )
     if callable(zone):
-        # Whatever is wrong is said before anything is asked.
+        # Check all arguments before the first request.
         plan_in(zone=None if query.timezone else _ANY_ZONE)
         zone = None if query.timezone else await zone()
     plan = plan_in(zone=zone)
@@ -133,12 +135,75 @@ async def backfill(
     return BackfillSummary(where, first, last, asked, reports, rows)
 
 
-async def _fill(plan: Plan[RowT], ask: Ask[RowT], held: "OpenTarget") -> tuple[int, int, int]:
-    """Ask for all that is missing; return how many periods, in how many reports, and their rows."""
+async def _fill(plan: BackfillPlan[RowT], ask: Ask[RowT], held: OpenDestination) -> tuple[int, int, int]:
+    """Request everything missing; return the numbers of periods, reports and rows."""
     periods = reports = rows = 0
     ledger = await in_thread(partial(held.ledger, plan.series))
-    async with aclosing(pieces(plan, ask, ledger)) as found:
-        async for piece in found:
-            await in_thread(partial(held.replace, plan.series, piece.span, piece.rows, piece.settled))
-            periods, reports, rows = periods + len(piece.span), reports + 1, rows + len(piece.rows)
+    async with aclosing(chunks(plan, ask, ledger)) as found:
+        async for chunk in found:
+            await in_thread(partial(held.replace, plan.series, chunk.span, chunk.rows, chunk.settled))
+            periods, reports, rows = periods + len(chunk.span), reports + 1, rows + len(chunk.rows)
     return periods, reports, rows
+
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Run blocking work in a thread, and return its result.
+
+    A cancelled caller still waits for the work to end: a thread cannot be stopped, and the resources it uses must not
+    be closed while it runs.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, work)
+    cancelled: asyncio.CancelledError | None = None
+    while not running.done():
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        running.exception()
+        raise cancelled
+    return running.result()
+
+
+KINDS: Final = ("parquet", "duckdb", "sqlite")
+
+_ADVICE: Final = (
+    "write 'parquet:reports' for a directory, 'duckdb:stats.duckdb#pageviews' or 'sqlite:stats.db#pageviews' "
+    "for a table of a file"
+)
+
+
+def target_of(written: object) -> Destination:
+    """Return the target that a string describes, or the target itself.
+
+    Args:
+        written: ``parquet:directory``, ``duckdb:file#table`` or ``sqlite:file#table``; paths are relative, or
+        absolute
+            as in ``duckdb:/data/stats.duckdb#pageviews`` (``duckdb:///data/…`` is the same).
+
+    Raises:
+        ArgumentError: It is none of these.
+    """
+    if isinstance(written, ParquetDataset | DuckDBTable | SqliteTable):
+        return written
+    if not isinstance(written, str):
+        if callable(getattr(written, "using", None)):
+            return written  # type: ignore[return-value]
+        raise ArgumentError(f"the target must be a str or a target, not {written!r}: {_ADVICE}")
+    kind, colon, rest = written.partition(":")
+    if not colon:
+        raise ArgumentError(f"the target {written!r} does not say its kind: {_ADVICE}")
+    if kind not in KINDS:
+        raise ArgumentError(f"the target {written!r} is of no known kind{suggestion(kind, KINDS)}")
+    if rest.startswith("//") and not rest.startswith("///"):
+        raise ArgumentError(f"the target {written!r} names a host; targets are files: {_ADVICE}")
+    rest = rest.removeprefix("//")
+    path, mark, table = (rest, "", "") if kind == "parquet" else rest.rpartition("#")
+    if not path.strip() or (kind != "parquet" and not mark):
+        raise ArgumentError(f"the target {written!r} is incomplete: {_ADVICE}")
+    if kind == "parquet":
+        return ParquetDataset(path)
+    return DuckDBTable(path, table) if kind == "duckdb" else SqliteTable(path, table)

@@ -1,70 +1,48 @@
-"""A table in a SQL database, and beside it a table of what is settled."""
+"""A table in a SQL database, and the table of its ledger beside it."""
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 
-from fathom_async._core.codec.rows import ColumnKind
 from fathom_async._reports.fields import DATE_COLUMN
-from fathom_async.backfill._errors import TargetError
+from fathom_async.backfill._destination import TargetError
 from fathom_async.backfill._layout import Cells, Layout, Series
-from fathom_async.backfill._ledger import Ledger
+from fathom_async.backfill._ledger import Ledger, Span
 from fathom_async.backfill._lock import Lock
-from fathom_async.backfill._periods import Span
 from fathom_async.errors import ArgumentError
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
 _DEFINITION: Final = "definition"
 
 
-class Result(Protocol):
-    """What a statement brings."""
-
-    def fetchall(self) -> Sequence[Sequence[object]]:
-        """Return all rows."""
-        ...
-
-
-class Connection(Protocol):
-    """What a connection to either database can do."""
-
-    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> Result:
-        """Carry out a statement."""
-        ...
-
-    def executemany(self, sql: str, parameters: Sequence[Sequence[object]], /) -> object:
-        """Carry out a statement for each of the parameters."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
+Connection = sqlite3.Connection  # DuckDB's connections have the methods that are used here
 
 
 @attrs.frozen
 class Dialect:
-    """Where the databases differ.
+    """The differences between the databases.
 
     Args:
-        connect: Opens a file, made if there is none; whatever it raises is one of `errors`.
-        errors: What the database raises.
-        begin: Begins a transaction that will write.
-        types: The type of each kind of column.
-        tables: A query for the names of all tables, in lower case.
-        encode: The cells of a row as the database takes them.
-        insert: Adds rows to a table of columns with types; the names are quoted.
-        by_series: Whether an index over the series and the date pays off.
+        connect: Opens a file, created if missing; raises only `errors`.
+        errors: The database's exception class.
+        begin: Statement that begins a write transaction.
+        types: The column type of each kind.
+        tables: Query for the names of all tables, in lower case.
+        encode: Converts the cells of a row for the database.
+        insert: Inserts rows into a table, given its columns with their types; names are quoted.
+        by_series: Whether to index the series and the date.
     """
 
     connect: Callable[[Path], Connection]
     errors: type[Exception]
     begin: str
-    types: Mapping[ColumnKind, str]
+    types: Mapping[str, str]
     tables: str
     encode: Callable[[Cells], Cells]
     insert: Callable[[Connection, str, Mapping[str, str], Sequence[Cells]], None]
@@ -75,7 +53,7 @@ def table_name(name: object) -> str:
     """Return the name of a table, checked to be a plain word.
 
     Raises:
-        ArgumentError: It is none.
+        ArgumentError: It is not.
     """
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise ArgumentError(
@@ -85,15 +63,14 @@ def table_name(name: object) -> str:
 
 
 def quoted(name: str) -> str:
-    """Return a name that may be a word of SQL, such as ``order``."""
+    """Quote a name, which may be a keyword such as ``order``."""
     return f'"{name}"'
 
 
 class SqlTable:
-    """A table that a backfill writes into; see `OpenTarget`.
+    """A table that a backfill writes into; see `OpenDestination`.
 
-    The name of the table of what is settled ends with ``_ledger``: it has one text for the definition, and for each
-    series what a `Ledger` knows, as JSON.
+    A second table, whose name ends with ``_ledger``, stores the definition, and the `Ledger` of each series as JSON.
     """
 
     def __init__(self, dialect: Dialect, path: Path, table: str, layout: Layout, zone: str) -> None:
@@ -108,10 +85,10 @@ class SqlTable:
         self._connection: Connection | None = None
 
     def open(self) -> None:
-        """See `OpenTarget.open`."""
+        """See `OpenDestination.open`."""
         if not self._path.parent.is_dir():
             raise ArgumentError(
-                f"there is no directory {self._path.parent} for {self._path.name}; make it first"
+                f"there is no directory {self._path.parent} for {self._path.name}; create it first"
             )
         file = self._path.resolve()
         self._lock = Lock(file.with_name(f"{file.name}.{self._table.lower()}.lock"), self._where)
@@ -122,12 +99,12 @@ class SqlTable:
             self._prepare(connection)
 
     def ledger(self, series: Series) -> Ledger:
-        """See `OpenTarget.ledger`."""
+        """See `OpenDestination.ledger`."""
         with self._transaction() as connection:
             return self._read(connection, series)
 
     def replace(self, series: Series, span: Span, rows: Sequence[Cells], settled: Span) -> None:
-        """See `OpenTarget.replace`: all of it is one transaction."""
+        """See `OpenDestination.replace`: all of it is one transaction."""
         unit, encode = self._layout.unit, self._dialect.encode
         bounds = encode((unit.value(span.first), unit.value(span.after)))
         mine = "".join(f"{quoted(name)} = ? AND " for name in self._layout.key)
@@ -145,7 +122,7 @@ class SqlTable:
             self._put(connection, _name(series), json.dumps(ledger.to_json(unit)))
 
     def close(self) -> None:
-        """See `OpenTarget.close`."""
+        """See `OpenDestination.close`."""
         connection, self._connection = self._connection, None
         try:
             if connection is not None:
@@ -164,7 +141,7 @@ class SqlTable:
         if self._ledger.lower() in tables:
             self._layout.check(self._get(connection, _DEFINITION) or "{}", self._where)
         elif self._table.lower() in tables:
-            raise ArgumentError(f"{self._where} was not made by a backfill; name another table")
+            raise ArgumentError(f"{self._where} was not created by a backfill; name another table")
         else:
             connection.execute(
                 f"CREATE TABLE {self._ledger} (name TEXT NOT NULL PRIMARY KEY, content TEXT NOT NULL)"
@@ -208,7 +185,7 @@ class SqlTable:
                 raise
 
     def _roll_back(self, connection: Connection) -> None:
-        with suppress(self._dialect.errors):  # the failure may have ended the transaction
+        with suppress(self._dialect.errors):  # the failure may have ended the transaction already
             connection.execute("ROLLBACK")
 
     @contextmanager

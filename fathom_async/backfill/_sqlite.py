@@ -3,46 +3,42 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from os import PathLike
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+from fathom_async._reports.export import KINDS
+from fathom_async.backfill._destination import OpenDestination, expanded_path
 from fathom_async.backfill._layout import Cell, Cells, Layout
 from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
-from fathom_async.backfill._target import OpenTarget
 
 _BUSY_SECONDS: Final = 30.0
 
 
-def _path(value: str | PathLike[str]) -> Path:
-    return Path(value).expanduser()
-
-
 @attrs.frozen
 class SqliteTable:
-    """A table of a SQLite file, made if there is none.
+    """A table in a SQLite file, created if missing.
 
     Texts are TEXT, counts INTEGER, other numbers REAL, and dates TEXT, such as ``2026-01-31`` and for hours
-    ``2026-01-31 15:00:00``, which SQLite's own functions of dates read and which sort as dates do.
+    ``2026-01-31 15:00:00``, which SQLite's date functions understand and which sort as dates do.
 
     Args:
-        path: The file; its directory must be there.
+        path: The file; its directory must exist.
         table: Name of the table.
 
     Raises:
-        ArgumentError: The table has no name.
+        ArgumentError: The table's name is not a plain word.
     """
 
-    path: Path = attrs.field(converter=_path)
+    path: Path = attrs.field(converter=expanded_path)
     table: str = attrs.field(converter=table_name)
 
     def __str__(self) -> str:
         return f"sqlite:{self.path}#{self.table}"
 
-    def using(self, layout: Layout, zone: str) -> OpenTarget:
-        """See `fathom_async.backfill._target.Target`."""
+    def using(self, layout: Layout, zone: str) -> OpenDestination:
+        """See `Destination.using`."""
         return SqlTable(_DIALECT, self.path, self.table, layout, zone)
 
 
@@ -68,15 +64,7 @@ _DIALECT: Final = Dialect(
     connect=_connect,
     errors=sqlite3.Error,
     begin="BEGIN IMMEDIATE",
-    types={
-        "text": "TEXT",
-        "count": "INTEGER",
-        "number": "REAL",
-        "hour": "TEXT",
-        "day": "TEXT",
-        "month": "TEXT",
-        "year": "TEXT",
-    },
+    types=dict.fromkeys(KINDS, "TEXT") | {"count": "INTEGER", "number": "REAL"},
     tables="SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'view')",
     encode=_encode,
     insert=_insert,

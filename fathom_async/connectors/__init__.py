@@ -1,4 +1,4 @@
-"""Clients of two further Events APIs on the same session layer, and what carries Fathom's events over to them.
+"""Clients of two more Events APIs, with the same rate limiting, and the synchronisation of Fathom's events.
 
 `SecodaClient` documents events in a data catalogue, `EmmaClient` triggers mail on them, and
 `fathom_async.connectors.sync` keeps both up to date with Fathom.

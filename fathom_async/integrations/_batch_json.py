@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 
 from fathom_async import errors
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.query import Query, query_from_params
 from fathom_async.errors import FathomError, TransportError
 from fathom_async.integrations.workers import Batch
 
 if TYPE_CHECKING:
-    from fathom_async._bulk.outcome import Origin
+    from fathom_async._bulk.results import Origin
     from fathom_async._reports.query import AnyQuery
 
 Value = dict[str, Any]

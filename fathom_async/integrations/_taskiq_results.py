@@ -17,7 +17,7 @@ import attrs
 from taskiq import AsyncTaskiqTask, TaskiqResult
 from taskiq.exceptions import ResultBackendError, SendTaskError
 
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async.errors import FathomError
 from fathom_async.integrations._batch_json import read_outcomes

@@ -18,7 +18,7 @@ try:
 except ImportError as _error:
     raise ImportError('dask is missing: pip install "fathom_async[dask]"') from _error
 
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.query import Query
 from fathom_async.errors import ArgumentError, FathomError

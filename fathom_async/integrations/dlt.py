@@ -29,17 +29,16 @@ from fathom_async._core.codec.rows import ColumnKind, Row
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
+from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
+from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._layout import Layout, Series
-from fathom_async.backfill._ledger import Ledger
-from fathom_async.backfill._periods import Span
-from fathom_async.backfill._pieces import pieces
-from fathom_async.backfill._plan import Plan, planned
+from fathom_async.backfill._ledger import Ledger, Span
 from fathom_async.client import BASE_URL, FathomClient
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Milestone, Site
 
 if TYPE_CHECKING:
-    from fathom_async.backfill._ledger import Kept
+    from fathom_async.backfill._ledger import LedgerJson
 
 Table = list[dict[str, object]]
 
@@ -137,10 +136,10 @@ class _Settings:
     look_back: int
     now: Callable[[], datetime]
 
-    def plan(self, query: AnyQuery, zone: ZoneInfo) -> Plan[Row]:
+    def plan(self, query: AnyQuery, zone: ZoneInfo) -> BackfillPlan[Row]:
         if self.since is None:
             raise ArgumentError("reports need to know their first day; write since='2026-01-01'")
-        return planned(
+        return plan_backfill(
             query,
             since=self.since,
             until=None,
@@ -267,13 +266,13 @@ def _report(
         state = dlt.current.resource_state(name)
         held = state.setdefault("definition", layout.describe())
         layout.check(held, f"the resource {name!r}", instead=_anew(name))
-        kept: dict[str, Kept] = state.setdefault("ledgers", {})
+        kept: dict[str, LedgerJson] = state.setdefault("ledgers", {})
         ask = account.fathom.with_options(priority=Priority.BULK).reports.complete
         for query in queries:
             plan = settings.plan(query, await account.zone(query.site_id))
             key = _key(plan.series)
             ledger = Ledger.from_json(layout.unit, kept.get(key, {}))
-            async with aclosing(pieces(plan, ask, ledger)) as found:
+            async with aclosing(chunks(plan, ask, ledger)) as found:
                 async for piece in found:
                     ledger = ledger.replaced(piece.span, piece.settled, plan.zone)
                     kept[key] = ledger.to_json(layout.unit)

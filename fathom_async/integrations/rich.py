@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Self
 
-from fathom_async._bulk.progress import Progress
+from fathom_async._bulk.results import Progress
 
 try:
     from rich.console import Console

@@ -15,12 +15,10 @@ from typing import Generic
 import attrs
 
 from fathom_async._bulk.fusing import fuse
-from fathom_async._bulk.hours import hour_pieces
-from fathom_async._bulk.outcome import Outcome
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._bulk.results import Outcome
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.codec.rows import RowT, RowT_co
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._util import checks
 from fathom_async.client import FathomClient
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
@@ -72,7 +70,7 @@ def batches(queries: Iterable[Query[RowT]], *, account: str = "", requests: int 
             raise ArgumentError(
                 f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
             )
-        hour_pieces(query)
+        hour_chunks(query)
     size = checks.count("requests", requests)
     groups = [[position for each in group.asked for position in each.positions] for group in fuse(asked)]
     made = [

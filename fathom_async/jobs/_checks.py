@@ -1,33 +1,31 @@
-"""The values of a job, one by one and each told in TOML what to write instead."""
+"""Check the values of a job one by one; each error says what to write instead, in TOML."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from itertools import product
 from typing import Any, Final, cast
 
-from fathom_async._bulk.hours import hour_pieces
 from fathom_async._reports import arguments
-from fathom_async._reports.filters import Filter
-from fathom_async._reports.moments import first_moment, last_moment, time_zone
+from fathom_async._reports.arguments import first_moment, last_moment, listed, sendable, time_zone
+from fathom_async._reports.filters import Filter, as_filters
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import AnyQuery
-from fathom_async._reports.words import listed, text
+from fathom_async._reports.query import AnyQuery, hour_chunks
 from fathom_async.errors import ArgumentError, QueryError
-from fathom_async.jobs._matrix import LISTS, shown
+from fathom_async.jobs._matrix import LISTS, as_toml
 
 
 def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | None, has_zone: bool) -> None:
-    """Refuse a value of a query's parameter.
+    """Check one value of a query's parameter.
 
     Args:
         key: The parameter.
-        value: The value, as `fathom_async.jobs._matrix.choice` returns it.
-        is_event: Whether the query is on an event.
-        in_matrix: The matrix that several values may be written in; None where this is one of its values.
-        has_zone: Whether the query has a time zone of its own.
+        value: The value, as `fathom_async.jobs._matrix.as_choice` returns it.
+        is_event: Whether it is an event query.
+        in_matrix: The matrix that takes several values; None if this is one of its values.
+        has_zone: Whether the query sets a time zone.
 
     Raises:
-        ArgumentError: It is wrong; the message says what to write.
+        ArgumentError: The value is wrong; the message says what to write.
     """
     _check_is_one(key, value, in_matrix)
     if key == "aggregates":
@@ -41,14 +39,14 @@ def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | Non
 
 def filters_of(value: object) -> tuple[Filter, ...]:
     """Return the filters of a list of tables."""
-    return arguments.filters(Filter.from_dict(each) for each in listed("filters", value))
+    return as_filters(Filter.from_dict(each) for each in listed("filters", value))
 
 
 def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
-    """Refuse begins and ends of ranges, each of which goes with each of the others, where one ends too early.
+    """Check that no combination of starts and ends is a range that ends before it starts.
 
     Raises:
-        ArgumentError: There is such a range; the message says how to write them one by one.
+        ArgumentError: One is; the message says how to write the ranges one by one.
     """
     firsts = [first_moment(cast("Any", each)) for each in starts]
     lasts = [last_moment(cast("Any", each)) for each in ends]
@@ -61,38 +59,38 @@ def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
 
 
 def check_hours(query: AnyQuery) -> None:
-    """Refuse a query by the hour that cannot be run.
+    """Check that a query by the hour can be sent.
 
     Raises:
-        ArgumentError: Its range is open at one end, or it has a limit over so long a range that it is cut.
+        ArgumentError: Its range is open at one end, or it has a limit over a range that takes several requests.
     """
     try:
-        hour_pieces(query)
+        hour_chunks(query)
     except QueryError:
         if query.date_from is None or query.date_to is None:
             raise ArgumentError(
-                'by the hour, a report has a begin and an end; write period = "last 7 days", or date_from and '
+                'a report by the hour needs a start and an end; write period = "last 7 days", or date_from and '
                 "date_to, or another date_grouping"
             ) from None
         raise ArgumentError(
-            f"limit = {query.limit} over more than 7 days by the hour is several requests, whose rows have a common "
-            'order only by time or by an aggregate; write sort_by = "timestamp:asc" or sort_by = '
+            f"limit = {query.limit} over more than 7 days by the hour takes several requests, whose rows have a "
+            'common order only by time or by an aggregate; write sort_by = "timestamp:asc" or sort_by = '
             f'"{query.aggregates[0]}:desc", or leave out limit'
         ) from None
 
 
 def _check_is_one(key: str, value: object, in_matrix: str | None) -> None:
-    """Refuse several values where one is meant."""
+    """Check that a parameter has one value."""
     several = _several(key, value)
     if several is None:
         return
     if in_matrix is None:
-        raise ArgumentError(f"each value of the matrix is a single one; write {key} = {shown(several)}")
-    raise ArgumentError(f"it takes one value; write several in [{in_matrix}], as {key} = {shown(several)}")
+        raise ArgumentError(f"each value in a matrix is a single value; write {key} = {as_toml(several)}")
+    raise ArgumentError(f"takes one value; write several in [{in_matrix}], as {key} = {as_toml(several)}")
 
 
 def _several(key: str, value: object) -> list[object] | dict[str, object] | None:
-    """Return what is a list or table of values instead of a value."""
+    """Return the list or table, if several values were given instead of one."""
     if key not in LISTS:
         return cast("list[object] | dict[str, object]", value) if isinstance(value, list | dict) else None
     items = cast("list[object]", value) if isinstance(value, list) else []
@@ -105,18 +103,18 @@ def _check_moment(key: str, value: object, *, has_zone: bool) -> None:
         moment = read(value)
     except ArgumentError:
         raise ArgumentError(
-            f"{key} cannot be read: {shown(value)}; write {bare} or {bare} 15:30:00, or instead of date_from and "
+            f"{key} cannot be read: {as_toml(value)}; write {bare} or {bare} 15:30:00, or instead of date_from and "
             'date_to a range such as period = "last 30 days" or period = "2026-01"'
         ) from None
     if moment is not None and moment.tzinfo is not None and not has_zone:
         raise ArgumentError(
-            f"{key} has an offset, but the range is on the clock of the site; write {key} = "
-            f'{moment.replace(tzinfo=None)} as that clock shows it, or add timezone = "UTC" to have it in UTC'
+            f"{key} has an offset, but the range is in the site's time zone; write {key} = "
+            f'{moment.replace(tzinfo=None)} as shown by its clock, or add timezone = "UTC" for UTC'
         )
 
 
 def _check_period(value: object) -> Period:
-    return Period.parse(text("period", value), datetime(2026, 1, 1))  # noqa: DTZ001 - any moment, only the words count
+    return Period.parse(sendable("period", value), datetime(2026, 1, 1))  # noqa: DTZ001 - any moment, only the words count
 
 
 _MOMENTS: Final[Mapping[str, tuple[Callable[[Any], datetime | None], str]]] = {
@@ -130,7 +128,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "date_grouping": arguments.date_grouping,
     "period": _check_period,
     "filters": filters_of,
-    "sort_by": lambda value: text("sort_by", value),
+    "sort_by": lambda value: sendable("sort_by", value),
     "limit": arguments.limit,
     "timezone": time_zone,
 }

@@ -1,4 +1,4 @@
-"""One job's table, made into its queries."""
+"""Expand one job's table into its queries."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -8,15 +8,22 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from fathom_async._reports.arguments import sendable
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
-from fathom_async._reports.words import text
 from fathom_async.errors import ArgumentError
 from fathom_async.jobs._checks import check_hours, check_order, check_value, filters_of
-from fathom_async.jobs._errors import Faults
-from fathom_async.jobs._keys import no_such_key
-from fathom_async.jobs._matrix import Axis, Choice, axis, choice, combinations, size
-from fathom_async.jobs._names import filled, placeholders
+from fathom_async.jobs._faults import Faults, no_such_key
+from fathom_async.jobs._matrix import (
+    Axis,
+    Choice,
+    as_axis,
+    as_choice,
+    combinations,
+    filled,
+    placeholders,
+    size,
+)
 
 PARAMETERS: Final = (
     "site_id",
@@ -32,10 +39,10 @@ PARAMETERS: Final = (
     "limit",
     "timezone",
 )
-"""What a job's table and its matrix may have of a query, in the order of the parts of a name."""
+"""Parameters of a query that a job's table and its matrix take, in the order of the parts of a name."""
 
 RANGE: Final = ("date_from", "date_to")
-"""Those of them that are the two ends of the range."""
+"""The two ends of the range."""
 
 _PLACEHOLDERS: Final = ("job", *PARAMETERS)
 _REQUIRED: Final = {"site_id": '"CDBUGS"', "aggregates": '["pageviews"]'}
@@ -46,12 +53,12 @@ Given = Mapping[str, Choice]
 
 @attrs.frozen
 class NamedQuery:
-    """A query, and a name for its file and for going on with it.
+    """A query, and the name of its file, by which an interrupted run continues.
 
     Args:
         name: Letters, digits, ``.``, ``_``, ``+`` and ``-``; the same each time the file is read.
         query: The query.
-        period: The words that its range was made of, where they are others at another moment.
+        period: The words of its range, if they mean another range at another moment.
     """
 
     name: str
@@ -60,46 +67,46 @@ class NamedQuery:
 
 
 @attrs.frozen
-class SiteClocks:
-    """What time it is; see `fathom_async.jobs._file.load_jobs`."""
+class JobClock:
+    """The current moment at each site; see `fathom_async.jobs.load_jobs`."""
 
     now: datetime
     zones: Mapping[str, ZoneInfo]
 
     def now_for(self, query: AnyQuery) -> datetime:
-        """Return the moment as `Query.over` takes it.
+        """Return the current moment, as `Query.over` takes it.
 
         Raises:
-            ArgumentError: The time zone of the query's site is not known.
+            ArgumentError: The time zone of the query's site is unknown.
         """
         if self.now.tzinfo is None or query.timezone is not None:
             return self.now
         if query.site_id not in self.zones:
             raise ArgumentError(
-                f"the time zone of the site {query.site_id!r} is not known, and so not where its days begin; "
+                f"the time zone of the site {query.site_id!r} is unknown, so its days are undefined; "
                 'write date_from and date_to, or timezone = "Europe/Berlin"'
             )
         return self.now.astimezone(self.zones[query.site_id])
 
 
 def matrix_of(table: Table) -> Table:
-    """Return the matrix of a job; empty if it has none."""
+    """Return the matrix of a job, empty if it has none."""
     matrix = table.get("matrix")
     return cast("dict[str, object]", matrix) if isinstance(matrix, dict) else {}
 
 
-def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faults) -> tuple[NamedQuery, ...]:
+def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults) -> tuple[NamedQuery, ...]:
     """Return the queries of a job: one for each combination of its matrix.
 
     Args:
-        job: Its name.
-        table: What the file has of it.
-        clocks: Tell what time it is.
-        room: How many queries it may have.
-        faults: Where faults are noted; then there may be no queries.
+        job: The job's name.
+        table: The job's table.
+        clock: The current moment at each site.
+        room: The most queries it may have.
+        faults: Collects errors; with errors, no queries may be returned.
     """
     before, place = len(faults), f"job.{job}"
-    fixed = {key: choice(key, table[key]) for key in PARAMETERS if key in table}
+    fixed = {key: as_choice(key, table[key]) for key in PARAMETERS if key in table}
     axes = _axes(place, table, faults)
     _check_together(place, fixed, axes, faults)
     _check_values(place, fixed, axes, faults)
@@ -107,8 +114,8 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
     if size(axes) > room:
         faults.add(
             f"{place}.matrix",
-            f"it makes {size(axes):,} queries, where {room:,} are left; parts of the matrix may be jobs in a file "
-            "of their own",
+            f"it makes {size(axes):,} queries, but only {room:,} are left; move parts of the matrix into another "
+            "job file",
         )
     if len(faults) > before:
         return ()
@@ -121,7 +128,7 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
             )
             given["filters"] = attrs.evolve(chosen["filters"], value=both)
         with faults.at(place):
-            query = _query(given, clocks)
+            query = _query(given, clock)
             check_hours(query)
             period = cast("str | None", given["period"].value) if "period" in given else None
             counted = None if period is None or Period.dated(period) else period
@@ -131,7 +138,7 @@ def expanded(job: str, table: Table, clocks: SiteClocks, room: int, faults: Faul
 
 def _axes(place: str, table: Table, faults: Faults) -> list[Axis]:
     if not isinstance(table.get("matrix", {}), dict):
-        faults.add(f"{place}.matrix", f"the matrix is a table; write [{place}.matrix]")
+        faults.add(f"{place}.matrix", f"must be a table; write [{place}.matrix]")
     matrix = matrix_of(table)
     for key in matrix:
         if key not in PARAMETERS:
@@ -140,23 +147,23 @@ def _axes(place: str, table: Table, faults: Faults) -> list[Axis]:
     for key in PARAMETERS:
         if key in matrix:
             with faults.at(f"{place}.matrix.{key}"):
-                found.append(axis(key, matrix[key]))
+                found.append(as_axis(key, matrix[key]))
     return found
 
 
 def _check_together(place: str, fixed: Given, axes: Sequence[Axis], faults: Faults) -> None:
     many = {each.key for each in axes}
     for key in sorted(many.intersection(fixed) - {"filters"}):
-        faults.add(f"{place}.{key}", "it is in the matrix too; write it in one place")
+        faults.add(f"{place}.{key}", "is in the matrix too; write it in one place")
     given = many.union(fixed)
     for key, example in _REQUIRED.items():
         if key not in given:
             faults.add(
-                f"{place}.{key}", f"it is missing; write {key} = {example}, here or as a list in the matrix"
+                f"{place}.{key}", f"is missing; write {key} = {example}, here or as a list in the matrix"
             )
     if "period" in given and (other := given.intersection(RANGE)):
         faults.add(
-            f"{place}.period", f"it is the whole range; leave out {' and '.join(sorted(other))}, or period"
+            f"{place}.period", f"is the whole range; leave out {' and '.join(sorted(other))}, or period"
         )
 
 
@@ -183,14 +190,14 @@ def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) ->
     with faults.at(f"{place}.name"):
         template = table.get("name", default)
         if isinstance(template, list | dict):
-            raise ArgumentError(f'one name is for all queries of the job; write name = "{default}"')
-        template = text("name", template)
+            raise ArgumentError(f'must be one template for all queries of the job; write name = "{default}"')
+        template = sendable("name", template)
         placeholders(template, _PLACEHOLDERS)
         return template
     return default
 
 
-def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
+def _query(given: Given, clock: JobClock) -> AnyQuery:
     values: dict[str, Any] = {key: each.value for key, each in given.items() if key != "period"}
     if "filters" in values:
         values["filters"] = filters_of(values["filters"])
@@ -201,11 +208,11 @@ def _query(given: Given, clocks: SiteClocks) -> AnyQuery:
     if "period" not in given:
         return query
     words = cast("str", given["period"].value)
-    return query.over(words, now=date.min if Period.dated(words) else clocks.now_for(query))
+    return query.over(words, now=date.min if Period.dated(words) else clock.now_for(query))
 
 
 def _parts(job: str, given: Given, query: AnyQuery) -> dict[str, str]:
-    """Return what stands for the placeholders of a name; dates are those that the period means now."""
+    """Return the values of a name's placeholders; dates are those that the period means now."""
     parts = dict.fromkeys(_PLACEHOLDERS, "") | {key: each.label for key, each in given.items()}
     dates = {"date_from": query.date_from, "date_to": query.date_to}
     days = {key: moment.date().isoformat() for key, moment in dates.items() if moment and "period" in given}

@@ -1,4 +1,4 @@
-"""Job files, read and checked."""
+"""Read and check job files."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,11 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.words import known_word, text
+from fathom_async._reports.arguments import known_word, sendable
 from fathom_async.errors import ArgumentError
-from fathom_async.jobs._errors import Fault, Faults, JobFileError
-from fathom_async.jobs._expand import PARAMETERS, NamedQuery, SiteClocks, Table, expanded, matrix_of
-from fathom_async.jobs._keys import no_such_key
-from fathom_async.jobs._matrix import shown
+from fathom_async.jobs._expand import PARAMETERS, JobClock, NamedQuery, Table, expanded, matrix_of
+from fathom_async.jobs._faults import Fault, Faults, JobFileError, no_such_key
+from fathom_async.jobs._matrix import as_toml
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -29,12 +28,12 @@ _OUTPUT: Final = ("format", "directory", "store")
 
 @attrs.frozen
 class Output:
-    """Where the reports of a job go.
+    """Where the reports of a job are written.
 
     Args:
         format: ``csv``, ``jsonl`` or ``parquet``.
-        directory: For one file a query, of the query's name.
-        store: Where answers are kept so that an ended run can go on: a path or URL, or None.
+        directory: Directory of one file per query, with the query's name.
+        store: Path or URL of the store from which an interrupted run continues, or None.
     """
 
     format: Format = "csv"
@@ -47,10 +46,10 @@ class Job:
     """Queries that belong together.
 
     Args:
-        name: Its name in the file.
-        queries: What to ask, in the order of the matrix; no two of a file have the same name.
-        complete: Whether to get every row, past the server's 1,000.
-        output: Where the reports go.
+        name: The job's name in the file.
+        queries: The queries, in the order of the matrix; their names are unique in the file.
+        complete: Whether to fetch every row, past the server's 1,000.
+        output: Where the reports are written.
     """
 
     name: str
@@ -61,10 +60,10 @@ class Job:
 
 @attrs.frozen
 class JobFile:
-    """All jobs of a file, in its order.
+    """All jobs of a file, in order.
 
     Args:
-        file: Its name, for messages.
+        file: The file's name, for messages.
         jobs: The jobs, at least one.
     """
 
@@ -78,26 +77,35 @@ class JobFile:
 def load_jobs(
     source: str | PathLike[str] | BinaryIO, *, now: datetime, zones: Mapping[str, ZoneInfo] | None = None
 ) -> JobFile:
-    """Read a job file; its form is told in ``docs/job-files.md``. This blocks as long as the disk takes.
+    """Read a job file; ``docs/job-files.md`` describes the format. Blocks while it reads the disk.
 
     Args:
         source: A path, or a file opened in binary mode.
-        now: The moment that periods such as ``last 30 days`` are counted from. Without a time zone it is what the
-            clock of every site shows.
-        zones: The time zone of each site by its ID, to see what time it is there. Not needed for queries with a
-            ``timezone``, without a ``period``, or with a ``now`` without a time zone.
+        now: The moment that periods such as ``last 30 days`` end at. A naive datetime is the local time of every
+            site.
+        zones: The time zone of each site by its ID. Not needed if ``now`` is naive, or for queries with a
+        ``timezone``
+            or without a ``period``.
 
     Raises:
-        JobFileError: The file is wrong; the message has all faults, with what to write instead.
-        OSError: It cannot be read.
+        JobFileError: The file has errors; the message lists all of them, and what to write instead.
+        OSError: The file cannot be read.
+
+    >>> from io import BytesIO
+    >>> toml = b'''[job.pages]
+    ... aggregates = ["pageviews"]
+    ... period = "last 7 days"
+    ... matrix.site_id = ["CDBUGS", "DAFFYD"]'''
+    >>> [each.name for each in load_jobs(BytesIO(toml), now=datetime(2026, 3, 15)).jobs[0].queries]
+    ['pages-CDBUGS', 'pages-DAFFYD']
     """
     file, content = _read(source)
     try:
         tables: dict[str, object] = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise JobFileError(file, [Fault("", f"this is no TOML: {error}")]) from None
+        raise JobFileError(file, [Fault("", f"this is not TOML: {error}")]) from None
     faults = Faults()
-    jobs = _jobs(tables, SiteClocks(now, zones or {}), faults)
+    jobs = _jobs(tables, JobClock(now, zones or {}), faults)
     faults.check(file)
     return JobFile(file, jobs)
 
@@ -111,7 +119,7 @@ def _read(source: str | PathLike[str] | BinaryIO) -> tuple[str, bytes]:
     return str(getattr(source, "name", "the job file")), content
 
 
-def _jobs(tables: Table, clocks: SiteClocks, faults: Faults) -> tuple[Job, ...]:
+def _jobs(tables: Table, clock: JobClock, faults: Faults) -> tuple[Job, ...]:
     _check_keys("", tables, _TOP, faults)
     shared = _output("output", tables.get("output", {}), Output(), faults)
     jobs: list[Job] = []
@@ -122,7 +130,7 @@ def _jobs(tables: Table, clocks: SiteClocks, faults: Faults) -> tuple[Job, ...]:
         output = _output(f"{place}.output", table.get("output", {}), shared, faults)
         is_complete = _complete(place, table, faults)
         room = MOST_QUERIES - len(names)
-        queries = expanded(name, table, clocks, room, faults)
+        queries = expanded(name, table, clock, room, faults)
         for query in queries:
             if query.name.casefold() in names:
                 faults.add(
@@ -139,22 +147,22 @@ def _tables(written: object, faults: Faults) -> dict[str, dict[str, object]]:
     tables = cast("dict[str, object]", written) if isinstance(written, dict) else {}
     found = {name: cast("dict[str, object]", job) for name, job in tables.items() if isinstance(job, dict)}
     if len(found) < len(tables) or not found:
-        faults.add("job", "each job is a table with a name; write e.g. [job.top-pages]")
+        faults.add("job", "each job is a named table; write e.g. [job.top-pages]")
     return found
 
 
 def _complete(place: str, table: Table, faults: Faults) -> bool:
     complete = table.get("complete", False)
     if not isinstance(complete, bool):
-        faults.add(f"{place}.complete", f"write true or false, not {shown(complete)}")
+        faults.add(f"{place}.complete", f"write true or false, not {as_toml(complete)}")
     elif complete and "limit" in {*table, *matrix_of(table)}:
-        faults.add(f"{place}.limit", "a complete report has every row; leave out limit, or complete")
+        faults.add(f"{place}.limit", "a complete report has every row; leave out limit or complete")
     return complete is True
 
 
 def _output(place: str, written: object, default: Output, faults: Faults) -> Output:
     if not isinstance(written, dict):
-        faults.add(place, f"the output is a table; write [{place}]")
+        faults.add(place, f"must be a table; write [{place}]")
         return default
     table = cast("dict[str, object]", written)
     _check_keys(place, table, _OUTPUT, faults)
@@ -174,9 +182,9 @@ def _output(place: str, written: object, default: Output, faults: Faults) -> Out
 
 
 def _not_empty(key: str, value: object) -> str:
-    if not text(key, value).strip():
+    if not sendable(key, value).strip():
         raise ArgumentError(f"{key} is empty; name one, or leave it out")
-    return text(key, value)
+    return sendable(key, value)
 
 
 def _check_keys(place: str, table: Table, known: Sequence[str], faults: Faults) -> None:

@@ -1,17 +1,74 @@
-"""Parameters with several values each, and all of their combinations."""
+"""Matrices: parameters with several values each, all their combinations, and the names of the queries."""
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from itertools import product
 from math import prod
+from string import Formatter
 from typing import Final, cast
 
 import attrs
 
 from fathom_async._reports.filters import Filter
+from fathom_async._util.checks import suggestion
 from fathom_async.errors import ArgumentError
+
+LONGEST: Final = 120
+
+_UNSAFE: Final = re.compile(r"[^\w.+]+")
+
+
+def placeholders(template: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the placeholders of a template, such as ``site_id`` in ``pages-{site_id}``.
+
+    Raises:
+        ArgumentError: The braces are not balanced, or a placeholder is unknown.
+    """
+    found: list[str] = []
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError:
+        raise ArgumentError(
+            f"the braces of {template!r} are not balanced; write e.g. '{{site_id}}'"
+        ) from None
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if name not in known:
+            raise ArgumentError(f"unknown placeholder {{{name}}}{suggestion(name, known)}")
+        if form or conversion:
+            raise ArgumentError(
+                f"the placeholder {{{name}}} of {template!r} takes no format; write {{{name}}}"
+            )
+        found.append(name)
+    return tuple(found)
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """Fill a template, and return a name that every file system accepts.
+
+    Keeps letters and digits of all scripts, ``.``, ``_``, ``+`` and ``-``; everything else becomes ``-``.
+
+    Raises:
+        ArgumentError: A value is missing, or the name is too long or empty.
+    """
+    for name in placeholders(template, tuple(values)):
+        if not values[name]:
+            raise ArgumentError(f"the name has {{{name}}}, which has no value here; leave it out of the name")
+    name = _UNSAFE.sub("-", template.format(**values)).strip("-.")
+    if not name:
+        raise ArgumentError(
+            f"the name {template!r} has no character that is allowed in a file name; use letters"
+        )
+    if len(name) > LONGEST:
+        raise ArgumentError(
+            f"the name {name[:40]}… has {len(name)} characters, at most {LONGEST} are allowed; write a shorter "
+            "name, or label the values of the matrix: filters = { blog = [...] }"
+        )
+    return name
+
 
 LISTS: Final = frozenset({"aggregates", "field_grouping", "filters"})
 """Parameters of which one value is a list."""
@@ -23,7 +80,7 @@ _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 @attrs.frozen
 class Choice:
-    """One value of a parameter, and what stands for it in names."""
+    """One value of a parameter, and its label in names."""
 
     value: object
     label: str
@@ -37,14 +94,14 @@ class Axis:
     choices: tuple[Choice, ...]
 
 
-def choice(key: str, value: object, label: str | None = None) -> Choice:
-    """Return a value as the query takes it; a single name or filter is a list of one."""
+def as_choice(key: str, value: object, label: str | None = None) -> Choice:
+    """Return a value as the query takes it; a single name or filter becomes a list of one."""
     if key in LISTS and isinstance(value, str | dict):
         value = [cast("object", value)]
     return Choice(value, described(value) if label is None else label)
 
 
-def axis(key: str, written: object) -> Axis:
+def as_axis(key: str, written: object) -> Axis:
     """Return the values of a parameter: a list, or a table of labels.
 
     Raises:
@@ -53,19 +110,20 @@ def axis(key: str, written: object) -> Axis:
     if isinstance(written, dict):
         labelled = cast("dict[str, object]", written)
         if "" in labelled:
-            raise ArgumentError("a label is empty; write what is to stand for the value in names")
+            raise ArgumentError("a label is empty; write the text for the value in names")
         if key == "filters" and _is_filter(labelled):
             raise ArgumentError(
-                "a table is of labels, each of a filter or a list of them; write filters = "
-                f"[{shown(labelled)}]"
+                f"a table maps labels to filters or lists of filters; write filters = [{as_toml(labelled)}]"
             )
-        found = tuple(choice(key, value, label) for label, value in labelled.items())
+        found = tuple(as_choice(key, value, label) for label, value in labelled.items())
     elif isinstance(written, list):
-        found = tuple(choice(key, value) for value in cast("list[object]", written))
+        found = tuple(as_choice(key, value) for value in cast("list[object]", written))
     else:
-        raise ArgumentError(f"a matrix takes lists; write {key} = [{shown(written)}]")
+        raise ArgumentError(f"must be a list; write {key} = [{as_toml(written)}]")
     if not found:
-        raise ArgumentError("the list is empty, so that nothing would be asked; leave it out, or name values")
+        raise ArgumentError(
+            "the list is empty, so the job would have no queries; leave it out, or add values"
+        )
     return Axis(key, found)
 
 
@@ -75,14 +133,14 @@ def size(axes: Sequence[Axis]) -> int:
 
 
 def combinations(axes: Sequence[Axis]) -> Iterator[dict[str, Choice]]:
-    """Return every combination of one choice of each axis; the last axis changes first."""
+    """Yield every combination of one choice per axis; the last axis changes fastest."""
     keys = [each.key for each in axes]
     for chosen in product(*(each.choices for each in axes)):
         yield dict(zip(keys, chosen, strict=True))
 
 
 def described(value: object) -> str:
-    """Return a value in words, for names."""
+    """Return a value as text, for names."""
     if isinstance(value, dict):
         return " ".join(map(described, cast("dict[str, object]", value).values()))
     if isinstance(value, list):
@@ -90,20 +148,20 @@ def described(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def shown(value: object) -> str:
+def as_toml(value: object) -> str:
     """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{', '.join(map(shown, cast('list[object]', value)))}]"
+        return f"[{', '.join(map(as_toml, cast('list[object]', value)))}]"
     if isinstance(value, dict):
         pairs = cast("dict[str, object]", value).items()
-        return f"{{ {', '.join(f'{_key(key)} = {shown(each)}' for key, each in pairs)} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {as_toml(each)}' for key, each in pairs)} }}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else described(value)
 
 
 def _is_filter(table: dict[str, object]) -> bool:
-    """Whether a table is meant as one filter; its keys might be labels of filters, too."""
+    """Whether a table is meant as one filter, rather than as labels of filters."""
     return any(isinstance(table.get(name), str) for name in _FILTER)
 
 

@@ -1,24 +1,32 @@
-"""Where answers are kept: in memory, in a SQLite file, or on a Redis server.
+"""Stores of answers: in memory, in a SQLite file, or on a Redis server.
 
-async with open_store("reports.db") as store:
-async for outcome in fathom.reports.run(queries, store=store, keeping=Keeping(max_age=300)): ...
+``fathom.reports.run(queries, store="reports.db", keeping=CachePolicy(max_age=300))`` opens a store by its path or
+URL; `open_store` opens one to use by hand, or to share between clients.
 """
 
-from fathom_async._cache.entry import Kept, namespace
+from typing import TYPE_CHECKING
+
+from fathom_async._cache.entry import CacheEntry, CachePolicy, Freshness, answer_key, freshness, namespace
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.open import open_store
-from fathom_async._cache.policy import Keeping
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
+from fathom_async._cache.store import LEASE, ReportStore, open_store
+from fathom_async._util.moved import renamed
 
 __all__ = [
-    "Keeping",
-    "Kept",
+    "LEASE",
+    "CacheEntry",
+    "CachePolicy",
+    "Freshness",
     "MemoryStore",
     "RedisStore",
     "ReportStore",
     "SqliteStore",
+    "answer_key",
+    "freshness",
     "namespace",
     "open_store",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__ = renamed(__name__, {"Keeping": "CachePolicy", "Kept": "CacheEntry"})

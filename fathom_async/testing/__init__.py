@@ -1,88 +1,29 @@
-"""A Fathom server for tests and demonstrations, inside the process.
+"""Test an application that uses `FathomClient`: a Fathom server in the same process, and virtual time.
+
+Point the client at the server; the application stays as it is:
 
     async with FathomServer() as server:
-        async with FathomClient("any", base_url=server.url) as fathom: ...
+        async with FathomClient("any-token", base_url=server.url) as fathom:
+            report = await fathom.reports.aggregate(query)
+    assert server.refused == 0
 
-It speaks the whole API over real sockets, limits like the live service, and computes reports from data that
-can be looked at: see `FathomServer`, `Dataset`, and the throttles and faults below. The names load when they
-are first used, because the pytest plugin of the package imports this module in every test run.
+With pytest, the installed plugin has the fixture ``fathom_server`` and two markers:
+
+    @pytest.mark.virtual_time  # a minute of waiting takes no time
+    @pytest.mark.fathom_server(reports_throttle=LaravelWindow(10, per=60), concurrency=5)
+    async def test_dashboard(fathom_server): ...
+
+* `FathomServer` speaks the whole API over real sockets, limits as the live service does, and records each request in
+  `hits`; `inject` makes requests fail with `Status`, `Disconnect`, `Truncate`, `Delay`, `Html`, `Redirect` or `Body`.
+* `Dataset` holds what its reports are computed from: `Site`, `Event`, `Milestone`, `Pageview` and `Completion`, given
+  one by one, or from `Dataset.synthetic` or `Dataset.from_access_log`.
+* `LaravelWindow` (as Fathom has it), `AlignedWindow`, `SlidingLog` and `TokenBucket` are its rate limits.
+* `run_virtual(main())` runs a coroutine on a `VirtualTimeLoop`, whose clock jumps to the next timer.
+* `SecodaServer` and `EmmaServer` are the servers of `fathom_async.connectors`.
+
+The names load on first use: the pytest plugin imports this module in every test run.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from fathom_async._util.lazy import public
 
-if TYPE_CHECKING:
-    from fathom_async.testing._dataset import Completion, Dataset, Event, Milestone, Pageview, Record, Site
-    from fathom_async.testing._faults import Body, Delay, Disconnect, Fault, Html, Redirect, Status, Truncate
-    from fathom_async.testing._server import FathomServer, ServerOptions
-    from fathom_async.testing._throttle import (
-        AlignedWindow,
-        ConcurrencyCap,
-        LaravelWindow,
-        SlidingLog,
-        Throttle,
-        TokenBucket,
-        Verdict,
-    )
-    from fathom_async.testing._traffic import Hit
-    from fathom_async.testing._virtual_time import VirtualTimeLoop, run_virtual
-    from fathom_async.testing.connectors._emma import EmmaServer
-    from fathom_async.testing.connectors._secoda import SecodaServer
-
-__all__ = [
-    "AlignedWindow",
-    "Body",
-    "Completion",
-    "ConcurrencyCap",
-    "Dataset",
-    "Delay",
-    "Disconnect",
-    "EmmaServer",
-    "Event",
-    "FathomServer",
-    "Fault",
-    "Hit",
-    "Html",
-    "LaravelWindow",
-    "Milestone",
-    "Pageview",
-    "Record",
-    "Redirect",
-    "SecodaServer",
-    "ServerOptions",
-    "Site",
-    "SlidingLog",
-    "Status",
-    "Throttle",
-    "TokenBucket",
-    "Truncate",
-    "Verdict",
-    "VirtualTimeLoop",
-    "run_virtual",
-]
-
-_HOMES = {
-    "connectors._emma": ("EmmaServer",),
-    "connectors._secoda": ("SecodaServer",),
-    "_dataset": ("Completion", "Dataset", "Event", "Milestone", "Pageview", "Record", "Site"),
-    "_faults": ("Body", "Delay", "Disconnect", "Fault", "Html", "Redirect", "Status", "Truncate"),
-    "_server": ("FathomServer", "ServerOptions"),
-    "_throttle": (
-        "AlignedWindow",
-        "ConcurrencyCap",
-        "LaravelWindow",
-        "SlidingLog",
-        "Throttle",
-        "TokenBucket",
-        "Verdict",
-    ),
-    "_traffic": ("Hit",),
-    "_virtual_time": ("VirtualTimeLoop", "run_virtual"),
-}
-
-
-def __getattr__(name: str) -> object:
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__, __all__ = public(__name__)

@@ -1,21 +1,22 @@
-"""Pageviews out of a web server's access log in combined format.
+"""Pageviews from a web server's access log in combined format.
 
-Only `GET` answered 2xx or 3xx is a pageview; a line that cannot be parsed counts as skipped. Requests of one
-address and agent belong to one visit until half an hour passes without one. The time to the next page is a
-page's duration, which nobody knows of the last page; a visit of a single page bounced.
+A pageview is a `GET` with a status of 2xx or 3xx; lines that do not parse count as skipped. Requests of one address
+and agent form one visit until a pause of half an hour. A page's duration is the time to the next page, and unknown
+for the last one; a visit of a single page bounced.
 """
 
 import gzip
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import evolve, frozen
 
-from fathom_async.testing._agents import Agent, parse_agent
+from fathom_async.testing._agents import parse_agent
 from fathom_async.testing._dataset import Dataset, Pageview, Site
 
 _LINE = re.compile(
@@ -24,6 +25,7 @@ _LINE = re.compile(
     r'(?: "(?P<referrer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)")?'
 )
 _ASSET = re.compile(r"\.(?:png|jpe?g|gif|ico|svg|webp|css|js|map|woff2?|ttf|eot|mp4|webm)$", re.IGNORECASE)
+_CAMPAIGN = ("utm_campaign", "utm_content", "utm_medium", "utm_source", "utm_term", "ref")
 _GAP = timedelta(minutes=30)
 _SOURCES = (
     ("Google", re.compile(r"(^|\.)google\.")),
@@ -42,14 +44,6 @@ _SOURCES = (
 
 
 @frozen
-class _Referrer:
-    hostname: str = ""
-    pathname: str = ""
-    source: str = ""
-    keyword: str = ""
-
-
-@frozen
 class _Request:
     ip: str
     at: datetime
@@ -59,20 +53,10 @@ class _Request:
     is_page: bool
 
 
-def read_access_log(
-    path: Path, *, site_id: str, hostname: str, timezone: str, keep_bots: bool, keep_assets: bool
-) -> Dataset:
-    """Read a log, plain or gzipped; see `Dataset.from_access_log`."""
+def open_log(path: Path) -> IO[str]:
+    """Open a log, plain or gzipped."""
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
-        return parse_access_log(
-            lines,
-            site_id=site_id,
-            hostname=hostname,
-            timezone=timezone,
-            keep_bots=keep_bots,
-            keep_assets=keep_assets,
-        )
+    return opener(path, "rt", encoding="utf-8", errors="replace")
 
 
 def parse_access_log(
@@ -84,14 +68,14 @@ def parse_access_log(
     keep_bots: bool = True,
     keep_assets: bool = True,
 ) -> Dataset:
-    """Make a dataset of log lines; the arguments are those of `Dataset.from_access_log`."""
+    """Return the dataset of some log lines; the arguments are those of `Dataset.from_access_log`."""
     parsed = [_parse_line(line) for line in lines if line.strip()]
     pages = [
         request
         for request in parsed
         if request is not None
         and request.is_page
-        and (keep_bots or not _agent(request.agent).is_bot)
+        and (keep_bots or not parse_agent(request.agent).is_bot)
         and (keep_assets or not _ASSET.search(urlsplit(request.target).path))
     ]
     views = [
@@ -122,7 +106,7 @@ def _parse_line(line: str) -> _Request | None:
 
 
 def _visits(requests: Iterable[_Request]) -> Iterator[Sequence[_Request]]:
-    """Group requests by visitor, and by pauses."""
+    """Group requests into visits."""
     open_visits: dict[tuple[str, str], list[_Request]] = {}
     for request in sorted(requests, key=lambda request: request.at):
         visitor = (request.ip, request.agent)
@@ -138,10 +122,9 @@ def _visits(requests: Iterable[_Request]) -> Iterator[Sequence[_Request]]:
 
 def _views(visit: Sequence[_Request], number: int, site_id: str, hostname: str) -> Iterator[Pageview]:
     paths = [unquote(urlsplit(request.target).path) or "/" for request in visit]
-    agent = _agent(visit[0].agent)
-    for place, (request, path) in enumerate(zip(visit, paths, strict=True)):
-        following = visit[place + 1].at if place + 1 < len(visit) else None
-        referrer = _referrer(request.referrer, hostname)
+    agent = parse_agent(visit[0].agent)
+    for position, (request, path) in enumerate(zip(visit, paths, strict=True)):
+        following = visit[position + 1].at if position + 1 < len(visit) else None
         query = parse_qs(urlsplit(request.target).query)
         yield Pageview(
             site_id=site_id,
@@ -149,45 +132,37 @@ def _views(visit: Sequence[_Request], number: int, site_id: str, hostname: str) 
             session=f"visit-{number}",
             hostname=hostname,
             pathname=path,
-            referrer_hostname=referrer.hostname,
-            referrer_pathname=referrer.pathname,
-            referrer_source=referrer.source,
             browser=agent.browser,
             device_type=agent.device_type,
             operating_system=agent.operating_system,
-            utm_campaign=query.get("utm_campaign", [""])[0],
-            utm_content=query.get("utm_content", [""])[0],
-            utm_medium=query.get("utm_medium", [""])[0],
-            utm_source=query.get("utm_source", [""])[0],
-            utm_term=query.get("utm_term", [""])[0],
-            keyword=referrer.keyword,
-            ref=query.get("ref", [""])[0],
             entry_page=paths[0],
             exit_page=paths[-1],
             duration=None if following is None else int((following - request.at).total_seconds()),
             bounced=len(visit) == 1,
+            **{name: query.get(name, [""])[0] for name in _CAMPAIGN},
+            **_referrer(request.referrer, hostname),
         )
 
 
 @lru_cache(maxsize=4096)
-def _agent(text: str) -> Agent:
-    return parse_agent(text)
-
-
-@lru_cache(maxsize=4096)
-def _referrer(text: str, own_host: str) -> _Referrer:
-    """Split a referrer; a page of the site itself is none."""
+def _referrer(text: str, own_host: str) -> Mapping[str, str]:
+    """Split a referrer; one of the site's own pages is none."""
     try:
         url = urlsplit(text)
         host = url.hostname or ""
     except ValueError:
-        return _Referrer()
+        return {}
     if (
         url.scheme not in ("http", "https")
         or not host
         or host.removeprefix("www.") == own_host.removeprefix("www.")
     ):
-        return _Referrer()
+        return {}
     source = next((name for name, pattern in _SOURCES if pattern.search(host)), host.removeprefix("www."))
     keyword = parse_qs(url.query).get("q", [""])[0]
-    return _Referrer(f"{url.scheme}://{host}", url.path or "/", source, keyword)
+    return {
+        "referrer_hostname": f"{url.scheme}://{host}",
+        "referrer_pathname": url.path or "/",
+        "referrer_source": source,
+        "keyword": keyword,
+    }

@@ -1,7 +1,8 @@
-"""Browser, system and device of a user agent, by a few rules that cover most of the traffic."""
+"""Browser, operating system and device of a user agent, by a few rules that cover most traffic."""
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -37,7 +38,7 @@ _DEVICES = (
 
 @frozen
 class Agent:
-    """What a user agent tells; an empty string where it does not.
+    """A classified user agent; an unknown value is an empty string.
 
     Attributes:
         browser: Such as `Chrome`.
@@ -52,6 +53,7 @@ class Agent:
     is_bot: bool
 
 
+@lru_cache(maxsize=4096)
 def parse_agent(text: str) -> Agent:
     """Classify a `User-Agent` header."""
     is_bot = text in ("", "-") or _BOT.search(text) is not None

@@ -1,8 +1,8 @@
-"""The parameters of `/aggregations`, read and judged.
+"""The parameters of `/aggregations`, read and validated.
 
-Dates are local to the report's time zone and inclusive. A bare `date_from` is the begin of that day, a bare
-`date_to` its last second; without `date_to` a report ends now. An hour that occurs twice (the end of summer
-time) belongs to a range from its first occurrence to its second.
+Dates are inclusive and local to the report's time zone. A bare `date_from` is the start of that day, a bare `date_to`
+its last second; without `date_to` a report ends now. A range includes both occurrences of an hour that occurs twice
+(at the end of summer time).
 """
 
 import re
@@ -13,37 +13,15 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from fathom_async.testing._account import Account
+from fathom_async.testing._account_state import AccountState
 from fathom_async.testing._clock import ServerClock
-from fathom_async.testing._filters import Filter, read_filters
-from fathom_async.testing._problems import incompatible, not_found
+from fathom_async.testing._dataset import GROUPINGS
+from fathom_async.testing._filters import Condition, read_filters
+from fathom_async.testing._http_errors import incompatible, not_found
 from fathom_async.testing._validation import Form
 
 Entity = Literal["pageview", "event"]
 
-GROUPINGS = (
-    "hostname",
-    "pathname",
-    "referrer_hostname",
-    "referrer_pathname",
-    "referrer_source",
-    "browser",
-    "country_code",
-    "city",
-    "state",
-    "region",
-    "device_type",
-    "operating_system",
-    "utm_campaign",
-    "utm_content",
-    "utm_medium",
-    "utm_source",
-    "utm_term",
-    "keyword",
-    "ref",
-    "entry_page",
-    "exit_page",
-)
 AGGREGATES: dict[Entity, tuple[str, ...]] = {
     "pageview": ("visits", "uniques", "pageviews", "avg_duration", "bounce_rate"),
     "event": ("conversions", "unique_conversions", "value"),
@@ -58,26 +36,22 @@ _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?P<time> \d{2}:\d{2}:\d{2})?")
 
 @frozen(kw_only=True)
 class Aggregation:
-    """A report that can be computed.
+    """A valid report.
 
     Attributes:
-        entity: What is counted.
-        site_id: The site.
-        events: For events, the names under which their completions are recorded.
+        subject: What to count.
         aggregates: The figures of each row.
         date_grouping: The time bucket of each row, if any.
         field_grouping: The columns of each row.
-        sort_by: A column of the answer and whether it descends.
+        sort_by: A column of the answer, and whether it descends.
         first: The first second of the report in unix time, if it has one.
         last: Its last second.
-        timezone: Where days begin.
+        timezone: The time zone of its days.
         limit: The most rows.
-        filters: All must hold.
+        filters: The filters, all of which must match.
     """
 
-    entity: Entity
-    site_id: str
-    events: tuple[str, ...]
+    subject: "Subject"
     aggregates: tuple[str, ...]
     date_grouping: DateGrouping | None
     field_grouping: tuple[str, ...]
@@ -86,17 +60,17 @@ class Aggregation:
     last: int
     timezone: str
     limit: int | None
-    filters: tuple[Filter, ...]
+    filters: tuple[Condition, ...]
 
 
 @frozen
 class Subject:
-    """What a report is about.
+    """What a report counts.
 
     Attributes:
         entity: Pageviews or one event.
         site_id: The site.
-        events: For events, the names under which their completions are recorded.
+        events: For an event, the dataset's names for its completions.
     """
 
     entity: Entity
@@ -104,13 +78,13 @@ class Subject:
     events: tuple[str, ...] = ()
 
 
-def read_subject(query: Mapping[str, str], account: Account, *, by_id: bool) -> Subject:
-    """What a report is about, before its permissions are known.
+def read_subject(query: Mapping[str, str], account: AccountState, *, by_id: bool) -> Subject:
+    """Return what a report counts, before its permissions are checked.
 
     Args:
         query: The query parameters.
-        account: Where events are looked up.
-        by_id: Whether events still have ids.
+        account: Has the events.
+        by_id: Whether events have ids.
     """
     form = Form(query)
     form.require("entity")
@@ -147,10 +121,10 @@ def read_aggregation(
 
     Args:
         query: The query parameters.
-        subject: What the report is about.
+        subject: What the report counts.
         site_timezone: The time zone of its site.
-        clock: Tells where a report without `date_to` ends.
-        first_record: Answers when the subject was first recorded, in unix time.
+        clock: The server's clock, for a report without `date_to`.
+        first_record: Returns the time of the subject's first record, in unix seconds.
     """
     form = Form(query)
     form.require("aggregates")
@@ -171,8 +145,7 @@ def read_aggregation(
         form.fail("date_to", "The date to field must be a date after or equal to date from.")
     filters = read_filters(form, form.text("filters", maximum=100_000))
     form.check()
-    strangers = [name for name in aggregates if name not in AGGREGATES[subject.entity]]
-    if strangers:
+    if strangers := [name for name in aggregates if name not in AGGREGATES[subject.entity]]:
         raise incompatible(
             "aggregates", f"{', '.join(strangers)} cannot be aggregated for the entity {subject.entity}."
         )
@@ -183,9 +156,7 @@ def read_aggregation(
                 "date_grouping", "Hourly grouping is only supported for date ranges of up to 7 days."
             )
     return Aggregation(
-        entity=subject.entity,
-        site_id=subject.site_id,
-        events=subject.events,
+        subject=subject,
         aggregates=aggregates,
         date_grouping=date_grouping,
         field_grouping=field_grouping,

@@ -1,4 +1,4 @@
-"""The server's clock: the event loop's time, or time that runs faster, or time that a test turns by hand."""
+"""The server's clock: the event loop's time, faster time, or time that a test sets by hand."""
 
 import asyncio
 import time
@@ -12,13 +12,13 @@ from fathom_async._util.clock import unix_time
 
 @define
 class ServerClock:
-    """Unix time as the server sees it.
+    """The server's unix time.
 
     Attributes:
-        monotonic: Where real seconds come from; the event loop that the server runs in unless told.
+        monotonic: Returns real seconds; the time of the server's event loop by default.
         speed: Server seconds per real second.
-        start: Server time at creation; that of the event loop or the machine unless told. Its fraction of a second
-            is what whole-second headers are rounded against.
+        start: Server time at creation; that of the event loop or the machine by default. Its fraction of a second
+            shows in headers of whole seconds.
     """
 
     monotonic: Callable[[], float] | None = None
@@ -32,7 +32,7 @@ class ServerClock:
         self._begin(self.monotonic or time.monotonic, time.time())
 
     def follow_loop(self) -> None:
-        """Begin at `start` and go by the running event loop, unless told to go by something else."""
+        """Restart at `start` with the running event loop's time, unless there is a `monotonic`."""
         if self.monotonic is None:
             loop = asyncio.get_running_loop()
             self.monotonic = loop.time
@@ -43,14 +43,14 @@ class ServerClock:
         self._unix = unix if self.start is None else self.start.timestamp()
 
     def time(self) -> float:
-        """Unix seconds on the server."""
+        """Return the server's unix seconds."""
         return self._unix + (self._seconds() - self._origin) * self.speed
 
     def now(self) -> datetime:
-        """The same as an aware datetime in UTC."""
+        """Return the server's time as a datetime in UTC."""
         return datetime.fromtimestamp(self.time(), UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for so many server seconds."""
+        """Sleep for a number of server seconds."""
         if seconds > 0:
             await asyncio.sleep(seconds / self.speed)

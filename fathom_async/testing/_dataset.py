@@ -1,11 +1,9 @@
-"""The records behind the server: what was seen on which site, as plain values.
+"""The records behind the server, as plain values: a test can loop over them and compare.
 
-The report engine loads them into SQL; a test may just as well loop over them and compare.
-
-* A **pageview** is one page seen by one session. `duration` is the seconds spent on it, `None` where nobody
-  knows (the last page of a visit). `entry_page`, `exit_page` and `bounced` describe its whole session.
-* A **completion** is one occurrence of an event by one visitor, with a value in cents or none.
-* An empty string means "not known" in every column that a report may group by.
+* A **pageview** is one page in one session. `duration` is the seconds on the page, `None` if unknown (the last page
+  of a visit). `entry_page`, `exit_page` and `bounced` describe the whole session.
+* A **completion** is one occurrence of an event by one visitor, with or without a value.
+* An empty string means "unknown" in every column of `GROUPINGS`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 from attrs.validators import instance_of
 
 if TYPE_CHECKING:
-    from fathom_async.testing._warehouse import Warehouse
+    from fathom_async.testing._query_engine import QueryEngine
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -27,11 +25,11 @@ def _in_utc(value: datetime) -> datetime:
 
 @frozen(kw_only=True)
 class Record:
-    """The columns that pageviews and completions share; each is also a grouping of the same name.
+    """The common columns of pageviews and completions; each is also a grouping of the same name.
 
     Attributes:
         site_id: The site.
-        at: When it happened, in UTC (a naive datetime is taken as UTC).
+        at: When it happened, in UTC; a naive datetime is UTC.
     """
 
     site_id: str
@@ -59,14 +57,18 @@ class Record:
     exit_page: str = ""
 
 
+GROUPINGS = tuple(each.name for each in fields(Record) if each.name not in ("site_id", "at"))
+"""The columns that a report can group by."""
+
+
 @frozen(kw_only=True)
 class Pageview(Record):
-    """One page seen.
+    """One view of a page.
 
     Attributes:
         session: The visit it belongs to.
         duration: Seconds on the page, if known.
-        bounced: Whether the visit consisted of this page only.
+        bounced: Whether it was the only page of the visit.
     """
 
     session: str
@@ -80,8 +82,8 @@ class Completion(Record):
 
     Attributes:
         event: The event's name.
-        visitor: Who caused it.
-        value: Cents (or plain units, as the event's currency says), if any.
+        visitor: The visitor.
+        value: Cents, or plain units, depending on the event's currency; if any.
     """
 
     event: str
@@ -91,7 +93,7 @@ class Completion(Record):
 
 @frozen(kw_only=True)
 class Site:
-    """A site as the dataset begins with it."""
+    """A site of the dataset."""
 
     id: str
     name: str
@@ -102,7 +104,7 @@ class Site:
 
 @frozen(kw_only=True)
 class Event:
-    """An event as the dataset begins with it; completions refer to it by site and name."""
+    """An event of the dataset; completions refer to it by site and name."""
 
     site_id: str
     id: str
@@ -113,7 +115,7 @@ class Event:
 
 @frozen(kw_only=True)
 class Milestone:
-    """A milestone as the dataset begins with it."""
+    """A milestone of the dataset."""
 
     site_id: str
     id: str
@@ -131,18 +133,18 @@ def _nobody(site_id: str, now: datetime) -> Sequence[Pageview]:
 
 
 class Dataset:
-    """Everything that one account has recorded.
+    """The records of one account.
 
-    A dataset never changes; a server copies what its endpoints may change.
+    A dataset never changes: a server copies what its endpoints change.
 
     Args:
         sites: The sites.
         events: Their events.
         milestones: Their milestones.
-        pageviews: The pageviews, or a function that makes them when a report first needs them.
+        pageviews: The pageviews, or a function that makes them for the first report.
         completions: The completions, or such a function.
-        skipped: Records of the source that could not be read.
-        live: Pageviews that are going on at a moment, known to current visitors only and not to reports.
+        skipped: The number of unreadable records in the source.
+        live: Returns the pageviews of a site around a moment, for current visitors only, not for reports.
     """
 
     def __init__(
@@ -175,15 +177,15 @@ class Dataset:
         seed: int = 1,
         until: date | None = None,
     ) -> "Dataset":
-        """Believable data made from a seed; see `fathom_async.testing._synthetic`.
+        """Make plausible data from a seed; see `fathom_async.testing._synthetic`.
 
         Args:
             sites: Number of sites, each in a time zone of its own.
             days: Days of history.
-            visits_per_day: Average visits per site and day, about 2.3 pageviews each.
+            visits_per_day: Mean visits per site and day, of about 2.3 pageviews each.
             paths: Distinct paths per site.
-            seed: Whatever is made for a calendar day depends on this and the day alone.
-            until: The last day; today unless told.
+            seed: The data of a calendar day depends on this and the day alone.
+            until: The last day; today by default.
         """
         from fathom_async.testing._synthetic import synthesize  # noqa: PLC0415 - it imports this module
 
@@ -203,43 +205,44 @@ class Dataset:
         keep_bots: bool = True,
         keep_assets: bool = True,
     ) -> "Dataset":
-        """The traffic of a web server's log; see `fathom_async.testing._access_log`.
+        """Read the traffic of a web server's log; see `fathom_async.testing._access_log`.
 
         Args:
             path: A log in combined format, plain or gzipped.
             site_id: The id of the one site.
-            hostname: The site's own host, which such a log does not tell.
+            hostname: The site's own host, which such a log lacks.
             timezone: The site's time zone.
-            keep_bots: Whether agents that call themselves crawlers count as visitors.
+            keep_bots: Whether crawlers count as visitors.
             keep_assets: Whether images, scripts and the like count as pages.
         """
-        from fathom_async.testing._access_log import read_access_log  # noqa: PLC0415 - it imports this module
+        from fathom_async.testing._access_log import open_log, parse_access_log  # noqa: PLC0415 - it imports this module
 
-        return read_access_log(
-            Path(path),
-            site_id=site_id,
-            hostname=hostname,
-            timezone=timezone,
-            keep_bots=keep_bots,
-            keep_assets=keep_assets,
-        )
+        with open_log(Path(path)) as lines:
+            return parse_access_log(
+                lines,
+                site_id=site_id,
+                hostname=hostname,
+                timezone=timezone,
+                keep_bots=keep_bots,
+                keep_assets=keep_assets,
+            )
 
     @cached_property
     def pageviews(self) -> Sequence[Pageview]:
-        """Every pageview, by time within its site."""
+        """Every pageview, by site and time."""
         return _in_order(self._pageviews)
 
     @cached_property
     def completions(self) -> Sequence[Completion]:
-        """Every completion, by time within its site."""
+        """Every completion, by site and time."""
         return _in_order(self._completions)
 
     @cached_property
-    def warehouse(self) -> "Warehouse":
-        """The same records in SQL, built when first needed and shared by every server of this dataset."""
-        from fathom_async.testing._warehouse import Warehouse  # noqa: PLC0415 - it imports this module
+    def query_engine(self) -> "QueryEngine":
+        """The same records in SQL, built on first use and shared by every server of this dataset."""
+        from fathom_async.testing._query_engine import QueryEngine  # noqa: PLC0415 - it imports this module
 
-        return Warehouse(self.pageviews, self.completions)
+        return QueryEngine(self.pageviews, self.completions)
 
 
 def _in_order(records: Iterable[_R] | Callable[[], Iterable[_R]]) -> Sequence[_R]:

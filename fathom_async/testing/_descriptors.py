@@ -1,8 +1,8 @@
 """Where an event loop's descriptors lead: to each other, or out of the process.
 
-A TCP connection has both of its ends in one loop if two sockets of the loop have each other's port. Bytes between
-them are on their way as long as more were written at one end than have arrived at the other, by the kernel's own
-counts (`TCP_INFO` of Linux 4.19; elsewhere, bytes are taken to arrive at once, as they nearly always do).
+A TCP connection has both ends in one loop if two sockets of the loop have each other's port. Bytes are on their way
+while one end has written more than the other has received, by the kernel's own counts (`TCP_INFO` of Linux 4.19;
+elsewhere, bytes are assumed to arrive at once, as they nearly always do).
 """
 
 import os
@@ -29,25 +29,25 @@ class _End:
 
 
 class _Other(Enum):
-    QUIET = "nothing comes from it unless the loop does something"
-    OUTSIDE = "leads out of the process, or to what the loop does not know"
+    QUIET = "becomes ready only by the loop's own doing"
+    OUTSIDE = "leads out of the process, or to something unknown"
 
 
 class Descriptors:
-    """The descriptors that a loop has ever watched; the first one is that by which it is woken up."""
+    """The descriptors that a loop has ever watched; the first one wakes it up."""
 
     def __init__(self) -> None:
         self._known: dict[int, None] = {}
 
     def add(self, fd: int) -> None:
-        """Note a descriptor."""
+        """Add a descriptor."""
         self._known[fd] = None
 
     def is_anything_coming(self, watched: Iterable[SelectorKey]) -> bool:
         """Tell whether a descriptor may become ready without the loop doing anything.
 
         Args:
-            watched: What the loop waits for, of which nothing is ready.
+            watched: The descriptors that the loop waits for; none of them is ready.
         """
         own = next(iter(self._known), None)
         keys = [key for key in watched if key.fd != own]

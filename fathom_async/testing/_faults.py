@@ -1,4 +1,4 @@
-"""Faults that a test can order from the server, one per matching request."""
+"""Faults that a test injects into the server, one per matching request."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,12 @@ from attrs import define, field, frozen
 class Status:
     """Answer with this status instead of running the endpoint.
 
-    `401` and `429` stand for an answer given before the request was counted; every other status spends
-    budget, like a controller that fails.
+    The server gives a `401` or `429` before it counts the request; every other status spends budget, like an endpoint
+    that fails.
 
     Attributes:
         code: The HTTP status.
-        body: The JSON body; `{"message": …}` with the usual words of the status unless told.
+        body: The JSON body; `{"message": …}` with the usual words of the status by default.
         headers: Further headers, for example `Retry-After`.
     """
 
@@ -28,7 +28,7 @@ class Disconnect:
     """Drop the connection without an answer.
 
     Attributes:
-        after_processing: Whether the request was counted and really carried out first.
+        after_processing: Whether to count and carry out the request first.
     """
 
     after_processing: bool = False
@@ -36,15 +36,15 @@ class Disconnect:
 
 @frozen
 class Truncate:
-    """Carry out the request, promise its whole body, send a part and close."""
+    """Carry out the request, announce the whole body, send a part of it and close the connection."""
 
 
 @frozen
 class Delay:
-    """Take so much longer to carry out the request.
+    """Delay the request.
 
     Attributes:
-        seconds: Server seconds, so `speed` shortens them.
+        seconds: Server seconds, which `speed` shortens.
     """
 
     seconds: float
@@ -52,7 +52,7 @@ class Delay:
 
 @frozen
 class Html:
-    """Answer 200 with a page of HTML, as a proxy or a login wall does."""
+    """Answer 200 with an HTML page, as a proxy or a login page does."""
 
 
 @frozen
@@ -94,7 +94,7 @@ class _Order:
 
 @define
 class FaultQueue:
-    """The faults still to come, in the order they were injected."""
+    """The faults still to come, in the order of their injection."""
 
     _orders: list[_Order] = field(factory=list[_Order], init=False)
 
@@ -102,25 +102,24 @@ class FaultQueue:
         return len(self._orders)
 
     def add(self, *faults: Fault, method: str | None, path: str | None) -> None:
-        """Append faults for requests of this method and path (`None` matches every one)."""
+        """Append faults for requests of this method and path; `None` matches all."""
         wanted = method.upper() if method else None
         self._orders.extend(_Order(fault, wanted, path) for fault in faults)
 
     def peek(self, method: str, path: str) -> Fault | None:
-        """The fault that this request is due, left in the queue."""
+        """Return the next fault for such a request, and leave it in the queue."""
         return next((order.fault for order in self._orders if order.matches(method, path)), None)
 
     def take(self, method: str, path: str) -> Fault | None:
-        """The fault that this request is due, removed from the queue."""
-        for index, order in enumerate(self._orders):
-            if order.matches(method, path):
-                del self._orders[index]
-                return order.fault
-        return None
+        """Return the next fault for such a request, and remove it from the queue."""
+        order = next((order for order in self._orders if order.matches(method, path)), None)
+        if order is not None:
+            self._orders.remove(order)
+        return None if order is None else order.fault
 
 
 def is_uncounted(fault: Fault | None) -> bool:
-    """Whether the fault strikes before the limiter sees the request."""
+    """Tell whether the fault comes before the rate limit."""
     match fault:
         case Disconnect(after_processing=False) | Status(code=401 | 429):
             return True

@@ -1,8 +1,7 @@
-"""The filter language of reports.
+"""Filters of reports.
 
-Comparisons are case-sensitive. `is like` means *contains*, with `*` for any run of characters; `matching`
-searches a regular expression anywhere in the value. An unknown value is the empty string, so every negated
-operator keeps it.
+Comparisons are case-sensitive. `is like` means *contains*, with `*` for any run of characters; `matching` searches a
+regular expression anywhere in the value. An unknown value is the empty string, so every negated operator keeps it.
 """
 
 import json
@@ -12,45 +11,29 @@ from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
 
+from fathom_async.testing._dataset import GROUPINGS
 from fathom_async.testing._validation import Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OPERATORS = ("is", "is not", "is like", "is not like", "matching", "not matching")
-_TEXT_PROPERTIES = frozenset(
-    {
-        "domain",
-        "hostname",
-        "pathname",
-        "referrer_hostname",
-        "referrer_pathname",
-        "referrer_source",
-        "ref",
-        "utm_campaign",
-        "utm_source",
-        "utm_medium",
-        "utm_content",
-        "utm_term",
-        "entry_page",
-        "exit_page",
-    }
-)
 _CATEGORIES = frozenset(
     {"device_type", "operating_system", "browser", "country_code", "city", "state", "region"}
 )
+_PROPERTIES = {*GROUPINGS, "domain"} - {"keyword"}
 
 
 @frozen
-class Filter:
-    """One condition on a column."""
+class Condition:
+    """A condition on one column."""
 
     property: str
     operator: str
     value: str
 
     def predicate(self) -> Callable[[str], bool]:
-        """The condition as a function of the column's value."""
+        """Return the condition as a function of the column's value."""
         value = self.value
         negated = self.operator in ("is not", "is not like", "not matching")
         if self.operator in ("is", "is not"):
@@ -60,8 +43,8 @@ class Filter:
         return lambda text: (search(text) is not None) is not negated
 
 
-def read_filters(form: Form, text: str | None) -> tuple[Filter, ...]:
-    """The filters in a JSON array; complaints go to the form."""
+def read_filters(form: Form, text: str | None) -> tuple[Condition, ...]:
+    """Read a JSON array of filters; errors go to the form."""
     if text is None:
         return ()
     try:
@@ -75,10 +58,10 @@ def read_filters(form: Form, text: str | None) -> tuple[Filter, ...]:
     return tuple(item for item in found if item is not None)
 
 
-def _read_filter(form: Form, item: object) -> Filter | None:
+def _read_filter(form: Form, item: object) -> Condition | None:
     fields: Mapping[str, object] = cast("Mapping[str, object]", item) if isinstance(item, dict) else {}
     name, operator, value = (fields.get(key) for key in ("property", "operator", "value"))
-    if not isinstance(name, str) or name not in _TEXT_PROPERTIES | _CATEGORIES:
+    if not isinstance(name, str) or name not in _PROPERTIES:
         form.fail("filters", f"The filter property {name!s} is not supported.")
     elif not isinstance(operator, str) or operator not in OPERATORS:
         form.fail("filters", f"The filter operator {operator!s} is not supported.")
@@ -89,7 +72,7 @@ def _read_filter(form: Form, item: object) -> Filter | None:
     elif "matching" in operator and not _is_regex(value):
         form.fail("filters", f"The filter value of {name} is not a valid regular expression.")
     else:
-        return Filter(name, operator, value)
+        return Condition(name, operator, value)
     return None
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 async def fathom_server(request: pytest.FixtureRequest) -> AsyncIterator["FathomServer"]:
     """A running `FathomServer`, with the options of the marker `fathom_server`.
 
-    Markers add up: those nearer to the test win.
+    Markers add up; the one nearest to the test wins.
     """
-    from fathom_async.testing._server import FathomServer  # noqa: PLC0415 - costs a user who does not need it nothing
+    from fathom_async.testing._server import FathomServer  # noqa: PLC0415 - only tests with the fixture need it
 
     options: dict[str, object] = {}
     for marker in reversed(list(request.node.iter_markers("fathom_server"))):

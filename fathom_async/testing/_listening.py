@@ -1,46 +1,76 @@
-"""What all embedded servers share: a socket, a gate that every request passes, and a record of what came in."""
+"""Common parts of all embedded servers: a socket, middleware in front of the endpoints, and recorded requests."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
 
 from aiohttp import web
 
 from fathom_async.testing._faults import Fault
-from fathom_async.testing._gate import Gate, Handler
-from fathom_async.testing._throttle import Throttle
+from fathom_async.testing._middleware import Duration, Handler, Middleware
 from fathom_async.testing._traffic import Hit, max_in_window
 
-# Tests end with requests in flight on purpose: nobody wants to wait for those.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fathom_async.testing._clock import ServerClock
+    from fathom_async.testing._throttle import Throttle
+
+# Tests end with requests in flight on purpose; do not wait for those.
 _SHUTDOWN_SECONDS = 0.05
+
+
+class CommonOptions(TypedDict, total=False):
+    """The settings of every embedded server; each is optional.
+
+    Attributes:
+        latency: Network time, each way: seconds, a range, or a function.
+        handler_time: Time between counting a request and carrying it out, likewise.
+        speed: Server seconds per real second.
+        clock: Monotonic seconds, for tests that set the time by hand; the event loop's by default.
+        now: The server's date and time at its start.
+        seed: Seed of the random delays.
+        host: The address to listen on.
+        port: The port; a free one by default.
+    """
+
+    latency: Duration
+    handler_time: Duration
+    speed: float
+    clock: Callable[[], float] | None
+    now: datetime | None
+    seed: int
+    host: str
+    port: int
 
 
 class ListeningServer(ABC):
     """A local server; it listens while its `async with` block runs.
 
     Args:
-        gate: What every request passes.
-        throttles: The rate limit of each lane; None for none.
+        middleware: What every request passes; it has the limits.
         host: The address to listen on.
         port: The port; a free one if 0.
     """
 
     _prefix: ClassVar[str] = ""
 
-    def __init__(self, gate: Gate, throttles: Mapping[str, Throttle | None], host: str, port: int) -> None:
-        self.throttles = throttles
-        self._gate = gate
+    def __init__(self, middleware: Middleware, host: str, port: int) -> None:
+        self.clock: ServerClock = middleware.clock
+        self.throttles: Mapping[str, Throttle | None] = middleware.conditions.throttles
+        self._middleware = middleware
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
 
     @abstractmethod
     def _routes(self) -> Sequence[web.RouteDef]:
-        """The endpoints."""
+        """Return the endpoints."""
 
     async def __aenter__(self) -> Self:
-        self._gate.clock.follow_loop()
+        self._middleware.clock.follow_loop()
         app = web.Application(middlewares=[self._handle])
         app.router.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
@@ -65,7 +95,7 @@ class ListeningServer(ABC):
 
     @web.middleware
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await self._gate.handle(request, handler)
+        return await self._middleware.handle(request, handler)
 
     @property
     def url(self) -> str:
@@ -75,48 +105,48 @@ class ListeningServer(ABC):
     @property
     def hits(self) -> Sequence[Hit]:
         """Every request since the start or the last `reset_stats`, in the order of their answers."""
-        return tuple(self._gate.hits)
+        return tuple(self._middleware.hits)
 
     @property
     def refused(self) -> int:
-        """How many of them were answered 429."""
-        return sum(hit.status == HTTPStatus.TOO_MANY_REQUESTS for hit in self._gate.hits)
+        """The number of requests that were answered 429."""
+        return sum(hit.status == HTTPStatus.TOO_MANY_REQUESTS for hit in self._middleware.hits)
 
     @property
     def pending_faults(self) -> int:
-        """Injected faults that no request has met yet."""
-        return len(self._gate.faults)
+        """The number of injected faults that no request has used up yet."""
+        return len(self._middleware.faults)
 
     def max_in_window(self, lane: str, per: float | None = None) -> int:
-        """The most counted requests of a lane in any window, wherever it starts.
+        """Return the most counted requests of a lane in any window, wherever it starts.
 
         Args:
             lane: The lane; another lane under the same throttle is counted with it.
-            per: The window in server seconds; that of the lane's throttle unless told.
+            per: The window in server seconds; by default that of the lane's throttle.
         """
         throttle = self.throttles[lane]
         if per is None and throttle is None:
-            raise ValueError(f"the lane {lane!r} has no limit: say which window to look at")
+            raise ValueError(f"the lane {lane!r} has no limit: pass per=<seconds>")
         together = {
             name for name, other in self.throttles.items() if name == lane or (other and other is throttle)
         }
-        times = (hit.at for hit in self._gate.hits if hit.counted and hit.lane in together)
+        times = (hit.at for hit in self._middleware.hits if hit.counted and hit.lane in together)
         return max_in_window(times, throttle.per if per is None and throttle else per or 0.0)
 
     def reset_stats(self) -> None:
         """Forget the hits; the throttles keep their state."""
-        self._gate.hits.clear()
+        self._middleware.hits.clear()
 
     def inject(self, *faults: Fault, method: str | None = None, path: str | None = None) -> None:
-        """Let the next matching requests fail, one fault each, in this order.
+        """Make the next matching requests fail, one fault each, in this order.
 
-        A request that the limiter refuses does not use up a fault.
+        A request that the rate limit refuses does not use up a fault.
 
         Args:
-            *faults: What shall happen.
+            *faults: The faults.
             method: Only requests of this HTTP method.
             path: Only requests of this path, without query; with or without the path of `url`.
         """
         if path is not None and not path.startswith(f"{self._prefix}/"):
             path = f"{self._prefix}/{path.lstrip('/')}"
-        self._gate.faults.add(*faults, method=method, path=path)
+        self._middleware.faults.add(*faults, method=method, path=path)

@@ -4,18 +4,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Literal, Self, TypedDict, Unpack
+from typing import Literal, Self, Unpack
 
 from aiohttp import web
 
-from fathom_async.testing._account import Account, EventShape
+from fathom_async.testing._account_state import AccountState, EventShape
 from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._dataset import Dataset
-from fathom_async.testing._gate import Conditions, Duration, Gate
-from fathom_async.testing._listening import ListeningServer
+from fathom_async.testing._listening import CommonOptions, ListeningServer
+from fathom_async.testing._middleware import Conditions, Duration, Middleware
 from fathom_async.testing._routes.context import Context
 from fathom_async.testing._routes.events import EventRoutes
-from fathom_async.testing._routes.identity import IdentityRoutes
 from fathom_async.testing._routes.milestones import MilestoneRoutes
 from fathom_async.testing._routes.reports import ReportRoutes
 from fathom_async.testing._routes.sites import SiteRoutes
@@ -23,24 +22,16 @@ from fathom_async.testing._throttle import ConcurrencyCap, LaravelWindow, Thrott
 from fathom_async.testing._tokens import Tokens
 
 
-class ServerOptions(TypedDict, total=False):
-    """The keyword arguments of `FathomServer`, each of which may be left out."""
+class ServerOptions(CommonOptions, total=False):
+    """The keyword arguments of `FathomServer`; each is optional."""
 
     data: Dataset
     crud_throttle: Throttle | None
     reports_throttle: Throttle | None
     concurrency: int | None
-    latency: Duration
-    handler_time: Duration
-    speed: float
-    clock: Callable[[], float] | None
-    now: datetime | None
     tokens: Mapping[str, Collection[str]] | None
     event_shape: EventShape
     login: Literal["page", "redirect"]
-    seed: int
-    host: str
-    port: int
 
 
 class FathomServer(ListeningServer):
@@ -50,24 +41,24 @@ class FathomServer(ListeningServer):
     minute, the whole seconds of `Retry-After` and every delay pass thirty times as fast.
 
     Args:
-        data: What the account has recorded; synthetic unless told.
-        crud_throttle: The limit of accounts, sites, events and milestones; 2,000 an hour unless told, `None`
-            for none.
-        reports_throttle: The limit of aggregations and current visitors; 10 a minute unless told, `None` for
-            none. Give the same object to both for a plan with a single limit.
-        concurrency: How many requests may be in flight; beyond it the answer is 429.
+        data: The account's records; synthetic by default.
+        crud_throttle: The limit of accounts, sites, events and milestones; 2,000 an hour by default, `None` for
+            none.
+        reports_throttle: The limit of aggregations and current visitors; 10 a minute by default, `None` for none.
+            Pass the same object twice for a plan with a single limit.
+        concurrency: The most requests in flight; the server answers 429 beyond it.
         latency: Network time, drawn before the limiter and again after the endpoint: seconds, a range, or a
             function.
-        handler_time: Time between being counted and being carried out, likewise.
+        handler_time: Time between counting a request and carrying it out, likewise.
         speed: Server seconds per real second.
-        clock: Monotonic seconds, for tests that turn the time by hand; the event loop's unless told.
-        now: The server's date and time at its start; the real one unless told.
-        tokens: Abilities by token; any token is accepted for everything unless told.
-        event_shape: `classic` knows events by id; `names` is the newer API without ids.
-        login: What a bad token gets when it does not ask for JSON: a login page, or a redirect to one.
-        seed: New ids, the order of unsorted rows, random delays and the synthetic data follow from it.
+        clock: Monotonic seconds, for tests that set the time by hand; the event loop's by default.
+        now: The server's date and time at its start; the real one by default.
+        tokens: Abilities by token; by default, every token may do everything.
+        event_shape: `classic` identifies events by id; `names` is the newer API without ids.
+        login: The answer to a bad token without `Accept: application/json`: a login page, or a redirect to one.
+        seed: Seed of new ids, the order of unsorted rows, random delays and the synthetic data.
         host: The address to listen on.
-        port: The port; a free one unless told.
+        port: The port; a free one by default.
     """
 
     _prefix = "/v1"
@@ -91,14 +82,14 @@ class FathomServer(ListeningServer):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.clock: ServerClock = ServerClock(clock, speed, now)
-        self.data: Dataset = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
+        server_clock = ServerClock(clock, speed, now)
+        self.data: Dataset = data or Dataset.synthetic(seed=seed, until=server_clock.now().date())
         throttles: Mapping[str, Throttle | None] = {
             "crud": LaravelWindow(2000, per=3600) if crud_throttle == "documented" else crud_throttle,
             "reports": LaravelWindow(10, per=60) if reports_throttle == "documented" else reports_throttle,
         }
         known = Tokens(tokens)
-        gate = Gate(
+        middleware = Middleware(
             Conditions(
                 throttles=throttles,
                 cap=None if concurrency is None else ConcurrencyCap(concurrency),
@@ -106,18 +97,18 @@ class FathomServer(ListeningServer):
                 handler_time=handler_time,
                 login=login,
             ),
-            self.clock,
+            server_clock,
             known,
             Random(f"{seed}:latency"),  # noqa: S311 - made-up delays
         )
-        account = Account(self.data, self.clock, seed)
-        self._context = Context(account, self.clock, known, event_shape)
+        account = AccountState(self.data, server_clock, seed)
+        self._context = Context(account, server_clock, known, event_shape)
         self._seed = seed
-        super().__init__(gate, throttles, host, port)
+        super().__init__(middleware, host, port)
 
     @classmethod
     def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:
-        """A server whose one site is the traffic of a web server's log.
+        """Return a server with one site, which has the traffic of a web server's log.
 
         Args:
             path: A log in combined format, plain or gzipped. For more control over how it is read, pass
@@ -129,7 +120,6 @@ class FathomServer(ListeningServer):
 
     def _routes(self) -> Sequence[web.RouteDef]:
         chapters = (
-            IdentityRoutes(self._context),
             SiteRoutes(self._context),
             EventRoutes(self._context),
             MilestoneRoutes(self._context),

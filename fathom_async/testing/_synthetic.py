@@ -1,8 +1,7 @@
-"""Believable traffic from a seed.
+"""Plausible traffic from a seed.
 
-Each calendar day is made from `(seed, site, day)` alone, so a day's figures stay the same whichever period a
-dataset covers. Traffic follows the hours of the site's own time zone and the days of the week; a few paths
-draw most visits.
+Each calendar day depends on `(seed, site, day)` alone, so its figures are the same in every dataset. Traffic follows
+the hours of the site's own time zone and the days of the week; a few paths draw most visits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from fathom_async.testing._dataset import Completion, Dataset, Event, Milestone, Pageview, Site
+from fathom_async.testing._dataset import GROUPINGS, Completion, Dataset, Event, Milestone, Pageview, Site
 
 _SITES = (
     ("CDBUGS", "Bugs Bunny Portfolio", "bugsbunny.com", "America/New_York"),
@@ -34,6 +33,7 @@ _HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 11, 15, 17, 17, 15, 16, 17, 16, 14, 13, 12, 13
 _WEEK = (1.15, 1.2, 1.2, 1.15, 1.0, 0.65, 0.7)
 _SECTIONS = ("blog", "docs", "products", "guides", "news")
 _PAGES = ("/", "/pricing", "/about", "/contact", "/features", "/blog", "/docs", "/signup")
+_PLACE = ("country_code", "city", "state", "region")
 _PLACES = (
     ("US", "New York", "New York", "NY"),
     ("US", "San Francisco", "California", "CA"),
@@ -47,6 +47,7 @@ _PLACES = (
     ("AU", "Sydney", "New South Wales", "NSW"),
     ("", "", "", ""),
 )
+_CLIENT = ("browser", "operating_system", "device_type")
 _CLIENTS = (
     ("Chrome", "Windows", "Desktop"),
     ("Chrome", "macOS", "Desktop"),
@@ -57,6 +58,7 @@ _CLIENTS = (
     ("Edge", "Windows", "Desktop"),
     ("Mobile Safari", "iOS", "Tablet"),
 )
+_REFERRER = ("referrer_hostname", "referrer_pathname", "referrer_source", "keyword")
 _REFERRERS = (
     ("", "", "", ""),
     ("https://www.google.com", "/", "Google", ""),
@@ -67,6 +69,7 @@ _REFERRERS = (
     ("https://www.bing.com", "/search", "Bing", "web analytics"),
     ("https://github.com", "/awesome/list", "GitHub", ""),
 )
+_CAMPAIGN = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term")
 _CAMPAIGNS = (
     ("spring", "newsletter", "email", "banner", ""),
     ("launch", "twitter", "social", "thread", ""),
@@ -95,7 +98,7 @@ class _Plan:
 def synthesize(
     *, sites: int, days: int, visits_per_day: float, paths: int, seed: int, until: date
 ) -> Dataset:
-    """Make a dataset; the same arguments answer the same object, which also shares its loaded SQL tables."""
+    """Return a dataset; the same arguments return the same object, with its SQL tables."""
     plans = [
         _Plan(site, hostname, _make_paths(paths), visits_per_day, seed)
         for site, hostname in _make_sites(sites, seed)
@@ -151,7 +154,7 @@ def _make_milestones(plan: _Plan, until: date) -> Iterator[Milestone]:
 
 
 def _pick(random: Random, options: Sequence[_T]) -> _T:
-    """One of the options, the first ones more often."""
+    """Pick one of the options, the first ones more often."""
     return options[int(random.random() ** 1.7 * len(options))]
 
 
@@ -160,7 +163,7 @@ def _pick_path(plan: _Plan, random: Random) -> str:
 
 
 def _visits(plan: _Plan, day: date) -> Iterator[tuple[Random, str, datetime]]:
-    """The visits of one local day: the random source of each, its name and its begin."""
+    """Yield the visits of one local day: the random source, the name and the start of each."""
     random = plan.random(day)
     expected = plan.visits_per_day * _WEEK[day.weekday()] * random.uniform(0.8, 1.2)
     count = int(expected) + (random.random() < expected % 1)
@@ -180,12 +183,13 @@ def _one_visit(plan: _Plan, random: Random, session: str, begin: datetime) -> It
     pages = [_pick_path(plan, random)]
     while random.random() < 0.56 and len(pages) < 12:  # noqa: PLR2004
         pages.append(_pick_path(plan, random))
-    country, city, state, region = _pick(random, _PLACES)
-    browser, system, device = _pick(random, _CLIENTS)
-    ref_host, ref_path, source, keyword = _pick(random, _REFERRERS)
-    campaign, utm_source, medium, content, term = (
-        random.choice(_CAMPAIGNS) if random.random() < 0.1 else ("",) * 5  # noqa: PLR2004
-    )
+    columns: dict[str, str] = dict(zip(_PLACE, _pick(random, _PLACES), strict=True))
+    columns |= zip(_CLIENT, _pick(random, _CLIENTS), strict=True)
+    columns |= zip(_REFERRER, _pick(random, _REFERRERS), strict=True)
+    if random.random() < 0.1:  # noqa: PLR2004
+        columns |= zip(_CAMPAIGN, random.choice(_CAMPAIGNS), strict=True)
+    if columns["referrer_source"] == "Hacker News":
+        columns["ref"] = "producthunt"
     at = begin
     for number, path in enumerate(pages):
         last = number == len(pages) - 1
@@ -196,27 +200,11 @@ def _one_visit(plan: _Plan, random: Random, session: str, begin: datetime) -> It
             session=session,
             hostname=plan.hostname,
             pathname=path,
-            referrer_hostname=ref_host,
-            referrer_pathname=ref_path,
-            referrer_source=source,
-            browser=browser,
-            country_code=country,
-            city=city,
-            state=state,
-            region=region,
-            device_type=device,
-            operating_system=system,
-            utm_campaign=campaign,
-            utm_content=content,
-            utm_medium=medium,
-            utm_source=utm_source,
-            utm_term=term,
-            keyword=keyword,
-            ref="producthunt" if source == "Hacker News" else "",
             entry_page=pages[0],
             exit_page=pages[-1],
             duration=duration,
             bounced=len(pages) == 1,
+            **columns,
         )
         at += timedelta(seconds=duration or 0)
 
@@ -233,38 +221,12 @@ def _completions(plan: _Plan, day: date) -> Iterator[Completion]:
                 if currency == "none"
                 else chances.randrange(1, 60) * (100 if currency == "dollar" else 1)
             )
-            yield Completion(
-                site_id=view.site_id,
-                at=view.at,
-                event=event,
-                visitor=session,
-                value=value,
-                hostname=view.hostname,
-                pathname=view.pathname,
-                referrer_hostname=view.referrer_hostname,
-                referrer_pathname=view.referrer_pathname,
-                referrer_source=view.referrer_source,
-                browser=view.browser,
-                country_code=view.country_code,
-                city=view.city,
-                state=view.state,
-                region=view.region,
-                device_type=view.device_type,
-                operating_system=view.operating_system,
-                utm_campaign=view.utm_campaign,
-                utm_content=view.utm_content,
-                utm_medium=view.utm_medium,
-                utm_source=view.utm_source,
-                utm_term=view.utm_term,
-                keyword=view.keyword,
-                ref=view.ref,
-                entry_page=view.entry_page,
-                exit_page=view.exit_page,
-            )
+            shared = {name: getattr(view, name) for name in ("site_id", "at", *GROUPINGS)}
+            yield Completion(event=event, visitor=session, value=value, **shared)
 
 
 def _live(plan: _Plan, now: datetime) -> Sequence[Pageview]:
-    """Pageviews of the last five minutes: some sessions begin in each half minute."""
+    """Return the pageviews of the last five minutes; some sessions start in each half minute."""
     local_hour = now.astimezone(ZoneInfo(plan.site.timezone)).hour
     permit = int(now.timestamp()) // 30
     views: list[Pageview] = []

@@ -1,9 +1,9 @@
-"""The server's rate limiters, as pure state machines.
+"""The server's rate limits, as pure state machines.
 
-A throttle never looks at a clock: every method is told the time, in the server's unix seconds. That makes an
-hour of traffic testable in microseconds, and keeps the whole-second behaviour of real servers exact.
+Every method takes the time as an argument, in the server's unix seconds. So tests run an hour of traffic in
+microseconds, and the whole-second behaviour of real servers stays exact.
 
-`optimum` answers how long a perfect client would need: the benchmarks measure against it.
+`optimum` returns how long a perfect client needs: the benchmarks measure against it.
 """
 
 import math
@@ -16,13 +16,13 @@ from attrs.validators import gt, optional
 
 @frozen
 class Verdict:
-    """What a throttle said about one request.
+    """A throttle's answer to one request.
 
     Attributes:
-        allowed: Whether the request was let in (and counted).
+        allowed: Whether the request was allowed, and counted.
         limit: The value of `X-RateLimit-Limit`.
-        remaining: Requests left right after this one.
-        retry_after: Whole seconds that a refused client is told to wait; 0 when allowed.
+        remaining: Requests left after this one.
+        retry_after: The value of `Retry-After`, in whole seconds; 0 if allowed.
     """
 
     allowed: bool
@@ -49,108 +49,118 @@ class Throttle(Protocol):
         ...
 
     def remaining(self, now: float) -> int:
-        """Requests that would still be let in at this moment."""
+        """Return the number of requests that would be allowed now."""
         ...
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Seconds from the first to the last of `n` requests, if the client were perfect.
+        """Return the seconds from the first to the last of `n` requests of a perfect client.
 
         Args:
             n: Number of requests.
-            start: Server time of the first one. It matters where windows follow the calendar.
+            start: Server time of the first one; it matters for windows that follow the calendar.
         """
         ...
 
 
 @define
-class LaravelWindow:
-    """The stock Laravel throttle: a fixed window that opens with its first hit.
+class _Limit:
+    """Counting and refusing, as all throttles do it."""
 
-    Refused hits are not counted and do not prolong the window. `Retry-After` is computed from whole seconds,
-    so with an exact store a client that sleeps exactly that long may be refused once more, with `Retry-After:
-    0`.
+    limit: int = field(validator=gt(0))
+    per: float = field(validator=gt(0))
+
+    def _count(self, now: float) -> float | None:
+        """Count one request, or return the seconds until one more is allowed."""
+        raise NotImplementedError
+
+    def remaining(self, now: float) -> int:
+        """Return the number of requests that would be allowed now."""
+        raise NotImplementedError
+
+    def hit(self, now: float) -> Verdict:
+        """Count one request, or refuse it."""
+        wait = self._count(now)
+        if wait is None:
+            return Verdict(allowed=True, limit=self.limit, remaining=self.remaining(now))
+        return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=math.ceil(wait))
+
+
+@define
+class LaravelWindow(_Limit):
+    """Laravel's own throttle: a fixed window that opens with its first hit.
+
+    Refused hits are not counted and do not prolong the window. `Retry-After` is computed from whole seconds, so with
+    an exact store a client that sleeps exactly that long may be refused once more, with `Retry-After: 0`.
 
     Attributes:
         limit: Requests per window.
         per: Length of the window in seconds.
-        store: `exact` expires like Redis, to the millisecond; `floor` like the file and database stores, at a
-            whole second.
+        store: `exact` expires to the millisecond, like Redis; `floor` at a whole second, like the file and database
+            stores.
     """
 
-    limit: int = field(validator=gt(0))
-    per: float = field(validator=gt(0))
     store: Literal["exact", "floor"] = "exact"
-    _count: int = field(default=0, init=False)
+    _used: int = field(default=0, init=False)
     _expires: float = field(default=-math.inf, init=False)
     _reset: float = field(default=-math.inf, init=False)
 
     def _is_open(self, now: float) -> bool:
         return (math.floor(now) if self.store == "floor" else now) < self._expires
 
-    def hit(self, now: float) -> Verdict:
-        """Count one request, or refuse it."""
+    def _count(self, now: float) -> float | None:
         if not self._is_open(now):
-            self._count = 0
+            self._used = 0
             self._reset = math.floor(now) + self.per
             self._expires = self._reset if self.store == "floor" else now + self.per
-        if self._count >= self.limit:
-            wait = max(0, math.floor(self._reset - math.floor(now)))
-            return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=wait)
-        self._count += 1
-        return Verdict(allowed=True, limit=self.limit, remaining=self.limit - self._count)
+        if self._used >= self.limit:
+            return max(0, math.floor(self._reset - math.floor(now)))
+        self._used += 1
+        return None
 
     def remaining(self, now: float) -> int:
-        """Requests that would still be let in at this moment."""
-        return self.limit - self._count if self._is_open(now) else self.limit
+        """Return the number of requests that would be allowed now."""
+        return self.limit - self._used if self._is_open(now) else self.limit
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Seconds from the first to the last of `n` requests, if the client were perfect."""
+        """Return the seconds from the first to the last of `n` requests of a perfect client."""
         windows = _full_windows(n, self.limit)
         early = start - math.floor(start) if self.store == "floor" and windows else 0.0
         return windows * self.per - early
 
 
 @define
-class AlignedWindow:
-    """A fixed window on the clock's own boundaries: it starts anew at every multiple of `per`.
+class AlignedWindow(_Limit):
+    """A fixed window on the clock's boundaries: it restarts at every multiple of `per`.
 
     Attributes:
         limit: Requests per window.
         per: Length of the window in seconds.
     """
 
-    limit: int = field(validator=gt(0))
-    per: float = field(validator=gt(0))
     _index: int = field(default=-1, init=False)
-    _count: int = field(default=0, init=False)
+    _used: int = field(default=0, init=False)
 
-    def _roll(self, now: float) -> None:
-        index = math.floor(now / self.per)
-        if index != self._index:
-            self._index, self._count = index, 0
-
-    def hit(self, now: float) -> Verdict:
-        """Count one request, or refuse it."""
-        self._roll(now)
-        if self._count >= self.limit:
-            wait = math.ceil((self._index + 1) * self.per - now)
-            return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=wait)
-        self._count += 1
-        return Verdict(allowed=True, limit=self.limit, remaining=self.limit - self._count)
+    def _count(self, now: float) -> float | None:
+        if not self.remaining(now):
+            return (self._index + 1) * self.per - now
+        self._used += 1
+        return None
 
     def remaining(self, now: float) -> int:
-        """Requests that would still be let in at this moment."""
-        self._roll(now)
-        return self.limit - self._count
+        """Return the number of requests that would be allowed now."""
+        index = math.floor(now / self.per)
+        if index != self._index:
+            self._index, self._used = index, 0
+        return self.limit - self._used
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Seconds from the first to the last of `n` requests, if the client were perfect."""
+        """Return the seconds from the first to the last of `n` requests of a perfect client."""
         windows = _full_windows(n, self.limit)
         return (math.floor(start / self.per) + windows) * self.per - start if windows else 0.0
 
 
 @define
-class SlidingLog:
+class SlidingLog(_Limit):
     """At most `limit` requests in any window of `per` seconds, wherever it starts.
 
     Attributes:
@@ -158,72 +168,60 @@ class SlidingLog:
         per: Length of the window in seconds.
     """
 
-    limit: int = field(validator=gt(0))
-    per: float = field(validator=gt(0))
     _times: deque[float] = field(factory=deque[float], init=False)
 
-    def _forget(self, now: float) -> None:
-        while self._times and self._times[0] + self.per <= now:
-            self._times.popleft()
-
-    def hit(self, now: float) -> Verdict:
-        """Count one request, or refuse it."""
-        self._forget(now)
-        if len(self._times) >= self.limit:
-            wait = math.ceil(self._times[0] + self.per - now)
-            return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=wait)
+    def _count(self, now: float) -> float | None:
+        if not self.remaining(now):
+            return self._times[0] + self.per - now
         self._times.append(now)
-        return Verdict(allowed=True, limit=self.limit, remaining=self.limit - len(self._times))
+        return None
 
     def remaining(self, now: float) -> int:
-        """Requests that would still be let in at this moment."""
-        self._forget(now)
+        """Return the number of requests that would be allowed now."""
+        while self._times and self._times[0] + self.per <= now:
+            self._times.popleft()
         return self.limit - len(self._times)
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Seconds from the first to the last of `n` requests, if the client were perfect."""
+        """Return the seconds from the first to the last of `n` requests of a perfect client."""
         del start
         return _full_windows(n, self.limit) * self.per
 
 
 @define
-class TokenBucket:
+class TokenBucket(_Limit):
     """A bucket of `burst` tokens, refilled evenly with `limit` tokens per `per` seconds (GCRA).
 
     Attributes:
-        limit: Tokens that flow in per `per` seconds.
+        limit: Tokens added per `per` seconds.
         per: Seconds for `limit` tokens.
-        burst: Capacity of the bucket; `limit` unless told.
+        burst: Capacity of the bucket; `limit` by default.
     """
 
-    limit: int = field(validator=gt(0))
-    per: float = field(validator=gt(0))
     burst: int | None = field(default=None, validator=optional(gt(0)))
     _full_at: float = field(default=-math.inf, init=False)
 
     @property
     def capacity(self) -> int:
-        """Requests that a full bucket lets in at once."""
+        """Requests that a full bucket allows at once."""
         return self.limit if self.burst is None else self.burst
 
     def _missing(self, now: float) -> float:
         return max(self._full_at - now, 0.0) * self.limit / self.per
 
-    def hit(self, now: float) -> Verdict:
-        """Count one request, or refuse it."""
+    def _count(self, now: float) -> float | None:
         excess = self._missing(now) + 1 - self.capacity
         if excess > _ROUNDING:
-            wait = math.ceil(excess * self.per / self.limit)
-            return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=wait)
+            return excess * self.per / self.limit
         self._full_at = max(self._full_at, now) + self.per / self.limit
-        return Verdict(allowed=True, limit=self.limit, remaining=self.remaining(now))
+        return None
 
     def remaining(self, now: float) -> int:
-        """Requests that would still be let in at this moment."""
+        """Return the number of requests that would be allowed now."""
         return max(0, math.floor(self.capacity - self._missing(now) + _ROUNDING))
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Seconds from the first to the last of `n` requests, if the client were perfect."""
+        """Return the seconds from the first to the last of `n` requests of a perfect client."""
         del start
         return max(0, n - self.capacity) * self.per / self.limit
 
@@ -234,26 +232,25 @@ class ConcurrencyCap:
 
     Attributes:
         limit: Requests at once.
-        in_flight: Requests being handled now.
+        in_flight: Requests in flight now.
     """
 
     limit: int = field(validator=gt(0))
     in_flight: int = field(default=0, init=False)
 
     def enter(self) -> bool:
-        """Take a place; `False` when there is none."""
+        """Count a request in; return `False` if there are too many."""
         if self.in_flight >= self.limit:
             return False
         self.in_flight += 1
         return True
 
     def leave(self) -> None:
-        """Give the place back."""
+        """Count a request out."""
         self.in_flight -= 1
 
 
-# Unix time as a float is exact to a quarter of a microsecond; a token that is due now must not be lost to
-# that.
+# Unix time as a float is exact to a quarter of a microsecond; that must not cost a token that is due now.
 _ROUNDING = 1e-5
 
 

@@ -1,5 +1,6 @@
-"""Where the clocks of a time zone change."""
+"""UTC offsets of a time zone over a period."""
 
+from bisect import bisect_left
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -9,15 +10,15 @@ _DAY = 86_400
 
 @lru_cache(maxsize=256)
 def offsets(name: str, first: int, last: int) -> tuple[tuple[int, int], ...]:
-    """The spans of constant UTC offset that cover a period.
+    """Return the spans of constant UTC offset that cover a period.
 
     Args:
         name: The time zone.
-        first: Begin of the period in unix seconds.
+        first: Start of the period in unix seconds.
         last: Its end.
 
     Returns:
-        `(end, offset)` for each span in order, both in seconds. The last span's end is behind the period.
+        `(end, offset)` for each span in order, both in seconds. The last span ends after the period.
     """
     zone = ZoneInfo(name)
     spans: list[tuple[int, int]] = []
@@ -38,12 +39,6 @@ def _offset(zone: ZoneInfo, moment: int) -> int:
 
 
 def _find_change(zone: ZoneInfo, before: int, after: int) -> int:
-    """The first second with the new offset."""
+    """Return the first second with the new offset."""
     old = _offset(zone, before)
-    while after - before > 1:
-        middle = (before + after) // 2
-        if _offset(zone, middle) == old:
-            before = middle
-        else:
-            after = middle
-    return after
+    return before + bisect_left(range(before, after), True, key=lambda moment: _offset(zone, moment) != old)

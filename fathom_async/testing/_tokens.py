@@ -1,15 +1,15 @@
-"""Bearer tokens and what they may do."""
+"""Bearer tokens and their abilities."""
 
 from collections.abc import Collection, Mapping
 
 from attrs import frozen
 
-from fathom_async.testing._problems import permission_denied
+from fathom_async.testing._http_errors import permission_denied
 
 
 @frozen
-class Token:
-    """A known token.
+class Grant:
+    """The abilities of a known token.
 
     Attributes:
         abilities: `*`, `all-sites-readonly`, `read:{site_id}`, `manage:{site_id}`.
@@ -18,19 +18,19 @@ class Token:
     abilities: tuple[str, ...]
 
     def require_account(self) -> None:
-        """Refuse unless the token has full account access."""
+        """Raise a 400 unless the token has full account access."""
         self._require("*")
 
     def require_every_site(self) -> None:
-        """Refuse unless the token reads all sites."""
+        """Raise a 400 unless the token reads all sites."""
         self._require("*", "all-sites-readonly")
 
     def require_read(self, site_id: str) -> None:
-        """Refuse unless the token reads this site."""
+        """Raise a 400 unless the token reads this site."""
         self._require("*", "all-sites-readonly", f"read:{site_id}", f"manage:{site_id}")
 
     def require_manage(self, site_id: str) -> None:
-        """Refuse unless the token manages this site."""
+        """Raise a 400 unless the token manages this site."""
         self._require("*", f"manage:{site_id}")
 
     def _require(self, *abilities: str) -> None:
@@ -42,18 +42,18 @@ class Tokens:
     """The tokens of the account.
 
     Args:
-        abilities: What each token may do; `None` accepts any token for everything.
+        abilities: The abilities of each token; `None` accepts any token for everything.
     """
 
     def __init__(self, abilities: Mapping[str, Collection[str]] | None) -> None:
         self._abilities = abilities
 
-    def find(self, headers: Mapping[str, str]) -> Token | None:
-        """The token of a request, if it is a known one."""
+    def find(self, headers: Mapping[str, str]) -> Grant | None:
+        """Return what a request's token grants; None if the token is missing or unknown."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             return None
         if self._abilities is None:
-            return Token(("*",))
+            return Grant(("*",))
         abilities = self._abilities.get(secret.strip())
-        return None if abilities is None else Token(tuple(abilities))
+        return None if abilities is None else Grant(tuple(abilities))

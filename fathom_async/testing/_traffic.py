@@ -1,11 +1,8 @@
-"""What the server saw: a record of every request, and questions about it."""
+"""Records of the requests that reached the server, and figures about them."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 from attrs import frozen
-
-Lane = Literal["crud", "reports"]
 
 
 @frozen
@@ -13,12 +10,12 @@ class Hit:
     """One request that reached the server.
 
     Attributes:
-        at: Server time when it passed the limiter, in unix seconds.
+        at: Server time at the rate limit, in unix seconds.
         method: The HTTP method.
         path: The path, such as `/v1/sites`.
         query: The query string's parameters.
-        status: The status that was answered; `None` if the connection was dropped instead.
-        lane: The limit that it falls under.
+        status: The status of the answer; `None` if the connection was dropped instead.
+        lane: The lane whose limit applies to it.
         counted: Whether it spent budget.
     """
 
@@ -31,14 +28,14 @@ class Hit:
     counted: bool
 
 
-def lane_of(method: str, path: str) -> Lane:
-    """The limit that a request falls under."""
+def lane_of(method: str, path: str) -> str:
+    """Return the lane of a request."""
     del method
     return "reports" if path in ("/v1/aggregations", "/v1/current_visitors") else "crud"
 
 
 def max_in_window(times: Iterable[float], per: float) -> int:
-    """The most moments that lie in any half-open window of `per` seconds."""
+    """Return the most moments in any half-open window of `per` seconds."""
     ordered = sorted(times)
     first = most = 0
     for last, time in enumerate(ordered):

@@ -1,4 +1,4 @@
-"""Laravel-style validation: every field is judged, and all complaints are answered together."""
+"""Validation as Laravel does it: all fields are checked, and one answer has all errors."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -6,7 +6,7 @@ from datetime import date
 from functools import cache
 from zoneinfo import available_timezones
 
-from fathom_async.testing._problems import invalid
+from fathom_async.testing._http_errors import invalid
 
 _TRUE = (True, 1, "1", "true")
 _FALSE = (False, 0, "0", "false")
@@ -14,10 +14,10 @@ _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class Form:
-    """The fields of one request, and what is wrong with them.
+    """The fields of one request, and their errors.
 
-    Each method reads one field and answers its value, or `None` when it is absent or wrong; `check` raises at
-    the end. As in Laravel, an empty string is an absent value.
+    Each method reads one field and returns its value, or `None` if it is absent or invalid; `check` raises in the
+    end. As in Laravel, an empty string is an absent value.
 
     Args:
         values: Fields by name, from a query string, a form or a JSON object.
@@ -31,21 +31,21 @@ class Form:
         return name in self._values
 
     def fail(self, name: str, message: str) -> None:
-        """Note a complaint about a field."""
+        """Add an error to a field."""
         self._errors.setdefault(name, []).append(message)
 
     def check(self) -> None:
-        """Raise a 400 with every complaint, if there are any."""
+        """Raise a 400 with all errors, if any."""
         if self._errors:
             raise invalid(self._errors)
 
     def require(self, name: str, condition: str = "") -> None:
-        """Complain unless the field is there."""
+        """Add an error if the field is absent."""
         if name not in self._values:
             self.fail(name, f"The {_words(name)} field is required{condition and ' ' + condition}.")
 
     def text(self, name: str, maximum: int = 255) -> str | None:
-        """A string of limited length."""
+        """Read a string of limited length."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -58,17 +58,19 @@ class Form:
         return None
 
     def choice(self, name: str, options: Collection[str]) -> str | None:
-        """One of a few words."""
+        """Read one of a few words."""
+        return self._one_of(name, options, f"The selected {_words(name)} is invalid.")
+
+    def _one_of(self, name: str, options: Collection[str], message: str) -> str | None:
         value = self._values.get(name)
-        if value is None:
-            return None
         if isinstance(value, str) and value in options:
             return value
-        self.fail(name, f"The selected {_words(name)} is invalid.")
+        if value is not None:
+            self.fail(name, message)
         return None
 
     def boolean(self, name: str) -> bool | None:
-        """True or false, also as the words and digits that a form sends."""
+        """Read a boolean, also in the words and digits of a form."""
         value = self._values.get(name)
         if value in _TRUE:
             return True
@@ -79,7 +81,7 @@ class Form:
         return None
 
     def integer(self, name: str, low: int, high: int) -> int | None:
-        """A whole number within bounds."""
+        """Read an integer within bounds."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -93,17 +95,11 @@ class Form:
         return number
 
     def timezone(self, name: str) -> str | None:
-        """A name of the TZ database."""
-        value = self._values.get(name)
-        if value is None:
-            return None
-        if isinstance(value, str) and value in _timezones():
-            return value
-        self.fail(name, f"The {_words(name)} field must be a valid timezone.")
-        return None
+        """Read a name of the TZ database."""
+        return self._one_of(name, _timezones(), f"The {_words(name)} field must be a valid timezone.")
 
     def day(self, name: str) -> date | None:
-        """A date written `YYYY-MM-DD`."""
+        """Read a date in the form `YYYY-MM-DD`."""
         value = self._values.get(name)
         if value is None:
             return None

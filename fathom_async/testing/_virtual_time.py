@@ -1,8 +1,8 @@
 """An event loop whose clock jumps to the next timer instead of waiting for it.
 
-An hour of rate-limited traffic passes in milliseconds, through the same code that waits in earnest: everything that
-takes time from the loop follows (timers, `asyncio.sleep`, timeouts, `LoopClock`, the embedded servers). A test gets
-such a loop with ``@pytest.mark.virtual_time``, any other code with `run_virtual`.
+An hour of rate-limited traffic passes in milliseconds, in the same code that runs in real time: everything that takes
+its time from the loop follows (timers, `asyncio.sleep`, timeouts, `LoopClock`, the embedded servers). A test gets
+such a loop with ``@pytest.mark.virtual_time``, other code with `run_virtual`.
 
 When no callback is due and no descriptor is ready, the loop goes by these rules, in this order:
 
@@ -11,8 +11,8 @@ When no callback is due and no descriptor is ready, the loop goes by these rules
 2. A job is in an executor (`run_in_executor`, `asyncio.to_thread`): time stands still until the job has ended.
 3. Time jumps to the next timer.
 
-So the outcome does not depend on how fast or how busy the machine is. The loop cannot see threads that it did not
-start, nor processes that it neither started nor has a connection to: test those in real time.
+So the outcome does not depend on the speed or load of the machine. The loop cannot see threads that it did not start,
+nor processes that it neither started nor is connected to: test those in real time.
 """
 
 import asyncio
@@ -22,17 +22,16 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
-from typing import TypeVar, TypeVarTuple, Unpack, cast
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, Unpack
 
 from fathom_async.testing._descriptors import Descriptors
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-Started = tuple[asyncio.SubprocessTransport, object]
-StartT = TypeVar("StartT", bound=Callable[..., Coroutine[object, object, Started]])
+_Started = tuple[asyncio.SubprocessTransport, object]
 
 _PATIENCE = 30.0
-"""Real seconds of silence after which a job is taken to wait for one of the loop's timers (rule 2)."""
+"""Real seconds of silence after which a job is assumed to wait for one of the loop's timers (rule 2)."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -60,13 +59,13 @@ class _JumpingSelector(selectors.DefaultSelector):
             return ready
         if timeout is None:  # there is no timer to jump to
             return super().select(None)
-        if self._is_real():
+        if self._is_real():  # rule 1
             self._real_since = self._real_since or time.monotonic()
             return super().select(timeout)
         self._elapsed, self._real_since = self.time(), None
-        if self.jobs and (ready := super().select(_PATIENCE)):
+        if self.jobs and (ready := super().select(_PATIENCE)):  # rule 2
             return ready
-        self._elapsed += timeout
+        self._elapsed += timeout  # rule 3
         return []
 
     def _is_real(self) -> bool:
@@ -74,20 +73,11 @@ class _JumpingSelector(selectors.DefaultSelector):
         return bool(self.processes) or self._descriptors.is_anything_coming(self.get_map().values())
 
 
-def _in_real_time(start: StartT) -> StartT:
-    async def begin(self: "VirtualTimeLoop", *args: object, **kwargs: object) -> Started:
-        transport, protocol = await start(self, *args, **kwargs)
-        self.jumping.processes.add(transport)
-        return transport, protocol
-
-    return cast("StartT", begin)
-
-
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop that starts at second 0 and waits for nothing that it need not wait for.
+    """An event loop that starts at second 0 and jumps to the next timer instead of waiting.
 
     Args:
-        now: The date and time at second 0; the machine's unless told.
+        now: The date and time at second 0; the machine's by default.
     """
 
     def __init__(self, now: datetime | None = None) -> None:
@@ -102,17 +92,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return self.jumping.time()
 
     def unix(self) -> float:
-        """Return the virtual date in Unix seconds, which `LoopClock` and the embedded servers go by."""
+        """Return the virtual date in unix seconds, for `LoopClock` and the embedded servers."""
         return self._start + self.time()
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Run a function in an executor, while time stands still."""
+        """Run a function in an executor; time stands still until it ends."""
         job = (executor or self._threads).submit(func, *args)
         self.jumping.jobs.add(job)
         future = asyncio.wrap_future(job, loop=self)
-        job.add_done_callback(self._job_ended)  # after the future's own: time goes on when the result is here
+        job.add_done_callback(
+            self._job_ended
+        )  # after the future's own callback: time goes on once the result is there
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as the base has it
@@ -121,11 +113,20 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         await super().shutdown_default_executor()
 
     def _job_ended(self, job: Future[T]) -> None:
-        with suppress(RuntimeError):  # the loop was closed meanwhile
+        with suppress(RuntimeError):  # the loop is closed
             self.call_soon_threadsafe(self.jumping.jobs.discard, job)
 
-    subprocess_exec = _in_real_time(asyncio.SelectorEventLoop.subprocess_exec)
-    subprocess_shell = _in_real_time(asyncio.SelectorEventLoop.subprocess_shell)
+    if not TYPE_CHECKING:  # to type checkers, both are as the base class has them
+
+        async def subprocess_exec(self, *args: object, **kwargs: object) -> _Started:
+            return self._in_real_time(await super().subprocess_exec(*args, **kwargs))
+
+        async def subprocess_shell(self, *args: object, **kwargs: object) -> _Started:
+            return self._in_real_time(await super().subprocess_shell(*args, **kwargs))
+
+        def _in_real_time(self, started: _Started) -> _Started:
+            self.jumping.processes.add(started[0])
+            return started
 
 
 def run_virtual(main: Coroutine[object, object, T]) -> T:

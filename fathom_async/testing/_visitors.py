@@ -1,4 +1,4 @@
-"""Who is on the site right now: sessions seen in the last five minutes."""
+"""Current visitors: the sessions of the last five minutes."""
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -12,20 +12,20 @@ _TOP = 150
 
 
 def recent_views(data: Dataset, site_id: str, now: datetime) -> Sequence[Pageview]:
-    """The pageviews of the last five minutes."""
+    """Return the pageviews of the last five minutes."""
     views = data.pageviews
-    low = bisect_left(views, (site_id, now - _RECENT), key=_place)
-    high = bisect_right(views, (site_id, now), key=_place)
+    low = bisect_left(views, (site_id, now - _RECENT), key=_site_and_time)
+    high = bisect_right(views, (site_id, now), key=_site_and_time)
     return (*views[low:high], *data.live(site_id, now))
 
 
 def count_visitors(views: Iterable[Pageview]) -> int:
-    """Distinct sessions."""
+    """Return the number of distinct sessions."""
     return len({view.session for view in views})
 
 
 def describe_visitors(views: Sequence[Pageview]) -> dict[str, object]:
-    """The detailed answer; as on the live service, only the totals of pages are strings."""
+    """Return the detailed answer; as on the live service, only the totals of pages are strings."""
     pages = _count_by(views, lambda view: (view.hostname, view.pathname))
     referred = [view for view in views if view.referrer_hostname]
     referrers = _count_by(referred, lambda view: (view.referrer_hostname, view.referrer_pathname))
@@ -52,5 +52,5 @@ def _count_by(
     return sorted(totals, key=lambda item: (-item[1], item[0]))[:_TOP]
 
 
-def _place(view: Pageview) -> tuple[str, datetime]:
+def _site_and_time(view: Pageview) -> tuple[str, datetime]:
     return view.site_id, view.at

@@ -4,8 +4,8 @@
     @pytest.mark.fathom_server(concurrency=5)
     async def test_reports(fathom_server): ...
 
-This module is imported in every test run of everybody who has the package installed, so it imports nothing
-but pytest, and leaves tests without its markers alone.
+Every test run of everybody who has the package installed imports this module, so it imports nothing but pytest, and
+leaves tests without its markers alone.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -47,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, No
 
 
 class _VirtualLoops:
-    """Only there while pytest-asyncio asks for the loop of a single test: its hook is for all or nothing."""
+    """Registered only while pytest-asyncio asks for one test's loop: its hook applies to all tests."""
 
     def __init__(self, marker: pytest.Mark) -> None:
         self._marker = marker

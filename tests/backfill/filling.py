@@ -5,14 +5,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fathom_async._reports.query import Query
+from fathom_async.backfill._destination import Destination
 from fathom_async.backfill._run import BackfillSummary, backfill
-from fathom_async.backfill._target import Target
 from tests.backfill.traffic import Ask
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 SINCE = "2026-02-21"
 
 
-async def fill(query: Query[Any], ask: Ask, target: Target, now: datetime, **options: Any) -> BackfillSummary:
+async def fill(
+    query: Query[Any], ask: Ask, target: Destination, now: datetime, **options: Any
+) -> BackfillSummary:
     arguments: dict[str, Any] = {"since": SINCE, "zone": ZoneInfo(ZONE)} | options
     return await backfill(query, ask, target=target, now=lambda: now, **arguments)

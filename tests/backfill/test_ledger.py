@@ -1,4 +1,4 @@
-"""What is filled in and settled, by the clock of a time zone."""
+"""Which periods are filled in and settled, in a time zone."""
 
 import json
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.backfill._ledger import Known, Ledger
-from fathom_async.backfill._periods import Span, Unit
+from fathom_async._reports.calendar import Unit
+from fathom_async.backfill._ledger import Known, Ledger, Span
 
 ZONES = ("UTC", "Asia/Tokyo", "America/New_York")
 DAY = Unit("day")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import DateGrouping
-from fathom_async.backfill._periods import Span, Unit, joined, missing
+from fathom_async.backfill._ledger import Span, joined, missing
 
 
 def span_of(first: int, length: int) -> Span:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from fathom_async import ArgumentError
+from fathom_async.backfill._destination import Destination
 from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._parquet import ParquetDataset
-from fathom_async.backfill._places import target_of
+from fathom_async.backfill._run import target_of
 from fathom_async.backfill._sqlite import SqliteTable
-from fathom_async.backfill._target import Target
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from fathom_async.backfill._target import Target
         ("sqlite:/data/#1/stats.db#t", SqliteTable("/data/#1/stats.db", "t")),
     ],
 )
-def test_a_string_names_a_kind_a_path_and_a_table(written: str, target: Target) -> None:
+def test_a_string_names_a_kind_a_path_and_a_table(written: str, target: Destination) -> None:
     assert target_of(written) == target
     assert target_of(target) is target
     assert target_of(str(target)) == target
@@ -37,12 +37,12 @@ def test_home_is_known() -> None:
     [
         ("reports", "does not say its kind.*parquet:reports"),
         ("duckbd:stats.db#t", "did you mean 'duckdb'"),
-        ("duckdb:stats.db", "not whole"),
-        ("duckdb:#t", "not whole"),
+        ("duckdb:stats.db", "is incomplete"),
+        ("duckdb:#t", "is incomplete"),
         ("sqlite:stats.db#", "table must be a name"),
         ("sqlite:stats.db#drop table", "table must be a name"),
         ("duckdb://host/stats.db#t", "names a host"),
-        ("parquet:", "not whole"),
+        ("parquet:", "is incomplete"),
         (Path("reports"), "must be a str or a target"),
         (3, "must be a str or a target"),
     ],

@@ -1,4 +1,4 @@
-"""What a backfill is about, before anything is asked."""
+"""The plan of a backfill, before any request."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
@@ -10,13 +10,13 @@ import pytest
 
 from fathom_async import ArgumentError, PageviewQuery
 from fathom_async._reports.rows import PageviewRow
-from fathom_async.backfill._plan import Plan, planned
+from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
 
 QUERY = PageviewQuery("CDBUGS", aggregates=["pageviews"])
 NEW_YORK = ZoneInfo("America/New_York")
 
 
-def plan(query: PageviewQuery = QUERY, **changes: Any) -> Plan[PageviewRow]:
+def plan(query: PageviewQuery = QUERY, **changes: Any) -> BackfillPlan[PageviewRow]:
     arguments: dict[str, Any] = {
         "since": "2026-01-15",
         "until": None,
@@ -26,10 +26,10 @@ def plan(query: PageviewQuery = QUERY, **changes: Any) -> Plan[PageviewRow]:
         "zone": NEW_YORK,
         "now": datetime(2026, 3, 20, 3, 30, tzinfo=UTC),  # the 19th in New York
     }
-    return planned(query, **(arguments | changes))
+    return plan_backfill(query, **(arguments | changes))
 
 
-def range_of(made: Plan[PageviewRow]) -> tuple[str, str]:
+def range_of(made: BackfillPlan[PageviewRow]) -> tuple[str, str]:
     params = made.over(made.wanted).params()
     return params["date_from"], params["date_to"]
 
@@ -84,7 +84,7 @@ def test_periods_are_settled_once_they_were_over_for_long_enough() -> None:
     [
         (
             {"zone": None},
-            "zone of the site 'CDBUGS' is not known; give the query one: timezone='Europe/Berlin'",
+            "zone of the site 'CDBUGS' is unknown; set timezone='Europe/Berlin' on the query",
         ),
         ({"since": "Jan 15"}, "since cannot be read: 'Jan 15'; write '2026-01-31'"),
         ({"since": datetime(2026, 1, 1)}, "since takes a date"),

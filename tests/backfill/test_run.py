@@ -16,11 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, PageviewQuery, Report
-from fathom_async._reports.errors import InconsistentError, InseparableError
+from fathom_async._bulk.complete import InconsistentError, InseparableError
 from fathom_async._reports.query import Query
-from fathom_async.backfill._errors import TargetBusyError
+from fathom_async.backfill._destination import Destination, TargetBusyError
 from fathom_async.backfill._parquet import ParquetDataset
-from fathom_async.backfill._target import Target
 from fathom_async.testing import Dataset, Pageview
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.filling import SINCE, fill
@@ -40,7 +39,7 @@ from tests.backfill.traffic import (
     traffic,
     until,
 )
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 
 async def test_a_dataset_in_the_working_directory_is_the_target_unless_another_is_named(
@@ -56,7 +55,9 @@ async def test_a_dataset_in_the_working_directory_is_the_target_unless_another_i
 
 @pytest.mark.parametrize("query", [VISITS, PATHS, SALES])
 @pytest.mark.parametrize("grouping", ["hour", "day", "month"])
-async def test_a_table_has_the_rows_of_one_report(query: Query[Any], grouping: str, target: Target) -> None:
+async def test_a_table_has_the_rows_of_one_report(
+    query: Query[Any], grouping: str, target: Destination
+) -> None:
     data = traffic()
     now = datetime(2026, 3, 20, 15, 30, tzinfo=ZoneInfo(ZONE))
     async with serving(data) as (_, fathom):
@@ -69,7 +70,9 @@ async def test_a_table_has_the_rows_of_one_report(query: Query[Any], grouping: s
     assert read(target, grouping) == expected(data, query, grouping, first, last) != []
 
 
-async def test_the_period_that_is_running_is_written_if_wished_and_asked_for_again(target: Target) -> None:
+async def test_the_period_that_is_running_is_written_if_wished_and_asked_for_again(
+    target: Destination,
+) -> None:
     data, noon = traffic(), datetime(2026, 3, 10, 12, tzinfo=ZoneInfo(ZONE))
     async with serving(until(data, noon)) as (_, fathom):
         await fill(PATHS, fathom.reports.complete, target, noon, incomplete=True, look_back=0)
@@ -84,7 +87,7 @@ async def test_the_period_that_is_running_is_written_if_wished_and_asked_for_aga
 
 @pytest.mark.parametrize("query", [VISITS, PATHS, SALES])
 async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
-    query: Query[Any], target: Target
+    query: Query[Any], target: Destination
 ) -> None:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     async with serving(traffic()) as (server, fathom):
@@ -98,11 +101,11 @@ async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
     assert (summary.first, summary.last) == (date(2026, 2, 21), date(2026, 3, 13))
     assert (summary.periods, summary.reports) == (7, 1)
     assert str(summary).endswith(
-        f"2026-02-21 to 2026-03-13; 7 periods asked for in 1 report, {summary.rows} rows"
+        f"2026-02-21 to 2026-03-13; 7 periods requested in 1 report, {summary.rows} rows"
     )
 
 
-async def test_nothing_is_asked_twice_without_looking_back(target: Target) -> None:
+async def test_nothing_is_asked_twice_without_looking_back(target: Destination) -> None:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     async with serving(of([], [])) as (server, fathom):
         await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
@@ -112,7 +115,7 @@ async def test_nothing_is_asked_twice_without_looking_back(target: Target) -> No
     assert read(target) == []
 
 
-async def test_late_data_comes_and_what_is_gone_goes(target: Target) -> None:
+async def test_late_data_comes_and_what_is_gone_goes(target: Destination) -> None:
     early, now = traffic(1), datetime(2026, 3, 20, 12, tzinfo=ZoneInfo(ZONE))
     recent = now.astimezone(UTC).replace(hour=5) - timedelta(days=3)
     settled = [view for view in early.pageviews if view.at < recent]
@@ -128,7 +131,7 @@ async def test_late_data_comes_and_what_is_gone_goes(target: Target) -> None:
     )
 
 
-async def test_gaps_before_and_between_are_filled_in(target: Target) -> None:
+async def test_gaps_before_and_between_are_filled_in(target: Destination) -> None:
     data, now = traffic(), END
     async with serving(data) as (_, fathom):
         ask = fathom.reports.complete
@@ -144,7 +147,7 @@ async def test_gaps_before_and_between_are_filled_in(target: Target) -> None:
     assert read(target) == expected(data, VISITS, "day", SINCE, "2026-03-20")
 
 
-async def test_sites_share_a_target(target: Target) -> None:
+async def test_sites_share_a_target(target: Destination) -> None:
     data = traffic()
     async with serving(data) as (_, fathom):
         for site in ("CDBUGS", "DAFFY"):
@@ -226,14 +229,14 @@ async def test_types_do_not_depend_on_what_came(kind: str, tmp_path_factory: pyt
 
 
 @pytest.mark.parametrize(("query", "most"), [(VISITS, 1), (SALES, 3), (PATHS, 4)])
-async def test_few_requests_bring_a_year(query: Query[Any], most: int, target: Target) -> None:
+async def test_few_requests_bring_a_year(query: Query[Any], most: int, target: Destination) -> None:
     async with serving(traffic(visits=1000)) as (server, fathom):
         await fill(query, fathom.reports.complete, target, END, since="2025-04-01")
         assert len(server.hits) <= most
 
 
 @pytest.mark.parametrize("pieces", [0, 2])
-async def test_what_was_answered_before_a_failure_is_kept(pieces: int, target: Target) -> None:
+async def test_what_was_answered_before_a_failure_is_kept(pieces: int, target: Destination) -> None:
     data, now = traffic(), END
     async with serving(data) as (server, fathom):
         dying = Dying(fathom.reports.complete, after=pieces)
@@ -246,7 +249,7 @@ async def test_what_was_answered_before_a_failure_is_kept(pieces: int, target: T
     assert read(target, "hour") == expected(data, SALES, "hour", SINCE, "2026-03-31 19:59:59")
 
 
-async def test_who_is_cancelled_lets_go_of_the_target(target: Target) -> None:
+async def test_who_is_cancelled_lets_go_of_the_target(target: Destination) -> None:
     waiting = asyncio.Event()
 
     async def ask(_: Query[Any]) -> Report[Any]:
@@ -269,12 +272,12 @@ async def test_who_is_cancelled_lets_go_of_the_target(target: Target) -> None:
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        ([("2026-02-20", "/", 1)], "row of 2026-02-20, which was not asked for"),
+        ([("2026-02-20", "/", 1)], "row of 2026-02-20, which was not requested"),
         ([("2026-02-21", "/", 1), ("2026-02-21", "/", 2)], "two rows"),
     ],
 )
 async def test_answers_that_would_spoil_the_table_are_refused(
-    answers: list[tuple[str, str, int]], message: str, target: Target
+    answers: list[tuple[str, str, int]], message: str, target: Destination
 ) -> None:
     query = PATHS.replace(field_grouping=["pathname"], aggregates=["pageviews"])
 
@@ -308,16 +311,16 @@ BY_WORD = PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["key
 
 @pytest.mark.parametrize("way", ["complete", "aggregate"])
 async def test_rows_that_only_dates_tell_apart_are_asked_for_in_shorter_ranges(
-    way: str, target: Target
+    way: str, target: Destination
 ) -> None:
     async with serving(words(400)) as (_, fathom):
         await fill(BY_WORD, getattr(fathom.reports, way), target, END)
     assert len(read(target)) == 2000
 
 
-async def test_too_many_rows_of_one_day_are_refused(target: Target) -> None:
+async def test_too_many_rows_of_one_day_are_refused(target: Destination) -> None:
     async with serving(words(1001)) as (_, fathom):
-        with pytest.raises(InseparableError, match="nothing can be filtered on keyword"):
+        with pytest.raises(InseparableError, match="keyword cannot be filtered on"):
             await fill(BY_WORD, fathom.reports.complete, target, END)
         with pytest.raises(
             ArgumentError, match=r"one day stopped at 1,000 rows.*as fathom\.reports\.complete"
@@ -326,7 +329,7 @@ async def test_too_many_rows_of_one_day_are_refused(target: Target) -> None:
     assert read(target) == []
 
 
-async def test_nothing_is_asked_before_a_period_is_complete(target: Target) -> None:
+async def test_nothing_is_asked_before_a_period_is_complete(target: Destination) -> None:
     async with serving(traffic()) as (server, fathom):
         summary = await fill(VISITS, fathom.reports.complete, target, BEGIN)
         assert not server.hits

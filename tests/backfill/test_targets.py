@@ -1,4 +1,4 @@
-"""What every kind of target promises."""
+"""The contract of targets, for each kind."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
@@ -25,24 +25,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import ArgumentError, EventQuery, PageviewQuery, where
+from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import (
     EVENT_AGGREGATES,
     FIELD_GROUPINGS,
     PAGEVIEW_AGGREGATES,
     DateGrouping,
 )
+from fathom_async.backfill._destination import Destination, OpenDestination, TargetBusyError, TargetError
 from fathom_async.backfill._duckdb import DuckDBTable
-from fathom_async.backfill._errors import TargetBusyError, TargetError
 from fathom_async.backfill._layout import Cells, Layout, Series
+from fathom_async.backfill._ledger import Span
 from fathom_async.backfill._parquet import ParquetDataset
-from fathom_async.backfill._periods import Span, Unit
+from fathom_async.backfill._run import in_thread
 from fathom_async.backfill._sqlite import SqliteTable
-from fathom_async.backfill._target import OpenTarget, Target
-from fathom_async.backfill._threads import in_thread
 from tests.backfill.conftest import KINDS, target_in
 from tests.backfill.traffic import columns_of, read
 from tests.backfill.writer import FIRST, LAYOUT, ROWS, SERIES
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 QUERY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"
@@ -54,7 +54,7 @@ SPAN = Span(NUMBER, NUMBER + 1)
 
 
 @contextmanager
-def opened(target: Target, layout: Layout = BY_PATH) -> Generator[OpenTarget]:
+def opened(target: Destination, layout: Layout = BY_PATH) -> Generator[OpenDestination]:
     held = target.using(layout, ZONE)
     try:
         held.open()
@@ -63,7 +63,7 @@ def opened(target: Target, layout: Layout = BY_PATH) -> Generator[OpenTarget]:
         held.close()
 
 
-def settled(held: OpenTarget, series: Series) -> list[Span]:
+def settled(held: OpenDestination, series: Series) -> list[Span]:
     return list(held.ledger(series).settled(ZONE))
 
 
@@ -71,7 +71,7 @@ def row(path: str | None, day: date = DAY, views: int | None = 1, seconds: float
     return ("CDBUGS", day, path, views, seconds)
 
 
-def values(target: Target) -> list[Cells]:
+def values(target: Destination) -> list[Cells]:
     return sorted((tuple(each.values()) for each in read(target)), key=repr)
 
 
@@ -97,7 +97,7 @@ def test_texts_numbers_and_nulls_come_back_as_they_were(
         assert Counter(values(target)) == Counter(rows)
 
 
-def test_the_rows_of_a_period_are_replaced_whole(target: Target) -> None:
+def test_the_rows_of_a_period_are_replaced_whole(target: Destination) -> None:
     next_day = date(2026, 2, 1)
     both, late = Span(NUMBER, NUMBER + 2), Span(NUMBER + 1, NUMBER + 2)
     with opened(target) as held:
@@ -108,7 +108,7 @@ def test_the_rows_of_a_period_are_replaced_whole(target: Target) -> None:
     assert values(target) == [row("/z", next_day), ("DAFFY", *row("/c")[1:])]
 
 
-def test_what_is_settled_is_told_by_series_and_by_period(target: Target) -> None:
+def test_what_is_settled_is_told_by_series_and_by_period(target: Destination) -> None:
     year = Span(NUMBER, NUMBER + 365)
     with opened(target) as held:
         assert settled(held, SERIES) == []
@@ -131,7 +131,7 @@ def test_what_is_settled_is_told_by_series_and_by_period(target: Target) -> None
     ],
 )
 def test_dates_have_the_type_of_their_unit(
-    grouping: DateGrouping, kinds: dict[str, str], target: Target
+    grouping: DateGrouping, kinds: dict[str, str], target: Destination
 ) -> None:
     unit = Unit(grouping)
     index = unit.index(datetime(2026, 1, 31, 15))
@@ -146,17 +146,17 @@ def test_dates_have_the_type_of_their_unit(
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (QUERY.replace(aggregates=["visits"]), "aggregates pageviews,avg_duration, the query has visits"),
-        (QUERY.replace(field_grouping=[]), "field_grouping pathname, the query has none"),
+        (QUERY.replace(aggregates=["visits"]), "aggregates pageviews,avg_duration, but the query has visits"),
+        (QUERY.replace(field_grouping=[]), "field_grouping pathname, but the query has none"),
         (QUERY.replace(filters=[where.browser == "Chrome"]), "filters"),
-        (QUERY.replace(timezone="Europe/Berlin"), "timezone none, the query has Europe/Berlin"),
+        (QUERY.replace(timezone="Europe/Berlin"), "timezone none, but the query has Europe/Berlin"),
         (QUERY.replace(date_grouping="hour"), "hour"),
         (QUERY.replace(date_grouping="month"), "month"),
         (EventQuery("CDBUGS", "buy", aggregates=["value"], date_grouping="day"), "entity"),
     ],
 )
 def test_a_target_of_another_query_is_refused(
-    other: PageviewQuery | EventQuery, message: str, target: Target
+    other: PageviewQuery | EventQuery, message: str, target: Destination
 ) -> None:
     with opened(target) as held:
         held.replace(SERIES, SPAN, [row("/")], SPAN)
@@ -165,7 +165,7 @@ def test_a_target_of_another_query_is_refused(
     assert values(target) == [row("/")]
 
 
-def test_a_target_of_another_version_is_refused(target: Target) -> None:
+def test_a_target_of_another_version_is_refused(target: Destination) -> None:
     before = attrs.evolve(BY_PATH, definition=BY_PATH.definition | {"version": "1"})
     with opened(target, before) as held:
         held.replace(SERIES, SPAN, [row("/")], SPAN)
@@ -191,7 +191,7 @@ def test_what_a_dataset_keeps_is_read_after_its_version(tmp_path: Path) -> None:
         pass
 
 
-def test_the_order_of_aggregates_and_groupings_does_not_matter(target: Target) -> None:
+def test_the_order_of_aggregates_and_groupings_does_not_matter(target: Destination) -> None:
     for query in (
         QUERY.replace(field_grouping=["pathname", "browser"]),
         QUERY.replace(field_grouping=["browser", "pathname"], aggregates=["avg_duration", "pageviews"]),
@@ -201,7 +201,7 @@ def test_the_order_of_aggregates_and_groupings_does_not_matter(target: Target) -
     assert [each["browser"] for each in read(target)] == ["Chrome"]
 
 
-def test_a_write_that_fails_changes_nothing(target: Target) -> None:
+def test_a_write_that_fails_changes_nothing(target: Destination) -> None:
     with opened(target) as held:
         held.replace(SERIES, SPAN, [row("/")], SPAN)
         with pytest.raises((TargetError, ValueError)):
@@ -225,7 +225,7 @@ def test_names_may_be_words_of_sql(kind: type[SqliteTable | DuckDBTable], tmp_pa
         assert values(kind(tmp_path / "stats", table)) == [cells]
 
 
-def test_one_writes_at_a_time(target: Target) -> None:
+def test_one_writes_at_a_time(target: Destination) -> None:
     with opened(target) as held:
         with pytest.raises(TargetBusyError, match="another backfill"), opened(target):
             pass
@@ -236,7 +236,7 @@ def test_one_writes_at_a_time(target: Target) -> None:
 
 def test_the_directory_must_be_there(tmp_path: Path) -> None:
     for kind in KINDS:
-        with pytest.raises(ArgumentError, match="make it first"), opened(target_in(tmp_path / "no", kind)):
+        with pytest.raises(ArgumentError, match="create it first"), opened(target_in(tmp_path / "no", kind)):
             pass
 
 
@@ -258,7 +258,7 @@ def test_what_something_else_made_is_left_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "mine.db")) as connection:
         connection.execute("CREATE TABLE Reports (a)")
     with (
-        pytest.raises(ArgumentError, match="not made by a backfill; name another table"),
+        pytest.raises(ArgumentError, match="not created by a backfill; name another table"),
         opened(SqliteTable(tmp_path / "mine.db", "reports")),
     ):
         pass

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fathom_async._reports.query import Query
-from fathom_async.backfill._target import Target
+from fathom_async.backfill._destination import Destination
 from fathom_async.testing import Dataset
 from tests.backfill.filling import SINCE, fill
 from tests.backfill.traffic import (
@@ -26,7 +26,7 @@ from tests.backfill.traffic import (
     serving,
     traffic,
 )
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 
 def moved(data: Dataset, zone: str) -> Dataset:
@@ -48,7 +48,7 @@ async def test_a_table_is_of_one_clock_after_the_site_got_another_time_zone(
     query: Query[Any],
     grouping: str,
     later: dict[str, Any],
-    target: Target,
+    target: Destination,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     data, before = traffic(), {"zone": ZoneInfo("UTC"), "look_back": later["look_back"]}
@@ -70,11 +70,11 @@ async def test_a_table_is_of_one_clock_after_the_site_got_another_time_zone(
         "month": ("2026-02-01", "2026-02-28"),
     }[grouping]
     assert read(target, grouping) == expected(data, query, grouping, first, last)
-    assert f"by the clock of UTC, and is by that of {ZONE} now" in caplog.messages[0]
+    assert f"changed from UTC to {ZONE}: requesting" in caplog.messages[0]
 
 
 async def test_a_day_that_is_over_by_the_former_clock_only_is_asked_for_when_it_is_over(
-    target: Target,
+    target: Destination,
 ) -> None:
     data, tokyo = traffic(), ZoneInfo("Asia/Tokyo")
     noon = datetime(2026, 3, 10, 12, tzinfo=ZoneInfo(ZONE))
@@ -89,7 +89,7 @@ async def test_a_day_that_is_over_by_the_former_clock_only_is_asked_for_when_it_
     assert read(target) == expected(data, VISITS, "day", SINCE, "2026-03-10")
 
 
-async def test_a_query_with_a_time_zone_of_its_own_has_one_clock_for_ever(target: Target) -> None:
+async def test_a_query_with_a_time_zone_of_its_own_has_one_clock_for_ever(target: Destination) -> None:
     query, data = VISITS.replace(timezone=ZONE), traffic()
     for zone in ("UTC", "Asia/Tokyo"):
         async with serving(moved(data, zone)) as (server, fathom):

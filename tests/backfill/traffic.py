@@ -15,11 +15,11 @@ import pyarrow.dataset as arrow_dataset  # type: ignore[import-untyped]  # pyrig
 
 from fathom_async import EventQuery, FathomClient, PageviewQuery, RateLimit, RatePlan, Report
 from fathom_async._reports.query import Query
+from fathom_async.backfill._destination import Destination
 from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._sqlite import SqliteTable
-from fathom_async.backfill._target import Target
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Record, Site
-from tests.evaluation import ZONE, evaluate
+from tests.support.evaluation import ZONE, evaluate
 
 if TYPE_CHECKING:
     from fathom_async._core.codec.rows import Row
@@ -126,7 +126,7 @@ def in_order(table: Table) -> Table:
     return sorted(table, key=lambda row: repr([row[name] for name in sorted(row)]))
 
 
-def columns_of(target: Target) -> dict[str, str]:
+def columns_of(target: Destination) -> dict[str, str]:
     """The columns of a target and their types, as the target calls them."""
     if isinstance(target, SqliteTable):
         return {name: kind for _, name, kind, *_ in _sqlite(target, f'PRAGMA table_info("{target.table}")')}
@@ -138,7 +138,7 @@ def columns_of(target: Target) -> dict[str, str]:
     return {field.name: str(field.type) for field in table.schema}
 
 
-def read(target: Target, grouping: str = "day") -> Table:
+def read(target: Destination, grouping: str = "day") -> Table:
     """All rows of a target, in one order, with dates as dates."""
     if isinstance(target, SqliteTable):
         names = list(columns_of(target))

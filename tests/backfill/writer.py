@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from fathom_async import PageviewQuery
 from fathom_async.backfill._layout import Layout, Series
-from fathom_async.backfill._periods import Span
+from fathom_async.backfill._ledger import Span
 from tests.backfill.conftest import target_in
-from tests.evaluation import ZONE
+from tests.support.evaluation import ZONE
 
 if TYPE_CHECKING:
     from fathom_async.backfill._layout import Cells

@@ -1,4 +1,4 @@
-"""The admission benchmark: its server, its clients on the virtual clock, and what it says of them."""
+"""The admission benchmark: its server, its clients on the virtual clock, and its report."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The simulation of a fleet, at a size that a test can wait for."""
+"""The simulation of a fleet, at a small size."""
 
 from attrs import evolve
 

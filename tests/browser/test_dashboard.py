@@ -1,4 +1,4 @@
-"""The dashboard as visitors see it, on a phone and on a desk, by day and by night."""
+"""The dashboard in a browser: narrow and wide, light and dark."""
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -13,7 +13,7 @@ from examples.dashboard.app import create_app
 from examples.dashboard.settings import Settings
 from fathom_async import RateLimit, RatePlan
 from fathom_async.testing import Dataset, FathomServer
-from tests.integrations.serving import serving
+from tests.support.serving import serving
 
 PLENTY = RatePlan(reports=RateLimit(1_000, per=60))
 SPEED = 60.0

@@ -1,4 +1,4 @@
-"""The page of ``fathom report --html`` as it is opened from a disk, without a network."""
+"""The page of ``fathom report --html``, opened from disk without a network."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -8,9 +8,9 @@ from typing import Literal
 import pytest
 from playwright.async_api import Browser
 
+from fathom_async._cli.figures import figures_of
 from fathom_async._cli.html.page import Page
 from fathom_async._cli.output import Kind, records
-from fathom_async._cli.pictures import pictures_of
 
 PATHS = [
     f"/blog/2026/{number:02d}/a-rather-long-title-of-an-article-about-&-<things>" for number in range(25)
@@ -29,8 +29,8 @@ def page_of(
     columns: dict[str, Kind], rows: Sequence[tuple[int | date | str, ...]], unit: Literal["day"] | None
 ) -> str:
     """Write a page of the pageviews of these rows."""
-    pictures = pictures_of(tuple(columns), rows, metrics=["pageviews"], unit=unit)
-    return Page("Acme", ["From then to now"], pictures, records(columns, rows), datetime.now(UTC)).html()
+    figures = figures_of(tuple(columns), rows, metrics=["pageviews"], unit=unit)
+    return Page("Acme", ["From then to now"], figures, records(columns, rows), datetime.now(UTC)).html()
 
 
 def written(directory: Path) -> list[Path]:

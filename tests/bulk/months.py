@@ -1,4 +1,4 @@
-"""Queries for runs that are killed: in a module of their own, which a process has imported quickly."""
+"""Queries for runs that are killed, in a module that a process imports quickly."""
 
 from fathom_async import PageviewQuery
 

@@ -1,4 +1,4 @@
-"""Many reports at once: every query has its outcome, whatever becomes of the others."""
+"""Many reports at once: every query has its outcome, whatever happens to the others."""
 
 # pyright: reportPrivateUsage=false
 
@@ -31,7 +31,7 @@ from fathom_async import (
     ServerError,
     ValidationError,
 )
-from fathom_async._bulk.progress import Progress
+from fathom_async._bulk.results import Progress
 from fathom_async._core.request import Request, Response
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Delay, FathomServer, Html, Status
@@ -119,7 +119,7 @@ async def test_what_was_fused_and_failed_is_asked_for_in_halves(
 
 
 class FailingAt:
-    """A transport that has a bad answer to the questions with a text in them, and no rows for the others."""
+    """A transport with a bad answer for requests that contain a text, and no rows for the others."""
 
     def __init__(self, text: str, answer: Response) -> None:
         self.text = text
@@ -297,7 +297,7 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_sent(
 async def test_the_time_left_counts_what_waits_already_once(
     open_server: FathomServer, priority: Priority
 ) -> None:
-    """Whoever comes second waits for the first one too, and counts nothing twice."""
+    """The second caller waits for the first, and nothing is counted twice."""
     clock = LoopClock()
     plan = RatePlan(reports=RateLimit(2, per=20))
     told: list[tuple[float, float]] = []

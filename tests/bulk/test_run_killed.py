@@ -11,7 +11,7 @@ import pytest
 from fathom_async.testing import FathomServer
 from tests.bulk.months import MONTHS
 from tests.bulk.processes import run_months
-from tests.forked import Forked
+from tests.support.forked import Forked
 
 
 @pytest.mark.slow

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from fathom_async import (
     BulkError,
+    CachePolicy,
     ConnectError,
     FathomClient,
     FathomError,
-    Keeping,
     LoopClock,
     PageviewQuery,
     PageviewRow,
@@ -33,16 +33,15 @@ from fathom_async import (
     Report,
 )
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.store import ReportStore, open_store
 from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
 from fathom_async.testing import FathomServer
 from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, OPEN, ROOT, SOME
+from tests.cache.processes import shared_store
 from tests.conftest import EAGER
-from tests.redis_server import RedisServer
-from tests.store.processes import shared_store
+from tests.support.redis_server import RedisServer
 
 QUERIES = [*SOME, *CUT_OFF, *ALIKE, *BY_DAY, *OPEN]
 PLAN = RatePlan(
@@ -61,7 +60,7 @@ class Start:
     queries: Sequence[PageviewQuery]
     fuse: bool
     priority: Priority
-    keeping: Keeping
+    keeping: CachePolicy
 
 
 @frozen
@@ -73,14 +72,14 @@ class Cancel:
 
 @frozen
 class Pause:
-    """Let the others go on for some turns of the event loop."""
+    """Let other tasks run for some iterations of the event loop."""
 
     turns: int
 
 
 @frozen
 class Trouble:
-    """Let the next requests of both clients fail so, one each."""
+    """Let the next request of each client fail in this way."""
 
     faults: Sequence[int | str]
 
@@ -92,7 +91,9 @@ STARTS = st.builds(
     queries=st.lists(st.sampled_from(QUERIES), min_size=1, max_size=8),
     fuse=st.sampled_from([True, True, True, False]),
     priority=st.sampled_from(Priority),
-    keeping=st.sampled_from([Keeping(), Keeping(max_age=0), Keeping(max_age=0, stale_while_revalidate=1e9)]),
+    keeping=st.sampled_from(
+        [CachePolicy(), CachePolicy(max_age=0), CachePolicy(max_age=0, stale_while_revalidate=1e9)]
+    ),
 )
 STEPS = st.lists(
     STARTS
@@ -132,7 +133,7 @@ class Troubled(HttpTransport):
 
 
 def check(outcome: Ended, asked: Sequence[PageviewQuery], right: Answers) -> None:
-    """Expect right reports, and errors of those kinds only that were made."""
+    """Expect correct reports, and only errors of the injected kinds."""
     if isinstance(outcome, BulkError):
         assert len(outcome.outcomes) == len(asked)
         for query, each in zip(asked, outcome.outcomes, strict=True):
@@ -272,7 +273,9 @@ async def test_runs_end_with_right_answers_beside_a_process_that_is_killed_over_
             assert other.stdout is not None
             assert await other.stdout.readline() == b"ran\n"
             asked = [chance.sample(QUERIES, chance.randint(1, 8)) for _ in range(5)]
-            runs = [fathom.reports.gather(each, store=store, keeping=Keeping(max_age=0)) for each in asked]
+            runs = [
+                fathom.reports.gather(each, store=store, keeping=CachePolicy(max_age=0)) for each in asked
+            ]
             ended = asyncio.gather(*runs)
             await asyncio.sleep(chance.uniform(0, 0.05))
             other.kill()
@@ -281,7 +284,7 @@ async def test_runs_end_with_right_answers_beside_a_process_that_is_killed_over_
 
 
 async def run_for_ever(url: str, place: str, seed: str) -> None:
-    """Ask anything over and over, in a process that is to be killed."""
+    """Run random queries repeatedly, in a process that the test kills."""
     chance = random.Random(seed)
     async with (
         FathomClient("any", base_url=url, plan=PLAN, retry=EAGER) as fathom,
@@ -289,7 +292,7 @@ async def run_for_ever(url: str, place: str, seed: str) -> None:
     ):
         while True:
             queries = chance.sample(QUERIES, chance.randint(1, 8))
-            await fathom.reports.gather(queries, store=store, keeping=Keeping(max_age=0))
+            await fathom.reports.gather(queries, store=store, keeping=CachePolicy(max_age=0))
             print("ran", flush=True)  # noqa: T201 - to the test
 
 

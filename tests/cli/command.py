@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from attrs import frozen
 
-from tests.forked import Forked
+from tests.support.forked import Forked
 
 from .forked_command import PATIENCE, Call, carry_out
 

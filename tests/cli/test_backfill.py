@@ -28,11 +28,11 @@ async def test_sites_share_a_table_and_the_next_run_asks_only_for_what_may_have_
     months = ("--per", "month", "--since", "2026-01-01", "--until", "2026-06-30", "--metrics", "visits")
     ended = await command(*arguments, *months)
     assert (ended.code, ended.err) == (0, "")
-    assert "2026-01-01 to 2026-06-01; 6 periods asked for in 1 report," in ended.out
+    assert "2026-01-01 to 2026-06-01; 6 periods requested in 1 report," in ended.out
     assert [line.split()[0] for line in ended.out.splitlines()] == ["CDBUGS", "DAFFYD"]
     assert {site for site, _ in written(file, "site_id, visits")} <= {"CDBUGS", "DAFFYD"}
     fathom_server.reset_stats()
-    assert "0 periods asked for" in (await command(*arguments, *months)).out
+    assert "0 periods requested" in (await command(*arguments, *months)).out
     assert all(hit.path.startswith("/v1/sites/") for hit in fathom_server.hits)
 
 

@@ -10,7 +10,7 @@ import pytest
 from fathom_async import FathomClient, PageviewQuery
 from fathom_async.testing import FathomServer
 from tests.conftest import until
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 from .conftest import Command
 

@@ -3,7 +3,8 @@
 import pytest
 
 from fathom_async._cli import charts
-from fathom_async._cli.formatting import clock_time, counted, duration, printable
+from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async._util.text import printable
 
 
 def test_sparkline_rises_with_the_values() -> None:

@@ -38,7 +38,7 @@ def test_demo_piped_reports_truthfully_in_plain_lines() -> None:
     assert "12 reports and 12 others" in ended.out
     assert re.search(r"best possible +1 min 00 s +of server time, 2.00 s here", ended.out)
     assert figure(ended.out, "ratio") >= 1
-    for title in ("Sites, ", "Pageviews per day", "Top pages", "Referrers"):
+    for title in ("Sites, ", "Pageviews by day", "Top pages", "Referrers"):
         assert title in ended.out
 
 
@@ -74,7 +74,7 @@ def test_demo_on_an_access_log(tmp_path: Path, suffix: str) -> None:
     assert (ended.code, ended.err) == (0, "")
     assert f"26 pageviews of access.log{suffix}" in ended.out
     assert "Sites, 17 May 2015 to 18 May 2015" in ended.out
-    assert "Pageviews per hour" in ended.out
+    assert "Pageviews by hour" in ended.out
     assert re.search(r"^  /popular +24 ", ended.out, re.MULTILINE)
     assert figure(ended.out, "refused") == 0
     assert "nothing had to wait" in ended.out
@@ -114,7 +114,7 @@ def test_unusable_logs_end_with_one_line(tmp_path: Path) -> None:
         ended = run("demo", "--access-log", str(path))
         assert (ended.code, ended.out) == (2, "")
         assert reason in ended.err
-        assert ended.err.startswith("fathom demo: ")
+        assert ended.err.startswith("fathom: ")
         assert ended.err.count("\n") == 1
 
 

@@ -7,13 +7,13 @@ import pytest
 from attrs import evolve
 from rich.console import Console, RenderableType
 
-from fathom_async import EventQuery, FathomClient, LaneStatus, RetryPolicy, Site
-from fathom_async._cli.demo.catalogue import PlannedReport, plan_reports
-from fathom_async._cli.demo.findings import Findings, Totals
-from fathom_async._cli.demo.job import Job, TooFewReportsError
+from fathom_async import EventQuery, FathomClient, LaneStatus, PageviewRow, Report, RetryPolicy, Site
+from fathom_async._cli.demo.catalogue import PlannedReport, plan_reports, query_of
+from fathom_async._cli.demo.job import Job
 from fathom_async._cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
 from fathom_async._cli.demo.source import Source
-from fathom_async._cli.demo.summary import Verdict, continuous, summarize
+from fathom_async._cli.demo.summary import Verdict, summarize, traffic_of
+from fathom_async._cli.failures import CommandError
 from fathom_async.testing import Dataset, FathomServer, Status
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,24 +100,50 @@ def test_the_headline_says_how_fast_the_clocks_run() -> None:
     assert "a minute lasts a minute" in headline(42, "data", 1).plain
 
 
+def report(kind: str, *rows: tuple[object, ...], **more: object) -> Report[PageviewRow]:
+    query = query_of(kind, "ACMEAA", **more)
+    return Report(query, tuple(query.codec.row(*row) for row in rows))
+
+
 def test_days_without_pageviews_count_as_zero() -> None:
     first, last = date(2026, 1, 1), date(2026, 1, 3)
-    assert continuous([{first: 1}, {first: 2, last: 5}]) == {first: 3, date(2026, 1, 2): 0, last: 5}
-    assert continuous([]) == {}
+    of_days = [
+        report("pageviews over time", *rows, date_grouping="day")
+        for rows in ([(first, 1)], [(first, 2), (last, 5)])
+    ]
+    days = traffic_of(of_days)
+    assert days is not None
+    assert dict(zip(days.dates, days.lines[0].values, strict=True)) == {
+        first: 3,
+        date(2026, 1, 2): 0,
+        last: 5,
+    }
+    assert traffic_of([]) is None
     midnight = datetime(2026, 1, 1)  # noqa: DTZ001 - reports have local hours
-    assert len(continuous([{midnight: 1, midnight + timedelta(hours=30): 1}])) == 31
+    rows = [(midnight, 1), (midnight + timedelta(hours=30), 1)]
+    hours = traffic_of([report("pageviews over time", *rows, date_grouping="hour")])
+    assert hours is not None
+    assert len(hours.dates) == 31
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
 def test_summary(width: int) -> None:
-    findings = Findings(
-        totals={"Acme": Totals(10, 1234, 0.5, 61.0), "Empty": Totals(0, None, None, None)},
-        traffic={"Acme": {date(2026, 1, 1): 5, date(2026, 1, 2): 9}},
-        pages={"Acme": [("/", 700), ("/pricing" * 20, 3)], "Empty": []},
-        visitors={"Acme": 3},
-    )
-    findings.shares["referrers"].update({"": 3, "Google": 1})
-    parts = summarize(findings, PERFECT, date(2026, 1, 1), date(2026, 1, 2), width)
+    days = (date(2026, 1, 1), date(2026, 1, 2))
+    reports = {
+        "overview": {
+            "Acme": report("overview", (10, 1234, 0.5, 61.0)),
+            "Empty": report("overview", (0, None, None, None)),
+        },
+        "pageviews over time": {
+            "Acme": report("pageviews over time", *zip(days, (5, 9), strict=True), date_grouping="day")
+        },
+        "top pages": {
+            "Acme": report("top pages", ("/", 700, 9), ("/pricing" * 20, 3, 1)),
+            "Empty": report("top pages"),
+        },
+        "referrers": {"Acme": report("referrers", (None, 3), ("Google", 1))},
+    }
+    parts = summarize(reports, {"Acme": 3}, PERFECT, days, width)
     text = shown(*parts, width=width)
     assert all(len(row) <= width for row in text.splitlines())
     if width >= 80:
@@ -125,8 +151,9 @@ def test_summary(width: int) -> None:
             "1,234",
             "50%",
             "1:01",
-            "(direct)      75%",
-            "Pageviews per day",
+            "(direct)  3  ███",
+            "Pageviews by day",
+            "Acme  /  ",
             "1.025",
             "8.20 s here",
         ):
@@ -134,7 +161,7 @@ def test_summary(width: int) -> None:
 
 
 def test_summary_of_nothing() -> None:
-    text = shown(*summarize(Findings(), PERFECT, date(2026, 1, 1), date(2026, 1, 1), 80))
+    text = shown(*summarize({}, {}, PERFECT, (date(2026, 1, 1), date(2026, 1, 1)), 80))
     assert text.splitlines()[1] == "How it went"
 
 
@@ -162,7 +189,7 @@ async def test_job_does_everything_and_leaves_no_draft() -> None:
         assert job.failures == []
         assert len(server.hits) == 19
         assert [site.id async for site in fathom.sites.list()] == [site.id for site in source.data.sites]
-        assert set(job.findings.totals) == {site.name for site in source.data.sites}
+        assert set(job.reports["overview"]) == {site.name for site in source.data.sites}
 
 
 async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
@@ -188,5 +215,5 @@ async def test_too_many_reports() -> None:
         FathomServer(data=source.data) as server,
         FathomClient("any", base_url=server.url) as fathom,
     ):
-        with pytest.raises(TooFewReportsError, match=r"there are [\d,]+ different reports of this data"):
+        with pytest.raises(CommandError, match=r"there are [\d,]+ different reports of this data"):
             await Job(fathom, source, 10**6).run()

@@ -21,7 +21,7 @@ from fathom_async import (
     WaitTooLongError,
 )
 from fathom_async._cli.failures import CommandError, ExitCode, TerminatedError, failure_of
-from fathom_async.jobs._errors import Fault, JobFileError
+from fathom_async.jobs._faults import Fault, JobFileError
 from fathom_async.testing import FathomServer, Html, Status
 
 from .command import run

@@ -11,10 +11,10 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import pytest
 from attrs import evolve
 
+from fathom_async._cli.figures import Line, Ranking, TimeSeries, Total
 from fathom_async._cli.html.page import MOST_ROWS, Page
-from fathom_async._cli.html.plots import figure_of, told
+from fathom_async._cli.html.plots import plot_of, told
 from fathom_async._cli.output import Kind, records
-from fathom_async._cli.pictures import Line, Ranking, TimeSeries, Total
 
 from .conftest import Command
 
@@ -81,9 +81,9 @@ def test_texts_of_visitors_stay_texts() -> None:
     assert "<script>alert" not in PAGE.html()
 
 
-def drawn_by_plotly(picture: Ranking | TimeSeries) -> list[dict[str, object]]:
-    """What plotly makes of a picture; it raises for what it does not know."""
-    written = str(go.Figure(dict(figure_of(picture))).to_json())  # pyright: ignore[reportUnknownMemberType]
+def drawn_by_plotly(figure: Ranking | TimeSeries) -> list[dict[str, object]]:
+    """What plotly makes of a figure; it raises for what it does not know."""
+    written = str(go.Figure(dict(plot_of(figure))).to_json())  # pyright: ignore[reportUnknownMemberType]
     assert "<b>" not in written, "labels are no markup"
     return cast("list[dict[str, object]]", json.loads(written)["data"])
 
@@ -108,7 +108,7 @@ def test_who_cannot_see_the_charts_is_told_and_has_the_table() -> None:
     figures = outline.named("figure")
     assert [each["role"] for each in figures] == ["img", "img"]
     assert figures[0]["aria-label"] == "Bar chart of pageviews: the highest is / with 1,200"
-    assert told(COURSE) == "Line chart of visits by the day, from 2026-01-01 to 2026-01-02"
+    assert told(COURSE) == "Line chart of visits by day, from 2026-01-01 to 2026-01-02"
     assert outline.named("html")[0]["lang"] == "en"
     assert [each["scope"] for each in outline.named("th")] == ["col", "col"]
     assert any(each.get("name") == "viewport" for each in outline.named("meta"))
@@ -136,7 +136,7 @@ def test_dates_stay_in_one_line() -> None:
 
 
 def test_a_phone_has_short_labels_and_room_for_bars() -> None:
-    figure = figure_of(Ranking("visits", ("/" + "x" * 60,), (1,)))
+    figure = plot_of(Ranking("visits", ("/" + "x" * 60,), (1,)))
     labels = cast("dict[str, dict[str, dict[str, list[str]]]]", figure)["layout"]["meta"]
     assert [len(each) for each in (labels["long"][0], labels["short"][0])] == [44, 18]
 

@@ -100,7 +100,7 @@ async def test_a_chart_over_time_and_a_figure_alone_show_the_currency(at_shop: C
     total = ("events-report", "SHOP", "purchase", "--metrics", "value", "--chart", "--currency", "EUR")
     assert (await at_shop(*total)).out == "value (EUR)  1,234,588.83\n"
     course = (await at_shop(*total, "--per", "day")).out.splitlines()
-    assert course[0] == "value (EUR) by the day"
+    assert course[0] == "value (EUR) by day"
     assert course[1].startswith("  1,234,588.83  ")
 
 

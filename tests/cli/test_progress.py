@@ -1,18 +1,17 @@
 """How far a run has come, without a terminal."""
 
 import asyncio
-from io import StringIO
 
 import pytest
 from attrs import define
 
 from fathom_async import Progress
-from fathom_async._cli.progress import Lines, each_second, line, together
+from fathom_async._cli.progress import Lines, line_of, repeating, reporter, together
 
 
 @define
 class Hand:
-    """A clock that is turned by hand."""
+    """A clock that the test sets."""
 
     seconds: float = 0.0
 
@@ -22,33 +21,31 @@ class Hand:
 
 def test_a_line_tells_all() -> None:
     progress = Progress(1200, done=40, failed=1, kept=12, requests=31, answered=9, seconds_left=125.4)
-    assert line(progress) == "40 of 1,200 reports, 9 of 31 requests, 12 kept, 1 failed, 2:05 left"
-    assert line(Progress(1, done=1, requests=1, answered=1)) == "1 of 1 report, 1 of 1 request"
+    assert line_of(progress) == "40 of 1,200 reports, 9 of 31 requests, 12 kept, 1 failed, 2:05 left"
+    assert line_of(Progress(1, done=1, requests=1, answered=1)) == "1 of 1 report, 1 of 1 request"
 
 
 def test_a_line_comes_every_ten_seconds_and_in_the_end() -> None:
-    hand, file = Hand(), StringIO()
-    with Lines(file, hand) as show:
-        for second in range(25):
-            hand.seconds = float(second)
-            show(Progress(30, done=second))
-        show(Progress(30, done=30))
-    told = [each.split()[1] for each in file.getvalue().splitlines()]
+    hand, told = Hand(), list[str]()
+    show = Lines(told.append, 10.0, hand)
+    for second in range(25):
+        hand.seconds = float(second)
+        show(str(second))
+    show("30", is_last=True)
     assert told == ["10", "20", "30"]
 
 
-def test_the_end_is_told_once() -> None:
-    file = StringIO()
-    with Lines(file, Hand()) as show:
+def test_the_end_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporter() as show:
         for _ in range(2):
             show(Progress(2, done=2, requests=1, answered=1))
-    assert file.getvalue() == "fathom: 2 of 2 reports, 1 of 1 request\n"
+    assert capsys.readouterr().err == "fathom: 2 of 2 reports, 1 of 1 request\n"
 
 
 def test_no_time_is_left_to_tell_while_nothing_is_to_come() -> None:
     idle = Progress(30, done=10, kept=10)
-    assert line(idle) == "10 of 30 reports, 0 of 0 requests, 10 kept"
-    assert line(idle, "waiting for another").endswith("10 kept, waiting for another")
+    assert line_of(idle) == "10 of 30 reports, 0 of 0 requests, 10 kept"
+    assert line_of(idle, "waiting for another").endswith("10 kept, waiting for another")
 
 
 def test_several_runs_are_one() -> None:
@@ -68,7 +65,7 @@ async def test_what_is_shown_is_kept_current_until_the_end() -> None:
         if len(ticks) == 2:
             twice.set()
 
-    async with each_second(refresh):
+    async with repeating(refresh, 1.0):
         await twice.wait()
     seen = len(ticks)
     await asyncio.sleep(10)

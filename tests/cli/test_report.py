@@ -135,7 +135,7 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
     ("arguments", "told"),
     [
         (["--by", "pathnam"], "--by has no 'pathnam'; did you mean 'pathname'?"),
-        (["--metrics", "conversions"], "--metrics has 'conversions' in EventQuery only"),
+        (["--metrics", "conversions"], "--metrics has 'conversions' only in EventQuery"),
         (["--metrics", ""], "--metrics is empty"),
         (["--sort", "visits"], "--sort 'visits' has no direction; write 'visits:desc'"),
         (["--sort", "date:asc"], "--sort 'timestamp:asc' needs a --per; write --per 'day'"),
@@ -178,8 +178,8 @@ async def test_a_chart_is_drawn_in_place_of_the_rows_which_can_go_to_a_file(
         "report", SITE, "--per", "day", "--period", "last 30 days", "--chart", "-o", str(file), columns=70
     )
     assert ended.code == 0
-    assert "pageviews by the day" in ended.out
-    assert "visits by the day" in ended.out
+    assert "pageviews by day" in ended.out
+    assert "visits by day" in ended.out
     assert "█" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 70
     assert pl.read_parquet(file).columns == ["date", "pageviews", "visits"]
@@ -208,7 +208,7 @@ async def test_a_wait_for_the_rate_limit_is_told_and_ctrl_c_ends_it(
         assert (await command("report", SITE)).code == 0
     ended = await command.in_terminal(
         *("report", SITE, "--by", "pathname,browser,country_code", "--complete"),
-        acts=((r"the rate limit lets the next one through in \d+ ", CTRL_C),),
+        acts=((r"the rate limit admits the next one in \d+ ", CTRL_C),),
     )
     assert ended.code == 130
     assert ended.out.rstrip().endswith("fathom: interrupted")

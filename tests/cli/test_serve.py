@@ -86,7 +86,7 @@ async def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
         taken = await asyncio.to_thread(run, "serve", "--port", port)
     assert (taken.code, taken.out) == (1, "")
     assert taken.err == (
-        f"fathom: something else listens on port {port}; choose another one with --port, or --port 0 for any\n"
+        f"fathom: port {port} is in use; choose another one with --port, or --port 0 for any that is free\n"
     )
     missing = await asyncio.to_thread(run, "serve", "--access-log", str(tmp_path / "none.log"))
     assert missing.code == 2

@@ -1,4 +1,4 @@
-"""A transport that sends nothing: it writes down requests and answers with samples."""
+"""A transport that sends nothing: it records requests and answers with samples."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -137,7 +137,7 @@ BY_NAMES = NewMemberEvent(email="marge@simpsonsfamily.doh", event_type="visited_
 
 @frozen
 class Call:
-    """One call of one endpoint: what is sent, what is answered, and what becomes of the answer."""
+    """One call of one endpoint: the request, the answer, and the result."""
 
     made: Callable[[EmmaClient], Awaitable[object]]
     method: str
@@ -617,19 +617,19 @@ async def test_what_only_looks_like_a_date_stays_as_it_is() -> None:
         ({"member_id": 1, "event_type": " "}, "event_type must not be empty"),
         ({"member_id": 1, "event_type": "x", "event_monetary_value": float("nan")}, "finite number"),
         ({"member_id": 1, "event_type": "x", "attributes": [1]}, "attributes must be a mapping"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": object()}}, "what JSON can hold"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": object()}}, "a JSON value"),
         (
             {"member_id": 1, "event_type": "x", "attributes": {"a": [float("nan")]}},
             r"attributes\['a'\]\[0\] must",
         ),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": float("inf")}}, "JSON can hold, not inf"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": b"x"}}, "JSON can hold, not b'x'"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": {1}}}, "JSON can hold, not {1}"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**30}}, "JSON can hold, not 10000"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**5000}}, "not so large a number"),
-        ({"member_id": 1, "event_type": "x", "attributes": {1: "a"}}, "texts as keys, not 1"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": float("inf")}}, "a JSON value, not inf"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": b"x"}}, "a JSON value, not b'x'"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": {1}}}, "a JSON value, not {1}"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**30}}, "a JSON value, not 10000"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**5000}}, "not a number this large"),
+        ({"member_id": 1, "event_type": "x", "attributes": {1: "a"}}, "strings as keys, not 1"),
         ({"member_id": 1, "event_type": "x", "attributes": {"a": "\ud83d"}}, "half a character"),
-        ({"member_id": 1, "event_type": "x", "attributes": LOOP}, "too deep, or holds itself"),
+        ({"member_id": 1, "event_type": "x", "attributes": LOOP}, "too deeply, or contains itself"),
         ({"member_id": 1, "event_type": "x", "event_monetary_value": 10**400}, "finite number"),
         ({"member_id": 1, "event_type": "x", "event_monetary_value": True}, "finite number"),
         ({"event_type": "x", "email": " a@b"}, "email must be an address"),

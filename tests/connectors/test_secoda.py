@@ -24,7 +24,7 @@ from fathom_async import (
 )
 from fathom_async.connectors import SecodaClient
 from fathom_async.connectors.secoda import CatalogPage, Metadata, Resource, SecodaPlan
-from fathom_async.connectors.secoda._paging import page_number
+from fathom_async.connectors.secoda._numbered_pages import page_number
 from fathom_async.testing import Body, Disconnect, Status
 from fathom_async.testing.connectors import SecodaServer
 from tests.conftest import EAGER
@@ -87,7 +87,7 @@ TYPE_IS_EVENT = {"operator": "exact", "field": "type", "value": "event"}
 
 @frozen
 class Call:
-    """One call of one endpoint: what is sent, what is answered, and what becomes of the answer."""
+    """One call of one endpoint: the request, the answer, and the result."""
 
     made: Callable[[SecodaClient], Awaitable[object]]
     method: str
@@ -293,7 +293,7 @@ async def test_unknown_fields_are_kept(secoda: SecodaClient, server: SecodaServe
     [
         ("https://evil.test/api/v1/event/category/?page=2", "evil.test"),
         ("https://api.secoda.co/api/v1/event/category/", "no page number"),
-        ("https://api.secoda.co/api/v1/event/category/?page=1", "comes again"),
+        ("https://api.secoda.co/api/v1/event/category/?page=1", "links to itself"),
     ],
 )
 async def test_a_link_is_not_followed_blindly(link: str, words: str) -> None:
@@ -335,7 +335,7 @@ async def test_only_the_catalogues_list_of_the_server_ends_at_10_000() -> None:
             server.add("event", f"event {number}")
         async with SecodaClient("token", base_url=server.url, reads="events") as secoda:
             assert len([_ async for _ in secoda.events.list()]) == 10_001
-            with pytest.raises(PagingError, match="narrow down"):
+            with pytest.raises(PagingError, match="narrow the filter"):
                 await secoda.resources.list()
 
 
@@ -363,7 +363,7 @@ async def test_the_link_to_the_next_page_is_found_in_mixed_envelopes(
 
 async def test_an_event_from_the_catalogue_is_an_event(secoda: SecodaClient, server: SecodaServer) -> None:
     category = server.add("event_category", "Acme")
-    with pytest.raises(NotFoundError, match="no event but of the kind 'event_category'"):
+    with pytest.raises(NotFoundError, match="not an event but 'event_category'"):
         await secoda.events.get(category)
     assert (await secoda.resources.get(category)).title == "Acme"
     unknown = server.add("event", "signup", entity_type=None)
@@ -465,7 +465,7 @@ async def test_what_would_be_refused_costs_no_request() -> None:
                 await secoda.resources.list(bad)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
         with pytest.raises(ArgumentError, match="sort must be a mapping, not '-title'"):
             await secoda.resources.list(sort="-title")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-        with pytest.raises(ArgumentError, match=r"filter\['value'\] must be what JSON can hold"):
+        with pytest.raises(ArgumentError, match=r"filter\['value'\] must be a JSON value"):
             await secoda.resources.list({"value": object()})
     assert wire.requests == []
 

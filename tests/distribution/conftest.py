@@ -1,4 +1,4 @@
-"""Distributions as those get them who install them. `make dist` runs these, which need an index of packages."""
+"""The built distributions, as users install them. `make dist` runs these tests, which need a package index."""
 
 import os
 import re
@@ -18,7 +18,7 @@ collect_ignore_glob = [] if DIST else ["test_*.py"]
 
 @attrs.frozen
 class CleanEnvironment:
-    """A virtual environment with nothing in it but what is installed, in the locked versions.
+    """A virtual environment with only the distribution and its dependencies, in the locked versions.
 
     Args:
         directory: Where it is.

@@ -1,4 +1,4 @@
-"""What is installed works where nothing else is."""
+"""The distributions work in clean environments."""
 
 import re
 from collections.abc import Callable

@@ -24,7 +24,7 @@ from fathom_async import (
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.testing import FathomServer, Status
 from tests.conftest import EAGER, until
-from tests.integrations.serving import serving
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.virtual_time
 

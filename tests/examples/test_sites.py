@@ -10,10 +10,10 @@ import pytest
 from examples.dashboard.app import create_app
 from examples.dashboard.settings import Settings
 from fathom_async import FathomClient, LoopClock, RateLimit, RatePlan
-from fathom_async._cache.entry import Kept
-from fathom_async._cache.open import open_store
+from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.store import open_store
 from fathom_async.testing import Dataset, FathomServer, Status
-from tests.integrations.serving import serving
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.virtual_time
 
@@ -146,7 +146,9 @@ async def test_sites_that_cannot_be_read_from_the_store_are_asked_for(
 ) -> None:
     settings = settings_of(server, store=str(tmp_path / "reports.db"))
     async with open_store(settings.store) as store:
-        await store.put_many({f"sites:{settings.account}:": Kept(b'[{"id": 1}]', LoopClock().unix() - 60)})
+        await store.put_many(
+            {f"sites:{settings.account}:": CacheEntry(b'[{"id": 1}]', LoopClock().unix() - 60)}
+        )
     async with serving(create_app(settings)) as visitor:
         assert 'id="name-CDBUGS"' in await page_of(visitor)
     assert "the sites that are kept cannot be read" in caplog.text
@@ -159,7 +161,7 @@ async def test_a_number_of_visitors_that_is_old_is_not_shown_as_that_of_now(
     settings = settings_of(server, "CDBUGS", store=str(tmp_path / "reports.db"), speed=1)
     server.inject(*OUTAGE * 100, path="/current_visitors")
     async with open_store(settings.store) as store:
-        await store.put_many({"live:CDBUGS": Kept(b"7", LoopClock().unix() - seconds)})
+        await store.put_many({"live:CDBUGS": CacheEntry(b"7", LoopClock().unix() - seconds)})
     async with serving(create_app(settings)) as visitor, visitor.get("/live") as response:
         page = await page_with(visitor, lambda page: f">{shown}</output>" in page)
         assert ("data-at=" in page) == (shown == "7")

@@ -1,4 +1,4 @@
-"""What the tests of job engines share, and what their workers import."""
+"""Helpers for tests of job engines, which the workers import too."""
 
 import asyncio
 import fcntl
@@ -12,13 +12,13 @@ from tempfile import gettempdir
 from typing import Any
 
 from fathom_async import FathomClient, NotFoundError, PageviewQuery, RateLimit, RatePlan, where
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._cache.redis import RedisStore
 from fathom_async._core.codec.rows import Row
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import FathomServer
-from tests.fathom_process import Options, Seen
-from tests.ratelimit.processes import TOKEN
+from tests.ratelimit.shared.processes import TOKEN
+from tests.support.fathom_process import Options, Seen
 
 SPEED = 20.0
 LEASE = 3.0
@@ -32,7 +32,7 @@ _FREE = RatePlan(reports=RateLimit(100_000, per=1))
 
 
 def environment(url: str, redis_url: str) -> dict[str, str]:
-    """What a worker finds in its environment."""
+    """The environment of a worker."""
     return {
         "FATHOM_API_TOKEN": TOKEN,
         "FATHOM_BASE_URL": url,
@@ -86,7 +86,7 @@ async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:
 
 
 def check(outcomes: Sequence[Outcome[Any]], seen: Seen, *, under_way: int = 0) -> None:
-    """See that a fleet did what one machine would have done, and used the limit as well.
+    """Check that a fleet did the same as one machine, and used the limit as well.
 
     Args:
         outcomes: What came of `queries`.
@@ -112,13 +112,13 @@ def meaning(outcomes: Sequence[Outcome[Row]]) -> list[object]:
 
 
 def expected() -> list[object]:
-    """What they say when one machine asks without limits, each query by itself."""
+    """The outcomes of one machine that sends each query by itself, without limits."""
     return meaning(asyncio.run(_on_one_machine(queries())))
 
 
 @contextmanager
 def alone() -> Generator[None]:
-    """Let no two fleets run at once on this machine: each has more processes than it may have CPUs."""
+    """Run one fleet at a time on this machine: each may have more processes than there are CPUs."""
     with Path(gettempdir(), "fathom-async-fleet.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -14,10 +14,10 @@ from fathom_async import (
     ValidationError,
     where,
 )
+from fathom_async._bulk.complete import InconsistentError
 from fathom_async._bulk.fusing import fuse
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import Row
-from fathom_async._reports.errors import InconsistentError
 from fathom_async._reports.query import Query
 from fathom_async.errors import WaitTooLongError
 from fathom_async.integrations._batch_json import batch_value, outcome_value, read_batch, read_outcomes

@@ -15,22 +15,22 @@ from distributed import Client, LocalCluster
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
 from fathom_async.integrations.dask import FathomWorker
-from tests.fathom_process import FathomProcess, fathom_process
 from tests.integrations import fleet
-from tests.ratelimit.processes import TOKEN
-from tests.redis_server import RedisServer
+from tests.ratelimit.shared.processes import TOKEN
+from tests.support.fathom_process import FathomProcess, fathom_process
+from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fathom_async._bulk.outcome import Outcome
+    from fathom_async._bulk.results import Outcome
 
 THREADS = 2
 
 
 @contextmanager
 def cluster(environment: dict[str, str], directory: Path, workers: int) -> Generator[Client]:
-    """Worker processes of two threads each, which know no account yet."""
+    """Worker processes of two threads each, without an account yet."""
     make = cast("Callable[..., Any]", LocalCluster)
     local = make(
         n_workers=workers,

@@ -25,7 +25,7 @@ MIDDLE = datetime(2026, 3, 15, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def _quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep dlt from telling anybody, and from files that are not the test's."""
+    """Disable dlt's telemetry, and keep it away from files outside the test."""
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)

@@ -41,7 +41,7 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
-from fathom_async._cache.entry import Kept
+from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.memory import MemoryStore
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.integrations.fastapi import (
@@ -56,8 +56,8 @@ from fathom_async.integrations.fastapi import (
 )
 from fathom_async.testing import FathomServer, Html, Status
 from tests.conftest import until
-from tests.integrations.serving import serving
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.serving import serving
 
 pytestmark = pytest.mark.virtual_time
 
@@ -395,7 +395,7 @@ async def test_a_listener_has_what_is_known_then_what_is_newer_and_ends_with_the
     fathom: FathomClient,
 ) -> None:
     async with MemoryStore() as store:
-        await store.put_many({"live:CDBUGS": Kept(b"7000", 1_000.0)})
+        await store.put_many({"live:CDBUGS": CacheEntry(b"7000", 1_000.0)})
         heard: asyncio.Queue[int] = asyncio.Queue()
 
         async def listen(feed: LiveFeed) -> None:

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from fathom_async._bulk.progress import Progress
+from fathom_async._bulk.results import Progress
 from fathom_async.integrations.rich import ProgressBar
 
 

@@ -17,15 +17,15 @@ from taskiq.serializers import JSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from fathom_async import FathomClient, FathomError, NotFoundError, PageviewQuery
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import StoreError
 from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
 from fathom_async.testing import FathomServer
-from tests.fathom_process import ROOT, FathomProcess, fathom_process
 from tests.integrations import fleet
 from tests.integrations.taskiq_broker import broker_and_tasks
-from tests.redis_server import RedisServer
+from tests.support.fathom_process import ROOT, FathomProcess, fathom_process
+from tests.support.redis_server import RedisServer
 
 TASKS = 3
 QUERIES = [
@@ -172,7 +172,7 @@ async def test_what_a_dead_worker_left_is_found_though_nothing_new_comes(mortal_
 
 
 async def take_and_die(url: str) -> None:
-    """Do what a worker does that is killed at once: take a task, and never say that it is done."""
+    """Act like a worker that is killed at once: take a task, and never acknowledge it."""
     async with cast("Any", Redis).from_url(url) as redis:
         taken: list[object] = []
         while not taken:

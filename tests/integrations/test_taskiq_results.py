@@ -1,4 +1,4 @@
-"""What happens to batches whose tasks or results are lost on the way."""
+"""Batches whose tasks or results are lost in transit."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from taskiq import InMemoryBroker, TaskiqResult
 from taskiq.brokers.inmemory_broker import InmemoryResultBackend
 
 from fathom_async import ArgumentError, FathomClient, PageviewQuery
-from fathom_async._bulk.outcome import Outcome
+from fathom_async._bulk.results import Outcome
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.integrations.taskiq import FathomTasks
 from fathom_async.testing import FathomServer

@@ -1,4 +1,4 @@
-"""Jobs by the hour, of which the server takes 7 days at once: those that cannot be run are told before."""
+"""Hourly jobs, which the server limits to 7 days: those that cannot run fail before anything is sent."""
 
 import io
 from datetime import UTC, datetime
@@ -6,18 +6,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async.jobs._errors import JobFileError
+from fathom_async.jobs._faults import JobFileError
 from fathom_async.jobs._file import JobFile, load_jobs
 
 NOW = datetime(2026, 3, 20, 3, 30, tzinfo=UTC)
 DAILY = '[job.daily]\nsite_id = "CDBUGS"\naggregates = ["visits"]\n'
 HOURLY = '[job.hourly]\nsite_id = "CDBUGS"\naggregates = ["visits"]\n'
 NO_RANGE = (
-    'job.hourly: by the hour, a report has a begin and an end; write period = "last 7 days", or date_from and '
+    'job.hourly: a report by the hour needs a start and an end; write period = "last 7 days", or date_from and '
     "date_to, or another date_grouping"
 )
 NO_ORDER = (
-    "job.hourly: limit = 10 over more than 7 days by the hour is several requests, whose rows have a common order "
+    "job.hourly: limit = 10 over more than 7 days by the hour takes several requests, whose rows have a common order "
     'only by time or by an aggregate; write sort_by = "timestamp:asc" or sort_by = "visits:desc", or leave out limit'
 )
 

@@ -1,4 +1,4 @@
-"""Job files: what they make, and what is said about those that are wrong."""
+"""Job files: the queries they make, and the faults they report."""
 
 import io
 import re
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fathom_async import ArgumentError, EventQuery, Filter, PageviewQuery
-from fathom_async.jobs._errors import JobFileError
+from fathom_async.jobs._faults import JobFileError
 from fathom_async.jobs._file import MOST_QUERIES, JobFile, Output, load_jobs
 
 DOCS = Path(__file__).parents[2] / "docs" / "job-files.md"
@@ -95,7 +95,7 @@ def test_a_period_is_counted_on_the_clock_of_the_site() -> None:
 def test_the_querys_own_time_zone_or_a_clock_without_one_need_no_site() -> None:
     written = '[job.a]\nsite_id = "NEW"\naggregates = ["visits"]\nperiod = "today"\n'
     [fault] = faults(written)
-    assert fault.startswith("job.a: the time zone of the site 'NEW' is not known")
+    assert fault.startswith("job.a: the time zone of the site 'NEW' is unknown")
     assert fault.endswith('write date_from and date_to, or timezone = "Europe/Berlin"')
     [job] = load(written + 'timezone = "America/New_York"').jobs
     assert job.queries[0].query.date_from == datetime(2026, 3, 19)  # noqa: DTZ001
@@ -190,7 +190,7 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
     with path.open("rb") as file:
         assert load_jobs(path, now=NOW) == load_jobs(str(path), now=NOW) == load_jobs(file, now=NOW)
     path.write_text("[job\n", "utf8")
-    with pytest.raises(JobFileError, match=rf"^{re.escape(str(path))}: this is no TOML: .*line 1"):
+    with pytest.raises(JobFileError, match=rf"^{re.escape(str(path))}: this is not TOML: .*line 1"):
         load_jobs(path, now=NOW)
     with path.open("r") as file, pytest.raises(ArgumentError, match="binary mode"):
         load_jobs(file, now=NOW)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -201,13 +201,13 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rest", "fault"),
     [
-        ("limt = 3", ".limt: there is no such key; did you mean 'limit'?"),
+        ("limt = 3", ".limt: unknown key; did you mean 'limit'?"),
         ("limit = 3000", ".limit: limit must be between 1 and 1000, not 3000"),
         ('period = "last month"', ".period: 'last month' can be read in two ways; write 'previous month'"),
         ("period = 3", ".period: period must be a str, not int; write '3'"),
         (
             'period = "today"\ndate_to = 2026-01-01',
-            ".period: it is the whole range; leave out date_to, or period",
+            ".period: is the whole range; leave out date_to, or period",
         ),
         ("date_from = 2026-02-01\ndate_to = 2026-01-01", ": date_to 2026-01-01 23:59:59 is before date_from"),
         (
@@ -219,41 +219,41 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
         (
             "date_from = 2026-01-01T10:00:00Z",
             (
-                ".date_from: date_from has an offset, but the range is on the clock of the site; write date_from = "
-                '2026-01-01 10:00:00 as that clock shows it, or add timezone = "UTC" to have it in UTC'
+                ".date_from: date_from has an offset, but the range is in the site's time zone; write date_from = "
+                '2026-01-01 10:00:00 as shown by its clock, or add timezone = "UTC" for UTC'
             ),
         ),
         ('matrix = { date_to = ["2026-01-01T10:00+02:00"] }', ".matrix.date_to: date_to has an offset"),
         (
             'sort_by = ["pageviews:asc", "pageviews:desc"]',
             (
-                ".sort_by: it takes one value; write several in [job.pages.matrix], as sort_by = "
+                ".sort_by: takes one value; write several in [job.pages.matrix], as sort_by = "
                 '["pageviews:asc", "pageviews:desc"]'
             ),
         ),
         (
             'date_grouping = ["day", "month"]',
-            '.date_grouping: it takes one value; write several in [job.pages.matrix], as date_grouping = ["day", "m',
+            '.date_grouping: takes one value; write several in [job.pages.matrix], as date_grouping = ["day", "m',
         ),
-        ('period = ["today"]', ".period: it takes one value; write several in [job.pages.matrix]"),
+        ('period = ["today"]', ".period: takes one value; write several in [job.pages.matrix]"),
         (
             "limit = [5, 6]",
-            ".limit: it takes one value; write several in [job.pages.matrix], as limit = [5, 6]",
+            ".limit: takes one value; write several in [job.pages.matrix], as limit = [5, 6]",
         ),
         (
             'period = { now = "today", "the \\"day\\"" = "yesterday" }',
             (
-                ".period: it takes one value; write several in [job.pages.matrix], as period = "
+                ".period: takes one value; write several in [job.pages.matrix], as period = "
                 '{ now = "today", "the \\"day\\"" = "yesterday" }'
             ),
         ),
         (
             'field_grouping = [["browser"], []]',
-            '.field_grouping: it takes one value; write several in [job.pages.matrix], as field_grouping = [["bro',
+            '.field_grouping: takes one value; write several in [job.pages.matrix], as field_grouping = [["bro',
         ),
         (
             "matrix = { limit = [[5, 6]] }",
-            ".matrix.limit: each value of the matrix is a single one; write limit = [5, 6]",
+            ".matrix.limit: each value in a matrix is a single value; write limit = [5, 6]",
         ),
         (
             "matrix = { date_from = [2026-01-01, 2026-02-01], date_to = [2026-01-31, 2026-02-28] }",
@@ -286,50 +286,50 @@ def test_a_path_and_an_open_file_say_the_same(tmp_path: Path) -> None:
         (
             'matrix = { filters = { property = "pathname", operator = "is", value = "/" } }',
             (
-                ".matrix.filters: a table is of labels, each of a filter or a list of them; write filters = "
+                ".matrix.filters: a table maps labels to filters or lists of filters; write filters = "
                 '[{ property = "pathname", operator = "is", value = "/" }]'
             ),
         ),
-        ('metrics = ["visits"]', ".metrics: there is no such key; did you mean 'aggregates'?"),
-        ('group_by = ["browser"]', ".group_by: there is no such key; did you mean 'field_grouping'?"),
-        ('matrix = { sites = ["A"] }', ".matrix.sites: there is no such key; did you mean 'site_id'?"),
+        ('metrics = ["visits"]', ".metrics: unknown key; did you mean 'aggregates'?"),
+        ('group_by = ["browser"]', ".group_by: unknown key; did you mean 'field_grouping'?"),
+        ('matrix = { sites = ["A"] }', ".matrix.sites: unknown key; did you mean 'site_id'?"),
         (
             'matrix = { Metrics = ["visits"] }',
-            ".matrix.Metrics: there is no such key; did you mean 'aggregates'?",
+            ".matrix.Metrics: unknown key; did you mean 'aggregates'?",
         ),
         ('period = "30 days"', ".period: '30 days' does not say which; write 'last 30 days'"),
         ("complete = 1", ".complete: write true or false, not 1"),
         ("complete = [true]", ".complete: write true or false, not [true]"),
         ("matrix = { limit = { '' = 5 } }", ".matrix.limit: a label is empty"),
-        ('name = ["a", "b"]', '.name: one name is for all queries of the job; write name = "{job}"'),
+        ('name = ["a", "b"]', '.name: must be one template for all queries of the job; write name = "{job}"'),
         ('name = "{job:>9}"', ".name: the placeholder {job} of '{job:>9}' takes no format; write {job}"),
         ('name = "{job!r}"', ".name: the placeholder {job} of '{job!r}' takes no format; write {job}"),
         (
             "complete = true\nlimit = 5",
-            ".limit: a complete report has every row; leave out limit, or complete",
+            ".limit: a complete report has every row; leave out limit or complete",
         ),
         (
             "complete = true\nmatrix = { limit = [5] }",
-            ".limit: a complete report has every row; leave out limit, or complete",
+            ".limit: a complete report has every row; leave out limit or complete",
         ),
-        ("matrix = 3", ".matrix: the matrix is a table; write [job.pages.matrix]"),
-        ('matrix = { site = ["A"] }', ".matrix.site: there is no such key; did you mean 'site_id'?"),
-        ('matrix = { site_id = ["A"] }', ".site_id: it is in the matrix too; write it in one place"),
-        ("matrix = { limit = 5 }", ".matrix.limit: a matrix takes lists; write limit = [5]"),
+        ("matrix = 3", ".matrix: must be a table; write [job.pages.matrix]"),
+        ('matrix = { site = ["A"] }', ".matrix.site: unknown key; did you mean 'site_id'?"),
+        ('matrix = { site_id = ["A"] }', ".site_id: is in the matrix too; write it in one place"),
+        ("matrix = { limit = 5 }", ".matrix.limit: must be a list; write limit = [5]"),
         ("matrix = { limit = [] }", ".matrix.limit: the list is empty"),
         ("matrix = { limit = [5, 0] }", ".matrix.limit: limit must be between 1 and 1000, not 0"),
-        ('name = "{site}"', ".name: there is no placeholder {site} for names; did you mean 'site_id'?"),
+        ('name = "{site}"', ".name: unknown placeholder {site}; did you mean 'site_id'?"),
         ('name = "{site_id"', ".name: the braces of '{site_id' are not balanced; write e.g. '{site_id}'"),
-        ('name = "{period}"', ": the name has {period}, which is not given here; leave it out of the name"),
-        ('name = "/"', ": nothing of the name '/' can stand in a file's name; write letters"),
+        ('name = "{period}"', ": the name has {period}, which has no value here; leave it out of the name"),
+        ('name = "/"', ": the name '/' has no character that is allowed in a file name; use letters"),
         (f'name = "{"x" * 121}"', ": the name " + "x" * 40 + "… has 121 characters, at most 120"),
         (
             'output = { format = "xlsx" }',
             ".output.format: format has no 'xlsx'; there are: csv, jsonl, parquet",
         ),
-        ('output = { dir = "x" }', ".output.dir: there is no such key; there are: format, directory, store"),
+        ('output = { dir = "x" }', ".output.dir: unknown key; there are: format, directory, store"),
         ('output = { store = "" }', ".output.store: store is empty; name one, or leave it out"),
-        ("output = 1", ".output: the output is a table; write [job.pages.output]"),
+        ("output = 1", ".output: must be a table; write [job.pages.output]"),
     ],
 )
 def test_a_fault_of_a_job_is_told_with_its_key_and_what_to_write(rest: str, fault: str) -> None:
@@ -339,9 +339,9 @@ def test_a_fault_of_a_job_is_told_with_its_key_and_what_to_write(rest: str, faul
 @pytest.mark.parametrize(
     ("written", "fault"),
     [
-        ("", "job: each job is a table with a name; write e.g. [job.top-pages]"),
-        ("[jobs.a]", "jobs: there is no such key; did you mean 'job'?"),
-        ("job = 3", "job: each job is a table with a name; write e.g. [job.top-pages]"),
+        ("", "job: each job is a named table; write e.g. [job.top-pages]"),
+        ("[jobs.a]", "jobs: unknown key; did you mean 'job'?"),
+        ("job = 3", "job: each job is a named table; write e.g. [job.top-pages]"),
         (
             JOB.replace("pageviews", "pageview"),
             "job.pages.aggregates: aggregates has no 'pageview'; did you mean 'pageviews'?",
@@ -349,9 +349,9 @@ def test_a_fault_of_a_job_is_told_with_its_key_and_what_to_write(rest: str, faul
         (JOB.replace('"CDBUGS"', "5"), "job.pages.site_id: site_id must be a str, not int; write '5'"),
         (
             JOB.replace("site_id", "#"),
-            'job.pages.site_id: it is missing; write site_id = "CDBUGS", here or as a list in the matrix',
+            'job.pages.site_id: is missing; write site_id = "CDBUGS", here or as a list in the matrix',
         ),
-        ("output = 1\n" + JOB, "output: the output is a table; write [output]"),
+        ("output = 1\n" + JOB, "output: must be a table; write [output]"),
     ],
 )
 def test_a_fault_of_a_file_is_told_with_its_key_and_what_to_write(written: str, fault: str) -> None:
@@ -371,7 +371,7 @@ def test_all_faults_are_told_at_once() -> None:
         "job.b.matrix.site_id",
         "job.b.matrix.date_grouping",
     ]
-    assert str(caught.value).startswith("the job file has 5 faults:\n  output.format: format has no 'doc'")
+    assert str(caught.value).startswith("the job file has 5 errors:\n  output.format: format has no 'doc'")
 
 
 def test_a_fault_of_many_combinations_is_told_once() -> None:
@@ -393,7 +393,7 @@ def test_too_many_queries_are_refused_before_they_are_made() -> None:
     limits = ", ".join(map(str, range(1, 1001)))
     written = f'[job.all]\naggregates = ["visits"]\nmatrix = {{ site_id = [{many}], limit = [{limits}] }}\n'
     [fault] = faults(written)
-    assert fault.startswith(f"job.all.matrix: it makes 1,000,000 queries, where {MOST_QUERIES:,} are left")
+    assert fault.startswith(f"job.all.matrix: it makes 1,000,000 queries, but only {MOST_QUERIES:,} are left")
 
 
 def test_long_lists_of_faults_are_cut_in_the_message_only() -> None:

@@ -1,4 +1,4 @@
-"""What the tests of a shared budget share."""
+"""Fixtures for tests of shared budgets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.redis_server import RedisServer
+    from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture(params=["file", "redis"])

@@ -1,4 +1,4 @@
-"""Where a budget may live, and the client that is given one."""
+"""URLs of budgets, and clients with a budget."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What headers say."""
+"""Rate-limit headers."""
 
 import pytest
 from multidict import CIMultiDict

@@ -1,4 +1,4 @@
-"""The lane: who is admitted when, on a virtual clock."""
+"""The lane: which request is admitted when, on a virtual clock."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Who goes next."""
+"""The order of the queue."""
 
 import pytest
 from hypothesis import given

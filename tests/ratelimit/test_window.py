@@ -187,7 +187,7 @@ request_fates = st.tuples(
 def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
     requests: int, fates: list[tuple[float, float, str]], seed: int
 ) -> None:
-    """Whatever the latencies, cancellations and failures: the server tells nothing, and is never overrun."""
+    """Never over the limit of a server without headers, for any latencies, cancellations and failures."""
     counted: list[float] = []
     chance = random.Random(seed)
 
@@ -269,7 +269,7 @@ def test_an_hour_of_traffic_is_never_refused(
 def test_what_the_server_tells_never_leads_to_a_refusal(
     policy: Callable[..., Throttle], slowest: float, trouble: float, seed: int
 ) -> None:
-    """Answers of any slowness, requests lost and given up, headers that are missing at times."""
+    """Slow answers, lost and cancelled requests, and headers that are missing at times."""
     throttle = policy(10, per=60)
     chance = random.Random(seed)
     refused: list[float] = []
@@ -367,7 +367,7 @@ def test_beside_others_what_is_not_certain_is_asked_for_alone() -> None:
 def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
     kind: type[LaravelWindow | AlignedWindow | SlidingLog], foreign: int
 ) -> None:
-    """Another client wants so many of the 10 in every window, and asks until it has them."""
+    """Another client that takes so many of the 10 in every window, and retries until it has them."""
     # On a sliding log each permit that comes back is fought for alone, all through the window.
     most = 200 / 50 * (2 if kind is SlidingLog else 1)
     throttle = kind(10, per=60)

@@ -1,4 +1,4 @@
-"""Reports are shown aligned, cut, and harmless."""
+"""Reports are printed aligned, shortened and escaped."""
 
 from fathom_async._core.codec.rows import Column, row_codec
 from fathom_async._reports.display import as_html, as_text

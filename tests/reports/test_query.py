@@ -1,4 +1,4 @@
-"""A query is checked when it is made, compares by what it asks, and travels as parameters."""
+"""Queries: checks, equality and parameters."""
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
@@ -86,7 +86,7 @@ def test_columns_are_the_date_then_groupings_then_aggregates() -> None:
         ({"aggregates": []}, "aggregates is empty"),
         ({"aggregates": None}, "takes a list of names"),
         ({"aggregates": ["page_views"]}, "did you mean 'pageviews'"),
-        ({"aggregates": ["conversions"]}, "in EventQuery only"),
+        ({"aggregates": ["conversions"]}, "only in EventQuery"),
         ({"aggregates": ["visits", "visits"]}, "names 'visits' twice"),
         ({"aggregates": [3]}, "takes names as str"),
         ({"field_grouping": "pathname"}, r"write field_grouping=\['pathname'\]"),
@@ -129,7 +129,7 @@ def test_an_event_needs_a_name(name: Any) -> None:
 
 
 def test_aggregates_of_pageviews_are_none_of_events() -> None:
-    with pytest.raises(QueryError, match="in PageviewQuery only"):
+    with pytest.raises(QueryError, match="only in PageviewQuery"):
         EventQuery("CDBUGS", "purchase", aggregates=["visits"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 

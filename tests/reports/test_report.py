@@ -1,4 +1,4 @@
-"""A report is its rows, and knows how to hand them on."""
+"""Reports: rows and conversions."""
 
 import pickle
 from decimal import Decimal
@@ -95,7 +95,7 @@ def test_values_are_exact_in_the_unit_of_the_event() -> None:
 
 
 def test_a_report_shows_what_it_is() -> None:
-    assert repr(QUERY.read(BODY)) == "<Report of pathname, pageviews, bounce_rate: 2 rows>"
-    assert repr(made(rows=3)) == "<Report of pathname, pageviews, bounce_rate: 3 rows, truncated>"
+    assert repr(QUERY.read(BODY)) == "<Report of pathname, pageviews, bounce_rate for CDBUGS: 2 rows>"
+    assert repr(made(rows=3)) == "<Report of pathname, pageviews, bounce_rate for CDBUGS: 3 rows, truncated>"
     assert str(QUERY.read(BODY)).startswith("pathname  pageviews")
     assert QUERY.read(BODY)._repr_html_().startswith("<table>")  # pyright: ignore[reportPrivateUsage]

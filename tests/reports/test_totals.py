@@ -1,4 +1,4 @@
-"""A report has a first row and totals, and no total where adding up its rows would be wrong."""
+"""The first row and totals of a report, and no total where rows do not add up."""
 
 from typing import assert_type
 

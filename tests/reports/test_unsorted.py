@@ -1,4 +1,4 @@
-"""Who writes a limit that keeps arbitrary rows is warned at that line; what the package makes of a query is not."""
+"""`UnsortedLimitWarning` points at the user's line, and never at a query that the package makes."""
 
 import copy
 import inspect

@@ -25,10 +25,10 @@ from fathom_async import (
     RatePlan,
     Report,
 )
+from fathom_async._bulk.complete import InseparableError
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.errors import InseparableError
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
-from tests.evaluation import ZONE, evaluate
+from tests.support.evaluation import ZONE, evaluate
 
 pytestmark = pytest.mark.virtual_time
 

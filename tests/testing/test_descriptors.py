@@ -1,4 +1,4 @@
-"""Which descriptors may become ready by themselves: those that lead out, and those that bytes are on the way to."""
+"""Descriptors that may become ready by themselves: external ones, and those with bytes in transit."""
 
 import os
 import socket

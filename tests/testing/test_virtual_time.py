@@ -1,4 +1,4 @@
-"""Virtual time: an hour at once, and never past anything that is really under way."""
+"""Virtual time: an hour passes at once, but never before real work in progress is done."""
 
 import asyncio
 import contextlib

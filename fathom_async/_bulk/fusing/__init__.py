@@ -1,4 +1,4 @@
-r"""Fewer requests for the same answers: what can be asked together is, if it can be told apart again exactly.
+r"""Fewer requests for the same answers: queries are fused if their answers can be separated again exactly.
 
 A report is a table of groups: the server puts every record that passes the filters into the group of its labels, and
 counts each group by itself. All that follows rests on this. *A group's figures depend on its own records only*, so
@@ -60,7 +60,6 @@ finds nothing that an anchored pattern of the same text misses; and that no rows
 without data.
 """
 
-from fathom_async._bulk.fusing.answer import Asked, Fused
-from fathom_async._bulk.fusing.fuse import fuse
+from fathom_async._bulk.fusing.fuse import Fused, Member, fuse
 
-__all__ = ["Asked", "Fused", "fuse"]
+__all__ = ["Fused", "Member", "fuse"]

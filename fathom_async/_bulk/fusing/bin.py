@@ -1,24 +1,121 @@
-"""Which queries of a family go into one request: boxes of values and times that are filled one after the other.
+"""Pack the queries of a family into requests: bins of values and times, filled one after the other.
 
 A request that groups by two properties and by the day answers for every combination of their values with every day of
-its range, whether somebody asked for it or not. So what goes into one is a box, and it is full when its answer might
+its range, whether somebody asked for it or not. So what goes into one is a bin, and it is full when its answer might
 have more rows than an answer can, or its filters more characters than a URL.
 
-Filling boxes at the best is a packing problem; here they are filled in a few orders, and the order that takes the
-fewest boxes is kept.
+Filling bins optimally is a packing problem; here they are filled in a few orders, and the order that takes the
+fewest bins is kept.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._bulk.fusing.buckets import Buckets
-from fathom_async._bulk.fusing.shape import QueryShape, Slot
 from fathom_async._bulk.fusing.texts import length_in_url
-from fathom_async._reports.fields import MAX_ROWS, TEXT_PROPERTIES
-from fathom_async._reports.filters import filters_to_json
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.calendar import Buckets, count_periods
+from fathom_async._reports.fields import FIELD_GROUPINGS, MAX_ROWS, TEXT_PROPERTIES, TIMESTAMP
+from fathom_async._reports.filters import Filter, filters_to_json
+from fathom_async._reports.query import EventQuery, Query
+
+_BY_DATE: Final = (None, f"{TIMESTAMP}:asc", f"{TIMESTAMP}:desc")
+
+
+@attrs.frozen
+class Slot:
+    """The time of a query.
+
+    Attributes:
+        buckets: The whole buckets that it is made of, where it can be cut out of a longer report.
+        is_dated: Whether its rows have dates.
+        dates: How many dates it may have at the most; None if that is not known.
+    """
+
+    buckets: Buckets | None
+    is_dated: bool
+    dates: int | None
+
+
+@attrs.frozen(eq=False)
+class QueryShape:
+    """The shape of a query: what fused queries share, and what they differ in; equal only to itself.
+
+    Attributes:
+        query: The query.
+        others: Its filters that are no fixed.
+        family: What fused queries have in common: subject, time zone, groupings, all filters that are not fixed, the
+            order of rows, and the range or else the unit of its buckets.
+        fixed: The value of each groupable property that one ``is`` filter fixes.
+        slot: The time.
+        free: The one column that the rows of one date differ in, if any.
+    """
+
+    query: Query[Row]
+    others: frozenset[Filter]
+    family: Hashable
+    fixed: Mapping[str, str]
+    slot: Slot
+    free: str | None
+
+
+def shape_of(query: Query[Row]) -> QueryShape | None:
+    """Return the shape of a query, or None if the order or choice of its rows is undefined."""
+    counts = Counter(each.property for each in query.filters if each.operator == "is")
+    # A value that is not known is an empty text to one server and null to another, so that '' is no pin.
+    pinned = [
+        each
+        for each in query.filters
+        if each.operator == "is"
+        and each.value
+        and each.property in FIELD_GROUPINGS
+        and counts[each.property] == 1
+    ]
+    fixed: dict[str, str] = {each.property: each.value for each in pinned}
+    free = [name for name in query.field_grouping if name not in fixed]
+    if not _is_ordered(query, free):
+        return None
+    slot = _slot(query)
+    others = frozenset(query.filters).difference(pinned)
+    family = (
+        *(query.entity, query.site_id, query.entity_name if isinstance(query, EventQuery) else None),
+        *(query.timezone, others, tuple(sorted(fixed)), frozenset(query.field_grouping)),
+        query.sort_by if free else None,
+        slot.buckets.unit if slot.buckets else (query.date_from, query.date_to, query.date_grouping),
+    )
+    return QueryShape(query, others, family, fixed, slot, free[0] if free else None)
+
+
+def _is_ordered(query: Query[Row], free: Sequence[str]) -> bool:
+    """Whether there is one order of rows that answers the query, so that every answer has it.
+
+    Servers put rows that are equal in the sorted column in any order, and a limit then cuts anywhere.
+    """
+    if free:
+        is_by_name = query.sort_by in {f"{free[0]}:asc", f"{free[0]}:desc"}
+        return len(free) == 1 and query.date_grouping is None and is_by_name
+    if query.date_grouping is None:
+        return True
+    return query.sort_by in _BY_DATE and (query.limit is None or query.sort_by is not None)
+
+
+def _slot(query: Query[Row]) -> Slot:
+    unit, first, last = query.date_grouping, query.date_from, query.date_to
+    buckets = Buckets.of(unit, first, last) if unit else Buckets.single(first, last)
+    if buckets and buckets.unit == "hour" and not _has_plain_hours(query, buckets):
+        buckets = None
+    return Slot(buckets, unit is not None, count_periods(unit, first, last) if unit else 1)
+
+
+def _has_plain_hours(query: Query[Row], buckets: Buckets) -> bool:
+    """Whether each hour is on the clock once: the date of a row does not tell which of two it is."""
+    is_short = not query.exceeds_hour_span
+    return is_short and query.timezone is not None and buckets.is_steady(ZoneInfo(query.timezone))
+
 
 LONGEST_PATTERNS: Final = 4_000
 """Characters that all values asked for may take in the URL."""
@@ -74,12 +171,12 @@ class Bin:
         return Buckets(one.unit, self._first, self._last) if one and len(self.slots) > 1 else None
 
     def add(self, shape: QueryShape) -> bool:
-        """Take one more query, if the box has room for it."""
+        """Take one more query, if the bin has room for it."""
         if self.shapes and not self._has_room(shape):
             return False
         if shape.slot.buckets:
             self._first, self._last = self._span(shape.slot.buckets)
-        for name, value in shape.pins.items():
+        for name, value in shape.fixed.items():
             values = self.values.setdefault(name, {})
             if value not in values:
                 values[value] = length_in_url(value)
@@ -91,7 +188,7 @@ class Bin:
     def _has_room(self, shape: QueryShape) -> bool:
         groups, length = 1, 0
         is_varied = False
-        for name, value in shape.pins.items():
+        for name, value in shape.fixed.items():
             values = self.values[name]
             is_new = value not in values
             many = len(values) + is_new
@@ -124,8 +221,9 @@ class Bin:
 
 
 def bins(family: Sequence[QueryShape]) -> Sequence[Bin]:
-    """Return few boxes that hold all queries of a family."""
-    room = _LONGEST_FILTERS - len(quote(filters_to_json(family[0].others), safe=""))
+    """Return few bins that hold all queries of a family."""
+    others = family[0].others
+    room = _LONGEST_FILTERS - (len(quote(filters_to_json(others), safe="")) if others else 0)
     filled = (_filled(order, min(room, LONGEST_PATTERNS)) for order in _orders(family))
     return min(filled, key=len)
 
@@ -141,7 +239,7 @@ def _filled(shapes: Sequence[QueryShape], room: int) -> Sequence[Bin]:
 
 def _orders(family: Sequence[QueryShape]) -> Iterator[Sequence[QueryShape]]:
     """Yield the queries by each property or the time first, and the others behind it, in either direction."""
-    names = [*sorted(family[0].pins), _TIME]
+    names = [*sorted(family[0].fixed), _TIME]
     for turn in range(len(names)):
         turned = names[turn:] + names[:turn]
         for order in dict.fromkeys((tuple(turned), (turned[0], *reversed(turned[1:])))):
@@ -154,7 +252,7 @@ def _sorted(family: Sequence[QueryShape], order: Sequence[str]) -> Sequence[Quer
 
 def _place(shape: QueryShape, name: str) -> tuple[int, int] | str:
     if name != _TIME:
-        return shape.pins[name]
+        return shape.fixed[name]
     buckets = shape.slot.buckets
     return (buckets.first, buckets.last) if buckets else (0, 0)
 

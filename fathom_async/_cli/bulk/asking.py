@@ -4,28 +4,23 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from fathom_async import (
     AuthenticationError,
+    CachePolicy,
     ClosedError,
     DecodeError,
     FathomClient,
     FathomError,
-    Keeping,
     Outcome,
-    Priority,
     Progress,
+    Report,
 )
-from fathom_async._bulk.progress import OnProgress
-from fathom_async._cache.entry import Kept, answer_key, namespace
-from fathom_async._cache.policy import freshness
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
 from fathom_async._cli.progress import together
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import Query
-from fathom_async._reports.report import Report
+from fathom_async.reports import OnProgress, Query, Row
+from fathom_async.store import CacheEntry, ReportStore, answer_key, freshness, namespace
 
 Found = tuple[ReportSpec, Outcome[Row]]
 
@@ -42,7 +37,7 @@ class Asking:
     """
 
     fathom: FathomClient
-    keeping: Keeping
+    keeping: CachePolicy
     address: str
     is_fused: bool = True
 
@@ -60,16 +55,22 @@ class Asking:
             AuthenticationError: The token is no good, so that nothing would be answered.
             StoreError: A store cannot be used.
         """
-        course = _Course(on_progress, Progress(len(reports)))
+        before = latest = Progress(len(reports))
+
+        def show(part: Progress) -> None:
+            nonlocal latest
+            latest = together(before, part)
+            on_progress(latest)
+
         for place, store in stores.items():
             here = [each for each in reports if each.store == place]
-            for run in (self._plain(here, store, course.show), self._complete(here, store, course.show)):
+            for run in (self._plain(here, store, show), self._complete(here, store, show)):
                 async with aclosing(run) as found:
                     async for wanted, outcome in found:
                         if isinstance(outcome.error, AuthenticationError):
                             raise outcome.error
                         yield wanted, outcome
-                course.go_on()
+                before = latest
 
     async def _plain(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
@@ -92,13 +93,12 @@ class Asking:
         """Ask for one after the other: whoever ends early has whole reports, and none that are half there."""
         complete = [each for each in reports if each.is_complete]
         progress = Progress(len(complete), requests=len(complete))
-        patient = self.fathom.with_options(priority=Priority.BULK)
         space = namespace(self.address, "complete reports")
         for wanted in complete:
             sent = self.fathom.stats.sent.get("reports", 0)
             seconds = self.fathom.eta(len(complete) - progress.done, lane="reports")
             on_progress(evolve(progress, seconds_left=seconds))
-            outcome = await self._every_row(patient, wanted.query, store, answer_key(space, wanted.query))
+            outcome = await self._every_row(self.fathom, wanted.query, store, answer_key(space, wanted.query))
             spent = self.fathom.stats.sent.get("reports", 0) - sent
             progress = evolve(
                 progress,
@@ -125,30 +125,13 @@ class Asking:
         except FathomError as error:
             return Outcome(query, error=error)
         drop_after = self.keeping.drop_after(query, asked_at, None)
-        await store.put_many({key: Kept.of(report, asked_at, drop_after=drop_after)})
+        await store.put_many({key: CacheEntry.of(report, asked_at, drop_after=drop_after)})
         return Outcome(query, report, asked_at=asked_at)
 
-    def _good(self, kept: Kept, query: Query[Row]) -> Report[Row] | None:
+    def _good(self, kept: CacheEntry, query: Query[Row]) -> Report[Row] | None:
         if freshness(kept, query, self.keeping, now=time.time(), zone=None) != "fresh":
             return None
         try:
             return kept.report(query)
         except DecodeError:
             return None
-
-
-@define
-class _Course:
-    """How far all runs have come, told while one of them is under way."""
-
-    on_progress: OnProgress
-    before: Progress
-    latest: Progress | None = None
-
-    def show(self, progress: Progress) -> None:
-        self.latest = together(self.before, progress)
-        self.on_progress(self.latest)
-
-    def go_on(self) -> None:
-        if self.latest is not None:
-            self.before = self.latest

@@ -89,8 +89,8 @@ async def _show(file: Path, places: Places, output: OutputOptions, *, is_fused: 
     async with _anybody() as fathom:
         found = overview_of(fathom, reports, is_fused=is_fused)
     if output.output is None and output.resolved() == "table":
-        console = stdout_console()
-        console.print(overview.headline(found), overview.table(found), sep="\n\n")
+        stdout_console().print(overview.headline(found), "", sep="\n", soft_wrap=True)
+        write(overview.table(found), output)
     else:
         write(records(overview.COLUMNS, [found.cells()], is_single=True), output)
 

@@ -2,24 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
-from fathom_async._cli.output import Cell, Format, OutputOptions, Records, encoded, records_of_report
-from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, encoded, records, records_of_report
+from fathom_async.reports import Column, Row
 
 if TYPE_CHECKING:
     from fathom_async import PageviewRow
 
 Found = tuple[ReportSpec, Report[Row]]
 
-_ABOUT: Final[dict[str, ColumnKind]] = {
+_ABOUT: Final[dict[str, Kind]] = {
     "report": "text",
     "job": "text",
     "site_id": "text",
@@ -27,14 +26,8 @@ _ABOUT: Final[dict[str, ColumnKind]] = {
     "date_from": "hour",
     "date_to": "hour",
 }
-_DATES: Final = frozenset({"hour", "day", "month", "year"})
-_ARROW: Final[dict[ColumnKind, str]] = {
-    "text": "string",
-    "count": "int64",
-    "number": "float64",
-    "hour": "timestamp[us]",
-    "day": "date32",
-}
+_MONTHS: Final = frozenset({"month", "year"})
+_DATES: Final = _MONTHS | {"hour", "day"}
 
 
 def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
@@ -76,24 +69,20 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     """
     columns = _columns([report for _, report in found])
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
-
-    def arrow() -> object:
-        return _arrow(columns, rows)
-
     chosen = OutputOptions(format=format, output=path).resolved()
-    write_file(path, encoded(Records(tuple(columns), rows, arrow), chosen))
+    write_file(path, encoded(records(columns, rows), chosen))
     return len(rows)
 
 
-def _columns(reports: Sequence[Report[Row]]) -> dict[str, ColumnKind]:
+def _columns(reports: Sequence[Report[Row]]) -> dict[str, Kind]:
     """Return every column of any report; dates come before what is grouped, and that before what is counted."""
     found = dict(_ABOUT)
     of_each = [report.query.codec.columns for report in reports]
     for part in (_is_date, _is_text, _is_figure):
         for column in (column for columns in of_each for column in columns if part(column)):
-            known = found.setdefault(column.name, "day" if column.kind in {"month", "year"} else column.kind)
-            if column.kind == "hour" and known == "day":
-                found[column.name] = "hour"
+            kind = cast("Kind", "day" if column.kind in _MONTHS else column.kind)
+            if found.setdefault(column.name, kind) == "day":
+                found[column.name] = kind  # hours of one report make moments of the days of others
     return found
 
 
@@ -109,9 +98,7 @@ def _is_figure(column: Column) -> bool:
     return not _is_date(column) and not _is_text(column)
 
 
-def _rows(
-    wanted: ReportSpec, report: Report[Row], columns: dict[str, ColumnKind]
-) -> Iterable[tuple[Cell, ...]]:
+def _rows(wanted: ReportSpec, report: Report[Row], columns: dict[str, Kind]) -> Iterable[tuple[Cell, ...]]:
     query = report.query
     about: dict[str, Cell] = {
         "report": wanted.name,
@@ -128,16 +115,3 @@ def _rows(
         if has_hours and isinstance(moment, date) and not isinstance(moment, datetime):
             cells["date"] = datetime.combine(moment, time())
         yield tuple(cells.get(name) for name in columns)
-
-
-def _arrow(columns: dict[str, ColumnKind], rows: Sequence[tuple[Cell, ...]]) -> object:
-    arrow = cast("Any", import_module("pyarrow"))
-    return cast(
-        "object",
-        arrow.table(
-            {
-                name: arrow.array([row[place] for row in rows], arrow.type_for_alias(_ARROW[kind]))
-                for place, (name, kind) in enumerate(columns.items())
-            }
-        ),
-    )

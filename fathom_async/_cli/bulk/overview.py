@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from attrs import frozen
-from rich.table import Table
-from rich.text import Text
 
 from fathom_async import BulkPlan
 from fathom_async._cli.bulk.report_spec import ReportSpec
-from fathom_async._cli.formatting import counted, duration, printable
-from fathom_async._cli.output import Kind
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import Query
+from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.output import Kind, Records, records
+from fathom_async._util.text import printable
+from fathom_async.reports import Query, Row
 
 COLUMNS: Final[dict[str, Kind]] = {
     "reports": "count",
@@ -22,8 +20,6 @@ COLUMNS: Final[dict[str, Kind]] = {
     "complete": "count",
 }
 _SHOWN: Final = 40
-_HOW: Final = 8
-_SITE: Final = 8
 
 
 @frozen
@@ -72,19 +68,15 @@ def headline(overview: Overview) -> str:
     )
 
 
-def table(overview: Overview) -> Table:
+def table(overview: Overview) -> Records:
     """Return the first requests, one a row."""
-    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    shown.add_column("reports", justify="right", no_wrap=True, min_width=len("reports"))
-    shown.add_column("how", no_wrap=True, min_width=_HOW)
-    shown.add_column("site", no_wrap=True, min_width=_SITE)
-    shown.add_column("what")
     lines = list(_lines(overview))
-    for reports, how, query in lines[:_SHOWN]:
-        shown.add_row(str(reports), how, Text(printable(query.site_id)), Text(asked(query)))
+    rows = [(reports, how, query.site_id, asked(query)) for reports, how, query in lines[:_SHOWN]]
     if len(lines) > _SHOWN:
-        shown.add_row("…", f"and {len(lines) - _SHOWN:,} more")
-    return shown
+        rows.append(
+            (sum(reports for reports, *_ in lines[_SHOWN:]), f"and {len(lines) - _SHOWN:,} more", "", "")
+        )
+    return records({"reports": "count", "how": "text", "site": "text", "what": "text"}, rows)
 
 
 def asked(query: Query[Row]) -> str:

@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import Query
 from fathom_async.jobs import Job, JobFile, load_jobs
+from fathom_async.reports import Query, Row
 
 Format = Literal["csv", "jsonl", "parquet"]
 

@@ -8,24 +8,23 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from attrs import define, evolve, field, frozen
 
 from fathom_async import (
     BudgetError,
+    CachePolicy,
     DecodeError,
     FathomClient,
     FathomError,
-    Keeping,
+    Priority,
     Progress,
     RateLimitError,
     ServerError,
     TransportError,
 )
-from fathom_async._cache.open import open_store
-from fathom_async._cache.protocol import ReportStore
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
@@ -43,14 +42,15 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.output import Format, note
-from fathom_async._cli.progress import each_second, reporter
-from fathom_async._cli.waiting import telling
+from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async.store import ReportStore, open_store
 
 if TYPE_CHECKING:
     from fathom_async import Report
-    from fathom_async._core.codec.rows import Row
+    from fathom_async.reports import Row
 
-_KEEPING = Keeping()
+_KEEPING = CachePolicy()
+_FLOW: Final = "fathom run"
 _PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
 
 
@@ -104,7 +104,11 @@ def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused
     plan = fathom.reports.plan(plain_queries(reports), fuse=is_fused)
     complete = [each for each in reports if each.is_complete]
     requests = plan.requests + len(complete)
-    return Overview(plan, complete, fathom.eta(requests, lane="reports") if requests else 0.0)
+    return Overview(plan, complete, _as_run(fathom).eta(requests, lane="reports") if requests else 0.0)
+
+
+def _as_run(fathom: FathomClient) -> FathomClient:
+    return fathom.with_options(priority=Priority.BULK, flow=_FLOW)
 
 
 async def carry_out(options: RunOptions, tally: RunSummary) -> None:
@@ -137,8 +141,10 @@ async def carry_out(options: RunOptions, tally: RunSummary) -> None:
         if began is None:
             for each in notes:
                 await each.begin(started)
-        keeping = Keeping(max_age=time.time() - started + _KEEPING.max_age)
-        await _make(Asking(fathom, keeping, where, options.is_fused), options, reports, stores, tally)
+        keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
+        await _make(
+            Asking(_as_run(fathom), keeping, where, options.is_fused), options, reports, stores, tally
+        )
         if not tally.may_be_mended:
             for each in notes:
                 await each.end()
@@ -166,7 +172,7 @@ async def _make(
                 show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
 
         async with (
-            each_second(refresh),
+            repeating(refresh, 1.0),
             aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
         ):
             async for each, outcome in outcomes:

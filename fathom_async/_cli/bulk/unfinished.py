@@ -9,8 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from fathom_async._cache.entry import Kept, namespace
-from fathom_async._cache.protocol import ReportStore
+from fathom_async.store import CacheEntry, ReportStore, namespace
 
 LIFE: Final = 20 * 3600.0
 """Seconds after which a run begins anew: less than a day, so that a daily job never makes yesterday's reports."""
@@ -45,7 +44,7 @@ class Unfinished:
     async def begin(self, now: float) -> None:
         """Note that a run begins."""
         await self.store.delete([self.key])
-        await self.store.put_many({self.key: Kept(b"[]", now, drop_after=now + LIFE)})
+        await self.store.put_many({self.key: CacheEntry(b"[]", now, drop_after=now + LIFE)})
 
     async def end(self) -> None:
         """Note that it is over."""

@@ -1,85 +1,75 @@
 """``fathom demo``: a bulk job against the embedded server, and how close to its limits it came."""
 
-import asyncio
-import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Annotated
 
-from attrs import frozen
+from cyclopts import Parameter, validators
 from rich.console import Console
 
-from fathom_async import FathomClient, FathomError, LoopClock, Priority
-from fathom_async._cli.demo.display import Display, display_for
-from fathom_async._cli.demo.job import Job, TooFewReportsError
-from fathom_async._cli.demo.screen import LaneView, Snapshot, headline
-from fathom_async._cli.demo.source import Source, SourceError, from_log, synthetic
+from fathom_async import FathomClient, LoopClock, Priority
+from fathom_async._cli.connection import run_async
+from fathom_async._cli.demo.job import Job
+from fathom_async._cli.demo.screen import LaneView, Snapshot, display, headline
+from fathom_async._cli.demo.source import Source, source_of
 from fathom_async._cli.demo.summary import Verdict, summarize
+from fathom_async._cli.failures import CommandError
+from fathom_async._cli.progress import repeating
 from fathom_async.testing import FathomServer
 
 _FRAME = 1 / 12
-_FAILED = 1
-_USAGE = 2
 
 
-@frozen(kw_only=True)
-class DemoOptions:
-    """What the command line says.
+def demo(
+    *,
+    access_log: Path | None = None,
+    reports: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 42,
+    speed: Annotated[float, Parameter(validator=validators.Number(gte=1, lte=60))] = 30.0,
+    seed: int = 1,
+) -> None:
+    """Run a bulk job against an embedded server with the service's real limits: no account is needed.
 
-    Attributes:
-        access_log: A log to report on; made-up traffic without one.
-        reports: How many reports.
-        speed: Server seconds in a real one.
-        seed: What the made-up traffic follows from.
+    Many reports are started at once, with other requests besides, and the screen shows what waits and why.
+    Afterwards come the figures, and how close the job came to the best time that the limits allow.
+
+    Args:
+        access_log: Report on the traffic of this web server's log (combined format, plain or .gz) instead of
+            made-up traffic.
+        reports: Number of different reports to ask for.
+        speed: How many times as fast as real time the clocks run; with 30, a minute lasts 2 seconds.
+        seed: Seed of the made-up traffic.
     """
-
-    access_log: Path | None
-    reports: int
-    speed: float
-    seed: int
-
-
-def run_demo(options: DemoOptions) -> int:
-    """Carry out the demonstration, and return its exit code."""
     console = Console(highlight=False)
-    try:
-        source = synthetic(options.seed) if options.access_log is None else from_log(options.access_log)
-        title = headline(options.reports, source.description, options.speed)
-        console.print(title, "", sep="\n", soft_wrap=not console.is_terminal)
-        job, verdict = asyncio.run(_demonstrate(source, options, display_for(console)))
-    except (SourceError, TooFewReportsError) as error:
-        return _ended(str(error), _USAGE)
-    except (FathomError, OSError) as error:
-        return _ended(f"the demonstration failed: {error}", _FAILED)
+    source = source_of(access_log, seed)
+    title = headline(reports, source.description, speed)
+    console.print(title, "", sep="\n", soft_wrap=not console.is_terminal)
+    job, verdict = run_async(partial(_demonstrate, source, reports, speed, seed, console))
     width, ascii_only = console.options.max_width, console.options.ascii_only
-    for part in summarize(job.findings, verdict, source.first, source.last, width, ascii_only=ascii_only):
+    days = source.first, source.last
+    for part in summarize(job.reports, job.visitors, verdict, days, width, ascii_only=ascii_only):
         console.print(part)
-    if verdict.problem is None:
-        return 0
-    first_failure = f"; the first failure: {job.failures[0]}" if job.failures else ""
-    return _ended(f"{verdict.problem}{first_failure}", _FAILED)
+    if verdict.problem is not None:
+        first_failure = f"; the first failure: {job.failures[0]}" if job.failures else ""
+        raise CommandError(f"{verdict.problem}{first_failure}")
 
 
-async def _demonstrate(source: Source, options: DemoOptions, display: Display) -> tuple[Job, Verdict]:
-    speed = options.speed
+async def _demonstrate(
+    source: Source, reports: int, speed: float, seed: int, console: Console
+) -> tuple[Job, Verdict]:
     async with (
-        FathomServer(data=source.data, speed=speed, now=source.now, seed=options.seed) as server,
+        FathomServer(data=source.data, speed=speed, now=source.now, seed=seed) as server,
         FathomClient("demo", base_url=server.url, clock=LoopClock(speed)) as fathom,
     ):
-        job = Job(fathom, source, options.reports)
-        with display:
-            work = asyncio.create_task(job.run())
-            try:
-                while not work.done():
-                    display.show(_snapshot(job, server, speed))
-                    await asyncio.wait({work}, timeout=_FRAME)
-            finally:
-                work.cancel()
-            await work
-            display.show(_snapshot(job, server, speed), is_last=True)
+        job = Job(fathom, source, reports)
+        with display(console) as show:
+            async with repeating(lambda: show(_snapshot(job, server, speed)), _FRAME, after=0):
+                await job.run()
+            show(_snapshot(job, server, speed, is_over=True))
         return job, _judge(job, server, speed)
 
 
-def _snapshot(job: Job, server: FathomServer, speed: float) -> Snapshot:
+def _snapshot(job: Job, server: FathomServer, speed: float, *, is_over: bool = False) -> Snapshot:
     # The job waits with normal priority, so that an urgent request would be the next one.
     urgent = job.fathom.with_options(priority=Priority.INTERACTIVE)
     limits = job.fathom.limits
@@ -90,7 +80,8 @@ def _snapshot(job: Job, server: FathomServer, speed: float) -> Snapshot:
         ],
         elapsed=(time.perf_counter() - job.started) * speed,
         refused=server.refused,
-        recent=tuple(job.recent),
+        recent=() if is_over else tuple(job.recent),
+        is_over=is_over,
     )
 
 
@@ -108,8 +99,3 @@ def _judge(job: Job, server: FathomServer, speed: float) -> Verdict:
         optimum=throttle.optimum(reports) if throttle else 0.0,
         speed=speed,
     )
-
-
-def _ended(reason: str, code: int) -> int:
-    sys.stderr.write(f"fathom demo: {' '.join(reason.split())}\n")
-    return code

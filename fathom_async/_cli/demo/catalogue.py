@@ -1,12 +1,14 @@
-"""Which reports the demonstration asks for: all different, as many as told."""
+"""The reports that the demonstration asks for, all of them different."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import count, islice
+from typing import Final
 
 from attrs import frozen
 
 from fathom_async import EventQuery, PageviewQuery, Site
+from fathom_async.reports import FieldGrouping, PageviewAggregate
 
 OVERVIEW = "overview"
 TRAFFIC = "pageviews over time"
@@ -18,63 +20,32 @@ DEVICES = "devices"
 EVENTS = "event"
 VISITORS = "current visitors"
 
-SHARES: Mapping[str, str] = {
-    REFERRERS: "referrer_source",
-    COUNTRIES: "country_code",
-    BROWSERS: "browser",
-    DEVICES: "device_type",
-}
-"""The column of each kind of report whose pageviews are summed up over the sites."""
+_Columns = tuple[tuple[PageviewAggregate, ...], tuple[FieldGrouping, ...]]
 
-_SECOND = timedelta(seconds=1)
-_SHORTEST = timedelta(hours=1)
-_HOURLY_DAYS = 3
-
-Ask = Callable[[str], PageviewQuery]
-
-_FIRST: Mapping[str, Ask] = {
-    OVERVIEW: lambda site: PageviewQuery(
-        site, aggregates=["visits", "pageviews", "bounce_rate", "avg_duration"]
-    ),
-    TRAFFIC: lambda site: PageviewQuery(site, aggregates=["pageviews"], date_grouping="day"),
-    PAGES: lambda site: PageviewQuery(
-        site, aggregates=["pageviews", "uniques"], field_grouping=["pathname"], sort_by="pageviews:desc"
-    ),
-    REFERRERS: lambda site: PageviewQuery(
-        site, aggregates=["pageviews"], field_grouping=["referrer_source"], sort_by="pageviews:desc"
-    ),
-    COUNTRIES: lambda site: PageviewQuery(
-        site, aggregates=["pageviews"], field_grouping=["country_code"], sort_by="pageviews:desc"
-    ),
-    BROWSERS: lambda site: PageviewQuery(
-        site, aggregates=["pageviews"], field_grouping=["browser"], sort_by="pageviews:desc"
-    ),
-    DEVICES: lambda site: PageviewQuery(
-        site, aggregates=["pageviews"], field_grouping=["device_type"], sort_by="pageviews:desc"
-    ),
+_FIRST: Final[Mapping[str, _Columns]] = {
+    OVERVIEW: (("visits", "pageviews", "bounce_rate", "avg_duration"), ()),
+    TRAFFIC: (("pageviews",), ()),
+    PAGES: (("pageviews", "uniques"), ("pathname",)),
+    REFERRERS: (("pageviews",), ("referrer_source",)),
+    COUNTRIES: (("pageviews",), ("country_code",)),
+    BROWSERS: (("pageviews",), ("browser",)),
+    DEVICES: (("pageviews",), ("device_type",)),
 }
-_FURTHER: Mapping[str, Ask] = {
-    "entry pages": lambda site: PageviewQuery(
-        site, aggregates=["visits"], field_grouping=["entry_page"], sort_by="visits:desc"
-    ),
-    "exit pages": lambda site: PageviewQuery(
-        site, aggregates=["visits"], field_grouping=["exit_page"], sort_by="visits:desc"
-    ),
-    "operating systems": lambda site: PageviewQuery(
-        site, aggregates=["pageviews"], field_grouping=["operating_system"], sort_by="pageviews:desc"
-    ),
-    "cities": lambda site: PageviewQuery(
-        site, aggregates=["pageviews"], field_grouping=["country_code", "city"], sort_by="pageviews:desc"
-    ),
-    "campaigns": lambda site: PageviewQuery(
-        site, aggregates=["visits"], field_grouping=["utm_source", "utm_campaign"], sort_by="visits:desc"
-    ),
+_FURTHER: Final[Mapping[str, _Columns]] = {
+    "entry pages": (("visits",), ("entry_page",)),
+    "exit pages": (("visits",), ("exit_page",)),
+    "operating systems": (("pageviews",), ("operating_system",)),
+    "cities": (("pageviews",), ("country_code", "city")),
+    "campaigns": (("visits",), ("utm_source", "utm_campaign")),
 }
+_SECOND: Final = timedelta(seconds=1)
+_SHORTEST: Final = timedelta(hours=1)
+_HOURLY_DAYS: Final = 3
 
 
 @frozen
 class PlannedReport:
-    """One request to come.
+    """A request to come.
 
     Attributes:
         kind: What is asked for, such as ``top pages``.
@@ -112,13 +83,16 @@ def plan_reports(
     return list(islice(_every_report(events, first, last), most))
 
 
-def is_hourly(first: date, last: date) -> bool:
-    """Whether so few days are shown by the hour."""
-    return (last - first).days < _HOURLY_DAYS
+def query_of(kind: str, site_id: str, **more: object) -> PageviewQuery:
+    """Return the query of a kind of report; groups come from the highest down."""
+    metrics, by = {**_FIRST, **_FURTHER}[kind]
+    query = PageviewQuery(site_id, aggregates=metrics, field_grouping=by)
+    return query.replace(sort_by=f"{metrics[0]}:desc" if by else None, **more)
 
 
 def _every_report(events: Mapping[Site, Sequence[str]], first: date, last: date) -> Iterator[PlannedReport]:
     begin, end = datetime.combine(first, time()), datetime.combine(last, time(23, 59, 59))
+    unit = "hour" if (last - first).days < _HOURLY_DAYS else "day"
     for parts in (2**power for power in count()):
         length = (end + _SECOND - begin) / parts
         if parts > 1 and length < _SHORTEST:
@@ -126,18 +100,18 @@ def _every_report(events: Mapping[Site, Sequence[str]], first: date, last: date)
         for part in range(parts):
             part_end = begin + length * (part + 1)
             span = (_whole_second(begin + length * part), _whole_second(part_end) - _SECOND)
-            yield from _reports_over(events, *span, hourly=is_hourly(first, last), is_whole=parts == 1)
+            yield from _reports_over(events, *span, unit=unit, is_whole=parts == 1)
 
 
 def _reports_over(
-    events: Mapping[Site, Sequence[str]], begin: datetime, end: datetime, *, hourly: bool, is_whole: bool
+    events: Mapping[Site, Sequence[str]], begin: datetime, end: datetime, *, unit: str, is_whole: bool
 ) -> Iterator[PlannedReport]:
-    for kind, ask in _FIRST.items():
-        for site in events:
-            query = ask(site.id).replace(date_from=begin, date_to=end)
-            if kind == TRAFFIC and hourly:
-                query = query.replace(date_grouping="hour")
-            yield PlannedReport(kind, site, query, is_whole)
+    def planned(kind: str, site: Site) -> PlannedReport:
+        grouping = unit if kind == TRAFFIC else None
+        query = query_of(kind, site.id, date_from=begin, date_to=end, date_grouping=grouping)
+        return PlannedReport(kind, site, query, is_whole)
+
+    yield from (planned(kind, site) for kind in _FIRST for site in events)
     for site, names in events.items():
         if names:
             conversions = EventQuery(
@@ -145,11 +119,8 @@ def _reports_over(
             )
             yield PlannedReport(EVENTS, site, conversions, is_whole)
     if is_whole:
-        for site in events:
-            yield PlannedReport(VISITORS, site, None)
-    for kind, ask in _FURTHER.items():
-        for site in events:
-            yield PlannedReport(kind, site, ask(site.id).replace(date_from=begin, date_to=end), is_whole)
+        yield from (PlannedReport(VISITORS, site, None) for site in events)
+    yield from (planned(kind, site) for kind in _FURTHER for site in events)
 
 
 def _whole_second(moment: datetime) -> datetime:

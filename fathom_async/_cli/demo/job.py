@@ -5,33 +5,21 @@ Nothing here waits, counts or paces: that is the client's business.
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
 
 from attrs import define, field
 
-from fathom_async import EventQuery, FathomClient, FathomError, PageviewQuery, Site
-from fathom_async._cli.demo.catalogue import (
-    OVERVIEW,
-    PAGES,
-    SHARES,
-    TRAFFIC,
-    PlannedReport,
-    plan_reports,
-)
-from fathom_async._cli.demo.findings import Findings, Totals
+from fathom_async import EventQuery, FathomClient, FathomError, PageviewRow, Report, Site
+from fathom_async._cli.demo.catalogue import TRAFFIC, PlannedReport, plan_reports
 from fathom_async._cli.demo.source import Source
+from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import counted
 
 _SITES_LISTED = 1
 _DRAFT_REQUESTS = 5
 _RECENT = 5
-
-
-class TooFewReportsError(Exception):
-    """The data has fewer different reports than were asked for."""
 
 
 @define
@@ -57,7 +45,8 @@ class Job:
         source: What is reported on.
         reports_wanted: How many reports.
         tallies: By lane.
-        findings: What the reports told.
+        reports: The reports over all days, by kind and by the site's name.
+        visitors: Current visitors, by the site's name.
         recent: The last answers, in words.
         failures: What went wrong, in words.
         started: When the job began, on a clock of real seconds.
@@ -68,7 +57,8 @@ class Job:
     source: Source
     reports_wanted: int
     tallies: Mapping[str, Tally] = field(init=False)
-    findings: Findings = field(factory=Findings)
+    reports: defaultdict[str, dict[str, Report[PageviewRow]]] = field(factory=lambda: defaultdict(dict))
+    visitors: dict[str, int] = field(factory=dict[str, int])
     recent: deque[str] = field(factory=lambda: deque[str](maxlen=_RECENT))
     failures: list[str] = field(factory=list[str])
     started: float = field(factory=time.perf_counter)
@@ -85,14 +75,15 @@ class Job:
 
         Raises:
             FathomError: The sites or their events could not be listed.
-            TooFewReportsError: There are not so many different reports.
+            CommandError: There are not so many different reports.
         """
         planned = plan_reports(
             await self._list_events(), self.source.first, self.source.last, self.reports_wanted
         )
         if len(planned) < self.reports_wanted:
-            raise TooFewReportsError(
-                f"there are {counted(len(planned), 'different report')} of this data, not {self.reports_wanted:,}"
+            raise CommandError(
+                f"there are {counted(len(planned), 'different report')} of this data, not {self.reports_wanted:,}",
+                ExitCode.USAGE,
             )
         self.tallies["crud"].planned += sum(each.kind == TRAFFIC and each.is_whole for each in planned)
         async with asyncio.TaskGroup() as group:
@@ -124,43 +115,33 @@ class Job:
             found = await self._fetch(planned)
             self.answered = time.perf_counter()
             self.recent.append(f"{name}: {planned}, {found}")
-        if planned.is_whole and (traffic := self.findings.traffic.get(name)) and planned.kind == TRAFFIC:
-            await self._mark_busiest(planned.site, traffic)
+        if planned.is_whole and planned.kind == TRAFFIC and (report := self.reports[TRAFFIC].get(name)):
+            await self._mark_busiest(planned.site, report)
 
     async def _fetch(self, planned: PlannedReport) -> str:
-        """Get one report, keep what the summary shows of it, and say what came."""
+        """Get one report, keep it for the summary if it covers all days, and say what came."""
+        name = planned.site.name
         if planned.query is None:
             visitors = await self.fathom.reports.current_visitors(planned.site.id)
-            self.findings.visitors[planned.site.name] = visitors.total
+            self.visitors[name] = visitors.total
             return counted(visitors.total, "visitor")
         if isinstance(planned.query, EventQuery):
             return counted(len(await self.fathom.reports.aggregate(planned.query)), "row")
-        return await self._fetch_pageviews(planned, planned.query)
-
-    async def _fetch_pageviews(self, planned: PlannedReport, query: PageviewQuery) -> str:
-        report = await self.fathom.reports.aggregate(query)
-        found, name = self.findings, planned.site.name
-        if not planned.is_whole:
-            pass
-        elif planned.kind == OVERVIEW:
-            for row in report:
-                found.totals[name] = Totals(row.visits, row.pageviews, row.bounce_rate, row.avg_duration)
-        elif planned.kind == TRAFFIC:
-            found.traffic[name] = {row.date: row.pageviews or 0 for row in report}
-        elif planned.kind == PAGES:
-            found.pages[name] = [(row.pathname or "", row.pageviews or 0) for row in report]
-        elif planned.kind in SHARES:
-            for row in report:
-                value = str(getattr(row, SHARES[planned.kind]) or "")
-                found.shares[planned.kind][value] += row.pageviews or 0
+        report = await self.fathom.reports.aggregate(planned.query)
+        if planned.is_whole:
+            self.reports[planned.kind][name] = report
         return counted(len(report), "row")
 
-    async def _mark_busiest(self, site: Site, traffic: Mapping[date, int]) -> None:
+    async def _mark_busiest(self, site: Site, traffic: Report[PageviewRow]) -> None:
         """Leave a milestone on the day or hour with the most pageviews."""
-        busiest = max(traffic, key=lambda moment: traffic[moment])
+        if not traffic.rows:
+            return
+        busiest = max(traffic, key=lambda row: row.pageviews or 0)
         with self._counted("crud", f"milestone of {site.name}"):
             await self.fathom.milestones.create(
-                site.id, name=f"Busiest: {traffic[busiest]:,} pageviews", milestone_date=f"{busiest:%Y-%m-%d}"
+                site.id,
+                name=f"Busiest: {busiest.pageviews or 0:,} pageviews",
+                milestone_date=f"{busiest.date:%Y-%m-%d}",
             )
 
     async def _make_drafts(self) -> Sequence[Site]:

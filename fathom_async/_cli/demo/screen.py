@@ -1,17 +1,23 @@
 """What is on the screen while the job runs: plain functions from a snapshot to what is drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 from attrs import frozen
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus
-from fathom_async._cli.formatting import counted, duration, printable
+from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.progress import Lines, is_screen
+from fathom_async._util.text import printable
 
 _MOST_DOTS = 20
+_LINE_EVERY = 1.0
 
 
 @frozen
@@ -42,12 +48,28 @@ class Snapshot:
         elapsed: Server seconds since the job began.
         refused: Requests that the server has refused.
         recent: The last answers, in words.
+        is_over: Whether the job has ended.
     """
 
     lanes: Sequence[LaneView]
     elapsed: float
     refused: int
     recent: Sequence[str]
+    is_over: bool = False
+
+
+@contextmanager
+def display(console: Console) -> Generator[Callable[[Snapshot], None]]:
+    """Draw snapshots over each other in a terminal, and write a line every second elsewhere."""
+    if not is_screen(console):
+        lines = Lines(partial(console.print, soft_wrap=True, highlight=False, markup=False), _LINE_EVERY)
+        yield lambda snapshot: lines(line(snapshot), is_last=snapshot.is_over)
+        return
+    options = console.options
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        yield lambda snapshot: live.update(
+            draw(snapshot, options.max_width, ascii_only=options.ascii_only), refresh=True
+        )
 
 
 def waiting(lane: LaneView) -> str:

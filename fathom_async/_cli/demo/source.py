@@ -6,16 +6,14 @@ from pathlib import Path
 
 from attrs import frozen
 
-from fathom_async._cli.formatting import counted, printable
+from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.formatting import counted
+from fathom_async._util.text import printable
 from fathom_async.testing import Dataset
 
 _DAYS_REPORTED = 30
 _DAYS_MADE = 40
 _VISITS_A_DAY = 60
-
-
-class SourceError(Exception):
-    """There is nothing to report on; the message says why."""
 
 
 @frozen
@@ -37,57 +35,56 @@ class Source:
     description: str
 
 
-def synthetic(seed: int) -> Source:
+def source_of(access_log: Path | None, seed: int) -> Source:
+    """Return a log's traffic, or made-up traffic without one.
+
+    Raises:
+        CommandError: The log cannot be read, or nobody looks at a page in it.
+    """
+    source = _synthetic(seed) if access_log is None else _from_log(access_log)
+    _ = source.data.query_engine  # built now, and not while the clock runs
+    return source
+
+
+def _synthetic(seed: int) -> Source:
     """Return made-up traffic of three sites, reported on over the last thirty complete days."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     data = Dataset.synthetic(sites=3, days=_DAYS_MADE, visits_per_day=_VISITS_A_DAY, seed=seed)
-    return _loaded(
-        Source(
-            data,
-            yesterday - timedelta(days=_DAYS_REPORTED - 1),
-            yesterday,
-            now=None,
-            description=f"{counted(len(data.pageviews), 'pageview')} of {counted(len(data.sites), 'site')}, "
-            f"made up from seed {seed}",
-        )
+    return Source(
+        data,
+        yesterday - timedelta(days=_DAYS_REPORTED - 1),
+        yesterday,
+        now=None,
+        description=f"{counted(len(data.pageviews), 'pageview')} of {counted(len(data.sites), 'site')}, "
+        f"made up from seed {seed}",
     )
 
 
-def from_log(path: Path) -> Source:
+def _from_log(path: Path) -> Source:
     """Return the traffic of a log in combined format, without crawlers, images and the like.
 
     The server's clock starts with the log's last request, so that there are visitors at present.
-
-    Raises:
-        SourceError: The log cannot be read, or nobody looks at a page in it.
     """
     shown = printable(str(path))
     try:
         data = Dataset.from_access_log(path, keep_bots=False, keep_assets=False)
         views = data.pageviews
     except OSError as error:
-        raise SourceError(f"cannot read {shown}: {error.strerror or error}") from None
+        raise CommandError(f"cannot read {shown}: {error.strerror or error}", ExitCode.USAGE) from None
     except (EOFError, zlib.error) as error:
-        raise SourceError(f"cannot read {shown}: {error}") from None
+        raise CommandError(f"cannot read {shown}: {error}", ExitCode.USAGE) from None
     if not views:
         skipped = f", {counted(data.skipped, 'line')} not understood" if data.skipped else ""
-        raise SourceError(
+        raise CommandError(
             f"{shown} shows no pageviews: a log in combined format is needed, with pages that were answered "
-            f"and not only fetched by crawlers{skipped}"
+            f"and not only fetched by crawlers{skipped}",
+            ExitCode.USAGE,
         )
-    return _loaded(
-        Source(
-            data,
-            views[0].at.date(),
-            views[-1].at.date(),
-            now=views[-1].at,
-            description=f"{counted(len(views), 'pageview')} of {printable(path.name)}, "
-            "without crawlers, images and scripts",
-        )
+    return Source(
+        data,
+        views[0].at.date(),
+        views[-1].at.date(),
+        now=views[-1].at,
+        description=f"{counted(len(views), 'pageview')} of {printable(path.name)}, "
+        "without crawlers, images and scripts",
     )
-
-
-def _loaded(source: Source) -> Source:
-    """Build the server's tables now: later, it would be done while the clock runs."""
-    _ = source.data.warehouse
-    return source

@@ -1,31 +1,47 @@
 """What is on the screen in the end: the figures, and how the job went."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from typing import Final
 
 from attrs import frozen
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from fathom_async import PageviewRow, Report
 from fathom_async._cli import charts
-from fathom_async._cli.demo.catalogue import BROWSERS, COUNTRIES, DEVICES, REFERRERS
-from fathom_async._cli.demo.findings import Findings, Totals
-from fathom_async._cli.formatting import clock_time, counted, duration, printable
+from fathom_async._cli.demo.catalogue import (
+    BROWSERS,
+    COUNTRIES,
+    DEVICES,
+    OVERVIEW,
+    PAGES,
+    REFERRERS,
+    TRAFFIC,
+)
+from fathom_async._cli.drawing import drawn
+from fathom_async._cli.figures import Figure, Ranking, TimeSeries, figures_of
+from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async._cli.output import shown
+from fathom_async._util.text import cut, printable
 
-_CHART_HEIGHT = 6
-_SPARK_WIDTH = 15
-_SITE_WIDTH = 20
-_PAGES_SHOWN = 9
-_SHARES_SHOWN = 5
-_SHARE_WIDTH = 26
-_BAR_WIDTH = 18
-_SCALE_WIDTH = 5
-_INDENT = (0, 0, 0, 2)
-_SHARES = (REFERRERS, COUNTRIES, DEVICES, BROWSERS)
-_NAMELESS = {REFERRERS: "(direct)", COUNTRIES: "(unknown)", DEVICES: "(unknown)", BROWSERS: "(unknown)"}
+Reports = Mapping[str, Mapping[str, Report[PageviewRow]]]
+
+_PAGEVIEWS: Final = "pageviews"
+_SPARK_WIDTH: Final = 15
+_SITE_WIDTH: Final = 20
+_PAGES_SHOWN: Final = 9
+_SHARES_SHOWN: Final = 5
+_SHARE_WIDTH: Final = 26
+_NAMELESS: Final = {
+    REFERRERS: "(direct)",
+    COUNTRIES: "(unknown)",
+    DEVICES: "(unknown)",
+    BROWSERS: "(unknown)",
+}
 
 
 @frozen
@@ -66,141 +82,113 @@ class Verdict:
 
 
 def summarize(
-    findings: Findings, verdict: Verdict, first: date, last: date, width: int, *, ascii_only: bool = False
+    reports: Reports,
+    visitors: Mapping[str, int],
+    verdict: Verdict,
+    days: tuple[date, date],
+    width: int,
+    *,
+    ascii_only: bool = False,
 ) -> Iterator[RenderableType]:
     """Return the parts of the summary, from top to bottom; those without data are left out.
 
     Args:
-        findings: What the reports told.
+        reports: The reports over all days, by kind and by the site's name.
+        visitors: Current visitors, by the site's name.
         verdict: How the job went.
-        first: The first day that was reported on.
-        last: The last one.
+        days: The first and the last day.
         width: Characters a line.
         ascii_only: Whether the terminal knows nothing but ASCII.
     """
-    if findings.totals:
-        yield from _titled(
-            f"Sites, {first:%d %b %Y} to {last:%d %b %Y}", _sites(findings, ascii_only=ascii_only)
-        )
-    if findings.traffic:
-        series = continuous(findings.traffic.values())
-        yield from _titled(_chart_title(series, width), _chart(series, width, ascii_only=ascii_only))
-    if findings.pages:
-        yield from _titled("Top pages", _pages(findings.pages, width - 2, ascii_only=ascii_only))
-    known = [kind for kind in _SHARES if any(value for value in findings.shares.get(kind, ()))]
-    if shown := known[: width // _SHARE_WIDTH]:
+    if OVERVIEW in reports:
+        first, last = days
+        table = _sites(reports, visitors, ascii_only=ascii_only)
+        yield from _titled(f"Sites, {first:%d %b %Y} to {last:%d %b %Y}", table)
+    if traffic := traffic_of(reports.get(TRAFFIC, {}).values()):
+        yield from _drawn(traffic, width, ascii_only=ascii_only)
+    if pages := _pages(reports.get(PAGES, {})):
+        yield from _drawn(pages, width, ascii_only=ascii_only)
+    shares = [share for kind in _NAMELESS if (share := _share(kind, reports.get(kind, {}).values()))]
+    if first_shares := shares[: width // _SHARE_WIDTH]:
         grid = Table.grid(padding=(0, 3, 0, 0))
-        grid.add_row(*(_share(kind, findings.shares[kind], ascii_only=ascii_only) for kind in shown))
-        yield from ("", Padding(grid, _INDENT, expand=False))
+        grid.add_row(
+            *(Group(*_drawn(each, _SHARE_WIDTH - 3, ascii_only=ascii_only)) for each in first_shares)
+        )
+        yield grid
     yield from _titled("How it went", _account(verdict))
 
 
-def continuous(series: Iterable[Mapping[date, int]]) -> dict[date, int]:
-    """Return the sum of several series, with a zero for each day or hour that none of them has."""
+def traffic_of(reports: Iterable[Report[PageviewRow]]) -> TimeSeries | None:
+    """Return the pageviews of several reports by date, without a gap; None of none."""
     total = Counter[date]()
-    for each in series:
-        total.update(each)
-    if not total:
-        return {}
-    moment, last = min(total), max(total)
-    step = timedelta(hours=1) if isinstance(moment, datetime) else timedelta(days=1)
-    filled: dict[date, int] = {}
-    while moment <= last:
-        filled[moment] = total[moment]
-        moment += step
-    return filled
+    for report in reports:
+        total.update({row.date: row.pageviews or 0 for row in report})
+    is_hourly = any(isinstance(each, datetime) for each in total)
+    found = figures_of(
+        ("date", _PAGEVIEWS),
+        list(total.items()),
+        metrics=(_PAGEVIEWS,),
+        unit="hour" if is_hourly else "day",
+    )
+    return next((figure for figure in found if isinstance(figure, TimeSeries)), None)
 
 
 def _titled(title: str, *parts: RenderableType) -> Iterator[RenderableType]:
     yield Text(f"\n{title}", style="bold")
-    yield from (Padding(part, _INDENT, expand=False) for part in parts)
+    yield from (Padding(part, (0, 0, 0, 2), expand=False) for part in parts)
 
 
-def _sites(findings: Findings, *, ascii_only: bool) -> Table:
-    table = _table()
+def _drawn(figure: Figure, width: int, *, ascii_only: bool) -> Iterator[RenderableType]:
+    title, *lines = drawn(figure, width, ascii_only=ascii_only)
+    yield Text(f"\n{title[0].upper()}{title[1:]}", style="bold")
+    yield Text("\n".join(lines), style="cyan", no_wrap=True)
+
+
+def _sites(reports: Reports, visitors: Mapping[str, int], *, ascii_only: bool) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("site", no_wrap=True, overflow="ellipsis", max_width=_SITE_WIDTH)
     for name in ("visits", "pageviews", "bounce", "time", "now"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("trend", style="cyan", no_wrap=True)
-    for name, totals in findings.totals.items():
-        traffic = continuous([findings.traffic.get(name, {})])
-        visitors = findings.visitors.get(name)
+    for name, report in reports[OVERVIEW].items():
+        row = report.rows[0]
+        traffic = traffic_of(each for site, each in reports.get(TRAFFIC, {}).items() if site == name)
+        values = [value or 0 for value in traffic.lines[0].values] if traffic else []
         table.add_row(
             Text(printable(name)),
-            *_figures(totals),
-            "-" if visitors is None else f"{visitors:,}",
-            charts.sparkline(list(traffic.values()), _SPARK_WIDTH, ascii_only=ascii_only),
+            *(shown(figure) for figure in (row.visits, row.pageviews)),
+            "-" if row.bounce_rate is None else f"{row.bounce_rate:.0%}",
+            "-" if row.avg_duration is None else clock_time(row.avg_duration),
+            shown(visitors.get(name)),
+            charts.sparkline(values, _SPARK_WIDTH, ascii_only=ascii_only),
         )
     return table
 
 
-def _figures(totals: Totals) -> Iterator[str]:
-    yield from ("-" if figure is None else f"{figure:,}" for figure in (totals.visits, totals.pageviews))
-    yield "-" if totals.bounce_rate is None else f"{totals.bounce_rate:.0%}"
-    yield "-" if totals.avg_duration is None else clock_time(totals.avg_duration)
-
-
-def _chart_title(series: Mapping[date, int], width: int) -> str:
-    unit = "hour" if isinstance(next(iter(series)), datetime) else "day"
-    together = charts.bundle(len(series), _chart_width(width))
-    return f"Pageviews per {unit}" if together == 1 else f"Pageviews per {together} {unit}s"
-
-
-def _chart(series: Mapping[date, int], width: int, *, ascii_only: bool) -> Text:
-    room = _chart_width(width)
-    values = list(series.values())
-    together = charts.bundle(len(values), room)
-    moments = list(series)[::together]
-    thickness = charts.thickness_for(len(moments), room)
-    lines = charts.columns(
-        values, width=room, height=_CHART_HEIGHT, thickness=thickness, ascii_only=ascii_only
-    )
-    highest = max(charts.merged(values, room))
-    scale = [f"{highest:,.0f}", *[""] * (_CHART_HEIGHT - 1)]
-    labels = [
-        f"{moment:%d %b %Hh}" if isinstance(moment, datetime) else f"{moment:%d %b}" for moment in moments
-    ]
-    chart = Text()
-    for label, line in zip(scale, lines, strict=True):
-        chart.append(label.rjust(_SCALE_WIDTH), style="dim").append(f" {line}\n", style="cyan")
-    chart.append("".rjust(_SCALE_WIDTH))
-    return chart.append(f" {charts.axis(labels, width=room, thickness=thickness)}", style="dim")
-
-
-def _chart_width(width: int) -> int:
-    return max(width - _SCALE_WIDTH - 3, 10)
-
-
-def _pages(pages: Mapping[str, Sequence[tuple[str, int]]], width: int, *, ascii_only: bool) -> Table:
+def _pages(reports: Mapping[str, Report[PageviewRow]]) -> Ranking | None:
     """Return the first pages of each site, as many of each."""
-    table = _table()
-    several = len(pages) > 1
-    if several:
-        table.add_column("site", no_wrap=True, overflow="ellipsis", max_width=_SITE_WIDTH)
-    table.add_column("page", no_wrap=True, overflow="ellipsis", max_width=max(width - 56, 16))
-    table.add_column("pageviews", justify="right", no_wrap=True)
-    table.add_column(style="cyan", no_wrap=True)
-    highest = max((rows[0][1] for rows in pages.values() if rows), default=0)
-    for site, rows in pages.items():
-        for number, (path, views) in enumerate(rows[: max(_PAGES_SHOWN // len(pages), 1)]):
-            name = [Text("" if number else printable(site))] if several else []
-            bar = charts.bar(views, highest, _BAR_WIDTH, ascii_only=ascii_only)
-            table.add_row(*name, Text(printable(path)), f"{views:,}", bar)
-    return table
+    most = max(_PAGES_SHOWN // max(len(reports), 1), 1)
+    labels: list[str] = []
+    values: list[int | float | None] = []
+    for name, report in reports.items():
+        site = f"{cut(printable(name), _SITE_WIDTH)}  " if len(reports) > 1 else ""
+        for row in report.rows[:most]:
+            labels.append(f"{site}{printable(row.pathname or '')}")
+            values.append(row.pageviews)
+    return Ranking("top pages", tuple(labels), tuple(values)) if labels else None
 
 
-def _share(kind: str, counts: Counter[str], *, ascii_only: bool) -> Table:
-    table = Table.grid(padding=(0, 1, 0, 0))
-    table.add_column(no_wrap=True, overflow="ellipsis", width=12)
-    table.add_column(justify="right", no_wrap=True, width=4)
-    table.add_column(style="cyan", no_wrap=True, width=6)
-    table.add_row(Text(kind.capitalize(), style="bold"))
-    total = counts.total()
-    ranked = counts.most_common(_SHARES_SHOWN)
-    for value, views in ranked:
-        bar = charts.bar(views, ranked[0][1], 6, ascii_only=ascii_only)
-        table.add_row(Text(printable(value) or _NAMELESS[kind]), f"{views / total:.0%}", bar)
-    return table
+def _share(kind: str, reports: Iterable[Report[PageviewRow]]) -> Ranking | None:
+    """Return the most frequent values of all sites; None if there is none that has a name."""
+    counts = Counter[str]()
+    for report in reports:
+        for value, pageviews in zip(report.column(report.columns[0]), report.column(_PAGEVIEWS), strict=True):
+            counts[str(value or "")] += int(str(pageviews or 0))
+    if not any(counts):
+        return None
+    found = counts.most_common(_SHARES_SHOWN)
+    labels = tuple(printable(value) or _NAMELESS[kind] for value, _ in found)
+    return Ranking(kind, labels, tuple(pageviews for _, pageviews in found))
 
 
 def _account(verdict: Verdict) -> Table:
@@ -228,7 +216,3 @@ def _to_be_zero(number: int) -> Text:
 
 def _here(server_seconds: float, verdict: Verdict) -> str:
     return f"of server time, {server_seconds / verdict.speed:.2f} s here"
-
-
-def _table() -> Table:
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")

@@ -1,4 +1,4 @@
-"""The page of a report, put together from its pictures and its rows."""
+"""The page of a report, put together from its figures and its rows."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -9,11 +9,12 @@ from typing import Final
 
 from attrs import frozen
 
-from fathom_async._cli.formatting import counted, printable
-from fathom_async._cli.html.plots import figure_of, markup, script, told
+from fathom_async import __version__
+from fathom_async._cli.figures import Figure, Ranking, TimeSeries, Total
+from fathom_async._cli.formatting import counted
+from fathom_async._cli.html.plots import markup, plot_of, script, told
 from fathom_async._cli.output import Records, shown
-from fathom_async._cli.pictures import Picture, Ranking, TimeSeries, Total
-from fathom_async._version import __version__
+from fathom_async._util.text import printable
 
 MOST_ROWS: Final = 5_000
 
@@ -48,14 +49,14 @@ class Page:
     Attributes:
         title: Its heading.
         facts: Lines below it: the range, the conditions.
-        pictures: What is drawn.
+        figures: What is drawn.
         records: The rows, of which the first `MOST_ROWS` are shown.
         made: When.
     """
 
     title: str
     facts: Sequence[str]
-    pictures: Sequence[Picture]
+    figures: Sequence[Figure]
     records: Records
     made: datetime
 
@@ -67,12 +68,12 @@ class Page:
         """
         title = printable(self.title)
         template = Template(files("fathom_async._cli.html").joinpath("page.html").read_text("utf-8"))
-        totals = [picture for picture in self.pictures if isinstance(picture, Total)]
-        plots = [picture for picture in self.pictures if not isinstance(picture, Total)]
+        totals = [figure for figure in self.figures if isinstance(figure, Total)]
+        plots = [figure for figure in self.figures if not isinstance(figure, Total)]
         sections = [_totals(totals)] if totals else []
         sections += [
             f'<section><h2>{escape(plot.metric)}</h2><figure role="img" aria-label="{escape(told(plot))}">'
-            f"{markup(figure_of(plot), f'plot-{place}')}</figure>{_left_out(plot)}</section>"
+            f"{markup(plot_of(plot), f'plot-{place}')}</figure>{_left_out(plot)}</section>"
             for place, plot in enumerate(plots)
         ]
         left_out = len(self.records.rows) - MOST_ROWS
@@ -80,7 +81,7 @@ class Page:
             title=escape(title),
             script=f"<script>{script()}</script>" if plots else "",
             facts="\n".join(f"<p>{escape(printable(fact))}</p>" for fact in self.facts),
-            pictures="\n".join(sections),
+            figures="\n".join(sections),
             table=_table(self.records, title),
             more=f"<p>and {left_out:,} more rows: write them with --format csv</p>" if left_out > 0 else "",
             made=f"{self.made:%Y-%m-%d %H:%M}",
@@ -104,20 +105,13 @@ def _totals(totals: Sequence[Total]) -> str:
 
 
 def _table(records: Records, title: str) -> str:
-    numbers = {
-        place
-        for place in range(len(records.columns))
-        if any(isinstance(row[place], int | float) for row in records.rows)
-    }
-    dates = {
-        place
-        for place in range(len(records.columns))
-        if any(isinstance(row[place], date) for row in records.rows)
-    }
-    mark = [
-        ' class="number"' if place in numbers else ' class="date"' if place in dates else ""
-        for place in range(len(records.columns))
-    ]
+    def mark_of(place: int) -> str:
+        cells = [row[place] for row in records.rows]
+        is_number = any(isinstance(cell, int | float) for cell in cells)
+        is_date = any(isinstance(cell, date) for cell in cells)
+        return ' class="number"' if is_number else ' class="date"' if is_date else ""
+
+    mark = [mark_of(place) for place in range(len(records.columns))]
     head = "".join(
         f'<th scope="col"{mark[place]}>{escape(name)}</th>' for place, name in enumerate(records.columns)
     )

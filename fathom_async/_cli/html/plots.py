@@ -1,4 +1,4 @@
-"""Pictures of a report as plotly draws them."""
+"""Figures of a report as plotly draws them."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -6,10 +6,11 @@ from importlib import import_module
 from typing import Any, Final, assert_never
 
 from fathom_async._cli.failures import CommandError
+from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total
 from fathom_async._cli.output import shown
-from fathom_async._cli.pictures import Number, Picture, Ranking, TimeSeries, Total
+from fathom_async._util.text import cut
 
-Figure = Mapping[str, object]
+Plot = Mapping[str, object]
 
 _COLOURS: Final = ("#2f7dd1", "#e07b39", "#2a9d6f", "#b0569f", "#c9a227", "#4aa3a2", "#8a6fd1", "#d1495b")
 _FILL: Final = "rgba(47, 125, 209, 0.18)"
@@ -17,7 +18,7 @@ _LABEL: Final = 44
 _NARROW_LABEL: Final = 18
 _LINE_HEIGHT: Final = 26
 _AROUND: Final = 90
-_COURSE_HEIGHT: Final = 340
+_SERIES_HEIGHT: Final = 340
 _SHOWN_POINTS: Final = 40
 _CONFIG: Final = {"responsive": True, "displayModeBar": False}
 
@@ -31,62 +32,62 @@ def script() -> str:
     return str(_plotly("plotly.offline").get_plotlyjs())
 
 
-def markup(figure: Figure, name: str) -> str:
-    """Return the HTML that draws a figure, once the script has been read.
+def markup(plot: Plot, name: str) -> str:
+    """Return the HTML that draws a plot, once the script has been read.
 
     Raises:
         CommandError: plotly is not installed.
     """
     written = _plotly("plotly.io").to_html(
-        dict(figure), config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=name, validate=False
+        dict(plot), config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=name, validate=False
     )
     return str(written)
 
 
-def figure_of(picture: Ranking | TimeSeries) -> Figure:
-    """Return plotly's description of a picture. Its colours fit both a light and a dark page."""
-    match picture:
+def plot_of(figure: Ranking | TimeSeries) -> Plot:
+    """Return plotly's description of a figure. Its colours fit both a light and a dark page."""
+    match figure:
         case Ranking():
-            return _ranking(picture)
+            return _ranking(figure)
         case TimeSeries():
-            return _course(picture)
+            return _time_series(figure)
         case _:
-            assert_never(picture)
+            assert_never(figure)
 
 
-def told(picture: Picture) -> str:
-    """Return what a picture shows, for those who cannot see it."""
-    match picture:
+def told(figure: Figure) -> str:
+    """Return what a figure shows, for those who cannot see it."""
+    match figure:
         case Total():
-            return f"{picture.metric}: {shown(picture.value)}"
+            return f"{figure.metric}: {shown(figure.value)}"
         case Ranking():
             return (
-                f"Bar chart of {picture.metric}: the highest is {picture.labels[0]} with "
-                f"{shown(picture.values[0])}"
+                f"Bar chart of {figure.metric}: the highest is {figure.labels[0]} with "
+                f"{shown(figure.values[0])}"
             )
         case TimeSeries():
             return (
-                f"Line chart of {picture.metric} by the {picture.unit}, from {picture.dates[0]} to "
-                f"{picture.dates[-1]}"
+                f"Line chart of {figure.metric} by {figure.unit}, from {figure.dates[0]} to "
+                f"{figure.dates[-1]}"
             )
         case _:
-            assert_never(picture)
+            assert_never(figure)
 
 
-def _ranking(picture: Ranking) -> Figure:
-    places = list(range(len(picture.labels)))
+def _ranking(figure: Ranking) -> Plot:
+    places = list(range(len(figure.labels)))
     bars = {
         "type": "bar",
         "orientation": "h",
-        "x": list(picture.values),
+        "x": list(figure.values),
         "y": places,  # not the labels, of which two may be equal once they are cut
-        "hovertext": [_harmless(label) for label in picture.labels],
-        "hovertemplate": f"%{{hovertext}}<br>%{{x:{_digits(picture.values)}}}<extra></extra>",
+        "hovertext": [escape(label, quote=False) for label in figure.labels],
+        "hovertemplate": f"%{{hovertext}}<br>%{{x:{_digits(figure.values)}}}<extra></extra>",
         "marker": {"color": _COLOURS[0]},
     }
     labels = {
-        "long": [_harmless(_cut(label)) for label in picture.labels],
-        "short": [_harmless(_cut(label, _NARROW_LABEL)) for label in picture.labels],
+        "long": [_harmless(label) for label in figure.labels],
+        "short": [_harmless(label, _NARROW_LABEL) for label in figure.labels],
     }
     axis = {
         "tickvals": places,
@@ -109,23 +110,23 @@ def _ranking(picture: Ranking) -> Figure:
     }
 
 
-def _course(picture: TimeSeries) -> Figure:
-    dates = [moment.isoformat() for moment in picture.dates]
+def _time_series(figure: TimeSeries) -> Plot:
+    dates = [moment.isoformat() for moment in figure.dates]
     lines = [
         {
             "type": "scatter",
             "mode": "lines+markers" if len(dates) <= _SHOWN_POINTS else "lines",
-            "name": _harmless(_cut(line.label)),
+            "name": _harmless(line.label),
             "x": dates,
             "y": list(line.values),
             "cliponaxis": False,
             "line": {"color": colour, "width": 2},
-            "hovertemplate": f"%{{x}}<br>%{{y:{_digits(line.values)}}}<extra>{_harmless(_cut(line.label))}</extra>",
-            **({"fill": "tozeroy", "fillcolor": _FILL} if len(picture.lines) == 1 else {}),
+            "hovertemplate": f"%{{x}}<br>%{{y:{_digits(line.values)}}}<extra>{_harmless(line.label)}</extra>",
+            **({"fill": "tozeroy", "fillcolor": _FILL} if len(figure.lines) == 1 else {}),
         }
-        for line, colour in zip(picture.lines, _COLOURS, strict=False)
+        for line, colour in zip(figure.lines, _COLOURS, strict=False)
     ]
-    layout = _layout(_COURSE_HEIGHT + _LINE_HEIGHT * (len(lines) if len(lines) > 1 else 0))
+    layout = _layout(_SERIES_HEIGHT + _LINE_HEIGHT * (len(lines) if len(lines) > 1 else 0))
     return {
         "data": lines,
         "layout": {
@@ -154,13 +155,9 @@ def _digits(values: Sequence[Number]) -> str:
     return ",.2f" if any(isinstance(value, float) for value in values) else ","
 
 
-def _harmless(label: str) -> str:
+def _harmless(label: str, longest: int = _LABEL) -> str:
     """Return a label without markup, which plotly would follow: visitors choose what is in it."""
-    return escape(label, quote=False)
-
-
-def _cut(label: str, most: int = _LABEL) -> str:
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+    return escape(cut(label, longest), quote=False)
 
 
 def _plotly(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type

@@ -5,41 +5,20 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 from typing import Annotated, Final, Literal
 
-from attrs import frozen
 from cyclopts import Parameter, validators
 from rich.console import Console
 
-from fathom_async import FathomClient, RateLimit
-from fathom_async._bulk.live import interval
+from fathom_async import FathomClient
 from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.live.display import Show, lines, screen
 from fathom_async._cli.live.state import LiveState, SiteView
-from fathom_async._cli.waiting import telling
+from fathom_async._cli.progress import is_screen, telling
 
 Format = Literal["table", "jsonl"]
 
 _DAY: Final = 86_400.0
-
-
-@frozen(kw_only=True)
-class Watch:
-    """What the command line says.
-
-    Attributes:
-        sites: IDs of the sites; all sites if there are none.
-        every: Seconds from one request for a site to the next.
-        share: How much of the reports lane may be spent.
-        rounds: How often to ask for each site; None for ever.
-        format: A line of text or a JSON object for each answer, unless it is a screen.
-    """
-
-    sites: Sequence[str]
-    every: float
-    share: float
-    rounds: int | None
-    format: Format | None
 
 
 def live(
@@ -59,24 +38,25 @@ def live(
         format: table for a screen, or for lines of text where there is no terminal; jsonl for a JSON object for
             each answer. Unless given, it is table in a terminal and jsonl elsewhere.
     """
-    watch = Watch(sites=sites, every=every, share=share, rounds=rounds, format=format)
     try:
-        run_async(partial(_watch, watch))
+        run_async(partial(_watch, sites, every, share, rounds, format))
     except KeyboardInterrupt as error:
         return interruption(error)
     return ExitCode.OK
 
 
-async def _watch(watch: Watch) -> None:
+async def _watch(
+    sites: Sequence[str], every: float, share: float, rounds: int | None, format: Format | None
+) -> None:
     async with connect() as fathom, AsyncExitStack() as stack:
         async with telling(fathom):
-            names = await _names(fathom, watch.sites)
+            names = await _names(fathom, sites)
         lane = fathom.limits["reports"]
-        seconds = interval(len(names), watch.every, watch.share, RateLimit(lane.limit, lane.per))
+        seconds = max(every, len(names) * lane.per / (share * lane.limit))
         board = LiveState({site_id: SiteView(name) for site_id, name in names.items()}, seconds)
-        show = await stack.enter_async_context(_display(watch.format, board, fathom))
-        stream = fathom.reports.live(names, every=watch.every, share=watch.share, detailed=True)
-        left = None if watch.rounds is None else watch.rounds * len(names)
+        show = await stack.enter_async_context(_display(format, board, fathom))
+        stream = fathom.reports.live(names, every=every, share=share, detailed=True)
+        left = None if rounds is None else rounds * len(names)
         async with aclosing(stream) as answers:
             async for heard in answers:
                 error = None if heard.error is None else failure_of(heard.error).message
@@ -90,8 +70,7 @@ async def _watch(watch: Watch) -> None:
 @asynccontextmanager
 async def _display(format: Format | None, board: LiveState, fathom: FathomClient) -> AsyncGenerator[Show]:
     console = Console(highlight=False)
-    is_screen = console.is_terminal and not console.is_dumb_terminal
-    if is_screen and format != "jsonl":
+    if is_screen(console) and format != "jsonl":
         async with screen(console, board, lambda: fathom.limits["reports"]) as show:
             yield show
     else:

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 
 import msgspec
@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.live import Live
 
 from fathom_async import LaneStatus, LiveVisitors
-from fathom_async._cli.formatting import printable_json
 from fathom_async._cli.live.screen import draw, line
 from fathom_async._cli.live.state import LiveState
+from fathom_async._cli.progress import repeating
+from fathom_async._util.text import printable_json
 
 Show = Callable[[LiveState, LiveVisitors], None]
 """Is told what was heard of a site, and the board with it."""
@@ -34,30 +35,22 @@ async def screen(
         lane: Tells what the reports lane looks like.
         frame: Seconds after which it is drawn at the latest.
     """
-    changed = asyncio.Event()
     latest = board
+
+    def paint() -> None:
+        size, ascii_only = console.size, console.options.ascii_only
+        drawn = draw(latest, lane(), datetime.now(UTC), size.width, size.height, ascii_only=ascii_only)
+        live.update(drawn, refresh=True)
 
     def show(board: LiveState, _heard: LiveVisitors) -> None:
         nonlocal latest
         latest = board
-        changed.set()
+        paint()
 
-    async def paint() -> None:
-        while True:
-            size, now = console.size, datetime.now(UTC)
-            ascii_only = console.options.ascii_only
-            drawn = draw(latest, lane(), now, size.width, size.height, ascii_only=ascii_only)
-            live.update(drawn, refresh=True)
-            await _set_within(changed, frame)
-            changed.clear()
-
-    with Live(console=console, screen=True, auto_refresh=False) as live, _told_of_resizes(changed):
-        painter = asyncio.create_task(paint())
-        try:
+    with Live(console=console, screen=True, auto_refresh=False) as live, _on_resize(paint):
+        paint()
+        async with repeating(paint, frame):
             yield show
-        finally:
-            painter.cancel()
-            await asyncio.wait((painter,))
 
 
 def lines(*, as_json: bool) -> Show:
@@ -110,21 +103,15 @@ def record(heard: LiveVisitors, name: str, error: str | None) -> str:
 
 
 @contextmanager
-def _told_of_resizes(event: asyncio.Event) -> Generator[None]:
-    """Set the event whenever the window changes its size."""
+def _on_resize(call: Callable[[], None]) -> Generator[None]:
+    """Call something whenever the window changes its size."""
     loop = asyncio.get_running_loop()
     number = getattr(signal, "SIGWINCH", None)
     if number is None:  # on Windows, the next second notices
         yield
         return
-    loop.add_signal_handler(number, event.set)
+    loop.add_signal_handler(number, call)
     try:
         yield
     finally:
         loop.remove_signal_handler(number)
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

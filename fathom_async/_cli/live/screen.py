@@ -10,8 +10,9 @@ from rich.text import Text
 
 from fathom_async import LaneStatus
 from fathom_async._cli import charts
-from fathom_async._cli.formatting import counted, duration, printable
+from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.live.state import LiveState, SiteView
+from fathom_async._util.text import printable
 
 _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16
@@ -89,7 +90,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only
             "-" if site.visitors is None else f"{site.visitors.total:,}",
         ]
         if has_trend:
-            cells.append(charts.sparkline(site.course[-_TREND:], _TREND, ascii_only=ascii_only))
+            cells.append(charts.sparkline(site.history[-_TREND:], _TREND, ascii_only=ascii_only))
         if width >= _WITH_AGE:
             cells.append(_heard(site, now))
         table.add_row(*cells)

@@ -20,22 +20,22 @@ class SiteView:
         name: What people call it.
         visitors: Who was there when it was last heard of; None if it never was.
         at: When that was.
-        course: How many were there each time, from the oldest on.
+        history: How many were there each time, from the oldest on.
         error: Why the last attempt told nothing, if so.
     """
 
     name: str
     visitors: CurrentVisitors | None = None
     at: datetime | None = None
-    course: tuple[int, ...] = ()
+    history: tuple[int, ...] = ()
     error: str | None = None
 
     def with_(self, heard: LiveVisitors, error: str | None) -> "SiteView":
         """Return the site with what was heard of it."""
         if heard.visitors is None:
             return evolve(self, error=error)
-        course = (*self.course, heard.visitors.total)[-_REMEMBERED:]
-        return evolve(self, visitors=heard.visitors, at=heard.at, course=course, error=None)
+        history = (*self.history, heard.visitors.total)[-_REMEMBERED:]
+        return evolve(self, visitors=heard.visitors, at=heard.at, history=history, error=None)
 
 
 @frozen

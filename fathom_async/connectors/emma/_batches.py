@@ -1,4 +1,4 @@
-"""Events that are sent in batches, and what became of each batch."""
+"""Batches of events, and their results."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,17 +9,17 @@ from fathom_async.connectors.emma._models import MemberEvent, NewMemberEvent
 from fathom_async.errors import ArgumentError, ClosedError, DecodeError, FathomError
 
 MAX_BATCH = 10
-"""Events that Emma takes at once."""
+"""The most events in one request."""
 
 
 @frozen
 class Batch:
-    """What became of up to ten events that were sent together.
+    """The result of one request with up to ten events.
 
     Attributes:
-        events: What was to be created.
-        created: What was created, in the same order; nothing where there is an error.
-        error: Why it was not; None where it was.
+        events: The events to create.
+        created: The created events, in the same order; none if there is an error.
+        error: Why the request failed; None if it did not.
     """
 
     events: tuple[NewMemberEvent, ...]
@@ -28,35 +28,35 @@ class Batch:
 
     @property
     def perhaps_created(self) -> bool:
-        """Whether Emma may have the events in spite of the error: sent again, they might be there twice."""
+        """Whether Emma may have the events in spite of the error: a retry might create them twice."""
         if self.error is None:
             return False
-        # An answer that cannot be read is one of success, and who closes the client does not wait for answers.
+        # Only a success has an unreadable answer, and closing the client does not wait for answers.
         return was_perhaps_done(self.error) or isinstance(self.error, DecodeError | ClosedError)
 
 
 @frozen
 class Creation:
-    """What became of many events, in the order given.
+    """The result of `create`.
 
     Attributes:
-        batches: The batches that they were sent in.
+        batches: The batches, in the order of the events.
     """
 
     batches: tuple[Batch, ...]
 
     @property
     def created(self) -> tuple[MemberEvent, ...]:
-        """All that was created, in the order given."""
+        """The created events, in the order of the arguments."""
         return tuple(event for batch in self.batches for event in batch.created)
 
     @property
     def failed(self) -> tuple[Batch, ...]:
-        """The batches that were not created, or not for certain."""
+        """The batches that failed; Emma may have created some of them, see `Batch.perhaps_created`."""
         return tuple(batch for batch in self.batches if batch.error is not None)
 
     def result(self) -> tuple[MemberEvent, ...]:
-        """Return all that was created, if everything was.
+        """Return the created events, if no batch failed.
 
         Raises:
             BatchError: Some batches failed.
@@ -67,10 +67,10 @@ class Creation:
 
 
 class BatchError(FathomError):
-    """Some of many batches of events failed; the others were created.
+    """Some batches of events failed; the others were created.
 
     Args:
-        batches: What became of every batch, in the order given.
+        batches: Every batch, in the order of the events.
     """
 
     def __init__(self, batches: Sequence[Batch]) -> None:
@@ -78,7 +78,7 @@ class BatchError(FathomError):
         self.batches: tuple[Batch, ...] = tuple(batches)
 
     def __str__(self) -> str:
-        failed = [batch for batch in self.batches if batch.error is not None]
+        failed = Creation(self.batches).failed
         events = sum(len(batch.events) for batch in failed)
         return (
             f"{len(failed)} of {len(self.batches)} batches failed, with {events} events; they are in `batches`; "
@@ -87,10 +87,10 @@ class BatchError(FathomError):
 
 
 def in_batches(events: Iterable[NewMemberEvent]) -> list[tuple[NewMemberEvent, ...]]:
-    """Cut events into batches that Emma takes.
+    """Split events into batches.
 
     Raises:
-        ArgumentError: They are no collection, or one of them is no event.
+        ArgumentError: They are not a collection of events.
     """
     if isinstance(events, NewMemberEvent):
         raise ArgumentError("events must be a collection: write create([event])")

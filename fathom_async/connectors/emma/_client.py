@@ -1,4 +1,4 @@
-"""The client of Emma."""
+"""Client of Emma."""
 
 from base64 import b64encode
 from http import HTTPStatus
@@ -28,11 +28,11 @@ class EmmaPlan:
     """The limits of an account.
 
     Attributes:
-        requests: Limit of everything.
+        requests: Limit of all requests.
         concurrency: Requests in flight at once.
 
     Raises:
-        ArgumentError: One of them cannot be a limit.
+        ArgumentError: A value cannot be a limit.
     """
 
     requests: RateLimit = field(default=_LIMIT, validator=field_checks.rate_limit)
@@ -46,17 +46,17 @@ class EmmaClient(ServiceClient):
         account_id: The account's number.
         public_key: Public API key.
         private_key: Private API key.
-        base_url: Where the API lives.
+        base_url: The API's address.
         plan: The account's rate limits.
-        timezone: TZ database name of the zone that Emma's dates are in; Emma itself does not say.
-        **options: Settings that all services have; see `fathom_async.service.ServiceOptions`.
+        timezone: TZ database name of the time zone of Emma's dates, which have none.
+        **options: The common settings; see `fathom_async.service.ServiceOptions`.
 
     Attributes:
-        event_types: Types of events.
-        member_events: What members did.
+        event_types: Event types.
+        member_events: Members' events.
 
     Raises:
-        ArgumentError: The account or a key cannot be one, or the base URL would show the keys to the network.
+        ArgumentError: The account or a key is malformed, or the base URL would expose the keys on the network.
     """
 
     event_types: EventTypesResource
@@ -77,7 +77,7 @@ class EmmaClient(ServiceClient):
     ) -> None:
         plan = plan or EmmaPlan()
         settings = Settings(
-            base_url=f"{field_checks.address('base_url', base_url).rstrip('/')}/{_account(account_id)}",
+            base_url=f"{field_checks.url_text('base_url', base_url).rstrip('/')}/{_account(account_id)}",
             authorization=_basic(public_key, private_key),
             limits={LANE: plan.requests},
             concurrency=plan.concurrency,
@@ -93,7 +93,7 @@ class EmmaClient(ServiceClient):
 
 
 def is_refusal(response: Response) -> bool:
-    """Whether the answer says that the rate limit is exceeded; any other 403 is about permissions."""
+    """Tell whether an answer is a rate-limit refusal; any other 403 is about permissions."""
     if response.status == HTTPStatus.FORBIDDEN:
         return _OVER in response.body.lower() or _OVER in response.reason.lower().encode()
     return is_too_many(response)

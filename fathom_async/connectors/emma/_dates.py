@@ -1,4 +1,4 @@
-"""Emma's dates, such as ``@D:2025-11-24T10:23:10``: texts with a mark and without a time zone."""
+"""Emma's dates, such as ``@D:2025-11-24T10:23:10``: strings with a prefix and without a time zone."""
 
 import re
 from collections.abc import Callable, Collection
@@ -26,17 +26,17 @@ class Dates:
     """Reads and writes dates.
 
     Attributes:
-        zone: The time zone that the account's dates are in.
+        zone: The time zone of the account's dates.
     """
 
     zone: ZoneInfo
 
     def reading(self, decode: Callable[[bytes], T], names: Collection[str]) -> Callable[[bytes], T]:
-        """Return a function that decodes a body whose dates have been given their time zone.
+        """Return a function that adds the time zone to a body's dates, and decodes it.
 
         Args:
-            decode: Makes an object, or a tuple of objects, out of a body.
-            names: The fields that are dates. In all others, a date is a text that somebody wrote.
+            decode: Decodes a body to an object or a tuple of objects.
+            names: The fields with dates; in others, what looks like a date is text.
         """
         return lambda body: decode(self._with_zones(body, names))
 
@@ -46,7 +46,7 @@ class Dates:
                 return msgspec.json.encode([self._with_zone(fields, names) for fields in _many.decode(body)])
             return msgspec.json.encode(self._with_zone(_one.decode(body), names))
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return body  # whoever decodes it tells what is wrong
+            return body  # decoding it reports the error
 
     def _with_zone(self, fields: _Fields, names: Collection[str]) -> _Fields:
         dates = {
@@ -57,10 +57,10 @@ class Dates:
         return {**fields, **dates}
 
     def write(self, name: str, moment: datetime) -> str:
-        """Return a moment as the wire has it, to the second.
+        """Return a moment in Emma's form, to the second.
 
         Raises:
-            ArgumentError: It is not a datetime, has no time zone, or is out of reach in the account's.
+            ArgumentError: It is not a datetime with a time zone, or out of range in the account's time zone.
         """
         if not isinstance(moment, datetime):
             raise ArgumentError(f"{name} must be a datetime, not {moment!r}")
@@ -69,12 +69,12 @@ class Dates:
         try:
             there = moment.astimezone(self.zone)
         except OverflowError:
-            raise ArgumentError(f"{name} is out of reach in the time zone {self.zone}: {moment}") from None
+            raise ArgumentError(f"{name} is out of range in the time zone {self.zone}: {moment}") from None
         return f"{_MARK}{there.replace(tzinfo=None).isoformat(timespec='seconds')}"
 
     def _in_zone(self, found: re.Match[bytes]) -> bytes:
         try:
             moment = datetime.fromisoformat(found[1].decode()).replace(tzinfo=self.zone)
-        except ValueError:  # such as the 31st of February: the model's own check tells which field it is
+        except ValueError:  # such as the 31st of February: the model's own check names the field
             return found[0]
         return f'"{moment.isoformat()}"'.encode()

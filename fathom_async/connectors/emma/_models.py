@@ -1,10 +1,10 @@
-"""What Emma's objects look like in Python. All datetimes are timezone-aware."""
+"""Emma's objects. All datetimes are timezone-aware."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import cast, get_args
 
-from attrs import AttrsInstance, field, fields, frozen
+from attrs import AttrsInstance, asdict, field, fields, frozen
 
 from fathom_async._util import checks
 from fathom_async.connectors import _field_checks as field_checks
@@ -22,12 +22,12 @@ def _attributes_of(extra: Extra) -> object:
 
 @frozen
 class EventType:
-    """A type of events.
+    """An event type.
 
     Attributes:
         event_type_id: Its number.
-        event_type: What it is known by, such as ``visited_website``.
-        display_name: What people see.
+        event_type: Its name in events, such as ``visited_website``.
+        display_name: Its name for people.
         account_id: The account's number.
         created_at: UTC.
         extra: Fields this version does not know.
@@ -43,16 +43,16 @@ class EventType:
 
 @frozen
 class MemberEvent:
-    """Something that a member did.
+    """An event of a member.
 
     Attributes:
         event_type_id: Number of its type.
         member_id: Number of the member.
-        event_id: Its own number; answers to `create` only.
-        event_monetary_value: What it was worth.
+        event_id: Its own number; only `create` returns it.
+        event_monetary_value: Its value.
         event_timestamp: UTC.
         inserted_at: UTC.
-        mailing_id: Number of the mailing it goes with.
+        mailing_id: Number of its mailing.
         account_id: The account's number.
         extra: Fields this version does not know.
     """
@@ -69,7 +69,7 @@ class MemberEvent:
 
     @property
     def attributes(self) -> Mapping[str, object] | None:
-        """What else was said of it, as JSON has it; kept in `extra`, as it came. Two events differ by it."""
+        """Further data, as JSON; part of `extra`, and of the comparison of two events."""
         found = _attributes_of(self.extra)
         return cast("dict[str, object]", found) if isinstance(found, dict) else None
 
@@ -80,20 +80,20 @@ def _copied(attributes: Mapping[str, object] | None) -> Mapping[str, object] | N
 
 @frozen(kw_only=True)
 class NewMemberEvent:
-    """Something that a member did, to be told to Emma.
+    """An event of a member to create.
 
     Args:
-        member_id: Number of the member; or give `email`.
-        email: The member's address; or give `member_id`.
-        event_type_id: Number of an existing type; or give `event_type`.
-        event_type: An existing type; or give `event_type_id`.
-        attributes: What else there is to say of it, as JSON; it is copied.
-        event_monetary_value: What it was worth.
-        mailing_id: Number of the mailing it goes with.
-        event_timestamp: When it was, timezone-aware; now, to Emma, if it is left out.
+        member_id: Number of the member; or pass `email`.
+        email: The member's address; or pass `member_id`.
+        event_type_id: Number of an existing type; or pass `event_type`.
+        event_type: Name of an existing type; or pass `event_type_id`.
+        attributes: Further data, as JSON; copied.
+        event_monetary_value: Its value.
+        mailing_id: Number of its mailing.
+        event_timestamp: Its time, timezone-aware; Emma's current time by default.
 
     Raises:
-        ArgumentError: Emma would refuse it.
+        ArgumentError: Emma would reject it.
     """
 
     member_id: int | None = None
@@ -109,13 +109,14 @@ class NewMemberEvent:
         _one_of(member_id=self.member_id, email=self.email)
         _one_of(event_type_id=self.event_type_id, event_type=self.event_type)
         for name in ("member_id", "event_type_id", "mailing_id"):
-            field_checks.optional_whole(name, getattr(self, name))
+            if getattr(self, name) is not None:
+                field_checks.whole(name, getattr(self, name))
         if self.email is not None and not _is_address(checks.identifier("email", self.email)):
             raise ArgumentError(f"email must be an address such as homer@example.com, not {self.email!r}")
         if self.event_type is not None:
             checks.text(_LONGEST)("event_type", self.event_type)
         if self.event_monetary_value is not None:
-            field_checks.number("event_monetary_value", self.event_monetary_value)
+            field_checks.finite("event_monetary_value", self.event_monetary_value)
         moment = self.event_timestamp
         if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             raise ArgumentError(
@@ -124,20 +125,15 @@ class NewMemberEvent:
             )
 
     def to_json(self, dates: Dates) -> dict[str, object]:
-        """Return the fields that were given, as the wire has them.
+        """Return the given fields, as JSON.
 
         Raises:
-            ArgumentError: The wire cannot have them.
+            ArgumentError: JSON cannot have them.
         """
-        given: dict[str, object] = {
-            "member_id": self.member_id,
-            "email": self.email,
-            "event_type_id": self.event_type_id,
-            "event_type": self.event_type,
+        moment = self.event_timestamp and dates.write("event_timestamp", self.event_timestamp)
+        given = asdict(self, recurse=False) | {
             "attributes": _copied(self.attributes),
-            "event_monetary_value": self.event_monetary_value,
-            "mailing_id": self.mailing_id,
-            "event_timestamp": self.event_timestamp and dates.write("event_timestamp", self.event_timestamp),
+            "event_timestamp": moment,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -145,7 +141,7 @@ class NewMemberEvent:
 def _one_of(**values: object) -> None:
     given = [name for name, value in values.items() if value is not None]
     if len(given) != 1:
-        raise ArgumentError(f"give either {' or '.join(values)}, not {'both' if given else 'neither'}")
+        raise ArgumentError(f"pass either {' or '.join(values)}, not {'both' if given else 'neither'}")
 
 
 def _is_address(email: str) -> bool:

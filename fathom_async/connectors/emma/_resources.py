@@ -10,11 +10,11 @@ from fathom_async._util import checks
 from fathom_async._util.checks import Check, body
 from fathom_async._util.tasks import gather_all
 from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors._deletion import deletion
+from fathom_async.connectors._deletion import delete_request
 from fathom_async.connectors.emma._batches import Batch, Creation, in_batches
 from fathom_async.connectors.emma._dates import Dates
 from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent, datetime_fields
-from fathom_async.connectors.emma._paging import Range, in_ranges
+from fathom_async.connectors.emma._ranges import Range, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
 
@@ -35,7 +35,7 @@ def _numbered(template: str, name: str, number: int) -> str:
 
 
 class EventTypesResource:
-    """Types of events."""
+    """Event types."""
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
@@ -53,7 +53,7 @@ class EventTypesResource:
         return in_ranges(self._send, "/events", self._read_all, wanted, lane=LANE)
 
     async def count(self) -> int:
-        """Return how many types there are."""
+        """Return the number of types."""
         return await self._send(Request("GET", "/events", _NUMBER, _COUNT, lane=LANE))
 
     async def get(self, event_type_id: int) -> EventType:
@@ -66,60 +66,61 @@ class EventTypesResource:
         return await self._send(Request("GET", at, self._read, lane=LANE))
 
     async def create(self, *, event_type: str, display_name: str) -> EventType:
-        """Create a type. Never sent twice: see `TransportError.sent` when the answer is lost.
+        """Create a type. Never retried: see `TransportError.sent` if the answer is lost.
 
         Args:
-            event_type: What it is known by.
-            display_name: What people see.
+            event_type: Its name in events.
+            display_name: Its name for people.
         """
         fields = body(_FIELDS, event_type=event_type, display_name=display_name)
         request = Request("POST", "/events", self._read, body=fields, lane=LANE, idempotent=False)
         return await self._send(request)
 
     async def update(self, event_type_id: int, *, event_type: str, display_name: str) -> EventType:
-        """Replace what a type is called; Emma wants both.
+        """Replace both names of a type.
 
         Args:
             event_type_id: Its number.
-            event_type: What it is known by.
-            display_name: What people see.
+            event_type: Its name in events.
+            display_name: Its name for people.
 
         Raises:
             NotFoundError: There is no such type.
-            ValidationError: Another type is known by that.
+            ValidationError: Another type has the name.
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
         fields = body(_FIELDS, event_type=event_type, display_name=display_name)
         return await self._send(Request("PUT", at, self._read, body=fields, lane=LANE))
 
     async def delete(self, event_type_id: int) -> Deleted:
-        """Delete a type and all events of it, for good.
+        """Delete a type and all its events permanently.
 
         Raises:
             NotFoundError: There is no such type.
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
-        return await self._send(deletion(at, Deleted(str(event_type_id), object="event_type"), lane=LANE))
+        gone = Deleted(str(event_type_id), object="event_type")
+        return await self._send(delete_request(at, gone, lane=LANE))
 
 
 class MemberEventsResource:
-    """What members did."""
+    """Members' events."""
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
         self._dates = dates
 
     async def create(self, events: Iterable[NewMemberEvent]) -> Creation:
-        """Tell Emma of any number of events, ten a request, side by side as far as the limit allows.
+        """Create any number of events, ten per request, in parallel as far as the rate limit allows.
 
-        A batch that fails does not keep the others from being sent. No batch is sent again unless it certainly was
-        not processed. When this is cancelled, batches under way may have been created.
+        A failed batch does not stop the others. A batch is retried only if it certainly was not processed. After a
+        cancellation, batches in flight may have been created.
 
         Returns:
-            What became of each batch, in the order given. Call `.result()` on it for an error if any failed.
+            The result of each batch. Its `.result()` raises if any batch failed.
 
         Raises:
-            ArgumentError: One of them is no event, or cannot be sent; nothing was sent.
+            ArgumentError: One of them is not an event, or cannot be sent; nothing was sent.
         """
         requests = [(batch, self._creation(batch)) for batch in in_batches(events)]
         return Creation(tuple(await gather_all(self._create(*request) for request in requests)))
@@ -136,12 +137,11 @@ class MemberEventsResource:
             NotFoundError: There is no such member.
         """
         at = _numbered("/events/members/{}", "member_id", member_id)
-        return in_ranges(
-            self._send, at, self._dates.reading(_EVENTS, _EVENT_DATES), Range(start, end), lane=LANE
-        )
+        read = self._dates.reading(_EVENTS, _EVENT_DATES)
+        return in_ranges(self._send, at, read, Range(start, end), lane=LANE)
 
     async def count(self, member_id: int) -> int:
-        """Return how many events a member has.
+        """Return the number of a member's events.
 
         Raises:
             NotFoundError: There is no such member.
@@ -168,7 +168,7 @@ def _as_many_as(sent: tuple[NewMemberEvent, ...]) -> Callable[[bytes], tuple[Mem
     def decode(body: bytes) -> tuple[MemberEvent, ...]:
         created = _EVENTS(body)
         if len(created) != len(sent):
-            words = f"Emma answered {len(created)} events to {len(sent)} that were sent"
+            words = f"Emma returned {len(created)} events for {len(sent)} sent"
             raise DecodeError(words, body=body[:200])
         return created
 

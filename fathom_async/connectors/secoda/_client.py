@@ -1,4 +1,4 @@
-"""The client of Secoda."""
+"""Client of Secoda."""
 
 from typing import ClassVar, Literal, Unpack
 from urllib.parse import urlsplit
@@ -12,9 +12,9 @@ from fathom_async.connectors import _field_checks as field_checks
 from fathom_async.connectors.secoda._resources import (
     READS,
     WRITES,
+    CatalogEventsResource,
     CatalogResource,
     CategoriesResource,
-    EventsResource,
     PropertiesResource,
 )
 from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
@@ -33,11 +33,11 @@ class SecodaPlan:
 
     Attributes:
         writes: Limit of POST, PUT and PATCH, as documented.
-        reads: Limit of GET and DELETE, for which the service names none: a courtesy.
+        reads: Limit of GET and DELETE; a courtesy, because the service documents none.
         concurrency: Requests in flight at once, per lane.
 
     Raises:
-        ArgumentError: One of them cannot be a limit.
+        ArgumentError: A value cannot be a limit.
     """
 
     writes: RateLimit = field(default=_WRITES, validator=field_checks.rate_limit)
@@ -50,12 +50,11 @@ class SecodaClient(ServiceClient):
 
     Args:
         token: API key of the workspace.
-        base_url: Where the API lives: ``https://api.secoda.co``, ``https://eapi.secoda.co`` (Europe),
+        base_url: The API's address: ``https://api.secoda.co``, ``https://eapi.secoda.co`` (Europe),
             ``https://aapi.secoda.co`` (Asia and Pacific), or your own domain.
         plan: The workspace's rate limits.
-        reads: Where events are read: the ``catalog``, or the deprecated ``events`` endpoints that older servers
-            have.
-        **options: Settings that all services have; see `fathom_async.service.ServiceOptions`.
+        reads: Where to read events: the ``catalog``, or the deprecated ``events`` endpoints of older servers.
+        **options: The common settings; see `fathom_async.service.ServiceOptions`.
 
     Attributes:
         categories: Categories, the parents of events.
@@ -64,11 +63,11 @@ class SecodaClient(ServiceClient):
         resources: The whole catalogue.
 
     Raises:
-        ArgumentError: The token cannot be one, or the base URL would show it to the network.
+        ArgumentError: The token is malformed, or the base URL would expose it on the network.
     """
 
     categories: CategoriesResource
-    events: EventsResource
+    events: CatalogEventsResource
     properties: PropertiesResource
     resources: CatalogResource
 
@@ -84,7 +83,7 @@ class SecodaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or SecodaPlan()
-        root = field_checks.address("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
+        root = field_checks.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
         settings = Settings(
             base_url=root + _PREFIX,
             authorization=f"Bearer {credential('the token', token)}",
@@ -99,6 +98,6 @@ class SecodaClient(ServiceClient):
     def _bind(self, send: Caller) -> None:
         self.resources = CatalogResource(send, self._host)
         self.categories = CategoriesResource(send, self._host)
-        instead = self.resources if self._reads == "catalog" else None
-        self.events = EventsResource(send, self._host, instead=instead)
+        catalog = self.resources if self._reads == "catalog" else None
+        self.events = CatalogEventsResource(send, self._host, catalog=catalog)
         self.properties = PropertiesResource(send, self._host)

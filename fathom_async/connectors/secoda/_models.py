@@ -1,4 +1,4 @@
-"""What Secoda's objects look like in Python."""
+"""Secoda's objects."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,21 +20,21 @@ class Resource:
     Attributes:
         id: UUID, with or without dashes.
         title: Its name.
-        description: What it is, in plain text.
+        description: Its description, in plain text.
         definition: Its documentation, in Markdown.
         entity_type: Its kind, such as ``event``.
         native_type: Its kind in the words of the integration.
         parent: Id of the category of an event, or of the event of a property.
-        integration: Id of the integration that it belongs to.
+        integration: Id of its integration.
         pii: Whether it contains personally identifiable information.
-        verified: Whether it was set as verified.
+        verified: Whether it is verified.
         published: Whether viewers see it.
-        archived: Whether it was put away.
+        archived: Whether it is archived.
         teams: Ids of teams.
         owners: Ids of users.
         collections: Ids of collections.
         tags: Ids of tags.
-        subscribers: Ids of the users who are told of changes.
+        subscribers: Ids of the users with notifications of changes.
         created_at: UTC.
         updated_at: UTC.
         extra: Fields this version does not know.
@@ -63,20 +63,7 @@ class Resource:
 
 
 class Metadata(TypedDict, total=False):
-    """What can be said of an event or a property; each may be left out.
-
-    Attributes:
-        description: What it is; None to clear it.
-        definition: Documentation in Markdown; None to clear it.
-        pii: Whether it contains personally identifiable information.
-        verified: Whether it is verified.
-        published: Whether viewers see it.
-        teams: Ids of the teams it belongs to.
-        owners: Ids of the users who own it.
-        collections: Ids of the collections it belongs to.
-        tags: Ids of its tags.
-        subscribers: Ids of the users who are told of changes.
-    """
+    """The optional fields of an event or a property, as in `Resource`; None clears a description or a definition."""
 
     description: str | None
     definition: str | None
@@ -95,7 +82,7 @@ class CatalogPage(Page[T]):
     """One page of a list.
 
     Attributes:
-        next: Address of the next page, as the server names it; None on the last one.
+        next: Address of the next page from the server; None on the last one.
         count: Number of objects on all pages.
         total_pages: Number of pages.
     """

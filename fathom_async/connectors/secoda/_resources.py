@@ -1,20 +1,19 @@
 """Endpoints of Secoda's events. Source: https://docs.secoda.co/api/reference/events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Unpack
 
-from fathom_async._core.codec.objects import object_decoder
+from fathom_async._core.codec.objects import encode, object_decoder
 from fathom_async._core.pagination import Listing
 from fathom_async._core.request import Request, path
 from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, identifier
 from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors._deletion import deletion
-from fathom_async.connectors.secoda import _catalog as catalog
+from fathom_async.connectors._deletion import delete_request
 from fathom_async.connectors.secoda._models import Metadata, Resource
-from fathom_async.connectors.secoda._paging import MAX_RESOURCES, by_number, page_decoder
+from fathom_async.connectors.secoda._numbered_pages import MAX_RESOURCES, by_number, catalog_page_decoder
 from fathom_async.errors import NotFoundError
 from fathom_async.models import Deleted, Page
 
@@ -41,9 +40,19 @@ _CHILD: dict[str, Check] = {
     **_METADATA,
 }
 _RESOURCE = object_decoder(Resource)
-_RESOURCES = page_decoder(Resource)
-_CATALOG = page_decoder(Resource, most=MAX_RESOURCES)
+_RESOURCES = catalog_page_decoder(Resource)
+_CATALOG = catalog_page_decoder(Resource, most=MAX_RESOURCES)
 _ANY = "/resource/all/{}/"
+
+
+CatalogFilter = Mapping[str, object]
+"""Such as ``{"operator": "exact", "field": "type", "value": "event"}``; ``and`` and ``or`` have `operands`."""
+
+
+def _every(**values: str) -> CatalogFilter:
+    """Return the filter for entries with all of these values."""
+    operands = [{"operator": "exact", "field": field, "value": value} for field, value in values.items()]
+    return operands[0] if len(operands) == 1 else {"operator": "and", "operands": operands}
 
 
 def _given(**values: str | None) -> dict[str, str]:
@@ -51,7 +60,7 @@ def _given(**values: str | None) -> dict[str, str]:
 
 
 class _Reader:
-    """Lists and single objects, over the lane for reads."""
+    """Lists and single objects, on the lane for reads."""
 
     def __init__(self, send: Caller, host: str) -> None:
         self._send = send
@@ -68,28 +77,32 @@ class _Reader:
 
 
 class CatalogResource(_Reader):
-    """The whole catalogue, of which events are a part."""
+    """The whole catalogue, including events."""
 
     def list(
         self,
-        filter: catalog.Filter | None = None,
+        filter: CatalogFilter | None = None,
         *,
-        sort: catalog.Filter | None = None,
+        sort: CatalogFilter | None = None,
         page: int | None = None,
     ) -> Listing[Resource]:
         """List resources: await it for one page, iterate over it for all.
 
         Args:
-            filter: Which ones, such as ``{"operator": "exact", "field": "type", "value": "event"}``; None for all.
-            sort: In which order; by usage unless given.
+            filter: The filter, such as ``{"operator": "exact", "field": "type", "value": "event"}``; None for all.
+            sort: The order; by usage by default.
             page: Number of the first page, from 1.
 
         Raises:
-            ArgumentError: The filter or the order is no JSON object, or the page no number.
-            PagingError: While iterating: there are more than 10,000, of which the service leaves out the others.
+            ArgumentError: The filter or the order is not a JSON object, or the page not a number.
+            PagingError: While iterating: there are more than 10,000, and the service leaves out the rest.
         """
         params = {"filter": filter, "sort": sort}
-        given = {name: catalog.to_param(name, value) for name, value in params.items() if value is not None}
+        given = {
+            name: encode(field_checks.json_object(name, value)).decode()
+            for name, value in params.items()
+            if value is not None
+        }
         number = {} if page is None else {"page": str(field_checks.whole("page", page))}
         return self._list("/resource/catalog/", given | number, _CATALOG)
 
@@ -128,15 +141,15 @@ class CategoriesResource(_Reader):
         integration: str | NotGiven = MISSING,
         teams: Sequence[str] | NotGiven = MISSING,
     ) -> Resource:
-        """Create a category. Never sent twice: see `TransportError.sent` when the answer is lost.
+        """Create a category. Never retried: see `TransportError.sent` if the answer is lost.
 
         Args:
             title: Its name.
-            integration: UUID of the integration it belongs to; the service says that it must belong to one.
+            integration: UUID of its integration; the service requires one.
             teams: Ids of the teams it belongs to.
 
         Raises:
-            ArgumentError: Nothing is given, or an argument is of the wrong kind.
+            ArgumentError: There is no argument, or one has the wrong type.
         """
         fields = checks.body(_CATEGORY, title=title, integration=integration, teams=teams)
         request = Request("POST", "/event/category/", _RESOURCE, body=fields, lane=WRITES, idempotent=False)
@@ -144,7 +157,7 @@ class CategoriesResource(_Reader):
 
 
 class _Children(_Reader):
-    """Things that have a parent: events and their properties, whose endpoints are alike."""
+    """Events and their properties, which have a parent and the same endpoints."""
 
     _at: str
     _kind: str
@@ -156,11 +169,13 @@ class _Children(_Reader):
 
         Args:
             integration_id: Only those of this integration.
-            parent_id: Only those with this parent: the category of events, the event of properties.
+            parent_id: Only those with this parent: the category of an event, the event of a property.
             title: Only those with this title.
         """
-        params = _given(integration_id=integration_id, parent_id=parent_id, title=title)
-        return self._list(f"{self._at}/", params)
+        return self._found(_given(integration_id=integration_id, parent_id=parent_id, title=title))
+
+    def _found(self, given: dict[str, str]) -> Listing[Resource]:
+        return self._list(f"{self._at}/", given)
 
     async def get(self, resource_id: str) -> Resource:
         """Return one of them.
@@ -173,30 +188,30 @@ class _Children(_Reader):
     async def create(
         self, *, title: str, integration: str, parent: str, **metadata: Unpack[Metadata]
     ) -> Resource:
-        """Create one. Never sent twice: see `TransportError.sent` when the answer is lost.
+        """Create one. Never retried: see `TransportError.sent` if the answer is lost.
 
         Args:
             title: Its name.
-            integration: UUID of the integration it belongs to.
+            integration: UUID of its integration.
             parent: Id of the category of an event, or of the event of a property.
-            **metadata: What there is to say of it; see `Metadata`.
+            **metadata: Further fields; see `Metadata`.
 
         Raises:
-            ArgumentError: An argument is of the wrong kind.
+            ArgumentError: An argument has the wrong type.
         """
         fields = field_checks.fields(_CHILD, metadata, title=title, integration=integration, parent=parent)
         request = Request("POST", f"{self._at}/", _RESOURCE, body=fields, lane=WRITES, idempotent=False)
         return await self._send(request)
 
     async def update(self, resource_id: str, **metadata: Unpack[Metadata]) -> Resource:
-        """Change what is said of one. Only what is given is sent.
+        """Change one; only the given fields are sent.
 
         Args:
             resource_id: Its id.
-            **metadata: What to change; see `Metadata`.
+            **metadata: The fields to change; see `Metadata`.
 
         Raises:
-            ArgumentError: Nothing is given, or an argument is of the wrong kind.
+            ArgumentError: There is no argument, or one has the wrong type.
             NotFoundError: There is no such thing.
         """
         at = path(f"{self._at}/{{}}/", resource_id)
@@ -204,38 +219,30 @@ class _Children(_Reader):
         return await self._send(Request("PATCH", at, _RESOURCE, body=fields, lane=WRITES))
 
     async def delete(self, resource_id: str) -> Deleted:
-        """Delete one, for good.
+        """Delete one permanently.
 
         Raises:
             NotFoundError: There is no such thing.
         """
         at = path(f"{self._at}/{{}}/", resource_id)
-        return await self._send(deletion(at, Deleted(resource_id, object=self._kind), lane=READS))
+        return await self._send(delete_request(at, Deleted(resource_id, object=self._kind), lane=READS))
 
 
-class EventsResource(_Children):
-    """Events. The service has deprecated reading them here, and has the catalogue for it: the setting decides."""
+class CatalogEventsResource(_Children):
+    """Events; read from the catalogue by default, because the service has deprecated the other endpoints."""
 
     _at, _kind = "/event/events", "event"
 
-    def __init__(self, send: Caller, host: str, *, instead: CatalogResource | None) -> None:
+    def __init__(self, send: Caller, host: str, *, catalog: CatalogResource | None) -> None:
         super().__init__(send, host)
-        self._instead = instead
+        self._catalog = catalog
 
-    def list(
-        self, *, integration_id: str | None = None, parent_id: str | None = None, title: str | None = None
-    ) -> Listing[Resource]:
-        """List events: await it for one page, iterate over it for all.
-
-        Args:
-            integration_id: Only those of this integration.
-            parent_id: Only those of this category.
-            title: Only those with this title.
-        """
-        if self._instead is None:
-            return super().list(integration_id=integration_id, parent_id=parent_id, title=title)
-        given = _given(integration_id=integration_id, parent_id=parent_id, title=title)
-        return self._instead.list(catalog.every(type="event", **given))
+    def _found(self, given: dict[str, str]) -> Listing[Resource]:
+        return (
+            super()._found(given)
+            if self._catalog is None
+            else self._catalog.list(_every(type="event", **given))
+        )
 
     async def get(self, resource_id: str) -> Resource:
         """Return an event.
@@ -243,11 +250,11 @@ class EventsResource(_Children):
         Raises:
             NotFoundError: There is no such event.
         """
-        if self._instead is None:
+        if self._catalog is None:
             return await super().get(resource_id)
-        found = await self._instead.get(resource_id)
+        found = await self._catalog.get(resource_id)
         if found.entity_type not in (None, self._kind):
-            words = f"{resource_id} is no event but of the kind {found.entity_type!r}: use resources.get"
+            words = f"{resource_id} is not an event but {found.entity_type!r}: use resources.get"
             raise NotFoundError(HTTPStatus.NOT_FOUND, words, method="GET", url=path(_ANY, resource_id))
         return found
 

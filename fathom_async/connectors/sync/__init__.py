@@ -1,12 +1,12 @@
-"""Fathom's events in other services: documented in Secoda's catalogue, known to Emma as types of events.
+"""Fathom's events in other services: entries of Secoda's catalogue, event types in Emma.
 
     plan = await plan_sync(fathom, secoda, integration="cf103b47-…")
-    print(plan)  # what would be changed; so far, nothing has been
-    async for outcome in apply(plan):
-        print(outcome)
+    print(plan)  # nothing has changed so far
+    async for result in apply(plan):
+        print(result)
 
-Things are matched by name. What is there already is left as it is, so that a second run finds nothing to do, and one
-that was interrupted goes on where it ended.
+Names decide what is the same. What exists stays as it is: a second run has nothing to do, and an interrupted one
+continues where it stopped.
 """
 
 from fathom_async.connectors.sync._changes import (
@@ -19,8 +19,8 @@ from fathom_async.connectors.sync._changes import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync._plan import Applied, SyncPlan, apply, plan_sync
-from fathom_async.connectors.sync._side import SyncError
+from fathom_async.connectors.sync._remote_state import SyncError
+from fathom_async.connectors.sync._sync_plan import Applied, SyncPlan, apply, plan_sync
 
 __all__ = [
     "Applied",

@@ -1,59 +1,51 @@
-"""Fathom's events in Secoda: under a category for each site, with their currency as a property. Pure functions."""
+"""Fathom's events in Secoda's catalogue: a category for each site, the currency as a property. Pure functions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
 from fathom_async.connectors.secoda._models import Resource
-from fathom_async.connectors.sync._changes import (
-    Change,
-    CreateCategory,
-    CreateEvent,
-    CreateProperty,
-    DeleteEvent,
-    UpdateEvent,
-    UpdateProperty,
-)
+from fathom_async.connectors.sync import _changes as sync
+from fathom_async.connectors.sync._changes import Change
 from fathom_async.connectors.sync._names import Naming, key
 from fathom_async.connectors.sync._source import Counted
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
 
 CURRENCY = "currency"
-"""Title of the property that says what an event's value is counted in."""
+"""Title of the property with the currency of an event's values."""
 
 _EVENT_LEVEL = 2
 _SHOWN = 3
 
 Describe = Callable[[Site, Event], str]
 Path = tuple[str, ...]
-"""Titles from the category down, in the form in which they are compared."""
-
+"""Titles from the category down, as `key` returns them."""
 
 Currency = Callable[[Site, Event], str | None]
 
 
 def known_currency(site: Site, event: Event) -> str | None:
-    """Return what Fathom says of an event's currency, which its lists leave out."""
+    """Return an event's currency; Fathom's lists leave it out."""
     del site
     return event.currency
 
 
 def usual_description(site: Site, event: Event) -> str:
-    """Return what is said of an event that nobody has described yet."""
+    """Return the description of an event that has none."""
     del event
     return f"Event of {site.name} ({site.id}), counted by Fathom Analytics."
 
 
 @frozen
 class Documented:
-    """What the catalogue should say of an event.
+    """The wanted entry of an event.
 
     Attributes:
         category: Title of its category.
         event: Its title.
-        description: What it is.
-        currency: What its value is counted in, where that is known.
+        description: Its description.
+        currency: The currency of its values, if known.
     """
 
     category: str
@@ -64,15 +56,15 @@ class Documented:
 
 @frozen
 class Catalogue:
-    """What should be in the catalogue.
+    """The wanted catalogue.
 
     Attributes:
         categories: Titles of the categories.
         events: The events.
         notes: What is left out, and why.
-        overwrites: Whether a description or a currency that somebody has written is replaced.
-        removes: Whether events of these categories that Fathom does not have are deleted.
-        naming: What the categories of all sites are called.
+        overwrites: Whether to replace existing descriptions and currencies.
+        removes: Whether to delete events of these categories that Fathom does not have.
+        naming: The titles of all sites' categories.
     """
 
     categories: tuple[str, ...]
@@ -84,17 +76,12 @@ class Catalogue:
 
 
 def document(
-    counted: Counted,
-    describe: Describe,
-    currency: Currency,
-    *,
-    overwrites: bool,
-    removes: bool,
+    counted: Counted, describe: Describe, currency: Currency, *, overwrites: bool, removes: bool
 ) -> Catalogue:
-    """Return what should be in the catalogue for these sites.
+    """Return the wanted catalogue of some sites.
 
     Raises:
-        ArgumentError: `describe` or `currency` return something else than texts.
+        ArgumentError: `describe` or `currency` did not return a string.
     """
     return Catalogue(
         tuple(one.title for one in counted.sites),
@@ -117,47 +104,47 @@ def document(
 
 def _text(name: str, returned: object) -> str:
     if not isinstance(returned, str):
-        raise ArgumentError(f"{name} must return a text, not {returned!r}")
+        raise ArgumentError(f"{name} must return a string, not {returned!r}")
     return returned.strip()
 
 
-def differences(
+def catalog_changes(
     wanted: Catalogue, present: Mapping[Path, Sequence[Resource]]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare what should be in the catalogue with what is.
+    """Compare the wanted catalogue with the present one.
 
     Args:
-        wanted: What should be there.
-        present: What is there, by its path; several things may have the same one.
+        wanted: The wanted catalogue.
+        present: The present entries by path; several may have the same path.
 
     Returns:
-        The changes, in an order in which they can be made, and what is left alone.
+        The changes, in a possible order, and notes on what stays as it is.
     """
     wanted = _as_titled(wanted, present)
     archived = {path for path, found in present.items() if all(resource.archived for resource in found)}
     events = {(key(event.category), key(event.event)) for event in wanted.events}
     titles = {key(category): category for category in wanted.categories}
     changes: list[Change] = [
-        CreateCategory(category) for category in wanted.categories if (key(category),) not in present
+        sync.CreateCategory(category) for category in wanted.categories if (key(category),) not in present
     ]
     for event in wanted.events:
         changes += _changes_of(event, present, archived, overwrite=wanted.overwrites)
     if wanted.removes:
         changes += [
-            DeleteEvent(titles[path[0]], path[1], sum(not resource.archived for resource in found))
+            sync.DeleteEvent(titles[path[0]], path[1], sum(not resource.archived for resource in found))
             for path, found in present.items()
             if len(path) == _EVENT_LEVEL and path[0] in titles and path not in events
             if not {path, path[:1]} & archived
         ]
     left = sorted(archived & (events | {(category,) for category in titles}))
     notes = [*wanted.notes, *(f"{' / '.join(path)}: archived, left alone" for path in left)]
-    if any(isinstance(change, CreateCategory) for change in changes):
+    if any(isinstance(change, sync.CreateCategory) for change in changes):
         notes += _left_over(wanted.naming, present)
     return tuple(changes), tuple(notes)
 
 
 def _as_titled(wanted: Catalogue, present: Mapping[Path, Sequence[Resource]]) -> Catalogue:
-    """Return what is wanted under the titles that categories have had since more, or fewer, sites had their names."""
+    """Replace titles by those that existing categories got when more, or fewer, sites shared a name."""
     titles = wanted.naming.titles
     had = {
         titles[site]: former
@@ -174,7 +161,7 @@ def _as_titled(wanted: Catalogue, present: Mapping[Path, Sequence[Resource]]) ->
 
 
 def _left_over(naming: Naming, present: Mapping[Path, Sequence[Resource]]) -> Iterator[str]:
-    """Tell of categories that a new one may be about to repeat: a site may have been renamed."""
+    """Yield notes on categories that a new one may repeat, because a site was renamed."""
     known, contested = set(map(key, naming.known)), set(map(key, naming.contested))
     titles = sorted(path[0] for path, found in present.items() if len(path) == 1 and not found[0].archived)
     yield from (
@@ -193,29 +180,29 @@ def _changes_of(
     if {path, path[:1]} & archived:
         return
     if path not in present:
-        yield CreateEvent(event.category, event.event, event.description)
-    elif event.description and _may_be_said(event.description, present[path][0], overwrite=overwrite):
-        yield UpdateEvent(event.category, event.event, event.description)
+        yield sync.CreateEvent(event.category, event.event, event.description)
+    elif event.description and _is_due(event.description, present[path][0], overwrite=overwrite):
+        yield sync.UpdateEvent(event.category, event.event, event.description)
     if event.currency is None or (*path, CURRENCY) in archived:
         return
     found = present.get((*path, CURRENCY))
     if found is None:
-        yield CreateProperty(event.category, event.event, CURRENCY, event.currency)
-    elif _may_be_said(event.currency, found[0], overwrite=overwrite):
-        yield UpdateProperty(event.category, event.event, CURRENCY, event.currency)
+        yield sync.CreateProperty(event.category, event.event, CURRENCY, event.currency)
+    elif _is_due(event.currency, found[0], overwrite=overwrite):
+        yield sync.UpdateProperty(event.category, event.event, CURRENCY, event.currency)
 
 
-def _may_be_said(text: str, resource: Resource, *, overwrite: bool) -> bool:
-    said = (resource.description or "").strip()
-    return not said or (overwrite and said != text)
+def _is_due(text: str, resource: Resource, *, overwrite: bool) -> bool:
+    current = (resource.description or "").strip()
+    return not current or (overwrite and current != text)
 
 
 def by_path(
     categories: Iterable[Resource], events: Iterable[Resource], properties: Iterable[Resource]
 ) -> Mapping[Path, Sequence[Resource]]:
-    """Arrange what is in the catalogue by its path; what is archived comes after what is not.
+    """Arrange the catalogue's entries by path; archived ones come last.
 
-    What is below something archived is left out. Titles of properties are the same in capitals and small letters.
+    Entries below an archived one are left out. Titles of properties are case-insensitive.
     """
     paths: dict[str, Path] = {}
     found: dict[Path, list[Resource]] = {}
@@ -232,5 +219,5 @@ def by_path(
 
 
 def bare_id(name: str) -> str:
-    """Return an id without dashes: the service has it with and without."""
+    """Return an id without dashes; the service uses both forms."""
     return name.replace("-", "").lower()

@@ -1,17 +1,17 @@
-"""What a synchronisation may change: plain values, which name things and know no ids."""
+"""The changes of a synchronisation: plain values, without ids.
+
+In all of them, `category`, `event` and `name` are titles: of a site's category, of an event in it, and of a property
+of that event. ``str(change)`` is one line of a plan.
+"""
 
 from attrs import field, frozen
 
-from fathom_async.connectors.sync._wording import printable
+from fathom_async._util.text import printable
 
 
 @frozen
 class CreateCategory:
-    """Create the category of a site.
-
-    Attributes:
-        category: Its title.
-    """
+    """Create the category of a site."""
 
     category: str
 
@@ -21,13 +21,7 @@ class CreateCategory:
 
 @frozen
 class CreateEvent:
-    """Create an event.
-
-    Attributes:
-        category: Title of its category.
-        event: Its title.
-        description: What it is.
-    """
+    """Create an event with a description."""
 
     category: str
     event: str
@@ -39,13 +33,7 @@ class CreateEvent:
 
 @frozen
 class UpdateEvent:
-    """Change an event's description.
-
-    Attributes:
-        category: Title of its category.
-        event: Its title.
-        description: The new one.
-    """
+    """Change an event's description."""
 
     category: str
     event: str
@@ -57,14 +45,7 @@ class UpdateEvent:
 
 @frozen
 class CreateProperty:
-    """Create a property of an event.
-
-    Attributes:
-        category: Title of the event's category.
-        event: Title of the event.
-        name: Title of the property.
-        value: Its description.
-    """
+    """Create a property of an event; its value is the property's description."""
 
     category: str
     event: str
@@ -77,14 +58,7 @@ class CreateProperty:
 
 @frozen
 class UpdateProperty:
-    """Change the value of an event's property.
-
-    Attributes:
-        category: Title of the event's category.
-        event: Title of the event.
-        name: Title of the property.
-        value: Its new description.
-    """
+    """Change the value of an event's property, which is the property's description."""
 
     category: str
     event: str
@@ -100,9 +74,7 @@ class DeleteEvent:
     """Delete an event that Fathom does not have, with its properties.
 
     Attributes:
-        category: Title of its category.
-        event: Its title.
-        count: How many of that title there are; archived ones are left. No more than that are deleted.
+        count: The most entries of that title to delete; archived ones stay.
     """
 
     category: str
@@ -116,12 +88,7 @@ class DeleteEvent:
 
 @frozen
 class CreateEventType:
-    """Create a type of events.
-
-    Attributes:
-        event_type: What it is known by.
-        display_name: What people see.
-    """
+    """Create an event type: its name in events, and its name for people."""
 
     event_type: str
     display_name: str

@@ -1,4 +1,4 @@
-"""Names as what things are known by."""
+"""Names that identify things, and the titles of sites' categories."""
 
 import unicodedata
 from collections import Counter
@@ -10,19 +10,19 @@ from fathom_async.models import Site
 
 
 def key(name: str | None) -> str:
-    """Return a name in the form in which names are compared: é is é, however it was typed."""
+    """Return a name in the form for comparison: é equals é, composed or not."""
     return unicodedata.normalize("NFC", name or "").strip()
 
 
 @frozen
 class Naming:
-    """What the categories of an account's sites are called.
+    """The titles of an account's categories.
 
     Attributes:
         titles: The title of each site's category by the site's id.
-        formerly: By the id of a site, the title that its category was given when more, or fewer, sites had the
-            same name; where no other site may mean that title too.
-        contested: Titles that several sites may mean, and that none has.
+        formerly: The category's title by the site's id from when more, or fewer, sites had the same name; only if no
+            other site can have it.
+        contested: Titles that several sites can have, and none has.
     """
 
     titles: Mapping[str, str] = field(factory=dict[str, str])
@@ -36,7 +36,7 @@ class Naming:
 
 
 def naming(sites: Iterable[Site]) -> Naming:
-    """Return what the categories of sites are called."""
+    """Return the titles of sites' categories, present and former."""
     sites = tuple(sites)
     titles = category_titles(sites)
     claims = {site.id: {_bare(site), _with_id(_bare(site), site.id), titles[site.id]} for site in sites}
@@ -54,11 +54,11 @@ def naming(sites: Iterable[Site]) -> Naming:
 
 
 def category_titles(sites: Iterable[Site]) -> Mapping[str, str]:
-    """Return the title of each site's category by the site's id: its name, and its id too where names clash."""
+    """Return the title of each site's category by the site's id: the name, with the id where names clash."""
     titles = {site.id: _bare(site) for site in sites}
     clashing: set[str] | None = None
     whole: set[str] = set()
-    while clashing != set():  # with its id, a title may become what another site is called
+    while clashing != set():  # a title with an id may equal another site's name
         often = Counter(titles.values())
         clashing = {site for site, title in titles.items() if often[title] > 1} - whole
         titles |= {site: _with_id(titles[site], site) for site in clashing}

@@ -1,4 +1,4 @@
-"""What Fathom counts."""
+"""Fathom's sites and events."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
@@ -21,9 +21,9 @@ class CountedSite:
 
     Attributes:
         site: The site.
-        title: What its category is called.
-        events: Its events, each name once; those without a name are left out.
-        nameless: How many events have no name.
+        title: The title of its category.
+        events: Its events, each name once, without the nameless ones.
+        nameless: The number of events without a name.
     """
 
     site: Site
@@ -34,11 +34,11 @@ class CountedSite:
 
 @frozen
 class Counted:
-    """What Fathom counts.
+    """The chosen sites.
 
     Attributes:
         sites: The chosen sites.
-        naming: What the categories of all sites are called.
+        naming: The titles of all sites' categories.
     """
 
     sites: tuple[CountedSite, ...]
@@ -56,7 +56,7 @@ def chosen_sites(sites: object) -> frozenset[str] | None:
     """Check the ids of the sites that were chosen; None for all.
 
     Raises:
-        ArgumentError: They are no ids.
+        ArgumentError: They are not ids.
     """
     if sites is None:
         return None
@@ -68,9 +68,9 @@ def chosen_sites(sites: object) -> frozenset[str] | None:
 
 
 async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> Counted:
-    """Return sites with their events.
+    """Return the chosen sites with their events.
 
-    All sites are listed, whichever were chosen, so that their titles do not depend on the choice.
+    This lists all sites, so that titles do not depend on the choice.
 
     Args:
         fathom: The client.

@@ -17,8 +17,8 @@ import msgspec
 from attrs import frozen
 
 from fathom_async._bulk.live import LiveVisitors, check_sites
-from fathom_async._cache.entry import Kept
-from fathom_async._cache.protocol import ReportStore
+from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.store import ReportStore
 from fathom_async.client import FathomClient
 from fathom_async.errors import ClosedError, StoreError
 
@@ -119,7 +119,7 @@ class LiveFeed:
             return
         count = LiveCount(seen.site_id, seen.visitors.total, seen.at)
         at = seen.at.timestamp()
-        kept = Kept(msgspec.json.encode(count.visitors), at, drop_after=at + _LINGER)
+        kept = CacheEntry(msgspec.json.encode(count.visitors), at, drop_after=at + _LINGER)
         await self._store.put_many({self._keys[seen.site_id]: kept})
         self._note([count])
 
@@ -169,7 +169,7 @@ async def live_feed(
     """Watch the current visitors of sites while the block runs, together with all workers that share the store.
 
     However many workers there are, one of them asks: `share` is what all of them spend. When it is killed, another
-    one takes over within `fathom_async._cache.protocol.LEASE` seconds.
+    one takes over within `fathom_async._cache.store.LEASE` seconds.
 
     Args:
         fathom: Asks. Give it no ``max_wait``: a number that comes late is better than none.

@@ -1,1 +1,1 @@
-"""The endpoints, one module for each chapter of the API."""
+"""Endpoints of the API, one module for each group of paths."""

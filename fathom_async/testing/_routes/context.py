@@ -1,4 +1,4 @@
-"""What every endpoint works with."""
+"""Common parts of all endpoints."""
 
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, cast
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import web
 from attrs import frozen
 
-from fathom_async.testing._account import Account, EventShape
+from fathom_async.testing._account_state import AccountState, EventShape
 from fathom_async.testing._clock import ServerClock
-from fathom_async.testing._problems import unauthenticated
-from fathom_async.testing._tokens import Token, Tokens
+from fathom_async.testing._http_errors import unauthenticated
+from fathom_async.testing._tokens import Grant, Tokens
 from fathom_async.testing._validation import Form
 
 if TYPE_CHECKING:
@@ -20,21 +20,33 @@ if TYPE_CHECKING:
 class Context:
     """The state behind the endpoints."""
 
-    account: Account
+    account: AccountState
     clock: ServerClock
     tokens: Tokens
     event_shape: EventShape
 
-    def token(self, request: web.Request) -> Token:
-        """The token of a request, or a 401."""
-        token = self.tokens.find(request.headers)
-        if token is None:
+    def grant(self, request: web.Request) -> Grant:
+        """Return the abilities of the request's token, or raise a 401."""
+        grant = self.tokens.find(request.headers)
+        if grant is None:
             raise unauthenticated()
-        return token
+        return grant
+
+    def readable(self, request: web.Request) -> str:
+        """Return the id of the request's site, if its token may read it."""
+        site_id = request.match_info["site_id"]
+        self.grant(request).require_read(site_id)
+        return site_id
+
+    def manageable(self, request: web.Request) -> str:
+        """Return the id of the request's site, if its token may manage it."""
+        site_id = request.match_info["site_id"]
+        self.grant(request).require_manage(site_id)
+        return site_id
 
 
 async def read_form(request: web.Request) -> Form:
-    """The fields of a body in JSON or form encoding; an unreadable body has none, as in Laravel."""
+    """Return the fields of a JSON or form body; as in Laravel, an unreadable body has none."""
     if request.content_type == "application/json":
         try:
             body: object = await request.json()
@@ -42,3 +54,8 @@ async def read_form(request: web.Request) -> Form:
             return Form({})
         return Form(cast("Mapping[str, object]", body) if isinstance(body, dict) else {})
     return Form(dict(await request.post()))
+
+
+def deleted(kind: str, name: str) -> web.Response:
+    """Return the answer to a deletion."""
+    return web.json_response({"id": name, "object": kind, "deleted": True})

@@ -6,9 +6,9 @@ from typing import cast
 from aiohttp import web
 from attrs import frozen
 
-from fathom_async.testing._account import MilestoneEntry
-from fathom_async.testing._paging import page
-from fathom_async.testing._routes.context import Context, read_form
+from fathom_async.testing._account_state import MilestoneEntry
+from fathom_async.testing._cursor_pages import page
+from fathom_async.testing._routes.context import Context, deleted, read_form
 
 
 @frozen
@@ -18,62 +18,45 @@ class MilestoneRoutes:
     context: Context
 
     def table(self) -> list[web.RouteDef]:
-        """The routes."""
+        """Return the routes."""
         milestones = "/v1/sites/{site_id}/milestones"
+        one = f"{milestones}/{{milestone_id}}"
         return [
-            web.get(milestones, self.list_milestones),
-            web.post(milestones, self.create),
-            web.get(f"{milestones}/{{milestone_id}}", self.get),
-            web.post(f"{milestones}/{{milestone_id}}", self.update),
-            web.delete(f"{milestones}/{{milestone_id}}", self.delete),
+            web.get(milestones, self._list),
+            web.post(milestones, self._create),
+            web.get(one, self._get),
+            web.post(one, self._update),
+            web.delete(one, self._delete),
         ]
 
-    async def list_milestones(self, request: web.Request) -> web.Response:
-        """One page of milestones; its `url` is not quite its URL, as on the live service."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_read(site_id)
-        return web.json_response(
-            page(
-                self.context.account.milestones(site_id),
-                request.query,
-                url=f"/api/v1/{site_id}/milestones",
-                cursor=lambda milestone: milestone.id,
-                render=MilestoneEntry.to_json,
-            )
-        )
+    async def _list(self, request: web.Request) -> web.Response:
+        site_id = self.context.readable(request)
+        milestones = self.context.account.milestones(site_id)
+        url = f"/api/v1/{site_id}/milestones"  # not quite the URL, as on the live service
+        return page(milestones, request, url=url, cursor=lambda each: each.id, render=MilestoneEntry.to_json)
 
-    async def create(self, request: web.Request) -> web.Response:
-        """A new milestone."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_manage(site_id)
+    async def _create(self, request: web.Request) -> web.Response:
+        site_id = self.context.manageable(request)
         self.context.account.site(site_id)
-        name, day = await _read_fields(request)
-        milestone = self.context.account.add_milestone(site_id, name, day)
+        milestone = self.context.account.add_milestone(site_id, *await _read_fields(request))
         return web.json_response(milestone.to_json(), status=201)
 
-    async def get(self, request: web.Request) -> web.Response:
-        """One milestone."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_read(site_id)
-        milestone = self.context.account.milestone(site_id, request.match_info["milestone_id"])
-        return web.json_response(milestone.to_json())
+    async def _get(self, request: web.Request) -> web.Response:
+        return web.json_response(self._find(self.context.readable(request), request).to_json())
 
-    async def update(self, request: web.Request) -> web.Response:
-        """Change a milestone; both fields must be sent."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_manage(site_id)
-        milestone = self.context.account.milestone(site_id, request.match_info["milestone_id"])
-        milestone.name, milestone.milestone_date = await _read_fields(request)
+    async def _update(self, request: web.Request) -> web.Response:
+        milestone = self._find(self.context.manageable(request), request)
+        milestone.name, milestone.milestone_date = await _read_fields(request)  # both are required
         self.context.account.touch(milestone)
         return web.json_response(milestone.to_json())
 
-    async def delete(self, request: web.Request) -> web.Response:
-        """Delete a milestone."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_manage(site_id)
-        milestone = self.context.account.milestone(site_id, request.match_info["milestone_id"])
+    async def _delete(self, request: web.Request) -> web.Response:
+        milestone = self._find(self.context.manageable(request), request)
         self.context.account.remove_milestone(milestone)
-        return web.json_response({"id": milestone.id, "object": "milestone", "deleted": True})
+        return deleted("milestone", milestone.id)
+
+    def _find(self, site_id: str, request: web.Request) -> MilestoneEntry:
+        return self.context.account.milestone(site_id, request.match_info["milestone_id"])
 
 
 async def _read_fields(request: web.Request) -> tuple[str, date]:

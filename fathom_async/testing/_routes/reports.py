@@ -8,17 +8,17 @@ from attrs import frozen
 
 from fathom_async.testing._aggregation import Subject, read_aggregation, read_subject
 from fathom_async.testing._dataset import Dataset
+from fathom_async.testing._query_engine import ResultRow
 from fathom_async.testing._routes.context import Context
 from fathom_async.testing._validation import Form
 from fathom_async.testing._visitors import count_visitors, describe_visitors, recent_views
-from fathom_async.testing._warehouse import Row
 
 
 @frozen
 class ReportRoutes:
     """Reports.
 
-    They are computed in a thread, so that a heavy one does not stop the clients that share the event loop.
+    A thread computes them, so that a heavy report does not block the clients in the same event loop.
     """
 
     context: Context
@@ -26,43 +26,37 @@ class ReportRoutes:
     seed: int
 
     def table(self) -> list[web.RouteDef]:
-        """The routes."""
+        """Return the routes."""
         return [
-            web.get("/v1/aggregations", self.aggregate),
-            web.get("/v1/current_visitors", self.current_visitors),
+            web.get("/v1/aggregations", self._aggregate),
+            web.get("/v1/current_visitors", self._current_visitors),
         ]
 
-    async def aggregate(self, request: web.Request) -> web.Response:
-        """A report."""
-        token = self.context.token(request)
+    async def _aggregate(self, request: web.Request) -> web.Response:
+        grant = self.context.grant(request)
         subject = read_subject(
             request.query, self.context.account, by_id=self.context.event_shape == "classic"
         )
-        token.require_read(subject.site_id)
+        grant.require_read(subject.site_id)
         timezone = self.context.account.site(subject.site_id).timezone
         return web.json_response(
             await asyncio.to_thread(self._report, dict(request.query), subject, timezone)
         )
 
-    async def current_visitors(self, request: web.Request) -> web.Response:
-        """Who is there now."""
-        token = self.context.token(request)
+    async def _current_visitors(self, request: web.Request) -> web.Response:
+        grant = self.context.grant(request)
         form = Form(request.query)
         form.require("site_id")
         site_id, detailed = form.text("site_id") or "", form.boolean("detailed")
         form.check()
-        token.require_read(site_id)
+        grant.require_read(site_id)
         self.context.account.site(site_id)
         views = await asyncio.to_thread(recent_views, self.data, site_id, self.context.clock.now())
         return web.json_response(describe_visitors(views) if detailed else {"total": count_visitors(views)})
 
-    def _report(self, query: Mapping[str, str], subject: Subject, timezone: str) -> Sequence[Row]:
-        warehouse = self.data.warehouse
+    def _report(self, query: Mapping[str, str], subject: Subject, timezone: str) -> Sequence[ResultRow]:
+        engine, clock = self.data.query_engine, self.context.clock
         wanted = read_aggregation(
-            query,
-            subject,
-            site_timezone=timezone,
-            clock=self.context.clock,
-            first_record=warehouse.first_record,
+            query, subject, site_timezone=timezone, clock=clock, first_record=engine.first_record
         )
-        return warehouse.report(wanted, self.seed)
+        return engine.report(wanted, self.seed)

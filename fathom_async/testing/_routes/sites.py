@@ -1,12 +1,12 @@
-"""`/sites`."""
+"""`/account`, `/token` and `/sites`."""
 
 from aiohttp import web
 from attrs import frozen
 
-from fathom_async.testing._account import SiteEntry
-from fathom_async.testing._paging import page
-from fathom_async.testing._problems import gone
-from fathom_async.testing._routes.context import Context, read_form
+from fathom_async.testing._account_state import SiteEntry, stamp
+from fathom_async.testing._cursor_pages import page
+from fathom_async.testing._http_errors import gone
+from fathom_async.testing._routes.context import Context, deleted, read_form
 from fathom_async.testing._validation import Form
 
 _SHARING = ("none", "private", "public")
@@ -15,37 +15,49 @@ _MULTI_DOMAIN = ("combined", "separate")
 
 @frozen
 class SiteRoutes:
-    """Sites."""
+    """The account, its token and its sites."""
 
     context: Context
 
     def table(self) -> list[web.RouteDef]:
-        """The routes."""
+        """Return the routes."""
         return [
-            web.get("/v1/sites", self.list_sites),
-            web.post("/v1/sites", self.create),
-            web.get("/v1/sites/{site_id}", self.get),
-            web.post("/v1/sites/{site_id}", self.update),
-            web.delete("/v1/sites/{site_id}", self.delete),
-            web.delete("/v1/sites/{site_id}/data", self.wipe),
+            web.get("/v1/account", self._account),
+            web.get("/v1/token", self._token),
+            web.get("/v1/sites", self._list),
+            web.post("/v1/sites", self._create),
+            web.get("/v1/sites/{site_id}", self._get),
+            web.post("/v1/sites/{site_id}", self._update),
+            web.delete("/v1/sites/{site_id}", self._delete),
+            web.delete("/v1/sites/{site_id}/data", self._wipe),
         ]
 
-    async def list_sites(self, request: web.Request) -> web.Response:
-        """One page of sites."""
-        self.context.token(request).require_every_site()
+    async def _account(self, request: web.Request) -> web.Response:
+        self.context.grant(request).require_account()
+        name, email = "Homer Simpson", "homer@simpsonsfamily.doh"
+        return web.json_response({"id": 500302232, "object": "account", "name": name, "email": email})
+
+    async def _token(self, request: web.Request) -> web.Response:
+        now = stamp(self.context.clock.now())
         return web.json_response(
-            page(
-                self.context.account.sites(),
-                request.query,
-                url="/v1/sites",
-                cursor=lambda site: site.id,
-                render=SiteEntry.to_json,
-            )
+            {
+                "name": "Production server",
+                "version": 4,
+                "abilities": list(self.context.grant(request).abilities),
+                "last_used_at": now,
+                "expires_at": None,
+                "created_at": "2024-01-01 12:00:00",
+                "updated_at": now,
+            }
         )
 
-    async def create(self, request: web.Request) -> web.Response:
-        """A new site."""
-        self.context.token(request).require_account()
+    async def _list(self, request: web.Request) -> web.Response:
+        self.context.grant(request).require_every_site()
+        sites = self.context.account.sites()
+        return page(sites, request, url="/v1/sites", cursor=lambda site: site.id, render=SiteEntry.to_json)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        self.context.grant(request).require_account()
         form = await read_form(request)
         form.require("name")
         fields = _read_fields(form)
@@ -53,29 +65,21 @@ class SiteRoutes:
         fields.apply(site)
         return web.json_response(site.to_json())
 
-    async def get(self, request: web.Request) -> web.Response:
-        """One site."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_read(site_id)
-        return web.json_response(self.context.account.site(site_id).to_json())
+    async def _get(self, request: web.Request) -> web.Response:
+        return web.json_response(self.context.account.site(self.context.readable(request)).to_json())
 
-    async def update(self, request: web.Request) -> web.Response:
-        """Change some fields of a site."""
-        site_id = request.match_info["site_id"]
-        self.context.token(request).require_manage(site_id)
-        site = self.context.account.site(site_id)
+    async def _update(self, request: web.Request) -> web.Response:
+        site = self.context.account.site(self.context.manageable(request))
         _read_fields(await read_form(request)).apply(site)
         return web.json_response(site.to_json())
 
-    async def delete(self, request: web.Request) -> web.Response:
-        """Delete a site."""
-        self.context.token(request).require_account()
+    async def _delete(self, request: web.Request) -> web.Response:
+        self.context.grant(request).require_account()
         site_id = request.match_info["site_id"]
         self.context.account.remove_site(site_id)
-        return web.json_response({"id": site_id, "object": "site", "deleted": True})
+        return deleted("site", site_id)
 
-    async def wipe(self, _request: web.Request) -> web.Response:
-        """Retired."""
+    async def _wipe(self, _request: web.Request) -> web.Response:
         raise gone("It is no longer possible to wipe a site's data via the API.")
 
 

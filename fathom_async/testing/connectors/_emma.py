@@ -1,4 +1,4 @@
-"""An Emma server inside the process: types of events and members' events, over real sockets."""
+"""An Emma server inside the process: event types and members' events, over real sockets."""
 
 import binascii
 from base64 import b64decode
@@ -10,10 +10,11 @@ from typing import Literal, Unpack, cast
 
 from aiohttp import web
 
-from fathom_async.testing._problems import Problem
+from fathom_async.testing._http_errors import HttpError
+from fathom_async.testing._listening import CommonOptions
 from fathom_async.testing._throttle import SlidingLog, Throttle
-from fathom_async.testing._tokens import Token, Tokens
-from fathom_async.testing.connectors._server import ServerOptions, ServiceServer, read_object
+from fathom_async.testing._tokens import Grant, Tokens
+from fathom_async.testing.connectors._server import ServiceServer, read_object
 
 _MAX_SPAN = 500
 _MAX_EVENTS = 10
@@ -26,13 +27,13 @@ class EmmaServer(ServiceServer):
 
     Args:
         account_id: The account's number.
-        members: Addresses of the members by number.
-        throttle: The limit of everything; 180 a minute unless told, None for none.
-        keys: The public and the private key to let in; any unless told.
-        **options: See `ServerOptions`.
+        members: The members' addresses by number.
+        throttle: The limit of all requests; 180 a minute by default, None for none.
+        keys: The public and the private key to accept; any by default.
+        **options: See `CommonOptions`.
 
     Attributes:
-        types: The types of events, by number; tests may add to them.
+        types: The event types by number; tests may add to them.
         events: The members' events, in the order of their creation.
     """
 
@@ -43,7 +44,7 @@ class EmmaServer(ServiceServer):
         members: Mapping[int, str] | None = None,
         throttle: Throttle | Literal["documented"] | None = "documented",
         keys: tuple[str, str] | None = None,
-        **options: Unpack[ServerOptions],
+        **options: Unpack[CommonOptions],
     ) -> None:
         limit = SlidingLog(180, per=60) if throttle == "documented" else throttle
         super().__init__({"account": limit}, _Keys(keys), options)
@@ -56,7 +57,7 @@ class EmmaServer(ServiceServer):
         self._type_numbers, self._event_numbers = count(200), count(1)
 
     def add_type(self, event_type: str, display_name: str | None = None) -> int:
-        """Add a type of events, and return its number."""
+        """Add an event type, and return its number."""
         number = next(number for number in self._type_numbers if number not in self.types)
         self.types[number] = {
             "account_id": self.account_id,
@@ -68,7 +69,7 @@ class EmmaServer(ServiceServer):
         return number
 
     def add_event(self, event_type_id: int, member_id: int, **fields: object) -> Entry:
-        """Add an event of a member, and return it."""
+        """Add a member's event, and return it."""
         now = self._now()
         event = {
             "account_id": self.account_id,
@@ -90,12 +91,13 @@ class EmmaServer(ServiceServer):
 
     def _routes(self) -> Sequence[web.RouteDef]:
         events = f"/{self.account_id}/events"
+        one = rf"{events}/{{type:\d+}}"
         return [
             web.get(events, self._list_types),
             web.post(events, self._create_type),
-            web.get(rf"{events}/{{type:\d+}}", self._get_type),
-            web.put(rf"{events}/{{type:\d+}}", self._update_type),
-            web.delete(rf"{events}/{{type:\d+}}", self._delete_type),
+            web.get(one, self._get_type),
+            web.put(one, self._update_type),
+            web.delete(one, self._delete_type),
             web.post(f"{events}/members", self._create_events),
             web.get(rf"{events}/members/{{member:\d+}}", self._list_events),
         ]
@@ -134,13 +136,10 @@ class EmmaServer(ServiceServer):
         return web.json_response(data=True)
 
     async def _create_events(self, request: web.Request) -> web.Response:
-        events = (await _read_body(request)).get("events")
-        if not isinstance(events, list) or not events:
+        given = cast("list[Entry]", (await _read_body(request)).get("events"))
+        if not isinstance(given, list) or not given:
             raise _bad("No events were provided.")
-        given = [
-            cast("Entry", event) for event in cast("Sequence[object]", events) if isinstance(event, dict)
-        ]
-        if len(given) < len(cast("Sequence[object]", events)):
+        if not all(isinstance(event, dict) for event in given):
             raise _bad("Each event must be a JSON object.")
         if len(given) > _MAX_EVENTS:
             raise _bad(f"At most {_MAX_EVENTS} events can be created at once.")
@@ -189,15 +188,15 @@ class _Keys(Tokens):
         super().__init__(None)
         self._keys = keys
 
-    def find(self, headers: Mapping[str, str]) -> Token | None:
-        """The keys of a request, if they are the known ones."""
+    def find(self, headers: Mapping[str, str]) -> Grant | None:
+        """Return what a request's keys grant; None if they are missing or unknown."""
         scheme, _, secret = headers.get("Authorization", "").partition(" ")
         try:
             public, _, private = b64decode(secret, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             return None
         is_known = self._keys in (None, (public, private))
-        return Token(("*",)) if scheme == "Basic" and public and private and is_known else None
+        return Grant(("*",)) if scheme == "Basic" and public and private and is_known else None
 
 
 def _page(request: web.Request, found: Sequence[Entry]) -> web.Response:
@@ -249,9 +248,9 @@ async def _read_body(request: web.Request) -> Mapping[str, object]:
     return await read_object(request, _bad("The request is not valid JSON."))
 
 
-def _bad(words: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, {"error": words})
+def _bad(words: str) -> HttpError:
+    return HttpError(HTTPStatus.BAD_REQUEST, {"error": words})
 
 
-def _missing(what: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, {"error": f"No {what} with this ID was found."})
+def _missing(what: str) -> HttpError:
+    return HttpError(HTTPStatus.NOT_FOUND, {"error": f"No {what} with this ID was found."})

@@ -1,7 +1,8 @@
 """A Secoda server inside the process: categories, events, properties and the catalogue, over real sockets."""
 
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from json import JSONDecodeError
@@ -10,11 +11,12 @@ from uuid import UUID
 
 from aiohttp import web
 
-from fathom_async.testing._gate import Handler
-from fathom_async.testing._problems import Problem
+from fathom_async.testing._http_errors import HttpError
+from fathom_async.testing._listening import CommonOptions
+from fathom_async.testing._middleware import Handler
 from fathom_async.testing._throttle import LaravelWindow, Throttle
 from fathom_async.testing._tokens import Tokens
-from fathom_async.testing.connectors._server import ServerOptions, ServiceServer, read_object
+from fathom_async.testing.connectors._server import ServiceServer, read_object
 
 _API = "/api/v1"
 _LIMITED = ("POST", "PUT", "PATCH")
@@ -36,14 +38,14 @@ class SecodaServer(ServiceServer):
     """A local server that speaks Secoda's Events API.
 
     Args:
-        envelope: Around lists: ``links`` as newer servers have it, or ``plain`` as older ones.
-        page_size: Objects a page.
-        writes_throttle: The limit of POST, PUT and PATCH; 30 a minute unless told, None for none.
-        tokens: The tokens to let in; any unless told.
-        **options: See `ServerOptions`.
+        envelope: The envelope of lists: ``links`` as on newer servers, or ``plain`` as on older ones.
+        page_size: Objects per page.
+        writes_throttle: The limit of POST, PUT and PATCH; 30 a minute by default, None for none.
+        tokens: The tokens to accept; any by default.
+        **options: See `CommonOptions`.
 
     Attributes:
-        entries: What the catalogue holds, by id; tests may add to it.
+        entries: The catalogue's entries by id; tests may add to them.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class SecodaServer(ServiceServer):
         page_size: int = 100,
         writes_throttle: Throttle | Literal["documented"] | None = "documented",
         tokens: Collection[str] | None = None,
-        **options: Unpack[ServerOptions],
+        **options: Unpack[CommonOptions],
     ) -> None:
         throttle = LaravelWindow(30, per=60) if writes_throttle == "documented" else writes_throttle
         known = None if tokens is None else dict.fromkeys(tokens, ("*",))
@@ -64,7 +66,7 @@ class SecodaServer(ServiceServer):
         self._numbers = count(1)
 
     def add(self, kind: str, title: str | None, *, parent: str | None = None, **fields: object) -> str:
-        """Put an entry into the catalogue, and return its id.
+        """Add an entry to the catalogue, and return its id.
 
         Args:
             kind: ``event_category``, ``event`` or ``event_property``.
@@ -85,7 +87,7 @@ class SecodaServer(ServiceServer):
     def _routes(self) -> Sequence[web.RouteDef]:
         routes = [
             web.get(f"{_API}/resource/catalog/", self._catalog),
-            web.get(f"{_API}/resource/all/{{id}}/", self._one(None)),
+            web.get(f"{_API}/resource/all/{{id}}/", partial(self._get, None)),
         ]
         for at, kind in (
             ("category", "event_category"),
@@ -94,12 +96,15 @@ class SecodaServer(ServiceServer):
         ):
             one = f"{_API}/event/{at}/{{id}}/"
             routes += [
-                web.get(f"{_API}/event/{at}/", self._list(kind)),
-                web.post(f"{_API}/event/{at}/", self._create(kind)),
-                web.get(one, self._one(kind)),
+                web.get(f"{_API}/event/{at}/", partial(self._list, kind)),
+                web.post(f"{_API}/event/{at}/", partial(self._create, kind)),
+                web.get(one, partial(self._get, kind)),
             ]
             if kind in _PARENT_OF:
-                routes += [web.patch(one, self._update(kind)), web.delete(one, self._delete(kind))]
+                routes += [
+                    web.patch(one, partial(self._update, kind)),
+                    web.delete(one, partial(self._delete, kind)),
+                ]
         return routes
 
     @web.middleware
@@ -107,7 +112,7 @@ class SecodaServer(ServiceServer):
         if not request.path.endswith("/"):
             target = str(request.rel_url.with_path(f"{request.path}/", keep_query=True))
             return web.Response(status=HTTPStatus.MOVED_PERMANENTLY, headers={"Location": target})
-        return await self._gate.handle(request, handler)
+        return await self._middleware.handle(request, handler)
 
     def _lane_of(self, method: str, path: str) -> str:
         del path
@@ -119,21 +124,19 @@ class SecodaServer(ServiceServer):
             response.text = json.dumps({"detail": words})
         return response
 
-    def _list(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def endpoint(request: web.Request) -> web.Response:
-            fields = {"integration_id": "integration", "parent_id": "parent", "title": "title"}
-            wanted = {fields[name]: text for name, text in request.query.items() if name in fields}
-            found = [
-                entry
-                for entry in self._of(kind)
-                if all(_same(entry[field], text) for field, text in wanted.items())
-            ]
-            return self._page(request, found)
-
-        return endpoint
+    async def _list(self, kind: str, request: web.Request) -> web.Response:
+        fields = {"integration_id": "integration", "parent_id": "parent", "title": "title"}
+        wanted = {fields[name]: text for name, text in request.query.items() if name in fields}
+        wanted["entity_type"] = kind
+        found = [
+            entry
+            for entry in self.entries.values()
+            if all(_same(entry[field], text) for field, text in wanted.items())
+        ]
+        return self._page(request, found)
 
     async def _catalog(self, request: web.Request) -> web.Response:
-        condition = _read_json(request.query.get("filter", '{"operator": "and", "operands": []}'))
+        condition = _read_json(request.query.get("filter", '{"operator": "and"}'))
         found = [entry for entry in self.entries.values() if _holds(condition, entry)]
         sort = _read_json(request.query.get("sort", "{}"))
         if "field" in sort:
@@ -142,55 +145,40 @@ class SecodaServer(ServiceServer):
             )
         return self._page(request, found, within=_MAX_RESOURCES)
 
-    def _one(self, kind: str | None) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def endpoint(request: web.Request) -> web.Response:
-            return web.json_response(self._entry(kind, request.match_info["id"]))
+    async def _get(self, kind: str | None, request: web.Request) -> web.Response:
+        return web.json_response(self._entry(kind, request.match_info["id"]))
 
-        return endpoint
+    async def _create(self, kind: str, request: web.Request) -> web.Response:
+        fields = await _read_body(request)
+        needed = ("title", "integration", "parent") if kind in _PARENT_OF else ()
+        missing = {name: ["This field is required."] for name in needed if not fields.get(name)}
+        if missing:
+            raise HttpError(HTTPStatus.BAD_REQUEST, missing)
+        parent = None
+        if kind in _PARENT_OF:
+            parent = str(self._entry(_PARENT_OF[kind], str(fields["parent"]))["id"])
+        given = {name: fields[name] for name in (*_CHANGEABLE, "integration") if name in fields}
+        title = None if fields.get("title") is None else str(fields["title"])
+        made = self.add(kind, title, parent=parent, **given)
+        return web.json_response(self.entries[made], status=HTTPStatus.CREATED)
 
-    def _create(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def endpoint(request: web.Request) -> web.Response:
-            fields = await _read_body(request)
-            needed = ("title", "integration", "parent") if kind in _PARENT_OF else ()
-            missing = {name: ["This field is required."] for name in needed if not fields.get(name)}
-            if missing:
-                raise Problem(HTTPStatus.BAD_REQUEST, missing)
-            parent = None
-            if kind in _PARENT_OF:
-                parent = str(self._entry(_PARENT_OF[kind], str(fields["parent"]))["id"])
-            given = {name: fields[name] for name in (*_CHANGEABLE, "integration") if name in fields}
-            title = None if fields.get("title") is None else str(fields["title"])
-            made = self.add(kind, title, parent=parent, **given)
-            return web.json_response(self.entries[made], status=HTTPStatus.CREATED)
+    async def _update(self, kind: str, request: web.Request) -> web.Response:
+        entry = self._entry(kind, request.match_info["id"])
+        fields = await _read_body(request)
+        entry |= {name: fields[name] for name in _CHANGEABLE if name in fields}
+        return web.json_response(entry)
 
-        return endpoint
-
-    def _update(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def endpoint(request: web.Request) -> web.Response:
-            entry = self._entry(kind, request.match_info["id"])
-            fields = await _read_body(request)
-            entry |= {name: fields[name] for name in _CHANGEABLE if name in fields}
-            return web.json_response(entry)
-
-        return endpoint
-
-    def _delete(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def endpoint(request: web.Request) -> web.Response:
-            gone = {str(self._entry(kind, request.match_info["id"])["id"])}
-            gone |= {name for name, entry in self.entries.items() if entry["parent"] in gone}
-            self.entries = {name: entry for name, entry in self.entries.items() if name not in gone}
-            return web.Response(status=HTTPStatus.NO_CONTENT)
-
-        return endpoint
-
-    def _of(self, kind: str) -> list[Entry]:
-        return [entry for entry in self.entries.values() if entry["entity_type"] == kind]
+    async def _delete(self, kind: str, request: web.Request) -> web.Response:
+        gone = {str(self._entry(kind, request.match_info["id"])["id"])}
+        gone |= {name for name, entry in self.entries.items() if entry["parent"] in gone}
+        self.entries = {name: entry for name, entry in self.entries.items() if name not in gone}
+        return web.Response(status=HTTPStatus.NO_CONTENT)
 
     def _entry(self, kind: str | None, name: str) -> Entry:
         for entry in self.entries.values():
             if _same(entry["id"], name) and kind in (None, entry["entity_type"]):
                 return entry
-        raise Problem(HTTPStatus.NOT_FOUND, {"detail": "Not found."})
+        raise HttpError(HTTPStatus.NOT_FOUND, {"detail": "Not found."})
 
     def _page(
         self, request: web.Request, found: Sequence[Entry], *, within: int | None = None
@@ -200,7 +188,7 @@ class SecodaServer(ServiceServer):
         wanted = request.query.get("page", "1")
         number = int(wanted) if wanted.isascii() and wanted.isdecimal() else 0
         if not 1 <= number <= pages:
-            raise Problem(HTTPStatus.NOT_FOUND, {"detail": "Invalid page."})
+            raise HttpError(HTTPStatus.NOT_FOUND, {"detail": "Invalid page."})
         after, before = (
             str(request.url.update_query(page=other)) if 1 <= other <= pages else None
             for other in (number + 1, number - 1)
@@ -226,11 +214,11 @@ class SecodaServer(ServiceServer):
 
 
 async def _read_body(request: web.Request) -> Mapping[str, object]:
-    """Return the body's fields, if each is of its kind."""
-    fields = await read_object(request, Problem(HTTPStatus.BAD_REQUEST, {"detail": "JSON parse error"}))
+    """Return the body's fields, or raise a 400 if one has the wrong type."""
+    fields = await read_object(request, HttpError(HTTPStatus.BAD_REQUEST, {"detail": "JSON parse error"}))
     wrong = {name: [words] for name, value in fields.items() if (words := _objection(name, value))}
     if wrong:
-        raise Problem(HTTPStatus.BAD_REQUEST, wrong)
+        raise HttpError(HTTPStatus.BAD_REQUEST, wrong)
     return fields
 
 
@@ -240,8 +228,8 @@ def _objection(name: str, value: object) -> str | None:
     if name in _LISTS:
         texts = cast("list[object]", value) if isinstance(value, list) else [None]
         return None if all(isinstance(text, str) for text in texts) else "Must be a list of strings."
-    is_known = name in ("description", "definition", "title", "integration", "parent")
-    return "Not a valid string." if is_known and not isinstance(value, str | None) else None
+    is_text = name in ("description", "definition", "title", "integration", "parent")
+    return "Not a valid string." if is_text and not isinstance(value, str | None) else None
 
 
 def _read_json(text: str) -> Mapping[str, object]:
@@ -250,7 +238,7 @@ def _read_json(text: str) -> Mapping[str, object]:
     except JSONDecodeError:
         found = None
     if not isinstance(found, dict):
-        raise Problem(HTTPStatus.BAD_REQUEST, {"detail": "filter and sort must be JSON objects"})
+        raise HttpError(HTTPStatus.BAD_REQUEST, {"detail": "filter and sort must be JSON objects"})
     return cast("Mapping[str, object]", found)
 
 
@@ -273,18 +261,18 @@ def _holds(condition: Mapping[str, object], entry: Entry) -> bool:
         case "contains":
             return str(wanted).lower() in str(actual).lower()
         case operator:
-            raise Problem(HTTPStatus.BAD_REQUEST, {"detail": f"{operator!r} is no operator"})
+            raise HttpError(HTTPStatus.BAD_REQUEST, {"detail": f"{operator!r} is no operator"})
 
 
 def _conditions(operands: object) -> Sequence[Mapping[str, object]]:
     found = cast("list[object]", operands) if isinstance(operands, list) else [None]
     if not all(isinstance(each, dict) for each in found):
-        raise Problem(HTTPStatus.BAD_REQUEST, {"detail": "operands must be a list of JSON objects"})
+        raise HttpError(HTTPStatus.BAD_REQUEST, {"detail": "operands must be a list of JSON objects"})
     return cast("list[Mapping[str, object]]", found)
 
 
 def _same(actual: object, wanted: object) -> bool:
-    """Whether two values are the same; ids are, with and without dashes."""
+    """Tell whether two values are equal; ids are, with and without dashes."""
     return actual == wanted or _bare_id(actual) == _bare_id(wanted) is not None
 
 

@@ -1,48 +1,47 @@
-"""What the servers of the other services share: their settings, and answers in their own words."""
+"""Common parts of the other services' servers: settings, and answers in each service's own words."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from http import HTTPStatus
 from json import JSONDecodeError
 from random import Random
-from typing import TypedDict, cast
+from typing import cast
 
 from aiohttp import web
+from attrs import define
 
 from fathom_async.testing._clock import ServerClock
-from fathom_async.testing._gate import Conditions, Duration
-from fathom_async.testing._listening import ListeningServer
-from fathom_async.testing._problems import Problem
+from fathom_async.testing._http_errors import HttpError
+from fathom_async.testing._listening import CommonOptions, ListeningServer
+from fathom_async.testing._middleware import Conditions, Middleware
 from fathom_async.testing._throttle import Throttle
 from fathom_async.testing._tokens import Tokens
-from fathom_async.testing.connectors._gate import ServiceGate
+from fathom_async.testing._traffic import Hit
 
-# As nginx has it in its log: nobody is there to read an answer.
+# As nginx logs it: the client closed the connection before the answer.
 _CLIENT_LEFT = 499
 
 
-class ServerOptions(TypedDict, total=False):
-    """Settings that all servers have in common, as those of `FathomServer`.
+@define(kw_only=True)
+class ServiceMiddleware(Middleware):
+    """Fathom's middleware in front of another service.
 
     Attributes:
-        latency: Network time, each way: seconds, a range, or a function.
-        handler_time: Time between being counted and being carried out, likewise.
-        speed: Server seconds per real second.
-        clock: Monotonic seconds, for tests that turn the time by hand; the event loop's unless told.
-        now: The server's date and time at its start.
-        seed: Random delays follow from it.
-        host: The address to listen on.
-        port: The port; a free one unless told.
+        reword: Turns one of Fathom's answers into the service's own.
     """
 
-    latency: Duration
-    handler_time: Duration
-    speed: float
-    clock: Callable[[], float] | None
-    now: datetime | None
-    seed: int
-    host: str
-    port: int
+    reword: Callable[[web.StreamResponse], web.StreamResponse]
+
+    def _unauthenticated(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response({}, status=HTTPStatus.UNAUTHORIZED)
+
+    async def _answer(self, hit: Hit, response: web.StreamResponse) -> web.StreamResponse:
+        if not response.prepared:
+            for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"):
+                response.headers.popall(name, None)
+            response = self.reword(response)
+        return await super()._answer(hit, response)
 
 
 class ServiceServer(ListeningServer):
@@ -50,52 +49,48 @@ class ServiceServer(ListeningServer):
 
     Args:
         throttles: The rate limit of each lane; None for none.
-        credentials: Whom to let in.
-        **options: See `ServerOptions`.
+        credentials: The credentials to accept.
+        options: See `CommonOptions`.
     """
 
     def __init__(
-        self, throttles: Mapping[str, Throttle | None], credentials: Tokens, options: ServerOptions
+        self, throttles: Mapping[str, Throttle | None], credentials: Tokens, options: CommonOptions
     ) -> None:
-        self.clock: ServerClock = ServerClock(
-            options.get("clock"), options.get("speed", 1.0), options.get("now")
+        conditions = Conditions(
+            throttles=throttles,
+            latency=options.get("latency", 0.0),
+            handler_time=options.get("handler_time", 0.0),
+            lane_of=self._lane_of,
         )
-        gate = ServiceGate(
-            conditions=Conditions(
-                throttles=throttles,
-                cap=None,
-                latency=options.get("latency", 0.0),
-                handler_time=options.get("handler_time", 0.0),
-                login="page",
-                lane_of=self._lane_of,
-            ),
-            clock=self.clock,
+        middleware = ServiceMiddleware(
+            conditions=conditions,
+            clock=ServerClock(options.get("clock"), options.get("speed", 1.0), options.get("now")),
             tokens=credentials,
             random=Random(options.get("seed", 1)),  # noqa: S311 - made-up delays
             reword=self._reword,
         )
-        super().__init__(gate, throttles, options.get("host", "127.0.0.1"), options.get("port", 0))
+        super().__init__(middleware, options.get("host", "127.0.0.1"), options.get("port", 0))
 
     @abstractmethod
     def _lane_of(self, method: str, path: str) -> str:
-        """The limit that a request falls under."""
+        """Return the lane of a request."""
 
     @abstractmethod
     def _reword(self, response: web.StreamResponse) -> web.StreamResponse:
-        """Say in the service's words what Fathom's gate says in Laravel's."""
+        """Turn one of Laravel's answers into the service's own."""
 
 
-async def read_object(request: web.Request, otherwise: Problem) -> Mapping[str, object]:
-    """Return a request's body, empty if it is JSON but no object.
+async def read_object(request: web.Request, otherwise: HttpError) -> Mapping[str, object]:
+    """Return a request's body; empty if it is JSON but not an object.
 
     Args:
         request: The request.
-        otherwise: What to answer if it is no JSON.
+        otherwise: The error to raise if the body is not JSON.
     """
     try:
         body: object = await request.json()
     except (JSONDecodeError, UnicodeDecodeError):
         raise otherwise from None
     except ConnectionResetError:
-        raise Problem(_CLIENT_LEFT, {}) from None
+        raise HttpError(_CLIENT_LEFT, {}) from None
     return cast("Mapping[str, object]", body) if isinstance(body, dict) else {}

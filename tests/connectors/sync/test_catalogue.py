@@ -1,4 +1,4 @@
-"""What should be in the catalogue against what is: plain values in, changes out."""
+"""The difference between the wanted and the present catalogue, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from fathom_async.connectors.sync._catalogue import (
     Catalogue,
     Documented,
     by_path,
-    differences,
+    catalog_changes,
     document,
     known_currency,
     usual_description,
@@ -50,7 +50,7 @@ def present(*changed: Resource) -> Mapping[tuple[str, ...], Sequence[Resource]]:
 
 
 def test_nothing_there_means_everything_from_the_top_down() -> None:
-    changes, notes = differences(WANTED, {})
+    changes, notes = catalog_changes(WANTED, {})
     assert changes == (
         CreateCategory("Acme"),
         CreateEvent("Acme", "signup", "Somebody signed up."),
@@ -60,48 +60,48 @@ def test_nothing_there_means_everything_from_the_top_down() -> None:
 
 
 def test_everything_there_means_nothing_to_do() -> None:
-    assert differences(WANTED, present()) == ((), ())
+    assert catalog_changes(WANTED, present()) == ((), ())
 
 
 def test_a_description_by_a_person_is_kept_and_an_empty_one_is_filled() -> None:
     theirs, empty = evolve(EVENT, description="Written by hand."), evolve(EVENT, description=" ")
     update = UpdateEvent("Acme", "signup", "Somebody signed up.")
-    assert differences(WANTED, present(theirs))[0] == ()
-    assert differences(WANTED, present(empty))[0] == (update,)
-    assert differences(evolve(WANTED, overwrites=True), present(theirs))[0] == (update,)
+    assert catalog_changes(WANTED, present(theirs))[0] == ()
+    assert catalog_changes(WANTED, present(empty))[0] == (update,)
+    assert catalog_changes(evolve(WANTED, overwrites=True), present(theirs))[0] == (update,)
 
 
 def test_a_currency_by_a_person_is_kept_and_an_empty_one_is_filled() -> None:
     dollars, empty = evolve(CURRENCY, description="dollar"), evolve(CURRENCY, description=" ")
     update = UpdateProperty("Acme", "signup", "currency", "euro")
-    assert differences(WANTED, present(dollars)) == ((), ())
-    assert differences(WANTED, present(empty))[0] == (update,)
-    assert differences(evolve(WANTED, overwrites=True), present(dollars))[0] == (update,)
+    assert catalog_changes(WANTED, present(dollars)) == ((), ())
+    assert catalog_changes(WANTED, present(empty))[0] == (update,)
+    assert catalog_changes(evolve(WANTED, overwrites=True), present(dollars))[0] == (update,)
     unknown = evolve(WANTED, events=(evolve(SIGNUP, currency=None),), overwrites=True)
-    assert differences(unknown, present(dollars))[0] == ()
+    assert catalog_changes(unknown, present(dollars))[0] == ()
 
 
 def test_a_currency_is_the_same_in_capitals_and_gets_no_twin() -> None:
     theirs = evolve(CURRENCY, title="Currency ", description="USD")
-    assert differences(WANTED, present(theirs)) == ((), ())
+    assert catalog_changes(WANTED, present(theirs)) == ((), ())
 
 
 def test_others_are_deleted_only_when_asked_and_only_in_categories_of_ours() -> None:
     there = present(
         Resource("e2", "old", parent="c"), Resource("c2", "Theirs"), Resource("e3", "x", parent="c2")
     )
-    assert differences(WANTED, there)[0] == ()
-    assert differences(evolve(WANTED, removes=True), there)[0] == (DeleteEvent("Acme", "old"),)
+    assert catalog_changes(WANTED, there)[0] == ()
+    assert catalog_changes(evolve(WANTED, removes=True), there)[0] == (DeleteEvent("Acme", "old"),)
 
 
 def test_archived_things_are_left_alone_and_named() -> None:
     wanted = evolve(WANTED, removes=True)
     gone = evolve(EVENT, archived=True, description=None)
-    assert differences(wanted, present(gone)) == ((), ("Acme / signup: archived, left alone",))
+    assert catalog_changes(wanted, present(gone)) == ((), ("Acme / signup: archived, left alone",))
     closed = evolve(CATEGORY, archived=True)
-    assert differences(wanted, present(closed)) == ((), ("Acme: archived, left alone",))
+    assert catalog_changes(wanted, present(closed)) == ((), ("Acme: archived, left alone",))
     again = Resource("e2", "signup", parent="c")
-    assert differences(wanted, present(gone, again))[0][0] == UpdateEvent(
+    assert catalog_changes(wanted, present(gone, again))[0][0] == UpdateEvent(
         "Acme", "signup", "Somebody signed up."
     )
 
@@ -109,23 +109,23 @@ def test_archived_things_are_left_alone_and_named() -> None:
 def test_of_several_things_of_one_name_only_those_that_are_not_archived_are_deleted() -> None:
     wanted = evolve(WANTED, removes=True)
     kept = Resource("e2", "old", parent="c", archived=True)
-    changes, notes = differences(
+    changes, notes = catalog_changes(
         wanted, present(kept, *(Resource(f"e{n}", "old", parent="c") for n in (3, 4)))
     )
     assert [str(change) for change in changes] == ["- Acme / old (2)"]
     assert notes == ()
-    assert differences(wanted, present(kept)) == ((), ())
+    assert catalog_changes(wanted, present(kept)) == ((), ())
 
 
 def test_what_is_below_something_archived_is_not_there() -> None:
     twin = Resource("c2", "Acme", archived=True)
     below = evolve(EVENT, parent="c2")
-    assert differences(WANTED, present(twin, below))[0] == (
+    assert catalog_changes(WANTED, present(twin, below))[0] == (
         CreateEvent("Acme", "signup", "Somebody signed up."),
         CreateProperty("Acme", "signup", "currency", "euro"),
     )
     old = evolve(EVENT, id="e2", archived=True)
-    assert differences(WANTED, present(old, evolve(CURRENCY, parent="e2")))[0] == (
+    assert catalog_changes(WANTED, present(old, evolve(CURRENCY, parent="e2")))[0] == (
         CreateProperty("Acme", "signup", "currency", "euro"),
     )
 
@@ -150,7 +150,7 @@ def test_sites_of_one_name_are_told_apart_by_their_ids() -> None:
 
 
 def named_as(sites: list[Site]) -> Catalogue:
-    """What is wanted of the first site, which has one event, among others."""
+    """The wanted entries of the first site, which has one event, among others."""
     named = naming(sites)
     title = named.titles["ACME"]
     return Catalogue((title,), (evolve(SIGNUP, category=title),), naming=named)
@@ -158,26 +158,26 @@ def named_as(sites: list[Site]) -> Catalogue:
 
 def test_a_category_keeps_the_id_that_it_has_when_no_other_site_has_the_name_any_more() -> None:
     there = present(evolve(CATEGORY, title="Acme (ACME)"))
-    assert differences(named_as([ACME]), there) == ((), ())
+    assert catalog_changes(named_as([ACME]), there) == ((), ())
     alone = evolve(named_as([ACME]), removes=True)
     others = present(evolve(CATEGORY, title="Acme (ACME)"), Resource("e2", "old", parent="c"))
-    assert differences(alone, others)[0] == (DeleteEvent("Acme (ACME)", "old"),)
+    assert catalog_changes(alone, others)[0] == (DeleteEvent("Acme (ACME)", "old"),)
 
 
 def test_a_category_that_two_sites_may_mean_is_nobodys_and_is_told_of() -> None:
     wanted = named_as([ACME, evolve(ACME, id="OTHER")])
-    changes, notes = differences(wanted, present())
+    changes, notes = catalog_changes(wanted, present())
     assert changes[0] == CreateCategory("Acme (ACME)")
     assert notes == ("Acme: several sites have this name, left alone",)
 
 
 def test_a_renamed_site_gets_a_new_category_and_the_old_one_is_told_of() -> None:
     renamed = named_as([evolve(ACME, name="Acme Inc")])
-    changes, notes = differences(renamed, present())
+    changes, notes = catalog_changes(renamed, present())
     assert changes[0] == CreateCategory("Acme Inc")
     assert notes == ("Acme: no site has this name, left alone; was a site renamed?",)
     many = [Resource(f"c{n}", f"Theirs {n}") for n in range(4)]
-    assert differences(renamed, present(*many))[1] == (
+    assert catalog_changes(renamed, present(*many))[1] == (
         "Acme, Theirs 0, Theirs 1 and 2 more: no site has this name, left alone; was a site renamed?",
     )
 
@@ -229,9 +229,9 @@ def test_what_callers_say_is_stripped_and_has_to_be_text() -> None:
         counted, lambda _site, _event: "", lambda _site, _event: " ", overwrites=False, removes=False
     )
     assert blank.events == (Documented("Acme", "signup", "", None),)
-    with pytest.raises(ArgumentError, match="describe must return a text, not None"):
+    with pytest.raises(ArgumentError, match="describe must return a string, not None"):
         document(counted, lambda _site, _event: None, known_currency, overwrites=False, removes=False)  # type: ignore[arg-type, return-value] # pyright: ignore[reportArgumentType]
-    with pytest.raises(ArgumentError, match="currency must return a text, not 5"):
+    with pytest.raises(ArgumentError, match="currency must return a string, not 5"):
         document(counted, usual_description, lambda _site, _event: 5, overwrites=False, removes=False)  # type: ignore[arg-type, return-value] # pyright: ignore[reportArgumentType]
 
 
@@ -260,7 +260,7 @@ def test_after_all_changes_there_is_nothing_to_do(
 
     there: dict[tuple[str, ...], list[Resource]] = {}
     for wanted in (catalogue(before), catalogue(after)):
-        for change in differences(wanted, there)[0]:
+        for change in catalog_changes(wanted, there)[0]:
             match change:
                 case CreateCategory(category):
                     there[key(category),] = [Resource("id", category)]
@@ -277,4 +277,4 @@ def test_after_all_changes_there_is_nothing_to_do(
                     there = {one: found for one, found in there.items() if one[:2] != path}
                 case other:
                     raise AssertionError(other)
-        assert differences(wanted, there) == ((), ())
+        assert catalog_changes(wanted, there) == ((), ())

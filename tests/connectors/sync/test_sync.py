@@ -176,7 +176,7 @@ async def test_a_creation_whose_answer_was_lost_is_not_repeated(
     outcomes = [outcome async for outcome in apply(plan)]
     assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
     assert isinstance(outcomes[1].error, SyncError)
-    assert "Zoo (ZOO) is not there" in str(outcomes[1])
+    assert "Zoo (ZOO) is missing" in str(outcomes[1])
     assert await states(plan) == ["unneeded", "done"]
     assert titles(catalogue) == {("Zoo (ZOO)",), ("Zoo (ZOO)", "signup")}
 
@@ -374,13 +374,13 @@ async def test_cancelled_it_leaves_nothing_running(
 async def test_a_plan_that_makes_no_sense_costs_no_request(
     fathom: FathomClient, secoda: SecodaClient, emma: EmmaClient
 ) -> None:
-    with pytest.raises(ArgumentError, match="integration is needed"):
+    with pytest.raises(ArgumentError, match="integration is required"):
         await plan_sync(fathom, secoda)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
-    with pytest.raises(ArgumentError, match="leave them out for Emma"):
+    with pytest.raises(ArgumentError, match="are for Secoda only"):
         await plan_sync(fathom, emma, remove=True)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
     with pytest.raises(ArgumentError, match=r"write sites=\['ACME'\]"):
         await plan_sync(fathom, emma, sites="ACME")
-    with pytest.raises(ArgumentError, match="leave them out for Emma"):
+    with pytest.raises(ArgumentError, match="are for Secoda only"):
         await plan_sync(fathom, emma, currency=lambda _site, _event: "euro")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
     with pytest.raises(ArgumentError, match="must be a SecodaClient or an EmmaClient, not 'nope'"):
         await plan_sync(fathom, "nope")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
@@ -401,12 +401,12 @@ async def test_sites_may_come_from_a_generator(fathom: FathomClient, emma: EmmaC
 async def test_each_service_refuses_the_other_ones_changes(
     fathom: FathomClient, secoda: SecodaClient, emma: EmmaClient
 ) -> None:
-    documented = await (await plan_sync(fathom, secoda, integration=INTEGRATION)).target.look()
-    with pytest.raises(SyncError, match="no types of events"):
-        await documented.carry_out(CreateEventType("signup", "signup"))
-    mailed = await (await plan_sync(fathom, emma)).target.look()
-    with pytest.raises(SyncError, match="nothing but types"):
-        await mailed.carry_out(CreateCategory("Acme"))
+    documented = await (await plan_sync(fathom, secoda, integration=INTEGRATION)).target.fetch()
+    with pytest.raises(SyncError, match="no event types"):
+        await documented.make(CreateEventType("signup", "signup"))
+    mailed = await (await plan_sync(fathom, emma)).target.fetch()
+    with pytest.raises(SyncError, match="event types only"):
+        await mailed.make(CreateCategory("Acme"))
 
 
 def test_changes_read_well() -> None:

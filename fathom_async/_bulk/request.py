@@ -1,0 +1,213 @@
+"""One request of a run: claimed, sent in chunks where the server limits its range, and what came of it.
+
+**Chunks.** The server groups at most 7 days by the hour (`fathom_async._reports.query.hour_chunks`). Reports of the
+chunks are joined row by row.
+
+**Claims.** With a store, a request claims its queries when it is admitted, and not while it waits in the lane. Claims
+held by a waiting request would have the urgent wait for the patient: a page would stand behind the bulk run that asks
+the same in ten minutes. So everybody waits in the lane, by their own priority, and whether a request is still needed
+is decided once it has a permit. If it is not, the permit goes to the next one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self
+
+import attrs
+from attrs import evolve
+
+from fathom_async._bulk.fusing import Fused
+from fathom_async._cache.report_cache import ReportCache
+from fathom_async._core.codec.rows import RowT
+from fathom_async._core.session import Caller
+from fathom_async._endpoints import aggregation
+from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.report import Report, sort_rows
+from fathom_async._util.tasks import gather_all
+from fathom_async.errors import APIError, DecodeError, FathomError, ServerError
+
+if TYPE_CHECKING:
+    from fathom_async._cache.report_cache import Found
+
+
+Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
+"""Runs one query."""
+
+
+async def by_the_hour(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
+    """Return the report of a query, joined from chunks if its range is too long for one request.
+
+    Args:
+        query: Any query.
+        ask: Runs one chunk.
+    """
+    chunks = hour_chunks(query)
+    if len(chunks) == 1:
+        return await ask(query)
+    reports = await gather_all(_run(ask, chunk) for chunk in chunks)
+    rows = sort_rows(query, (row for report in reports for row in report))
+    is_cut = len(rows) >= query.limit if query.limit else any(report.truncated for report in reports)
+    return Report(query, tuple(rows[: query.limit]), truncated=is_cut)
+
+
+async def _run(ask: Ask[RowT], query: Query[RowT]) -> Report[RowT]:
+    return await ask(query)
+
+
+class GivenBackError(Exception):
+    """The request is not needed any more, or not now, and was not sent."""
+
+
+class AdmissionClaim(Generic[RowT]):
+    """Claims the queries of one request in a store, so that one of all runs and processes sends it.
+
+    Args:
+        cache: Stores the answers.
+        queries: The queries of the request.
+        since: Unix time; answers requested then or later count as fresh, whatever their age.
+
+    Attributes:
+        found: After `GivenBackError`, the answers that others have stored meanwhile.
+        taken: After `GivenBackError`, the queries that others have claimed.
+    """
+
+    def __init__(self, cache: ReportCache, queries: Sequence[Query[RowT]], since: float) -> None:
+        self._cache = cache
+        self._queries = queries
+        self._since = since
+        self._claims = AsyncExitStack()
+        self._taking = asyncio.Lock()
+        self._is_taken = False
+        self.found: dict[Query[RowT], Found[RowT]] = {}
+        self.taken: Sequence[Query[RowT]] = ()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._claims.aclose()
+
+    async def take(self) -> None:
+        """Claim the queries once for all attempts and chunks; they stay claimed until the end of the block.
+
+        Raises:
+            GivenBackError: Others have answered or claimed some of them.
+            StoreError: The store cannot be used.
+        """
+        async with self._taking:
+            if not self._is_taken:
+                await self._take()
+
+    async def _take(self) -> None:
+        mine = await self._claims.enter_async_context(self._cache.claim(self._queries))
+        # A former holder of a claim may have stored the answer since the last look.
+        self.found = await self._cache.look_for_fresh(self._queries, since=self._since)
+        self.taken = [query for query in self._queries if query not in mine and query not in self.found]
+        if self.found or self.taken:
+            await self._claims.aclose()
+            raise GivenBackError("the request is not needed any more, or not now")
+        self._is_taken = True
+
+
+_REJECTED = (
+    # Parts of a fused request may be accepted although the whole was rejected.
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+@attrs.frozen
+class Answer(Generic[RowT]):
+    """The server's answer to one request.
+
+    Attributes:
+        reports: The report of each query; if it is not trusted, the report of the fused request itself.
+        asked_at: Unix time of the request.
+        is_trusted: Whether the queries' reports could be cut out of the answer.
+    """
+
+    reports: Mapping[Query[RowT], Report[RowT]]
+    asked_at: float
+    is_trusted: bool
+
+
+def answer_to(group: Fused[RowT], report: Report[RowT], asked_at: float) -> Answer[RowT]:
+    """Split the report of a fused request into an answer."""
+    parts = group.split(report)
+    if parts is None:
+        return Answer({group.query: report}, asked_at, is_trusted=False)
+    queries = [asked.query for asked in group.asked]
+    return Answer(dict(zip(queries, parts, strict=True)), asked_at, is_trusted=True)
+
+
+def is_rejected(error: FathomError) -> bool:
+    """Whether the server rejected the request, rather than failed to answer it."""
+    return isinstance(error, APIError) and error.status in _REJECTED
+
+
+def may_succeed_in_part(error: FathomError) -> bool:
+    """Whether parts of a failed request may succeed."""
+    return is_rejected(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
+
+
+def as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
+    """Return the report with its columns in the order of an equal query."""
+    if query.columns == report.columns:
+        return attrs.evolve(report, query=query)
+    return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
+
+
+Admitted = Callable[[], Awaitable[None]]
+"""Awaited when a request is admitted; if it raises, the permit is released."""
+
+
+async def ask(
+    caller: Caller,
+    query: Query[RowT],
+    on_sent: Callable[[], None],
+    *,
+    cache: ReportCache | None = None,
+    on_admitted: Admitted | None = None,
+) -> tuple[Report[RowT], float]:
+    """Run a query; return the report, and the Unix time when its first request left.
+
+    Chunks of a long report are stored one by one, so that an interrupted report does not start over.
+
+    Args:
+        caller: Sends the requests.
+        query: The query.
+        on_sent: Called whenever a request leaves.
+        cache: Stores the chunks; None stores none.
+        on_admitted: See `fathom_async._core.request.Request`.
+    """
+    session, asked_at = caller.session, list[float]()
+
+    async def ask_chunk(chunk: Query[RowT]) -> Report[RowT]:
+        left: list[float] = []
+
+        def note() -> None:
+            left.append(session.unix())
+            on_sent()
+
+        if chunk is not query and cache is not None and (kept := await cache.kept_for_good(chunk)):
+            return kept
+        request = aggregation(chunk)
+        report = await caller(
+            evolve(request, is_shared=on_admitted is None, on_admitted=on_admitted, on_sent=note)
+        )
+        # A request shared with another task left at an unknown time, at most the timeout ago.
+        at = min(left, default=session.unix() - caller.options.timeout)
+        asked_at.append(at)
+        if chunk is not query and cache is not None:
+            await asyncio.shield(session.scope.spawn(cache.put({chunk: report}, at)))
+        return report
+
+    report = await by_the_hour(query, ask_chunk)
+    return report, min(asked_at, default=session.unix())

@@ -1,0 +1,218 @@
+"""What users see of a run of many queries: its plan, its progress and its outcomes."""
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
+from typing import Generic, Literal, cast
+
+import attrs
+
+from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._core.codec.rows import Row, RowT, RowT_co
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.report import Report
+from fathom_async.errors import ArgumentError, FathomError
+
+Origin = Literal["asked", "fused", "kept", "stale"]
+"""Requested alone; cut out of a fused answer; stored and fresh; stored and stale, and being refreshed."""
+
+_NEW_FLOW = "a run that has not begun"
+
+
+@attrs.frozen
+class Outcome(Generic[RowT_co]):
+    """The outcome of one query: a report, or an error.
+
+    Attributes:
+        query: The query.
+        report: The answer; None if it failed.
+        error: The error; None if it succeeded.
+        origin: Where the answer comes from.
+        asked_at: Unix time of the request, at the latest; None for an error.
+        position: Index of the query in the run, from 0.
+    """
+
+    query: Query[RowT_co]
+    report: Report[RowT_co] | None = None
+    error: FathomError | None = None
+    origin: Origin = "asked"
+    asked_at: float | None = None
+    position: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if (self.report is None) == (self.error is None):
+            raise ArgumentError("an outcome is either a report or an error")
+
+    def result(self) -> Report[RowT_co]:
+        """Return the report.
+
+        Raises:
+            FathomError: The error, if there is one.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast("Report[RowT_co]", self.report)
+
+
+class BulkError(FathomError):
+    """Some queries of a run failed; the others were answered.
+
+    Attributes:
+        outcomes: The outcome of every query, in the order of the queries.
+    """
+
+    def __init__(self, outcomes: Sequence[Outcome[Row]]) -> None:
+        failed = [outcome for outcome in outcomes if outcome.error is not None]
+        first = failed[0]
+        super().__init__(
+            f"{len(failed)} of {len(outcomes)} queries failed, the others are in `outcomes`; "
+            f"the first: {first.query!r}: {first.error}"
+        )
+        self.outcomes: tuple[Outcome[Row], ...] = tuple(outcomes)
+
+
+async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> list[Report[RowT]]:
+    """Return the reports of a run in the order of its queries.
+
+    Raises:
+        BulkError: Some queries failed.
+    """
+    async with aclosing(outcomes):
+        ended = sorted([outcome async for outcome in outcomes], key=lambda outcome: outcome.position)
+    if any(outcome.error is not None for outcome in ended):
+        raise BulkError(ended)
+    return [outcome.result() for outcome in ended]
+
+
+@attrs.frozen
+class Progress:
+    """The progress of a run.
+
+    Attributes:
+        queries: All queries of the run.
+        done: Queries that have an outcome.
+        failed: Queries that failed.
+        kept: Queries answered from the store.
+        requests: All requests of the run, as far as known; retries are not counted.
+        answered: Requests that are done.
+        seconds_left: Seconds until the last request is admitted, as the lane estimates.
+    """
+
+    queries: int
+    done: int = 0
+    failed: int = 0
+    kept: int = 0
+    requests: int = 0
+    answered: int = 0
+    seconds_left: float = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every query has its outcome."""
+        return self.done == self.queries
+
+
+OnProgress = Callable[[Progress], None]
+"""Called in the event loop, at the start and whenever a request or query is done; must be quick."""
+
+
+_SHOWN = 40
+"""Requests that ``str`` lists; its headline counts all."""
+
+
+@attrs.frozen(repr=False)
+class BulkPlan(Generic[RowT_co]):
+    """The requests that a bulk run would send; ``str`` lists them.
+
+    >>> import asyncio
+    >>> from fathom_async import FathomClient, PageviewQuery
+    >>> visits = PageviewQuery("CDBUGS", aggregates=["visits"])
+    >>> days = [visits.replace(date_from=f"2026-01-{day}", date_to=f"2026-01-{day}") for day in range(10, 31)]
+    >>> async def plan():
+    ...     return FathomClient("token").reports.plan(days)
+    >>> asyncio.run(plan())
+    <BulkPlan of 21 queries in 1 request, 0 s>
+
+    Attributes:
+        groups: The fused requests, each with the queries that it answers and how.
+        queries: Number of queries.
+        requests: Number of requests: more than `groups` if a group takes several chunks.
+        seconds: Seconds until the last request would be admitted, as the lane estimates.
+    """
+
+    groups: Sequence[Fused[RowT_co]]
+    queries: int
+    requests: int
+    seconds: float
+
+    @property
+    def pageviews(self) -> int:
+        """The cost on the account's bill, where each request counts as a pageview."""
+        return self.requests
+
+    def __repr__(self) -> str:
+        queries, requests = (
+            _count(self.queries, "query", "queries"),
+            _count(self.requests, "request", "requests"),
+        )
+        return f"<BulkPlan of {queries} in {requests}, {self.seconds:,.0f} s>"
+
+    def __str__(self) -> str:
+        lines = [self._headline()]
+        for number, group in enumerate(self.groups[:_SHOWN], start=1):
+            how = ", ".join(group.how) or "as asked"
+            lines.append(f"{number:>4}  {len(group.asked):>4} x {how:<40} {group.query!r}")
+        if len(self.groups) > _SHOWN:
+            lines.append(f"      … and {len(self.groups) - _SHOWN:,} more")
+        return "\n".join(lines)
+
+    def _headline(self) -> str:
+        factor = f", {self.queries / self.requests:.1f} times fewer" if self.requests < self.queries else ""
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return (
+            f"{_count(self.queries, 'query', 'queries')} in {_count(self.requests, 'request', 'requests')}{factor}; "
+            f"{minutes} min {seconds:02} s; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> BulkPlan[RowT]:
+    """Return the requests that a run would send through a lane; see `ReportsResource.plan`."""
+    first: dict[Query[RowT], Query[RowT]] = {}
+    asked = [
+        first.setdefault(query, query) for query in checked(queries)
+    ]  # a run requests equal queries once
+    groups = grouped(asked, is_fused=is_fused)
+    requests = sum(len(hour_chunks(group.query)) for group in groups)
+    seconds = lane.eta(requests, Priority.BULK, _NEW_FLOW) if requests else 0.0
+    return BulkPlan(groups, len(asked), requests, seconds)
+
+
+def grouped(queries: Sequence[Query[RowT]], *, is_fused: bool) -> Sequence[Fused[RowT]]:
+    """Return the requests that answer all queries: fused, or one for each."""
+    return (
+        fuse(queries) if is_fused else [group for query in dict.fromkeys(queries) for group in fuse([query])]
+    )
+
+
+def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
+    """Check that all of these are queries that can be sent.
+
+    Raises:
+        ArgumentError: One of them is not a query.
+        QueryError: One of them cannot be sent.
+    """
+    if isinstance(queries, Query):
+        raise ArgumentError("queries takes a list of queries; for a single one write [query]")
+    asked = list(queries)
+    for position, query in enumerate(asked):
+        if not isinstance(query, Query):
+            raise ArgumentError(
+                f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
+            )
+        hour_chunks(query)
+    return asked

@@ -1,0 +1,78 @@
+"""``fathom whoami``, ``login`` and ``logout``: the account, and the token in the system's keyring."""
+
+import os
+
+from fathom_async import Account, FathomClient, PermissionDeniedError, Token
+from fathom_async._cli.connection import call, run_async
+from fathom_async._cli.credentials import TOKEN, address, find_token, forget_token, keep_token
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
+from fathom_async._cli.prompts import secret
+from fathom_async._util.text import one_line
+
+_COLUMNS: dict[str, Kind] = {
+    "account": "text",
+    "email": "text",
+    "token": "text",
+    "abilities": "texts",
+    "expires_at": "moment",
+    "last_used_at": "moment",
+    "token_from": "text",
+    "address": "text",
+}
+
+
+def whoami(*, output: OutputOptions = STANDARD) -> None:
+    """Show the account and what the token may do."""
+    output.check()
+    account, token = call(_ask)
+    row = (
+        None if account is None else account.name,
+        None if account is None else account.email,
+        token.name,
+        token.abilities,
+        token.expires_at,
+        token.last_used_at,
+        find_token(os.environ).source,
+        address(os.environ),
+    )
+    write(records(_COLUMNS, [row], is_single=True), output)
+
+
+async def _ask(fathom: FathomClient) -> tuple[Account | None, Token]:
+    return await _account(fathom), await fathom.token.get()
+
+
+async def _account(fathom: FathomClient) -> Account | None:
+    try:
+        return await fathom.account.get()
+    except PermissionDeniedError:  # only a token of full access may see it
+        return None
+
+
+def login() -> None:
+    """Keep an API token in the system's keyring, after trying it.
+
+    It is typed unseen, or piped in: never an argument, which the shell's history and other users would see.
+    """
+    typed = secret("API token, from https://app.usefathom.com/api (nothing shows while you type)")
+
+    async def tried() -> Token:
+        async with FathomClient.from_env({**os.environ, TOKEN: typed}) as fathom:
+            return await fathom.token.get()
+
+    token = run_async(tried)
+    ring = keep_token(os.environ, typed)
+    note(one_line(f"the token {token.name!r} for {address(os.environ)} is kept in {ring}"))
+    if os.environ.get(TOKEN):
+        note(f"{TOKEN} is set too, and goes first; unset it to use the kept one")
+
+
+def logout() -> None:
+    """Take the API token out of the system's keyring; it stays valid until you delete it at Fathom."""
+    where = address(os.environ)
+    if forget_token(os.environ):
+        note(
+            f"the token for {where} is forgotten; to make it useless, delete it at https://app.usefathom.com/api"
+        )
+    else:
+        note(f"no token was kept for {where}")

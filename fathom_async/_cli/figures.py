@@ -1,0 +1,145 @@
+"""What there is to draw of a report: pure figures, for a terminal and for a page alike."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Final, Literal
+
+from attrs import frozen
+
+from fathom_async._util.text import printable
+from fathom_async.reports import RATES, CalendarUnit
+
+Unit = Literal["hour", "day", "month", "year"]
+Number = int | float | None
+
+RANKED: Final = 20
+LINES: Final = 8
+_NAMELESS: Final = "(none)"
+
+
+@frozen
+class Ranking:
+    """One metric of the highest groups, from the highest down.
+
+    Attributes:
+        metric: What was counted.
+        labels: The groups.
+        values: Their figures.
+        left_out: How many groups more there are.
+    """
+
+    metric: str
+    labels: tuple[str, ...]
+    values: tuple[Number, ...]
+    left_out: int = 0
+
+
+@frozen
+class Line:
+    """One group's figures over time.
+
+    Attributes:
+        label: The group; empty where there is only one line.
+        values: A figure for each date; None where there is none.
+    """
+
+    label: str
+    values: tuple[Number, ...]
+
+
+@frozen
+class TimeSeries:
+    """One metric over time.
+
+    Attributes:
+        metric: What was counted.
+        unit: The distance of the dates.
+        dates: Every date from the first to the last.
+        lines: The highest groups.
+        left_out: How many groups more there are.
+    """
+
+    metric: str
+    unit: Unit
+    dates: tuple[date, ...]
+    lines: tuple[Line, ...]
+    left_out: int = 0
+
+
+@frozen
+class Total:
+    """One figure that stands alone."""
+
+    metric: str
+    value: Number
+
+
+Figure = Ranking | TimeSeries | Total
+Row = tuple[object, ...]
+
+
+def figures_of(
+    columns: Sequence[str], rows: Sequence[Row], *, metrics: Sequence[str], unit: Unit | None
+) -> list[Figure]:
+    """Return a figure of each metric of a report; none of a report without rows.
+
+    Args:
+        columns: Names of the report's columns: ``date`` if it has a unit, then groupings, then metrics.
+        rows: Its rows.
+        metrics: Which of the columns are figures.
+        unit: What its dates are grouped by, or None.
+    """
+    groups = len(columns) - len(metrics) - (unit is not None)
+    found: list[Figure] = []
+    for metric in metrics if rows else ():
+        place = columns.index(metric)
+        if unit is not None:
+            found.append(_time_series(metric, unit, rows, place, groups))
+        elif groups:
+            found.append(_ranking(metric, [(_label(row[:groups]), _number(row[place])) for row in rows]))
+        else:
+            found.append(Total(metric, _number(rows[0][place])))
+    return found
+
+
+def _ranking(metric: str, groups: Iterable[tuple[str, Number]]) -> Ranking:
+    ranked = sorted(groups, key=lambda group: -(group[1] or 0))
+    labels, values = zip(*ranked[:RANKED], strict=True)
+    return Ranking(metric, labels, values, max(0, len(ranked) - RANKED))
+
+
+def _time_series(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> TimeSeries:
+    dates = _every(unit, {row[0] for row in rows if isinstance(row[0], date)})
+    nothing = None if metric in RATES else 0  # a date without traffic has no row
+    found: dict[str, dict[object, Number]] = {}
+    for row in rows:
+        found.setdefault(_label(row[1 : 1 + groups]) if groups else "", {})[row[0]] = _number(row[place])
+    # By the peak: visitors and averages of several dates do not add up.
+    highest = sorted(found.items(), key=lambda line: -max(value or 0 for value in line[1].values()))
+    lines = tuple(
+        Line(label, tuple(values.get(each, nothing) for each in dates)) for label, values in highest[:LINES]
+    )
+    return TimeSeries(metric, unit, dates, lines, max(0, len(highest) - LINES))
+
+
+def _every(unit: Unit, dates: set[date]) -> tuple[date, ...]:
+    if not dates:
+        return ()
+    calendar = CalendarUnit(unit)
+    indexes = range(calendar.index(min(dates)), calendar.index(max(dates)) + 1)
+    return tuple(map(calendar.value, indexes))
+
+
+def day_label(moment: date, unit: Unit) -> str:
+    """Return how a date of a course is written."""
+    if isinstance(moment, datetime):
+        return f"{moment:%d %b %H:%M}"
+    return f"{moment:{ {'month': '%b %Y', 'year': '%Y'}.get(unit, '%d %b') }}"
+
+
+def _label(group: Row) -> str:
+    return " · ".join(_NAMELESS if part in {None, ""} else printable(str(part)) for part in group)
+
+
+def _number(value: object) -> Number:
+    return value if isinstance(value, int | float) else None

@@ -1,0 +1,78 @@
+"""What the commands for sites, events and milestones share: parameters, and how they ask and show."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Annotated, Final, TypeVar
+
+from cyclopts import Parameter, validators
+
+from fathom_async import FathomClient, Listing
+from fathom_async._cli.connection import call
+from fathom_async._cli.output import Kind, OutputOptions, records_of, write, write_change
+from fathom_async._util.checks import MISSING, NotGiven
+
+T = TypeVar("T")
+
+Ask = Callable[[FathomClient], Coroutine[object, object, T]]
+SiteID = Annotated[str, Parameter(help="ID of the site.")]
+Limit = Annotated[int | None, Parameter(validator=validators.Number(gte=1), help="Stop after so many.")]
+Yes = Annotated[bool, Parameter(help="Do not ask for confirmation.")]
+
+DELETED: Final[Mapping[str, Kind]] = {"id": "text", "object": "text", "deleted": "flag"}
+_MOST_A_PAGE: Final = 100
+
+
+def given(value: T | None) -> T | NotGiven:
+    """Return what the client takes for an option that was not given."""
+    return MISSING if value is None else value
+
+
+def show_list(
+    columns: Mapping[str, Kind],
+    limit: int | None,
+    output: OutputOptions,
+    listing: Callable[[FathomClient, int], Listing[T]],
+) -> None:
+    """Write the first objects of a list.
+
+    Args:
+        columns: Their attributes to write.
+        limit: How many at most; None for all.
+        output: Where they go, and how.
+        listing: Makes the list of a client, given how many objects to ask for at once.
+    """
+    output.check()
+    write(records_of(columns, call(lambda fathom: _first_of(limit, partial(listing, fathom)))), output)
+
+
+def show(columns: Mapping[str, Kind], output: OutputOptions, ask: Ask[T]) -> None:
+    """Ask for one object, and write it."""
+    output.check()
+    write(records_of(columns, [call(ask)], is_single=True), output)
+
+
+def change(columns: Mapping[str, Kind], output: OutputOptions, ask: Ask[T], *, done: str) -> None:
+    """Change something, and write what became of it.
+
+    Args:
+        columns: The attributes to write.
+        output: Where they go, and how.
+        ask: Makes the change, and returns the object.
+        done: What has been done then, such as ``the site {0.id} was deleted``.
+    """
+    output.check()
+    made = call(ask)
+    write_change(records_of(columns, [made], is_single=True), output, done=done.format(made))
+
+
+async def _first_of(limit: int | None, listing: Callable[[int], Listing[T]]) -> list[T]:
+    if limit is not None and limit <= _MOST_A_PAGE:
+        return list(await listing(limit))  # iterating would fetch the next page ahead
+    found: list[T] = []
+    async with aclosing(listing(_MOST_A_PAGE).pages()) as pages:
+        async for page in pages:
+            found.extend(page)
+            if limit is not None and len(found) >= limit:
+                break
+    return found[:limit]

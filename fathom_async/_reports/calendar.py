@@ -1,0 +1,125 @@
+"""Hours, days, months and years of the calendar as whole numbers, so that ranges of them are ranges of numbers.
+
+Moments are those on the site's wall clock, without a time zone.
+"""
+
+from datetime import date, datetime, time, timedelta
+from typing import Final, Self
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from fathom_async._reports.fields import DATE_GROUPINGS, DateGrouping
+
+SECOND: Final = timedelta(seconds=1)
+
+_MONTHS: Final = 12
+_HOURS: Final = 24
+_LAST_YEAR: Final = 9999
+
+
+@attrs.frozen
+class Unit:
+    """Hours, days, months or years, counted from the start of the calendar.
+
+    >>> month = Unit("month")
+    >>> month.start(month.index(date(2026, 1, 31)) + 1)
+    datetime.datetime(2026, 2, 1, 0, 0)
+    """
+
+    name: DateGrouping
+
+    def index(self, moment: date) -> int:
+        """Return the number of the period that contains a moment; the next period has the next number."""
+        match self.name:
+            case "hour":
+                return moment.toordinal() * _HOURS + (moment.hour if isinstance(moment, datetime) else 0)
+            case "day":
+                return moment.toordinal()
+            case "month":
+                return moment.year * _MONTHS + moment.month - 1
+            case "year":
+                return moment.year
+
+    def start(self, index: int) -> datetime:
+        """Return the first moment of a period."""
+        match self.name:
+            case "hour":
+                return datetime.combine(date.fromordinal(index // _HOURS), time(index % _HOURS))
+            case "day":
+                return datetime.fromordinal(index)
+            case "month":
+                return datetime(index // _MONTHS, index % _MONTHS + 1, 1)  # noqa: DTZ001 - the site's clock
+            case "year":
+                return datetime(index, 1, 1)  # noqa: DTZ001 - the site's clock
+
+    def end(self, index: int) -> datetime:
+        """Return the last second of a period."""
+        return self.start(index + 1) - SECOND
+
+    def value(self, index: int) -> date:
+        """Return the date column of a period's row: a datetime for hours, otherwise a date."""
+        start = self.start(index)
+        return start if self.name == "hour" else start.date()
+
+
+@attrs.frozen
+class Buckets:
+    """Consecutive whole periods of one unit.
+
+    Attributes:
+        unit: The unit.
+        first: Number of the first period.
+        last: Number of the last period, inclusive.
+    """
+
+    unit: DateGrouping
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, name: DateGrouping, first: datetime | None, last: datetime | None) -> Self | None:
+        """Return the periods that make up a range, or None if the range is open or cuts one.
+
+        Args:
+            name: The unit.
+            first: First second of the range.
+            last: Last second of the range; a whole day ends at 23:59:59.
+        """
+        if first is None or last is None or last.year == _LAST_YEAR:
+            return None
+        unit = Unit(name)
+        low, behind = unit.index(first), unit.index(last + SECOND)
+        is_whole = unit.start(low) == first and unit.start(behind) == last + SECOND
+        return cls(name, low, behind - 1) if is_whole else None
+
+    @classmethod
+    def single(cls, first: datetime | None, last: datetime | None) -> Self | None:
+        """Return the one hour, day, month or year that a range is, or None if it is none of these."""
+        found = (cls.of(unit, first, last) for unit in DATE_GROUPINGS)
+        return next((each for each in found if each and each.first == each.last), None)
+
+    @property
+    def begin(self) -> datetime:
+        """The first second."""
+        return Unit(self.unit).start(self.first)
+
+    @property
+    def end(self) -> datetime:
+        """The last second."""
+        return Unit(self.unit).end(self.last)
+
+    def holds(self, moment: date) -> bool:
+        """Whether a row's date is in one of these periods."""
+        return self.first <= Unit(self.unit).index(moment) <= self.last
+
+    def is_steady(self, zone: ZoneInfo) -> bool:
+        """Whether the zone's UTC offset stays the same on all days of these periods."""
+        first, last = self.begin.toordinal(), self.end.toordinal()
+        midnights = (datetime.fromordinal(day).replace(tzinfo=zone) for day in range(first, last + 2))
+        return len({midnight.utcoffset() for midnight in midnights}) == 1
+
+
+def count_periods(name: DateGrouping, first: datetime | None, last: datetime | None) -> int | None:
+    """Return the number of periods that a range touches, or None if it is open."""
+    return None if first is None or last is None else Unit(name).index(last) - Unit(name).index(first) + 1

@@ -1,0 +1,86 @@
+"""Text for the eyes: what may be shown of foreign text, and the room that it takes.
+
+Visitors choose paths and referrers, and people say yes to what they have read. Three rules:
+
+1. A character that shows is shown as it is, whatever its script.
+2. Any other is escaped: what steers a terminal or turns the text around (C0, C1 and bidirectional controls), what
+   does not show or looks like a blank (zero width, fillers, other spaces), and what cannot be encoded (surrogates).
+3. Room is counted in cells of a terminal, of which East Asian characters take two, and marks none.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
+from unicodedata import category, east_asian_width
+
+_BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""What Unicode counts as letters, marks and symbols, although nothing of it shows."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text with all that does not show escaped as in Python: ``\x1b``, ``\u200b``."""
+    return _with(_python_escape, text)
+
+
+def printable_json(text: str) -> str:
+    r"""Return a JSON text with all that does not show escaped as ``\u001b``; it means the same."""
+    return "\n".join(_with(_json_escape, line) for line in text.split("\n"))
+
+
+def one_line(text: str) -> str:
+    """Return a text, which servers and visitors may have had a hand in, as one harmless line."""
+    return printable(" ".join(text.split()))
+
+
+def cells(text: str) -> int:
+    """Return how many cells of a terminal a printable text takes (rule 3)."""
+    return len(text) if text.isascii() else sum(map(_cells_of, text))
+
+
+def cut(text: str, width: int, *, end: str = "…") -> str:
+    """Return a text that takes at most so many cells; one that is longer ends in `end`."""
+    if cells(text) <= width:
+        return text
+    room = width - cells(end)
+    for place, each in enumerate(text):
+        room -= cells(each)
+        if room < 0:
+            return f"{text[:place]}{end}"
+    return text
+
+
+def columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> Iterator[str]:
+    """Yield a line for each row, with its cells aligned and two blanks between them.
+
+    Args:
+        rows: The cells, as many in each row.
+        right: Places of the columns that are aligned on the right.
+    """
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        blanks = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]
+        padded = [
+            blank + cell if place in right else cell + blank
+            for place, (cell, blank) in enumerate(zip(row, blanks, strict=True))
+        ]
+        yield "  ".join(padded).rstrip()
+
+
+def _with(escape: Callable[[str], str], text: str) -> str:
+    if text.isprintable() and _BLANKS.isdisjoint(text):
+        return text
+    return "".join(each if each.isprintable() and each not in _BLANKS else escape(each) for each in text)
+
+
+def _python_escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _cells_of(character: str) -> int:
+    if category(character).startswith("M"):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1

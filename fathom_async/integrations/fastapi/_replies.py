@@ -1,0 +1,200 @@
+"""What a visitor is told when the client fails: a status, and words that give nothing away.
+
+| error | answer |
+|---|---|
+| `ArgumentError`, `QueryError` | 422 with its message, which is about what was asked |
+| `ConfigurationError` | 500, and an error in the log: the operator's to mend |
+| `NotFoundError` | 404 |
+| `WaitTooLongError` | 503, ``Retry-After`` from the ETA, or a few seconds where that is not known |
+| `RateLimitError` | 503, ``Retry-After`` from the server, or a minute |
+| `BudgetError`, `StoreError` | 503, and an error in the log: the operator's to mend |
+| `ClosedError` | 503: the application is stopping |
+| `TimeoutError` | 504 |
+| other `TransportError`, `ServerError`, `DecodeError`, `PagingError`, `InconsistentError` | 502 |
+| `AuthenticationError`, `PermissionDeniedError`, `GoneError`, `ValidationError` | 502, and an error in the log |
+| any other `FathomError` | 500, and an error in the log |
+
+`BulkError`, and the group of errors that a task group raises, are answered as the worst of what is in them: what
+waiting mends is the least, and of that the longest wait counts. A WebSocket is closed with 1013, try again later, or
+1011, an internal error, and the same words as reason. No answer has anything of the server's, nor of the
+token; the log has the server's message, and never the token.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final, cast
+
+from attrs import frozen
+from fastapi import FastAPI, WebSocket
+from fastapi.requests import HTTPConnection
+from fastapi.responses import JSONResponse
+
+from fathom_async._bulk.complete import InconsistentError
+from fathom_async._bulk.results import BulkError
+from fathom_async.errors import (
+    ArgumentError,
+    AuthenticationError,
+    BudgetError,
+    ClosedError,
+    ConfigurationError,
+    DecodeError,
+    FathomError,
+    GoneError,
+    NotFoundError,
+    PagingError,
+    PermissionDeniedError,
+    RateLimitError,
+    ServerError,
+    StoreError,
+    TimeoutError,  # noqa: A004 - the package's own
+    TransportError,
+    ValidationError,
+    WaitTooLongError,
+)
+
+_log = logging.getLogger("fathom_async")
+
+_RATE_WINDOW: Final = 60
+"""Seconds until a visitor may try again where the server did not say."""
+_REPAIR: Final = 5
+_RESTART: Final = 1
+
+_INTERNAL_ERROR: Final = 1011
+_TRY_AGAIN_LATER: Final = 1013
+_LONGEST_REASON: Final = 120
+"""Characters of a reason for closing a WebSocket, for which there are 123 bytes."""
+
+
+@frozen
+class Reply:
+    """What a visitor is told.
+
+    Attributes:
+        status: The HTTP status.
+        detail: Words for the visitor.
+        retry_after: Whole seconds for the header ``Retry-After``; None for no such header.
+        is_ours: Whether it is for the operator of the application to mend.
+    """
+
+    status: HTTPStatus
+    detail: str
+    retry_after: int | None = None
+    is_ours: bool = False
+
+
+_BUSY = "Analytics are busy; try again later."
+_UNAVAILABLE = "Analytics are unavailable for a moment; try again later."
+_UPSTREAM = "The analytics service did not answer as it should."
+_MISCONFIGURED = "Analytics are not set up as they should be."
+_OURS = Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)
+
+
+def reply_to(error: FathomError) -> Reply:
+    """Return what a visitor is told about an error."""
+    if isinstance(error, BulkError):
+        failures = [outcome.error for outcome in error.outcomes if outcome.error is not None]
+        return _worst([reply_to(failure) for failure in failures])
+    return _waiting_mends(error) or _lasting(error)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer the errors of this package that leave a route, and groups of them, as `reply_to` says.
+
+    The body is that of FastAPI's own errors: ``{"detail": "..."}``.
+    """
+
+    async def answer(connection: HTTPConnection, error: Exception) -> JSONResponse | None:
+        reply = reply_to(cast("FathomError", error))
+        _note(connection, error, reply)
+        return await _tell(connection, reply)
+
+    async def answer_group(connection: HTTPConnection, group: Exception) -> JSONResponse | None:
+        failures = [*_leaves(cast("ExceptionGroup[Exception]", group))]
+        ours = [failure for failure in failures if isinstance(failure, FathomError)]
+        if len(ours) < len(failures):
+            raise group
+        reply = _worst([reply_to(failure) for failure in ours])
+        for failure in ours:
+            _note(connection, failure, reply)
+        return await _tell(connection, reply)
+
+    # Starlette calls a handler with the WebSocket, and expects no response, where that is what failed.
+    app.add_exception_handler(FathomError, answer)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    app.add_exception_handler(ExceptionGroup, answer_group)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def _waiting_mends(error: FathomError) -> Reply | None:
+    match error:
+        case WaitTooLongError():
+            wait = error.eta if error.eta > error.max_wait else _REPAIR
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(wait))
+        case RateLimitError():
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(error.retry_after or _RATE_WINDOW))
+        case BudgetError() | StoreError():
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, _REPAIR, is_ours=True)
+        case ClosedError():
+            return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, _RESTART)
+        case _:
+            return None
+
+
+def _lasting(error: FathomError) -> Reply:
+    match error:
+        case ArgumentError() if not isinstance(error, ConfigurationError):
+            return Reply(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+        case NotFoundError():
+            return Reply(HTTPStatus.NOT_FOUND, "There is no such site or object.")
+        case TimeoutError():
+            return Reply(HTTPStatus.GATEWAY_TIMEOUT, _UPSTREAM)
+        case AuthenticationError() | PermissionDeniedError() | GoneError() | ValidationError():
+            return Reply(HTTPStatus.BAD_GATEWAY, _MISCONFIGURED, is_ours=True)
+        case TransportError() | ServerError() | DecodeError() | PagingError() | InconsistentError():
+            return Reply(HTTPStatus.BAD_GATEWAY, _UPSTREAM)
+        case _:
+            return _OURS
+
+
+def _worst(replies: list[Reply]) -> Reply:
+    return max(replies, key=lambda reply: (reply.retry_after is None, reply.retry_after or 0, reply.status))
+
+
+def _whole(seconds: float) -> int:
+    """Return the seconds for a ``Retry-After``: whole, and never none."""
+    return max(1, math.ceil(seconds)) if math.isfinite(seconds) else _RATE_WINDOW
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(cast("BaseExceptionGroup[BaseException]", error))
+        else:
+            yield error
+
+
+def _note(connection: HTTPConnection, error: Exception, reply: Reply) -> None:
+    if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return
+    _log.log(
+        logging.ERROR if reply.is_ours else logging.WARNING,
+        "%s %s was answered with %d: %s: %s",
+        connection.scope.get("method", "WebSocket"),
+        connection.url.path,
+        reply.status,
+        type(error).__name__,
+        error,
+    )
+
+
+async def _tell(connection: HTTPConnection, reply: Reply) -> JSONResponse | None:
+    if isinstance(connection, WebSocket):
+        code = _INTERNAL_ERROR if reply.retry_after is None else _TRY_AGAIN_LATER
+        await connection.close(code, reply.detail[:_LONGEST_REASON])
+        return None
+    return _response(reply)
+
+
+def _response(reply: Reply) -> JSONResponse:
+    headers = None if reply.retry_after is None else {"Retry-After": str(reply.retry_after)}
+    return JSONResponse({"detail": reply.detail}, reply.status, headers)

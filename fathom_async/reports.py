@@ -1,0 +1,51 @@
+"""What reports are made of: queries, rows and columns, and the words that the API has for them.
+
+For functions that take queries of any kind, and options that name what can be counted, grouped by or filtered on:
+
+    async def as_table(fathom: FathomClient, query: Query[Row]) -> str:
+        return str(await fathom.reports.complete(query))
+"""
+
+from fathom_async._bulk.results import OnProgress
+from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async._reports.calendar import Unit as CalendarUnit
+from fathom_async._reports.fields import (
+    CATEGORICAL_PROPERTIES,
+    CURRENCIES,
+    MAX_ROWS,
+    OPERATORS,
+    PLAIN_UNITS,
+    RATES,
+    TEXT_PROPERTIES,
+    Currency,
+    DateGrouping,
+    EventAggregate,
+    FieldGrouping,
+    Operator,
+    PageviewAggregate,
+    TextProperty,
+)
+from fathom_async._reports.query import Query
+
+__all__ = [
+    "CATEGORICAL_PROPERTIES",
+    "CURRENCIES",
+    "MAX_ROWS",
+    "OPERATORS",
+    "PLAIN_UNITS",
+    "RATES",
+    "TEXT_PROPERTIES",
+    "CalendarUnit",
+    "Column",
+    "ColumnKind",
+    "Currency",
+    "DateGrouping",
+    "EventAggregate",
+    "FieldGrouping",
+    "OnProgress",
+    "Operator",
+    "PageviewAggregate",
+    "Query",
+    "Row",
+    "TextProperty",
+]

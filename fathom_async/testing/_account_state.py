@@ -1,0 +1,244 @@
+"""Current state of the account: its sites, events and milestones, which the endpoints change."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from random import Random
+from typing import Literal
+from uuid import UUID
+
+from attrs import asdict, define
+
+from fathom_async.testing._clock import ServerClock
+from fathom_async.testing._dataset import Dataset
+from fathom_async.testing._http_errors import not_found
+
+EventShape = Literal["classic", "names"]
+
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DEFAULT_CURRENCY = "dollar"
+DEFAULT_TIMEZONE = "America/New_York"
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as the API writes it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@define(kw_only=True)
+class SiteEntry:
+    """A site of the account."""
+
+    id: str
+    name: str
+    sharing: str = "none"
+    timezone: str = DEFAULT_TIMEZONE
+    created_at: datetime
+
+    def to_json(self) -> dict[str, object]:
+        """Return the API's site object."""
+        return {
+            "id": self.id,
+            "object": "site",
+            "name": self.name,
+            "sharing": self.sharing,
+            "created_at": stamp(self.created_at),
+            "timezone": self.timezone,
+        }
+
+
+@define(kw_only=True)
+class EventEntry:
+    """An event of a site.
+
+    Attributes:
+        recorded_as: The dataset's name for its completions; `None` if it has none.
+        deleted_at: When it was deleted; the entry stays, because its history does.
+    """
+
+    site_id: str
+    id: str
+    name: str
+    currency: str = DEFAULT_CURRENCY
+    created_at: datetime
+    recorded_as: str | None = None
+    deleted_at: datetime | None = None
+
+    def to_json(self, shape: EventShape, *, with_currency: bool = False) -> dict[str, object]:
+        """Return the API's event object; its currency is null unless the request set it."""
+        identity = {"id": self.id} if shape == "classic" else {}
+        return {
+            **identity,
+            "object": "event",
+            "name": self.name,
+            "currency": self.currency if with_currency else None,
+            "created_at": stamp(self.created_at),
+        }
+
+
+@define(kw_only=True)
+class MilestoneEntry:
+    """A milestone of a site."""
+
+    site_id: str
+    id: str
+    name: str
+    milestone_date: date
+    created_at: datetime
+    updated_at: datetime
+
+    def to_json(self) -> dict[str, object]:
+        """Return the API's milestone object."""
+        return {
+            "id": self.id,
+            "object": "milestone",
+            "name": self.name,
+            "milestone_date": f"{self.milestone_date.isoformat()} 00:00:00",
+            "created_at": stamp(self.created_at),
+            "updated_at": stamp(self.updated_at),
+        }
+
+
+class AccountState:
+    """The account's objects.
+
+    Args:
+        data: Their initial state.
+        clock: The time for `created_at`.
+        seed: Seed of new ids.
+    """
+
+    def __init__(self, data: Dataset, clock: ServerClock, seed: int) -> None:
+        self._data = data
+        self._clock = clock
+        self._random = Random(f"{seed}:ids")  # noqa: S311 - ids that a test can foresee
+        self._sites = {site.id: SiteEntry(**asdict(site)) for site in data.sites}
+        self._events = [EventEntry(**asdict(event), recorded_as=event.name) for event in data.events]
+        self._milestones = [
+            MilestoneEntry(**asdict(each), updated_at=each.created_at) for each in data.milestones
+        ]
+
+    def sites(self) -> list[SiteEntry]:
+        """Return every site, oldest first."""
+        return sorted(self._sites.values(), key=lambda site: site.created_at)
+
+    def site(self, site_id: str) -> SiteEntry:
+        """Return one site, or raise a 404."""
+        if site_id not in self._sites:
+            raise not_found("Site")
+        return self._sites[site_id]
+
+    def add_site(self, name: str) -> SiteEntry:
+        """Add a site."""
+        site = SiteEntry(id=self._new_id(6), name=name, created_at=self._clock.now())
+        self._sites[site.id] = site
+        return site
+
+    def remove_site(self, site_id: str) -> None:
+        """Delete a site with its events and milestones."""
+        del self._sites[self.site(site_id).id]
+        self._events = [event for event in self._events if event.site_id != site_id]
+        self._milestones = [milestone for milestone in self._milestones if milestone.site_id != site_id]
+
+    def events(self, site_id: str) -> list[EventEntry]:
+        """Return every event of a site, oldest first."""
+        mine = [event for event in self._of_site(self.site(site_id).id) if self._is_listed(event)]
+        return sorted(mine, key=lambda event: event.created_at)
+
+    def every_event(self) -> Iterator[EventEntry]:
+        """Return every event of every site."""
+        return filter(self._is_listed, self._events)
+
+    def recorded_as(self, site_id: str, name: str) -> tuple[str, ...]:
+        """Return the dataset's names for the completions of an event, even of a deleted one."""
+        mine = self._of_site(site_id)
+        own = {event.recorded_as for event in mine if event.name == name}
+        by_itself = {name}.difference(event.recorded_as or "" for event in mine)
+        return tuple(sorted(filter(None, own | by_itself)))
+
+    def event(self, site_id: str, event_id: str) -> EventEntry:
+        """Return one event, or raise a 404."""
+        for event in self.events(site_id):
+            if event.id == event_id:
+                return event
+        raise not_found("Event")
+
+    def events_named(self, site_id: str, name: str) -> list[EventEntry]:
+        """Return the events of a site with this name, or raise a 404."""
+        named = [event for event in self.events(site_id) if event.name == name]
+        if not named:
+            raise not_found("Event")
+        return named
+
+    def add_event(self, site_id: str, name: str, currency: str) -> EventEntry:
+        """Add an event."""
+        event = EventEntry(
+            site_id=self.site(site_id).id,
+            id=self._new_id(8),
+            name=name,
+            currency=currency,
+            created_at=self._clock.now(),
+        )
+        self._events.append(event)
+        return event
+
+    def events_to_be(self, site_id: str, name: str) -> list[EventEntry]:
+        """Return the events of a site with this name; add or restore one if there is none."""
+        named = [event for event in self._of_site(self.site(site_id).id) if event.name == name]
+        if listed := [event for event in named if self._is_listed(event)]:
+            return listed
+        for event in named:
+            event.deleted_at = None
+        return named or [self.add_event(site_id, name, DEFAULT_CURRENCY)]
+
+    def remove_event(self, event: EventEntry) -> None:
+        """Delete an event and its currency, but not its history."""
+        event.currency, event.deleted_at = DEFAULT_CURRENCY, self._clock.now()
+
+    def _of_site(self, site_id: str) -> list[EventEntry]:
+        return [event for event in self._events if event.site_id == site_id]
+
+    def _is_listed(self, event: EventEntry) -> bool:
+        """Tell whether an event was not deleted, or was tracked again since."""
+        deleted_at, now = event.deleted_at, self._clock.now()
+        tracked_as = (event.site_id, event.recorded_as or event.name)
+        return deleted_at is None or any(
+            (seen.site_id, seen.event) == tracked_as and deleted_at < seen.at <= now
+            for seen in self._data.completions
+        )
+
+    def milestones(self, site_id: str) -> list[MilestoneEntry]:
+        """Return every milestone of a site, oldest first."""
+        mine = [milestone for milestone in self._milestones if milestone.site_id == self.site(site_id).id]
+        return sorted(mine, key=lambda milestone: milestone.created_at)
+
+    def milestone(self, site_id: str, milestone_id: str) -> MilestoneEntry:
+        """Return one milestone, or raise a 404."""
+        for milestone in self.milestones(site_id):
+            if milestone.id == milestone_id:
+                return milestone
+        raise not_found("Milestone")
+
+    def add_milestone(self, site_id: str, name: str, day: date) -> MilestoneEntry:
+        """Add a milestone."""
+        now = self._clock.now()
+        milestone = MilestoneEntry(
+            site_id=self.site(site_id).id,
+            id=str(UUID(int=self._random.getrandbits(128), version=4)),
+            name=name,
+            milestone_date=day,
+            created_at=now,
+            updated_at=now,
+        )
+        self._milestones.append(milestone)
+        return milestone
+
+    def remove_milestone(self, milestone: MilestoneEntry) -> None:
+        """Delete a milestone."""
+        self._milestones = [other for other in self._milestones if other is not milestone]
+
+    def touch(self, milestone: MilestoneEntry) -> None:
+        """Set `updated_at` to now."""
+        milestone.updated_at = self._clock.now()
+
+    def _new_id(self, length: int) -> str:
+        return "".join(self._random.choices(_LETTERS, k=length))

@@ -1,0 +1,220 @@
+"""The protocol of stores, for each backend: memory, file and Redis."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import attrs
+import pytest
+
+from fathom_async._cache.entry import SKEW, CacheEntry
+from fathom_async._cache.store import ReportStore, open_store
+from fathom_async.errors import ClosedError
+
+pytestmark = pytest.mark.virtual_time
+
+NOW = time.time()
+ANSWER = CacheEntry(
+    b'[{"pageviews":7}]', NOW, truncated=True, timezone="Europe/Berlin", drop_after=NOW + 900.5
+)
+
+
+async def claims(store: ReportStore, *keys: str) -> frozenset[str]:
+    """Return the keys that are free: claim them, and release the claims at once."""
+    async with store.claim(keys) as mine:
+        return mine
+
+
+async def test_what_was_put_is_got(store: ReportStore) -> None:
+    other = CacheEntry(b"\x00\xff", 1.25)
+    await store.put_many({"a": ANSWER, "b": other})
+    assert await store.get_many(["a", "b", "c"]) == {"a": ANSWER, "b": other}
+    assert await store.get_many([]) == {}
+
+
+async def test_a_thousand_answers_are_put_and_got_at_once(store: ReportStore) -> None:
+    answers = {f"key {number}": CacheEntry(b"[]", NOW + number / 8) for number in range(1_234)}
+    await store.put_many(answers)
+    assert await store.get_many(answers) == answers
+
+
+@pytest.mark.parametrize("stamps", [(1.0, 2.0), (2.0, 1.0)])
+async def test_the_answer_that_was_asked_later_stays(store: ReportStore, stamps: Sequence[float]) -> None:
+    for asked_at in stamps:
+        await store.put_many(
+            {"a": CacheEntry(str(asked_at).encode(), asked_at, drop_after=NOW + 900 + asked_at)}
+        )
+    assert await store.get_many(["a"]) == {"a": CacheEntry(b"2.0", 2.0, drop_after=NOW + 902.0)}
+
+
+async def test_an_answer_for_good_takes_the_place_of_one_for_a_while(store: ReportStore) -> None:
+    await store.put_many({"a": ANSWER})
+    for_good = attrs.evolve(ANSWER, asked_at=NOW + 1, timezone=None, drop_after=None)
+    await store.put_many({"a": for_good})
+    assert await store.get_many(["a"]) == {"a": for_good}
+
+
+async def test_an_answer_from_the_future_gives_way(store: ReportStore) -> None:
+    await store.put_many({"a": CacheEntry(b"asked when the clock was wrong", NOW + SKEW + 3_600)})
+    await store.put_many({"a": ANSWER})
+    assert await store.get_many(["a"]) == {"a": ANSWER}
+
+
+async def test_answers_can_be_forgotten(store: ReportStore) -> None:
+    await store.put_many(dict.fromkeys("abc", ANSWER))
+    await store.delete(["a", "c", "unknown"])
+    assert (await store.get_many("abc")).keys() == {"b"}
+
+
+async def test_old_answers_can_be_forgotten(store: ReportStore) -> None:
+    await store.put_many({"a": CacheEntry(b"", 1.0), "b": CacheEntry(b"", 2.0), "c": CacheEntry(b"", 3.0)})
+    assert await store.prune(asked_before=3.0) == 2
+    assert (await store.get_many("abc")).keys() == {"c"}
+    assert await store.prune(asked_before=3.0) == 0
+
+
+async def test_a_key_is_claimed_once(store: ReportStore) -> None:
+    async with store.claim(["a", "b"]) as mine, store.claim(["b", "c", "c"]) as others:
+        assert mine == {"a", "b"}
+        assert others == {"c"}
+        assert await claims(store, *"abcd") == {"d"}
+    assert await claims(store, *"abcd") == {"a", "b", "c", "d"}
+
+
+async def test_an_answer_ends_the_claim_and_its_holder_does_not_end_the_next(store: ReportStore) -> None:
+    async with store.claim(["a", "b"]):
+        await store.put_many({"a": ANSWER})
+        async with store.claim(["a", "b"]) as next_holder:
+            assert next_holder == {"a"}
+    async with store.claim(["a"]), store.claim(["a"]) as nobody:
+        assert nobody == frozenset()
+
+
+async def test_the_holder_that_was_overtaken_leaves_the_next_its_claim(store: ReportStore) -> None:
+    first = store.claim(["a"])
+    await first.__aenter__()
+    await store.put_many({"a": ANSWER})
+    async with store.claim(["a"]) as second:
+        assert second == {"a"}
+        await first.__aexit__(None, None, None)
+        assert await claims(store, "a") == frozenset()
+
+
+async def test_nobody_waits_for_a_key_that_is_free(store: ReportStore) -> None:
+    await store.wait("a")
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_those_who_wait_go_on_when_the_claim_ends(store: ReportStore, *, answered: bool) -> None:
+    async with store.claim(["a", "b"]):
+        waiting = [asyncio.create_task(store.wait("a")) for _ in range(50)]
+        other = asyncio.create_task(store.wait("b"))
+        await asyncio.sleep(0.05)
+        assert not any(task.done() for task in [*waiting, other])
+        if answered:
+            await store.put_many({"a": ANSWER})
+            await asyncio.gather(*waiting)
+            assert not other.done()
+    await asyncio.gather(*waiting, other)
+
+
+async def test_a_holder_that_fails_or_is_cancelled_gives_up_its_claim(store: ReportStore) -> None:
+    async def fail() -> None:
+        async with store.claim(["a"]):
+            raise LookupError
+
+    holds = asyncio.Event()
+
+    async def hold() -> None:
+        async with store.claim(["b"]):
+            holds.set()
+            await asyncio.Event().wait()
+
+    with pytest.raises(LookupError):
+        await fail()
+    holder = asyncio.create_task(hold())
+    await holds.wait()
+    assert await claims(store, "a", "b") == {"a"}
+    holder.cancel()
+    await asyncio.wait([holder])
+    assert await claims(store, "a", "b") == {"a", "b"}
+
+
+async def test_a_waiter_that_is_cancelled_leaves_nothing_behind(store: ReportStore) -> None:
+    before = asyncio.all_tasks()
+    async with store.claim(["a"]):
+        waiting = [asyncio.create_task(store.wait("a")) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+    assert all(task.cancelled() for task in waiting)
+    await store.aclose()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_closed_store_turns_everybody_away(store: ReportStore) -> None:
+    await store.put_many({"a": ANSWER})
+    holding = store.claim(["a"])
+    await holding.__aenter__()
+    waiting = asyncio.create_task(store.wait("a"))
+    await asyncio.sleep(0.05)
+    await store.aclose()
+    with pytest.raises(ClosedError, match="was closed while"):
+        await waiting
+    await holding.__aexit__(None, None, None)
+    for call in (
+        store.get_many(["a"]),
+        store.put_many({"a": ANSWER}),
+        store.delete(["a"]),
+        store.prune(1.0),
+        store.wait("a"),
+        claims(store, "a"),
+    ):
+        with pytest.raises(ClosedError, match="the store is closed"):
+            await call
+    await store.aclose()
+
+
+async def test_a_store_that_was_never_used_closes(place: str) -> None:
+    await open_store(place).aclose()
+    await open_store("memory://").aclose()
+
+
+async def test_answers_outlive_the_store_that_put_them(place: str) -> None:
+    async with open_store(place) as store:
+        await store.put_many({"a": ANSWER})
+    async with open_store(place) as store:
+        assert await store.get_many(["a"]) == {"a": ANSWER}
+
+
+async def test_claims_keep_out_other_stores_and_end_for_them_too(place: str) -> None:
+    async with open_store(place) as store, open_store(place) as other:
+        async with store.claim(["a", "b"]):
+            assert await claims(other, "a", "b", "c") == {"c"}
+            waiting = [asyncio.create_task(other.wait(key)) for key in "aab"]
+            await asyncio.sleep(0.1)
+            assert not any(task.done() for task in waiting)
+            await store.put_many({"a": ANSWER})
+            await asyncio.gather(*waiting[:2])
+            assert not waiting[2].done()
+        await waiting[2]
+        assert await other.get_many(["a", "b"]) == {"a": ANSWER}
+
+
+async def test_closing_gives_up_claims(place: str) -> None:
+    async with open_store(place) as other:
+        store = open_store(place)
+        holding = store.claim(["a"])
+        await holding.__aenter__()
+        assert await claims(other, "a") == frozenset()
+        await store.aclose()
+        assert await claims(other, "a") == {"a"}
+        await holding.__aexit__(None, None, None)
+
+
+async def test_what_nobody_needs_any_more_goes_by_itself(place: str) -> None:
+    async with open_store(place) as store:
+        await store.put_many({"a": CacheEntry(b"", NOW - 100, drop_after=NOW - 1), "b": ANSWER})
+        await asyncio.sleep(0.01)
+        assert await store.get_many(["a", "b"]) == {"b": ANSWER}

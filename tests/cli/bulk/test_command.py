@@ -1,0 +1,430 @@
+"""``fathom run`` and ``fathom plan``, as somebody at a shell meets them."""
+
+import asyncio
+import csv
+import json
+import re
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from attrs import define
+
+from fathom_async._cache.store import open_store
+from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
+from fathom_async.testing import FathomServer, Status
+from tests.bulk.paths import DATA
+from tests.cli.command import COMMAND, environment
+from tests.cli.conftest import Command
+from tests.cli.forked_command import PATIENCE
+from tests.cli.terminal import CTRL_C
+
+MONTHS = """\
+[output]
+directory = "reports"
+
+[job.months]
+aggregates = ["visits", "pageviews"]
+field_grouping = ["pathname"]
+date_to = 2026-06-30
+
+[job.months.matrix]
+site_id = ["CDBUGS", "GCDFSX"]
+date_from = [2026-01-01, 2026-02-01, 2026-03-01]
+"""
+WEEK = """\
+[job.week]
+site_id = "CDBUGS"
+aggregates = ["pageviews"]
+date_grouping = "day"
+period = "last 7 days"
+"""
+EVERY_ROW = """\
+[job.pages]
+site_id = "CDBUGS"
+aggregates = ["pageviews"]
+field_grouping = ["pathname"]
+complete = true
+date_from = 2026-01-01
+date_to = 2026-10-31
+
+[job.pages.output]
+format = "parquet"
+"""
+DISTRUSTED = """\
+[output]
+directory = "reports"
+
+[job.paths]
+site_id = "CDBUGS"
+field_grouping = ["pathname"]
+sort_by = "pathname:asc"
+date_from = 2025-01-01
+date_to = 2025-01-31
+
+[job.paths.matrix]
+aggregates = ["visits", "pageviews"]
+
+[job.about]
+site_id = "CDBUGS"
+aggregates = ["visits"]
+date_from = 2025-01-01
+date_to = 2025-01-31
+name = "{job}-{filters}"
+
+[job.about.matrix.filters]
+lower = { property = "pathname", operator = "is", value = "/about" }
+upper = { property = "pathname", operator = "is", value = "/About" }
+"""
+"""Two reports that are cut off when they are asked for together, and two whose texts may be one to the server."""
+
+
+SITES = 2
+"""Of `MONTHS`, whose time zones are asked for first."""
+
+
+@define
+class Slowing:
+    """Server seconds: so many requests are quick, the others slow."""
+
+    quick: int
+    seconds: float = 3600.0
+
+    def __call__(self) -> float:
+        self.quick -= 1
+        return 0.0 if self.quick >= 0 else self.seconds
+
+
+def write(directory: Path, content: str) -> str:
+    file = directory / "jobs.toml"
+    file.write_text(content)
+    return str(file)
+
+
+def asked(server: FathomServer) -> Counter[tuple[str, ...]]:
+    """Return how often each report was answered."""
+    return Counter(
+        tuple(
+            hit.query.get(name, "") for name in ("entity_id", "date_from", "field_grouping", "date_grouping")
+        )
+        for hit in server.hits
+        if hit.path == "/v1/aggregations" and hit.status == 200
+    )
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.glob("*")}
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(file.read_text().splitlines()))
+
+
+async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Path) -> None:
+    ended = await command("run", write(tmp_path, MONTHS))
+    assert ended.code == 0
+    assert re.fullmatch(rf"6 reports in {tmp_path / 'reports'}, [\d,]+ rows\n", ended.out)
+    assert "6 reports in 6 requests" in ended.err.splitlines()[0], "the plan comes first"
+    assert names(tmp_path / "reports") == {
+        f"months-{site}-2026-0{month}-01.csv" for site in ("CDBUGS", "GCDFSX") for month in (1, 2, 3)
+    }
+    assert rows(tmp_path / "reports" / "months-CDBUGS-2026-01-01.csv")[0].keys() == {
+        "pathname",
+        "visits",
+        "pageviews",
+    }
+
+
+async def test_the_progress_bar_tells_how_many_are_done(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal("run", write(tmp_path, MONTHS))
+    assert ended.code == 0
+    assert "6/6" in ended.out
+    assert "6/6 requests" in ended.out
+
+
+async def test_the_progress_bar_of_a_narrow_terminal(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal("run", write(tmp_path, WEEK), columns=40)
+    assert ended.code == 0
+    assert "1/1" in ended.out
+
+
+async def test_what_ended_is_not_asked_for_again(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(tmp_path, MONTHS)
+    assert (await command("run", jobs)).code == 0
+    fathom_server.reset_stats()
+    again = await command("run", jobs, "--dataset", str(tmp_path / "all.jsonl"))
+    assert (again.code, asked(fathom_server)) == (0, {})
+    assert "6 kept" in again.err
+
+
+@pytest.mark.parametrize("end", ["ctrl-c", "kill"])
+async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, end: str) -> None:
+    slowing = Slowing(quick=SITES + 1)
+    async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
+        slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
+        jobs = write(tmp_path, MONTHS)
+        if end == "ctrl-c":
+            ended = await slow.in_terminal("run", jobs, acts=((r"1/6 .*requests", CTRL_C),))
+            assert ended.code == 130
+            assert "interrupted with 1 of 6 reports done" in ended.out
+            assert "run the same command again to go on" in ended.out
+            assert "Traceback" not in ended.out
+            assert "\x1b[?25h" in ended.out, "the cursor is back"
+        else:
+            await run_and_kill(slow, jobs, tmp_path / "reports")
+            forget_claims(tmp_path / "jobs.db")
+        assert sum(asked(server).values()) == 1
+        slowing.seconds = 0.0
+        again = await slow("run", jobs)
+        assert set(asked(server).values()) == {1}, "nothing was answered twice"
+    assert again.code == 0
+    assert "going on with the run of" in again.err
+    assert "6 of 6 reports" in again.err
+    assert "1 kept" in again.err
+    assert {Path(name).suffix for name in names(tmp_path / "reports")} == {".csv"}, "there are no rests"
+
+
+async def run_and_kill(command: Command, jobs: str, reports: Path) -> None:
+    """Run a job file, and kill the process once it has written a report, and is asking for the others."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "run", jobs, env=environment() | command.env, stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(PATIENCE):
+        while not any(name.endswith(".csv") for name in names(reports)):  # noqa: ASYNC110 - another process does
+            await asyncio.sleep(0.02)
+        while claims(reports.with_name("jobs.db")) < 5:  # noqa: ASYNC110 - the same
+            await asyncio.sleep(0.02)
+    process.kill()
+    await process.wait()
+
+
+def claims(store: Path) -> int:
+    with closing(sqlite3.connect(store)) as database:
+        return int(database.execute("SELECT count(*) FROM claims").fetchone()[0])
+
+
+def forget_claims(store: Path) -> None:
+    """Forget what a killed process was asking for, which would happen by itself half a minute after the kill."""
+    with closing(sqlite3.connect(store)) as database, database:
+        database.execute("DELETE FROM claims")
+
+
+async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path: Path) -> None:
+    async with FathomServer(handler_time=Slowing(quick=SITES + 1), reports_throttle=None) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(*COMMAND, "run", write(tmp_path, MONTHS)),
+            env=environment() | command.env | {"FATHOM_BASE_URL": server.url},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(PATIENCE):
+            while not names(tmp_path / "reports"):  # noqa: ASYNC110 - another process writes them
+                await asyncio.sleep(0.02)
+            process.terminate()
+            _, told = await process.communicate()
+    assert process.returncode == 143
+    assert b"interrupted with 1 of 6 reports done; they are kept: run the same command again" in told
+
+
+async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_path: Path) -> None:
+    slowing = Slowing(quick=SITES + 1)
+    async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
+        slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
+        jobs = write(tmp_path, MONTHS)
+        await run_and_kill(slow, jobs, tmp_path / "reports")
+        slowing.quick = SITES
+        waits = r"1/6 waiting up to 0:\d\d for what another run was asking for"
+        ended = await slow.in_terminal("run", jobs, acts=((waits, CTRL_C),), columns=120)
+    assert ended.code == 130
+    assert "0:00 left" not in ended.out
+    assert sum(asked(server).values()) == 1
+
+
+@pytest.mark.fathom_server(handler_time=Slowing(quick=SITES + 1))
+async def test_a_narrow_terminal_has_the_progress_in_one_line(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal(
+        "run", write(tmp_path, MONTHS), acts=((r"1/6 \d:\d\d left", CTRL_C),), columns=40
+    )
+    assert ended.code == 130
+    lines = [line for line in re.split(r"[\r\n]|\x1b\[2K|\^C", ended.out) if "/6 " in line]
+    assert max(len(re.sub(r"\x1b\[[?\d;]*\w", "", line)) for line in lines) < 40
+
+
+async def test_failures_that_may_pass_are_asked_for_again_unless_it_begins_anew(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(tmp_path, WEEK)
+    fathom_server.inject(*[Status(503)] * 4, path="/aggregations")
+    broken = await command("run", jobs)
+    assert broken.code == 5
+    assert "fathom: week: " in broken.err
+    assert "run the same command again, and only these are asked for" in broken.err
+    again = await command("run", jobs)
+    assert "going on with the run of" in again.err
+    anew = await command("run", jobs, "--fresh")
+    assert anew.code == 0
+    assert "going on" not in anew.err
+
+
+async def test_the_days_of_a_run_that_goes_on_are_those_it_began_with(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(tmp_path, WEEK)
+    began = time.time() - LIFE + 3600
+    async with open_store(tmp_path / "jobs.db") as store:
+        await Unfinished.of(store, Path(jobs), fathom_server.url).begin(began)
+    assert (await command("run", jobs)).code == 0
+    (hit,) = [hit for hit in fathom_server.hits if hit.path == "/v1/aggregations"]
+    today = datetime.fromtimestamp(began, ZoneInfo("America/New_York"))
+    assert hit.query["date_to"] == f"{today:%Y-%m-%d} 23:59:59"
+    async with open_store(tmp_path / "jobs.db") as store:
+        assert await Unfinished.of(store, Path(jobs), fathom_server.url).began_at(time.time()) is None
+
+
+async def test_failures_come_last_and_the_others_are_written(command: Command, tmp_path: Path) -> None:
+    jobs = write(tmp_path, MONTHS.replace('"GCDFSX"', '"NOSITE"'))
+    ended = await command("run", jobs)
+    assert ended.code == 5
+    assert len(list((tmp_path / "reports").iterdir())) == 3
+    told = ended.err.splitlines()
+    assert [line for line in told if line.startswith("fathom: months-NOSITE-2026-01-01: 404 Not Found")]
+    assert told[-1] == "fathom: 3 of 6 reports failed; mend the job file, or use another token"
+    again = await command("run", jobs)
+    assert "going on" not in again.err, "what would fail again is nothing to go on with"
+
+
+@pytest.mark.fathom_server(tokens={"good": ["*"]})
+async def test_a_bad_token_ends_it_at_once(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    ended = await command("run", write(tmp_path, MONTHS), FATHOM_API_TOKEN="bad")
+    assert ended.code == 3
+    assert "fathom login" in ended.err.splitlines()[-1]
+    assert len(fathom_server.hits) < 6
+
+
+async def test_complete_reports_have_every_row_and_are_kept_too(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(tmp_path, EVERY_ROW)
+    ended = await command("run", jobs)
+    assert ended.code == 0
+    assert "1 report in at least 1 request" in ended.err
+    table = pl.read_parquet(tmp_path / "reports" / "pages.parquet")
+    assert table.columns == ["pathname", "pageviews"]
+    assert table.height > 0
+    fathom_server.reset_stats()
+    assert (await command("run", jobs)).code == 0
+    assert not asked(fathom_server)
+
+
+async def test_one_dataset_has_the_columns_of_all(command: Command, tmp_path: Path) -> None:
+    jobs = write(tmp_path, MONTHS + WEEK)
+    ended = await command("run", jobs, "--dataset", str(tmp_path / "all.csv"), "--no-keep")
+    assert ended.code == 0
+    assert f"7 reports in {tmp_path / 'all.csv'}" in ended.out
+    found = rows(tmp_path / "all.csv")
+    assert list(found[0]) == [
+        *("report", "job", "site_id", "entity_name", "date_from", "date_to"),
+        *("date", "pathname", "visits", "pageviews"),
+    ]
+    assert [row["report"] for row in found] == sorted([row["report"] for row in found])
+    assert {row["pathname"] for row in found if row["job"] == "week"} == {""}
+    assert not (tmp_path / "jobs.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["run", "--dry-run"]])
+async def test_a_plan_sends_nothing_and_needs_no_token(
+    command: Command, fathom_server: FathomServer, tmp_path: Path, arguments: list[str]
+) -> None:
+    jobs = write(tmp_path, MONTHS + WEEK + EVERY_ROW)
+    shared = f"file://{tmp_path}/budget"
+    (ended, other) = [
+        await command(*arguments, jobs, FATHOM_API_TOKEN=token, FATHOM_BUDGET=shared) for token in ("", "any")
+    ]
+    assert (ended.code, ended.out) == (other.code, other.out)
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out) == {
+        "reports": 8,
+        "requests": 8,
+        "pageviews": 8,
+        "seconds": 0.0,
+        "complete": 1,
+    }
+    assert fathom_server.hits == ()
+    assert names(tmp_path) == {"jobs.toml"}
+
+
+async def test_a_plan_in_a_terminal_lists_the_requests(command: Command, tmp_path: Path) -> None:
+    many = MONTHS.replace("2026-03-01]", "2026-03-01, 2026-04-01, 2026-05-01, 2026-06-01]")
+    ended = await command.in_terminal("plan", write(tmp_path, many), columns=100)
+    assert ended.code == 0
+    assert "12 reports in 12 requests, 1 min 01 s, 12 pageviews on the account" in ended.out
+    assert "visits, pageviews by pathname 2026-01-01 to 2026-06-30" in ended.out
+
+
+async def test_a_plan_cuts_nothing_off(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal("plan", write(tmp_path, MONTHS), columns=72)
+    shown = " ".join(re.sub(r"\x1b\[\d*m", "", ended.out).split())
+    assert "by pathname 2026-01-01 to 2026-06-30" in shown
+
+
+async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Command, tmp_path: Path) -> None:
+    ended = await command.in_terminal("plan", write(tmp_path, MONTHS), columns=40)
+    shown = re.sub(r"\x1b\[\d*m", "", ended.out)
+    assert re.search(r"^reports +how +site", shown, re.MULTILINE)
+    assert re.search(r"^ +1 +as asked +CDBUGS +\w", shown, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "reason"),
+    [
+        ('[job.a]\nsite_id = "A"\n', [], "job.a.aggregates: is missing"),
+        (WEEK, ["--dataset", "all.xls"], "names no format"),
+        (WEEK, ["--store", "http://nowhere"], "is of no kind known here"),
+        (WEEK.replace("CDBUGS", "NOSITE"), [], "there is no site NOSITE"),
+    ],
+)
+async def test_what_is_wrong_is_said_before_a_report_is_spent(
+    command: Command, tmp_path: Path, content: str, arguments: list[str], reason: str
+) -> None:
+    ended = await command("run", write(tmp_path, content), *arguments)
+    assert (ended.code, ended.out) in {(2, ""), (4, "")}
+    assert ended.err.startswith("fathom: ")
+    assert reason in ended.err
+    assert ended.err.count("\n") == 1
+
+
+async def test_a_job_file_that_is_not_there(command: Command, tmp_path: Path) -> None:
+    for what in ("run", "plan"):
+        ended = await command(what, str(tmp_path / "none.toml"))
+        assert (ended.code, ended.out) == (2, "")
+        assert "there is no job file" in ended.err
+
+
+async def test_a_directory_that_cannot_be_made_is_told_before(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    (tmp_path / "reports").write_text("a file")
+    ended = await command("run", write(tmp_path, MONTHS))
+    assert ended.code == 1
+    assert str(tmp_path / "reports") in ended.err
+    assert fathom_server.hits == ()
+
+
+async def test_reports_that_have_to_be_asked_for_one_by_one_after_all_are_written_too(
+    command: Command, tmp_path: Path
+) -> None:
+    async with FathomServer(data=DATA, reports_throttle=None) as server:
+        ended = await command("run", write(tmp_path, DISTRUSTED), FATHOM_BASE_URL=server.url)
+    assert ended.code == 0, ended.err
+    reports = tmp_path / "reports"
+    assert [len(rows(file)) for file in sorted(reports.glob("paths-*.csv"))] == [1000, 1000]
+    assert [rows(reports / f"about-{name}.csv") for name in ("lower", "upper")] == [[], [{"visits": "1"}]]

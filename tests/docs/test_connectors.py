@@ -1,0 +1,60 @@
+"""The examples of ``docs/connectors.md`` work as shown."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from fathom_async import FathomClient
+from fathom_async.connectors import EmmaClient, SecodaClient
+from fathom_async.connectors.emma import NewMemberEvent
+from fathom_async.connectors.sync import apply, plan_sync
+from fathom_async.testing import Dataset, Event, FathomServer, Site
+from fathom_async.testing.connectors import EmmaServer, SecodaServer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+PAGE = Path(__file__).parents[2] / "docs" / "connectors.md"
+DATA = Dataset(
+    sites=[Site(id="CDBUGS", name="Acme")],
+    events=[Event(site_id="CDBUGS", id="A", name="signup"), Event(site_id="CDBUGS", id="B", name="purchase")],
+)
+
+
+async def run(block: str, names: dict[str, object]) -> None:
+    """Run a block of code that may await."""
+    made: object = eval(compile(block, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
+    if inspect.isawaitable(made):
+        await cast("Awaitable[object]", made)
+
+
+async def test_every_example_runs_unchanged() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.DOTALL)
+    names: dict[str, object] = {
+        "apply": apply,
+        "plan_sync": plan_sync,
+        "NewMemberEvent": NewMemberEvent,
+        "token": "any",
+        "public_key": "a",
+        "private_key": "b",
+        "integration": "cf103b4785764467ad34384cd523abd9",
+        "emails": ["homer@simpsonsfamily.doh"] * 12,
+    }
+    async with (
+        FathomServer(data=DATA) as source,
+        SecodaServer() as catalogue,
+        EmmaServer() as mail,
+        FathomClient("any", base_url=source.url) as fathom,
+        SecodaClient("any", base_url=catalogue.url) as secoda,
+        EmmaClient(100, public_key="a", private_key="b", base_url=mail.url) as emma,
+    ):
+        for block in blocks:
+            names |= {"fathom": fathom, "secoda": secoda, "emma": emma}
+            await run(block, names)
+    assert len(blocks) == 7
+    assert len(mail.events) == 12
+    assert {kind["event_type"] for kind in mail.types.values()} == {"purchase", "signup"}
+    titles = [entry["title"] for entry in catalogue.entries.values()]
+    assert titles == ["Acme", "signup", "currency", "purchase"]

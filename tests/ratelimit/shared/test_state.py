@@ -1,0 +1,620 @@
+"""The shared window's arithmetic, and that the file and Redis stores do the same."""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+
+import array
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import pytest
+import redis
+from attrs import asdict, define, frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.file import FileStore
+from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
+from fathom_async._ratelimit.shared.state import SharedState, size_of
+from tests.support.redis_server import RedisServer
+
+SPAN = 61.0
+LEASE = 91.0
+
+
+HOUR = 3601.0
+INTERACTIVE, NORMAL, BULK = Priority
+
+
+def terms_of(requests: int = 10, span: float = SPAN) -> QuotaConfig:
+    return QuotaConfig(requests, per=span - 1, span=span, settle=5.0, ticket_ttl=1.0)
+
+
+def pool_of(requests: int = 10, span: float = SPAN) -> SharedState:
+    memory = array.array("d", bytes(8 * size_of(requests)))
+    return SharedState(memoryview(memory), terms_of(requests, span))
+
+
+def ask(
+    owner: int,
+    permit: int,
+    count: int = 1,
+    reserve: int = 0,
+    *,
+    priority: Priority = NORMAL,
+    arrived: tuple[int, int] = (0, 0),
+    cap: int = 0,
+    is_due: bool = False,
+    span: float = SPAN,
+) -> Command:
+    return Command(
+        "ask",
+        owner,
+        permit,
+        count,
+        30.0 + span,
+        reserve,
+        priority=priority,
+        arrived=arrived,
+        cap=cap,
+        is_due=is_due,
+    )
+
+
+def answered(
+    permit: int, foreign_usage: int | None = None, *, took: float = 0.0, span: float = SPAN
+) -> Command:
+    return Command("answered", 1, permit, delay=span, foreign_usage=foreign_usage, took=took)
+
+
+def fill(pool: SharedState, now: float = 0.0, requests: int = 10) -> None:
+    """Grant all permits to process 9, and answer them."""
+    assert pool.step(ask(9, 900, requests), now).granted == requests
+    for number in range(requests):
+        pool.step(answered(900 + number), now)
+
+
+def test_all_slots_go_to_one_process_while_nobody_else_waits() -> None:
+    reply = pool_of().step(ask(1, 100, 25), 0.0)
+    assert (reply.granted, reply.held) == (10, 10)
+    assert reply.wait == 5.0  # none of them is answered: look again
+
+
+def test_a_waiting_process_is_told_the_moment_exactly() -> None:
+    pool = pool_of()
+    fill(pool)
+    assert pool.step(ask(1, 100), 20.0).wait == SPAN - 20
+    assert pool.step(ask(1, 100), 60.9).granted == 0
+    assert pool.step(ask(1, 100), SPAN).granted == 1
+
+
+def test_processes_take_turns() -> None:
+    pool = pool_of(2)
+    fill(pool, requests=2)
+    waits = [pool.step(ask(owner, 100 * owner, 5), 1.0).wait for owner in (1, 2, 3)]
+    assert waits == [
+        60.0,
+        60.0,
+        60.5,
+    ]  # the third is a turn of all permits away, and half of that is asked at
+    assert pool.step(ask(3, 300, 5), SPAN).granted == 0
+    assert pool.step(ask(1, 110, 5), SPAN).granted == 1
+
+
+def test_a_place_that_is_not_used_lapses() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    assert pool.step(ask(1, 100), 1.0).granted == 0  # and is killed
+    assert pool.step(ask(2, 200), 2.0).granted == 0
+    assert pool.step(ask(2, 200), SPAN + 0.5).granted == 0
+    assert pool.step(ask(2, 200), SPAN + 1.5).granted == 1
+
+
+def test_dead_processes_keep_their_places_no_longer_than_a_slot() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    for owner in range(2, 22):
+        pool.step(ask(owner, 100 * owner), 1.0)
+    wait = pool.step(ask(1, 100), 1.0).wait
+    now = 1.0 + wait
+    while pool.step(reply := ask(1, 100), now).granted == 0:
+        now += pool.step(reply, now).wait
+    assert now < 2 * LEASE + SPAN
+
+
+def test_who_says_nothing_more_holds_its_slot_for_the_lease_and_no_longer() -> None:
+    pool = pool_of(1)
+    pool.step(ask(1, 100), 0.0)
+    assert pool.step(ask(2, 200), LEASE - 0.1).granted == 0
+    assert pool.step(ask(2, 200), LEASE).granted == 1
+
+
+def test_a_slot_that_was_sent_is_held_for_what_the_sender_says() -> None:
+    pool = pool_of(1)
+    pool.step(ask(1, 100), 0.0)
+    pool.step(Command("hold", 1, 100, delay=5 + SPAN), 0.0)
+    assert pool.step(ask(2, 200), 65.9).granted == 0
+    assert pool.step(ask(2, 200), 66.0).granted == 1
+
+
+def test_a_slot_that_was_given_back_goes_to_the_next() -> None:
+    pool = pool_of(2)
+    pool.step(ask(1, 100, 2), 0.0)
+    pool.step(Command("freed", 1, 101), 1.0)
+    assert pool.step(ask(2, 200, 2), 1.0).granted == 1
+
+
+def test_reserved_slots_stay_unused() -> None:
+    assert pool_of().step(ask(1, 100, 25, reserve=3), 0.0).granted == 7
+
+
+def test_what_others_have_spent_is_held_for_them() -> None:
+    pool = pool_of()
+    base = pool.step(ask(1, 100), 0.0).base
+    pool.step(answered(100, foreign_usage=10 - 2 - base), 1.0)  # 2 remain, and one of the 8 was ours
+    assert pool.step(ask(1, 101, 10), 1.0).granted == 2
+
+
+def test_our_own_hits_are_not_taken_for_others() -> None:
+    pool = pool_of()
+    base = pool.step(ask(1, 100), 0.0).base
+    pool.step(ask(2, 200, 4), 0.0)
+    pool.step(answered(100, foreign_usage=10 - 5 - base), 1.0)
+    assert pool.step(ask(1, 101, 10), 1.0).granted == 5
+
+
+def test_a_pause_keeps_everyone_away() -> None:
+    pool = pool_of()
+    reply = pool.step(Command("pause", 1, delay=21.0), 0.0)
+    assert (reply.blocked, reply.pauses) == (21.0, 1)
+    assert pool.step(ask(2, 200), 1.0).wait == 20.0
+    assert pool.step(ask(2, 200), 21.0).granted == 1
+
+
+def test_a_store_that_lost_its_memory_grants_nothing_for_a_span() -> None:
+    epoch = pool_of().step(ask(1, 100), 0.0).epoch
+    pool = pool_of()
+    reply = pool.step(ask(1, 101), 10.0, epoch)
+    assert (reply.granted, reply.wait) == (0, SPAN)
+    newcomer = pool_of()
+    assert newcomer.step(ask(2, 200), 10.0).granted == 1
+    assert newcomer.step(ask(1, 101), 11.0, epoch).wait == SPAN
+
+
+def test_a_state_that_was_restored_from_before_grants_nothing_for_a_span() -> None:
+    """A snapshot of Redis, a lagging replica, or a copy of the file that was put back: the epoch is the same."""
+    pool = pool_of()
+    old = pool.step(ask(1, 100), 0.0)
+    assert pool.step(ask(1, 101), 10.0, old.epoch, old.total + 6).wait == SPAN
+    assert pool.step(ask(2, 200), 11.0, old.epoch, old.total + 6).wait == SPAN - 1, "it is noticed once"
+    assert pool.step(ask(1, 101), 10.0 + SPAN, old.epoch, old.total + 6).granted == 1
+
+
+def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
+    pool = pool_of(1)
+    fill(pool, now=90_000.0, requests=1)
+    assert pool.step(ask(1, 100), 5.0).granted == 1
+
+
+def test_the_more_urgent_class_is_served_first_and_then_who_came_first() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    for owner, priority in enumerate((BULK, BULK, NORMAL, INTERACTIVE), 1):
+        assert pool.step(ask(owner, 100 * owner, priority=priority), 1.0).granted == 0
+    served: list[int] = []
+    now = SPAN
+    while len(served) < 4:
+        for owner, priority in enumerate((BULK, BULK, NORMAL, INTERACTIVE), 1):
+            if owner not in served and pool.step(ask(owner, 100 * owner, priority=priority), now).granted:
+                served.append(owner)
+                pool.step(Command("freed", owner, 100 * owner), now)
+    assert served == [4, 3, 1, 2]
+
+
+def test_a_process_has_a_ticket_for_each_class_but_none_more_urgent_than_it_asks_for() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    pool.step(ask(1, 100, priority=BULK), 1.0)
+    pool.step(ask(1, 100, priority=INTERACTIVE), 1.0)
+    assert pool.step(ask(2, 200, priority=BULK), 1.0).waiting == 1, "processes are counted, not tickets"
+    pool.step(ask(1, 100, priority=BULK), 1.0)  # nobody interactive is left there
+    assert pool.step(ask(3, 300, priority=NORMAL), SPAN).granted == 1
+    pool.step(Command("freed", 3, 300), SPAN)
+    assert pool.step(ask(2, 200, priority=BULK), SPAN).granted == 0
+    assert pool.step(ask(1, 100, priority=BULK), SPAN).granted == 1, "its bulk ticket kept its place"
+
+
+def test_leaving_gives_up_the_tickets_of_all_classes() -> None:
+    pool = pool_of(1)
+    fill(pool, requests=1)
+    for priority in (BULK, NORMAL, INTERACTIVE):
+        pool.step(ask(1, 100, priority=priority), 1.0)
+    pool.step(Command("leave", 1), 1.0)
+    reply = pool.step(ask(2, 200, priority=BULK), SPAN)
+    assert (reply.granted, reply.waiting) == (1, 0)
+
+
+def test_nothing_is_left_for_classes_that_were_not_seen_for_a_day() -> None:
+    assert pool_of().step(ask(1, 100, 10, priority=BULK), 0.0).granted == 10
+    pool = pool_of()
+    pool.step(Command("expect", 2, priority=INTERACTIVE), 1.0)
+    assert pool.step(ask(1, 100, 10, priority=BULK), 86_402.0).granted == 10
+
+
+@pytest.mark.parametrize(
+    ("seen", "arrivals", "asks", "left"),
+    [
+        (INTERACTIVE, 0, BULK, 2),
+        (NORMAL, 0, BULK, 2),
+        (INTERACTIVE, 0, NORMAL, 2),
+        (INTERACTIVE, 15, BULK, 2 + 3),  # one a minute over 900 s, and half as many more than twice a span's
+        (INTERACTIVE, 900, BULK, 9),
+        (BULK, 0, BULK, 0),
+        (NORMAL, 0, NORMAL, 0),
+        (INTERACTIVE, 0, INTERACTIVE, 0),
+    ],
+)
+def test_a_class_leaves_what_the_classes_above_will_want(
+    seen: Priority, arrivals: int, asks: Priority, left: int
+) -> None:
+    pool = pool_of()
+    pool.step(Command("expect", 2, priority=seen), 1.0)
+    if arrivals:
+        pool.step(ask(2, 200, priority=INTERACTIVE, arrived=(arrivals, 0)), 1.0)
+        pool.step(Command("freed", 2, 200), 1.0)
+    reply = pool.step(ask(1, 100, 10, priority=asks), 1.0)
+    # All are free: what is left comes at once, and the promise spreads what goes beyond.
+    assert reply.granted == 10 - left
+    assert (reply.wait > 0) == (left > 0)
+
+
+def test_the_promise_says_when_to_look_again() -> None:
+    pool = pool_of()
+    pool.step(Command("expect", 2, priority=INTERACTIVE), 1.0)
+    assert pool.step(ask(1, 100, 10, priority=BULK), 1.0).granted == 8
+    for number in range(8):
+        pool.step(answered(100 + number), 1.0)
+    back = 1 + SPAN
+    # The second next permit after the ninth is back then, and may be two times this late:
+    late = 1.1 * SPAN / 10
+    reply = pool.step(ask(1, 110, priority=BULK), 1.0)
+    assert reply.granted == 0
+    assert reply.wait == pytest.approx(back - 2 * late - 1)
+    assert pool.step(ask(1, 110, priority=BULK), back - 2 * late - 0.1).granted == 0
+    assert pool.step(ask(1, 110, priority=BULK), back - 2 * late + 0.1).granted == 1
+    assert pool.step(ask(2, 200, priority=INTERACTIVE), back - 2 * late + 0.1).granted == 1
+
+
+@pytest.mark.parametrize(("wanted", "at_least"), [(30, 9), (1, 12)])
+def test_bulk_gets_one_in_nine_whatever_comes_and_less_where_it_does_not_wait(
+    wanted: int, at_least: int
+) -> None:
+    pool = pool_of(10)
+    now, permit = 1.0, 1000
+    counts = {INTERACTIVE: 4, BULK: wanted}  # neither is ever satisfied
+    served, at = dict.fromkeys(counts, 0), dict.fromkeys(counts, 0.0)
+    while now < 3600:
+        for priority, count in counts.items():
+            if at[priority] <= now:
+                asks = ask(priority + 1, permit, count, priority=priority, arrived=(count, 0))
+                reply = pool.step(asks, now)
+                for number in range(reply.granted):
+                    pool.step(answered(permit + number), now)
+                served[priority] += reply.granted
+                permit += count
+                at[priority] = now + reply.wait
+        now = max(now + 0.001, min(at.values()))
+    assert served[INTERACTIVE] + served[BULK] >= 10 * 58
+    assert served[INTERACTIVE] / at_least <= served[BULK] <= served[INTERACTIVE] / 7
+
+
+def test_a_class_that_did_not_wait_was_not_passed_over() -> None:
+    pool = pool_of(20)
+    for number in range(9):
+        pool.step(ask(1, 100 + number, priority=INTERACTIVE, arrived=(1, 0)), 1.0)
+    assert pool.step(ask(2, 200, 11, priority=BULK), 1.0).granted < 11
+
+
+def test_a_process_that_passed_over_a_class_too_often_may_say_so() -> None:
+    pool = pool_of(3)
+    pool.step(ask(1, 100, 2, priority=INTERACTIVE, arrived=(900, 0)), 1.0)
+    assert pool.step(ask(2, 200, priority=BULK), 1.0).granted == 0
+    assert pool.step(ask(2, 200, 2, priority=BULK, is_due=True), 1.0).granted == 1
+
+
+def test_so_many_are_in_flight_at_most() -> None:
+    pool = pool_of(600, HOUR)
+    assert pool.step(ask(1, 100, 5, cap=5, span=HOUR), 0.0).granted == 5
+    waits = [pool.step(ask(owner, 100 * owner, cap=5, span=HOUR), 1.0).wait for owner in (2, 3)]
+    assert waits == [5.0 / 5 / 4, 2 * 5.0 / 5 / 4], "those behind look later"
+    pool.step(answered(100, took=2.0, span=HOUR), 2.0)
+    assert pool.step(ask(3, 300, cap=5, span=HOUR), 2.0).granted == 0
+    assert pool.step(ask(2, 200, cap=5, span=HOUR), 2.0).granted == 1
+    assert pool.step(ask(3, 300, cap=5, span=HOUR), 2.0).wait == 2.0 / 5 / 4
+    pool.step(Command("abandoned", 1, 101), 2.0)
+    pool.step(Command("freed", 1, 102), 2.0)
+    assert pool.step(ask(3, 300, 3, cap=5, span=HOUR), 2.0).granted == 2
+    assert pool.step(Command("look", 1), 2.0).held == 5 + 1 + 2 - 1
+
+
+def test_what_a_dead_process_has_in_flight_ends_with_its_timeout_and_not_with_the_hour() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, 5, cap=5, span=HOUR), 0.0)
+    assert pool.step(ask(2, 200, cap=5, span=HOUR), 29.9).granted == 0
+    assert pool.step(ask(2, 200, 9, cap=5, span=HOUR), 30.0).granted == 5
+    assert pool.step(Command("look", 1), 30.0).held == 10
+
+
+def test_a_refusal_lowers_the_cap_for_all_and_it_recovers_carefully() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, 6, span=HOUR), 0.0)
+    pool.step(ask(2, 200, 2, span=HOUR), 0.0)
+    for number in (104, 105):  # two of the eight are refused
+        pool.step(Command("freed", 1, number), 1.0)
+        reply = pool.step(Command("crowd", 1, count=4), 1.0)
+    assert reply.cap == 6, "those of the other process were let in too"
+    assert pool.step(ask(2, 202, span=HOUR), 1.0).granted == 0
+    assert pool.step(ask(2, 202, span=HOUR), 2.0).cap == 6
+    for number in range(4):
+        pool.step(answered(100 + number, span=HOUR), 2.0)
+    assert pool.step(ask(2, 202, span=HOUR), 2.0).granted == 1
+    assert pool.step(ask(3, 300, 20, span=HOUR), 2.0).granted == 3
+    assert pool.step(ask(3, 310, 20, cap=5, span=HOUR), 32.0).granted == 5, "the smaller cap holds"
+    assert pool.step(Command("look", 1), 60.9).cap == 6
+    assert pool.step(Command("look", 1), 61.0).cap == 7
+    assert pool.step(ask(3, 330, 20, span=HOUR), 61.5).granted == 7 - 5
+    assert pool.step(ask(3, 350, 20, span=HOUR), 62.0).granted == 7 - 2
+    pool.step(Command("freed", 3, 350), 62.0)
+    pool.step(Command("crowd", 3, count=1), 62.0)
+    assert pool.step(Command("look", 1), 62.0).cap == 6
+    assert pool.step(Command("look", 1), 62.0 + 119.9).cap == 6, "it was too early, so it takes twice as long"
+    assert pool.step(Command("look", 1), 62.0 + 120.0).cap == 7
+
+
+def test_a_long_window_that_was_forgotten_is_opened_by_one_probe() -> None:
+    pool = pool_of(600, HOUR)
+    assert pool.step(ask(1, 100, 9, span=HOUR), 0.0, known=77).granted == 0
+    reply = pool.step(ask(2, 200, 9, span=HOUR), 1.0)
+    assert (reply.granted, reply.wait, reply.unsure) == (0, 9.0, HOUR - 1)
+    probe = pool.step(ask(1, 100, 9, span=HOUR), 10.0)
+    assert probe.granted == 1
+    assert pool.step(ask(2, 200, 9, span=HOUR), 10.0).granted == 0
+    pool.step(answered(55, span=HOUR), 10.5)  # was admitted before, and tells nothing
+    assert pool.step(ask(2, 200, 9, span=HOUR), 10.5).granted == 0
+    pool.step(Command("leave", 1), 10.5)
+    spent = 51
+    pool.step(answered(100, spent - probe.base, span=HOUR), 11.0)
+    reply = pool.step(ask(2, 200, 600, span=HOUR), 11.0)
+    assert (reply.granted, reply.unsure) == (600 - spent, 0.0)
+
+
+def test_a_probe_that_is_told_nothing_has_the_window_waited_out() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    assert pool.step(ask(1, 100, span=HOUR), 10.0).granted == 1
+    pool.step(answered(100, span=HOUR), 11.0)
+    assert pool.step(ask(1, 101, span=HOUR), 12.0).blocked == HOUR - 12
+    assert pool.step(ask(1, 101, 9, span=HOUR), HOUR).granted == 9
+
+
+def test_a_probe_that_is_lost_is_followed_by_another() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    assert pool.step(ask(1, 100, span=HOUR), 10.0).granted == 1
+    assert pool.step(ask(2, 200, 9, span=HOUR), 39.9).granted == 0
+    probe = pool.step(ask(2, 200, 9, span=HOUR), 40.0)
+    assert probe.granted == 1
+    pool.step(answered(200, 2 - probe.base, span=HOUR), 41.0)
+    assert pool.step(ask(1, 101, 9, span=HOUR), 41.0).granted == 9
+
+
+def test_memory_is_found_lost_once_however_many_knew_it() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    probe = pool.step(ask(1, 100, span=HOUR), 10.0)
+    pool.step(answered(100, 1 - probe.base, span=HOUR), 11.0)
+    assert pool.step(ask(2, 200, 9, span=HOUR), 12.0, known=77).granted == 9
+
+
+def test_all_processes_learn_that_everybody_moved() -> None:
+    pool = pool_of()
+    assert pool.step(Command("look", 1), 0.0).moved == 0
+    pool.step(Command("move", 1, count=600), 0.0)
+    assert pool.step(ask(2, 200), 1e6).moved == 600
+
+
+@frozen
+class Act:
+    """A command, and when it comes."""
+
+    after: float
+    action: Action
+    owner: int
+    back: int
+    count: int
+    delay: float
+    foreign_usage: int | None
+    known: int
+    fewer: int
+    lost: int
+    priority: Priority
+    is_due: bool
+    arrived: tuple[int, int]
+    cap: int
+    took: float
+
+
+acts = st.builds(
+    Act,
+    after=st.sampled_from([0, 0, 0.25, 0.25, 1, 5, 20, 61, -0.5, -30, 1000]),  # seconds since the step before
+    action=st.sampled_from(
+        [
+            *(
+                "ask",
+                "ask",
+                "ask",
+                "ask",
+                "hold",
+                "answered",
+                "answered",
+                "abandoned",
+                "freed",
+                "leave",
+                "pause",
+            ),
+            *("crowd", "expect", "move", "look"),
+        ]
+    ),
+    owner=st.integers(1, 4),
+    back=st.integers(0, 8),  # which of the last permits
+    count=st.integers(1, 5),
+    delay=st.sampled_from([0.25, 5.0, 61.0, 66.0, 91.0]),
+    foreign_usage=st.one_of(st.none(), st.integers(-10, 10)),
+    known=st.sampled_from([0, 0, 0, 1, 2]),
+    fewer=st.sampled_from([0, 0, 0, 1, 3]),
+    lost=st.sampled_from([0, 0, 0, 0, 1, 3]),  # grants that were known, beyond those there are
+    priority=st.sampled_from(Priority),
+    is_due=st.sampled_from([False, False, False, True]),
+    arrived=st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 2), (3, 1)]),
+    cap=st.sampled_from([0, 0, 2, 3]),
+    took=st.sampled_from([0.0, 0.5, 2.0]),
+)
+plans = st.lists(acts, max_size=60)
+sizes = st.sampled_from([1, 2, 3, 4, 5, 10])
+spans = st.sampled_from([SPAN, SPAN, HOUR])
+
+
+@define
+class Turn:
+    """A clock that the test sets."""
+
+    speed: float = 1.0
+    at: float = 1000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_at(when, callback)
+
+    def unix(self) -> float:
+        return self.at
+
+
+def flat(result: Result) -> dict[str, float]:
+    """The numbers of a result, those of tuples one by one."""
+    values = asdict(result)
+    for name in ("tickets", "left"):
+        values |= {f"{name}{index}": value for index, value in enumerate(values.pop(name))}
+    return values
+
+
+def run_both(
+    terms: QuotaConfig, reserve: int, plan: list[Act], other: Callable[[Command, float, int, int], Result]
+) -> None:
+    memory = array.array("d", bytes(8 * size_of(terms.requests)))
+    pool = SharedState(memoryview(memory), terms)
+    now, granted, last = 1000.0, 0, 2  # permit 1 was never asked for
+    for act in plan:
+        now += act.after
+        is_ask = act.action == "ask"
+        step = Command(
+            act.action,
+            act.owner,
+            last if is_ask else max(1, last - 1 - act.back),
+            act.count,
+            act.delay,
+            reserve,
+            act.foreign_usage if act.action == "answered" else None,
+            min(act.fewer, terms.requests - reserve - 1),
+            act.priority,
+            act.is_due,
+            act.arrived,
+            act.cap,
+            act.took,
+        )
+        last += act.count if is_ask else 0
+        total = granted + act.lost if act.lost and act.known else 0
+        expected = pool.step(step, now, act.known, total)
+        actual = other(step, now, act.known, total)
+        granted = expected.total
+        assert flat(actual) == pytest.approx(flat(expected), abs=1e-5), step
+
+
+@settings(max_examples=150)
+@given(sizes, st.integers(0, 1), spans, plans)
+def test_the_file_store_does_what_the_pool_does(
+    requests: int, reserve: int, span: float, plan: list[Act]
+) -> None:
+    clock, terms = Turn(), terms_of(requests, span)
+
+    async def scenario(path: str) -> None:
+        stores = [FileStore(path, "k" * 32, terms, clock=clock) for _ in range(2)]
+        turn = 0
+
+        def other(step: Command, now: float, known: int, total: int) -> Result:
+            nonlocal turn
+            turn += 1
+            replies: list[Result | None] = []
+            clock.at = now
+            store = stores[turn % 2]
+            store._epoch, store._total = known, total
+            store.submit(step, replies.append)
+            assert replies[0] is not None
+            return replies[0]
+
+        run_both(terms, min(reserve, requests - 1), plan, other)
+        for store in stores:
+            await store.aclose()
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(scenario(f"{directory}/budget"))
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sizes, st.integers(0, 1), spans, plans)
+def test_the_redis_script_does_what_the_pool_does(
+    lasting_redis: RedisServer, requests: int, reserve: int, span: float, plan: list[Act]
+) -> None:
+    asyncio.run(against_redis(lasting_redis.url, terms_of(requests, span), min(reserve, requests - 1), plan))
+
+
+async def against_redis(url: str, terms: QuotaConfig, reserve: int, plan: list[Act]) -> None:
+    store = RedisStore(url, uuid4().hex, terms)
+    with redis.Redis.from_url(url) as server:
+        timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[3], 0}"))
+
+        def other(step: Command, now: float, known: int, total: int) -> Result:
+            store._total = total
+            arguments = [*store._arguments(step, known), f"{now:f}"]
+            return store._read(timed(keys=store._keys, args=arguments))
+
+        run_both(terms, reserve, plan, other)
+        kept = {key.rpartition(":")[2]: server.pttl(key) for key in store._keys if server.exists(key)}
+        assert all(isinstance(ttl, int) and ttl > 3_500_000 for ttl in kept.values())
+        assert not plan or int(str(kept["meta"])) > 86_400_000, "which classes were seen is known for a day"
+    await store.aclose()
+
+
+def test_a_killed_writer_has_changed_nothing(tmp_path: Path) -> None:
+    clock = Turn()
+    path = str(tmp_path / "budget")
+
+    async def scenario() -> None:
+        store = FileStore(path, "k" * 32, terms_of(2), clock=clock)
+        store.submit(ask(1, 100, 2))
+        before = (tmp_path / "budget").read_bytes()
+        live = store._map[store._at + 36]
+        store._halves[1 - live][:4] = memoryview(array.array("d", [float("nan")] * 4))
+        replies: list[Result | None] = []
+        store.submit(ask(2, 200), replies.append)
+        assert replies[0] is not None
+        assert (replies[0].granted, replies[0].held) == (0, 2)
+        assert len(before) == (tmp_path / "budget").stat().st_size
+        await store.aclose()
+
+    asyncio.run(scenario())

@@ -1,0 +1,523 @@
+"""Lanes that share one window, on a virtual clock: each lane stands for a process."""
+
+# pyright: reportPrivateUsage=false
+
+import asyncio
+import fcntl
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fathom_async._ratelimit.admission import SILENT, Feedback
+from fathom_async._ratelimit.budget import Budget
+from fathom_async._ratelimit.lane import Lane
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.shared.commands import Command
+from fathom_async._ratelimit.shared.file import FileStore
+from fathom_async._ratelimit.shared.protocol import Done
+from fathom_async._ratelimit.shared.window import SharedWindow
+from fathom_async._util.clock import LoopClock
+from fathom_async.errors import BudgetError, WaitTooLongError
+from fathom_async.telemetry import Paused, Telemetry
+from fathom_async.testing import (
+    AlignedWindow,
+    ConcurrencyCap,
+    LaravelWindow,
+    SlidingLog,
+    Throttle,
+    run_virtual,
+)
+from fathom_async.testing._traffic import max_in_window
+
+pytestmark = pytest.mark.virtual_time
+
+SPAN = 61.0
+
+
+def lane_at(
+    path: Path,
+    requests: int = 10,
+    *,
+    reserve: int = 0,
+    on_lost: float | None = None,
+    burst: int | None = None,
+    per: float = 60,
+    concurrency: int | None = None,
+    telemetry: Telemetry | None = None,
+) -> Lane:
+    clock = LoopClock()
+    limit = RateLimit(requests, per=per, burst=burst)
+    budget = Budget(f"file://{path}/budget", "k", "fail" if on_lost is None else on_lost)
+    share = budget.window(
+        "reports", limit, clock=clock, timeout=30.0, reserve=reserve, concurrency=concurrency
+    )
+    return Lane(
+        "reports",
+        limit,
+        clock=clock,
+        reserve=reserve,
+        concurrency=concurrency,
+        share=share,
+        telemetry=telemetry,
+    )
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def request(
+    lane: Lane, *, takes: float = 0.1, max_wait: float | None = None, priority: Priority = Priority.NORMAL
+) -> float:
+    async with lane.permit(priority, max_wait=max_wait) as admission:
+        admitted = now()
+        admission.sent()
+        await asyncio.sleep(takes)
+        admission.answered(SILENT)
+    return admitted
+
+
+async def close(lanes: Sequence[Lane]) -> None:
+    for lane in lanes:
+        await lane.aclose()
+
+
+class Network:
+    """A server that is only a throttle, behind a slow network."""
+
+    def __init__(
+        self, throttle: Throttle, *, seed: int = 7, jitter: float = 0.05, is_silent: bool = False
+    ) -> None:
+        self.throttle = throttle
+        self.refused = 0
+        self.answered = 0
+        self._chance = random.Random(seed)
+        self._jitter = jitter
+        self._is_silent = is_silent
+
+    async def request(self, lane: Lane, priority: Priority = Priority.NORMAL) -> float:
+        """Make a request; return when it was admitted for the last time."""
+        while True:
+            async with lane.permit(priority) as admission:
+                admitted = now()
+                admission.sent()
+                await asyncio.sleep(self._chance.uniform(0, self._jitter))
+                verdict = self.throttle.hit(now())
+                if not verdict.allowed:
+                    self.refused += 1
+                    admission.refused(Feedback(verdict.limit, 0, verdict.retry_after))
+                    continue
+                remaining = self.throttle.remaining(now())
+                await asyncio.sleep(self._chance.uniform(0, self._jitter))
+                feedback = SILENT if self._is_silent else Feedback(verdict.limit, remaining, None)
+                admission.answered(feedback)
+                self.answered += 1
+                return admitted
+
+
+@pytest.mark.parametrize("policy", [LaravelWindow, AlignedWindow, SlidingLog])
+@pytest.mark.parametrize(("processes", "each"), [(4, 25), (100, 3)])
+def test_processes_stay_inside_one_limit_and_use_it_up(
+    policy: Callable[..., Throttle], processes: int, each: int, tmp_path: Path
+) -> None:
+    network = Network(policy(10, per=60))
+
+    async def scenario() -> float:
+        lanes = [lane_at(tmp_path) for _ in range(processes)]
+        await asyncio.gather(*(network.request(lane) for lane in lanes for _ in range(each)))
+        took = now()
+        await close(lanes)
+        return took
+
+    took = run_virtual(scenario())
+    assert (network.refused, network.answered) == (0, processes * each)
+    assert took < 1.03 * network.throttle.optimum(processes * each)
+
+
+def test_an_admission_takes_about_one_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+    submit = FileStore.submit
+
+    def counting(self: FileStore, step: Command, done: Done | None = None) -> None:
+        nonlocal asked
+        asked += step.action == "ask"
+        submit(self, step, done)
+
+    monkeypatch.setattr(FileStore, "submit", counting)
+    test_processes_stay_inside_one_limit_and_use_it_up(LaravelWindow, 4, 25, tmp_path)
+    assert asked < 200
+
+
+fates = st.tuples(
+    st.integers(0, 3),  # process
+    st.floats(0, 90),  # starts at
+    st.one_of(st.just(0.0), st.floats(0, 4.9)),  # is counted so long after it was sent
+    st.one_of(st.just(0.0), st.floats(0, 20)),  # is answered so long after that
+    st.sampled_from(["answered", "answered", "cancelled", "lost", "never sent"]),
+)
+
+
+@settings(max_examples=100)
+@given(
+    st.integers(1, 5),
+    st.lists(fates, min_size=1, max_size=40),
+    st.lists(st.floats(0, 200), max_size=2),
+    st.integers(0, 2**31),
+)
+def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
+    requests: int,
+    plan: list[tuple[int, float, float, float, str]],
+    kills: list[float],
+    seed: int,
+) -> None:
+    """Never over the limit, for any latencies, cancellations and kills; other processes lose no request."""
+    chance = random.Random(seed)
+    counted: list[float] = []
+    finished: set[int] = set()
+
+    async def one(  # noqa: PLR0917 - one field of a fate each
+        number: int, lane: Lane, start: float, count_after: float, answer_after: float, fate: str
+    ) -> None:
+        await asyncio.sleep(start)
+        loop = asyncio.get_running_loop()
+        async with lane.permit(chance.choice(list(Priority))) as admission:
+            if fate != "never sent":
+                admission.sent()
+                loop.call_later(count_after, lambda: counted.append(loop.time()))
+                if fate == "answered":
+                    await asyncio.sleep(count_after + answer_after)
+                    admission.answered(SILENT)
+                else:
+                    await asyncio.sleep(chance.uniform(0, count_after + answer_after))
+            finished.add(number)
+            if fate == "lost":
+                raise ConnectionError
+            if fate == "cancelled":
+                raise asyncio.CancelledError
+
+    async def scenario(directory: Path) -> None:
+        lanes = [lane_at(directory, requests) for _ in range(4)]
+        tasks = [
+            [
+                asyncio.create_task(one(number, lanes[wanted], *fate[1:]))
+                for number, fate in enumerate(plan)
+                if fate[0] == wanted
+            ]
+            for wanted in range(4)
+        ]
+        for process, when in enumerate(kills):
+            asyncio.get_running_loop().call_later(when, kill, lanes[process], tasks[process])
+        await asyncio.gather(*(task for group in tasks for task in group), return_exceptions=True)
+        await asyncio.sleep(10)
+        alive = {number for number, (process, *_) in enumerate(plan) if process >= len(kills)}
+        assert alive <= finished
+        await asyncio.sleep(200)
+        for lane in lanes[len(kills) :]:
+            assert lane.status().used == 0
+            assert lane.status().in_flight == 0
+        await lanes[3].permit(max_wait=0).__aenter__()
+        await close(lanes)
+
+    with TemporaryDirectory() as directory:
+        run_virtual(scenario(Path(directory)))
+    assert max_in_window(counted, 60) <= requests
+
+
+def kill(lane: Lane, tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """End a process as SIGKILL would, without a word to the store."""
+    assert isinstance(lane._window, SharedWindow)
+    store = lane._window._store
+    assert isinstance(store, FileStore)
+    store._is_closed = True
+    for task in tasks:
+        task.cancel()
+
+
+@pytest.mark.parametrize("spent", [3, 7, 9])
+def test_what_others_have_spent_is_respected(spent: int, tmp_path: Path) -> None:
+    network = Network(LaravelWindow(10, per=60))
+
+    async def scenario() -> None:
+        for _ in range(spent):
+            assert network.throttle.hit(0.0).allowed
+        lane = lane_at(tmp_path)
+        await asyncio.gather(*(network.request(lane) for _ in range(25)))
+        await close([lane])
+
+    run_virtual(scenario())
+    assert (network.refused, network.answered) == (0, 25)
+
+
+async def test_a_refusal_pauses_all_processes(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(3)]
+    await asyncio.gather(*map(request, lanes))
+    async with lanes[0].permit() as admission:
+        admission.sent()
+        admission.refused(Feedback(10, 0, 20))
+    start = now()
+    admitted = await asyncio.gather(*(request(lane, takes=1.0) for lane in lanes for _ in range(2)))
+    assert admitted == pytest.approx([start + 21, start + 22] * 3, abs=0.01)  # each probes
+    await close(lanes)
+
+
+async def test_urgent_requests_of_a_process_go_first(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 1) for _ in range(2)]
+    await request(lanes[0])
+    bulk = asyncio.create_task(request(lanes[0], priority=Priority.BULK))
+    await asyncio.sleep(0)
+    urgent = await request(lanes[0], priority=Priority.INTERACTIVE)
+    assert urgent == pytest.approx(SPAN + 0.1, abs=0.01)
+    assert await bulk == pytest.approx(2 * (SPAN + 0.1), abs=0.01)
+    await close(lanes)
+
+
+async def test_a_cancelled_wait_holds_back_nobody(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 1) for _ in range(2)]
+    await request(lanes[0])
+    first = asyncio.create_task(request(lanes[0]))
+    await asyncio.sleep(1)
+    second = asyncio.create_task(request(lanes[1]))
+    await asyncio.sleep(1)
+    first.cancel()
+    assert await second == pytest.approx(SPAN + 0.1, abs=31)
+    await close(lanes)
+
+
+async def test_max_wait_looks_at_what_all_have_spent(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 2) for _ in range(2)]
+    assert await request(lanes[0], max_wait=0) == 0
+    assert await request(lanes[1], max_wait=0) == pytest.approx(0.1)
+    with pytest.raises(WaitTooLongError) as caught:
+        await request(lanes[1], max_wait=30)
+    assert caught.value.eta == pytest.approx(SPAN - 0.1, abs=0.1)
+    assert lanes[1].status().used == 2
+    assert await request(lanes[1], max_wait=70) == pytest.approx(SPAN + 0.1, abs=0.01)
+    await close(lanes)
+
+
+async def test_a_reserve_holds_for_a_shared_window_too(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 10, reserve=4) for _ in range(2)]
+    await asyncio.gather(*map(request, lanes))
+    admitted = await asyncio.gather(*(request(lane) for lane in lanes for _ in range(3)))
+    assert sum(moment < 1 for moment in admitted) == 4
+    await close(lanes)
+
+
+def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: Path) -> None:
+    throttle = SlidingLog(6, per=60)
+    refused = 0
+
+    async def ask(lane: Lane, *, is_retry: bool = False) -> float:
+        nonlocal refused
+        async with lane.permit(place="first" if is_retry else "turn") as admission:
+            admission.sent()
+            verdict = throttle.hit(now())
+            await asyncio.sleep(0.1)
+            if verdict.allowed:
+                admission.answered(Feedback(6, verdict.remaining, None))
+                return now()
+            refused += 1
+            admission.refused(Feedback(6, 0, verdict.retry_after))
+        return await ask(lane, is_retry=True)
+
+    async def scenario() -> None:
+        lanes = [lane_at(tmp_path, 10) for _ in range(3)]
+        for lane in lanes:
+            await ask(lane)
+        assert [lane.status().limit for lane in lanes] == [6, 6, 6]
+        answered = sorted(await asyncio.gather(*(ask(lane) for lane in lanes for _ in range(6))))
+        assert [moment < SPAN for moment in answered] == [True] * 3 + [False] * 15
+        assert answered[-1] < 4 * SPAN
+        await close(lanes)
+
+    run_virtual(scenario())
+    assert refused == 0
+
+
+async def test_what_the_server_names_twice_is_adopted_twice(tmp_path: Path) -> None:
+    lane = lane_at(tmp_path, 10)
+    for limit in (8, 6):
+        async with lane.permit() as admission:
+            admission.sent()
+            admission.answered(Feedback(limit, limit - 1, None))
+    admitted = await asyncio.gather(*(request(lane) for _ in range(8)))
+    assert sum(moment < SPAN for moment in admitted) == 4
+    await lane.aclose()
+
+
+async def test_a_crowd_at_one_process_is_no_reason_for_the_others_to_stay_away(tmp_path: Path) -> None:
+    crowded, other = lane_at(tmp_path), lane_at(tmp_path)
+    await request(crowded)
+    await request(other)
+    async with crowded.permit() as first:
+        first.sent()
+        async with crowded.permit() as second:
+            second.sent()
+            second.refused(Feedback(10, 5, 30))
+    before = now()
+    assert await request(other) == before
+    assert crowded.status().paused_for > 0
+    await close([crowded, other])
+
+
+async def test_a_pace_holds_for_a_shared_window_too(tmp_path: Path) -> None:
+    paced = lane_at(tmp_path, 60, burst=1)
+    admitted = await asyncio.gather(*(request(paced, takes=0) for _ in range(5)))
+    assert admitted[-1] - admitted[0] == pytest.approx(4.0, abs=0.1)
+    await close([paced])
+
+
+async def test_closing_gives_back_what_was_not_used(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 2) for _ in range(2)]
+    admission = lanes[0].permit()
+    await admission.__aenter__()
+    assert lanes[1].status().used == 1
+    await lanes[0].aclose()
+    assert lanes[1].status().used == 0
+    await lanes[1].aclose()
+
+
+async def test_a_lock_that_is_held_for_long_fails_and_heals(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lane = lane_at(tmp_path)
+    await request(lane, takes=0)
+    with (tmp_path / "budget").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for _ in range(2):
+            with pytest.raises(BudgetError, match=r"keeps .* locked"):
+                await request(lane, takes=0)
+        fcntl.flock(file, fcntl.LOCK_UN)
+    await asyncio.sleep(1)
+    await request(lane, takes=0)
+    await lane.aclose()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+async def test_a_lock_that_is_held_for_a_moment_is_no_matter(tmp_path: Path) -> None:
+    lane = lane_at(tmp_path)
+    with (tmp_path / "budget").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = asyncio.create_task(request(lane, takes=0))
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        fcntl.flock(file, fcntl.LOCK_UN)
+    await waiting
+    await lane.aclose()
+
+
+async def test_a_file_that_was_deleted_is_made_anew_and_its_slots_are_waited_for(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(2)]
+    await asyncio.gather(*map(request, lanes))
+    (tmp_path / "budget").unlink()
+    start = now()
+    admitted = await asyncio.gather(*map(request, lanes))
+    assert admitted == pytest.approx([start + SPAN] * 2, abs=0.01)
+    await close(lanes)
+
+
+@pytest.mark.parametrize(("is_silent", "within", "told"), [(False, 90, [10.0]), (True, 3700, [10.0, 3590.0])])
+def test_an_hour_that_was_forgotten_is_opened_by_a_probe(
+    is_silent: bool, within: float, told: list[float], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = Network(LaravelWindow(2000, per=3600), is_silent=is_silent)
+    events: list[object] = []
+
+    async def scenario() -> None:
+        telemetry = Telemetry(events.append)
+        lanes = [lane_at(tmp_path, 2000, per=3600, telemetry=telemetry) for _ in range(3)]
+        await asyncio.gather(*(network.request(lane) for lane in lanes for _ in range(100)))
+        (tmp_path / "budget").unlink()
+        start = now()
+        await asyncio.gather(*(network.request(lane) for lane in lanes for _ in range(17)))
+        assert now() - start < within
+        await close(lanes)
+
+    run_virtual(scenario())
+    assert (network.refused, network.answered) == (0, 3 * 100 + 51)
+    paused = [event for event in events if isinstance(event, Paused)]
+    assert {event.reason for event in paused} == {"forgotten"}
+    seconds = [event.seconds for event in paused]
+    assert seconds == pytest.approx([each for each in told for _ in range(3)], abs=3), "each process is told"
+    assert "the shared budget was lost, going on in 10.0 s" in caplog.text
+
+
+@pytest.mark.parametrize("bulk", [1, 4, 20, 100])
+@pytest.mark.parametrize("policy", [LaravelWindow, SlidingLog])
+def test_a_page_waits_for_no_other_process_of_the_budget(
+    policy: Callable[..., Throttle], bulk: int, tmp_path: Path
+) -> None:
+    """Bulk jobs take what nobody more urgent will want (rule 8), and lose little by it."""
+    network, chance, size = Network(policy(10, per=60)), random.Random(1), 300
+    waits: list[float] = []
+
+    async def visit(lane: Lane) -> None:
+        start = now()
+        waits.append(await network.request(lane, Priority.INTERACTIVE) - start)
+
+    async def visits(lane: Lane) -> None:
+        async with asyncio.TaskGroup() as pages:
+            while True:
+                await asyncio.sleep(chance.expovariate(1 / 60))
+                pages.create_task(visit(lane))
+
+    async def scenario() -> float:
+        lanes = [lane_at(tmp_path) for _ in range(bulk + 1)]
+        visiting = asyncio.create_task(visits(lanes[0]))
+        await asyncio.sleep(3600)
+        start = now()
+        waits.clear()
+        workers = [lanes[1 + number % bulk] for number in range(size)]
+        await asyncio.gather(*(network.request(lane, Priority.BULK) for lane in workers))
+        took = now() - start
+        visiting.cancel()
+        await asyncio.wait([visiting])
+        await close(lanes)
+        return took
+
+    took = run_virtual(scenario())
+    assert network.refused == 0
+    assert sum(waits) / len(waits) < 5
+    assert max(waits) < 25
+    assert took < 1.06 * network.throttle.optimum(size + len(waits))
+
+
+def test_requests_in_flight_are_counted_across_processes(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    refused = 0
+
+    async def one(lane: Lane, cap: ConcurrencyCap) -> None:
+        nonlocal refused
+        async with lane.permit(Priority.BULK) as admission:
+            admission.sent()
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            if not cap.enter():
+                refused += 1
+                admission.refused(Feedback(600, 599, 1.0))
+                return
+            await asyncio.sleep(chance.uniform(0.5, 1.5))
+            cap.leave()
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            admission.answered(SILENT)
+
+    def took(processes: int) -> float:
+        async def scenario() -> float:
+            directory = tmp_path / str(processes)
+            directory.mkdir()
+            cap = ConcurrencyCap(5)
+            lanes = [lane_at(directory, 600, per=3600, concurrency=5) for _ in range(processes)]
+            await asyncio.gather(*(one(lanes[number % processes], cap) for number in range(200)))
+            end = now()
+            await close(lanes)
+            return end
+
+        return run_virtual(scenario())
+
+    alone = took(1)
+    assert took(4) <= 1.1 * alone
+    assert refused == 0
