@@ -326,7 +326,7 @@ class SharedState:
 
     def _look_again(self, excess: int, cap: int) -> float:
         """Return the seconds after which a request in flight may have become one fewer (rule 11)."""
-        usual = self._memory[_USUAL] or self._terms.settle
+        usual = self._memory[_USUAL] or self._terms.settle / LOOK_AGAIN
         return min(max(usual * excess / cap / LOOK_AGAIN, SHORTEST_LOOK), self._terms.settle)
 
     # Rules 1 to 5.

@@ -218,7 +218,7 @@ end
 
 local function look_again(excess)
   local usual = get('usual')
-  if usual == 0 then usual = config.settle end
+  if usual == 0 then usual = config.settle / config.look_again end
   return math.min(math.max(usual * excess / cap_now() / config.look_again, config.shortest_look), config.settle)
 end
 

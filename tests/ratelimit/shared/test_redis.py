@@ -176,7 +176,8 @@ async def test_valkey_and_sockets_are_redis_too(tmp_path: Path) -> None:
             await request(lane)
             await lane.aclose()
         with redis.Redis.from_url(server.url) as other:
-            assert len(list(other.scan_iter("fathom:*:permits"))) == 1
+            found = [key for key in other.scan_iter("fathom:*:permits") if isinstance(key, bytes)]
+            assert len(found) == 1
 
 
 async def test_closing_leaves_the_queue_and_gives_back(lasting_redis: RedisServer) -> None:

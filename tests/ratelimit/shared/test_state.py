@@ -330,7 +330,7 @@ def test_so_many_are_in_flight_at_most() -> None:
     pool = pool_of(600, HOUR)
     assert pool.step(ask(1, 100, 5, cap=5, span=HOUR), 0.0).granted == 5
     waits = [pool.step(ask(owner, 100 * owner, cap=5, span=HOUR), 1.0).wait for owner in (2, 3)]
-    assert waits == [5.0 / 5 / 4, 2 * 5.0 / 5 / 4], "those behind look later"
+    assert waits == [1.25 / 5 / 4, 2 * 1.25 / 5 / 4], "those behind look later"
     pool.step(answered(100, took=2.0, span=HOUR), 2.0)
     assert pool.step(ask(3, 300, cap=5, span=HOUR), 2.0).granted == 0
     assert pool.step(ask(2, 200, cap=5, span=HOUR), 2.0).granted == 1

@@ -17,6 +17,7 @@ from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.protocol import Demand, Window
 from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.protocol import Done
@@ -521,3 +522,110 @@ def test_requests_in_flight_are_counted_across_processes(tmp_path: Path) -> None
     alone = took(1)
     assert took(4) <= 1.1 * alone
     assert refused == 0
+
+
+async def test_questions_write_nothing(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(2)]
+    await request(lanes[0])
+    before = (tmp_path / "budget").read_bytes()
+    assert lanes[1].status().used == 1
+    for priority in Priority:
+        assert lanes[1].eta(9, priority) == 0
+        assert lanes[1].eta(10, priority) > 50
+    assert (tmp_path / "budget").read_bytes() == before
+    await close(lanes)
+
+
+async def test_an_eta_counts_those_of_other_processes_that_go_before(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 2) for _ in range(5)]
+    for lane in lanes[:2]:
+        await request(lane)
+        await asyncio.sleep(20)
+    waiting = [asyncio.create_task(request(lane, priority=Priority.BULK)) for lane in lanes[1:4]]
+    await asyncio.sleep(0.1)
+    etas = [lanes[4].eta(1, priority) for priority in Priority]
+    first = SPAN - now() + 0.1
+    assert etas[0] == pytest.approx(first, abs=0.1)
+    assert etas[1] == pytest.approx(first, abs=0.1)
+    assert etas[2] > SPAN, "three of them are before it, and two at a time come back"
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    await close(lanes)
+
+
+class Hearing:
+    """A lane that wants a permit and remembers what it was told."""
+
+    def __init__(self, priority: Priority = Priority.NORMAL) -> None:
+        self.wanted = Demand(priority, 1)
+        self.told: list[tuple[str, float]] = []
+
+    def demand(self) -> Demand | None:
+        return self.wanted
+
+    def on_change(self) -> None:
+        pass
+
+    def on_cap(self, cap: int) -> None:
+        self.told.append(("cap", cap))
+
+    def on_forgotten(self, seconds: float) -> None:
+        self.told.append(("forgotten", seconds))
+
+    def on_moved(self, requests: int) -> None:
+        self.told.append(("moved", requests))
+
+
+def window_at(path: Path, requests: int = 10) -> Window:
+    limit = RateLimit(requests, per=60)
+    return Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+
+
+async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
+    windows, lane = [window_at(tmp_path) for _ in range(2)], Hearing()
+    windows[1].bind(lane)
+    windows[0].on_crowd(3)
+    windows[0].move(600)
+    assert windows[1].has_room(lane.wanted, now())
+    await asyncio.sleep(0)
+    assert lane.told == [("cap", 3), ("moved", 600)]
+    windows[0].on_crowd(2)
+    await windows[1].refresh()
+    await asyncio.sleep(0)
+    assert lane.told[2:] == [("cap", 2)]
+    for window in windows:
+        await window.aclose()
+
+
+async def test_a_more_urgent_request_does_not_wait_until_the_next_question(tmp_path: Path) -> None:
+    windows, lane = [window_at(tmp_path, 1) for _ in range(2)], Hearing(Priority.BULK)
+    windows[1].bind(lane)
+    assert windows[0].has_room(lane.wanted, now())
+    permit = windows[0].take()
+    assert not windows[1].has_room(lane.wanted, now())
+    look = windows[1].next_look(lane.wanted, now())
+    assert look is not None
+    assert look > now()
+    windows[0].release(permit)
+    assert not windows[1].has_room(lane.wanted, now()), "it is not asked before"
+    lane.wanted = Demand(Priority.INTERACTIVE, 1)
+    assert windows[1].next_look(lane.wanted, now()) == now()
+    assert windows[1].has_room(lane.wanted, now())
+    for window in windows:
+        await window.aclose()
+
+
+async def test_who_is_expected_is_known_to_the_others(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(2)]
+    await asyncio.sleep(1)
+    lanes[0].expect(Priority.INTERACTIVE)
+    await request(lanes[1], priority=Priority.BULK)
+    running = [asyncio.create_task(request(lanes[1], priority=Priority.BULK)) for _ in range(9)]
+    await asyncio.sleep(1)
+    assert sum(task.done() for task in running) == 7, "two are left for whoever comes first"
+    assert await request(lanes[0], priority=Priority.INTERACTIVE, max_wait=0) == pytest.approx(now(), abs=0.2)
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
+    await close(lanes)
