@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import redis
 
-from fathom_async._ratelimit.admission import SILENT
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
@@ -35,10 +35,11 @@ def lane_on(
     key: str = "k",
     *,
     requests: int = 10,
+    per: float = 60,
     on_lost: Literal["fail"] | float = "fail",
 ) -> Lane:
     clock = LoopClock(SPEED)
-    limit = RateLimit(requests, per=60)
+    limit = RateLimit(requests, per=per)
     share = Budget(server.url, key, on_lost).window("reports", limit, clock=clock, timeout=30.0)
     return Lane("reports", limit, clock=clock, share=share)
 
@@ -258,6 +259,33 @@ async def test_without_redis_a_share_carries_on(
     await lane.aclose()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "carrying on with 2 of 10 requests in 60 s" in caplog.text
+
+
+@pytest.mark.usefixtures("empty_redis")
+async def test_an_hour_that_redis_has_forgotten_is_opened_by_a_probe(
+    lasting_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = 0
+
+    async def one(lane: Lane) -> None:
+        nonlocal counted
+        async with lane.permit() as admission:
+            admission.sent()
+            counted += 1
+            admission.answered(Feedback(2000, 2000 - counted, None))
+
+    lanes = [lane_on(lasting_redis, requests=2000, per=3600) for _ in range(3)]
+    await asyncio.gather(*(one(lane) for lane in lanes for _ in range(10)))
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        server.flushall()
+    start = time.monotonic()
+    await asyncio.gather(*(one(lane) for lane in lanes for _ in range(17)))
+    assert time.monotonic() - start < 90 / SPEED
+    assert "the shared budget was lost, going on in" in caplog.text
+    await lanes[0].refresh()
+    assert lanes[0].status().used == 81, "what was spent before is held for the rest of the hour"
+    for lane in lanes:
+        await lane.aclose()
 
 
 async def test_a_share_ends_in_the_same_way_when_redis_was_restarted(
