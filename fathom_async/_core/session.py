@@ -16,9 +16,9 @@ from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response, Transport
-from fathom_async._core.retry import RetryPolicy, next_delay, was_perhaps_done
+from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
-from fathom_async._ratelimit.admission import Admission, read_feedback
+from fathom_async._ratelimit.admission import Admission, Feedback, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
@@ -218,15 +218,20 @@ class Session:
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
-            feedback = read_feedback(response.headers)
+            feedback = read_feedback(response.headers, self.clock.unix)
+            is_own = (
+                "json" in response.headers.get("Content-Type", "json").lower()
+            )  # else it is some proxy's page
             if self.is_refusal(response):
                 telemetry.refused += 1
-                admission.refused(feedback)
+                wait = believed(self.retry, feedback.retry_after, lane.limit.per)
+                limits = (feedback.limit, feedback.remaining) if is_own else (None, None)
+                admission.refused(Feedback(*limits, wait))
             elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                wait = min(feedback.retry_after or 0.0, self.retry.longest_pause)
+                wait = believed(self.retry, feedback.retry_after) or 0.0
                 admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
             else:
-                admission.answered(feedback)
+                admission.answered(feedback if is_own else None)
             if telemetry.listens:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
@@ -252,7 +257,7 @@ class Session:
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
-        retry_after = read_feedback(response.headers).retry_after
+        retry_after = read_feedback(response.headers, self.clock.unix).retry_after
         error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
             self.secret
         )
