@@ -9,7 +9,7 @@ dispatcher and one timer, so that an admission costs the same with a hundred tho
 1. A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
    alone, and its answer opens the lane. A slow probe holds up the next request for `PROBE_PATIENCE` at most.
 2. A ``429`` pauses the lane, not just its request. Then the lane probes again.
-3. What else a refusal teaches, or an answer that names another limit, `fathom_async._ratelimit.restraint` carries out.
+3. `fathom_async._ratelimit.restraint` carries out what else a refusal teaches, or an answer that names another limit.
 4. While the server is away, a request with a `max_wait` fails at once, unless it can be the probe.
 
 A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it shared with other processes or not.

@@ -126,7 +126,7 @@ def test_a_path_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="symbolic link"):
         FathomClient(TOKEN, budget=f"file://{tmp_path}/link")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ArgumentError, match="is no file"):
+    with pytest.raises(ArgumentError, match="is not a file"):
         FathomClient(TOKEN, budget=f"file://{tmp_path}/pipe")
 
 
