@@ -178,7 +178,9 @@ class ServiceClient(ABC):
         `limits` itself never waits: for a budget in Redis, it shows the last known state.
 
         Raises:
-            BudgetError: The budget is out of reach, or other processes share it with different limits.
+            BudgetError: The budget is out of reach.
+            ConfigurationError: Other processes share it with different limits or in another format, or it does not
+                let this client in.
             ClosedError: The client was closed.
         """
         await gather_all(lane.refresh() for lane in set(self._session.lanes.values()))
@@ -282,7 +284,14 @@ def _lanes(settings: Settings, clock: Clock, telemetry: Telemetry) -> dict[str, 
         reserve = settings.reserves.get(name, 0)
         share = None
         if budget is not None:
-            share = budget.window(name, limit, clock=clock, timeout=settings.timeout, reserve=reserve)
+            share = budget.window(
+                name,
+                limit,
+                clock=clock,
+                timeout=settings.timeout,
+                reserve=reserve,
+                concurrency=settings.concurrency,
+            )
         return Lane(
             name,
             limit,

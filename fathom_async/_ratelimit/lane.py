@@ -9,8 +9,7 @@ dispatcher and one timer, so that an admission costs the same with a hundred tho
 1. A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
    alone, and its answer opens the lane. A slow probe holds up the next request for `PROBE_PATIENCE` at most.
 2. A ``429`` pauses the lane, not just its request. Then the lane probes again.
-3. What else a refusal teaches, or an answer that names another limit, is the matter of
-   `fathom_async._ratelimit.restraint`.
+3. `fathom_async._ratelimit.restraint` carries out what else a refusal teaches, or an answer that names another limit.
 4. While the server is away, a request with a `max_wait` fails at once, unless it can be the probe.
 
 A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it shared with other processes or not.
@@ -34,8 +33,8 @@ from fathom_async._ratelimit.queue import Place, PriorityQueue
 from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
-from fathom_async.errors import BudgetError, ClosedError, FathomError, OutageError, WaitTooLongError
-from fathom_async.telemetry import Paused, Recovered, Telemetry
+from fathom_async.errors import ClosedError, FathomError, OutageError, WaitTooLongError
+from fathom_async.telemetry import Adapted, Paused, Recovered, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._util.clock import Timer
@@ -93,6 +92,7 @@ class Lane:
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken = 0  # admitted, and the bucket's token not taken yet
         self._concurrency = cap = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self._shared_cap = cap.at_most
         self._restraint = Restraint(
             name, limit, self._window, cap, clock, telemetry, is_adaptive=adaptive, elsewhere=elsewhere
         )
@@ -164,6 +164,7 @@ class Lane:
 
         Raises:
             BudgetError: The shared budget is out of reach.
+        ConfigurationError: It cannot be used as it was named.
             ClosedError: The lane was closed.
         """
         self._check_open()
@@ -232,7 +233,7 @@ class Lane:
         if self._closed:
             raise ClosedError("the client is closed")
         if self._window.failure is not None:
-            raise BudgetError(*self._window.failure.args)
+            raise type(self._window.failure)(*self._window.failure.args)
 
     def _eta(self, position: int, priority: Priority) -> float:
         now = self._clock.now()
@@ -408,7 +409,7 @@ class Lane:
         if self._deadlines:
             self._fail_late_waiters(now)
         if self._window.failure is not None:
-            self._fail_all(BudgetError(*self._window.failure.args))
+            self._fail_all(self._window.failure)
         if not queue.size:
             self._window.release_idle()
         due = self._next_dispatch(now) if queue.size else None
@@ -503,8 +504,10 @@ class Lane:
             self._dispatch(self._clock.now())
 
     def on_cap(self, cap: int) -> None:
-        """Other processes found that the server allows so many requests in flight."""
-        self._concurrency.lower(cap, self._clock.now())
+        """Note how many requests in flight the processes of a shared window found to be allowed; it keeps to them."""
+        before, self._shared_cap = self._shared_cap, cap
+        if cap < before:
+            self._telemetry.adapted(Adapted(self.name, self._clock.now(), "concurrency", before, cap))
 
     def on_forgotten(self, seconds: float) -> None:
         """The shared budget lost its memory."""

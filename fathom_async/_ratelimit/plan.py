@@ -66,8 +66,8 @@ class RatePlan:
     Args:
         crud: Limit of the account, sites, events and milestones endpoints.
         reports: Limit of aggregations and current visitors; None if `crud` covers them too.
-        concurrency: Requests the server allows in flight at once, per lane; None if it names no cap. Each process
-            counts its own: divide the cap among processes that share a budget.
+        concurrency: Requests the server allows in flight at once, per lane; None if it names no cap. Processes that
+            share a budget count theirs together.
         reserve: Requests of every reports window left to the account's other clients, such as a dashboard.
         adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
     """
@@ -94,8 +94,8 @@ class RatePlan:
 
         Args:
             requests: Requests an hour, such as 600 for tier 1.
-            concurrency: Requests in flight at once, such as 5 for tier 1; divide it among the
-                processes that share a budget.
+            concurrency: Requests in flight at once, such as 5 for tier 1; processes that share a budget count
+                theirs together.
         """
         return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
 
