@@ -80,12 +80,30 @@ class Admission:
     """
 
     __slots__ = (
-        *("_waiting", "admitted_at", "flow", "is_sent", "lane", "max_wait", "permit", "place", "priority"),
+        *(
+            "_waiting",
+            "admitted_at",
+            "flow",
+            "is_sent",
+            "kind",
+            "lane",
+            "max_wait",
+            "permit",
+            "place",
+            "priority",
+        ),
         *("queued_at", "target", "waited"),
     )
 
     def __init__(  # noqa: PLR0917 - called by `Lane.permit` only
-        self, lane: "Lane", priority: Priority, flow: str, max_wait: float | None, place: Place, target: str
+        self,
+        lane: "Lane",
+        priority: Priority,
+        flow: str,
+        max_wait: float | None,
+        place: Place,
+        target: str,
+        kind: str,
     ) -> None:
         self.lane = lane
         self.priority = priority
@@ -93,6 +111,7 @@ class Admission:
         self.max_wait = max_wait
         self.place: Place = place
         self.target = target
+        self.kind = kind
         self.permit: Permit | None = None
         self.is_sent = False
         self.waited = 0.0
@@ -137,8 +156,8 @@ class Admission:
         if self.permit is not None:
             self.lane.sent(self.permit)
 
-    def answered(self, feedback: Feedback) -> None:
-        """Note that an answer arrived, with these rate-limit headers."""
+    def answered(self, feedback: Feedback | None) -> None:
+        """Note that an answer arrived, with these rate-limit headers; None when they are not about this lane."""
         if self.permit is not None:
             permit, self.permit = self.permit, None
             self.lane.answered(self, permit, feedback)

@@ -67,6 +67,7 @@ class Lane:
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
         elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
         outage: Seconds that a request waits for a server that is away.
+        on_moved: Called with an account's hourly limit when other processes found that it has one; see `move`.
         rng: Source of random numbers in [0, 1).
         telemetry: Receives pauses and adapted limits.
     """
@@ -84,6 +85,7 @@ class Lane:
         adaptive: bool = False,
         elsewhere: Callable[[], Collection[int]] = frozenset,
         outage: float = OUTAGE,
+        on_moved: Callable[[int], None] | None = None,
         rng: Callable[[], float] = random.random,
         telemetry: Telemetry | None = None,
     ) -> None:
@@ -95,6 +97,7 @@ class Lane:
         self._adaptive = adaptive
         self._elsewhere = elsewhere
         self._outage = outage
+        self._on_moved = on_moved
         self._telemetry = telemetry or Telemetry()
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken = 0  # admitted, and the bucket's token not taken yet
@@ -120,6 +123,7 @@ class Lane:
         max_wait: float | None = None,
         place: Place = "turn",
         target: str = "",
+        kind: str = "",
     ) -> Admission:
         """Return a context manager that waits for admission and is held around the whole attempt.
 
@@ -130,6 +134,7 @@ class Lane:
             place: ``first`` before all others of the same priority, as a refused request does; ``last`` behind them,
                 as a failed one does.
             target: What the request asks for; an outage is several different ones failing.
+            kind: The name by which the request knows the lane.
 
         Raises:
             WaitTooLongError: On entering, at once, when `max_wait` cannot be met; later, when an answer of the
@@ -137,7 +142,7 @@ class Lane:
             OutageError: The server was away for longer than a request waits for it.
             ClosedError: The lane was closed.
         """
-        return Admission(self, priority, flow, max_wait, place, target)
+        return Admission(self, priority, flow, max_wait, place, target, kind)
 
     def expect(self, priority: Priority) -> None:
         """Note that somebody is there who will make requests of this priority."""
@@ -206,16 +211,41 @@ class Lane:
         self._paused_until = 0.0
         self._dispatch(self._clock.now())
 
-    def hand_over(self, other: "Lane") -> None:
-        """Let another lane admit all who wait here; requests under way are settled here."""
+    def hand_over(self, to: Callable[[str], "Lane"]) -> None:
+        """Let other lanes admit all who wait here; requests under way are settled here.
+
+        Args:
+            to: Returns the lane for requests of a kind.
+        """
+        now = self._clock.now()
+        deadlines = {waiter: deadline for deadline, _, waiter in self._deadlines}
+        waiters: list[Admission] = []
         while self._queue.size:
-            waiter = self._queue.pop()
-            if not waiter.is_over:
-                waiter.lane = other
-                other.enqueue(waiter)
+            waiters.append(self._queue.pop())
         self._deadlines.clear()
         self._set_timer(None)
         self._window.release_idle()
+        for waiter in waiters:
+            if not waiter.is_over:
+                waiter.lane = to(waiter.kind)
+                if waiter in deadlines:
+                    waiter.max_wait = max(0.0, deadlines[waiter] - now)
+                try:
+                    waiter.lane.enqueue(waiter)
+                except FathomError as error:
+                    waiter.fail(error)
+
+    def distrust(self) -> None:
+        """Ask with one request before anything else: others have spent what the lane did not see."""
+        self._window.on_rate_limited(self._clock.now())
+
+    def move(self, requests: int) -> None:
+        """Tell the other processes of a shared budget that the account has one limit an hour for everything.
+
+        Args:
+            requests: The limit; 0 that it has none.
+        """
+        self._window.move(requests)
 
     def close(self) -> None:
         """Admit nothing any more, and fail all waiting requests."""
@@ -291,17 +321,20 @@ class Lane:
         """Note that the request's bytes have left."""
         self._window.sent(permit, self._clock.now())
 
-    def answered(self, waiter: Admission, permit: Permit, feedback: Feedback) -> None:
-        """Note an answer and its rate-limit headers."""
+    def answered(self, waiter: Admission, permit: Permit, feedback: Feedback | None) -> None:
+        """Note an answer and its rate-limit headers; None when they are not about this lane."""
         self._refused_in_a_row = 0
         now = self._clock.now()
         sent_at = now if permit.sent_at is None else permit.sent_at
         self._concurrency.usual_time += (now - sent_at - self._concurrency.usual_time) / 8
         if self._concurrency.is_lowered:
             self._concurrency.proved(permit.outstanding_before + 1, now)
-        if feedback.limit is not None and feedback.limit != self.limit.requests:
-            self._adapt(feedback.limit, now)
-        self._window.settle(permit, now, limit=feedback.limit, remaining=feedback.remaining)
+        if feedback is None:
+            self._window.settle(permit, now, failed=True)
+        else:
+            if feedback.limit is not None and feedback.limit != self.limit.requests:
+                self._adapt(feedback.limit, now)
+            self._window.settle(permit, now, limit=feedback.limit, remaining=feedback.remaining)
         if self._breaker.has_failed and self._breaker.succeeded(waiter, sent_at):
             self._telemetry.recovered(Recovered(self.name, now))
         self._dispatch(now)
@@ -528,3 +561,5 @@ class Lane:
 
     def on_moved(self, requests: int) -> None:
         """Other processes found that the account has one limit an hour for all its endpoints."""
+        if self._on_moved is not None and not self._closed:
+            self._on_moved(requests)
