@@ -182,7 +182,9 @@ class ServiceClient(ABC):
         `limits` itself never waits: for a budget in Redis, it shows the last known state.
 
         Raises:
-            BudgetError: The budget is out of reach, or other processes share it with different limits.
+            BudgetError: The budget is out of reach.
+            ConfigurationError: Other processes share it with different limits or in another format, or it does not
+                let this client in.
             ClosedError: The client was closed.
         """
         known: set[Lane] = set()
@@ -338,7 +340,12 @@ class _Lanes:
         reserve = settings.reserves.get(name, 0)
         if self._budget is not None:
             share = self._budget.window(
-                name, limit, clock=self._clock, timeout=settings.timeout, reserve=reserve
+                name,
+                limit,
+                clock=self._clock,
+                timeout=settings.timeout,
+                reserve=reserve,
+                concurrency=concurrency,
             )
         return Lane(
             name,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from attrs import frozen
+from attrs import Factory, define, field, frozen
 
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import RateLimitError
@@ -162,6 +162,7 @@ _PAUSES: Mapping[PauseReason, str] = {
 }
 
 
+@define(eq=False)
 class Telemetry:
     """Counts what happens, and passes events to a hook.
 
@@ -169,16 +170,13 @@ class Telemetry:
         hook: Called with every event, in the event loop; it must be quick. Its exceptions are logged and not raised.
     """
 
-    __slots__ = ("_hook", "listens", "refused", "retried", "sent", "shared", "waited")
-
-    def __init__(self, hook: Hook | None = None) -> None:
-        self._hook = hook
-        self.listens: bool = hook is not None
-        self.sent: Counter[str] = Counter()
-        self.refused: int = 0
-        self.retried: int = 0
-        self.shared: int = 0
-        self.waited: float = 0.0
+    _hook: Hook | None = None
+    sent: Counter[str] = field(init=False, factory=Counter[str])
+    refused: int = field(init=False, default=0)
+    retried: int = field(init=False, default=0)
+    shared: int = field(init=False, default=0)
+    waited: float = field(init=False, default=0.0)
+    listens: bool = field(init=False, default=Factory(lambda self: self._hook is not None, takes_self=True))
 
     def emit(self, event: Event) -> None:
         """Call the hook, if there is one."""

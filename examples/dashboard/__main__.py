@@ -15,9 +15,9 @@ from fathom_async import AuthenticationError, FathomError
 from fathom_async.testing import Dataset, FathomServer
 
 _GRACE_SECONDS = 1
-"""How long a worker that is told to stop waits for a page whose visitor reads slowly."""
+"""Seconds that a stopping worker waits for slow readers."""
 _PATIENCE = 5.0
-"""Seconds that the API has to refuse the token."""
+"""Seconds to wait for the API's verdict on the token."""
 
 
 async def main() -> int | str:
@@ -64,7 +64,7 @@ async def _run(arguments: argparse.Namespace) -> int | str:
 
 
 async def _refusal(environ: Mapping[str, str]) -> str | None:
-    """Return what no waiting mends, before each worker says it; an outage is no reason not to start."""
+    """Return a permanent error once, before each worker reports it; start in spite of an outage."""
     try:
         settings = Settings.from_env(environ)
         client = settings.client()
@@ -93,7 +93,7 @@ def _arguments() -> argparse.Namespace:
 
 @asynccontextmanager
 async def _environment(arguments: argparse.Namespace) -> AsyncGenerator[Mapping[str, str]]:
-    """Give the workers an account, a budget and a store in common; what the environment has stays."""
+    """Set the account, budget and store that the workers share, unless the environment has them."""
     if os.environ.get("FATHOM_API_TOKEN"):
         arguments.data.mkdir(parents=True, exist_ok=True)
         yield _shared(arguments.data)

@@ -30,10 +30,10 @@ from fathom_async.store import open_store
 
 _HERE = Path(__file__).parent
 _PAGE_WAITS = 0.05
-"""Seconds that a page waits for a board; its place is filled in later where that is not enough."""
+"""Seconds that a page waits for a board; the script fills in slower ones."""
 _FILLING_WAITS = 25.0
 _WARM_UP = 1.0
-"""Seconds that a worker that starts waits for what the others have kept."""
+"""Seconds that a starting worker waits for cached boards."""
 _RANGE = Query(alias="range")
 
 _HEADERS: Mapping[str, str] = {
@@ -46,7 +46,7 @@ _HEADERS: Mapping[str, str] = {
 
 @frozen
 class Dashboard:
-    """What the routes of one worker share."""
+    """The common state of one worker's routes."""
 
     sites: Sites
     boards: Boards
@@ -54,7 +54,7 @@ class Dashboard:
     pages: Renderer
 
     async def panels(self, name: RangeName) -> tuple[Panel, ...]:
-        """Return what there is of each site right now."""
+        """Return each site's panel as far as it is available."""
         async with asyncio.TaskGroup() as group:
             panels = [group.create_task(self._panel(site, name)) for site in self.sites.all]
         return tuple(panel.result() for panel in panels)
@@ -64,7 +64,7 @@ class Dashboard:
         try:
             board = await self.boards.get(site, name, within=_PAGE_WAITS)
         except WaitTooLongError:
-            return Panel(site, live, message="The figures are on their way.")
+            return Panel(site, live, message="Loading…")
         except FathomError as error:
             return Panel(site, live, message=reply_to(error).detail)
         return Panel(site, live, board=self.pages.board(board))

@@ -1,4 +1,4 @@
-"""What the page shows of one site over one range: four questions, and what is made of their answers."""
+"""The board of one site over one range: four queries, and the figures from their reports."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime

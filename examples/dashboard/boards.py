@@ -1,4 +1,4 @@
-"""Asks for boards: each once at a time, however many pages want it, and serves what is kept meanwhile."""
+"""Boards, requested once for all pages that show them, and served from the cache meanwhile."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Who is on the sites now: a feed that is made anew when there are other sites."""
+"""Current visitors: a feed that restarts when the sites change."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _SHARE = 0.3
 _NOW = timedelta(minutes=5)
-"""How old a number may be to be shown as that of now; the page's script knows it too."""
+"""The age up to which a number counts as current; the page's script has the same figure."""
 
 
 class Live:
@@ -34,7 +34,7 @@ class Live:
         self._feed: LiveFeed | None = None
 
     def count(self, site_id: str) -> LiveCount | None:
-        """Return how many visitors a site has, or None where nobody knows."""
+        """Return the number of a site's visitors; None if unknown."""
         count = None if self._feed is None else self._feed.latest.get(site_id)
         return None if count is None or age(count) > _NOW else count
 

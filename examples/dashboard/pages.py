@@ -1,4 +1,4 @@
-"""HTML from templates; a board that was written once serves all pages that show it."""
+"""HTML from templates; each board is rendered once for all pages."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the environment says: workers are processes of their own, and have nothing else in common."""
+"""Settings from the environment, which is all that the worker processes share."""
 
 import os
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Settings:
 
     @property
     def account(self) -> str:
-        """What tells the account from others in a store that they share; it does not give the token away."""
+        """The account's name in a shared store; it does not reveal the token."""
         return namespace(self.base_url, self.token)
 
     def client(self) -> FathomClient:

@@ -1,4 +1,4 @@
-"""The sites of the page: asked for now and then, and kept as they were when they cannot be asked for."""
+"""The sites of the page, refreshed regularly; after a failure, the last known ones stay."""
 
 import asyncio
 import logging

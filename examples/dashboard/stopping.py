@@ -1,4 +1,4 @@
-"""Being told to stop in time: a server says so only when the last page is out, and streams of events never end."""
+"""Stop event streams on a signal: the server waits for all responses, and such streams never end."""
 
 import asyncio
 import signal

@@ -127,7 +127,7 @@ def _check_seconds_or_ever(_: object, field: "attrs.Attribute[float]", value: fl
         seconds(field.name, 0.0 if value == math.inf else value, least=0)
     except ArgumentError:
         raise ArgumentError(
-            f"{field.name} must be a number of seconds from 0, or math.inf for ever, not {value!r}"
+            f"{field.name} must be a number of seconds of at least 0, or math.inf for ever, not {value!r}"
         ) from None
 
 

@@ -4,7 +4,7 @@ import os
 
 from fathom_async import Account, FathomClient, PermissionDeniedError, Token
 from fathom_async._cli.connection import call, run_async
-from fathom_async._cli.credentials import TOKEN, address, find_token, forget_token, keep_token
+from fathom_async._cli.credentials import TOKEN, address, find_token, remove_token, store_token
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
 from fathom_async._cli.prompts import secret
 from fathom_async._util.text import one_line
@@ -50,9 +50,10 @@ async def _account(fathom: FathomClient) -> Account | None:
 
 
 def login() -> None:
-    """Keep an API token in the system's keyring, after trying it.
+    """Store an API token in the system's keyring, after trying it.
 
-    It is typed unseen, or piped in: never an argument, which the shell's history and other users would see.
+    The token is read from a prompt without echo, or from a pipe; the shell's history and other users would see an
+    argument.
     """
     typed = secret("API token, from https://app.usefathom.com/api (nothing shows while you type)")
 
@@ -61,18 +62,16 @@ def login() -> None:
             return await fathom.token.get()
 
     token = run_async(tried)
-    ring = keep_token(os.environ, typed)
-    note(one_line(f"the token {token.name!r} for {address(os.environ)} is kept in {ring}"))
+    ring = store_token(os.environ, typed)
+    note(one_line(f"stored the token {token.name!r} for {address(os.environ)} in {ring}"))
     if os.environ.get(TOKEN):
-        note(f"{TOKEN} is set too, and goes first; unset it to use the kept one")
+        note(f"{TOKEN} is set and overrides it; unset it to use the stored token")
 
 
 def logout() -> None:
-    """Take the API token out of the system's keyring; it stays valid until you delete it at Fathom."""
+    """Remove the API token from the system's keyring; it stays valid until you delete it at Fathom."""
     where = address(os.environ)
-    if forget_token(os.environ):
-        note(
-            f"the token for {where} is forgotten; to make it useless, delete it at https://app.usefathom.com/api"
-        )
+    if remove_token(os.environ):
+        note(f"removed the token for {where}; to revoke it, delete it at https://app.usefathom.com/api")
     else:
-        note(f"no token was kept for {where}")
+        note(f"no token is stored for {where}")

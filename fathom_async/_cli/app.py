@@ -20,7 +20,7 @@ from fathom_async._util.text import one_line
 
 
 def _default(value: object) -> str | None:
-    """Return how ``--help`` shows an option's default; what is off or empty needs no words."""
+    """Return an option's default as ``--help`` shows it; None where it is off or empty."""
     if value is None or value is False or value == ():
         return None
     return ",".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
@@ -47,9 +47,9 @@ def _add(path: str, help: str, *lines: str, more: str = "") -> None:
 
     Args:
         path: Its module below this package, and its function or `App`.
-        help: What ``fathom --help`` says of it.
+        help: Its line in ``fathom --help``.
         *lines: Examples; an `App` has its own.
-        more: What else there is to know.
+        more: Text below the examples.
     """
     name = path.partition(":")[2].replace("_", "-")
     epilogue = {"help_epilogue": examples(*lines, more=more)} if lines else {}
@@ -64,34 +64,34 @@ _add(
 )
 _add(
     "account:login",
-    "Keep an API token in the system's keyring.",
+    "Store an API token in the system's keyring.",
     "fathom login",
     "pass show fathom | fathom login",
 )
-_add("account:logout", "Take the API token out of the system's keyring.", "fathom logout")
+_add("account:logout", "Remove the API token from the system's keyring.", "fathom logout")
 _add("sites:sites", "List, get, create, update, delete sites.")
 _add("events:events", "List, create, change, delete events.")
 _add("milestones:milestones", "List, get, create, update, delete milestones.")
 _add("report:report", "Report on the pageviews of a site.")
 _add("report:events_report", "Report on the completions of an event.")
-_add("sync:sync", "Carry events over to Secoda or Emma.")
+_add("sync:sync", "Sync events to Secoda or Emma.")
 _add(
     "live.command:live",
-    "Watch who is on your sites right now.",
+    "Watch the current visitors of your sites.",
     "fathom live",
     "fathom live CDBUGS DAFFYD --every 120",
     "fathom live CDBUGS --rounds 1 --format jsonl | jq .visitors",
     more="""\
-Ctrl-C ends it. Each refresh costs a request and a pageview for each site; at most --share of the rate limit is
-spent, so that many sites are refreshed less often than asked.""",
+Ctrl-C quits. Each refresh costs a request and a pageview per site. At most --share of the rate limit is spent, so
+many sites are refreshed less often than --every says.""",
 )
 _add(
     "bulk.command:run",
-    "Make the reports of a job file.",
+    "Run the reports of a job file.",
     "fathom run jobs.toml",
     "fathom run jobs.toml --dataset all.parquet",
     "fathom run jobs.toml --dry-run",
-    more="Exit codes: 0 all reports were made, 5 some failed, 130 interrupted.\n"
+    more="Exit codes: 0 all reports succeeded, 5 some failed, 130 interrupted.\n"
     "After 5 and 130, the same command resumes the run.",
 )
 _add(
@@ -102,22 +102,22 @@ _add(
 )
 _add(
     "backfill:backfill",
-    "Bring a table up to date with a report, period by period.",
+    "Update a table from a report, period by period.",
     "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname \\\n    --since 2026-01-01",
     "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits \\\n    --per month --since 2024-01-01",
     "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\\n    --since 2026-01-01",
-    more="Started again, it asks only for periods that are new or may have changed: run it from cron.",
+    more="Run it from cron: it requests only periods that are new or may have changed.",
 )
 _add(
     "budget:budget",
     "Show what is left of the rate limits that programs share by FATHOM_BUDGET.",
     "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget",
     "fathom budget --format json",
-    more="Nothing is sent and nothing is spent.",
+    more="It sends no request.",
 )
 _add(
     "serve:serve",
-    "Serve the Fathom API on this machine, for trying things out.",
+    "Serve the Fathom API on this machine, to try things out.",
     "fathom serve",
     "fathom serve --port 8080 --access-log access.log.gz --no-limits",
     more="Then, in another terminal: "
@@ -148,39 +148,39 @@ def run(arguments: Sequence[str]) -> int:
     _reopen_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A bar that an old terminal cannot show is no reason to fail.
+            # An old terminal that cannot show a bar gets question marks.
             stream.reconfigure(errors="replace")
     try:
         code: object = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except CycloptsError as error:
-        sys.stderr.write(f"fathom: {one_line(_told(error))}\n")
+        sys.stderr.write(f"fathom: {one_line(_message_of(error))}\n")
         return ExitCode.USAGE
     except BrokenPipeError:
         return _unread()
     except SystemExit as error:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
-        return _unread()  # rich was told first
+        return _unread()  # rich has met the closed pipe
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
         return ended_by(error)
     return cast("int | None", code) or ExitCode.OK
 
 
-def _told(error: CycloptsError) -> str:
+def _message_of(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
-        return f"too much: {' '.join(error.unused_tokens or ())}; --help shows what is taken"
+        return f"unexpected argument: {' '.join(error.unused_tokens or ())}; see --help"
     return str(error)
 
 
 def _reopen_closed() -> None:
-    """Let nobody read or write where the shell has closed a stream, as with ``>&-``: there is no terminal."""
+    """Open the null device in place of streams that the shell has closed, as with ``>&-``."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
 
 
 def _unread() -> ExitCode:
-    """Who reads has enough: what is still buffered must not fail once more when the process ends."""
+    """The reader closed the pipe (``… | head``): discard what is buffered, which would fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.BROKEN_PIPE

@@ -24,7 +24,7 @@ _EVENT_METRICS: Final[tuple[EventAggregate, ...]] = ("conversions", "unique_conv
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Columns(Selection):
-    """What the table has."""
+    """Columns of the table."""
 
     event: str | None = None
     """Copy the completions of this event instead of pageviews."""
@@ -48,37 +48,37 @@ class Columns(Selection):
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Periods:
-    """Which rows the table has."""
+    """Rows of the table."""
 
     since: str
-    """The first day: 2026-01-31."""
+    """First day, such as 2026-01-31."""
 
     until: str | None = None
-    """The last day; today unless given."""
+    """Last day; today by default."""
 
     per: DateGrouping = "day"
-    """The periods."""
+    """Length of a period."""
 
     look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3
-    """Ask again for periods that were over for less than so many others: data may come late."""
+    """Request a period again until this many further ones are over: data may come late."""
 
     incomplete: bool = False
-    """Write the period that is running too."""
+    """Write the current period too."""
 
 
 WHOLE = Columns()
 
 
 def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Periods) -> None:
-    """Bring a table up to date with a report, asking only for the periods that it does not have yet.
+    """Update a table from a report; request only the periods that it lacks.
 
-    Each period is replaced whole, so that the table is right whenever it ends. Several sites share one table.
+    Each period is replaced as a whole, so the table is consistent whenever the command ends. Sites share one table.
 
     Args:
         sites: IDs of the sites.
-        target: Where the rows go: parquet:directory, duckdb:file#table or sqlite:file#table.
-        columns: What the table has.
-        periods: Which rows it has.
+        target: Destination: parquet:directory, duckdb:file#table or sqlite:file#table.
+        columns: Columns of the table.
+        periods: Rows of the table.
     """
     if not sites:
         raise CommandError("name at least one site; `fathom sites list` shows them", ExitCode.USAGE)
@@ -87,7 +87,7 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
         run_async(partial(_fill, queries, target, periods))
     except KeyboardInterrupt as error:
         raise CommandError(
-            f"interrupted; {target} has whole periods: run the same command again to go on",
+            f"interrupted; {target} is consistent: run the same command again to resume",
             interruption(error),
         ) from None
 

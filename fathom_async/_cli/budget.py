@@ -35,7 +35,7 @@ _PER: Final = {60.0: "a minute", 3600.0: "an hour"}
 
 
 def budget(*, output: OutputOptions = STANDARD) -> None:
-    """Show what is left of the rate limits that programs share by FATHOM_BUDGET. Nothing is spent.
+    """Show what is left of the rate limits that programs share by FATHOM_BUDGET. It sends no request.
 
     Args:
         output: Where it goes, and how it is written.
@@ -43,7 +43,7 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
     output.check()
     lanes = _lanes()
     if output.resolved() == "table":
-        write(records(_SHOWN, [_told(name, lane) for name, lane in lanes.items()]), output)
+        write(records(_SHOWN, [_words(name, lane) for name, lane in lanes.items()]), output)
     else:
         write(records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
 
@@ -51,8 +51,8 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
 def _lanes() -> Mapping[str, LaneStatus]:
     if not (url := os.environ.get(BUDGET)):
         raise CommandError(
-            f"{BUDGET} is not set, so that every program has a budget of its own, which ends with it; let them "
-            f"share one: {BUDGET}=file:///path/to/budget",
+            f"{BUDGET} is not set, so every program has a budget of its own; "
+            f"to share one, set {BUDGET}=file:///path/to/budget",
             ExitCode.USAGE,
         )
     if is_unused(url):
@@ -67,7 +67,7 @@ def _lanes() -> Mapping[str, LaneStatus]:
 
 
 def _check_place(file: Path) -> None:
-    """See that programs can make the file there, as they will be told too."""
+    """Check that the budget file can be created, and fail as other commands do."""
     try:
         check_directory(file.parent)
     except OSError as error:
@@ -79,12 +79,12 @@ async def _look() -> Mapping[str, LaneStatus]:
         return await fathom.look()
 
 
-def _told(name: str, lane: LaneStatus) -> tuple[str | int, ...]:
+def _words(name: str, lane: LaneStatus) -> tuple[str | int, ...]:
     per = _PER.get(lane.per, f"in {duration(lane.per)}")
     waiting = counted(lane.waiting, "program") if lane.waiting else "nobody"
     when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
     if lane.paused_for > 0:
-        when += ", as the server asked for"
+        when += ", paused by the server"
     return name, f"{lane.limit:,} {per}", lane.used, _left(lane), waiting, when
 
 

@@ -14,7 +14,7 @@ def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) 
     Args:
         values: The figures; neighbours are added up where there are more than `width`.
         width: Characters at most.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     return columns(values, width=width, height=1, ascii_only=ascii_only)[0] if values else ""
 
@@ -29,13 +29,13 @@ def columns(
         width: Characters a line at most.
         height: Lines.
         thickness: Characters a column, of which the last one is a gap if there are two or more.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     marks = _ASCII_EIGHTHS if ascii_only else _EIGHTHS
     heights = merged(values, width // thickness)
     highest = max(heights, default=0.0)
     full = len(marks) - 1
-    # What is there at all can be seen, so that it is rounded up.
+    # Rounded up, so that the smallest value still shows.
     eighths = [math.ceil(value / highest * height * full) if highest > 0 else 0 for value in heights]
     lines: list[str] = []
     for level in reversed(range(height)):
@@ -45,18 +45,18 @@ def columns(
 
 
 def thickness_for(count: int, width: int) -> int:
-    """Return how many characters each of so many columns may take."""
+    """Return the characters that each of `count` columns may take."""
     return max(1, min(_WIDEST_COLUMN, width // max(count, 1)))
 
 
 def merged(values: Sequence[float], most: int) -> list[float]:
-    """Return at most so many values, neighbours added up evenly."""
+    """Return at most `most` values; neighbours are added up."""
     together = bundle(len(values), most)
     return [math.fsum(values[start : start + together]) for start in range(0, len(values), together)]
 
 
 def bundle(count: int, most: int) -> int:
-    """Return how many neighbours must be added up so that of `count` values at most `most` are left."""
+    """Return how many neighbours to merge so that at most `most` of `count` values are left."""
     return max(1, math.ceil(count / max(most, 1)))
 
 

@@ -26,8 +26,8 @@ BUDGET: Final = "FATHOM_BUDGET"
 def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run a command's coroutine to its end.
 
-    Ctrl-C cancels it, waits until it has cleaned up, and raises `KeyboardInterrupt` here; a second one does not
-    wait. SIGTERM does the same with `TerminatedError`, so that the terminal is given back.
+    Ctrl-C cancels it, waits for its cleanup, and raises `KeyboardInterrupt` here; a second one does not wait. SIGTERM
+    does the same with `TerminatedError`, so that the terminal is restored.
     """
     is_terminated = False
 
@@ -63,17 +63,17 @@ async def connect(
 
     A person waits for a command, so its requests are interactive; runs of many reports have a priority of their own.
 
-    ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET`` are looked at too.
+    ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET`` apply too.
 
     Args:
         plan: The account's rate limits; those of a classic account by default.
         timeout: Seconds from a request's admission to its whole answer.
-        is_onlooker: Whether nothing is sent, so that a budget file which is not there yet is not made: it would be
-            that of somebody whose files the other programs may not open.
+        is_onlooker: Whether the command sends nothing: it then creates no budget file, which other users' programs
+            might be unable to open.
 
     Raises:
         CommandError: There is no token.
-        ArgumentError: The token, the address or the budget cannot be used.
+        ArgumentError: The token, the address or the budget is invalid.
     """
     from fathom_async import FathomClient, Priority  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
 
@@ -93,7 +93,7 @@ def is_unused(budget: str) -> bool:
 
 
 def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
-    """Open a client, run one coroutine with it to the end, and return its result; a terminal is told of waits."""
+    """Open a client, await one coroutine with it, and return its result; a terminal shows what it waits for."""
     from fathom_async._cli.progress import telling  # noqa: PLC0415 - the same
 
     async def connected() -> T:
@@ -104,7 +104,7 @@ def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
 
 
 def _quieten_log() -> None:
-    """Keep the log off the terminal: an error is one line. Who looks for its cause gets all of it."""
+    """Keep the log off the terminal, unless ``FATHOM_DEBUG`` asks for it."""
     log = logging.getLogger("fathom_async")
     if not log.handlers:
         log.addHandler(logging.StreamHandler() if os.environ.get(DEBUG) else logging.NullHandler())

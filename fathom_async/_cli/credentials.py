@@ -50,22 +50,22 @@ def find_token(environ: Mapping[str, str]) -> Credential:
     return Credential(kept, "keyring")
 
 
-def keep_token(environ: Mapping[str, str], token: str) -> str:
-    """Put a token into the keyring, and return the keyring's name.
+def store_token(environ: Mapping[str, str], token: str) -> str:
+    """Store a token in the keyring, and return the keyring's name.
 
     Raises:
-        CommandError: There is no keyring, or it refuses.
+        CommandError: There is no keyring, or it fails.
     """
     with _keyring() as ring:
         ring.set_password(SERVICE, address(environ), token)
         return str(ring.get_keyring().name)
 
 
-def forget_token(environ: Mapping[str, str]) -> bool:
-    """Take the token out of the keyring; return whether there was one.
+def remove_token(environ: Mapping[str, str]) -> bool:
+    """Remove the token from the keyring; return whether there was one.
 
     Raises:
-        CommandError: There is no keyring, or it refuses.
+        CommandError: There is no keyring, or it fails.
     """
     with _keyring() as ring:
         if ring.get_password(SERVICE, address(environ)) is None:
@@ -75,7 +75,7 @@ def forget_token(environ: Mapping[str, str]) -> bool:
 
 
 def address(environ: Mapping[str, str]) -> str:
-    """Return the API's address. A kept token belongs to one, so that it is never sent to another."""
+    """Return the API's address; a stored token belongs to one address, and is never sent to another."""
     return (environ.get(BASE_URL) or _DEFAULT_URL).rstrip("/")
 
 
@@ -95,4 +95,4 @@ def _keyring() -> Generator[Any]:  # a module that may not be there has no type
     except errors.KeyringLocked:
         raise CommandError(f"the keyring is locked; unlock it, or set {TOKEN} instead") from None
     except errors.KeyringError as error:
-        raise CommandError(f"the keyring refuses: {error}; set {TOKEN} instead") from None
+        raise CommandError(f"the keyring failed: {error}; set {TOKEN} instead") from None

@@ -20,7 +20,7 @@ def drawn(figure: Figure, width: int, *, ascii_only: bool = False) -> list[str]:
     Args:
         figure: What to draw.
         width: Characters a line at most.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     match figure:
         case Total():

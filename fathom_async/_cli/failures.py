@@ -23,7 +23,7 @@ _TOKENS: Final = "https://app.usefathom.com/api"
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code means; ``docs/command-line.md`` tells them to users."""
+    """Exit codes, as ``docs/command-line.md`` lists them."""
 
     OK = 0
     FAILED = 1
@@ -41,8 +41,8 @@ class CommandError(Exception):
     """A command cannot go on.
 
     Args:
-        message: What is wrong, and what to do; one line, without a full stop.
-        code: What the process ends with.
+        message: What is wrong and what to do, in one line without a full stop.
+        code: Exit code of the process.
     """
 
     def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
@@ -55,7 +55,7 @@ class CommandError(Exception):
 
 
 class TerminatedError(KeyboardInterrupt):
-    """The process was told to end, by SIGTERM: as orderly as by Ctrl-C."""
+    """SIGTERM asked the process to end; it cleans up as on Ctrl-C."""
 
 
 def interruption(error: KeyboardInterrupt) -> ExitCode:
@@ -65,11 +65,11 @@ def interruption(error: KeyboardInterrupt) -> ExitCode:
 
 @frozen
 class Failure:
-    """What is told of an error.
+    """An error as the user sees it.
 
     Attributes:
         message: What is wrong, and what to do.
-        code: What the process ends with.
+        code: Exit code of the process.
     """
 
     message: str
@@ -90,7 +90,7 @@ def ended_by(error: BaseException) -> ExitCode:
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return what to tell of an error: the first one of a group."""
+    """Return the message and the exit code of an error, or of the first one of a group."""
     error = _first(error)
     if isinstance(error, CommandError):
         return Failure(one_line(error.message), error.code)
@@ -166,7 +166,7 @@ def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception
             _look_up,
         ),
         (errors.GoneError, ExitCode.NOT_FOUND, ""),
-        (errors.BulkError, ExitCode.SOME_FAILED, "run the same again to ask for what is missing"),
+        (errors.BulkError, ExitCode.SOME_FAILED, "run the same command again for the rest"),
         (errors.RateLimitError, ExitCode.BUSY, _again),
         (errors.WaitTooLongError, ExitCode.BUSY, ""),
         (errors.ServerError, ExitCode.FAILED, "try again later"),
@@ -192,4 +192,4 @@ def _look_up(error: Exception) -> str:
 def _again(error: Exception) -> str:
     seconds: float | None = getattr(error, "retry_after", None)
     when = "in a minute" if seconds is None else f"in {duration(seconds)}"
-    return f"another program spends the same budget: try again {when}, or let both share FATHOM_BUDGET"
+    return f"another program uses the same limit: try again {when}, or let both share FATHOM_BUDGET"

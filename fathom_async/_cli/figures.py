@@ -1,4 +1,4 @@
-"""What there is to draw of a report: pure figures, for a terminal and for a page alike."""
+"""Figures of a report, to draw in a terminal or on a page."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
@@ -25,7 +25,7 @@ class Ranking:
         metric: What was counted.
         labels: The groups.
         values: Their figures.
-        left_out: How many groups more there are.
+        left_out: Number of further groups.
     """
 
     metric: str
@@ -56,7 +56,7 @@ class TimeSeries:
         unit: The distance of the dates.
         dates: Every date from the first to the last.
         lines: The highest groups.
-        left_out: How many groups more there are.
+        left_out: Number of further groups.
     """
 
     metric: str

@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, and known to be writable before anything is sent."""
+"""Files that a command writes: replaced atomically, and checked before any request is sent."""
 
 import errno
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def check_file(path: Path) -> None:
-    """See that a file can be written, as far as that can be known without writing it.
+    """Check that a file can be written, as far as possible without writing it.
 
     Raises:
-        OSError: It cannot; it names the file as it was written.
+        OSError: It cannot; the error names the path as given.
     """
     if path.is_dir():
         raise _refused(errno.EISDIR, path)
@@ -18,29 +18,29 @@ def check_file(path: Path) -> None:
         if not os.access(path, os.W_OK):
             raise _refused(errno.EACCES, path)
         return
-    check_directory(path.resolve().parent, told_as=path)
+    check_directory(path.resolve().parent, named=path)
 
 
-def check_directory(directory: Path, *, told_as: Path | None = None) -> None:
-    """See that files can be made in a directory.
+def check_directory(directory: Path, *, named: Path | None = None) -> None:
+    """Check that files can be created in a directory.
 
     Args:
         directory: The directory.
-        told_as: What an error names instead.
+        named: The path that an error names instead.
 
     Raises:
         OSError: They cannot.
     """
     if not directory.exists():
-        raise _refused(errno.ENOENT, told_as or directory)
+        raise _refused(errno.ENOENT, named or directory)
     if not directory.is_dir():
-        raise _refused(errno.ENOTDIR, told_as or directory)
+        raise _refused(errno.ENOTDIR, named or directory)
     if not os.access(directory, os.W_OK | os.X_OK):
-        raise _refused(errno.EACCES, told_as or directory)
+        raise _refused(errno.EACCES, named or directory)
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all; a device or a pipe is written into.
+    """Replace a file atomically; write into it if it is a device or a pipe.
 
     Raises:
         OSError: It cannot be written.
@@ -48,7 +48,7 @@ def write_file(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    target = path.resolve()  # what a link points to is replaced, not the link
+    target = path.resolve()  # replace what a link points to, not the link
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:

@@ -23,5 +23,5 @@ def counted(number: int, noun: str) -> str:
 
 
 def examples(*lines: str, more: str = "") -> str:
-    """Return what stands below a command's help: examples, and what else there is to know."""
+    """Return the text below a command's help: its examples, and anything more."""
     return "\n".join(("Examples:", "", *(f"  {line}" for line in lines), *(("", more) if more else ())))

@@ -9,7 +9,7 @@ from fathom_async._cli.connection import call
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import examples
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
-from fathom_async._cli.prompts import confirm, need_somebody
+from fathom_async._cli.prompts import confirm, need_terminal
 from fathom_async._cli.resources import DELETED, Limit, SiteID, Yes, change, show, show_list
 
 _COLUMNS: dict[str, Kind] = {
@@ -98,7 +98,7 @@ def delete(
     """Delete a milestone, for good."""
     output.check()
     if not yes:
-        need_somebody()
+        need_terminal()
         found = call(lambda fathom: fathom.milestones.get(site, milestone))
         confirm(f"Delete the milestone {found.name!r} of {found.milestone_date}, for good", yes=False)
     change(

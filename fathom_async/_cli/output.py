@@ -1,4 +1,4 @@
-"""Rows in the format that was asked for, to the terminal, into a pipe or into a file."""
+"""Rows, written in any format to a terminal, a pipe or a file."""
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
 }
 _WIDE = 10_000  # no terminal: nothing is cut
 _TEXT: Final = 8
-"""Characters of a text that are of use in a narrow column."""
+"""Fewest characters of a text that a narrow column shows."""
 _GAP: Final = 2
 _NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
 
@@ -47,7 +47,7 @@ _NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom
 @Parameter(name="*")
 @frozen(kw_only=True)
 class OutputOptions:
-    """Where rows go, and how they are written."""
+    """Destination and format of rows."""
 
     format: Format | None = None
     """Format; by default what the file's ending says, a table in a terminal, and JSON lines elsewhere."""
@@ -56,7 +56,7 @@ class OutputOptions:
     """Write into this file instead of standard output."""
 
     def resolved(self) -> Format:
-        """Return the format: the one asked for, that of the file's ending, or what suits the standard output."""
+        """Return the format: the one given, that of the file's ending, or the default of standard output."""
         if self.format is not None:
             return self.format
         if self.output is not None:
@@ -71,7 +71,7 @@ class OutputOptions:
         return "table" if sys.stdout.isatty() else "jsonl"
 
     def check(self) -> None:
-        """See that rows can be written: every command does so before it sends anything.
+        """Check that rows can be written; every command does so before it sends anything.
 
         Raises:
             CommandError: A terminal cannot show the format, the file's ending names none, or an extra is missing.
@@ -115,7 +115,7 @@ class Records:
 def records(
     columns: Mapping[str, Kind], rows: Iterable[tuple[Cell, ...]], *, is_single: bool = False
 ) -> Records:
-    """Return records of columns that are named here.
+    """Return records of named columns.
 
     Args:
         columns: Names of the columns, and what they hold.
@@ -147,9 +147,9 @@ def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Recor
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:
-    """Write records where the options say, which have been checked.
+    """Write records to their destination; the options have been checked.
 
-    A terminal is shown nothing that could steer it, whatever the format; files and pipes get texts as they are.
+    A terminal gets no control characters in any format; files and pipes get texts unchanged.
 
     Raises:
         CommandError: The file's ending names no format, or an extra is missing.
@@ -166,15 +166,15 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
 
 
 def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
-    """Write records about what has been changed, and do not hide the change should that fail.
+    """Write the result of a change; if that fails, the error says that the change was made.
 
     Args:
         rows: The records.
-        options: Where they go.
-        done: What has been done, such as ``the site CDBUGS was deleted``.
+        options: Their destination.
+        done: The change, such as ``the site CDBUGS was deleted``.
 
     Raises:
-        CommandError: It was done, and cannot be written.
+        CommandError: The change was made, and its result cannot be written.
     """
     try:
         write(rows, options)
@@ -185,7 +185,7 @@ def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
 
 
 def write_bytes(data: bytes) -> None:
-    """Write to the standard output, whatever its encoding."""
+    """Write to standard output, whatever its encoding."""
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
@@ -197,7 +197,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
     Args:
         rows: The records.
         format: The format.
-        for_terminal: Whether to escape what could steer a terminal; a table never has it.
+        for_terminal: Whether to escape control characters; a table always does.
 
     Raises:
         CommandError: The format needs an extra that is not installed.
@@ -239,8 +239,8 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
     """Return records as a table for the eyes.
 
     Args:
-        rows: The records. Each is a row, but for a single object, whose fields stand one below the other.
-        width: Characters a line. Where the columns have no room, the fields of every row stand so.
+        rows: The records; the fields of a single object stand one below the other.
+        width: Characters per line; where columns have no room, the fields of every row stand one below the other.
     """
     from rich import box  # noqa: PLC0415 - only tables need it
     from rich.table import Table  # noqa: PLC0415
@@ -264,7 +264,7 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
 
 
 def _least_width(rows: Records) -> int:
-    """Return the characters that a line takes: figures are never cut, and of texts something must be left."""
+    """Return the fewest characters per line: figures are never cut, and some of every text is left."""
     widths: list[int] = []
     for place, name in enumerate(rows.columns):
         figures = [shown(row[place]) for row in rows.rows if isinstance(row[place], int | float)]
@@ -273,7 +273,7 @@ def _least_width(rows: Records) -> int:
 
 
 def shown(cell: Cell) -> str:  # noqa: PLR0911 - one return a kind
-    """Return what a cell looks like; strangers choose the texts, so that nothing may steer the terminal."""
+    """Return a cell as a table shows it; visitors choose texts, so nothing in them may steer the terminal."""
     match cell:
         case None:
             return "-"
@@ -292,14 +292,14 @@ def shown(cell: Cell) -> str:  # noqa: PLR0911 - one return a kind
 
 
 def stdout_console() -> "Console":
-    """Return a console on the standard output; where that is no terminal, lines are as long as they need to be."""
+    """Return a console on standard output, which breaks no lines unless it is a terminal."""
     from rich.console import Console  # noqa: PLC0415 - only tables need it
 
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 def note(text: str) -> None:
-    """Tell something besides the rows, on standard error."""
+    """Write a line to standard error."""
     sys.stderr.write(f"fathom: {text}\n")
 
 

@@ -25,7 +25,7 @@ _LEAST: Final = 2
 """Parts of the bar's line that are cut off rather than left out: how many are done, and the time left."""
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     """Shows how far a run has come."""
 
     def __call__(self, progress: Progress, waits: str = "") -> None:
@@ -96,7 +96,7 @@ class Lines:
 
 
 @contextmanager
-def reporter() -> Generator[Report]:
+def reporter() -> Generator[Reporter]:
     """Show on standard error how far a run has come: a bar in a terminal, a line every ten seconds elsewhere."""
     console = Console(stderr=True)
     if not is_screen(console):
@@ -139,7 +139,7 @@ def bar_of(progress: Progress, width: int, *, waits: str = "", ascii_only: bool 
         progress: How far the run has come.
         width: Characters at most.
         waits: What the run waits for, if it is not the rate limit.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     requests = f"{progress.answered}/{progress.requests} requests"
     parts = [

@@ -1,4 +1,4 @@
-"""Questions to whoever sits at the terminal; they go to standard error, so that rows can be piped."""
+"""Prompts, on standard error so that rows can be piped."""
 
 import sys
 from getpass import getpass
@@ -8,18 +8,18 @@ from fathom_async._util.text import one_line
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Go on only if the person says yes.
+    """Ask for confirmation.
 
     Args:
         question: What is about to happen, such as ``Delete the site CDBUGS``.
-        yes: Whether they have said so already, with ``--yes``.
+        yes: Whether ``--yes`` has confirmed it.
 
     Raises:
-        CommandError: They said no, or there is nobody to ask.
+        CommandError: The answer is no, or there is no terminal to ask on.
     """
     if yes:
         return
-    need_somebody()
+    need_terminal()
     sys.stderr.write(f"{one_line(question)}? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
@@ -29,21 +29,21 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CommandError("nothing was changed")
 
 
-def need_somebody() -> None:
-    """See that somebody can be asked.
+def need_terminal() -> None:
+    """Check that there is a terminal to confirm on.
 
     Raises:
-        CommandError: There is nobody.
+        CommandError: There is none.
     """
     if not sys.stdin.isatty():
         raise CommandError("no terminal to confirm on; pass --yes", ExitCode.USAGE)
 
 
 def secret(question: str) -> str:
-    """Return what is typed unseen, or the first line of what is piped in; it never is an argument.
+    """Read a secret from a prompt without echo, or the first line of a pipe.
 
     Raises:
-        CommandError: There is nothing.
+        CommandError: The input is empty.
     """
     typed = getpass(f"{question}: ", sys.stderr) if sys.stdin.isatty() else sys.stdin.readline()
     if not typed.strip():

@@ -1,4 +1,4 @@
-"""The options that ask for a report, and the query that they make."""
+"""Options that describe a report, and the query made of them."""
 
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -20,7 +20,7 @@ Query = PageviewQuery | EventQuery
 Q = TypeVar("Q", PageviewQuery, EventQuery)
 RowT = TypeVar("RowT", bound=Row)
 
-# What the query calls its arguments, and what they are called here.
+# Arguments of a query, and their options.
 _OPTIONS: Final = {
     "aggregates": "--metrics",
     "field_grouping": "--by",
@@ -37,7 +37,7 @@ _ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
 
 
 def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
-    """Return the names of options such as ``--by pathname,browser --by city``."""
+    """Split options such as ``--by pathname,browser --by city`` into names."""
     return tuple(name.strip() for token in tokens for name in token.value.split(",") if name.strip())
 
 
@@ -47,7 +47,7 @@ Names = Parameter(converter=split, consume_multiple=False)
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Selection:
-    """What a report is grouped by, and what of the traffic it counts."""
+    """Groups and conditions of a report."""
 
     by: Annotated[tuple[FieldGrouping, ...], Names] = ()
     """Fields to group by, separated by commas."""
@@ -74,7 +74,7 @@ class QueryOptions(Selection):
     """All that a report is asked for, but its metrics."""
 
     per: DateGrouping | None = None
-    """Group by dates."""
+    """Group by dates of this length."""
 
     from_: Annotated[str | None, Parameter(name="--from")] = None
     """First moment, on the site's clock: 2026-01-31 or '2026-01-31 15:00'."""
@@ -89,7 +89,7 @@ class QueryOptions(Selection):
     """Order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, by default."""
 
     limit: Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=MAX_ROWS))] = None
-    """Stop after so many rows."""
+    """Maximum number of rows."""
 
     complete: bool = False
     """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
@@ -99,7 +99,7 @@ class QueryOptions(Selection):
 
         Args:
             make: Makes it of the arguments that both kinds of query share.
-            now: The moment that the period is counted from, on the site's clock.
+            now: The current time on the site's clock.
 
         Raises:
             CommandError: The options do not go together, or the server would refuse them.
@@ -114,7 +114,7 @@ class QueryOptions(Selection):
             return query if self.period is None else query.over(Period.parse(self.period, now), now=now)
 
     def _order(self, query: Query) -> str | None:
-        """Return the query's ``sort_by``: rows that stop at a limit are to be the highest groups."""
+        """Return the query's ``sort_by``, so that a limit keeps the highest groups."""
         if self.sort is not None:
             return re.sub(r"^date\b", "timestamp", self.sort)
         return f"{query.aggregates[0]}:desc" if self.by else None
@@ -126,7 +126,7 @@ class QueryOptions(Selection):
         return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter("date"))))
 
     async def site_clock(self, fathom: FathomClient, site: str) -> datetime:
-        """Return the moment that a period is counted from: now, as the site's clock shows it."""
+        """Return the current time on the site's clock, from which a period is counted."""
         if self.period is None:
             return datetime.now(UTC)
         zone = self.timezone or (await fathom.sites.get(site)).timezone or "UTC"
@@ -135,7 +135,7 @@ class QueryOptions(Selection):
 
 @contextmanager
 def in_options() -> Generator[None]:
-    """Say what is wrong with a query in the words of the command line.
+    """Translate errors of a query into the words of the command line.
 
     Raises:
         CommandError: The server would refuse the query that the block makes.
@@ -152,7 +152,7 @@ def in_options() -> Generator[None]:
 
 
 def facts_of(query: Query) -> list[str]:
-    """Return what a report is about, a line each."""
+    """Return the range and the conditions of a report, a line each."""
     parts: list[Any] = [query.date_from or "the first data", query.date_to or "now"]
     facts = [f"From {parts[0]} to {parts[1]}{f', {query.timezone}' if query.timezone else ''}"]
     if query.filters:

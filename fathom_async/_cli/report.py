@@ -15,7 +15,7 @@ from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.figures import Figure, figures_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.html.page import Page
+from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.html.plots import script
 from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
@@ -58,29 +58,29 @@ Examples:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Views:
-    """What else is made of a report."""
+    """Charts and pages of a report."""
 
     chart: bool = False
-    """Draw it in the terminal instead of listing the rows."""
+    """Draw a chart in the terminal instead of listing the rows."""
 
     html: Path | None = None
-    """Write a page with charts and the rows, which needs no network."""
+    """Write a self-contained page with charts and rows."""
 
     def readable(self, rows: Records) -> Records:
-        """Return the rows as people read them."""
+        """Return the rows with money as people read it."""
         return readable(rows, None)
 
 
 @Parameter(name="*")
 @frozen(kw_only=True)
 class EventViews(Views):
-    """What else is made of a report on events."""
+    """Charts and pages of a report on an event."""
 
     currency: str | None = None
-    """Show value in this currency, such as EUR, instead of cents: in tables, charts and pages."""
+    """Show value in this currency, such as EUR, instead of cents, in tables, charts and pages."""
 
     def readable(self, rows: Records) -> Records:
-        """Return the rows as people read them."""
+        """Return the rows with money as people read it."""
         return readable(rows, self.currency)
 
 
@@ -102,11 +102,11 @@ def of_pageviews(
     """Report on the pageviews of a site.
 
     Args:
-        site: Its ID.
-        metrics: What to count, with commas between.
-        question: What to ask.
-        output: Where it goes, and how.
-        views: What else is made of it.
+        site: ID of the site.
+        metrics: Metrics, separated by commas.
+        question: The query.
+        output: Destination and format of the rows.
+        views: Charts and pages.
     """
     _carry_out(site, partial(PageviewQuery, site, aggregates=metrics), question, output, views)
 
@@ -127,10 +127,10 @@ def of_events(
     Args:
         site: ID of the site.
         event: Name of the event, as the dashboard shows it.
-        metrics: What to count, with commas between; value is in cents where it is money.
-        question: What to ask.
-        output: Where it goes, and how.
-        views: What else is made of it.
+        metrics: Metrics, separated by commas; value is in cents where it is money.
+        question: The query.
+        output: Destination and format of the rows.
+        views: Charts and pages.
     """
     if views.currency is not None:
         views = evolve(views, currency=read_currency(views.currency, metrics))
@@ -140,12 +140,14 @@ def of_events(
 def _carry_out(
     site: str, make: Callable[..., Q], question: QueryOptions, output: OutputOptions, views: Views
 ) -> None:
-    output.check()  # what is wrong is told before anything is asked
+    output.check()  # errors come before any request
     question.query(make, datetime.now(UTC))
     if views.chart and output.output is None and output.format is not None:
-        raise CommandError("--chart and --format want the same place; add --output FILE", ExitCode.USAGE)
+        raise CommandError(
+            "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
+        )
     if views.html is not None:
-        script()  # so is a missing library
+        script()  # so does a missing library
         check_file(views.html)
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
@@ -162,7 +164,7 @@ def _carry_out(
 
 
 async def check_event(fathom: FathomClient, query: EventQuery) -> None:
-    """Tell an event that nobody has completed from one that there is not: the server answers both with no rows."""
+    """Raise if there is no such event: the server answers it like an event without completions, with no rows."""
     look = f"`fathom events list {query.site_id}` shows the events of this site"
     try:
         names = {event.name async for event in fathom.events.list(query.site_id)}
@@ -174,7 +176,7 @@ async def check_event(fathom: FathomClient, query: EventQuery) -> None:
 
 
 async def _name(fathom: FathomClient, site: str) -> str:
-    """Return what people call a site; its ID if that cannot be told: the report has been paid for."""
+    """Return the name of a site, or its ID if that fails: the report is here already."""
     try:
         return (await fathom.sites.get(site)).name
     except FathomError:
@@ -194,7 +196,7 @@ def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, view
     metrics = seen.columns[-len(query.aggregates) :]
     figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
     if views.html is not None:
-        page = Page(title_of(query, name), facts_of(query), figures, seen, datetime.now().astimezone())
+        page = HtmlPage(title_of(query, name), facts_of(query), figures, seen, datetime.now().astimezone())
         write_file(views.html, page.html().encode())
         note(f"wrote {views.html}")
     if views.chart:

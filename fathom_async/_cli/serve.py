@@ -1,4 +1,4 @@
-"""``fathom serve``: the embedded server, for trying things out without an account."""
+"""``fathom serve``: the embedded server, to try things out without an account."""
 
 import asyncio
 import errno
@@ -36,13 +36,13 @@ def serve(
 ) -> None:
     """Serve the whole Fathom API on this machine, with the real rate limits, over made-up traffic or a log's.
 
-    Any token will do. Figures are really computed; what is created or changed lasts until the server ends.
+    Any token works. Figures are computed; changes last until the server stops.
 
     Args:
-        port: The port; 0 for any that is free.
+        port: Port; 0 for any free one.
         access_log: Serve the traffic of this web server's log (combined format, plain or .gz).
         speed: How many times as fast as real time the server's clock runs; with 30, a minute lasts 2 seconds.
-        seed: The made-up traffic follows from it.
+        seed: Seed of the made-up traffic.
         plan: The account's rate plan: classic (10 reports a minute, 2,000 other requests an hour), or such as
             hourly:600:5 for 600 requests an hour, 5 at once.
         limits: Whether to refuse what is more than that.
@@ -97,7 +97,7 @@ def _clock(speed: float) -> str:
 
 
 def _end_signals() -> asyncio.Event:
-    """Return what is set when the process is asked to end."""
+    """Return an event that SIGINT and SIGTERM set."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 from fathom_async._cli.connection import call
 from fathom_async._cli.formatting import examples
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
-from fathom_async._cli.prompts import confirm, need_somebody, secret
+from fathom_async._cli.prompts import confirm, need_terminal, secret
 from fathom_async._cli.resources import DELETED, Limit, SiteID, Yes, change, given, show, show_list
 
 _COLUMNS: dict[str, Kind] = {
@@ -132,7 +132,7 @@ def delete(site: SiteID, /, *, yes: Yes = False, output: OutputOptions = STANDAR
     """Delete a site and all of its data, for good."""
     output.check()
     if not yes:
-        need_somebody()
+        need_terminal()
         found = call(lambda fathom: fathom.sites.get(site))
         confirm(f"Delete the site {found.name!r} ({found.id}) and all of its data, for good", yes=False)
     change(DELETED, output, lambda fathom: fathom.sites.delete(site), done="the site {0.id} was deleted")

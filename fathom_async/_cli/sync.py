@@ -1,4 +1,4 @@
-"""``fathom sync``: Fathom's events in other services, planned first and carried out when asked."""
+"""``fathom sync``: Fathom's events in other services, first shown as a plan."""
 
 import os
 import sys
@@ -39,7 +39,7 @@ sync = App(
         "  fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9 \\\n"
         "    --remove --apply\n\n"
         "The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL.\n"
-        "Exit codes: 0 all is done, 5 some changes failed; the same command makes those."
+        "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
     )
 )
 def secoda(
@@ -50,17 +50,17 @@ def secoda(
     apply: bool = False,
     yes: bool = False,
 ) -> ExitCode:
-    """Document events in Secoda's catalogue, in a category for each site.
+    """Document events in Secoda's catalogue, in one category per site.
 
-    Shows what would be changed; nothing is, without --apply.
+    Shows the changes; makes them only with --apply.
 
     Args:
-        sites: IDs of the sites; all unless told.
+        sites: IDs of the sites; all by default.
         integration: ID of the Secoda integration that the events belong to.
-        remove: Delete the events in these sites' categories that Fathom does not have.
-        overwrite: Replace descriptions and currencies that are there already, perhaps by a person.
+        remove: Delete events in these sites' categories that Fathom does not have.
+        overwrite: Replace existing descriptions and currencies, even those that a person wrote.
         apply: Make the changes.
-        yes: Do not ask before events are deleted.
+        yes: Do not ask for confirmation before events are deleted.
     """
     service = _service("SECODA", SECODA_URL, "SECODA_API_TOKEN")
 
@@ -86,16 +86,16 @@ def secoda(
         "  fathom sync emma CDBUGS DAFFYD --apply\n\n"
         "The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and\n"
         "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL.\n"
-        "Exit codes: 0 all is done, 5 some changes failed; the same command makes those."
+        "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
     )
 )
 def emma(*sites: str, apply: bool = False) -> ExitCode:
-    """Make each name of an event a type of events in Emma; types are never deleted.
+    """Create an event type in Emma for each name of an event; types are never deleted.
 
-    Shows what would be created; nothing is, without --apply.
+    Shows the types to create; creates them only with --apply.
 
     Args:
-        sites: IDs of the sites; all unless told.
+        sites: IDs of the sites; all by default.
         apply: Create the types.
     """
     service = _service("EMMA", EMMA_URL, "EMMA_ACCOUNT_ID", "EMMA_PUBLIC_KEY", "EMMA_PRIVATE_KEY")
@@ -115,7 +115,7 @@ def emma(*sites: str, apply: bool = False) -> ExitCode:
 
 @frozen
 class _Service:
-    """Where a service is, and who asks; all of it from the environment.
+    """Address and credentials of a service, from the environment.
 
     Attributes:
         url: Its address.
@@ -128,8 +128,8 @@ class _Service:
     credentials: Mapping[str, str]
 
     @contextmanager
-    def blamed(self) -> Generator[None]:
-        """Name what to look at when this service, and not Fathom, is the one that fails.
+    def advising(self) -> Generator[None]:
+        """Say what to check when this service, not Fathom, fails.
 
         Raises:
             CommandError: It failed.
@@ -168,7 +168,7 @@ def _run(service: _Service, planner: Planner, *, apply: bool, asks: bool) -> Exi
         async with connect() as fathom, planner(fathom) as plan:
             return await _apply(plan if agreed is None else evolve(plan, changes=agreed.changes))
 
-    with service.blamed():
+    with service.advising():
         if apply and not asks:
             return run_async(work)
         plan = run_async(look)
@@ -177,11 +177,11 @@ def _run(service: _Service, planner: Planner, *, apply: bool, asks: bool) -> Exi
         if not plan:
             return ExitCode.OK
         if not apply:
-            note("nothing was changed; --apply does it")
+            note("nothing was changed; pass --apply to make these changes")
             return ExitCode.OK
         if gone := sum(change.count for change in plan.changes if isinstance(change, DeleteEvent)):
             confirm(f"Make these changes, and delete {counted(gone, 'event')} for good", yes=False)
-        return run_async(lambda: work(plan))  # only what was shown is done
+        return run_async(lambda: work(plan))  # makes only the changes shown
 
 
 async def _apply(plan: SyncPlan) -> ExitCode:

@@ -40,6 +40,17 @@ class RetryPolicy:
     longest_pause: float = field(default=300.0, validator=validators.ge(0))
 
 
+def believed(policy: RetryPolicy, retry_after: float | None, window: float = 0.0) -> float | None:
+    """Return for how long to stay away of what ``Retry-After`` says.
+
+    Args:
+        policy: The policy.
+        retry_after: Seconds; None when it says nothing.
+        window: Seconds of the window, where the server refused the request.
+    """
+    return None if retry_after is None else min(retry_after, max(policy.longest_pause, window))
+
+
 def next_delay(
     policy: RetryPolicy, error: FathomError, *, idempotent: bool, failures: int, refusals: int, jitter: float
 ) -> float | None:

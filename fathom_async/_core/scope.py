@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
-from attrs import define
+from attrs import define, field
 
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ClosedError
@@ -40,25 +40,22 @@ class _Shared:
     waiting: int = 0
 
 
+@define(eq=False, repr=False)
 class Scope:
     """Tasks, sleepers and resources that end together; used from one event loop.
 
     It closes in two steps, `shut` and `aclose`, so that its owner can abort in between what the tasks wait for.
 
-    Args:
-        clock: Source of time.
-
     Attributes:
         is_shut: Whether nothing may begin any more.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self.is_shut: bool = False
-        self._clock = clock
-        self._sleepers: set[asyncio.Future[None]] = set()
-        self._tasks: set[asyncio.Task[object]] = set()
-        self._resources: dict[Hashable, Closable] = {}
-        self._shared: dict[Hashable, _Shared] = {}
+    _clock: Clock
+    is_shut: bool = field(default=False, init=False)
+    _sleepers: set[asyncio.Future[None]] = field(init=False, factory=set[asyncio.Future[None]])
+    _tasks: set[asyncio.Task[object]] = field(init=False, factory=set[asyncio.Task[object]])
+    _resources: dict[Hashable, Closable] = field(init=False, factory=dict[Hashable, Closable])
+    _shared: dict[Hashable, _Shared] = field(init=False, factory=dict[Hashable, _Shared])
 
     def spawn(self, work: Coroutine[object, object, T]) -> asyncio.Task[T]:
         """Start a task; closing the scope cancels it and waits for it."""

@@ -16,7 +16,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response, Transport
-from fathom_async._core.retry import RetryPolicy, next_delay, was_perhaps_done
+from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
 from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.admission import Admission, Feedback, read_feedback
@@ -228,13 +228,15 @@ class Session:
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
-            feedback = read_feedback(response.headers)
+            feedback = read_feedback(response.headers, self.clock.unix)
             is_own = self._is_own(request, lane, response, feedback)
             if self.is_refusal(response):
                 telemetry.refused += 1
-                admission.refused(feedback if is_own else Feedback(retry_after=feedback.retry_after))
+                wait = believed(self.retry, feedback.retry_after, lane.limit.per)
+                limits = (feedback.limit, feedback.remaining) if is_own else (None, None)
+                admission.refused(Feedback(*limits, wait))
             elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                wait = min(feedback.retry_after or 0.0, self.retry.longest_pause)
+                wait = believed(self.retry, feedback.retry_after) or 0.0
                 admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
             else:
                 admission.answered(feedback if is_own else None)
@@ -244,7 +246,9 @@ class Session:
             return response
 
     def _is_own(self, request: Request[T], lane: Lane, response: Response, feedback: Feedback) -> bool:
-        """Whether an answer's limits are the lane's, and not those of another plan."""
+        """Whether an answer's limits are the lane's, and not those of another plan, or some proxy's page."""
+        if "json" not in response.headers.get("Content-Type", "json").lower():
+            return False
         if self.learned is None or feedback.limit in (None, lane.limit.requests):
             return True
         return self.learned.named(request.lane, lane, response.status, feedback)
@@ -269,7 +273,7 @@ class Session:
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
-        retry_after = read_feedback(response.headers).retry_after
+        retry_after = read_feedback(response.headers, self.clock.unix).retry_after
         error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
             self.secret
         )

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import aiohttp
+from attrs import define
 from yarl import URL
 
 from fathom_async import errors
@@ -24,14 +25,12 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for name look-up, TCP and TLS."""
 
 
+@define(eq=False)
 class _Attempt:
     """One request on its way: reports when its bytes leave, and lets them leave only once."""
 
-    __slots__ = ("_on_sent", "is_sent")
-
-    def __init__(self, on_sent: Callable[[], None]) -> None:
-        self._on_sent = on_sent
-        self.is_sent = False
+    _on_sent: Callable[[], None]
+    is_sent: bool = False
 
     def check(self) -> None:
         if self.is_sent:

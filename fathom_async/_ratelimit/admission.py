@@ -1,7 +1,9 @@
 """One request's passage through a lane, and what its answer says about the limits."""
 
 import asyncio
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,10 +14,12 @@ from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
 if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
+
     from fathom_async._ratelimit.lane import Lane
     from fathom_async._ratelimit.protocol import Permit
 
-_LONGEST_WAIT_DIGITS = 5  # a wait of a day or more is not believed
+_LONGEST_WAIT = 1e12  # seconds; more is not worth to be told apart
 
 
 @fast_frozen
@@ -36,8 +40,13 @@ class Feedback:
 SILENT = Feedback()
 
 
-def read_feedback(headers: Mapping[str, str]) -> Feedback:
-    """Read the rate-limit headers out of a case-insensitive mapping."""
+def read_feedback(headers: Mapping[str, str], unix: Callable[[], float]) -> Feedback:
+    """Read the rate-limit headers out of a case-insensitive mapping.
+
+    Args:
+        headers: The headers.
+        unix: Returns the present moment in Unix seconds, for dates that no ``Date`` header can be subtracted from.
+    """
     limit = headers.get("X-RateLimit-Limit")
     retry_after = headers.get("Retry-After")
     if limit is None and retry_after is None:
@@ -45,7 +54,7 @@ def read_feedback(headers: Mapping[str, str]) -> Feedback:
     return Feedback(
         _whole(limit),
         _whole(headers.get("X-RateLimit-Remaining")),
-        None if retry_after is None else _seconds(retry_after, headers.get("Date")),
+        None if retry_after is None else _seconds(retry_after, headers.get("Date"), unix),
     )
 
 
@@ -56,15 +65,25 @@ def _whole(text: str | None) -> int | None:
         return None
 
 
-def _seconds(text: str, date: str | None) -> float | None:
-    """Read ``Retry-After``: whole seconds, or a date, which the server's own ``Date`` is subtracted from."""
-    if text.isdecimal():
-        return float(text) if len(text) <= _LONGEST_WAIT_DIGITS else None
-    if date is None:
-        return None
+def _seconds(text: str, date: str | None, unix: Callable[[], float]) -> float | None:
+    """Read ``Retry-After``: seconds, or a date, which the server's own date is subtracted from."""
     try:
-        return max(0.0, (parsedate_to_datetime(text) - parsedate_to_datetime(date)).total_seconds())
-    except (TypeError, ValueError):
+        seconds = float(text)
+    except ValueError:
+        until = _moment(text)
+        if until is None:
+            return None
+        now = None if date is None else _moment(date)
+        seconds = until - (unix() if now is None else now)
+    return min(max(0.0, seconds), _LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def _moment(date: str) -> float | None:
+    """Read an HTTP date, as Unix seconds."""
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -83,6 +102,7 @@ class Admission:
         *(
             "_waiting",
             "admitted_at",
+            "bucket",
             "flow",
             "is_sent",
             "kind",
@@ -113,6 +133,7 @@ class Admission:
         self.target = target
         self.kind = kind
         self.permit: Permit | None = None
+        self.bucket: AsyncLimiter | None = None
         self.is_sent = False
         self.waited = 0.0
         self.admitted_at = self.queued_at = 0.0
@@ -130,7 +151,8 @@ class Admission:
                 raise
             self.waited = self.lane.now() - start
         self.lane.untaken -= 1
-        await self.lane.bucket.acquire()  # it has the token, and does not wait
+        if self.bucket is not None:
+            await self.bucket.acquire()  # it has the token, and does not wait
         return self
 
     @property

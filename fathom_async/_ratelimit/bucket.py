@@ -5,17 +5,20 @@ All have the plan's rate, N requests in T seconds, and differ in how many tokens
 1. **2N** in front of every lane. A server of N per T lets in ``N * (t / T + 2)`` requests at most in any t, so that
    this bucket never holds back what an honest one admits, and bounds what wrong headers or a wrong state can do.
 2. **burst** where the plan asks for smaller bursts.
-3. **1** after refusals that no header explains: the requests are spaced evenly.
+3. **1**, and a rate a little lower, after refusals that no header explains: the requests are spaced evenly.
 4. **N / 10**, at least 5, for retries alone, so that an outage does not eat the window.
 
-The lane asks `AsyncLimiter.has_capacity` for one more request than it has admitted; the request then takes its token by
-`AsyncLimiter.acquire`, which finds it there.
+The lane asks `AsyncLimiter.has_capacity` for one more request than it has admitted; the request then takes its token
+by `AsyncLimiter.acquire`, which finds it there.
 """
 
 from aiolimiter import AsyncLimiter
 
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.clock import Clock
+
+STRETCH = 1.02
+"""How much farther apart than evenly requests are spaced (rule 3)."""
 
 _GRAIN = 1e-6
 _LEAST_RETRIES = 5
@@ -26,9 +29,10 @@ def guard(limit: RateLimit, clock: Clock) -> AsyncLimiter:
     return _bucket(limit, limit.burst or 2 * limit.requests, clock)
 
 
-def pace(limit: RateLimit, clock: Clock) -> AsyncLimiter:
-    """Return the bucket that spaces requests evenly (rule 3)."""
-    return _bucket(limit, 1, clock)
+def pace(limit: RateLimit, together: int, clock: Clock) -> AsyncLimiter:
+    """Return the bucket that spaces requests evenly, or lets a few go together (rule 3)."""
+    slower = RateLimit(limit.requests, STRETCH * (limit.per + limit.pad))
+    return _bucket(slower, together, clock)
 
 
 def for_retries(limit: RateLimit, clock: Clock) -> AsyncLimiter:

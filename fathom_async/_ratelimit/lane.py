@@ -8,9 +8,8 @@ dispatcher and one timer, so that an admission costs the same with a hundred tho
 
 1. A *cold* lane probes. It knows nothing of a window that others may have half used, so its first request goes
    alone, and its answer opens the lane. A slow probe holds up the next request for `PROBE_PATIENCE` at most.
-2. A ``429`` pauses the lane, not just its request: until ``Retry-After`` and `RETRY_PAD` more, since servers
-   round that header down. Then the lane probes again.
-3. A ``429`` while ``Remaining`` is not 0 reveals an undocumented cap on requests in flight: send fewer at once.
+2. A ``429`` pauses the lane, not just its request. Then the lane probes again.
+3. `fathom_async._ratelimit.restraint` carries out what else a refusal teaches, or an answer that names another limit.
 4. While the server is away, a request with a `max_wait` fails at once, unless it can be the probe.
 
 A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it shared with other processes or not.
@@ -22,17 +21,20 @@ from collections.abc import Callable, Collection
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from aiolimiter import AsyncLimiter
+
 from fathom_async._ratelimit.admission import Admission, Feedback
 from fathom_async._ratelimit.breaker import Breaker
-from fathom_async._ratelimit.bucket import delay, for_retries, guard
+from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Permit, Window
 from fathom_async._ratelimit.queue import Place, PriorityQueue
+from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
-from fathom_async.errors import BudgetError, ClosedError, FathomError, OutageError, WaitTooLongError
-from fathom_async.telemetry import Adapted, Paused, Recovered, Telemetry
+from fathom_async.errors import ClosedError, FathomError, OutageError, WaitTooLongError
+from fathom_async.telemetry import Paused, Recovered, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._util.clock import Timer
@@ -40,16 +42,12 @@ if TYPE_CHECKING:
 PROBE_PATIENCE = 5.0
 """Seconds after which a cold lane sends another request, though the last one has no answer yet (rule 1)."""
 
-RETRY_PAD = 1.0
-"""Seconds added to ``Retry-After`` (rule 2). Half of the clients that sleep exactly that long are refused again."""
-
 TICK = 0.001
 """The shortest time between two dispatches by timer, in seconds."""
 
 OUTAGE = 600.0
 """Seconds that a request waits for a server that is away."""
 
-_MOST_REFUSALS = 64  # two to this power is longer than any window
 _ONE = {(each, is_due): Demand(each, 1, is_due) for each in Priority for is_due in (False, True)}
 
 
@@ -90,28 +88,23 @@ class Lane:
         telemetry: Telemetry | None = None,
     ) -> None:
         self.name = name
-        self.limit = limit
-        self.bucket = guard(limit, clock)
-        self.retries = for_retries(limit, clock)
         self._clock = clock
-        self._adaptive = adaptive
-        self._elsewhere = elsewhere
         self._outage = outage
         self._on_moved = on_moved
-        self._telemetry = telemetry or Telemetry()
+        self._telemetry = telemetry = telemetry or Telemetry()
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken = 0  # admitted, and the bucket's token not taken yet
-        self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self._concurrency = cap = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self._restraint = Restraint(
+            name, limit, self._window, cap, clock, telemetry, is_adaptive=adaptive, elsewhere=elsewhere
+        )
         self._breaker = Breaker(rng)
         self._queue: PriorityQueue[Admission] = PriorityQueue()
         self._deadlines: list[tuple[float, int, Admission]] = []
         self._sequence = itertools.count()
         self._timer: Timer | None = None
         self._timer_at = 0.0
-        self._paused_until = 0.0
         self._last_admission = float("-inf")
-        self._refused_in_a_row = 0
-        self._refused_at = float("-inf")
         self._closed = False
         self._window.bind(self)
 
@@ -163,7 +156,7 @@ class Lane:
             in_flight=self._window.in_flight,
             queued=self._queue.size,
             next_slot_in=self.eta(),
-            paused_for=max(0.0, self._paused_until - now, window.blocked_for),
+            paused_for=max(0.0, self._restraint.paused_until - now, window.blocked_for),
             budget=window.budget,
             waiting=window.waiting,
             away_for=None if self._breaker.away_since is None else now - self._breaker.away_since,
@@ -175,6 +168,7 @@ class Lane:
 
         Raises:
             BudgetError: The shared budget is out of reach.
+        ConfigurationError: It cannot be used as it was named.
             ClosedError: The lane was closed.
         """
         self._check_open()
@@ -192,8 +186,14 @@ class Lane:
         return since is not None and self._clock.now() - since >= self._outage
 
     @property
-    def _is_spaced(self) -> bool:
-        return self.bucket.max_rate < self.limit.requests
+    def limit(self) -> RateLimit:
+        """The limit that the lane keeps to."""
+        return self._restraint.limit
+
+    @property
+    def retries(self) -> AsyncLimiter:
+        """The bucket that retries pass besides."""
+        return self._restraint.retries
 
     def now(self) -> float:
         """Return the time on the lane's clock."""
@@ -202,13 +202,13 @@ class Lane:
     def pause(self, seconds: float) -> None:
         """Admit nothing for this long; waiting requests whose `max_wait` is shorter fail at once."""
         now = self._clock.now()
-        self._paused_until = max(self._paused_until, now + seconds)
+        self._restraint.paused_until = max(self._restraint.paused_until, now + seconds)
         self._telemetry.paused(Paused(self.name, now, seconds, "asked"))
         self._dispatch(now)
 
     def resume(self) -> None:
         """End a pause."""
-        self._paused_until = 0.0
+        self._restraint.paused_until = 0.0
         self._dispatch(self._clock.now())
 
     def hand_over(self, to: Callable[[str], "Lane"]) -> None:
@@ -262,16 +262,18 @@ class Lane:
         if self._closed:
             raise ClosedError("the client is closed")
         if self._window.failure is not None:
-            raise BudgetError(*self._window.failure.args)
+            raise type(self._window.failure)(*self._window.failure.args)
 
     def _eta(self, position: int, priority: Priority) -> float:
         now = self._clock.now()
-        paced = delay(self.bucket, self._clock, position + 1) if self._is_spaced else 0.0
+        paced = delay(self._restraint.bucket, self._clock, position + 1) if self._restraint.is_spaced else 0.0
         capped = self._concurrency.delay(self._window.in_flight + position, now)
         usual_time = self._concurrency.usual_time
         probing = self._last_admission + usual_time - now if self._is_probing(now) else 0.0
         due = self._window.returns(position, priority, now) - now
-        return max(due, self._paused_until - now, self._breaker.retry_at - now, paced, capped, probing, 0.0)
+        return max(
+            due, self._restraint.paused_until - now, self._breaker.retry_at - now, paced, capped, probing, 0.0
+        )
 
     # The admission itself; called by `Admission` only.
 
@@ -323,7 +325,6 @@ class Lane:
 
     def answered(self, waiter: Admission, permit: Permit, feedback: Feedback | None) -> None:
         """Note an answer and its rate-limit headers; None when they are not about this lane."""
-        self._refused_in_a_row = 0
         now = self._clock.now()
         sent_at = now if permit.sent_at is None else permit.sent_at
         self._concurrency.usual_time += (now - sent_at - self._concurrency.usual_time) / 8
@@ -332,9 +333,11 @@ class Lane:
         if feedback is None:
             self._window.settle(permit, now, failed=True)
         else:
-            if feedback.limit is not None and feedback.limit != self.limit.requests:
-                self._adapt(feedback.limit, now)
-            self._window.settle(permit, now, limit=feedback.limit, remaining=feedback.remaining)
+            remaining = feedback.remaining
+            self._restraint.is_told = remaining is not None
+            if self._teaches(feedback, now):
+                remaining = self._restraint.answered(permit, feedback, now)
+            self._window.settle(permit, now, limit=feedback.limit, remaining=remaining)
         if self._breaker.has_failed and self._breaker.succeeded(waiter, sent_at):
             self._telemetry.recovered(Recovered(self.name, now))
         self._dispatch(now)
@@ -344,7 +347,7 @@ class Lane:
         self._window.release(permit)
         if self._breaker.has_failed:
             self._breaker.succeeded(waiter, self._clock.now() if permit.sent_at is None else permit.sent_at)
-        self._back_off(permit, feedback)
+        self._restraint.refused(permit, feedback, self._clock.now())
         self._dispatch(self._clock.now())
 
     def failed(
@@ -385,49 +388,24 @@ class Lane:
             self._breaker.ended(waiter)
         self._dispatch(self._clock.now())
 
-    def _adapt(self, requests: int, now: float) -> None:
-        """Adopt the limit that the server names, if it is stricter or the lane adaptive."""
-        if requests in self._elsewhere() or requests < 1:
-            return
-        if requests > self.limit.requests and (self._window.is_shared or not self._adaptive):
-            return  # the processes of a shared window have agreed on its size
-        burst = self.limit.burst and min(self.limit.burst, requests)
-        self._telemetry.adapted(Adapted(self.name, now, "limit", self.limit.requests, requests))
-        self.limit = RateLimit(requests, self.limit.per, burst)
-        self._window.resize(requests)
-        self.bucket, self.retries = guard(self.limit, self._clock), for_retries(self.limit, self._clock)
-
-    def _back_off(self, permit: Permit, feedback: Feedback) -> None:
-        now = self._clock.now()
-        if permit.sent_at is None or permit.sent_at > self._refused_at:  # else it was sent with the last one
-            self._refused_in_a_row = min(self._refused_in_a_row + 1, _MOST_REFUSALS)
-            self._refused_at = now
-        in_flight, cap = self._window.in_flight, self._concurrency.cap(now)
-        if feedback.remaining and in_flight:  # rule 3
-            sent_at = now if permit.sent_at is None else permit.sent_at
-            let_in = self._concurrency.refused(sent_at, permit.outstanding_before, in_flight, now)
-            if let_in < cap:
-                self._telemetry.adapted(Adapted(self.name, now, "concurrency", cap, let_in))
-                self._window.on_crowd(let_in)
-            wait = feedback.retry_after or 0.0
-        else:
-            self._window.on_rate_limited(now)
-            guess = min(2.0 ** max(0, self._refused_in_a_row - 1), self.limit.per)
-            wait = guess if feedback.retry_after is None else feedback.retry_after
-        until = now + wait + RETRY_PAD  # rule 2
-        if until > self._paused_until:
-            self._paused_until = until
-            self._telemetry.paused(Paused(self.name, now, wait + RETRY_PAD, "refused"))
-        if not feedback.remaining:
-            self._window.pause(until)
+    def _teaches(self, feedback: Feedback, now: float) -> bool:
+        """Whether an answer says something new: another limit, or, to a probe, that others spend."""
+        restraint = self._restraint
+        if restraint.lessons.is_learning or feedback.limit not in (None, restraint.limit.requests):
+            return True
+        remaining = feedback.remaining
+        return (
+            remaining is not None and remaining < restraint.limit.requests - 1 and self._window.is_cold(now)
+        )
 
     def _has_room(self, demand: Demand, now: float) -> bool:
         if self._held_back(now) or not self._window.has_room(demand, now):
             return False
-        return self.bucket.has_capacity(1 + self.untaken)
+        return self._restraint.bucket.has_capacity(1 + self.untaken)
 
     def _admit(self, waiter: Admission, now: float) -> None:
         waiter.permit = self._window.take()
+        waiter.bucket = self._restraint.bucket
         waiter.admitted_at = self._last_admission = now
         self.untaken += 1
         if self._breaker.has_failed:
@@ -438,14 +416,14 @@ class Lane:
         return concurrency.cap(now) if concurrency.is_lowered else concurrency.at_most
 
     def _held_back(self, now: float) -> bool:
-        if now < self._paused_until or self._window.in_flight >= self._most_in_flight(now):
+        if now < self._restraint.paused_until or self._window.in_flight >= self._most_in_flight(now):
             return True
         if self._breaker.has_failed and self._breaker.holds(now):
             return True
         return self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE  # rule 1
 
     def _is_probing(self, now: float) -> bool:
-        return self._window.in_flight > 0 and self._window.is_cold(now)
+        return self._window.in_flight > 0 and (self._restraint.lessons.is_asking or self._window.is_cold(now))
 
     def _dispatch(self, now: float) -> None:
         """Admit what fits, fail what cannot be admitted in time, and set the timer for the next dispatch."""
@@ -459,7 +437,7 @@ class Lane:
         if self._deadlines:
             self._fail_late_waiters(now)
         if self._window.failure is not None:
-            self._fail_all(BudgetError(*self._window.failure.args))
+            self._fail_all(self._window.failure)
         if not queue.size:
             self._window.release_idle()
         due = self._next_dispatch(now) if queue.size else None
@@ -470,8 +448,8 @@ class Lane:
         """Return when to dispatch again; None when an answer has to arrive first."""
         moments = [self._deadlines[0][0]] if self._deadlines else []
         demand = _ONE[self._queue.next_class()]
-        if now < self._paused_until:
-            moments.append(self._paused_until)
+        if now < self._restraint.paused_until:
+            moments.append(self._restraint.paused_until)
         elif self._breaker.has_failed and self._breaker.holds(now):
             moments += [self._breaker.retry_at] if now < self._breaker.retry_at else []
         elif self._window.in_flight >= self._most_in_flight(now):
@@ -479,7 +457,7 @@ class Lane:
         elif self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:
             moments.append(self._last_admission + PROBE_PATIENCE)
         elif self._window.has_room(demand, now):
-            moments.append(now + delay(self.bucket, self._clock, 1 + self.untaken))
+            moments.append(now + delay(self._restraint.bucket, self._clock, 1 + self.untaken))
         elif (look := self._window.next_look(demand, now)) is not None:
             moments.append(look)
         return min(moments, default=None)
@@ -508,7 +486,7 @@ class Lane:
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if not waiter.is_over:
-                if deadline > now and deadline >= self._paused_until:
+                if deadline > now and deadline >= self._restraint.paused_until:
                     break
                 waiter.fail(self._too_long(waiter, self._eta(0, waiter.priority)))
             heappop(self._deadlines)
@@ -536,7 +514,7 @@ class Lane:
         now = self._clock.now()
         if (
             not self._queue.size
-            or now < self._paused_until
+            or now < self._restraint.paused_until
             or (self._breaker.has_failed and self._breaker.holds(now))
         ):
             return None
@@ -544,7 +522,9 @@ class Lane:
         usable = min(self._queue.waiting(priority), self._most_in_flight(now) - self._window.in_flight)
         if usable < 1:
             return None
-        return Demand(priority, min(usable, 1) if self._is_spaced or self._breaker.has_failed else usable)
+        return Demand(
+            priority, min(usable, 1) if self._restraint.is_spaced or self._breaker.has_failed else usable
+        )
 
     def on_change(self) -> None:
         """Permits may be there that were not."""

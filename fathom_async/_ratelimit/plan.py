@@ -100,7 +100,8 @@ class RatePlan:
 
         Args:
             requests: Requests an hour, such as 600 for tier 1.
-            concurrency: Requests in flight at once, such as 5 for tier 1; of all processes that share a budget.
+            concurrency: Requests in flight at once, such as 5 for tier 1; processes that share a budget count
+                theirs together.
         """
         return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
 

@@ -108,7 +108,7 @@ class Forecast:
         numbers[at + _SEEN] = now
 
     def wanted(self, priority: Priority, permits: int, now: float) -> int:
-        """Return how many permits a request of a class has to leave: k of rule 1 of `fathom_async._ratelimit.promise`.
+        """Return how many permits a request has to leave: k of rule 1 of `fathom_async._ratelimit.promise`.
 
         Args:
             priority: Its class.

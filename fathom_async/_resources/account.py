@@ -1,5 +1,7 @@
 """Endpoints of the account and the token. Source: https://usefathom.com/api/v1#account."""
 
+from attrs import frozen
+
 from fathom_async._core.codec.objects import object_decoder
 from fathom_async._core.request import Request
 from fathom_async._core.session import Caller
@@ -9,11 +11,11 @@ _ACCOUNT = object_decoder(Account)
 _TOKEN = object_decoder(Token)
 
 
+@frozen(eq=False, repr=False)
 class AccountResource:
     """The account that owns the token. Source: https://usefathom.com/api/v1#account."""
 
-    def __init__(self, send: Caller) -> None:
-        self._send = send
+    _send: Caller
 
     async def get(self) -> Account:
         """Return the account. The token needs full access (``*``).
@@ -24,11 +26,11 @@ class AccountResource:
         return await self._send(Request("GET", "/account", _ACCOUNT))
 
 
+@frozen(eq=False, repr=False)
 class TokenResource:
     """The API token in use. Source: https://usefathom.com/api/v1#account."""
 
-    def __init__(self, send: Caller) -> None:
-        self._send = send
+    _send: Caller
 
     async def get(self) -> Token:
         """Return the token's name, abilities and times; the API never returns its secret value."""

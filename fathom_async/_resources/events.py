@@ -1,5 +1,7 @@
 """Endpoints of events (goals). Source: https://usefathom.com/api/v1#events."""
 
+from attrs import frozen
+
 from fathom_async._core.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.request import Request, path
@@ -25,6 +27,7 @@ _WIPE = (
 )
 
 
+@frozen(eq=False, repr=False)
 class EventsResource:
     """The events of a site. Source: https://usefathom.com/api/v1#events.
 
@@ -32,8 +35,7 @@ class EventsResource:
     of the older API still have them.
     """
 
-    def __init__(self, send: Caller) -> None:
-        self._send = send
+    _send: Caller
 
     def list(
         self,

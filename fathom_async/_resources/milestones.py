@@ -3,6 +3,8 @@
 from datetime import date
 from operator import attrgetter
 
+from attrs import frozen
+
 from fathom_async._core.codec.objects import deletion, object_decoder, page_decoder
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.request import Request, path
@@ -17,11 +19,11 @@ _MILESTONE = object_decoder(Milestone)
 _MILESTONES = page_decoder(Milestone)
 
 
+@frozen(eq=False, repr=False)
 class MilestonesResource:
     """Dated annotations of a site's reports. Source: https://usefathom.com/api/v1#milestones."""
 
-    def __init__(self, send: Caller) -> None:
-        self._send = send
+    _send: Caller
 
     def list(
         self,

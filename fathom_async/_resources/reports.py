@@ -6,6 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from attrs import frozen
+
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
@@ -28,11 +30,11 @@ if TYPE_CHECKING:
     from fathom_async.backfill._run import BackfillSummary
 
 
+@frozen(eq=False, repr=False)
 class ReportsResource:
     """Reports, all through the scarce reports lane. Source: https://usefathom.com/api/v1#reports."""
 
-    def __init__(self, send: Caller) -> None:
-        self._send = send
+    _send: Caller
 
     async def aggregate(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report.
@@ -112,7 +114,7 @@ class ReportsResource:
             ClosedError: The client was closed.
         """
         if keeping is not None and store is None:
-            raise ArgumentError("keeping says how long a store's answers stay fresh; pass a store too")
+            raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
         caller = self._send.for_run(priority)
         cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
         run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)

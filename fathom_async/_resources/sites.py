@@ -2,6 +2,8 @@
 
 from operator import attrgetter
 
+from attrs import frozen
+
 from fathom_async import _endpoints as endpoints
 from fathom_async._core.codec.objects import deletion, discard, object_decoder, page_decoder
 from fathom_async._core.pagination import Listing, by_cursor
@@ -25,11 +27,11 @@ _SITES = page_decoder(Site)
 _WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the dashboard, or sites.delete."
 
 
+@frozen(eq=False, repr=False)
 class SitesResource:
     """The account's websites. Source: https://usefathom.com/api/v1#sites."""
 
-    def __init__(self, send: Caller) -> None:
-        self._send = send
+    _send: Caller
 
     def list(
         self, *, limit: int = 100, starting_after: str | None = None, ending_before: str | None = None

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser
 
 from fathom_async._cli.figures import figures_of
-from fathom_async._cli.html.page import Page
+from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.output import Kind, records
 
 PATHS = [
@@ -30,7 +30,7 @@ def page_of(
 ) -> str:
     """Write a page of the pageviews of these rows."""
     figures = figures_of(tuple(columns), rows, metrics=["pageviews"], unit=unit)
-    return Page("Acme", ["From then to now"], figures, records(columns, rows), datetime.now(UTC)).html()
+    return HtmlPage("Acme", ["From then to now"], figures, records(columns, rows), datetime.now(UTC)).html()
 
 
 def written(directory: Path) -> list[Path]:

@@ -237,7 +237,7 @@ def test_those_who_waited_find_an_answer_that_came_too_late_to_be_fresh() -> Non
 @pytest.mark.parametrize("name", ["max_age", "grace", "stale_while_revalidate"])
 @pytest.mark.parametrize("value", [-1, math.nan, "60", None, True])
 def test_what_is_no_duration_is_refused(name: str, value: object) -> None:
-    with pytest.raises(ArgumentError, match=f"{name} must be a number of seconds from 0"):
+    with pytest.raises(ArgumentError, match=f"{name} must be a number of seconds of at least 0"):
         CachePolicy(**{name: value})  # type: ignore[arg-type]
 
 
@@ -245,5 +245,5 @@ def test_an_answer_is_served_for_ever_if_that_is_wanted_but_a_range_ends_some_ti
     ever = CachePolicy(max_age=math.inf)
     assert freshness(CacheEntry(b"", NOW), OPEN, ever, now=NOW + 1e9, zone=BERLIN) == "fresh"
     assert ever.drop_after(OPEN, NOW, BERLIN) is None
-    with pytest.raises(ArgumentError, match="grace must be a number of seconds from 0, not inf"):
+    with pytest.raises(ArgumentError, match="grace must be a number of seconds of at least 0, not inf"):
         CachePolicy(grace=math.inf)

@@ -80,7 +80,7 @@ async def test_ctrl_c_leaves_whole_periods_and_says_so(
         columns=200,
     )
     assert ended.code == 130
-    assert "has whole periods: run the same command again to go on" in ended.out
+    assert "is consistent: run the same command again to resume" in ended.out
     assert "Traceback" not in ended.out
 
 

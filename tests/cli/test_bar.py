@@ -17,7 +17,7 @@ def test_it_tells_how_many_are_done_and_for_how_long_it_goes_on() -> None:
 
 @pytest.mark.parametrize("width", range(10, 120))
 def test_it_fits(width: int) -> None:
-    line = bar_of(HALF, width, waits="waiting up to 0:30 for what another run was asking for")
+    line = bar_of(HALF, width, waits="waiting up to 0:30 for another run's answers")
     assert len(line) <= width
     assert "15/30" in line
     assert len(bar_of(HALF, width, ascii_only=True)) <= width
@@ -32,5 +32,5 @@ def test_a_narrow_terminal_still_has_a_bar_and_the_time_left() -> None:
 def test_nothing_is_counted_down_while_nothing_is_to_come() -> None:
     idle = Progress(30, done=10, kept=10)
     assert "left" not in bar_of(idle, 100)
-    waits = "waiting up to 0:28 for what another run was asking for"
+    waits = "waiting up to 0:28 for another run's answers"
     assert f"10/30 {waits} 0/0 requests" in bar_of(idle, 120, waits=waits)

@@ -127,7 +127,7 @@ def test_unusable_logs_end_with_one_line(tmp_path: Path) -> None:
         (["demo", "--speed", "nan"], "--speed"),
         (["demo", "--sped", "3"], "--sped"),
         (["bogus"], "bogus"),
-        (["report", "CDBUGS", "DAFFYD"], "too much: DAFFYD"),
+        (["report", "CDBUGS", "DAFFYD"], "unexpected argument: DAFFYD"),
         (["demo", "--reports", "1000000"], "different reports"),
     ],
 )

@@ -15,7 +15,7 @@ LOCKED = "file_keyring.LockedKeyring"
 async def test_login_keeps_a_token_that_was_tried_and_logout_forgets_it(command: Command) -> None:
     login = await command("login", typed="secret-token\n", PYTHON_KEYRING_BACKEND=RING, FATHOM_API_TOKEN="")
     assert (login.code, login.out) == (0, "")
-    assert "is kept in" in login.err
+    assert "fathom: stored the token" in login.err
     assert "secret-token" not in login.err
     who = await command("whoami", PYTHON_KEYRING_BACKEND=RING, FATHOM_API_TOKEN="")
     assert json.loads(who.out)["token_from"] == "keyring"
@@ -23,7 +23,7 @@ async def test_login_keeps_a_token_that_was_tried_and_logout_forgets_it(command:
     after = await command("whoami", PYTHON_KEYRING_BACKEND=RING, FATHOM_API_TOKEN="")
     assert after.code == 3
     assert after.err.startswith("fathom: no token: run `fathom login`, or set FATHOM_API_TOKEN")
-    assert "no token was kept" in (await command("logout", PYTHON_KEYRING_BACKEND=RING)).err
+    assert "no token is stored" in (await command("logout", PYTHON_KEYRING_BACKEND=RING)).err
 
 
 async def test_the_token_is_typed_unseen(command: Command) -> None:
@@ -34,7 +34,7 @@ async def test_the_token_is_typed_unseen(command: Command) -> None:
     )
     assert ended.code == 0
     assert "secret-token" not in ended.out
-    assert "FATHOM_API_TOKEN is set too, and goes first" in ended.out
+    assert "FATHOM_API_TOKEN is set and overrides it" in ended.out
 
 
 async def test_a_kept_token_goes_to_no_other_address(command: Command, tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from rich.console import Console, RenderableType
 
 from fathom_async import EventQuery, FathomClient, LaneStatus, PageviewRow, Report, RetryPolicy, Site
 from fathom_async._cli.demo.catalogue import PlannedReport, plan_reports, query_of
-from fathom_async._cli.demo.job import Job
+from fathom_async._cli.demo.job import DemoJob
 from fathom_async._cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
 from fathom_async._cli.demo.source import Source
-from fathom_async._cli.demo.summary import Verdict, summarize, traffic_of
+from fathom_async._cli.demo.summary import Comparison, summarize, traffic_of
 from fathom_async._cli.failures import CommandError
 from fathom_async.testing import Dataset, FathomServer, Status
 
@@ -20,7 +20,9 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = Site("ACMEAA", "Acme", "none", CREATED)
 OTHER = Site("OTHERA", "Other", "none", CREATED)
 IDLE = LaneStatus(limit=10, per=60, used=0, in_flight=0, queued=0, next_slot_in=0)
-PERFECT = Verdict(reports=42, others=12, refused=0, failed=0, lost=0, seconds=8.2, optimum=240.0, speed=30.0)
+PERFECT = Comparison(
+    reports=42, others=12, refused=0, failed=0, lost=0, seconds=8.2, optimum=240.0, speed=30.0
+)
 
 
 def shown(*parts: RenderableType, width: int = 80) -> str:
@@ -183,7 +185,7 @@ async def test_job_does_everything_and_leaves_no_draft() -> None:
         FathomServer(data=source.data, reports_throttle=None) as server,
         FathomClient("any", base_url=server.url) as fathom,
     ):
-        job = Job(fathom, source, 9)
+        job = DemoJob(fathom, source, 9)
         await job.run()
         assert [(tally.answered, tally.planned) for tally in job.tallies.values()] == [(9, 9), (10, 10)]
         assert job.failures == []
@@ -200,7 +202,7 @@ async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
     ):
         server.inject(Status(500), path="/aggregations")
         server.inject(Status(500), method="POST", path="/sites")
-        job = Job(fathom, source, 6)
+        job = DemoJob(fathom, source, 6)
         await job.run()
         reports, crud = job.tallies["reports"], job.tallies["crud"]
         assert (reports.answered, reports.failed) == (5, 1)
@@ -216,4 +218,4 @@ async def test_too_many_reports() -> None:
         FathomClient("any", base_url=server.url) as fathom,
     ):
         with pytest.raises(CommandError, match=r"there are [\d,]+ different reports of this data"):
-            await Job(fathom, source, 10**6).run()
+            await DemoJob(fathom, source, 10**6).run()

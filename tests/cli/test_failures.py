@@ -54,7 +54,7 @@ REFUSED = ("GET", "https://api.usefathom.com/v1/sites")
         (
             BulkError([Outcome(PageviewQuery("CDBUGS", aggregates=["visits"]), error=StoreError("x"))]),
             ExitCode.SOME_FAILED,
-            "run the same again",
+            "run the same command again",
         ),
         (CommandError("stop", ExitCode.SOME_FAILED), ExitCode.SOME_FAILED, "stop"),
         (KeyboardInterrupt(), ExitCode.INTERRUPTED, "interrupted"),

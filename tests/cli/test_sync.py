@@ -55,7 +55,7 @@ async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
 ) -> None:
     ended = await fathom(*SECODA)
     head, first, *others = ended.out.splitlines()
-    assert (ended.code, ended.err) == (0, "fathom: nothing was changed; --apply does it\n")
+    assert (ended.code, ended.err) == (0, "fathom: nothing was changed; pass --apply to make these changes\n")
     assert head.startswith("Secoda: ")
     assert first == f"  + {CATEGORY}"
     assert f"  + {CATEGORY} / purchase: Event of {CATEGORY} (CDBUGS), counted by Fathom Analytics." in others

@@ -185,7 +185,7 @@ async def test_what_the_server_says_of_a_failure_is_not_shown(
 ) -> None:
     fathom_server.inject(*[Status(401, {"error": "secret"})] * 50, path="/aggregations")
     page = await page_of(visitor, "/?range=7d")
-    assert page.count("Analytics are not set up as they should be.") == 3
+    assert page.count("Analytics are misconfigured.") == 3
     assert "secret" not in page
     async with visitor.get("/sites/CDBUGS/board?range=7d") as response:
         assert response.status == 502

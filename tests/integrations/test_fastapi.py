@@ -134,7 +134,7 @@ async def test_a_full_lane_is_503_with_the_seconds_until_it_is_free(
     async with visitor.get("/urgent/11") as response:
         assert response.status == 503
         assert 50 <= int(response.headers["Retry-After"]) <= 62
-        assert await response.json() == {"detail": "Analytics are busy; try again later."}
+        assert await response.json() == {"detail": "Waiting for Fathom's rate limit."}
     assert len(server.hits) == 10, "nothing was spent on it"
 
 
@@ -229,12 +229,12 @@ def test_of_many_failures_the_longest_wait_counts_and_what_waiting_does_not_mend
 @pytest.mark.parametrize(
     ("error", "code", "reason"),
     [
-        (WaitTooLongError("reports", 41.2, 5.0), 1013, "Analytics are busy; try again later."),
+        (WaitTooLongError("reports", 41.2, 5.0), 1013, "Waiting for Fathom's rate limit."),
         (NotFoundError(404, SECRET), 1011, "There is no such site or object."),
         (
             ExceptionGroup("", [ConnectError(SECRET)]),
             1011,
-            "The analytics service did not answer as it should.",
+            "The analytics service returned an error.",
         ),
     ],
     ids=repr,

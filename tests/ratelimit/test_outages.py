@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from attrs import define, field
@@ -10,7 +11,10 @@ from attrs import define, field
 from fathom_async import FathomClient, Priority, RetryPolicy, ServerError, Site, WaitTooLongError
 from fathom_async.errors import ConnectError, OutageError
 from fathom_async.service import Request, Response
-from fathom_async.telemetry import Event, Paused, Recovered
+from fathom_async.telemetry import Paused, Recovered
+
+if TYPE_CHECKING:
+    from fathom_async.telemetry import Event
 
 pytestmark = pytest.mark.virtual_time
 

@@ -79,7 +79,7 @@ def test_a_newcomer_stands_behind_the_more_urgent_and_its_equals() -> None:
     for waiter, priority in [("b", BULK), ("n", NORMAL), ("i", INTERACTIVE)]:
         queue.push(waiter, priority)
     assert [queue.ahead_of(priority) for priority in Priority] == [1, 2, 3]
-    assert sorted(queue) == ["b", "i", "n"]
+    assert sorted(drained(queue)) == ["b", "i", "n"]
 
 
 def test_nobody_waits() -> None:

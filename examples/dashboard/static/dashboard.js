@@ -1,21 +1,21 @@
 "use strict";
 
-// A page comes with what was there; the rest is filled in, and all of it kept up to date.
+// Fill in the boards that the page came without, and keep all of them up to date.
 
 const REFRESH_SECONDS = 60;
 const RETRY_SECONDS = 5;
-const LIVE_SECONDS = 300; // as long as the server takes a number for that of now
+const LIVE_SECONDS = 300; // as long as the server shows a number as current
 const FORGET_SECONDS = 10;
 
 const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/** Ask for a board once; return how many seconds to wait before asking again, or 0 when it is there. */
+/** Request a board once; return the seconds until the next try, or 0 after a success. */
 async function fill(board) {
   let response;
   try {
     response = await fetch(board.dataset.board, { headers: { Accept: "text/html" } });
   } catch {
-    tell(board, "The dashboard is out of reach; it is tried again.");
+    tell(board, "The dashboard does not answer; trying again.");
     return RETRY_SECONDS;
   }
   if (response.ok) {
@@ -24,9 +24,12 @@ async function fill(board) {
   }
   const { detail } = await response.json().catch(() => ({ detail: "Something went wrong." }));
   const wait = Number(response.headers.get("Retry-After")) || RETRY_SECONDS;
-  tell(board, response.headers.has("Retry-After") ? `${detail} The next try is in ${wait} s.` : detail);
+  const retried = `${detail.replace(/\.$/, "")}, about ${lasting(wait)}; this fills in by itself`;
+  tell(board, response.headers.has("Retry-After") ? retried : detail);
   return wait;
 }
+
+const lasting = (seconds) => (seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`);
 
 function show(board, html) {
   const kept = new Set([...board.querySelectorAll("details[open]")].map((part) => part.dataset.keep));
@@ -36,7 +39,7 @@ function show(board, html) {
   board.removeAttribute("aria-busy");
 }
 
-/** Say what is the matter, unless there are figures to go on with. */
+/** Show a message, unless the board has figures. */
 function tell(board, words) {
   const notice = board.querySelector(".notice");
   if (notice) notice.textContent = words;

@@ -1,4 +1,4 @@
-"""Asks for the reports of a job file: most of them in one fused run, complete ones one after the other."""
+"""Requests the reports of a job file: complete ones one after the other, all others in one fused run."""
 
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -27,13 +27,13 @@ Found = tuple[ReportSpec, Outcome[Row]]
 
 @frozen
 class Asking:
-    """What all requests of a run have in common.
+    """Settings that all requests of a run share.
 
     Args:
         fathom: The client.
-        keeping: How long kept answers are good for.
-        address: Where the API is: the answers of another one are of no use.
-        is_fused: Whether to put queries together whose answers are contained in one.
+        keeping: How long cached answers stay fresh.
+        address: Address of the API; answers of other addresses are not used.
+        is_fused: Whether to fuse queries.
     """
 
     fathom: FathomClient
@@ -44,15 +44,15 @@ class Asking:
     async def outcomes(
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
-        """Yield what became of each report, as it comes.
+        """Yield the outcome of each report, as it comes.
 
         Args:
             reports: All reports.
             stores: The stores that they name.
-            on_progress: Is told how far all of them have come.
+            on_progress: Called with the progress of all of them.
 
         Raises:
-            AuthenticationError: The token is no good, so that nothing would be answered.
+            AuthenticationError: The token is invalid, so no request would succeed.
             StoreError: A store cannot be used.
         """
         before = latest = Progress(len(reports))
@@ -90,7 +90,7 @@ class Asking:
     async def _complete(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
-        """Ask for one after the other: whoever ends early has whole reports, and none that are half there."""
+        """Request one after the other, so that an interrupted run has whole reports."""
         complete = [each for each in reports if each.is_complete]
         progress = Progress(len(complete), requests=len(complete))
         space = namespace(self.address, "complete reports")

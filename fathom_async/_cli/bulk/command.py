@@ -38,21 +38,21 @@ def run(
     fuse: Fuse = True,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Make the reports of a job file, and write each into a file, or all into one dataset.
+    """Run the reports of a job file, and write each to a file, or all to one dataset.
 
-    A run that ended early, however it ended, goes on where it was when it is started again.
+    The same command resumes a run that ended early.
 
     Args:
-        jobs: The job file, in TOML; its paths start where it is.
-        dataset: Write all reports into this one file (.csv, .jsonl, .json or .parquet) instead of one each.
-        directory: Write the reports here, instead of where the job file says.
-        format: Write them as csv, jsonl or parquet, whatever the job file says.
-        store: Keep answers here, instead of where the job file says: a path, or redis://host:6379/0. Without
-            either, they are kept beside the job file: those of jobs.toml in jobs.db.
-        keep: Whether to keep answers at all, so that a run that ended early can go on.
-        fresh: Begin anew, even if there is a run to go on with.
-        fuse: Whether to put reports together whose answers are contained in one. No answer changes.
-        dry_run: Show what would be sent, and send nothing.
+        jobs: The job file, in TOML; its paths are relative to it.
+        dataset: Write all reports to this file (.csv, .jsonl, .json or .parquet) instead of one file each.
+        directory: Directory of the reports; overrides the job file.
+        format: Format of the reports; overrides the job file.
+        store: Store of cached answers, a path or redis://host:6379/0; overrides the job file. By default answers of
+            jobs.toml are cached in jobs.db beside it.
+        keep: Whether to cache answers, so that a run can be resumed.
+        fresh: Start a new run, even if there is one to resume.
+        fuse: Whether to fuse queries into fewer requests, with the same answers.
+        dry_run: Show the plan, and send nothing.
     """
     places = Places(directory=directory, format=format, store=store, is_kept=keep)
     if dry_run:
@@ -61,23 +61,23 @@ def run(
     options = RunOptions(
         file=jobs, places=places, dataset=dataset, dataset_format=format, is_fused=fuse, is_fresh=fresh
     )
-    tally = RunSummary()
+    summary = RunSummary()
     try:
-        run_async(partial(carry_out, options, tally))
+        run_async(partial(carry_out, options, summary))
     except KeyboardInterrupt as error:
-        raise CommandError(_broken_off(options, tally), interruption(error)) from None
-    return _ended(options, tally)
+        raise CommandError(_broken_off(options, summary), interruption(error)) from None
+    return _ended(options, summary)
 
 
 def plan(jobs: Path, /, *, fuse: Fuse = True, output: OutputOptions = STANDARD) -> None:
-    """Show the requests that a job file would send, how long they take, and what they cost; nothing is sent.
+    """Show the requests that a job file would send, their time and their cost; nothing is sent.
 
-    Periods are counted on this machine's clock: the sites' clocks would have to be asked for.
+    Periods follow this machine's clock, because the sites' time zones would take a request.
 
     Args:
         jobs: The job file, in TOML.
-        fuse: Whether to put reports together whose answers are contained in one.
-        output: Where the figures go, and how they are written.
+        fuse: Whether to fuse queries into fewer requests.
+        output: Destination and format of the figures.
     """
     output.check()
     run_async(partial(_show, jobs, Places(), output, is_fused=fuse))
@@ -97,7 +97,7 @@ async def _show(file: Path, places: Places, output: OutputOptions, *, is_fused: 
 
 @asynccontextmanager
 async def _anybody() -> AsyncGenerator[FathomClient]:
-    """Open a client that sends nothing: where there is no token, it needs none."""
+    """Open a client that sends nothing, and needs no token."""
     try:
         find_token(os.environ)
     except CommandError:
@@ -108,28 +108,27 @@ async def _anybody() -> AsyncGenerator[FathomClient]:
             yield fathom
 
 
-def _ended(options: RunOptions, tally: RunSummary) -> int:
-    """Tell what became of the reports, and return the exit code."""
-    progress = tally.progress
+def _ended(options: RunOptions, summary: RunSummary) -> int:
+    """Print the results, and return the exit code."""
+    progress = summary.progress
     done = 0 if progress is None else progress.done - progress.failed
-    if tally.cut:
+    if summary.cut:
         note(
-            f"{_names(tally.cut)}: as many rows as the server returns at most; complete = true gets those that "
-            "may be missing"
+            f"{_names(summary.cut)}: cut off at the most rows that the server returns; set complete = true for all"
         )
-    for each, error in tally.failed[:_SHOWN]:
+    for each, error in summary.failed[:_SHOWN]:
         note(f"{each.name}: {failure_of(error).message}")
-    if len(tally.failed) > _SHOWN:
-        note(f"and {len(tally.failed) - _SHOWN:,} more")
-    where = f" in {', '.join(sorted(map(str, tally.places)))}" if tally.places else ""
-    told = f"{counted(done, 'report')}{where}, {counted(tally.rows, 'row')}"
+    if len(summary.failed) > _SHOWN:
+        note(f"and {len(summary.failed) - _SHOWN:,} more")
+    where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
+    told = f"{counted(done, 'report')}{where}, {counted(summary.rows, 'row')}"
     stdout_console().print(told, markup=False, soft_wrap=True)
-    if not tally.failed:
+    if not summary.failed:
         return ExitCode.OK
-    what_to_do = "mend the job file, or use another token"
-    if tally.may_be_mended and options.places.is_kept:
-        what_to_do = "run the same command again, and only these are asked for"
-    note(f"{len(tally.failed):,} of {counted(len(tally.failed) + done, 'report')} failed; {what_to_do}")
+    what_to_do = "fix the job file, or use another token"
+    if summary.may_be_retried and options.places.is_kept:
+        what_to_do = "run the same command again to retry only these"
+    note(f"{len(summary.failed):,} of {counted(len(summary.failed) + done, 'report')} failed; {what_to_do}")
     return ExitCode.SOME_FAILED
 
 
@@ -138,10 +137,12 @@ def _names(reports: list[ReportSpec]) -> str:
     return names if len(reports) <= _SHOWN else f"{names} and {len(reports) - _SHOWN:,} more"
 
 
-def _broken_off(options: RunOptions, tally: RunSummary) -> str:
-    if tally.progress is None:
+def _broken_off(options: RunOptions, summary: RunSummary) -> str:
+    if summary.progress is None:
         return "interrupted before the first request"
-    so_far = f"interrupted with {tally.progress.done:,} of {counted(tally.progress.queries, 'report')} done"
+    so_far = (
+        f"interrupted with {summary.progress.done:,} of {counted(summary.progress.queries, 'report')} done"
+    )
     if not options.places.is_kept:
-        return f"{so_far}; nothing was kept, because of --no-keep"
-    return f"{so_far}; they are kept: run the same command again to go on"
+        return f"{so_far}; --no-keep cached no answers, so a new run starts over"
+    return f"{so_far}; run the same command again to resume"

@@ -1,4 +1,4 @@
-"""What is ahead of a run between two of its requests: the time left, or what it waits for."""
+"""The time left of a run, or what it waits for, between two of its answers."""
 
 import time
 from collections.abc import Callable
@@ -11,10 +11,10 @@ _PAUSE = 0.5
 
 
 class EtaEstimator:
-    """Looks ahead as often as it is asked: a pause that the server asks for ends nothing, but changes the time left.
+    """Estimates the time left from the lane, so that a pause imposed by the server counts at once.
 
     Args:
-        fathom: The client that the run asks with.
+        fathom: The client of the run.
         now: Returns monotonic seconds.
     """
 
@@ -25,15 +25,15 @@ class EtaEstimator:
         self._until = 0.0
         self._idle_since: float | None = None
 
-    def told(self, progress: Progress) -> None:
-        """Note how far the run has come by its own account."""
+    def update(self, progress: Progress) -> None:
+        """Take the run's own progress into account."""
         if progress != self._progress:
             self._idle_since = None
         self._progress = progress
         self._until = self._now() + progress.seconds_left
 
     def seconds_left(self, progress: Progress) -> float:
-        """Return the seconds until the last request is admitted; those that wait in the lane are counted by it."""
+        """Return the seconds until the last request is admitted; the lane counts those that it queues."""
         lane = self._fathom.limits["reports"]
         further = progress.requests - progress.answered - lane.queued - lane.in_flight
         if further > 0:
@@ -44,7 +44,7 @@ class EtaEstimator:
         return after_them if lane.paused_for else min(after_them, max(0.0, self._until - self._now()))
 
     def waits(self, progress: Progress) -> str:
-        """Return what the run waits for, if it is not the rate limit or the server; else nothing."""
+        """Return what the run waits for besides the rate limit and the server, or an empty text."""
         lane = self._fathom.limits["reports"]
         if progress.is_over or progress.answered < progress.requests or lane.queued or lane.in_flight:
             self._idle_since = None
@@ -56,5 +56,5 @@ class EtaEstimator:
         if idle < _PAUSE:  # it is about to ask, or to write
             return ""
         if idle >= LEASE:
-            return "waiting for what another run is asking for"
-        return f"waiting up to {clock_time(LEASE - idle)} for what another run was asking for"
+            return "waiting for another run's answers"
+        return f"waiting up to {clock_time(LEASE - idle)} for another run's answers"

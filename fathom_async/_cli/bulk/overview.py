@@ -1,4 +1,4 @@
-"""What a job file would send, for the eyes and for programs."""
+"""What a job file would send, for people and for programs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -28,7 +28,7 @@ class Overview:
 
     Attributes:
         plan: The fused run.
-        complete: The reports that are to have every row: a request each, and more where they have many rows.
+        complete: The reports with every row: at least a request each.
         seconds: Until the last request is admitted.
     """
 
@@ -38,17 +38,17 @@ class Overview:
 
     @property
     def reports(self) -> int:
-        """How many reports come of it."""
+        """Number of reports."""
         return self.plan.queries + len(self.complete)
 
     @property
     def requests(self) -> int:
-        """How many requests it takes; of complete reports, the least that there can be."""
+        """Number of requests, with one for each complete report."""
         return self.plan.requests + len(self.complete)
 
     @property
     def pageviews(self) -> int:
-        """What they cost on the account's bill."""
+        """Pageviews on the account's bill."""
         return self.requests
 
     def cells(self) -> tuple[int | float, ...]:
@@ -80,7 +80,7 @@ def table(overview: Overview) -> Records:
 
 
 def asked(query: Query[Row]) -> str:
-    """Return what a query asks for, in a few words."""
+    """Return a query in a few words."""
     parts = [", ".join(query.aggregates)]
     if groupings := [*query.field_grouping, *([query.date_grouping] if query.date_grouping else [])]:
         parts.append(f"by {', '.join(groupings)}")
@@ -96,7 +96,7 @@ def asked(query: Query[Row]) -> str:
 
 
 def _time(seconds: float, least: str) -> str:
-    return f"{least}{duration(seconds)}" if seconds else "which the rate limit lets through at once"
+    return f"{least}{duration(seconds)}" if seconds else "all admitted at once"
 
 
 def _lines(overview: Overview) -> Iterator[tuple[int, str, Query[Row]]]:

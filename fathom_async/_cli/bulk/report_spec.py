@@ -1,4 +1,4 @@
-"""What a job file asks for, with the file and the store of each report."""
+"""The reports of a job file, each with its file and its store."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,9 +24,9 @@ class ReportSpec:
     Attributes:
         job: The job it belongs to.
         name: Its own name.
-        query: What is asked.
-        is_complete: Whether every row is wanted, past the server's 1,000.
-        store: Where the answer is kept.
+        query: Its query.
+        is_complete: Whether to fetch every row, past the server's 1,000.
+        store: Store of its answer.
         path: Its file, unless all reports go into one dataset.
         format: The format of that file.
     """
@@ -42,13 +42,13 @@ class ReportSpec:
 
 @frozen(kw_only=True)
 class Places:
-    """Where reports and answers go, instead of where the file says.
+    """Destinations of reports and answers, which override the job file.
 
     Attributes:
-        directory: For one file a report.
-        format: The format of these files.
-        store: Where answers are kept.
-        is_kept: Whether they outlive this process at all.
+        directory: Directory of the reports.
+        format: Their format.
+        store: Store of cached answers.
+        is_kept: Whether answers outlive this process.
     """
 
     directory: Path | None = None
@@ -62,23 +62,23 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
 
     Raises:
         CommandError: There is no such file.
-        JobFileError: It is wrong.
+        JobFileError: It is invalid.
     """
     try:
         return load_jobs(file, now=now, zones=zones)
     except FileNotFoundError:
         raise CommandError(
-            f"there is no job file {file}; docs/job-files.md tells how to write one", ExitCode.USAGE
+            f"no such job file: {file}; docs/job-files.md describes the format", ExitCode.USAGE
         ) from None
 
 
 def wanted(jobs: JobFile, file: Path, places: Places) -> list[ReportSpec]:
-    """Return all reports of a file, in its order. Its paths start where the file is.
+    """Return all reports of a file, in its order; its paths are relative to it.
 
     Args:
         jobs: What the file says.
         file: Its path.
-        places: What the command line says instead.
+        places: Options that override the file.
     """
     return [
         ReportSpec(
@@ -97,7 +97,7 @@ def wanted(jobs: JobFile, file: Path, places: Places) -> list[ReportSpec]:
 
 
 def sites_to_locate(jobs: JobFile) -> Sequence[str]:
-    """Return the sites whose time zone must be known, so that the file's periods mean days."""
+    """Return the sites whose time zones the file's periods depend on."""
     return list(
         dict.fromkeys(
             named.query.site_id
@@ -109,7 +109,7 @@ def sites_to_locate(jobs: JobFile) -> Sequence[str]:
 
 
 def plain_queries(reports: Sequence[ReportSpec]) -> list[Query[Row]]:
-    """Return the queries of those that are not to be complete."""
+    """Return the queries of the reports that are not complete ones."""
     return [each.query for each in reports if not each.is_complete]
 
 

@@ -1,4 +1,4 @@
-"""One run of a job file: from its plan to the last file."""
+"""One run of a job file, from its plan to its last file."""
 
 import asyncio
 import os
@@ -27,8 +27,8 @@ from fathom_async import (
 )
 from fathom_async._cli.bulk.asking import Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
-from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.overview import Overview, headline
+from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import (
     Places,
     ReportSpec,
@@ -37,10 +37,10 @@ from fathom_async._cli.bulk.report_spec import (
     sites_to_locate,
     wanted,
 )
-from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
+from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import Format, note
 from fathom_async._cli.progress import repeating, reporter, telling
 from fathom_async.store import ReportStore, open_store
@@ -51,20 +51,20 @@ if TYPE_CHECKING:
 
 _KEEPING = CachePolicy()
 _FLOW: Final = "fathom run"
-_PASSING = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
+_TEMPORARY = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
 
 
 @frozen(kw_only=True)
 class RunOptions:
-    """What the command line says.
+    """Options of the command line.
 
     Attributes:
         file: The job file.
-        places: Where reports and answers go.
+        places: Destinations of reports and answers.
         dataset: One file for all reports, instead of one each.
         dataset_format: Its format; what its ending names by default.
-        is_fused: Whether to put queries together whose answers are contained in one.
-        is_fresh: Whether to begin anew, though an earlier run of the file has not ended.
+        is_fused: Whether to fuse queries.
+        is_fresh: Whether to start a new run, though there is one to resume.
     """
 
     file: Path
@@ -77,14 +77,14 @@ class RunOptions:
 
 @define
 class RunSummary:
-    """What became of the reports so far.
+    """Results of a run so far.
 
     Attributes:
-        progress: How far the run has come; None before it begins.
-        failed: The reports that were not answered, and why.
-        cut: The reports that may lack rows, because they have as many as the server returns at most.
-        rows: How many rows were written.
-        places: Where to: the dataset, or the directories.
+        progress: Progress of the run; None before it begins.
+        failed: Failed reports, and their errors.
+        cut: Reports that may lack rows, because they have the most that the server returns.
+        rows: Number of rows written.
+        places: The dataset, or the directories written to.
     """
 
     progress: Progress | None = None
@@ -94,13 +94,13 @@ class RunSummary:
     places: set[Path] = field(factory=set[Path])
 
     @property
-    def may_be_mended(self) -> bool:
-        """Whether one of the failures may be gone the next time, so that there is something to go on with."""
-        return any(isinstance(error, _PASSING) for _, error in self.failed)
+    def may_be_retried(self) -> bool:
+        """Whether a failure may be temporary, so that the run can be resumed."""
+        return any(isinstance(error, _TEMPORARY) for _, error in self.failed)
 
 
 def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused: bool) -> Overview:
-    """Return what these reports would send."""
+    """Return the requests that these reports would send."""
     plan = fathom.reports.plan(plain_queries(reports), fuse=is_fused)
     complete = [each for each in reports if each.is_complete]
     requests = plan.requests + len(complete)
@@ -111,20 +111,20 @@ def _as_run(fathom: FathomClient) -> FathomClient:
     return fathom.with_options(priority=Priority.BULK, flow=_FLOW)
 
 
-async def carry_out(options: RunOptions, tally: RunSummary) -> None:
-    """Make the reports of a job file, and write them.
+async def carry_out(options: RunOptions, summary: RunSummary) -> None:
+    """Run the reports of a job file, and write them.
 
     Args:
         options: What the command line says.
-        tally: Is told what became of the reports, so that it is known even of a run that was broken off.
+        summary: Collects the results, so that they are known even of an interrupted run.
 
     Raises:
         CommandError: There is no token, no such file or no such site.
-        JobFileError: The job file is wrong.
-        FathomError: Nothing can be asked at all.
+        JobFileError: The job file is invalid.
+        FathomError: No request would succeed.
         OSError: A file cannot be written.
     """
-    # Read once before anything is asked; with no time zones known, periods mean the days of this machine's clock.
+    # Read once before any request; without the sites' time zones, periods follow this machine's clock.
     now = datetime.now().astimezone().replace(tzinfo=None)
     draft = wanted(read_jobs(options.file, now=now), options.file, options.places)
     prepare(draft, options.dataset, options.dataset_format)
@@ -134,7 +134,7 @@ async def carry_out(options: RunOptions, tally: RunSummary) -> None:
         began = None if options.is_fresh else await _began_at(notes)
         if began is not None:
             moment = datetime.fromtimestamp(began).astimezone()
-            note(f"going on with the run of {moment:%Y-%m-%d %H:%M}; --fresh begins anew")
+            note(f"resuming the run of {moment:%Y-%m-%d %H:%M}; --fresh starts a new one")
         started = time.time() if began is None else began
         reports = await _located(fathom, options, datetime.fromtimestamp(started, UTC))
         note(headline(overview_of(fathom, reports, is_fused=options.is_fused)))
@@ -142,10 +142,9 @@ async def carry_out(options: RunOptions, tally: RunSummary) -> None:
             for each in notes:
                 await each.begin(started)
         keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
-        await _make(
-            Asking(_as_run(fathom), keeping, where, options.is_fused), options, reports, stores, tally
-        )
-        if not tally.may_be_mended:
+        asking = Asking(_as_run(fathom), keeping, where, options.is_fused)
+        await _make(asking, options, reports, stores, summary)
+        if not summary.may_be_retried:
             for each in notes:
                 await each.end()
 
@@ -155,21 +154,21 @@ async def _make(
     options: RunOptions,
     reports: Sequence[ReportSpec],
     stores: Mapping[str, ReportStore],
-    tally: RunSummary,
+    summary: RunSummary,
 ) -> None:
     answers: dict[str, tuple[ReportSpec, Report[Row]]] = {}
     with reporter() as show:
-        outlook = EtaEstimator(asking.fathom)
+        eta = EtaEstimator(asking.fathom)
 
         def on_progress(progress: Progress) -> None:
-            tally.progress = progress
-            outlook.told(progress)
+            summary.progress = progress
+            eta.update(progress)
             show(progress)
 
         def refresh() -> None:
-            if tally.progress is not None and not tally.progress.is_over:
-                seconds_left = outlook.seconds_left(tally.progress)
-                show(evolve(tally.progress, seconds_left=seconds_left), outlook.waits(tally.progress))
+            if summary.progress is not None and not summary.progress.is_over:
+                seconds_left = eta.seconds_left(summary.progress)
+                show(evolve(summary.progress, seconds_left=seconds_left), eta.waits(summary.progress))
 
         async with (
             repeating(refresh, 1.0),
@@ -177,25 +176,25 @@ async def _make(
         ):
             async for each, outcome in outcomes:
                 if outcome.report is None:
-                    tally.failed.append((each, outcome.error or FathomError("no answer")))
+                    summary.failed.append((each, outcome.error or FathomError("no answer")))
                     continue
                 if outcome.report.truncated and each.query.limit is None:
-                    tally.cut.append(each)
+                    summary.cut.append(each)
                 if options.dataset is not None:
                     answers[each.name] = each, outcome.report
                 else:
                     await asyncio.to_thread(write_report, each, outcome.report)
-                    tally.rows += len(outcome.report)
-                    tally.places.add(each.path.parent)
+                    summary.rows += len(outcome.report)
+                    summary.places.add(each.path.parent)
     if options.dataset is not None:
         found = [answers[each.name] for each in reports if each.name in answers]
         write = partial(write_dataset, options.dataset, options.dataset_format, found)
-        tally.rows = await asyncio.to_thread(write)
-        tally.places.add(options.dataset)
+        summary.rows = await asyncio.to_thread(write)
+        summary.places.add(options.dataset)
 
 
 async def _located(fathom: FathomClient, options: RunOptions, moment: datetime) -> list[ReportSpec]:
-    """Return the reports, with periods that mean the days of their sites' clocks."""
+    """Return the reports, with periods in their sites' time zones."""
     naive = read_jobs(options.file, now=moment.replace(tzinfo=None))
     async with telling(fathom):
         sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}

@@ -1,7 +1,7 @@
-"""A run that ended early, remembered in its store, so that the next one goes on with it.
+"""A run that ended early, recorded in its store so that the next one resumes it.
 
-Its periods still mean the days that they meant when it began, and all that it was answered is still good: otherwise
-``last 30 days``, which are never over, would be asked for again.
+Its periods keep the days that they had when it began, and all of its answers stay fresh: otherwise ``last 30 days``,
+which never end, would be requested again.
 """
 
 from pathlib import Path
@@ -12,12 +12,12 @@ from attrs import frozen
 from fathom_async.store import CacheEntry, ReportStore, namespace
 
 LIFE: Final = 20 * 3600.0
-"""Seconds after which a run begins anew: less than a day, so that a daily job never makes yesterday's reports."""
+"""Seconds for which a run can be resumed: less than a day, so that a daily job never repeats yesterday's reports."""
 
 
 @frozen
 class Unfinished:
-    """The note in a store that a run has begun and did not end.
+    """The record in a store of a run that has begun and not ended.
 
     Args:
         store: The store.
@@ -29,11 +29,11 @@ class Unfinished:
 
     @classmethod
     def of(cls, store: ReportStore, file: Path, address: str) -> "Unfinished":
-        """Return the note of a job file's run against an API."""
+        """Return the record of a job file's run against an API."""
         return cls(store, namespace(address, f"run of {file.resolve()}"))
 
     async def began_at(self, now: float) -> float | None:
-        """Return the Unix seconds when the run to go on with began; None if there is none.
+        """Return the Unix seconds when the run to resume began; None if there is none.
 
         Raises:
             StoreError: The store cannot be used.
@@ -42,10 +42,10 @@ class Unfinished:
         return note.asked_at if note is not None and 0 <= now - note.asked_at < LIFE else None
 
     async def begin(self, now: float) -> None:
-        """Note that a run begins."""
+        """Record that a run begins."""
         await self.store.delete([self.key])
         await self.store.put_many({self.key: CacheEntry(b"[]", now, drop_after=now + LIFE)})
 
     async def end(self) -> None:
-        """Note that it is over."""
+        """Record that it is over."""
         await self.store.delete([self.key])

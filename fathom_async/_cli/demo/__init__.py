@@ -10,10 +10,10 @@ from rich.console import Console
 
 from fathom_async import FathomClient, LoopClock, Priority
 from fathom_async._cli.connection import run_async
-from fathom_async._cli.demo.job import Job
+from fathom_async._cli.demo.job import DemoJob
 from fathom_async._cli.demo.screen import LaneView, Snapshot, display, headline
 from fathom_async._cli.demo.source import Source, source_of
-from fathom_async._cli.demo.summary import Verdict, summarize
+from fathom_async._cli.demo.summary import Comparison, summarize
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.progress import repeating
 from fathom_async.testing import FathomServer
@@ -56,12 +56,12 @@ def demo(
 
 async def _demonstrate(
     source: Source, reports: int, speed: float, seed: int, console: Console
-) -> tuple[Job, Verdict]:
+) -> tuple[DemoJob, Comparison]:
     async with (
         FathomServer(data=source.data, speed=speed, now=source.now, seed=seed) as server,
         FathomClient("demo", base_url=server.url, clock=LoopClock(speed)) as fathom,
     ):
-        job = Job(fathom, source, reports)
+        job = DemoJob(fathom, source, reports)
         with display(console) as show:
             async with repeating(lambda: show(_snapshot(job, server, speed)), _FRAME, after=0):
                 await job.run()
@@ -69,7 +69,7 @@ async def _demonstrate(
         return job, _judge(job, server, speed)
 
 
-def _snapshot(job: Job, server: FathomServer, speed: float, *, is_over: bool = False) -> Snapshot:
+def _snapshot(job: DemoJob, server: FathomServer, speed: float, *, is_over: bool = False) -> Snapshot:
     # The job waits with normal priority, so that an urgent request would be the next one.
     urgent = job.fathom.with_options(priority=Priority.INTERACTIVE)
     limits = job.fathom.limits
@@ -85,11 +85,11 @@ def _snapshot(job: Job, server: FathomServer, speed: float, *, is_over: bool = F
     )
 
 
-def _judge(job: Job, server: FathomServer, speed: float) -> Verdict:
+def _judge(job: DemoJob, server: FathomServer, speed: float) -> Comparison:
     reports = sum(hit.lane == "reports" for hit in server.hits)
     throttle = server.throttles["reports"]
     tallies = job.tallies.values()
-    return Verdict(
+    return Comparison(
         reports=reports,
         others=len(server.hits) - reports,
         refused=server.refused,

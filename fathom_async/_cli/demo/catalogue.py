@@ -1,4 +1,4 @@
-"""The reports that the demonstration asks for, all of them different."""
+"""The reports of the demonstration, all of them different."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -69,7 +69,7 @@ class PlannedReport:
 def plan_reports(
     events: Mapping[Site, Sequence[str]], first: date, last: date, most: int
 ) -> list[PlannedReport]:
-    """Return so many different reports, or fewer where there are no more.
+    """Return different reports, up to a number.
 
     Every kind of report for every site comes first, over all days; after them the same over halves of the
     time, quarters, and so on.
@@ -84,7 +84,7 @@ def plan_reports(
 
 
 def query_of(kind: str, site_id: str, **more: object) -> PageviewQuery:
-    """Return the query of a kind of report; groups come from the highest down."""
+    """Return the query of a kind of report, with the highest groups first."""
     metrics, by = {**_FIRST, **_FURTHER}[kind]
     query = PageviewQuery(site_id, aggregates=metrics, field_grouping=by)
     return query.replace(sort_by=f"{metrics[0]}:desc" if by else None, **more)

@@ -1,6 +1,6 @@
-"""The bulk job: as many reports as told, all started at once, and the account's other work besides.
+"""The bulk job: many reports, all started at once, along with the account's other requests.
 
-Nothing here waits, counts or paces: that is the client's business.
+Nothing here waits, counts or paces: the client does.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _RECENT = 5
 
 @define
 class Tally:
-    """The requests of one lane, as the job knows them."""
+    """Counts of one lane's requests."""
 
     planned: int = 0
     answered: int = 0
@@ -32,13 +32,13 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """Those that came to an end."""
+        """Requests that have ended."""
         return self.answered + self.failed
 
 
 @define
-class Job:
-    """The job and what became of it.
+class DemoJob:
+    """The job and its results.
 
     Attributes:
         fathom: The client.
@@ -48,8 +48,8 @@ class Job:
         reports: The reports over all days, by kind and by the site's name.
         visitors: Current visitors, by the site's name.
         recent: The last answers, in words.
-        failures: What went wrong, in words.
-        started: When the job began, on a clock of real seconds.
+        failures: Errors, in words.
+        started: When the job began, in real seconds.
         answered: When the last report was answered, likewise.
     """
 
@@ -71,11 +71,11 @@ class Job:
         }
 
     async def run(self) -> None:
-        """Do everything.
+        """Run the job.
 
         Raises:
             FathomError: The sites or their events could not be listed.
-            CommandError: There are not so many different reports.
+            CommandError: The data has fewer different reports.
         """
         planned = plan_reports(
             await self._list_events(), self.source.first, self.source.last, self.reports_wanted
@@ -145,7 +145,7 @@ class Job:
             )
 
     async def _make_drafts(self) -> Sequence[Site]:
-        """Make a site, change it, and annotate it; there is none if that fails."""
+        """Create, change and annotate a site; return no site if that fails."""
         made: list[Site] = []
         with self._counted("crud", "creating a site"):
             made.append(await self.fathom.sites.create(name="Draft", timezone="Europe/Berlin"))

@@ -1,4 +1,4 @@
-"""What is on the screen while the job runs: plain functions from a snapshot to what is drawn."""
+"""The screen while the job runs: pure functions from a snapshot to what is drawn."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -26,10 +26,10 @@ class LaneView:
 
     Attributes:
         name: The lane.
-        done: The job's requests that came to an end.
-        planned: The job's requests in all.
-        status: What the client tells of the lane.
-        next_slot_in: Server seconds until the first of those who wait is admitted.
+        done: Requests of the job that have ended.
+        planned: Requests of the job in all.
+        status: The lane's status.
+        next_slot_in: Server seconds until the first waiting request is admitted.
     """
 
     name: str
@@ -73,7 +73,7 @@ def display(console: Console) -> Generator[Callable[[Snapshot], None]]:
 
 
 def waiting(lane: LaneView) -> str:
-    """Say what waits in a lane, and why."""
+    """Return what waits in a lane, and why."""
     status = lane.status
     if not status.queued:
         return "nothing waits"
@@ -128,7 +128,7 @@ def _bar(lane: LaneView, width: int) -> RenderableType:
 
 
 def _window(lane: LaneView, *, ascii_only: bool) -> Text:
-    """Return how much of the window is used: a dot for each request, where these can be counted."""
+    """Return how much of the window is used, with a dot per request if they are few."""
     status = lane.status
     every = f"{status.used:,} of {status.limit:,} {_per(status.per)}"
     if status.limit > _MOST_DOTS:
@@ -156,7 +156,7 @@ def _recent(answers: Sequence[str]) -> list[RenderableType]:
 
 
 def headline(reports: int, description: str, speed: float) -> Text:
-    """Return what is about to happen, and at what speed the clocks run."""
+    """Return what the demonstration does, and how fast its clocks run."""
     text = Text.assemble(
         ("fathom demo", "bold"),
         f"  {counted(reports, 'report')}, and other requests besides\n",

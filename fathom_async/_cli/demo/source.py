@@ -1,4 +1,4 @@
-"""What the demonstration reports on: made-up traffic, or a web server's log."""
+"""Traffic of the demonstration: made up, or from a web server's log."""
 
 import zlib
 from datetime import UTC, date, datetime, timedelta
@@ -18,14 +18,14 @@ _VISITS_A_DAY = 60
 
 @frozen
 class Source:
-    """Traffic, and the days of it that reports are made of.
+    """Traffic, and the days that reports cover.
 
     Attributes:
-        data: What the server knows.
-        first: The first day that is reported on.
+        data: Data of the server.
+        first: The first day of the reports.
         last: The last one.
         now: The server's date and time at its start; None for the present.
-        description: What this is, in a few words.
+        description: A few words about it.
     """
 
     data: Dataset
@@ -39,7 +39,7 @@ def source_of(access_log: Path | None, seed: int) -> Source:
     """Return a log's traffic, or made-up traffic without one.
 
     Raises:
-        CommandError: The log cannot be read, or nobody looks at a page in it.
+        CommandError: The log cannot be read, or it has no pageviews.
     """
     source = _synthetic(seed) if access_log is None else _from_log(access_log)
     _ = source.data.query_engine  # built now, and not while the clock runs

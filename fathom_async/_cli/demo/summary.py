@@ -1,4 +1,4 @@
-"""What is on the screen in the end: the figures, and how the job went."""
+"""The screen after the job: its figures, and how it went."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,16 +45,16 @@ _NAMELESS: Final = {
 
 
 @frozen
-class Verdict:
-    """How the job went, as it was measured.
+class Comparison:
+    """Measurements of the job.
 
     Attributes:
-        reports: Requests in the reports lane, as the server counted them.
+        reports: Requests of the reports lane, counted by the server.
         others: The other requests, likewise.
-        refused: How many of both it refused.
+        refused: Requests that the server refused.
         failed: Requests that ended with an error.
         lost: Requests that were planned and never ended.
-        seconds: Real seconds from the job's begin to the last report's answer.
+        seconds: Real seconds from the start to the last report's answer.
         optimum: Server seconds that a perfect client would need for these reports.
         speed: Server seconds in a real one.
     """
@@ -70,7 +70,7 @@ class Verdict:
 
     @property
     def ratio(self) -> float | None:
-        """The time taken against the best possible; None where nothing had to wait."""
+        """The time taken over the best possible; None where nothing had to wait."""
         return self.seconds * self.speed / self.optimum if self.optimum else None
 
     @property
@@ -84,7 +84,7 @@ class Verdict:
 def summarize(
     reports: Reports,
     visitors: Mapping[str, int],
-    verdict: Verdict,
+    verdict: Comparison,
     days: tuple[date, date],
     width: int,
     *,
@@ -98,7 +98,7 @@ def summarize(
         verdict: How the job went.
         days: The first and the last day.
         width: Characters a line.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     if OVERVIEW in reports:
         first, last = days
@@ -191,7 +191,7 @@ def _share(kind: str, reports: Iterable[Report[PageviewRow]]) -> Ranking | None:
     return Ranking(kind, labels, tuple(pageviews for _, pageviews in found))
 
 
-def _account(verdict: Verdict) -> Table:
+def _account(verdict: Comparison) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -214,5 +214,5 @@ def _to_be_zero(number: int) -> Text:
     return Text(f"{number:,}", style="bold red" if number else "bold green")
 
 
-def _here(server_seconds: float, verdict: Verdict) -> str:
+def _here(server_seconds: float, verdict: Comparison) -> str:
     return f"of server time, {server_seconds / verdict.speed:.2f} s here"

@@ -1,4 +1,4 @@
-"""The page of a report, put together from its figures and its rows."""
+"""The page of a report, made of its figures and rows."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -43,15 +43,15 @@ label();
 
 
 @frozen
-class Page:
-    """What a page shows.
+class HtmlPage:
+    """A page to write.
 
     Attributes:
         title: Its heading.
         facts: Lines below it: the range, the conditions.
-        figures: What is drawn.
-        records: The rows, of which the first `MOST_ROWS` are shown.
-        made: When.
+        figures: Figures to draw.
+        records: Rows; the page shows the first `MOST_ROWS`.
+        made: When it was made.
     """
 
     title: str

@@ -24,7 +24,7 @@ _CONFIG: Final = {"responsive": True, "displayModeBar": False}
 
 
 def script() -> str:
-    """Return the script that draws, to be inlined.
+    """Return plotly's script, to inline.
 
     Raises:
         CommandError: plotly is not installed.
@@ -33,7 +33,7 @@ def script() -> str:
 
 
 def markup(plot: Plot, name: str) -> str:
-    """Return the HTML that draws a plot, once the script has been read.
+    """Return the HTML of a plot, which needs the script.
 
     Raises:
         CommandError: plotly is not installed.
@@ -56,7 +56,7 @@ def plot_of(figure: Ranking | TimeSeries) -> Plot:
 
 
 def told(figure: Figure) -> str:
-    """Return what a figure shows, for those who cannot see it."""
+    """Return a description of a figure for screen readers."""
     match figure:
         case Total():
             return f"{figure.metric}: {shown(figure.value)}"
@@ -151,7 +151,7 @@ def _layout(height: int) -> dict[str, object]:
 
 
 def _digits(values: Sequence[Number]) -> str:
-    """Return how plotly writes these figures: as the table does."""
+    """Return plotly's number format for these values, the same as the table's."""
     return ",.2f" if any(isinstance(value, float) for value in values) else ","
 
 

@@ -9,11 +9,11 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 
 from fathom_async import FathomClient
-from fathom_async._cli.bulk.sites import sites_named
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.live.display import Show, lines, screen
 from fathom_async._cli.live.state import LiveState, SiteView
+from fathom_async._cli.live.views import Show, lines, screen
+from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.progress import is_screen, telling
 
 Format = Literal["table", "jsonl"]
@@ -28,15 +28,15 @@ def live(
     rounds: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
     format: Format | None = None,
 ) -> int:
-    """Watch current visitors, pages and referrers: on the whole screen of a terminal, and in lines elsewhere.
+    """Watch current visitors, pages and referrers: full-screen in a terminal, line by line elsewhere.
 
     Args:
-        sites: IDs of the sites; all sites of the token unless given.
-        every: Seconds from one request for a site to the next; more where the share demands it.
-        share: How much of the rate limit may be spent on this.
-        rounds: End after so many requests for each site.
-        format: table for a screen, or for lines of text where there is no terminal; jsonl for a JSON object for
-            each answer. Unless given, it is table in a terminal and jsonl elsewhere.
+        sites: IDs of the sites; all sites of the token by default.
+        every: Seconds from one request for a site to the next; more if the share demands it.
+        share: Share of the rate limit to spend.
+        rounds: Stop after this many requests per site.
+        format: table for the screen, or for lines of text without a terminal; jsonl for a JSON object per answer.
+            By default table in a terminal and jsonl elsewhere.
     """
     try:
         run_async(partial(_watch, sites, every, share, rounds, format))
@@ -78,7 +78,7 @@ async def _display(format: Format | None, board: LiveState, fathom: FathomClient
 
 
 async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str]:
-    """Return what people call the sites, by ID.
+    """Return the names of the sites, by ID.
 
     Raises:
         CommandError: There is no such site, or none at all.
@@ -88,7 +88,7 @@ async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str
     found = {site.id: site.name async for site in fathom.sites.list()}
     if not found:
         raise CommandError(
-            "there are no sites; make one with `fathom sites create`, or name those that this token may read",
+            "this token has no sites; create one by `fathom sites create`, or name sites that it may read",
             ExitCode.NOT_FOUND,
         )
     return found

@@ -1,4 +1,4 @@
-"""What the screen shows: plain functions from the board to what is drawn."""
+"""The screen: pure functions from the state to what is drawn."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -29,12 +29,12 @@ def draw(
     """Return the whole screen.
 
     Args:
-        board: What is known.
-        lane: What the reports lane looks like.
-        now: The moment, with a time zone.
-        width: Characters a line.
+        board: The state.
+        lane: Status of the reports lane.
+        now: The current time, with a time zone.
+        width: Characters per line.
         height: Lines.
-        ascii_only: Whether the terminal knows nothing but ASCII.
+        ascii_only: Whether the terminal shows ASCII only.
     """
     rows = min(len(board.sites), max(1, height // 3))
     rest = max(height - rows - _FRAME, 0)
@@ -49,7 +49,7 @@ def draw(
 
 
 def line(name: str, site: SiteView) -> str:
-    """Return what was heard last of a site, in one line.
+    """Return the last answer about a site, in one line.
 
     Args:
         name: Its ID.
@@ -80,7 +80,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only
     if has_trend := width >= _WITH_TREND:
         table.add_column("trend", no_wrap=True, width=_TREND, style="cyan")
     if width >= _WITH_AGE:
-        table.add_column("heard of", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("updated", no_wrap=True, overflow="ellipsis", ratio=1)
     shown = list(board.sites.values())
     if len(shown) > rows:
         shown = sorted(shown, key=_importance)[: max(rows - 1, 1)]
@@ -100,7 +100,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only
 
 
 def _importance(site: SiteView) -> tuple[bool, int]:
-    """Order sites by what is of interest: those that fail, then those with the most visitors."""
+    """Sort sites that fail first, then those with the most visitors."""
     return site.error is None, 0 if site.visitors is None else -site.visitors.total
 
 
@@ -141,7 +141,7 @@ def _ranked(
 
 
 def _status(board: LiveState, lane: LaneStatus) -> Text:
-    what = f"each every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports of the limit used"
+    what = f"each site every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports used"
     if lane.paused_for:
-        what = f"the server asked for a pause of {duration(lane.paused_for)}"
-    return Text(f"Ctrl-C ends it; {what}", style="dim", no_wrap=True, overflow="ellipsis")
+        what = f"paused by the server for {duration(lane.paused_for)}"
+    return Text(f"Ctrl-C quits; {what}", style="dim", no_wrap=True, overflow="ellipsis")

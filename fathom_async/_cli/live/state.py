@@ -1,4 +1,4 @@
-"""What is known of the sites that are watched: plain values."""
+"""State of the watched sites: plain values."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ class SiteView:
     """One site.
 
     Attributes:
-        name: What people call it.
-        visitors: Who was there when it was last heard of; None if it never was.
-        at: When that was.
-        history: How many were there each time, from the oldest on.
-        error: Why the last attempt told nothing, if so.
+        name: Its name.
+        visitors: The last answer; None before the first one.
+        at: When it came.
+        history: Totals of the last answers, oldest first.
+        error: Error of the last attempt, if it failed.
     """
 
     name: str
@@ -31,7 +31,7 @@ class SiteView:
     error: str | None = None
 
     def with_(self, heard: LiveVisitors, error: str | None) -> "SiteView":
-        """Return the site with what was heard of it."""
+        """Return the site with an answer about it."""
         if heard.visitors is None:
             return evolve(self, error=error)
         history = (*self.history, heard.visitors.total)[-_REMEMBERED:]
@@ -44,18 +44,18 @@ class LiveState:
 
     Attributes:
         sites: By ID, in the order named.
-        seconds: How often each of them is asked for.
+        seconds: Seconds from one request for a site to the next.
     """
 
     sites: Mapping[str, SiteView]
     seconds: float
 
     def with_(self, heard: LiveVisitors, error: str | None) -> "LiveState":
-        """Return the board with what was heard of a site.
+        """Return the state with an answer about a site.
 
         Args:
-            heard: What came.
-            error: What to tell of its error, if it has one.
+            heard: The answer.
+            error: Its error in words, if any.
         """
         return evolve(
             self, sites={**self.sites, heard.site_id: self.sites[heard.site_id].with_(heard, error)}
@@ -63,7 +63,7 @@ class LiveState:
 
     @property
     def total(self) -> int | None:
-        """Visitors of all sites that were heard of; None of none."""
+        """Visitors of all sites that have answered; None if none has."""
         known = [site.visitors.total for site in self.sites.values() if site.visitors is not None]
         return sum(known) if known else None
 

@@ -36,17 +36,19 @@ class Command:
 
     Attributes:
         action: ``ask`` for permits; ``hold`` one until a delay from now; it was ``answered``; it was sent and is
-            ``abandoned``; permits were ``freed``; ``leave`` the queue; ``pause`` everybody; the server refused a
-            ``crowd``; ``expect`` a class to come; ``move`` everybody to another lane; ``look``.
+            ``abandoned``, or answered with a failure that tells nothing; permits were ``freed``; ``leave`` the queue;
+            ``pause`` everybody; the server refused a ``crowd``; ``expect`` a class to come; ``move`` everybody to
+            another lane; ``look``.
         owner: Who asks; never 0.
         id: The permit, or the first of the permits asked for, which are numbered from there.
         count: How many permits; of a crowd, how many the server had let in; of a move, the limit of the other lane.
-        delay: Seconds: of the lease, the hold, the span or the pause.
+        delay: Seconds: of the lease, the hold, the span or the pause; 0 where nothing is known.
         reserve: Permits that our own requests leave unused.
         foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
             `Result.base`. None when the answer did not tell.
         fewer: Permits that the server turned out not to have.
         priority: The class that asks, or that is expected.
+        is_due: Whether the process passed over that class so often that nothing may hold it back.
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
@@ -61,6 +63,7 @@ class Command:
     foreign_usage: int | None = None
     fewer: int = 0
     priority: Priority = Priority.NORMAL
+    is_due: bool = False
     arrived: tuple[int, int] = (0, 0)
     cap: int = 0
     took: float = 0.0
@@ -76,15 +79,18 @@ class Result:
         held: Permits that are out.
         base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
-        waiting: Tickets of others in the queue.
+        waiting: How many other processes have a ticket.
         blocked: For how long nobody may come.
         pauses: How often the server said so.
         epoch: Changes when the store has lost its memory.
-        first: When the next permit comes back, as far as is known.
+        first: When the next permit comes back, as far as is known; 0 for none.
+        last: When the last one does.
         total: Permits granted so far. It never falls, unless the store went back to an older state.
         unsure: For how long the window may be fuller than is known, unless an answer tells.
         cap: Requests in flight at once that the server was found to allow; 0 when it never refused a crowd.
         moved: The limit of the lane that everybody has moved to; 0 for none.
+        tickets: Tickets of others, by class.
+        left: How many permits each class leaves to those above it.
     """
 
     granted: int
@@ -96,7 +102,10 @@ class Result:
     pauses: int
     epoch: int
     first: float
+    last: float
     total: int
     unsure: float = 0.0
     cap: int = 0
     moved: int = 0
+    tickets: tuple[int, int, int] = (0, 0, 0)
+    left: tuple[int, int, int] = (0, 0, 0)

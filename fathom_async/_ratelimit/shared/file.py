@@ -1,12 +1,12 @@
 """A shared window in a file, for the processes of one machine.
 
-The file holds one section for each lane of each account. A step takes the file's lock (the kernel drops it when
-its holder dies), copies the section's live half over the other one, changes that, and makes it the live one with
-one byte: whoever is killed in the middle has changed nothing. Times are those of the machine's monotonic clock,
-which all processes share and nobody can set; it begins anew with a boot, and then old entries are forgotten.
+The file has one section for each lane of each account. A command takes the file's lock (the kernel drops it when its
+holder dies), copies the section's live half over the other one, changes that, and makes it the live one with one
+byte: a process that is killed in the middle has changed nothing. Times are those of the machine's monotonic clock,
+which all processes share and nobody can set; it restarts at boot, and then old entries are forgotten.
 
-The lock is never waited for: the holder may have been stopped. Steps that find it taken are carried out by a
-timer a moment later, in their order.
+No process waits for the lock, because its holder may have been stopped. A timer retries commands that find it taken a
+moment later, in order.
 """
 
 import asyncio
@@ -20,15 +20,17 @@ import time
 import weakref
 from collections import deque
 
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result, SharedState, size_of
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, FORMAT, SharedState, size_of
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 
 if sys.platform == "win32":  # type checkers believe that Windows has an empty `fcntl`
     raise ImportError("a budget in a file needs a POSIX system")
 
-_MAGIC = b"fathom budget 1\n"
+_MAGIC = b"fathom budget %d\n"
+_HEADER = (_MAGIC % FORMAT).ljust(24, b"\0")  # so that no section begins where one of format 1 could
 _SECTION = struct.Struct("<32sIB3xdQ8x")  # key, requests, live half, seconds, bytes
 _LIVE_AT = 36
 _ATTEMPTS = 20
@@ -37,21 +39,21 @@ _OPEN_WITHIN = 2.0
 
 
 class _BusyError(Exception):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 class FileStore:
-    """Carries out steps in a file; used from one event loop.
+    """Carries out commands in a file; used from one event loop.
 
     Args:
-        path: The file, made with mode 0600 if there is none.
+        path: The file; created with mode 0600 if there is none.
         key: The section, 32 characters.
-        terms: What the lane's steps have in common.
-        clock: Where time comes from.
+        terms: Settings of the lane.
+        clock: Source of time.
 
     Raises:
-        ConfigurationError: The path leads to something that is no budget file, cannot be opened, or holds the same
-            budget with another limit.
+        ConfigurationError: The path is not a budget file, cannot be opened, or holds the same budget with another
+            limit.
     """
 
     reply_time = 0.0
@@ -84,15 +86,32 @@ class FileStore:
                 raise ConfigurationError(f"cannot use {path} as a budget file: {error.strerror}") from None
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told of outages; see `Store.listen`."""
+        """Register the listener; see `Store.listen`."""
         self._health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a step now or soon; see `Store.submit`."""
+        """Carry out a command now or soon; see `Store.submit`."""
         if not self._is_closed:
             self._pending.append((step, done))
             if self._timer is None and not self._is_running:
                 self._run()
+
+    def peek(self, step: Command) -> Result | None:
+        """Return what a look would, without a change to the file; None while another process has its lock."""
+        if self._is_closed or self._pid != os.getpid():
+            return None
+        try:
+            self._lock(self._fd)
+        except _BusyError:
+            return None
+        try:
+            if self._is_stale():
+                return None
+            copy = bytearray(self._halves[self._map[self._at + _LIVE_AT] & 1])
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        state = SharedState(memoryview(copy).cast("d"), self._terms)
+        return state.step(step, self._clock.now())
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -145,7 +164,7 @@ class FileStore:
         self._retry = min(2 * self._retry, _LAST_RETRY)
 
     def _step(self, step: Command, *, full: bool) -> Result:
-        if self._pid != os.getpid():  # a lock is shared across a fork, and would keep nobody out
+        if self._pid != os.getpid():  # a fork shares the lock, which would exclude nobody
             self._close()
             self._open(self._clock.now())
         self._lock(self._fd)
@@ -166,7 +185,7 @@ class FileStore:
         return reply
 
     def _is_stale(self) -> bool:
-        """Whether the file was deleted, cut off, or laid out anew under us."""
+        """Whether the file was deleted, truncated or laid out anew in the meantime."""
         status = os.fstat(self._fd)
         return (
             status.st_nlink == 0
@@ -181,7 +200,7 @@ class FileStore:
         self._fd = fd
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise ConfigurationError(
-                f"{self._path} is no file: name one for the budget, such as /var/tmp/fathom"
+                f"{self._path} is not a file: name one for the budget, such as /var/tmp/fathom"
             )
         self._lock(fd)
         try:
@@ -214,16 +233,15 @@ class FileStore:
         return _SECTION.size + 2 * 8 * size_of(self._terms.requests)
 
     def _find_section(self, fd: int, now: float) -> int:
-        """Return where our section begins; append it if it is not there."""
+        """Return the offset of our section; append it if it is missing."""
         end = os.fstat(fd).st_size
-        if end == 0:
-            os.pwrite(fd, _MAGIC, 0)
-            end = len(_MAGIC)
-        elif os.pread(fd, len(_MAGIC), 0) != _MAGIC:
-            raise ConfigurationError(
-                f"{self._path} is not a budget file: name another path, it is left as it is"
-            )
-        at = len(_MAGIC)
+        if end and os.pread(fd, len(_HEADER), 0) != _HEADER:
+            self._check_other_format(fd, now)
+            os.ftruncate(fd, 0)
+            end = 0
+        if not end:
+            _write(fd, _HEADER, 0)
+        at = len(_HEADER)
         while at < end:
             key, requests, live, per, size = self._read_section(fd, at, end)
             if not size:  # its writer was killed
@@ -234,14 +252,29 @@ class FileStore:
                 half = 8 * size_of(requests)
                 memory = os.pread(fd, half, at + _SECTION.size + (live & 1) * half)
                 self._check_idle(memory, QuotaConfig(requests, per, per, per, per), now)
-                _write(fd, bytes(len(self._key)), at)  # nobody finds it any more
+                _write(fd, bytes(len(self._key)), at)  # no process finds it any more
             at += size
         entry = _SECTION.pack(self._key, self._terms.requests, 0, self._terms.per, self._section_size())
-        # The content is written out and not only sized, so that a full disk says so here instead of killing us
-        # later; the entry comes last, so that a section counts only when it is whole.
+        # The content is written and not only sized, so that a full disk is an error here instead of a crash later;
+        # the entry comes last, so that a section counts only when it is complete.
         _write(fd, bytes(self._section_size() - len(entry)), at + len(entry))
         _write(fd, entry, at)
         return at
+
+    def _check_other_format(self, fd: int, now: float) -> None:
+        """See that a file is a budget of an earlier format, and that nobody uses it.
+
+        Processes that have such a file open see that it became shorter, and then that its format is another one.
+        """
+        content = os.pread(fd, os.fstat(fd).st_size, 0)
+        first, _, _ = content.partition(b"\n")
+        number = first.removeprefix(b"fathom budget ")
+        if number == first or not number.isdigit():
+            raise ConfigurationError(
+                f"{self._path} is not a budget file: name another path, it is left as it is"
+            )
+        if int(number) != 1 or not _is_idle_1(content, now):
+            raise other_format(self._path, int(number))
 
     def _read_section(self, fd: int, at: int, end: int) -> tuple[bytes, int, int, float, int]:
         entry = os.pread(fd, _SECTION.size, at)
@@ -252,13 +285,29 @@ class FileStore:
         raise ConfigurationError(f"{self._path} is damaged: delete it when no process uses it")
 
     def _check_idle(self, memory: bytes, terms: QuotaConfig, now: float) -> None:
-        """See that nobody uses a section of our key that was made for another limit."""
+        """Check that no process uses our section with another limit."""
         if not SharedState(memoryview(memory).cast("d"), terms).is_idle(now):
-            raise ConfigurationError(
-                f"other processes share this budget with a limit of {terms.requests} requests in {terms.per:g} s, "
-                f"not {self._terms.requests} in {self._terms.per:g} s: give all of them the same plan, "
-                "or another budget_key"
-            )
+            raise other_limit(terms.requests, terms.per, self._terms.requests, self._terms.per)
+
+
+def _is_idle_1(content: bytes, now: float) -> bool:
+    """Whether no permit is held and nobody waits in a file of format 1, whose sections begin with `_SECTION` too."""
+    at = len(_MAGIC % 1)
+    while at + _SECTION.size <= len(content):
+        _, requests, live, _, size = _SECTION.unpack_from(content, at)
+        if not size:  # its writer was killed
+            return True
+        head, tickets = 8, 512
+        numbers = head + 2 * requests + 2 * tickets
+        if size != _SECTION.size + 2 * 8 * numbers or at + size > len(content):
+            return False
+        half = struct.unpack_from(f"{numbers}d", content, at + _SECTION.size + (live & 1) * 8 * numbers)
+        _, last, blocked, _, _, waiting, *_ = half
+        lapse = half[numbers - tickets :][: int(waiting)]
+        if last - now <= CLOCK_STEP and max(blocked, *half[head : head + requests], *lapse) > now:
+            return False
+        at += size
+    return True
 
 
 def _write(fd: int, content: bytes, at: int) -> None:

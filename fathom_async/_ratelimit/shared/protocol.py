@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fathom_async._ratelimit.shared.commands import Command, Result
-from fathom_async.errors import ArgumentError, FathomError
+from fathom_async._ratelimit.shared.state import FORMAT
+from fathom_async.errors import ArgumentError, ConfigurationError, FathomError
 
 LOST_AFTER = 3.0
 """Seconds for which a store is tried again before it counts as lost."""
@@ -42,8 +43,28 @@ class Store(Protocol):
             done: Told the reply, before `submit` returns or later; None when the step was dropped.
         """
 
+    def peek(self, step: Command) -> Result | None:
+        """Return what a look would, without a change to the store; None where that takes time."""
+        ...
+
     async def aclose(self) -> None:
         """Carry out what can be carried out at once, and close."""
+
+
+def other_format(place: str, number: int) -> ConfigurationError:
+    """Return the error of a process that meets a budget of another version."""
+    return ConfigurationError(
+        f"the budget at {place} was written by format {number} of fathom_async, this is format {FORMAT}: restart all "
+        "processes of this budget with one version, or name another budget_key or place"
+    )
+
+
+def other_limit(requests: int, per: float, own_requests: int, own_per: float) -> ConfigurationError:
+    """Return the error of a process that meets its budget with another limit."""
+    return ConfigurationError(
+        f"other processes share this budget with a limit of {requests} requests in {per:g} s, "
+        f"not {own_requests} in {own_per:g} s: give all of them the same plan, or another budget_key"
+    )
 
 
 class Health:

@@ -1,23 +1,22 @@
-"""What a visitor is told when the client fails: a status, and words that give nothing away.
+"""Replies to visitors when the client fails: a status, and words without secrets.
 
 | error | answer |
 |---|---|
 | `ArgumentError`, `QueryError` | 422 with its message, which is about what was asked |
-| `ConfigurationError` | 500, and an error in the log: the operator's to mend |
+| `ConfigurationError` | 500, and an error in the log: for the operator to fix |
 | `NotFoundError` | 404 |
 | `WaitTooLongError` | 503, ``Retry-After`` from the ETA, or a few seconds where that is not known |
 | `RateLimitError` | 503, ``Retry-After`` from the server, or a minute |
-| `BudgetError`, `StoreError` | 503, and an error in the log: the operator's to mend |
+| `BudgetError`, `StoreError` | 503, and an error in the log: for the operator to fix |
 | `ClosedError` | 503: the application is stopping |
 | `TimeoutError` | 504 |
 | other `TransportError`, `ServerError`, `DecodeError`, `PagingError`, `InconsistentError` | 502 |
 | `AuthenticationError`, `PermissionDeniedError`, `GoneError`, `ValidationError` | 502, and an error in the log |
 | any other `FathomError` | 500, and an error in the log |
 
-`BulkError`, and the group of errors that a task group raises, are answered as the worst of what is in them: what
-waiting mends is the least, and of that the longest wait counts. A WebSocket is closed with 1013, try again later, or
-1011, an internal error, and the same words as reason. No answer has anything of the server's, nor of the
-token; the log has the server's message, and never the token.
+The reply to a `BulkError` or an exception group is that of its worst error; temporary errors are the least, and among
+them the longest wait counts. A WebSocket is closed with 1013 (try again later) or 1011 (internal error), and the same
+words as the reason. Replies contain neither the server's message nor the token; the log has the message only.
 """
 
 import logging
@@ -57,25 +56,25 @@ from fathom_async.errors import (
 _log = logging.getLogger("fathom_async")
 
 _RATE_WINDOW: Final = 60
-"""Seconds until a visitor may try again where the server did not say."""
+"""Seconds until a retry if the server names none."""
 _REPAIR: Final = 5
 _RESTART: Final = 1
 
 _INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
 _LONGEST_REASON: Final = 120
-"""Characters of a reason for closing a WebSocket, for which there are 123 bytes."""
+"""The most characters of a WebSocket's close reason, which has at most 123 bytes."""
 
 
 @frozen
 class Reply:
-    """What a visitor is told.
+    """The reply to a visitor.
 
     Attributes:
         status: The HTTP status.
         detail: Words for the visitor.
         retry_after: Whole seconds for the header ``Retry-After``; None for no such header.
-        is_ours: Whether it is for the operator of the application to mend.
+        is_ours: Whether the operator of the application has to fix it.
     """
 
     status: HTTPStatus
@@ -84,15 +83,15 @@ class Reply:
     is_ours: bool = False
 
 
-_BUSY = "Analytics are busy; try again later."
-_UNAVAILABLE = "Analytics are unavailable for a moment; try again later."
-_UPSTREAM = "The analytics service did not answer as it should."
-_MISCONFIGURED = "Analytics are not set up as they should be."
+_BUSY = "Waiting for Fathom's rate limit."
+_UNAVAILABLE = "Analytics are temporarily unavailable."
+_UPSTREAM = "The analytics service returned an error."
+_MISCONFIGURED = "Analytics are misconfigured."
 _OURS = Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)
 
 
 def reply_to(error: FathomError) -> Reply:
-    """Return what a visitor is told about an error."""
+    """Return the reply to an error."""
     if isinstance(error, BulkError):
         failures = [outcome.error for outcome in error.outcomes if outcome.error is not None]
         return _worst([reply_to(failure) for failure in failures])

@@ -175,7 +175,7 @@ async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, 
             ended = await slow.in_terminal("run", jobs, acts=((r"1/6 .*requests", CTRL_C),))
             assert ended.code == 130
             assert "interrupted with 1 of 6 reports done" in ended.out
-            assert "run the same command again to go on" in ended.out
+            assert "run the same command again to resume" in ended.out
             assert "Traceback" not in ended.out
             assert "\x1b[?25h" in ended.out, "the cursor is back"
         else:
@@ -186,7 +186,7 @@ async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, 
         again = await slow("run", jobs)
         assert set(asked(server).values()) == {1}, "nothing was answered twice"
     assert again.code == 0
-    assert "going on with the run of" in again.err
+    assert "resuming the run of" in again.err
     assert "6 of 6 reports" in again.err
     assert "1 kept" in again.err
     assert {Path(name).suffix for name in names(tmp_path / "reports")} == {".csv"}, "there are no rests"
@@ -230,7 +230,7 @@ async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path
             process.terminate()
             _, told = await process.communicate()
     assert process.returncode == 143
-    assert b"interrupted with 1 of 6 reports done; they are kept: run the same command again" in told
+    assert b"interrupted with 1 of 6 reports done; run the same command again to resume" in told
 
 
 async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_p
         jobs = write(tmp_path, MONTHS)
         await run_and_kill(slow, jobs, tmp_path / "reports")
         slowing.quick = SITES
-        waits = r"1/6 waiting up to 0:\d\d for what another run was asking for"
+        waits = r"1/6 waiting up to 0:\d\d for another run's answers"
         ended = await slow.in_terminal("run", jobs, acts=((waits, CTRL_C),), columns=120)
     assert ended.code == 130
     assert "0:00 left" not in ended.out
@@ -265,9 +265,9 @@ async def test_failures_that_may_pass_are_asked_for_again_unless_it_begins_anew(
     broken = await command("run", jobs)
     assert broken.code == 5
     assert "fathom: week: " in broken.err
-    assert "run the same command again, and only these are asked for" in broken.err
+    assert "run the same command again to retry only these" in broken.err
     again = await command("run", jobs)
-    assert "going on with the run of" in again.err
+    assert "resuming the run of" in again.err
     anew = await command("run", jobs, "--fresh")
     assert anew.code == 0
     assert "going on" not in anew.err
@@ -295,9 +295,9 @@ async def test_failures_come_last_and_the_others_are_written(command: Command, t
     assert len(list((tmp_path / "reports").iterdir())) == 3
     told = ended.err.splitlines()
     assert [line for line in told if line.startswith("fathom: months-NOSITE-2026-01-01: 404 Not Found")]
-    assert told[-1] == "fathom: 3 of 6 reports failed; mend the job file, or use another token"
+    assert told[-1] == "fathom: 3 of 6 reports failed; fix the job file, or use another token"
     again = await command("run", jobs)
-    assert "going on" not in again.err, "what would fail again is nothing to go on with"
+    assert "resuming" not in again.err, "there is nothing to retry in what would fail again"
 
 
 @pytest.mark.fathom_server(tokens={"good": ["*"]})
@@ -389,7 +389,7 @@ async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Comman
         ('[job.a]\nsite_id = "A"\n', [], "job.a.aggregates: is missing"),
         (WEEK, ["--dataset", "all.xls"], "names no format"),
         (WEEK, ["--store", "http://nowhere"], "is of no kind known here"),
-        (WEEK.replace("CDBUGS", "NOSITE"), [], "there is no site NOSITE"),
+        (WEEK.replace("CDBUGS", "NOSITE"), [], "this token has no site NOSITE"),
     ],
 )
 async def test_what_is_wrong_is_said_before_a_report_is_spent(
@@ -406,7 +406,7 @@ async def test_a_job_file_that_is_not_there(command: Command, tmp_path: Path) ->
     for what in ("run", "plan"):
         ended = await command(what, str(tmp_path / "none.toml"))
         assert (ended.code, ended.out) == (2, "")
-        assert "there is no job file" in ended.err
+        assert "no such job file" in ended.err
 
 
 async def test_a_directory_that_cannot_be_made_is_told_before(

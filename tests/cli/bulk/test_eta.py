@@ -52,37 +52,37 @@ async def test_requests_that_wait_in_the_lane_are_counted_once(
 ) -> None:
     async with asking(fathom_server, waiting) as fathom:
         progress = Progress(in_all, done=10, requests=in_all, answered=10, seconds_left=60.0)
-        outlook = EtaEstimator(fathom)
-        outlook.told(progress)
-        assert 60 * minutes - 10 < outlook.seconds_left(progress) < 60 * minutes + 5
+        eta = EtaEstimator(fathom)
+        eta.update(progress)
+        assert 60 * minutes - 10 < eta.seconds_left(progress) < 60 * minutes + 5
 
 
 async def test_nothing_is_left_when_the_last_request_is_under_way(fathom_server: FathomServer) -> None:
     async with asking(fathom_server, 10) as fathom:
-        outlook = EtaEstimator(fathom)
-        assert outlook.seconds_left(Progress(10, done=9, requests=10, answered=10)) == 0
+        eta = EtaEstimator(fathom)
+        assert eta.seconds_left(Progress(10, done=9, requests=10, answered=10)) == 0
 
 
 async def test_a_pause_that_the_server_asked_for_changes_the_time_left(fathom_server: FathomServer) -> None:
     async with asking(fathom_server, 12) as fathom:
         progress = Progress(12, done=10, requests=12, answered=10, seconds_left=60.0)
-        outlook = EtaEstimator(fathom)
-        outlook.told(progress)
+        eta = EtaEstimator(fathom)
+        eta.update(progress)
         fathom.pause(600.0, lane="reports")
-        assert 590 < outlook.seconds_left(progress) < 700
+        assert 590 < eta.seconds_left(progress) < 700
 
 
 async def test_waiting_for_another_run_is_said_to_be_that(fathom_server: FathomServer) -> None:
     hand = Hand()
     progress = Progress(30, done=10, kept=10)
     async with FathomClient("any", base_url=fathom_server.url) as fathom:
-        outlook = EtaEstimator(fathom, hand)
-        outlook.told(progress)
-        assert not outlook.waits(progress), "it has hardly begun"
+        eta = EtaEstimator(fathom, hand)
+        eta.update(progress)
+        assert not eta.waits(progress), "it has hardly begun"
         hand.seconds = 2.0
-        assert outlook.waits(progress) == "waiting up to 0:28 for what another run was asking for"
+        assert eta.waits(progress) == "waiting up to 0:28 for another run's answers"
         hand.seconds = 31.0
-        assert outlook.waits(progress) == "waiting for what another run is asking for"
-        outlook.told(Progress(30, done=11, kept=11))
-        assert not outlook.waits(progress), "something has come"
-        assert not outlook.waits(Progress(30, done=30, kept=30))
+        assert eta.waits(progress) == "waiting for another run's answers"
+        eta.update(Progress(30, done=11, kept=11))
+        assert not eta.waits(progress), "something has come"
+        assert not eta.waits(Progress(30, done=30, kept=30))

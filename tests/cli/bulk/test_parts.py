@@ -8,8 +8,8 @@ import pytest
 
 from fathom_async import EventQuery, PageviewQuery, Report
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cli.bulk.files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.overview import asked
+from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import Places, ReportSpec, read_jobs, wanted
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async._cli.failures import CommandError

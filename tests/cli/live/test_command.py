@@ -65,9 +65,7 @@ async def test_a_site_that_is_not_there_costs_no_report(
 ) -> None:
     ended = await command("live", "CDBUGS", "NOSITE")
     assert (ended.code, ended.out) == (4, "")
-    assert ended.err == (
-        "fathom: there is no site NOSITE for this token; `fathom sites list` shows those that there are\n"
-    )
+    assert ended.err == ("fathom: this token has no site NOSITE; `fathom sites list` shows its sites\n")
     assert [hit.path for hit in fathom_server.hits] == ["/v1/sites"]
 
 

@@ -12,9 +12,9 @@ from attrs import evolve
 from rich.console import Console
 
 from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors, TransportError
-from fathom_async._cli.live.display import lines, record, screen
 from fathom_async._cli.live.screen import draw, line
 from fathom_async._cli.live.state import LiveState, SiteView
+from fathom_async._cli.live.views import lines, record, screen
 from fathom_async.models import PageVisitors, ReferrerVisitors
 
 NOW = datetime(2026, 11, 21, 14, 3, tzinfo=UTC)
@@ -81,7 +81,7 @@ def test_the_screen_shows_sites_pages_referrers_and_errors() -> None:
     assert "no route; check the network" in shown
     assert "/pricing" in shown
     assert "(direct)" in shown
-    assert "each every 30 s; 3 of 10 reports of the limit used" in shown
+    assert "each site every 30 s; 3 of 10 reports used" in shown
     assert "\x1b" not in shown, "what visitors wrote cannot steer the terminal"
     assert r"[2J[bold]" in shown
 
@@ -148,6 +148,6 @@ async def test_the_screen_is_drawn_anew_when_something_is_heard_or_the_window_ch
         file.truncate(file.seek(0))
         console.width = 30
         os.kill(os.getpid(), signal.SIGWINCH)
-        await shows("Ctrl-C ends it; each every 30…")
+        await shows("Ctrl-C quits; each site every…")
     assert "\x1b[?1049l" in file.getvalue(), "the other screen is left"
     assert "\x1b[?25h" in file.getvalue(), "the cursor is back"

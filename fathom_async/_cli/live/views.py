@@ -1,4 +1,4 @@
-"""Where the visitors go: the whole screen of a terminal, or a line for each answer."""
+"""Output of current visitors: the whole screen of a terminal, or a line per answer."""
 
 import asyncio
 import signal
@@ -18,22 +18,22 @@ from fathom_async._cli.progress import repeating
 from fathom_async._util.text import printable_json
 
 Show = Callable[[LiveState, LiveVisitors], None]
-"""Is told what was heard of a site, and the board with it."""
+"""Shows an answer, and the state that includes it."""
 
 
 @asynccontextmanager
 async def screen(
     console: Console, board: LiveState, lane: Callable[[], LaneStatus], *, frame: float = 1.0
 ) -> AsyncGenerator[Show]:
-    """Draw on the terminal's other screen while the block runs; afterwards the terminal is as it was.
+    """Draw on the terminal's alternate screen while the block runs; afterwards the terminal is as it was.
 
-    It is drawn when something is heard, when the window changes its size, and now and then, for the clock.
+    It redraws on each answer, on resize, and every `frame` seconds for the clock.
 
     Args:
         console: The terminal.
-        board: What is known at first.
-        lane: Tells what the reports lane looks like.
-        frame: Seconds after which it is drawn at the latest.
+        board: The initial state.
+        lane: Returns the status of the reports lane.
+        frame: Most seconds between two drawings.
     """
     latest = board
 
@@ -54,7 +54,7 @@ async def screen(
 
 
 def lines(*, as_json: bool) -> Show:
-    """Return what writes a line for each answer to the standard output, and errors to standard error."""
+    """Return a function that writes a line per answer to standard output, and errors to standard error."""
 
     def show(board: LiveState, heard: LiveVisitors) -> None:
         site = board.sites[heard.site_id]
@@ -71,12 +71,12 @@ def lines(*, as_json: bool) -> Show:
 
 
 def record(heard: LiveVisitors, name: str, error: str | None) -> str:
-    """Return what was heard of a site as a JSON object in one line.
+    """Return an answer as a JSON object in one line.
 
     Args:
-        heard: What came.
-        name: What people call the site.
-        error: What to tell of its error, if it has one.
+        heard: The answer.
+        name: Name of the site.
+        error: Its error in words, if any.
     """
     visitors = heard.visitors
     return msgspec.json.encode(

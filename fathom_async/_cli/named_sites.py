@@ -1,4 +1,4 @@
-"""The sites that a command names."""
+"""Sites named on the command line."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,8 +10,7 @@ from fathom_async._cli.failures import CommandError, ExitCode
 async def sites_named(fathom: FathomClient, site_ids: Iterable[str]) -> dict[str, Site]:
     """Return sites by ID, in the order named.
 
-    They are looked for in the list of all sites, which is one request for a hundred of them; where the token may
-    not list sites, they are asked for one by one.
+    Listing all sites takes one request per hundred; a token that may not list them requests one by one.
 
     Raises:
         CommandError: There is no such site.
@@ -25,7 +24,7 @@ async def sites_named(fathom: FathomClient, site_ids: Iterable[str]) -> dict[str
         found = {site.id: site for task in tasks if (site := task.result()) is not None}
     if missing := [site_id for site_id in wanted if site_id not in found]:
         raise CommandError(
-            f"there is no site {', '.join(missing)} for this token; `fathom sites list` shows those that there are",
+            f"this token has no site {', '.join(missing)}; `fathom sites list` shows its sites",
             ExitCode.NOT_FOUND,
         )
     return {site_id: found[site_id] for site_id in wanted}

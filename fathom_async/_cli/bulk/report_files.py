@@ -1,4 +1,4 @@
-"""Reports written to disk: a file each, or all of them in one dataset. Every file appears whole, or not at all."""
+"""Reports written to disk, a file each or all in one dataset; files are replaced atomically."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
@@ -31,11 +31,11 @@ _DATES: Final = _MONTHS | {"hour", "day"}
 
 
 def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
-    """See that what will be written can be: before requests are spent.
+    """Check that the reports can be written, before requests are spent.
 
     Raises:
         CommandError: The dataset's ending names no format, or Parquet needs an extra.
-        OSError: A directory cannot be made, or a file cannot be written.
+        OSError: A directory cannot be created, or a file not be written.
     """
     if dataset is None:
         formats: set[Format] = {each.format for each in reports}
@@ -53,14 +53,14 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
 
 
 def write_report(wanted: ReportSpec, report: Report[Row]) -> None:
-    """Write one report into its file."""
+    """Write one report to its file."""
     write_file(wanted.path, encoded(records_of_report(cast("Report[PageviewRow]", report)), wanted.format))
 
 
 def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> int:
-    """Write all reports into one file, with the columns that any of them has; return how many rows.
+    """Write all reports to one file, and return the number of rows.
 
-    Before these stand the report's name, its job, site and event, and its range.
+    Columns are the report's name, job, site, event and range, then every column that any report has.
 
     Args:
         path: The file.
@@ -75,7 +75,7 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
 
 
 def _columns(reports: Sequence[Report[Row]]) -> dict[str, Kind]:
-    """Return every column of any report; dates come before what is grouped, and that before what is counted."""
+    """Return every column of any report: dates, then groups, then metrics."""
     found = dict(_ABOUT)
     of_each = [report.query.codec.columns for report in reports]
     for part in (_is_date, _is_text, _is_figure):
