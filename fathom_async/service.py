@@ -340,7 +340,8 @@ class _Lanes:
         reserve = settings.reserves.get(name, 0)
         if self._budget is not None:
             share = self._budget.window(
-                name,
+                # Processes that learn another figure at different times must not disagree about one window.
+                f"{name} {limit.requests}" if name == ACCOUNT else name,
                 limit,
                 clock=self._clock,
                 timeout=settings.timeout,
