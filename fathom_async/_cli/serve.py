@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from fathom_async import RatePlan
-from fathom_async._cli.connection import run_async
+from fathom_async._cli.connection import PLAN, run_async
 from fathom_async._cli.demo.source import source_of
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.formatting import counted, duration
@@ -30,7 +31,6 @@ def serve(
     access_log: Path | None = None,
     speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=_FASTEST))] = 1.0,
     seed: int = 1,
-    plan: str = "classic",
     limits: Annotated[bool, Parameter(negative="--no-limits")] = True,
     limit_headers: Literal["all", "allowed", "none"] = "all",
 ) -> None:
@@ -43,14 +43,13 @@ def serve(
         access_log: Serve the traffic of this web server's log (combined format, plain or .gz).
         speed: How many times as fast as real time the server's clock runs; with 30, a minute lasts 2 seconds.
         seed: Seed of the made-up traffic.
-        plan: The account's rate plan: classic (10 reports a minute, 2,000 other requests an hour), or such as
-            hourly:600:5 for 600 requests an hour, 5 at once.
-        limits: Whether to refuse what is more than that.
+        limits: Whether to refuse what exceeds the plan: 10 reports a minute and 2,000 other requests an hour, unless
+            another one is named.
         limit_headers: Which answers tell the limits: all; those to requests that were allowed, so that a refusal has
             Retry-After alone; or none.
     """
     settings: ServerOptions = {"port": port, "speed": speed, "seed": seed, "limit_headers": limit_headers}
-    chosen = RatePlan.parse(plan)
+    chosen = RatePlan.parse(os.environ.get(PLAN) or "classic")
     if limits:
         settings["plan"] = chosen
     else:
