@@ -152,7 +152,11 @@ class Admission:
             self.waited = self.lane.now() - start
         self.lane.untaken -= 1
         if self.bucket is not None:
-            await self.bucket.acquire()  # it has the token, and does not wait
+            try:
+                await self.bucket.acquire()  # it has the token, and does not wait
+            except BaseException:
+                self.lane.abandoned(self)
+                raise
         return self
 
     @property

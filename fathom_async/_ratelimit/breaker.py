@@ -31,24 +31,31 @@ class Breaker:
         away_since: When the first request of the present outage failed; None while there is none.
         retry_at: When the next probe may go.
         reason: What failed last.
+        has_failed: Whether anything failed since the last success; if not, the breaker need not be asked.
     """
 
-    __slots__ = ("_failed", "_probe", "_rng", "_tripped_at", "_trips", "away_since", "reason", "retry_at")
+    __slots__ = (
+        "_failed",
+        "_probe",
+        "_rng",
+        "_tripped_at",
+        "_trips",
+        "away_since",
+        "has_failed",
+        "reason",
+        "retry_at",
+    )
 
     def __init__(self, rng: Callable[[], float]) -> None:
         self.away_since: float | None = None
         self.retry_at = -math.inf
         self.reason = ""
+        self.has_failed = False
         self._rng = rng
         self._failed: dict[str, float] = {}
         self._tripped_at = -math.inf
         self._trips = 0
         self._probe: object = None
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether anything failed since the last success; if not, the breaker need not be asked."""
-        return bool(self._failed)
 
     @property
     def is_away(self) -> bool:
@@ -76,6 +83,7 @@ class Breaker:
             return False
         was_away = self.is_away
         self._failed.clear()
+        self.has_failed = False
         self._trips = 0
         self._probe = None
         self.away_since = None
@@ -103,6 +111,7 @@ class Breaker:
             return None  # rule 1
         self.reason = reason
         self._failed.setdefault(target, now)
+        self.has_failed = True
         if not retry_after and not self._trips and len(self._failed) < DIFFERENT:
             return None
         if self.away_since is None:

@@ -34,7 +34,7 @@ from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ClosedError, FathomError, OutageError, WaitTooLongError
-from fathom_async.telemetry import Paused, Recovered, Telemetry
+from fathom_async.telemetry import Adapted, Paused, Recovered, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._util.clock import Timer
@@ -95,6 +95,7 @@ class Lane:
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken = 0  # admitted, and the bucket's token not taken yet
         self._concurrency = cap = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self._shared_cap = cap.at_most
         self._restraint = Restraint(
             name, limit, self._window, cap, clock, telemetry, is_adaptive=adaptive, elsewhere=elsewhere
         )
@@ -532,8 +533,10 @@ class Lane:
             self._dispatch(self._clock.now())
 
     def on_cap(self, cap: int) -> None:
-        """Other processes found that the server allows so many requests in flight."""
-        self._concurrency.lower(cap, self._clock.now())
+        """Note how many requests in flight the processes of a shared window found to be allowed; it keeps to them."""
+        before, self._shared_cap = self._shared_cap, cap
+        if cap < before:
+            self._telemetry.adapted(Adapted(self.name, self._clock.now(), "concurrency", before, cap))
 
     def on_forgotten(self, seconds: float) -> None:
         """The shared budget lost its memory."""

@@ -126,7 +126,7 @@ class PriorityQueue(Generic[T]):
         """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it back.
 
         Raises:
-            KeyError: Nobody waits.
+            KeyError: The queue is empty.
         """
         lines, passed = self._lines, self._passed
         chosen = None
@@ -137,14 +137,14 @@ class PriorityQueue(Generic[T]):
                 if chosen is None:
                     chosen = priority
         if chosen is None:
-            raise KeyError("nobody waits")
+            raise KeyError("the queue is empty")
         return chosen, False
 
     def pop(self) -> T:
         """Take out the next waiter.
 
         Raises:
-            KeyError: Nobody waits.
+            KeyError: The queue is empty.
         """
         chosen, _ = self.next_class()
         for priority in range(chosen + 1, len(self._lines)):

@@ -109,10 +109,12 @@ class Restraint:
         lesson = self.lessons.refused(permit, feedback, circumstances, now)
         if lesson.is_crowd:
             sent_at = now if permit.sent_at is None else permit.sent_at
-            let_in = self.concurrency.refused(sent_at, permit.outstanding_before, in_flight, now)
-            if let_in < cap:
-                self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, let_in))
+            let_in = self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now)
+            if self.window.is_shared:  # it knows what the other processes have in flight
                 self.window.on_crowd(let_in)
+            elif let_in < cap:
+                self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, let_in))
+                self.concurrency.lower(let_in, now)
         else:
             self.window.on_rate_limited(now)
             self._follow(now)

@@ -330,9 +330,10 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
         lanes = [lane_at(tmp_path, 10) for _ in range(3)]
         for lane in lanes:
             await ask(lane)
+            await ask(lane)
         assert [lane.status().limit for lane in lanes] == [6, 6, 6]
         answered = sorted(await asyncio.gather(*(ask(lane) for lane in lanes for _ in range(6))))
-        assert [moment < SPAN for moment in answered] == [True] * 3 + [False] * 15
+        assert [moment < SPAN for moment in answered] == [False] * 18
         assert answered[-1] < 4 * SPAN
         await close(lanes)
 
@@ -342,12 +343,12 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
 async def test_what_the_server_names_twice_is_adopted_twice(tmp_path: Path) -> None:
     lane = lane_at(tmp_path, 10)
-    for limit in (8, 6):
+    for limit in (8, 8, 6, 6):
         async with lane.permit() as admission:
             admission.sent()
             admission.answered(Feedback(limit, limit - 1, None))
     admitted = await asyncio.gather(*(request(lane) for _ in range(8)))
-    assert sum(moment < SPAN for moment in admitted) == 4
+    assert sum(moment < SPAN for moment in admitted) == 2
     await lane.aclose()
 
 
@@ -359,7 +360,7 @@ async def test_a_crowd_at_one_process_is_no_reason_for_the_others_to_stay_away(t
         first.sent()
         async with crowded.permit() as second:
             second.sent()
-            second.refused(Feedback(10, 5, 30))
+            second.refused(Feedback(10, 5, 2))
     before = now()
     assert await request(other) == before
     assert crowded.status().paused_for > 0
