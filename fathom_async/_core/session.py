@@ -18,6 +18,7 @@ from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
+from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.admission import Admission, Feedback, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
@@ -81,6 +82,7 @@ class Session:
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
         secret: Removed from error messages, where the server may repeat it.
+        learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
 
@@ -92,6 +94,7 @@ class Session:
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
     secret: str = field(default="", kw_only=True)
+    learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
@@ -173,13 +176,14 @@ class Session:
     async def close(self) -> None:
         """Fail waiting requests, abort the others, and leave nothing running."""
         self.scope.shut()
-        for lane in self.lanes.values():
+        lanes = set(self.lanes.values()).union(self.learned or ())
+        for lane in lanes:
             lane.close()
         try:
             await self.transport.close()
         finally:
             # Tasks end by themselves, with `ClosedError`, unless the transport does not abort its requests.
-            await close_all([*self.lanes.values(), self.scope])
+            await close_all([*lanes, self.scope])
 
     async def _attempt(  # noqa: PLR0917 - the state of `_carry_out`
         self,
@@ -197,9 +201,15 @@ class Session:
             now = self.clock.now()
             telemetry.emit(Queued(number, lane.name, request.method, request.path, attempt, now))
         permit = lane.permit(
-            options.priority, flow=options.flow, max_wait=max_wait, place=place, target=request.target
+            options.priority,
+            flow=options.flow,
+            max_wait=max_wait,
+            place=place,
+            target=request.target,
+            kind=request.lane,
         )
         async with permit as admission:
+            lane = admission.lane
             if request.on_admitted is not None:
                 await request.on_admitted()
             if self.scope.is_shut:
@@ -219,9 +229,7 @@ class Session:
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
             feedback = read_feedback(response.headers, self.clock.unix)
-            is_own = (
-                "json" in response.headers.get("Content-Type", "json").lower()
-            )  # else it is some proxy's page
+            is_own = self._is_own(request, lane, response, feedback)
             if self.is_refusal(response):
                 telemetry.refused += 1
                 wait = believed(self.retry, feedback.retry_after, lane.limit.per)
@@ -236,6 +244,14 @@ class Session:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
             return response
+
+    def _is_own(self, request: Request[T], lane: Lane, response: Response, feedback: Feedback) -> bool:
+        """Whether an answer's limits are the lane's, and not those of another plan, or some proxy's page."""
+        if "json" not in response.headers.get("Content-Type", "json").lower():
+            return False
+        if self.learned is None or feedback.limit in (None, lane.limit.requests):
+            return True
+        return self.learned.named(request.lane, lane, response.status, feedback)
 
     def _note_sent(
         self, admission: Admission, number: int, lane: str, on_sent: Callable[[], None] | None
