@@ -13,7 +13,7 @@ from fathom_async._resources.milestones import MilestonesResource
 from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
 from fathom_async.errors import ArgumentError
-from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
+from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
 
 BASE_URL = "https://api.usefathom.com/v1"
 
@@ -69,7 +69,7 @@ class FathomClient(ServiceClient):
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
         options["budget_key"] = options.get("budget_key") or f"{base_url.rstrip('/')} {token}"
-        settings = Settings(
+        settings = Service(
             base_url=base_url,
             authorization=f"Bearer {credential(_WHAT, token)}",
             limits={ACCOUNT: plan.crud}
@@ -81,7 +81,7 @@ class FathomClient(ServiceClient):
             is_learned=is_learned,
             aliases={"crud": ACCOUNT, "reports": ACCOUNT} if is_one else {},
             account=namespace(base_url, token),
-            **options,
+            **self._known(options),
         )
         self._start(settings)
 

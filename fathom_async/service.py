@@ -1,7 +1,7 @@
-"""What the clients of all services share: settings, a view of the lanes, opening and closing.
+"""Clients of services of any kind: their settings, a view of the lanes, opening and closing.
 
-`Settings` say where a service is, who calls it, what it admits and what its refusals look like. Together with models
-and resource methods they make a client: see `ServiceClient`.
+A `Service` says where a service is, who calls it, what it admits and what its refusals look like. With models and
+resource methods it makes a client: see `ServiceClient`.
 """
 
 from abc import ABC, abstractmethod
@@ -36,9 +36,9 @@ __all__ = [
     "Options",
     "Request",
     "Response",
+    "Service",
     "ServiceClient",
     "ServiceOptions",
-    "Settings",
     "Transport",
     "credential",
 ]
@@ -79,8 +79,8 @@ class ServiceOptions(TypedDict, total=False):
 
 
 @frozen(kw_only=True)
-class Settings:
-    """Everything that one client differs in from another; what `ServiceOptions` describes has the same meaning here.
+class Service:
+    """A service, and how one client uses it; what `ServiceOptions` describes has the same meaning here.
 
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
@@ -130,7 +130,18 @@ class ServiceClient(ABC):
     def _bind(self, send: Caller) -> None:
         """Create the resources, which send through this caller."""
 
-    def _start(self, settings: Settings) -> None:
+    @classmethod
+    def _known(cls, options: ServiceOptions) -> ServiceOptions:
+        """Return the keyword arguments of a client.
+
+        Raises:
+            TypeError: One of them is not in `ServiceOptions`.
+        """
+        for name in options.keys() - ServiceOptions.__annotations__.keys():
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+        return options
+
+    def _start(self, settings: Service) -> None:
         """Open a session; to be called once by a client's ``__init__``.
 
         Raises:
@@ -264,7 +275,7 @@ class ServiceClient(ABC):
         return self._session.lanes[name]
 
 
-def _open_session(settings: Settings) -> Session:
+def _open_session(settings: Service) -> Session:
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {
@@ -292,7 +303,7 @@ def _open_session(settings: Settings) -> Session:
 class _Lanes:
     """Makes the lanes of a client."""
 
-    def __init__(self, settings: Settings, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Service, clock: Clock, telemetry: Telemetry) -> None:
         self._settings = settings
         self._clock = clock
         self._telemetry = telemetry
@@ -363,7 +374,7 @@ class _Lanes:
         )
 
 
-def _budget(settings: Settings) -> "Budget | None":
+def _budget(settings: Service) -> "Budget | None":
     if settings.budget is None:
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none

@@ -29,6 +29,12 @@ def test_the_environment_must_name_a_token() -> None:
         FathomClient.from_env({})
 
 
+@pytest.mark.parametrize("name", ["tokn", "is_refusal", "limits", "authorization"])
+def test_an_argument_that_is_none_is_refused_as_python_does(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"FathomClient\(\) got an unexpected keyword argument '{name}'"):
+        FathomClient("any", **{name: 1})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut", None])
 def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
     with pytest.raises(ArgumentError, match=r"the token, as created at .*, must be a string"):

@@ -148,7 +148,7 @@ def test_a_former_place_works_and_says_where_its_names_are_now(old: str) -> None
 
 def test_a_service_of_ones_own_needs_nothing_private() -> None:
     service = import_module("fathom_async.service")
-    assert {"Request", "Response", "ServiceClient", "Settings", "Transport"} <= {*service.__all__}
+    assert {"Request", "Response", "ServiceClient", "Service", "Transport"} <= {*service.__all__}
     assert all(hasattr(service, name) for name in service.__all__)
 
 

@@ -64,7 +64,7 @@ class FathomTasks:
         connect: Connect = client_from_env,
         store: OpenStore = store_from_env,
         keep: int = 10,
-        name: str = "fathom_async._reports",
+        name: str = "fathom_async.reports",
         nudge: float = 30.0,
         lost_after: float = 900.0,
     ) -> None:
