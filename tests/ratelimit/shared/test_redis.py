@@ -177,7 +177,7 @@ async def test_valkey_and_sockets_are_redis_too(tmp_path: Path) -> None:
             await request(lane)
             await lane.aclose()
         with redis.Redis.from_url(server.url) as other:
-            found = [key for key in other.scan_iter("fathom:*:permits") if isinstance(key, bytes)]
+            found = [key for key in other.scan_iter("fathom:*:slots") if isinstance(key, bytes)]
             assert len(found) == 1
 
 
