@@ -335,7 +335,8 @@ class Lane:
             self._window.settle(permit, now, failed=True)
         else:
             remaining = feedback.remaining
-            self._restraint.is_told = remaining is not None
+            restraint = self._restraint
+            restraint.is_told, restraint.told, restraint.told_at = remaining is not None, remaining or 0, now
             if self._teaches(feedback, now):
                 remaining = self._restraint.answered(permit, feedback, now)
             self._window.settle(permit, now, limit=feedback.limit, remaining=remaining)
