@@ -48,24 +48,24 @@ def serve(
         limit_headers: Which answers tell the limits: all; those to requests that were allowed, so that a refusal has
             Retry-After alone; or none.
     """
-    settings: ServerOptions = {"port": port, "speed": speed, "seed": seed, "limit_headers": limit_headers}
-    chosen = RatePlan.parse(os.environ.get(PLAN) or "classic")
-    if limits:
-        settings["plan"] = chosen
-    else:
-        settings |= {"reports_throttle": None, "crud_throttle": None}
-    run_async(partial(_serve, access_log, settings, _told(chosen) if limits else "none"))
+    plan = RatePlan.parse(os.environ.get(PLAN) or "classic")
+    settings: ServerOptions = {"plan": plan, "limit_headers": limit_headers}
+    if not limits:
+        settings = {"reports_throttle": None, "crud_throttle": None}
+    run_async(partial(_serve, port, access_log, speed, seed, settings, _told(plan) if limits else "none"))
 
 
-async def _serve(access_log: Path | None, settings: "ServerOptions", limits: str) -> None:
+async def _serve(  # noqa: PLR0917 - the options of `serve`
+    port: int, access_log: Path | None, speed: float, seed: int, settings: "ServerOptions", limits: str
+) -> None:
     asked_to_end = _end_signals()
-    source = source_of(access_log, settings["seed"])
-    settings |= {"data": source.data, "now": source.now}
+    source = source_of(access_log, seed)
+    settings |= {"data": source.data, "now": source.now, "port": port, "speed": speed, "seed": seed}
     try:
         async with FathomServer(**settings) as server:
             lines = [
                 f"The Fathom API with {source.description}: {server.url}",
-                f"Limits: {limits}; {_clock(settings['speed'])}",
+                f"Limits: {limits}; {_clock(speed)}",
                 "",
                 f"  export FATHOM_BASE_URL={server.url} FATHOM_API_TOKEN=any",
                 "  fathom sites list",
@@ -79,7 +79,7 @@ async def _serve(access_log: Path | None, settings: "ServerOptions", limits: str
         if error.errno != errno.EADDRINUSE:
             raise
         raise CommandError(
-            f"port {settings['port']} is in use; choose another one with --port, or --port 0 for any that is free"
+            f"port {port} is in use; choose another one with --port, or --port 0 for any that is free"
         ) from None
 
 

@@ -150,7 +150,7 @@ async def test_a_plan_that_is_none_is_one_line(command: Command) -> None:
 async def test_a_plan_that_a_command_found_out_is_shown(command: Command, tmp_path: Path) -> None:
     shared = f"file://{tmp_path / 'shared.budget'}"
     async with FathomServer(plan="hourly:600:5") as server:
-        asked = await command("report", "CDBUGS", FATHOM_BASE_URL=server.url, FATHOM_BUDGET=shared)
-        assert asked.code == 0
+        reported = await command("report", "CDBUGS", FATHOM_BASE_URL=server.url, FATHOM_BUDGET=shared)
         ended = await command.in_terminal("budget", FATHOM_BASE_URL=server.url, FATHOM_BUDGET=shared)
+    assert (reported.code, reported.err) == (0, "")
     assert re.search(r"reports +600 an hour", ended.out)
