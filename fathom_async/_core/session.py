@@ -229,28 +229,30 @@ class Session:
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
             feedback = read_feedback(response.headers, self.clock.unix)
-            is_own = self._is_own(request, lane, response, feedback)
+            heard = self._heard(request, lane, response, feedback)
             if self.is_refusal(response):
                 telemetry.refused += 1
                 wait = believed(self.retry, feedback.retry_after, lane.limit.per)
-                limits = (feedback.limit, feedback.remaining) if is_own else (None, None)
+                limits = (None, None) if heard is None else (heard.limit, heard.remaining)
                 admission.refused(Feedback(*limits, wait))
             elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 wait = believed(self.retry, feedback.retry_after) or 0.0
                 admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
             else:
-                admission.answered(feedback if is_own else None)
+                admission.answered(heard)
             if telemetry.listens:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
             return response
 
-    def _is_own(self, request: Request[T], lane: Lane, response: Response, feedback: Feedback) -> bool:
-        """Whether an answer's limits are the lane's, and not those of another plan, or some proxy's page."""
+    def _heard(
+        self, request: Request[T], lane: Lane, response: Response, feedback: Feedback
+    ) -> Feedback | None:
+        """Return what an answer tells its lane about the limits; None for nothing, as some proxy's page does."""
         if "json" not in response.headers.get("Content-Type", "json").lower():
-            return False
+            return None
         if self.learned is None or feedback.limit in (None, lane.limit.requests):
-            return True
+            return feedback
         return self.learned.named(request.lane, lane, response.status, feedback)
 
     def _note_sent(

@@ -53,8 +53,11 @@ class LearnedLanes:
         yield from self.classic.values()
         yield from self._hourly.values()
 
-    def named(self, kind: str, lane: Lane, status: int, feedback: Feedback) -> bool:
-        """Learn from an answer that names another limit than its lane's; return whether it is about that lane.
+    def named(self, kind: str, lane: Lane, status: int, feedback: Feedback) -> Feedback | None:
+        """Learn from an answer that names another limit than its lane's; return what it tells that lane.
+
+        An answer about another plan tells nothing (None). A refusal about another plan is explained by that: the lane
+        hears of a window that is full, and does not look for a reason of its own.
 
         Args:
             kind: The name by which the request knew its lane.
@@ -63,15 +66,19 @@ class LearnedLanes:
             feedback: The answer's headers.
         """
         if feedback.limit is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return True
+            return feedback
         before = self._known
         self._know(learn(before, kind, feedback.limit, feedback.remaining))
-        if before.hourly is not None or self._known.hourly is not None:
-            return self._hourly.get(feedback.limit) is lane
-        if kind == _CRUD and is_hint(feedback.limit):
-            for each in self.classic.values():
-                each.on_cap(INCLUDED)
-        return lane in self.classic.values()
+        if before.hourly is None and self._known.hourly is None:
+            if kind == _CRUD and is_hint(feedback.limit):
+                for each in self.classic.values():
+                    each.keep_to(INCLUDED)
+            is_own = lane in self.classic.values()
+        else:
+            is_own = self._hourly.get(feedback.limit) is lane
+        if is_own:
+            return feedback
+        return Feedback(lane.limit.requests, 0) if status == HTTPStatus.TOO_MANY_REQUESTS else None
 
     def told(self, requests: int) -> None:
         """Another process of the budget found an hourly limit."""

@@ -236,6 +236,10 @@ class Lane:
                 except FathomError as error:
                     waiter.fail(error)
 
+    def keep_to(self, at_once: int) -> None:
+        """Have no more requests in flight, until the server is found to let in more."""
+        self._restraint.keep_to(at_once, self._clock.now())
+
     def distrust(self) -> None:
         """Ask with one request before anything else: others have spent what the lane did not see."""
         self._window.on_rate_limited(self._clock.now())

@@ -177,7 +177,7 @@ class Lessons:
             return feedback.remaining > 0 and (
                 feedback.retry_after is None or self._is_short(feedback.retry_after)
             )
-        if (circumstances.is_told and is_believed) or circumstances.used + 1 >= self.limit.requests:
+        if circumstances.used + 1 >= self.limit.requests:
             return False
         return self._is_short(feedback.retry_after)
 

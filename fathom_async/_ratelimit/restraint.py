@@ -113,17 +113,21 @@ class Restraint:
         lesson = self.lessons.refused(permit, feedback, circumstances, now)
         if lesson.is_crowd:
             sent_at = now if permit.sent_at is None else permit.sent_at
-            let_in = self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now)
-            if self.window.is_shared:  # it knows what the other processes have in flight
-                self.window.on_crowd(let_in)
-            elif let_in < cap:
-                self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, let_in))
-                self.concurrency.lower(let_in, now)
+            self.keep_to(self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now), now)
         else:
             self.window.on_rate_limited(now)
             self._follow(now)
             self.window.pause(now + lesson.wait + RETRY_PAD)
         self.pause(lesson.wait + RETRY_PAD, "refused")
+
+    def keep_to(self, at_once: int, now: float) -> None:
+        """Have no more requests in flight, until the server is found to let in more."""
+        cap = self.concurrency.cap(now)
+        if self.window.is_shared:  # it knows what the other processes have in flight
+            self.window.on_crowd(at_once)
+        elif at_once < cap:
+            self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, at_once))
+            self.concurrency.lower(at_once, now)
 
     def _follow(self, now: float) -> None:
         """Do as the lessons say."""

@@ -35,7 +35,7 @@ class Account:
         cap: Requests in flight at once; None for any number.
         handler: Bounds of the seconds that an answer takes.
         has_headers: Whether answers tell the limit and what remains of it.
-        crowd_tells: Whether refusals for the cap do.
+        refusals_tell: Whether refusals do; they have ``Retry-After`` in any case.
         names: The limit that answers name; None for the true one.
         rng: Source of delays.
     """
@@ -45,7 +45,7 @@ class Account:
     cap: ConcurrencyCap | None = None
     handler: tuple[float, float] = (0.1, 0.5)
     has_headers: bool = True
-    crowd_tells: bool = True
+    refusals_tell: bool = True
     names: int | None = None
     rng: random.Random = field(factory=lambda: random.Random(1))
     hits: int = 0
@@ -67,21 +67,22 @@ class Account:
         if self.cap is not None and not self.cap.enter():
             self.refused += 1
             self.crowded += 1
-            told = self._told(throttle) if self.crowd_tells else {}
-            return Response(429, {"Retry-After": "1", **told}, b"{}")
+            return self._refusal(throttle, 1, throttle.remaining(now()))
         try:
             verdict = throttle.hit(now())
             if not verdict.allowed:
                 self.refused += 1
-                told = self._told(throttle) | (
-                    {"X-RateLimit-Limit": str(throttle.limit)} if self.has_headers else {}
-                )
-                return Response(429, {"Retry-After": str(verdict.retry_after), **told}, b"{}")
+                return self._refusal(throttle, verdict.retry_after, 0)
             await asyncio.sleep(self.rng.uniform(*self.handler))
             return Response(200, self._told(throttle), REPORT if is_report else SITE)
         finally:
             if self.cap is not None:
                 self.cap.leave()
+
+    def _refusal(self, throttle: Throttle, retry_after: int, remaining: int) -> Response:
+        told = {"X-RateLimit-Limit": str(throttle.limit), "X-RateLimit-Remaining": str(remaining)}
+        is_told = self.has_headers and self.refusals_tell
+        return Response(429, {"Retry-After": str(retry_after), **(told if is_told else {})}, b"{}")
 
     def _told(self, throttle: Throttle) -> dict[str, str]:
         if not self.has_headers:

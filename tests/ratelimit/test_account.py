@@ -8,7 +8,7 @@ import pytest
 
 from fathom_async import Priority, WaitTooLongError
 from fathom_async.telemetry import Adapted
-from fathom_async.testing import ConcurrencyCap, LaravelWindow
+from fathom_async.testing import ConcurrencyCap, LaravelWindow, Verdict
 from tests.ratelimit.accounts import Account, classic, client, hourly, now, one_limit, reports, sites
 
 pytestmark = pytest.mark.virtual_time
@@ -19,11 +19,11 @@ def lost(answers: list[object]) -> int:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("crowd_tells", [True, False])
+@pytest.mark.parametrize("refusals_tell", [True, False])
 async def test_a_hundred_reports_on_a_plan_that_nobody_named(
-    seed: int, crowd_tells: bool, caplog: pytest.LogCaptureFixture
+    seed: int, refusals_tell: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    account = one_limit(rng=random.Random(seed), crowd_tells=crowd_tells)
+    account = one_limit(rng=random.Random(seed), refusals_tell=refusals_tell)
     events: list[object] = []
     start = now()
     with caplog.at_level(logging.WARNING, "fathom_async"):
@@ -167,17 +167,37 @@ async def test_one_wrong_word_is_soon_forgotten() -> None:
 
 async def test_headers_of_another_limit_do_not_make_it_change_for_ever() -> None:
     """Reports here are limited to ten a minute, and name the limit of all endpoints unless they are refused."""
+    every = LaravelWindow(2000, per=3600)
 
-    class Misleading(LaravelWindow):
-        def remaining(self, now: float) -> int:  # noqa: ARG002 - always the same
-            return 1500
+    class Counted(LaravelWindow):
+        def remaining(self, now: float) -> int:
+            return every.remaining(now)
 
-    account = classic()
-    account.reports = Misleading(10, per=60)
-    account.names = 2000
-    async with client(account) as fathom:
+        def hit(self, now: float) -> Verdict:
+            every.hit(now)
+            return super().hit(now)
+
+    account = Account(every, Counted(10, per=60), names=2000)
+    events: list[object] = []
+    start = now()
+    async with client(account, on_event=events.append) as fathom:
         assert not lost(await reports(fathom, 200))
-    assert account.refused <= 40
+    assert account.refused <= 20
+    assert now() - start <= 1.3 * 1_140
+    assert 1 <= sum(isinstance(event, Adapted) for event in events) <= 8
+
+
+@pytest.mark.parametrize("handler", [(0.1, 0.5), (1.0, 3.0)])
+@pytest.mark.parametrize(("has_headers", "refusals_tell"), [(True, True), (True, False), (False, False)])
+async def test_a_smaller_cap_than_the_plan_names_costs_few_refusals(
+    handler: tuple[float, float], has_headers: bool, refusals_tell: bool
+) -> None:
+    account = one_limit(handler=handler, has_headers=has_headers, refusals_tell=refusals_tell)
+    start = now()
+    async with client(account, plan="hourly:600:25") as fathom:
+        assert not lost(await reports(fathom, 100))
+    assert account.refused <= 30
+    assert now() - start <= 1.2 * 20 * sum(handler) / 2 + 10
 
 
 async def test_close_ends_the_lanes_that_are_not_in_use() -> None:

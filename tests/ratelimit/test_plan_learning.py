@@ -61,13 +61,26 @@ def test_an_answer_that_names_the_plan_changes_nothing() -> None:
     assert after(known, ("reports", 600, 3), ("crud", 600, 0)) == known
 
 
-def test_each_change_takes_twice_as_many_answers_so_that_contradictions_are_not_followed_for_ever() -> None:
+def test_a_plan_that_was_given_up_takes_longer_and_longer_to_learn() -> None:
+    known, takes = CLASSIC, list[int]()
+    for _ in range(5):
+        words = 0
+        while known.hourly is None:
+            known = after(known, REPORT_600)
+            words += 1
+        takes.append(words)
+        known = after(known, REPORT_10, SITES_2000)
+        assert known.plan == RatePlan.classic()
+    assert takes == [1, 4, 16, 64, 256]
+
+
+def test_a_server_that_names_two_limits_in_turns_is_not_followed_for_ever() -> None:
     known, changes = CLASSIC, 0
     for _ in range(1_000):
-        for word in (REPORT_600, SITES_2000):
+        for word in (REPORT_600, ("reports", 2000, 1999)):
             before, known = known, learn(known, *word)
             changes += before.hourly != known.hourly
-    assert 2 <= changes <= 11
+    assert 3 <= changes <= 14
 
 
 def test_other_processes_are_believed_and_their_memory_is_unlearned_alike() -> None:
