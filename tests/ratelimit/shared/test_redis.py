@@ -198,7 +198,9 @@ async def test_keys_expire_and_hold_no_secret(lasting_redis: RedisServer) -> Non
     await request(lane)
     with redis.Redis.from_url(lasting_redis.url) as server:
         keys = [key for key in server.scan_iter("fathom:*") if isinstance(key, bytes)]
-        assert {key.rpartition(b":")[2] for key in keys} >= {b"slots", b"meta"}, "as earlier versions call them"
+        assert {key.rpartition(b":")[2] for key in keys} >= {b"slots", b"meta"}, (
+            "as earlier versions call them"
+        )
         for key in keys:
             assert secret.encode() not in (server.dump(key) or b"")
             assert secret.encode() not in key
