@@ -163,7 +163,7 @@ class ServiceClient(ABC):
         priority: Priority | NotGiven = MISSING,
         max_wait: float | NotGiven | None = MISSING,
         timeout: float | NotGiven = MISSING,
-        flow: str | NotGiven = MISSING,
+        flow: str | NotGiven | None = MISSING,
     ) -> Self:
         """Return the same client with different options for its requests.
 
@@ -173,7 +173,7 @@ class ServiceClient(ABC):
                 for no bound.
             timeout: Seconds from a request's admission to its whole answer.
             flow: Waiting requests of one priority take turns by flow, such as a visitor or a report; each run of many
-                reports is a flow of its own, and all other requests are one.
+                reports is a flow of its own, and all other requests are one; None for that one.
         """
         given = {"priority": priority, "max_wait": max_wait, "timeout": timeout, "flow": flow}
         chosen = {name: value for name, value in given.items() if value is not MISSING}

@@ -42,6 +42,10 @@ _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 
 
+def _flow_of(name: str | None) -> str:
+    return name or ""
+
+
 @frozen
 class Options:
     """Settings of a single request.
@@ -56,7 +60,7 @@ class Options:
     priority: Priority = field(default=Priority.NORMAL, converter=priority_of)
     max_wait: float | None = None
     timeout: float = 30.0
-    flow: str = ""
+    flow: str = field(default="", converter=_flow_of)
 
     def __attrs_post_init__(self) -> None:
         checks.seconds("timeout", self.timeout, least=0.001)

@@ -177,7 +177,11 @@ class Lane:
         self._check_open()
 
     def __repr__(self) -> str:
-        limit = f"{self.limit.requests:,} per {self.limit.per:g} s"
+        try:
+            used = f"{self._window.status(self._clock.now()).used:,}"
+        except RuntimeError:  # no event loop runs here
+            used = "?"
+        limit = f"{used}/{self.limit.requests:,} used"
         return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {self._queue.size} queued>"
 
     @property
