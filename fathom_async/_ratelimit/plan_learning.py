@@ -7,8 +7,8 @@
 3. A learned plan has the figure that was shown, an hour, and `INCLUDED` requests at once, as every plan includes.
 4. An answer **contradicts** a learned plan if it names any other limit, since all endpoints share the one. After
    `CONTRADICTIONS` the plan is given up for the classic one; the first time for the hourly one that they show, if so.
-5. The first plan takes one answer that shows it. Each time one was given up it takes `PATIENCE` times as many, so that
-   a server that contradicts itself is not followed for ever, and neither wrong headers nor an old plan last.
+5. The first plan takes one answer that shows it. Each time one was given up it takes `PATIENCE` times as many. So a
+   server that contradicts itself is not followed for ever, and neither wrong headers nor an old plan last.
 6. What another process of the budget has found is believed as an answer is.
 7. An answer of another endpoint that names neither the classic limit nor one below `LEAST_HOURLY` is a **hint**: no
    more than `INCLUDED` requests at once are sent at first, as on an hourly plan. It shows nothing more.
