@@ -27,8 +27,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from heapq import merge
 from itertools import chain, islice, repeat
+from operator import mul, sub
+from typing import TYPE_CHECKING
 
 from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 STRETCH = 1.1
 """By how much longer than the average distance between permits a more urgent request may have to wait for one."""
@@ -65,11 +70,11 @@ def promised_at(returns: Sequence[float], left: int, span: float, permits: int, 
         ahead: How many are taken before it.
     """
     apart = STRETCH * span / permits
-    at = -math.inf
-    for number in range(1, left + 1):
-        turns, index = divmod(ahead + number, permits)
-        at = max(at, returns[index] + turns * span - number * apart)
-    return at
+    begin, end = ahead + 1, ahead + 1 + left
+    upcoming: Iterable[float] = returns[begin:end]
+    if end > permits:  # those taken before come back a span later
+        upcoming = [returns[index % permits] + index // permits * span for index in range(begin, end)]
+    return max(map(sub, upcoming, map(mul, range(1, left + 1), repeat(apart))), default=-math.inf)
 
 
 @frozen
@@ -112,6 +117,8 @@ class Permits:
     def upcoming(self, count: int) -> list[float]:
         """Return when the next so many permits can be used, in order."""
         usable = self.total - self.reserve
+        if not self.reserve:
+            return self._upcoming(min(count, usable))
         out = self.total - self.free - len(self.foreign)
         # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
         returning = islice(merge(self._ours(out), self.foreign), max(0, -self.free), None)
@@ -120,6 +127,18 @@ class Permits:
             repeat(self.now, max(0, usable - out)), islice(self._ours(out), max(0, out - usable), None)
         )
         return [max(self.now, *pair) for pair in islice(zip(total, own, strict=False), min(count, usable))]
+
+    def _upcoming(self, count: int) -> list[float]:
+        """Return the same where nothing is reserved, sorted at once instead of merged one by one."""
+        free, gone = max(0, self.free), max(0, -self.free)
+        if count <= free:
+            return [self.now] * count
+        end = gone + count - free
+        unsent = self.total - self.free - sum(map(len, (self.foreign, self.ageing, self.unanswered)))
+        parts = [islice(part, end) for part in (self.ageing, self.foreign, self.unanswered)]
+        returning = sorted(chain(*parts, repeat(self.now + self.span, min(unsent, end))))[gone:end]
+        free += bisect_right(returning, self.now)
+        return [self.now] * free + returning[free - max(0, self.free) :]
 
     def _ours(self, out: int) -> Iterator[float]:
         unsent = out - len(self.ageing) - len(self.unanswered)

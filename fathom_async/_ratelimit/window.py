@@ -157,6 +157,7 @@ class LocalWindow(Window):
         "_free",
         "_granted",
         "_heard_at",
+        "_held",
         "_is_refused",
         "_limit",
         "_lost",
@@ -177,6 +178,7 @@ class LocalWindow(Window):
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
         self._forecast = Forecast(self._span)
+        self._held: dict[Priority, float] = {}  # see `_held_until`
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
@@ -213,6 +215,7 @@ class LocalWindow(Window):
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
+        self._held.clear()
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
@@ -236,12 +239,12 @@ class LocalWindow(Window):
         own = self._limit.requests - self._free - len(self._foreign)
         if self._free <= 0 or own >= self._limit.requests - self._reserve:
             return False
-        return not demand.priority or demand.is_due or self._promised_at(0, demand.priority, now) <= now
+        return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to look again; None when that waits for an answer."""
         self._expire(now)
-        at = -math.inf if demand.is_due else self._promised_at(0, demand.priority, now)
+        at = -math.inf if demand.is_due else self._held_until(demand.priority, now)
         if self._free > 0 and at > now:
             return at
         return None if self._quiet_until == math.inf else max(self._quiet_until, at)
@@ -253,6 +256,7 @@ class LocalWindow(Window):
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
+        self._held.clear()
         self._free -= 1
         self._certain -= 1
         self._granted += 1
@@ -268,6 +272,7 @@ class LocalWindow(Window):
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
+        self._held.clear()
         self._unsettled -= 1
         if permit.sent_at is None:
             self._free += 1
@@ -302,6 +307,7 @@ class LocalWindow(Window):
             remaining: ``X-RateLimit-Remaining``.
             failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
         """
+        self._held.clear()
         self._unsettled -= 1
         if permit.sent_at is None:
             self.sent(permit, now)
@@ -326,6 +332,16 @@ class LocalWindow(Window):
             remaining = self._limit.requests
             self._certain = remaining  # whom the server tells nothing cannot ask
         self._heard_at, self._remaining = now, remaining
+
+    def _held_until(self, priority: Priority, now: float) -> float:
+        """Return from when on the promise allows to take the next permit, found once for all who come meanwhile.
+
+        Until permits are taken or come back it only grows, but for the forecast, which is looked at again then.
+        """
+        at = self._held.get(priority)
+        if at is None or (at <= now and self._free > 0):
+            at = self._held[priority] = self._promised_at(0, priority, now)
+        return at
 
     def _promised_at(self, position: int, priority: Priority, now: float) -> float:
         """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
@@ -362,6 +378,7 @@ class LocalWindow(Window):
     def _expire(self, now: float) -> None:
         if now < self._quiet_until:
             return
+        self._held.clear()
         for queue in (self._ageing, self._foreign):
             while queue and queue[0] <= now:
                 queue.popleft()
