@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from statistics import mean, median
 
+import cattrs
 from attrs import asdict, evolve, field, frozen, mutable
 
 from benchmarks import admission_clock
@@ -517,7 +518,7 @@ def main() -> None:
         return
     logging.disable(logging.CRITICAL)  # the lane says that it was refused; the tables say so better
     admission_clock.install()
-    scenes = [Scene(**{**scene, "handler": tuple(scene["handler"])}) for scene in json.load(sys.stdin)]
+    scenes = cattrs.structure(json.load(sys.stdin), list[Scene])
     outcomes = [admission_clock.run(perform(arguments.worker, scene)) for scene in scenes]
     json.dump([asdict(outcome) for outcome in outcomes], sys.stdout)
 

@@ -1,5 +1,7 @@
 """What it costs to stand in a queue: CPU time for one admission or question, and memory for one that waits."""
 
+# pyright: reportPrivateUsage=false
+
 import argparse
 import asyncio
 import gc

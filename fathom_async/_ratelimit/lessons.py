@@ -103,7 +103,8 @@ class Lessons:
         self._is_counting = self._is_crowd = False
         self.together: int | None = None
         self.is_learning = self.is_asking = False
-        self._plan = self._named = limit.requests
+        self._plan: int = limit.requests
+        self._named: int = limit.requests
         self._burst = limit.burst
         self._belief = Belief(span)
         self._pace = Pace(limit.per, span)

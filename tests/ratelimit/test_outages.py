@@ -128,7 +128,7 @@ async def test_a_request_that_fails_by_itself_is_no_outage() -> None:
 
 async def test_one_failing_target_alone_never_trips() -> None:
     events: list[Event] = []
-    async with client(Network(lambda *_: UNAVAILABLE), on_event=events.append) as fathom:
+    async with client(Network(lambda _, __: UNAVAILABLE), on_event=events.append) as fathom:
         for _ in range(5):
             assert isinstance(await outcome(fathom, "SITE0"), ServerError)
     assert not [event for event in events if isinstance(event, Paused)]
