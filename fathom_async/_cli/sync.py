@@ -50,7 +50,7 @@ def secoda(
     apply: bool = False,
     yes: bool = False,
 ) -> ExitCode:
-    """Document events in Secoda's catalogue, in one category per site.
+    """Document events in Secoda's catalog, in one category per site.
 
     Shows the changes; makes them only with --apply.
 

@@ -1,6 +1,6 @@
 """Clients of two more Events APIs, with the same rate limiting, and the synchronisation of Fathom's events.
 
-`SecodaClient` documents events in a data catalogue, `EmmaClient` triggers mail on them, and
+`SecodaClient` documents events in a data catalog, `EmmaClient` triggers mail on them, and
 `fathom_async.connectors.sync` keeps both up to date with Fathom.
 """
 

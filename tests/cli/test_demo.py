@@ -8,7 +8,7 @@ from attrs import evolve
 from rich.console import Console, RenderableType
 
 from fathom_async import EventQuery, FathomClient, LaneStatus, PageviewRow, Report, RetryPolicy, Site
-from fathom_async._cli.demo.catalogue import PlannedReport, plan_reports, query_of
+from fathom_async._cli.demo.catalog import PlannedReport, plan_reports, query_of
 from fathom_async._cli.demo.job import DemoJob
 from fathom_async._cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
 from fathom_async._cli.demo.source import Source

@@ -17,7 +17,7 @@ CATEGORY = "Bugs Bunny Portfolio"
 
 
 @pytest.fixture
-async def catalogue() -> AsyncIterator[SecodaServer]:
+async def catalog() -> AsyncIterator[SecodaServer]:
     async with SecodaServer(writes_throttle=None, tokens=["secoda-token"]) as server:
         yield server
 
@@ -29,13 +29,13 @@ async def mail() -> AsyncIterator[EmmaServer]:
 
 
 @pytest.fixture
-def fathom(command: Command, catalogue: SecodaServer, mail: EmmaServer) -> Command:
+def fathom(command: Command, catalog: SecodaServer, mail: EmmaServer) -> Command:
     return evolve(
         command,
         env={
             **command.env,
             "SECODA_API_TOKEN": "secoda-token",
-            "SECODA_BASE_URL": catalogue.url,
+            "SECODA_BASE_URL": catalog.url,
             "EMMA_ACCOUNT_ID": "100",
             "EMMA_PUBLIC_KEY": "public",
             "EMMA_PRIVATE_KEY": "private",
@@ -44,14 +44,14 @@ def fathom(command: Command, catalogue: SecodaServer, mail: EmmaServer) -> Comma
     )
 
 
-def with_old_event(catalogue: SecodaServer) -> str:
-    """Put an event that Fathom does not have into the catalogue."""
-    category = catalogue.add("event_category", CATEGORY, integration=INTEGRATION)
-    return catalogue.add("event", "old", parent=category, integration=INTEGRATION)
+def with_old_event(catalog: SecodaServer) -> str:
+    """Put an event that Fathom does not have into the catalog."""
+    category = catalog.add("event_category", CATEGORY, integration=INTEGRATION)
+    return catalog.add("event", "old", parent=category, integration=INTEGRATION)
 
 
 async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
-    fathom: Command, catalogue: SecodaServer
+    fathom: Command, catalog: SecodaServer
 ) -> None:
     ended = await fathom(*SECODA)
     head, first, *others = ended.out.splitlines()
@@ -59,15 +59,15 @@ async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
     assert head.startswith("Secoda: ")
     assert first == f"  + {CATEGORY}"
     assert f"  + {CATEGORY} / purchase: Event of {CATEGORY} (CDBUGS), counted by Fathom Analytics." in others
-    assert {hit.method for hit in catalogue.hits} == {"GET"}
+    assert {hit.method for hit in catalog.hits} == {"GET"}
 
 
 async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
-    fathom: Command, catalogue: SecodaServer
+    fathom: Command, catalog: SecodaServer
 ) -> None:
     ended = await fathom(*SECODA, "--apply")
     assert (ended.code, ended.err) == (0, "")
-    assert len(ended.out.splitlines()) == len(catalogue.entries) > 1
+    assert len(ended.out.splitlines()) == len(catalog.entries) > 1
     assert all(line.endswith(" [done]") for line in ended.out.splitlines())
     again = await fathom(*SECODA, "--apply")
     assert (again.code, again.out) == (0, "Secoda: nothing to change\n")
@@ -75,43 +75,43 @@ async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
     assert (shown.code, shown.out, shown.err) == (0, "Secoda: nothing to change\n", "")
 
 
-async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalogue: SecodaServer) -> None:
-    old = with_old_event(catalogue)
+async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: SecodaServer) -> None:
+    old = with_old_event(catalog)
     refused = await fathom.in_terminal(*SECODA, "--remove", "--apply", acts=((r"\[y/N\] ", "n\n"),))
     assert refused.code == 1
     assert "Make these changes, and delete 1 event for good?" in refused.out
     assert f"  - {CATEGORY} / old" in refused.out
-    assert {hit.method for hit in catalogue.hits} == {"GET"}
+    assert {hit.method for hit in catalog.hits} == {"GET"}
     agreed = await fathom.in_terminal(*SECODA, "--remove", "--apply", acts=((r"\[y/N\] ", "y\n"),))
     assert agreed.code == 0
     assert f"- {CATEGORY} / old [done]" in agreed.out
-    assert old not in catalogue.entries
+    assert old not in catalog.entries
 
 
-async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalogue: SecodaServer) -> None:
-    old = with_old_event(catalogue)
+async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalog: SecodaServer) -> None:
+    old = with_old_event(catalog)
     ended = await fathom(*SECODA, "--remove", "--apply")
     assert ended.code == 2
     assert ended.err == "fathom: no terminal to confirm on; pass --yes\n"
-    assert {hit.method for hit in catalogue.hits} == {"GET"}
+    assert {hit.method for hit in catalog.hits} == {"GET"}
     assert (await fathom(*SECODA, "--remove", "--apply", "--yes")).code == 0
-    assert old not in catalogue.entries
+    assert old not in catalog.entries
 
 
 async def test_what_a_person_wrote_stays_unless_it_may_be_overwritten(
-    fathom: Command, catalogue: SecodaServer
+    fathom: Command, catalog: SecodaServer
 ) -> None:
     assert (await fathom(*SECODA, "--apply")).code == 0
-    event = next(entry for entry in catalogue.entries.values() if entry["title"] == "purchase")
+    event = next(entry for entry in catalog.entries.values() if entry["title"] == "purchase")
     event["description"] = "Written by hand."
     assert (await fathom(*SECODA)).out == "Secoda: nothing to change\n"
     assert f"~ {CATEGORY} / purchase: Event of" in (await fathom(*SECODA, "--overwrite")).out
 
 
 async def test_changes_that_fail_are_told_and_the_same_command_makes_them(
-    fathom: Command, catalogue: SecodaServer
+    fathom: Command, catalog: SecodaServer
 ) -> None:
-    catalogue.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
+    catalog.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
     ended = await fathom(*SECODA, "--apply")
     assert ended.code == 5
     assert ended.out.count("[failed: 400 Bad Request") == 1

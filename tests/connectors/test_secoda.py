@@ -128,7 +128,7 @@ CALLS = {
         PAGE,
         OF_CATEGORY,
     ),
-    "events.list from the catalogue": Call(
+    "events.list from the catalog": Call(
         lambda s: s.events.list(),
         "GET",
         "/resource/catalog/",
@@ -146,7 +146,7 @@ CALLS = {
         body=NEW | METADATA,
     ),
     "events.get": Call(lambda s: s.events.get(EVENT_ID), "GET", f"/event/events/{EVENT_ID}/"),
-    "events.get from the catalogue": Call(
+    "events.get from the catalog": Call(
         lambda s: s.events.get(EVENT_ID), "GET", f"/resource/all/{EVENT_ID}/", reads="catalog"
     ),
     "events.delete": Call(
@@ -230,7 +230,7 @@ def test_every_endpoint_is_tested() -> None:
         for method, _ in inspect.getmembers(kind, inspect.isfunction)
         if not method.startswith("_")
     }
-    assert public == {name.removesuffix(" from the catalogue") for name in CALLS}
+    assert public == {name.removesuffix(" from the catalog") for name in CALLS}
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ def test_a_link_behind_a_proxy_counts_by_its_host_and_number() -> None:
     assert page_number("/api/v1/event/category/?title=x&page=31", "api.secoda.co") == "31"
 
 
-async def test_a_catalogue_that_leaves_out_objects_says_so() -> None:
+async def test_a_catalog_that_leaves_out_objects_says_so() -> None:
     wire = Recorder({"count": 10_001, "links": {"next": "None"}, "results": [SAMPLE]})
     async with SecodaClient("token", transport=wire) as secoda:
         with pytest.raises(PagingError, match="10,000 of 10,001"):
@@ -317,7 +317,7 @@ async def test_a_catalogue_that_leaves_out_objects_says_so() -> None:
 
 
 @pytest.mark.parametrize("reads", ["catalog", "events"])
-async def test_lists_that_are_not_the_catalogues_may_be_longer(reads: Literal["catalog", "events"]) -> None:
+async def test_lists_that_are_not_the_catalogs_may_be_longer(reads: Literal["catalog", "events"]) -> None:
     wire = Recorder({"count": 10_001, "next": None, "results": [SAMPLE]})
     async with SecodaClient("token", transport=wire, reads=reads) as secoda:
         for found in (secoda.categories.list(), secoda.properties.list()):
@@ -329,7 +329,7 @@ async def test_lists_that_are_not_the_catalogues_may_be_longer(reads: Literal["c
                 await secoda.events.list()
 
 
-async def test_only_the_catalogues_list_of_the_server_ends_at_10_000() -> None:
+async def test_only_the_catalogs_list_of_the_server_ends_at_10_000() -> None:
     async with SecodaServer(page_size=10_000) as server:
         for number in range(10_001):
             server.add("event", f"event {number}")
@@ -361,7 +361,7 @@ async def test_the_link_to_the_next_page_is_found_in_mixed_envelopes(
     assert page.extra == {"meta": {"page": 1}}
 
 
-async def test_an_event_from_the_catalogue_is_an_event(secoda: SecodaClient, server: SecodaServer) -> None:
+async def test_an_event_from_the_catalog_is_an_event(secoda: SecodaClient, server: SecodaServer) -> None:
     category = server.add("event_category", "Acme")
     with pytest.raises(NotFoundError, match="not an event but 'event_category'"):
         await secoda.events.get(category)

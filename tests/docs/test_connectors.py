@@ -44,10 +44,10 @@ async def test_every_example_runs_unchanged() -> None:
     }
     async with (
         FathomServer(data=DATA) as source,
-        SecodaServer() as catalogue,
+        SecodaServer() as catalog,
         EmmaServer() as mail,
         FathomClient("any", base_url=source.url) as fathom,
-        SecodaClient("any", base_url=catalogue.url) as secoda,
+        SecodaClient("any", base_url=catalog.url) as secoda,
         EmmaClient(100, public_key="a", private_key="b", base_url=mail.url) as emma,
     ):
         for block in blocks:
@@ -56,5 +56,5 @@ async def test_every_example_runs_unchanged() -> None:
     assert len(blocks) == 7
     assert len(mail.events) == 12
     assert {kind["event_type"] for kind in mail.types.values()} == {"purchase", "signup"}
-    titles = [entry["title"] for entry in catalogue.entries.values()]
+    titles = [entry["title"] for entry in catalog.entries.values()]
     assert titles == ["Acme", "signup", "currency", "purchase"]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from attrs import define, field
 
 from fathom_async import EventQuery, FathomClient, FathomError, PageviewRow, Report, Site
-from fathom_async._cli.demo.catalogue import TRAFFIC, PlannedReport, plan_reports
+from fathom_async._cli.demo.catalog import TRAFFIC, PlannedReport, plan_reports
 from fathom_async._cli.demo.source import Source
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import counted

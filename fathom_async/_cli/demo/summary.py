@@ -13,7 +13,7 @@ from rich.text import Text
 
 from fathom_async import PageviewRow, Report
 from fathom_async._cli import charts
-from fathom_async._cli.demo.catalogue import (
+from fathom_async._cli.demo.catalog import (
     BROWSERS,
     COUNTRIES,
     DEVICES,

@@ -1,4 +1,4 @@
-"""Secoda's Events API: a data catalogue's events, their categories and properties."""
+"""Secoda's Events API: a data catalog's events, their categories and properties."""
 
 from fathom_async.connectors.secoda._client import BASE_URL, SecodaClient, SecodaPlan
 from fathom_async.connectors.secoda._models import CatalogPage, Metadata, Resource

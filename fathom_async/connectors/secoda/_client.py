@@ -60,7 +60,7 @@ class SecodaClient(ServiceClient):
         categories: Categories, the parents of events.
         events: Events.
         properties: Properties of events.
-        resources: The whole catalogue.
+        resources: The whole catalog.
 
     Raises:
         ArgumentError: The token is malformed, or the base URL would expose it on the network.

@@ -15,7 +15,7 @@ _Fields = dict[str, object]
 
 @frozen
 class Resource:
-    """An entry of the catalogue: a category of events, an event, or a property of an event.
+    """An entry of the catalog: a category of events, an event, or a property of an event.
 
     Attributes:
         id: UUID, with or without dashes.

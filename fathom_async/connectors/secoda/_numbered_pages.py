@@ -16,7 +16,7 @@ from fathom_async.models import Extra, Page
 T = TypeVar("T")
 
 MAX_RESOURCES = 10_000
-"""The most objects of a list on all its pages; the catalogue silently leaves out the rest."""
+"""The most objects of a list on all its pages; the catalog silently leaves out the rest."""
 
 _NO_LINK = (None, "", "None")
 """The server sometimes writes Python's None as a string."""
@@ -59,7 +59,7 @@ def catalog_page_decoder(cls: type[T], *, most: int | None = None) -> Callable[[
         link = found.link
         if link is None and most is not None and (found.count or 0) > most:
             raise PagingError(
-                f"the catalogue returns only {most:,} of {found.count:,} objects: narrow the filter"
+                f"the catalog returns only {most:,} of {found.count:,} objects: narrow the filter"
             )
         return CatalogPage(
             found.results,

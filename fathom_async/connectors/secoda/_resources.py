@@ -77,7 +77,7 @@ class _Reader:
 
 
 class CatalogResource(_Reader):
-    """The whole catalogue, including events."""
+    """The whole catalog, including events."""
 
     def list(
         self,
@@ -229,7 +229,7 @@ class _Children(_Reader):
 
 
 class CatalogEventsResource(_Children):
-    """Events; read from the catalogue by default, because the service has deprecated the other endpoints."""
+    """Events; read from the catalog by default, because the service has deprecated the other endpoints."""
 
     _at, _kind = "/event/events", "event"
 

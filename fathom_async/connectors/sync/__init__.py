@@ -1,4 +1,4 @@
-"""Fathom's events in other services: entries of Secoda's catalogue, event types in Emma.
+"""Fathom's events in other services: entries of Secoda's catalog, event types in Emma.
 
     plan = await plan_sync(fathom, secoda, integration="cf103b47-…")
     print(plan)  # nothing has changed so far

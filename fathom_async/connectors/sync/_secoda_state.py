@@ -1,4 +1,4 @@
-"""Read and change Secoda's catalogue."""
+"""Read and change Secoda's catalog."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from fathom_async.connectors.secoda._client import SecodaClient
 from fathom_async.connectors.secoda._models import Resource
 from fathom_async.connectors.secoda._resources import READS, WRITES, CatalogEventsResource, PropertiesResource
 from fathom_async.connectors.sync import _changes as sync
-from fathom_async.connectors.sync._catalogue import Catalogue, Path, bare_id, by_path, catalog_changes
+from fathom_async.connectors.sync._catalog import Catalog, Path, bare_id, by_path, catalog_changes
 from fathom_async.connectors.sync._changes import Change
 from fathom_async.connectors.sync._names import key
 from fathom_async.connectors.sync._remote_state import SyncError
@@ -18,7 +18,7 @@ from fathom_async.connectors.sync._remote_state import SyncError
 
 @define
 class SecodaState:
-    """The catalogue at one moment; see `RemoteState`."""
+    """The catalog at one moment; see `RemoteState`."""
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
@@ -45,7 +45,7 @@ class SecodaState:
                 for name in self._ids.get((key(category), key(event)), [])[: change.count]:
                     await secoda.events.delete(name)
             case sync.CreateEventType():
-                raise SyncError(f"a data catalogue has no event types: {change}")
+                raise SyncError(f"a data catalog has no event types: {change}")
 
     def lacks(self, change: Change) -> bool:
         """Tell whether the object of a change is missing or archived."""
@@ -75,22 +75,22 @@ class SecodaState:
 
 @frozen
 class SecodaService:
-    """Secoda, and the wanted catalogue; see `RemoteService`.
+    """Secoda, and the wanted catalog; see `RemoteService`.
 
     Attributes:
         secoda: The client.
         integration: Id of the integration of all entries.
-        wanted: The wanted catalogue.
+        wanted: The wanted catalog.
         name: The name of the service.
     """
 
     secoda: SecodaClient
     integration: str
-    wanted: Catalogue
+    wanted: Catalog
     name: str = "Secoda"
 
     async def fetch(self) -> SecodaState:
-        """Read the catalogue."""
+        """Read the catalog."""
         secoda, integration = self.secoda, self.integration
         categories, events, properties = await gather_all(
             [

@@ -10,7 +10,7 @@ from fathom_async._util.checks import flag, identifier
 from fathom_async._util.text import printable
 from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.secoda._client import SecodaClient
-from fathom_async.connectors.sync._catalogue import (
+from fathom_async.connectors.sync._catalog import (
     Currency,
     Describe,
     document,

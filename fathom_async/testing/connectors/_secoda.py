@@ -1,4 +1,4 @@
-"""A Secoda server inside the process: categories, events, properties and the catalogue, over real sockets."""
+"""A Secoda server inside the process: categories, events, properties and the catalog, over real sockets."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -45,7 +45,7 @@ class SecodaServer(ServiceServer):
         **options: See `CommonOptions`.
 
     Attributes:
-        entries: The catalogue's entries by id; tests may add to them.
+        entries: The catalog's entries by id; tests may add to them.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SecodaServer(ServiceServer):
         self._numbers = count(1)
 
     def add(self, kind: str, title: str | None, *, parent: str | None = None, **fields: object) -> str:
-        """Add an entry to the catalogue, and return its id.
+        """Add an entry to the catalog, and return its id.
 
         Args:
             kind: ``event_category``, ``event`` or ``event_property``.

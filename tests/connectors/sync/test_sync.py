@@ -51,14 +51,14 @@ async def fathom() -> AsyncIterator[FathomClient]:
 
 
 @pytest.fixture
-async def catalogue() -> AsyncIterator[SecodaServer]:
+async def catalog() -> AsyncIterator[SecodaServer]:
     async with SecodaServer(page_size=2, writes_throttle=None) as server:
         yield server
 
 
 @pytest.fixture
-async def secoda(catalogue: SecodaServer) -> AsyncIterator[SecodaClient]:
-    async with SecodaClient("any", base_url=catalogue.url, retry=EAGER) as client:
+async def secoda(catalog: SecodaServer) -> AsyncIterator[SecodaClient]:
+    async with SecodaClient("any", base_url=catalog.url, retry=EAGER) as client:
         yield client
 
 
@@ -75,7 +75,7 @@ async def emma(mail: EmmaServer) -> AsyncIterator[EmmaClient]:
 
 
 def titles(server: SecodaServer) -> set[tuple[str, ...]]:
-    """The paths of everything in the catalogue."""
+    """The paths of everything in the catalog."""
 
     def path(name: object) -> tuple[str, ...]:
         entry = server.entries[str(name)]
@@ -89,7 +89,7 @@ async def states(plan: SyncPlan) -> list[str]:
 
 
 async def test_planning_changes_nothing_and_can_be_read(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME", "ZOO2"])
     said = "Event of Acme (ACME), counted by Fathom Analytics."
@@ -109,11 +109,11 @@ async def test_planning_changes_nothing_and_can_be_read(
         "  + Zoo (ZOO2) / feed / pet: Event of Zoo (ZOO2), counted by Fathom Analytics.",
         "  ! Acme: 1 without a name left out",
     ]
-    assert {hit.method for hit in catalogue.hits} == {"GET"}
+    assert {hit.method for hit in catalog.hits} == {"GET"}
 
 
 async def test_applied_it_is_there_and_a_second_plan_is_empty(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     async def plan() -> SyncPlan:
         return await plan_sync(
@@ -126,7 +126,7 @@ async def test_applied_it_is_there_and_a_second_plan_is_empty(
 
     first = await plan()
     assert await states(first) == ["done"] * len(first.changes)
-    assert titles(catalogue) == {
+    assert titles(catalog) == {
         ("Acme",),
         ("Acme", "signup"),
         ("Acme", "signup", "currency"),
@@ -137,7 +137,7 @@ async def test_applied_it_is_there_and_a_second_plan_is_empty(
         ("Zoo (ZOO2)",),
         ("Zoo (ZOO2)", "feed / pet"),
     }
-    said = {str(entry["description"]) for entry in catalogue.entries.values()}
+    said = {str(entry["description"]) for entry in catalog.entries.values()}
     assert said == {
         "None",
         "euro",
@@ -153,7 +153,7 @@ async def test_applied_it_is_there_and_a_second_plan_is_empty(
 
 
 async def test_interrupted_anywhere_it_goes_on_where_it_ended(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     first = await plan_sync(fathom, secoda, integration=INTEGRATION)
     left = len(first.changes)
@@ -165,27 +165,27 @@ async def test_interrupted_anywhere_it_goes_on_where_it_ended(
                 assert outcome.state == "done"
                 break
         left -= 1
-    assert len(titles(catalogue)) == len(catalogue.entries) == len(first.changes)
+    assert len(titles(catalog)) == len(catalog.entries) == len(first.changes)
 
 
 async def test_a_creation_whose_answer_was_lost_is_not_repeated(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ZOO"])
-    catalogue.inject(Disconnect(after_processing=True), method="POST")
+    catalog.inject(Disconnect(after_processing=True), method="POST")
     outcomes = [outcome async for outcome in apply(plan)]
     assert [outcome.state for outcome in outcomes] == ["failed", "failed"]
     assert isinstance(outcomes[1].error, SyncError)
     assert "Zoo (ZOO) is missing" in str(outcomes[1])
     assert await states(plan) == ["unneeded", "done"]
-    assert titles(catalogue) == {("Zoo (ZOO)",), ("Zoo (ZOO)", "signup")}
+    assert titles(catalog) == {("Zoo (ZOO)",), ("Zoo (ZOO)", "signup")}
 
 
 async def test_one_failure_does_not_end_the_others(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"])
-    catalogue.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
+    catalog.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
     assert await states(plan) == ["done", "failed", "done"]
     again = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"])
     assert [change for change in again.changes if isinstance(change, CreateEvent)] == [*again.changes]
@@ -193,63 +193,63 @@ async def test_one_failure_does_not_end_the_others(
 
 
 async def test_events_that_fathom_does_not_have_are_removed_when_asked(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     assert await states(await plan_sync(fathom, secoda, integration=INTEGRATION)) == ["done"] * 7
-    acme = next(name for name, entry in catalogue.entries.items() if entry["title"] == "Acme")
+    acme = next(name for name, entry in catalog.entries.items() if entry["title"] == "Acme")
     for _ in range(2):
-        catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
-    theirs = catalogue.add("event", "theirs", parent=acme, integration="another")
+        catalog.add("event", "old", parent=acme, integration=INTEGRATION)
+    theirs = catalog.add("event", "theirs", parent=acme, integration="another")
     assert (await plan_sync(fathom, secoda, integration=INTEGRATION)).changes == ()
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, remove=True)
     assert plan.changes == (DeleteEvent("Acme", "old"),)
     assert str(plan).splitlines()[1] == "  - Acme / old (2)"
     assert await states(plan) == ["done"]
-    assert ("Acme", "old") not in titles(catalogue)
-    assert theirs in catalogue.entries
+    assert ("Acme", "old") not in titles(catalog)
+    assert theirs in catalog.entries
 
 
 async def test_what_is_archived_is_never_deleted(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
-    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
-    kept = catalogue.add("event", "old", parent=acme, integration=INTEGRATION, archived=True)
-    gone = catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    acme = catalog.add("event_category", "Acme", integration=INTEGRATION)
+    kept = catalog.add("event", "old", parent=acme, integration=INTEGRATION, archived=True)
+    gone = catalog.add("event", "old", parent=acme, integration=INTEGRATION)
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"], remove=True)
     assert DeleteEvent("Acme", "old") in plan.changes
     assert set(await states(plan)) == {"done"}
-    assert (kept in catalogue.entries, gone in catalogue.entries) == (True, False)
+    assert (kept in catalog.entries, gone in catalog.entries) == (True, False)
 
 
 async def test_no_more_is_deleted_than_was_planned(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
-    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
-    catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    acme = catalog.add("event_category", "Acme", integration=INTEGRATION)
+    catalog.add("event", "old", parent=acme, integration=INTEGRATION)
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"], remove=True)
-    late = catalogue.add("event", "old", parent=acme, integration=INTEGRATION)
+    late = catalog.add("event", "old", parent=acme, integration=INTEGRATION)
     assert set(await states(plan)) == {"done"}
-    assert late in catalogue.entries
+    assert late in catalog.entries
 
 
 async def test_what_was_archived_since_the_plan_is_not_deleted(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
-    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
-    kept, gone = [catalogue.add("event", "old", parent=acme, integration=INTEGRATION) for _ in range(2)]
+    acme = catalog.add("event_category", "Acme", integration=INTEGRATION)
+    kept, gone = [catalog.add("event", "old", parent=acme, integration=INTEGRATION) for _ in range(2)]
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"], remove=True)
     assert "  - Acme / old (2)" in str(plan).splitlines()
-    catalogue.entries[kept]["archived"] = True
+    catalog.entries[kept]["archived"] = True
     assert set(await states(plan)) == {"done"}
-    assert (kept in catalogue.entries, gone in catalogue.entries) == (True, False)
+    assert (kept in catalog.entries, gone in catalog.entries) == (True, False)
 
 
 async def test_nothing_is_written_below_an_archived_twin(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
-    closed = catalogue.add("event_category", "Acme", integration=INTEGRATION, archived=True)
-    old = catalogue.add("event", "signup", parent=closed, integration=INTEGRATION)
-    live = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    closed = catalog.add("event_category", "Acme", integration=INTEGRATION, archived=True)
+    old = catalog.add("event", "signup", parent=closed, integration=INTEGRATION)
+    live = catalog.add("event_category", "Acme", integration=INTEGRATION)
     plan = await plan_sync(
         fathom,
         secoda,
@@ -259,23 +259,22 @@ async def test_nothing_is_written_below_an_archived_twin(
         currency=lambda _site, _event: "euro",
     )
     assert set(await states(plan)) == {"done"}
-    assert catalogue.entries[old]["description"] is None
-    below = {entry["title"] for entry in catalogue.entries.values() if entry["parent"] == live}
+    assert catalog.entries[old]["description"] is None
+    below = {entry["title"] for entry in catalog.entries.values() if entry["parent"] == live}
     assert below == {"signup", "купить 🛒"}
 
 
 async def test_what_would_be_changed_and_is_gone_is_said_to_be_gone(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
-    acme = catalogue.add("event_category", "Acme", integration=INTEGRATION)
+    acme = catalog.add("event_category", "Acme", integration=INTEGRATION)
     there = [
-        catalogue.add("event", title, parent=acme, integration=INTEGRATION)
-        for title in ("signup", "купить 🛒")
+        catalog.add("event", title, parent=acme, integration=INTEGRATION) for title in ("signup", "купить 🛒")
     ]
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ACME"])
     assert [type(change) for change in plan.changes] == [UpdateEvent, UpdateEvent]
-    del catalogue.entries[there[0]]
-    catalogue.entries[there[1]]["description"] = "Somebody was faster."
+    del catalog.entries[there[0]]
+    catalog.entries[there[1]]["description"] = "Somebody was faster."
     outcomes = [outcome async for outcome in apply(plan)]
     assert [outcome.state for outcome in outcomes] == ["gone", "unneeded"]
     assert str(outcomes[0]).endswith("[gone]")
@@ -298,9 +297,9 @@ async def test_deletions_take_no_time_of_the_writes() -> None:
 
 
 async def test_other_integrations_are_not_looked_at(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
-    catalogue.add("event_category", "Zoo (ZOO)", integration="another")
+    catalog.add("event_category", "Zoo (ZOO)", integration="another")
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION, sites=["ZOO"])
     assert plan.changes[0] == CreateCategory("Zoo (ZOO)")
 
@@ -346,10 +345,10 @@ async def test_a_type_that_is_only_displayed_as_an_event_is_another_type(
 
 
 async def test_what_ends_everything_is_raised(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION)
-    catalogue.inject(Status(401), method="POST")
+    catalog.inject(Status(401), method="POST")
     with pytest.raises(AuthenticationError):
         await states(plan)
     await secoda.aclose()
@@ -358,7 +357,7 @@ async def test_what_ends_everything_is_raised(
 
 
 async def test_cancelled_it_leaves_nothing_running(
-    fathom: FathomClient, secoda: SecodaClient, catalogue: SecodaServer
+    fathom: FathomClient, secoda: SecodaClient, catalog: SecodaServer
 ) -> None:
     plan = await plan_sync(fathom, secoda, integration=INTEGRATION)
     secoda.pause(60)
@@ -368,7 +367,7 @@ async def test_cancelled_it_leaves_nothing_running(
     with pytest.raises(asyncio.CancelledError):
         await applying
     assert secoda.limits["writes"].queued == 0
-    assert catalogue.entries == {}
+    assert catalog.entries == {}
 
 
 async def test_a_plan_that_makes_no_sense_costs_no_request(

@@ -26,7 +26,7 @@ async def mail() -> AsyncIterator[EmmaServer]:
 
 
 @pytest.fixture
-async def catalogue() -> AsyncIterator[SecodaServer]:
+async def catalog() -> AsyncIterator[SecodaServer]:
     async with SecodaServer(writes_throttle=None) as server:
         yield server
 
@@ -38,12 +38,12 @@ async def web() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def test_who_does_not_say_who_they_are_is_told_so_whatever_they_accept(
-    mail: EmmaServer, catalogue: SecodaServer, web: aiohttp.ClientSession
+    mail: EmmaServer, catalog: SecodaServer, web: aiohttp.ClientSession
 ) -> None:
     for url, told in (
         (f"{mail.url}/100/events", {"error": "Unauthorized"}),
         (
-            f"{catalogue.url}/api/v1/event/events/",
+            f"{catalog.url}/api/v1/event/events/",
             {"detail": "Authentication credentials were not provided."},
         ),
     ):
@@ -118,11 +118,9 @@ async def test_emma_gives_no_number_twice(mail: EmmaServer, web: aiohttp.ClientS
 
 
 @pytest.mark.parametrize("page", ["abc", "0", "-1", "2", ""])
-async def test_secoda_has_no_such_page(
-    catalogue: SecodaServer, web: aiohttp.ClientSession, page: str
-) -> None:
+async def test_secoda_has_no_such_page(catalog: SecodaServer, web: aiohttp.ClientSession, page: str) -> None:
     for at in ("event/events", "resource/catalog"):
-        async with web.get(f"{catalogue.url}/api/v1/{at}/?page={page}", headers=BEARER) as answer:
+        async with web.get(f"{catalog.url}/api/v1/{at}/?page={page}", headers=BEARER) as answer:
             assert (answer.status, await answer.json()) == (404, {"detail": "Invalid page."})
 
 
@@ -138,25 +136,25 @@ async def test_secoda_has_no_such_page(
     ],
 )
 async def test_secoda_names_the_field_that_is_wrong(
-    catalogue: SecodaServer, web: aiohttp.ClientSession, field: str, value: object
+    catalog: SecodaServer, web: aiohttp.ClientSession, field: str, value: object
 ) -> None:
-    name = catalogue.add("event", "signup")
-    before = dict(catalogue.entries[name])
-    url = f"{catalogue.url}/api/v1/event/events/{name}/"
+    name = catalog.add("event", "signup")
+    before = dict(catalog.entries[name])
+    url = f"{catalog.url}/api/v1/event/events/{name}/"
     async with web.patch(url, json={field: value}, headers=BEARER) as answer:
         assert answer.status == 400
         assert list(await answer.json()) == [field]
-    assert catalogue.entries[name] == before
+    assert catalog.entries[name] == before
 
 
 @pytest.mark.parametrize(
     "filter", ["x", "[]", '{"operator": "zz"}', '{"operator": "and", "operands": 5}', '{"operator": []}']
 )
 async def test_secoda_refuses_filters_that_are_none(
-    catalogue: SecodaServer, web: aiohttp.ClientSession, filter: str
+    catalog: SecodaServer, web: aiohttp.ClientSession, filter: str
 ) -> None:
-    catalogue.add("event", "signup")
-    url = f"{catalogue.url}/api/v1/resource/catalog/"
+    catalog.add("event", "signup")
+    url = f"{catalog.url}/api/v1/resource/catalog/"
     async with web.get(url, params={"filter": filter}, headers=BEARER) as answer:
         assert answer.status == 400
 

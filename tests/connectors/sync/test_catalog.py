@@ -1,4 +1,4 @@
-"""The difference between the wanted and the present catalogue, as plain values."""
+"""The difference between the wanted and the present catalog, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ from fathom_async.connectors.sync import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync._catalogue import (
-    Catalogue,
+from fathom_async.connectors.sync._catalog import (
+    Catalog,
     Documented,
     by_path,
     catalog_changes,
@@ -33,7 +33,7 @@ from fathom_async.models import Event, Site
 
 ACME = Site("ACME", "Acme", "none", datetime(2026, 1, 1, tzinfo=UTC))
 SIGNUP = Documented("Acme", "signup", "Somebody signed up.", "euro")
-WANTED = Catalogue(("Acme",), (SIGNUP,))
+WANTED = Catalog(("Acme",), (SIGNUP,))
 
 CATEGORY = Resource("c", "Acme")
 EVENT = Resource("e", "signup", "Somebody signed up.", parent="c")
@@ -41,7 +41,7 @@ CURRENCY = Resource("p", "currency", "euro", parent="e")
 
 
 def present(*changed: Resource) -> Mapping[tuple[str, ...], Sequence[Resource]]:
-    """A catalogue that has everything, with these things instead of those of the same id."""
+    """A catalog that has everything, with these things instead of those of the same id."""
     things = {thing.id: thing for thing in (CATEGORY, EVENT, CURRENCY, *changed)}
     levels: list[list[Resource]] = [[], [], []]
     for name, thing in things.items():
@@ -149,11 +149,11 @@ def test_sites_of_one_name_are_told_apart_by_their_ids() -> None:
     assert category_titles([*sites, tricky])["X"] == "Acme (OTHER) (X)"
 
 
-def named_as(sites: list[Site]) -> Catalogue:
+def named_as(sites: list[Site]) -> Catalog:
     """The wanted entries of the first site, which has one event, among others."""
     named = naming(sites)
     title = named.titles["ACME"]
-    return Catalogue((title,), (evolve(SIGNUP, category=title),), naming=named)
+    return Catalog((title,), (evolve(SIGNUP, category=title),), naming=named)
 
 
 def test_a_category_keeps_the_id_that_it_has_when_no_other_site_has_the_name_any_more() -> None:
@@ -204,7 +204,7 @@ def test_what_fathom_knows_becomes_what_should_be_there() -> None:
     made = document(
         Counted((counted,), named), usual_description, known_currency, overwrites=False, removes=False
     )
-    assert made == Catalogue(
+    assert made == Catalog(
         ("Acme",),
         (
             Documented("Acme", "signup", "Event of Acme (ACME), counted by Fathom Analytics.", "euro"),
@@ -254,12 +254,12 @@ _DOCUMENTED = st.builds(
 def test_after_all_changes_there_is_nothing_to_do(
     before: list[Documented], after: list[Documented], both: bool
 ) -> None:
-    def catalogue(events: list[Documented]) -> Catalogue:
+    def catalog(events: list[Documented]) -> Catalog:
         titles = tuple(dict.fromkeys(event.category for event in events))
-        return Catalogue(titles, tuple(events), overwrites=both, removes=both)
+        return Catalog(titles, tuple(events), overwrites=both, removes=both)
 
     there: dict[tuple[str, ...], list[Resource]] = {}
-    for wanted in (catalogue(before), catalogue(after)):
+    for wanted in (catalog(before), catalog(after)):
         for change in catalog_changes(wanted, there)[0]:
             match change:
                 case CreateCategory(category):

@@ -1,4 +1,4 @@
-"""Fathom's events in Secoda's catalogue: a category for each site, the currency as a property. Pure functions."""
+"""Fathom's events in Secoda's catalog: a category for each site, the currency as a property. Pure functions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -55,8 +55,8 @@ class Documented:
 
 
 @frozen
-class Catalogue:
-    """The wanted catalogue.
+class Catalog:
+    """The wanted catalog.
 
     Attributes:
         categories: Titles of the categories.
@@ -77,13 +77,13 @@ class Catalogue:
 
 def document(
     counted: Counted, describe: Describe, currency: Currency, *, overwrites: bool, removes: bool
-) -> Catalogue:
-    """Return the wanted catalogue of some sites.
+) -> Catalog:
+    """Return the wanted catalog of some sites.
 
     Raises:
         ArgumentError: `describe` or `currency` did not return a string.
     """
-    return Catalogue(
+    return Catalog(
         tuple(one.title for one in counted.sites),
         tuple(
             Documented(
@@ -109,12 +109,12 @@ def _text(name: str, returned: object) -> str:
 
 
 def catalog_changes(
-    wanted: Catalogue, present: Mapping[Path, Sequence[Resource]]
+    wanted: Catalog, present: Mapping[Path, Sequence[Resource]]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare the wanted catalogue with the present one.
+    """Compare the wanted catalog with the present one.
 
     Args:
-        wanted: The wanted catalogue.
+        wanted: The wanted catalog.
         present: The present entries by path; several may have the same path.
 
     Returns:
@@ -143,7 +143,7 @@ def catalog_changes(
     return tuple(changes), tuple(notes)
 
 
-def _as_titled(wanted: Catalogue, present: Mapping[Path, Sequence[Resource]]) -> Catalogue:
+def _as_titled(wanted: Catalog, present: Mapping[Path, Sequence[Resource]]) -> Catalog:
     """Replace titles by those that existing categories got when more, or fewer, sites shared a name."""
     titles = wanted.naming.titles
     had = {
@@ -200,7 +200,7 @@ def _is_due(text: str, resource: Resource, *, overwrite: bool) -> bool:
 def by_path(
     categories: Iterable[Resource], events: Iterable[Resource], properties: Iterable[Resource]
 ) -> Mapping[Path, Sequence[Resource]]:
-    """Arrange the catalogue's entries by path; archived ones come last.
+    """Arrange the catalog's entries by path; archived ones come last.
 
     Entries below an archived one are left out. Titles of properties are case-insensitive.
     """
