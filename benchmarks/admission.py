@@ -60,7 +60,10 @@ async def run(seeds: int, plot: Path | None = None) -> Sequence[Comparison]:
             if plot is not None:
                 admission_plot.draw(played, plot)
     print(f"\n{await admission_sockets.show()}", flush=True)
-    await admission_mixed.show(seeds)
+    mixed = await admission_mixed.show(seeds)
+    if plot is not None:
+        plain, hurried, *_ = mixed.values()
+        admission_plot.draw_pages(plain, hurried, plot.with_stem(f"{plot.stem}-pages"))
     return ()
 
 

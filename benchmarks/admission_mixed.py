@@ -483,8 +483,12 @@ async def perform_in_a_process(name: str, scenes: Sequence[Scene]) -> list[Outco
     return [Outcome(**outcome) for outcome in json.loads(output)]
 
 
-async def show(seeds: int, names: Sequence[str] = ()) -> None:
-    """Play all chapters, each client's scenes in processes of their own, and print their tables."""
+Played = Mapping[str, Mapping[str, Sequence[Outcome]]]
+"""Outcomes by client and scene."""
+
+
+async def show(seeds: int, names: Sequence[str] = ()) -> Mapping[str, Played]:
+    """Play all chapters, each client in processes of its own; print their tables and return them by title."""
     print(_HEADS)
     taking_part = names or [
         OURS,
@@ -497,14 +501,20 @@ async def show(seeds: int, names: Sequence[str] = ()) -> None:
             runs = seeds if name == OURS else max(1, seeds // PEERS)
             return await perform_in_a_process(name, [evolve(scene, seed=seed) for seed in range(runs)])
 
+    chapters: dict[str, Played] = {}
     for chapter in CHAPTERS:
         parts = [(name, what) for name in taking_part for what in chapter.scenes]
         results = await asyncio.gather(*(one(name, chapter.scenes[what]) for name, what in parts))
         rows: list[tuple[str, ...]] = [("", "", *chapter.columns)]
+        played: dict[str, dict[str, Sequence[Outcome]]] = {}
         for (name, what), outcomes in zip(parts, results, strict=True):
-            cells = ["-"] * len(chapter.columns) if outcomes is None else chapter.cells(outcomes)
-            rows.append((name, what, *cells))
+            played.setdefault(name, {})[what] = outcomes or []
+            rows.append(
+                (name, what, *(chapter.cells(outcomes) if outcomes else ["-"] * len(chapter.columns)))
+            )
+        chapters[chapter.title] = played
         print(f"\n{chapter.title}\n{table(rows)}", flush=True)
+    return chapters
 
 
 def main() -> None:

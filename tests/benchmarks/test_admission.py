@@ -13,8 +13,9 @@ from attrs import evolve
 from benchmarks import admission, admission_clock, admission_plot, admission_report
 from benchmarks.admission_contenders import CONTENDERS, OURS, peers
 from benchmarks.admission_mixed import CHAPTERS as MIXED
+from benchmarks.admission_mixed import KINDS, perform, perform_in_a_process
 from benchmarks.admission_mixed import Chapter as Mixed
-from benchmarks.admission_mixed import perform, perform_in_a_process
+from benchmarks.admission_mixed import Outcome as Waits
 from benchmarks.admission_scenarios import CHAPTERS, Chapter, Target, by_throttle
 from benchmarks.admission_sockets import race
 from benchmarks.admission_worker import play
@@ -186,6 +187,16 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     }
     admission_plot.draw(played, tmp_path / "admission.png")
     assert (tmp_path / "admission.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not installed("matplotlib"), reason="matplotlib is not installed")
+def test_the_picture_of_pages_is_drawn(tmp_path: Path) -> None:
+    played = {
+        OURS: {kind: [Waits(waits=[0.1, 3.0])] for kind in KINDS},
+        "bare": {kind: [Waits(unserved=3, lost=1)] for kind in KINDS},
+    }
+    admission_plot.draw_pages(played, played, tmp_path / "pages.png")
+    assert (tmp_path / "pages.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("client", [OURS, "AsyncLimiter(10, 60), retry"])
