@@ -1,4 +1,4 @@
-"""What reports are made of: queries, rows and columns, and the words that the API has for them.
+"""Queries, rows and columns of reports, and the API's words for them.
 
 For functions that take queries of any kind, and options that name what can be counted, grouped by or filtered on:
 

@@ -112,7 +112,10 @@ class Recovered:
 
 @fast_frozen
 class Adapted:
-    """A lane changed its ``limit`` or its ``concurrency``."""
+    """A lane changed its ``limit`` or its ``concurrency``, or an account its ``plan``.
+
+    A plan is told by its requests an hour over all endpoints; the classic one is 0.
+    """
 
     lane: str
     at: float
@@ -208,10 +211,16 @@ class Telemetry:
         self.emit(event)
 
     def adapted(self, event: Adapted) -> None:
-        """Log and emit that a lane adapted its limit or concurrency."""
+        """Log and emit that a lane adapted its limit or concurrency, or an account its plan."""
         facts = {"lane": event.lane, "what": event.what, "before": event.before, "after": event.after}
-        change = event.lane, event.what, event.before, event.after
-        _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
+        if event.what == "plan":
+            before, after = (
+                f"{each:,} an hour" if each else "classic" for each in (event.before, event.after)
+            )
+            _log.warning("the account's rate plan is %s, not %s, as answers show", after, before, extra=facts)
+        else:
+            change = event.lane, event.what, event.before, event.after
+            _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
         self.emit(event)
 
     def stats(self) -> Stats:

@@ -44,7 +44,7 @@ PUBLIC = [
     "fathom_async.testing.plugin",
 ]
 MOVED = {
-    "fathom_async.store.kept": ("fathom_async.store", ["Kept", "namespace"]),
+    "fathom_async.store.kept": ("fathom_async.store", ["Keeping", "Kept", "namespace"]),
     "fathom_async.store.open": ("fathom_async.store", ["open_store"]),
     "fathom_async.store.protocol": ("fathom_async.store", ["ReportStore"]),
     "fathom_async.testing.virtual_time": ("fathom_async.testing", ["run_virtual"]),
@@ -137,18 +137,19 @@ def test_the_command_line_imports_what_is_public_only() -> None:
 def test_a_former_place_works_and_says_where_its_names_are_now(old: str) -> None:
     new, names = MOVED[old]
     for name in names:
-        now = {"Kept": "CacheEntry"}.get(name, name)
+        now = {"Keeping": "CachePolicy", "Kept": "CacheEntry"}.get(name, name)
         code = f"from {old} import {name} as was; from {new} import {now}; assert was is {now}"
         ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
         assert f"{old}.{name} is {new}.{now} now" in ended.stderr
+        assert ended.stderr.count("DeprecationWarning") == 1
     with pytest.raises(AttributeError):
         _ = import_module(old).nothing
 
 
 def test_a_service_of_ones_own_needs_nothing_private() -> None:
     service = import_module("fathom_async.service")
-    assert {"Request", "Response", "ServiceClient", "Settings", "Transport"} <= {*service.__all__}
+    assert {"Request", "Response", "ServiceClient", "Service", "Transport"} <= {*service.__all__}
     assert all(hasattr(service, name) for name in service.__all__)
 
 

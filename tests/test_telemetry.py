@@ -86,7 +86,7 @@ async def test_pauses_and_adapted_limits_are_told() -> None:
     stricter = LaravelWindow(1000, per=3600)
     async with (
         FathomServer(crud_throttle=stricter) as server,
-        FathomClient("any", base_url=server.url, on_event=events.append) as fathom,
+        FathomClient("any", base_url=server.url, plan="classic", on_event=events.append) as fathom,
     ):
         for _ in range(2):
             await fathom.sites.get(SITE)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class InseparableError(FathomError):
-    """Rows past the server's wall that no filter tells apart; nothing was returned rather than a part.
+    """No filter separates the rows past the server's row cap; raised instead of returning a part of them.
 
     Args:
         message: What could not be separated, and what to change.

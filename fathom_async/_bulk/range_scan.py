@@ -223,7 +223,7 @@ class Reader(Protocol[RowT]):
 
 @attrs.frozen
 class Knowledge:
-    """What a scan knows of a region: its first rows, and the density of the rest.
+    """A region of a scan: its first rows, and the density of the rest.
 
     Attributes:
         window: Texts of the region's first rows, sorted, one for each row.

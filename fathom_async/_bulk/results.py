@@ -1,4 +1,4 @@
-"""What users see of a run of many queries: its plan, its progress and its outcomes."""
+"""The plan, the progress and the outcomes of a run of many queries."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing

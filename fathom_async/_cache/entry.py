@@ -87,7 +87,7 @@ def namespace(base_url: str, account: str) -> str:
 
     Args:
         base_url: Where the API is.
-        account: What tells the account from others: its id, or the token. Only a hash of it is kept.
+        account: The account's id or token, of which only a hash is kept.
     """
     return _digest(base_url.rstrip("/"), account)
 
@@ -95,11 +95,11 @@ def namespace(base_url: str, account: str) -> str:
 def answer_key(space: str, query: Query[Row]) -> str:
     """Return the key of the answer to a query: a hash of 32 characters.
 
-    Queries that are equal have the same.
+    Equal queries have equal keys.
 
     Args:
         space: A `namespace`.
-        query: What is asked.
+        query: The query.
     """
     return _digest(space, query.key())
 

@@ -144,16 +144,16 @@ class Leases:
 
 
 Held = Callable[[Collection[str]], Awaitable[Collection[str]]]
-"""Returns which of some keys are claimed."""
+"""Returns those of some keys that are claimed."""
 
 
 class Waiters:
     """Lets any number of tasks wait for keys, with one watcher for all of them.
 
     Args:
-        held: Tells which keys are claimed, by whichever process.
-        watch: Calls `check` and `ended` as long as there are `keys`, and then returns. None where nobody else makes
-            claims.
+        held: Returns the keys that are claimed, by any process.
+        watch: Calls `check` and `ended` as long as there are `keys`, and then returns. None where no other process
+            makes claims.
     """
 
     def __init__(self, held: Held, watch: "Watch | None" = None) -> None:

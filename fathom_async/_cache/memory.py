@@ -44,6 +44,10 @@ class MemoryStore(ReportStore):
         self._waiters = Waiters(self._held)
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        answers = f"{len(self._answers):,} answer{'' if len(self._answers) == 1 else 's'}"
+        return f"<MemoryStore of {answers}, {self._bytes:,} of {self._max_bytes:,} bytes>"
+
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         self._check_open()
@@ -80,7 +84,7 @@ class MemoryStore(ReportStore):
             self._waiters.ended(ended)
 
     async def wait(self, key: str) -> None:
-        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        """Wait until a key is free; see `ReportStore.wait`."""
         self._check_open()
         await self._waiters.wait(key)
 

@@ -105,6 +105,9 @@ class RedisStore(ReportStore):
         self._waiters = Waiters(self._backend.held, self._server.listen)
         self._claims = Leases(self._backend, lease, self._waiters.ended)
 
+    def __repr__(self) -> str:
+        return f"<RedisStore {self._server.where}>"
+
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
@@ -130,7 +133,7 @@ class RedisStore(ReportStore):
         return self._claims.claim(keys)
 
     async def wait(self, key: str) -> None:
-        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        """Wait until a key is free; see `ReportStore.wait`."""
         await self._waiters.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
@@ -183,11 +186,15 @@ class _ClaimKeys:
 
 
 class _Server:
-    """A Redis server, as far as it is needed here."""
+    """A Redis server, as far as it is needed here.
+
+    Attributes:
+        where: Its URL, without secrets.
+    """
 
     def __init__(self, url: str) -> None:
-        self._where = without_secrets(url)
-        self._redis = _connect(url, self._where)
+        self.where = without_secrets(url)
+        self._redis = _connect(url, self.where)
         self._is_closed = False
 
     async def do(self, keys: Iterable[str], command: Callable[[_Pipeline, str], object]) -> list[object]:
@@ -249,7 +256,7 @@ class _Server:
             if task and task.cancelling() > cancelled:
                 raise asyncio.CancelledError from error
             what = f"{type(error).__name__} {error}".rstrip()
-            raise StoreError(f"the store {self._where} cannot be used: {what}") from error
+            raise StoreError(f"the store {self.where} cannot be used: {what}") from error
 
 
 def _answer(key: str) -> str:

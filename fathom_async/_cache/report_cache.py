@@ -13,8 +13,9 @@ import attrs
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness
+from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
@@ -93,8 +94,8 @@ class Found(Generic[RowT_co]):
 
     Attributes:
         report: The answer.
-        is_fresh: Whether it need not be asked for anew.
-        asked_at: Unix seconds when it was asked for.
+        is_fresh: Whether it can be served without a refresh.
+        asked_at: Unix time of its request.
     """
 
     report: Report[RowT_co]
@@ -107,11 +108,11 @@ class ReportCache:
     """One account's answers in a store.
 
     Args:
-        caller: Asks for the time zones of sites; its account's answers these are.
-        store: Where they are; not closed here.
-        keeping: How long they are good for.
+        caller: Requests the time zones of sites; the answers are those of its account.
+        store: Holds the answers; not closed here.
+        keeping: How long answers stay fresh.
         clocks: The time zones of sites.
-        single_flight: What the client's runs are about to ask for.
+        single_flight: Requests that the client's runs are about to send.
     """
 
     caller: Caller
@@ -135,7 +136,7 @@ class ReportCache:
     ) -> dict[Query[RowT], Found[RowT]]:
         """Return the stored answers that may be served.
 
-        Where the time zone of a site is not known yet, that of the answer is taken for it.
+        Until the time zone of a site is known, that of the stored answer stands in for it.
 
         Args:
             queries: What is asked.
@@ -162,7 +163,7 @@ class ReportCache:
     async def look_for_fresh(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
     ) -> dict[Query[RowT], Found[RowT]]:
-        """Return what need not be asked for anew; see `look`."""
+        """Return the stored answers that are fresh; see `look`."""
         found = await self.look(queries, since=since)
         return {query: answer for query, answer in found.items() if answer.is_fresh}
 
@@ -206,7 +207,7 @@ class ReportCache:
 
     @asynccontextmanager
     async def claim(self, queries: Iterable[Query[RowT]]) -> AsyncGenerator[frozenset[Query[RowT]]]:
-        """Claim the queries that nobody else has claimed, until the end of the block."""
+        """Claim the queries that are free, until the end of the block."""
         by_key = {self._key(query): query for query in queries}
         async with self.store.claim(by_key) as mine:
             yield frozenset(by_key[key] for key in mine)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 POLL_SECONDS: Final = 0.1
-"""SQLite tells nobody of changes; a report takes a second, so that a look every tenth of one is prompt."""
+"""SQLite does not notify of changes; a report takes a second, so that polling ten times a second is prompt."""
 
 _GET = "SELECT body, asked_at, truncated, timezone, drop_after FROM answers WHERE key = ?"
 _PUT = """
@@ -63,6 +63,9 @@ class SqliteStore(ReportStore):
         self._waiters = Waiters(self._backend.held, poll(poll_seconds))
         self._claims = Leases(self._backend, lease, self._waiters.ended)
 
+    def __repr__(self) -> str:
+        return f"<SqliteStore {self._file.path}>"
+
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
@@ -101,7 +104,7 @@ class SqliteStore(ReportStore):
         return self._claims.claim(keys)
 
     async def wait(self, key: str) -> None:
-        """Wait until nobody claims a key; see `ReportStore.wait`."""
+        """Wait until a key is free; see `ReportStore.wait`."""
         await self._waiters.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
@@ -131,7 +134,7 @@ class SqliteStore(ReportStore):
 class _ClaimTable:
     """The backend of claims: one row each, free once its last renewal is a lease ago.
 
-    So it is too when that lies in the future: the clock was set back, or the machine started anew.
+    A renewal in the future frees it too: the clock was set back, or the machine was restarted.
     """
 
     def __init__(self, file: SqliteFile, wall: Callable[[], float], lease: float) -> None:

@@ -48,10 +48,13 @@ class SqliteFile:
 
     Args:
         path: The file, created with mode 0600 if missing.
+
+    Attributes:
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._thread: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._opened: os.stat_result | None = None
@@ -90,7 +93,7 @@ class SqliteFile:
         if self._is_closed:
             raise ClosedError("the store is closed")
         if self._pid != os.getpid():
-            raise StoreError(f"{self._path} was opened before a fork: open a store in each process")
+            raise StoreError(f"{self.path} was opened before a fork: open a store in each process")
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="fathom-store")
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, work)
@@ -99,25 +102,25 @@ class SqliteFile:
         try:
             return work(self._open())
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store {self._path} cannot be used: {error}") from error
+            raise StoreError(f"the store {self.path} cannot be used: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and not self._is_there():
             self._close()
         if self._connection is None:
             try:
-                self._connection = open_file(self._path)
+                self._connection = open_file(self.path)
             except ArgumentError as error:
                 if self._opened is None:
                     raise
                 raise StoreError(f"the store that was there is gone: {error}") from None
-            self._opened = self._path.stat()
+            self._opened = self.path.stat()
         return self._connection
 
     def _is_there(self) -> bool:
         """Whether the path still leads to the file that is open; somebody may have deleted it."""
         try:
-            return self._opened is not None and os.path.samestat(self._opened, self._path.stat())
+            return self._opened is not None and os.path.samestat(self._opened, self.path.stat())
         except OSError:
             return False
 

@@ -1,16 +1,11 @@
-"""The protocol of stores, and which store a path or URL means."""
+"""The protocol of stores."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from os import PathLike, fspath
-from pathlib import Path
-from time import time
 from types import TracebackType
 from typing import Final, Protocol, Self, runtime_checkable
-from urllib.parse import unquote, urlsplit
 
 from fathom_async._cache.entry import CacheEntry
-from fathom_async.errors import ConfigurationError
 
 LEASE: Final = 30.0
 """Seconds after which the claims of a killed process lapse."""
@@ -80,72 +75,3 @@ class ReportStore(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-_ADVICE: Final = (
-    "write a path such as 'reports.db' for the processes of one machine, 'memory://' for this one alone, "
-    "or 'redis://host:6379/0' for those of many machines"
-)
-
-
-def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time) -> ReportStore:
-    """Open the store at a path or URL; the caller closes it.
-
-    The first use creates the file, or connects to the server.
-
-    Args:
-        where: A path, or a URL: ``sqlite:///whole/path``, ``memory://``, ``redis://host:port/db``,
-            ``rediss://`` over TLS, ``unix:///path/of/redis.sock``.
-        clock: Returns the Unix time of answers.
-
-    Raises:
-        ConfigurationError: It is not a path or URL of a store, or its library is not installed. The message shows no
-            password.
-    """
-    if not isinstance(where, str | PathLike) or not isinstance(fspath(where), str):
-        raise ConfigurationError(f"the store must be a path or a URL, not {where!r}: {_ADVICE}")
-    if isinstance(where, str) and (where == ":memory:" or "://" in where):
-        return _of_url(where, clock)
-    if isinstance(where, str) and where.partition(":")[0] in {"sqlite", "memory", "redis", "rediss", "unix"}:
-        raise ConfigurationError(f"the store is neither a path nor a URL, which has '://': {_ADVICE}")
-    if not fspath(where).strip():
-        raise ConfigurationError(f"the store must not be empty: {_ADVICE}")
-    return _in_file(Path(where).expanduser(), clock)
-
-
-def _of_url(url: str, clock: Callable[[], float]) -> ReportStore:
-    from fathom_async._cache.memory import MemoryStore  # noqa: PLC0415 - it implements what is defined here
-
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ConfigurationError(f"the store's URL cannot be read: {_ADVICE}") from None
-    match parts.scheme:
-        case "memory" if not (parts.netloc or parts.path or parts.query):
-            return MemoryStore(clock=clock)
-        case "sqlite" if not parts.netloc and parts.path.strip("/") and not (parts.query or parts.fragment):
-            return _in_file(Path(unquote(parts.path)), clock)
-        case "sqlite":
-            raise ConfigurationError(
-                "the store's URL must have the file's whole path and nothing else, as in "
-                f"'sqlite:///var/lib/reports.db'; {_ADVICE}"
-            )
-        case "redis" | "rediss" if parts.hostname:
-            return _on_server(url, clock)
-        case "unix" if parts.path:
-            return _on_server(url, clock)
-        case _:
-            raise ConfigurationError(f"the store's URL is of no kind known here: {_ADVICE}")
-
-
-def _in_file(path: Path, clock: Callable[[], float]) -> ReportStore:
-    from fathom_async._cache.sqlite import SqliteStore  # noqa: PLC0415 - most clients keep nothing
-
-    return SqliteStore(path, clock=clock)
-
-
-def _on_server(url: str, clock: Callable[[], float]) -> ReportStore:
-    from fathom_async._cache.redis import RedisStore  # noqa: PLC0415 - most clients keep nothing
-
-    return RedisStore(url, clock=clock)

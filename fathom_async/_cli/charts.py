@@ -16,10 +16,10 @@ def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) 
         width: Characters at most.
         ascii_only: Whether the terminal shows ASCII only.
     """
-    return columns(values, width=width, height=1, ascii_only=ascii_only)[0] if values else ""
+    return column_chart(values, width=width, height=1, ascii_only=ascii_only)[0] if values else ""
 
 
-def columns(
+def column_chart(
     values: Sequence[float], *, width: int, height: int, thickness: int = 1, ascii_only: bool = False
 ) -> list[str]:
     """Return a column chart, from its top line to its bottom line.

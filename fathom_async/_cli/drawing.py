@@ -1,6 +1,6 @@
 """Figures of a report drawn with characters: pure functions from figures to lines of text."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from fathom_async._cli import charts
@@ -14,19 +14,30 @@ _LABEL: Final = 32
 _GAP: Final = 2
 
 
-def drawn(figure: Figure, width: int, *, ascii_only: bool = False) -> list[str]:
+def drawn(
+    figure: Figure,
+    width: int,
+    *,
+    ascii_only: bool = False,
+    label_width: int = _LABEL,
+    format_value: Callable[[Number], str] = shown,
+) -> list[str]:
     """Return a figure's lines, its title first.
 
     Args:
         figure: What to draw.
         width: Characters a line at most.
         ascii_only: Whether the terminal shows ASCII only.
+        label_width: Cells of a ranking's labels at most.
+        format_value: Writes the values of a ranking.
     """
     match figure:
         case Total():
             return [f"{figure.metric}  {shown(figure.value)}"]
         case Ranking():
-            return [figure.metric, *_bars(figure, width, ascii_only=ascii_only), *_more(figure.left_out)]
+            figures = [format_value(value) for value in figure.values]
+            bars = _bars(figure, figures, width, label_width, ascii_only=ascii_only)
+            return [figure.metric, *bars, *_more(figure.left_out)]
         case TimeSeries(lines=[line]) if not line.label:
             return list(_columns(figure, width, ascii_only=ascii_only))
         case TimeSeries():
@@ -39,10 +50,11 @@ def drawn(figure: Figure, width: int, *, ascii_only: bool = False) -> list[str]:
             assert_never(figure)
 
 
-def _bars(figure: Ranking, width: int, *, ascii_only: bool) -> Iterator[str]:
-    figures = [shown(value) for value in figure.values]
+def _bars(
+    figure: Ranking, figures: Sequence[str], width: int, label_width: int, *, ascii_only: bool
+) -> Iterator[str]:
     beside = max(map(len, figures))
-    name = min(_LABEL, max(map(cells, figure.labels)), max(width - beside - 3 * _GAP - 1, 1))
+    name = min(label_width, max(map(cells, figure.labels)), max(width - beside - 3 * _GAP - 1, 1))
     room = max(1, width - name - beside - 3 * _GAP)
     highest = max((value or 0 for value in figure.values), default=0)
     labels = [cut(label, name) for label in figure.labels]
@@ -59,7 +71,9 @@ def _columns(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[st
     thickness = charts.thickness_for(len(heights), room)
     each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
     yield f"{figure.metric} by {figure.unit}{each}"
-    chart = charts.columns(heights, width=room, height=_HEIGHT, thickness=thickness, ascii_only=ascii_only)
+    chart = charts.column_chart(
+        heights, width=room, height=_HEIGHT, thickness=thickness, ascii_only=ascii_only
+    )
     for place, line in enumerate(chart):
         scale = top if place == 0 else "0" if place == _HEIGHT - 1 else ""
         yield f"  {scale.rjust(len(top))}  {line}".rstrip()

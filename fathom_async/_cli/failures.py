@@ -135,7 +135,7 @@ def _of_this_package(error: BaseException) -> Failure | None:
 
     if not isinstance(error, errors.FathomError):
         return None
-    if isinstance(error, JobFileError):  # one fault a line: they are mended together
+    if isinstance(error, JobFileError):  # one fault a line, so that all can be fixed at once
         return Failure("\n".join(map(one_line, str(error).split("\n"))), ExitCode.USAGE)
     code, advice = next(
         (code, advice(error) if callable(advice) else advice)

@@ -46,7 +46,7 @@ def condition(written: str) -> Filter:
     ``!~`` are short for ``is``, ``is not``, ``matching`` and ``not matching``.
 
     Raises:
-        QueryError: It is no condition, or the server would refuse it.
+        QueryError: The text is not a condition, or the server would reject it.
     """
     found = _CONDITION.fullmatch(written) or _TIGHT.fullmatch(written)
     if found is None:

@@ -17,14 +17,14 @@ _CENTS = 100
 
 
 def read_currency(written: str, metrics: Sequence[str]) -> str:
-    """Return a currency of the command line: an ISO 4217 code, or one of Fathom's own words.
+    """Check the option ``--currency``, and return an ISO 4217 code or one of Fathom's own words.
 
     Args:
-        written: What was typed.
-        metrics: What is asked for.
+        written: The option's value.
+        metrics: The metrics of the report.
 
     Raises:
-        CommandError: It is neither, or there is no value to show in it.
+        CommandError: It is neither, or the report has no metric ``value``.
     """
     is_code = len(written) == _CODE_LENGTH and written.isascii() and written.isalpha()
     if not is_code and written not in CURRENCIES:

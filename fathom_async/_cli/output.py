@@ -17,7 +17,7 @@ from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.csv_fields import write_fields
-from fathom_async._util.text import printable, printable_json
+from fathom_async._util.text import cells, printable, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,9 +38,9 @@ _SUFFIXES: Final[dict[str, Format]] = {
     ".txt": "table",
 }
 _WIDE = 10_000  # no terminal: nothing is cut
-_TEXT: Final = 8
-"""Fewest characters of a text that a narrow column shows."""
-_GAP: Final = 2
+_LONGEST_WORD: Final = 16
+"""Characters up to which a word stays whole in a narrow column; longer ones, such as paths, are folded."""
+_GAP: Final = 3
 _NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
 
 
@@ -256,7 +256,7 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
         return grid
     found = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for place, name in enumerate(rows.columns):
-        is_number = any(isinstance(row[place], int | float) for row in rows.rows)
+        is_number = _is_number(rows, place)
         found.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for row in rows.rows:
         found.add_row(*(Text(shown(cell)) for cell in row))
@@ -264,12 +264,22 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
 
 
 def _least_width(rows: Records) -> int:
-    """Return the fewest characters per line: figures are never cut, and some of every text is left."""
-    widths: list[int] = []
+    """Return the fewest characters per line at which no figure is cut, and words stay whole."""
+    whole: list[int] = []
+    broken: list[int] = []
     for place, name in enumerate(rows.columns):
-        figures = [shown(row[place]) for row in rows.rows if isinstance(row[place], int | float)]
-        widths.append(max(map(len, [name, *figures])) if figures else min(len(name), _TEXT))
-    return sum(widths) + _GAP * (len(widths) - 1)
+        texts = [name, *(shown(row[place]) for row in rows.rows)]
+        widest = max(map(cells, texts))
+        if widest <= _LONGEST_WORD or _is_number(rows, place):
+            whole.append(widest)
+        else:
+            broken.append(min(max(cells(word) for text in texts for word in text.split()), _LONGEST_WORD))
+    # Rich takes room from the widest columns until they are equally wide.
+    return sum(whole) + len(broken) * max(broken, default=0) + _GAP * (len(rows.columns) - 1)
+
+
+def _is_number(rows: Records, place: int) -> bool:
+    return any(isinstance(row[place], int | float) for row in rows.rows)
 
 
 def shown(cell: Cell) -> str:  # noqa: PLR0911 - one return a kind

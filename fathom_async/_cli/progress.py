@@ -1,4 +1,4 @@
-"""What a terminal shows while a command runs; elsewhere, a line now and then."""
+"""Show the progress of a command: a bar in a terminal, and a line now and then elsewhere."""
 
 import asyncio
 import sys

@@ -71,7 +71,7 @@ class Selection:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class QueryOptions(Selection):
-    """All that a report is asked for, but its metrics."""
+    """Options of a report, except its metrics."""
 
     per: DateGrouping | None = None
     """Group by dates of this length."""

@@ -1,4 +1,4 @@
-"""What the commands for sites, events and milestones share: parameters, and how they ask and show."""
+"""Parameters, requests and output that the commands for sites, events and milestones share."""
 
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import aclosing

@@ -5,6 +5,8 @@ from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
+from attrs import field
+
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import ArgumentError
 
@@ -66,7 +68,7 @@ class Request(Generic[T_co]):
     path: str
     decode: Callable[[bytes], T_co]
     params: Mapping[str, str] = _NOTHING
-    body: Mapping[str, object] | None = None
+    body: Mapping[str, object] | None = field(default=None, repr=False)
     lane: str = "crud"
     idempotent: bool = True
     already_gone_result: T_co | None = None

@@ -18,6 +18,7 @@ from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
+from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.admission import Admission, Feedback, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
@@ -41,6 +42,10 @@ _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 
 
+def _flow_of(name: str | None) -> str:
+    return name or ""
+
+
 @frozen
 class Options:
     """Settings of a single request.
@@ -55,7 +60,7 @@ class Options:
     priority: Priority = field(default=Priority.NORMAL, converter=priority_of)
     max_wait: float | None = None
     timeout: float = 30.0
-    flow: str = ""
+    flow: str = field(default="", converter=_flow_of)
 
     def __attrs_post_init__(self) -> None:
         checks.seconds("timeout", self.timeout, least=0.001)
@@ -81,6 +86,7 @@ class Session:
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
         secret: Removed from error messages, where the server may repeat it.
+        learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
 
@@ -92,6 +98,7 @@ class Session:
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
     secret: str = field(default="", kw_only=True)
+    learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
@@ -173,13 +180,14 @@ class Session:
     async def close(self) -> None:
         """Fail waiting requests, abort the others, and leave nothing running."""
         self.scope.shut()
-        for lane in self.lanes.values():
+        lanes = set(self.lanes.values()).union(self.learned or ())
+        for lane in lanes:
             lane.close()
         try:
             await self.transport.close()
         finally:
             # Tasks end by themselves, with `ClosedError`, unless the transport does not abort its requests.
-            await close_all([*self.lanes.values(), self.scope])
+            await close_all([*lanes, self.scope])
 
     async def _attempt(  # noqa: PLR0917 - the state of `_carry_out`
         self,
@@ -197,9 +205,15 @@ class Session:
             now = self.clock.now()
             telemetry.emit(Queued(number, lane.name, request.method, request.path, attempt, now))
         permit = lane.permit(
-            options.priority, flow=options.flow, max_wait=max_wait, place=place, target=request.target
+            options.priority,
+            flow=options.flow,
+            max_wait=max_wait,
+            place=place,
+            target=request.target,
+            kind=request.lane,
         )
         async with permit as admission:
+            lane = admission.lane
             if request.on_admitted is not None:
                 await request.on_admitted()
             if self.scope.is_shut:
@@ -219,23 +233,31 @@ class Session:
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
             feedback = read_feedback(response.headers, self.clock.unix)
-            is_own = (
-                "json" in response.headers.get("Content-Type", "json").lower()
-            )  # else it is some proxy's page
+            heard = self._heard(request, lane, response, feedback)
             if self.is_refusal(response):
                 telemetry.refused += 1
                 wait = believed(self.retry, feedback.retry_after, lane.limit.per)
-                limits = (feedback.limit, feedback.remaining) if is_own else (None, None)
+                limits = (None, None) if heard is None else (heard.limit, heard.remaining)
                 admission.refused(Feedback(*limits, wait))
             elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 wait = believed(self.retry, feedback.retry_after) or 0.0
                 admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
             else:
-                admission.answered(feedback if is_own else None)
+                admission.answered(heard)
             if telemetry.listens:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
             return response
+
+    def _heard(
+        self, request: Request[T], lane: Lane, response: Response, feedback: Feedback
+    ) -> Feedback | None:
+        """Return what an answer tells its lane about the limits; None for nothing, as some proxy's page does."""
+        if "json" not in response.headers.get("Content-Type", "json").lower():
+            return None
+        if self.learned is None or feedback.limit in (None, lane.limit.requests):
+            return feedback
+        return self.learned.named(request.lane, lane, response.status, feedback)
 
     def _note_sent(
         self, admission: Admission, number: int, lane: str, on_sent: Callable[[], None] | None

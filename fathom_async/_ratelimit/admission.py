@@ -105,6 +105,7 @@ class Admission:
             "bucket",
             "flow",
             "is_sent",
+            "kind",
             "lane",
             "max_wait",
             "permit",
@@ -115,7 +116,14 @@ class Admission:
     )
 
     def __init__(  # noqa: PLR0917 - called by `Lane.permit` only
-        self, lane: "Lane", priority: Priority, flow: str, max_wait: float | None, place: Place, target: str
+        self,
+        lane: "Lane",
+        priority: Priority,
+        flow: str,
+        max_wait: float | None,
+        place: Place,
+        target: str,
+        kind: str,
     ) -> None:
         self.lane = lane
         self.priority = priority
@@ -123,6 +131,7 @@ class Admission:
         self.max_wait = max_wait
         self.place: Place = place
         self.target = target
+        self.kind = kind
         self.permit: Permit | None = None
         self.bucket: AsyncLimiter | None = None
         self.is_sent = False
@@ -143,7 +152,11 @@ class Admission:
             self.waited = self.lane.now() - start
         self.lane.untaken -= 1
         if self.bucket is not None:
-            await self.bucket.acquire()  # it has the token, and does not wait
+            try:
+                await self.bucket.acquire()  # it has the token, and does not wait
+            except BaseException:
+                self.lane.abandoned(self)
+                raise
         return self
 
     @property
@@ -170,7 +183,7 @@ class Admission:
             self.lane.sent(self.permit)
 
     def answered(self, feedback: Feedback | None) -> None:
-        """Note that an answer arrived, with these rate-limit headers; None when it is not the server's own."""
+        """Note that an answer arrived, with these rate-limit headers; None when they are not about this lane."""
         if self.permit is not None:
             permit, self.permit = self.permit, None
             self.lane.answered(self, permit, feedback)

@@ -5,9 +5,10 @@
    something else, such as a small burst, or is a constant. Then the number is *doubted*: requests are spaced evenly,
    which leaves such a number where it is, and a 0 is disregarded. Where the number falls, or a request is refused,
    others do spend: it is believed again, and twice as many such probes are needed from then on.
-2. **Too much.** A refusal came though the headers had let more than N requests go at once, twice in a row; or the
-   refusal itself says that some remain, and to wait for long. ``Remaining`` is *distrusted* for `DISTRUST_SPANS`, and
-   for twice as long each time. The server is then one that tells nothing.
+2. **Too much.** Three refusals in a row came though the answer just before had left room, or two though the headers
+   had let more than N requests go in a short time; or one says itself that some remain, and to wait for long.
+   ``Remaining`` is *distrusted* for `DISTRUST_SPANS`, and for twice as long each time. The server is then one that
+   tells nothing.
 
 A pure state machine: time is an argument.
 """
@@ -18,6 +19,7 @@ DISTRUST_SPANS = 100
 """Spans for which ``Remaining`` is disregarded once it has promised too much (rule 2)."""
 
 _PROBES, _MOST_PROBES = 2, 64
+_STRIKES = 3
 
 
 class Belief:
@@ -36,7 +38,7 @@ class Belief:
         "_found",
         "_needed",
         "_probes",
-        "_promises",
+        "_strikes",
         "doubted",
     )
 
@@ -45,7 +47,7 @@ class Belief:
         self._found: int | None = None  # what the last probe found
         self._probes = 0  # so many found it, in a row
         self._needed = _PROBES
-        self._promises = 0  # so many were broken, in a row
+        self._strikes = 0  # against it, by refusals in a row
         self._believed_from = -math.inf
         self._distrust = DISTRUST_SPANS * span
 
@@ -79,21 +81,21 @@ class Belief:
             self._believe_again()
         return None if self.doubted == remaining == 0 else remaining
 
-    def refused(self, is_broken: bool, is_absurd: bool, now: float) -> None:
+    def refused(self, strikes: int, now: float, *, is_absurd: bool = False) -> None:
         """A request was refused for its rate.
 
         Args:
-            is_broken: Whether the answer before it had left room.
-            is_absurd: Whether the refusal itself leaves room.
+            strikes: How much that speaks against what the headers said before (rule 2).
             now: The moment.
+            is_absurd: Whether the refusal itself leaves room.
         """
         if self.doubted is not None:
             self._believe_again()
-        self._promises = self._promises + 1 if is_broken else 0
-        if is_absurd or self._promises > 1:
+        self._strikes = self._strikes + strikes if strikes else 0
+        if is_absurd or self._strikes >= _STRIKES:
             self._believed_from = now + self._distrust
             self._distrust *= 2
-            self._promises = 1  # once it is believed again, one is enough
+            self._strikes = _STRIKES - 1  # once it is believed again, one is enough
 
     def _believe_again(self) -> None:
         self.doubted = None

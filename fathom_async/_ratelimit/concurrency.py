@@ -80,26 +80,21 @@ class Concurrency:
         self.is_lowered = cap < self.at_most
         return cap
 
-    def refused(self, sent_at: float, beside: int, in_flight: int, now: float) -> int:
-        """Lower the cap: the server rejected a request because too many were in flight.
+    def let_in(self, sent_at: float, beside: int, in_flight: int, now: float) -> int:
+        """Return how many the server had let in when it rejected a request because too many were in flight.
 
         Args:
             sent_at: When it was sent.
             beside: How many were in flight then. Those of them that were rejected too are subtracted.
             in_flight: How many are in flight now. Some may have been answered before the refusal arrived.
             now: When the refusal arrived.
-
-        Returns:
-            How many the server had let in.
         """
         rejected = sum(sent <= sent_at < heard for sent, heard in self._rejected)
         self._rejected.append((sent_at, now))
-        let_in = max(1, in_flight, beside - rejected)
-        self.lower(let_in, now)
-        return let_in
+        return max(1, in_flight, beside - rejected)
 
     def lower(self, let_in: int, now: float) -> None:
-        """A server that had let so many in refused one more, as others found or we."""
+        """Lower the cap to as many as the server had let in (rule 1)."""
         self._learned.lower(min(let_in, self.cap(now)), now)
         self.is_lowered = True
 

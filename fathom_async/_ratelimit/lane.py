@@ -34,7 +34,7 @@ from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ClosedError, FathomError, OutageError, WaitTooLongError
-from fathom_async.telemetry import Paused, Recovered, Telemetry
+from fathom_async.telemetry import Adapted, Paused, Recovered, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._util.clock import Timer
@@ -65,6 +65,7 @@ class Lane:
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
         elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
         outage: Seconds that a request waits for a server that is away.
+        on_moved: Called with an account's hourly limit when other processes found that it has one; see `move`.
         rng: Source of random numbers in [0, 1).
         telemetry: Receives pauses and adapted limits.
     """
@@ -82,16 +83,19 @@ class Lane:
         adaptive: bool = False,
         elsewhere: Callable[[], Collection[int]] = frozenset,
         outage: float = OUTAGE,
+        on_moved: Callable[[int], None] | None = None,
         rng: Callable[[], float] = random.random,
         telemetry: Telemetry | None = None,
     ) -> None:
         self.name = name
         self._clock = clock
         self._outage = outage
+        self._on_moved = on_moved
         self._telemetry = telemetry = telemetry or Telemetry()
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken = 0  # admitted, and the bucket's token not taken yet
         self._concurrency = cap = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self._shared_cap = cap.at_most
         self._restraint = Restraint(
             name, limit, self._window, cap, clock, telemetry, is_adaptive=adaptive, elsewhere=elsewhere
         )
@@ -113,6 +117,7 @@ class Lane:
         max_wait: float | None = None,
         place: Place = "turn",
         target: str = "",
+        kind: str = "",
     ) -> Admission:
         """Return a context manager that waits for admission and is held around the whole attempt.
 
@@ -123,6 +128,7 @@ class Lane:
             place: ``first`` before all others of the same priority, as a refused request does; ``last`` behind them,
                 as a failed one does.
             target: What the request asks for; an outage is several different ones failing.
+            kind: The name by which the request knows the lane.
 
         Raises:
             WaitTooLongError: On entering, at once, when `max_wait` cannot be met; later, when an answer of the
@@ -130,7 +136,7 @@ class Lane:
             OutageError: The server was away for longer than a request waits for it.
             ClosedError: The lane was closed.
         """
-        return Admission(self, priority, flow, max_wait, place, target)
+        return Admission(self, priority, flow, max_wait, place, target, kind)
 
     def expect(self, priority: Priority) -> None:
         """Note that somebody is there who will make requests of this priority."""
@@ -171,7 +177,11 @@ class Lane:
         self._check_open()
 
     def __repr__(self) -> str:
-        limit = f"{self.limit.requests:,} per {self.limit.per:g} s"
+        try:
+            used = f"{self._window.status(self._clock.now()).used:,}"
+        except RuntimeError:  # no event loop runs here
+            used = "?"
+        limit = f"{used}/{self.limit.requests:,} used"
         return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {self._queue.size} queued>"
 
     @property
@@ -206,16 +216,45 @@ class Lane:
         self._restraint.paused_until = 0.0
         self._dispatch(self._clock.now())
 
-    def hand_over(self, other: "Lane") -> None:
-        """Let another lane admit all who wait here; requests under way are settled here."""
+    def hand_over(self, to: Callable[[str], "Lane"]) -> None:
+        """Let other lanes admit all who wait here; requests under way are settled here.
+
+        Args:
+            to: Returns the lane for requests of a kind.
+        """
+        now = self._clock.now()
+        deadlines = {waiter: deadline for deadline, _, waiter in self._deadlines}
+        waiters: list[Admission] = []
         while self._queue.size:
-            waiter = self._queue.pop()
-            if not waiter.is_over:
-                waiter.lane = other
-                other.enqueue(waiter)
+            waiters.append(self._queue.pop())
         self._deadlines.clear()
         self._set_timer(None)
         self._window.release_idle()
+        for waiter in waiters:
+            if not waiter.is_over:
+                waiter.lane = to(waiter.kind)
+                if waiter in deadlines:
+                    waiter.max_wait = max(0.0, deadlines[waiter] - now)
+                try:
+                    waiter.lane.enqueue(waiter)
+                except FathomError as error:
+                    waiter.fail(error)
+
+    def keep_to(self, at_once: int) -> None:
+        """Have no more requests in flight, until the server is found to let in more."""
+        self._restraint.keep_to(at_once, self._clock.now())
+
+    def distrust(self) -> None:
+        """Ask with one request before anything else: others have spent what the lane did not see."""
+        self._window.on_rate_limited(self._clock.now())
+
+    def move(self, requests: int) -> None:
+        """Tell the other processes of a shared budget that the account has one limit an hour for everything.
+
+        Args:
+            requests: The limit; 0 that it has none.
+        """
+        self._window.move(requests)
 
     def close(self) -> None:
         """Admit nothing any more, and fail all waiting requests."""
@@ -294,7 +333,7 @@ class Lane:
         self._window.sent(permit, self._clock.now())
 
     def answered(self, waiter: Admission, permit: Permit, feedback: Feedback | None) -> None:
-        """Note an answer and its rate-limit headers; None when it is not the server's own."""
+        """Note an answer and its rate-limit headers; None when they are not about this lane."""
         now = self._clock.now()
         sent_at = now if permit.sent_at is None else permit.sent_at
         self._concurrency.usual_time += (now - sent_at - self._concurrency.usual_time) / 8
@@ -304,7 +343,8 @@ class Lane:
             self._window.settle(permit, now, failed=True)
         else:
             remaining = feedback.remaining
-            self._restraint.is_told = remaining is not None
+            restraint = self._restraint
+            restraint.is_told, restraint.told, restraint.told_at = remaining is not None, remaining or 0, now
             if self._teaches(feedback, now):
                 remaining = self._restraint.answered(permit, feedback, now)
             self._window.settle(permit, now, limit=feedback.limit, remaining=remaining)
@@ -502,8 +542,10 @@ class Lane:
             self._dispatch(self._clock.now())
 
     def on_cap(self, cap: int) -> None:
-        """Other processes found that the server allows so many requests in flight."""
-        self._concurrency.lower(cap, self._clock.now())
+        """Note how many requests in flight the processes of a shared window found to be allowed; it keeps to them."""
+        before, self._shared_cap = self._shared_cap, cap
+        if cap < before:
+            self._telemetry.adapted(Adapted(self.name, self._clock.now(), "concurrency", before, cap))
 
     def on_forgotten(self, seconds: float) -> None:
         """The shared budget lost its memory."""
@@ -511,3 +553,5 @@ class Lane:
 
     def on_moved(self, requests: int) -> None:
         """Other processes found that the account has one limit an hour for all its endpoints."""
+        if self._on_moved is not None and not self._closed:
+            self._on_moved(requests)

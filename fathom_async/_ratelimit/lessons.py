@@ -43,14 +43,15 @@ class Circumstances:
         cap: How many were found to be allowed in flight; 0 for any number.
         used: How many permits are out, without the refused one's.
         is_told: Whether the last answer told what remains.
-        is_over: Whether more than N were sent in a short time, as only ``Remaining`` can have allowed.
+        strikes: How much that speaks against what the headers said before: 1 if the answer just before had left room,
+            2 if they had let more than N requests go in a short time.
     """
 
     in_flight: int
     cap: int
     used: int
     is_told: bool
-    is_over: bool
+    strikes: int
 
 
 @frozen
@@ -158,7 +159,7 @@ class Lessons:
         if is_new:
             is_distrusted = self._belief.is_distrusted(now)
             is_absurd = bool(feedback.remaining) and not self._is_short(feedback.retry_after)
-            self._belief.refused(circumstances.is_over and not is_distrusted, is_absurd, now)
+            self._belief.refused(0 if is_distrusted else circumstances.strikes, now, is_absurd=is_absurd)
             is_silent = is_distrusted or (feedback.remaining is None and not circumstances.is_told)
             if is_silent and (circumstances.used or self._pace.hits(now)):  # rules 3 and 4
                 self._pace.refused(self.limit.requests, circumstances.in_flight, now)
@@ -176,7 +177,7 @@ class Lessons:
             return feedback.remaining > 0 and (
                 feedback.retry_after is None or self._is_short(feedback.retry_after)
             )
-        if (circumstances.is_told and is_believed) or circumstances.used + 1 >= self.limit.requests:
+        if circumstances.used + 1 >= self.limit.requests:
             return False
         return self._is_short(feedback.retry_after)
 

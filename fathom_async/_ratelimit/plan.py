@@ -1,6 +1,7 @@
 """Rate limits, plans, priorities and the status of a lane: plain values."""
 
 import enum
+import re
 from typing import Literal, Self
 
 from attrs import field, frozen, validators
@@ -10,6 +11,11 @@ from fathom_async.errors import ArgumentError
 MAX_IN_FLIGHT = 100
 """Requests in flight per lane if the plan names no concurrency: a courtesy to the server."""
 
+
+_HOURLY = re.compile(r"hourly:0*([1-9][0-9]{0,8}):0*([1-9][0-9]{0,8})")
+
+ACCOUNT = "account"
+"""The lane of a plan that has one limit for all endpoints."""
 
 BudgetState = Literal["ok", "lost", "share"]
 
@@ -98,6 +104,35 @@ class RatePlan:
                 theirs together.
         """
         return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the plan of a text: ``classic``, or ``hourly:600:5`` for `hourly` with its two arguments.
+
+        Raises:
+            ArgumentError: The text is no plan.
+        """
+        if text.strip() == "classic":
+            return cls.classic()
+        hourly = _HOURLY.fullmatch(text.strip())
+        if hourly is None:
+            raise ArgumentError(
+                f"{text!r} is no rate plan: write classic or hourly:REQUESTS:CONCURRENCY, such as hourly:600:5"
+            )
+        return cls.hourly(int(hourly[1]), concurrency=int(hourly[2]))
+
+
+def plan_of(given: RatePlan | str | None) -> RatePlan | None:
+    """Return a plan that was given as a plan or as text.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    if given is None or isinstance(given, RatePlan):
+        return given
+    if isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+        return RatePlan.parse(given)
+    raise ArgumentError(f"plan must be a RatePlan or a text such as hourly:600:5, not {given!r}")
 
 
 @frozen

@@ -13,7 +13,7 @@ from attrs import Factory, define, field
 from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.bucket import for_retries, guard, pace
 from fathom_async._ratelimit.concurrency import Concurrency
-from fathom_async._ratelimit.lessons import Circumstances, Lessons
+from fathom_async._ratelimit.lessons import SHORT, Circumstances, Lessons
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.protocol import Permit, Window
 from fathom_async._util.clock import Clock
@@ -42,6 +42,8 @@ class Restraint:
         lessons: What was learned.
         paused_until: Nothing is admitted before.
         is_told: Whether the last answer told what remains.
+        told: How many that were.
+        told_at: When it was heard.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Restraint:
     )
     paused_until: float = field(init=False, default=float("-inf"))
     is_told: bool = field(init=False, default=False)
+    told: int = field(init=False, default=0)
+    told_at: float = field(init=False, default=float("-inf"))
     _together: int | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -104,20 +108,26 @@ class Restraint:
             cap=cap if self.concurrency.is_lowered else 0,
             used=self.window.status(now).used,
             is_told=self.is_told,
-            is_over=self.is_told and self._has_overdrawn(),
+            strikes=self._strikes(permit),
         )
         lesson = self.lessons.refused(permit, feedback, circumstances, now)
         if lesson.is_crowd:
             sent_at = now if permit.sent_at is None else permit.sent_at
-            let_in = self.concurrency.refused(sent_at, permit.outstanding_before, in_flight, now)
-            if let_in < cap:
-                self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, let_in))
-                self.window.on_crowd(let_in)
+            self.keep_to(self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now), now)
         else:
             self.window.on_rate_limited(now)
             self._follow(now)
             self.window.pause(now + lesson.wait + RETRY_PAD)
         self.pause(lesson.wait + RETRY_PAD, "refused")
+
+    def keep_to(self, at_once: int, now: float) -> None:
+        """Have no more requests in flight, until the server is found to let in more."""
+        cap = self.concurrency.cap(now)
+        if self.window.is_shared:  # it knows what the other processes have in flight
+            self.window.on_crowd(at_once)
+        elif at_once < cap:
+            self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, at_once))
+            self.concurrency.lower(at_once, now)
 
     def _follow(self, now: float) -> None:
         """Do as the lessons say."""
@@ -133,7 +143,12 @@ class Restraint:
         self.limit, self._together = limit, together
         self.bucket = guard(limit, self.clock) if together is None else pace(limit, together, self.clock)
 
-    def _has_overdrawn(self) -> bool:
-        """Whether more than N requests were sent in a short time, as only headers can have allowed."""
+    def _strikes(self, permit: Permit) -> int:
+        """Return how much the refusal of a request speaks against what the headers said before."""
         requests = self.limit.requests
-        return self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests)
+        if not self.is_told or permit.sent_at is None:
+            return 0
+        if self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests):
+            return 2  # only headers can have allowed more than N in a short time
+        is_fresh = 0 <= permit.sent_at - self.told_at < SHORT * self.limit.per
+        return int(is_fresh and self.told > permit.outstanding_before)

@@ -36,7 +36,7 @@ _PANDAS: Final[dict[str, str]] = dict.fromkeys(KINDS, "datetime64[us]") | {
 }
 
 
-def cells(rows: Sequence[Row], column: str) -> "list[str | int | float | date | None]":
+def column_values(rows: Sequence[Row], column: str) -> "list[str | int | float | date | None]":
     """Return the values of one column."""
     return list(map(attrgetter(column), rows))
 
@@ -64,7 +64,7 @@ def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
     """Return a polars frame."""
     polars = optional("polars", extra="polars")
     schema = {column.name: getattr(polars, _POLARS[column.kind]) for column in columns}
-    data = {name: cells(rows, name) for name in schema}
+    data = {name: column_values(rows, name) for name in schema}
     return cast("pl.DataFrame", polars.DataFrame(data, schema=schema))
 
 
@@ -73,7 +73,7 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
     pandas = optional("pandas", extra="pandas")
     return pandas.DataFrame(
         {
-            column.name: pandas.Series(cells(rows, column.name), dtype=_PANDAS[column.kind])
+            column.name: pandas.Series(column_values(rows, column.name), dtype=_PANDAS[column.kind])
             for column in columns
         }
     )

@@ -124,7 +124,7 @@ OPERATORS: Final[tuple[str, ...]] = CATEGORICAL_OPERATORS + PATTERN_OPERATORS
 VALUE: Final = "value"
 """The metric that is in cents where the event's unit is a currency."""
 DATE_COLUMN: Final = "date"
-"""What the answer calls the column that sorting calls `TIMESTAMP`."""
+"""The answer's name of the column that sorting calls `TIMESTAMP`."""
 TIMESTAMP: Final = "timestamp"
 
 MAX_ROWS: Final = 1000

@@ -97,7 +97,7 @@ class Report(Generic[RowT_co]):
         """
         if name not in self.columns:
             raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
-        return export.cells(self.rows, name)
+        return export.column_values(self.rows, name)
 
     @property
     def first(self) -> RowT_co | None:

@@ -1,4 +1,4 @@
-"""What the rows of a report have, for editors and type checkers.
+"""Attributes of a report's rows, for editors and type checkers.
 
 The attributes exist where the query asked for the column; any other is an `AttributeError`. Rows are made by
 `fathom_async._core.codec.rows` with exactly the columns of their query.

@@ -2,20 +2,26 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from typing import Final
 from warnings import warn
 
+_RENAMED: Final[dict[str, dict[str, str]]] = {}
+"""By module, the new name of each old one; a name that was moved and renamed gives one warning."""
 
-def moved(old: str, new: str, **renamed: str) -> Callable[[str], object]:
+
+def moved(old: str, new: str) -> Callable[[str], object]:
     """Return the ``__getattr__`` of a module whose public names are in another one now.
+
+    A name that has changed there is found, too.
 
     Args:
         old: The module that they were in.
         new: The module that they are in.
-        **renamed: The new name of each that has another name there.
     """
 
     def find(name: str) -> object:
-        public, there = import_module(new), renamed.get(name, name)
+        public = import_module(new)
+        there = _RENAMED.get(new, {}).get(name, name)
         if name.startswith("_") or not hasattr(public, there):
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
         message = f"{old}.{name} is {new}.{there} now, and its old place goes away with the next version"
@@ -35,6 +41,7 @@ def renamed(
         names: The new name of each old one.
         find: The module's own ``__getattr__``, if it has one.
     """
+    _RENAMED[module] = names
 
     def find_renamed(name: str) -> object:
         if name not in names:

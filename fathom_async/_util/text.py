@@ -13,7 +13,7 @@ from typing import Final
 from unicodedata import category, east_asian_width
 
 _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""What Unicode counts as letters, marks and symbols, although nothing of it shows."""
+"""Characters that Unicode counts as letters, marks and symbols, although they are invisible."""
 
 
 def printable(text: str) -> str:

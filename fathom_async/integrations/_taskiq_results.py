@@ -1,4 +1,4 @@
-"""Waiting for the results of taskiq tasks, of which engines and result backends lose one now and then.
+"""Wait for the results of taskiq tasks, and send tasks again whose results got lost.
 
 Only the oldest tasks are looked for, as engines begin with them: otherwise thousands of them would keep the result
 backend busy. Whatever has no result though a later task has had one for a long time is **lost**: its result expired,

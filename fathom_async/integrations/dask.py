@@ -53,13 +53,13 @@ _from_delayed = cast("Callable[[Sequence[Delayed]], Bag]", from_delayed)
 class FathomWorker(WorkerPlugin):
     """Gives a worker its clients: ``client.register_plugin(FathomWorker())``, once for a cluster.
 
-    The arguments travel to the workers; what they return is made there, so that no token travels.
+    The functions are sent to the workers and called there, so that no token is sent.
 
     Args:
         connect: Makes the client of an account; by default from the worker's ``FATHOM_API_TOKEN``,
-            ``FATHOM_BUDGET`` and ``FATHOM_BASE_URL``.
+            ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
         store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
-        keep: How many clients of accounts that nobody asks to keep open.
+        keep: Number of idle clients to keep open.
     """
 
     name = _NAME

@@ -74,13 +74,12 @@ def fathom_source(
 ) -> list[DltResource]:
     """Load sites, events, milestones and reports.
 
-    The resources ``sites``, ``events`` and ``milestones`` are asked for in full each time. Sites are merged by
-    ``id``, and stay after they were deleted; events and milestones by ``site_id``, so that those of a site take the
-    place of what was loaded of it.
+    Each load requests ``sites``, ``events`` and ``milestones`` in full. Sites are merged by ``id``, and deleted sites
+    stay; events and milestones are merged by ``site_id``, so that those of a site replace the ones loaded before.
 
     Each of the `reports` is a resource of its own, of complete periods only, with the columns ``site_id``, for events
     ``entity_name``, ``date``, the groupings and the aggregates. It is merged by site, event and date, so that the
-    rows of a date take the place of those that were loaded of it.
+    rows of a date replace the ones loaded before.
 
     Where nothing is left of a site's events or milestones, or of a date, dlt is told so by a row with ``is_deleted``,
     which it does not load: the tables have this column, without a value in any row. It takes a destination that can
@@ -130,7 +129,7 @@ def fathom_source(
 
 @attrs.frozen
 class _Settings:
-    """What the reports of a source have in common."""
+    """Settings that the reports of a source share."""
 
     since: date | str | None
     look_back: int

@@ -42,14 +42,14 @@ __all__ = ["Batch", "FathomTasks", "batches", "interleaved"]
 
 
 class FathomTasks:
-    """The task of a broker that asks a batch of queries.
+    """A broker's task, which runs a batch of queries.
 
     Args:
         broker: Any taskiq broker with a result backend.
         connect: Makes the client of an account in a worker; by default from the worker's ``FATHOM_API_TOKEN``,
-            ``FATHOM_BUDGET`` and ``FATHOM_BASE_URL``.
+            ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
         store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
-        keep: How many clients of accounts that nobody asks to keep open.
+        keep: Number of idle clients to keep open.
         name: The task's name.
         nudge: Seconds without a result after which an empty task is sent: taskiq-redis looks for what dead workers
             left behind only when something new comes.
@@ -64,7 +64,7 @@ class FathomTasks:
         connect: Connect = client_from_env,
         store: OpenStore = store_from_env,
         keep: int = 10,
-        name: str = "fathom_async._reports",
+        name: str = "fathom_async.reports",
         nudge: float = 30.0,
         lost_after: float = 900.0,
     ) -> None:

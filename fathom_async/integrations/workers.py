@@ -1,4 +1,4 @@
-"""What the workers of every job engine have in common: batches of queries, and the clients of one process.
+"""Batches of queries, and the clients of one worker process, for any job engine.
 
 A batch is a value, made where the queries are; it names the account, and never holds a token. A worker process has
 one `WorkerClients`, which finds the token in its own environment, keeps to the shared budget by way of its clients,
@@ -16,7 +16,8 @@ import attrs
 
 from fathom_async._bulk.fusing import fuse
 from fathom_async._bulk.results import Outcome
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.open import open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._util import checks
@@ -47,7 +48,7 @@ class Batch(Generic[RowT_co]):
     account: str = ""
 
     def failed(self, error: FathomError) -> Sequence[Outcome[RowT_co]]:
-        """Return the outcomes of a batch of which nothing came."""
+        """Return the outcomes of a batch that failed as a whole."""
         pairs = zip(self.positions, self.queries, strict=True)
         return [Outcome(query, None, error, position=position) for position, query in pairs]
 
@@ -100,7 +101,7 @@ def in_order(outcomes: Iterable[Outcome[RowT]]) -> Sequence[Outcome[RowT]]:
 def client_from_env(account: str, environ: Mapping[str, str] | None = None) -> FathomClient:
     """Make the client of the environment's only account.
 
-    It reads ``FATHOM_API_TOKEN``, ``FATHOM_BUDGET`` and, where it is set, ``FATHOM_BASE_URL``.
+    It reads ``FATHOM_API_TOKEN``, ``FATHOM_BUDGET`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
 
     Args:
         account: Must be ``""``; a worker that knows several accounts has a function of its own.
@@ -145,7 +146,7 @@ class WorkerClients:
     Args:
         connect: Makes the client of an account.
         store: Opens the store that all workers share.
-        keep: How many clients to keep open that nobody uses; the one that was used last goes last.
+        keep: Number of idle clients to keep open; the least recently used one is closed first.
 
     Raises:
         ArgumentError: The store cannot be opened, or `keep` is not at least 1.

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from fathom_async._cache.entry import CacheEntry, CachePolicy, Freshness, answer_key, freshness, namespace
 from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
-from fathom_async._cache.store import LEASE, ReportStore, open_store
+from fathom_async._cache.store import LEASE, ReportStore
 from fathom_async._util.moved import renamed
 
 __all__ = [

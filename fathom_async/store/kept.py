@@ -4,4 +4,4 @@ from collections.abc import Callable
 
 from fathom_async._util.moved import moved
 
-__getattr__: Callable[[str], object] = moved(__name__, "fathom_async.store", Kept="CacheEntry")
+__getattr__: Callable[[str], object] = moved(__name__, "fathom_async.store")

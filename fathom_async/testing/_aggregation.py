@@ -65,7 +65,7 @@ class Aggregation:
 
 @frozen
 class Subject:
-    """What a report counts.
+    """The subject of a report.
 
     Attributes:
         entity: Pageviews or one event.

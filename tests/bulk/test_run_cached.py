@@ -22,7 +22,7 @@ from fathom_async import (
     RatePlan,
     StoreError,
 )
-from fathom_async._cache.store import open_store
+from fathom_async._cache.open import open_store
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.bulk.months import LAST_YEAR, MONTHS, SITE

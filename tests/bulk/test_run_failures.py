@@ -28,7 +28,8 @@ from fathom_async import (
 )
 from fathom_async._cache.entry import CacheEntry, answer_key, namespace
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.open import open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY

@@ -33,7 +33,8 @@ from fathom_async import (
     Report,
 )
 from fathom_async._cache.memory import MemoryStore
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.open import open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.open import open_store
+from fathom_async._cache.store import ReportStore
 
 
 def place_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:

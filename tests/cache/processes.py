@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fathom_async._cache import leases as claims
 from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.open import open_store
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.store import ReportStore
 from tests.cache.once import ask_once
 
 LEASE = 2.0

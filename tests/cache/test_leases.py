@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from fathom_async import FathomClient, PageviewQuery
 from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness, namespace
 from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
 from fathom_async._cache.sqlite import SqliteStore
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import PageviewRow
 from fathom_async.testing import FathomServer, run_virtual

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.open import open_store
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
-from fathom_async._cache.store import open_store
 from fathom_async.errors import ArgumentError
 
 
@@ -33,6 +33,20 @@ async def test_places_are_known_by_their_looks_and_not_touched_yet(where: str | 
     assert type(store) is kind
     await store.aclose()
     assert not find("reports.db")
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("reports.db", "<SqliteStore reports.db>"),
+        ("memory://", "<MemoryStore of 0 answers, 0 of 67,108,864 bytes>"),
+        ("redis://me:hush@example.com:6379/1?password=hush", "<RedisStore redis://example.com:6379/1>"),
+        ("unix:///run/redis.sock?password=hush", "<RedisStore unix:///run/redis.sock>"),
+    ],
+)
+async def test_a_store_shows_where_it_is_and_no_secret(where: str, shown: str) -> None:
+    async with open_store(where) as store:
+        assert repr(store) == shown
 
 
 async def test_the_url_of_a_file_has_its_whole_path(tmp_path: Path) -> None:

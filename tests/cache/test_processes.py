@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fathom_async._cache.entry import CacheEntry
-from fathom_async._cache.store import open_store
+from fathom_async._cache.open import open_store
 from tests.cache.once import ask_once
 from tests.cache.processes import LEASE, answer, appear, ask, hold, put, run, shared_store
 from tests.support.forked import Forked

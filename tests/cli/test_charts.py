@@ -20,13 +20,13 @@ def test_neighbours_are_added_up_where_there_are_too_many() -> None:
 
 
 def test_columns_from_top_to_bottom() -> None:
-    assert charts.columns([1, 2], width=4, height=2, thickness=2) == ["  █", "█ █"]
-    assert charts.columns([1, 0, 3], width=9, height=1, thickness=3) == ["▃▃    ██"]
-    assert charts.columns([1, 2], width=2, height=2, ascii_only=True) == [" #", "##"]
+    assert charts.column_chart([1, 2], width=4, height=2, thickness=2) == ["  █", "█ █"]
+    assert charts.column_chart([1, 0, 3], width=9, height=1, thickness=3) == ["▃▃    ██"]
+    assert charts.column_chart([1, 2], width=2, height=2, ascii_only=True) == [" #", "##"]
 
 
 def test_a_little_is_more_than_nothing() -> None:
-    assert charts.columns([1, 100_000], width=2, height=1) == ["▁█"]
+    assert charts.column_chart([1, 100_000], width=2, height=1) == ["▁█"]
     assert charts.bar(1, 100_000, 10) == "▏"
     assert charts.bar(0, 100, 10) == charts.bar(3, 0, 10) == ""
 

@@ -153,7 +153,7 @@ def test_summary(width: int) -> None:
             "1,234",
             "50%",
             "1:01",
-            "(direct)  3  ███",
+            "(direct)      75%  ███",
             "Pageviews by day",
             "Acme  /  ",
             "1.025",
@@ -187,7 +187,7 @@ async def test_job_does_everything_and_leaves_no_draft() -> None:
     ):
         job = DemoJob(fathom, source, 9)
         await job.run()
-        assert [(tally.answered, tally.planned) for tally in job.tallies.values()] == [(9, 9), (10, 10)]
+        assert [(lane.answered, lane.planned) for lane in job.counts.values()] == [(9, 9), (10, 10)]
         assert job.failures == []
         assert len(server.hits) == 19
         assert [site.id async for site in fathom.sites.list()] == [site.id for site in source.data.sites]
@@ -204,7 +204,7 @@ async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
         server.inject(Status(500), method="POST", path="/sites")
         job = DemoJob(fathom, source, 6)
         await job.run()
-        reports, crud = job.tallies["reports"], job.tallies["crud"]
+        reports, crud = job.counts["reports"], job.counts["crud"]
         assert (reports.answered, reports.failed) == (5, 1)
         assert crud.failed == 1
         assert crud.planned - crud.done == 4, "what depended on the site that was not made"

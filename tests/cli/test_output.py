@@ -72,6 +72,18 @@ def test_where_columns_have_no_room_fields_stand_one_below_the_other() -> None:
     assert table(rows, 20).columns[0].header == "pathname"
 
 
+@pytest.mark.parametrize("width", [*range(24, 100, 3)])
+def test_no_width_folds_a_word_or_cuts_a_figure(width: int) -> None:
+    asked = "visits, avg_duration by country_code 2026-10-01 to 2026-10-31"
+    columns: dict[str, Kind] = {"reports": "count", "how": "text", "site": "text", "what": "text"}
+    rows = records(columns, [(1_200, "fused by date", "CDBUGS", asked), (1, "as asked", "CDBUGS", asked)])
+    shown = StringIO()
+    Console(file=shown, width=width).print(table(rows, width))
+    words = shown.getvalue().split()
+    assert {*asked.split(), "1,200", "fused", "CDBUGS"} <= {*words}
+    assert words.count("2026-10-01") == 2
+
+
 def test_a_single_object_is_one_field_a_line_and_one_json_object() -> None:
     single = records({"id": "text", "name": "text"}, [("CDBUGS", "Acme")], is_single=True)
     assert [line.split() for line in encoded(single, "table").decode().splitlines()] == [

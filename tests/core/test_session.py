@@ -28,6 +28,7 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
+from fathom_async.service import Request
 from fathom_async.testing import (
     Body,
     Delay,
@@ -492,3 +493,8 @@ async def test_deleting_believes_only_an_answer_that_says_so(
         await fathom.sites.delete(SITE)
     with pytest.raises(DecodeError, match="web page"):
         await fathom.sites.wipe(SITE)
+
+
+def test_what_a_request_sends_is_not_shown() -> None:
+    request = Request("POST", "/sites", bytes, body={"share_password": "open sesame"})
+    assert "sesame" not in repr(request)

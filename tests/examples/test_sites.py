@@ -11,7 +11,7 @@ from examples.dashboard.app import create_app
 from examples.dashboard.settings import Settings
 from fathom_async import FathomClient, LoopClock, RateLimit, RatePlan
 from fathom_async._cache.entry import CacheEntry
-from fathom_async._cache.store import open_store
+from fathom_async._cache.open import open_store
 from fathom_async.testing import Dataset, FathomServer, Status
 from tests.support.serving import serving
 

@@ -177,3 +177,9 @@ async def take_and_die(url: str) -> None:
         taken: list[object] = []
         while not taken:
             taken = await redis.xreadgroup("taskiq", "dead", {"taskiq": ">"}, count=1, block=100)
+
+
+async def test_the_name_of_the_task_is_the_one_that_queued_tasks_have() -> None:
+    broker = InMemoryBroker()
+    FathomTasks(broker)
+    assert "fathom_async.reports" in broker.get_all_tasks()

@@ -19,9 +19,9 @@ def permit(sent_at: float | None, beside: int = 0) -> Permit:
 
 
 def circumstances(
-    *, in_flight: int = 0, cap: int = 0, used: int = 1, is_told: bool = False, is_over: bool = False
+    *, in_flight: int = 0, cap: int = 0, used: int = 1, is_told: bool = False, strikes: int = 0
 ) -> Circumstances:
-    return Circumstances(in_flight=in_flight, cap=cap, used=used, is_told=is_told, is_over=is_over)
+    return Circumstances(in_flight=in_flight, cap=cap, used=used, is_told=is_told, strikes=strikes)
 
 
 @pytest.fixture
@@ -69,7 +69,8 @@ def test_each_refusal_in_a_row_doubles_the_wait(
         (Feedback(None, None, 1), circumstances(in_flight=3), True),
         (Feedback(None, None, 4), circumstances(in_flight=3), False),
         (Feedback(None, None, None), circumstances(in_flight=3), False),
-        (Feedback(None, None, 1), circumstances(in_flight=3, is_told=True), False),
+        (Feedback(None, None, 1), circumstances(in_flight=3, is_told=True), True),
+        (Feedback(None, None, 1), circumstances(in_flight=3, is_told=True, used=9), False),
         (Feedback(None, None, 1), circumstances(in_flight=3, used=9), False),
         (Feedback(None, None, 1), circumstances(in_flight=3, cap=5), False),
         (Feedback(None, None, 1), circumstances(in_flight=4, cap=5), True),
@@ -163,7 +164,7 @@ def test_the_same_number_found_again_and_again_is_doubted() -> None:
 def test_nothing_left_is_doubted_sooner_and_disregarded() -> None:
     belief = Belief(SPAN)
     assert [belief.heard(0, 9, is_alone=True, now=now) for now in (0, 61)] == [0, None]
-    belief.refused(is_broken=False, is_absurd=False, now=68)
+    belief.refused(0, 68)
     assert belief.heard(0, 9, is_alone=False, now=80) == 0
 
 
@@ -174,13 +175,20 @@ def test_who_has_the_budget_to_itself_is_believed() -> None:
     assert not belief.is_settled(122)
 
 
-@pytest.mark.parametrize("refusals", [[(True, False), (True, False)], [(False, True)]])
-def test_promises_that_are_not_kept_are_not_believed(refusals: list[tuple[bool, bool]]) -> None:
+@pytest.mark.parametrize("refusals", [[(2, False), (2, False)], [(1, False)] * 3, [(0, True)]])
+def test_promises_that_are_not_kept_are_not_believed(refusals: list[tuple[int, bool]]) -> None:
     belief = Belief(SPAN)
-    for is_broken, is_absurd in refusals:
+    for strikes, is_absurd in refusals:
         assert not belief.is_distrusted(1.0)
-        belief.refused(is_broken, is_absurd, 1.0)
+        belief.refused(strikes, 1.0, is_absurd=is_absurd)
     assert belief.heard(9, 9, is_alone=True, now=2.0) is None
     assert belief.heard(9, 9, is_alone=True, now=1.0 + DISTRUST_SPANS * SPAN) == 9
-    belief.refused(is_broken=True, is_absurd=False, now=1e4)
+    belief.refused(1, 1e4)
     assert belief.is_distrusted(1e4 + 1.9 * DISTRUST_SPANS * SPAN), "for twice as long"
+
+
+def test_refusals_that_are_kept_apart_by_an_honest_one_say_little() -> None:
+    belief = Belief(SPAN)
+    for strikes in (2, 0, 2, 0, 1, 1, 0):
+        belief.refused(strikes, 1.0)
+    assert not belief.is_distrusted(1.0)

@@ -27,7 +27,7 @@ _BY_DATE: Final = (None, f"{TIMESTAMP}:asc", f"{TIMESTAMP}:desc")
 
 
 @attrs.frozen
-class Slot:
+class QueryTime:
     """The time of a query.
 
     Attributes:
@@ -47,11 +47,11 @@ class QueryShape:
 
     Attributes:
         query: The query.
-        others: Its filters that are no fixed.
+        others: Its filters that are not fixed.
         family: What fused queries have in common: subject, time zone, groupings, all filters that are not fixed, the
             order of rows, and the range or else the unit of its buckets.
         fixed: The value of each groupable property that one ``is`` filter fixes.
-        slot: The time.
+        time: The time.
         free: The one column that the rows of one date differ in, if any.
     """
 
@@ -59,15 +59,15 @@ class QueryShape:
     others: frozenset[Filter]
     family: Hashable
     fixed: Mapping[str, str]
-    slot: Slot
+    time: QueryTime
     free: str | None
 
 
 def shape_of(query: Query[Row]) -> QueryShape | None:
     """Return the shape of a query, or None if the order or choice of its rows is undefined."""
     counts = Counter(each.property for each in query.filters if each.operator == "is")
-    # A value that is not known is an empty text to one server and null to another, so that '' is no pin.
-    pinned = [
+    # A value that is not known is an empty text to one server and null to another, so that '' is not fixed.
+    fixing = [
         each
         for each in query.filters
         if each.operator == "is"
@@ -75,19 +75,19 @@ def shape_of(query: Query[Row]) -> QueryShape | None:
         and each.property in FIELD_GROUPINGS
         and counts[each.property] == 1
     ]
-    fixed: dict[str, str] = {each.property: each.value for each in pinned}
+    fixed: dict[str, str] = {each.property: each.value for each in fixing}
     free = [name for name in query.field_grouping if name not in fixed]
     if not _is_ordered(query, free):
         return None
-    slot = _slot(query)
-    others = frozenset(query.filters).difference(pinned)
+    time = _time_of(query)
+    others = frozenset(query.filters).difference(fixing)
     family = (
         *(query.entity, query.site_id, query.entity_name if isinstance(query, EventQuery) else None),
         *(query.timezone, others, tuple(sorted(fixed)), frozenset(query.field_grouping)),
         query.sort_by if free else None,
-        slot.buckets.unit if slot.buckets else (query.date_from, query.date_to, query.date_grouping),
+        time.buckets.unit if time.buckets else (query.date_from, query.date_to, query.date_grouping),
     )
-    return QueryShape(query, others, family, fixed, slot, free[0] if free else None)
+    return QueryShape(query, others, family, fixed, time, free[0] if free else None)
 
 
 def _is_ordered(query: Query[Row], free: Sequence[str]) -> bool:
@@ -103,12 +103,12 @@ def _is_ordered(query: Query[Row], free: Sequence[str]) -> bool:
     return query.sort_by in _BY_DATE and (query.limit is None or query.sort_by is not None)
 
 
-def _slot(query: Query[Row]) -> Slot:
+def _time_of(query: Query[Row]) -> QueryTime:
     unit, first, last = query.date_grouping, query.date_from, query.date_to
     buckets = Buckets.of(unit, first, last) if unit else Buckets.single(first, last)
     if buckets and buckets.unit == "hour" and not _has_plain_hours(query, buckets):
         buckets = None
-    return Slot(buckets, unit is not None, count_periods(unit, first, last) if unit else 1)
+    return QueryTime(buckets, unit is not None, count_periods(unit, first, last) if unit else 1)
 
 
 def _has_plain_hours(query: Query[Row], buckets: Buckets) -> bool:
@@ -147,14 +147,14 @@ class Bin:
     Attributes:
         room: How many characters its values may take in the URL.
         shapes: The queries.
-        values: For each pinned property the values asked for, with their lengths in the URL.
-        slots: The times asked for.
+        values: For each fixed property the values asked for, with their lengths in the URL.
+        times: The times asked for.
     """
 
     room: int
     shapes: list[QueryShape] = attrs.field(factory=list[QueryShape])
     values: dict[str, dict[str, int]] = attrs.field(factory=dict[str, dict[str, int]])
-    slots: dict[Slot, None] = attrs.field(factory=dict[Slot, None])
+    times: dict[QueryTime, None] = attrs.field(factory=dict[QueryTime, None])
     _lengths: dict[str, int] = attrs.field(factory=dict[str, int])
     _first: int = 0
     _last: int = 0
@@ -167,21 +167,21 @@ class Bin:
     @property
     def buckets(self) -> Buckets | None:
         """The buckets from the first to the last, if several times are asked for."""
-        one = next(iter(self.slots)).buckets
-        return Buckets(one.unit, self._first, self._last) if one and len(self.slots) > 1 else None
+        one = next(iter(self.times)).buckets
+        return Buckets(one.unit, self._first, self._last) if one and len(self.times) > 1 else None
 
     def add(self, shape: QueryShape) -> bool:
         """Take one more query, if the bin has room for it."""
         if self.shapes and not self._has_room(shape):
             return False
-        if shape.slot.buckets:
-            self._first, self._last = self._span(shape.slot.buckets)
+        if shape.time.buckets:
+            self._first, self._last = self._span(shape.time.buckets)
         for name, value in shape.fixed.items():
             values = self.values.setdefault(name, {})
             if value not in values:
                 values[value] = length_in_url(value)
                 self._lengths[name] = self._lengths.get(name, 0) + values[value]
-        self.slots[shape.slot] = None
+        self.times[shape.time] = None
         self.shapes.append(shape)
         return True
 
@@ -196,17 +196,17 @@ class Bin:
             groups *= _expected(name, many)
             if many == 1 or name in TEXT_PROPERTIES:
                 length += self._lengths[name] + (length_in_url(value) if is_new else 0)
-        is_spread = len(self.slots) > 1 or shape.slot not in self.slots
+        is_spread = len(self.times) > 1 or shape.time not in self.times
         if not is_varied and not is_spread:
             return True
         return length <= self.room and self._has_rows(shape, groups, is_varied, is_spread)
 
     def _has_rows(self, shape: QueryShape, groups: int, is_varied: bool, is_spread: bool) -> bool:
-        dates: int | None = shape.slot.dates
-        if is_spread and shape.slot.buckets:
-            first, last = self._span(shape.slot.buckets)
+        dates: int | None = shape.time.dates
+        if is_spread and shape.time.buckets:
+            first, last = self._span(shape.time.buckets)
             dates = last - first + 1
-            if dates > (_MOST_HOURS if shape.slot.buckets.unit == "hour" else MOST_DATES):
+            if dates > (_MOST_HOURS if shape.time.buckets.unit == "hour" else MOST_DATES):
                 return False
         if not is_varied and not shape.query.field_grouping:
             return True
@@ -253,7 +253,7 @@ def _sorted(family: Sequence[QueryShape], order: Sequence[str]) -> Sequence[Quer
 def _place(shape: QueryShape, name: str) -> tuple[int, int] | str:
     if name != _TIME:
         return shape.fixed[name]
-    buckets = shape.slot.buckets
+    buckets = shape.time.buckets
     return (buckets.first, buckets.last) if buckets else (0, 0)
 
 

@@ -202,7 +202,7 @@ def _together(members: Sequence[tuple[Member[RowT], QueryShape]], box: Bin) -> F
         attrs.evolve(
             each,
             values={name: shape.fixed[name] for name in varied},
-            buckets=shape.slot.buckets if is_spread else None,
+            buckets=shape.time.buckets if is_spread else None,
         )
         for each, shape in members
     )
@@ -250,9 +250,9 @@ def _words(asked: Sequence["Member[Row]"], box: Bin) -> Iterator[str]:
     for name in box.varied:
         yield f"{len(box.values[name])} {_plural(name)} in one"
     if buckets := box.buckets:
-        is_dated = any(slot.is_dated for slot in box.slots)
+        is_dated = any(time.is_dated for time in box.times)
         times = f"ranges by the {buckets.unit}" if is_dated else f"{buckets.unit}s"
-        yield f"{len(box.slots)} {times} in one"
+        yield f"{len(box.times)} {times} in one"
     if len(counted) == 1 and not box.varied and not box.buckets:
         yield f"{len(asked)} views of one answer"
     yield from _repeats(asked)

@@ -1,4 +1,4 @@
-"""What a job file would send, for people and for programs."""
+"""The requests that a job file would send, for people and for programs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -24,7 +24,7 @@ _SHOWN: Final = 40
 
 @frozen
 class Overview:
-    """What a job file would send.
+    """The requests that a job file would send.
 
     Attributes:
         plan: The fused run.

@@ -75,8 +75,8 @@ def _snapshot(job: DemoJob, server: FathomServer, speed: float, *, is_over: bool
     limits = job.fathom.limits
     return Snapshot(
         lanes=[
-            LaneView(name, tally.done, tally.planned, limits[name], urgent.eta(lane=name))
-            for name, tally in job.tallies.items()
+            LaneView(name, lane_counts.done, lane_counts.planned, limits[name], urgent.eta(lane=name))
+            for name, lane_counts in job.counts.items()
         ],
         elapsed=(time.perf_counter() - job.started) * speed,
         refused=server.refused,
@@ -88,13 +88,13 @@ def _snapshot(job: DemoJob, server: FathomServer, speed: float, *, is_over: bool
 def _judge(job: DemoJob, server: FathomServer, speed: float) -> Comparison:
     reports = sum(hit.lane == "reports" for hit in server.hits)
     throttle = server.throttles["reports"]
-    tallies = job.tallies.values()
+    counts = job.counts.values()
     return Comparison(
         reports=reports,
         others=len(server.hits) - reports,
         refused=server.refused,
-        failed=sum(tally.failed for tally in tallies),
-        lost=sum(tally.planned - tally.done for tally in tallies),
+        failed=sum(lane_counts.failed for lane_counts in counts),
+        lost=sum(lane_counts.planned - lane_counts.done for lane_counts in counts),
         seconds=job.answered - job.started,
         optimum=throttle.optimum(reports) if throttle else 0.0,
         speed=speed,

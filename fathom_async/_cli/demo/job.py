@@ -23,7 +23,7 @@ _RECENT = 5
 
 
 @define
-class Tally:
+class LaneCounts:
     """Counts of one lane's requests."""
 
     planned: int = 0
@@ -44,7 +44,7 @@ class DemoJob:
         fathom: The client.
         source: What is reported on.
         reports_wanted: How many reports.
-        tallies: By lane.
+        counts: By lane.
         reports: The reports over all days, by kind and by the site's name.
         visitors: Current visitors, by the site's name.
         recent: The last answers, in words.
@@ -56,7 +56,7 @@ class DemoJob:
     fathom: FathomClient
     source: Source
     reports_wanted: int
-    tallies: Mapping[str, Tally] = field(init=False)
+    counts: Mapping[str, LaneCounts] = field(init=False)
     reports: defaultdict[str, dict[str, Report[PageviewRow]]] = field(factory=lambda: defaultdict(dict))
     visitors: dict[str, int] = field(factory=dict[str, int])
     recent: deque[str] = field(factory=lambda: deque[str](maxlen=_RECENT))
@@ -65,9 +65,9 @@ class DemoJob:
     answered: float = field(factory=time.perf_counter)
 
     def __attrs_post_init__(self) -> None:
-        self.tallies = {
-            "reports": Tally(self.reports_wanted),
-            "crud": Tally(_SITES_LISTED + _DRAFT_REQUESTS),
+        self.counts = {
+            "reports": LaneCounts(self.reports_wanted),
+            "crud": LaneCounts(_SITES_LISTED + _DRAFT_REQUESTS),
         }
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ class DemoJob:
                 f"there are {counted(len(planned), 'different report')} of this data, not {self.reports_wanted:,}",
                 ExitCode.USAGE,
             )
-        self.tallies["crud"].planned += sum(each.kind == TRAFFIC and each.is_whole for each in planned)
+        self.counts["crud"].planned += sum(each.kind == TRAFFIC and each.is_whole for each in planned)
         async with asyncio.TaskGroup() as group:
             for each in planned:
                 group.create_task(self._report(each))
@@ -96,7 +96,7 @@ class DemoJob:
     async def _list_events(self) -> dict[Site, Sequence[str]]:
         """Return the sites, and the names of each one's events."""
         sites = [site async for site in self.fathom.sites.list()]
-        crud = self.tallies["crud"]
+        crud = self.counts["crud"]
         crud.answered += _SITES_LISTED
         crud.planned += len(sites)
         names: dict[Site, Sequence[str]] = dict.fromkeys(sites, ())
@@ -168,7 +168,7 @@ class DemoJob:
         try:
             yield
         except FathomError as error:
-            self.tallies[lane].failed += 1
+            self.counts[lane].failed += 1
             self.failures.append(f"{what}: {error}")
         else:
-            self.tallies[lane].answered += 1
+            self.counts[lane].answered += 1

@@ -23,10 +23,10 @@ from fathom_async._cli.demo.catalogue import (
     TRAFFIC,
 )
 from fathom_async._cli.drawing import drawn
-from fathom_async._cli.figures import Figure, Ranking, TimeSeries, figures_of
+from fathom_async._cli.figures import Number, Ranking, TimeSeries, figures_of
 from fathom_async._cli.formatting import clock_time, counted, duration
 from fathom_async._cli.output import shown
-from fathom_async._util.text import cut, printable
+from fathom_async._util.text import columns, cut, printable
 
 Reports = Mapping[str, Mapping[str, Report[PageviewRow]]]
 
@@ -35,7 +35,11 @@ _SPARK_WIDTH: Final = 15
 _SITE_WIDTH: Final = 20
 _PAGES_SHOWN: Final = 9
 _SHARES_SHOWN: Final = 5
-_SHARE_WIDTH: Final = 26
+_SHARE_WIDTH: Final = 36
+_SHARE_LABEL: Final = 12
+_BESIDE_PAGE: Final = 56
+"""Characters of a line that the site, the figure and the bar take from a page's path."""
+_LEAST_PAGE: Final = 16
 _NAMELESS: Final = {
     REFERRERS: "(direct)",
     COUNTRIES: "(unknown)",
@@ -75,7 +79,7 @@ class Comparison:
 
     @property
     def problem(self) -> str | None:
-        """What went wrong, if anything."""
+        """The requests that went wrong, in words, if any."""
         wrong = {"refused": self.refused, "failed": self.failed, "lost": self.lost}
         told = [f"{number} {what}" for what, number in wrong.items() if number]
         return f"of {self.reports + self.others} requests, {', '.join(told)}" if told else None
@@ -105,15 +109,18 @@ def summarize(
         table = _sites(reports, visitors, ascii_only=ascii_only)
         yield from _titled(f"Sites, {first:%d %b %Y} to {last:%d %b %Y}", table)
     if traffic := traffic_of(reports.get(TRAFFIC, {}).values()):
-        yield from _drawn(traffic, width, ascii_only=ascii_only)
+        yield from _titled_figure(drawn(traffic, width, ascii_only=ascii_only))
     if pages := _pages(reports.get(PAGES, {})):
-        yield from _drawn(pages, width, ascii_only=ascii_only)
+        label = _SITE_WIDTH + 2 + max(width - _BESIDE_PAGE, _LEAST_PAGE)
+        yield from _titled_figure(drawn(pages, width, ascii_only=ascii_only, label_width=label))
     shares = [share for kind in _NAMELESS if (share := _share(kind, reports.get(kind, {}).values()))]
     if first_shares := shares[: width // _SHARE_WIDTH]:
         grid = Table.grid(padding=(0, 3, 0, 0))
-        grid.add_row(
-            *(Group(*_drawn(each, _SHARE_WIDTH - 3, ascii_only=ascii_only)) for each in first_shares)
+        figures = (
+            drawn(each, _SHARE_WIDTH - 3, ascii_only=ascii_only, format_value=_percent)
+            for each in first_shares
         )
+        grid.add_row(*(Group(*_titled_figure(lines)) for lines in figures))
         yield grid
     yield from _titled("How it went", _account(verdict))
 
@@ -138,8 +145,8 @@ def _titled(title: str, *parts: RenderableType) -> Iterator[RenderableType]:
     yield from (Padding(part, (0, 0, 0, 2), expand=False) for part in parts)
 
 
-def _drawn(figure: Figure, width: int, *, ascii_only: bool) -> Iterator[RenderableType]:
-    title, *lines = drawn(figure, width, ascii_only=ascii_only)
+def _titled_figure(figure: list[str]) -> Iterator[RenderableType]:
+    title, *lines = figure
     yield Text(f"\n{title[0].upper()}{title[1:]}", style="bold")
     yield Text("\n".join(lines), style="cyan", no_wrap=True)
 
@@ -168,18 +175,19 @@ def _sites(reports: Reports, visitors: Mapping[str, int], *, ascii_only: bool) -
 def _pages(reports: Mapping[str, Report[PageviewRow]]) -> Ranking | None:
     """Return the first pages of each site, as many of each."""
     most = max(_PAGES_SHOWN // max(len(reports), 1), 1)
-    labels: list[str] = []
-    values: list[int | float | None] = []
+    labels: list[tuple[str, ...]] = []
+    values: list[Number] = []
     for name, report in reports.items():
-        site = f"{cut(printable(name), _SITE_WIDTH)}  " if len(reports) > 1 else ""
-        for row in report.rows[:most]:
-            labels.append(f"{site}{printable(row.pathname or '')}")
+        for place, row in enumerate(report.rows[:most]):
+            site = "" if place else cut(printable(name), _SITE_WIDTH)
+            page = printable(row.pathname or "")
+            labels.append((site, page) if len(reports) > 1 else (page,))
             values.append(row.pageviews)
-    return Ranking("top pages", tuple(labels), tuple(values)) if labels else None
+    return Ranking("top pages", tuple(columns(labels)), tuple(values)) if labels else None
 
 
 def _share(kind: str, reports: Iterable[Report[PageviewRow]]) -> Ranking | None:
-    """Return the most frequent values of all sites; None if there is none that has a name."""
+    """Return the shares of the most frequent values of all sites; None if there is none that has a name."""
     counts = Counter[str]()
     for report in reports:
         for value, pageviews in zip(report.column(report.columns[0]), report.column(_PAGEVIEWS), strict=True):
@@ -187,8 +195,15 @@ def _share(kind: str, reports: Iterable[Report[PageviewRow]]) -> Ranking | None:
     if not any(counts):
         return None
     found = counts.most_common(_SHARES_SHOWN)
-    labels = tuple(printable(value) or _NAMELESS[kind] for value, _ in found)
-    return Ranking(kind, labels, tuple(pageviews for _, pageviews in found))
+    labels = (printable(value) or _NAMELESS[kind] for value, _ in found)
+    # Padded: the bars of all shares start in the same place.
+    padded = tuple(cut(label, _SHARE_LABEL).ljust(_SHARE_LABEL) for label in labels)
+    total = counts.total()
+    return Ranking(kind, padded, tuple(pageviews / total if total else 0.0 for _, pageviews in found))
+
+
+def _percent(share: Number) -> str:
+    return f"{share or 0:.0%}"
 
 
 def _account(verdict: Comparison) -> Table:

@@ -52,7 +52,8 @@ MEMORY = 3600.0
 SCRIPT = files("fathom_async._ratelimit.shared").joinpath("step.lua").read_text(encoding="utf-8")
 
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-_KINDS = ("permits", "others", "flying", "queue", "lapse", "meta")
+# Processes of another format look for permits under these names, and so see that the budget is in use.
+_KINDS = ("slots", "others", "flying", "queue", "lapse", "meta")
 
 
 class _Pipeline(Protocol):

@@ -15,7 +15,7 @@ from fathom_async.connectors import _field_checks as field_checks
 from fathom_async.connectors.emma._dates import Dates
 from fathom_async.connectors.emma._resources import LANE, EventTypesResource, MemberEventsResource
 from fathom_async.errors import ArgumentError
-from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
+from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
 
 BASE_URL = "https://api.e2ma.net"
 
@@ -76,13 +76,13 @@ class EmmaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or EmmaPlan()
-        settings = Settings(
+        settings = Service(
             base_url=f"{field_checks.url_text('base_url', base_url).rstrip('/')}/{_account(account_id)}",
             authorization=_basic(public_key, private_key),
             limits={LANE: plan.requests},
             concurrency=plan.concurrency,
             is_refusal=is_refusal,
-            **options,
+            **self._known(options),
         )
         self._dates = Dates(ZoneInfo(str(checks.timezone("timezone", timezone))))
         self._start(settings)

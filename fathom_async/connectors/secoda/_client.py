@@ -17,7 +17,7 @@ from fathom_async.connectors.secoda._resources import (
     CategoriesResource,
     PropertiesResource,
 )
-from fathom_async.service import ServiceClient, ServiceOptions, Settings, credential
+from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
 
 BASE_URL = "https://api.secoda.co"
 
@@ -84,12 +84,12 @@ class SecodaClient(ServiceClient):
     ) -> None:
         plan = plan or SecodaPlan()
         root = field_checks.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
-        settings = Settings(
+        settings = Service(
             base_url=root + _PREFIX,
             authorization=f"Bearer {credential('the token', token)}",
             limits={READS: plan.reads, WRITES: plan.writes},
             concurrency=plan.concurrency,
-            **options,
+            **self._known(options),
         )
         self._reads = _reads("reads", reads)
         self._host = urlsplit(root).hostname or ""

@@ -1,4 +1,4 @@
-"""What planning and applying need of a service, whichever it is."""
+"""Protocols of a remote service and its state, for planning and applying changes."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -21,7 +21,7 @@ class RemoteState(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What stays as it is, and why."""
+        """The objects that stay as they are, and why."""
         ...
 
     def lacks(self, change: Change) -> bool:

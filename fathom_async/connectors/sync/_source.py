@@ -46,7 +46,7 @@ class Counted:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is left out, and why."""
+        """The objects that are left out, and why."""
         return tuple(
             f"{one.title}: {one.nameless} without a name left out" for one in self.sites if one.nameless
         )

@@ -49,7 +49,7 @@ class LaneHealth(BaseModel):
 
 
 class Health(BaseModel):
-    """What the budget looks like.
+    """The state of the budget.
 
     Attributes:
         status: ``lost`` where the shared budget is out of reach and requests fail; ``paused`` where the server told a

@@ -9,7 +9,7 @@ from fathom_async.client import FathomClient
 
 
 class FathomState(TypedDict):
-    """What the lifespan adds to the state of every request."""
+    """Values that the lifespan adds to the state of every request."""
 
     fathom: FathomClient
 

@@ -27,7 +27,7 @@ _log = logging.getLogger("fathom_async")
 _LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 5.0
 _LINGER: Final = 3600.0
-"""Seconds for which a number is kept when nobody asks any more."""
+"""Seconds for which a number is kept after its last refresh."""
 
 _TOTAL: Final = msgspec.json.Decoder(int)
 
@@ -71,7 +71,7 @@ class LiveFeed:
     async def updates(self) -> AsyncGenerator[LiveCount, None]:
         """Yield what is known of each site, then each newer number, until the feed ends.
 
-        Who is slow misses numbers, and never the newest.
+        A slow reader misses numbers, but never the newest.
         """
         seen: dict[str, LiveCount] = {}
         while not self._is_over:
@@ -168,11 +168,11 @@ async def live_feed(
 ) -> AsyncGenerator[LiveFeed]:
     """Watch the current visitors of sites while the block runs, together with all workers that share the store.
 
-    However many workers there are, one of them asks: `share` is what all of them spend. When it is killed, another
-    one takes over within `fathom_async._cache.store.LEASE` seconds.
+    One of the workers sends the requests; `share` is the total of all workers. If that worker is killed, another one
+    takes over within `fathom_async.store.LEASE` seconds.
 
     Args:
-        fathom: Asks. Give it no ``max_wait``: a number that comes late is better than none.
+        fathom: Sends the requests. Set no ``max_wait``: a late number is better than none.
         site_ids: Ids of the sites; the same in all workers.
         store: What the workers share; not closed here.
         every: Seconds from one request for a site to the next; more of them where the share demands it.

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from attrs import define
 
-from fathom_async._cache.store import open_store
+from fathom_async._cache.open import open_store
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.testing import FathomServer, Status
 from tests.bulk.paths import DATA
@@ -381,6 +381,9 @@ async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Comman
     shown = re.sub(r"\x1b\[\d*m", "", ended.out)
     assert re.search(r"^reports +how +site", shown, re.MULTILINE)
     assert re.search(r"^ +1 +as asked +CDBUGS +\w", shown, re.MULTILINE)
+    assert {"visits,", "pageviews", "pathname", "2026-01-01", "2026-06-30"} <= {*shown.split()}, (
+        "no word is cut"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from fathom_async._cache.entry import SKEW, CacheEntry
-from fathom_async._cache.store import ReportStore, open_store
+from fathom_async._cache.open import open_store
+from fathom_async._cache.store import ReportStore
 from fathom_async.errors import ClosedError
 
 pytestmark = pytest.mark.virtual_time

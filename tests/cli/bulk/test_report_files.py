@@ -1,0 +1,64 @@
+"""Reports written to files, one each or all in one."""
+
+from datetime import date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from fathom_async import EventQuery, PageviewQuery, Report
+from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
+from fathom_async._cli.bulk.report_spec import ReportSpec
+from fathom_async._cli.failures import CommandError
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.query import Query
+
+PAGES = PageviewQuery("ACMEAA", aggregates=["pageviews"], field_grouping=["pathname"])
+DAYS = PageviewQuery("ACMEAA", aggregates=["visits"], date_grouping="day", date_from="2026-01-01")
+HOURS = DAYS.replace(date_grouping="hour", date_to="2026-01-02")
+SALES = EventQuery("ACMEAA", "purchase", aggregates=["value"], field_grouping=["city"])
+
+
+def report_of(query: Query[Row], *rows: tuple[object, ...]) -> Report[Row]:
+    return Report(query, tuple(query.codec.row(*row) for row in rows))
+
+
+def one(name: str, query: Query[Row], path: Path = Path("one.csv")) -> ReportSpec:
+    return ReportSpec("job", name, query, is_complete=False, store="memory://", path=path, format="csv")
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    wanted_ = one("pages", PAGES, tmp_path / "pages.csv")
+    wanted_.path.write_text("what was there before")
+    write_report(wanted_, report_of(PAGES, ("/", 3)))
+    assert wanted_.path.read_text() == "pathname,pageviews\n/,3\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["pages.csv"]
+
+
+def test_a_dataset_has_one_kind_of_date(tmp_path: Path) -> None:
+    path = tmp_path / "all.parquet"
+    hour = datetime(2026, 1, 1, 15)  # noqa: DTZ001 - the site's clock
+    found = [
+        (one("pages", PAGES), report_of(PAGES, ("/", 3))),
+        (one("days", DAYS), report_of(DAYS, (date(2026, 1, 1), 5))),
+        (one("hours", HOURS), report_of(HOURS, (hour, 2))),
+        (one("sales", SALES), report_of(SALES, ("Berlin", 9.5))),
+    ]
+    assert write_dataset(path, None, found) == 4
+    table = pl.read_parquet(path)
+    assert table.columns[6:] == ["date", "pathname", "city", "pageviews", "visits", "value"]
+    assert table["date"].to_list() == [None, datetime(2026, 1, 1), hour, None]  # noqa: DTZ001 - likewise
+    assert table["entity_name"].to_list() == [None, None, None, "purchase"]
+    assert table["visits"].to_list() == [None, 5, 2, None]
+
+
+def test_a_dataset_of_nothing_still_has_its_columns(tmp_path: Path) -> None:
+    assert write_dataset(tmp_path / "all.csv", None, [(one("pages", PAGES), report_of(PAGES))]) == 0
+    assert (tmp_path / "all.csv").read_text().strip().endswith("date_to,pathname,pageviews")
+
+
+def test_directories_are_made_before_anything_is_asked(tmp_path: Path) -> None:
+    prepare([one("pages", PAGES, tmp_path / "a" / "b" / "pages.csv")], None, None)
+    assert (tmp_path / "a" / "b").is_dir()
+    with pytest.raises(CommandError, match="names no format"):
+        prepare([], tmp_path / "all.xls", None)
