@@ -72,6 +72,9 @@ if step.known ~= 0 and step.known ~= get('epoch') and get('suspect') == 0 then
 elseif step.known == get('epoch') and step.known_total > get('total') then
   put('total', step.known_total)
   distrust()
+elseif (get('ours_until') > now and redis.call('EXISTS', permits) == 0)
+    or (get('others_until') > now and redis.call('EXISTS', others) == 0) then
+  distrust() -- the server evicted this key alone
 end
 put('last', now)
 
@@ -388,6 +391,8 @@ for _, key in ipairs({permits, others, lapse}) do
     if key ~= lapse then first, last = math.min(first, tonumber(ends[1])), math.max(last, tonumber(ends[2])) end
   end
 end
+put('ours_until', tonumber(redis.call('ZRANGE', permits, -1, -1, 'WITHSCORES')[2] or 0))
+put('others_until', tonumber(redis.call('ZRANGE', others, -1, -1, 'WITHSCORES')[2] or 0))
 if last == 0 then first, last = now, now end
 local keep = math.max(latest - now, 0) + config.memory
 for _, key in ipairs(KEYS) do

@@ -290,6 +290,22 @@ async def test_an_hour_that_redis_has_forgotten_is_opened_by_a_probe(
         await lane.aclose()
 
 
+@pytest.mark.usefixtures("empty_redis")
+async def test_permits_that_redis_evicted_are_missed(
+    lasting_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    start = time.monotonic()
+    await asyncio.gather(*(request(lane) for _ in range(8)))
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        for key in server.scan_iter("fathom:*:slots"):
+            server.delete(key)
+    later = await asyncio.gather(*(request(lane) for _ in range(8)))
+    assert min(later) - start >= SPAN
+    assert "the shared budget was lost, going on in" in caplog.text
+    await lane.aclose()
+
+
 async def test_a_share_ends_in_the_same_way_when_redis_was_restarted(
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
