@@ -65,14 +65,15 @@ def next_delay(
         jitter: A random number in [0, 1), which spreads out retries of requests that failed together.
 
     Returns:
-        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits, as it
-        does for a ``Retry-After``.
+        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits.
     """
     if isinstance(error, RateLimitError):
         return 0.0 if refusals <= policy.refusals else None
     if not _is_transient(error, idempotent) or failures >= policy.attempts:
         return None
-    return jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
+    asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
+    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
+    return min(asked, policy.longest_pause) + backoff
 
 
 def was_perhaps_done(error: FathomError) -> bool:

@@ -161,6 +161,8 @@ class Session:
                     jitter=random.random(),  # noqa: S311 - no secret
                 )
                 lane = self.lanes[request.lane]
+                if delay is not None and place == "last" and not lane.retries.has_capacity():
+                    delay = max(delay, delay_of(lane.retries, self.clock))
                 is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
                 if delay is None or is_late or lane.is_given_up:
                     raise
@@ -209,7 +211,7 @@ class Session:
             flow=options.flow,
             max_wait=max_wait,
             place=place,
-            target=request.target,
+            asks=request,
             kind=request.lane,
         )
         async with permit as admission:

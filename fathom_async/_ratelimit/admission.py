@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.queue import Place
@@ -87,6 +87,20 @@ def _moment(date: str) -> float | None:
         return None
 
 
+class Asked(Protocol):
+    """What a request asks for."""
+
+    @property
+    def subject(self) -> str:
+        """What it asks about, such as one site."""
+        ...
+
+    @property
+    def target(self) -> str:
+        """All of it."""
+        ...
+
+
 class Admission:
     """One request's passage through a lane: ``async with lane.permit() as admission``.
 
@@ -112,7 +126,7 @@ class Admission:
             "place",
             "priority",
         ),
-        *("queued_at", "target", "waited"),
+        *("queued_at", "asks", "waited"),
     )
 
     def __init__(  # noqa: PLR0917 - called by `Lane.permit` only
@@ -122,7 +136,7 @@ class Admission:
         flow: str,
         max_wait: float | None,
         place: Place,
-        target: str,
+        asks: "Asked | None",
         kind: str,
     ) -> None:
         self.lane = lane
@@ -130,7 +144,7 @@ class Admission:
         self.flow = flow
         self.max_wait = max_wait
         self.place: Place = place
-        self.target = target
+        self.asks = asks
         self.kind = kind
         self.permit: Permit | None = None
         self.bucket: AsyncLimiter | None = None
@@ -158,6 +172,11 @@ class Admission:
                 self.lane.abandoned(self)
                 raise
         return self
+
+    @property
+    def subject(self) -> str:
+        """What the request is about."""
+        return self.asks.subject if self.asks else ""
 
     @property
     def is_over(self) -> bool:

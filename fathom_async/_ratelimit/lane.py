@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
 
-from fathom_async._ratelimit.admission import Admission, Feedback
-from fathom_async._ratelimit.breaker import Breaker
+from fathom_async._ratelimit.admission import Admission, Asked, Feedback
+from fathom_async._ratelimit.breaker import MEMORY, Breaker, Failure
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
@@ -105,7 +105,7 @@ class Lane:
         self._sequence = itertools.count()
         self._timer: Timer | None = None
         self._timer_at = 0.0
-        self._last_admission = float("-inf")
+        self._last_admission = self._answered_at = float("-inf")
         self._closed = False
         self._window.bind(self)
 
@@ -116,7 +116,7 @@ class Lane:
         flow: str = "",
         max_wait: float | None = None,
         place: Place = "turn",
-        target: str = "",
+        asks: Asked | None = None,
         kind: str = "",
     ) -> Admission:
         """Return a context manager that waits for admission and is held around the whole attempt.
@@ -125,9 +125,9 @@ class Lane:
             priority: Order among waiting requests.
             flow: Requests of one priority take turns by flow.
             max_wait: Longest wait in seconds; None for no bound.
-            place: ``first`` before all others of the same priority, as a refused request does; ``last`` behind them,
-                as a failed one does.
-            target: What the request asks for; an outage is several different ones failing.
+            place: ``first`` before all others of the same priority, as a refused request does; ``last`` at the end
+                of its flow, as a failed one does.
+            asks: What the request asks for; an outage is several different ones failing.
             kind: The name by which the request knows the lane.
 
         Raises:
@@ -136,7 +136,7 @@ class Lane:
             OutageError: The server was away for longer than a request waits for it.
             ClosedError: The lane was closed.
         """
-        return Admission(self, priority, flow, max_wait, place, target, kind)
+        return Admission(self, priority, flow, max_wait, place, asks, kind)
 
     def expect(self, priority: Priority) -> None:
         """Note that somebody is there who will make requests of this priority."""
@@ -233,12 +233,18 @@ class Lane:
         for waiter in waiters:
             if not waiter.is_over:
                 waiter.lane = to(waiter.kind)
+                waiter.lane.follow_pause(self)
                 if waiter in deadlines:
                     waiter.max_wait = max(0.0, deadlines[waiter] - now)
                 try:
                     waiter.lane.enqueue(waiter)
                 except FathomError as error:
                     waiter.fail(error)
+
+    def follow_pause(self, other: "Lane") -> None:
+        """Be paused for as long as another lane, whose requests come here."""
+        restraint, until = self._restraint, other._restraint.paused_until  # noqa: SLF001 - the same class
+        restraint.paused_until = max(restraint.paused_until, until)
 
     def keep_to(self, at_once: int) -> None:
         """Have no more requests in flight, until the server is found to let in more."""
@@ -308,6 +314,8 @@ class Lane:
         now = self._clock.now()
         if waiter.place == "turn":
             self._window.expect(waiter.priority, now)
+        if self._breaker.is_away:
+            self._breaker.probe_at_once(waiter.subject, now)
         if waiter.max_wait is not None:
             position = 0 if waiter.place == "first" else self._queue.ahead_of(waiter.priority, waiter.flow)
             eta = self._eta(position, waiter.priority)
@@ -348,17 +356,16 @@ class Lane:
             if self._teaches(feedback, now):
                 remaining = self._restraint.answered(permit, feedback, now)
             self._window.settle(permit, now, limit=feedback.limit, remaining=remaining)
-        if self._breaker.has_failed and self._breaker.succeeded(waiter, sent_at):
-            self._telemetry.recovered(Recovered(self.name, now))
+        self._came_back(waiter, sent_at, now)
         self._dispatch(now)
 
     def refused(self, waiter: Admission, permit: Permit, feedback: Feedback) -> None:
         """Note that the server refused the request without counting it."""
         self._window.release(permit)
-        if self._breaker.has_failed:
-            self._breaker.succeeded(waiter, self._clock.now() if permit.sent_at is None else permit.sent_at)
-        self._restraint.refused(permit, feedback, self._clock.now())
-        self._dispatch(self._clock.now())
+        now = self._clock.now()
+        self._came_back(waiter, now if permit.sent_at is None else permit.sent_at, now)
+        self._restraint.refused(permit, feedback, now)
+        self._dispatch(now)
 
     def failed(
         self, waiter: Admission, permit: Permit, reason: str, *, answered: bool, retry_after: float
@@ -380,11 +387,23 @@ class Lane:
             self._window.release(permit)
         else:
             self._window.abandon(permit)
-        pause = self._breaker.failed(waiter, waiter.target, reason, sent_at, now, retry_after)
+        target = waiter.asks.target if waiter.asks else ""
+        is_alive = now - self._answered_at < MEMORY
+        failure = Failure(target, waiter.subject, reason, retry_after, is_alive, self._others_wait)
+        pause = self._breaker.failed(waiter, failure, sent_at, now)
         if pause is not None:
             self._telemetry.paused(Paused(self.name, now, pause, "away"), self._breaker.reason)
             self._fail_impatient(now)
         self._dispatch(now)
+
+    def _came_back(self, waiter: Admission, sent_at: float, now: float) -> None:
+        """Note that the server is there."""
+        self._answered_at = now
+        if self._breaker.has_failed and self._breaker.succeeded(waiter, sent_at):
+            self._telemetry.recovered(Recovered(self.name, now))
+
+    def _others_wait(self, subjects: set[str]) -> bool:
+        return any(waiter.subject not in subjects for waiter in self._queue)
 
     def abandoned(self, waiter: Admission) -> None:
         """Note that the caller went away, or nothing was sent."""
@@ -441,7 +460,7 @@ class Lane:
         if not queue.size and self._timer is None:
             return
         while queue.size and self._has_room(_ONE[queue.next_class()], now):
-            waiter = queue.pop()
+            waiter = self._probe() if self._breaker.is_away else queue.pop()
             if waiter.wake():
                 self._admit(waiter, now)
         if self._deadlines:
@@ -453,6 +472,15 @@ class Lane:
         due = self._next_dispatch(now) if queue.size else None
         # Rounding may let a timer fire slightly early; without the tick it would then fire over and over.
         self._set_timer(None if due is None else max(due, now + TICK))
+
+    def _probe(self) -> Admission:
+        """Take out a request about what has not failed yet, or else the next one (rule 3 of the breaker)."""
+        subjects = self._breaker.subjects()
+        for waiter in self._queue:
+            if waiter.subject not in subjects and not waiter.is_over:
+                self._queue.discard(waiter, waiter.priority, waiter.flow)
+                return waiter
+        return self._queue.pop()
 
     def _next_dispatch(self, now: float) -> float | None:
         """Return when to dispatch again; None when an answer has to arrive first."""
@@ -503,14 +531,16 @@ class Lane:
 
     def _fail_impatient(self, now: float) -> None:
         """Fail those who cannot wait through an outage (rule 4), and those who waited through it for too long."""
+        failed = self._breaker.subjects() if self._breaker.is_narrow else None
         for _, _, waiter in self._deadlines:
-            waiter.fail(self._too_long(waiter, self._eta(0, waiter.priority)))
-        self._deadlines.clear()
+            if failed is None or waiter.subject in failed:
+                waiter.fail(self._too_long(waiter, self._eta(0, waiter.priority)))
         since = self._breaker.away_since
         if since is not None and self.is_given_up:
             words = f"the server has been away for {now - since:.0f} s: {self._breaker.reason}"
             for waiter in self._queue:
-                if waiter.place == "last" or now - waiter.queued_at >= self._outage:
+                has_waited = waiter.place == "last" or now - waiter.queued_at >= self._outage
+                if has_waited and (failed is None or waiter.subject in failed):
                     waiter.fail(OutageError(words))
 
     def _fail_all(self, error: FathomError) -> None:

@@ -6,7 +6,7 @@
    instead of by time keeps an interactive request from waiting behind a long bulk job that is merely old.
 3. Inside a class the flows take turns, so that ten requests that come after a thousand of another flow are through
    after twenty. Inside a flow it is first come, first served.
-4. A request that the server refused goes to the head of its class; one that failed goes behind those that did not.
+4. A request that the server refused goes to the head of its class; one that failed goes to the end of its flow.
 """
 
 from collections import Counter, OrderedDict
@@ -28,19 +28,15 @@ T = TypeVar("T")
 class _Line(Generic[T]):
     """The waiters of one class, by flow."""
 
-    __slots__ = ("_flows", "_lengths", "_retries", "_size")
+    __slots__ = ("_flows", "_lengths", "_size")
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
         self._flows: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
-        self._retries: OrderedDict[T, None] = OrderedDict()
         self._lengths: Counter[int] = Counter()  # how many flows have so many waiters
         self._size = 0
 
     def push(self, waiter: T, flow: str, place: Place) -> None:
-        if place == "last":
-            self._retries[waiter] = None
-            return
         waiters = self._flows.get(flow)
         if waiters is None:
             waiters = self._flows[flow] = OrderedDict()
@@ -51,9 +47,6 @@ class _Line(Generic[T]):
             self._flows.move_to_end(flow, last=False)
 
     def discard(self, waiter: T, flow: str) -> bool:
-        if waiter in self._retries:
-            del self._retries[waiter]
-            return True
         waiters = self._flows.get(flow)
         if waiters is None or waiter not in waiters:
             return False
@@ -64,8 +57,6 @@ class _Line(Generic[T]):
         return True
 
     def pop(self) -> T:
-        if not self._flows:
-            return self._retries.popitem(last=False)[0]
         flow, waiters = next(iter(self._flows.items()))
         waiter, _ = waiters.popitem(last=False)
         self._count(len(waiters) + 1, len(waiters))
@@ -93,12 +84,11 @@ class _Line(Generic[T]):
             del self._lengths[after]
 
     def __len__(self) -> int:
-        return self._size + len(self._retries)
+        return self._size
 
     def __iter__(self) -> Iterator[T]:
         for waiters in self._flows.values():
             yield from waiters
-        yield from self._retries
 
 
 class PriorityQueue(Generic[T]):
@@ -117,7 +107,7 @@ class PriorityQueue(Generic[T]):
         self.size = 0
 
     def push(self, waiter: T, priority: Priority, flow: str = "", place: Place = "turn") -> None:
-        """Append a waiter to its flow, or put it before or behind all others of its class (rule 4)."""
+        """Append a waiter to its flow, or put it before all others of its class (rule 4)."""
         self._lines[priority].push(waiter, flow, place)
         self._waiting[priority] += 1
         self.size += 1

@@ -252,7 +252,10 @@ class LocalWindow(Window):
     def returns(self, position: int, priority: Priority, now: float) -> float:
         """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
         self._expire(now)
-        return max(self._permits(now).nth(position), self._promised_at(position, priority, now))
+        at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+        # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
+        taken = self._forecast.rate(priority, now) * self._span / (self._limit.requests - self._reserve)
+        return now + (at - now) / max(1 - taken, 1 / 9)
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""

@@ -2,13 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 from attrs import define, field
 
-from fathom_async import FathomClient, Priority, RetryPolicy, ServerError, Site, WaitTooLongError
+from fathom_async import (
+    BulkError,
+    FathomClient,
+    PageviewQuery,
+    Priority,
+    RetryPolicy,
+    ServerError,
+    Site,
+    WaitTooLongError,
+)
 from fathom_async.errors import ConnectError, OutageError
 from fathom_async.service import Request, Response
 from fathom_async.telemetry import Paused, Recovered
@@ -17,6 +26,8 @@ if TYPE_CHECKING:
     from fathom_async.telemetry import Event
 
 pytestmark = pytest.mark.virtual_time
+
+T = TypeVar("T")
 
 _SITE = (
     b'{"id": "CDBUGS", "object": "site", "name": "x", "sharing": "none", "created_at": "2026-01-01 00:00:00"}'
@@ -29,7 +40,7 @@ def now() -> float:
 
 @define
 class Network:
-    """Answers in 50 ms as `answer` says for the moment and the path; None is a connection that is refused.
+    """Answers in 50 ms as `answer` says for the moment and the subject; None is a connection that is refused.
 
     Attributes:
         hits: When each request came, and what for.
@@ -42,7 +53,7 @@ class Network:
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         assert within > self.takes
         self.hits.append((now(), request.path))
-        answer = self.answer(now(), request.path)
+        answer = self.answer(now(), request.subject)
         if answer is None:
             raise ConnectError("connection refused", request.method, request.path, sent=False)
         sent()
@@ -57,6 +68,7 @@ class Network:
 
 
 OK = Response(200, {"X-RateLimit-Limit": "2000", "X-RateLimit-Remaining": "1999"}, _SITE)
+REPORT = Response(200, {"X-RateLimit-Limit": "600", "X-RateLimit-Remaining": "599"}, b'[{"visits": "1"}]')
 UNAVAILABLE = Response(503, {}, b"")
 
 
@@ -68,8 +80,12 @@ def client(network: Network, **options: object) -> FathomClient:
     return FathomClient("token", transport=network, **options)  # type: ignore[arg-type]
 
 
+async def outcome_of(work: Awaitable[T]) -> T | BaseException:
+    return (await asyncio.gather(work, return_exceptions=True))[0]
+
+
 async def outcome(fathom: FathomClient, site: str) -> Site | BaseException:
-    return (await asyncio.gather(fathom.sites.get(site), return_exceptions=True))[0]
+    return await outcome_of(fathom.sites.get(site))
 
 
 async def many(fathom: FathomClient, count: int) -> list[Site | BaseException]:
@@ -110,7 +126,7 @@ async def test_how_long_is_a_setting() -> None:
 
 
 async def test_a_request_that_fails_by_itself_is_no_outage() -> None:
-    broken = Network(lambda _, path: UNAVAILABLE if path.endswith("SITE0") else OK)
+    broken = Network(lambda _, path: UNAVAILABLE if path.strip().endswith("SITE0") else OK)
     waits: list[float] = []
 
     async def ask(fathom: FathomClient, site: str, times: int) -> None:
@@ -198,3 +214,74 @@ async def test_a_probe_that_is_cancelled_lets_another_one_go() -> None:
         for task in work[:-1]:
             task.cancel()
         assert isinstance(await work[-1], Site)
+
+
+async def test_a_site_whose_reports_always_fail_takes_no_others_along() -> None:
+    """All reports of one site first, as a backfill asks for them."""
+    network = Network(lambda _, subject: UNAVAILABLE if subject.endswith(" SITE0") else REPORT)
+    queries = [
+        PageviewQuery(
+            f"SITE{site}", aggregates=["visits"], date_from="2026-01-01", date_to=f"2026-01-{day:02}"
+        )
+        for site in range(5)
+        for day in range(1, 21)
+    ]
+    async with client(network, plan="hourly:600:5") as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(queries, fuse=False)]
+    assert {outcome.query.site_id for outcome in outcomes if outcome.error} == {"SITE0"}
+    assert sum(outcome.error is None for outcome in outcomes) == 80
+
+
+async def test_pages_of_other_sites_go_on_beside_a_site_that_fails() -> None:
+    network = Network(lambda _, subject: UNAVAILABLE if subject.endswith(" SITE0") else REPORT)
+    failing = [
+        PageviewQuery("SITE0", aggregates=["visits"], date_from="2026-01-01", date_to=f"2026-01-{day:02}")
+        for day in range(1, 29)
+    ]
+    page = PageviewQuery("SITE1", aggregates=["visits"])
+    async with client(network, plan="hourly:600:5") as fathom:
+        job = asyncio.create_task(outcome_of(fathom.reports.gather(failing, fuse=False)))
+        urgent = fathom.with_options(priority=Priority.INTERACTIVE, max_wait=5)
+        for _ in range(20):
+            await asyncio.sleep(1)
+            await urgent.reports.aggregate(page)
+        assert isinstance(await job, BulkError)
+
+
+async def test_failures_long_ago_are_no_part_of_an_outage() -> None:
+    away = {"/sites/OLD"}
+    network = Network(lambda _, subject: UNAVAILABLE if subject.strip() in away else OK)
+    events: list[Event] = []
+    async with client(network, on_event=events.append) as fathom:
+        assert isinstance(await outcome(fathom, "OLD"), ServerError)
+        await asyncio.sleep(3600)
+        away.update({"/sites/A", "/sites/B"})
+        assert isinstance(await outcome(fathom, "A"), ServerError)
+        assert isinstance(await outcome(fathom, "B"), ServerError)
+    assert not [event for event in events if isinstance(event, Paused)]
+
+
+async def test_one_target_that_says_when_it_is_back_stops_no_others() -> None:
+    busy = Response(503, {"Retry-After": "60"}, b"")
+    network = Network(lambda _, subject: busy if subject.strip() == "/sites/SITE0" else OK)
+    waits: list[float] = []
+    async with client(network) as fathom, asyncio.TaskGroup() as tasks:
+        await fathom.sites.get("SITE1")
+        broken = tasks.create_task(outcome(fathom, "SITE0"))
+        for number in range(100):
+            start = now()
+            await fathom.sites.get(f"SITE{1 + number % 9}")
+            waits.append(now() - start)
+            await asyncio.sleep(2)
+        assert isinstance(await broken, ServerError)
+    assert max(waits) < 1
+
+
+async def test_a_retry_that_would_come_too_late_fails_at_once() -> None:
+    async with client(Network(lambda _, __: UNAVAILABLE)) as fathom:
+        hurried = fathom.with_options(max_wait=5)
+        for _ in range(30):
+            start = now()
+            with pytest.raises((ServerError, WaitTooLongError)):
+                await hurried.sites.get("SITE0")
+            assert now() - start <= 5.5
