@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from benchmarks import admission_plot, admission_report, admission_sockets, admission_worker
+from benchmarks import admission_mixed, admission_plot, admission_report, admission_sockets, admission_worker
 from benchmarks.admission_contenders import CONTENDERS, OURS
 from benchmarks.admission_scenarios import CHAPTERS, Chapter, Played, by_throttle
 from benchmarks.admission_world import Outcome
@@ -60,6 +60,10 @@ async def run(seeds: int, plot: Path | None = None) -> Sequence[Comparison]:
             if plot is not None:
                 admission_plot.draw(played, plot)
     print(f"\n{await admission_sockets.show()}", flush=True)
+    mixed = await admission_mixed.show(seeds)
+    if plot is not None:
+        plain, hurried, *_ = mixed.values()
+        admission_plot.draw_pages(plain, hurried, plot.with_stem(f"{plot.stem}-pages"))
     return ()
 
 
@@ -68,7 +72,7 @@ BENCHMARK = Benchmark(
     measures=(
         "100 requests wanted at once, 10 per 60 s allowed, by servers of five kinds at random phases of their "
         "clocks, 0-50 ms away each way, on a virtual clock; every client in a process of its own, on the same "
-        "seeds. Then under harder conditions, and once over sockets."
+        "seeds. Then under harder conditions, once over sockets, and with many kinds of work on one budget."
     ),
     run=run,
     packages=tuple(dict.fromkeys(entry.package for name, entry in CONTENDERS.items() if name != OURS)),

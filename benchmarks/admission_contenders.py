@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks.admission_world import LIMIT, PER, REFUSED, Attempt, Contender
+from benchmarks.admission_world import LIMIT, OK, PER, REFUSED, Attempt, Contender
 from fathom_async._core.request import Request, Response
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Options, Session
@@ -30,7 +30,7 @@ _POLITE = 1.0
 """Seconds that a client which tries again adds to Retry-After: servers round it down."""
 
 
-class _Wire:
+class Wire:
     """Our session's transport, with the attempt in place of the network."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class _Wire:
 
 
 def _fathom_async() -> Contender:
-    clock, wire = LoopClock(), _Wire()
+    clock, wire = LoopClock(), Wire()
     lane = Lane("reports", RateLimit(LIMIT, per=PER), clock=clock)
     session = Session(wire, {"reports": lane}, clock=clock, retry=RetryPolicy())
 
@@ -78,7 +78,7 @@ def _gather() -> Contender:
 def _tenacity() -> Contender:
     tenacity = import_module("tenacity")
     retrying: Any = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_result(_is_refused),
+        retry=tenacity.retry_if_result(_is_in_vain),
         wait=tenacity.wait_random_exponential(multiplier=1, max=PER),
     )
 
@@ -96,9 +96,9 @@ def _behind(acquire: Acquire, *, again: bool) -> Contender:
         while True:
             await acquire()
             answer = await attempt(_nothing)
-            if answer.status != REFUSED or not again:
+            if answer.status == OK or not again:
                 return answer
-            await asyncio.sleep(float(answer.headers["Retry-After"]) + _POLITE)
+            await asyncio.sleep(float(answer.headers.get("Retry-After", 0)) + _POLITE)
 
     return get
 
@@ -108,9 +108,9 @@ def _aiolimiter(rate: int, per: float) -> Acquire:
     return acquire
 
 
-def _pyrate_limiter() -> Acquire:
+def _pyrate_limiter(rate: int = LIMIT, per: float = PER) -> Acquire:
     pyrate = import_module("pyrate_limiter")
-    limiter: Any = pyrate.Limiter(pyrate.InMemoryBucket([pyrate.Rate(LIMIT, int(PER * 1000))]))
+    limiter: Any = pyrate.Limiter(pyrate.InMemoryBucket([pyrate.Rate(rate, int(per * 1000))]))
     return lambda: limiter.try_acquire_async("reports")
 
 
@@ -160,7 +160,7 @@ def _botocore() -> Contender:
     def learn(answer: Response) -> None:
         nonlocal enabled
         measured, now = rates.record(), clock.current_time()
-        if answer.status == REFUSED:
+        if answer.status != OK:
             rate = min(measured, tokens.max_rate) if enabled else measured
             new = cubic.error_received(rate, now)
             enabled = True
@@ -174,7 +174,7 @@ def _botocore() -> Contender:
             await acquire()
             answer = await attempt(_nothing)
             learn(answer)
-            if answer.status != REFUSED:
+            if answer.status == OK:
                 return answer
             await asyncio.sleep(chance.random() * min(20.0, 2.0**refusals))
             refusals += 1
@@ -186,8 +186,18 @@ def _nothing() -> None:
     pass
 
 
-def _is_refused(answer: Response) -> bool:
-    return answer.status == REFUSED
+def _is_in_vain(answer: Response) -> bool:
+    return answer.status != OK
+
+
+def peers(rate: int, per: float) -> Mapping[str, tuple[str, Callable[[], Contender]]]:
+    """Return those who play whatever the server does, by name: the package, and how to make one for a limit."""
+    return {
+        "tenacity, exponential back-off": ("tenacity", _tenacity),
+        "botocore-style adaptive": ("botocore", _botocore),
+        "AsyncLimiter(N, T), retry": ("aiolimiter", lambda: _behind(_aiolimiter(rate, per), again=True)),
+        "pyrate-limiter, retry": ("pyrate-limiter", lambda: _behind(_pyrate_limiter(rate, per), again=True)),
+    }
 
 
 @frozen

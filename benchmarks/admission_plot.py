@@ -1,15 +1,20 @@
 """The admission benchmark as a picture: every client's refusals and makespan, a dot for each kind of server."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import mean, median
+from typing import Any, TypeVar
 
+from benchmarks import admission_mixed
 from benchmarks.admission_contenders import OURS
 from benchmarks.admission_report import makespan
 from benchmarks.admission_scenarios import Played
 from benchmarks.admission_world import Outcome
+
+Mixed = Mapping[str, Mapping[str, Sequence[admission_mixed.Outcome]]]
+Run = TypeVar("Run", Outcome, admission_mixed.Outcome)
 
 Axes = Any
 """Matplotlib's; the checkers do not need to have it."""
@@ -57,7 +62,57 @@ def draw(played: Played, file: Path) -> None:
         pyplot.close(figure)
 
 
-def _dots(axes: Axes, played: Played, value: Callable[[Sequence[Outcome]], float]) -> None:
+def draw_pages(plain: Mixed, hurried: Mixed, file: Path) -> None:
+    """Write the picture of pages beside a job: their mean wait, and how many are served within 5 s."""
+    matplotlib = import_module("matplotlib")
+    matplotlib.use("Agg")
+    pyplot: Any = import_module("matplotlib.pyplot")
+    with matplotlib.rc_context({"font.family": "DejaVu Sans", "font.size": 9, "text.color": _INK}):
+        names = list(plain)
+        figure, (left, right) = pyplot.subplots(
+            1, 2, sharey=True, figsize=(9.2, 0.36 * len(names) + 1.9), width_ratios=(1.15, 1), dpi=130
+        )
+        _dots(left, plain, mean_wait)
+        left.set_xscale("symlog", linthresh=1, linscale=0.6)
+        ticks = (0, 1, 10, 100, 1000)
+        left.set_xticks(ticks, [f"{tick:,} s" for tick in ticks])
+        left.minorticks_off()
+        left.set_xlim(-0.12, 2000)
+        left.set_title("Mean wait of a page", loc="left", fontsize=9.5)
+        _dots(right, hurried, lambda outcomes: 100 * served(outcomes))
+        right.set_xticks((0, 50, 100), ("0 %", "50 %", "100 %"))
+        right.set_xlim(-3, 103)
+        right.set_title("Served where none waits for more than 5 s", loc="left", fontsize=9.5)
+        left.set_yticks(range(len(names)), names)
+        left.set_ylim(len(names) - 0.5, -0.5)
+        left.get_yticklabels()[names.index(OURS)].set_fontweight("bold")
+        for axes in (left, right):
+            _tidy(axes, names.index(OURS))
+        figure.suptitle(
+            "A page a minute beside 300 reports, 10 a minute allowed", x=0.012, ha="left", fontweight="bold"
+        )
+        handles, labels = right.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=8.5)
+        figure.tight_layout(rect=(0, 0.06, 1, 1.0))
+        figure.savefig(file)
+        pyplot.close(figure)
+
+
+def mean_wait(outcomes: Sequence[admission_mixed.Outcome]) -> float:
+    """Return the mean of the waits of all pages that were served."""
+    waits = [wait for outcome in outcomes for wait in outcome.waits]
+    return mean(waits) if waits else math.nan
+
+
+def served(outcomes: Sequence[admission_mixed.Outcome]) -> float:
+    """Return the part of the pages that were served."""
+    good = sum(len(outcome.waits) for outcome in outcomes)
+    return good / max(1, good + sum(outcome.unserved for outcome in outcomes))
+
+
+def _dots(
+    axes: Axes, played: Mapping[str, Mapping[str, Sequence[Run]]], value: Callable[[Sequence[Run]], float]
+) -> None:
     for index, throttle in enumerate(next(iter(played.values()))):
         colour = _COLOURS[index % len(_COLOURS)]
         axes.plot([], [], "o", color=colour, label=throttle)

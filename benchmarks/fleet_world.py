@@ -13,12 +13,13 @@ from random import Random
 from attrs import define, field, frozen
 
 from fathom_async._cache.store import LEASE
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.budget import COUNT_DELAY
-from fathom_async._ratelimit.feedback import Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig
 from fathom_async._ratelimit.shared.protocol import Done, Listener
-from fathom_async._ratelimit.shared.state import Command, QuotaConfig, SharedState, size_of
+from fathom_async._ratelimit.shared.state import SharedState, size_of
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import LaravelWindow
@@ -184,6 +185,9 @@ class Link:
         """Send a step, unless the process is dead."""
         if self.worker.is_alive:
             asyncio.get_running_loop().call_later(HALF_WAY, self._carry_out, step, done)
+
+    def peek(self, step: Command) -> None:
+        """Return None, as Redis does."""
 
     def _carry_out(self, step: Command, done: Done | None) -> None:
         loop, redis = asyncio.get_running_loop(), self.account.redis

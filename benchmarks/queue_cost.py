@@ -1,8 +1,11 @@
-"""What it costs to stand in a queue: time for one admission, and memory for one that waits."""
+"""What it costs to stand in a queue: CPU time for one admission or question, and memory for one that waits."""
+
+# pyright: reportPrivateUsage=false
 
 import argparse
 import asyncio
 import gc
+import itertools
 import math
 import os
 import sys
@@ -20,9 +23,10 @@ from benchmarks import admission_clock
 from benchmarks.harness import Benchmark, Comparison
 from benchmarks.machine import installed
 from benchmarks.report import table
-from fathom_async._ratelimit.feedback import SILENT
+from fathom_async._ratelimit.admission import SILENT
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.window import MEMORY
 from fathom_async._util.clock import LoopClock
 
 WAITERS = (100, 1_000, 10_000, 100_000)
@@ -32,7 +36,7 @@ OURS = "fathom_async"
 FLOOR = "bare futures"
 NOBODY = "nobody"
 BUDGET = 10.0
-"""Real seconds for one measurement; what was admitted by then is what counts."""
+"""Seconds of CPU for one measurement; what was admitted by then is what counts."""
 
 GIVE_UP = 60.0
 """Real seconds after which a client is left out at one length of the queue."""
@@ -44,15 +48,32 @@ Pass = Callable[[], Awaitable[object]]
 """Goes through the limiter once."""
 
 
-def _fathom_async() -> Pass:
+def _fathom_async(
+    classes: Sequence[Priority] = (Priority.NORMAL,), *, max_wait: float | None = None, visitors: float = 0.0
+) -> Pass:
+    """Return ours.
+
+    Args:
+        classes: Those of the requests, in turns.
+        max_wait: What all of them bear; none fails.
+        visitors: Part of the limit that more urgent requests took until now.
+    """
     lane = Lane("reports", RateLimit(LIMIT, per=PER), clock=LoopClock())
+    _visit(lane, visitors)
+    turns = itertools.cycle(classes)
 
     async def through() -> None:
-        async with lane.permit() as admission:
+        async with lane.permit(next(turns), max_wait=max_wait) as admission:
             admission.sent()
             admission.answered(SILENT)
 
     return through
+
+
+def _visit(lane: Lane, part: float) -> None:
+    requests = int(max(MEMORY, lane.limit.per) * lane.limit.requests / lane.limit.per * part)
+    if requests:
+        lane._window.expect(Priority.INTERACTIVE, lane.now(), requests)  # noqa: SLF001 - as if so many had come
 
 
 def _bare() -> Pass:
@@ -100,9 +121,18 @@ def _limits() -> Pass:
     return through
 
 
+_THREE = "of three classes"
+_PATIENT = "of three classes, all with max_wait"
+_BESIDE = "BULK, beside pages at 40 %"
+_EVER = 1e9
+_PART = 0.4
+
 _CLIENTS: Mapping[str, tuple[str, Callable[[], Pass]]] = {
     FLOOR: ("fathom_async", _bare),
     OURS: ("fathom_async", _fathom_async),
+    _THREE: ("fathom_async", lambda: _fathom_async([*Priority])),
+    _PATIENT: ("fathom_async", lambda: _fathom_async([*Priority], max_wait=_EVER)),
+    _BESIDE: ("fathom_async", lambda: _fathom_async([Priority.BULK], visitors=_PART)),
     "aiolimiter": ("aiolimiter", _aiolimiter),
     "pyrate-limiter": ("pyrate-limiter", _pyrate_limiter),
     "limits": ("limits", _limits),
@@ -125,7 +155,7 @@ class Cost:
 
 
 async def _admissions(make: Callable[[], Pass], waiters: int) -> float:
-    """Return real seconds for one admission while so many wait."""
+    """Return seconds of CPU for one admission while so many wait."""
     through, admitted = make(), 0
     wanted = min(waiters, 10 * LIMIT)
     enough = asyncio.Event()
@@ -135,7 +165,7 @@ async def _admissions(make: Callable[[], Pass], waiters: int) -> float:
         nonlocal admitted
         await through()
         admitted += 1
-        if admitted >= start + wanted or time.perf_counter() > deadline:
+        if admitted >= start + wanted or time.process_time() > deadline:
             enough.set()
 
     start = math.inf  # nothing is enough before the queue stands
@@ -143,10 +173,10 @@ async def _admissions(make: Callable[[], Pass], waiters: int) -> float:
     await asyncio.sleep(PER / 100)  # what the limit allows at once is through; all the others wait
     gc.collect()
     start = admitted
-    begin = time.perf_counter()
+    begin = time.process_time()
     deadline = begin + BUDGET
     await enough.wait()
-    took = time.perf_counter() - begin
+    took = time.process_time() - begin
     assert admitted <= len(tasks)  # kept until here: the loop does not hold its tasks
     return took / (admitted - start)
 
@@ -165,6 +195,40 @@ async def _memory(make: Callable[[], Pass] | None, waiters: int) -> float:
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return (after - before) / waiters
+
+
+QUESTIONS: Mapping[str, Callable[[Lane], object]] = {
+    "limits": lambda lane: lane.status(),
+    "eta": lambda lane: lane.eta(),
+    "eta of a plan of 1,000,000": lambda lane: lane.eta(1_000_000),
+}
+"""What may be asked of a lane at any time."""
+
+_ASKED = 200
+
+
+async def _asking(question: str, waiters: int) -> float:
+    """Return seconds of CPU for one question, at 2,000 an hour, beside pages, while so many of three classes wait."""
+    lane = Lane("crud", RateLimit(2000, per=3600.0), clock=LoopClock())
+    _visit(lane, _PART)
+    turns = itertools.cycle(Priority)
+
+    async def through() -> None:
+        async with lane.permit(next(turns)) as admission:
+            admission.sent()
+            await asyncio.sleep(0.2)
+            admission.answered(SILENT)
+
+    tasks = [asyncio.ensure_future(through()) for _ in range(waiters + lane.limit.requests)]
+    await asyncio.sleep(2.0)
+    ask = QUESTIONS[question]
+    gc.collect()
+    begin = time.process_time()
+    for _ in range(_ASKED):
+        ask(lane)
+    took = time.process_time() - begin
+    assert sum(not task.done() for task in tasks) >= waiters
+    return took / _ASKED
 
 
 def _only_wait() -> Pass:
@@ -218,14 +282,27 @@ async def _in_a_process(name: str, waiters: int, what: str) -> float | None:
 async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Comparison]:
     """Measure all lengths of the queue and show them."""
     costs = {waiters: await measure(waiters, rounds) for waiters in lengths}
-    print(f"\nµs for one admission while so many wait (median of {rounds} rounds)")
+    print(f"\nµs of CPU for one admission while so many wait (median of {rounds} rounds)")
     print(_table(costs, lambda cost: f"{median(cost.seconds) * 1e6:,.1f}"))
     print("\nbytes for one waiter with its task")
     print(_table(costs, lambda cost: f"{cost.size:,.0f}"))
     print("\nbytes beyond a task that waits for a future of its own")
     print(_table(costs, lambda cost: f"{cost.extra:,.0f}"))
-    print("\n" + "\n".join(_verdicts([costs[waiters][OURS] for waiters in lengths])))
+    print(f"\nµs of CPU for one question, {_HOURLY}")
+    print(await _questions(lengths))
+    print("\n" + "\n".join(_verdicts([costs[waiters] for waiters in lengths])))
     return ()
+
+
+_HOURLY = "at 2,000 an hour, beside pages at 40 %, while so many of three classes wait"
+
+
+async def _questions(lengths: Sequence[int]) -> str:
+    rows = [("", *(f"{waiters:,}" for waiters in lengths))]
+    for question in QUESTIONS:
+        took = [await _in_a_process(OURS, waiters, question) for waiters in lengths]
+        rows.append((question, *("-" if each is None else f"{each * 1e6:,.1f}" for each in took)))
+    return table(rows)
 
 
 def _table(costs: Mapping[int, Mapping[str, Cost]], cell: Callable[[Cost], str]) -> str:
@@ -236,12 +313,14 @@ def _table(costs: Mapping[int, Mapping[str, Cost]], cell: Callable[[Cost], str])
     return table(rows)
 
 
-def _verdicts(costs: Sequence[Cost]) -> list[str]:
-    times = [median(cost.seconds) * 1e6 for cost in costs]
+def _verdicts(costs: Sequence[Mapping[str, Cost]]) -> list[str]:
+    times = [median(at[_THREE].seconds) * 1e6 for at in costs]
+    pairs = zip(costs[-1][_PATIENT].seconds, costs[-1][_THREE].seconds, strict=True)
     figures = (
-        ("µs an admission with the longest queue", times[-1], MICROS),
+        ("µs an admission with the longest queue of three classes", times[-1], MICROS),
         ("times the cost with the shortest", times[-1] / times[0], 2.0),
-        ("bytes a waiter, beyond its task", max(cost.extra for cost in costs), KILO),
+        ("times the cost with max_wait (median of pairs)", median(one / other for one, other in pairs), 2.0),
+        ("bytes a waiter, beyond its task", max(at[OURS].extra for at in costs), KILO),
     )
     return [
         f"target for {OURS}: at most {most:g} {what}: "
@@ -255,8 +334,8 @@ BENCHMARK = Benchmark(
     measures=(
         "Admission alone, without any request, on a virtual clock: 100 a second are let through while so many "
         "wait. An admission is the limiter's timer and bookkeeping, waking the waiter's task, and the waiter's "
-        "leaving; ours with the answer noted as well. A waiter is what was allocated for it: its task and "
-        "coroutines, its future and its place in the queue."
+        "leaving; ours with the answer noted as well. Times are of the CPU, so that neighbours count little. A "
+        "waiter is what was allocated for it: its task and coroutines, its future and its place in the queue."
     ),
     run=run,
     packages=("aiolimiter", "pyrate-limiter", "limits"),
@@ -272,11 +351,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queue_cost", description=__doc__)
     parser.add_argument("client", choices=[*_CLIENTS, NOBODY])
     parser.add_argument("waiters", type=int)
-    parser.add_argument("what", choices=["time", "memory"])
+    parser.add_argument("what", choices=["time", "memory", *QUESTIONS])
     arguments = parser.parse_args()
     admission_clock.install()
     make = None if arguments.client == NOBODY else _CLIENTS[arguments.client][1]
-    if arguments.what == "memory" or make is None:
+    if arguments.what in QUESTIONS:
+        admission_clock.run(_tell(_asking(arguments.what, arguments.waiters)))
+    elif arguments.what == "memory" or make is None:
         admission_clock.run(_tell(_memory(make, arguments.waiters)))
     else:
         admission_clock.run(_tell(_admissions(make, arguments.waiters)))

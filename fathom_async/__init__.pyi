@@ -38,6 +38,7 @@ from fathom_async.errors import (
     FathomError as FathomError,
     GoneError as GoneError,
     NotFoundError as NotFoundError,
+    OutageError as OutageError,
     PagingError as PagingError,
     PermissionDeniedError as PermissionDeniedError,
     QueryError as QueryError,

@@ -6,7 +6,7 @@ from typing import ClassVar, Self, Unpack
 
 from fathom_async._cache.entry import namespace
 from fathom_async._core.session import Caller
-from fathom_async._ratelimit.plan import RatePlan
+from fathom_async._ratelimit.plan import ACCOUNT, RatePlan, plan_of
 from fathom_async._resources.account import AccountResource, TokenResource
 from fathom_async._resources.events import EventsResource
 from fathom_async._resources.milestones import MilestonesResource
@@ -29,7 +29,9 @@ class FathomClient(ServiceClient):
     Args:
         token: API token, created at https://app.usefathom.com/api.
         base_url: Root of the API; `https`, or `http` to this machine.
-        plan: The account's rate limits; `RatePlan.classic()` by default.
+        plan: The account's rate limits, which are then never exceeded, as a `RatePlan` or as text: ``classic``, or
+            ``hourly:600:5`` for 600 requests an hour, 5 at once. By default the limits are those of
+            `RatePlan.classic()` until the server's answers show an hourly plan.
         **options: ``timeout``, ``retry``, ``max_body``, ``budget``, ``budget_key``, ``on_budget_lost``, ``on_event``,
             ``clock``, ``transport``: see `fathom_async.service.ServiceOptions`.
 
@@ -42,8 +44,8 @@ class FathomClient(ServiceClient):
         reports: Aggregations and current visitors.
 
     Raises:
-        ArgumentError: The token is malformed, the base URL would expose it to the network, or the budget cannot be
-            kept where `budget` says.
+        ArgumentError: The token or the plan is malformed, the base URL would expose the token to the network, or the
+            budget cannot be kept where `budget` says.
     """
 
     account: AccountResource
@@ -60,22 +62,24 @@ class FathomClient(ServiceClient):
         token: str,
         *,
         base_url: str = BASE_URL,
-        plan: RatePlan | None = None,
+        plan: RatePlan | str | None = None,
         **options: Unpack[ServiceOptions],
     ) -> None:
-        plan = plan or RatePlan.classic()
+        is_learned = plan is None
+        plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
         options["budget_key"] = options.get("budget_key") or f"{base_url.rstrip('/')} {token}"
         settings = Service(
             base_url=base_url,
             authorization=f"Bearer {credential(_WHAT, token)}",
-            limits={"account": plan.crud}
+            limits={ACCOUNT: plan.crud}
             if plan.reports is None
             else {"crud": plan.crud, "reports": plan.reports},
             concurrency=plan.concurrency,
-            reserves={"account" if is_one else "reports": plan.reserve},
+            reserves={ACCOUNT if is_one else "reports": plan.reserve},
             adaptive=plan.adaptive,
-            aliases={"crud": "account", "reports": "account"} if is_one else {},
+            is_learned=is_learned,
+            aliases={"crud": ACCOUNT, "reports": ACCOUNT} if is_one else {},
             account=namespace(base_url, token),
             **self._known(options),
         )
@@ -83,17 +87,23 @@ class FathomClient(ServiceClient):
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] | None = None, *, plan: RatePlan | None = None, timeout: float = 30.0
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        plan: RatePlan | str | None = None,
+        timeout: float = 30.0,
     ) -> Self:
-        """Return a client for ``FATHOM_API_TOKEN`` and, if set, ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET``.
+        """Return a client for ``FATHOM_API_TOKEN``.
+
+        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set.
 
         Args:
             environ: Environment variables; those of the process by default.
-            plan: The account's rate limits; `RatePlan.classic()` by default.
+            plan: The account's rate limits; by default those of ``FATHOM_PLAN``, such as ``hourly:600:5``.
             timeout: Seconds from a request's admission to its whole answer.
 
         Raises:
-            ArgumentError: ``FATHOM_API_TOKEN`` is not set.
+            ArgumentError: ``FATHOM_API_TOKEN`` is not set, or ``FATHOM_PLAN`` is no plan.
         """
         environ = os.environ if environ is None else environ
         token = environ.get("FATHOM_API_TOKEN")
@@ -102,7 +112,7 @@ class FathomClient(ServiceClient):
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,
-            plan=plan,
+            plan=plan or environ.get("FATHOM_PLAN") or None,
             timeout=timeout,
             budget=environ.get("FATHOM_BUDGET") or None,
         )

@@ -44,15 +44,19 @@ class WaitTooLongError(FathomError):
         lane: Name of the lane.
         eta: Estimated seconds until the request could have been admitted.
         max_wait: The longest wait that the caller allowed, in seconds.
+        away: How the last request failed, if the server is away; otherwise empty.
     """
 
-    def __init__(self, lane: str, eta: float, max_wait: float) -> None:
-        super().__init__(lane, eta, max_wait)
+    def __init__(self, lane: str, eta: float, max_wait: float, away: str = "") -> None:
+        super().__init__(lane, eta, max_wait, away)
+        self.away = away
         self.lane = lane
         self.eta = eta
         self.max_wait = max_wait
 
     def __str__(self) -> str:
+        if self.away:
+            return f"the server is away, trying again in {self.eta:.0f} s ({self.away})"
         if self.eta <= self.max_wait:
             return (
                 f"the {self.lane} lane did not admit the request within max_wait={self.max_wait:g} s, "
@@ -203,6 +207,13 @@ class ConnectError(TransportError, ConnectionError):
 
 class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the builtin is one of its bases
     """The server did not answer in time. Also the builtin `TimeoutError`."""
+
+
+class OutageError(TransportError):
+    """The server was away for longer than a request waits for it; this request was not sent."""
+
+    def __init__(self, message: str, method: str = "", url: str = "", sent: bool = False) -> None:
+        super().__init__(message, method, url, sent)
 
 
 class StoreError(FathomError):

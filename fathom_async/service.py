@@ -5,8 +5,9 @@ resource methods it makes a client: see `ServiceClient`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from copy import copy
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
 
@@ -15,15 +16,16 @@ from attrs import evolve, field, frozen
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Caller, Options, Session, is_too_many
+from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
+from fathom_async._ratelimit.plan import ACCOUNT, LaneStatus, Priority, RateLimit, RatePlan
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError
-from fathom_async.telemetry import Hook, Stats, Telemetry
+from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.budget import Budget
@@ -88,6 +90,7 @@ class Service:
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         reserves: Requests of every window of a lane left to the account's other clients.
         adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
+        is_learned: Whether `limits` are those of the classic plan until the answers show another one.
         aliases: Lanes by further names.
         account: Tells the answers of this account from those of others; it holds no secret.
     """
@@ -99,6 +102,7 @@ class Service:
     is_refusal: Callable[[Response], bool] = is_too_many
     reserves: Mapping[str, int] = field(factory=dict[str, int])
     adaptive: bool = False
+    is_learned: bool = False
     aliases: Mapping[str, str] = field(factory=dict[str, str])
     account: str = ""
     timeout: float = 30.0
@@ -159,6 +163,7 @@ class ServiceClient(ABC):
         priority: Priority | NotGiven = MISSING,
         max_wait: float | NotGiven | None = MISSING,
         timeout: float | NotGiven = MISSING,
+        flow: str | NotGiven | None = MISSING,
     ) -> Self:
         """Return the same client with different options for its requests.
 
@@ -167,8 +172,10 @@ class ServiceClient(ABC):
             max_wait: Longest wait for admission in seconds; a longer one raises `WaitTooLongError` at once. None
                 for no bound.
             timeout: Seconds from a request's admission to its whole answer.
+            flow: Waiting requests of one priority take turns by flow, such as a visitor or a report; each run of many
+                reports is a flow of its own, and all other requests are one; None for that one.
         """
-        given = {"priority": priority, "max_wait": max_wait, "timeout": timeout}
+        given = {"priority": priority, "max_wait": max_wait, "timeout": timeout, "flow": flow}
         chosen = {name: value for name, value in given.items() if value is not MISSING}
         options = cast("Callable[..., Options]", evolve)(self._options, **chosen)
         view = copy(self)
@@ -186,16 +193,33 @@ class ServiceClient(ABC):
         `limits` itself never waits: for a budget in Redis, it shows the last known state.
 
         Raises:
-            BudgetError: The budget is out of reach, or other processes share it with different limits.
+            BudgetError: The budget is out of reach.
+            ConfigurationError: Other processes share it with different limits or in another format, or it does not
+                let this client in.
             ClosedError: The client was closed.
         """
-        await gather_all(lane.refresh() for lane in set(self._session.lanes.values()))
+        known: set[Lane] = set()
+        while lanes := set(self._session.lanes.values()) - known:  # the budget may know of other ones
+            await gather_all(lane.refresh() for lane in lanes)
+            known |= lanes
         return self.limits
 
     @property
     def stats(self) -> Stats:
         """Counts of what this client and all of its views have sent so far."""
         return self._session.telemetry.stats()
+
+    def expect(self, priority: Priority) -> None:
+        """Let less urgent work leave room for requests of this priority from now on, though none has come yet.
+
+        Each request says so too, for a day. An application in which somebody may ask at any moment calls this when it
+        starts, so that its first page does not wait behind a bulk job that shares its budget.
+        """
+        if self._session.learned is not None:
+            self._session.learned.expect(priority)
+            return
+        for lane in set(self._session.lanes.values()):
+            lane.expect(priority)
 
     def eta(self, requests: int = 1, *, lane: str | None = None) -> float:
         """Estimate the seconds until the last of this many further requests would be admitted.
@@ -204,7 +228,8 @@ class ServiceClient(ABC):
             requests: How many requests, at least 1.
             lane: One of the names in `limits`; the scarcest by default.
         """
-        return self._lane(lane).eta(checks.count("requests", requests), self._options.priority)
+        options = self._options
+        return self._lane(lane).eta(checks.count("requests", requests), options.priority, options.flow)
 
     def pause(self, seconds: float, *, lane: str | None = None) -> None:
         """Admit nothing on a lane for this long; waiting requests with a shorter `max_wait` fail at once.
@@ -260,45 +285,93 @@ def _open_session(settings: Service) -> Session:
     }
     clock = settings.clock or LoopClock()
     telemetry = Telemetry(settings.on_event)
+    lane = _Lanes(settings, clock, telemetry)
+    learned = lane.learned() if settings.is_learned else None
     return Session(
         settings.transport or HttpTransport(settings.base_url, headers, max_body=settings.max_body),
-        _lanes(settings, clock, telemetry),
+        lane.given() if learned is None else learned.names,
         clock=clock,
         retry=settings.retry or RetryPolicy(),
         is_refusal=settings.is_refusal,
         telemetry=telemetry,
         account=settings.account,
         secret=settings.authorization.rpartition(" ")[2],
+        learned=learned,
     )
 
 
-def _lanes(settings: Service, clock: Clock, telemetry: Telemetry) -> dict[str, Lane]:
-    budget, limits = _budget(settings), settings.limits
-    lanes: dict[str, Lane] = {}
+class _Lanes:
+    """Makes the lanes of a client."""
 
-    def lane(name: str, limit: RateLimit) -> Lane:
+    def __init__(self, settings: Service, clock: Clock, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._telemetry = telemetry
+        self._budget = _budget(settings)
+
+    def given(self, on_moved: Callable[[int], None] | None = None) -> dict[str, Lane]:
+        """Return the lanes of the settings, by name."""
+        settings, lanes = self._settings, dict[str, Lane]()
+
+        def elsewhere(name: str) -> set[int]:
+            names = settings.limits.keys() - {name}
+            return {settings.limits[other].requests for other in names} | {
+                lanes[other].limit.requests for other in names
+            }
+
+        for name, limit in settings.limits.items():
+            lanes[name] = self._make(name, limit, settings.concurrency, partial(elsewhere, name), on_moved)
+        return {alias: lanes[name] for alias, name in settings.aliases.items()} or lanes
+
+    def learned(self) -> LearnedLanes:
+        """Return lanes that change with the plan, as the answers show it."""
+
+        def moved(requests: int) -> None:
+            learned.told(requests)
+
+        learned = LearnedLanes(self.given(moved), self._hourly, self._report)
+        return learned
+
+    def _hourly(self, requests: int, concurrency: int) -> Lane:
+        plan = RatePlan.hourly(requests, concurrency=concurrency)
+        return self._make(ACCOUNT, plan.crud, plan.concurrency, frozenset)
+
+    def _report(self, before: int, after: int) -> None:
+        self._telemetry.adapted(Adapted(ACCOUNT, self._clock.now(), "plan", before, after))
+
+    def _make(
+        self,
+        name: str,
+        limit: RateLimit,
+        concurrency: int | None,
+        elsewhere: Callable[[], Collection[int]],
+        on_moved: Callable[[int], None] | None = None,
+    ) -> Lane:
+        settings, share = self._settings, None
         reserve = settings.reserves.get(name, 0)
-        share = None
-        if budget is not None:
-            share = budget.window(name, limit, clock=clock, timeout=settings.timeout, reserve=reserve)
+        if self._budget is not None:
+            share = self._budget.window(
+                # Processes that learn another figure at different times must not disagree about one window.
+                f"{name} {limit.requests}" if name == ACCOUNT else name,
+                limit,
+                clock=self._clock,
+                timeout=settings.timeout,
+                reserve=reserve,
+                concurrency=concurrency,
+            )
         return Lane(
             name,
             limit,
-            clock=clock,
+            clock=self._clock,
             reserve=reserve,
-            concurrency=settings.concurrency,
+            concurrency=concurrency,
             share=share,
             adaptive=settings.adaptive,
-            elsewhere=lambda: {
-                number
-                for other in limits.keys() - {name}
-                for number in (limits[other].requests, lanes[other].limit.requests)
-            },
-            telemetry=telemetry,
+            elsewhere=elsewhere,
+            outage=(settings.retry or RetryPolicy()).outage,
+            on_moved=on_moved,
+            telemetry=self._telemetry,
         )
-
-    lanes |= {name: lane(name, limit) for name, limit in limits.items()}
-    return {alias: lanes[name] for alias, name in settings.aliases.items()} or lanes
 
 
 def _budget(settings: Service) -> "Budget | None":

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Literal
 
 from attrs import Factory, define, field, frozen
 
@@ -84,18 +85,37 @@ class Failed:
     reason: str
 
 
+PauseReason = Literal["refused", "asked", "away", "forgotten"]
+
+
 @fast_frozen
 class Paused:
-    """A lane admits nothing for this many seconds: the server refused a request, or you paused it."""
+    """A lane admits nothing for this many seconds.
+
+    The `reason`: the server ``refused`` a request; your program ``asked`` for the pause; the server is ``away``, and
+    one request will then probe it; or the shared budget was ``forgotten`` by its file or Redis.
+    """
 
     lane: str
     at: float
     seconds: float
+    reason: PauseReason = "refused"
+
+
+@fast_frozen
+class Recovered:
+    """A server that was away answers again."""
+
+    lane: str
+    at: float
 
 
 @fast_frozen
 class Adapted:
-    """A lane changed its ``limit`` or its ``concurrency``."""
+    """A lane changed its ``limit`` or its ``concurrency``, or an account its ``plan``.
+
+    A plan is told by its requests an hour over all endpoints; the classic one is 0.
+    """
 
     lane: str
     at: float
@@ -104,7 +124,7 @@ class Adapted:
     after: int
 
 
-Event = Queued | Admitted | Sent | Answered | Retried | Failed | Paused | Adapted
+Event = Queued | Admitted | Sent | Answered | Retried | Failed | Paused | Recovered | Adapted
 Hook = Callable[[Event], None]
 
 _log = logging.getLogger("fathom_async")
@@ -132,6 +152,14 @@ class Stats:
     def pageviews(self) -> int:
         """The requests as the account's bill counts them: each as a pageview."""
         return sum(self.sent.values()) - self.refused
+
+
+_PAUSES: Mapping[PauseReason, str] = {
+    "refused": "paused for {:.1f} s after a refusal by the server",
+    "asked": "paused for {:.1f} s by its user",
+    "away": "the server is away, trying again in {:.1f} s",
+    "forgotten": "the shared budget was lost, going on in {:.1f} s",
+}
 
 
 @define(eq=False)
@@ -169,20 +197,30 @@ class Telemetry:
         _log.log(level, "attempt %d failed, trying again in %.1f s: %s", *what, extra=facts)
         self.emit(event)
 
-    def paused(self, event: Paused, *, by_server: bool) -> None:
+    def paused(self, event: Paused, detail: str = "") -> None:
         """Log and emit a pause of a lane."""
-        why, level = (
-            ("after a refusal by the server", logging.WARNING) if by_server else ("by its user", logging.INFO)
-        )
-        facts = {"lane": event.lane, "seconds": event.seconds}
-        _log.log(level, "%s lane: paused for %.1f s %s", event.lane, event.seconds, why, extra=facts)
+        facts = {"lane": event.lane, "seconds": event.seconds, "reason": event.reason}
+        level = logging.INFO if event.reason == "asked" else logging.WARNING
+        message = _PAUSES[event.reason].format(event.seconds) + (f": {detail}" if detail else "")
+        _log.log(level, "%s lane: %s", event.lane, message, extra=facts)
+        self.emit(event)
+
+    def recovered(self, event: Recovered) -> None:
+        """Log and emit that the server is back."""
+        _log.warning("%s lane: the server answers again", event.lane, extra={"lane": event.lane})
         self.emit(event)
 
     def adapted(self, event: Adapted) -> None:
-        """Log and emit that a lane adapted its limit or concurrency."""
+        """Log and emit that a lane adapted its limit or concurrency, or an account its plan."""
         facts = {"lane": event.lane, "what": event.what, "before": event.before, "after": event.after}
-        change = event.lane, event.what, event.before, event.after
-        _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
+        if event.what == "plan":
+            before, after = (
+                f"{each:,} an hour" if each else "classic" for each in (event.before, event.after)
+            )
+            _log.warning("the account's rate plan is %s, not %s, as answers show", after, before, extra=facts)
+        else:
+            change = event.lane, event.what, event.before, event.after
+            _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
         self.emit(event)
 
     def stats(self) -> Stats:

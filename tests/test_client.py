@@ -166,15 +166,27 @@ def test_importing_the_package_does_not_import_aiohttp() -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
+def test_a_client_shows_itself_without_an_event_loop_too() -> None:
+    async def opened() -> FathomClient:
+        return FathomClient("any")
+
+    fathom = asyncio.run(opened())
+    assert "<Lane reports ?/10 used, 0 in flight, 0 queued>" in repr(fathom)
+
+
+async def test_options_may_be_taken_back(server: FathomServer) -> None:
+    async with FathomClient("any", base_url=server.url) as fathom:
+        tab = fathom.with_options(flow="tab", max_wait=1).with_options(flow=None, max_wait=None)
+        assert (await tab.sites.get("CDBUGS")).id == "CDBUGS"
+
+
 async def test_a_client_and_its_lists_show_what_one_needs_to_see_and_no_secret(server: FathomServer) -> None:
     async with FathomClient("s3cret", base_url=server.url) as fathom:
         fathom.pause(60)
         waiting = asyncio.create_task(fathom.reports.current_visitors("CDBUGS"))
         await until(lambda: fathom.limits["reports"].queued == 1)
-        reports = "<Lane reports 10 per 60 s, 0 in flight, 1 queued>"
-        assert (
-            repr(fathom) == f"<FathomClient: <Lane crud 2,000 per 3600 s, 0 in flight, 0 queued>, {reports}>"
-        )
+        reports = "<Lane reports 0/10 used, 0 in flight, 1 queued>"
+        assert repr(fathom) == f"<FathomClient: <Lane crud 0/2,000 used, 0 in flight, 0 queued>, {reports}>"
         assert repr(fathom.sites.list(limit=5)) == "<Listing of /sites?limit=5>"
         waiting.cancel()
     assert repr(fathom).startswith("<FathomClient (closed): ")

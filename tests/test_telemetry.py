@@ -86,9 +86,10 @@ async def test_pauses_and_adapted_limits_are_told() -> None:
     stricter = LaravelWindow(1000, per=3600)
     async with (
         FathomServer(crud_throttle=stricter) as server,
-        FathomClient("any", base_url=server.url, on_event=events.append) as fathom,
+        FathomClient("any", base_url=server.url, plan="classic", on_event=events.append) as fathom,
     ):
-        await fathom.sites.get(SITE)
+        for _ in range(2):
+            await fathom.sites.get(SITE)
         headers = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "3", "Retry-After": "0"}
         server.inject(Delay(0.3), Status(429, headers=headers))
         await asyncio.gather(fathom.sites.get(SITE), fathom.sites.get(SITE))

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Self
 
-from attrs import field, frozen
+from attrs import frozen
 
 from fathom_async import ArgumentError, FathomClient, LoopClock, RatePlan
 from fathom_async.client import BASE_URL
@@ -22,7 +22,7 @@ class Settings:
         store: ``DASHBOARD_STORE``: where they share answers, a path or ``redis://host/0``.
         sites: ``DASHBOARD_SITES``: ids with commas between them; the account's first three unless given.
         speed: ``DASHBOARD_SPEED``: seconds of the embedded server's clock in a real one.
-        plan: What the account allows.
+        plan: ``FATHOM_PLAN``: what the account allows; learned from the server's answers unless given.
     """
 
     token: str
@@ -31,7 +31,7 @@ class Settings:
     store: str = "memory://"
     sites: tuple[str, ...] = ()
     speed: float = 1.0
-    plan: RatePlan = field(factory=RatePlan.classic)
+    plan: RatePlan | str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -46,6 +46,7 @@ class Settings:
             store=environ.get("DASHBOARD_STORE") or "memory://",
             sites=tuple(filter(None, environ.get("DASHBOARD_SITES", "").replace(" ", "").split(","))),
             speed=float(environ.get("DASHBOARD_SPEED") or 1),
+            plan=environ.get("FATHOM_PLAN") or None,
         )
 
     @property

@@ -17,6 +17,8 @@ from fathom_async.errors import ArgumentError, FathomError
 Origin = Literal["asked", "fused", "kept", "stale"]
 """Requested alone; cut out of a fused answer; stored and fresh; stored and stale, and being refreshed."""
 
+_NEW_FLOW = "a run that has not begun"
+
 
 @attrs.frozen
 class Outcome(Generic[RowT_co]):
@@ -186,7 +188,7 @@ def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> Bu
     ]  # a run requests equal queries once
     groups = grouped(asked, is_fused=is_fused)
     requests = sum(len(hour_chunks(group.query)) for group in groups)
-    seconds = lane.eta(requests, Priority.BULK) if requests else 0.0
+    seconds = lane.eta(requests, Priority.BULK, _NEW_FLOW) if requests else 0.0
     return BulkPlan(groups, len(asked), requests, seconds)
 
 

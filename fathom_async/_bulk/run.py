@@ -353,7 +353,7 @@ class Run(Generic[RowT]):
         to_come = self._progress.requests - self._progress.answered - self._asking
         if not to_come and not self._queued:
             return 0.0
-        return self._caller.session.lanes["reports"].eta(to_come, self._priority)
+        return self._caller.session.lanes["reports"].eta(to_come, self._priority, self._caller.options.flow)
 
 
 def _requests(query: Query[RowT]) -> int:

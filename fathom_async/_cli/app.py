@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
@@ -120,6 +120,7 @@ _add(
     "Serve the Fathom API on this machine, to try things out.",
     "fathom serve",
     "fathom serve --port 8080 --access-log access.log.gz --no-limits",
+    "fathom serve --plan hourly:600:5",
     more="Then, in another terminal: "
     "FATHOM_BASE_URL=http://127.0.0.1:8080/v1 FATHOM_API_TOKEN=any fathom sites list",
 )
@@ -143,6 +144,26 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     print(app.generate_completion(shell=shell))  # noqa: T201 - the command's output
 
 
+app.meta.suppress_keyboard_interrupt = False
+
+
+@app.meta.default
+def _with_options(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    plan: Annotated[
+        str | None,
+        Parameter(
+            help="The account's rate plan: classic, or such as hourly:600:5 for 600 requests an hour, 5 at once. By "
+            "default that of FATHOM_PLAN; without it, what the server's answers show."
+        ),
+    ] = None,
+) -> object:
+    """Carry out a command with the options that all commands have."""
+    if plan is not None:
+        os.environ["FATHOM_PLAN"] = plan
+    return cast("object", app(words, exit_on_error=False, print_error=False, result_action="return_value"))
+
+
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line, and return its exit code."""
     _reopen_closed()
@@ -151,7 +172,9 @@ def run(arguments: Sequence[str]) -> int:
             # An old terminal that cannot show a bar gets question marks.
             stream.reconfigure(errors="replace")
     try:
-        code: object = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        code: object = app.meta(
+            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+        )
         sys.stdout.flush()
     except CycloptsError as error:
         sys.stderr.write(f"fathom: {one_line(_message_of(error))}\n")

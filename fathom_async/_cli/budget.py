@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from fathom_async import LaneStatus, RatePlan
-from fathom_async._cli.connection import BUDGET, connect, is_unused, run_async
+from fathom_async._cli.connection import BUDGET, PLAN, connect, is_unused, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
@@ -58,7 +58,7 @@ def _lanes() -> Mapping[str, LaneStatus]:
     if is_unused(url):
         _check_place(Path(unquote(urlsplit(url).path)))
         note("no program has used this budget yet")
-        return _unused(RatePlan.classic())
+        return _unused(RatePlan.parse(os.environ.get(PLAN) or "classic"))
     try:
         find_token(os.environ)
     except CommandError as error:

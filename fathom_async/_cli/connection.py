@@ -16,11 +16,12 @@ from fathom_async._cli.failures import DEBUG, TerminatedError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from fathom_async import FathomClient, RatePlan
+    from fathom_async import FathomClient
 
 T = TypeVar("T")
 
 BUDGET: Final = "FATHOM_BUDGET"
+PLAN: Final = "FATHOM_PLAN"
 
 
 def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
@@ -55,32 +56,32 @@ def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
 @asynccontextmanager
 async def connect(
     *,
-    plan: "RatePlan | None" = None,
     timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this
     is_onlooker: bool = False,
 ) -> "AsyncGenerator[FathomClient, None]":
     """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
 
-    ``FATHOM_BASE_URL`` and ``FATHOM_BUDGET`` apply too.
+    A person waits for a command, so its requests are interactive; runs of many reports have a priority of their own.
+
+    ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` (or ``--plan``) apply too.
 
     Args:
-        plan: The account's rate limits; those of a classic account by default.
         timeout: Seconds from a request's admission to its whole answer.
         is_onlooker: Whether the command sends nothing: it then creates no budget file, which other users' programs
             might be unable to open.
 
     Raises:
         CommandError: There is no token.
-        ArgumentError: The token, the address or the budget is invalid.
+        ArgumentError: The token, the address, the plan or the budget is invalid.
     """
-    from fathom_async import FathomClient  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
+    from fathom_async import FathomClient, Priority  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
 
     _quieten_log()
     environ = {**os.environ, TOKEN: find_token(os.environ).token}
     if is_onlooker and is_unused(environ.get(BUDGET, "")):
         del environ[BUDGET]
-    async with FathomClient.from_env(environ, plan=plan, timeout=timeout) as fathom:
-        yield fathom
+    async with FathomClient.from_env(environ, timeout=timeout) as fathom:
+        yield fathom.with_options(priority=Priority.INTERACTIVE)
 
 
 def is_unused(budget: str) -> bool:

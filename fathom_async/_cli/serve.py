@@ -2,14 +2,16 @@
 
 import asyncio
 import errno
+import os
 import signal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter, validators
 
-from fathom_async._cli.connection import run_async
+from fathom_async import RatePlan
+from fathom_async._cli.connection import PLAN, run_async
 from fathom_async._cli.demo.source import source_of
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.formatting import counted, duration
@@ -30,6 +32,7 @@ def serve(
     speed: Annotated[float, Parameter(validator=validators.Number(gt=0, lte=_FASTEST))] = 1.0,
     seed: int = 1,
     limits: Annotated[bool, Parameter(negative="--no-limits")] = True,
+    limit_headers: Literal["all", "allowed", "none"] = "all",
 ) -> None:
     """Serve the whole Fathom API on this machine, with the real rate limits, over made-up traffic or a log's.
 
@@ -40,26 +43,26 @@ def serve(
         access_log: Serve the traffic of this web server's log (combined format, plain or .gz).
         speed: How many times as fast as real time the server's clock runs; with 30, a minute lasts 2 seconds.
         seed: Seed of the made-up traffic.
-        limits: Whether to refuse more than 10 reports a minute and 2,000 other requests an hour.
+        limits: Whether to refuse what exceeds the plan: 10 reports a minute and 2,000 other requests an hour, unless
+            another one is named.
+        limit_headers: Which answers tell the limits: all; those to requests that were allowed, so that a refusal has
+            Retry-After alone; or none.
     """
-    run_async(partial(_serve, port, access_log, speed, seed, has_limits=limits))
+    plan = RatePlan.parse(os.environ.get(PLAN) or "classic")
+    settings: ServerOptions = {"plan": plan, "limit_headers": limit_headers}
+    if not limits:
+        settings = {"reports_throttle": None, "crud_throttle": None}
+    run_async(partial(_serve, port, access_log, speed, seed, settings, _told(plan) if limits else "none"))
 
 
-async def _serve(port: int, access_log: Path | None, speed: float, seed: int, *, has_limits: bool) -> None:
+async def _serve(  # noqa: PLR0917 - the options of `serve`
+    port: int, access_log: Path | None, speed: float, seed: int, settings: "ServerOptions", limits: str
+) -> None:
     asked_to_end = _end_signals()
     source = source_of(access_log, seed)
-    settings: ServerOptions = {
-        "data": source.data,
-        "now": source.now,
-        "speed": speed,
-        "seed": seed,
-        "port": port,
-    }
-    if not has_limits:
-        settings |= {"reports_throttle": None, "crud_throttle": None}
+    settings |= {"data": source.data, "now": source.now, "port": port, "speed": speed, "seed": seed}
     try:
         async with FathomServer(**settings) as server:
-            limits = "10 reports a minute, 2,000 other requests an hour" if has_limits else "none"
             lines = [
                 f"The Fathom API with {source.description}: {server.url}",
                 f"Limits: {limits}; {_clock(speed)}",
@@ -78,6 +81,12 @@ async def _serve(port: int, access_log: Path | None, speed: float, seed: int, *,
         raise CommandError(
             f"port {port} is in use; choose another one with --port, or --port 0 for any that is free"
         ) from None
+
+
+def _told(plan: RatePlan) -> str:
+    if plan.reports is None:
+        return f"{plan.crud.requests:,} requests an hour, {plan.concurrency} at once"
+    return f"{plan.reports.requests:,} reports a minute, {plan.crud.requests:,} other requests an hour"
 
 
 def _clock(speed: float) -> str:

@@ -78,6 +78,11 @@ class Request(Generic[T_co]):
     on_sent: Callable[[], None] | None = None
 
     @property
+    def subject(self) -> str:
+        """What is asked about: the path, and the site or entity that the query names."""
+        return f"{self.path} {self.params.get('site_id') or self.params.get('entity_id') or ''}"
+
+    @property
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from attrs import field, frozen, validators
 
-from fathom_async.errors import APIError, FathomError, RateLimitError, TransportError
+from fathom_async.errors import APIError, FathomError, OutageError, RateLimitError, TransportError
 
 _TRANSIENT = frozenset(
     {
@@ -27,12 +27,28 @@ class RetryPolicy:
             clients of the account may cause some.
         base: Longest first back-off, in seconds; it doubles with every attempt.
         cap: Longest back-off, in seconds.
+        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`.
+        longest_pause: Longest ``Retry-After`` that is believed, in seconds; that of a 429 is believed for a whole
+            window in any case.
     """
 
     attempts: int = field(default=4, validator=validators.ge(1))
     refusals: int = field(default=20, validator=validators.ge(0))
     base: float = field(default=0.5, validator=validators.ge(0))
     cap: float = field(default=8.0, validator=validators.ge(0))
+    outage: float = field(default=600.0, validator=validators.ge(0))
+    longest_pause: float = field(default=300.0, validator=validators.ge(0))
+
+
+def believed(policy: RetryPolicy, retry_after: float | None, window: float = 0.0) -> float | None:
+    """Return for how long to stay away of what ``Retry-After`` says.
+
+    Args:
+        policy: The policy.
+        retry_after: Seconds; None when it says nothing.
+        window: Seconds of the window, where the server refused the request.
+    """
+    return None if retry_after is None else min(retry_after, max(policy.longest_pause, window))
 
 
 def next_delay(
@@ -55,9 +71,9 @@ def next_delay(
         return 0.0 if refusals <= policy.refusals else None
     if not _is_transient(error, idempotent) or failures >= policy.attempts:
         return None
-    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
     asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
-    return asked + backoff
+    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
+    return min(asked, policy.longest_pause) + backoff
 
 
 def was_perhaps_done(error: FathomError) -> bool:
@@ -71,5 +87,5 @@ def was_perhaps_done(error: FathomError) -> bool:
 
 def _is_transient(error: FathomError, idempotent: bool) -> bool:
     if isinstance(error, TransportError):
-        return idempotent or not error.sent
+        return (idempotent or not error.sent) and not isinstance(error, OutageError)
     return idempotent and isinstance(error, APIError) and error.status in _TRANSIENT

@@ -16,11 +16,14 @@ from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response, Transport
-from fathom_async._core.retry import RetryPolicy, next_delay, was_perhaps_done
+from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
-from fathom_async._ratelimit.feedback import read_feedback
-from fathom_async._ratelimit.lane import Admission, Lane
+from fathom_async._ratelimit.account import LearnedLanes
+from fathom_async._ratelimit.admission import Admission, Feedback, read_feedback
+from fathom_async._ratelimit.bucket import delay as delay_of
+from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
+from fathom_async._ratelimit.queue import Place
 from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import (
@@ -39,6 +42,10 @@ _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 
 
+def _flow_of(name: str | None) -> str:
+    return name or ""
+
+
 @frozen
 class Options:
     """Settings of a single request.
@@ -47,11 +54,13 @@ class Options:
         priority: Order among waiting requests.
         max_wait: Longest wait for admission in seconds, over all attempts; None for no bound.
         timeout: Seconds from an attempt's admission to its whole answer.
+        flow: Waiting requests of one priority take turns by flow.
     """
 
     priority: Priority = field(default=Priority.NORMAL, converter=priority_of)
     max_wait: float | None = None
     timeout: float = 30.0
+    flow: str = field(default="", converter=_flow_of)
 
     def __attrs_post_init__(self) -> None:
         checks.seconds("timeout", self.timeout, least=0.001)
@@ -77,6 +86,7 @@ class Session:
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
         secret: Removed from error messages, where the server may repeat it.
+        learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
 
@@ -88,6 +98,7 @@ class Session:
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
     secret: str = field(default="", kw_only=True)
+    learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
@@ -120,11 +131,14 @@ class Session:
 
     async def _carry_out(self, request: Request[T], options: Options, number: int) -> T:
         failures = refusals = 0
+        place: Place = "turn"
         perhaps_done = False
         deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
         while True:
             try:
-                response = await self._attempt(request, options, deadline, number, failures + refusals + 1)
+                response = await self._attempt(
+                    request, options, deadline, number, failures + refusals + 1, place
+                )
                 return self._judge(request, response)
             except NotFoundError:
                 if perhaps_done and request.already_gone_result is not None:
@@ -136,6 +150,7 @@ class Session:
                 is_refused = isinstance(error, RateLimitError)
                 refusals += is_refused
                 failures += not is_refused
+                place = "first" if is_refused else "last"
                 perhaps_done = perhaps_done or was_perhaps_done(error)
                 delay = next_delay(
                     self.retry,
@@ -145,27 +160,45 @@ class Session:
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
                 )
-                if delay is None or (deadline is not None and self.clock.now() + delay > deadline):
+                lane = self.lanes[request.lane]
+                if delay is not None and place == "last" and not lane.retries.has_capacity():
+                    delay = max(delay, delay_of(lane.retries, self.clock))
+                is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
+                if delay is None or is_late or lane.is_given_up:
                     raise
-                lane = self.lanes[request.lane].name
                 reason = f"{type(error).__name__}: {error}"
-                event = Retried(number, lane, self.clock.now(), failures + refusals, delay, reason)
+                event = Retried(number, lane.name, self.clock.now(), failures + refusals, delay, reason)
                 self.telemetry.retry(event, error)
             await self.scope.sleep(delay)
+            if place == "last":
+                await self._take_retry(lane)
+
+    async def _take_retry(self, lane: Lane) -> None:
+        """Wait until the lane may be burdened with one more retry."""
+        while not lane.retries.has_capacity():
+            await self.scope.sleep(delay_of(lane.retries, self.clock))
+        await lane.retries.acquire()
 
     async def close(self) -> None:
         """Fail waiting requests, abort the others, and leave nothing running."""
         self.scope.shut()
-        for lane in self.lanes.values():
+        lanes = set(self.lanes.values()).union(self.learned or ())
+        for lane in lanes:
             lane.close()
         try:
             await self.transport.close()
         finally:
             # Tasks end by themselves, with `ClosedError`, unless the transport does not abort its requests.
-            await close_all([*self.lanes.values(), self.scope])
+            await close_all([*lanes, self.scope])
 
-    async def _attempt(
-        self, request: Request[T], options: Options, deadline: float | None, number: int, attempt: int
+    async def _attempt(  # noqa: PLR0917 - the state of `_carry_out`
+        self,
+        request: Request[T],
+        options: Options,
+        deadline: float | None,
+        number: int,
+        attempt: int,
+        place: Place,
     ) -> Response:
         max_wait = None if deadline is None else max(0.0, deadline - self.clock.now())
         lane = self.lanes[request.lane]
@@ -173,7 +206,16 @@ class Session:
         if telemetry.listens:
             now = self.clock.now()
             telemetry.emit(Queued(number, lane.name, request.method, request.path, attempt, now))
-        async with lane.permit(options.priority, max_wait=max_wait, first=attempt > 1) as admission:
+        permit = lane.permit(
+            options.priority,
+            flow=options.flow,
+            max_wait=max_wait,
+            place=place,
+            asks=request,
+            kind=request.lane,
+        )
+        async with permit as admission:
+            lane = admission.lane
             if request.on_admitted is not None:
                 await request.on_admitted()
             if self.scope.is_shut:
@@ -187,18 +229,37 @@ class Session:
                 sent = partial(self._note_sent, admission, number, lane.name, request.on_sent)
             try:
                 response = await self.transport.send(request, options.timeout, sent)
+            except TransportError as error:
+                admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+                raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
-            feedback = read_feedback(response.headers)
+            feedback = read_feedback(response.headers, self.clock.unix)
+            heard = self._heard(request, lane, response, feedback)
             if self.is_refusal(response):
                 telemetry.refused += 1
-                admission.refused(feedback)
+                wait = believed(self.retry, feedback.retry_after, lane.limit.per)
+                limits = (None, None) if heard is None else (heard.limit, heard.remaining)
+                admission.refused(Feedback(*limits, wait))
+            elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                wait = believed(self.retry, feedback.retry_after) or 0.0
+                admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
             else:
-                admission.answered(feedback)
+                admission.answered(heard)
             if telemetry.listens:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
             return response
+
+    def _heard(
+        self, request: Request[T], lane: Lane, response: Response, feedback: Feedback
+    ) -> Feedback | None:
+        """Return what an answer tells its lane about the limits; None for nothing, as some proxy's page does."""
+        if "json" not in response.headers.get("Content-Type", "json").lower():
+            return None
+        if self.learned is None or feedback.limit in (None, lane.limit.requests):
+            return feedback
+        return self.learned.named(request.lane, lane, response.status, feedback)
 
     def _note_sent(
         self, admission: Admission, number: int, lane: str, on_sent: Callable[[], None] | None
@@ -220,13 +281,17 @@ class Session:
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
-        retry_after = read_feedback(response.headers).retry_after
+        retry_after = read_feedback(response.headers, self.clock.unix).retry_after
         error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
             self.secret
         )
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error
+
+    def next_number(self) -> int:
+        """Return a number that nothing else of this session has."""
+        return next(self._numbers)
 
     def unix(self) -> float:
         """Return the time in Unix seconds."""
@@ -261,6 +326,7 @@ class Caller:
         """Carry out a request; see `Session.send`."""
         return self.session.send(request, self.options)
 
-    def with_priority(self, priority: Priority) -> "Caller":
-        """Return a caller that sends with another priority."""
-        return Caller(self.session, evolve(self.options, priority=priority))
+    def for_run(self, priority: Priority) -> "Caller":
+        """Return the caller of a run: with its priority, and a flow of its own unless this caller names one."""
+        flow = self.options.flow or f"run {self.session.next_number()}"
+        return Caller(self.session, evolve(self.options, priority=priority, flow=flow))

@@ -8,8 +8,9 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._ratelimit.shared.commands import QuotaConfig
+from fathom_async._ratelimit.shared.failover import FailoverWindow
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.state import QuotaConfig
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util import checks
 from fathom_async._util.clock import Clock
@@ -26,7 +27,8 @@ class Budget:
     """A budget that several processes share.
 
     Args:
-        url: ``file:///path`` or ``redis://host:port/db`` (``rediss://`` over TLS).
+        url: ``file:///path``, or ``redis://host:port/db`` (``rediss://`` over TLS), ``unix:///path?db=0``,
+            ``valkey://`` or ``valkeys://``.
         key: Name of the budget there. Only a hash of it is stored.
         on_lost: What to do when the store is out of reach for some seconds: ``"fail"`` with `BudgetError`, or
             carry on with this share of the limit, such as 0.25 when four processes share it.
@@ -44,8 +46,15 @@ class Budget:
         checks.fail_or_share("on_budget_lost", self.on_lost)
 
     def window(
-        self, lane: str, limit: RateLimit, *, clock: Clock, timeout: float, reserve: int = 0
-    ) -> SharedWindow:
+        self,
+        lane: str,
+        limit: RateLimit,
+        *,
+        clock: Clock,
+        timeout: float,
+        reserve: int = 0,
+        concurrency: int | None = None,
+    ) -> SharedWindow | FailoverWindow:
         """Return the window of one lane.
 
         Args:
@@ -54,6 +63,7 @@ class Budget:
             clock: Source of time.
             timeout: Real seconds from a request's admission to its whole answer.
             reserve: Requests of every window left to the account's other clients.
+            concurrency: Requests in flight at once, of all processes together; None for any number.
 
         Raises:
             ConfigurationError: The store cannot be used.
@@ -66,14 +76,21 @@ class Budget:
             settle=min(span / 4, COUNT_DELAY),
             ticket_ttl=_TICKET_TTL * clock.speed,
         )
-        return SharedWindow(
+        store = self._store(_digest(self.key, lane), terms, clock)
+        shared = SharedWindow(
             limit,
-            self._store(_digest(self.key, lane), terms, clock),
+            store,
             clock=clock,
             lease=max(timeout * clock.speed, COUNT_DELAY) + span,
             reserve=reserve,
             count_delay=COUNT_DELAY,
-            on_lost=self.on_lost,
+            concurrency=concurrency,
+        )
+        if self.on_lost == "fail":
+            return shared
+        share = max(1, int(limit.requests * self.on_lost))
+        return FailoverWindow(
+            shared, limit, share, store=store, clock=clock, reserve=reserve, count_delay=COUNT_DELAY
         )
 
     def _store(self, key: str, terms: QuotaConfig, clock: Clock) -> Store:

@@ -1,6 +1,7 @@
 """Rate limits, plans, priorities and the status of a lane: plain values."""
 
 import enum
+import re
 from typing import Literal, Self
 
 from attrs import field, frozen, validators
@@ -10,6 +11,11 @@ from fathom_async.errors import ArgumentError
 MAX_IN_FLIGHT = 100
 """Requests in flight per lane if the plan names no concurrency: a courtesy to the server."""
 
+
+_HOURLY = re.compile(r"hourly:0*([1-9][0-9]{0,8}):0*([1-9][0-9]{0,8})")
+
+ACCOUNT = "account"
+"""The lane of a plan that has one limit for all endpoints."""
 
 BudgetState = Literal["ok", "lost", "share"]
 
@@ -66,8 +72,8 @@ class RatePlan:
     Args:
         crud: Limit of the account, sites, events and milestones endpoints.
         reports: Limit of aggregations and current visitors; None if `crud` covers them too.
-        concurrency: Requests the server allows in flight at once, per lane; None if it names no cap. Each process
-            counts its own: divide the cap among processes that share a budget.
+        concurrency: Requests the server allows in flight at once, per lane; None if it names no cap. Processes that
+            share a budget count theirs together.
         reserve: Requests of every reports window left to the account's other clients, such as a dashboard.
         adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
     """
@@ -94,10 +100,39 @@ class RatePlan:
 
         Args:
             requests: Requests an hour, such as 600 for tier 1.
-            concurrency: Requests in flight at once, such as 5 for tier 1; divide it among the
-                processes that share a budget.
+            concurrency: Requests in flight at once, such as 5 for tier 1; processes that share a budget count
+                theirs together.
         """
         return cls(crud=RateLimit(requests, per=3600), reports=None, concurrency=concurrency)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the plan of a text: ``classic``, or ``hourly:600:5`` for `hourly` with its two arguments.
+
+        Raises:
+            ArgumentError: The text is no plan.
+        """
+        if text.strip() == "classic":
+            return cls.classic()
+        hourly = _HOURLY.fullmatch(text.strip())
+        if hourly is None:
+            raise ArgumentError(
+                f"{text!r} is no rate plan: write classic or hourly:REQUESTS:CONCURRENCY, such as hourly:600:5"
+            )
+        return cls.hourly(int(hourly[1]), concurrency=int(hourly[2]))
+
+
+def plan_of(given: RatePlan | str | None) -> RatePlan | None:
+    """Return a plan that was given as a plan or as text.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    if given is None or isinstance(given, RatePlan):
+        return given
+    if isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types
+        return RatePlan.parse(given)
+    raise ArgumentError(f"plan must be a RatePlan or a text such as hourly:600:5, not {given!r}")
 
 
 @frozen
@@ -115,6 +150,8 @@ class LaneStatus:
         budget: ``lost`` if the shared budget is out of reach and nothing is admitted; ``share`` if it is out of reach
             and the lane carries on with a share of the limit; otherwise ``ok``.
         waiting: Other processes waiting for permits of the same shared budget; 0 without one.
+        away_for: Seconds for which the server has been away; None while it answers.
+        retry_in: Seconds until the next request probes a server that is away.
     """
 
     limit: int
@@ -126,3 +163,5 @@ class LaneStatus:
     paused_for: float = 0.0
     budget: BudgetState = "ok"
     waiting: int = 0
+    away_for: float | None = None
+    retry_in: float = 0.0

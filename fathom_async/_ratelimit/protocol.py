@@ -1,11 +1,11 @@
-"""The interface between a lane and its window: a `LocalWindow`, or a `SharedWindow` of many processes."""
+"""What a lane asks of its window, be it its own (`LocalWindow`) or one that many processes share (`SharedWindow`)."""
 
-from collections.abc import Callable
 from typing import Protocol
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from fathom_async._ratelimit.plan import BudgetState
+from fathom_async._ratelimit.plan import BudgetState, Priority
+from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
 
@@ -24,66 +24,113 @@ class Permit:
     sent_at: float | None = field(default=None, init=False)
 
 
-class Window(Protocol):
-    """The permits of one rate limit; where a method has a default, it is for a window that is not shared.
-
-    All moments are seconds of the lane's clock.
+@fast_frozen
+class Demand:
+    """What a lane could use now.
 
     Attributes:
-        span: Seconds from a request's count to its permit's return.
-        is_shared: Whether other processes take permits of the same window.
-        failure: The reason why nothing can be admitted, if so.
-        reply_time: Seconds that admission may take though permits are free.
+        priority: The class whose turn it is.
+        count: How many permits.
+        is_due: Whether that class was passed over so often that no promise holds it back.
     """
 
-    __slots__ = ()
+    priority: Priority
+    count: int
+    is_due: bool = False
 
-    span: float
+
+@frozen
+class WindowStatus:
+    """What a window looks like at one moment, as far as is known.
+
+    Attributes:
+        used: Permits that are out, ours and those of others.
+        waiting: How many other processes wait for permits.
+        blocked_for: Seconds for which nobody may come, as others were told.
+        budget: Whether the budget that is shared with other processes is in reach; see `LaneStatus.budget`.
+    """
+
+    used: int
+    waiting: int = 0
+    blocked_for: float = 0.0
+    budget: BudgetState = "ok"
+
+
+class Owner(Protocol):
+    """The lane, as its window sees it."""
+
+    def demand(self) -> Demand | None:
+        """Return what could be used now; None for nothing."""
+        ...
+
+    def on_change(self) -> None:
+        """Permits may be there that were not."""
+
+    def on_cap(self, cap: int) -> None:
+        """Other processes found that the server allows so many requests in flight."""
+
+    def on_forgotten(self, seconds: float) -> None:
+        """The shared budget lost its memory; nothing is granted for so long."""
+
+    def on_moved(self, requests: int) -> None:
+        """Other processes found that the account has one limit an hour for all its endpoints."""
+
+
+class Window(Protocol):
+    """The permits of one rate limit. All moments are seconds of the lane's clock.
+
+    Questions change nothing: only `has_room` may lead to something being asked of a store. Bodies here are those of a
+    window that is not shared.
+
+    Attributes:
+        is_shared: Whether other processes take of the same permits.
+        reply_time: Seconds that admission may take though permits are free.
+        failure: Why nothing can be admitted, if so.
+    """
+
     is_shared: bool = False
-    failure: FathomError | None = None
     reply_time: float = 0.0
+    failure: FathomError | None = None
 
     @property
-    def budget(self) -> BudgetState:
-        """Whether the shared budget is in reach; see `LaneStatus.budget`."""
-        return "ok"
+    def span(self) -> float:
+        """Seconds from a request's count to its permit's return."""
+        ...
 
     @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
         ...
 
-    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """Register the lane's callbacks: news have arrived, and how many permits it could use now."""
-        del on_change, demand
+    def bind(self, owner: Owner) -> None:
+        """Name the lane."""
+        del owner
 
-    def used(self, now: float) -> int:
-        """Return how many permits are out, ours and those of others, as far as is known."""
+    def status(self, now: float) -> WindowStatus:
+        """Return what the window looks like."""
         ...
 
-    def waiting(self, now: float) -> int:
-        """Return how many other processes wait for permits, as far as is known."""
-        del now
-        return 0
-
-    def blocked_for(self, now: float) -> float:
-        """Return the seconds for which other processes were told to stay away by the server."""
-        del now
-        return 0.0
+    def returns(self, position: int, priority: Priority, now: float) -> float:
+        """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
+        ...
 
     async def refresh(self) -> None:
-        """Fetch the state of the window; no permit is taken."""
+        """Fetch the state of a shared window without taking a permit."""
         return
 
-    def resize(self, requests: int) -> None:
-        """Change the number of permits; those that are out stay out."""
+    def expect(self, priority: Priority, now: float, count: int = 1) -> None:
+        """Requests of a class came; 0 for only that somebody is there who will make some."""
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer is missing or too old to know what others have spent."""
+        """Whether the server's last answer does not tell, or no longer, what others have spent."""
         ...
 
-    def has_room(self, now: float) -> bool:
-        """Whether a permit is free; a shared window asks for one if not."""
+    def has_room(self, demand: Demand, now: float) -> bool:
+        """Whether a permit is free for it; a shared window asks for some if not."""
+        ...
+
+    def next_look(self, demand: Demand, now: float) -> float | None:
+        """Return when to look again for a permit; None when that waits for an answer."""
         ...
 
     def take(self) -> Permit:
@@ -91,44 +138,54 @@ class Window(Protocol):
         ...
 
     def sent(self, permit: Permit, now: float) -> None:
-        """Note that the request's bytes have left."""
+        """The request's bytes have left."""
 
     def settle(
-        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        limit: int | None = None,
+        remaining: int | None = None,
+        failed: bool = False,
     ) -> None:
-        """Settle the permit of a request that was answered, so counted by now; its headers say what is left.
+        """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
             permit: The request's permit.
             now: The moment the answer arrived.
-            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` is about another one.
+            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
             remaining: ``X-RateLimit-Remaining``.
+            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
         """
 
     def release(self, permit: Permit) -> None:
-        """Free the permit of a request that was never sent, or refused without being counted."""
+        """The request was never sent, or refused without being counted: the permit is free at once."""
 
     def abandon(self, permit: Permit) -> None:
-        """Give up on an answer; the request may have been counted all the same."""
-
-    def on_rate_limited(self, now: float) -> None:
-        """Note that the server admits nothing more though permits were free: others spend more than was seen."""
-
-    def pause(self, until: float) -> None:
-        """Stop all processes until then, as the server demands."""
-        del until
+        """The request was sent and will not be answered; it may be counted all the same."""
 
     def release_idle(self) -> None:
         """Release unused permits; called when no request is waiting."""
         return
 
-    def next_return(self, now: float) -> float | None:
-        """Return when to try again for a permit, as far as is known; None when an answer has to arrive first."""
-        ...
+    def on_rate_limited(self, now: float) -> None:
+        """The server admits nothing more though permits were free: others spend too, more than was seen."""
 
-    def returns(self, now: float) -> list[float]:
-        """Return when each permit can be used, in order: now for free ones; an estimate for those not answered."""
-        ...
+    def on_crowd(self, let_in: int) -> None:
+        """Tell the other processes that the server rejected a request because too many were in flight."""
+        del let_in
+
+    def pause(self, until: float) -> None:
+        """Stop all processes until then, as the server demands."""
+        del until
+
+    def resize(self, requests: int) -> None:
+        """Have so many permits from now on; those that are out stay out."""
+
+    def move(self, requests: int) -> None:
+        """Tell the other processes that the account has one limit an hour for all its endpoints."""
+        del requests
 
     async def aclose(self) -> None:
         """Return unused permits to the processes that share them."""

@@ -1,78 +1,174 @@
-"""The queue of a lane: first come, first served within a priority, and no priority starves."""
+"""Who goes next: the most urgent class, and inside of it one flow after the other.
 
-from collections import OrderedDict
-from typing import Generic, TypeVar
+1. The more urgent class goes first.
+2. A class that was passed over `PASSES` times in a row while it had someone waiting is served once, whatever else
+   holds it back, so that bulk work goes on, at one in nine, however much interactive work arrives. Ageing by passes
+   instead of by time keeps an interactive request from waiting behind a long bulk job that is merely old.
+3. Inside a class the flows take turns, so that ten requests that come after a thousand of another flow are through
+   after twenty. Inside a flow it is first come, first served.
+4. A request that the server refused goes to the head of its class; one that failed goes to the end of its flow.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from typing import Generic, Literal, TypeVar
 
 from fathom_async._ratelimit.plan import Priority
 
-PATIENCE = 8
-"""How often more urgent requests pass a waiting priority before it is served once."""
+PASSES = 8
+"""How often a waiting class is passed over by more urgent ones before it is served once."""
+
+_CLASSES = tuple(Priority)  # an enumeration is slower to go through
+
+Place = Literal["first", "turn", "last"]
 
 T = TypeVar("T")
 
 
-class PriorityQueue(Generic[T]):
-    """Waiters by priority; every operation takes constant time.
+class _Line(Generic[T]):
+    """The waiters of one class, by flow."""
 
-    A waiting priority that was passed `PATIENCE` times in a row is served once, so that one request in nine is bulk
-    work, however much interactive work arrives. Counting passes instead of time keeps an interactive request from
-    waiting behind a long bulk job that is merely old.
-
-    Attributes:
-        size: How many are waiting.
-    """
-
-    __slots__ = ("_lines", "_passed", "size")
+    __slots__ = ("_flows", "_lengths", "_size")
 
     def __init__(self) -> None:
-        # Unlike a deque, an ordered dict removes a waiter that gave up in constant time.
-        self._lines: list[OrderedDict[T, None]] = [OrderedDict() for _ in Priority]
-        self._passed = [0 for _ in Priority]
-        self.size = 0
+        # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
+        self._flows: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
+        self._lengths: Counter[int] = Counter()  # how many flows have so many waiters
+        self._size = 0
 
-    def push(self, waiter: T, priority: Priority, *, first: bool = False) -> None:
-        """Append a waiter, or insert it before all others of its priority."""
-        line = self._lines[priority]
-        line[waiter] = None
-        self.size += 1
-        if first:
-            line.move_to_end(waiter, last=False)
+    def push(self, waiter: T, flow: str, place: Place) -> None:
+        waiters = self._flows.get(flow)
+        if waiters is None:
+            waiters = self._flows[flow] = OrderedDict()
+        waiters[waiter] = None
+        self._count(len(waiters) - 1, len(waiters))
+        if place == "first":
+            waiters.move_to_end(waiter, last=False)
+            self._flows.move_to_end(flow, last=False)
 
-    def discard(self, waiter: T, priority: Priority) -> None:
-        """Remove a waiter that gave up, if it is still there."""
-        line = self._lines[priority]
-        if waiter in line:
-            del line[waiter]
-            self.size -= 1
+    def discard(self, waiter: T, flow: str) -> bool:
+        waiters = self._flows.get(flow)
+        if waiters is None or waiter not in waiters:
+            return False
+        del waiters[waiter]
+        self._count(len(waiters) + 1, len(waiters))
+        if not waiters:
+            del self._flows[flow]
+        return True
 
     def pop(self) -> T:
-        """Remove and return the next waiter.
+        flow, waiters = next(iter(self._flows.items()))
+        waiter, _ = waiters.popitem(last=False)
+        self._count(len(waiters) + 1, len(waiters))
+        if waiters:
+            self._flows.move_to_end(flow)
+        else:
+            del self._flows[flow]
+        return waiter
+
+    def ahead_of(self, flow: str, more: int) -> int:
+        """Return how many are served before a newcomer of this flow that has so many more of its own before it."""
+        own = len(self._flows.get(flow, ()))
+        turns = own + more + 1
+        others = sum(min(length, turns) * flows for length, flows in self._lengths.items())
+        return others - min(own, turns) + own + more
+
+    def _count(self, before: int, after: int) -> None:
+        self._size += after - before
+        self._lengths[after] += 1
+        if self._lengths[before] > 1:
+            self._lengths[before] -= 1
+        else:
+            del self._lengths[before]
+        if not after:
+            del self._lengths[after]
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[T]:
+        for waiters in self._flows.values():
+            yield from waiters
+
+
+class PriorityQueue(Generic[T]):
+    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time.
+
+    Attributes:
+        size: How many wait.
+    """
+
+    __slots__ = ("_lines", "_passed", "_waiting", "size")
+
+    def __init__(self) -> None:
+        self._lines: list[_Line[T]] = [_Line() for _ in Priority]
+        self._passed = [0 for _ in Priority]
+        self._waiting = [0 for _ in Priority]
+        self.size = 0
+
+    def push(self, waiter: T, priority: Priority, flow: str = "", place: Place = "turn") -> None:
+        """Append a waiter to its flow, or put it before all others of its class (rule 4)."""
+        self._lines[priority].push(waiter, flow, place)
+        self._waiting[priority] += 1
+        self.size += 1
+
+    def discard(self, waiter: T, priority: Priority, flow: str = "") -> None:
+        """Take out a waiter that gave up; it may be gone already."""
+        gone = self._lines[priority].discard(waiter, flow)
+        self._waiting[priority] -= gone
+        self.size -= gone
+
+    def next_class(self) -> tuple[Priority, bool]:
+        """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it back.
 
         Raises:
             KeyError: The queue is empty.
         """
-        waiting = [priority for priority, line in enumerate(self._lines) if line]
-        if not waiting:
+        waiting, passed = self._waiting, self._passed
+        chosen = None
+        for priority in _CLASSES:
+            if waiting[priority]:
+                if passed[priority] >= PASSES:
+                    return priority, True
+                if chosen is None:
+                    chosen = priority
+        if chosen is None:
             raise KeyError("the queue is empty")
-        chosen = waiting[0]
-        if len(waiting) > 1:
-            chosen = next((p for p in waiting if self._passed[p] >= PATIENCE), chosen)
-            for priority in waiting:
-                self._passed[priority] += priority > chosen
-        self._passed[chosen] = 0
-        self.size -= 1
-        return self._lines[chosen].popitem(last=False)[0]
+        return chosen, False
 
-    def ahead_of(self, priority: Priority, more: int = 0) -> int:
-        """Estimate how many waiters are served before a newcomer of this priority, if no others arrive.
+    def pop(self) -> T:
+        """Take out the next waiter.
+
+        Raises:
+            KeyError: The queue is empty.
+        """
+        chosen, _ = self.next_class()
+        for priority in range(chosen + 1, len(self._lines)):
+            self._passed[priority] += bool(self._waiting[priority])
+        self._passed[chosen] = 0
+        self._waiting[chosen] -= 1
+        self.size -= 1
+        return self._lines[chosen].pop()
+
+    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> int:
+        """Return about how many waiters are served before a newcomer, if nobody else comes.
 
         Args:
-            priority: Priority of the newcomer.
-            more: Newcomers of the same priority before this one.
+            priority: The newcomer's class.
+            flow: Its flow.
+            more: Newcomers of the same flow before it.
         """
-        own = len(self._lines[priority]) + more
+        own = self._lines[priority].ahead_of(flow, more)
         urgent = sum(len(line) for line in self._lines[:priority])
-        # At most `PATIENCE` urgent ones are served before each of our own, and as many of ours before a passed one.
-        passing = min(urgent, (own + 1) * PATIENCE - self._passed[priority])
-        passed = (min(len(line), (own + passing) // PATIENCE) for line in self._lines[priority + 1 :])
+        # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
+        passing = min(urgent, (own + 1) * PASSES - self._passed[priority])
+        passed = (min(len(line), (own + passing) // PASSES) for line in self._lines[priority + 1 :])
         return own + passing + sum(passed)
+
+    def waiting(self, priority: Priority) -> int:
+        """Return how many of a class wait."""
+        return self._waiting[priority]
+
+    def __iter__(self) -> Iterator[T]:
+        for line in self._lines:
+            yield from line

@@ -50,16 +50,94 @@ Everything here is a pure state machine: time is an argument, and must not go ba
 import math
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
+from heapq import merge
 
-from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._ratelimit.protocol import Permit, Window
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.promise import Permits, promised_at
+from fathom_async._ratelimit.protocol import Demand, Permit, Window, WindowStatus
+
+MEMORY = 900.0
+"""Seconds over which arrivals are counted at the least."""
+
+SEEN_FOR = 86_400.0
+"""Seconds after its last request for which a class is expected to come back."""
+
+SAFETY = 2.0
+"""How many times the expected number of arrivals is provided for."""
+
+_BEGAN, _COUNT, _BEFORE, _SEEN = range(4)
+_FIELDS = 4
+
+FORECAST_SIZE = _FIELDS * Priority.BULK
+"""How many numbers a forecast needs: nothing is left for BULK, so that nobody counts it."""
 
 STALE = 0.95
 """The part of T after which the server's last word no longer tells what is left."""
 
 
+class Forecast:
+    """How often the more urgent classes come, on one budget.
+
+    Arrivals are counted in bins as long as the memory; of the bin before the present one that part counts which
+    still lies within the memory.
+
+    Args:
+        span: Seconds after which a permit comes back.
+        numbers: Where the counts are kept, `FORECAST_SIZE` of them, all zeros when new.
+    """
+
+    __slots__ = ("_memory", "_numbers", "_span")
+
+    def __init__(self, span: float, numbers: "list[float] | memoryview[float] | None" = None) -> None:
+        self._span = span
+        self._memory = max(span, MEMORY)
+        self._numbers = [0.0] * FORECAST_SIZE if numbers is None else numbers
+
+    def note(self, priority: Priority, now: float, count: int = 1) -> None:
+        """Count requests of a class; 0 of them say only that somebody is there."""
+        if priority >= Priority.BULK:
+            return
+        numbers, at, memory = self._numbers, _FIELDS * priority, self._memory
+        passed = now - numbers[at + _BEGAN]
+        if passed >= memory or not numbers[at + _SEEN]:
+            is_next = passed < 2 * memory
+            numbers[at + _BEFORE] = numbers[at + _COUNT] if is_next else 0.0
+            numbers[at + _COUNT] = 0.0
+            numbers[at + _BEGAN] = now - passed % memory if is_next else now
+        numbers[at + _COUNT] += count
+        numbers[at + _SEEN] = now
+
+    def wanted(self, priority: Priority, permits: int, now: float) -> int:
+        """Return how many permits a request has to leave: k of rule 1 of `fathom_async._ratelimit.promise`.
+
+        Args:
+            priority: Its class.
+            permits: How many there are in all.
+            now: The moment.
+        """
+        if not any(self._is_expected(each, now) for each in range(priority)):  # rule 3
+            return 0
+        expected = self.rate(priority, now) * self._span
+        return min(permits - 1, max(2, permits // 50) + math.ceil(SAFETY * expected))  # rule 2
+
+    def rate(self, priority: Priority, now: float) -> float:
+        """Return how many requests more urgent than this class come in a second (rule 4)."""
+        return sum(self._arrivals(each, now) for each in range(priority)) / self._memory
+
+    def _is_expected(self, priority: int, now: float) -> bool:
+        seen = self._numbers[_FIELDS * priority + _SEEN]
+        return bool(seen) and now - seen < SEEN_FOR
+
+    def _arrivals(self, priority: int, now: float) -> float:
+        began, count, before, _ = self._numbers[_FIELDS * priority : _FIELDS * (priority + 1)]
+        passed = (now - began) / self._memory
+        return count + before * (1 - passed) if passed < 1 else count * max(0.0, 2 - passed)
+
+
 class LocalWindow(Window):
-    """The permits of one rate limit, a process's own; the module's docstring says why it is safe.
+    """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
+
+    The methods are those of `fathom_async._ratelimit.protocol.Window`.
 
     Args:
         limit: What the server admits.
@@ -74,10 +152,12 @@ class LocalWindow(Window):
         "_ageing",
         "_certain",
         "_count_delay",
+        "_forecast",
         "_foreign",
         "_free",
         "_granted",
         "_heard_at",
+        "_held",
         "_is_refused",
         "_limit",
         "_lost",
@@ -87,16 +167,18 @@ class LocalWindow(Window):
         "_reserve",
         "_sent",
         "_shared_until",
+        "_span",
         "_unsettled",
         "_wished_reserve",
-        "span",
     )
 
     def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:
-        self.span = limit.per + limit.pad
+        self._span = limit.per + limit.pad
         self._limit = limit
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
+        self._forecast = Forecast(self._span)
+        self._held: dict[Priority, float] = {}  # see `_held_until`
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
@@ -112,43 +194,72 @@ class LocalWindow(Window):
         self._is_refused = False  # its last word was a refusal
         self._shared_until = -math.inf  # others were seen to spend
 
-    def used(self, now: float) -> int:
-        """Return how many permits are out, ours and foreign ones."""
-        self._expire(now)
-        return self._limit.requests - self._free
+    @property
+    def span(self) -> float:
+        """Seconds from a request's count to its permit's return."""
+        return self._span
 
     @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
         return self._unsettled
 
+    def status(self, now: float) -> WindowStatus:
+        """Return what the window looks like."""
+        self._expire(now)
+        return WindowStatus(used=self._limit.requests - self._free)
+
+    def expect(self, priority: Priority, now: float, count: int = 1) -> None:
+        """Requests of a class came."""
+        self._forecast.note(priority, now, count)
+
     def resize(self, requests: int) -> None:
-        """Change the number of permits; those that are out stay out."""
+        """Have so many permits from now on; those that are out stay out."""
+        self._held.clear()
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer is missing or too old to know what others have spent."""
+        """Whether the server's last answer does not tell, or no longer, what others have spent."""
         if self._is_refused or now - self._heard_at >= STALE * self._limit.per:
             return True
         return now < self._shared_until and self._certain <= 0
 
     def on_rate_limited(self, now: float) -> None:
-        """Note that the server admits nothing more though permits were free: others spend more than was seen."""
+        """The server admits nothing more though permits were free: others spend too, more than was seen."""
         self._is_refused = True
         self._heard_at, self._remaining = now, 0
         self._shared_until = math.inf  # until the next answer says from when to count
 
-    def has_room(self, now: float) -> bool:
-        """Whether a permit is free."""
+    def has_room(self, demand: Demand, now: float) -> bool:
+        """Whether a permit is free, and the promise to more urgent classes allows to take it."""
         if now >= self._quiet_until:
             self._expire(now)
         own = self._limit.requests - self._free - len(self._foreign)
-        return self._free > 0 and own < self._limit.requests - self._reserve
+        if self._free <= 0 or own >= self._limit.requests - self._reserve:
+            return False
+        return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
+
+    def next_look(self, demand: Demand, now: float) -> float | None:
+        """Return when to look again; None when that waits for an answer."""
+        self._expire(now)
+        at = -math.inf if demand.is_due else self._held_until(demand.priority, now)
+        if self._free > 0 and at > now:
+            return at
+        return None if self._quiet_until == math.inf else max(self._quiet_until, at)
+
+    def returns(self, position: int, priority: Priority, now: float) -> float:
+        """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
+        self._expire(now)
+        at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+        # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
+        taken = self._forecast.rate(priority, now) * self._span / (self._limit.requests - self._reserve)
+        return now + (at - now) / max(1 - taken, 1 / 9)
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
+        self._held.clear()
         self._free -= 1
         self._certain -= 1
         self._granted += 1
@@ -157,13 +268,14 @@ class LocalWindow(Window):
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
-        """Note that the request's bytes have left."""
+        """The request's bytes have left."""
         permit.sent_at = now
         self._sent[permit] = None
-        self._quiet_until = min(self._quiet_until, now + self._count_delay + self.span)
+        self._quiet_until = min(self._quiet_until, now + self._count_delay + self._span)
 
     def release(self, permit: Permit) -> None:
-        """Free the permit of a request that was never sent, or refused without being counted."""
+        """The request was never sent, or refused without being counted: the permit is free at once."""
+        self._held.clear()
         self._unsettled -= 1
         if permit.sent_at is None:
             self._free += 1
@@ -172,7 +284,7 @@ class LocalWindow(Window):
             self._free += 1
 
     def abandon(self, permit: Permit) -> None:
-        """Give up on an answer; the request may have been counted all the same."""
+        """The request was sent and will not be answered; it may be counted all the same."""
         self._unsettled -= 1
         counted_by = self._counted_by(permit)
         self._note_own(counted_by, counted_by)
@@ -181,25 +293,42 @@ class LocalWindow(Window):
             insort(self._lost, self._counted_by(permit))
 
     def settle(
-        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        limit: int | None = None,
+        remaining: int | None = None,
+        failed: bool = False,
     ) -> None:
-        """Settle the permit of a request that was answered, and learn what is left; see `Window.settle`."""
+        """The answer arrived: the request was counted by now, and the headers say what is left.
+
+        Args:
+            permit: The request's permit.
+            now: The moment the answer arrived.
+            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
+            remaining: ``X-RateLimit-Remaining``.
+            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
+        """
+        self._held.clear()
         self._unsettled -= 1
         if permit.sent_at is None:
             self.sent(permit, now)
         sent_at = now if permit.sent_at is None else permit.sent_at
         if permit in self._sent:
             del self._sent[permit]
-            due = (now if now < sent_at + self._count_delay else self._counted_by(permit)) + self.span
+            due = (now if now < sent_at + self._count_delay else self._counted_by(permit)) + self._span
             if self._ageing and due < self._ageing[-1]:
                 insort(self._ageing, due)
             else:
                 self._ageing.append(due)
             self._quiet_until = min(self._quiet_until, due)
         self._note_own(now, now)
+        if failed:
+            return
         self._is_refused = False
         if self._shared_until == math.inf:
-            self._shared_until = now + 2 * self.span
+            self._shared_until = now + 2 * self._span
         if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
             self._learn(permit, sent_at, now, remaining)
         else:
@@ -207,41 +336,57 @@ class LocalWindow(Window):
             self._certain = remaining  # whom the server tells nothing cannot ask
         self._heard_at, self._remaining = now, remaining
 
-    def next_return(self, now: float) -> float | None:
-        """Return before when no permit comes back; None when an answer has to arrive first."""
-        self._expire(now)
-        return None if self._quiet_until == math.inf else self._quiet_until
+    def _held_until(self, priority: Priority, now: float) -> float:
+        """Return from when on the promise allows to take the next permit, found once for all who come meanwhile.
 
-    def returns(self, now: float) -> list[float]:
-        """Return when each permit can be used, in order; the earliest moment for unanswered ones."""
-        self._expire(now)
+        Until permits are taken or come back it only grows, but for the forecast, which is looked at again then.
+        """
+        at = self._held.get(priority)
+        if at is None or (at <= now and self._free > 0):
+            at = self._held[priority] = self._promised_at(0, priority, now)
+        return at
+
+    def _promised_at(self, position: int, priority: Priority, now: float) -> float:
+        """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
         usable = self._limit.requests - self._reserve
-        lost = [counted_by + self.span for counted_by in self._lost]
-        unanswered = [min(self._due(permit), now + self.span) for permit in self._sent]
-        ours = sorted([*self._ageing, *lost, *unanswered])
-        unsent = self._limit.requests - self._free - len(ours) - len(self._foreign)
-        ours += [now + self.span] * unsent
-        total = [now] * self._free + sorted([*ours, *self._foreign])
-        # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
-        total = total[max(0, -self._free) :]
-        own = [now] * (usable - len(ours)) + ours[max(0, len(ours) - usable) :]
-        return [max(now, *pair) for pair in zip(total, own, strict=False)][:usable]
+        left = self._forecast.wanted(priority, usable, now) if priority else 0
+        if not left or self._free - position > left + self._reserve:
+            return -math.inf
+        turns, position = divmod(position, usable)
+        returns = self._permits(now).upcoming(position + left + 1)
+        return promised_at(returns, left, self._span, usable, position) + turns * self._span
+
+    def _permits(self, now: float) -> Permits:
+        unanswered = (min(self._due(permit), now + self._span) for permit in self._sent)
+        lost = (counted_by + self._span for counted_by in self._lost)
+        total, free = self._limit.requests, self._free
+        return Permits(
+            total,
+            self._reserve,
+            free,
+            self._ageing,
+            self._foreign,
+            [*merge(lost, unanswered)],
+            now,
+            self._span,
+        )
 
     def _counted_by(self, permit: Permit) -> float:
         assert permit.sent_at is not None  # noqa: S101 - for the type checker: only sent permits are asked about
         return permit.sent_at + self._count_delay
 
     def _due(self, permit: Permit) -> float:
-        return self._counted_by(permit) + self.span
+        return self._counted_by(permit) + self._span
 
     def _expire(self, now: float) -> None:
         if now < self._quiet_until:
             return
+        self._held.clear()
         for queue in (self._ageing, self._foreign):
             while queue and queue[0] <= now:
                 queue.popleft()
                 self._free += 1
-        while self._lost and self._lost[0] + self.span <= now:
+        while self._lost and self._lost[0] + self._span <= now:
             del self._lost[0]
             self._free += 1
         while self._sent and self._due(permit := next(iter(self._sent))) <= now:
@@ -252,13 +397,13 @@ class LocalWindow(Window):
     def _first_return(self) -> float:
         heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
         if self._lost:
-            heads.append(self._lost[0] + self.span)
+            heads.append(self._lost[0] + self._span)
         if self._sent:
             heads.append(self._due(next(iter(self._sent))))
         return min(heads, default=math.inf)
 
     def _learn(self, permit: Permit, sent_at: float, now: float, remaining: int) -> None:
-        gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
+        gone = sent_at - self._span + self._limit.pad / 2  # what was counted by then, the server has let go
         if now < self._shared_until and remaining > self._remaining and sent_at >= self._heard_at:
             gone = max(gone, self._heard_at)
             self._let_go(gone)
@@ -275,13 +420,13 @@ class LocalWindow(Window):
     def _note_own(self, counted_by: float, now: float) -> None:
         """Remember a hit; those of two windows ago are of no use, even to a server that tells nothing."""
         self._own.append(counted_by)
-        if self._own[0] < now - 2 * self.span:
+        if self._own[0] < now - 2 * self._span:
             self._own.popleft()
 
     def _let_go(self, gone: float) -> None:
         """Free the permits of everything that was counted by then."""
         for queue in (self._ageing, self._foreign):
-            while queue and queue[0] <= gone + self.span:
+            while queue and queue[0] <= gone + self._span:
                 queue.popleft()
                 self._free += 1
         while self._lost and self._lost[0] <= gone:
@@ -291,16 +436,16 @@ class LocalWindow(Window):
     def _hold(self, foreign: int, now: float, gone: float) -> None:
         """Hold so many permits for others: free ones, then those of ours that the server has let go."""
         if foreign > 0:
-            self._shared_until = now + 2 * self.span
+            self._shared_until = now + 2 * self._span
         while len(self._foreign) < foreign:
             if self._free > 0:
                 self._free -= 1
-            elif self._ageing and self._ageing[0] <= gone + self.span:
+            elif self._ageing and self._ageing[0] <= gone + self._span:
                 self._ageing.popleft()
             else:
                 break
-            self._foreign.append(now + self.span)
-            self._quiet_until = min(self._quiet_until, now + self.span)
+            self._foreign.append(now + self._span)
+            self._quiet_until = min(self._quiet_until, now + self._span)
 
     def _take_back(self, sent_at: float) -> bool:
         """Forget the oldest hit that was over before this request began; return whether there is one.
@@ -310,7 +455,7 @@ class LocalWindow(Window):
         """
         heads = [(queue[0], queue) for queue in (self._ageing, self._foreign) if queue]
         head, queue = min(heads, key=lambda pair: pair[0], default=(math.inf, None))
-        if self._lost and self._lost[0] < sent_at and self._lost[0] + self.span <= head:
+        if self._lost and self._lost[0] < sent_at and self._lost[0] + self._span <= head:
             del self._lost[0]
             return True
         if queue is None:

@@ -115,7 +115,7 @@ class ReportsResource:
         """
         if keeping is not None and store is None:
             raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
-        caller = self._send.with_priority(priority)
+        caller = self._send.for_run(priority)
         cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
         run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
@@ -188,7 +188,7 @@ class ReportsResource:
         """
         from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed
 
-        send = self._send.with_priority(Priority(priority))
+        send = self._send.for_run(Priority(priority))
 
         async def zone() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone

@@ -193,15 +193,19 @@ def budget_url(value: str) -> str:
     """Check where a budget is kept. No message shows the URL, which may hold a password.
 
     Raises:
-        ConfigurationError: It is neither a file's URL nor a Redis server's.
+        ConfigurationError: It is neither a file's URL nor a Redis or Valkey server's.
     """
     parts = _split(value)
     if parts is None:
         fault = "the budget is not a URL"
-    elif parts.scheme not in {"file", "redis", "rediss"}:
-        fault = "the budget is not a URL of a known kind"
-    elif parts.scheme != "file":
+    elif "sentinel" in parts.scheme:
+        fault = "Redis Sentinel is not supported"
+    elif parts.scheme == "unix":
+        fault = "" if parts.path.strip("/") else "the budget's URL names no socket"
+    elif parts.scheme in {"redis", "rediss", "valkey", "valkeys"}:
         fault = "" if parts.hostname else "the budget's URL names no host"
+    elif parts.scheme != "file":
+        fault = "the budget is not a URL of a known kind"
     elif parts.netloc not in {"", "localhost"} or not parts.path.strip("/") or parts.path.endswith("/"):
         fault = "the budget's URL names no file of this machine"
     elif not parts.path.startswith("/") or "\0" in unquote(parts.path):

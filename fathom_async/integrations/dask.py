@@ -57,7 +57,7 @@ class FathomWorker(WorkerPlugin):
 
     Args:
         connect: Makes the client of an account; by default from the worker's ``FATHOM_API_TOKEN``,
-            ``FATHOM_BUDGET`` and ``FATHOM_BASE_URL``.
+            ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
         store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
         keep: Number of idle clients to keep open.
     """

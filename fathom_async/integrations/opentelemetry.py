@@ -12,7 +12,18 @@ except ImportError as _error:
     raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from _error
 
 from fathom_async._version import __version__
-from fathom_async.telemetry import Adapted, Admitted, Answered, Event, Failed, Paused, Queued, Retried, Sent
+from fathom_async.telemetry import (
+    Adapted,
+    Admitted,
+    Answered,
+    Event,
+    Failed,
+    Paused,
+    Queued,
+    Recovered,
+    Retried,
+    Sent,
+)
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -46,7 +57,7 @@ class RequestSpans:
                 self._answer(event)
             case Retried() | Failed():
                 self._end(event.request, event.reason)
-            case Paused() | Adapted():
+            case Paused() | Recovered() | Adapted():
                 pass
 
     def _begin(self, event: Queued) -> None:

@@ -47,7 +47,7 @@ class FathomTasks:
     Args:
         broker: Any taskiq broker with a result backend.
         connect: Makes the client of an account in a worker; by default from the worker's ``FATHOM_API_TOKEN``,
-            ``FATHOM_BUDGET`` and ``FATHOM_BASE_URL``.
+            ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
         store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
         keep: Number of idle clients to keep open.
         name: The task's name.

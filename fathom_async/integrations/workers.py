@@ -101,7 +101,7 @@ def in_order(outcomes: Iterable[Outcome[RowT]]) -> Sequence[Outcome[RowT]]:
 def client_from_env(account: str, environ: Mapping[str, str] | None = None) -> FathomClient:
     """Make the client of the environment's only account.
 
-    It reads ``FATHOM_API_TOKEN``, ``FATHOM_BUDGET`` and, where it is set, ``FATHOM_BASE_URL``.
+    It reads ``FATHOM_API_TOKEN``, ``FATHOM_BUDGET`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
 
     Args:
         account: Must be ``""``; a worker that knows several accounts has a function of its own.

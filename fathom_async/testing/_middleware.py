@@ -42,6 +42,9 @@ from fathom_async.testing._tokens import Tokens
 from fathom_async.testing._traffic import Hit, lane_of
 
 Duration = float | tuple[float, float] | Callable[[], float]
+LimitHeaders = Literal["all", "allowed", "none"]
+"""Which answers have `X-RateLimit-*` headers: all, those to requests that were allowed, or none."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _LOGIN_PAGE = (
@@ -56,6 +59,7 @@ class Conditions:
     Attributes:
         throttles: The limit of each lane; one object may serve both lanes, `None` is no limit.
         cap: The limit of requests in flight, if any.
+        limit_headers: Which answers tell the limits.
         latency: Network time, drawn once before the rate limit and once after the endpoint.
         handler_time: Time between counting a request and carrying it out.
         login: The answer to an unauthenticated request without `Accept: application/json`.
@@ -64,6 +68,7 @@ class Conditions:
 
     throttles: Mapping[str, Throttle | None]
     cap: ConcurrencyCap | None = None
+    limit_headers: LimitHeaders = "all"
     latency: Duration = 0.0
     handler_time: Duration = 0.0
     login: Literal["page", "redirect"] = "page"
@@ -107,24 +112,35 @@ class Middleware:
 
     async def _admit(self, hit: Hit, request: web.Request, endpoint: Handler) -> web.StreamResponse:
         throttle, cap = self.conditions.throttles[hit.lane], self.conditions.cap
+        tells = self.conditions.limit_headers
         if cap is not None and not cap.enter():  # step 3
-            return await self._answer(hit, _crowded(throttle, cap, hit.at))
+            return await self._answer(hit, self._refusal(_crowded(throttle, cap, hit.at), hit.at))
         try:
             verdict = throttle.hit(hit.at) if throttle is not None else None  # step 4
             if verdict is not None and not verdict.allowed:
-                response: web.StreamResponse = _refusal(verdict, hit.at)
+                response: web.StreamResponse = self._refusal(verdict, hit.at)
             else:
                 hit = evolve(hit, counted=True)
                 fault = self.faults.take(hit.method, hit.path)
                 await self._spend(self.conditions.handler_time)
                 response = await self._commit(fault, request, endpoint)  # step 5
-                if throttle is not None and not response.prepared:  # step 6
+                if throttle is not None and not response.prepared and tells != "none":  # step 6
                     response.headers["X-RateLimit-Limit"] = str(throttle.limit)
                     response.headers["X-RateLimit-Remaining"] = str(throttle.remaining(self.clock.time()))
         finally:
             if cap is not None:
                 cap.leave()
         return await self._answer(hit, response)
+
+    def _refusal(self, verdict: Verdict, now: float) -> web.Response:
+        headers = {"Retry-After": str(verdict.retry_after)}
+        if self.conditions.limit_headers == "all":
+            headers |= {
+                "X-RateLimit-Limit": str(verdict.limit),
+                "X-RateLimit-Remaining": str(verdict.remaining),
+                "X-RateLimit-Reset": str(math.floor(now) + verdict.retry_after),
+            }
+        return _json(429, {"message": "Too Many Attempts."}, headers)
 
     async def _answer(self, hit: Hit, response: web.StreamResponse) -> web.StreamResponse:
         dropped = isinstance(response, _Dropped)
@@ -217,23 +233,10 @@ async def _truncated(request: web.Request, whole: web.StreamResponse) -> web.Str
     return response
 
 
-def _crowded(throttle: Throttle | None, cap: ConcurrencyCap, now: float) -> web.Response:
+def _crowded(throttle: Throttle | None, cap: ConcurrencyCap, now: float) -> Verdict:
     """Refuse a request over the concurrency cap: it spends no budget, and the headers say so."""
     limit, remaining = (throttle.limit, throttle.remaining(now)) if throttle is not None else (cap.limit, 0)
-    return _refusal(Verdict(allowed=False, limit=limit, remaining=remaining, retry_after=1), now)
-
-
-def _refusal(verdict: Verdict, now: float) -> web.Response:
-    return _json(
-        429,
-        {"message": "Too Many Attempts."},
-        {
-            "X-RateLimit-Limit": str(verdict.limit),
-            "X-RateLimit-Remaining": str(verdict.remaining),
-            "Retry-After": str(verdict.retry_after),
-            "X-RateLimit-Reset": str(math.floor(now) + verdict.retry_after),
-        },
-    )
+    return Verdict(allowed=False, limit=limit, remaining=remaining, retry_after=1)
 
 
 def _unrouted(request: web.Request, reason: web.HTTPException) -> web.Response:

@@ -8,11 +8,12 @@ from typing import Literal, Self, Unpack
 
 from aiohttp import web
 
+from fathom_async._ratelimit.plan import RatePlan
 from fathom_async.testing._account_state import AccountState, EventShape
 from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._dataset import Dataset
 from fathom_async.testing._listening import CommonOptions, ListeningServer
-from fathom_async.testing._middleware import Conditions, Duration, Middleware
+from fathom_async.testing._middleware import Conditions, Duration, LimitHeaders, Middleware
 from fathom_async.testing._routes.context import Context
 from fathom_async.testing._routes.events import EventRoutes
 from fathom_async.testing._routes.milestones import MilestoneRoutes
@@ -26,9 +27,11 @@ class ServerOptions(CommonOptions, total=False):
     """The keyword arguments of `FathomServer`; each is optional."""
 
     data: Dataset
+    plan: RatePlan | str
     crud_throttle: Throttle | None
     reports_throttle: Throttle | None
     concurrency: int | None
+    limit_headers: LimitHeaders
     tokens: Mapping[str, Collection[str]] | None
     event_shape: EventShape
     login: Literal["page", "redirect"]
@@ -42,11 +45,15 @@ class FathomServer(ListeningServer):
 
     Args:
         data: The account's records; synthetic by default.
-        crud_throttle: The limit of accounts, sites, events and milestones; 2,000 an hour by default, `None` for
-            none.
-        reports_throttle: The limit of aggregations and current visitors; 10 a minute by default, `None` for none.
-            Pass the same object twice for a plan with a single limit.
-        concurrency: The most requests in flight; the server answers 429 beyond it.
+        plan: The account's rate plan, as a `RatePlan` or as text: ``classic``, or ``hourly:600:5`` for 600 requests
+            an hour over all endpoints, 5 at once.
+        crud_throttle: The limit of accounts, sites, events and milestones instead of the plan's; `None` for none.
+        reports_throttle: The limit of aggregations and current visitors instead of the plan's; `None` for none. Pass
+            the same object twice for a single limit.
+        concurrency: The most requests in flight instead of the plan's; the server answers 429 beyond it.
+        limit_headers: Which answers have `X-RateLimit-*` headers: ``all``; the ``allowed``, so that a
+            refusal has `Retry-After` alone; or ``none``. The service promises `Retry-After` only, and what it sends
+            for too many requests in flight is not known.
         latency: Network time, drawn before the limiter and again after the endpoint: seconds, a range, or a
             function.
         handler_time: Time between counting a request and carrying it out, likewise.
@@ -67,9 +74,11 @@ class FathomServer(ListeningServer):
         self,
         *,
         data: Dataset | None = None,
+        plan: RatePlan | str = "classic",
         crud_throttle: Throttle | Literal["documented"] | None = "documented",
         reports_throttle: Throttle | Literal["documented"] | None = "documented",
         concurrency: int | None = None,
+        limit_headers: LimitHeaders = "all",
         latency: Duration = 0.0,
         handler_time: Duration = 0.0,
         speed: float = 1.0,
@@ -84,15 +93,20 @@ class FathomServer(ListeningServer):
     ) -> None:
         server_clock = ServerClock(clock, speed, now)
         self.data: Dataset = data or Dataset.synthetic(seed=seed, until=server_clock.now().date())
+        limits = RatePlan.parse(plan) if isinstance(plan, str) else plan
+        crud = LaravelWindow(limits.crud.requests, limits.crud.per)
+        scarce = limits.reports and LaravelWindow(limits.reports.requests, limits.reports.per)
         throttles: Mapping[str, Throttle | None] = {
-            "crud": LaravelWindow(2000, per=3600) if crud_throttle == "documented" else crud_throttle,
-            "reports": LaravelWindow(10, per=60) if reports_throttle == "documented" else reports_throttle,
+            "crud": crud if crud_throttle == "documented" else crud_throttle,
+            "reports": (scarce or crud) if reports_throttle == "documented" else reports_throttle,
         }
+        at_once = concurrency or limits.concurrency
         known = Tokens(tokens)
         middleware = Middleware(
             Conditions(
                 throttles=throttles,
-                cap=None if concurrency is None else ConcurrencyCap(concurrency),
+                cap=None if at_once is None else ConcurrencyCap(at_once),
+                limit_headers=limit_headers,
                 latency=latency,
                 handler_time=handler_time,
                 login=login,

@@ -1,5 +1,6 @@
 """The admission benchmark: its server, its clients on the virtual clock, and its report."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -7,9 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from benchmarks import admission, admission_clock, admission_plot, admission_report
-from benchmarks.admission_contenders import CONTENDERS, OURS
+from benchmarks.admission_contenders import CONTENDERS, OURS, peers
+from benchmarks.admission_mixed import CHAPTERS as MIXED
+from benchmarks.admission_mixed import KINDS, perform, perform_in_a_process
+from benchmarks.admission_mixed import Chapter as Mixed
+from benchmarks.admission_mixed import Outcome as Waits
 from benchmarks.admission_scenarios import CHAPTERS, Chapter, Target, by_throttle
 from benchmarks.admission_sockets import race
 from benchmarks.admission_worker import play
@@ -183,10 +189,56 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "admission.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.skipif(not installed("matplotlib"), reason="matplotlib is not installed")
+def test_the_picture_of_pages_is_drawn(tmp_path: Path) -> None:
+    played = {
+        OURS: {kind: [Waits(waits=[0.1, 3.0])] for kind in KINDS},
+        "bare": {kind: [Waits(unserved=3, lost=1)] for kind in KINDS},
+    }
+    admission_plot.draw_pages(played, played, tmp_path / "pages.png")
+    assert (tmp_path / "pages.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize("client", [OURS, "AsyncLimiter(10, 60), retry"])
 async def test_the_race_over_sockets_loses_nothing(client: str) -> None:
     _, lost, _ = await race(client, requests=5)
     assert lost == 0
+
+
+@pytest.mark.parametrize("name", [OURS, *peers(1, 1.0)])
+async def test_every_client_does_every_kind_of_work_in_a_process_of_its_own(name: str) -> None:
+    if name != OURS and not installed(peers(1, 1.0)[name][0]):
+        pytest.skip(f"{name} is not installed")
+    full = [[*chapter.scenes.values()][-1] for chapter in MIXED]
+    scenes = [
+        evolve(each, bulk=12, short=each.short and 3, away=each.away and 2.0, best=None) for each in full
+    ]
+    outcomes = await perform_in_a_process(name, scenes)
+    assert outcomes is not None
+    for chapter, scene, outcome in zip(MIXED, scenes, outcomes, strict=True):
+        assert outcome.lost == 0
+        assert (outcome.short > 0) == bool(scene.short)
+        assert (outcome.hits > 0) == bool(scene.away)
+        assert outcome.makespan > 0
+        assert len(chapter.cells([outcome, outcome])) == len(chapter.columns)
+
+
+@pytest.mark.parametrize("chapter", MIXED, ids=lambda chapter: chapter.title)
+def test_a_scene_is_the_same_with_the_same_seed(chapter: Mixed) -> None:
+    scene = evolve(next(iter(chapter.scenes.values())), bulk=12)
+    first, second = (admission_clock.run(perform(OURS, scene)) for _ in range(2))
+    assert first.lost == 0
+    assert first.makespan == pytest.approx(second.makespan, abs=0.1)
+
+
+async def test_questions_to_a_lane_are_measured() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.queue_cost", OURS, "50", "limits"),
+        cwd=Path(admission.__file__).parent.parent,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    assert 0 < float(output) < 1
 
 
 async def test_the_cost_of_a_queue_is_measured_for_everyone() -> None:

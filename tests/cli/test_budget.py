@@ -122,3 +122,35 @@ async def test_a_budget_that_is_out_of_reach(command: Command, mortal_redis: Red
     assert (ended.code, ended.out) == (1, "")
     assert "check FATHOM_BUDGET" in ended.err
     assert ended.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--plan", "hourly:600:5", "budget"), ("budget", "--plan=hourly:600:5")]
+)
+async def test_every_command_takes_the_plan_before_its_name_and_after(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    ended = await command(
+        *arguments, FATHOM_BUDGET=f"file://{tmp_path / 'shared.budget'}", FATHOM_PLAN="classic"
+    )
+    assert [json.loads(line)["limit"] for line in ended.out.splitlines()] == [600, 600]
+
+
+async def test_a_plan_that_is_none_is_one_line(command: Command) -> None:
+    for ended in (
+        await command("sites", "list", "--plan", "600"),
+        await command("whoami", FATHOM_PLAN="600"),
+    ):
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == (
+            "fathom: '600' is no rate plan: write classic or hourly:REQUESTS:CONCURRENCY, such as hourly:600:5\n"
+        )
+
+
+async def test_a_plan_that_a_command_found_out_is_shown(command: Command, tmp_path: Path) -> None:
+    shared = f"file://{tmp_path / 'shared.budget'}"
+    async with FathomServer(plan="hourly:600:5") as server:
+        reported = await command("report", "CDBUGS", FATHOM_BASE_URL=server.url, FATHOM_BUDGET=shared)
+        ended = await command.in_terminal("budget", FATHOM_BASE_URL=server.url, FATHOM_BUDGET=shared)
+    assert (reported.code, reported.err) == (0, "")
+    assert re.search(r"reports +600 an hour", ended.out)

@@ -74,6 +74,14 @@ async def test_it_serves_a_log_without_limits_and_faster(tmp_path: Path) -> None
         assert report.rows[0].pageviews == 26
 
 
+async def test_it_serves_the_plan_that_is_named() -> None:
+    async with serving("--plan", "hourly:600:5", "--limit-headers", "allowed") as served:
+        assert "Limits: 600 requests an hour, 5 at once; a minute lasts a minute" in served.told
+        async with FathomClient("any", base_url=served.url) as fathom:
+            await fathom.reports.aggregate(PageviewQuery("CDBUGS", aggregates=["pageviews"]))
+            assert fathom.limits["crud"].limit == 600
+
+
 def test_ctrl_c_in_a_terminal_is_an_orderly_end() -> None:
     ended = in_terminal("serve", "--port", "0", acts=(("Ctrl-C ends it", CTRL_C),))
     assert ended.code == 0

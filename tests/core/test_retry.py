@@ -7,6 +7,7 @@ from fathom_async import (
     ConnectError,
     DecodeError,
     FathomError,
+    OutageError,
     RateLimitError,
     RetryPolicy,
     ServerError,
@@ -59,8 +60,13 @@ def test_the_last_attempt_is_the_last() -> None:
     assert delay(SENT, failures=4) is None
 
 
-def test_a_server_that_says_when_to_come_back_is_obeyed() -> None:
+def test_a_server_that_says_when_to_come_back_is_obeyed_up_to_a_bound() -> None:
     assert delay(ServerError(503, "", retry_after=10)) == 10.25
+    assert delay(ServerError(503, "", retry_after=86_400)) == RetryPolicy().longest_pause + 0.25
+
+
+def test_a_server_that_was_given_up_is_not_tried_again() -> None:
+    assert delay(OutageError("away")) is None
 
 
 def test_after_a_refusal_the_lane_does_the_waiting() -> None:

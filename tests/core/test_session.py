@@ -36,6 +36,7 @@ from fathom_async.testing import (
     FathomServer,
     Fault,
     Html,
+    LaravelWindow,
     Redirect,
     Status,
     Truncate,
@@ -284,8 +285,37 @@ async def test_a_refusal_longer_than_max_wait_is_an_error_at_once(server: Fathom
     server.inject(Status(429, headers={"Retry-After": "3600"}))
     async with FathomClient("any", base_url=server.url) as fathom:
         with pytest.raises(WaitTooLongError) as caught:
-            await fathom.with_options(max_wait=30).reports.current_visitors(SITE)
+            await fathom.with_options(max_wait=30).sites.get(SITE)
     assert 3590 < caught.value.eta <= 3601
+
+
+@pytest.mark.parametrize("retry_after", ["3600", "86400", "Fri, 31 Dec 9999 23:59:59 GMT", "9" * 30])
+async def test_a_refusal_is_believed_for_a_window_or_as_long_as_the_policy_says(
+    server: FathomServer, retry_after: str
+) -> None:
+    server.inject(*[Status(429, headers={"Retry-After": retry_after})] * 2)
+    async with FathomClient("any", base_url=server.url, retry=RetryPolicy(longest_pause=100)) as fathom:
+        with pytest.raises(WaitTooLongError) as caught:
+            await fathom.with_options(max_wait=30).reports.current_visitors(SITE)
+        assert 95 < caught.value.eta <= 101
+        with pytest.raises(WaitTooLongError) as caught:
+            await fathom.with_options(max_wait=30).sites.get(SITE)
+        assert 3590 < caught.value.eta <= 3601
+
+
+async def test_limits_on_a_page_that_is_no_answer_are_ignored() -> None:
+    async with (
+        FathomServer(crud_throttle=LaravelWindow(1000, per=3600)) as server,
+        FathomClient("any", base_url=server.url) as fathom,
+    ):
+        server.inject(*[Html()] * 3, *[Status(503)] * 2)
+        for _ in range(3):
+            with pytest.raises(DecodeError):
+                await fathom.account.get()
+        await fathom.account.get()
+        assert fathom.limits["crud"].limit == 2000
+        await fathom.account.get()
+        assert fathom.limits["crud"].limit == 1000
 
 
 async def test_refusals_without_end_are_raised(server: FathomServer) -> None:

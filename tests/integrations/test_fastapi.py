@@ -347,13 +347,13 @@ async def test_a_route_says_how_its_requests_go(server: FathomServer) -> None:
     @app.get("/")
     async def options(
         page: Fathom, job: Annotated[FathomClient, background]
-    ) -> list[dict[str, float | None]]:
+    ) -> list[dict[str, float | str | None]]:
         return [attrs.asdict(vars(view)["_options"]) for view in (page, job)]
 
     async with serving(app) as visitor, visitor.get("/") as response:
         assert await response.json() == [
-            {"max_wait": 5.0, "priority": 0, "timeout": 30.0},
-            {"max_wait": None, "priority": 2, "timeout": 3.0},
+            {"flow": "", "max_wait": 5.0, "priority": 0, "timeout": 30.0},
+            {"flow": "", "max_wait": None, "priority": 2, "timeout": 3.0},
         ]
 
 

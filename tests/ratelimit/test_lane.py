@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async._ratelimit.feedback import SILENT, Feedback
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import PROBE_PATIENCE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.queue import Place
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
 from fathom_async.testing import LaravelWindow, SlidingLog, run_virtual
@@ -37,11 +38,11 @@ async def request(
     takes: float = 0.1,
     priority: Priority = Priority.NORMAL,
     max_wait: float | None = None,
-    first: bool = False,
+    place: Place = "turn",
     feedback: Feedback = SILENT,
 ) -> float:
     """Pass through the lane; return when it was admitted."""
-    async with lane.permit(priority, max_wait=max_wait, first=first) as admission:
+    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
         admitted = now()
         admission.sent()
         await asyncio.sleep(takes)
@@ -101,7 +102,7 @@ async def test_a_retry_goes_before_all_others_of_its_priority() -> None:
     lane = lane_of(1)
     waiting = [asyncio.create_task(request(lane)) for _ in range(3)]
     await asyncio.sleep(0)
-    retry = await request(lane, first=True)
+    retry = await request(lane, place="first")
     assert [task.done() for task in waiting] == [True, False, False]
     assert retry == pytest.approx(SPAN + 0.1)
     await asyncio.gather(*waiting)
@@ -363,6 +364,33 @@ def test_a_smaller_limit_is_adopted_and_a_larger_one_is_not(caplog: pytest.LogCa
     ]
 
 
+async def test_a_smaller_limit_that_one_answer_names_is_not_adopted(caplog: pytest.LogCaptureFixture) -> None:
+    lane = lane_of(10)
+    for limit in (1, 10, 1, 10):
+        await request(lane, takes=0, feedback=Feedback(limit, limit - 1, None))
+    assert lane.status().limit == 10
+    assert not caplog.records
+
+
+async def test_a_limit_goes_back_up_to_the_plans_and_not_beyond() -> None:
+    lane = lane_of(10)
+    limits: list[int] = []
+    for limit in (6, 6, 8, 8, 10, 10, 20, 20):
+        await request(lane, feedback=Feedback(limit, limit - 1, None))
+        limits.append(lane.status().limit)
+    assert limits == [10, 6, 6, 8, 8, 10, 10, 10]
+
+
+async def test_until_a_smaller_limit_is_certain_requests_go_one_at_a_time() -> None:
+    lane = lane_of(10)
+    await request(lane, feedback=Feedback(5, 4, None))
+    start = now()
+    admitted = await asyncio.gather(
+        *(request(lane, takes=2, feedback=Feedback(5, 3, None)) for _ in range(5))
+    )
+    assert [moment - start for moment in admitted[:3]] == [0, 2, 2]
+
+
 async def test_an_adaptive_lane_adopts_a_larger_limit_too() -> None:
     lane = Lane("reports", RateLimit(2, 60), clock=LoopClock(), adaptive=True)
     await request(lane, feedback=Feedback(10, 9, None))
@@ -410,7 +438,8 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         try:
             async with asyncio.timeout(cancel):
                 for attempt in range(3):
-                    async with lane.permit(priority, max_wait=max_wait, first=attempt > 0) as admission:
+                    place: Place = "first" if attempt else "turn"
+                    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
                         if chance.random() < 0.8:
                             admission.sent()
                         await asyncio.sleep(takes)
@@ -434,7 +463,7 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         await asyncio.sleep(1000)
         assert lane.status().used == 0
         for _ in range(requests):
-            await request(lane, max_wait=0)
+            await request(lane, priority=Priority.INTERACTIVE, max_wait=0)
 
     run_virtual(scenario())
 
@@ -469,7 +498,8 @@ async def test_the_eta_knows_how_much_of_a_burst_is_spent() -> None:
 
 async def test_a_lane_that_adopts_a_smaller_limit_slows_its_pace_too() -> None:
     lane = lane_of(60, per=60, burst=2)
-    await request(lane, takes=0, feedback=Feedback(30, 29, None))
+    for remaining in (29, 28):
+        await request(lane, takes=0, feedback=Feedback(30, remaining, None))
     admitted = await asyncio.gather(*(request(lane, takes=0) for _ in range(10)))
     gaps = [later - earlier for earlier, later in pairwise(admitted[2:])]
     assert gaps == pytest.approx([2.0] * 7)
@@ -507,6 +537,19 @@ def test_a_paced_lane_loses_no_time_between_tokens(
         return now()
 
     assert run_virtual(scenario()) < 60 * 61 / requests * 1.03
+
+
+async def test_one_who_was_admitted_goes_out_though_the_lane_is_spaced_in_the_same_moment() -> None:
+    lane = lane_of(10)
+    async with lane.permit() as first, lane.permit() as second:
+        first.sent()
+        second.sent()
+        waiting = [asyncio.create_task(request(lane)) for _ in range(3)]
+        await asyncio.sleep(1)
+        first.answered(SILENT)  # admits them
+        second.refused(Feedback(None, None, 10.0))
+    start = now()
+    assert await asyncio.gather(*waiting) == [start] * 3
 
 
 async def test_one_who_is_admitted_and_gives_up_in_the_same_moment_loses_nothing() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.queue import PATIENCE, PriorityQueue
+from fathom_async._ratelimit.queue import PASSES, PriorityQueue
 
 INTERACTIVE, NORMAL, BULK = Priority
 
@@ -24,20 +24,20 @@ def test_urgent_ones_first_and_in_order_of_arrival_among_equals() -> None:
 def test_one_may_be_put_first_among_equals() -> None:
     queue = PriorityQueue[str]()
     queue.push("a", NORMAL)
-    queue.push("b", NORMAL, first=True)
+    queue.push("b", NORMAL, "", "first")
     queue.push("c", INTERACTIVE)
     assert drained(queue) == ["c", "b", "a"]
 
 
 def test_who_is_passed_over_often_is_served_once() -> None:
     queue = PriorityQueue[str]()
-    for number in range(3 * PATIENCE):
+    for number in range(3 * PASSES):
         queue.push(f"i{number}", INTERACTIVE)
     queue.push("b0", BULK)
     queue.push("b1", BULK)
     order = drained(queue)
-    assert order.index("b0") == PATIENCE
-    assert order.index("b1") == 2 * PATIENCE + 1
+    assert order.index("b0") == PASSES
+    assert order.index("b1") == 2 * PASSES + 1
 
 
 def test_two_passed_over_priorities_both_get_their_turn() -> None:
@@ -47,7 +47,7 @@ def test_two_passed_over_priorities_both_get_their_turn() -> None:
     queue.push("n", NORMAL)
     queue.push("b", BULK)
     order = drained(queue)
-    assert {order[PATIENCE], order[PATIENCE + 1]} == {"n", "b"}
+    assert {order[PASSES], order[PASSES + 1]} == {"n", "b"}
 
 
 def test_who_gave_up_is_not_served() -> None:

@@ -6,27 +6,36 @@ import asyncio
 import random
 from collections.abc import Callable
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async._ratelimit.feedback import SILENT, Feedback
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._ratelimit.protocol import Permit
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.protocol import Demand, Permit
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
+
+if TYPE_CHECKING:
+    from fathom_async._ratelimit.queue import Place
 
 pytestmark = pytest.mark.virtual_time
 
 LIMIT = RateLimit(3, per=60)
 SPAN = 61.0  # the window and its pad
+ONE = Demand(Priority.NORMAL, 1)
+
+
+def returns(window: LocalWindow, now: float, permits: int = 3) -> list[float]:
+    return [window.returns(position, Priority.NORMAL, now) for position in range(permits)]
 
 
 def taken(window: LocalWindow, now: float) -> Permit:
-    assert window.has_room(now)
+    assert window.has_room(ONE, now)
     return window.take()
 
 
@@ -40,67 +49,67 @@ def full_window(now: float = 0.0) -> tuple[LocalWindow, list[Permit]]:
 
 def test_at_most_as_many_slots_are_out_as_the_server_admits() -> None:
     window, _ = full_window()
-    assert not window.has_room(0)
-    assert window.used(1.0) == 3
+    assert not window.has_room(ONE, 0)
+    assert window.status(1.0).used == 3
 
 
 def test_a_slot_comes_back_one_window_after_the_answer() -> None:
     window, permits = full_window()
     window.settle(permits[0], 2.0)
-    assert not window.has_room(2.0 + SPAN - 0.01)
+    assert not window.has_room(ONE, 2.0 + SPAN - 0.01)
     taken(window, 2.0 + SPAN)
-    assert not window.has_room(2.0 + SPAN)
+    assert not window.has_room(ONE, 2.0 + SPAN)
 
 
 def test_without_an_answer_it_comes_back_one_window_after_the_count_delay() -> None:
     window, _ = full_window()
-    assert window.next_return(10) == 5.0 + SPAN
+    assert window.next_look(ONE, 10) == 5.0 + SPAN
     taken(window, 5.0 + SPAN)
 
 
 def test_an_answer_after_the_count_delay_does_not_prolong() -> None:
     window, permits = full_window()
     window.settle(permits[0], 20.0)
-    assert window.next_return(20.0) == 5.0 + SPAN
+    assert window.next_look(ONE, 20.0) == 5.0 + SPAN
 
 
 def test_a_request_that_was_never_sent_gives_its_slot_back_at_once() -> None:
     window = LocalWindow(LIMIT)
     window.release(taken(window, 0))
-    assert window.used(1.0) == 0
+    assert window.status(1.0).used == 0
 
 
 def test_a_refused_request_was_not_counted() -> None:
     window, permits = full_window()
     window.release(permits[0])
-    assert window.used(1.0) == 2
+    assert window.status(1.0).used == 2
 
 
 def test_a_request_lost_on_the_wire_may_have_been_counted() -> None:
     window, permits = full_window()
     window.abandon(permits[0])
-    assert window.used(1.0) == 3
+    assert window.status(1.0).used == 3
     assert window.in_flight == 2
-    assert window.next_return(1.0) == 5.0 + SPAN
+    assert window.next_look(ONE, 1.0) == 5.0 + SPAN
 
 
 def test_a_request_without_an_answer_and_never_marked_as_sent_still_ages() -> None:
     window = LocalWindow(LIMIT)
     window.settle(taken(window, 0), 1.0)
-    assert window.next_return(1.0) == 1.0 + SPAN
+    assert window.next_look(ONE, 1.0) == 1.0 + SPAN
 
 
 def test_reserved_slots_are_never_taken() -> None:
     window = LocalWindow(LIMIT, reserve=2)
     taken(window, 0)
-    assert not window.has_room(0)
+    assert not window.has_room(ONE, 0)
 
 
 def test_hits_of_others_hold_slots_for_a_window() -> None:
     window = LocalWindow(LIMIT)
     window.settle(taken(window, 0), 1.0, limit=3, remaining=0)
-    assert window.used(1.0) == 3
-    assert not window.has_room(1.0 + SPAN - 0.01)
+    assert window.status(1.0).used == 3
+    assert not window.has_room(ONE, 1.0 + SPAN - 0.01)
     taken(window, 1.0 + SPAN)
 
 
@@ -110,7 +119,7 @@ def test_a_reopened_window_brings_slots_back_early() -> None:
         window.settle(taken(window, now), now, limit=3, remaining=remaining)
     taken(window, 3.0)
     taken(window, 3.0)
-    assert not window.has_room(3.0)
+    assert not window.has_room(ONE, 3.0)
 
 
 def test_a_hit_lost_in_the_window_before_is_forgotten_before_those_of_this_one() -> None:
@@ -123,13 +132,13 @@ def test_a_hit_lost_in_the_window_before_is_forgotten_before_those_of_this_one()
         window.sent(permit, now)
         window.settle(permit, now, limit=3, remaining=62 - int(now) + 1)
     taken(window, 63.0)
-    assert not window.has_room(5.0 + SPAN)
+    assert not window.has_room(ONE, 5.0 + SPAN)
 
 
 def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
     window, permits = full_window()
     window.settle(permits[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
-    assert not window.has_room(1.0)
+    assert not window.has_room(ONE, 1.0)
 
 
 def test_a_server_that_tells_nothing_leaves_nothing_behind() -> None:
@@ -142,7 +151,7 @@ def test_a_server_that_tells_nothing_leaves_nothing_behind() -> None:
 def test_headers_of_another_limit_are_not_believed() -> None:
     window = LocalWindow(LIMIT)
     window.settle(taken(window, 0), 1.0, limit=2000, remaining=0)
-    assert window.used(1.0) == 1
+    assert window.status(1.0).used == 1
 
 
 def test_a_window_is_cold_until_an_answer_and_again_after_a_silence_of_nearly_a_window() -> None:
@@ -159,7 +168,7 @@ def test_a_window_is_cold_until_an_answer_and_again_after_a_silence_of_nearly_a_
 def test_returns_are_sorted_and_optimistic_about_requests_in_flight() -> None:
     window, permits = full_window()
     window.settle(permits[1], 1.0)
-    assert window.returns(2.0) == [1.0 + SPAN, 2.0 + SPAN, 2.0 + SPAN]
+    assert returns(window, 2.0) == [1.0 + SPAN, 2.0 + SPAN, 2.0 + SPAN]
 
 
 def densest(moments: list[float], per: float) -> int:
@@ -301,7 +310,7 @@ def test_what_is_reserved_is_not_taken_back_either() -> None:
     for now, remaining in ((1.0, 3), (2.0, 2), (3.0, 3)):  # the third answer: the window was opened anew
         window.settle(taken(window, now), now, limit=4, remaining=remaining)
     taken(window, 3.0)
-    assert not window.has_room(3.0)
+    assert not window.has_room(ONE, 3.0)
 
 
 def asked(window: LocalWindow, now: float, remaining: int) -> None:
@@ -315,9 +324,9 @@ def test_where_remaining_rises_what_was_counted_before_is_gone_and_the_rest_is_o
     asked(window, 10.0, remaining=5)  # others have spent 3
     asked(window, 20.0, remaining=4)
     asked(window, 35.0, remaining=5)  # the window was opened anew, and others have spent 4 of it
-    assert window.used(35.0) == 5
-    assert window.used(82.0) == 5, "nothing comes back that came back at the server long ago"
-    assert window.used(35.0 + SPAN) == 0
+    assert window.status(35.0).used == 5
+    assert window.status(82.0).used == 5, "nothing comes back that came back at the server long ago"
+    assert window.status(35.0 + SPAN).used == 0
 
 
 def test_slots_that_the_server_has_let_go_are_held_for_others_instead_of_us() -> None:
@@ -325,15 +334,15 @@ def test_slots_that_the_server_has_let_go_are_held_for_others_instead_of_us() ->
     asked(window, 0.1, remaining=2)
     asked(window, 0.2, remaining=1)
     asked(window, 60.9, remaining=0)  # neither of ours is counted any more
-    assert window.used(61.5) == 3
+    assert window.status(61.5).used == 3
 
 
 def test_a_hit_that_a_server_of_whole_seconds_may_still_count_is_not_taken_for_anothers() -> None:
     window = LocalWindow(LIMIT)
     asked(window, 1.0, remaining=2)
     asked(window, 61.2, remaining=1)
-    assert window.used(61.2) == 2
-    assert window.used(62.5) == 1
+    assert window.status(61.2).used == 2
+    assert window.status(62.5).used == 1
 
 
 def test_a_lost_request_may_be_counted_after_the_answer_that_does_not_show_it() -> None:
@@ -342,7 +351,7 @@ def test_a_lost_request_may_be_counted_after_the_answer_that_does_not_show_it() 
     window.sent(lost, 0.0)
     window.abandon(lost)
     asked(window, 2.5, remaining=3)
-    assert window.used(2.5) == 2
+    assert window.status(2.5).used == 2
 
 
 def test_beside_others_what_is_not_certain_is_asked_for_alone() -> None:
@@ -382,9 +391,9 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
 
     async def client(lane: Lane) -> None:
         loop = asyncio.get_running_loop()
-        first = False
+        place: Place = "turn"
         while True:
-            async with lane.permit(first=first) as admission:
+            async with lane.permit(place=place) as admission:
                 admission.sent()
                 await asyncio.sleep(chance.uniform(0, 0.05))
                 verdict = throttle.hit(loop.time())
@@ -395,7 +404,7 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
                     return
                 refused.append(loop.time())
                 admission.refused(Feedback(10, 0, verdict.retry_after))
-                first = True
+                place = "first"
 
     async def scenario() -> float:
         lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())
@@ -441,15 +450,15 @@ def test_returns_know_of_the_reserve() -> None:
     window = LocalWindow(RateLimit(10, per=60), reserve=2)
     for _ in range(8):
         window.sent(taken(window, 0.0), 0.0)
-    assert not window.has_room(1.0)
-    assert window.returns(1.0) == [1.0 + SPAN] * 8
+    assert not window.has_room(ONE, 1.0)
+    assert returns(window, 1.0, 8) == [1.0 + SPAN] * 8
 
 
 def test_a_limit_that_shrinks_below_the_reserve_leaves_one_slot() -> None:
     window = LocalWindow(RateLimit(10, per=60), reserve=5)
     window.resize(5)
-    assert window.has_room(0.0)
-    assert window.returns(0.0) == [0.0]
+    assert window.has_room(ONE, 0.0)
+    assert returns(window, 0.0, 2) == [0.0, SPAN]
 
 
 def test_slots_that_a_smaller_limit_took_away_come_back_to_nobody() -> None:
@@ -457,6 +466,6 @@ def test_slots_that_a_smaller_limit_took_away_come_back_to_nobody() -> None:
     for now in (0.0, 1.0, 2.0):
         window.settle(taken(window, now), now)
     window.resize(1)
-    assert window.returns(3.0) == [2.0 + SPAN]
-    assert not window.has_room(1.0 + SPAN)
-    assert window.has_room(2.0 + SPAN)
+    assert returns(window, 3.0, 2) == [2.0 + SPAN, 2.0 + 2 * SPAN]
+    assert not window.has_room(ONE, 1.0 + SPAN)
+    assert window.has_room(ONE, 2.0 + SPAN)

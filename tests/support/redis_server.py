@@ -13,12 +13,13 @@ from pathlib import Path
 class RedisServer:
     """A real redis-server without persistence, which can be killed, stopped and started again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -27,7 +28,7 @@ class RedisServer:
         assert spec.origin is not None
         program = Path(spec.origin).parent / "bin" / "redis-server"
         options = ("--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self._directory)
-        self._process = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen([program, *options, *self._options], stdout=subprocess.DEVNULL)
         give_up = time.monotonic() + 10
         while True:
             try:
@@ -49,9 +50,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(directory: Path) -> Generator[RedisServer]:
+def redis_server(directory: Path, *options: str) -> Generator[RedisServer]:
     """Run a Redis server while the block runs."""
-    server = RedisServer(directory)
+    server = RedisServer(directory, *options)
     server.start()
     try:
         yield server

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import aiohttp
 import pytest
 
+from fathom_async import RatePlan
 from fathom_async.testing import FathomServer, LaravelWindow, SlidingLog
 
 pytestmark = pytest.mark.virtual_time
@@ -146,3 +147,30 @@ async def test_stats_can_be_forgotten(http: aiohttp.ClientSession) -> None:
         assert server.hits == ()
         with pytest.raises(ValueError, match="no limit"):
             server.max_in_window("crud")
+
+
+async def test_an_hourly_plan_has_one_limit_for_everything_and_a_cap(http: aiohttp.ClientSession) -> None:
+    async with FathomServer(plan="hourly:600:2", handler_time=1.0) as server:
+        urls = [server.url + path for path in (VISITORS, "/sites", "/sites")]
+        answers = await asyncio.gather(*map(http.get, urls))
+    assert sorted(answer.status for answer in answers) == [200, 200, 429]
+    assert {answer.headers["X-RateLimit-Limit"] for answer in answers} == {"600"}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert (refused.headers["X-RateLimit-Remaining"], refused.headers["Retry-After"]) == ("598", "1")
+
+
+@pytest.mark.parametrize(
+    ("limit_headers", "told"), [("all", {200, 429}), ("allowed", {200}), ("none", set[int]())]
+)
+async def test_which_answers_tell_the_limits_is_a_setting(
+    http: aiohttp.ClientSession, limit_headers: Literal["all", "allowed", "none"], told: set[int]
+) -> None:
+    async with FathomServer(
+        plan=RatePlan.hourly(2, concurrency=1), handler_time=1.0, limit_headers=limit_headers
+    ) as server:
+        answers = list(await asyncio.gather(*[http.get(f"{server.url}/sites") for _ in range(2)]))
+        answers += [await http.get(f"{server.url}/sites") for _ in range(2)]
+    assert sorted(answer.status for answer in answers) == [200, 200, 429, 429]
+    assert all("Retry-After" in answer.headers for answer in answers if answer.status == 429)
+    assert {answer.status for answer in answers if "X-RateLimit-Limit" in answer.headers} == told
+    assert {answer.status for answer in answers if "X-RateLimit-Remaining" in answer.headers} == told

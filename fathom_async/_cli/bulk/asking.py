@@ -14,7 +14,6 @@ from fathom_async import (
     FathomClient,
     FathomError,
     Outcome,
-    Priority,
     Progress,
     Report,
 )
@@ -94,13 +93,12 @@ class Asking:
         """Request one after the other, so that an interrupted run has whole reports."""
         complete = [each for each in reports if each.is_complete]
         progress = Progress(len(complete), requests=len(complete))
-        patient = self.fathom.with_options(priority=Priority.BULK)
         space = namespace(self.address, "complete reports")
         for wanted in complete:
             sent = self.fathom.stats.sent.get("reports", 0)
             seconds = self.fathom.eta(len(complete) - progress.done, lane="reports")
             on_progress(evolve(progress, seconds_left=seconds))
-            outcome = await self._every_row(patient, wanted.query, store, answer_key(space, wanted.query))
+            outcome = await self._every_row(self.fathom, wanted.query, store, answer_key(space, wanted.query))
             spent = self.fathom.stats.sent.get("reports", 0) - sent
             progress = evolve(
                 progress,

@@ -14,7 +14,7 @@ from fathom_async import FathomClient
 from fathom_async._cli.bulk import overview
 from fathom_async._cli.bulk.report_spec import Format, Places, ReportSpec, read_jobs, wanted
 from fathom_async._cli.bulk.runner import RunOptions, RunSummary, carry_out, overview_of
-from fathom_async._cli.connection import connect, run_async
+from fathom_async._cli.connection import PLAN, connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.formatting import counted
@@ -101,7 +101,7 @@ async def _anybody() -> AsyncGenerator[FathomClient]:
     try:
         find_token(os.environ)
     except CommandError:
-        async with FathomClient("none") as fathom:
+        async with FathomClient("none", plan=os.environ.get(PLAN) or None) as fathom:
             yield fathom
     else:
         async with connect(is_onlooker=True) as fathom:

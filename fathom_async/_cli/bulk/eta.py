@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from fathom_async import FathomClient, Priority, Progress
+from fathom_async import FathomClient, Progress
 from fathom_async._cli.formatting import clock_time
 from fathom_async.store import LEASE
 
@@ -19,7 +19,7 @@ class EtaEstimator:
     """
 
     def __init__(self, fathom: FathomClient, now: Callable[[], float] = time.monotonic) -> None:
-        self._fathom = fathom.with_options(priority=Priority.BULK)
+        self._fathom = fathom
         self._now = now
         self._progress: Progress | None = None
         self._until = 0.0

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from attrs import define, evolve, field, frozen
@@ -19,6 +19,7 @@ from fathom_async import (
     DecodeError,
     FathomClient,
     FathomError,
+    Priority,
     Progress,
     RateLimitError,
     ServerError,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from fathom_async.reports import Row
 
 _KEEPING = CachePolicy()
+_FLOW: Final = "fathom run"
 _TEMPORARY = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
 
 
@@ -102,7 +104,11 @@ def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused
     plan = fathom.reports.plan(plain_queries(reports), fuse=is_fused)
     complete = [each for each in reports if each.is_complete]
     requests = plan.requests + len(complete)
-    return Overview(plan, complete, fathom.eta(requests, lane="reports") if requests else 0.0)
+    return Overview(plan, complete, _as_run(fathom).eta(requests, lane="reports") if requests else 0.0)
+
+
+def _as_run(fathom: FathomClient) -> FathomClient:
+    return fathom.with_options(priority=Priority.BULK, flow=_FLOW)
 
 
 async def carry_out(options: RunOptions, summary: RunSummary) -> None:
@@ -136,7 +142,8 @@ async def carry_out(options: RunOptions, summary: RunSummary) -> None:
             for each in notes:
                 await each.begin(started)
         keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
-        await _make(Asking(fathom, keeping, where, options.is_fused), options, reports, stores, summary)
+        asking = Asking(_as_run(fathom), keeping, where, options.is_fused)
+        await _make(asking, options, reports, stores, summary)
         if not summary.may_be_retried:
             for each in notes:
                 await each.end()

@@ -20,15 +20,17 @@ import time
 import weakref
 from collections import deque
 
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
-from fathom_async._ratelimit.shared.state import Command, QuotaConfig, Result, SharedState, size_of
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, FORMAT, SharedState, size_of
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 
 if sys.platform == "win32":  # type checkers believe that Windows has an empty `fcntl`
     raise ImportError("a budget in a file needs a POSIX system")
 
-_MAGIC = b"fathom budget 1\n"
+_MAGIC = b"fathom budget %d\n"
+_HEADER = (_MAGIC % FORMAT).ljust(24, b"\0")  # so that no section begins where one of format 1 could
 _SECTION = struct.Struct("<32sIB3xdQ8x")  # key, requests, live half, seconds, bytes
 _LIVE_AT = 36
 _ATTEMPTS = 20
@@ -93,6 +95,23 @@ class FileStore:
             self._pending.append((step, done))
             if self._timer is None and not self._is_running:
                 self._run()
+
+    def peek(self, step: Command) -> Result | None:
+        """Return what a look would, without a change to the file; None while another process has its lock."""
+        if self._is_closed or self._pid != os.getpid():
+            return None
+        try:
+            self._lock(self._fd)
+        except _BusyError:
+            return None
+        try:
+            if self._is_stale():
+                return None
+            copy = bytearray(self._halves[self._map[self._at + _LIVE_AT] & 1])
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+        state = SharedState(memoryview(copy).cast("d"), self._terms)
+        return state.step(step, self._clock.now())
 
     async def aclose(self) -> None:
         """Close the file."""
@@ -216,14 +235,13 @@ class FileStore:
     def _find_section(self, fd: int, now: float) -> int:
         """Return the offset of our section; append it if it is missing."""
         end = os.fstat(fd).st_size
-        if end == 0:
-            os.pwrite(fd, _MAGIC, 0)
-            end = len(_MAGIC)
-        elif os.pread(fd, len(_MAGIC), 0) != _MAGIC:
-            raise ConfigurationError(
-                f"{self._path} is not a budget file: name another path, it is left as it is"
-            )
-        at = len(_MAGIC)
+        if end and os.pread(fd, len(_HEADER), 0) != _HEADER:
+            self._check_other_format(fd, now)
+            os.ftruncate(fd, 0)
+            end = 0
+        if not end:
+            _write(fd, _HEADER, 0)
+        at = len(_HEADER)
         while at < end:
             key, requests, live, per, size = self._read_section(fd, at, end)
             if not size:  # its writer was killed
@@ -243,6 +261,21 @@ class FileStore:
         _write(fd, entry, at)
         return at
 
+    def _check_other_format(self, fd: int, now: float) -> None:
+        """See that a file is a budget of an earlier format, and that nobody uses it.
+
+        Processes that have such a file open see that it became shorter, and then that its format is another one.
+        """
+        content = os.pread(fd, os.fstat(fd).st_size, 0)
+        first, _, _ = content.partition(b"\n")
+        number = first.removeprefix(b"fathom budget ")
+        if number == first or not number.isdigit():
+            raise ConfigurationError(
+                f"{self._path} is not a budget file: name another path, it is left as it is"
+            )
+        if int(number) != 1 or not _is_idle_1(content, now):
+            raise other_format(self._path, int(number))
+
     def _read_section(self, fd: int, at: int, end: int) -> tuple[bytes, int, int, float, int]:
         entry = os.pread(fd, _SECTION.size, at)
         if len(entry) == _SECTION.size:
@@ -254,11 +287,27 @@ class FileStore:
     def _check_idle(self, memory: bytes, terms: QuotaConfig, now: float) -> None:
         """Check that no process uses our section with another limit."""
         if not SharedState(memoryview(memory).cast("d"), terms).is_idle(now):
-            raise ConfigurationError(
-                f"other processes share this budget with a limit of {terms.requests} requests in {terms.per:g} s, "
-                f"not {self._terms.requests} in {self._terms.per:g} s: give all of them the same plan, "
-                "or another budget_key"
-            )
+            raise other_limit(terms.requests, terms.per, self._terms.requests, self._terms.per)
+
+
+def _is_idle_1(content: bytes, now: float) -> bool:
+    """Whether no permit is held and nobody waits in a file of format 1, whose sections begin with `_SECTION` too."""
+    at = len(_MAGIC % 1)
+    while at + _SECTION.size <= len(content):
+        _, requests, live, _, size = _SECTION.unpack_from(content, at)
+        if not size:  # its writer was killed
+            return True
+        head, tickets = 8, 512
+        numbers = head + 2 * requests + 2 * tickets
+        if size != _SECTION.size + 2 * 8 * numbers or at + size > len(content):
+            return False
+        half = struct.unpack_from(f"{numbers}d", content, at + _SECTION.size + (live & 1) * 8 * numbers)
+        _, last, blocked, _, _, waiting, *_ = half
+        lapse = half[numbers - tickets :][: int(waiting)]
+        if last - now <= CLOCK_STEP and max(blocked, *half[head : head + requests], *lapse) > now:
+            return False
+        at += size
+    return True
 
 
 def _write(fd: int, content: bytes, at: int) -> None:

@@ -1,66 +1,88 @@
-"""The interface between a shared window and its store, and what all stores have in common."""
+"""Where a shared window lives: what the file and the Redis store have in common."""
 
 from collections.abc import Callable
 from typing import Protocol
 
-from attrs import define, field
-
-from fathom_async._ratelimit.shared.state import Command, Result
-from fathom_async.errors import ArgumentError, FathomError
+from fathom_async._ratelimit.shared.commands import Command, Result
+from fathom_async._ratelimit.shared.state import FORMAT
+from fathom_async.errors import ArgumentError, ConfigurationError, FathomError
 
 LOST_AFTER = 3.0
-"""Seconds of failed retries after which a store counts as lost."""
+"""Seconds for which a store is tried again before it counts as lost."""
 
 Done = Callable[[Result | None], None]
 
 
 class Listener(Protocol):
-    """Receives news about whether the store can be reached."""
+    """Whoever wants to know whether the store can be reached."""
 
     def lost(self, error: FathomError) -> None:
-        """Note an outage: nothing is granted until `back`. An `ArgumentError` is a wrong setting, not an outage."""
+        """Nothing is granted until `back`. An `ArgumentError` is no outage, but somebody's mistake."""
 
     def back(self) -> None:
-        """Note that the store can be reached again."""
+        """The store can be reached again."""
 
 
 class Store(Protocol):
-    """Carries out commands, each atomically, in the order of submission."""
+    """Carries out steps, each atomically, in the order of their submission."""
 
     @property
     def reply_time(self) -> float:
-        """Seconds that an answer may take; a shorter `max_wait` cannot be met."""
+        """Seconds that an answer may take: who waits less cannot be served."""
         ...
 
     def listen(self, listener: Listener) -> None:
-        """Register the listener for outages."""
+        """Name the one to be told of outages."""
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a command now or as soon as possible, and retry it until it succeeds.
+        """Carry out a step now or as soon as possible; it is tried again until it was carried out.
 
         Args:
-            step: The command. If the store is lost, ``ask`` and ``look`` are dropped, and possible grants returned.
-            done: Called with the reply, before `submit` returns or later; with None if the command was dropped.
+            step: The step. One that asks or looks is dropped when the store is lost; what it may have been granted
+                is given back.
+            done: Told the reply, before `submit` returns or later; None when the step was dropped.
         """
 
+    def peek(self, step: Command) -> Result | None:
+        """Return what a look would, without a change to the store; None where that takes time."""
+        ...
+
     async def aclose(self) -> None:
-        """Carry out what is possible at once, and close."""
+        """Carry out what can be carried out at once, and close."""
 
 
-@define(eq=False)
+def other_format(place: str, number: int) -> ConfigurationError:
+    """Return the error of a process that meets a budget of another version."""
+    return ConfigurationError(
+        f"the budget at {place} was written by format {number} of fathom_async, this is format {FORMAT}: restart all "
+        "processes of this budget with one version, or name another budget_key or place"
+    )
+
+
+def other_limit(requests: int, per: float, own_requests: int, own_per: float) -> ConfigurationError:
+    """Return the error of a process that meets its budget with another limit."""
+    return ConfigurationError(
+        f"other processes share this budget with a limit of {requests} requests in {per:g} s, "
+        f"not {own_requests} in {own_per:g} s: give all of them the same plan, or another budget_key"
+    )
+
+
 class Health:
-    """Tells an outage from a hiccup, and notifies the listener once."""
+    """Tells an outage from a hiccup, and tells the listener once."""
 
-    is_lost: bool = field(default=False, init=False)
-    _failing_since: float | None = field(default=None, init=False)
-    _listener: Listener | None = field(default=None, init=False)
+    __slots__ = ("_failing_since", "_listener", "is_lost")
+
+    def __init__(self) -> None:
+        self._failing_since: float | None = None
+        self._listener: Listener | None = None
+        self.is_lost = False
 
     def listen(self, listener: Listener) -> None:
-        """Register the listener."""
+        """Name the one to be told."""
         self._listener = listener
 
     def failed(self, error: FathomError, now: float) -> bool:
-        """Note a failure at this time of the event loop; return whether the store counts as lost."""
+        """A step failed at a second of the event loop; return whether the store counts as lost."""
         if self._failing_since is None:
             self._failing_since = now
         is_hopeless = isinstance(error, ArgumentError) or now - self._failing_since >= LOST_AFTER
@@ -71,7 +93,7 @@ class Health:
         return self.is_lost
 
     def worked(self) -> None:
-        """Note a success."""
+        """A step was carried out."""
         self._failing_since = None
         if self.is_lost:
             self.is_lost = False

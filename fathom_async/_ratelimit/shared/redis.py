@@ -1,20 +1,34 @@
 """A shared window in Redis, for processes on any number of machines.
 
-One task sends commands in order over one connection, all that have gathered at a time. All times are the server's
-own; only delays are sent, so the clients' clocks do not matter.
+Steps are carried out in their order by one task over one connection, as many at a time as have gathered. All
+times are the server's own; what goes over the wire are delays, so the clients' clocks do not matter. A step is
+carried out by the script ``step.lua``.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from hashlib import sha1
+from importlib.resources import files
+from json import dumps
 from typing import TYPE_CHECKING, Protocol, cast
 
-from attrs import define
-
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
-from fathom_async._ratelimit.shared.script import MEMORY, SCRIPT
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, MAX_TICKETS, Command, QuotaConfig, Result
+from fathom_async._ratelimit.concurrency import CALM, LONGEST_CALM
+from fathom_async._ratelimit.promise import STRETCH
+from fathom_async._ratelimit.queue import PASSES
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.state import (
+    CLOCK_STEP,
+    FORMAT,
+    LONGEST_WAITED_OUT,
+    LOOK_AGAIN,
+    MAX_TICKETS,
+    MOST_PASSES,
+    SHORTEST_LOOK,
+)
+from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
+from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 
@@ -26,36 +40,49 @@ _TIMEOUT = 2.0
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
-_REPLY_SIZE = 11
+_REPLY_SIZE = 21
 _UNSENT = object()
+_REFUSALS = (
+    *("NOAUTH", "WRONGPASS", "NOPERM", "DB index", "ACL failure"),
+    "executing the script can't run",  # so Redis 6 says the last one
+)
+MEMORY = 3600.0
+"""Seconds for which the keys outlive everything in them."""
+
+SCRIPT = files("fathom_async._ratelimit.shared").joinpath("step.lua").read_text(encoding="utf-8")
+
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
-# Names of what is stored: earlier versions must find the permits of this one, and this one theirs.
-_KINDS = ("slots", "others", "queue", "lapse", "meta")
+# Processes of another format look for permits under these names, and so see that the budget is in use.
+_KINDS = ("slots", "others", "flying", "queue", "lapse", "meta")
 
 
 class _Pipeline(Protocol):
-    """The used part of redis-py's pipelines, whose own annotations are partly unknown."""
+    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
 
     def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
 
     def execute(self, raise_on_error: bool) -> Awaitable[list[object]]: ...
 
 
-@define
 class _Job:
-    step: Command
-    done: Done | None
-    is_again: bool = False
+    """A step on its way."""
+
+    __slots__ = ("done", "is_again", "step")
+
+    def __init__(self, step: Command, done: Done | None) -> None:
+        self.step = step
+        self.done = done
+        self.is_again = False
 
 
 class RedisStore:
-    """Carries out commands on a Redis server; used from one event loop.
+    """Carries out steps on a Redis server; used from one event loop.
 
     Args:
-        url: The server, ``redis://`` or ``rediss://``.
-        key: Part of the names of the keys; it holds no secret.
-        terms: Settings of the lane.
-        speed: Seconds of the caller's clock per real second.
+        url: Where the server is: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
+        key: What the keys are called; it holds no secret.
+        terms: What the lane's steps have in common.
+        speed: Seconds of the caller's clock in one real second.
 
     Raises:
         ConfigurationError: The redis library is not installed, or cannot read the URL.
@@ -68,12 +95,28 @@ class RedisStore:
         self._where = without_secrets(url)
         self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
         self._speed = speed
-        self._terms = (
-            str(terms.requests),
-            *map(self._micros, (terms.per, terms.span, terms.settle, terms.ticket_ttl)),
-            str(MAX_TICKETS),
-            str(int(MEMORY * _MICRO)),
-            str(int(CLOCK_STEP * _MICRO)),
+        self._config = dumps(
+            {
+                "terms": f"{FORMAT}:{terms.requests}/{self._micros(terms.per)}",
+                "requests": terms.requests,
+                "span": self._micros(terms.span),
+                "settle": self._micros(terms.settle),
+                "ticket_ttl": self._micros(terms.ticket_ttl),
+                "forecast_memory": self._micros(max(terms.span, FORECAST_MEMORY)),
+                "seen_for": self._micros(SEEN_FOR),
+                "safety": SAFETY,
+                "stretch": STRETCH,
+                "calm": self._micros(CALM),
+                "longest_calm": self._micros(LONGEST_CALM),
+                "longest_waited_out": self._micros(LONGEST_WAITED_OUT),
+                "shortest_look": self._micros(SHORTEST_LOOK),
+                "look_again": LOOK_AGAIN,
+                "passes": PASSES,
+                "most_passes": MOST_PASSES,
+                "max_tickets": MAX_TICKETS,
+                "memory": round(MEMORY * _MICRO),
+                "clock_step": round(CLOCK_STEP * _MICRO),
+            }
         )
         self._limit = terms
         self._pending: list[_Job] = []
@@ -86,18 +129,22 @@ class RedisStore:
         self._server_ahead: float | None = None
 
     def listen(self, listener: Listener) -> None:
-        """Register the listener; see `Store.listen`."""
+        """Name the one to be told of outages; see `Store.listen`."""
         self._health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a command soon; see `Store.submit`."""
+        """Carry out a step soon; see `Store.submit`."""
         self._pending.append(_Job(step, done))
         self._wake.set()
         if not self._is_closed and (self._worker is None or self._worker.done()):
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
+    def peek(self, step: Command) -> Result | None:  # noqa: ARG002 - no answer comes at once
+        """Return None: see `Store.peek`."""
+        return None
+
     async def aclose(self) -> None:
-        """Carry out what is left within a second, and close the connection."""
+        """Carry out what is left, for a second at most, and close the connection."""
         self._is_closed = True
         self._wake.set()
         worker, self._worker = self._worker, None
@@ -105,7 +152,7 @@ class RedisStore:
             if worker is not None and not self._health.is_lost:
                 await asyncio.wait((worker,), timeout=_LAST_WORDS_WITHIN)
         finally:
-            while worker is not None and not worker.done():  # redis-py may swallow a cancellation
+            while worker is not None and not worker.done():  # redis-py may take a cancellation for itself
                 worker.cancel()
                 await asyncio.wait((worker,), timeout=_FIRST_RETRY)
             await self._redis.aclose()
@@ -125,11 +172,11 @@ class RedisStore:
             retry = min(2 * retry, _LAST_RETRY)
 
     async def _carry_out(self, batch: Sequence[_Job]) -> ConfigurationError | BudgetError | None:
-        """Carry out commands and pass on their replies; return an error if there was one."""
+        """Carry out steps and tell their replies; return what went wrong."""
         calls: list[tuple[Command, Done | None]] = []
         for job in batch:
             if job.is_again and job.step.action == "ask":
-                # It may have been carried out, and only its reply lost.
+                # It may have been carried out, only its reply was lost.
                 calls.append((Command("freed", job.step.owner, job.step.id, job.step.count), None))
             calls.append((job.step, job.done))
         try:
@@ -137,7 +184,9 @@ class RedisStore:
             replies = [self._read(answer) for answer in answers]
         except ConfigurationError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the commands must be retried
+        except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
+            if _is_mistake(error):
+                return ConfigurationError(f"{self._where} does not let this client in: {error}")
             return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
         self._health.worked()
         self._heard_at = time.monotonic()
@@ -180,8 +229,8 @@ class RedisStore:
             until = self._reply_expected_until()
             pipeline = cast("_Pipeline", self._redis.pipeline(transaction=False))
             for index in again:
-                arguments = self._arguments(steps[index], known)
-                pipeline.evalsha(_SHA, len(self._keys), *self._keys, *arguments, until)
+                arguments = self._arguments(steps[index], known, until)
+                pipeline.evalsha(_SHA, len(self._keys), *self._keys, *arguments)
             for index, answer in zip(again, await pipeline.execute(raise_on_error=False), strict=True):
                 answers[index] = answer
                 if isinstance(answer, list):
@@ -189,25 +238,33 @@ class RedisStore:
                     self._server_ahead = int(cast("bytes", arrival)) / _MICRO - time.monotonic()
         return answers
 
-    def _reply_expected_until(self) -> str:
+    def _reply_expected_until(self) -> int:
         if self._server_ahead is None:
-            return "0"
-        return str(round((time.monotonic() + self._server_ahead + _TIMEOUT) * _MICRO))
+            return 0
+        return round((time.monotonic() + self._server_ahead + _TIMEOUT) * _MICRO)
 
-    def _arguments(self, step: Command, known: int) -> tuple[str, ...]:
-        return (
-            step.action,
-            str(step.owner),
-            str(step.id),
-            str(step.count),
-            self._micros(step.delay),
-            str(step.reserve),
-            "" if step.foreign_usage is None else str(step.foreign_usage),
-            str(known),
-            *self._terms,
-            str(step.fewer),
-            str(self._total if known else 0),
-        )
+    def _arguments(self, step: Command, known: int, until_when: int = 0) -> tuple[str, str]:
+        """Return what the script is called with: what all steps have in common, and this step."""
+        fields: dict[str, object] = {
+            "action": step.action,
+            "owner": step.owner,
+            "id": step.id,
+            "count": step.count,
+            "delay": self._micros(step.delay),
+            "reserve": step.reserve,
+            "fewer": step.fewer,
+            "priority": step.priority,
+            "is_due": step.is_due,
+            "arrived": step.arrived,
+            "cap": step.cap,
+            "took": self._micros(step.took),
+            "known": known,
+            "known_total": self._total if known else 0,
+            "until_when": until_when,
+        }
+        if step.foreign_usage is not None:
+            fields["foreign_usage"] = step.foreign_usage
+        return self._config, dumps(fields)
 
     def _read(self, answer: object) -> Result:
         if isinstance(answer, Exception):
@@ -215,22 +272,41 @@ class RedisStore:
         numbers = cast("list[int]", answer)
         if len(numbers) != _REPLY_SIZE:
             raise self._disagreement(cast("list[bytes]", answer))
-        granted, wait, held, base, waiting, blocked, pauses, epoch, first, total = numbers[:-1]
         scale = self._speed / _MICRO
+        granted, wait, held, base, waiting, blocked, pauses, epoch, first, last, total, unsure, cap, moved = (
+            numbers[:14]
+        )
+        interactive, normal, bulk, *left = numbers[14:-1]
         return Result(
-            granted, wait * scale, held, base, waiting, blocked * scale, pauses, epoch, first * scale, total
+            granted=granted,
+            wait=wait * scale,
+            held=held,
+            base=base,
+            waiting=waiting,
+            blocked=blocked * scale,
+            pauses=pauses,
+            epoch=epoch,
+            first=first * scale,
+            last=last * scale,
+            total=total,
+            unsure=unsure * scale,
+            cap=cap,
+            moved=moved,
+            tickets=(interactive, normal, bulk),
+            left=(left[0], left[1], left[2]),
         )
 
     def _disagreement(self, answer: list[bytes]) -> ConfigurationError:
-        requests, _, per = answer[1].decode().partition("/")
-        return ConfigurationError(
-            f"other processes share this budget with a limit of {requests} requests in "
-            f"{int(per) / _MICRO * self._speed:g} s, not {self._limit.requests} in {self._limit.per:g} s: "
-            "give all of them the same plan, or another budget_key"
+        before, _, terms = answer[1].decode().rpartition(":")
+        if before != str(FORMAT):
+            return other_format(self._where, int(before or 1))
+        requests, _, per = terms.partition("/")
+        return other_limit(
+            int(requests), int(per) / _MICRO * self._speed, self._limit.requests, self._limit.per
         )
 
-    def _micros(self, seconds: float) -> str:
-        return str(round(seconds / self._speed * _MICRO))
+    def _micros(self, seconds: float) -> int:
+        return round(seconds / self._speed * _MICRO)
 
 
 def _is_to_be_sent(answer: object) -> bool:
@@ -238,6 +314,14 @@ def _is_to_be_sent(answer: object) -> bool:
 
     is_late = isinstance(answer, list) and cast("list[object]", answer)[0] == b"late"
     return is_late or answer is _UNSENT or isinstance(answer, NoScriptError)
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Whether the server cannot be used as it was named: a wrong password, database or missing rights."""
+    from redis import exceptions  # noqa: PLC0415 - an optional dependency
+
+    kinds = exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError
+    return isinstance(error, kinds) or any(word in str(error) for word in _REFUSALS)
 
 
 def _connect(url: str) -> "Redis":
@@ -251,7 +335,7 @@ def _connect(url: str) -> "Redis":
         ) from None
     try:
         return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
+            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,  # it is the same protocol
             socket_timeout=_TIMEOUT,
             socket_connect_timeout=_TIMEOUT,
             retry=Retry(NoBackoff(), 0),

@@ -1,11 +1,16 @@
-"""A window that many processes share, behind the interface of a local one (`fathom_async._ratelimit.protocol`).
+"""A window that many processes share; to a lane it looks like its own (`fathom_async._ratelimit.protocol`).
 
 The rule and its proof are in `fathom_async._ratelimit.shared.state`. This is one process's side of it: it asks the
-store for permits when requests wait in its lane, holds granted permits until the lane takes them (at once), and
-reports what became of each. Permits are not bound to requests, so the lane's own queue decides which request gets
-one, and a request that is cancelled while it waits has nothing to return.
+store for permits when requests wait in its lane, keeps what was granted until the lane takes it (which it does at
+once), and reports what became of each. Permits are not bound to requests, so the lane's own queue decides who gets
+one, and a request that is cancelled while it waits has nothing to give back.
 
-Each process still probes: its first request goes alone, and so does the first one after any process was refused.
+1. One question at a time: for the class whose turn it is in the lane, with the arrivals since the last question.
+2. Until the moment that the store named, nothing is asked again, unless a more urgent class has come, or one is due.
+3. Each process still probes: its first request goes alone, and so does the first one after anybody was refused, and
+   the first one after the store lost its memory.
+4. `Result.base` of a permit is of use only with the memory that granted it.
+5. Questions of the lane change nothing: they are answered from the store's last reply, or from a peek.
 """
 
 import asyncio
@@ -13,50 +18,46 @@ import logging
 import os
 import secrets
 from collections import deque
-from collections.abc import Callable
-from typing import Literal
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from fathom_async._ratelimit.plan import BudgetState, RateLimit
-from fathom_async._ratelimit.protocol import Permit
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
+from fathom_async._ratelimit.shared.commands import Command, Result
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.state import Command, Result
-from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
-from fathom_async.errors import ArgumentError, FathomError
-
-OnLost = Literal["fail"] | float
+from fathom_async.errors import FathomError
 
 PREFETCHED_LIFE = 5.0
-"""Seconds after which an unused permit is returned."""
+"""Seconds for which a granted permit may lie unused before it is given back."""
 
 _SERIALS = 20
 _BASE_BITS = 32
 
 _log = logging.getLogger("fathom_async")
+_SAME = 1.0  # seconds by which one moment may differ from itself, told twice
 
 
 @define(eq=False)
 class SharedPermit(Permit):
-    """A permit of the store; see `Result.base`."""
+    """A permit of the store; see `Result.base` and `Result.epoch`."""
 
     base: int = field(kw_only=True)
+    epoch: int = field(kw_only=True)
     granted_at: float = field(kw_only=True)
 
 
 class SharedWindow:
-    """One process's side of a shared window; see `fathom_async._ratelimit.protocol.Window` for its methods.
+    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.protocol.Window`.
 
     Args:
         limit: What the server admits.
-        store: Holds the window; closed with it.
-        clock: Source of time.
-        lease: Seconds after which a permit returns if its process is not heard of again.
+        store: Where the window lives; closed with it.
+        clock: Where time comes from.
+        lease: Seconds for which a permit is held of which nothing more is heard.
         reserve: Permits never used by us, left to the account's other clients.
-        count_delay: Seconds after which the server has certainly counted a request that was sent.
-        on_lost: When the store is lost, ``"fail"``, or carry on with this share of the limit (at least one
-            request a window), beginning with a probe, whose answer tells what all have spent.
+        count_delay: Seconds after which a request that left this machine was counted for certain.
+        concurrency: Requests in flight at once, of all processes together; None for any number.
 
     Attributes:
         span: Seconds from a request's count to its permit's return.
@@ -75,7 +76,7 @@ class SharedWindow:
         lease: float,
         reserve: int = 0,
         count_delay: float = 5.0,
-        on_lost: OnLost = "fail",
+        concurrency: int | None = None,
     ) -> None:
         self.span = limit.per + limit.pad
         self.failure: FathomError | None = None
@@ -84,72 +85,87 @@ class SharedWindow:
         self._store = store
         self._clock = clock
         self._lease = lease
-        self._reserve = reserve
+        self._reserve = self._wished_reserve = reserve
         self._fewer = 0
         self._count_delay = count_delay
-        self._share = limit.requests if on_lost == "fail" else max(1, int(limit.requests * on_lost))
-        self._fails = on_lost == "fail"
-        self._alone = LocalWindow(
-            limit, reserve=max(reserve, limit.requests - self._share), count_delay=count_delay
-        )
-        self._is_alone = False
-        self._untold: deque[float] = deque()  # until when permits are held that the store does not know
-        self._on_change: Callable[[], None] = lambda: None
-        self._demand: Callable[[], int] = lambda: 1
+        self._concurrency = concurrency or 0
+        self._lane: Owner = _Nobody()
         self._pid = self._owner = self._serial = self._base = 0
         self._prefetched: deque[SharedPermit] = deque()
         self._unsent: set[SharedPermit] = set()
         self._looks: set[asyncio.Future[Result | None]] = set()
+        self._arrived = [0, 0]
         self._in_flight = 0
         self._is_asking = self._has_ticket = self._is_closed = False
+        self._asked = Demand(Priority.BULK, 0)
         self._ask_at = 0.0
         self._last_word: float | None = None
         self._last_reply: Result | None = None
         self._replied_at = 0.0
+        self._told_until = 0.0
         store.listen(self)
 
-    def bind(self, on_change: Callable[[], None], demand: Callable[[], int]) -> None:
-        """Register the lane's callbacks: news have arrived, and how many permits it could use now."""
-        self._on_change = on_change
-        self._demand = demand
+    def bind(self, owner: Owner) -> None:
+        """Name the lane."""
+        self._lane = owner
 
     async def aclose(self) -> None:
-        """Return unused permits, and close the store."""
+        """Give back what was never used, and close the store."""
         if not self._is_closed:
             self._is_closed = True
             self.release_idle()
             for permit in tuple(self._unsent):
-                self._store.submit(Command("freed", self._owner, permit.number))
+                self._submit(Command("freed", self._owner, permit.number))
             try:
                 await self._store.aclose()
             finally:
                 for told in self._looks:
                     told.cancel()
 
+    # Questions (rule 5).
+
     @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
-        return self._in_flight + self._alone.in_flight
+        return self._in_flight
 
-    def used(self, now: float) -> int:
-        """Return how many permits are out, those of other processes too, as far as is known."""
-        if self._is_alone:
-            return self._alone.used(now)
-        reply = self._known(now)
-        return 0 if reply is None else reply.held
+    def status(self, now: float) -> WindowStatus:
+        """Return what the window looks like, as far as is known."""
+        reply, at = self._known(now)
+        status = WindowStatus(0)
+        if reply is not None and now - at < self._lease:
+            status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
+        return status if self.failure is None else evolve(status, budget="lost")
 
-    def waiting(self, now: float) -> int:
-        """Return how many other processes were waiting by the last reply of the store."""
-        reply = self._known(now)
-        return 0 if reply is None else reply.waiting
+    def returns(self, position: int, priority: Priority, now: float) -> float:
+        """Return when so many permits after the next one can be used by a class, if nobody else comes.
 
-    def blocked_for(self, now: float) -> float:
-        """Return the seconds for which any of the processes was told to stay away by the server."""
-        reply = self._known(now)
-        return 0.0 if reply is None else max(0.0, reply.blocked - (now - self._replied_at))
+        The store tells how many tickets go before, how many permits are left for the classes above, and when the
+        first and the last permit come back; those between are taken to come back evenly.
+        """
+        reply, at = self._known(now)
+        usable = self._limit.requests - self._reserve
+        if reply is None:
+            return now + position // usable * self.span
+        ahead = position + sum(reply.tickets[: priority + 1])
+        left = reply.left[priority]
+        later = _nth_return(reply, ahead + left, usable, self.span) - left * self.span / usable
+        due = max(now, at + max(later, _nth_return(reply, ahead, usable, self.span), reply.blocked))
+        is_ours = self._has_ticket and self._asked.priority == priority
+        return max(due, self._ask_at) if is_ours else due
+
+    def is_cold(self, now: float) -> bool:
+        """Whether the server's last answer to us is too old to know what others have spent (rule 3)."""
+        return self._last_word is None or now - self._last_word >= self.span
+
+    def next_look(self, demand: Demand, now: float) -> float | None:
+        """Return when to ask again; None when an answer is under way."""
+        if self._is_asking or self.failure is not None:
+            return None
+        return now if self._is_more_urgent(demand) else self._ask_at
 
     async def refresh(self) -> None:
-        """Ask the store for the state of the window; returns without an answer if it is lost or closed."""
+        """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
         told: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
 
         def tell(reply: Result | None) -> None:
@@ -158,236 +174,234 @@ class SharedWindow:
 
         self._looks.add(told)
         try:
-            self._store.submit(Command("look", self._me()), tell)
+            self._store.submit(self._look(), tell)
             await asyncio.wait([told])
         finally:
             self._looks.discard(told)
         if not told.cancelled():
             self._note(told.result(), self._clock.now())
 
-    def resize(self, requests: int) -> None:
-        """Use so many permits of those that all processes agreed on; see `Window.resize`."""
-        self._fewer += self._limit.requests - requests
-        self._reserve = min(self._reserve, requests - 1)
-        self._limit = RateLimit(requests, self._limit.per)
-        self._alone.resize(requests)
+    # Permits.
 
-    def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer to us is too old to know what others have spent."""
-        if self._is_alone:
-            return self._alone.is_cold(now)
-        return self._last_word is None or now - self._last_word >= self.span
-
-    def on_rate_limited(self, now: float) -> None:
-        """Note that the server admits nothing more: probe next time, and return unused permits."""
-        self._last_word = None
-        self._alone.on_rate_limited(now)
-        self.release_idle()
-
-    def pause(self, until: float) -> None:
-        """Stop all processes until then, as the server demands."""
-        self._store.submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
-
-    def release_idle(self) -> None:
-        """Leave the queue, and return unused permits; called when no request is waiting."""
-        while self._prefetched:
-            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
-        if self._has_ticket:
-            self._has_ticket = False
-            self._ask_at = 0.0
-            self._store.submit(Command("leave", self._owner))
-
-    def has_room(self, now: float) -> bool:
-        """Whether a granted permit is left to take; asks the store for some if not."""
-        if self._is_alone:
-            return self._alone.has_room(now)
+    def has_room(self, demand: Demand, now: float) -> bool:
+        """Whether a permit is granted to us and not taken; if none is, this asks for some (rules 1 and 2)."""
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
-            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
-        if not self._prefetched and not self._is_asking and self.failure is None and now >= self._ask_at:
-            self._ask(now)
+            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+        if not (self._prefetched or self._is_asking or self.failure) and (
+            now >= self._ask_at or self._is_more_urgent(demand)
+        ):
+            self._ask(demand, now)
         return bool(self._prefetched)
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
-        if self._is_alone:
-            return self._alone.take()
         permit = self._prefetched.popleft()
         self._unsent.add(permit)
         self._in_flight += 1
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
-        """Note that the request's bytes have left."""
-        if not isinstance(permit, SharedPermit):
-            self._alone.sent(permit, now)
-            return
+        """The request's bytes have left."""
         permit.sent_at = now
-        self._unsent.discard(permit)
-        self._store.submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
+        self._unsent.discard(_shared(permit))
+        self._submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
 
     def release(self, permit: Permit) -> None:
-        """Free the permit of a request that was never sent, or refused without being counted."""
-        if not isinstance(permit, SharedPermit):
-            self._alone.release(permit)
-            return
+        """The request was never sent, or refused without being counted: the permit is free at once."""
         self._in_flight -= 1
-        self._unsent.discard(permit)
-        self._store.submit(Command("freed", self._owner, permit.number))
+        self._unsent.discard(_shared(permit))
+        self._submit(Command("freed", self._owner, permit.number))
 
     def abandon(self, permit: Permit) -> None:
-        """Give up on an answer; the store still holds the permit."""
-        if isinstance(permit, SharedPermit):
-            self._in_flight -= 1
-        else:
-            self._alone.abandon(permit)
-            self._make_up(self._count_delay + self.span)
+        """The request was sent and will not be answered; the store holds its permit as it is."""
+        self._in_flight -= 1
+        self._submit(Command("abandoned", self._owner, permit.number))
 
     def settle(
-        self, permit: Permit, now: float, *, limit: int | None = None, remaining: int | None = None
+        self,
+        permit: Permit,
+        now: float,
+        *,
+        limit: int | None = None,
+        remaining: int | None = None,
+        failed: bool = False,
     ) -> None:
-        """Settle the permit of a request that was answered, and report what is left."""
-        if not isinstance(permit, SharedPermit):
-            self._alone.settle(permit, now, limit=limit, remaining=remaining)
-            self._make_up(self.span)
-            return
+        """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
+        if failed:
+            self._submit(Command("abandoned", self._owner, permit.number, delay=self.span))
+            return
         self._last_word = now
-        foreign_usage = None
-        if remaining is not None and limit == self._limit.requests:
-            foreign_usage = self._limit.requests - remaining - permit.base
-        self._store.submit(
-            Command("answered", self._owner, permit.number, delay=self.span, foreign_usage=foreign_usage)
+        self._submit(
+            Command(
+                "answered",
+                self._owner,
+                permit.number,
+                delay=self.span,
+                foreign_usage=self._foreign_usage(_shared(permit), limit, remaining),
+                took=now - (now if permit.sent_at is None else permit.sent_at),
+            )
         )
 
-    def next_return(self, now: float) -> float | None:
-        """Return when to ask again; None when an answer is under way."""
-        if self._is_alone:
-            return self._alone.next_return(now)
-        return None if self._is_asking or self.failure is not None else self._ask_at
+    def hold(self, delay: float) -> None:
+        """Let the store hold a permit for a request that it does not know of."""
+        self._submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
 
-    def returns(self, now: float) -> list[float]:
-        """Estimate when this process's next permits are free, if all waiting processes take turns."""
-        if self._is_alone:
-            return self._alone.returns(now)
-        reply = self._look(now)
-        permits = self._limit.requests - self._reserve
-        if reply is None:
-            return [now] * permits
-        turns = max(1, permits // (reply.waiting + 1))
-        first = max(now, self._replied_at + max(reply.first, reply.blocked))
-        if reply.blocked or reply.waiting:
-            free = 0
-        elif now >= first:
-            free = permits
-        else:
-            free = min(permits - min(reply.held, permits), turns)
+    def release_idle(self) -> None:
+        """Nobody waits here: leave the queue, and give back what lies unused."""
+        while self._prefetched:
+            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if self._has_ticket:
-            first = max(now, self._ask_at)
-        return [now] * min(free, turns) + [first] * (turns - free)
+            self._has_ticket = False
+            self._submit(Command("leave", self._owner))
+        self._ask_at = 0.0
 
-    @property
-    def budget(self) -> BudgetState:
-        """Whether the store is in reach; see `LaneStatus.budget`."""
-        if self.failure is not None:
-            return "lost"
-        return "share" if self._is_alone else "ok"
+    # What others should know.
+
+    def expect(self, priority: Priority, now: float, count: int = 1) -> None:  # noqa: ARG002 - the store has its own
+        """Requests of a class came; the next question tells the others."""
+        if priority < len(self._arrived):
+            self._arrived[priority] += count
+            if not count:
+                self._submit(Command("expect", self._me(), priority=priority))
+
+    def on_rate_limited(self, now: float) -> None:  # noqa: ARG002 - it is no answer
+        """The server admits nothing more: ask alone the next time, and let others have what is not used yet."""
+        self._last_word = None
+        self.release_idle()
+
+    def on_crowd(self, let_in: int) -> None:
+        """The server refused a request because so many were in flight."""
+        self._submit(Command("crowd", self._me(), count=let_in))
+
+    def pause(self, until: float) -> None:
+        """Keep all processes away until then, because the server said so."""
+        self._submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
+
+    def resize(self, requests: int) -> None:
+        """Use so many permits of those that all processes agreed on; see `Window.resize`."""
+        self._fewer += self._limit.requests - requests
+        self._reserve = min(self._wished_reserve, requests - 1)
+        self._limit = RateLimit(requests, self._limit.per)
+
+    def move(self, requests: int) -> None:
+        """Tell the other processes that the account has one limit an hour for all its endpoints."""
+        self._submit(Command("move", self._me(), count=requests))
+
+    # Said by the store; see `Listener`.
 
     def lost(self, error: FathomError) -> None:
-        """The store cannot be reached; see `Listener.lost`."""
+        """The store cannot be reached."""
         self.release_idle()
-        if self._fails or isinstance(error, ArgumentError):
-            self.failure = error
-            _log.error("no requests until the shared budget can be used: %s", error)
-        else:
-            self._alone.on_rate_limited(self._clock.now())
-            self._is_alone = True
-            _log.warning(
-                "carrying on with %d of %d requests in %g s without the shared budget: %s",
-                self._share,
-                self._limit.requests,
-                self._limit.per,
-                error,
-            )
-        self._on_change()
+        self.failure = error
+        _log.error("no requests until the shared budget can be used: %s", error)
+        self._lane.on_change()
 
     def back(self) -> None:
-        """The store can be reached again; see `Listener.back`."""
-        now = self._clock.now()
-        self._is_alone = False
-        while self._untold:
-            if (when := self._untold.popleft()) > now:
-                self._make_up(when - now)
+        """The store can be reached again."""
         self.failure = None
         self._last_word = None
         self._ask_at = 0.0
         _log.warning("the shared budget can be used again")
-        self._on_change()
+        self._lane.on_change()
 
-    def _make_up(self, delay: float) -> None:
-        """Make the store hold a permit for a request that it does not know, once it is back."""
-        now = self._clock.now()
-        if not self._is_alone:
-            self._store.submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
-            return
-        while self._untold and self._untold[0] <= now:
-            self._untold.popleft()
-        self._untold.append(now + delay)
-
-    def _ask(self, now: float) -> None:
-        wanted = 1 if self.is_cold(now) else max(1, min(self._demand(), self._limit.requests))
-        first = self._next_numbers(wanted)
-        step = Command("ask", self._me(), first, wanted, self._lease, self._reserve, fewer=self._fewer)
-        self._is_asking = True
-        is_inline = True
+    def _ask(self, demand: Demand, now: float) -> None:
+        wanted = self._lane.demand()
+        is_usual = wanted is not None and wanted.priority == demand.priority and not demand.is_due
+        count = wanted.count if is_usual and wanted is not None and not self.is_cold(now) else 1
+        count = max(1, min(count, self._limit.requests))
+        command = Command(
+            "ask",
+            self._me(),
+            self._next_numbers(count),
+            count,
+            self._lease,
+            self._reserve,
+            fewer=self._fewer,
+            priority=demand.priority,
+            is_due=demand.is_due,
+            arrived=(self._arrived[0], self._arrived[1]),
+            cap=self._concurrency,
+        )
+        self._arrived = [0, 0]
+        self._is_asking = is_inline = True
 
         def told(reply: Result | None) -> None:
             self._is_asking = False
             if reply is None:
+                self._arrived = [sum(pair) for pair in zip(self._arrived, command.arrived, strict=True)]
                 return
-            moment = self._clock.now()
-            self._note(reply, moment)
-            self._prefetched.extend(
-                SharedPermit(first + number, base=reply.base, granted_at=moment)
-                for number in range(reply.granted)
-            )
-            self._has_ticket = reply.granted < wanted
-            self._ask_at = moment + reply.wait
+            self._granted(command, reply)
             if not is_inline:
-                self._on_change()
-            if self._is_closed or not (is_inline or self._demand()):
+                self._lane.on_change()
+            if self._is_closed or not (is_inline or self._lane.demand()):
                 self.release_idle()
 
-        self._store.submit(step, told)
+        self._store.submit(command, told)
         is_inline = False
 
-    def _known(self, now: float) -> Result | None:
-        """Return the last reply of the store; None if it is too old or the store is lost."""
-        if self._is_alone:
-            return None
-        reply = self._look(now)
-        return None if now - self._replied_at >= self._lease else reply
+    def _granted(self, command: Command, reply: Result) -> None:
+        now = self._clock.now()
+        self._note(reply, now)
+        for number in range(command.id, command.id + reply.granted):
+            self._prefetched.append(SharedPermit(number, base=reply.base, epoch=reply.epoch, granted_at=now))
+        self._has_ticket = reply.granted < command.count
+        self._asked = Demand(command.priority, command.count, command.is_due)
+        self._ask_at = now + reply.wait
 
-    def _look(self, now: float) -> Result | None:
+    def _is_more_urgent(self, demand: Demand) -> bool:
+        """Whether a demand need not wait for the time of the last one (rule 2)."""
+        is_due = demand.is_due and not self._asked.is_due
+        return self._has_ticket and (is_due or demand.priority < self._asked.priority)
+
+    def _foreign_usage(self, permit: SharedPermit, limit: int | None, remaining: int | None) -> int | None:
+        """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
+        requests = self._limit.requests
+        is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
+        if remaining is None or limit != requests or not 0 <= remaining <= requests or not is_known:
+            return None
+        return requests - remaining - permit.base
+
+    def _known(self, now: float) -> tuple[Result | None, float]:
+        """Return what is known of the store, and since when."""
+        peeked = None
         if self.reply_time == 0 and self.failure is None:
-            self._store.submit(Command("look", self._me()), lambda reply: self._note(reply, now))
-        return self._last_reply
+            peeked = self._store.peek(self._look())
+        return (self._last_reply, self._replied_at) if peeked is None else (peeked, now)
 
     def _note(self, reply: Result | None, now: float) -> None:
+        """Take note of a reply, and tell the lane soon what is new: it may be in the middle of a dispatch."""
         if reply is None:
             return
-        if self._last_reply is not None and reply.pauses != self._last_reply.pauses:
-            self._last_word = None
+        soon = asyncio.get_running_loop().call_soon
+        before = self._last_reply
         self._last_reply = reply
         self._replied_at = now
+        if before is not None and (reply.pauses, reply.epoch) != (before.pauses, before.epoch):
+            self._last_word = None
+        if reply.unsure and reply.blocked and now + reply.blocked > self._told_until + _SAME:
+            self._told_until = now + reply.blocked
+            self._last_word = None
+            soon(self._lane.on_forgotten, reply.blocked)
+        if reply.cap and (before is None or not before.cap or reply.cap < before.cap):
+            soon(self._lane.on_cap, reply.cap)
+        if reply.moved and (before is None or reply.moved != before.moved):
+            soon(self._lane.on_moved, reply.moved)
+
+    def _look(self) -> Command:
+        return Command("look", self._me(), reserve=self._reserve, fewer=self._fewer)
+
+    def _submit(self, command: Command) -> None:
+        self._store.submit(command)
 
     def _me(self) -> int:
-        """Return this process's number in the queue; a fork gets its own."""
+        """Return this process's number in the queue; a fork is another process."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._owner, base = (secrets.randbelow((1 << _BASE_BITS) - 1) + 1 for _ in range(2))
-            self._base = base << _SERIALS
+            self._owner = self._draw()
+            self._base = self._draw() << _SERIALS
         return self._owner
 
     def _next_numbers(self, count: int) -> int:
@@ -397,3 +411,41 @@ class SharedWindow:
         first = self._base + self._serial
         self._serial += count
         return first
+
+    @staticmethod
+    def _draw() -> int:
+        return secrets.randbelow((1 << _BASE_BITS) - 1) + 1
+
+
+class _Nobody:
+    """The lane of a window that has none yet."""
+
+    def demand(self) -> Demand | None:
+        return None
+
+    def on_change(self) -> None:
+        pass
+
+    def on_cap(self, cap: int) -> None:
+        pass
+
+    def on_forgotten(self, seconds: float) -> None:
+        pass
+
+    def on_moved(self, requests: int) -> None:
+        pass
+
+
+def _shared(permit: Permit) -> SharedPermit:
+    assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
+    return permit
+
+
+def _nth_return(reply: Result, index: int, usable: int, span: float) -> float:
+    """Return the seconds after a reply until the permit of an index is free; the first `usable - held` are."""
+    turns, index = divmod(index, usable)
+    index -= usable - min(reply.held, usable)
+    if index < 0:
+        return turns * span
+    last = max(reply.first, min(reply.last, span))
+    return reply.first + (last - reply.first) * index / max(1, min(reply.held, usable) - 1) + turns * span

@@ -1,6 +1,6 @@
 """FastAPI backends: one client for all requests of an application, and answers for its errors.
 
-    app = FastAPI(lifespan=fathom_lifespan())  # reads FATHOM_API_TOKEN, FATHOM_BASE_URL, FATHOM_BUDGET
+    app = FastAPI(lifespan=fathom_lifespan())  # reads FATHOM_API_TOKEN, _BASE_URL, _BUDGET, _PLAN
     install_error_handlers(app)
     app.include_router(health_router())
 

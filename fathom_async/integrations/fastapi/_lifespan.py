@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypedDict
 
+from fathom_async._ratelimit.plan import Priority
 from fathom_async.client import FathomClient
 
 
@@ -36,6 +37,7 @@ def fathom_lifespan(
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncGenerator[FathomState]:
         async with make_client() as client:
+            client.expect(Priority.INTERACTIVE)
             yield FathomState(fathom=client)
 
     return lifespan

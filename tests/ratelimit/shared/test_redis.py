@@ -5,26 +5,26 @@
 import asyncio
 import signal
 import time
+from pathlib import Path
 from typing import Literal
 from uuid import uuid4
 
 import pytest
 import redis
 
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
-from fathom_async._ratelimit.feedback import SILENT
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.shared import protocol as store_module
 from fathom_async._ratelimit.shared import redis as redis_store_module
-from fathom_async._ratelimit.shared.redis import RedisStore
-from fathom_async._ratelimit.shared.script import SCRIPT
-from fathom_async._ratelimit.shared.state import Command
+from fathom_async._ratelimit.shared.commands import Command
+from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
-from fathom_async.errors import ArgumentError, BudgetError, ClosedError
+from fathom_async.errors import ArgumentError, BudgetError, ClosedError, ConfigurationError
 from tests.conftest import until
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, redis_server
 
 SPEED = 30.0
 SPAN = 61.0 / SPEED
@@ -35,10 +35,11 @@ def lane_on(
     key: str = "k",
     *,
     requests: int = 10,
+    per: float = 60,
     on_lost: Literal["fail"] | float = "fail",
 ) -> Lane:
     clock = LoopClock(SPEED)
-    limit = RateLimit(requests, per=60)
+    limit = RateLimit(requests, per=per)
     share = Budget(server.url, key, on_lost).window("reports", limit, clock=clock, timeout=30.0)
     return Lane("reports", limit, clock=clock, share=share)
 
@@ -98,10 +99,86 @@ async def test_another_limit_for_the_same_budget_is_refused(lasting_redis: Redis
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key), lane_on(lasting_redis, key, requests=20)
     await request(lane)
-    with pytest.raises(BudgetError, match="limit of 10 requests in 60 s, not 20 in 60 s"):
+    with pytest.raises(ConfigurationError, match="limit of 10 requests in 60 s, not 20 in 60 s"):
         await request(other)
     await lane.aclose()
     await other.aclose()
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "words"),
+    [
+        ("budget:wrong", 0, "invalid username-password pair"),
+        ("budget:hush", 99, "DB index is out of range"),
+        ("powerless:hush", 0, "permissions"),
+        ("scripts:hush", 0, "executing the script"),
+        ("elsewhere:hush", 0, "permissions"),
+    ],
+)
+async def test_a_server_that_lets_nobody_in_is_an_error_at_once_and_no_outage(
+    lasting_redis: RedisServer, user: str, database: int, words: str
+) -> None:
+    scripts = ("+ping", "+client", "+hello", "+select", "+script", "+eval", "+evalsha")
+    rights = {
+        "budget": ("~*", "+@all"),
+        "powerless": ("~*", "+ping", "+client", "+hello", "+select"),
+        "scripts": ("~*", *scripts),
+        "elsewhere": ("~other:*", "+@all"),
+    }
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        for name, rules in rights.items():
+            server.execute_command("ACL", "SETUSER", name, "on", ">hush", *rules)
+    address = lasting_redis.url.removeprefix("redis://").rpartition("/")[0]
+    clock, limit = LoopClock(SPEED), RateLimit(10, per=60)
+    budget = Budget(f"redis://{user}@{address}/{database}", "k", 0.5)
+    share = budget.window("reports", limit, clock=clock, timeout=30.0)
+    lane = Lane("reports", limit, clock=clock, share=share)
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        await request(lane)
+    assert time.monotonic() - started < 1.0
+    assert "hush" not in str(caught.value)
+    assert "wrong" not in str(caught.value)
+    await lane.aclose()
+
+
+async def test_a_budget_of_the_first_format_is_replaced_when_nobody_uses_it(
+    lasting_redis: RedisServer,
+) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    store = window_of(lane)._store
+    assert isinstance(store, RedisStore)
+    permits, _, _, _, _, meta = store._keys
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        used_until = time.time() * 1e6 + 1e6
+        server.hset(meta, mapping={"terms": "10/2000000", "mark": 7, "last": 0, "total": 3})
+        server.zadd(permits, {"700": used_until})
+        with pytest.raises(
+            ConfigurationError, match=r"format 1 of fathom_async, this is format 2: restart all"
+        ):
+            await request(lane)
+        assert server.hget(meta, "terms") == b"10/2000000"
+        await until(lambda: lane.status().budget == "ok")
+        await request(lane)
+        assert server.hget(meta, "terms") == b"2:10/2000000"
+        server.hset(meta, "terms", b"3:10/2000000")
+    with pytest.raises(ConfigurationError, match=r"format 3 of fathom_async, this is format 2: restart all"):
+        await request(lane)
+    await lane.aclose()
+
+
+async def test_valkey_and_sockets_are_redis_too(tmp_path: Path) -> None:
+    socket = tmp_path / "redis.sock"
+    with redis_server(tmp_path, "--unixsocket", str(socket)) as server:
+        for url in (f"unix://{socket}?db=0", server.url.replace("redis", "valkey", 1)):
+            clock, limit = LoopClock(SPEED), RateLimit(10, per=60)
+            share = Budget(url, "k").window("reports", limit, clock=clock, timeout=30.0)
+            lane = Lane("reports", limit, clock=clock, share=share)
+            await request(lane)
+            await lane.aclose()
+        with redis.Redis.from_url(server.url) as other:
+            found = [key for key in other.scan_iter("fathom:*:slots") if isinstance(key, bytes)]
+            assert len(found) == 1
 
 
 async def test_closing_leaves_the_queue_and_gives_back(lasting_redis: RedisServer) -> None:
@@ -121,7 +198,9 @@ async def test_keys_expire_and_hold_no_secret(lasting_redis: RedisServer) -> Non
     await request(lane)
     with redis.Redis.from_url(lasting_redis.url) as server:
         keys = [key for key in server.scan_iter("fathom:*") if isinstance(key, bytes)]
-        assert {key.rpartition(b":")[2] for key in keys} >= {b"slots", b"meta"}, "as earlier versions call them"
+        assert {key.rpartition(b":")[2] for key in keys} >= {b"slots", b"meta"}, (
+            "as earlier versions call them"
+        )
         for key in keys:
             assert secret.encode() not in (server.dump(key) or b"")
             assert secret.encode() not in key
@@ -157,7 +236,8 @@ async def test_without_redis_requests_fail_until_it_is_back(
     # What Redis knew is gone with it, so that nothing is granted for a span.
     assert await request(lane) - started >= SPAN
     await lane.aclose()
-    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "WARNING"]
+    assert "the shared budget was lost" in caplog.text
 
 
 async def test_without_redis_a_share_carries_on(
@@ -181,6 +261,49 @@ async def test_without_redis_a_share_carries_on(
     await lane.aclose()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "carrying on with 2 of 10 requests in 60 s" in caplog.text
+
+
+@pytest.mark.usefixtures("empty_redis")
+async def test_an_hour_that_redis_has_forgotten_is_opened_by_a_probe(
+    lasting_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = 0
+
+    async def one(lane: Lane) -> None:
+        nonlocal counted
+        async with lane.permit() as admission:
+            admission.sent()
+            counted += 1
+            admission.answered(Feedback(2000, 2000 - counted, None))
+
+    lanes = [lane_on(lasting_redis, requests=2000, per=3600) for _ in range(3)]
+    await asyncio.gather(*(one(lane) for lane in lanes for _ in range(10)))
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        server.flushall()
+    start = time.monotonic()
+    await asyncio.gather(*(one(lane) for lane in lanes for _ in range(17)))
+    assert time.monotonic() - start < 90 / SPEED
+    assert "the shared budget was lost, going on in" in caplog.text
+    await lanes[0].refresh()
+    assert lanes[0].status().used == 81, "what was spent before is held for the rest of the hour"
+    for lane in lanes:
+        await lane.aclose()
+
+
+@pytest.mark.usefixtures("empty_redis")
+async def test_permits_that_redis_evicted_are_missed(
+    lasting_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    lane = lane_on(lasting_redis, uuid4().hex)
+    start = time.monotonic()
+    await asyncio.gather(*(request(lane) for _ in range(8)))
+    with redis.Redis.from_url(lasting_redis.url) as server:
+        for key in server.scan_iter("fathom:*:slots"):
+            server.delete(key)
+    later = await asyncio.gather(*(request(lane) for _ in range(8)))
+    assert min(later) - start >= SPAN
+    assert "the shared budget was lost, going on in" in caplog.text
+    await lane.aclose()
 
 
 async def test_a_share_ends_in_the_same_way_when_redis_was_restarted(
@@ -285,7 +408,7 @@ async def test_a_question_that_redis_reads_too_late_is_not_carried_out(lasting_r
     with redis.Redis.from_url(lasting_redis.url) as server:
         script = server.register_script(SCRIPT)
         asking = Command("ask", 7, 700, 3, delay=61.0)
-        for until_when, word in (("1", b"late"), ("0", 3)):
-            answer = script(keys=store._keys, args=[*store._arguments(asking, 0), until_when])
+        for until_when, word in ((1, b"late"), (0, 3)):
+            answer = script(keys=store._keys, args=store._arguments(asking, 0, until_when))
             assert answer[0] == word
     await lane.aclose()

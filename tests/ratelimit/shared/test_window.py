@@ -13,17 +13,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
-from fathom_async._ratelimit.feedback import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.protocol import Demand, Window
+from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.protocol import Done
-from fathom_async._ratelimit.shared.state import Command
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, WaitTooLongError
-from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, run_virtual
+from fathom_async.telemetry import Paused, Telemetry
+from fathom_async.testing import (
+    AlignedWindow,
+    ConcurrencyCap,
+    LaravelWindow,
+    SlidingLog,
+    Throttle,
+    run_virtual,
+)
 from fathom_async.testing._traffic import max_in_window
 
 pytestmark = pytest.mark.virtual_time
@@ -38,12 +47,25 @@ def lane_at(
     reserve: int = 0,
     on_lost: float | None = None,
     burst: int | None = None,
+    per: float = 60,
+    concurrency: int | None = None,
+    telemetry: Telemetry | None = None,
 ) -> Lane:
     clock = LoopClock()
-    limit = RateLimit(requests, per=60, burst=burst)
+    limit = RateLimit(requests, per=per, burst=burst)
     budget = Budget(f"file://{path}/budget", "k", "fail" if on_lost is None else on_lost)
-    share = budget.window("reports", limit, clock=clock, timeout=30.0, reserve=reserve)
-    return Lane("reports", limit, clock=clock, reserve=reserve, share=share)
+    share = budget.window(
+        "reports", limit, clock=clock, timeout=30.0, reserve=reserve, concurrency=concurrency
+    )
+    return Lane(
+        "reports",
+        limit,
+        clock=clock,
+        reserve=reserve,
+        concurrency=concurrency,
+        share=share,
+        telemetry=telemetry,
+    )
 
 
 def now() -> float:
@@ -69,16 +91,21 @@ async def close(lanes: Sequence[Lane]) -> None:
 class Network:
     """A server that is only a throttle, behind a slow network."""
 
-    def __init__(self, throttle: Throttle, *, seed: int = 7, jitter: float = 0.05) -> None:
+    def __init__(
+        self, throttle: Throttle, *, seed: int = 7, jitter: float = 0.05, is_silent: bool = False
+    ) -> None:
         self.throttle = throttle
         self.refused = 0
         self.answered = 0
         self._chance = random.Random(seed)
         self._jitter = jitter
+        self._is_silent = is_silent
 
-    async def request(self, lane: Lane) -> None:
+    async def request(self, lane: Lane, priority: Priority = Priority.NORMAL) -> float:
+        """Make a request; return when it was admitted for the last time."""
         while True:
-            async with lane.permit() as admission:
+            async with lane.permit(priority) as admission:
+                admitted = now()
                 admission.sent()
                 await asyncio.sleep(self._chance.uniform(0, self._jitter))
                 verdict = self.throttle.hit(now())
@@ -88,9 +115,10 @@ class Network:
                     continue
                 remaining = self.throttle.remaining(now())
                 await asyncio.sleep(self._chance.uniform(0, self._jitter))
-                admission.answered(Feedback(verdict.limit, remaining, None))
+                feedback = SILENT if self._is_silent else Feedback(verdict.limit, remaining, None)
+                admission.answered(feedback)
                 self.answered += 1
-                return
+                return admitted
 
 
 @pytest.mark.parametrize("policy", [LaravelWindow, AlignedWindow, SlidingLog])
@@ -158,7 +186,7 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
     ) -> None:
         await asyncio.sleep(start)
         loop = asyncio.get_running_loop()
-        async with lane.permit() as admission:
+        async with lane.permit(chance.choice(list(Priority))) as admission:
             if fate != "never sent":
                 admission.sent()
                 loop.call_later(count_after, lambda: counted.append(loop.time()))
@@ -287,7 +315,7 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
     async def ask(lane: Lane, *, is_retry: bool = False) -> float:
         nonlocal refused
-        async with lane.permit(first=is_retry) as admission:
+        async with lane.permit(place="first" if is_retry else "turn") as admission:
             admission.sent()
             verdict = throttle.hit(now())
             await asyncio.sleep(0.1)
@@ -302,9 +330,10 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
         lanes = [lane_at(tmp_path, 10) for _ in range(3)]
         for lane in lanes:
             await ask(lane)
+            await ask(lane)
         assert [lane.status().limit for lane in lanes] == [6, 6, 6]
         answered = sorted(await asyncio.gather(*(ask(lane) for lane in lanes for _ in range(6))))
-        assert [moment < SPAN for moment in answered] == [True] * 3 + [False] * 15
+        assert [moment < SPAN for moment in answered] == [False] * 18
         assert answered[-1] < 4 * SPAN
         await close(lanes)
 
@@ -314,12 +343,12 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
 async def test_what_the_server_names_twice_is_adopted_twice(tmp_path: Path) -> None:
     lane = lane_at(tmp_path, 10)
-    for limit in (8, 6):
+    for limit in (8, 8, 6, 6):
         async with lane.permit() as admission:
             admission.sent()
             admission.answered(Feedback(limit, limit - 1, None))
     admitted = await asyncio.gather(*(request(lane) for _ in range(8)))
-    assert sum(moment < SPAN for moment in admitted) == 4
+    assert sum(moment < SPAN for moment in admitted) == 2
     await lane.aclose()
 
 
@@ -331,7 +360,7 @@ async def test_a_crowd_at_one_process_is_no_reason_for_the_others_to_stay_away(t
         first.sent()
         async with crowded.permit() as second:
             second.sent()
-            second.refused(Feedback(10, 5, 30))
+            second.refused(Feedback(10, 5, 2))
     before = now()
     assert await request(other) == before
     assert crowded.status().paused_for > 0
@@ -391,4 +420,213 @@ async def test_a_file_that_was_deleted_is_made_anew_and_its_slots_are_waited_for
     start = now()
     admitted = await asyncio.gather(*map(request, lanes))
     assert admitted == pytest.approx([start + SPAN] * 2, abs=0.01)
+    await close(lanes)
+
+
+@pytest.mark.parametrize(("is_silent", "within", "told"), [(False, 90, [10.0]), (True, 3700, [10.0, 3590.0])])
+def test_an_hour_that_was_forgotten_is_opened_by_a_probe(
+    is_silent: bool, within: float, told: list[float], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    network = Network(LaravelWindow(2000, per=3600), is_silent=is_silent)
+    events: list[object] = []
+
+    async def scenario() -> None:
+        telemetry = Telemetry(events.append)
+        lanes = [lane_at(tmp_path, 2000, per=3600, telemetry=telemetry) for _ in range(3)]
+        await asyncio.gather(*(network.request(lane) for lane in lanes for _ in range(100)))
+        (tmp_path / "budget").unlink()
+        start = now()
+        await asyncio.gather(*(network.request(lane) for lane in lanes for _ in range(17)))
+        assert now() - start < within
+        await close(lanes)
+
+    run_virtual(scenario())
+    assert (network.refused, network.answered) == (0, 3 * 100 + 51)
+    paused = [event for event in events if isinstance(event, Paused)]
+    assert {event.reason for event in paused} == {"forgotten"}
+    seconds = [event.seconds for event in paused]
+    assert seconds == pytest.approx([each for each in told for _ in range(3)], abs=3), "each process is told"
+    assert "the shared budget was lost, going on in 10.0 s" in caplog.text
+
+
+@pytest.mark.parametrize("bulk", [1, 4, 20, 100])
+@pytest.mark.parametrize("policy", [LaravelWindow, SlidingLog])
+def test_a_page_waits_for_no_other_process_of_the_budget(
+    policy: Callable[..., Throttle], bulk: int, tmp_path: Path
+) -> None:
+    """Bulk jobs take what nobody more urgent will want (rule 8), and lose little by it."""
+    network, chance, size = Network(policy(10, per=60)), random.Random(1), 300
+    waits: list[float] = []
+
+    async def visit(lane: Lane) -> None:
+        start = now()
+        waits.append(await network.request(lane, Priority.INTERACTIVE) - start)
+
+    async def visits(lane: Lane) -> None:
+        async with asyncio.TaskGroup() as pages:
+            while True:
+                await asyncio.sleep(chance.expovariate(1 / 60))
+                pages.create_task(visit(lane))
+
+    async def scenario() -> float:
+        lanes = [lane_at(tmp_path) for _ in range(bulk + 1)]
+        visiting = asyncio.create_task(visits(lanes[0]))
+        await asyncio.sleep(3600)
+        start = now()
+        waits.clear()
+        workers = [lanes[1 + number % bulk] for number in range(size)]
+        await asyncio.gather(*(network.request(lane, Priority.BULK) for lane in workers))
+        took = now() - start
+        visiting.cancel()
+        await asyncio.wait([visiting])
+        await close(lanes)
+        return took
+
+    took = run_virtual(scenario())
+    assert network.refused == 0
+    assert sum(waits) / len(waits) < 5
+    assert max(waits) < 25
+    assert took < 1.06 * network.throttle.optimum(size + len(waits))
+
+
+def test_requests_in_flight_are_counted_across_processes(tmp_path: Path) -> None:
+    chance = random.Random(5)
+    refused = 0
+
+    async def one(lane: Lane, cap: ConcurrencyCap) -> None:
+        nonlocal refused
+        async with lane.permit(Priority.BULK) as admission:
+            admission.sent()
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            if not cap.enter():
+                refused += 1
+                admission.refused(Feedback(600, 599, 1.0))
+                return
+            await asyncio.sleep(chance.uniform(0.5, 1.5))
+            cap.leave()
+            await asyncio.sleep(chance.uniform(0, 0.05))
+            admission.answered(SILENT)
+
+    def took(processes: int) -> float:
+        async def scenario() -> float:
+            directory = tmp_path / str(processes)
+            directory.mkdir()
+            cap = ConcurrencyCap(5)
+            lanes = [lane_at(directory, 600, per=3600, concurrency=5) for _ in range(processes)]
+            await asyncio.gather(*(one(lanes[number % processes], cap) for number in range(200)))
+            end = now()
+            await close(lanes)
+            return end
+
+        return run_virtual(scenario())
+
+    alone = took(1)
+    assert took(4) <= 1.1 * alone
+    assert refused == 0
+
+
+async def test_questions_write_nothing(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(2)]
+    await request(lanes[0])
+    before = (tmp_path / "budget").read_bytes()
+    assert lanes[1].status().used == 1
+    for priority in Priority:
+        assert lanes[1].eta(9, priority) == 0
+        assert lanes[1].eta(10, priority) > 50
+    assert (tmp_path / "budget").read_bytes() == before
+    await close(lanes)
+
+
+async def test_an_eta_counts_those_of_other_processes_that_go_before(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path, 2) for _ in range(5)]
+    for lane in lanes[:2]:
+        await request(lane)
+        await asyncio.sleep(20)
+    waiting = [asyncio.create_task(request(lane, priority=Priority.BULK)) for lane in lanes[1:4]]
+    await asyncio.sleep(0.1)
+    etas = [lanes[4].eta(1, priority) for priority in Priority]
+    first = SPAN - now() + 0.1
+    assert etas[0] == pytest.approx(first, abs=0.1)
+    assert etas[1] == pytest.approx(first, abs=0.1)
+    assert etas[2] > SPAN, "three of them are before it, and two at a time come back"
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    await close(lanes)
+
+
+class Hearing:
+    """A lane that wants a permit and remembers what it was told."""
+
+    def __init__(self, priority: Priority = Priority.NORMAL) -> None:
+        self.wanted = Demand(priority, 1)
+        self.told: list[tuple[str, float]] = []
+
+    def demand(self) -> Demand | None:
+        return self.wanted
+
+    def on_change(self) -> None:
+        pass
+
+    def on_cap(self, cap: int) -> None:
+        self.told.append(("cap", cap))
+
+    def on_forgotten(self, seconds: float) -> None:
+        self.told.append(("forgotten", seconds))
+
+    def on_moved(self, requests: int) -> None:
+        self.told.append(("moved", requests))
+
+
+def window_at(path: Path, requests: int = 10) -> Window:
+    limit = RateLimit(requests, per=60)
+    return Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+
+
+async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
+    windows, lane = [window_at(tmp_path) for _ in range(2)], Hearing()
+    windows[1].bind(lane)
+    windows[0].on_crowd(3)
+    windows[0].move(600)
+    assert windows[1].has_room(lane.wanted, now())
+    await asyncio.sleep(0)
+    assert lane.told == [("cap", 3), ("moved", 600)]
+    windows[0].on_crowd(2)
+    await windows[1].refresh()
+    await asyncio.sleep(0)
+    assert lane.told[2:] == [("cap", 2)]
+    for window in windows:
+        await window.aclose()
+
+
+async def test_a_more_urgent_request_does_not_wait_until_the_next_question(tmp_path: Path) -> None:
+    windows, lane = [window_at(tmp_path, 1) for _ in range(2)], Hearing(Priority.BULK)
+    windows[1].bind(lane)
+    assert windows[0].has_room(lane.wanted, now())
+    permit = windows[0].take()
+    assert not windows[1].has_room(lane.wanted, now())
+    look = windows[1].next_look(lane.wanted, now())
+    assert look is not None
+    assert look > now()
+    windows[0].release(permit)
+    assert not windows[1].has_room(lane.wanted, now()), "it is not asked before"
+    lane.wanted = Demand(Priority.INTERACTIVE, 1)
+    assert windows[1].next_look(lane.wanted, now()) == now()
+    assert windows[1].has_room(lane.wanted, now())
+    for window in windows:
+        await window.aclose()
+
+
+async def test_who_is_expected_is_known_to_the_others(tmp_path: Path) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(2)]
+    await asyncio.sleep(1)
+    lanes[0].expect(Priority.INTERACTIVE)
+    await request(lanes[1], priority=Priority.BULK)
+    running = [asyncio.create_task(request(lanes[1], priority=Priority.BULK)) for _ in range(9)]
+    await asyncio.sleep(1)
+    assert sum(task.done() for task in running) == 7, "two are left for whoever comes first"
+    assert await request(lanes[0], priority=Priority.INTERACTIVE, max_wait=0) == pytest.approx(now(), abs=0.2)
+    for task in running:
+        task.cancel()
+    await asyncio.wait(running)
     await close(lanes)

@@ -1,0 +1,171 @@
+"""The breaker: a server that is away is asked by one request at a time, and the others wait.
+
+1. It **trips** when requests about `DIFFERENT` different subjects failed within `MEMORY` seconds, without a success
+   between them: a site whose reports always fail is no outage. As many different requests about fewer subjects are
+   enough where nobody asks about anything else. Only requests count that were sent after the last trip.
+2. Tripped, the lane admits nothing for `FIRST` seconds, and twice as long each time in a row, `LONGEST` at the most,
+   give or take a quarter, so that many clients do not come back together.
+3. Then it admits one request, the **probe**, about a subject that has not failed if there is one. If the probe fails,
+   the breaker trips again; any other answer ends the outage. While fewer subjects than in rule 1 have failed, a
+   request about another one is a probe at once.
+4. A server that says itself when it is back, by ``Retry-After`` on a 5xx, is believed: that trips at once, unless it
+   answered other requests within `MEMORY` seconds.
+5. A request that has waited for longer than the patience through one outage fails, with the outage's words; where few
+   subjects failed, only requests about them do.
+
+A pure state machine: time and chance are arguments.
+"""
+
+import math
+from collections.abc import Callable
+
+from attrs import frozen
+
+DIFFERENT = 3
+FIRST, LONGEST = 0.5, 30.0
+MEMORY = 60.0
+
+_MOST_TRIPS = 16
+
+
+@frozen
+class Failure:
+    """How a request failed.
+
+    Attributes:
+        target: What was asked for.
+        subject: What that was about.
+        reason: How it failed.
+        retry_after: Seconds after which the server says that it is back; 0 when it did not.
+        is_alive: Whether the server answered other requests within `MEMORY` seconds.
+        others_wait: Whether requests wait that are about none of these subjects.
+    """
+
+    target: str
+    subject: str
+    reason: str
+    retry_after: float
+    is_alive: bool
+    others_wait: Callable[[set[str]], bool]
+
+
+class Breaker:
+    """Tells an outage from requests that fail by themselves.
+
+    Args:
+        rng: Gives random numbers in [0, 1).
+
+    Attributes:
+        away_since: When the first request of the present outage failed; None while there is none.
+        retry_at: When the next probe may go.
+        reason: What failed last.
+        has_failed: Whether anything failed since the last success; if not, the breaker need not be asked.
+    """
+
+    __slots__ = (
+        "_failed",
+        "_probe",
+        "_rng",
+        "_tripped_at",
+        "_trips",
+        "away_since",
+        "has_failed",
+        "reason",
+        "retry_at",
+    )
+
+    def __init__(self, rng: Callable[[], float]) -> None:
+        self.away_since: float | None = None
+        self.retry_at = -math.inf
+        self.reason = ""
+        self.has_failed = False
+        self._rng = rng
+        self._failed: dict[str, tuple[str, float]] = {}  # the subject and the moment, by target
+        self._tripped_at = -math.inf
+        self._trips = 0
+        self._probe: object = None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the breaker has tripped."""
+        return self._trips > 0
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether too few subjects failed to tell of all others."""
+        return len(self.subjects()) < DIFFERENT
+
+    def subjects(self) -> set[str]:
+        """Return what the failed requests were about."""
+        return {subject for subject, _ in self._failed.values()}
+
+    def probe_at_once(self, subject: str, now: float) -> None:
+        """A request about this subject came; it may be the probe (rule 3)."""
+        if self._trips and self.is_narrow and subject not in self.subjects():
+            self.retry_at = min(self.retry_at, now)
+            self._probe = None  # one about a subject that failed says less
+
+    def holds(self, now: float) -> bool:
+        """Whether nothing may be admitted now: until the next probe, and while one is under way."""
+        return self._trips > 0 and (now < self.retry_at or self._probe is not None)
+
+    def admitted(self, request: object) -> None:
+        """A request was admitted; through a breaker that has tripped, it is the probe."""
+        if self._trips:
+            self._probe = request
+
+    def ended(self, request: object) -> None:
+        """A request ended, in whatever way."""
+        if request is self._probe:
+            self._probe = None
+
+    def succeeded(self, request: object, sent_at: float) -> bool:
+        """The server answered, other than by failing; return whether that ends an outage."""
+        self.ended(request)
+        if self._trips and sent_at < self._tripped_at:
+            return False
+        was_away = self.is_away
+        self._failed.clear()
+        self.has_failed = False
+        self._trips = 0
+        self._probe = None
+        self.away_since = None
+        self.retry_at = -math.inf
+        return was_away
+
+    def failed(self, request: object, failure: "Failure", sent_at: float, now: float) -> float | None:
+        """A request failed as it would in an outage.
+
+        Args:
+            request: The request.
+            failure: What it was about, and how it failed.
+            sent_at: When it was sent, or admitted if it was not.
+            now: The moment.
+
+        Returns:
+            The seconds until the next probe, if this trips the breaker.
+        """
+        self.ended(request)
+        if sent_at < self._tripped_at:
+            return None  # rule 1
+        self.reason = failure.reason
+        self.has_failed = True
+        if not self._trips:
+            self._failed = {key: each for key, each in self._failed.items() if now - each[1] < MEMORY}
+        self._failed.setdefault(failure.target, (failure.subject, now))
+        if not self._trips and not self._is_outage(failure):
+            return None
+        if self.away_since is None:
+            self.away_since = min(moment for _, moment in self._failed.values())
+        doubled = min(FIRST * 2.0 ** min(self._trips, _MOST_TRIPS), LONGEST)
+        pause = max(doubled * (0.75 + self._rng() / 2), failure.retry_after)  # rules 2 and 4
+        self._trips += 1
+        self._tripped_at = now
+        self.retry_at = now + pause
+        self._probe = None
+        return pause
+
+    def _is_outage(self, failure: "Failure") -> bool:
+        if not self.is_narrow or (failure.retry_after and not failure.is_alive):
+            return True
+        return len(self._failed) >= DIFFERENT and not failure.others_wait(self.subjects())

@@ -1,0 +1,145 @@
+"""The promise: what a less urgent class leaves for the more urgent ones.
+
+Theory
+======
+
+A window that gives all of its N permits to a bulk job at once has none for a page that comes a moment later; the
+page waits for a span, however urgent it is. To keep permits free for it for ever costs their part of the throughput.
+What costs next to nothing is to *spread* the job: after each of its requests, the permits that a page would need
+next must come back soon enough.
+
+1. **The promise.** Let ``r[0] <= r[1] <= ...`` be the moments at which permits can be used. A request may take
+   ``r[0]`` at the moment t only if, for every j from 1 to k, ``r[j] <= t + j * STRETCH * span / N``. Else it looks
+   again at the greatest ``r[j] - j * STRETCH * span / N``. At full use permits come back every ``span / N`` on
+   average; `STRETCH` is a little more than 1, for below 1 the promise could not be kept and the window would starve.
+2. **The forecast.** k is what the more urgent classes will want before permits come back: their rate over the last
+   span (`MEMORY` at least), times the span, times `SAFETY`, and `max(2, N / 50)` more for whoever comes first after a
+   silence. So a long window is not emptied for visitors who come, and not slowed down for those who do not.
+3. **Nobody there.** A class that was not seen for `SEEN_FOR` is left nothing: a job that has a budget to itself takes
+   what it always took.
+4. **Whose.** BULK leaves permits for NORMAL and INTERACTIVE, NORMAL for INTERACTIVE, and INTERACTIVE for nobody.
+
+Nothing here can admit more than the window does, so that the proof of the window does not depend on it.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from heapq import merge
+from itertools import chain, islice, repeat
+from operator import mul, sub
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STRETCH = 1.1
+"""By how much longer than the average distance between permits a more urgent request may have to wait for one."""
+
+_HAIR = 1e-6
+
+
+def promised(returns: Sequence[float], count: int, left: int, span: float, now: float) -> int:
+    """Return how many permits may be taken at once: rule 1, for one after the other.
+
+    Args:
+        returns: When each permit can be used, in order.
+        count: How many are wanted.
+        left: How many have to be left, k.
+        span: Seconds after which a permit comes back.
+        now: The moment.
+    """
+    free = bisect_right(returns, now + _HAIR)
+    taken = min(count, max(0, free - left))  # those leave as many free ones as are wanted
+    permits = len(returns)
+    while taken < count and promised_at(returns, left, span, permits, taken) <= now + _HAIR:
+        taken += 1
+    return taken
+
+
+def promised_at(returns: Sequence[float], left: int, span: float, permits: int, ahead: int = 0) -> float:
+    """Return from when on the promise allows to take a permit: rule 1.
+
+    Args:
+        returns: When each permit can be used, in order; the first ``ahead + left + 1`` are enough.
+        left: How many have to be left, k.
+        span: Seconds after which a permit comes back.
+        permits: How many there are in all, N.
+        ahead: How many are taken before it.
+    """
+    apart = STRETCH * span / permits
+    begin, end = ahead + 1, ahead + 1 + left
+    upcoming: Iterable[float] = returns[begin:end]
+    if end > permits:  # those taken before come back a span later
+        upcoming = [returns[index % permits] + index // permits * span for index in range(begin, end)]
+    return max(map(sub, upcoming, map(mul, range(1, left + 1), repeat(apart))), default=-math.inf)
+
+
+@frozen
+class Permits:
+    """The permits of a window of one's own at one moment.
+
+    Attributes:
+        total: How many there are.
+        reserve: How many our own requests leave unused.
+        free: How many are free; fewer than none after the limit fell.
+        ageing: When those of answered requests come back, in order.
+        foreign: When those held for other clients do.
+        unanswered: When those of requests that were sent do, at the earliest.
+        now: The moment.
+        span: Seconds after which a permit comes back.
+    """
+
+    total: int
+    reserve: int
+    free: int
+    ageing: Sequence[float]
+    foreign: Sequence[float]
+    unanswered: Sequence[float]
+    now: float
+    span: float
+
+    def nth(self, position: int) -> float:
+        """Return when so many permits after the next one are free, without the promise."""
+        turns, index = divmod(position, self.total - self.reserve)
+        if not self.reserve and index < self.free:
+            at = self.now
+        elif not (self.reserve or self.foreign or self.unanswered) and 0 <= index - self.free < len(
+            self.ageing
+        ):
+            at = self.ageing[index - self.free]  # the usual case, at once with any number of permits
+        else:
+            at = self.upcoming(index + 1)[index]
+        return at + turns * self.span
+
+    def upcoming(self, count: int) -> list[float]:
+        """Return when the next so many permits can be used, in order."""
+        usable = self.total - self.reserve
+        if not self.reserve:
+            return self._upcoming(min(count, usable))
+        out = self.total - self.free - len(self.foreign)
+        # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
+        returning = islice(merge(self._ours(out), self.foreign), max(0, -self.free), None)
+        total = chain(repeat(self.now, max(0, self.free)), returning)
+        own = chain(
+            repeat(self.now, max(0, usable - out)), islice(self._ours(out), max(0, out - usable), None)
+        )
+        return [max(self.now, *pair) for pair in islice(zip(total, own, strict=False), min(count, usable))]
+
+    def _upcoming(self, count: int) -> list[float]:
+        """Return the same where nothing is reserved, sorted at once instead of merged one by one."""
+        free, gone = max(0, self.free), max(0, -self.free)
+        if count <= free:
+            return [self.now] * count
+        end = gone + count - free
+        unsent = self.total - self.free - sum(map(len, (self.foreign, self.ageing, self.unanswered)))
+        parts = [islice(part, end) for part in (self.ageing, self.foreign, self.unanswered)]
+        returning = sorted(chain(*parts, repeat(self.now + self.span, min(unsent, end))))[gone:end]
+        free += bisect_right(returning, self.now)
+        return [self.now] * free + returning[free - max(0, self.free) :]
+
+    def _ours(self, out: int) -> Iterator[float]:
+        unsent = out - len(self.ageing) - len(self.unanswered)
+        return merge(self.ageing, self.unanswered, repeat(self.now + self.span, unsent))

@@ -1,0 +1,154 @@
+"""What holds the requests of a lane back besides its window, and how answers and refusals change it.
+
+A lane comes here when it was refused or told something new; in between it only reads the attributes. What to make of
+a refusal is decided by `fathom_async._ratelimit.lessons`, and carried out here: on the limit, the buckets, the cap on
+requests in flight, the window and the pause.
+"""
+
+from collections.abc import Callable, Collection
+
+from aiolimiter import AsyncLimiter
+from attrs import Factory, define, field
+
+from fathom_async._ratelimit.admission import Feedback
+from fathom_async._ratelimit.bucket import for_retries, guard, pace
+from fathom_async._ratelimit.concurrency import Concurrency
+from fathom_async._ratelimit.lessons import SHORT, Circumstances, Lessons
+from fathom_async._ratelimit.plan import RateLimit
+from fathom_async._ratelimit.protocol import Permit, Window
+from fathom_async._util.clock import Clock
+from fathom_async.telemetry import Adapted, Paused, PauseReason, Telemetry
+
+RETRY_PAD = 1.0
+"""Seconds added to ``Retry-After``, which servers round down: half of the clients that sleep exactly that long are
+refused again."""
+
+
+@define(eq=False)
+class Restraint:
+    """What a lane's requests have to wait for.
+
+    Attributes:
+        name: The lane's name.
+        limit: The limit to keep to.
+        window: The window.
+        concurrency: The cap on requests in flight.
+        clock: Source of time.
+        telemetry: Receives pauses and adapted limits.
+        is_adaptive: Whether to adopt a limit that is larger than the plan's.
+        elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
+        bucket: The bucket in front of the window.
+        retries: The bucket that retries pass besides.
+        lessons: What was learned.
+        paused_until: Nothing is admitted before.
+        is_told: Whether the last answer told what remains.
+        told: How many that were.
+        told_at: When it was heard.
+    """
+
+    name: str
+    limit: RateLimit
+    window: Window
+    concurrency: Concurrency
+    clock: Clock
+    telemetry: Telemetry
+    is_adaptive: bool
+    elsewhere: Callable[[], Collection[int]]
+    bucket: AsyncLimiter = field(init=False)
+    retries: AsyncLimiter = field(init=False)
+    lessons: Lessons = field(
+        init=False,
+        default=Factory(
+            lambda self: Lessons(self.limit, self.window.span, is_shared=self.window.is_shared),
+            takes_self=True,
+        ),
+    )
+    paused_until: float = field(init=False, default=float("-inf"))
+    is_told: bool = field(init=False, default=False)
+    told: int = field(init=False, default=0)
+    told_at: float = field(init=False, default=float("-inf"))
+    _together: int | None = field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self.bucket = guard(self.limit, self.clock)
+        self.retries = for_retries(self.limit, self.clock)
+
+    @property
+    def is_spaced(self) -> bool:
+        """Whether fewer requests may go at once than in a window."""
+        return self.bucket.max_rate < self.limit.requests
+
+    def pause(self, seconds: float, reason: PauseReason) -> None:
+        """Admit nothing for so long."""
+        now = self.clock.now()
+        if now + seconds > self.paused_until:
+            self.paused_until = now + seconds
+            self.telemetry.paused(Paused(self.name, now, seconds, reason))
+
+    def answered(self, permit: Permit, feedback: Feedback, now: float) -> int | None:
+        """An answer says something new; return what to believe of ``Remaining``."""
+        named = feedback.limit
+        if (
+            named is not None
+            and named != self.limit.requests
+            and named >= 1
+            and named not in self.elsewhere()
+        ):
+            # The processes of a shared window have agreed on its size.
+            self.lessons.named(named, now, is_larger_adopted=self.is_adaptive and not self.window.is_shared)
+        remaining = self.lessons.answered(permit, feedback, self.window.status(now).used, now)
+        self._follow(now)
+        return remaining
+
+    def refused(self, permit: Permit, feedback: Feedback, now: float) -> None:
+        """Back off after a refusal."""
+        in_flight, cap = self.window.in_flight, self.concurrency.cap(now)
+        circumstances = Circumstances(
+            in_flight=in_flight,
+            cap=cap if self.concurrency.is_lowered else 0,
+            used=self.window.status(now).used,
+            is_told=self.is_told,
+            strikes=self._strikes(permit),
+        )
+        lesson = self.lessons.refused(permit, feedback, circumstances, now)
+        if lesson.is_crowd:
+            sent_at = now if permit.sent_at is None else permit.sent_at
+            self.keep_to(self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now), now)
+        else:
+            self.window.on_rate_limited(now)
+            self._follow(now)
+            self.window.pause(now + lesson.wait + RETRY_PAD)
+        self.pause(lesson.wait + RETRY_PAD, "refused")
+
+    def keep_to(self, at_once: int, now: float) -> None:
+        """Have no more requests in flight, until the server is found to let in more."""
+        cap = self.concurrency.cap(now)
+        if self.window.is_shared:  # it knows what the other processes have in flight
+            self.window.on_crowd(at_once)
+        elif at_once < cap:
+            self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, at_once))
+            self.concurrency.lower(at_once, now)
+
+    def _follow(self, now: float) -> None:
+        """Do as the lessons say."""
+        limit, together = self.lessons.limit, self.lessons.together
+        if limit is self.limit and together == self._together:
+            return
+        if limit.requests != self.limit.requests:
+            self.telemetry.adapted(Adapted(self.name, now, "limit", self.limit.requests, limit.requests))
+            self.window.resize(limit.requests)
+            self.retries = for_retries(limit, self.clock)
+        if together == 1 and self._together is None:  # spaced from the request on that taught it
+            self.paused_until = max(self.paused_until, now + limit.per / limit.requests)
+        self.limit, self._together = limit, together
+        self.bucket = guard(limit, self.clock) if together is None else pace(limit, together, self.clock)
+
+    def _strikes(self, permit: Permit) -> int:
+        """Return how much the refusal of a request speaks against what the headers said before."""
+        requests = self.limit.requests
+        if not self.is_told or permit.sent_at is None:
+            return 0
+        if self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests):
+            return 2  # only headers can have allowed more than N in a short time
+        is_fresh = 0 <= permit.sent_at - self.told_at < SHORT * self.limit.per
+        return int(is_fresh and self.told > permit.outstanding_before)

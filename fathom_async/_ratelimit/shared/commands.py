@@ -1,0 +1,111 @@
+"""What is said to a shared window, and what it answers."""
+
+from typing import Literal
+
+from attrs import frozen
+
+from fathom_async._ratelimit.plan import Priority
+
+Action = Literal[
+    "ask", "hold", "answered", "abandoned", "freed", "leave", "pause", "crowd", "expect", "move", "look"
+]
+
+
+@frozen
+class QuotaConfig:
+    """What all steps of one lane have in common, in seconds.
+
+    Attributes:
+        requests: N, the number of permits.
+        per: T.
+        span: Seconds from a request's count to its permit's return.
+        settle: Seconds after which to look again where a permit's return is not known yet.
+        ticket_ttl: Seconds that a ticket is kept after its time came.
+    """
+
+    requests: int
+    per: float
+    span: float
+    settle: float
+    ticket_ttl: float
+
+
+@frozen
+class Command:
+    """One atomic step.
+
+    Attributes:
+        action: ``ask`` for permits; ``hold`` one until a delay from now; it was ``answered``; it was sent and is
+            ``abandoned``, or answered with a failure that tells nothing; permits were ``freed``; ``leave`` the queue;
+            ``pause`` everybody; the server refused a ``crowd``; ``expect`` a class to come; ``move`` everybody to
+            another lane; ``look``.
+        owner: Who asks; never 0.
+        id: The permit, or the first of the permits asked for, which are numbered from there.
+        count: How many permits; of a crowd, how many the server had let in; of a move, the limit of the other lane.
+        delay: Seconds: of the lease, the hold, the span or the pause; 0 where nothing is known.
+        reserve: Permits that our own requests leave unused.
+        foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
+            `Result.base`. None when the answer did not tell.
+        fewer: Permits that the server turned out not to have.
+        priority: The class that asks, or that is expected.
+        is_due: Whether the process passed over that class so often that nothing may hold it back.
+        arrived: Requests of the classes above BULK that came since the last question.
+        cap: Requests in flight at once; 0 for any number.
+        took: Seconds from a request's sending to its answer.
+    """
+
+    action: Action
+    owner: int
+    id: int = 0
+    count: int = 1
+    delay: float = 0.0
+    reserve: int = 0
+    foreign_usage: int | None = None
+    fewer: int = 0
+    priority: Priority = Priority.NORMAL
+    is_due: bool = False
+    arrived: tuple[int, int] = (0, 0)
+    cap: int = 0
+    took: float = 0.0
+
+
+@frozen
+class Result:
+    """What the store says after a step. Times are seconds from the moment of the step.
+
+    Attributes:
+        granted: How many permits were granted.
+        wait: When to ask again; 0 when all that was asked for was granted.
+        held: Permits that are out.
+        base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
+            it is answered, this tells how many of the server's counted hits could be ours.
+        waiting: How many other processes have a ticket.
+        blocked: For how long nobody may come.
+        pauses: How often the server said so.
+        epoch: Changes when the store has lost its memory.
+        first: When the next permit comes back, as far as is known; 0 for none.
+        last: When the last one does.
+        total: Permits granted so far. It never falls, unless the store went back to an older state.
+        unsure: For how long the window may be fuller than is known, unless an answer tells.
+        cap: Requests in flight at once that the server was found to allow; 0 when it never refused a crowd.
+        moved: The limit of the lane that everybody has moved to; 0 for none.
+        tickets: Tickets of others, by class.
+        left: How many permits each class leaves to those above it.
+    """
+
+    granted: int
+    wait: float
+    held: int
+    base: int
+    waiting: int
+    blocked: float
+    pauses: int
+    epoch: int
+    first: float
+    last: float
+    total: int
+    unsure: float = 0.0
+    cap: int = 0
+    moved: int = 0
+    tickets: tuple[int, int, int] = (0, 0, 0)
+    left: tuple[int, int, int] = (0, 0, 0)

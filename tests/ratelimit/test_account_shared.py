@@ -1,0 +1,118 @@
+"""Several clients of one budget that find out the account's plan: a file on a virtual clock, Redis in real time."""
+
+import asyncio
+import random
+import time
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from fathom_async.telemetry import Adapted
+from fathom_async.testing import LaravelWindow
+from tests.ratelimit.accounts import client, now, one_limit, reports, sites
+from tests.support.redis_server import RedisServer
+
+
+def lost(*answers: list[object]) -> int:
+    return sum(isinstance(answer, BaseException) for answer in chain.from_iterable(answers))
+
+
+@pytest.fixture
+def budget(tmp_path: Path) -> str:
+    return f"file://{tmp_path}/budget"
+
+
+@pytest.mark.virtual_time
+async def test_what_one_process_finds_out_all_others_follow(budget: str) -> None:
+    account = one_limit()
+    async with client(account, budget=budget) as finder, client(account, budget=budget) as other:
+        start = now()
+        assert not lost(*await asyncio.gather(reports(finder, 60), reports(other, 60, first=100)))
+        assert now() - start <= 60
+        assert finder.limits["reports"].limit == other.limits["crud"].limit == 600
+    assert account.refused <= 5
+    assert account.hits == 120 + account.refused
+
+
+@pytest.mark.virtual_time
+async def test_a_process_that_starts_later_begins_with_it(budget: str) -> None:
+    account = one_limit()
+    async with client(account, budget=budget) as finder:
+        await reports(finder, 3)
+    async with client(account, budget=budget) as later:
+        assert (await later.look())["crud"].limit == 600
+        assert later.limits["reports"].limit == 600
+        assert later.limits["reports"].used >= 2
+        start = now()
+        assert not lost(await sites(later, 20))
+        assert now() - start <= 5
+    assert account.refused == 0
+
+
+@pytest.mark.virtual_time
+async def test_a_memory_that_is_wrong_by_now_is_forgotten_for_all(budget: str) -> None:
+    account = one_limit()
+    async with client(account, budget=budget) as finder:
+        await reports(finder, 3)
+    account.crud, account.reports, account.cap = LaravelWindow(2000, 3600), LaravelWindow(10, 60), None
+    async with client(account, budget=budget) as later:
+        await later.look()
+        assert not lost(await reports(later, 12, first=10))
+        assert later.limits["reports"].limit == 10
+    events: list[object] = []
+    async with client(account, budget=budget, on_event=events.append) as last:
+        assert (await last.look())["crud"].limit == 2000
+        assert not lost([*await sites(last, 10), *await reports(last, 12, first=30)])
+        assert not any(isinstance(event, Adapted) for event in events)
+    assert account.refused <= 3
+
+
+@pytest.mark.virtual_time
+async def test_a_plan_that_was_given_is_one_budget_with_the_same_that_was_learned(budget: str) -> None:
+    account = one_limit()
+    async with (
+        client(account, budget=budget) as finder,
+        client(account, budget=budget, plan="hourly:600:5") as told,
+    ):
+        await reports(finder, 3)
+        await reports(finder, 5, first=20)
+        assert (await told.look())["reports"].used >= 5
+        start = now()
+        both = await asyncio.gather(reports(finder, 40, first=100), reports(told, 40, first=200))
+        assert not lost(*both)
+        assert now() - start <= 30
+    assert account.refused == 0
+
+
+@pytest.mark.parametrize("cap_told", [True, False])
+@pytest.mark.virtual_time
+async def test_four_processes_count_the_cap_together(budget: str, cap_told: bool) -> None:
+    took: list[float] = []
+    for clients in (1, 4):
+        account = one_limit(rng=random.Random(clients), has_headers=cap_told)
+        opened = [
+            client(account, budget=f"{budget}", budget_key=f"{clients}", plan="hourly:600:5")
+            for _ in range(clients)
+        ]
+        start = now()
+        work = [reports(fathom, 100 // clients, first=1000 * number) for number, fathom in enumerate(opened)]
+        assert not lost(*await asyncio.gather(*work))
+        took.append(now() - start)
+        assert account.refused == 0
+        for fathom in opened:
+            await fathom.aclose()
+    assert took[1] <= 1.1 * took[0] + 1
+
+
+async def test_the_same_by_way_of_redis(lasting_redis: RedisServer) -> None:
+    account = one_limit(handler=(0.01, 0.05))
+    options = {"budget": lasting_redis.url, "budget_key": f"{time.monotonic()}"}
+    async with client(account, **options) as finder, client(account, **options) as other:
+        both = await asyncio.gather(reports(finder, 30), reports(other, 30, first=100))
+        assert not lost(*both)
+        assert finder.limits["reports"].limit == other.limits["crud"].limit == 600
+    async with client(account, **options) as later:
+        assert (await later.look())["crud"].limit == 600
+        assert not lost(await sites(later, 10))
+    assert account.refused <= 5
