@@ -1,6 +1,6 @@
-"""Batches and their outcomes as JSON values, for engines that do not pickle, or should not.
+"""Batches and their outcomes as JSON values, for engines that do not or should not pickle.
 
-A pickle that somebody else wrote can do anything to who reads it; these values can be read from any broker.
+Unpickling untrusted data can run any code; these values are safe to read from any broker.
 """
 
 import json
@@ -35,19 +35,19 @@ def batch_value(batch: Batch[Row]) -> Value:
 
 
 def read_batch(value: Mapping[str, Any]) -> Batch[Row]:
-    """Return the batch of a value; its positions are those within the batch.
+    """Read a batch from a JSON value; its positions count within the batch.
 
     Raises:
-        QueryError: The server would refuse one of the queries.
+        QueryError: The API would reject one of the queries.
     """
     queries: tuple[AnyQuery, ...] = tuple(query_from_params(params) for params in value["queries"])
     return Batch(cast("tuple[Query[Row], ...]", queries), tuple(range(len(queries))), value["account"])
 
 
 def outcome_value(outcome: Outcome[Row]) -> Value:
-    """Return an outcome as a JSON value; whoever has the batch can read it."""
+    """Return an outcome as a JSON value, for `read_outcomes` to read beside its batch."""
     if outcome.report is None:
-        return _error_value(outcome.error or FathomError("there is neither a report nor an error"))
+        return _error_value(outcome.error or FathomError("the outcome has neither a report nor an error"))
     return {
         "rows": outcome.report.to_json().decode(),
         "truncated": outcome.report.truncated,
@@ -57,17 +57,17 @@ def outcome_value(outcome: Outcome[Row]) -> Value:
 
 
 def read_outcomes(batch: Batch[RowT], values: Sequence[Mapping[str, Any]]) -> Sequence[Outcome[RowT]]:
-    """Return the outcomes of a batch from their values, which come in its order.
+    """Read the outcomes of a batch from their JSON values, which are in the order of its queries.
 
     Raises:
-        DecodeError: The rows are not those of such queries.
+        DecodeError: The rows do not match their query.
     """
     asked = zip(batch.positions, batch.queries, values, strict=True)
     return [_outcome(position, query, value) for position, query, value in asked]
 
 
 def _params(query: Query[Row]) -> dict[str, str]:
-    """Return the parameters of a query, with a limit only where it has one: the server's own stands in for none."""
+    """Return the parameters of a query, without the server's default limit if the query sets none."""
     return {name: text for name, text in query.params().items() if name != "limit" or query.limit is not None}
 
 
@@ -79,9 +79,9 @@ def _outcome(position: int, query: Query[RowT], value: Mapping[str, Any]) -> Out
 
 
 def _error_value(error: FathomError) -> Value:
-    """Return an error as its name and its facts; the body of an answer that was none stays behind."""
+    """Return an error as its class name and arguments, without the raw body of an invalid response."""
     facts = [fact for fact in error.args if not isinstance(fact, bytes)]
-    if isinstance(error, TransportError):  # an OSError, too, keeps no more than two of its arguments
+    if isinstance(error, TransportError):  # as an OSError it keeps only two arguments in `args`
         facts = [error.message, error.method, error.url, error.sent]
     name = type(error).__name__
     try:

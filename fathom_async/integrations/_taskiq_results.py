@@ -1,9 +1,9 @@
-"""Wait for the results of taskiq tasks, and send tasks again whose results got lost.
+"""Wait for the results of taskiq tasks, and send lost tasks again.
 
-Only the oldest tasks are looked for, as engines begin with them: otherwise thousands of them would keep the result
-backend busy. Whatever has no result though a later task has had one for a long time is **lost**: its result expired,
-its message was dropped, or Redis began anew. It is sent again, which costs no request: what was answered is in the
-store. Where no later task of ours has a result, an empty one tells as much, which is sent whenever it is quiet.
+`Results` polls only the oldest tasks, which engines run first: polling thousands would overload the result backend.
+A task is **lost** if it has no result long after a later task got one: its result expired, the broker dropped its
+message, or Redis restarted empty. `Results` sends it again, which repeats no answered request: the answers are in the
+store. While no results arrive, `Results` sends empty tasks, whose results show that a worker took the earlier ones.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ _MOST_TIMES: Final = 3
 
 @attrs.define(eq=False)
 class _Sent(Generic[RowT]):
-    """A batch on its way.
+    """A batch that was sent and has no result yet.
 
     Attributes:
-        place: Which of all the batches it is.
+        place: Index among all batches.
         batch: The batch.
-        task: The task that it was last.
-        times: How often it was sent.
-        overtaken: When it was first known that a later task has a result.
+        task: The task that carries it; the latest one if it was sent again.
+        times: Number of times it was sent.
+        overtaken: When a later task was first seen to have a result; None until then.
     """
 
     place: int
@@ -54,13 +54,13 @@ class _Sent(Generic[RowT]):
 
 
 class Results(Generic[RowT]):
-    """Sends batches, and waits for their outcomes.
+    """Sends batches and waits for their outcomes.
 
     Args:
-        send: Makes a task of a batch.
-        nudge: Seconds without a result after which an empty task is sent.
-        lost_after: Seconds after which what was overtaken counts as lost, and a result backend that cannot be read as
-            gone.
+        send: Sends a batch as a task.
+        nudge: Seconds without a result after which to send an empty task.
+        lost_after: Seconds after which an overtaken task counts as lost, and the batches of an unreadable result
+            backend fail.
         now: Returns monotonic seconds.
     """
 
@@ -79,7 +79,7 @@ class Results(Generic[RowT]):
         """Return the outcomes of each batch, in the order of the batches.
 
         Raises:
-            SendTaskError: The broker is out of reach to begin with.
+            SendTaskError: The broker is unreachable at the start.
         """
         for place, batch in enumerate(todo):
             task = await self._send(batch)
@@ -98,7 +98,7 @@ class Results(Generic[RowT]):
         return [found[place] for place in range(len(todo))]
 
     async def _look(self) -> dict[int, Sequence[Outcome[RowT]]]:
-        """Look once; return the outcomes of what is over, by its place."""
+        """Poll once; return the outcomes of finished batches, by index."""
         found: dict[int, Sequence[Outcome[RowT]]] = {}
         for name in list(self._waiting)[:_LOOKED_FOR]:
             sent = self._waiting[name]
@@ -109,10 +109,10 @@ class Results(Generic[RowT]):
                 if await self._send_again(sent):
                     continue
                 found[sent.place] = sent.batch.failed(
-                    FathomError(f"the engine lost the task, or its result, {sent.times} times")
+                    FathomError(f"the engine lost the task or its result {sent.times} times")
                 )
             elif self._unread_since is not None and self._now() - self._unread_since >= self._lost_after:
-                found[sent.place] = sent.batch.failed(FathomError("the results of the tasks cannot be read"))
+                found[sent.place] = sent.batch.failed(FathomError("cannot read the results of the tasks"))
             else:
                 continue
             del self._waiting[name]
@@ -123,40 +123,40 @@ class Results(Generic[RowT]):
         return found
 
     async def _read(self, task: Task) -> TaskiqResult[list[Any]] | None:
-        """Return the result of a task; None where there is none yet, or it cannot be read now."""
+        """Return the result of a task; None if there is none yet, or the backend cannot be read now."""
         try:
             result = await task.get_result() if await task.is_ready() else None
         except ResultBackendError as error:
             if self._unread_since is None:
                 self._unread_since = self._now()
-                _log.warning("the results of tasks cannot be read, and are tried again: %s", error)
+                _log.warning("cannot read the results of tasks, will retry: %s", error)
             return None
         self._unread_since = None
         return result
 
     async def _probe(self) -> None:
-        """Send an empty task: once it is done, all that were sent before were handed to a worker."""
+        """Send an empty task: once it is done, a worker has taken every task sent before it."""
         try:
             task = await self._send(Batch((), ()))
         except SendTaskError:
-            return  # the next one will tell
+            return  # the next probe will do
         self._probes.append((task, list(self._waiting.values())))
 
     async def _send_again(self, sent: _Sent[RowT]) -> bool:
-        """Send a lost batch to the end of the queue; return whether it has not been lost too often."""
+        """Append a lost batch to the queue again; return False if it was lost too often."""
         if sent.times == _MOST_TIMES:
             return False
         try:
             task = await self._send(sent.batch)
         except SendTaskError:
             return True  # it stays lost until it can be sent
-        _log.warning("a task has no result though later ones have: it is sent again")
+        _log.warning("a task has no result although later ones have: sending it again")
         del self._waiting[sent.task.task_id]
         self._waiting[task.task_id] = attrs.evolve(sent, task=task, times=sent.times + 1, overtaken=None)
         return True
 
     def _overtake(self, name: str) -> None:
-        """A task has its result: those before it were handed out too."""
+        """Mark the tasks sent before this one, which has its result, as overtaken."""
         earlier: list[_Sent[RowT]] = []
         for other, sent in self._waiting.items():
             if other == name:

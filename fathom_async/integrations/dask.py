@@ -1,8 +1,8 @@
-"""Bulk reports on a Dask cluster: ``outcomes(client, queries)``, or a bag or delayed values for a graph of your own.
+"""Bulk reports on a Dask cluster: ``outcomes(client, queries)``, or a bag or delayed values for your own graph.
 
-Needs the extra ``fathom_async[dask]``. Each task asks one fused request, on any worker on which `FathomWorker` was
-registered. The worker's own event loop carries the requests, so that all threads of a worker share one client; a
-thread waits while its request waits. Dask carries out again what a killed worker had.
+Needs the extra ``fathom_async[dask]``. Each task sends one fused request, on any worker that has the `FathomWorker`
+plugin. Requests run in the worker's own event loop, so that all threads of a worker share one client; a thread blocks
+until its request is done. Dask reruns the tasks of a killed worker.
 """
 
 import asyncio
@@ -45,20 +45,20 @@ __all__ = ["Batch", "FathomWorker", "ask", "bag", "batches", "delayed", "in_orde
 
 _NAME = "fathom_async"
 
-# Of what is used of Dask, much has no annotations.
+# Much of Dask has no annotations.
 _delayed = cast("Callable[..., Callable[[Any], Delayed]]", lazily)
 _from_delayed = cast("Callable[[Sequence[Delayed]], Bag]", from_delayed)
 
 
 class FathomWorker(WorkerPlugin):
-    """Gives a worker its clients: ``client.register_plugin(FathomWorker())``, once for a cluster.
+    """A plugin that gives each worker its clients; call ``client.register_plugin(FathomWorker())`` once per cluster.
 
-    The functions are sent to the workers and called there, so that no token is sent.
+    Dask sends the functions to the workers and calls them there, so that the token does not travel.
 
     Args:
         connect: Makes the client of an account; by default from the worker's ``FATHOM_API_TOKEN``,
             ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
-        store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
+        store: Opens the store that all workers share; by default the one at the worker's ``FATHOM_STORE``.
         keep: Number of idle clients to keep open.
     """
 
@@ -74,57 +74,59 @@ class FathomWorker(WorkerPlugin):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def setup(self, worker: "Worker") -> None:
-        """Open what the worker needs, in its event loop; Dask calls this."""
+        """Open the clients and the store in the worker's event loop; Dask calls this."""
         del worker
         self._loop = asyncio.get_running_loop()
         self._clients = WorkerClients(self._connect, self._open_store, keep=self._keep)
 
     async def teardown(self, worker: "Worker") -> None:
-        """Close it; Dask calls this."""
+        """Close the clients and the store; Dask calls this."""
         del worker
         clients, self._clients = self._clients, None
         if clients is not None:
             await clients.aclose()
 
     def ask(self, batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
-        """Return the outcomes of a batch; called in a thread of the worker."""
+        """Run a batch and return its outcomes; call this in a thread of the worker."""
         if self._clients is None or self._loop is None:
-            raise ArgumentError("the worker is closing, or was never set up")
+            raise ArgumentError("the worker is closing or was never set up")
         return asyncio.run_coroutine_threadsafe(self._clients.ask(batch), self._loop).result()
 
 
 def ask(batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
-    """Return the outcomes of a batch: the task, to be carried out by a worker that has a `FathomWorker`.
+    """Run a batch and return its outcomes; submit this as a task to workers that have a `FathomWorker`.
 
     Raises:
-        ArgumentError: This is no worker, or it has none.
+        ArgumentError: This is not a worker, or it has no `FathomWorker`.
         StoreError: The store cannot be used.
     """
     try:
         plugin = distributed.get_worker().plugins.get(_NAME)
     except ValueError:
-        raise ArgumentError("this is no worker of dask.distributed: compute with a Client") from None
+        raise ArgumentError("not a worker of dask.distributed: compute with a Client") from None
     if not isinstance(plugin, FathomWorker):
-        raise ArgumentError("the workers know no account: client.register_plugin(FathomWorker()) first")
+        raise ArgumentError(
+            "the worker has no FathomWorker: call client.register_plugin(FathomWorker()) first"
+        )
     return plugin.ask(batch)
 
 
 def outcomes(
     client: "Client", queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1
 ) -> Sequence[Outcome[RowT]]:
-    """Ask many queries on a cluster; return the outcome of each, in the order asked.
+    """Run many queries on a cluster; return their outcomes in order.
 
-    A query that fails is an outcome like any other, and so is one whose task failed for good.
+    A query that fails yields an outcome with its error, and so does one whose task failed for good.
 
     Args:
-        client: A client of the cluster that is not asynchronous; its workers have a `FathomWorker`.
+        client: A synchronous client of a cluster whose workers have a `FathomWorker`.
         queries: `PageviewQuery`s and `EventQuery`s.
-        account: Whose queries they are, by the name that the workers' `connect` knows.
-        requests: How many fused requests are one task.
+        account: Name of the account, as the workers' `connect` takes it.
+        requests: Number of fused requests in a task.
 
     Raises:
-        ArgumentError: One of them is no query.
-        QueryError: One of them cannot be asked.
+        ArgumentError: An item is not a query.
+        QueryError: The API cannot answer one of the queries.
     """
     todo = batches(queries, account=account, requests=requests)
     submit = cast("Callable[..., list[Future[Any]]]", client.map)  # pyright: ignore[reportUnknownMemberType]
@@ -133,14 +135,14 @@ def outcomes(
 
 
 def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Sequence[Delayed]":
-    """Return one delayed value for each batch, of the outcomes of its queries.
+    """Return a delayed value for each batch, which computes to the outcomes of its queries.
 
-    `in_order` of all of them together brings the outcomes into the order asked; each has its `Outcome.position`.
+    `in_order` of all outcomes together restores the order of the queries, from each `Outcome.position`.
 
     Args:
-        queries: As in `outcomes`, like everything else.
-        account: See there.
-        requests: See there.
+        queries: As for `outcomes`.
+        account: As for `outcomes`.
+        requests: As for `outcomes`.
     """
     todo = batches(queries, account=account, requests=requests)
     return [_delayed(ask, pure=False)(batch) for batch in todo]
@@ -150,9 +152,9 @@ def bag(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1)
     """Return a bag of the outcomes of all queries, with one partition for each batch.
 
     Args:
-        queries: As in `outcomes`, like everything else.
-        account: See there.
-        requests: See there.
+        queries: As for `outcomes`.
+        account: As for `outcomes`.
+        requests: As for `outcomes`.
     """
     return _from_delayed(delayed(queries, account=account, requests=requests))
 
@@ -162,5 +164,5 @@ def _result(batch: Batch[RowT], future: "Future[Any]") -> Sequence[Outcome[RowT]
         return cast("Callable[[], Sequence[Outcome[RowT]]]", future.result)()  # pyright: ignore[reportUnknownMemberType]
     except FathomError as error:
         return batch.failed(error)
-    except Exception as error:  # noqa: BLE001 - such as Dask's own, when every worker that had the task died
+    except Exception as error:  # noqa: BLE001 - such as Dask's own after each worker that ran the task died
         return batch.failed(FathomError(f"the task failed: {error!r}"))

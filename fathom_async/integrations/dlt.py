@@ -2,9 +2,8 @@
 
 Needs the extra ``fathom_async[dlt]``.
 
-Reports are loaded incrementally, in the way of `fathom_async.backfill`: the state of the pipeline has the periods
-that are settled; those that are not are asked for again, and take the place of what was loaded of them. A run of a
-pipeline is kept whole or not at all, and so is its state.
+Reports load incrementally, as in `fathom_async.backfill`: the state of the pipeline records the settled periods; each
+load requests the others again and replaces their rows. dlt commits the data and the state of a run together.
 """
 
 import asyncio
@@ -53,7 +52,7 @@ _TYPES: Final[dict[ColumnKind, TColumnSchema]] = {
 }
 
 GONE: Final = "is_deleted"
-"""The column that tells dlt to delete the rows of a site, an event or a date, and to put none in their place."""
+"""The column that tells dlt to delete the rows of a site, an event or a date without replacing them."""
 
 _now: Final = partial(datetime.now, UTC)
 _GONE_COLUMN: Final[dict[str, TColumnSchema]] = {GONE: {"data_type": "bool", "hard_delete": True}}
@@ -74,37 +73,36 @@ def fathom_source(
 ) -> list[DltResource]:
     """Load sites, events, milestones and reports.
 
-    Each load requests ``sites``, ``events`` and ``milestones`` in full. Sites are merged by ``id``, and deleted sites
-    stay; events and milestones are merged by ``site_id``, so that those of a site replace the ones loaded before.
+    Each load requests ``sites``, ``events`` and ``milestones`` in full. Sites merge by ``id``, and deleted sites
+    stay; events and milestones merge by ``site_id``, so that a load replaces all of a site's.
 
-    Each of the `reports` is a resource of its own, of complete periods only, with the columns ``site_id``, for events
-    ``entity_name``, ``date``, the groupings and the aggregates. It is merged by site, event and date, so that the
-    rows of a date replace the ones loaded before.
+    Each of the `reports` is a resource of its own. It contains complete periods only and has the columns ``site_id``,
+    ``entity_name`` (events only), ``date``, the groupings and the aggregates. It merges by site, event and date, so
+    that a load replaces all rows of a date.
 
-    Where nothing is left of a site's events or milestones, or of a date, dlt is told so by a row with ``is_deleted``,
-    which it does not load: the tables have this column, without a value in any row. It takes a destination that can
-    merge.
+    If a site has no events or milestones left, or a date no rows, the source emits a row with ``is_deleted``, which
+    makes dlt delete the old rows. dlt does not load that row: the tables have the column, but no value in it. The
+    destination must support merging.
 
-    A report whose query was changed, or that another version of this package loaded, is refused. dlt drops it and
-    loads it anew with ``pipeline.run(source.with_resources("pages"), refresh="drop_resources")``.
+    The source rejects a report whose query has changed, or that another version of this package loaded. To drop and
+    reload it, run ``pipeline.run(source.with_resources("pages"), refresh="drop_resources")``.
 
-    All resources share one client, and so its rate limits.
+    All resources share one client and its rate limits.
 
     Args:
-        token: API token; from dlt's secrets unless given, as ``sources.fathom.token``.
-        site_ids: Which sites; all that the token can see unless given.
-        reports: By the name of the resource, one `PageviewQuery` or `EventQuery`, or a list of queries that differ in
-            the site or event only; without a range, a limit and an order. They are grouped by their
-            ``date_grouping``, or by day.
+        token: API token; by default ``sources.fathom.token`` of dlt's secrets.
+        site_ids: Ids of the sites to load; by default all that the token can access.
+        reports: Maps the name of a resource to a `PageviewQuery` or `EventQuery`, or to a list of queries that differ
+            in the site or event only, without range, limit and order. They group by their ``date_grouping``, or by
+            day.
         since: The first day of the reports.
-        look_back: How many periods a period must have been over for when it was asked for, so that it is not asked
-            for again.
-        base_url: Where the API lives.
-        budget: Where the rate limits are kept that other processes spend too; see `FathomClient`.
-        now: Tells the moment, with a time zone.
+        look_back: Number of periods that must follow a period before a request settles it.
+        base_url: URL of the API.
+        budget: Rate limits to share with other processes; see `FathomClient`.
+        now: Returns the current time, with a time zone.
 
     Raises:
-        ArgumentError: The reports do not suit a table, or ``since`` is missing.
+        ArgumentError: The queries of a report do not fit one table, or ``since`` is missing.
     """
     connection = _Connection(partial(FathomClient, token, base_url=base_url, budget=budget), site_ids)
     settings = _Settings(since, look_back, now)
@@ -121,7 +119,7 @@ def fathom_source(
     ]
     for name, queries in (reports or {}).items():
         if name in {"sites", "events", "milestones"}:
-            raise ArgumentError(f"reports has {name!r}, which is a resource of its own; write another name")
+            raise ArgumentError(f"reports has {name!r}, which is a built-in resource; choose another name")
         several = [queries] if isinstance(queries, PageviewQuery | EventQuery) else list(queries)
         resources.append(_report(name, several, connection, settings))
     return resources
@@ -137,7 +135,7 @@ class _Settings:
 
     def plan(self, query: AnyQuery, zone: ZoneInfo) -> BackfillPlan[Row]:
         if self.since is None:
-            raise ArgumentError("reports need to know their first day; write since='2026-01-01'")
+            raise ArgumentError("reports need a first day; pass since='2026-01-01'")
         return plan_backfill(
             query,
             since=self.since,
@@ -151,10 +149,10 @@ class _Settings:
 
 
 class _Connection:
-    """One client for all resources, in whichever event loop dlt runs them.
+    """One client for all resources, in the event loop in which dlt runs them.
 
-    dlt makes a loop for each extraction and ends it with `shutdown_asyncgens`. So the client is held by an
-    asynchronous generator of that loop, and is closed with it.
+    dlt creates a loop for each extraction and ends it with `shutdown_asyncgens`. An asynchronous generator of that
+    loop therefore holds the client, and closes it when the loop ends.
     """
 
     def __init__(self, connect: Callable[[], FathomClient], site_ids: Sequence[str] | None) -> None:
@@ -165,7 +163,7 @@ class _Connection:
         self._account: _Account | None = None
 
     async def account(self) -> "_Account":
-        """Return what the resources of this event loop share."""
+        """Return the account of the running event loop; open it on first use."""
         loop = asyncio.get_running_loop()
         if self._account is None or self._loop is not loop:
             holder = _held(self._connect, self._site_ids)
@@ -175,7 +173,7 @@ class _Connection:
 
 
 class _Account:
-    """A client, and the sites that it was asked for, once."""
+    """A client and its sites, requested once."""
 
     def __init__(self, fathom: FathomClient, site_ids: Sequence[str] | None) -> None:
         self.fathom = fathom
@@ -194,7 +192,7 @@ class _Account:
         [site] = found or [await self.fathom.sites.get(site_id)]
         if site.timezone is None:
             raise ArgumentError(
-                f"the API does not tell the time zone of {site_id}; give its queries one: timezone='Europe/Berlin'"
+                f"the API has no time zone for {site_id}; set one on its queries: timezone='Europe/Berlin'"
             )
         return ZoneInfo(site.timezone)
 
@@ -231,7 +229,7 @@ def _resource(
         write_disposition="merge",
         primary_key=primary_key,
         merge_key=merge_key,
-        columns={column: hints.copy() for column, hints in (columns or {}).items()},  # dlt writes into them
+        columns={column: hints.copy() for column, hints in (columns or {}).items()},  # dlt modifies them
     )
 
 
@@ -283,20 +281,20 @@ def _report(
 
 
 def _anew(name: str) -> str:
-    """Return how to have a resource dropped by dlt, its state too, and loaded from the first day on."""
+    """Return advice on how to drop a resource and its state in dlt and load it from the first day."""
     return (
-        f'load it anew: pipeline.run(source.with_resources({name!r}), refresh="drop_resources"), or with all '
-        'others: pipeline.run(source, refresh="drop_sources")'
+        f'reload it: pipeline.run(source.with_resources({name!r}), refresh="drop_resources"), or reload all: '
+        'pipeline.run(source, refresh="drop_sources")'
     )
 
 
 def _gone(**key: object) -> dict[str, object]:
-    """Return the row after which dlt has none of this key."""
+    """Return the row that makes dlt delete all rows with this key."""
     return key | {GONE: True}
 
 
 def _gone_dates(layout: Layout, series: Series, span: Span, rows: Table) -> Table:
-    """Return what makes dlt delete the dates that have no rows: they may have had some when they were loaded."""
+    """Return the rows that make dlt delete the dates without rows: an earlier load may have had some."""
     key = dict(zip(layout.key, series.cells, strict=True))
     dates = (layout.unit.value(index) for index in range(span.first, span.after))
     found = {row[DATE_COLUMN] for row in rows}
@@ -307,13 +305,13 @@ def _layout(name: str, queries: Iterable[AnyQuery], settings: _Settings) -> Layo
     """Return the layout that the queries of a resource share."""
     plans = [settings.plan(query, ZoneInfo("UTC")) for query in queries]
     if not plans:
-        raise ArgumentError(f"the report {name!r} has no queries; write one, or leave it out")
+        raise ArgumentError(f"the report {name!r} has no queries; add one, or leave the report out")
     for plan in plans[1:]:
         plan.layout.check(
-            plans[0].layout.describe(), f"the report {name!r}", instead="give it a name of its own in reports"
+            plans[0].layout.describe(), f"the report {name!r}", instead="put it under another name in reports"
         )
     if len({plan.series for plan in plans}) < len(plans):
-        raise ArgumentError(f"the report {name!r} has two queries for the same site and event; write one")
+        raise ArgumentError(f"the report {name!r} has two queries for the same site and event; keep one")
     return plans[0].layout
 
 
@@ -322,6 +320,6 @@ def _key(series: Series) -> str:
 
 
 def _fields(model: Site | Event | Milestone) -> dict[str, object]:
-    """Return a row: what the API tells, known to this package or not."""
+    """Return a row of all fields of the API's answer, including those that the model does not define."""
     known = attrs.asdict(model, recurse=False, filter=lambda field, _: field.name != "extra")
     return dict(model.extra) | known

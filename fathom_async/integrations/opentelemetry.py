@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class RequestSpans:
-    """An `on_event` hook that makes one client span of each attempt, from asking for admission to the answer.
+    """An `on_event` hook that records each attempt as a client span, from queueing to the answer.
 
-    The span is a child of the one that was current in the task that made the request. Its attributes are
-    ``http.request.method``, ``url.path``, ``http.response.status_code``, ``fathom.lane``, ``fathom.attempt`` and
-    ``fathom.waited`` (seconds for admission); ``admitted`` and ``sent`` are events of it.
+    Its parent is the current span of the task that made the request. Its attributes are ``http.request.method``,
+    ``url.path``, ``http.response.status_code``, ``fathom.lane``, ``fathom.attempt`` and ``fathom.waited`` (seconds
+    until admission); its span events are ``admitted`` and ``sent``.
 
     Args:
-        tracer: Where spans go; the global provider's by default.
+        tracer: Creates the spans; by default a tracer of the global provider.
     """
 
     def __init__(self, tracer: Tracer | None = None) -> None:
@@ -45,7 +45,7 @@ class RequestSpans:
         self._open: dict[int, Span] = {}
 
     def __call__(self, event: Event) -> None:
-        """Note one event."""
+        """Record one event."""
         match event:
             case Queued():
                 self._begin(event)
@@ -80,12 +80,12 @@ class RequestSpans:
     def _answer(self, event: Answered) -> None:
         if (span := self._open.pop(event.request, None)) is not None:
             span.set_attribute("http.response.status_code", event.status)
-            if event.status >= 400:  # noqa: PLR2004 - what HTTP calls an error
+            if event.status >= 400:  # noqa: PLR2004 - the client and server errors of HTTP
                 span.set_status(Status(StatusCode.ERROR))
             span.end()
 
     def _end(self, request: int, reason: str) -> None:
-        """End the span of an attempt that had no answer; one that had has ended."""
+        """End the span of an attempt without an answer; `_answer` ended the others."""
         if (span := self._open.pop(request, None)) is not None:
             span.set_status(Status(StatusCode.ERROR, reason))
             span.end()

@@ -1,4 +1,4 @@
-"""A progress bar for runs of many reports, drawn with rich: needs the extra ``cli``."""
+"""A progress bar for bulk reports, drawn with rich; needs the extra ``fathom_async[cli]``."""
 
 from types import TracebackType
 from typing import Self
@@ -17,12 +17,12 @@ except ImportError as _error:
 class ProgressBar:
     """A bar in the terminal: ``with ProgressBar() as bar: … reports.gather(queries, on_progress=bar)``.
 
-    The time left is the rate limit's: until the last request is admitted, as the lane has it, and not a guess from
-    how fast the first ones went.
+    The time left follows from the rate limit: it runs until the lane admits the last request, and does not
+    extrapolate from the speed of the first ones.
 
     Args:
-        title: What stands before the bar.
-        console: Where to draw; standard error by default, so that standard output stays the program's.
+        title: Text in front of the bar.
+        console: Console to draw on; standard error by default, which leaves standard output to the program.
     """
 
     def __init__(self, title: str = "reports", *, console: Console | None = None) -> None:
@@ -37,7 +37,7 @@ class ProgressBar:
         self._task = self._bar.add_task(title, total=None, note="", over_at=0.0)
 
     def __call__(self, progress: Progress) -> None:
-        """Show how far the run has come."""
+        """Update the bar."""
         over_at = self._bar.get_time() + progress.seconds_left
         self._bar.update(
             self._task,
@@ -58,7 +58,7 @@ class ProgressBar:
 
 
 class _TimeLeft(ProgressColumn):
-    """Counts down between two calls."""
+    """The time left, counting down between two updates."""
 
     def render(self, task: Task) -> Text:
         left = max(0, round(task.fields["over_at"] - task.get_time()))

@@ -1,10 +1,10 @@
 """Bulk reports on taskiq workers: ``await FathomTasks(broker).outcomes(queries)``.
 
-Needs the extra ``fathom_async[taskiq]``, which brings taskiq-redis as a broker. Each task asks one fused request.
-What travels are JSON values: the parameters of queries there, rows or errors back. A worker is one event loop with
-one client, in which many tasks wait at once.
+Needs the extra ``fathom_async[taskiq]``, which installs the broker taskiq-redis. Each task sends one fused request.
+Messages are JSON: query parameters go to the workers, rows or errors come back. A worker runs many tasks at once in
+one event loop, on one client for each account.
 
-Make the `FathomTasks` in the module of the broker, which the workers import too.
+Create the `FathomTasks` in the module of the broker, which the workers import too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,19 +42,19 @@ __all__ = ["Batch", "FathomTasks", "batches", "interleaved"]
 
 
 class FathomTasks:
-    """A broker's task, which runs a batch of queries.
+    """A taskiq task that runs a batch of queries.
 
     Args:
         broker: Any taskiq broker with a result backend.
         connect: Makes the client of an account in a worker; by default from the worker's ``FATHOM_API_TOKEN``,
             ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
-        store: Opens the store that all workers share; by default at the worker's ``FATHOM_STORE``.
+        store: Opens the store that all workers share; by default the one at the worker's ``FATHOM_STORE``.
         keep: Number of idle clients to keep open.
         name: The task's name.
-        nudge: Seconds without a result after which an empty task is sent: taskiq-redis looks for what dead workers
-            left behind only when something new comes.
-        lost_after: Seconds after which a task that has no result, though later ones have, is sent again; twice, and
-            then its queries fail. Longer than the broker takes to give a dead worker's tasks to another one.
+        nudge: Seconds without a result after which to send an empty task: taskiq-redis reclaims the tasks of dead
+            workers only when a new message arrives.
+        lost_after: Seconds after which to send a task again that has no result although later ones have; after two
+            repeats its queries fail. Set it higher than the time the broker takes to reassign a dead worker's tasks.
     """
 
     def __init__(
@@ -85,28 +85,28 @@ class FathomTasks:
     async def outcomes(
         self, queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1
     ) -> Sequence[Outcome[RowT]]:
-        """Ask many queries by way of the workers; return the outcome of each, in the order asked.
+        """Run many queries on the workers; return their outcomes in order.
 
-        A query that fails is an outcome like any other, and so is one whose task failed or was lost. This waits as
-        long as it takes: put a timeout around it where there may be no worker.
+        A query that fails yields an outcome with its error, and so does one whose task failed or got lost. There is
+        no time limit: wrap the call in `asyncio.timeout` if there may be no worker.
 
         Args:
             queries: `PageviewQuery`s and `EventQuery`s.
-            account: Whose queries they are, by the name that the workers' `connect` knows.
-            requests: How many fused requests are one task.
+            account: Name of the account, as the workers' `connect` takes it.
+            requests: Number of fused requests in a task.
 
         Raises:
-            ArgumentError: One of them is no query.
-            QueryError: One of them cannot be asked.
+            ArgumentError: An item is not a query.
+            QueryError: The API cannot answer one of the queries.
         """
         todo = batches(queries, account=account, requests=requests)
         return in_order(chain.from_iterable(await self.outcomes_of(todo)))
 
     async def outcomes_of(self, todo: Sequence[Batch[RowT]]) -> Sequence[Sequence[Outcome[RowT]]]:
-        """Ask batches; return the outcomes of each, in the order of the batches.
+        """Run batches on the workers; return the outcomes of each, in order.
 
         Args:
-            todo: Batches of one account, or of several, `interleaved`.
+            todo: Batches of one account, or of several, in the order of `interleaved`.
         """
         return await Results[RowT](self._send, nudge=self._nudge, lost_after=self._lost_after).of(todo)
 
@@ -115,7 +115,7 @@ class FathomTasks:
 
     async def _ask(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
         if self._clients is None:
-            raise ArgumentError("this is no worker that has started")
+            raise ArgumentError("not a started worker: run this task on a taskiq worker")
         asked = read_batch(batch)
         return [outcome_value(outcome) for outcome in await self._clients.ask(asked)] if asked.queries else []
 

@@ -1,9 +1,10 @@
 """Batches of queries, and the clients of one worker process, for any job engine.
 
-A batch is a value, made where the queries are; it names the account, and never holds a token. A worker process has
-one `WorkerClients`, which finds the token in its own environment, keeps to the shared budget by way of its clients,
-and keeps the answers in a store that all workers share. Engines promise that a task runs at least once: it is carried
-out again after its worker was killed, and sometimes although it was not. The store's claims make one request of that.
+A batch is a value made by the process that has the queries; it names the account but never holds a token. Each worker
+process has one `WorkerClients`, which reads the token from its own environment, keeps to the shared budget through
+its clients, and writes the answers to a store that all workers share. Engines run a task at least once: they repeat
+it after its worker died, and sometimes while its worker is still alive. Claims in the store keep a repeated task from
+sending its requests again.
 """
 
 import os
@@ -25,22 +26,22 @@ from fathom_async.client import FathomClient
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
 
 Connect = Callable[[str], FathomClient]
-"""Makes the client of an account in a worker process; ``""`` is the only account of those who have one."""
+"""Makes the client of an account in a worker process; ``""`` names the account where there is only one."""
 
 OpenStore = Callable[[], ReportStore | None]
-"""Opens the store that all workers share; closed with the worker's clients."""
+"""Opens the store that all workers share; the worker closes it with its clients."""
 
 _REDIS = "redis://budget.internal:6379/0"
 
 
 @attrs.frozen
 class Batch(Generic[RowT_co]):
-    """Queries that one task asks together; a value that can be pickled.
+    """Queries that one task sends together; can be pickled.
 
     Attributes:
         queries: The queries.
-        positions: Which of all the queries each of them is, from 0.
-        account: Whose queries they are, by the name that `Connect` knows.
+        positions: Index of each query among the queries of all batches.
+        account: Name of the account, as `Connect` takes it.
     """
 
     queries: tuple[Query[RowT_co], ...]
@@ -54,16 +55,16 @@ class Batch(Generic[RowT_co]):
 
 
 def batches(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> Sequence[Batch[RowT]]:
-    """Return the batches of many queries: each asks what can be asked in one request, or a few.
+    """Split queries into batches of one fused request, or of a few.
 
     Args:
         queries: `PageviewQuery`s and `EventQuery`s.
-        account: Whose queries they are.
-        requests: How many fused requests are one batch.
+        account: Name of the account, as `Connect` takes it.
+        requests: Number of fused requests in a batch.
 
     Raises:
-        ArgumentError: One of them is no query, or `requests` is not at least 1.
-        QueryError: One of them cannot be asked.
+        ArgumentError: An item is not a query, or `requests` is less than 1.
+        QueryError: The API cannot answer one of the queries.
     """
     asked = list(queries)
     for position, query in enumerate(asked):
@@ -84,17 +85,17 @@ def batches(queries: Iterable[Query[RowT]], *, account: str = "", requests: int 
 
 
 def interleaved(accounts: Iterable[Iterable[Batch[RowT]]]) -> Sequence[Batch[RowT]]:
-    """Return the batches of several accounts in the order in which to hand them to an engine: in turns.
+    """Interleave the batches of several accounts, for an engine that runs tasks in order.
 
-    An engine that works one account off after the other has all its workers wait for the limit of the first, while
-    those of the others lie idle.
+    An engine that finishes one account before it starts the next makes all workers wait for the first account's rate
+    limit and leaves the other accounts' limits unused.
     """
     turns = zip_longest(*accounts)
     return [batch for turn in turns for batch in turn if batch is not None]
 
 
 def in_order(outcomes: Iterable[Outcome[RowT]]) -> Sequence[Outcome[RowT]]:
-    """Return outcomes in the order in which their queries were asked."""
+    """Sort outcomes into the order of their queries."""
     return sorted(outcomes, key=lambda outcome: outcome.position)
 
 
@@ -104,52 +105,52 @@ def client_from_env(account: str, environ: Mapping[str, str] | None = None) -> F
     It reads ``FATHOM_API_TOKEN``, ``FATHOM_BUDGET`` and, where they are set, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
 
     Args:
-        account: Must be ``""``; a worker that knows several accounts has a function of its own.
-        environ: The environment; the process's own by default.
+        account: Must be ``""``; write your own function for several accounts.
+        environ: Environment variables; those of the process by default.
 
     Raises:
-        ArgumentError: There is no token, no budget, or another account is wanted.
+        ArgumentError: The token or the budget is not set, or `account` is not ``""``.
     """
     environ = os.environ if environ is None else environ
     if account:
         raise ArgumentError(
-            f"the environment holds one account's token; give `connect` a function that knows {account!r}"
+            f"the environment holds the token of one account only; pass `connect` a function that knows {account!r}"
         )
     if not environ.get("FATHOM_BUDGET"):
         raise ArgumentError(
-            f"set FATHOM_BUDGET on the workers, as in {_REDIS}: without it each of them would spend the whole limit"
+            f"set FATHOM_BUDGET on the workers, as in {_REDIS}: without it each worker would spend the whole limit"
         )
     return FathomClient.from_env(environ)
 
 
 def store_from_env(environ: Mapping[str, str] | None = None) -> ReportStore:
-    """Open the store at ``FATHOM_STORE``, a URL as `open_store` takes it.
+    """Open the store at ``FATHOM_STORE``, a URL that `open_store` accepts.
 
     Args:
-        environ: The environment; the process's own by default.
+        environ: Environment variables; those of the process by default.
 
     Raises:
-        ArgumentError: It is not set, or no place for a store.
+        ArgumentError: ``FATHOM_STORE`` is not set, or `open_store` does not accept it.
     """
     where = (os.environ if environ is None else environ).get("FATHOM_STORE")
     if not where:
         raise ArgumentError(
-            f"set FATHOM_STORE on the workers, as in {_REDIS}: without it, what a killed worker had asked for "
-            "is asked for again"
+            f"set FATHOM_STORE on the workers, as in {_REDIS}: without it, the requests of a killed worker "
+            "are sent again"
         )
     return open_store(where)
 
 
 class WorkerClients:
-    """The clients of one worker process, one for each account; used from one event loop, by any number of tasks.
+    """The clients of one worker process, one for each account; any number of tasks of one event loop can share them.
 
     Args:
         connect: Makes the client of an account.
         store: Opens the store that all workers share.
-        keep: Number of idle clients to keep open; the least recently used one is closed first.
+        keep: Number of idle clients to keep open; the least recently used one closes first.
 
     Raises:
-        ArgumentError: The store cannot be opened, or `keep` is not at least 1.
+        ArgumentError: The store cannot be opened, or `keep` is less than 1.
     """
 
     def __init__(self, connect: Connect, store: OpenStore, *, keep: int = 10) -> None:
@@ -160,14 +161,14 @@ class WorkerClients:
         self._is_closed = False
 
     async def ask(self, batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
-        """Return the outcomes of a batch, in its order; a query that fails is an outcome like any other.
+        """Run a batch; return its outcomes in order. A query that fails yields an outcome with its error.
 
-        An answer is in the store before it is returned.
+        The store has the answers before this returns.
 
         Raises:
-            StoreError: The store cannot be used; nothing of what was kept is lost.
+            StoreError: The store cannot be used; it keeps the answers it has.
             ClosedError: The worker is closing.
-            ArgumentError: There is no client of this account.
+            ArgumentError: `connect` cannot make a client for the account.
         """
         async with (
             self._client(batch.account) as fathom,
@@ -178,7 +179,7 @@ class WorkerClients:
         return [attrs.evolve(each, position=positions[each.position]) for each in in_order(outcomes)]
 
     async def aclose(self) -> None:
-        """Close all clients, and then the store."""
+        """Close all clients, then the store."""
         self._is_closed = True
         try:
             while self._open:

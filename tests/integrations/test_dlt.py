@@ -248,11 +248,15 @@ async def test_what_another_version_loaded_is_loaded_anew_where_dlt_drops_it(
 @pytest.mark.parametrize(
     ("reports", "since", "message"),
     [
-        ({"sites": VISITS}, "2026-01-01", "write another name"),
+        ({"sites": VISITS}, "2026-01-01", "choose another name"),
         ({"visits": []}, "2026-01-01", "has no queries"),
-        ({"visits": VISITS}, None, "write since='2026-01-01'"),
+        ({"visits": VISITS}, None, "pass since='2026-01-01'"),
         ({"visits": [VISITS, VISITS]}, "2026-01-01", "two queries for the same site"),
-        ({"visits": [VISITS, PATHS]}, "2026-01-01", "field_grouping none, .* give it a name of its own"),
+        (
+            {"visits": [VISITS, PATHS]},
+            "2026-01-01",
+            "field_grouping none, .* put it under another name in reports",
+        ),
         ({"visits": VISITS.replace(limit=3)}, "2026-01-01", "leave out limit=3"),
         ({"visits": PageviewQuery("A", aggregates=["visits"])}, date(2026, 1, 1), None),
         ({"buy": EventQuery("A", "buy", aggregates=["value"], timezone="UTC")}, date(2026, 1, 1), None),

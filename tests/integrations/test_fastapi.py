@@ -175,9 +175,9 @@ async def test_what_the_operator_must_mend_is_an_error_in_the_log(
 ) -> None:
     server.inject(Status(401))
     await visitor.get("/visits/CDBUGS")
-    records = [record for record in caplog.records if "was answered with" in record.message]
+    records = [record for record in caplog.records if "replied to" in record.message]
     assert [record.levelno for record in records] == [logging.ERROR]
-    assert "GET /visits/CDBUGS was answered with 502: AuthenticationError: 401" in records[0].message
+    assert "replied to GET /visits/CDBUGS with 502: AuthenticationError: 401" in records[0].message
     assert TOKEN not in caplog.text
 
 

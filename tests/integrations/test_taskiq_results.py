@@ -70,7 +70,7 @@ async def test_a_lost_result_is_asked_for_again_and_costs_no_request(
 async def test_what_is_lost_again_and_again_fails(server: FathomServer) -> None:
     outcomes = await ask(server, Forgetful(losses=math.inf))
     assert [str(outcome.error) for outcome in outcomes] == [
-        "the engine lost the task, or its result, 3 times"
+        "the engine lost the task or its result 3 times"
     ] * 3
     assert sum(hit.lane == "reports" for hit in server.hits) == 3
 
@@ -81,13 +81,13 @@ async def test_results_that_cannot_be_read_are_tried_again(
     outcomes = await ask(server, Forgetful(outages=5))
     assert [outcome.error for outcome in outcomes] == [None] * 3
     assert [record.message for record in caplog.records if record.name == "fathom_async"] == [
-        "the results of tasks cannot be read, and are tried again: Cannot find out if the task is ready"
+        "cannot read the results of tasks, will retry: Cannot find out if the task is ready"
     ]
 
 
 async def test_results_that_can_never_be_read_are_failures(server: FathomServer) -> None:
     outcomes = await ask(server, Forgetful(outages=math.inf))
-    assert [str(outcome.error) for outcome in outcomes] == ["the results of the tasks cannot be read"] * 3
+    assert [str(outcome.error) for outcome in outcomes] == ["cannot read the results of the tasks"] * 3
 
 
 def test_waiting_needs_some_time() -> None:

@@ -1,4 +1,4 @@
-"""FastAPI backends: one client for all requests of an application, and answers for its errors.
+"""FastAPI backends: one client for all requests of an application, and responses to its errors.
 
     app = FastAPI(lifespan=fathom_lifespan())  # reads FATHOM_API_TOKEN, _BASE_URL, _BUDGET, _PLAN
     install_error_handlers(app)

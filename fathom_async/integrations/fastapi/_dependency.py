@@ -1,4 +1,4 @@
-"""The dependency that gives a route the application's client, with the manners of the route."""
+"""The dependency that gives a route the application's client, with settings for that route."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -11,7 +11,7 @@ from fathom_async._util.checks import MISSING, NotGiven
 from fathom_async.client import FathomClient
 
 MAX_WAIT = 5.0
-"""Seconds that a visitor is kept waiting for admission unless the route says otherwise."""
+"""Default of `max_wait` for routes, in seconds."""
 
 
 def fathom(
@@ -20,26 +20,26 @@ def fathom(
     priority: Priority | NotGiven = Priority.INTERACTIVE,
     timeout: float | NotGiven = MISSING,
 ) -> Callable[[HTTPConnection], Awaitable[FathomClient]]:
-    """Return a dependency that gives a view of the application's client: ``Depends(fathom(max_wait=0.5))``.
+    """Return a dependency: the application's client with other settings, as in ``Depends(fathom(max_wait=0.5))``.
 
-    Behind a page somebody waits, so that its requests go first by default, and fail when they would have to wait
-    for longer than 5 seconds. A run of many reports has a ``priority`` of its own: give it there.
+    A visitor is waiting for the page, so its requests go first by default and fail if they would wait for longer than
+    5 seconds. Bulk runs have a ``priority`` of their own: pass it to `reports.run`.
 
     Args:
-        max_wait: Seconds to wait for admission, None for as long as it takes; a longer wait raises
+        max_wait: Longest wait for admission in seconds, None for no limit; a request that would wait longer raises
             `WaitTooLongError` at once.
-        priority: Who goes first when requests wait.
-        timeout: Seconds from a request's admission to its whole answer; the client's unless given.
+        priority: Priority among waiting requests.
+        timeout: Seconds from a request's admission to its complete response; the client's setting by default.
     """
 
-    # FastAPI would send a dependency that is not async to a thread.
+    # FastAPI would run a synchronous dependency in a thread.
     async def view(connection: HTTPConnection) -> FathomClient:
         try:
             client: FathomClient = connection.state.fathom
         except AttributeError:
             raise RuntimeError(
-                "the application has no Fathom client: write FastAPI(lifespan=fathom_lifespan()), or yield what "
-                "`async with fathom_lifespan()(app) as state` gives from your own lifespan"
+                "the application has no Fathom client: write FastAPI(lifespan=fathom_lifespan()), or enter "
+                "`async with fathom_lifespan()(app) as state` in your own lifespan and yield the state"
             ) from None
         return client.with_options(max_wait=max_wait, priority=priority, timeout=timeout)
 
@@ -47,4 +47,4 @@ def fathom(
 
 
 Fathom = Annotated[FathomClient, Depends(fathom())]
-"""The application's client as a parameter of a route: interactive, and waiting for 5 seconds at most."""
+"""The application's client as a parameter of a route: interactive, with a `max_wait` of 5 seconds."""

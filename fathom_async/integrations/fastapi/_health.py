@@ -1,4 +1,4 @@
-"""A route that says what the budget looks like, without spending any of it."""
+"""A route that reports the state of the budget without spending any of it."""
 
 from typing import Literal
 
@@ -15,13 +15,13 @@ class LaneHealth(BaseModel):
     Attributes:
         limit: Requests that the server admits in one window.
         per: Length of the window in seconds.
-        used: Requests that the server may still be counting, those of other workers too.
+        used: Requests that the server may still be counting, including those of other workers.
         in_flight: This worker's requests that are sent and not yet answered.
         queued: This worker's requests that wait for admission.
-        next_slot_in: Seconds until an interactive request that came now would be admitted.
-        paused_for: Seconds for which the server told us to stay away.
-        budget: ``lost`` where the budget that workers share is out of reach and nothing is admitted; ``share`` where
-            this worker goes on with a share of it; else ``ok``.
+        next_slot_in: Seconds until the lane would admit a new interactive request.
+        paused_for: Seconds left of a pause that the server asked for.
+        budget: ``lost`` if the shared budget is unreachable and the lane admits nothing; ``share`` if it is
+            unreachable and this worker spends its share of it; else ``ok``.
     """
 
     limit: int
@@ -52,13 +52,13 @@ class Health(BaseModel):
     """The state of the budget.
 
     Attributes:
-        status: ``lost`` where the shared budget is out of reach and requests fail; ``paused`` where the server told a
-            lane to stay away; ``busy`` where a lane has no slot right now; else ``ok``.
-        lanes: Each lane.
+        status: ``lost`` if the shared budget is unreachable and requests fail; ``paused`` if the server paused a
+            lane; ``busy`` if a lane has no permit right now; else ``ok``.
+        lanes: The lanes, by name.
         sent: Requests that this worker has sent, by lane.
-        refused: How many of them the server refused for going over a limit; 0 unless others spend the budget too.
-        retried: Attempts after the first ones.
-        shared: Requests that were spared, because an identical one was under way.
+        refused: Number of them that the server rejected over a limit; 0 unless other programs spend the budget too.
+        retried: Number of attempts after the first.
+        shared: Number of requests saved by joining an identical one in flight.
     """
 
     status: Literal["ok", "busy", "paused", "lost"]
@@ -70,10 +70,10 @@ class Health(BaseModel):
 
 
 def health_router(path: str = "/health/fathom") -> APIRouter:
-    """Return a router with one route that answers a `Health`, always with 200: a full lane is in good health.
+    """Return a router with one route that responds with a `Health`, always with 200: a full lane is healthy.
 
     Args:
-        path: Where it is. Keep it from the public if your load is nobody's business.
+        path: Path of the route. Restrict access to it if your load should stay private.
     """
     router = APIRouter()
 

@@ -1,4 +1,4 @@
-"""The client of an application: opened when it starts, closed when it stops."""
+"""The client of an application, open from its start to its stop."""
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,7 +19,7 @@ def fathom_lifespan(
 ) -> Callable[[object], AbstractAsyncContextManager[FathomState]]:
     """Return a lifespan that keeps one client open, for ``FastAPI(lifespan=...)``.
 
-    An application with a lifespan of its own enters this one there, and hands on what it yields:
+    In your own lifespan, enter this one and yield its state:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object]]:
@@ -27,11 +27,11 @@ def fathom_lifespan(
                 yield {**state, "database": database}
 
     Args:
-        make_client: Makes the client, in the event loop of the application; `FathomClient.from_env` by default.
+        make_client: Makes the client in the event loop of the application; `FathomClient.from_env` by default.
             Workers of one account share its limits if the client has a ``budget``.
 
     Raises:
-        ArgumentError: When the application starts: the client cannot be made, so that the worker does not start.
+        ArgumentError: `make_client` cannot make the client; raised when the application starts, which then fails.
     """
 
     @asynccontextmanager

@@ -1,8 +1,8 @@
-"""Current visitors for all workers of an application, asked for by one of them.
+"""Current visitors for all workers of an application, requested by one of them.
 
-Ten reports a minute are too few for every worker to watch the sites itself. Whoever holds a claim in the store that
-the workers share watches, and puts each number there; the others read it. When the one is gone, its claim ends or
-lapses, and the next one goes on.
+Ten reports a minute are too few for every worker to watch the sites itself. The worker that holds a claim in the
+shared store watches the sites and writes each number to the store; the others read it. When that worker stops or
+dies, its claim ends or expires, and another worker takes over.
 """
 
 import asyncio
@@ -27,19 +27,19 @@ _log = logging.getLogger("fathom_async")
 _LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 5.0
 _LINGER: Final = 3600.0
-"""Seconds for which a number is kept after its last refresh."""
+"""Seconds for which the store keeps a number after its last refresh."""
 
 _TOTAL: Final = msgspec.json.Decoder(int)
 
 
 @frozen
 class LiveCount:
-    """How many visitors a site had.
+    """The current visitors of a site.
 
     Attributes:
-        site_id: The site.
-        visitors: How many.
-        at: When; UTC.
+        site_id: Id of the site.
+        visitors: Number of visitors.
+        at: When the answer arrived, in UTC.
     """
 
     site_id: str
@@ -65,13 +65,13 @@ class LiveFeed:
 
     @property
     def latest(self) -> Mapping[str, LiveCount]:
-        """The newest number of each site that has one, by ID."""
+        """The newest count of each site that has one, by id."""
         return dict(self._latest)
 
     async def updates(self) -> AsyncGenerator[LiveCount, None]:
-        """Yield what is known of each site, then each newer number, until the feed ends.
+        """Yield the latest count of each site, then each newer one, until the feed ends.
 
-        A slow reader misses numbers, but never the newest.
+        A slow reader skips counts, but never the newest.
         """
         seen: dict[str, LiveCount] = {}
         while not self._is_over:
@@ -83,13 +83,13 @@ class LiveFeed:
             await changed.wait()
 
     async def run(self, fathom: FathomClient, *, every: float, share: float) -> None:
-        """Watch, or read what the watching worker puts, until cancelled or the client is closed."""
+        """Watch the sites, or read the watching worker's counts, until cancelled or the client is closed."""
         try:
             while True:
                 try:
                     await self._take_part(fathom, every, share)
                 except StoreError as error:
-                    _log.warning("current visitors cannot be shared, and stand still: %s", error)
+                    _log.warning("cannot share current visitors, so they do not update: %s", error)
                     await asyncio.sleep(_RETRY_SECONDS)
         except ClosedError:
             pass
@@ -108,14 +108,14 @@ class LiveFeed:
     async def _watch(self, fathom: FathomClient, every: float, share: float) -> None:
         async with aclosing(fathom.reports.live(self._keys, every=every, share=share)) as rounds:
             async for seen in rounds:
-                # A process that slept past its lease finds that another one took over meanwhile.
+                # Newer counts show that another process took over after this one slept past its lease.
                 if await self._read():
                     return
                 await self._put(seen)
 
     async def _put(self, seen: LiveVisitors) -> None:
         if seen.visitors is None:
-            _log.warning("current visitors of %s are not known: %s", seen.site_id, seen.error)
+            _log.warning("cannot get the current visitors of %s: %s", seen.site_id, seen.error)
             return
         count = LiveCount(seen.site_id, seen.visitors.total, seen.at)
         at = seen.at.timestamp()
@@ -135,7 +135,7 @@ class LiveFeed:
             await asyncio.wait((gone,))
 
     async def _read(self) -> bool:
-        """Take over what others have put; return whether there was anything."""
+        """Read newer counts of other workers from the store; return whether there were any."""
         kept = await self._store.get_many(self._keys.values())
         newer = [
             LiveCount(site, _TOTAL.decode(kept[key].body), datetime.fromtimestamp(kept[key].asked_at, UTC))
@@ -172,17 +172,19 @@ async def live_feed(
     takes over within `fathom_async.store.LEASE` seconds.
 
     Args:
-        fathom: Sends the requests. Set no ``max_wait``: a late number is better than none.
+        fathom: Client that sends the requests. Set no ``max_wait``: a late number is better than none.
         site_ids: Ids of the sites; the same in all workers.
-        store: What the workers share; not closed here.
-        every: Seconds from one request for a site to the next; more of them where the share demands it.
-        share: How much of the reports lane may be spent on this.
+        store: The store that the workers share; stays open.
+        every: Seconds from one request for a site to the next; more if `share` requires it.
+        share: Largest part of the reports lane to spend, from 0 to 1.
 
     Raises:
         ArgumentError: An argument is out of range, or an id is empty.
     """
     feed = LiveFeed(check_sites(site_ids), store)
-    _ = fathom.reports.live(feed.sites, every=every, share=share)  # its complaints, before a task has them
+    _ = fathom.reports.live(
+        feed.sites, every=every, share=share
+    )  # raises for wrong arguments here, not in the task
     task = asyncio.create_task(feed.run(fathom, every=every, share=share))
     try:
         yield feed

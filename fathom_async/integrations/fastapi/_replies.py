@@ -1,11 +1,11 @@
-"""Replies to visitors when the client fails: a status, and words without secrets.
+"""Replies to visitors when the client fails: a status and a message without secrets.
 
 | error | answer |
 |---|---|
-| `ArgumentError`, `QueryError` | 422 with its message, which is about what was asked |
+| `ArgumentError`, `QueryError` | 422 with the message of the error, which is about the request |
 | `ConfigurationError` | 500, and an error in the log: for the operator to fix |
 | `NotFoundError` | 404 |
-| `WaitTooLongError` | 503, ``Retry-After`` from the ETA, or a few seconds where that is not known |
+| `WaitTooLongError` | 503, ``Retry-After`` from the ETA, or a few seconds if that is unknown |
 | `RateLimitError` | 503, ``Retry-After`` from the server, or a minute |
 | `BudgetError`, `StoreError` | 503, and an error in the log: for the operator to fix |
 | `ClosedError` | 503: the application is stopping |
@@ -14,9 +14,9 @@
 | `AuthenticationError`, `PermissionDeniedError`, `GoneError`, `ValidationError` | 502, and an error in the log |
 | any other `FathomError` | 500, and an error in the log |
 
-The reply to a `BulkError` or an exception group is that of its worst error; temporary errors are the least, and among
-them the longest wait counts. A WebSocket is closed with 1013 (try again later) or 1011 (internal error), and the same
-words as the reason. Replies contain neither the server's message nor the token; the log has the message only.
+The reply to a `BulkError` or an exception group is that of its worst error; temporary errors rank lowest, and the
+longest wait ranks first among them. A WebSocket closes with 1013 (try again later) or 1011 (internal error), and the
+same message as the reason. Replies contain neither the server's message nor the token; the log has the message only.
 """
 
 import logging
@@ -56,14 +56,14 @@ from fathom_async.errors import (
 _log = logging.getLogger("fathom_async")
 
 _RATE_WINDOW: Final = 60
-"""Seconds until a retry if the server names none."""
+"""Seconds until a retry if the server gives none."""
 _REPAIR: Final = 5
 _RESTART: Final = 1
 
 _INTERNAL_ERROR: Final = 1011
 _TRY_AGAIN_LATER: Final = 1013
 _LONGEST_REASON: Final = 120
-"""The most characters of a WebSocket's close reason, which has at most 123 bytes."""
+"""Most characters to send of a WebSocket's close reason, which is limited to 123 bytes."""
 
 
 @frozen
@@ -72,8 +72,8 @@ class Reply:
 
     Attributes:
         status: The HTTP status.
-        detail: Words for the visitor.
-        retry_after: Whole seconds for the header ``Retry-After``; None for no such header.
+        detail: The message to the visitor.
+        retry_after: Whole seconds of the ``Retry-After`` header; None for no header.
         is_ours: Whether the operator of the application has to fix it.
     """
 
@@ -99,9 +99,9 @@ def reply_to(error: FathomError) -> Reply:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer the errors of this package that leave a route, and groups of them, as `reply_to` says.
+    """Handle errors of this package that a route raises, and groups of them, with `reply_to`.
 
-    The body is that of FastAPI's own errors: ``{"detail": "..."}``.
+    The body has the form of FastAPI's own errors: ``{"detail": "..."}``.
     """
 
     async def answer(connection: HTTPConnection, error: Exception) -> JSONResponse | None:
@@ -119,7 +119,7 @@ def install_error_handlers(app: FastAPI) -> None:
             _note(connection, failure, reply)
         return await _tell(connection, reply)
 
-    # Starlette calls a handler with the WebSocket, and expects no response, where that is what failed.
+    # For a WebSocket route, Starlette calls the handler with the WebSocket and expects no response.
     app.add_exception_handler(FathomError, answer)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     app.add_exception_handler(ExceptionGroup, answer_group)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
@@ -160,7 +160,7 @@ def _worst(replies: list[Reply]) -> Reply:
 
 
 def _whole(seconds: float) -> int:
-    """Return the seconds for a ``Retry-After``: whole, and never none."""
+    """Round up to whole seconds for ``Retry-After``, at least 1."""
     return max(1, math.ceil(seconds)) if math.isfinite(seconds) else _RATE_WINDOW
 
 
@@ -177,7 +177,7 @@ def _note(connection: HTTPConnection, error: Exception, reply: Reply) -> None:
         return
     _log.log(
         logging.ERROR if reply.is_ours else logging.WARNING,
-        "%s %s was answered with %d: %s: %s",
+        "replied to %s %s with %d: %s: %s",
         connection.scope.get("method", "WebSocket"),
         connection.url.path,
         reply.status,
