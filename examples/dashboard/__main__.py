@@ -1,4 +1,4 @@
-"""``python -m examples.dashboard``: on a real account with FATHOM_API_TOKEN set, else on an embedded server."""
+"""Run the dashboard on a real account if FATHOM_API_TOKEN is set, else on an embedded server."""
 
 import argparse
 import asyncio
@@ -15,15 +15,15 @@ from fathom_async import AuthenticationError, FathomError
 from fathom_async.testing import Dataset, FathomServer
 
 _GRACE_SECONDS = 1
-"""Seconds that a stopping worker waits for slow readers."""
+"""Seconds for which a stopping worker waits for open responses."""
 _PATIENCE = 5.0
-"""Seconds to wait for the API's verdict on the token."""
+"""Seconds to wait for the API to check the token."""
 
 
 async def main() -> int | str:
-    """Run the workers until they end, and return their exit code, or what keeps them from starting.
+    """Run the workers; return their exit code, or the error that prevents their start.
 
-    A signal ends them, and then this process.
+    A signal stops the workers, then this process.
     """
     signals: list[signal.Signals] = []
     run = asyncio.create_task(_run(_arguments()))
@@ -38,7 +38,7 @@ async def main() -> int | str:
     try:
         return await run
     except asyncio.CancelledError:
-        # Ends as its caller expects of a signal, and at once: a thread that makes up figures would be waited for.
+        # Die of the signal, as the caller expects: a normal exit would wait for the thread that makes up the data.
         signal.signal(signals[0], signal.SIG_DFL)
         signal.raise_signal(signals[0])
         raise
@@ -53,7 +53,7 @@ async def _run(arguments: argparse.Namespace) -> int | str:
             *("--host", arguments.host, "--port", str(arguments.port), "--workers", str(arguments.workers)),
             *("--timeout-graceful-shutdown", str(_GRACE_SECONDS), "--no-access-log"),
             env=os.environ | environment,
-            process_group=0,  # Ctrl-C is for this process, which tells them once
+            process_group=0,  # Ctrl-C reaches this process only, which then stops the workers once
         )
         try:
             return await workers.wait()
@@ -64,7 +64,7 @@ async def _run(arguments: argparse.Namespace) -> int | str:
 
 
 async def _refusal(environ: Mapping[str, str]) -> str | None:
-    """Return a permanent error once, before each worker reports it; start in spite of an outage."""
+    """Return a permanent error before every worker reports it; None also during an outage."""
     try:
         settings = Settings.from_env(environ)
         client = settings.client()
@@ -75,7 +75,7 @@ async def _refusal(environ: Mapping[str, str]) -> str | None:
             try:
                 await (fathom.sites.get(settings.sites[0]) if settings.sites else fathom.sites.list(limit=1))
             except AuthenticationError as error:
-                return f"FATHOM_API_TOKEN is refused: {error}"
+                return f"Fathom rejected FATHOM_API_TOKEN: {error}"
     return None
 
 
@@ -85,9 +85,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
-        "--data", type=Path, default=Path("dashboard-data"), help="where a real account's answers are kept"
+        "--data",
+        type=Path,
+        default=Path("dashboard-data"),
+        help="directory for the answers of a real account",
     )
-    parser.add_argument("--speed", type=float, default=1.0, help="how fast the embedded server's time passes")
+    parser.add_argument("--speed", type=float, default=1.0, help="speed of the embedded server's clock")
     return parser.parse_args()
 
 

@@ -30,10 +30,10 @@ from fathom_async.store import open_store
 
 _HERE = Path(__file__).parent
 _PAGE_WAITS = 0.05
-"""Seconds that a page waits for a board; the script fills in slower ones."""
+"""Seconds for which a page waits for a board; the script fills in slower ones."""
 _FILLING_WAITS = 25.0
 _WARM_UP = 1.0
-"""Seconds that a starting worker waits for cached boards."""
+"""Seconds for which a starting worker waits for cached boards."""
 _RANGE = Query(alias="range")
 
 _HEADERS: Mapping[str, str] = {
@@ -46,7 +46,7 @@ _HEADERS: Mapping[str, str] = {
 
 @frozen
 class Dashboard:
-    """The common state of one worker's routes."""
+    """State that the routes of one worker share."""
 
     sites: Sites
     boards: Boards
@@ -54,7 +54,7 @@ class Dashboard:
     pages: Renderer
 
     async def panels(self, name: RangeName) -> tuple[Panel, ...]:
-        """Return each site's panel as far as it is available."""
+        """Return a panel for each site, with a message in place of a board that is not ready."""
         async with asyncio.TaskGroup() as group:
             panels = [group.create_task(self._panel(site, name)) for site in self.sites.all]
         return tuple(panel.result() for panel in panels)
@@ -79,10 +79,10 @@ Shared = Annotated[Dashboard, Depends(_dashboard)]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Return the application.
+    """Create the application.
 
     Args:
-        settings: What it runs with; the environment's by default.
+        settings: Settings of the worker; from the environment by default.
     """
     known = settings or Settings.from_env()
 

@@ -1,4 +1,4 @@
-"""The board of one site over one range: four queries, and the figures from their reports."""
+"""The board of one site over one range: four queries and the figures from their reports."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -18,7 +18,7 @@ _NO_FIGURE = "-"
 
 @frozen
 class Questions:
-    """What is asked about a site. The range before comes with the chart's figures, and costs no request."""
+    """The queries of a board. The chart's query covers the range before as well, which saves a request."""
 
     figures: PageviewQuery
     series: PageviewQuery
@@ -27,7 +27,7 @@ class Questions:
 
     @classmethod
     def about(cls, site: Site, span: Range, now: datetime) -> Self:
-        """Return the questions, as of a moment on the site's clock."""
+        """Return the queries for a time on the site's clock."""
         visits = PageviewQuery(site.id, aggregates=["visits"], sort_by="visits:desc", limit=_TOP)
         return cls(
             figures=PageviewQuery(
@@ -41,18 +41,18 @@ class Questions:
         )
 
     def all(self) -> Sequence[PageviewQuery]:
-        """Return them in order."""
+        """Return the queries in the order that `Board.of` expects."""
         return (self.figures, self.series, self.pages, self.referrers)
 
 
 @frozen
 class Figure:
-    """One of the large numbers.
+    """One of the large numbers on a board.
 
     Attributes:
-        label: What it counts.
-        text: The number.
-        change: Against the range before, as a part of it; None where there is nothing to compare with.
+        label: Name of the metric.
+        text: The number, formatted.
+        change: Change from the range before, as a fraction of it; None if there is nothing to compare with.
     """
 
     label: str
@@ -65,9 +65,9 @@ class Line:
     """A line of a ranking.
 
     Attributes:
-        label: What was counted.
-        visits: How often.
-        share: The bar's length, from 0 to 100.
+        label: The page or referrer.
+        visits: Number of visits.
+        share: Length of the bar, from 0 to 100.
     """
 
     label: str
@@ -77,16 +77,16 @@ class Line:
 
 @frozen(eq=False)
 class Board:
-    """What the page shows of a site.
+    """The figures, chart and rankings of a site.
 
     Attributes:
         site: The site.
         span: The range.
         figures: The large numbers.
         chart: Visits and pageviews over time.
-        pages: The pages with most visits.
-        referrers: Where most visits came from.
-        as_of: When the oldest of the answers was asked for, on the site's clock.
+        pages: The pages with the most visits.
+        referrers: The referrers with the most visits.
+        as_of: When the oldest answer was requested, on the site's clock.
     """
 
     site: Site
@@ -101,14 +101,14 @@ class Board:
     def of(
         cls, site: Site, span: Range, now: datetime, reports: Sequence[Report[PageviewRow]], asked_at: float
     ) -> Self:
-        """Put a board together.
+        """Build a board from its reports.
 
         Args:
             site: The site.
             span: The range.
-            now: The moment of the questions, on the site's clock.
-            reports: The answers, in the order of `Questions.all`.
-            asked_at: Unix seconds when the oldest of them was asked for.
+            now: The time of the queries, on the site's clock.
+            reports: The reports, in the order of `Questions.all`.
+            asked_at: Unix time at which the oldest report was requested.
         """
         figures, series, pages, referrers = reports
         by_moment = {_moment(row.date): row for row in series}
@@ -134,7 +134,7 @@ def clock_of(site: Site) -> ZoneInfo:
 
 
 def now_at(site: Site) -> datetime:
-    """Return the moment on the site's clock."""
+    """Return the current time on the site's clock."""
     return datetime.now(UTC).astimezone(clock_of(site))
 
 
@@ -145,7 +145,7 @@ def _figures(
     before: Sequence[datetime],
 ) -> Sequence[Figure]:
     def change(metric: str) -> float | None:
-        """Compare what is complete: the running hour, day or month is left out."""
+        """Compare complete bars only: leave out the current hour, day or month."""
         new = sum(_count(by_moment, moment, metric) for moment in moments[:-1])
         old = sum(_count(by_moment, moment, metric) for moment in before)
         return new / old - 1 if old else None

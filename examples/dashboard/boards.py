@@ -1,4 +1,4 @@
-"""Boards, requested once for all pages that show them, and served from the cache meanwhile."""
+"""Boards: request each once for all pages that show it, and serve the cached one meanwhile."""
 
 import asyncio
 import logging
@@ -26,9 +26,9 @@ from fathom_async.store import ReportStore
 
 KEEPING = CachePolicy(max_age=300, stale_while_revalidate=7 * 86_400)
 _GOOD_FOR = 1.0
-"""Seconds for which a board serves every page as it is: the store is not asked for each of them."""
+"""Seconds for which all pages reuse a board without a look into the store."""
 _SHOWN_MEANWHILE = 60.0
-"""Seconds for which it does so while it is put together anew."""
+"""Seconds for which pages reuse a board while its refresh is under way."""
 
 _log = logging.getLogger("examples.dashboard")
 
@@ -40,12 +40,12 @@ class _Shown:
 
 
 class Boards:
-    """The boards of one worker; an `async with` block, whose end ends all that is under way.
+    """The boards of one worker; use it in `async with`, which cancels unfinished boards at its end.
 
     Args:
-        fathom: Asks, with as much patience as it takes: an answer that comes after its page is kept for the next.
-        store: Where the workers share their answers.
-        speed: Seconds of the client's clock in a real one.
+        fathom: Client that sends the requests, without a `max_wait`: the next page can use an answer that comes late.
+        store: The store in which the workers share answers.
+        speed: Speed of the client's clock; 1 is real time.
     """
 
     def __init__(self, fathom: FathomClient, store: ReportStore, speed: float = 1.0) -> None:
@@ -62,14 +62,14 @@ class Boards:
         Args:
             site: The site.
             name: The range.
-            within: Seconds to wait for it.
+            within: Longest wait in seconds.
 
         Raises:
-            WaitTooLongError: It takes longer; it is on its way all the same.
+            WaitTooLongError: The board is not ready in time; its requests go on.
             ClosedError: The dashboard is stopping.
-            FathomError: It cannot be had.
+            FathomError: A request for the board failed.
         """
-        if self._is_stopping:  # a request that came in just before
+        if self._is_stopping:  # the request arrived just before
             raise ClosedError("the dashboard is stopping")
         shown = self._shown.get((site.id, name))
         age = math.inf if shown is None else asyncio.get_running_loop().time() - shown.at
@@ -88,13 +88,13 @@ class Boards:
         raise WaitTooLongError("reports", self._fathom.eta() / self._speed, within)
 
     async def warm(self, sites: Iterable[Site], name: RangeName, *, within: float) -> None:
-        """Have the boards of a range ready, as far as they can be had so soon; the others are on their way."""
+        """Start the boards of a range; wait up to `within` seconds for them."""
         makings = [self._making(site, name) for site in sites]
         if makings:
             await asyncio.wait(makings, timeout=within)
 
     def stop(self) -> None:
-        """End what is under way, and begin nothing more; requests that wait for a board get `ClosedError`."""
+        """Cancel unfinished boards and start no more; requests that wait for a board get `ClosedError`."""
         self._is_stopping = True
         for task in self._makings.values():
             task.cancel()
@@ -116,8 +116,8 @@ class Boards:
         return task
 
     async def _make(self, site: Site, name: RangeName) -> Board:
-        # Whoever has the claim asks at once. The others' runs are in no hurry, and so wait for its answers instead of
-        # losing patience and asking too; if it is killed, one of them goes on.
+        # The worker with the claim sends its requests at once. The others run at BULK priority, which waits for its
+        # answers however long they take; if that worker dies, one of the others takes over.
         async with self._store.claim([f"board:{site.id}:{name}"]) as mine:
             return await self._ask(site, name, Priority.INTERACTIVE if mine else Priority.BULK)
 
@@ -137,8 +137,8 @@ class Boards:
 
 
 def _tell(task: "asyncio.Task[Board]") -> None:
-    """Say what went wrong, since its page may be gone."""
+    """Log the failure of a board, as its page may be gone."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning(
-            "a board cannot be shown: %s", error, exc_info=None if isinstance(error, FathomError) else error
+            "cannot show a board: %s", error, exc_info=None if isinstance(error, FathomError) else error
         )

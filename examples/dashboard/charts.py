@@ -1,4 +1,4 @@
-"""Bar charts as numbers for an SVG of 100 by 100 that is stretched to its place; the words are HTML beside it."""
+"""Bar charts as coordinates for an SVG of 100 by 100, which the page stretches; labels are HTML beside it."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 _GAP = 0.25
-"""Part of a bar's place that stays empty."""
+"""Fraction of a bar's width that stays empty."""
 
 
 @frozen
@@ -14,13 +14,13 @@ class Bar:
     """One bar: the visits in front of the pageviews.
 
     Attributes:
-        label: Its moment.
-        visits: How many.
-        pageviews: How many.
-        x: Its left end.
-        width: Its width.
-        visits_height: The height of the front one.
-        pageviews_height: The height of the one behind.
+        label: Its hour, day or month.
+        visits: Number of visits.
+        pageviews: Number of pageviews.
+        x: Left edge.
+        width: Width.
+        visits_height: Height of the front bar.
+        pageviews_height: Height of the bar behind.
     """
 
     label: str
@@ -37,9 +37,9 @@ class Chart:
     """A bar chart.
 
     Attributes:
-        bars: From left to right.
-        top: What its upper end stands for.
-        marks: Labels below it, from its left to its right end.
+        bars: The bars, from left to right.
+        top: The number at the upper edge.
+        marks: Labels below the chart, from left to right.
     """
 
     bars: Sequence[Bar]
@@ -48,7 +48,7 @@ class Chart:
 
 
 def draw(labels: Sequence[str], visits: Sequence[int], pageviews: Sequence[int]) -> Chart:
-    """Return the chart of two series of the same length, of one bar at the least."""
+    """Return the chart of two series of the same length, with at least one bar."""
     top = round_up(max((*visits, *pageviews)))
     place = 100 / len(labels)
     bars = [
@@ -67,7 +67,7 @@ def draw(labels: Sequence[str], visits: Sequence[int], pageviews: Sequence[int])
 
 
 def round_up(number: int) -> int:
-    """Return the next even number of at most two digits that are not zero: 4, 38, 1,300."""
+    """Round up to an even number with at most two significant digits: 4, 38, 1,300."""
     if number <= 4:  # noqa: PLR2004 - so that half of it is a whole number
         return 4
     step: int = max(2, 10 ** (len(str(number)) - 1) // 5)

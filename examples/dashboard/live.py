@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 _SHARE = 0.3
 _NOW = timedelta(minutes=5)
-"""The age up to which a number counts as current; the page's script has the same figure."""
+"""Age up to which a count is current; the page's script has the same value."""
 
 
 class Live:
-    """The current visitors, and the sites they are on, as long as `run` runs.
+    """The current visitors of the sites; `run` keeps both up to date.
 
     Args:
-        fathom: Asks.
-        store: Where the workers share the numbers.
-        sites: The sites, which are kept up to date.
+        fathom: Client that sends the requests.
+        store: The store in which the workers share the counts.
+        sites: The sites, which `run` refreshes.
     """
 
     def __init__(self, fathom: FathomClient, store: ReportStore, sites: Sites) -> None:
@@ -34,14 +34,14 @@ class Live:
         self._feed: LiveFeed | None = None
 
     def count(self, site_id: str) -> LiveCount | None:
-        """Return the number of a site's visitors; None if unknown."""
+        """Return the current visitors of a site; None if unknown or too old."""
         count = None if self._feed is None else self._feed.latest.get(site_id)
         return None if count is None or age(count) > _NOW else count
 
     async def updates(self) -> AsyncGenerator[LiveCount, None]:
-        """Yield what is known of each site, then each newer number.
+        """Yield the latest count of each site, then each newer one.
 
-        It ends with `run`, and when there are other sites: a browser connects again by itself.
+        The stream ends with `run`, and when the sites change: browsers reconnect by themselves.
         """
         if self._feed is not None:
             async with aclosing(self._feed.updates()) as counts:
@@ -50,7 +50,7 @@ class Live:
                         yield count
 
     async def run(self) -> None:
-        """Keep sites and numbers up to date until cancelled."""
+        """Keep sites and counts up to date until cancelled."""
         while True:
             ids = self._sites.ids
             async with AsyncExitStack() as stack:
@@ -63,5 +63,5 @@ class Live:
 
 
 def age(count: LiveCount) -> timedelta:
-    """Return how long ago a number was asked for."""
+    """Return the age of a count."""
     return datetime.now(UTC) - count.at

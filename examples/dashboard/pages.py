@@ -1,4 +1,4 @@
-"""HTML from templates; each board is rendered once for all pages."""
+"""HTML from templates; renders each board once for all pages."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -16,13 +16,13 @@ from fathom_async.integrations.fastapi import LiveCount
 
 @frozen
 class Panel:
-    """A site's place on the page.
+    """A site's part of the page.
 
     Attributes:
         site: The site.
-        live: Current visitors, where they are known.
-        board: Its board, written; empty where it is not there yet.
-        message: Why it is not.
+        live: Current visitors; None if unknown.
+        board: HTML of its board; empty if the board is not ready.
+        message: The reason why the board is not ready.
     """
 
     site: Site
@@ -32,10 +32,10 @@ class Panel:
 
 
 class Renderer:
-    """Writes HTML.
+    """Renders HTML.
 
     Args:
-        templates: The directory of the templates.
+        templates: Directory of the templates.
     """
 
     def __init__(self, templates: Path) -> None:
@@ -52,11 +52,11 @@ class Renderer:
         self._written: WeakKeyDictionary[Board, Markup] = WeakKeyDictionary()
 
     def page(self, panels: tuple[Panel, ...], notes: tuple[str, ...], name: RangeName) -> bytes:
-        """Return the whole page: the sites' places, and a line for each note about those that are missing."""
+        """Return the whole page: a panel for each site, and the notes about missing sites."""
         return self._kept_page(panels, notes, name)
 
     def board(self, board: Board) -> str:
-        """Return a site's board."""
+        """Return the HTML of a board."""
         if board not in self._written:
             self._written[board] = Markup(self._board.render(board=board))  # noqa: S704 - the template escaped it
         return self._written[board]

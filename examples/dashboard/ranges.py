@@ -1,4 +1,4 @@
-"""The time ranges to pick from, and the moments that their charts have a bar for."""
+"""The time ranges to choose from, and the bars of their charts."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -16,7 +16,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class RangeName(StrEnum):
-    """A range, as addresses name it."""
+    """The name of a range in URLs."""
 
     TODAY = "today"
     WEEK = "7d"
@@ -30,10 +30,10 @@ class Range:
     """A range of time up to now.
 
     Attributes:
-        label: For people.
-        words: What `Period.parse` reads.
-        before: What the range of the same length before it is called.
-        grouping: What a bar of its chart stands for.
+        label: Text of the link.
+        words: The range as `Period.parse` reads it.
+        before: Name of the range of the same length before it.
+        grouping: Unit of time of a bar in its chart.
     """
 
     label: str
@@ -42,24 +42,24 @@ class Range:
     grouping: Grouping
 
     def moments(self, now: datetime) -> Sequence[datetime]:
-        """Return the begin of each bar on the site's clock, the running one last.
+        """Return the start of each bar on the site's clock, the current one last.
 
-        An hour that the clock leaves out has none; one that it shows twice has one, as in the API's answers.
+        An hour that the clock skips has no bar; an hour that it repeats has one, as in the API's answers.
 
         Args:
-            now: The moment, in the site's time zone.
+            now: The current time in the site's time zone.
         """
         start = Period.parse(self.words, now).start
         bars = _bars(start, self.grouping, now.tzinfo)
         return list(takewhile(lambda moment: moment <= now.replace(tzinfo=None), bars))
 
     def with_previous(self, now: datetime) -> Period:
-        """Return the range together with the one of the same length before it."""
+        """Return one period over the range and the range of the same length before it."""
         period = Period.parse(self.words, now)
         return Period(self._before(period, period.start), period.end)
 
     def moments_before(self, now: datetime) -> Sequence[datetime]:
-        """Return the begin of each bar of the range before it, up to the one that matches the running one."""
+        """Return the start of each bar of the range before, up to the one that matches the current bar."""
         period = Period.parse(self.words, now)
         end = self._before(period, self.moments(now)[-1])
         bars = _bars(self._before(period, period.start), self.grouping, now.tzinfo)
@@ -90,7 +90,7 @@ def _bars(start: datetime, grouping: Grouping, zone: tzinfo | None) -> Iterator[
 
 
 def _exists(moment: datetime, zone: tzinfo | None) -> bool:
-    """Whether the clock of a time zone ever shows a moment."""
+    """Return whether a local time exists in a time zone."""
     return moment == moment.replace(tzinfo=zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None)
 
 

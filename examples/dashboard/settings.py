@@ -1,4 +1,4 @@
-"""Settings from the environment, which is all that the worker processes share."""
+"""Settings from the environment, the only input that all worker processes share."""
 
 import os
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from fathom_async.store import namespace
 
 @frozen
 class Settings:
-    """How a worker runs.
+    """Settings of a worker.
 
     Attributes:
         token: ``FATHOM_API_TOKEN``
         base_url: ``FATHOM_BASE_URL``
-        budget: ``FATHOM_BUDGET``: where workers share the rate limits, ``file:///path`` or ``redis://host/0``.
-        store: ``DASHBOARD_STORE``: where they share answers, a path or ``redis://host/0``.
-        sites: ``DASHBOARD_SITES``: ids with commas between them; the account's first three unless given.
-        speed: ``DASHBOARD_SPEED``: seconds of the embedded server's clock in a real one.
-        plan: ``FATHOM_PLAN``: what the account allows; learned from the server's answers unless given.
+        budget: ``FATHOM_BUDGET``: rate limits that the workers share, ``file:///path`` or ``redis://host/0``.
+        store: ``DASHBOARD_STORE``: answers that the workers share, a path or ``redis://host/0``.
+        sites: ``DASHBOARD_SITES``: comma-separated ids; the account's first three by default.
+        speed: ``DASHBOARD_SPEED``: speed of the embedded server's clock; 1 is real time.
+        plan: ``FATHOM_PLAN``: rate limits of the account; learned from the server's answers by default.
     """
 
     token: str
@@ -35,7 +35,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
-        """Read the environment."""
+        """Read the settings from environment variables."""
         token = environ.get("FATHOM_API_TOKEN")
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN, or start with `python -m examples.dashboard`")
@@ -51,11 +51,11 @@ class Settings:
 
     @property
     def account(self) -> str:
-        """The account's name in a shared store; it does not reveal the token."""
+        """Name of the account in a shared store, which does not reveal the token."""
         return namespace(self.base_url, self.token)
 
     def client(self) -> FathomClient:
-        """Make the client; a budget that is out of reach for a while leaves each worker a share of it."""
+        """Make the client; while the budget is unreachable, each worker spends a share of it."""
         return FathomClient(
             self.token,
             base_url=self.base_url,

@@ -1,4 +1,4 @@
-"""The sites of the page, refreshed regularly; after a failure, the last known ones stay."""
+"""The sites of the page: refresh them regularly, and keep the last known ones after a failure."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from fathom_async.store import CacheEntry, ReportStore
 _EVERY_SECONDS = 600.0
 _RETRY_SECONDS = 10.0
 _PATIENCE = 2.0
-"""Seconds that a worker that starts waits for the API, before it goes on with what is kept."""
+"""Seconds for which a starting worker waits for the API before it uses the stored sites."""
 _DEFAULT_COUNT = 3
 
 _log = logging.getLogger("examples.dashboard")
@@ -22,18 +22,18 @@ _SITES = msgspec.json.Decoder(tuple[Site, ...])
 
 
 class Sites:
-    """Knows the sites.
+    """The sites of the page.
 
     Args:
-        fathom: Asks.
-        store: Keeps the answer for a worker that starts while the API is out of reach.
-        account: Tells the account from others in the store.
-        wanted: Ids of the sites; the account's first three if there are none.
-        speed: Seconds of the client's clock in a real one.
+        fathom: Client that sends the requests.
+        store: Stores the sites for a worker that starts while the API is unreachable.
+        account: Name of the account in the store.
+        wanted: Ids of the sites; the account's first three if empty.
+        speed: Speed of the client's clock; 1 is real time.
 
     Attributes:
         all: The sites, in order.
-        notes: What a visitor should know about those that are missing.
+        notes: Messages to visitors about missing sites.
     """
 
     def __init__(
@@ -51,35 +51,35 @@ class Sites:
         self._speed = speed
         self._ask_in = _RETRY_SECONDS
         self.all: Sequence[Site] = ()
-        self.notes: Sequence[str] = ("The sites are on their way; load the page again in a moment.",)
+        self.notes: Sequence[str] = ("The sites are loading; reload the page in a moment.",)
 
     @property
     def ids(self) -> Sequence[str]:
-        """Their ids."""
+        """Ids of the sites."""
         return [site.id for site in self.all]
 
     def get(self, site_id: str) -> Site | None:
-        """Return one of them."""
+        """Return the site with this id; None if unknown."""
         return next((site for site in self.all if site.id == site_id), None)
 
     async def start(self) -> None:
-        """Ask for them, or take those that are kept where the API does not answer soon."""
+        """Request the sites; use the stored ones if the API does not answer soon."""
         try:
             for kept in (await self._store.get_many([self._key])).values():
                 self.all, self.notes = _SITES.decode(kept.body), ()
         except (FathomError, msgspec.DecodeError) as error:
-            _log.warning("the sites that are kept cannot be read: %s", error)
+            _log.warning("cannot read the stored sites: %s", error)
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
                 await self.refresh()
 
     async def refresh_later(self) -> None:
-        """Ask for them again when it is time: soon after a failure, else in ten minutes."""
+        """Wait, then refresh: soon after a failure, else after ten minutes."""
         await asyncio.sleep(self._ask_in / self._speed)
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Ask for them; those that cannot be asked for stay as they were."""
+        """Request the sites; keep the last known state of those whose request fails."""
         self._ask_in = _RETRY_SECONDS
         if not self._wanted:
             await self._ask_for_list()
@@ -92,9 +92,9 @@ class Sites:
         try:
             listed = (await self._fathom.sites.list(limit=_DEFAULT_COUNT)).data
         except FathomError as error:
-            _log.warning("the sites stay as they were: %s", error)
+            _log.warning("cannot refresh the sites: %s", error)
             if not self.all:
-                self.notes = ("The sites cannot be asked for at the moment; it is tried again.",)
+                self.notes = ("The sites are unavailable at the moment; the dashboard will try again.",)
         else:
             await self._take({site.id: site for site in listed})
 
@@ -102,7 +102,7 @@ class Sites:
         try:
             return await self._fathom.sites.get(site_id)
         except FathomError as error:
-            _log.warning("site %s cannot be asked for: %s", site_id, error)
+            _log.warning("cannot get site %s: %s", site_id, error)
             return error
 
     async def _take(self, answers: Mapping[str, Site | FathomError]) -> None:
@@ -119,7 +119,9 @@ class Sites:
                 if (known := self.get(site_id)) is not None:
                     sites.append(known)
                 else:
-                    notes.append(f"Site {site_id} cannot be asked for at the moment; it is tried again.")
+                    notes.append(
+                        f"Site {site_id} is unavailable at the moment; the dashboard will try again."
+                    )
         self.all, self.notes, self._ask_in = tuple(sites), tuple(notes), ask_in
         if ask_in == _EVERY_SECONDS:
             await self._keep()
@@ -128,4 +130,4 @@ class Sites:
         try:
             await self._store.put_many({self._key: CacheEntry(msgspec.json.encode(self.all), time.time())})
         except FathomError as error:
-            _log.warning("the sites cannot be kept: %s", error)
+            _log.warning("cannot store the sites: %s", error)

@@ -1,4 +1,4 @@
-"""Stop event streams on a signal: the server waits for all responses, and such streams never end."""
+"""Stop event streams on a signal: the server waits for open responses, and these never end by themselves."""
 
 import asyncio
 import signal
@@ -10,12 +10,12 @@ from types import FrameType
 
 @contextmanager
 def when_told_to_stop(act: Callable[[], None]) -> Generator[None]:
-    """Call a function in the event loop when the process gets SIGINT or SIGTERM, which the server gets all the same.
+    """Call a function in the event loop on SIGINT or SIGTERM, then run the server's own handler.
 
     Args:
-        act: Ends what would keep the server waiting.
+        act: Ends the responses that the server would wait for.
     """
-    if threading.current_thread() is not threading.main_thread():  # which alone has signals
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield
         return
     loop = asyncio.get_running_loop()

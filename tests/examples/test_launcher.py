@@ -84,7 +84,7 @@ async def test_a_token_that_is_refused_ends_it_with_one_line(
         _, words = await process.communicate()
     assert process.returncode == 1
     [line] = words.decode().splitlines()
-    assert line.startswith("FATHOM_API_TOKEN is refused: 401 Unauthorized")
+    assert line.startswith("Fathom rejected FATHOM_API_TOKEN: 401 Unauthorized")
 
 
 async def test_a_setting_that_makes_no_sense_ends_it_with_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 "use strict";
 
-// Fill in the boards that the page came without, and keep all of them up to date.
+// Fill in the boards that are missing from the page, and keep all boards up to date.
 
 const REFRESH_SECONDS = 60;
 const RETRY_SECONDS = 5;
@@ -68,7 +68,7 @@ function watchLive() {
   addEventListener("pagehide", () => source.close());
 }
 
-/** A number that nobody has renewed is not that of now. */
+/** Clear the numbers that are too old to be current. */
 function forgetLive() {
   for (const place of document.querySelectorAll("[data-at]")) {
     if (Date.now() / 1000 - place.dataset.at <= LIVE_SECONDS) continue;
