@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: run all benchmarks, or those named."""
+"""Run all benchmarks, or those named: ``python -m benchmarks``."""
 
 import argparse
 import asyncio
@@ -36,12 +36,12 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default"
     )
     parser.add_argument("--rounds", type=int, default=15, help="pairs of turns for every rival")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured to this file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to this file")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - BENCHMARKS.keys():
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}")
     if arguments.rounds < 1:
-        parser.error("at least one round")
+        parser.error("--rounds must be at least 1")
 
     chosen = [BENCHMARKS[name] for name in arguments.names or BENCHMARKS]
     packages = dict.fromkeys(package for benchmark in chosen for package in benchmark.packages)

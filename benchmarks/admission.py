@@ -1,6 +1,6 @@
-"""How clients get 100 requests through a limit of 10 a minute: refused, lost, and how long it takes.
+"""Compare how clients get 100 requests through a limit of 10 a minute: refusals, losses and time.
 
-``python -m benchmarks.admission`` has options of its own, such as ``--plot FILE``; ``python -m benchmarks admission``
+``python -m benchmarks.admission`` has further options, such as ``--plot FILE``; ``python -m benchmarks admission``
 plays and shows the same.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.machine import installed
 
 
 def contenders(chapter: Chapter) -> list[str]:
-    """Return who takes part in a chapter, of those that are installed."""
+    """Return the installed clients that take part in a chapter."""
     return [
         name
         for name, entry in CONTENDERS.items()
@@ -28,9 +28,9 @@ def contenders(chapter: Chapter) -> list[str]:
 
 
 async def play(chapter: Chapter, seeds: int, names: Collection[str]) -> Played:
-    """Play a chapter with each client in a process of its own."""
+    """Play a chapter with each client in its own process."""
     scenarios = chapter.scenarios(seeds)
-    at_once = asyncio.Semaphore(os.cpu_count() or 1)  # time is virtual, so they may share the machine
+    at_once = asyncio.Semaphore(os.cpu_count() or 1)  # time is virtual, so the clients can share the machine
 
     async def one(name: str) -> list[Outcome] | None:
         async with at_once:
@@ -40,7 +40,7 @@ async def play(chapter: Chapter, seeds: int, names: Collection[str]) -> Played:
     played: dict[str, dict[str, list[Outcome]]] = {}
     for name, outcomes in zip(names, results, strict=True):
         if outcomes is None:
-            print(f"{name} takes too long, so it is left out")
+            print(f"skipping {name}, which takes too long")
         else:
             played[name] = by_throttle(scenarios, outcomes)
     return played
@@ -50,7 +50,7 @@ async def run(seeds: int, plot: Path | None = None) -> Sequence[Comparison]:
     """Play all chapters and show them."""
     for name, entry in CONTENDERS.items():
         if not installed(entry.package):
-            print(f"{entry.package} is not installed, so {name} is left out")
+            print(f"skipping {name}: {entry.package} is not installed")
     print(admission_report.DEFINITIONS)
     for chapter in CHAPTERS:
         played = await play(chapter, seeds, contenders(chapter))
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the main table, as PNG or SVG")
     arguments = parser.parse_args()
     if arguments.seeds < 1:
-        parser.error("at least one seed")
+        parser.error("--seeds must be at least 1")
     if arguments.plot and not installed("matplotlib"):
         parser.error("--plot needs matplotlib")
     print(BENCHMARK.measures)

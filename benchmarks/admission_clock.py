@@ -1,4 +1,4 @@
-"""A process whose time is the event loop's: limiters that read the clock themselves follow it too.
+"""Virtual time for a whole process, including limiters that read the clock themselves.
 
 `install` replaces the functions of the `time` module, so it must run before the limiters are imported: some of them
 take ``from time import monotonic``. `time.perf_counter` and `time.process_time` stay real, for measuring.
@@ -21,7 +21,7 @@ _NANO = 1_000_000_000
 
 
 class _Clock:
-    """Never goes back, though every run has a loop of its own."""
+    """A clock that continues from run to run, although each run has its own loop."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -37,10 +37,10 @@ _clock = _Clock()
 
 
 class SteppingLoop(VirtualTimeLoop):
-    """A virtual loop that goes on where the last one ended.
+    """A virtual event loop that continues at the time at which the last one ended.
 
-    Looking at the clock takes a tenth of a microsecond, as it does on a real machine. Without that, code that waits
-    for a moment which rounding put a hair away would wait for ever. Work for threads is done at once.
+    Each reading of the clock takes a tenth of a microsecond, as on a real machine: otherwise, code that polls for a
+    time slightly ahead through rounding would wait for ever. The loop runs work for threads at once.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class SteppingLoop(VirtualTimeLoop):
 
 
 def install() -> None:
-    """Let `time` tell the loop's time from now on."""
+    """Make `time` return the time of the loop from now on."""
     time.monotonic = _clock.monotonic
     time.time = _clock.unix
     time.monotonic_ns = lambda: int(_clock.monotonic() * _NANO)
@@ -70,6 +70,6 @@ def install() -> None:
 
 
 def run(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine to its end on a loop of its own."""
+    """Run a coroutine to its end on a new loop."""
     with asyncio.Runner(loop_factory=SteppingLoop) as runner:
         return runner.run(main)

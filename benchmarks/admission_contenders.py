@@ -1,7 +1,7 @@
-"""The clients of the admission benchmark: ours, and what people use instead.
+"""The clients of the admission benchmark: ours and its alternatives.
 
-Each is made for one run and driven as its documentation shows. Those that cannot wait on their own account wait as
-the library tells them to. Limiters are imported when they are made, on the clock of `benchmarks.admission_clock`.
+Each run creates its client and uses it as its documentation shows. Clients that do not wait by themselves wait for as
+long as their library says. They import limiters on creation, after `benchmarks.admission_clock` replaced the clock.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ Acquire = Callable[[], Awaitable[object]]
 OURS = "fathom_async"
 
 _POLITE = 1.0
-"""Seconds that a client which tries again adds to Retry-After: servers round it down."""
+"""Seconds that retrying clients add to Retry-After, which servers round down."""
 
 
 class Wire:
-    """Our session's transport, with the attempt in place of the network."""
+    """A transport for our session that calls the attempt instead of the network."""
 
     def __init__(self) -> None:
         self.attempts: dict[str, Attempt] = {}
@@ -138,7 +138,7 @@ def _throttled(algorithm: str) -> Acquire:
 
 
 def _botocore() -> Contender:
-    """Botocore's adaptive mode out of its own parts, with its blocking wait replaced, and never giving up."""
+    """Botocore's adaptive mode, built from its own parts, with an async wait and unlimited retries."""
     bucket = import_module("botocore.retries.bucket")
     clock = bucket.Clock()
     cubic: Any = import_module("botocore.retries.throttling").CubicCalculator(
@@ -151,7 +151,7 @@ def _botocore() -> Contender:
 
     async def acquire() -> None:
         while enabled:
-            tokens._refill()  # noqa: SLF001 - its public way to a token blocks the thread
+            tokens._refill()  # noqa: SLF001 - the public method to get a token blocks the thread
             if tokens._current_capacity >= 1:  # noqa: SLF001
                 tokens._current_capacity -= 1  # noqa: SLF001
                 return
@@ -191,7 +191,7 @@ def _is_in_vain(answer: Response) -> bool:
 
 
 def peers(rate: int, per: float) -> Mapping[str, tuple[str, Callable[[], Contender]]]:
-    """Return those who play whatever the server does, by name: the package, and how to make one for a limit."""
+    """Return the clients that play every scenario, by name, with their package and factory."""
     return {
         "tenacity, exponential back-off": ("tenacity", _tenacity),
         "botocore-style adaptive": ("botocore", _botocore),
@@ -206,9 +206,9 @@ class Entry:
 
     Attributes:
         make: Makes the client for one run, on the running loop.
-        package: What has to be installed.
-        is_main: Whether it takes part in the main table.
-        is_further: Whether it takes part in the others.
+        package: The package that it needs.
+        is_main: Whether it plays the main table.
+        is_further: Whether it plays the other tables.
     """
 
     make: Callable[[], Contender]
@@ -246,4 +246,4 @@ CONTENDERS: Mapping[str, Entry] = {
     ),
     "throttled-py, GCRA": Entry(lambda: _behind(_throttled("gcra"), again=False), "throttled-py"),
 }
-"""The clients by the name that tables call them; ours first."""
+"""The clients by their name in tables; ours first."""

@@ -1,6 +1,6 @@
 """One budget and many kinds of work: pages beside a bulk job, runs beside runs, outages, silence, many processes.
 
-``python -m benchmarks.admission_mixed`` plays these alone; ``python -m benchmarks admission`` plays them last.
+``python -m benchmarks.admission_mixed`` plays these scenes alone; ``python -m benchmarks admission`` plays them last.
 """
 
 import argparse
@@ -52,25 +52,25 @@ KINDS: Mapping[str, Callable[..., Throttle]] = {
 AWAY = 503
 JITTER = 0.05
 GIVE_UP = 300.0
-"""Real seconds after which a client is left out of a scene."""
+"""Real seconds after which to skip a client in a scene."""
 
 PEERS = 10
-"""The others play one run for so many of ours: some of them try a hundred thousand times in one."""
+"""Runs of ours for each run of the others, some of which make a hundred thousand attempts in one."""
 
 _PATIENCE = 8
 _UNIX = 1_700_000_000.0
 _PAGES_IN = 3600.0
-"""Seconds for which pages came before the job starts."""
+"""Seconds of page traffic before the job starts."""
 
 
 @frozen
 class Want:
-    """What a request is to its caller; a limiter that knows no such things goes without.
+    """The demands of a request, which limiters without such options ignore.
 
     Attributes:
-        priority: Its class.
+        priority: Its priority.
         flow: Its flow.
-        max_wait: Seconds that it may wait.
+        max_wait: Longest wait in seconds.
     """
 
     priority: Priority = Priority.BULK
@@ -83,24 +83,24 @@ Client = Callable[[Attempt, Want], Awaitable[Response]]
 
 @frozen
 class Scene:
-    """One run's conditions; everything random follows from the seed.
+    """The conditions of one run; the seed determines everything random.
 
     Attributes:
         throttle: Which of `KINDS`.
-        seed: Where delays, arrivals and the phase of the server's clock come from.
-        bulk: Requests of the job, wanted at once.
-        short: Requests of a run that starts a minute after it, in the same client.
+        seed: Seed of the delays, the arrivals and the phase of the server's clock.
+        bulk: Requests of the job, made at once.
+        short: Requests of a run that starts a minute after the job, in the same client.
         limit: Requests that the server admits in `per` seconds.
-        per: Seconds of its window.
-        plan: How many the clients take it for.
-        processes: How many processes do the job on one budget; pages come from one more. 0 for one client for all.
-        pages: Seconds between pages, on average; 0 for none.
-        max_wait: Seconds that a page may wait.
+        per: Seconds of the server's window.
+        plan: The limit that the clients assume.
+        processes: Number of processes that do the job on one budget, beside one for pages; 0 for one client for all.
+        pages: Mean seconds between pages; 0 for none.
+        max_wait: Longest wait of a page in seconds.
         away: Seconds for which the server answers 503, from the start.
-        silent: Whether it sends no ``X-RateLimit`` headers.
-        cap: Requests in flight that it allows.
-        handler: Range of the seconds that it takes for a request.
-        best: Seconds that a perfect client takes, where the throttle cannot tell.
+        silent: Whether the server sends no ``X-RateLimit`` headers.
+        cap: Requests in flight that the server allows.
+        handler: Range of seconds that the server takes for a request.
+        best: Seconds that a perfect client takes, if the throttle cannot compute them.
     """
 
     throttle: str
@@ -121,21 +121,21 @@ class Scene:
 
     @property
     def plan_limit(self) -> RateLimit:
-        """What the clients take the limit for."""
+        """The limit that the clients assume."""
         return RateLimit(self.plan, per=self.per)
 
 
 @mutable
 class Outcome:
-    """What came of one run; times are seconds.
+    """The outcome of one run; times are in seconds.
 
     Attributes:
         refused: Answers 429.
-        hits: Requests that came while the server was away.
-        lost: Requests of the job that never got a good answer.
+        hits: Requests during the outage.
+        lost: Requests of the job that never succeeded.
         makespan: Until the job's last answer.
-        optimum: Until a perfect client has the last answer, beside as many pages as were served by then.
-        waits: From wanting a page to sending the request that was let in.
+        optimum: Until the last answer of a perfect client that serves as many pages meanwhile.
+        waits: For each page, from its arrival to sending the request that the server admitted.
         unserved: Pages that were not served.
         short: From the start of the short run to its last answer.
     """
@@ -151,7 +151,7 @@ class Outcome:
 
 
 class Service:
-    """The server and its network, and what they saw."""
+    """The server and its network, and their counts."""
 
     def __init__(self, scene: Scene) -> None:
         chance = Random(f"{scene.throttle}:{scene.seed}")
@@ -205,7 +205,7 @@ class Service:
 
 @mutable
 class Run:
-    """One run of a scene: the job's requests, and the pages that come before and beside it."""
+    """One run of a scene: the requests of the job, and the pages before and beside it."""
 
     scene: Scene
     service: Service
@@ -215,7 +215,7 @@ class Run:
     pages: list["asyncio.Task[None]"] = field(factory=list["asyncio.Task[None]"])
 
     async def play(self) -> Outcome:
-        """Let the clients do what they have to."""
+        """Run the clients to the end of their work."""
         scene, loop, outcome = self.scene, asyncio.get_running_loop(), self.service.outcome
         visiting = asyncio.create_task(self._visits())
         if scene.pages:
@@ -273,7 +273,7 @@ class Run:
             sent_at = loop.time()
             return await self._attempt(sent)
 
-        # A client that cannot refuse to wait is interrupted once even an answer in time would have arrived.
+        # Interrupt a client without `max_wait` once even an answer in time would have arrived.
         longest = None if scene.max_wait is None else scene.max_wait + scene.handler[1] + 2 * JITTER
         is_served = False
         with suppress(TimeoutError):
@@ -332,8 +332,8 @@ def _clients(name: str, scene: Scene, stack: AsyncExitStack) -> list[Client]:
 
 
 async def perform(name: str, scene: Scene) -> Outcome:
-    """Play a scene with one client, on the loop that runs."""
-    random.seed(scene.seed)  # back-offs of ours and of tenacity
+    """Play a scene with one client, on the running loop."""
+    random.seed(scene.seed)  # for the back-offs of ours and of tenacity
     async with AsyncExitStack() as stack:
         clients = _clients(name, scene, stack)
         return await Run(scene, Service(scene), clients[: scene.processes or 1], clients[-1]).play()
@@ -341,12 +341,12 @@ async def perform(name: str, scene: Scene) -> Outcome:
 
 @frozen
 class Chapter:
-    """Scenes of one kind, and what is told of them.
+    """Scenes of one kind, and the columns of their table.
 
     Attributes:
-        title: What it is called.
-        columns: Heads of the cells.
-        cells: Makes them of the outcomes of one scene's runs.
+        title: Title of the table.
+        columns: Heads of the columns.
+        cells: Returns the cells for the outcomes of one scene.
         scenes: The scenes by name.
     """
 
@@ -397,9 +397,9 @@ def _silent(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 
 _HEADS = """
-mean wait   seconds from wanting a page to sending the request that was let in, of all runs together; p99 of them
-served      of the pages wanted while the job ran
-hits        requests that came while the server was away
+mean wait   seconds from a page's arrival to sending the request that the server admitted, over all runs; p99 too
+served      share of the pages that arrived while the job ran
+hits        requests during the outage
 seconds     from the start to the last answer
 makespan    of the job, over that of a perfect client that serves as many pages meanwhile; a mean beside pages
 All others are medians."""
@@ -427,26 +427,26 @@ CHAPTERS: Sequence[Chapter] = (
         {kind: evolve(_PAGE, throttle=kind) for kind in KINDS},
     ),
     Chapter(
-        "the same pages where none waits for more than 5 s",
+        "the same pages, none of which waits for more than 5 s",
         _PAGED,
         _paged,
         {kind: evolve(_PAGE, throttle=kind, max_wait=5.0) for kind in KINDS},
     ),
     Chapter(
-        "the job in so many processes, the pages in another; ours on one file budget, peers a limiter each",
+        "the job in several processes, the pages in another; ours on one file budget, peers with a limiter each",
         _PAGED,
         _paged,
         {f"{count} on Laravel": evolve(_PAGE, processes=count) for count in (1, 4, 20)},
     ),
     Chapter(
         "a run of 10 that starts a minute after a run of 1,000",
-        ("seconds of the short one", "refused"),
+        ("seconds of the short run", "refused"),
         _short,
         {kind: Scene(kind, 0, bulk=1000, short=10) for kind in ("Laravel", "sliding log")},
     ),
     Chapter(
         "1,500 requests at 2,000 an hour; 503 from the start",
-        ("hits meanwhile", "lost", "refused", "seconds"),
+        ("hits during the outage", "lost", "refused", "seconds"),
         _away,
         {f"{seconds:.0f} s": evolve(_OUTAGE, away=seconds) for seconds in (5.0, 30.0)},
     ),
@@ -460,7 +460,7 @@ CHAPTERS: Sequence[Chapter] = (
         },
     ),
 )
-"""What is played, in this order."""
+"""The chapters, in order."""
 
 
 async def perform_in_a_process(name: str, scenes: Sequence[Scene]) -> list[Outcome] | None:
@@ -488,7 +488,7 @@ Played = Mapping[str, Mapping[str, Sequence[Outcome]]]
 
 
 async def show(seeds: int, names: Sequence[str] = ()) -> Mapping[str, Played]:
-    """Play all chapters, each client in processes of its own; print their tables and return them by title."""
+    """Play all chapters, each client in its own processes; print their tables and return them by title."""
     print(_HEADS)
     taking_part = names or [
         OURS,
@@ -526,7 +526,7 @@ def main() -> None:
     if arguments.worker is None:
         asyncio.run(show(arguments.rounds, arguments.only))
         return
-    logging.disable(logging.CRITICAL)  # the lane says that it was refused; the tables say so better
+    logging.disable(logging.CRITICAL)  # the tables show the refusals that the lane logs
     admission_clock.install()
     scenes = cattrs.structure(json.load(sys.stdin), list[Scene])
     outcomes = [admission_clock.run(perform(arguments.worker, scene)) for scene in scenes]

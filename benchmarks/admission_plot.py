@@ -1,4 +1,4 @@
-"""The admission benchmark as a picture: every client's refusals and makespan, a dot for each kind of server."""
+"""Plot the admission benchmark: refusals and makespan of each client, with a dot for each kind of server."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ Mixed = Mapping[str, Mapping[str, Sequence[admission_mixed.Outcome]]]
 Run = TypeVar("Run", Outcome, admission_mixed.Outcome)
 
 Axes = Any
-"""Matplotlib's; the checkers do not need to have it."""
+"""Matplotlib's type; type checkers run without matplotlib."""
 
-_COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # told apart by colour-blind eyes as well
+_COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # distinct for colour-blind readers too
 _INK = "#22303c"
 _GREY = "#8795a1"
 _BAND = "#e8f3ec"
@@ -28,7 +28,7 @@ _MOST = 10_000
 
 
 def draw(played: Played, file: Path) -> None:
-    """Write the picture; its kind follows from the file's name."""
+    """Write the plot in the format of the file's extension."""
     matplotlib = import_module("matplotlib")
     matplotlib.use("Agg")
     pyplot: Any = import_module("matplotlib.pyplot")
@@ -63,7 +63,7 @@ def draw(played: Played, file: Path) -> None:
 
 
 def draw_pages(plain: Mixed, hurried: Mixed, file: Path) -> None:
-    """Write the picture of pages beside a job: their mean wait, and how many are served within 5 s."""
+    """Write the plot of pages beside a job: their mean wait and the share served within 5 s."""
     matplotlib = import_module("matplotlib")
     matplotlib.use("Agg")
     pyplot: Any = import_module("matplotlib.pyplot")
@@ -82,7 +82,7 @@ def draw_pages(plain: Mixed, hurried: Mixed, file: Path) -> None:
         _dots(right, hurried, lambda outcomes: 100 * served(outcomes))
         right.set_xticks((0, 50, 100), ("0 %", "50 %", "100 %"))
         right.set_xlim(-3, 103)
-        right.set_title("Served where none waits for more than 5 s", loc="left", fontsize=9.5)
+        right.set_title("Served if no page waits for more than 5 s", loc="left", fontsize=9.5)
         left.set_yticks(range(len(names)), names)
         left.set_ylim(len(names) - 0.5, -0.5)
         left.get_yticklabels()[names.index(OURS)].set_fontweight("bold")
@@ -99,13 +99,13 @@ def draw_pages(plain: Mixed, hurried: Mixed, file: Path) -> None:
 
 
 def mean_wait(outcomes: Sequence[admission_mixed.Outcome]) -> float:
-    """Return the mean of the waits of all pages that were served."""
+    """Return the mean wait of all served pages."""
     waits = [wait for outcome in outcomes for wait in outcome.waits]
     return mean(waits) if waits else math.nan
 
 
 def served(outcomes: Sequence[admission_mixed.Outcome]) -> float:
-    """Return the part of the pages that were served."""
+    """Return the share of pages that were served."""
     good = sum(len(outcome.waits) for outcome in outcomes)
     return good / max(1, good + sum(outcome.unserved for outcome in outcomes))
 

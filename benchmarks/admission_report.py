@@ -11,18 +11,18 @@ from benchmarks.report import table
 DEFINITIONS = """\
 refused     answers 429, median of the runs (the worst in brackets where it differs)
 lost        requests that never got another answer
-optimum     until a perfect client, which knows the server's clock, has its last request let in: Throttle.optimum;
-            beside another client, that of a server with so much less to give, whether or not it got its share
-makespan    until the last answer, over the optimum and the mean handler time: when the perfect client has its last
-            answer, if that one takes as long as they do on average (the slowest of its last window takes longer)
-over par    the same with one mean round trip a window and one for a probe added to what it is compared with
-admitted    until the server let the last request in, over the optimum
-theirs      how many of the other client's requests were refused when it first asked, or asked again, for each of them
+optimum     until the server admits the last request of a perfect client, which knows its clock: Throttle.optimum;
+            beside another client, the optimum of a server without that client's share, used or not
+makespan    until the last answer, over the optimum plus the mean handler time: the perfect client's last answer, if
+            it takes the mean time (the slowest of the last window takes longer)
+over par    the same, with one mean round trip a window and one for a probe added to the divisor
+admitted    until the server admitted the last request, over the optimum
+theirs      refusals of the other client, retries included, for each of its requests
 """
 
 
 def show(chapter: Chapter, played: Played) -> str:
-    """Return a chapter as text, with our target below."""
+    """Return a chapter as text, with our target below the table."""
     rows: list[tuple[str, ...]] = [
         ("", "throttle", "refused", "lost", "makespan", "over par", "admitted", "theirs")
     ]
@@ -35,7 +35,7 @@ def show(chapter: Chapter, played: Played) -> str:
 
 
 def verdicts(chapter: Chapter, played: Played) -> Iterator[str]:
-    """Say which of our targets were reached."""
+    """Report whether our client reached its target, and where it missed."""
     target = chapter.target
     wanted = f"at most {target.refused} refused{'' if target.is_worst else ' (median)'}, none lost"
     if target.over_par is not None:
@@ -61,7 +61,7 @@ def markdown(played: Played) -> str:
 
 
 def makespan(outcomes: Sequence[Outcome]) -> float:
-    """Return the median of makespan over what a perfect client needs."""
+    """Return the median ratio of the makespan to that of a perfect client."""
     return median(outcome.makespan / outcome.comparable for outcome in outcomes)
 
 

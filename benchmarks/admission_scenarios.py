@@ -1,4 +1,4 @@
-"""What the admission benchmark plays, what is wanted of our client there, and whether it was reached."""
+"""The scenarios of the admission benchmark, with targets for our client."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median
@@ -12,13 +12,13 @@ _ALIGNED = "clock-aligned"
 
 @frozen
 class Target:
-    """What is wanted of our client, on every throttle.
+    """The target of our client on every throttle.
 
     Attributes:
-        refused: Refusals in a run at most.
-        over_par: Median of makespan over par at most; None where the makespan is not judged.
-        aligned: The same for windows that follow the calendar, whose beginning no client can know.
-        is_worst: Whether the worst run counts for `refused`, and not the median one.
+        refused: Most refusals in a run.
+        over_par: Highest median of makespan over par; None for no target.
+        aligned: `over_par` for windows that follow the calendar, whose start no client can know.
+        is_worst: Whether `refused` bounds the worst run instead of the median.
     """
 
     refused: int
@@ -27,7 +27,7 @@ class Target:
     is_worst: bool = True
 
     def judge(self, throttle: str, outcomes: Sequence[Outcome]) -> list[str]:
-        """Return what was missed, and by how much."""
+        """Return each missed target and the difference."""
         missed: list[str] = []
         refusals = [outcome.refused for outcome in outcomes]
         refused = max(refusals) if self.is_worst else median(refusals)
@@ -47,9 +47,9 @@ class Chapter:
     """A set of conditions, played on every throttle.
 
     Attributes:
-        title: What it is called.
-        change: Makes its scenario of the plain one.
-        target: What is wanted of our client.
+        title: Title of its table.
+        change: Derives its scenario from the plain one.
+        target: Target of our client.
         is_main: Whether all clients take part.
     """
 
@@ -59,7 +59,7 @@ class Chapter:
     is_main: bool = False
 
     def scenarios(self, seeds: int) -> list[Scenario]:
-        """Return its runs, one throttle after the other."""
+        """Return the scenario of each run, grouped by throttle."""
         return [self.change(Scenario(throttle, seed)) for throttle in THROTTLES for seed in range(seeds)]
 
 
@@ -81,27 +81,27 @@ CHAPTERS: Sequence[Chapter] = (
         Target(0),
     ),
     Chapter(
-        "another client asks for 2 a window, and gives up when refused",
+        "another client requests 2 a window, without retries",
         lambda plain: evolve(plain, foreign=2),
         Target(2, is_worst=False),
     ),
     Chapter(
-        "another client asks for 5 a window, and gives up when refused",
+        "another client requests 5 a window, without retries",
         lambda plain: evolve(plain, foreign=5),
         Target(2, is_worst=False),
     ),
     Chapter(
-        "another client takes 2 a window, asking until it is let in",
+        "another client takes 2 a window, with retries",
         lambda plain: evolve(plain, foreign=2, insistent=True),
         Target(2, is_worst=False),
     ),
     Chapter(
-        "another client takes 5 a window, asking until it is let in",
+        "another client takes 5 a window, with retries",
         lambda plain: evolve(plain, foreign=5, insistent=True),
         Target(2, is_worst=False),
     ),
     Chapter(
-        "5 in flight allowed, untold; handlers of 0.5-2 s",
+        "undocumented limit of 5 in flight; handlers of 0.5-2 s",
         lambda plain: evolve(plain, cap=5, handler=(0.5, 2.0)),
         Target(5),
     ),
@@ -113,7 +113,7 @@ Played = Mapping[str, Mapping[str, Sequence[Outcome]]]
 
 
 def by_throttle(scenarios: Sequence[Scenario], outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """Sort outcomes by the throttle of their scenarios."""
+    """Group outcomes by the throttle of their scenarios."""
     sorted_: dict[str, list[Outcome]] = {}
     for scenario, outcome in zip(scenarios, outcomes, strict=True):
         sorted_.setdefault(scenario.throttle, []).append(outcome)

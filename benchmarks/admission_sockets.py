@@ -1,4 +1,4 @@
-"""The same race over sockets: an embedded server, real clients, and time that runs thirty times as fast."""
+"""The same race over sockets: an embedded server, real clients and time at 30 times its speed."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ REQUESTS = 50
 _POLITE = 1.0
 
 Call = Callable[[], Awaitable[bool]]
-"""Wants one report; tells whether it came."""
+"""Requests one report; returns whether it arrived."""
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ _CLIENTS: Mapping[str, Callable[[FathomServer], AbstractAsyncContextManager[Call
 
 
 async def race(client: str, requests: int = REQUESTS, per: float = PER) -> tuple[int, int, float]:
-    """Return how many were refused, how many lost, and the makespan over the optimum."""
+    """Return the numbers of refused and lost requests, and the makespan over the optimum."""
     throttle = LaravelWindow(LIMIT, per=per)
     async with FathomServer(speed=SPEED, reports_throttle=throttle, latency=(0.0, 0.05)) as server:
         optimum = throttle.optimum(requests, server.clock.time())
@@ -79,7 +79,7 @@ async def race(client: str, requests: int = REQUESTS, per: float = PER) -> tuple
 
 
 async def show() -> str:
-    """Let everyone run, one after the other, and return the table."""
+    """Run one client after the other; return the table."""
     rows: list[tuple[str, ...]] = [("", "refused", "lost", "makespan")]
     for client in _CLIENTS:
         refused, lost, ratio = await race(client)

@@ -1,6 +1,6 @@
-"""Plays scenarios with one client, in a process whose time is virtual: ``python -m benchmarks.admission_worker``.
+"""Play scenarios with one client, in a process with virtual time: ``python -m benchmarks.admission_worker``.
 
-Reads its orders from standard input as JSON and writes the outcomes to standard output.
+The process reads the client and the scenarios from standard input as JSON and writes the outcomes to standard output.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from benchmarks.admission_contenders import CONTENDERS
 from benchmarks.admission_world import Outcome, Scenario, World
 
 GIVE_UP = 300.0
-"""Real seconds after which a client is left out."""
+"""Real seconds after which to skip a client."""
 
 
 async def play(contender: str, scenarios: Sequence[Scenario]) -> list[Outcome] | None:
@@ -47,7 +47,9 @@ async def _play(contender: str, scenario: Scenario) -> Outcome:
 
 
 def main() -> None:
-    logging.getLogger("fathom_async").setLevel(logging.ERROR)  # refusals are counted, not read
+    logging.getLogger("fathom_async").setLevel(
+        logging.ERROR
+    )  # the benchmark counts refusals instead of logging them
     contender, scenarios = json.load(sys.stdin)
     admission_clock.install()
     outcomes = [admission_clock.run(_play(contender, Scenario(**scenario))) for scenario in scenarios]

@@ -1,4 +1,4 @@
-"""The server of the admission benchmark: a throttle behind a jittery network, and what it saw of one client."""
+"""The server of the admission benchmark: a throttle behind a jittery network, and its view of one client."""
 
 import asyncio
 import copy
@@ -27,7 +27,7 @@ THROTTLES: Mapping[str, Callable[[int], Throttle]] = {
     "sliding log": lambda limit: SlidingLog(limit, per=PER),
     "token bucket": lambda limit: TokenBucket(limit, per=PER),
 }
-"""Each kind of server, by the limit."""
+"""A factory for each kind of server, which takes the limit."""
 
 OK = 200
 REFUSED = 429
@@ -36,27 +36,27 @@ Attempt = Callable[[Callable[[], None]], Awaitable[Response]]
 """Sends one request once; calls its argument when the bytes leave."""
 
 Contender = Callable[[Attempt], Awaitable[Response]]
-"""Makes one request, with as many attempts as it likes; gives the last answer."""
+"""Makes one request with any number of attempts; returns the last answer."""
 
 _UNIX = 1_700_000_000.0
 _PATIENCE = 8
-"""A run is broken off after so many times the optimum; what is not answered by then is lost."""
+"""Multiple of the optimum after which to stop a run; unanswered requests are then lost."""
 
 
 @frozen
 class Scenario:
-    """One run's conditions; everything random follows from the seed.
+    """The conditions of one run; the seed determines everything random.
 
     Attributes:
         throttle: Which of `THROTTLES`.
-        seed: Where delays and the phase of the server's clock come from.
-        requests: How many are wanted at once.
-        jitter: Seconds that the network takes at most, each way.
-        handler: Range of the seconds that a request takes once it is counted.
-        foreign: Requests that another client of the account makes in every window, at random moments.
-        insistent: Whether the other client asks again, as the server tells it to, until it is let in.
-        cap: Requests in flight that the server allows; nobody tells the client.
-        spent: Requests that were made in the last moments before the client starts.
+        seed: Seed of the delays and of the phase of the server's clock.
+        requests: Number of requests to make at once.
+        jitter: Longest network delay in seconds, each way.
+        handler: Range of seconds that the server takes for a request after counting it.
+        foreign: Requests that another client of the account makes in every window, at random times.
+        insistent: Whether the other client retries, after the server's Retry-After, until the server admits it.
+        cap: Requests in flight that the server allows; unknown to the client.
+        spent: Requests that the account made just before the start.
     """
 
     throttle: str
@@ -72,19 +72,19 @@ class Scenario:
 
 @frozen
 class Outcome:
-    """What came of one run; times are seconds from its start.
+    """The outcome of one run; times are seconds from its start.
 
     Attributes:
-        refused: Answers 429.
+        refused: Number of answers 429.
         lost: Requests that never got another answer.
-        makespan: Until the last answer.
-        admitted: Until the server let the last request in.
-        optimum: The earliest that a perfect client, which knows the server's clock, can have its last one let in.
-        comparable: `optimum` and the mean handler time: when that client has its last answer.
-        par: `comparable`, one mean round trip a window, and one for a probe.
-        foreign: How often the other client asked.
-        starved: How often it was refused.
-        answers: When each request was answered, in order.
+        makespan: Time of the last answer.
+        admitted: Time at which the server admitted the last request.
+        optimum: Earliest time at which the server can admit the last request of a client that knows its clock.
+        comparable: `optimum` plus the mean handler time: the last answer of that client.
+        par: `comparable` plus one mean round trip a window and one for a probe.
+        foreign: Requests of the other client, retries included.
+        starved: Refusals of the other client.
+        answers: Time of each answer, in order.
     """
 
     refused: int
@@ -110,7 +110,7 @@ class _Tally:
 
 
 class World:
-    """A server and its network, made for one run on a virtual clock."""
+    """A server and its network, for one run on a virtual clock."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -128,7 +128,7 @@ class World:
         self.optimum = self._find_optimum()
 
     async def play(self, contender: Contender) -> Outcome:
-        """Let the client make all its requests at once."""
+        """Make all requests of the client at once."""
         scenario, tally = self._scenario, self._tally
         self._start = asyncio.get_running_loop().time()
         others = asyncio.create_task(self._live_beside())
@@ -193,7 +193,7 @@ class World:
         await asyncio.sleep(self._network.uniform(0.0, self._scenario.jitter))
 
     async def _live_beside(self) -> None:
-        """Be the other client."""
+        """Play the other client."""
         window = 0
         async with asyncio.TaskGroup() as asking:
             while self._scenario.foreign:
@@ -226,13 +226,13 @@ class World:
 
 
 def perfect(throttle: Throttle, n: int, start: float) -> float:
-    """Return the seconds until a throttle, in the state it is in, lets the last of n requests in.
+    """Return the seconds until a throttle in its current state admits the last of n requests.
 
-    What `Throttle.optimum` tells of a throttle that nobody has used yet, found by trying.
+    Finds by trying what `Throttle.optimum` computes for an unused throttle.
     """
 
     def has_room(now: float) -> bool:
-        return copy.deepcopy(throttle).remaining(now) > 0  # it must not learn of times that are tried in vain
+        return copy.deepcopy(throttle).remaining(now) > 0  # failed attempts must not change the throttle
 
     throttle = copy.deepcopy(throttle)
     now = start

@@ -1,7 +1,7 @@
-"""What one warm call passes: calls, functions and files of the package's own code.
+"""Count the calls, functions and files of the package that one warm call runs through.
 
-``python -m benchmarks.call_path`` prints them for each kind of call; ``--show`` names the files in the order in which
-they are entered. Nothing is timed, so that the figures are the same on every machine.
+``python -m benchmarks.call_path`` prints the counts for each kind of call; ``--show`` lists the files in the order in
+which the call enters them. The benchmark times nothing, so its figures are the same on every machine.
 """
 
 import argparse
@@ -31,12 +31,12 @@ _THREE = [_VISITS.replace(date_from=f"2026-0{month}-01", date_to=f"2026-0{month}
 
 @define
 class Passed:
-    """What a call passed.
+    """The code that a call ran through.
 
     Attributes:
-        calls: How many calls of the package's functions there were, resumptions of coroutines included.
+        calls: Number of calls of the package's functions, including resumptions of coroutines.
         functions: The functions called.
-        files: Their files, in the order in which they were entered.
+        files: Their files, in the order of the first call.
     """
 
     calls: int = 0
@@ -44,7 +44,7 @@ class Passed:
     files: dict[Path, None] = field(factory=dict[Path, None])
 
     def note(self, frame: FrameType, event: str, _: object) -> None:
-        """Count an event of the interpreter; to be set as the thread's profiler."""
+        """Count an event of the interpreter; a profile function for `sys.setprofile`."""
         code = frame.f_code
         file = Path(code.co_filename)
         if event == "call" and _PACKAGE in file.parents and _TESTING not in file.parents:
@@ -55,7 +55,7 @@ class Passed:
 
 @contextmanager
 def watched() -> Generator[Passed]:
-    """Watch what this thread does until the end of the block."""
+    """Record the calls of this thread until the end of the block."""
     passed = Passed()
     sys.setprofile(passed.note)
     try:
@@ -66,7 +66,7 @@ def watched() -> Generator[Passed]:
 
 @contextmanager
 def serving() -> Generator[str]:
-    """Run an embedded server in a thread of its own, which is not watched; gives its base URL."""
+    """Run an embedded server in another thread, which `watched` does not record; yield its base URL."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -84,7 +84,7 @@ def serving() -> Generator[str]:
 
 
 Call = Callable[[FathomClient, str], Awaitable[object]]
-"""One call of a client, with a directory for what it keeps."""
+"""Makes one call with a client and the path of its store."""
 
 CALLS: Mapping[str, Call] = {
     "sites.get": lambda fathom, _: fathom.sites.get(_SITE),
@@ -95,12 +95,12 @@ CALLS: Mapping[str, Call] = {
 
 
 async def passed_by(call: Call, url: str, budget: str | None = None) -> Passed:
-    """Return what a call passes the second time, when everything is imported and connected.
+    """Record a call the second time, with everything imported and connected.
 
     Args:
         call: The call.
         url: Base URL of the API.
-        budget: Where the client keeps its budget.
+        budget: URL of the shared budget; None for a local one.
     """
     with TemporaryDirectory() as directory:
         async with FathomClient("any", base_url=url, plan=_PLAN, budget=budget) as fathom:
@@ -112,7 +112,7 @@ async def passed_by(call: Call, url: str, budget: str | None = None) -> Passed:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.call_path", description=__doc__)
-    parser.add_argument("--show", action="store_true", help="name the files")
+    parser.add_argument("--show", action="store_true", help="list the files")
     arguments = parser.parse_args()
     print(f"{'one warm call, own code':40}{'calls':>8}{'functions':>12}{'files':>8}")
     with serving() as url, TemporaryDirectory() as directory, redis_server(Path(directory)) as redis:

@@ -1,8 +1,8 @@
-"""The dashboard under load: ``python -m benchmarks.dashboard``.
+"""Put the dashboard under load: ``python -m benchmarks.dashboard``.
 
-Four workers share a budget of ten reports a minute and a store of answers, in files or on a Redis server. A few
-hundred pages are loaded at once, over and over, first in peace, then while a worker is killed every now and then. It
-prints how long pages took and what the API saw, and fails if it refused anything or a page came without figures.
+Four workers share a budget of ten reports a minute and a store of answers, in files or on a Redis server. Visitors
+load a few hundred pages at once, many times, first undisturbed, then while the benchmark kills workers. It prints the
+load times and the API's counts, and fails if the API refused a request or a page came without figures.
 """
 
 import argparse
@@ -34,19 +34,19 @@ _ROOT = Path(__file__).parents[1]
 _STARTED = re.compile(r"Started server process \[(\d+)\]")
 _TRIES = 20
 _PATIENCE = 10.0
-"""Seconds that a visitor waits for a page before he loads it again."""
+"""Seconds after which a visitor reloads a page."""
 
 
 @frozen
 class Load:
-    """How much is done.
+    """The amount of load.
 
     Attributes:
-        pages: Loaded at once.
-        rounds: How often, in peace.
-        kills: How often a worker is killed, each during a round of its own.
-        workers: How many there are.
-        speed: Seconds of the API's clock in a real one.
+        pages: Number of pages to load at once.
+        rounds: Number of undisturbed rounds.
+        kills: Number of rounds in which to kill a worker.
+        workers: Number of workers.
+        speed: Speed of the API's clock; 1 is real time.
     """
 
     pages: int = 200
@@ -58,7 +58,7 @@ class Load:
 
 @frozen
 class Page:
-    """One page load: seconds, how often it was tried again, and whether every figure was there."""
+    """One page load: seconds, number of retries, and whether it had every figure."""
 
     seconds: float
     tries: int
@@ -67,20 +67,20 @@ class Page:
 
 @frozen
 class Findings:
-    """What came of it.
+    """The results of a load test.
 
     Attributes:
-        fill_seconds: Until the first page was whole, in seconds of the API's clock.
-        refill_seconds: The same for another range, while half of the workers were killed. What one of them was about
-            to ask is asked by another when its claim has lapsed, after 30 real seconds.
-        alone: The pages that were loaded one after the other, all of them warm.
-        peace: Those that were loaded at once in peace.
-        war: Those that were loaded while workers were killed.
-        killed: How many workers were killed in all.
+        fill_seconds: Seconds of the API's clock until the first page was complete.
+        refill_seconds: The same for another range, while half of the workers were killed. Another worker sends the
+            requests of a killed one when its claim expires, after 30 real seconds.
+        alone: Pages loaded one after the other, all of them warm.
+        peace: Pages loaded at once, undisturbed.
+        war: Pages loaded at once while workers were killed.
+        killed: Number of killed workers.
         refused: Requests that the API refused.
-        most_in_window: The most reports that the API counted in any of its windows.
-        asked_twice: Reports that were asked for more than once, though they were still fresh.
-        reports: Reports that were asked for.
+        most_in_window: Largest number of reports that the API counted in a window.
+        asked_twice: Reports requested again while still fresh.
+        reports: Reports requested.
     """
 
     fill_seconds: float
@@ -97,14 +97,14 @@ class Findings:
 
 @frozen
 class Workers:
-    """A running dashboard: its port, and the workers that live."""
+    """A running dashboard: its port and its live workers."""
 
     port: int
     process: asyncio.subprocess.Process
     alive: list[int] = field(factory=list[int])
 
     async def listen(self) -> None:
-        """Note each worker that starts, until all have ended."""
+        """Record each worker that starts, until all have ended."""
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             if found := _STARTED.search(line.decode()):
@@ -113,7 +113,7 @@ class Workers:
                 sys.stderr.write(line.decode())
 
     def kill(self, random: Random) -> None:
-        """Kill a worker as hard as can be."""
+        """Kill a worker with SIGKILL."""
         os.kill(self.alive.pop(random.randrange(len(self.alive))), signal.SIGKILL)
 
 
@@ -205,15 +205,15 @@ async def _running(environment: dict[str, str], count: int) -> AsyncGenerator[Wo
 
 
 async def _until_all_serve(workers: Workers, count: int) -> None:
-    """Wait until so many workers have started, and one of them answers."""
+    """Wait until a number of workers have started and one of them answers."""
     async with asyncio.timeout(60):
-        while len(workers.alive) < count:  # noqa: ASYNC110 - their lines in the log are no event
+        while len(workers.alive) < count:  # noqa: ASYNC110 - lines in a log set no event
             await asyncio.sleep(0.05)
         await _load(workers.port)
 
 
 async def _fill(workers: Workers, name: str, load: Load) -> float:
-    """Load a page until it is whole, whichever worker answers; return the seconds of the API's clock that it took."""
+    """Reload a page until it is complete; return the seconds that this took on the API's clock."""
     begin = time.monotonic()
     in_a_row = 0
     async with asyncio.timeout(300 / load.speed + 60):
@@ -224,12 +224,12 @@ async def _fill(workers: Workers, name: str, load: Load) -> float:
 
 
 async def _burst(port: int, pages: int) -> Sequence[Page]:
-    """Load so many pages at once."""
+    """Load a number of pages at once."""
     return await asyncio.gather(*(_load(port) for _ in range(pages)))
 
 
 async def _load(port: int, name: str = "30d") -> Page:
-    """Load a page as a browser would: again, when its worker dies."""
+    """Load a page as a browser does, and retry if its worker dies."""
     begin = time.perf_counter()
     for tries in range(_TRIES):
         try:
@@ -244,7 +244,7 @@ async def _load(port: int, name: str = "30d") -> Page:
 
 
 async def _get(port: int, path: str) -> tuple[int, bytes]:
-    """Get a page over a connection of its own; by hand, because a client library takes longer than the page."""
+    """Get a page over a new connection; without a client library, which would take longer than the page."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(f"GET {path} HTTP/1.1\r\nHost: dashboard\r\nConnection: close\r\n\r\n".encode())
@@ -257,13 +257,13 @@ async def _get(port: int, path: str) -> tuple[int, bytes]:
 
 
 def percentile(pages: Sequence[Page], part: float) -> float:
-    """Return the milliseconds within which a part of the pages came."""
+    """Return a percentile of the load times in milliseconds."""
     ordered = sorted(page.seconds for page in pages)
     return 1000 * ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
 
 
 def show(kind: Kind, load: Load, findings: Findings) -> str:
-    """Return the findings as text."""
+    """Format the findings as text."""
     lines = [
         (
             f"{load.workers} workers, {findings.killed} killed; budget and store: {kind}; "
@@ -273,7 +273,7 @@ def show(kind: Kind, load: Load, findings: Findings) -> str:
     for title, pages in (
         ("one after the other", findings.alone),
         ("at once", findings.peace),
-        ("at once, workers being killed", findings.war),
+        ("at once, while workers are killed", findings.war),
     ):
         lines.append(
             f"  {title}: {len(pages):,} pages, {sum(page.is_whole for page in pages):,} whole, "
@@ -292,7 +292,7 @@ def show(kind: Kind, load: Load, findings: Findings) -> str:
 
 
 def faults(findings: Findings) -> Sequence[str]:
-    """Return what went wrong."""
+    """Return the failed expectations."""
     lost = sum(not page.is_whole for page in (*findings.alone, *findings.peace, *findings.war))
     return [
         words

@@ -1,4 +1,4 @@
-"""From what a clock said to what a reader sees: pure functions over turns."""
+"""Turn measured times into medians, spreads and ratios: pure functions over turns."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median, quantiles
@@ -11,8 +11,8 @@ class Turn:
     """One contender's turn at a fixed amount of work.
 
     Attributes:
-        wall: Seconds that passed.
-        cpu: Seconds of CPU that this process used, in all its threads.
+        wall: Elapsed seconds.
+        cpu: CPU seconds of this process, in all its threads.
     """
 
     wall: float
@@ -21,7 +21,7 @@ class Turn:
 
 @frozen
 class Pair:
-    """Two turns, one right after the other: what a ratio is made of."""
+    """Two turns in succession, which give one ratio."""
 
     baseline: Turn
     rival: Turn
@@ -42,14 +42,14 @@ class Figure:
 
 @frozen
 class Standing:
-    """How one contender did.
+    """The result of one contender.
 
     Attributes:
         name: The contender.
         wall: Seconds for one unit of work.
-        cpu: Seconds of CPU for one unit of work.
-        wall_ratio: Its rate as a multiple of the baseline's: 2 is twice as fast. None for the baseline itself.
-        cpu_ratio: The same by CPU: 2 needs half.
+        cpu: CPU seconds for one unit of work.
+        wall_ratio: Its speed as a multiple of the baseline's: 2 is twice as fast. None for the baseline itself.
+        cpu_ratio: The same by CPU time: 2 needs half of it.
     """
 
     name: str
@@ -68,12 +68,12 @@ def figure(values: Sequence[float]) -> Figure:
 
 
 def standings(baseline: str, duels: Mapping[str, Sequence[Pair]], units: int) -> list[Standing]:
-    """Return the baseline's standing, and each rival's against it.
+    """Return the standing of the baseline, then those of its rivals.
 
     Args:
-        baseline: Name of the contender that was half of every pair.
+        baseline: Name of the contender in every pair.
         duels: The pairs of each rival.
-        units: How many units of work a turn held.
+        units: Units of work in a turn.
     """
     baseline_turns = [pair.baseline for pairs in duels.values() for pair in pairs]
     return [_standing(baseline, baseline_turns, units), *(_rival(*duel, units) for duel in duels.items())]

@@ -1,6 +1,6 @@
-"""Bulk jobs of thousands of accounts on a thousand workers, on a virtual clock: what holds, what breaks first.
+"""Simulate bulk jobs of thousands of accounts on a thousand workers, on a virtual clock; find the first bottleneck.
 
-``python -m benchmarks fleet`` measures a real Redis first, and simulates with what it found; two minutes or so.
+``python -m benchmarks fleet`` measures a real Redis first and simulates with its figures; takes about two minutes.
 """
 
 import asyncio
@@ -21,27 +21,27 @@ from benchmarks.report import table
 from fathom_async.testing import run_virtual
 
 REQUESTS = 21
-"""Of each account: three windows, so that the best there is takes two minutes."""
+"""Requests of each account: three windows, so that the optimum is two minutes."""
 
 TASKS_AT_ONCE = 10
 KILLED_AT = 64.0
 TARGET = 1.15
 
 REPLY_TIMEOUT = 2.0
-"""Seconds after which a client takes a Redis server for silent."""
+"""Seconds for which a client waits for a reply of Redis."""
 
 MAX_CLIENTS = 10_000
-"""Connections that a Redis server takes unless it is told otherwise."""
+"""Default of `maxclients`, the connections that a Redis server accepts."""
 
 STORE_CONNECTIONS = 9
-"""Of one worker to its store of answers, at the most."""
+"""Most connections of one worker to its store of answers."""
 
 _MEGA = 1e6
 
 
 @frozen
 class Scenario:
-    """A simulation by its name, with what differs from the rest."""
+    """A named simulation, with its differences from the default."""
 
     name: str
     accounts: int
@@ -78,7 +78,7 @@ SCENARIOS = (
 
 
 async def _run(rounds: int) -> Sequence[Comparison]:
-    del rounds  # the clock is virtual, and chance has a seed
+    del rounds  # the clock is virtual, and the seed is fixed
     costs = await measure()
     print(f"\nmeasured on a real Redis, with {costs.queries:.1f} queries a request:\n{_measured(costs)}")
     results = await _all(costs)
@@ -103,7 +103,7 @@ async def _run(rounds: int) -> Sequence[Comparison]:
 
 
 async def _all(costs: Costs) -> Mapping[Scenario, Result]:
-    """Simulate everything, on as many CPUs as there are."""
+    """Run all simulations, on all CPUs."""
     free = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def simulate(scenario: Scenario) -> Result:
@@ -184,7 +184,7 @@ def _row(scenario: Scenario, result: Result) -> tuple[str, ...]:
 
 
 def _ends(costs: Costs, result: Result) -> Sequence[tuple[str, ...]]:
-    """Return what the large scenario takes of each resource of one Redis, and at how many accounts that ends."""
+    """Return the use of each resource of one Redis in the large scenario, and the accounts that would exhaust it."""
     connections = result.clients + LARGE.workers * STORE_CONNECTIONS
     answers = LARGE.accounts * REQUESTS * costs.queries * costs.answer_bytes
     memory = LARGE.accounts * costs.budget_bytes + answers + connections * costs.connection_bytes
@@ -233,7 +233,7 @@ BENCHMARK = Benchmark(
 
 def main() -> None:
     given: dict[str, Any] = json.loads(sys.argv[1])
-    gc.disable()  # nothing here is garbage before the end
+    gc.disable()  # nothing becomes garbage before the end
     print(json.dumps(asdict(run_virtual(World(Plan(**given)).run()))))
 
 

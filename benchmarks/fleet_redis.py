@@ -1,4 +1,4 @@
-"""What one account costs a real Redis, and a worker: measured, for the simulation to reckon with."""
+"""Measure the cost of one account for a real Redis and for a worker, as input of the simulation."""
 
 import asyncio
 import resource
@@ -24,11 +24,11 @@ SPEED = 20.0
 CLIENTS = 200
 ACCOUNTS = 30
 _STORE = ("eval", "hmget", "set", "exists")
-"""Commands of the store of answers, one of which the budget's script calls too."""
+"""Commands of the store of answers; the script of the budget calls one of them too."""
 
 
 class _Admin(Protocol):
-    """What is used of redis-py, whose own annotations are partly unknown."""
+    """The part of redis-py used here, whose own annotations are partly unknown."""
 
     def info(self, section: str) -> Awaitable[Mapping[str, Any]]: ...
 
@@ -41,22 +41,22 @@ class _Admin(Protocol):
 
 @frozen
 class Costs:
-    """What was measured.
+    """The measured costs.
 
     Attributes:
-        queries: Queries that one request answers, in the mean.
-        step: Seconds of CPU that the Redis server takes for one step of the budget, reading and answering included.
-        script: Those of them that the script takes.
+        queries: Mean number of queries that one request answers.
+        step: CPU seconds of the Redis server for one step of the budget, including network I/O.
+        script: CPU seconds of the script in one step.
         commands: Commands of the store of answers for one request.
-        store: Seconds of CPU that it takes for all commands of the store of answers, for one request.
-        load: Of its time, how much it worked while this was measured: a busier one takes less for each command, as
-            it answers many at once.
-        budget_bytes: Of Redis for the budget of one account.
-        answer_bytes: Of Redis for one kept answer.
-        connections: To Redis, of one client that has a budget.
-        connection_bytes: Of Redis for one connection.
-        client_bytes: Of a worker for one open client, with its connections.
-        worker_bytes: Of a worker before that.
+        store: CPU seconds of the Redis server for the store's commands for one request.
+        load: Utilization of the Redis server during the measurement: under higher load it needs less time for each
+            command, as it answers many at once.
+        budget_bytes: Memory of Redis for the budget of one account.
+        answer_bytes: Memory of Redis for one stored answer.
+        connections: Connections to Redis of one client with a budget.
+        connection_bytes: Memory of Redis for one connection.
+        client_bytes: Memory of a worker for one open client, with its connections.
+        worker_bytes: Memory of a worker without clients.
     """
 
     queries: float
@@ -127,14 +127,14 @@ async def _worked(admin: _Admin) -> _Work:
 async def _dashboards(
     url: str, admin: _Admin, data: Dataset, queries: Sequence[AnyQuery], *, has_store: bool
 ) -> _Work:
-    """Let many accounts ask the dashboard at the same time."""
+    """Run the dashboard of many accounts at the same time."""
     async with AsyncExitStack() as stack:
         clients: list[FathomClient] = []
         for number in range(ACCOUNTS):
             server = await stack.enter_async_context(FathomServer(data=data, speed=SPEED))
             client = FathomClient(f"any{number}", base_url=server.url, budget=url, clock=LoopClock(SPEED))
             clients.append(await stack.enter_async_context(client))
-            await client.reports.gather(queries[:1])  # the script is loaded, and connections are open
+            await client.reports.gather(queries[:1])  # loads the script and opens connections
         before = await _worked(admin)
         async with asyncio.TaskGroup() as group:
             for client in clients:
@@ -143,7 +143,7 @@ async def _dashboards(
 
 
 async def _memory(admin: _Admin) -> tuple[float, float]:
-    """Return bytes for the budget of one account, and for one kept answer."""
+    """Return the bytes of the budget of one account and of one stored answer."""
     budget = answers = number = 0
     async for name in admin.scan_iter("fathom:*"):
         size = await admin.memory_usage(name)
@@ -155,7 +155,7 @@ async def _memory(admin: _Admin) -> tuple[float, float]:
 
 
 async def _many_clients(url: str, admin: _Admin, data: Dataset) -> dict[str, float]:
-    """Open many clients, each of an account of its own, and let each ask once."""
+    """Open many clients, each for another account, and send one request with each."""
     query = next(dashboard(data))
     async with FathomServer(data=data, reports_throttle=None) as server:
         async with FathomClient("first", base_url=server.url, budget=url) as first:
@@ -184,7 +184,7 @@ async def _connected(admin: _Admin) -> tuple[int, int]:
 
 
 def _resident() -> int:
-    """Return the bytes of memory that this process has, with all that it shares."""
+    """Return the resident memory of this process in bytes, including shared memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize()
 

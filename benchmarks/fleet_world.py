@@ -1,8 +1,8 @@
-"""A fleet on a virtual clock: thousands of accounts, workers of a job engine, and the Redis servers they share.
+"""Simulate a fleet on a virtual clock: thousands of accounts, workers of a job engine, and their Redis servers.
 
-Real are the lanes, each process's side of the shared window, the rule of the budget (`SharedState`, the model of the
-Redis script) and the server's limiters. Made up are the network, the time that a request takes, and Redis itself: one
-thing after the other, each as long as was measured, so that everybody waits when there is too much of it.
+The simulation uses the real lanes, each process's side of the shared window, the rule of the budget (`SharedState`,
+the model of the Redis script) and the server's limiters. It models the network, the time of a request, and Redis as a
+server that runs one command after the other, each for the measured time, so that commands queue under overload.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ HALF_WAY = 0.0005
 
 TO_FATHOM = (0.02, 0.05)
 HANDLER = (0.05, 0.3)
-"""Seconds on the way to the server, one way, and inside it."""
+"""Seconds of the network, one way, and of the handler."""
 
 HAND_OUT = 0.005
-"""Seconds until the engine has given the next task to a worker."""
+"""Seconds for the engine to hand the next task to a worker."""
 
 MISSED_AFTER = 10.0
-"""Seconds after which the engine carries out again what a killed worker had."""
+"""Seconds after which the engine repeats the tasks of a killed worker."""
 
 Task = tuple[int, Sequence[int]]
 """An account, and which of its requests."""
@@ -48,20 +48,20 @@ Task = tuple[int, Sequence[int]]
 
 @frozen
 class Plan:
-    """What is simulated.
+    """The parameters of a simulation.
 
     Attributes:
-        accounts: How many accounts.
-        workers: How many processes.
-        tasks_at_once: How many tasks a worker carries out at once.
+        accounts: Number of accounts.
+        workers: Number of worker processes.
+        tasks_at_once: Number of tasks that a worker runs at once.
         requests: Requests of each account.
-        a_task: How many of them are one task.
-        in_turns: Whether the accounts' tasks come in turns, and not one account's after the other's.
-        shards: How many Redis servers, each with the budgets and answers of some of the accounts.
-        killed: How many workers are killed.
-        killed_at: The second when they are.
+        a_task: Requests in one task.
+        in_turns: Whether to interleave the tasks of the accounts instead of one account after the other.
+        shards: Number of Redis servers, each with the budgets and answers of some accounts.
+        killed: Number of workers to kill.
+        killed_at: Second at which to kill them.
         step: Seconds of Redis for one step of the budget.
-        store: Seconds of Redis for what the store of answers does for one request.
+        store: Seconds of Redis for the store's commands for one request.
     """
 
     accounts: int
@@ -77,7 +77,7 @@ class Plan:
     store: float
 
     def tasks(self) -> deque[Task]:
-        """Return all tasks, in the order in which the engine gets them."""
+        """Return all tasks, in the order of the engine's queue."""
         parts = [
             range(first, min(first + self.a_task, self.requests))
             for first in range(0, self.requests, self.a_task)
@@ -89,20 +89,20 @@ class Plan:
 
 @frozen
 class Result:
-    """What came of it.
+    """The results of a simulation.
 
     Attributes:
-        requests: Requests that the servers saw.
-        refused: Those of them that were refused.
-        again: Those that were made for the second time.
-        lost: Requests that were never answered.
+        requests: Requests that reached the servers.
+        refused: Requests that the servers refused.
+        again: Requests that workers repeated.
+        lost: Requests that never got an answer.
         makespan: Seconds from the first request to the last.
-        optimum: What one machine would take at the best, for each account by itself.
+        optimum: Seconds that one machine per account would take at best.
         steps: Steps of the budget.
-        steps_a_second: In the mean, and in the busiest second, of all Redis servers together.
-        busy: Of the time, how much the busiest Redis server worked.
-        queued: Seconds that a command stood before the busiest Redis server, at the worst.
-        clients: Clients that were open at once at the most, in all workers together.
+        steps_a_second: Steps a second of all Redis servers together, in the mean and in the busiest second.
+        busy: Utilization of the busiest Redis server.
+        queued: Longest wait of a command for the busiest Redis server, in seconds.
+        clients: Most clients open at once, in all workers together.
     """
 
     requests: int
@@ -120,7 +120,7 @@ class Result:
 
 @define
 class Redis:
-    """One server, which does one thing after the other."""
+    """A server that runs one command after the other."""
 
     busy_until: float = 0.0
     worked: float = 0.0
@@ -129,7 +129,7 @@ class Redis:
     by_second: Counter[int] = field(factory=Counter[int])
 
     def work(self, seconds: float) -> float:
-        """Take in some work now; return when it is done."""
+        """Enqueue work now; return the time at which it is done."""
         now = asyncio.get_running_loop().time()
         self.longest = max(self.longest, self.busy_until - now)
         self.busy_until = max(self.busy_until, now) + seconds
@@ -145,7 +145,7 @@ class Redis:
 
 @define(eq=False)
 class Account:
-    """One account: its budget in Redis, its limiter at the server, and what is kept of its answers."""
+    """One account: its budget in Redis, its limiter at the server, and its stored answers."""
 
     redis: Redis
     pool: SharedState
@@ -158,7 +158,7 @@ class Account:
     claims: dict[int, "Worker"] = field(factory=dict[int, "Worker"])
 
     def hit(self, number: int) -> tuple[bool, int]:
-        """Count a request, or refuse it."""
+        """Count a request or refuse it."""
         now = asyncio.get_running_loop().time()
         verdict = self.throttle.hit(now + self.shift)
         self.seen[number] += 1
@@ -171,7 +171,7 @@ class Account:
 
 @define
 class Link:
-    """One process's way to a budget: a `Store` of `fathom_async._ratelimit.shared.protocol`."""
+    """The connection of one process to a budget: a `Store` of `fathom_async._ratelimit.shared.protocol`."""
 
     account: Account
     worker: "Worker"
@@ -179,7 +179,7 @@ class Link:
     reply_time: float = 1.0
 
     def listen(self, listener: Listener) -> None:
-        """Nothing is ever lost here."""
+        """Never lost in the simulation."""
 
     def submit(self, step: Command, done: Done | None = None) -> None:
         """Send a step, unless the process is dead."""
@@ -203,12 +203,12 @@ class Link:
             done(reply)  # type: ignore[arg-type]
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 @define(eq=False)
 class Worker:
-    """A process, its open clients, and what it has under way."""
+    """A process, its open clients and its running tasks."""
 
     is_alive: bool = True
     lanes: dict[int, tuple[Lane, int]] = field(factory=dict[int, tuple[Lane, int]])
@@ -217,7 +217,7 @@ class Worker:
 
 
 class World:
-    """Everything of one simulation."""
+    """The state of one simulation."""
 
     def __init__(self, plan: Plan, seed: int = 1) -> None:
         self._plan = plan
@@ -242,7 +242,7 @@ class World:
         self._workers = [Worker() for _ in range(plan.workers)]
 
     async def run(self) -> Result:
-        """Let all tasks be carried out."""
+        """Run all tasks to their end."""
         loop = asyncio.get_running_loop()
         for worker in self._workers:
             self._start(worker, self._plan.tasks_at_once)
@@ -334,7 +334,7 @@ class World:
         return said
 
     def _kill(self) -> None:
-        """Kill workers in the middle of what they do; the engine notices later, and others go on."""
+        """Kill workers in the middle of their tasks, which the engine later gives to others."""
         dead, alive = self._workers[: self._plan.killed], self._workers[self._plan.killed :]
         lost: list[Task] = []
         for worker in dead:

@@ -1,6 +1,6 @@
-"""How many requests a dashboard takes: as asked, with equal queries asked once, and fused.
+"""Count the requests of a dashboard: as asked, with equal queries sent once, and fused.
 
-``python -m benchmarks fusing`` asks the embedded server both ways, and compares every answer.
+``python -m benchmarks fusing`` queries the embedded server both ways and compares every answer.
 """
 
 import time
@@ -40,7 +40,7 @@ _WINDOW = 60
 
 
 def dashboard(data: Dataset, today: date = TODAY) -> Iterator[AnyQuery]:
-    """Yield the queries of a dashboard whose widgets know nothing of each other."""
+    """Yield the queries of a dashboard with independent widgets."""
     for period in PERIODS:
         yield from (_total(metric, period, today) for metric in METRICS)
         yield from (_total(metric, period, today, path) for path in _pages(data) for metric in PAGE_METRICS)
@@ -69,7 +69,7 @@ def _pages(data: Dataset) -> Sequence[str]:
 async def answers(
     fathom: FathomClient, plan: Sequence[Fused[Row]], queries: Sequence[AnyQuery]
 ) -> list[Report[Row]]:
-    """Return the answers of fused requests, in the order asked."""
+    """Return the answers of fused requests in the order of the queries."""
     found: dict[int, Report[Row]] = {}
     for group in plan:
         reports = group.split(await fathom.reports.aggregate(group.query))
@@ -81,7 +81,7 @@ async def answers(
 
 
 async def _run(rounds: int) -> Sequence[Comparison]:
-    del rounds  # nothing here is left to chance
+    del rounds  # makes the runs reproducible
     data = Dataset.synthetic(until=TODAY)
     queries = list(dashboard(data))
     begin = time.perf_counter()

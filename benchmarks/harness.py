@@ -1,10 +1,10 @@
-"""Contenders side by side: what is compared was measured in the same run, in turns, on the same machine.
+"""Compare contenders in the same run, in turns, on the same machine.
 
-A rival and the baseline take turns in pairs, and who goes first alternates, so that a neighbour who keeps the
-machine busy, a warming CPU or a growing heap touches both alike. Each pair gives one ratio; what is reported is
-the median of the ratios with its quartiles, and never a bare time, which says more about the machine.
+A rival and the baseline take turns in pairs and alternate in going first, so that other load on the machine, a
+warming CPU or a growing heap affects both alike. Each pair gives one ratio; reports show the median of the ratios
+with its quartiles rather than times alone, which depend more on the machine.
 
-Garbage is collected before each turn and not by hand during it: a contender pays for what it leaves behind.
+The harness collects garbage before each turn, and never forces it during one: contenders pay for their own garbage.
 """
 
 import gc
@@ -21,8 +21,8 @@ class Contender:
     """One way to do the work.
 
     Attributes:
-        name: What tables call it.
-        turn: Does one turn: a fixed number of units, the same for all contenders.
+        name: Its name in tables.
+        turn: Runs one turn: a fixed number of units, the same for all contenders.
     """
 
     name: str
@@ -31,15 +31,15 @@ class Contender:
 
 @frozen
 class Comparison:
-    """What came of comparing.
+    """The result of a comparison.
 
     Attributes:
-        title: What was compared.
-        unit: What was counted.
-        units: How many of them were in one turn.
-        duels: The measured turns of each rival, with the baseline's right beside them.
-        standings: The baseline first.
-        target: The ratio by wall to the baseline that the project wants; for people to read, never asserted.
+        title: Title of the comparison.
+        unit: Name of a unit of work.
+        units: Units of work in one turn.
+        duels: The measured turns of each rival, paired with the baseline's.
+        standings: The standings, the baseline first.
+        target: The project's target for the wall ratio to the baseline; reported, never asserted.
     """
 
     title: str
@@ -55,10 +55,10 @@ class Benchmark:
     """A benchmark by name.
 
     Attributes:
-        name: What the command line calls it.
-        measures: What it measures and how, for the reader of its figures.
-        run: Runs it, with so many rounds.
-        packages: Whose versions the figures depend on.
+        name: Its name on the command line.
+        measures: Description of the measurement, for readers of the figures.
+        run: Runs the benchmark with a number of rounds.
+        packages: Packages whose versions the figures depend on.
     """
 
     name: str
@@ -76,18 +76,18 @@ async def compare(
     rounds: int,
     target: float | None = None,
 ) -> Comparison:
-    """Measure contenders against the first of them.
+    """Measure contenders against the first one.
 
     Args:
-        title: What is compared.
+        title: Title of the comparison.
         contenders: The baseline, then its rivals.
-        unit: What is counted.
-        units: How many of them are in one turn.
-        rounds: How many pairs every rival gets.
+        unit: Name of a unit of work.
+        units: Units of work in one turn.
+        rounds: Number of pairs for each rival.
         target: See `Comparison`.
     """
     baseline, *rivals = contenders
-    for contender in contenders:  # connections, caches and adaptive code are warm before anything counts
+    for contender in contenders:  # warm connections, caches and adaptive code before measuring
         await contender.turn()
     duels: dict[str, list[Pair]] = {rival.name: [] for rival in rivals}
     for rival, baseline_first in schedule(rivals, rounds):
@@ -100,7 +100,7 @@ async def compare(
 
 
 def schedule(rivals: Sequence[Contender], rounds: int) -> Iterator[tuple[Contender, bool]]:
-    """Yield who meets the baseline next, and whether the baseline goes first."""
+    """Yield the next rival, and whether the baseline goes first."""
     for number in range(rounds):
         for rival in rivals:
             yield rival, number % 2 == 0

@@ -1,11 +1,11 @@
-"""Keeping so many requests in flight."""
+"""Keep a number of requests in flight."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 
 async def fan_out(call: Callable[[], Awaitable[object]], calls: int, at_once: int) -> None:
-    """Make so many calls, never more than `at_once` at a time."""
+    """Make a number of calls, at most `at_once` at a time."""
     left = iter(range(calls))
 
     async def worker() -> None:

@@ -1,4 +1,4 @@
-"""What a benchmark ran on, and what makes a process a steady place to measure in."""
+"""Describe the machine of a benchmark, and steady a process for measurements."""
 
 import ctypes
 import os
@@ -12,19 +12,19 @@ from attrs import frozen
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3  # from malloc.h
 _TRIM_THRESHOLD = 512 * 1024 * 1024
 _TOP_PAD = 16 * 1024 * 1024
-_MMAP_THRESHOLD = 32 * 1024 * 1024  # the most that glibc accepts
+_MMAP_THRESHOLD = 32 * 1024 * 1024  # the largest value that glibc accepts
 
 
 @frozen
 class Machine:
-    """What figures depend on.
+    """The environment that figures depend on.
 
     Attributes:
         python: Implementation and version.
         system: Operating system and architecture.
-        cpus: How many CPUs this process may run on.
-        memory_kept: Whether malloc was told to keep freed memory.
-        versions: Of each package that the benchmarks name and that is installed.
+        cpus: Number of CPUs that this process may run on.
+        memory_kept: Whether malloc keeps freed memory.
+        versions: Versions of the installed packages that the benchmarks name.
     """
 
     python: str
@@ -40,7 +40,7 @@ class Machine:
 
 
 def keep_memory() -> bool:
-    """Tell malloc not to give memory back to the kernel; return whether it listens.
+    """Keep malloc from returning memory to the kernel; return whether it complies.
 
     glibc returns freed memory at thresholds that it adapts as it goes, so that an unrelated import decides
     whether every request pays for a few page faults: 15 µs of noise.
@@ -58,7 +58,7 @@ def keep_memory() -> bool:
 
 
 def describe(packages: Sequence[str], *, memory_kept: bool) -> Machine:
-    """Return what the figures will depend on."""
+    """Describe the machine and the package versions."""
     return Machine(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         system=f"{platform.system()} {platform.machine()}",
@@ -69,7 +69,7 @@ def describe(packages: Sequence[str], *, memory_kept: bool) -> Machine:
 
 
 def installed(package: str) -> str | None:
-    """Return the version of a package, None when it is not installed."""
+    """Return the version of a package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

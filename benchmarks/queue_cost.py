@@ -1,4 +1,4 @@
-"""What it costs to stand in a queue: CPU time for one admission or question, and memory for one that waits."""
+"""Measure the cost of a queue: CPU time of an admission or a status query, and memory of a waiter."""
 
 # pyright: reportPrivateUsage=false
 
@@ -36,27 +36,27 @@ OURS = "fathom_async"
 FLOOR = "bare futures"
 NOBODY = "nobody"
 BUDGET = 10.0
-"""Seconds of CPU for one measurement; what was admitted by then is what counts."""
+"""CPU seconds of one measurement, which counts the admissions in that time."""
 
 GIVE_UP = 60.0
-"""Real seconds after which a client is left out at one length of the queue."""
+"""Real seconds after which to skip a client at one length of the queue."""
 
 MICROS, KILO = 10.0, 1500.0
-"""Wanted of ours at the most: microseconds an admission, bytes a waiter."""
+"""Targets of our client: at most so many microseconds an admission and bytes a waiter."""
 
 Pass = Callable[[], Awaitable[object]]
-"""Goes through the limiter once."""
+"""Passes through the limiter once."""
 
 
 def _fathom_async(
     classes: Sequence[Priority] = (Priority.NORMAL,), *, max_wait: float | None = None, visitors: float = 0.0
 ) -> Pass:
-    """Return ours.
+    """Return our limiter.
 
     Args:
-        classes: Those of the requests, in turns.
-        max_wait: What all of them bear; none fails.
-        visitors: Part of the limit that more urgent requests took until now.
+        classes: Priorities of the requests, in turns.
+        max_wait: `max_wait` of all requests, long enough that none fails.
+        visitors: Fraction of the limit that more urgent requests have used so far.
     """
     lane = Lane("reports", RateLimit(LIMIT, per=PER), clock=LoopClock())
     _visit(lane, visitors)
@@ -73,11 +73,11 @@ def _fathom_async(
 def _visit(lane: Lane, part: float) -> None:
     requests = int(max(MEMORY, lane.limit.per) * lane.limit.requests / lane.limit.per * part)
     if requests:
-        lane._window.expect(Priority.INTERACTIVE, lane.now(), requests)  # noqa: SLF001 - as if so many had come
+        lane._window.expect(Priority.INTERACTIVE, lane.now(), requests)  # noqa: SLF001 - simulates past arrivals
 
 
 def _bare() -> Pass:
-    """A deque of futures and one timer, which wakes as many as the limit allows: the least that a queue can do."""
+    """A deque of futures and one timer, which wakes as many as the limit allows: the lower bound of a queue."""
     loop = asyncio.get_running_loop()
     futures = import_module("collections").deque()
 
@@ -141,12 +141,12 @@ _CLIENTS: Mapping[str, tuple[str, Callable[[], Pass]]] = {
 
 @frozen
 class Cost:
-    """What one client costs at one length of the queue.
+    """The cost of one client at one length of the queue.
 
     Attributes:
-        seconds: For one admission, of each round.
-        size: Bytes for one waiter, with its task.
-        extra: Bytes beyond those of a task that waits for a future of its own.
+        seconds: CPU seconds of an admission, for each round.
+        size: Bytes of a waiter, including its task.
+        extra: Bytes beyond those of a task that waits for its own future.
     """
 
     seconds: list[float]
@@ -155,7 +155,7 @@ class Cost:
 
 
 async def _admissions(make: Callable[[], Pass], waiters: int) -> float:
-    """Return seconds of CPU for one admission while so many wait."""
+    """Return the CPU seconds of one admission at a length of the queue."""
     through, admitted = make(), 0
     wanted = min(waiters, 10 * LIMIT)
     enough = asyncio.Event()
@@ -170,19 +170,19 @@ async def _admissions(make: Callable[[], Pass], waiters: int) -> float:
 
     start = math.inf  # nothing is enough before the queue stands
     tasks = [asyncio.ensure_future(waiter()) for _ in range(waiters + 2 * LIMIT)]
-    await asyncio.sleep(PER / 100)  # what the limit allows at once is through; all the others wait
+    await asyncio.sleep(PER / 100)  # the limiter has admitted its first burst; all others wait
     gc.collect()
     start = admitted
     begin = time.process_time()
     deadline = begin + BUDGET
     await enough.wait()
     took = time.process_time() - begin
-    assert admitted <= len(tasks)  # kept until here: the loop does not hold its tasks
+    assert admitted <= len(tasks)  # keeps the tasks alive until here: the loop holds weak references
     return took / (admitted - start)
 
 
 async def _memory(make: Callable[[], Pass] | None, waiters: int) -> float:
-    """Return bytes for one waiter; for None, of a task that waits for a future of its own."""
+    """Return the bytes of a waiter; for None, those of a task that waits for its own future."""
     through = _only_wait() if make is None else make()
     tasks = [asyncio.ensure_future(through()) for _ in range(LIMIT)]
     await asyncio.sleep(PER / 100)
@@ -202,13 +202,13 @@ QUESTIONS: Mapping[str, Callable[[Lane], object]] = {
     "eta": lambda lane: lane.eta(),
     "eta of a plan of 1,000,000": lambda lane: lane.eta(1_000_000),
 }
-"""What may be asked of a lane at any time."""
+"""Status queries of a lane."""
 
 _ASKED = 200
 
 
 async def _asking(question: str, waiters: int) -> float:
-    """Return seconds of CPU for one question, at 2,000 an hour, beside pages, while so many of three classes wait."""
+    """Return the CPU seconds of a status query at 2,000 an hour, beside pages and waiters of three classes."""
     lane = Lane("crud", RateLimit(2000, per=3600.0), clock=LoopClock())
     _visit(lane, _PART)
     turns = itertools.cycle(Priority)
@@ -241,7 +241,7 @@ def _only_wait() -> Pass:
 
 
 async def measure(waiters: int, rounds: int) -> dict[str, Cost]:
-    """Measure everyone at one length, in turns; whoever takes too long is left out."""
+    """Measure all clients in turns at one length; skip those that take too long."""
     alone = await _in_a_process(NOBODY, waiters, "memory")
     sizes = {
         name: await _in_a_process(name, waiters, "memory")
@@ -280,7 +280,7 @@ async def _in_a_process(name: str, waiters: int, what: str) -> float | None:
 
 
 async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Comparison]:
-    """Measure all lengths of the queue and show them."""
+    """Measure and print all lengths of the queue."""
     costs = {waiters: await measure(waiters, rounds) for waiters in lengths}
     print(f"\nµs of CPU for one admission while so many wait (median of {rounds} rounds)")
     print(_table(costs, lambda cost: f"{median(cost.seconds) * 1e6:,.1f}"))

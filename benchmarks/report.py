@@ -1,4 +1,4 @@
-"""Figures as a table for people and as JSON for machines."""
+"""Format figures as tables for people and as JSON for programs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _MICRO = 1e6
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns: the first to the left, the others to the right; the first row is the head."""
+    """Align the first column left and the others right; the first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
@@ -41,7 +41,7 @@ def show(comparison: Comparison) -> str:
 
 
 def document(machine: Machine, results: Sequence[tuple[Benchmark, Sequence[Comparison]]]) -> dict[str, Any]:
-    """Return everything that was measured, ready for JSON; times are in seconds."""
+    """Return all measurements as a JSON value; times are in seconds."""
     return {
         "machine": asdict(machine),
         "benchmarks": [

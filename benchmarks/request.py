@@ -1,4 +1,4 @@
-"""What the client costs a request: `sites.get` through the whole stack against aiohttp alone."""
+"""Measure the overhead of the client on a request: `sites.get` against aiohttp alone."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -15,7 +15,7 @@ from fathom_async import FathomClient, RateLimit, RatePlan
 
 Call = Callable[[], Awaitable[object]]
 Client = Callable[[str], AbstractAsyncContextManager[Call]]
-"""Opens a client of the API at a base URL, and gives what fetches one object with it."""
+"""Opens a client of the API at a base URL; yields a function that fetches one object."""
 
 TARGET = 0.9
 REQUESTS = 500
@@ -73,7 +73,7 @@ _PEERS: dict[str, Client] = {
 async def _run(rounds: int) -> Sequence[Comparison]:
     peers = {name: peer for name, peer in _PEERS.items() if installed(name)}
     for name in sorted(_PEERS.keys() - peers):
-        print(f"{name} is not installed, so it is left out")
+        print(f"skipping {name}, which is not installed")
     async with AsyncExitStack() as stack:
         base_url = await stack.enter_async_context(serving())
         calls = {

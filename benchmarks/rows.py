@@ -1,7 +1,7 @@
-"""What the rows of a report cost: 50,000 typed rows against an untyped `orjson.loads` of the same answer.
+"""Measure the cost of report rows: 50,000 typed rows against an untyped `orjson.loads` of the same answer.
 
-``python -m benchmarks.rows serve`` is the other end of the wire, ``python -m benchmarks.rows NAME`` tells how much
-memory one contender needs for a report; both are started by the benchmark.
+``python -m benchmarks.rows serve`` runs the server, ``python -m benchmarks.rows NAME`` prints the memory that one
+contender needs for a report; the benchmark starts both.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _STATUS = Path("/proc/self/status")
 
 @cache
 def answer(rows: int) -> bytes:
-    """Return a report as the server writes it: numbers as strings, rows by date."""
+    """Return a report in the server's format: numbers as strings, rows by date."""
     chance = random.Random(1)
     browsers = ("Chrome", "Firefox", "Safari", "Edge", "Mobile Safari")
     days = [str(date(2026, 1, 1) + timedelta(days=day)) for day in range(90)]
@@ -121,11 +121,11 @@ async def _read(session: aiohttp.ClientSession, url: str, parse: Parse) -> objec
 
 async def _run(rounds: int) -> Sequence[Comparison]:
     if not installed("orjson"):
-        print("orjson is not installed, so there is nothing to compare with")
+        print("skipping rows: the baseline needs orjson, which is not installed")
         return []
     names = [name for name in _PARSERS if installed(name)]
     for name in _PARSERS.keys() - names:
-        print(f"{name} is not installed, so it is left out")
+        print(f"skipping {name}, which is not installed")
     async with _serving() as base_url:
         plan = RatePlan(reports=RateLimit(100_000, per=1))
         async with (
@@ -135,7 +135,7 @@ async def _run(rounds: int) -> Sequence[Comparison]:
             url = f"{base_url}/aggregations"
             ours = Contender("fathom_async", partial(fathom.reports.aggregate, QUERY))
             baseline = Contender(BASELINE, partial(_read, session, url, _PARSERS[BASELINE]()))
-            # The ratio depends on what else has run in the process, so the two meet by themselves first.
+            # Other contenders in the process affect the ratio, so measure these two alone first.
             alone = await _compare("a report into rows, the two alone", [baseline, ours], rounds)
             peers = [Contender(name, partial(_read, session, url, _PARSERS[name]())) for name in names[2:]]
             beside = await _compare("a report into rows, beside peers", [baseline, ours, *peers], rounds)
@@ -154,7 +154,7 @@ async def _compare(title: str, contenders: Sequence[Contender], rounds: int) -> 
 
 async def _show_memory(names: Sequence[str]) -> None:
     if not sys.platform.startswith("linux"):
-        print("peak memory is not measured: this system has no /proc")
+        print("skipping peak memory: this system has no /proc")
         return
     peaks = {name: await _peak_of(name) for name in names}
     lines = [
@@ -177,14 +177,14 @@ async def _peak_of(name: str) -> int:
 
 
 def _measure_peak(name: str) -> int:
-    """Return the bytes by which this process grew at the most while it parsed what stands on its standard input.
+    """Return the peak growth of this process in bytes while it parses its standard input.
 
-    The answer is made elsewhere, since what its making left free would be used first, and not be counted.
+    Another process creates the answer: parsing would reuse memory freed by its creation, which would go uncounted.
     """
     parse = _PARSERS[name]()
     parse(answer(100))
     body = sys.stdin.buffer.read()
-    Path("/proc/self/clear_refs").write_text("5", "ascii")  # forgets the peak so far
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # resets the peak
     before = _status("VmRSS")
     kept = parse(body)
     peak = _status("VmHWM") - before

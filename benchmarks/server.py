@@ -1,4 +1,4 @@
-"""The other end of the wire, in a process of its own: one small JSON object, and headers that never limit.
+"""A server in its own process: one small JSON object, and rate-limit headers that never limit.
 
 ``python -m benchmarks.server`` prints its port and serves until its standard input closes.
 """
@@ -16,10 +16,10 @@ from aiohttp import web
 from benchmarks.machine import keep_memory
 
 LIMIT = 20_000
-"""Requests in one window: several times of what one Python process can send."""
+"""Requests in one window: several times as many as one Python process can send."""
 
 PER = 1.0
-"""Seconds of a window: short, so that clients are measured in the steady state, with requests leaving theirs."""
+"""Seconds of a window: short, so that measurements see the steady state, in which requests leave the window."""
 
 SITE = "CDBUGS"
 _BODY = json.dumps(
@@ -35,7 +35,7 @@ _BODY = json.dumps(
 
 
 class _Service:
-    """Counts the requests of every token in fixed windows, and answers all of them."""
+    """Counts the requests of each token in fixed windows and answers all of them."""
 
     def __init__(self) -> None:
         self._windows: dict[str, tuple[float, int]] = {}
@@ -61,7 +61,7 @@ class _Service:
 
 @asynccontextmanager
 async def serving() -> AsyncGenerator[str, None]:
-    """Run the server in a process of its own; gives its base URL."""
+    """Run the server in another process; yield its base URL."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
