@@ -18,13 +18,13 @@ from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.plan import ACCOUNT, LaneStatus, Priority, RateLimit, RatePlan
+from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Priority, RateLimit, RatePlan
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, ConfigurationError
 from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
@@ -350,6 +350,11 @@ class _Lanes:
         settings, share = self._settings, None
         reserve = settings.reserves.get(name, 0)
         if self._budget is not None:
+            if limit.requests > MOST_SHARED:
+                raise ConfigurationError(
+                    f"a budget keeps count of {MOST_SHARED:,} requests in a window at the most, not of "
+                    f"{limit.requests:,}: write the limit that the account has"
+                )
             share = self._budget.window(
                 # Processes that learn another figure at different times must not disagree about one window.
                 f"{name} {limit.requests}" if name == ACCOUNT else name,

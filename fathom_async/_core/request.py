@@ -79,8 +79,9 @@ class Request(Generic[T_co]):
 
     @property
     def subject(self) -> str:
-        """What is asked about: the path, and the site or entity that the query names."""
-        return f"{self.path} {self.params.get('site_id') or self.params.get('entity_id') or ''}"
+        """What is asked about: the first two parts of the path, and the site or entity that the query names."""
+        path = "/".join(self.path.split("/")[:3])
+        return f"{path} {self.params.get('site_id') or self.params.get('entity_id') or ''}"
 
     @property
     def target(self) -> str:

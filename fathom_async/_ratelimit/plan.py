@@ -11,6 +11,8 @@ from fathom_async.errors import ArgumentError
 MAX_IN_FLIGHT = 100
 """Requests in flight per lane if the plan names no concurrency: a courtesy to the server."""
 
+MOST_SHARED = 1_000_000
+"""The largest limit of which a shared budget keeps count: it holds some numbers for each request."""
 
 _HOURLY = re.compile(r"hourly:0*([1-9][0-9]{0,8}):0*([1-9][0-9]{0,8})")
 

@@ -2,8 +2,8 @@
 
 1. Until an answer shows another plan, the classic one applies: its figures are the smaller ones.
 2. An answer to a report **shows** an hourly plan over all endpoints if it names a limit from `LEAST_HOURLY` to
-   `MOST_HOURLY`, of which `PROOF` or more remain. Servers name the limit of which least remains, and of ten reports
-   a minute nine remain at the most. A smaller figure is about the lane's own window.
+   `MOST_HOURLY`, of which `PROOF` or more remain, and not more than all. Servers name the limit of which least
+   remains, and of ten reports a minute nine remain at the most. A smaller figure is about the lane's own window.
 3. A learned plan has the figure that was shown, an hour, and `INCLUDED` requests at once, as every plan includes.
 4. An answer **contradicts** a learned plan if it names any other limit, since all endpoints share the one. After
    `CONTRADICTIONS` the plan is given up for the classic one; the first time for the hourly one that they show, if so.
@@ -76,7 +76,7 @@ def learn(known: LearnedPlan, endpoint: str, limit: int, remaining: int | None) 
         remaining: ``X-RateLimit-Remaining``; None where absent.
     """
     is_report = endpoint == _REPORTS
-    is_shown = is_report and LEAST_HOURLY <= limit <= MOST_HOURLY and (remaining or 0) >= PROOF
+    is_shown = is_report and LEAST_HOURLY <= limit <= MOST_HOURLY and PROOF <= (remaining or 0) <= limit
     if limit == known.hourly or (known.hourly is None and not is_shown):
         return known
     words = known.words + 1

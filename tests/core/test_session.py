@@ -496,3 +496,16 @@ async def test_deleting_believes_only_an_answer_that_says_so(
 def test_what_a_request_sends_is_not_shown() -> None:
     request = Request("POST", "/sites", bytes, body={"share_password": "open sesame"})
     assert "sesame" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "subject"),
+    [
+        ("/sites/A", {}, "/sites/A "),
+        ("/sites/A/events/b", {"limit": "10"}, "/sites/A "),
+        ("/aggregations", {"entity_id": "A", "aggregates": "visits"}, "/aggregations A"),
+        ("/current_visitors", {"site_id": "A"}, "/current_visitors A"),
+    ],
+)
+def test_requests_about_one_site_have_one_subject(path: str, params: dict[str, str], subject: str) -> None:
+    assert Request("GET", path, bytes, params).subject == subject

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from pathlib import Path
 
 import pytest
 
@@ -102,9 +103,11 @@ async def test_what_was_sent_before_is_not_forgotten() -> None:
     assert account.refused == 0
 
 
-async def test_sites_find_out_how_many_may_be_in_flight() -> None:
+@pytest.mark.parametrize("is_shared", [False, True])
+async def test_sites_find_out_how_many_may_be_in_flight(is_shared: bool, tmp_path: Path) -> None:
     account = one_limit()
-    async with client(account) as fathom:
+    options = {"budget": f"file://{tmp_path}/budget"} if is_shared else {}
+    async with client(account, **options) as fathom:
         assert not lost(await sites(fathom, 200))
         assert fathom.limits["crud"].limit == 600
         assert fathom.limits["reports"].limit == 10

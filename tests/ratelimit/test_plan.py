@@ -1,8 +1,10 @@
 """Rate plans, and the texts that name them."""
 
+from pathlib import Path
+
 import pytest
 
-from fathom_async import ArgumentError, FathomClient, RatePlan
+from fathom_async import ArgumentError, ConfigurationError, FathomClient, RateLimit, RatePlan
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,16 @@ def test_a_plan_is_a_plan_or_a_text() -> None:
         ArgumentError, match="plan must be a RatePlan or a text such as hourly:600:5, not 600"
     ):
         FathomClient("t", plan=600)  # type: ignore[arg-type]
+
+
+async def test_a_budget_has_no_room_for_a_plan_that_no_account_has(tmp_path: Path) -> None:
+    budget = f"file://{tmp_path}/budget"
+    for plan in ("hourly:999999999:5", RatePlan(reports=RateLimit(1_000_001, per=60))):
+        with pytest.raises(ConfigurationError, match="1,000,000 requests in a window at the most, not of"):
+            FathomClient("t", plan=plan, budget=budget)
+    assert FathomClient("t", plan="hourly:999999999:5").limits["reports"].limit == 999_999_999
+    async with FathomClient("t", plan="hourly:100000:5", budget=budget) as fathom:
+        assert fathom.limits["reports"].limit == 100_000
 
 
 async def test_the_environment_names_a_plan() -> None:

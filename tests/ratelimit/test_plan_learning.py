@@ -32,6 +32,7 @@ def test_one_report_shows_an_hourly_plan_with_five_at_once() -> None:
         pytest.param(("crud", 600, 599), id="other endpoints may have a limit of their own"),
         pytest.param(("reports", 600, 9), id="a limit of reports may have fewer left and not be shown"),
         pytest.param(("reports", 600, None), id="nothing about what is left"),
+        pytest.param(("reports", 600, 601), id="more is left than there is"),
         pytest.param(("reports", 20, 19), id="a smaller limit is the window's own"),
         pytest.param(("reports", 10**9, 10**9 - 1), id="no plan has as much"),
         pytest.param(REPORT_10, id="classic reports"),

@@ -185,11 +185,16 @@ class FileStore:
         return reply
 
     def _is_stale(self) -> bool:
-        """Whether the file was deleted, truncated or laid out anew in the meantime."""
-        status = os.fstat(self._fd)
+        """Whether the path names another file or none by now, or the file was truncated or laid out anew."""
+        opened = os.fstat(self._fd)
+        try:
+            named = os.lstat(self._path)
+        except OSError:  # to open it again tells what is wrong
+            return True
         return (
-            status.st_nlink == 0
-            or status.st_size < len(self._map)
+            not os.path.samestat(opened, named)
+            or opened.st_size < len(self._map)
+            or self._map[: len(_HEADER)] != _HEADER
             or self._map[self._at : self._at + len(self._key)] != self._key
         )
 

@@ -23,7 +23,7 @@ from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.protocol import Done
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
-from fathom_async.errors import BudgetError, WaitTooLongError
+from fathom_async.errors import BudgetError, ConfigurationError, WaitTooLongError
 from fathom_async.telemetry import Paused, Telemetry
 from fathom_async.testing import (
     AlignedWindow,
@@ -413,14 +413,36 @@ async def test_a_lock_that_is_held_for_a_moment_is_no_matter(tmp_path: Path) -> 
     await lane.aclose()
 
 
-async def test_a_file_that_was_deleted_is_made_anew_and_its_slots_are_waited_for(tmp_path: Path) -> None:
+def keep_a_link(path: Path) -> None:
+    path.with_name("kept").hardlink_to(path)
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [Path.unlink, lambda path: path.rename(path.with_name("moved")), keep_a_link],
+    ids=["rm", "mv", "ln"],
+)
+async def test_a_file_that_went_from_its_path_is_made_anew_and_its_slots_are_waited_for(
+    lose: Callable[[Path], object], tmp_path: Path
+) -> None:
     lanes = [lane_at(tmp_path) for _ in range(2)]
     await asyncio.gather(*map(request, lanes))
-    (tmp_path / "budget").unlink()
+    lose(tmp_path / "budget")
     start = now()
     admitted = await asyncio.gather(*map(request, lanes))
     assert admitted == pytest.approx([start + SPAN] * 2, abs=0.01)
     await close(lanes)
+
+
+async def test_a_file_that_another_version_took_over_is_an_error(tmp_path: Path) -> None:
+    lane = lane_at(tmp_path)
+    await request(lane)
+    with (tmp_path / "budget").open("r+b") as file:
+        file.write(b"fathom budget 3\n")
+    with pytest.raises(ConfigurationError, match=r"format 3 .* format 2"):
+        await request(lane)
+    await lane.aclose()
 
 
 @pytest.mark.parametrize(("is_silent", "within", "told"), [(False, 90, [10.0]), (True, 3700, [10.0, 3590.0])])
