@@ -286,7 +286,7 @@ def show(kind: Kind, load: Load, findings: Findings) -> str:
     )
     lines.append(
         f"  the API refused {findings.refused} requests and counted {findings.most_in_window} a minute at most; "
-        f"of {findings.reports} reports {findings.asked_twice} were asked for again"
+        f"of {findings.reports} reports {findings.asked_twice} were requested again while fresh"
     )
     return "\n".join(lines)
 

@@ -87,8 +87,7 @@ async def _run(rounds: int) -> Sequence[Comparison]:
     )
     print(table([_HEAD, *(_row(scenario, results[scenario]) for scenario in SCENARIOS)]))
     print(
-        f"fails: clients, which never lose patience here, wait for a reply for {REPLY_TIMEOUT:g} s at the most, and "
-        "ask again then"
+        f"fails: clients wait at most {REPLY_TIMEOUT:g} s for a reply, then ask again; here they never give up"
     )
     print(f"\ntarget: {LARGE.accounts:,} accounts within {TARGET} of the optimum")
     for scenario in (each for each in SCENARIOS if each.accounts == LARGE.accounts):
@@ -97,7 +96,7 @@ async def _run(rounds: int) -> Sequence[Comparison]:
         word = "reached" if ratio <= TARGET and result.queued <= REPLY_TIMEOUT else "missed"
         print(f"  with {scenario.shards} Redis: {word} ({ratio:.2f})")
     large = results[LARGE]
-    print("\nwhat the large one needs, and where one Redis ends:")
+    print("\nneeds of the large fleet, and the limits of one Redis:")
     print(table([("", "here", "the end", "at accounts"), *_ends(costs, large)]))
     return ()
 
@@ -133,9 +132,9 @@ def _measured(costs: Costs) -> str:
             "its CPU for the store of answers, for a request",
             f"{costs.store * _MEGA:.0f} µs, {costs.commands:.0f} commands",
         ),
-        ("how much it worked meanwhile", f"{costs.load:.0%}"),
+        ("its utilization meanwhile", f"{costs.load:.0%}"),
         ("the budget of an account", f"{costs.budget_bytes:,.0f} bytes of Redis"),
-        ("a kept answer", f"{costs.answer_bytes:,.0f} bytes of Redis"),
+        ("a stored answer", f"{costs.answer_bytes:,.0f} bytes of Redis"),
         ("a connection", f"{costs.connection_bytes:,.0f} bytes of Redis"),
         (
             "an open client",

@@ -286,7 +286,7 @@ async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Compari
     print(_table(costs, lambda cost: f"{median(cost.seconds) * 1e6:,.1f}"))
     print("\nbytes for one waiter with its task")
     print(_table(costs, lambda cost: f"{cost.size:,.0f}"))
-    print("\nbytes beyond a task that waits for a future of its own")
+    print("\nbytes beyond a task that waits for its own future")
     print(_table(costs, lambda cost: f"{cost.extra:,.0f}"))
     print(f"\nµs of CPU for one question, {_HOURLY}")
     print(await _questions(lengths))
@@ -344,7 +344,7 @@ BENCHMARK = Benchmark(
 
 async def _tell(measurement: Awaitable[float]) -> None:
     print(await measurement, flush=True)
-    os._exit(0)  # to cancel a hundred thousand waiters takes some limiters minutes
+    os._exit(0)  # some limiters take minutes to cancel a hundred thousand waiters
 
 
 def main() -> None:
