@@ -29,7 +29,7 @@ _MOST_TRIPS = 16
 
 
 @frozen
-class Failure:
+class FailedRequest:
     """How a request failed.
 
     Attributes:
@@ -133,7 +133,7 @@ class Breaker:
         self.retry_at = -math.inf
         return was_away
 
-    def failed(self, request: object, failure: "Failure", sent_at: float, now: float) -> float | None:
+    def failed(self, request: object, failure: "FailedRequest", sent_at: float, now: float) -> float | None:
         """A request failed as it would in an outage.
 
         Args:
@@ -165,7 +165,7 @@ class Breaker:
         self._probe = None
         return pause
 
-    def _is_outage(self, failure: "Failure") -> bool:
+    def _is_outage(self, failure: "FailedRequest") -> bool:
         if not self.is_narrow or (failure.retry_after and not failure.is_alive):
             return True
         return len(self._failed) >= DIFFERENT and not failure.others_wait(self.subjects())

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from aiolimiter import AsyncLimiter
 
 from fathom_async._ratelimit.admission import Admission, Asked, Feedback
-from fathom_async._ratelimit.breaker import MEMORY, Breaker, Failure
+from fathom_async._ratelimit.breaker import MEMORY, Breaker, FailedRequest
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
@@ -389,7 +389,7 @@ class Lane:
             self._window.abandon(permit)
         target = waiter.asks.target if waiter.asks else ""
         is_alive = now - self._answered_at < MEMORY
-        failure = Failure(target, waiter.subject, reason, retry_after, is_alive, self._others_wait)
+        failure = FailedRequest(target, waiter.subject, reason, retry_after, is_alive, self._others_wait)
         pause = self._breaker.failed(waiter, failure, sent_at, now)
         if pause is not None:
             self._telemetry.paused(Paused(self.name, now, pause, "away"), self._breaker.reason)

@@ -4,7 +4,8 @@
    `fathom_async._ratelimit.bucket.pace`. After a calm of `CALM` two may go at once; then twice as many, each time
    that so many did go at once, until the plan's burst is allowed again. A refusal meanwhile spaces them anew, and
    makes the calm four times as long.
-2. **Fewer.** Refused although spaced, after half of T or twice in a row: N is what the server let in within T.
+2. **Fewer.** Refused although spaced, after half of T, or twice in a row where T is `SHORT_WINDOW` at most: N is what the
+   server let in within T. In a longer window, too little was counted by then: a few refusals would cost an hour.
 3. **More again.** After `CALM_SPANS` without a refusal N goes half of the way back to the plan's, and so on. Where
    the first step was too much, the next one waits for twice as many spans; where more than one held, for half.
 
@@ -16,6 +17,9 @@ from collections import deque
 
 CALM, LONGEST_CALM = 120.0, 7680.0
 """Seconds without a refusal after which spaced requests may begin to go together: at first, and at the most."""
+
+SHORT_WINDOW = 120.0
+"""Seconds of the longest window of which two refusals in a row tell enough (rule 2)."""
 
 CALM_SPANS, LONGEST_CALM_SPANS = 2, 16
 """Spans without a refusal after which a smaller N grows: at first, and at the most."""
@@ -72,7 +76,7 @@ class Pace:
             self.together = 1
             self._has_failed = False
             return
-        if not (is_proved or self._has_failed):
+        if not (is_proved or (self._has_failed and self._per <= SHORT_WINDOW)):
             self._has_failed = True
             return
         self._has_failed = False
