@@ -4,8 +4,8 @@
    `fathom_async._ratelimit.bucket.pace`. After a calm of `CALM` two may go at once; then twice as many, each time
    that so many did go at once, until the plan's burst is allowed again. A refusal meanwhile spaces them anew, and
    makes the calm four times as long.
-2. **Fewer.** Refused although spaced, after half of T, or twice in a row where T is `SHORT_WINDOW` at most: N is what the
-   server let in within T. In a longer window, too little was counted by then: a few refusals would cost an hour.
+2. **Fewer.** Refused although spaced, after half of T, or twice in a row where T is `SHORT_WINDOW` at most: N is what
+   the server let in within T. In a longer window too little is counted by then: a few refusals would cost an hour.
 3. **More again.** After `CALM_SPANS` without a refusal N goes half of the way back to the plan's, and so on. Where
    the first step was too much, the next one waits for twice as many spans; where more than one held, for half.
 
