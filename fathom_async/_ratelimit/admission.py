@@ -148,9 +148,10 @@ class Admission:
         self.kind = kind
         self.permit: Permit | None = None
         self.bucket: AsyncLimiter | None = None
-        self.is_sent = False
-        self.waited = 0.0
-        self.admitted_at = self.queued_at = 0.0
+        self.is_sent: bool = False
+        self.waited: float = 0.0
+        self.admitted_at: float = 0.0
+        self.queued_at: float = 0.0
         self._waiting: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:

@@ -93,7 +93,7 @@ class Lane:
         self._on_moved = on_moved
         self._telemetry = telemetry = telemetry or Telemetry()
         self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
-        self.untaken = 0  # admitted, and the bucket's token not taken yet
+        self.untaken: int = 0  # admitted, and the bucket's token not taken yet
         self._concurrency = cap = Concurrency(concurrency or MAX_IN_FLIGHT)
         self._shared_cap = cap.at_most
         self._restraint = Restraint(
