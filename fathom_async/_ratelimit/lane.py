@@ -28,7 +28,7 @@ from fathom_async._ratelimit.breaker import MEMORY, Breaker, FailedRequest
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Permit, Wanted, Window
+from fathom_async._ratelimit.protocol import Demand, Permit, Wanted, Window, Word
 from fathom_async._ratelimit.queue import Place, PriorityQueue
 from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.window import LocalWindow
@@ -48,6 +48,7 @@ TICK = 0.001
 OUTAGE = 600.0
 """Seconds that a request waits for a server that is away."""
 
+_FAILED = Word(failed=True)
 _ONE = {(each, is_due): Demand(each, is_due) for each in Priority for is_due in (False, True)}
 
 
@@ -348,14 +349,14 @@ class Lane:
         if self._concurrency.is_lowered:
             self._concurrency.proved(permit.outstanding_before + 1, now)
         if feedback is None:
-            self._window.settle(permit, now, failed=True)
+            self._window.settle(permit, now, _FAILED)
         else:
             remaining = feedback.remaining
             restraint = self._restraint
             restraint.is_told, restraint.told, restraint.told_at = remaining is not None, remaining or 0, now
             if self._teaches(feedback, now):
                 remaining = self._restraint.answered(permit, feedback, now)
-            self._window.settle(permit, now, limit=feedback.limit, remaining=remaining)
+            self._window.settle(permit, now, Word(feedback.limit, remaining))
         self._came_back(waiter, sent_at, now)
         self._dispatch(now)
 
@@ -382,7 +383,7 @@ class Lane:
         now = self._clock.now()
         sent_at = waiter.admitted_at if permit.sent_at is None else permit.sent_at
         if answered:
-            self._window.settle(permit, now, failed=True)
+            self._window.settle(permit, now, _FAILED)
         elif permit.sent_at is None:
             self._window.release(permit)
         else:

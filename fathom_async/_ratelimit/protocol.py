@@ -25,6 +25,24 @@ class Permit:
 
 
 @fast_frozen
+class Word:
+    """What an answer says of the limits.
+
+    Attributes:
+        limit: ``X-RateLimit-Limit``. When it is not the window's, `remaining` speaks of another one.
+        remaining: ``X-RateLimit-Remaining``.
+        failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    failed: bool = False
+
+
+SILENT = Word()
+
+
+@fast_frozen
 class Demand:
     """For whom a lane looks for a permit.
 
@@ -156,24 +174,8 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left.
-
-        Args:
-            permit: The request's permit.
-            now: The moment the answer arrived.
-            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
-            remaining: ``X-RateLimit-Remaining``.
-            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
-        """
+    def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
+        """The answer arrived: the request was counted by now, and the headers say what is left."""
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""

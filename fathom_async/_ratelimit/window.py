@@ -54,7 +54,7 @@ from heapq import merge
 
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.promise import Permits, promised_at
-from fathom_async._ratelimit.protocol import Demand, Permit, Window, WindowStatus
+from fathom_async._ratelimit.protocol import SILENT, Demand, Permit, Window, WindowStatus, Word
 
 MEMORY = 900.0
 """Seconds over which arrivals are counted at the least."""
@@ -292,24 +292,8 @@ class LocalWindow(Window):
             del self._sent[permit]
             insort(self._lost, self._counted_by(permit))
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left.
-
-        Args:
-            permit: The request's permit.
-            now: The moment the answer arrived.
-            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
-            remaining: ``X-RateLimit-Remaining``.
-            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
-        """
+    def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
+        """The answer arrived: the request was counted by now, and the headers say what is left."""
         self._held.clear()
         self._unsettled -= 1
         if permit.sent_at is None:
@@ -324,12 +308,17 @@ class LocalWindow(Window):
                 self._ageing.append(due)
             self._quiet_until = min(self._quiet_until, due)
         self._note_own(now, now)
-        if failed:
+        if word.failed:
             return
+        remaining = word.remaining
         self._is_refused = False
         if self._shared_until == math.inf:
             self._shared_until = now + 2 * self._span
-        if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
+        if (
+            remaining is not None
+            and word.limit == self._limit.requests
+            and 0 <= remaining <= self._limit.requests
+        ):
             self._learn(permit, sent_at, now, remaining)
         else:
             remaining = self._limit.requests

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Permit
+from fathom_async._ratelimit.protocol import Demand, Permit, Word
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
@@ -107,7 +107,7 @@ def test_reserved_slots_are_never_taken() -> None:
 
 def test_hits_of_others_hold_slots_for_a_window() -> None:
     window = LocalWindow(LIMIT)
-    window.settle(taken(window, 0), 1.0, limit=3, remaining=0)
+    window.settle(taken(window, 0), 1.0, Word(limit=3, remaining=0))
     assert window.status(1.0).used == 3
     assert not window.has_room(ONE, 1.0 + SPAN - 0.01)
     taken(window, 1.0 + SPAN)
@@ -116,7 +116,7 @@ def test_hits_of_others_hold_slots_for_a_window() -> None:
 def test_a_reopened_window_brings_slots_back_early() -> None:
     window = LocalWindow(LIMIT)
     for now, remaining in ((1.0, 2), (2.0, 1), (3.0, 2)):  # the third answer: the window was opened anew
-        window.settle(taken(window, now), now, limit=3, remaining=remaining)
+        window.settle(taken(window, now), now, Word(limit=3, remaining=remaining))
     taken(window, 3.0)
     taken(window, 3.0)
     assert not window.has_room(ONE, 3.0)
@@ -130,14 +130,16 @@ def test_a_hit_lost_in_the_window_before_is_forgotten_before_those_of_this_one()
     for now in (61.0, 62.0):  # the server's window was opened anew, and has 2 of 3 spent
         permit = taken(window, now)
         window.sent(permit, now)
-        window.settle(permit, now, limit=3, remaining=62 - int(now) + 1)
+        window.settle(permit, now, Word(limit=3, remaining=62 - int(now) + 1))
     taken(window, 63.0)
     assert not window.has_room(ONE, 5.0 + SPAN)
 
 
 def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
     window, permits = full_window()
-    window.settle(permits[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
+    window.settle(
+        permits[0], 1.0, Word(limit=3, remaining=2)
+    )  # two others were in flight: nothing is certain
     assert not window.has_room(ONE, 1.0)
 
 
@@ -150,7 +152,7 @@ def test_a_server_that_tells_nothing_leaves_nothing_behind() -> None:
 
 def test_headers_of_another_limit_are_not_believed() -> None:
     window = LocalWindow(LIMIT)
-    window.settle(taken(window, 0), 1.0, limit=2000, remaining=0)
+    window.settle(taken(window, 0), 1.0, Word(limit=2000, remaining=0))
     assert window.status(1.0).used == 1
 
 
@@ -308,14 +310,14 @@ def test_what_the_server_tells_never_leads_to_a_refusal(
 def test_what_is_reserved_is_not_taken_back_either() -> None:
     window = LocalWindow(RateLimit(4, per=60), reserve=1)
     for now, remaining in ((1.0, 3), (2.0, 2), (3.0, 3)):  # the third answer: the window was opened anew
-        window.settle(taken(window, now), now, limit=4, remaining=remaining)
+        window.settle(taken(window, now), now, Word(limit=4, remaining=remaining))
     taken(window, 3.0)
     assert not window.has_room(ONE, 3.0)
 
 
 def asked(window: LocalWindow, now: float, remaining: int) -> None:
     """Make a request that is counted and answered at once."""
-    window.settle(taken(window, now), now, limit=window._limit.requests, remaining=remaining)
+    window.settle(taken(window, now), now, Word(limit=window._limit.requests, remaining=remaining))
 
 
 def test_where_remaining_rises_what_was_counted_before_is_gone_and_the_rest_is_others() -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 from attrs import frozen
 
 from fathom_async._ratelimit.plan import Priority
+from fathom_async.errors import ConfigurationError
 
 Action = Literal[
     "ask", "hold", "answered", "abandoned", "freed", "leave", "pause", "crowd", "expect", "move", "look"
@@ -15,6 +16,9 @@ Counts = tuple[int, int, int]
 """A number for each class, the most urgent first."""
 
 NOBODY: Counts = (0, 0, 0)
+
+CLASSIC = -1
+"""A plan with limits of its own for reports and for all else."""
 
 
 @frozen
@@ -59,6 +63,7 @@ class Command:
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
+        plan: Requests an hour of the plan that the process was given; `CLASSIC`, or 0 when it has to learn one.
     """
 
     action: Action
@@ -74,6 +79,16 @@ class Command:
     arrived: tuple[int, int] = (0, 0)
     cap: int = 0
     took: float = 0.0
+    plan: int = 0
+
+
+def other_plan(theirs: int, ours: int) -> ConfigurationError:
+    """Return the error of a process that was given another plan than others of its budget."""
+    names = ["classic" if plan == CLASSIC else f"hourly:{plan}" for plan in (theirs, ours)]
+    return ConfigurationError(
+        f"other processes share this budget with the plan {names[0]}, not {names[1]}: give all of them the same "
+        "plan, or another budget_key"
+    )
 
 
 @frozen

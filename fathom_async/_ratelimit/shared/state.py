@@ -51,6 +51,12 @@ Requests in flight
 11. When a permit of the cap comes back is not known, so the first ticket asks again after a part of the time that a
     request usually takes, and those behind it later.
 
+Plans
+=====
+
+13. All processes of a budget that were given a plan must have been given the same one. The state knows the plan for
+    `PLAN_FOR` after it was named last; who names another one meanwhile gets an error, and changes nothing.
+
 Lost memory
 ===========
 
@@ -75,7 +81,15 @@ from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import NOBODY, Action, Command, Counts, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import (
+    NOBODY,
+    Action,
+    Command,
+    Counts,
+    QuotaConfig,
+    Result,
+    other_plan,
+)
 from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
 
 FORMAT = 2
@@ -93,15 +107,20 @@ LONGEST_WAITED_OUT = 90.0
 MOST_PASSES = 8 * PASSES
 """How often a class was passed over at the most, for what it is due to add up."""
 
+PLAN_FOR = 120.0
+"""Seconds for which a plan that a process was given is known."""
+
 LOOK_AGAIN = 4
 """Looks for a free place under the cap while a request takes what it usually does."""
 
 SHORTEST_LOOK = 0.01
 """Seconds between two such looks at the least."""
 
-_HEAD = 15
+_HEAD = 17
 _EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
-_SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK = range(7, _HEAD)
+_SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK, _PLAN, _PLAN_UNTIL = range(
+    7, _HEAD
+)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
 _CLASSES = 4  # a ticket's number is its owner's times this, and the class
 _ANY_NUMBER = 1 << 30
@@ -143,7 +162,9 @@ class SharedState:
         """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
         if self._memory[_LAST] - now > CLOCK_STEP:
             return True
-        return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_tickets(now)
+        return max(
+            *self._until.tolist(), self._memory[_BLOCKED], self._memory[_PLAN_UNTIL]
+        ) <= now and not self._live_tickets(now)
 
     def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
         """Carry out a step.
@@ -155,6 +176,9 @@ class SharedState:
             total: The largest `Result.total` that came with this epoch.
             full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
                 them takes longer than all the rest.
+
+        Raises:
+            ConfigurationError: The asker was given another plan than others.
         """
         memory = self._memory
         now = self._open(step, now, known, total)
@@ -201,7 +225,13 @@ class SharedState:
         memory = self._memory
         if memory[_LAST] - now > CLOCK_STEP:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
-        memory[_LAST] = now = max(now, memory[_LAST])
+        now = max(now, memory[_LAST])
+        if step.plan:  # rule 13
+            if memory[_PLAN] != step.plan and memory[_PLAN_UNTIL] > now:
+                raise other_plan(int(memory[_PLAN]), step.plan)
+            if step.action != "look":
+                memory[_PLAN], memory[_PLAN_UNTIL] = step.plan, now + PLAN_FOR
+        memory[_LAST] = now
         if memory[_EPOCH] == 0:
             memory[_EPOCH] = step.owner + (step.owner == known)
         if known not in (0, memory[_EPOCH]) and not memory[_SUSPECT]:

@@ -11,6 +11,8 @@ one, and a request that is cancelled while it waits has nothing to give back.
    after the store lost its memory.
 4. `Result.base` of a permit is of use only with the memory that granted it.
 5. Questions of the lane change nothing: they are answered from the store's last reply, or from a peek.
+6. An hourly plan that was given is told to the windows of the classic plan before the first question, and again while
+   it is used. Processes that have to learn the plan hear of it there, and so do those that were given another one.
 """
 
 import asyncio
@@ -19,17 +21,20 @@ import math
 import os
 import secrets
 from collections import deque
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from itertools import chain, repeat
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Owner, Permit, Wanted, WindowStatus
+from fathom_async._ratelimit.protocol import SILENT, Demand, Owner, Permit, Wanted, Window, WindowStatus, Word
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import NOBODY, Command, Result
+from fathom_async._ratelimit.shared.commands import NOBODY, Action, Command, Result
 from fathom_async._ratelimit.shared.protocol import Store
+from fathom_async._ratelimit.shared.state import PLAN_FOR
 from fathom_async._util.clock import Clock
-from fathom_async.errors import FathomError
+from fathom_async.errors import ArgumentError, FathomError
 
 PREFETCHED_LIFE = 5.0
 """Seconds for which a granted permit may lie unused before it is given back."""
@@ -53,48 +58,53 @@ class SharedPermit(Permit):
     granted_at: float = field(kw_only=True)
 
 
-class SharedWindow:
-    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.protocol.Window`.
+@frozen
+class Sharing:
+    """What one process keeps to in a shared window.
 
-    Args:
+    Attributes:
         limit: What the server admits.
-        store: Where the window lives; closed with it.
-        clock: Where time comes from.
         lease: Seconds for which a permit is held of which nothing more is heard.
         reserve: Permits never used by us, left to the account's other clients.
         count_delay: Seconds after which a request that left this machine was counted for certain.
         concurrency: Requests in flight at once, of all processes together; None for any number.
+        plan: The plan that was given; see `Command.plan`.
+    """
+
+    limit: RateLimit
+    lease: float
+    reserve: int = 0
+    count_delay: float = 5.0
+    concurrency: int | None = None
+    plan: int = 0
+
+
+class SharedWindow(Window):
+    """One process's side of a shared window.
+
+    Args:
+        sharing: What it keeps to.
+        store: Where the window lives; closed with it.
+        clock: Where time comes from.
+        tell: Where the windows of the classic plan live (rule 6); closed with it.
 
     Attributes:
-        span: Seconds from a request's count to its permit's return.
         failure: Why nothing can be admitted, if so.
         reply_time: Seconds that admission may take though permits are free.
     """
 
     is_shared = True
 
-    def __init__(
-        self,
-        limit: RateLimit,
-        store: Store,
-        *,
-        clock: Clock,
-        lease: float,
-        reserve: int = 0,
-        count_delay: float = 5.0,
-        concurrency: int | None = None,
-    ) -> None:
-        self.span = limit.per + limit.pad
+    def __init__(self, sharing: Sharing, store: Store, *, clock: Clock, tell: Sequence[Store] = ()) -> None:
         self.failure: FathomError | None = None
         self.reply_time = store.reply_time * clock.speed
-        self._limit = limit
+        self._sharing = sharing
+        self._limit = sharing.limit
+        self._span = sharing.limit.per + sharing.limit.pad
         self._store = store
         self._clock = clock
-        self._lease = lease
-        self._reserve = self._wished_reserve = reserve
+        self._reserve = sharing.reserve
         self._fewer = 0
-        self._count_delay = count_delay
-        self._concurrency = concurrency or 0
         self._lane: Owner = _Nobody()
         self._pid = self._owner = self._serial = self._base = 0
         self._prefetched: deque[SharedPermit] = deque()
@@ -102,7 +112,10 @@ class SharedWindow:
         self._looks: set[asyncio.Future[Result | None]] = set()
         self._arrived = [0, 0]
         self._in_flight = 0
-        self._is_asking = self._is_closed = False
+        self._tell = tell
+        self._tell_at = -math.inf if tell else math.inf
+        self._asking = 0
+        self._is_closed = False
         self._asked = NOBODY  # how many of each class had a ticket when it was asked last
         self._ask_at = 0.0
         self._last_word: float | None = -math.inf
@@ -110,6 +123,13 @@ class SharedWindow:
         self._replied_at = 0.0
         self._told_until = 0.0
         store.listen(self)
+        for each in tell:
+            each.listen(_PlanListener(self))
+
+    @property
+    def span(self) -> float:
+        """Seconds from a request's count to its permit's return."""
+        return self._span
 
     def bind(self, owner: Owner) -> None:
         """Name the lane."""
@@ -123,7 +143,9 @@ class SharedWindow:
             for permit in tuple(self._unsent):
                 self._submit(Command("freed", self._owner, permit.number))
             try:
-                await self._store.aclose()
+                async with AsyncExitStack() as stack:
+                    for store in (self._store, *self._tell):
+                        stack.push_async_callback(store.aclose)
             finally:
                 for told in self._looks:
                     told.cancel()
@@ -139,7 +161,7 @@ class SharedWindow:
         """Return what the window looks like, as far as is known."""
         reply, at = self._known(now)
         status = WindowStatus(0)
-        if reply is not None and now - at < self._lease:
+        if reply is not None and now - at < self._sharing.lease:
             status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
         return status if self.failure is None else evolve(status, budget="lost")
 
@@ -152,7 +174,7 @@ class SharedWindow:
         reply, at = self._known(now)
         usable = self._limit.requests - self._reserve
         if reply is None:
-            return now + position // usable * self.span
+            return now + position // usable * self._span
         urgent = sum(map(sum, reply.queues[:priority]))
         patient = sum(map(sum, reply.queues[priority + 1 :]))
         # Processes of one class take turns; of the others, not more than `PASSES` go before each of those, or one
@@ -161,8 +183,8 @@ class SharedWindow:
         ahead += min(urgent, PASSES * (ahead + 1))
         ahead += min(patient, ahead // PASSES)
         left = reply.left[priority]
-        later = _nth_return(reply, ahead + left, usable, self.span) - left * self.span / usable
-        due = max(now, at + max(later, _nth_return(reply, ahead, usable, self.span), reply.blocked))
+        later = _nth_return(reply, ahead + left, usable, self._span) - left * self._span / usable
+        due = max(now, at + max(later, _nth_return(reply, ahead, usable, self._span), reply.blocked))
         return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:
@@ -170,11 +192,11 @@ class SharedWindow:
         if self._last_word is None:
             return True
         others = -math.inf if self._last_reply is None else self._replied_at - self._last_reply.heard
-        return now - max(self._last_word, others) >= self.span
+        return now - max(self._last_word, others) >= self._span
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to ask again; None when an answer is under way."""
-        if self._is_asking or self.failure is not None:
+        if self._asking or self.failure is not None:
             return None
         return now if self._is_new(demand.priority) else self._ask_at
 
@@ -201,10 +223,13 @@ class SharedWindow:
         """Whether a permit is granted to us and not taken; if none is, this asks for some (rules 1 and 2)."""
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
             self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
-        if not (self._prefetched or self._is_asking or self.failure) and (
+        if not (self._prefetched or self._asking or self.failure) and (
             now >= self._ask_at or self._is_new(demand.priority)
         ):
-            self._ask(demand, now)
+            if now >= self._tell_at:
+                self._tell_plan(now)
+            if not (self._asking or self.failure):
+                self._ask(demand, now)
         return bool(self._prefetched)
 
     @property
@@ -223,7 +248,9 @@ class SharedWindow:
         """The request's bytes have left."""
         permit.sent_at = now
         self._unsent.discard(_shared(permit))
-        self._submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
+        self._submit(
+            Command("hold", self._owner, permit.number, delay=self._sharing.count_delay + self._span)
+        )
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
@@ -236,21 +263,13 @@ class SharedWindow:
         self._in_flight -= 1
         self._submit(Command("abandoned", self._owner, permit.number))
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
-        if failed:
-            self._submit(Command("abandoned", self._owner, permit.number, delay=self.span))
+        if word.failed:
+            self._submit(Command("abandoned", self._owner, permit.number, delay=self._span))
             return
         self._last_word = now
         self._submit(
@@ -258,13 +277,13 @@ class SharedWindow:
                 "answered",
                 self._owner,
                 permit.number,
-                delay=self.span,
-                foreign_usage=self._foreign_usage(_shared(permit), limit, remaining),
+                delay=self._span,
+                foreign_usage=self._foreign_usage(_shared(permit), word),
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
 
-    def hold(self, delay: float) -> None:
+    def _hold(self, delay: float) -> None:
         """Let the store hold a permit for a request that it does not know of."""
         self._submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
 
@@ -304,7 +323,7 @@ class SharedWindow:
     def resize(self, requests: int) -> None:
         """Use so many permits of those that all processes agreed on; see `Window.resize`."""
         self._fewer += self._limit.requests - requests
-        self._reserve = min(self._wished_reserve, requests - 1)
+        self._reserve = min(self._sharing.reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def move(self, requests: int) -> None:
@@ -318,7 +337,7 @@ class SharedWindow:
         self.release_idle()
         self.failure = error
         _log.error("no requests until the shared budget can be used: %s", error)
-        self._lane.on_change()
+        self._change_soon()
 
     def back(self) -> None:
         """The store can be reached again."""
@@ -326,7 +345,10 @@ class SharedWindow:
         self._last_word = None
         self._ask_at = 0.0
         _log.warning("the shared budget can be used again")
-        self._lane.on_change()
+        self._change_soon()
+
+    def _change_soon(self) -> None:
+        asyncio.get_running_loop().call_soon(self._lane.on_change)  # it may be in the middle of a dispatch
 
     def _ask(self, demand: Demand, now: float) -> None:
         wanted = self._lane.wanted()
@@ -338,18 +360,19 @@ class SharedWindow:
             self._me(),
             self._next_numbers(count),
             count,
-            self._lease,
+            self._sharing.lease,
             self._reserve,
             fewer=self._fewer,
             waiting=waiting,
             arrived=(self._arrived[0], self._arrived[1]),
-            cap=self._concurrency,
+            cap=self._sharing.concurrency or 0,
+            plan=self._sharing.plan,
         )
         self._arrived = [0, 0]
-        self._is_asking = is_inline = True
+        self._asking, is_inline = 1, True
 
         def told(reply: Result | None) -> None:
-            self._is_asking = False
+            self._asking = 0
             if reply is None:
                 self._arrived = [sum(pair) for pair in zip(self._arrived, command.arrived, strict=True)]
                 return
@@ -361,6 +384,23 @@ class SharedWindow:
 
         self._store.submit(command, told)
         is_inline = False
+
+    def _tell_plan(self, now: float, action: Action = "look") -> None:
+        """Tell the plan that was given (rule 6) if nobody objects, and ask nothing before."""
+        self._asking = len(self._tell)
+
+        def told(reply: Result | None) -> None:  # noqa: ARG001 - who objects is heard as `lost`
+            self._asking -= 1
+            if self._asking or self.failure:
+                return
+            if action == "look":
+                self._tell_plan(now, "move")
+            else:
+                self._tell_at = now + PLAN_FOR / 2
+                self._change_soon()
+
+        for store in self._tell:
+            store.submit(Command(action, self._me(), count=self._sharing.plan, plan=self._sharing.plan), told)
 
     def _granted(self, command: Command, reply: Result) -> None:
         now = self._clock.now()
@@ -381,11 +421,11 @@ class SharedWindow:
         """Whether somebody of a class need not wait for the time of the last question (rule 2)."""
         return not self._asked[priority] and any(self._asked)
 
-    def _foreign_usage(self, permit: SharedPermit, limit: int | None, remaining: int | None) -> int | None:
+    def _foreign_usage(self, permit: SharedPermit, word: Word) -> int | None:
         """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
-        requests = self._limit.requests
+        requests, remaining = self._limit.requests, word.remaining
         is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
-        if remaining is None or limit != requests or not 0 <= remaining <= requests or not is_known:
+        if remaining is None or word.limit != requests or not 0 <= remaining <= requests or not is_known:
             return None
         return requests - remaining - permit.base
 
@@ -440,6 +480,21 @@ class SharedWindow:
     @staticmethod
     def _draw() -> int:
         return secrets.randbelow((1 << _BASE_BITS) - 1) + 1
+
+
+@frozen
+class _PlanListener:
+    """Hears of the windows of the classic plan; whether they are in reach is told by the window's own store."""
+
+    window: SharedWindow
+
+    def lost(self, error: FathomError) -> None:
+        if isinstance(error, ArgumentError):
+            self.window.lost(error)
+
+    def back(self) -> None:
+        if isinstance(self.window.failure, ArgumentError):
+            self.window.back()
 
 
 class _Nobody:
