@@ -17,10 +17,10 @@ from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.budget import COUNT_DELAY
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Sharing
 from fathom_async._ratelimit.shared.protocol import Done, Listener
 from fathom_async._ratelimit.shared.state import SharedState, size_of
-from fathom_async._ratelimit.shared.window import SharedWindow, Sharing
+from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import LaravelWindow
 

@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import ACCOUNT, RateLimit, RatePlan
-from fathom_async._ratelimit.shared.commands import CLASSIC, QuotaConfig
+from fathom_async._ratelimit.shared.commands import CLASSIC, QuotaConfig, Sharing
 from fathom_async._ratelimit.shared.failover import FailoverWindow
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.window import SharedWindow, Sharing
+from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ConfigurationError

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.protocol import SILENT, Demand, Permit, WindowStatus, Word
+from fathom_async._ratelimit.shared.commands import Sharing
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.window import SharedPermit, SharedWindow, Sharing
+from fathom_async._ratelimit.shared.window import SharedPermit, SharedWindow
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError, FathomError
@@ -134,7 +135,7 @@ class FailoverWindow(SharedWindow):
         self._is_alone = True
         facts = self._share, self._limit.requests, self._limit.per, error
         _log.warning("carrying on with %d of %d requests in %g s without the shared budget: %s", *facts)
-        self._change_soon()
+        self.change_soon()
 
     def back(self) -> None:
         """The store can be reached again; see `Listener.back`."""

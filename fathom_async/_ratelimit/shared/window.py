@@ -11,8 +11,6 @@ one, and a request that is cancelled while it waits has nothing to give back.
    after the store lost its memory.
 4. `Result.base` of a permit is of use only with the memory that granted it.
 5. Questions of the lane change nothing: they are answered from the store's last reply, or from a peek.
-6. An hourly plan that was given is told to the windows of the classic plan before the first question, and again while
-   it is used. Processes that have to learn the plan hear of it there, and so do those that were given another one.
 """
 
 import asyncio
@@ -25,22 +23,21 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from itertools import chain, repeat
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import SILENT, Demand, Owner, Permit, Wanted, Window, WindowStatus, Word
-from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import NOBODY, Action, Command, Result
+from fathom_async._ratelimit.protocol import SILENT, Demand, Owner, Permit, Window, WindowStatus, Word
+from fathom_async._ratelimit.shared.commands import NOBODY, Command, Result, Sharing
+from fathom_async._ratelimit.shared.plans import PlanTeller
 from fathom_async._ratelimit.shared.protocol import Store
-from fathom_async._ratelimit.shared.state import PLAN_FOR
 from fathom_async._util.clock import Clock
-from fathom_async.errors import ArgumentError, FathomError
+from fathom_async.errors import FathomError
 
 PREFETCHED_LIFE = 5.0
 """Seconds for which a granted permit may lie unused before it is given back."""
 
 _SERIALS = 20
-_BASE_BITS = 32
+_MOST = (1 << 32) - 1
 
 _ONE = {Priority.INTERACTIVE: (1, 0, 0), Priority.NORMAL: (0, 1, 0), Priority.BULK: (0, 0, 1)}
 
@@ -56,27 +53,6 @@ class SharedPermit(Permit):
     base: int = field(kw_only=True)
     epoch: int = field(kw_only=True)
     granted_at: float = field(kw_only=True)
-
-
-@frozen
-class Sharing:
-    """What one process keeps to in a shared window.
-
-    Attributes:
-        limit: What the server admits.
-        lease: Seconds for which a permit is held of which nothing more is heard.
-        reserve: Permits never used by us, left to the account's other clients.
-        count_delay: Seconds after which a request that left this machine was counted for certain.
-        concurrency: Requests in flight at once, of all processes together; None for any number.
-        plan: The plan that was given; see `Command.plan`.
-    """
-
-    limit: RateLimit
-    lease: float
-    reserve: int = 0
-    count_delay: float = 5.0
-    concurrency: int | None = None
-    plan: int = 0
 
 
 class SharedWindow(Window):
@@ -105,26 +81,22 @@ class SharedWindow(Window):
         self._clock = clock
         self._reserve = sharing.reserve
         self._fewer = 0
-        self._lane: Owner = _Nobody()
-        self._pid = self._owner = self._serial = self._base = 0
+        self._lane: Owner
+        self._pid = self._owner = self._next = 0
         self._prefetched: deque[SharedPermit] = deque()
         self._unsent: set[SharedPermit] = set()
         self._looks: set[asyncio.Future[Result | None]] = set()
         self._arrived = [0, 0]
         self._in_flight = 0
-        self._tell = tell
-        self._tell_at = -math.inf if tell else math.inf
-        self._asking = 0
-        self._is_closed = False
+        self._is_asking = self._is_closed = False
         self._asked = NOBODY  # how many of each class had a ticket when it was asked last
         self._ask_at = 0.0
         self._last_word: float | None = -math.inf
         self._last_reply: Result | None = None
         self._replied_at = 0.0
         self._told_until = 0.0
+        self._plan = PlanTeller(sharing.plan, tell, self)
         store.listen(self)
-        for each in tell:
-            each.listen(_PlanListener(self))
 
     @property
     def span(self) -> float:
@@ -144,7 +116,7 @@ class SharedWindow(Window):
                 self._submit(Command("freed", self._owner, permit.number))
             try:
                 async with AsyncExitStack() as stack:
-                    for store in (self._store, *self._tell):
+                    for store in (self._store, *self._plan.stores):
                         stack.push_async_callback(store.aclose)
             finally:
                 for told in self._looks:
@@ -166,25 +138,12 @@ class SharedWindow(Window):
         return status if self.failure is None else evolve(status, budget="lost")
 
     def returns(self, position: int, priority: Priority, now: float) -> float:
-        """Return when so many permits after the next one can be used by a class, if nobody else comes.
-
-        The store tells how many tickets go before, how many permits are left for the classes above, and when the
-        first and the last permit come back; those between are taken to come back evenly.
-        """
+        """Return when so many permits after the next one can be used by a class, if nobody else comes."""
         reply, at = self._known(now)
         usable = self._limit.requests - self._reserve
         if reply is None:
             return now + position // usable * self._span
-        urgent = sum(map(sum, reply.queues[:priority]))
-        patient = sum(map(sum, reply.queues[priority + 1 :]))
-        # Processes of one class take turns; of the others, not more than `PASSES` go before each of those, or one
-        # before so many.
-        ahead = position + sum(min(length, position + 1) for length in reply.queues[priority])
-        ahead += min(urgent, PASSES * (ahead + 1))
-        ahead += min(patient, ahead // PASSES)
-        left = reply.left[priority]
-        later = _nth_return(reply, ahead + left, usable, self._span) - left * self._span / usable
-        due = max(now, at + max(later, _nth_return(reply, ahead, usable, self._span), reply.blocked))
+        due = max(now, at + reply.returns_in(position, priority, usable, self._span))
         return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:
@@ -196,7 +155,7 @@ class SharedWindow(Window):
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to ask again; None when an answer is under way."""
-        if self._asking or self.failure is not None:
+        if self._is_asking or self.failure is not None:
             return None
         return now if self._is_new(demand.priority) else self._ask_at
 
@@ -223,13 +182,10 @@ class SharedWindow(Window):
         """Whether a permit is granted to us and not taken; if none is, this asks for some (rules 1 and 2)."""
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
             self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
-        if not (self._prefetched or self._asking or self.failure) and (
-            now >= self._ask_at or self._is_new(demand.priority)
+        if not (self._prefetched or self._is_asking or self.failure) and (
+            (now >= self._ask_at or self._is_new(demand.priority)) and self._plan.is_told(self._me(), now)
         ):
-            if now >= self._tell_at:
-                self._tell_plan(now)
-            if not (self._asking or self.failure):
-                self._ask(demand, now)
+            self._ask(demand, now)
         return bool(self._prefetched)
 
     @property
@@ -337,7 +293,7 @@ class SharedWindow(Window):
         self.release_idle()
         self.failure = error
         _log.error("no requests until the shared budget can be used: %s", error)
-        self._change_soon()
+        self.change_soon()
 
     def back(self) -> None:
         """The store can be reached again."""
@@ -345,10 +301,11 @@ class SharedWindow(Window):
         self._last_word = None
         self._ask_at = 0.0
         _log.warning("the shared budget can be used again")
-        self._change_soon()
+        self.change_soon()
 
-    def _change_soon(self) -> None:
-        asyncio.get_running_loop().call_soon(self._lane.on_change)  # it may be in the middle of a dispatch
+    def change_soon(self) -> None:
+        """Tell the lane that permits may be there, but not in the middle of a dispatch."""
+        asyncio.get_running_loop().call_soon(self._lane.on_change)
 
     def _ask(self, demand: Demand, now: float) -> None:
         wanted = self._lane.wanted()
@@ -369,10 +326,10 @@ class SharedWindow(Window):
             plan=self._sharing.plan,
         )
         self._arrived = [0, 0]
-        self._asking, is_inline = 1, True
+        self._is_asking = is_inline = True
 
         def told(reply: Result | None) -> None:
-            self._asking = 0
+            self._is_asking = False
             if reply is None:
                 self._arrived = [sum(pair) for pair in zip(self._arrived, command.arrived, strict=True)]
                 return
@@ -384,23 +341,6 @@ class SharedWindow(Window):
 
         self._store.submit(command, told)
         is_inline = False
-
-    def _tell_plan(self, now: float, action: Action = "look") -> None:
-        """Tell the plan that was given (rule 6) if nobody objects, and ask nothing before."""
-        self._asking = len(self._tell)
-
-        def told(reply: Result | None) -> None:  # noqa: ARG001 - who objects is heard as `lost`
-            self._asking -= 1
-            if self._asking or self.failure:
-                return
-            if action == "look":
-                self._tell_plan(now, "move")
-            else:
-                self._tell_at = now + PLAN_FOR / 2
-                self._change_soon()
-
-        for store in self._tell:
-            store.submit(Command(action, self._me(), count=self._sharing.plan, plan=self._sharing.plan), told)
 
     def _granted(self, command: Command, reply: Result) -> None:
         now = self._clock.now()
@@ -465,67 +405,16 @@ class SharedWindow(Window):
         """Return this process's number in the queue; a fork is another process."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._owner = self._draw()
-            self._base = self._draw() << _SERIALS
+            self._owner = secrets.randbelow(_MOST) + 1
+            self._next = (secrets.randbelow(_MOST) + 1) << _SERIALS
         return self._owner
 
     def _next_numbers(self, count: int) -> int:
         self._me()
-        if self._serial + count >= 1 << _SERIALS:
-            self._serial = 0
-        first = self._base + self._serial
-        self._serial += count
+        first, self._next = self._next, self._next + count
         return first
-
-    @staticmethod
-    def _draw() -> int:
-        return secrets.randbelow((1 << _BASE_BITS) - 1) + 1
-
-
-@frozen
-class _PlanListener:
-    """Hears of the windows of the classic plan; whether they are in reach is told by the window's own store."""
-
-    window: SharedWindow
-
-    def lost(self, error: FathomError) -> None:
-        if isinstance(error, ArgumentError):
-            self.window.lost(error)
-
-    def back(self) -> None:
-        if isinstance(self.window.failure, ArgumentError):
-            self.window.back()
-
-
-class _Nobody:
-    """The lane of a window that has none yet."""
-
-    def wanted(self) -> Wanted | None:
-        return None
-
-    def on_change(self) -> None:
-        pass
-
-    def on_cap(self, cap: int) -> None:
-        pass
-
-    def on_forgotten(self, seconds: float) -> None:
-        pass
-
-    def on_moved(self, requests: int) -> None:
-        pass
 
 
 def _shared(permit: Permit) -> SharedPermit:
     assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
     return permit
-
-
-def _nth_return(reply: Result, index: int, usable: int, span: float) -> float:
-    """Return the seconds after a reply until the permit of an index is free; the first `usable - held` are."""
-    turns, index = divmod(index, usable)
-    index -= usable - min(reply.held, usable)
-    if index < 0:
-        return turns * span
-    last = max(reply.first, min(reply.last, span))
-    return reply.first + (last - reply.first) * index / max(1, min(reply.held, usable) - 1) + turns * span
