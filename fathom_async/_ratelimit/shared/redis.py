@@ -25,12 +25,12 @@ from fathom_async._ratelimit.shared.state import (
     FORMAT,
     LONGEST_WAITED_OUT,
     LOOK_AGAIN,
-    MAX_TICKETS,
     MOST_PASSES,
     NEVER,
     PLAN_FOR,
     SHORTEST_LOOK,
 )
+from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
 from fathom_async._util.redis import without_secrets

@@ -21,7 +21,6 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from itertools import chain, repeat
 
 from attrs import define, evolve, field
 
@@ -84,7 +83,7 @@ class SharedWindow(Window):
         self._lane: Owner
         self._pid = self._owner = self._next = 0
         self._prefetched: deque[SharedPermit] = deque()
-        self._unsent: set[SharedPermit] = set()
+        self._unsent: set[Permit] = set()
         self._looks: set[asyncio.Future[Result | None]] = set()
         self._arrived = [0, 0]
         self._in_flight = 0
@@ -113,7 +112,7 @@ class SharedWindow(Window):
             self._is_closed = True
             self.release_idle()
             for permit in tuple(self._unsent):
-                self._submit(Command("freed", self._owner, permit.number))
+                self._store.submit(Command("freed", self._owner, permit.number))
             try:
                 async with AsyncExitStack() as stack:
                     for store in (self._store, *self._plan.stores):
@@ -162,14 +161,9 @@ class SharedWindow(Window):
     async def refresh(self) -> None:
         """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
         told: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
-
-        def tell(reply: Result | None) -> None:
-            if not told.done():
-                told.set_result(reply)
-
         self._looks.add(told)
         try:
-            self._store.submit(self._look(), tell)
+            self._store.submit(self._look(), lambda reply: None if told.done() else told.set_result(reply))
             await asyncio.wait([told])
         finally:
             self._looks.discard(told)
@@ -181,7 +175,7 @@ class SharedWindow(Window):
     def has_room(self, demand: Demand, now: float) -> bool:
         """Whether a permit is granted to us and not taken; if none is, this asks for some (rules 1 and 2)."""
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
-            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if not (self._prefetched or self._is_asking or self.failure) and (
             (now >= self._ask_at or self._is_new(demand.priority)) and self._plan.is_told(self._me(), now)
         ):
@@ -203,21 +197,21 @@ class SharedWindow(Window):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
         permit.sent_at = now
-        self._unsent.discard(_shared(permit))
-        self._submit(
+        self._unsent.discard(permit)
+        self._store.submit(
             Command("hold", self._owner, permit.number, delay=self._sharing.count_delay + self._span)
         )
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
         self._in_flight -= 1
-        self._unsent.discard(_shared(permit))
-        self._submit(Command("freed", self._owner, permit.number))
+        self._unsent.discard(permit)
+        self._store.submit(Command("freed", self._owner, permit.number))
 
     def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; the store holds its permit as it is."""
         self._in_flight -= 1
-        self._submit(Command("abandoned", self._owner, permit.number))
+        self._store.submit(Command("abandoned", self._owner, permit.number))
 
     def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
@@ -225,31 +219,31 @@ class SharedWindow(Window):
             self.sent(permit, now)
         self._in_flight -= 1
         if word.failed:
-            self._submit(Command("abandoned", self._owner, permit.number, delay=self._span))
+            self._store.submit(Command("abandoned", self._owner, permit.number, delay=self._span))
             return
         self._last_word = now
-        self._submit(
+        self._store.submit(
             Command(
                 "answered",
                 self._owner,
                 permit.number,
                 delay=self._span,
-                foreign_usage=self._foreign_usage(_shared(permit), word),
+                foreign_usage=self._foreign_usage(permit, word),
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
 
     def _hold(self, delay: float) -> None:
         """Let the store hold a permit for a request that it does not know of."""
-        self._submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
+        self._store.submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
 
     def release_idle(self) -> None:
         """Nobody waits here: leave the queue, and give back what lies unused."""
         while self._prefetched:
-            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if any(self._asked):
             self._asked = NOBODY
-            self._submit(Command("leave", self._owner))
+            self._store.submit(Command("leave", self._owner))
         self._ask_at = 0.0
 
     # What others should know.
@@ -259,7 +253,7 @@ class SharedWindow(Window):
         if priority < len(self._arrived):
             self._arrived[priority] += count
             if not count:
-                self._submit(Command("expect", self._me(), priority=priority))
+                self._store.submit(Command("expect", self._me(), priority=priority))
         if count and self._is_new(priority):
             self._ask_at = 0.0
 
@@ -270,11 +264,11 @@ class SharedWindow(Window):
 
     def on_crowd(self, let_in: int) -> None:
         """The server refused a request because so many were in flight."""
-        self._submit(Command("crowd", self._me(), count=let_in))
+        self._store.submit(Command("crowd", self._me(), count=let_in))
 
     def pause(self, until: float) -> None:
         """Keep all processes away until then, because the server said so."""
-        self._submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
+        self._store.submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
 
     def resize(self, requests: int) -> None:
         """Use so many permits of those that all processes agreed on; see `Window.resize`."""
@@ -284,7 +278,7 @@ class SharedWindow(Window):
 
     def move(self, requests: int) -> None:
         """Tell the other processes that the account has one limit an hour for all its endpoints."""
-        self._submit(Command("move", self._me(), count=requests))
+        self._store.submit(Command("move", self._me(), count=requests))
 
     # Said by the store; see `Listener`.
 
@@ -346,14 +340,10 @@ class SharedWindow(Window):
         now = self._clock.now()
         self._note(reply, now)
         due = [priority for priority in Priority for _ in range(reply.due[priority])]
-        for number, start in zip(
-            range(reply.granted), chain(due, repeat(Priority.INTERACTIVE)), strict=False
-        ):
-            self._prefetched.append(
-                SharedPermit(
-                    command.id + number, start=start, base=reply.base, epoch=reply.epoch, granted_at=now
-                )
-            )
+        starts = [*due, *[Priority.INTERACTIVE] * (reply.granted - len(due))]
+        for number, start in enumerate(starts, command.id):
+            permit = SharedPermit(number, start=start, base=reply.base, epoch=reply.epoch, granted_at=now)
+            self._prefetched.append(permit)
         self._asked = command.waiting if reply.granted < sum(command.waiting) else NOBODY
         self._ask_at = now + reply.wait
 
@@ -361,8 +351,9 @@ class SharedWindow(Window):
         """Whether somebody of a class need not wait for the time of the last question (rule 2)."""
         return not self._asked[priority] and any(self._asked)
 
-    def _foreign_usage(self, permit: SharedPermit, word: Word) -> int | None:
+    def _foreign_usage(self, permit: Permit, word: Word) -> int | None:
         """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
+        assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
         requests, remaining = self._limit.requests, word.remaining
         is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
         if remaining is None or word.limit != requests or not 0 <= remaining <= requests or not is_known:
@@ -398,9 +389,6 @@ class SharedWindow(Window):
     def _look(self) -> Command:
         return Command("look", self._me(), reserve=self._reserve, fewer=self._fewer)
 
-    def _submit(self, command: Command) -> None:
-        self._store.submit(command)
-
     def _me(self) -> int:
         """Return this process's number in the queue; a fork is another process."""
         if self._pid != os.getpid():
@@ -413,8 +401,3 @@ class SharedWindow(Window):
         self._me()
         first, self._next = self._next, self._next + count
         return first
-
-
-def _shared(permit: Permit) -> SharedPermit:
-    assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
-    return permit
