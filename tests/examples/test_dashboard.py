@@ -239,11 +239,12 @@ async def test_a_board_is_dropped_when_no_page_asks_for_it_any_more(fathom_serve
                 for site in sites:
                     with pytest.raises(WaitTooLongError):
                         await boards.get(site, name, within=0)
+            board = None
             for _ in range(20):  # the page of one board stays open
                 with suppress(WaitTooLongError):
                     board = await boards.get(sites[0], RangeName.YEAR, within=25)
                 await asyncio.sleep(5)
-            assert board.site == sites[0]
+            assert board is not None and board.site == sites[0]
             sent = len(fathom_server.hits)
             await asyncio.sleep(3600)
             assert len(fathom_server.hits) == sent
