@@ -244,7 +244,8 @@ async def test_a_board_is_dropped_when_no_page_asks_for_it_any_more(fathom_serve
                 with suppress(WaitTooLongError):
                     board = await boards.get(sites[0], RangeName.YEAR, within=25)
                 await asyncio.sleep(5)
-            assert board is not None and board.site == sites[0]
+            assert board is not None
+            assert board.site == sites[0]
             sent = len(fathom_server.hits)
             await asyncio.sleep(3600)
             assert len(fathom_server.hits) == sent
