@@ -213,6 +213,8 @@ async def telling(fathom: FathomClient) -> AsyncGenerator[None]:
 def situation(fathom: FathomClient) -> str:
     """Return what the requests of a client wait for, in words."""
     lane = max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
+    if lane.away_for is not None:
+        return f"the server is away, trying again in {duration(lane.retry_in)}"
     when = duration(lane.next_slot_in)
     if lane.paused_for:
         return f"the server asked for a pause; the next request goes in {when}"

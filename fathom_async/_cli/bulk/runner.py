@@ -22,6 +22,7 @@ from fathom_async import (
     Priority,
     Progress,
     RateLimitError,
+    RetryPolicy,
     ServerError,
     TransportError,
 )
@@ -128,7 +129,7 @@ async def carry_out(options: RunOptions, summary: RunSummary) -> None:
     now = datetime.now().astimezone().replace(tzinfo=None)
     draft = wanted(read_jobs(options.file, now=now), options.file, options.places)
     prepare(draft, options.dataset, options.dataset_format)
-    async with connect() as fathom, _opened({each.store for each in draft}) as stores:
+    async with connect(retry=RetryPolicy()) as fathom, _opened({each.store for each in draft}) as stores:
         where = address(os.environ)
         notes = [Unfinished.of(store, options.file, where) for store in stores.values()]
         began = None if options.is_fresh else await _began_at(notes)
