@@ -17,6 +17,11 @@ def clock_time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
+def per(seconds: float) -> str:
+    """Return ``a minute``, ``an hour`` or ``in 10 s``."""
+    return {60.0: "a minute", 3600.0: "an hour"}.get(seconds, f"in {duration(seconds)}")
+
+
 def counted(number: int, noun: str) -> str:
     """Return ``1 site`` or ``1,200 sites``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
