@@ -1,6 +1,22 @@
 """How figures and durations are written."""
 
-_MINUTE = 60
+import codecs
+from typing import Final
+
+ASCII: Final = "fathom_async.ascii"
+"""Name of the error handler for terminals that cannot show the characters of a chart."""
+
+_MINUTE: Final = 60
+_MARKS: Final = dict(zip("▁▂▃▄▅▆▇█▏▎▍▌▋▊▉░●○…·", "   .:::#...####.#.~-", strict=True))
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_MARKS.get(each, "?") for each in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(ASCII, _in_ascii)
 
 
 def duration(seconds: float) -> str:

@@ -9,7 +9,7 @@ microseconds, and the whole-second behaviour of real servers stays exact.
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import Literal
+from typing import Literal, Protocol
 
 from attrs import define, field, frozen
 from attrs.validators import gt, optional
@@ -32,14 +32,40 @@ class Verdict:
     retry_after: int = 0
 
 
-@define
-class Throttle(ABC):
-    """A rate limit.
+class Throttle(Protocol):
+    """A rate limit of `limit` requests per `per` seconds."""
 
-    Attributes:
-        limit: Requests per window.
-        per: Length of the window in seconds.
-    """
+    @property
+    def limit(self) -> int:
+        """Requests per window."""
+        ...
+
+    @property
+    def per(self) -> float:
+        """Length of the window in seconds."""
+        ...
+
+    def hit(self, now: float) -> Verdict:
+        """Count one request, or refuse it."""
+        ...
+
+    def remaining(self, now: float) -> int:
+        """Return the number of requests that would be allowed now."""
+        ...
+
+    def optimum(self, n: int, start: float = 0.0) -> float:
+        """Return the seconds from the first to the last of `n` requests of a perfect client.
+
+        Args:
+            n: Number of requests.
+            start: Server time of the first one; it matters for windows that follow the calendar.
+        """
+        ...
+
+
+@define
+class _Limit(ABC):
+    """A throttle whose subclasses say how they count, how many are left, and what a perfect client takes."""
 
     limit: int = field(validator=gt(0))
     per: float = field(validator=gt(0))
@@ -56,12 +82,7 @@ class Throttle(ABC):
         return self._left(now)
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Return the seconds from the first to the last of `n` requests of a perfect client.
-
-        Args:
-            n: Number of requests.
-            start: Server time of the first one; it matters for windows that follow the calendar.
-        """
+        """Return the seconds from the first to the last of `n` requests of a perfect client."""
         return self._best(n, start)
 
     @abstractmethod
@@ -80,7 +101,7 @@ class Throttle(ABC):
 
 
 @define
-class LaravelWindow(Throttle):
+class LaravelWindow(_Limit):
     """Laravel's own throttle: a fixed window that opens with its first hit.
 
     Refused hits are not counted and do not prolong the window. `Retry-After` is computed from whole seconds, so with
@@ -119,7 +140,7 @@ class LaravelWindow(Throttle):
 
 
 @define
-class AlignedWindow(Throttle):
+class AlignedWindow(_Limit):
     """A fixed window on the clock's boundaries: it restarts at every multiple of `per`."""
 
     _index: int = field(default=-1, init=False)
@@ -143,7 +164,7 @@ class AlignedWindow(Throttle):
 
 
 @define
-class SlidingLog(Throttle):
+class SlidingLog(_Limit):
     """At most `limit` requests in any window of `per` seconds, wherever it starts."""
 
     _times: deque[float] = field(factory=deque[float], init=False)
@@ -161,7 +182,7 @@ class SlidingLog(Throttle):
 
 
 @define
-class TokenBucket(Throttle):
+class TokenBucket(_Limit):
     """A bucket of `burst` tokens, refilled evenly with `limit` tokens per `per` seconds (GCRA).
 
     Attributes:

@@ -46,8 +46,7 @@ def demo(
     title = headline(reports, source.description, speed)
     console.print(title, "", sep="\n", soft_wrap=not console.is_terminal)
     job, verdict = run_async(partial(_demonstrate, source, reports, speed, seed, console))
-    width, ascii_only = console.options.max_width, console.options.ascii_only
-    for part in summarize(job.reports, verdict, width, ascii_only=ascii_only):
+    for part in summarize(job.reports, verdict, console.width):
         console.print(part)
     if verdict.problem is not None:
         first_failure = f"; the first failure: {job.failures[0]}" if job.failures else ""

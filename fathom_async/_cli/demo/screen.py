@@ -47,11 +47,8 @@ def display(console: Console) -> Generator[Callable[[Snapshot], None]]:
         lines = Lines(partial(console.print, soft_wrap=True, highlight=False, markup=False), _LINE_EVERY)
         yield lambda snapshot: lines(line(snapshot), is_last=snapshot.is_over)
         return
-    options = console.options
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        yield lambda snapshot: live.update(
-            draw(snapshot, options.max_width, ascii_only=options.ascii_only), refresh=True
-        )
+        yield lambda snapshot: live.update(draw(snapshot, console.width), refresh=True)
 
 
 def waiting(status: LaneStatus) -> str:
@@ -68,7 +65,7 @@ def waiting(status: LaneStatus) -> str:
     return f"{who} for the next turn"
 
 
-def draw(snapshot: Snapshot, width: int, *, ascii_only: bool = False) -> RenderableType:
+def draw(snapshot: Snapshot, width: int) -> RenderableType:
     """Return the live display."""
     lanes = Table.grid(padding=(0, 2, 0, 0))
     lanes.add_column(style="bold", no_wrap=True)
@@ -82,7 +79,7 @@ def draw(snapshot: Snapshot, width: int, *, ascii_only: bool = False) -> Rendera
             f"{status.queued} queued",
         )
         lanes.add_row(name, bar)
-        lanes.add_row("", _window(status, ascii_only=ascii_only))
+        lanes.add_row("", _window(status))
         lanes.add_row("", Text(f"{waiting(status)}\n", style="yellow" if status.queued else "dim"))
     clock = f"server time {duration(snapshot.elapsed)}   refused {snapshot.refused}"
     recent = [
@@ -101,14 +98,13 @@ def line(snapshot: Snapshot) -> str:
     return f"{duration(snapshot.elapsed)}: {lanes}"
 
 
-def _window(status: LaneStatus, *, ascii_only: bool) -> Text:
+def _window(status: LaneStatus) -> Text:
     """Return how much of the window is used, with a dot per request if they are few."""
     used = f"{status.used:,} of {status.limit:,} {per(status.per)}"
     if status.limit > _MOST_DOTS:
         return Text(used, style="dim")
-    full, empty = ("#", ".") if ascii_only else ("●", "○")
     return Text.assemble(
-        (full * status.used, "cyan"), (empty * (status.limit - status.used), "dim"), f"  {used}"
+        ("●" * status.used, "cyan"), ("○" * (status.limit - status.used), "dim"), f"  {used}"
     )
 
 

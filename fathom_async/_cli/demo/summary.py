@@ -65,21 +65,18 @@ class Comparison:
         return f"of {self.reports + self.others} requests, {', '.join(told)}" if told else None
 
 
-def summarize(
-    reports: Reports, verdict: Comparison, width: int, *, ascii_only: bool = False
-) -> Iterator[RenderableType]:
+def summarize(reports: Reports, verdict: Comparison, width: int) -> Iterator[RenderableType]:
     """Return the parts of the summary, from top to bottom; those without data are left out.
 
     Args:
         reports: The reports over all days.
         verdict: How the job went.
         width: Characters a line.
-        ascii_only: Whether the terminal shows ASCII only.
     """
     for figure in (traffic_of(chain.from_iterable(reports.values())), _pages(reports)):
         if figure is not None:
             label = max(width - _BESIDE_PAGE, _SITE_WIDTH)
-            title, *lines = drawn(figure, width, ascii_only=ascii_only, label_width=label)
+            title, *lines = drawn(figure, width, label_width=label)
             yield Text(f"\n{title[0].upper()}{title[1:]}", style="bold")
             yield Text("\n".join(lines), style="cyan", no_wrap=True)
     yield Text("\nHow it went", style="bold")
@@ -111,7 +108,7 @@ def _pages(reports: Reports) -> Ranking | None:
         if report.query.field_grouping == ("pathname",)
         for place, row in enumerate(report.rows[:most])
     ]
-    labels = columns([(site, page) for site, page, _ in found])
+    labels = columns([(site, page) if len(reports) > 1 else (page,) for site, page, _ in found])
     return Ranking("top pages", tuple(labels), tuple(views for *_, views in found)) if found else None
 
 
