@@ -70,7 +70,7 @@ _add(
 )
 _add("account:logout", "Remove the API token from the system's keyring.", "fathom logout")
 _add("sites:sites", "List, get, create, update, delete sites.")
-_add("events:events", "List, create, change, delete events.")
+_add("events:events", "List, change, delete events.")
 _add("milestones:milestones", "List, get, create, update, delete milestones.")
 _add("report:report", "Report on the pageviews of a site.")
 _add("report:events_report", "Report on the completions of an event.")
