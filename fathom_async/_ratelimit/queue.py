@@ -136,15 +136,21 @@ class PriorityQueue(Generic[T]):
             raise KeyError("the queue is empty")
         return chosen, False
 
-    def pop(self) -> T:
-        """Take out the next waiter.
+    def pop(self, start: Priority | None = None) -> T:
+        """Take out the next waiter; with a start, of the first class from there on in which somebody waits.
 
         Raises:
             KeyError: The queue is empty.
         """
-        chosen, _ = self.next_class()
+        chosen = (
+            next((each for each in _CLASSES[start:] if self._waiting[each]), None)
+            if start is not None
+            else None
+        )
+        if chosen is None:
+            chosen, _ = self.next_class()
         for priority in range(chosen + 1, len(self._lines)):
-            self._passed[priority] += bool(self._waiting[priority])
+            self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
         self.size -= 1
@@ -165,9 +171,11 @@ class PriorityQueue(Generic[T]):
         passed = (min(len(line), (own + passing) // PASSES) for line in self._lines[priority + 1 :])
         return own + passing + sum(passed)
 
-    def waiting(self, priority: Priority) -> int:
-        """Return how many of a class wait."""
-        return self._waiting[priority]
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many of each class wait."""
+        interactive, normal, bulk = self._waiting
+        return interactive, normal, bulk
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines:
