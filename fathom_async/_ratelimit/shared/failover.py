@@ -8,6 +8,7 @@
 import logging
 from collections import deque
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
 from fathom_async._ratelimit.shared.protocol import Store
@@ -119,17 +120,9 @@ class FailoverWindow:
         self._of(permit).abandon(permit)
         self._hold(permit, self._count_delay + self.span)
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
         """See `Window.settle`."""
-        self._of(permit).settle(permit, now, limit=limit, remaining=remaining, failed=failed)
+        self._of(permit).settle(permit, now, feedback)
         self._hold(permit, self.span)
 
     def release_idle(self) -> None:

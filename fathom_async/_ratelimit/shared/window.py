@@ -23,6 +23,7 @@ from itertools import chain, repeat
 
 from attrs import define, evolve, field
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Owner, Permit, Wanted, WindowStatus
 from fathom_async._ratelimit.queue import PASSES
@@ -236,20 +237,12 @@ class SharedWindow:
         self._in_flight -= 1
         self._submit(Command("abandoned", self._owner, permit.number))
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
-        if failed:
+        if feedback is None:
             self._submit(Command("abandoned", self._owner, permit.number, delay=self.span))
             return
         self._last_word = now
@@ -259,7 +252,7 @@ class SharedWindow:
                 self._owner,
                 permit.number,
                 delay=self.span,
-                foreign_usage=self._foreign_usage(_shared(permit), limit, remaining),
+                foreign_usage=self._foreign_usage(_shared(permit), feedback),
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
@@ -381,11 +374,11 @@ class SharedWindow:
         """Whether somebody of a class need not wait for the time of the last question (rule 2)."""
         return not self._asked[priority] and any(self._asked)
 
-    def _foreign_usage(self, permit: SharedPermit, limit: int | None, remaining: int | None) -> int | None:
+    def _foreign_usage(self, permit: SharedPermit, feedback: Feedback) -> int | None:
         """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
-        requests = self._limit.requests
+        requests, remaining = self._limit.requests, feedback.remaining
         is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
-        if remaining is None or limit != requests or not 0 <= remaining <= requests or not is_known:
+        if remaining is None or feedback.limit != requests or not 0 <= remaining <= requests or not is_known:
             return None
         return requests - remaining - permit.base
 
