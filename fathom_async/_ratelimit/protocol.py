@@ -4,6 +4,7 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import BudgetState, Priority
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
@@ -22,24 +23,6 @@ class Permit:
     number: int
     outstanding_before: int = 0
     sent_at: float | None = field(default=None, init=False)
-
-
-@fast_frozen
-class Word:
-    """What an answer says of the limits.
-
-    Attributes:
-        limit: ``X-RateLimit-Limit``. When it is not the window's, `remaining` speaks of another one.
-        remaining: ``X-RateLimit-Remaining``.
-        failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    failed: bool = False
-
-
-SILENT = Word()
 
 
 @fast_frozen
@@ -112,19 +95,16 @@ class Window(Protocol):
     window that is not shared.
 
     Attributes:
+        span: Seconds from a request's count to its permit's return.
         is_shared: Whether other processes take of the same permits.
         reply_time: Seconds that admission may take though permits are free.
         failure: Why nothing can be admitted, if so.
     """
 
+    span: float
     is_shared: bool = False
     reply_time: float = 0.0
     failure: FathomError | None = None
-
-    @property
-    def span(self) -> float:
-        """Seconds from a request's count to its permit's return."""
-        ...
 
     @property
     def in_flight(self) -> int:
@@ -174,8 +154,15 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left."""
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
+        """The answer arrived: the request was counted by now, and the headers say what is left.
+
+        Args:
+            permit: The request's permit.
+            now: The moment the answer arrived.
+            feedback: The headers. If they name a limit that is not this window's, they speak of another one. None
+                when they tell nothing: the answer is an error of the server's, or not its own.
+        """
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""

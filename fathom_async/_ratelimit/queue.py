@@ -156,8 +156,8 @@ class PriorityQueue(Generic[T]):
         self.size -= 1
         return self._lines[chosen].pop()
 
-    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> int:
-        """Return about how many waiters are served before a newcomer, if nobody else comes.
+    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int]:
+        """Return about how many are served before a newcomer: if nobody else comes, and at the most.
 
         Args:
             priority: The newcomer's class.
@@ -167,9 +167,11 @@ class PriorityQueue(Generic[T]):
         own = self._lines[priority].ahead_of(flow, more)
         urgent = sum(len(line) for line in self._lines[:priority])
         # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
-        passing = min(urgent, (own + 1) * PASSES - self._passed[priority])
+        most = (own + 1) * PASSES - self._passed[priority] if priority else 0
+        passing = min(urgent, most)
         passed = (min(len(line), (own + passing) // PASSES) for line in self._lines[priority + 1 :])
-        return own + passing + sum(passed)
+        patient = sum(passed)
+        return own + passing + patient, own + most + patient
 
     @property
     def counts(self) -> tuple[int, int, int]:

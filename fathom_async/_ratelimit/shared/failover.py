@@ -9,8 +9,9 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.protocol import SILENT, Demand, Permit, WindowStatus, Word
+from fathom_async._ratelimit.protocol import Demand, Permit, WindowStatus
 from fathom_async._ratelimit.shared.commands import Sharing
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.window import SharedPermit, SharedWindow
@@ -102,12 +103,12 @@ class FailoverWindow(SharedWindow):
             self._local.abandon(permit)
             self._hold_later(self._sharing.count_delay + self.span)
 
-    def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
         """See `Window.settle`."""
         if isinstance(permit, SharedPermit):
-            super().settle(permit, now, word)
+            super().settle(permit, now, feedback)
         else:
-            self._local.settle(permit, now, word)
+            self._local.settle(permit, now, feedback)
             self._hold_later(self.span)
 
     def expect(self, priority: Priority, now: float, count: int = 1) -> None:

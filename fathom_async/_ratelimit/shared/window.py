@@ -24,8 +24,9 @@ from contextlib import AsyncExitStack
 
 from attrs import define, evolve, field
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import SILENT, Demand, Owner, Permit, Window, WindowStatus, Word
+from fathom_async._ratelimit.protocol import Demand, Owner, Permit, Window, WindowStatus
 from fathom_async._ratelimit.shared.commands import NOBODY, Command, Result, Sharing
 from fathom_async._ratelimit.shared.plans import PlanTeller
 from fathom_async._ratelimit.shared.protocol import Store
@@ -61,7 +62,7 @@ class SharedWindow(Window):
         sharing: What it keeps to.
         store: Where the window lives; closed with it.
         clock: Where time comes from.
-        tell: Where the windows of the classic plan live (rule 6); closed with it.
+        tell: Where the windows of the classic plan live; see `PlanTeller`. Closed with it.
 
     Attributes:
         failure: Why nothing can be admitted, if so.
@@ -75,7 +76,7 @@ class SharedWindow(Window):
         self.reply_time = store.reply_time * clock.speed
         self._sharing = sharing
         self._limit = sharing.limit
-        self._span = sharing.limit.per + sharing.limit.pad
+        self.span = sharing.limit.per + sharing.limit.pad
         self._store = store
         self._clock = clock
         self._reserve = sharing.reserve
@@ -96,11 +97,6 @@ class SharedWindow(Window):
         self._told_until = 0.0
         self._plan = PlanTeller(sharing.plan, tell, self)
         store.listen(self)
-
-    @property
-    def span(self) -> float:
-        """Seconds from a request's count to its permit's return."""
-        return self._span
 
     def bind(self, owner: Owner) -> None:
         """Name the lane."""
@@ -141,8 +137,8 @@ class SharedWindow(Window):
         reply, at = self._known(now)
         usable = self._limit.requests - self._reserve
         if reply is None:
-            return now + position // usable * self._span
-        due = max(now, at + reply.returns_in(position, priority, usable, self._span))
+            return now + position // usable * self.span
+        due = max(now, at + reply.returns_in(position, priority, usable, self.span))
         return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:
@@ -150,7 +146,7 @@ class SharedWindow(Window):
         if self._last_word is None:
             return True
         others = -math.inf if self._last_reply is None else self._replied_at - self._last_reply.heard
-        return now - max(self._last_word, others) >= self._span
+        return now - max(self._last_word, others) >= self.span
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to ask again; None when an answer is under way."""
@@ -199,7 +195,7 @@ class SharedWindow(Window):
         permit.sent_at = now
         self._unsent.discard(permit)
         self._store.submit(
-            Command("hold", self._owner, permit.number, delay=self._sharing.count_delay + self._span)
+            Command("hold", self._owner, permit.number, delay=self._sharing.count_delay + self.span)
         )
 
     def release(self, permit: Permit) -> None:
@@ -213,13 +209,13 @@ class SharedWindow(Window):
         self._in_flight -= 1
         self._store.submit(Command("abandoned", self._owner, permit.number))
 
-    def settle(self, permit: Permit, now: float, word: Word = SILENT) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
-        if word.failed:
-            self._store.submit(Command("abandoned", self._owner, permit.number, delay=self._span))
+        if feedback is None:
+            self._store.submit(Command("abandoned", self._owner, permit.number, delay=self.span))
             return
         self._last_word = now
         self._store.submit(
@@ -227,8 +223,8 @@ class SharedWindow(Window):
                 "answered",
                 self._owner,
                 permit.number,
-                delay=self._span,
-                foreign_usage=self._foreign_usage(permit, word),
+                delay=self.span,
+                foreign_usage=self._foreign_usage(permit, feedback),
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
@@ -351,12 +347,12 @@ class SharedWindow(Window):
         """Whether somebody of a class need not wait for the time of the last question (rule 2)."""
         return not self._asked[priority] and any(self._asked)
 
-    def _foreign_usage(self, permit: Permit, word: Word) -> int | None:
+    def _foreign_usage(self, permit: Permit, feedback: Feedback) -> int | None:
         """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
         assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
-        requests, remaining = self._limit.requests, word.remaining
+        requests, remaining = self._limit.requests, feedback.remaining
         is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
-        if remaining is None or word.limit != requests or not 0 <= remaining <= requests or not is_known:
+        if remaining is None or feedback.limit != requests or not 0 <= remaining <= requests or not is_known:
             return None
         return requests - remaining - permit.base
 
