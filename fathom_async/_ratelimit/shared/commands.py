@@ -21,6 +21,9 @@ NOBODY: Counts = (0, 0, 0)
 CLASSIC = -1
 """A plan with limits of its own for reports and for all else."""
 
+PLAN_FOR = 120.0
+"""Seconds for which a plan that a process was given is known."""
+
 
 @frozen
 class QuotaConfig:

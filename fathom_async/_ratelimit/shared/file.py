@@ -21,8 +21,8 @@ import weakref
 from collections import deque
 
 from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, FORMAT, SharedState, size_of
+from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, SharedState, size_of
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 

@@ -59,8 +59,16 @@ class HeldPermits:
         flying = enumerate(self._flying[:used].tolist())
         return sum(self._until[place] > now for place, ends in flying if ends > now)
 
-    def grant(self, first: int, count: int, until: float) -> None:
-        """Hold so many permits, numbered from the first one; 0 for other clients."""
+    def turn(self, ahead: int, requests: int, reserve: int) -> float:
+        """Return when a permit is free for whoever has so many before it, as far as is known."""
+        ours, held = self.ours, self.all
+        return max(
+            self._nth(held, len(held) - requests + ahead),
+            self._nth(ours, len(ours) - requests + reserve + ahead),
+        )
+
+    def grant(self, first: int, count: int, until: float) -> int:
+        """Hold so many permits, numbered from the first one, 0 for other clients; return how many there were."""
         used, now = int(self._head[_USED]), self._now
         free = [place for place, held in enumerate(self._until[:used].tolist()) if held <= now][:count]
         free += range(used, min(used + count - len(free), len(self._until)))
@@ -72,6 +80,7 @@ class HeldPermits:
         if not first:
             self._head[_FOREIGN] = max(self._head[_FOREIGN], until)
         self._sorted = None
+        return len(free)
 
     def hold(self, permit: int, until: float) -> bool:
         """Hold a permit until then; return whether it is one that was granted."""
@@ -91,11 +100,24 @@ class HeldPermits:
             self._sorted = None
         return place is not None
 
+    def free(self, first: int, count: int) -> None:
+        """Hold so many permits no longer."""
+        for permit in range(first, first + count):
+            self.land(permit, 0.0)
+
     def usable(self, count: int) -> list[float]:
         """Return when each of so many can be used, in order; those of unanswered requests a span from now."""
         latest, held = self._now + self._span, self.all
         back = [min(until, latest) for until in held[max(0, len(held) - count) :]]
         return [self._now] * (count - len(back)) + back
+
+    def _nth(self, returns: list[float], index: int) -> float:
+        if index < 0:
+            return self._now
+        if not returns:
+            return self._now + self._span
+        turns, index = divmod(index, len(returns))
+        return returns[index] + turns * self._span
 
     def _both(self) -> tuple[list[float], list[float]]:
         if self._sorted is None:
@@ -122,13 +144,3 @@ class HeldPermits:
                     return place
         except ValueError:
             return None
-
-
-def nth(returns: list[float], index: int, now: float, span: float) -> float:
-    """Return when the permit of an index is free, of those that come back then, over and over."""
-    if index < 0:
-        return now
-    if not returns:
-        return now + span
-    turns, index = divmod(index, len(returns))
-    return returns[index] + turns * span

@@ -9,9 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from fathom_async._ratelimit.shared.commands import Action, Command, Result
+from fathom_async._ratelimit.shared.commands import PLAN_FOR, Action, Command, Result
 from fathom_async._ratelimit.shared.protocol import Listener, Store
-from fathom_async._ratelimit.shared.state import PLAN_FOR
 from fathom_async.errors import ArgumentError, FathomError
 
 

@@ -18,16 +18,14 @@ from attrs import fields
 from fathom_async._ratelimit.concurrency import CALM, LONGEST_CALM
 from fathom_async._ratelimit.promise import STRETCH
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result, other_plan
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.commands import PLAN_FOR, Command, QuotaConfig, Result, other_plan
+from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
 from fathom_async._ratelimit.shared.state import (
     CLOCK_STEP,
-    FORMAT,
     LONGEST_WAITED_OUT,
     LOOK_AGAIN,
     MOST_PASSES,
     NEVER,
-    PLAN_FOR,
     SHORTEST_LOOK,
 )
 from fathom_async._ratelimit.shared.tickets import MAX_TICKETS

@@ -79,6 +79,7 @@ from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import (
     NOBODY,
+    PLAN_FOR,
     Action,
     Command,
     Counts,
@@ -86,12 +87,9 @@ from fathom_async._ratelimit.shared.commands import (
     Result,
     other_plan,
 )
-from fathom_async._ratelimit.shared.held import HeldPermits, held_size, nth
+from fathom_async._ratelimit.shared.held import HeldPermits, held_size
 from fathom_async._ratelimit.shared.tickets import TICKETS_SIZE, Tickets
 from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
-
-FORMAT = 2
-"""The layout of what is stored; processes with another one cannot share it."""
 
 CLOCK_STEP = 10.0
 """Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
@@ -102,8 +100,8 @@ LONGEST_WAITED_OUT = 90.0
 MOST_PASSES = 8 * PASSES
 """How often a class was passed over at the most, for what it is due to add up."""
 
-PLAN_FOR = 120.0
-"""Seconds for which a plan that a process was given is known."""
+NEVER = 1e9
+"""Seconds since the server was heard, if it never was."""
 
 LOOK_AGAIN = 4
 """Looks for a free place under the cap while a request takes what it usually does."""
@@ -116,9 +114,6 @@ _EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _SUSPECT, _UNSURE = range(7)
 _PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK, _PLAN, _PLAN_UNTIL = range(7, _HEAD)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
 _ANY_NUMBER = 1 << 30
-
-NEVER = 1e9
-"""Seconds since the server was heard, if it never was."""
 
 
 def size_of(requests: int) -> int:
@@ -164,8 +159,7 @@ class SharedState:
             now: The time.
             known: The epoch as the asker knows it, 0 for none.
             total: The largest `Result.total` that came with this epoch.
-            full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
-                them takes longer than all the rest.
+            full: Whether to count the permits for the reply, which takes longer than all the rest.
 
         Raises:
             ConfigurationError: The asker was given another plan than others.
@@ -182,6 +176,7 @@ class SharedState:
             self._ACTIONS[step.action](self, step, now)
         tickets.write()
         ours, held = (self._held.ours, self._held.all) if full else ([], [])
+        left, usable = self._forecast.wanted, self._usable(step)
         return Result(
             granted=granted,
             due=due,
@@ -200,12 +195,10 @@ class SharedState:
             cap=self._cap.now(now),
             moved=int(memory[_MOVED]),
             queues=(tickets.behind(0, owner), tickets.behind(1, owner), tickets.behind(2, owner)),
-            left=self._left(self._usable(step), now) if full else NOBODY,
+            left=(0, left(Priority.NORMAL, usable, now), left(Priority.BULK, usable, now))
+            if full
+            else NOBODY,
         )
-
-    def _left(self, usable: int, now: float) -> Counts:
-        wanted = self._forecast.wanted
-        return 0, wanted(Priority.NORMAL, usable, now), wanted(Priority.BULK, usable, now)
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:
         """Detect a reset or restored store (rule 12); return a time that never goes back."""
@@ -256,32 +249,30 @@ class SharedState:
         return granted, (due[0], due[1], due[2]), min(waits) if granted < step.count and waits else 0.0
 
     def _serve(
-        self, step: Command, priority: Priority, wanted: int, before: int, now: float
+        self, step: Command, priority: Priority, most: int, before: int, now: float
     ) -> tuple[int, bool]:
-        """Return how many of the wanted permits a class is granted, and whether as due."""
+        """Return how many permits a class is granted, and whether as due."""
         ahead, behind, due = self._order(step, priority, now)
         room = self._room(step, now)
         if room <= ahead:
             return 0, False
-        granted = min(wanted, room, due or max(1, room - ahead - behind))  # rules 6 and 9
-        left = 0 if due else self._forecast.wanted(priority, self._usable(step), now)
-        if left:
-            granted = promised(
-                self._held.usable(self._usable(step)), granted, left, self._terms.span, now
-            )  # rule 8
+        granted = min(most, room, due or max(1, room - ahead - behind))  # rules 6 and 9
+        usable = self._usable(step)
+        left = 0 if due else self._forecast.wanted(priority, usable, now)
+        if left:  # rule 8
+            granted = promised(self._held.usable(usable), granted, left, self._terms.span, now)
         if granted:
             self._admit(step, priority, before, granted, now)
         return granted, due > 0
 
     def _queue_up(self, step: Command, priority: Priority, served: int, now: float) -> float:
         """Give a ticket to a class that was not served, and return the seconds until its time comes."""
-        span = self._terms.span
+        span, usable = self._terms.span, self._usable(step)
         ahead, _, due = self._order(step, priority, now)
-        usable = self._usable(step)
         left = 0 if due else self._forecast.wanted(priority, usable, now)
         wait, apart = self._wait(step, ahead, now), span / usable
         if left:
-            promised_in = promised_at(self._held.usable(self._usable(step)), left, span, usable, ahead) - now
+            promised_in = promised_at(self._held.usable(usable), left, span, usable, ahead) - now
             wait = max(wait, min(promised_in, PASSES * apart))  # rules 8 and 9
         passed = self._memory[_PASSED[priority]] if priority in _PASSED else 0
         if passed and not due:
@@ -324,7 +315,7 @@ class SharedState:
     def _admit(self, step: Command, priority: Priority, before: int, granted: int, now: float) -> None:
         memory = self._memory
         self._tickets.drop(step.owner, priority)
-        self._grant(step.id + before, granted, now + step.delay)
+        memory[_TOTAL] += self._held.grant(step.id + before, granted, now + step.delay)
         if memory[_UNSURE] > now:
             memory[_PROBE] = step.id + before  # rule 12
         for each, at in _PASSED.items():  # rule 9
@@ -353,12 +344,8 @@ class SharedState:
 
     def _wait(self, step: Command, ahead: int, now: float) -> float:
         """Return the seconds until the permit of a ticket is free, as far as is known."""
-        ours, held, span = self._held.ours, self._held.all, self._terms.span
         requests, reserve = self._terms.requests - step.fewer, step.reserve
-        when = max(
-            nth(held, len(held) - requests + ahead, now, span),
-            nth(ours, len(ours) - requests + reserve + ahead, now, span),
-        )
+        when = self._held.turn(ahead, requests, reserve)
         if when > now + self._terms.span:
             # Not settled, or further ahead than one turn of all permits: those before may yet go away, and a dead
             # process must not keep its ticket for longer than a permit.
@@ -368,12 +355,8 @@ class SharedState:
 
     def _hold(self, step: Command, now: float) -> None:
         if not self._held.hold(step.id, now + step.delay):
-            self._grant(step.id, 1, now + step.delay)
+            self._memory[_TOTAL] += self._held.grant(step.id, 1, now + step.delay)
             self._held.land(step.id)
-
-    def _grant(self, first: int, count: int, until: float) -> None:
-        self._memory[_TOTAL] += min(count, self._terms.requests - len(self._held.all))
-        self._held.grant(first, count, until)
 
     def _answered(self, step: Command, now: float) -> None:
         memory = self._memory
@@ -393,14 +376,6 @@ class SharedState:
             else:
                 memory[_UNSURE] = now
 
-    def _freed(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
-        for number in range(step.count):
-            self._held.land(step.id + number, 0.0)
-
-    def _leave(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
-        for priority in Priority:
-            self._tickets.drop(step.owner, priority)
-
     def _pause(self, step: Command, now: float) -> None:
         self._memory[_BLOCKED] = max(self._memory[_BLOCKED], now + step.delay)
         self._memory[_PAUSES] += 1
@@ -414,8 +389,8 @@ class SharedState:
         "abandoned": lambda self, step, now: self._held.land(
             step.id, now + step.delay if step.delay else None
         ),
-        "freed": _freed,
-        "leave": _leave,
+        "freed": lambda self, step, _: self._held.free(step.id, step.count),
+        "leave": lambda self, step, _: self._tickets.leave(step.owner),
         "pause": _pause,
         "crowd": lambda self, step, now: self._cap.lower(
             max(step.count, self._held.in_flight()), now

@@ -48,6 +48,10 @@ class Tickets:
         """Forget a ticket, if there is one."""
         self._kept.pop(owner * _CLASSES + priority, None)
 
+    def leave(self, owner: int) -> None:
+        """Forget the tickets of a process."""
+        self._kept = {key: ticket for key, ticket in self._kept.items() if key // _CLASSES != owner}
+
     def place(self, owner: int, priority: Priority) -> tuple[int, int, int]:
         """Return how many are of more urgent classes, and how many of this class before and behind an owner's."""
         equals = [key // _CLASSES for key in self._kept if key % _CLASSES == priority]
