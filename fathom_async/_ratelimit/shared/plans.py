@@ -30,29 +30,32 @@ class PlanTeller:
         plan: The plan; see `Command.plan`.
         stores: Where the windows of the classic plan live.
         window: The window of the plan.
+
+    Attributes:
+        telling: How many of them have not answered yet.
     """
 
     def __init__(self, plan: int, stores: Sequence[Store], window: Teller) -> None:
         self.stores = stores
         self._plan = plan
         self._window = window
-        self._telling = 0
+        self.telling: int = 0
         self._tell_at = -math.inf if stores else math.inf
         for store in stores:
             store.listen(self)
 
     def is_told(self, owner: int, now: float) -> bool:
         """Whether nobody objects to the plan; else this tells it."""
-        if now >= self._tell_at and not self._telling:
+        if now >= self._tell_at and not self.telling:
             self._tell("look", owner, now)
-        return not (self._telling or self._window.failure)
+        return not (self.telling or self._window.failure)
 
     def _tell(self, action: Action, owner: int, now: float) -> None:
-        self._telling = len(self.stores)
+        self.telling = len(self.stores)
 
         def told(reply: Result | None) -> None:  # noqa: ARG001 - who objects is heard as `lost`
-            self._telling -= 1
-            if self._telling or self._window.failure:
+            self.telling -= 1
+            if self.telling or self._window.failure:
                 return
             if action == "look":
                 self._tell("move", owner, now)

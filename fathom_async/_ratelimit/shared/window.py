@@ -150,7 +150,7 @@ class SharedWindow(Window):
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to ask again; None when an answer is under way."""
-        if self._is_asking or self.failure is not None:
+        if self._is_asking or self._plan.telling or self.failure is not None:
             return None
         return now if self._is_new(demand.priority) else self._ask_at
 
