@@ -98,24 +98,27 @@ class PriorityQueue(Generic[T]):
         size: How many wait.
     """
 
-    __slots__ = ("_lines", "_passed", "_waiting", "size")
+    __slots__ = ("_lines", "_next", "_passed", "_waiting", "size")
 
     def __init__(self) -> None:
         self._lines: list[_Line[T]] = [_Line() for _ in Priority]
         self._passed = [0 for _ in Priority]
         self._waiting = [0 for _ in Priority]
+        self._next: tuple[Priority, bool] | None = None  # what `next_class` found since the last change
         self.size = 0
 
     def push(self, waiter: T, priority: Priority, flow: str = "", place: Place = "turn") -> None:
         """Append a waiter to its flow, or put it before all others of its class (rule 4)."""
         self._lines[priority].push(waiter, flow, place)
         self._waiting[priority] += 1
+        self._next = None
         self.size += 1
 
     def discard(self, waiter: T, priority: Priority, flow: str = "") -> None:
         """Take out a waiter that gave up; it may be gone already."""
         gone = self._lines[priority].discard(waiter, flow)
         self._waiting[priority] -= gone
+        self._next = None
         self.size -= gone
 
     def next_class(self) -> tuple[Priority, bool]:
@@ -124,17 +127,13 @@ class PriorityQueue(Generic[T]):
         Raises:
             KeyError: The queue is empty.
         """
-        waiting, passed = self._waiting, self._passed
-        chosen = None
-        for priority in _CLASSES:
-            if waiting[priority]:
-                if passed[priority] >= PASSES:
-                    return priority, True
-                if chosen is None:
-                    chosen = priority
-        if chosen is None:
-            raise KeyError("the queue is empty")
-        return chosen, False
+        if self._next is None:
+            waiting = [priority for priority in _CLASSES if self._waiting[priority]]
+            if not waiting:
+                raise KeyError("the queue is empty")
+            due = [priority for priority in waiting if self._passed[priority] >= PASSES]
+            self._next = (due[0], True) if due else (waiting[0], False)
+        return self._next
 
     def pop(self) -> T:
         """Take out the next waiter.
@@ -143,10 +142,11 @@ class PriorityQueue(Generic[T]):
             KeyError: The queue is empty.
         """
         chosen, _ = self.next_class()
-        for priority in range(chosen + 1, len(self._lines)):
+        for priority in _CLASSES[chosen + 1 :]:
             self._passed[priority] += bool(self._waiting[priority])
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
+        self._next = None
         self.size -= 1
         return self._lines[chosen].pop()
 

@@ -149,7 +149,7 @@ async def test_max_wait_ends_a_wait_that_took_longer_than_it_looked() -> None:
 
 async def test_a_refusal_pauses_everyone_and_then_probes() -> None:
     lane = lane_of()
-    await request(lane)
+    await request(lane, feedback=Feedback(10, 9))
     async with lane.permit() as refused:
         refused.sent()
         refused.refused(Feedback(10, 0, 20))
@@ -327,7 +327,7 @@ async def test_a_lane_that_was_refused_for_a_crowd_tries_one_more_after_a_while(
 
 async def test_a_refusal_with_nothing_else_in_flight_is_no_crowd() -> None:
     lane = lane_of(1000, per=60)
-    await request(lane)
+    await request(lane, feedback=Feedback(1000, 900))
     async with lane.permit() as refused:
         refused.sent()
         refused.refused(Feedback(1000, 900, 0))
@@ -463,7 +463,7 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         await asyncio.sleep(1000)
         assert lane.status().used == 0
         for _ in range(requests):
-            await request(lane, priority=Priority.INTERACTIVE, max_wait=0)
+            await request(lane, priority=Priority.INTERACTIVE, max_wait=100)
 
     run_virtual(scenario())
 

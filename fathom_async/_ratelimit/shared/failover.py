@@ -115,10 +115,11 @@ class FailoverWindow:
         self._of(permit).abandon(permit)
         self._hold(permit, self._count_delay + self.span)
 
-    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         """See `Window.settle`."""
-        self._of(permit).settle(permit, now, feedback)
+        is_more = self._of(permit).settle(permit, now, feedback)
         self._hold(permit, self.span)
+        return is_more
 
     def release_idle(self) -> None:
         """See `Window.release_idle`."""
