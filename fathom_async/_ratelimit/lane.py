@@ -17,7 +17,9 @@ A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it
 
 import math
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from itertools import islice
 
 from aiolimiter import AsyncLimiter
 
@@ -37,6 +39,9 @@ from fathom_async.telemetry import Paused, Recovered, Telemetry
 
 PROBE_PATIENCE = 5.0
 """Seconds after which a cold lane sends another request, though the last one has no answer yet (rule 1)."""
+
+SLICE = 1000
+"""How many waiting requests are handed over at once."""
 
 OUTAGE = 600.0
 """Seconds that a request waits for a server that is away."""
@@ -214,9 +219,17 @@ class Lane:
         Args:
             to: Returns the lane for requests of a kind.
         """
+        self._waiting.stop()
+        self._window.release_idle()
+        self._pass_on(self._waiting.drain(), to)
+
+    def _pass_on(
+        self, waiting: Iterator[tuple[Admission, float | None]], to: Callable[[str], "Lane"]
+    ) -> None:
+        """Pass on some, and the others in a moment, so that the event loop is not blocked."""
         now = self.now()
         followers: set[Lane] = set()
-        for waiter, deadline in self._waiting.drain():
+        for waiter, deadline in islice(waiting, SLICE):
             waiter.lane = lane = to(waiter.kind)
             if lane not in followers:
                 followers.add(lane)
@@ -228,10 +241,10 @@ class Lane:
                 lane._line_up(waiter, now)  # noqa: SLF001 - the same class
             except FathomError as error:
                 waiter.fail(error)
-        self._waiting.stop()
-        self._window.release_idle()
         for lane in followers:
             lane._dispatch(now)  # noqa: SLF001 - the same class
+        if followers:
+            self._clock.call_at(now, partial(self._pass_on, waiting, to))
 
     def keep_to(self, at_once: int) -> None:
         """Have no more requests in flight, until the server is found to let in more."""
@@ -306,7 +319,7 @@ class Lane:
         Raises:
             WaitTooLongError: Its `max_wait` cannot be met.
         """
-        now = self.now()
+        waiter.queued_at = now = self.now()
         self._line_up(waiter, now)
         self._dispatch(now)
 
@@ -324,7 +337,7 @@ class Lane:
             if eta > waiter.max_wait or (self._breaker.is_away and self._breaker.holds(now)):  # rule 4
                 raise self._waiting.too_long(waiter, eta)
             deadline = now + max(waiter.max_wait, self._window.reply_time)
-        self._waiting.add(waiter, deadline, now)
+        self._waiting.add(waiter, deadline)
 
     def gave_up(self, waiter: Admission) -> None:
         """Forget a request that waited."""

@@ -9,7 +9,7 @@
 4. A request that the server refused goes to the head of its class; one that failed goes to the end of its flow.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Generic, Literal, TypeVar
 
@@ -28,13 +28,12 @@ T = TypeVar("T")
 class _Line(Generic[T]):
     """The waiters of one class, by flow."""
 
-    __slots__ = ("_flows", "_lengths", "_size")
+    __slots__ = ("_flows", "_lengths")
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
         self._flows: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
-        self._lengths: Counter[int] = Counter()  # how many flows have so many waiters
-        self._size = 0
+        self._lengths: dict[int, int] = {}  # how many flows have so many waiters
 
     def push(self, waiter: T, flow: str, place: Place) -> None:
         waiters = self._flows.get(flow)
@@ -74,17 +73,13 @@ class _Line(Generic[T]):
         return others - min(own, turns) + own + more
 
     def _count(self, before: int, after: int) -> None:
-        self._size += after - before
-        self._lengths[after] += 1
-        if self._lengths[before] > 1:
-            self._lengths[before] -= 1
-        else:
-            del self._lengths[before]
-        if not after:
-            del self._lengths[after]
-
-    def __len__(self) -> int:
-        return self._size
+        lengths = self._lengths
+        if after:
+            lengths[after] = lengths.get(after, 0) + 1
+        if before > 0:
+            lengths[before] -= 1
+            if not lengths[before]:
+                del lengths[before]
 
     def __iter__(self) -> Iterator[T]:
         for waiters in self._flows.values():
@@ -159,13 +154,21 @@ class PriorityQueue(Generic[T]):
             more: Newcomers of the same flow before it.
         """
         own = self._lines[priority].ahead_of(flow, more)
-        urgent = sum(len(line) for line in self._lines[:priority])
+        urgent = sum(self._waiting[:priority])
         # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
         most = (own + 1) * PASSES - self._passed[priority] if priority else 0
         passing = min(urgent, most)
-        passed = (min(len(line), (own + passing) // PASSES) for line in self._lines[priority + 1 :])
-        patient = sum(passed)
+        patient = sum(min(count, (own + passing) // PASSES) for count in self._waiting[priority + 1 :])
         return own + passing + patient, own + most + patient
+
+    def clear(self) -> list[T]:
+        """Take out all, class by class and flow by flow."""
+        waiters = [*self]
+        self._lines = [_Line() for _ in Priority]
+        self._waiting = [0 for _ in Priority]
+        self._next = None
+        self.size = 0
+        return waiters
 
     def waiting(self, priority: Priority) -> int:
         """Return how many of a class wait."""

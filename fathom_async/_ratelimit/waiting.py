@@ -78,9 +78,8 @@ class Waiting:
         self.timer: Timer | None = None
         self._timer_at = 0.0
 
-    def add(self, waiter: Admission, deadline: float | None, now: float) -> None:
+    def add(self, waiter: Admission, deadline: float | None) -> None:
         """Let a request wait, until its deadline if it has one."""
-        waiter.queued_at = now
         if deadline is not None:
             heappush(self._deadlines, (deadline, next(self._sequence), waiter))
         self.queue.push(waiter, waiter.priority, waiter.flow, waiter.place)
@@ -140,13 +139,11 @@ class Waiting:
         return self.queue.pop()
 
     def drain(self) -> Iterator[tuple[Admission, float | None]]:
-        """Take out all, in their order, with their deadlines."""
+        """Take out all at once, and return those that still wait, flow by flow, with their deadlines."""
         deadlines = {waiter: deadline for deadline, _, waiter in self._deadlines}
         self._deadlines.clear()
-        while self.queue.size:
-            waiter = self.queue.pop()
-            if not waiter.is_over:
-                yield waiter, deadlines.get(waiter)
+        waiters = self.queue.clear()
+        return ((waiter, deadlines.get(waiter)) for waiter in waiters if not waiter.is_over)
 
     def are_others(self, subjects: set[str]) -> bool:
         """Whether requests wait that are about none of these subjects."""
