@@ -16,6 +16,7 @@ requests that were sent before the last one was heard of are one refusal.
    as long.
 5. **Fewer.** Refused although spaced, after half of T, or twice in a row where T is `SHORT_WINDOW` at most: N is what
    the server let in within T. In a longer window too little is counted by then: a few refusals would cost an hour.
+   Refused after N grew: N is one less than what the server let in, or what it was before.
    After each `CALM_SPANS` without a refusal N goes half of the way back to the plan's. Where the first step was too
    much, the next one waits for twice as many spans; where more than one held, for half.
 6. **Limit.** One that is smaller than the plan's, or goes back up to it, is adopted when two answers in a row name
@@ -86,12 +87,17 @@ class Pace:
         self._calm_since = self._stepped_at = -math.inf
         self._calm_spans = CALM_SPANS
         self._steps = 0  # taken since N was lowered
+        self._before = 1  # N before the last of them
 
     def hits(self, now: float) -> int:
         """Return how many requests were answered within T."""
         while self._hits and self._hits[0] <= now - self._per:
             self._hits.popleft()
         return len(self._hits)
+
+    def seed(self, hits: int, now: float) -> None:
+        """Take so many requests for answered now, since nobody counted before."""
+        self._hits.extend([now] * hits)
 
     def refused(self, limit: int, now: float) -> None:
         """A request was refused for its rate, and nothing explains it."""
@@ -103,13 +109,14 @@ class Pace:
                 self._calm = min(4 * self._calm, LONGEST_CALM)
             self.together = 1
             self._has_failed = False
-        elif is_proved or (self._has_failed and self._per <= SHORT_WINDOW):
+        elif is_proved or self._steps or (self._has_failed and self._per <= SHORT_WINDOW):
             self._has_failed = False
             if self._steps == 1:
                 self._calm_spans = min(2 * self._calm_spans, LONGEST_CALM_SPANS)
             elif self._steps:
                 self._calm_spans = max(self._calm_spans // 2, CALM_SPANS)
-            self.fewer = max(1, min(self.hits(now), limit - is_proved))
+            let_in = min(self.hits(now) - (self._steps > 0), limit - is_proved)
+            self.fewer = max(1, self._before if self._steps else 1, let_in)
             self._stepped_at, self._steps = now, 0
         else:
             self._has_failed = True
@@ -122,7 +129,7 @@ class Pace:
             self._going_since = now
         calm = (CALM_SPANS if self._steps else self._calm_spans) * self._span
         if self.fewer is not None and now - self._stepped_at >= calm:
-            self._stepped_at = now
+            self._stepped_at, self._before = now, self.fewer
             self._steps += 1
             more = (self.fewer + plan + 1) // 2
             self.fewer = more if more < plan else None
@@ -289,6 +296,8 @@ class Lessons:
     def refused(self, permit: Permit, feedback: Feedback, known: Circumstances, now: float) -> Lesson:
         """A request was refused."""
         is_new = permit.sent_at is None or permit.sent_at > self._refused_at
+        if not self.is_learning:
+            self._pace.seed(max(0, known.used - known.in_flight), now)
         if is_new:
             self._in_a_row = min(self._in_a_row + 1, _MOST_REFUSALS)
             self._refused_at = now
