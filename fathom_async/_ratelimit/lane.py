@@ -28,7 +28,7 @@ from fathom_async._ratelimit.breaker import MEMORY, Breaker, FailedRequest
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Permit, Window
+from fathom_async._ratelimit.protocol import Demand, Permit, Wanted, Window
 from fathom_async._ratelimit.queue import PASSES, Place
 from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.waiting import TICK, Waiting
@@ -46,7 +46,7 @@ SLICE = 1000
 OUTAGE = 600.0
 """Seconds that a request waits for a server that is away."""
 
-_ONE = {(each, is_due): Demand(each, 1, is_due) for each in Priority for is_due in (False, True)}
+_ONE = {(each, is_due): Demand(each, is_due) for each in Priority for is_due in (False, True)}
 
 
 class Lane:
@@ -478,18 +478,18 @@ class Lane:
 
     # Called by the window.
 
-    def demand(self) -> Demand | None:
+    def wanted(self) -> Wanted | None:
         """Return what could be used now of a shared window; None for nothing."""
         now = self.now()
         is_away = self._breaker.has_failed and self._breaker.holds(now)
         if not self._queue.size or now < self._restraint.paused_until or is_away:
             return None
-        priority = next(each for each in Priority if self._queue.waiting(each))
-        usable = min(self._queue.waiting(priority), self._most_in_flight(now) - self._window.in_flight)
+        usable = min(self._queue.size, self._most_in_flight(now) - self._window.in_flight)
         if usable < 1:
             return None
-        return Demand(
-            priority, min(usable, 1) if self._restraint.is_spaced or self._breaker.has_failed else usable
+        return Wanted(
+            self._queue.counts,
+            min(usable, 1) if self._restraint.is_spaced or self._breaker.has_failed else usable,
         )
 
     def on_change(self) -> None:

@@ -27,17 +27,28 @@ class Permit:
 
 @fast_frozen
 class Demand:
-    """What a lane could use now.
+    """For whom a lane looks for a permit.
 
     Attributes:
         priority: The class whose turn it is.
-        count: How many permits.
         is_due: Whether that class was passed over so often that no promise holds it back.
     """
 
     priority: Priority
-    count: int
     is_due: bool = False
+
+
+@frozen
+class Wanted:
+    """What a lane could use now of a shared window.
+
+    Attributes:
+        waiting: How many requests of each class wait.
+        count: How many permits could be used at once.
+    """
+
+    waiting: tuple[int, int, int]
+    count: int
 
 
 @frozen
@@ -60,7 +71,7 @@ class WindowStatus:
 class Owner(Protocol):
     """The lane, as its window sees it."""
 
-    def demand(self) -> Demand | None:
+    def wanted(self) -> Wanted | None:
         """Return what could be used now; None for nothing."""
         ...
 
@@ -130,6 +141,11 @@ class Window(Protocol):
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to look again for a permit; None when that waits for an answer."""
         ...
+
+    @property
+    def granted_from(self) -> Priority | None:
+        """The most urgent class that may take the next permit; None where the lane's queue decides."""
+        return None
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""

@@ -130,15 +130,17 @@ class PriorityQueue(Generic[T]):
             self._next = (due[0], True) if due else (waiting[0], False)
         return self._next
 
-    def pop(self) -> T:
-        """Take out the next waiter.
+    def pop(self, start: Priority | None = None) -> T:
+        """Take out the next waiter; with a start, of the first class from there on in which somebody waits.
 
         Raises:
             KeyError: The queue is empty.
         """
         chosen, _ = self.next_class()
+        if start is not None:
+            chosen = next((each for each in _CLASSES[start:] if self._waiting[each]), chosen)
         for priority in _CLASSES[chosen + 1 :]:
-            self._passed[priority] += bool(self._waiting[priority])
+            self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
         self._next = None
@@ -170,9 +172,11 @@ class PriorityQueue(Generic[T]):
         self.size = 0
         return waiters
 
-    def waiting(self, priority: Priority) -> int:
-        """Return how many of a class wait."""
-        return self._waiting[priority]
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many of each class wait."""
+        interactive, normal, bulk = self._waiting
+        return interactive, normal, bulk
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines:

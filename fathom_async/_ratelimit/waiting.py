@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from fathom_async._ratelimit.admission import Admission
 from fathom_async._ratelimit.breaker import Breaker
+from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.protocol import Window
 from fathom_async._ratelimit.queue import PASSES, PriorityQueue
 from fathom_async._ratelimit.restraint import Restraint
@@ -96,7 +97,7 @@ class Waiting:
             due = lane.opens_at(now)
             if due > now:
                 break
-            waiter = self._pop()
+            waiter = self._pop(self._window.granted_from)
             if waiter.wake():
                 lane.admit(waiter, now)
         self.awaits_answer = due == math.inf or lane.is_probing(now)
@@ -128,15 +129,15 @@ class Waiting:
         self.timer = None
         self.dispatch(self._clock.now())
 
-    def _pop(self) -> Admission:
-        """Take out the request that is admitted next (rule 1)."""
+    def _pop(self, start: Priority | None) -> Admission:
+        """Take out the request that is admitted next (rule 1); see `PriorityQueue.pop`."""
         if self._breaker.is_away:
             subjects = self._breaker.subjects()
             for waiter in self.queue:
                 if waiter.subject not in subjects and not waiter.is_over:
                     self.discard(waiter)
                     return waiter
-        return self.queue.pop()
+        return self.queue.pop(start)
 
     def drain(self) -> Iterator[tuple[Admission, float | None]]:
         """Take out all at once, and return those that still wait, flow by flow, with their deadlines."""

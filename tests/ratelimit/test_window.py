@@ -27,7 +27,7 @@ pytestmark = pytest.mark.virtual_time
 
 LIMIT = RateLimit(3, per=60)
 SPAN = 61.0  # the window and its pad
-ONE = Demand(Priority.NORMAL, 1)
+ONE = Demand(Priority.NORMAL)
 
 
 def returns(window: LocalWindow, now: float, permits: int = 3) -> list[float]:

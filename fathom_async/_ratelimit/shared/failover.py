@@ -94,6 +94,11 @@ class FailoverWindow:
         """See `Window.has_room`."""
         return self._window.has_room(demand, now)
 
+    @property
+    def granted_from(self) -> Priority | None:
+        """See `Window.granted_from`."""
+        return self._window.granted_from
+
     def next_look(self, demand: Demand, now: float) -> float | None:
         """See `Window.next_look`."""
         return self._window.next_look(demand, now)
