@@ -103,13 +103,12 @@ class FailoverWindow(SharedWindow):
             self._local.abandon(permit)
             self._hold_later(self._sharing.count_delay + self.span)
 
-    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         """See `Window.settle`."""
         if isinstance(permit, SharedPermit):
-            super().settle(permit, now, feedback)
-        else:
-            self._local.settle(permit, now, feedback)
-            self._hold_later(self.span)
+            return super().settle(permit, now, feedback)
+        self._hold_later(self.span)
+        return self._local.settle(permit, now, feedback)
 
     def expect(self, priority: Priority, now: float, count: int = 1) -> None:
         """See `Window.expect`."""

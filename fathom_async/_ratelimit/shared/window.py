@@ -209,14 +209,14 @@ class SharedWindow(Window):
         self._in_flight -= 1
         self._store.submit(Command("abandoned", self._owner, permit.number))
 
-    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
         if feedback is None:
             self._store.submit(Command("abandoned", self._owner, permit.number, delay=self.span))
-            return
+            return True
         self._last_word = now
         self._store.submit(
             Command(
@@ -228,6 +228,7 @@ class SharedWindow(Window):
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
+        return True
 
     def _hold(self, delay: float) -> None:
         """Let the store hold a permit for a request that it does not know of."""

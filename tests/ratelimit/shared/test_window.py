@@ -259,6 +259,9 @@ async def test_a_refusal_pauses_all_processes(tmp_path: Path) -> None:
     await asyncio.gather(*map(request, lanes))
     async with lanes[0].permit() as admission:
         admission.sent()
+        admission.answered(Feedback(10, 6))
+    async with lanes[0].permit() as admission:
+        admission.sent()
         admission.refused(Feedback(10, 0, 20))
     start = now()
     admitted = await asyncio.gather(*(request(lane, takes=1.0) for lane in lanes for _ in range(2)))
