@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.files import check_directory, check_file, write_file
-from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, encoded, records, records_of_report
+from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, Records, encoded, records_of_report
 from fathom_async._util.lazy import optional
 from fathom_async.reports import Column, Row
 
@@ -70,7 +70,7 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     columns = _columns([report for _, report in found])
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
     chosen = OutputOptions(format=format, output=path).resolved()
-    write_file(path, encoded(records(columns, rows), chosen))
+    write_file(path, encoded(Records(columns, rows), chosen))
     return len(rows)
 
 
