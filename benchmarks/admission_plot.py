@@ -113,7 +113,8 @@ def served(outcomes: Sequence[admission_mixed.Outcome]) -> float:
 def _dots(
     axes: Axes, played: Mapping[str, Mapping[str, Sequence[Run]]], value: Callable[[Sequence[Run]], float]
 ) -> None:
-    for index, throttle in enumerate(next(iter(played.values()))):
+    kinds = list(next(iter(played.values())))
+    for index, throttle in enumerate(kinds):
         colour = _COLOURS[index % len(_COLOURS)]
         axes.plot([], [], "o", color=colour, label=throttle)
         for row, throttles in enumerate(played.values()):
@@ -121,7 +122,7 @@ def _dots(
             is_lossy = median(outcome.lost for outcome in outcomes) > 0
             axes.plot(
                 value(outcomes),
-                row + (index - 2) * _SPREAD,
+                row + (index - (len(kinds) - 1) / 2) * _SPREAD,
                 "o",
                 ms=5,
                 mec=colour,
