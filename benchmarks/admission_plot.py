@@ -19,7 +19,16 @@ Run = TypeVar("Run", Outcome, admission_mixed.Outcome)
 Axes = Any
 """Matplotlib's type; type checkers run without matplotlib."""
 
-_COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # distinct for colour-blind readers too
+_COLOURS = {
+    "Laravel": "#0072b2",
+    "Laravel, exact store": "#0072b2",
+    "Laravel, floor store": "#56b4e9",
+    "clock-aligned": "#e69f00",
+    "sliding log": "#009e73",
+    "token bucket": "#cc79a7",
+}
+"""A colour for each kind of server, the same in all plots; distinct for colour-blind readers too."""
+
 _INK = "#22303c"
 _GREY = "#8795a1"
 _BAND = "#e8f3ec"
@@ -115,7 +124,7 @@ def _dots(
 ) -> None:
     kinds = list(next(iter(played.values())))
     for index, throttle in enumerate(kinds):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = _COLOURS[throttle]
         axes.plot([], [], "o", color=colour, label=throttle)
         for row, throttles in enumerate(played.values()):
             outcomes = throttles[throttle]
