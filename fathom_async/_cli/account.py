@@ -6,7 +6,7 @@ from contextlib import suppress
 from fathom_async import Account, FathomClient, PermissionDeniedError, Token
 from fathom_async._cli.connection import FOR_A_PERSON, call, run_async
 from fathom_async._cli.credentials import TOKEN, address, find_token, remove_token, store_token
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
 from fathom_async._cli.prompts import secret
 from fathom_async._util.text import one_line
 
@@ -36,7 +36,7 @@ def whoami(*, output: OutputOptions = STANDARD) -> None:
         find_token(os.environ).source,
         address(os.environ),
     )
-    write(records(_COLUMNS, [row], is_single=True), output)
+    write(Records(_COLUMNS, [row], is_single=True), output)
 
 
 async def _ask(fathom: FathomClient) -> tuple[Account | None, Token]:

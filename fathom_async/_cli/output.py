@@ -1,14 +1,14 @@
 """Rows, written in any format to a terminal, a pipe or a file."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
-from attrs import field, frozen
+from attrs import frozen
 from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
-Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "moment"]
+Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "month", "year", "moment"]
 
 _SUFFIXES: Final[dict[str, Format]] = {
     ".json": "json",
@@ -94,54 +94,34 @@ class Records:
     """Rows to write.
 
     Attributes:
-        columns: Names of the columns.
+        kinds: Names of the columns, and what they hold.
         rows: The cells of each row.
-        arrow: Makes the Arrow table that becomes a Parquet file.
         is_single: Whether it is one object rather than a list of them.
     """
 
-    columns: tuple[str, ...]
+    kinds: Mapping[str, Kind]
     rows: Sequence[tuple[Cell, ...]]
-    arrow: Callable[[], object] = field(repr=False)
     is_single: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.kinds)
 
     def dicts(self) -> list[dict[str, Cell]]:
         """Return each row as a dict."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def records(
-    columns: Mapping[str, Kind], rows: Iterable[tuple[Cell, ...]], *, is_single: bool = False
-) -> Records:
-    """Return records of named columns.
-
-    Args:
-        columns: Names of the columns, and what they hold.
-        rows: The cells of each row.
-        is_single: Whether it is one object rather than a list of them.
-    """
-    found = list(rows)
-
-    def arrow() -> object:
-        return arrow_table(columns, found)
-
-    return Records(tuple(columns), found, arrow, is_single)
-
-
 def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_single: bool = False) -> Records:
     """Return records of objects whose attributes are the columns, such as sites."""
-    rows = (tuple(getattr(each, name) for name in columns) for each in objects)
-    return records(columns, rows, is_single=is_single)
+    return Records(columns, [tuple(getattr(each, name) for name in columns) for each in objects], is_single)
 
 
 def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
     """Return records of a report."""
-    rows = [tuple(each.values()) for each in report.to_dicts()]
-
-    def arrow() -> object:
-        return cast("object", report.to_arrow())  # pyright: ignore[reportUnknownMemberType]
-
-    return Records(report.columns, rows, arrow)
+    kinds: dict[str, Kind] = {column.name: column.kind for column in report.query.codec.columns}
+    return Records(kinds, [tuple(each.values()) for each in report.to_dicts()])
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:
@@ -220,7 +200,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
             return text.getvalue().encode()
         case "parquet":
             sink = BytesIO()
-            optional("pyarrow.parquet", extra="arrow").write_table(rows.arrow(), sink)
+            optional("pyarrow.parquet", extra="arrow").write_table(arrow_table(rows.kinds, rows.rows), sink)
             return sink.getvalue()
 
 

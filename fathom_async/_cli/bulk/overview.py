@@ -8,7 +8,7 @@ from attrs import frozen
 from fathom_async import BulkPlan
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.formatting import counted, duration
-from fathom_async._cli.output import Kind, Records, records
+from fathom_async._cli.output import Kind, Records
 from fathom_async._util.text import printable
 from fathom_async.reports import Query, Row
 
@@ -71,7 +71,7 @@ def table(overview: Overview) -> Records:
         rows.append(
             (sum(reports for reports, *_ in lines[_SHOWN:]), f"and {len(lines) - _SHOWN:,} more", "", "")
         )
-    return records({"reports": "count", "how": "text", "site": "text", "what": "text"}, rows)
+    return Records({"reports": "count", "how": "text", "site": "text", "what": "text"}, rows)
 
 
 def asked(query: Query[Row]) -> str:
