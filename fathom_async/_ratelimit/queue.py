@@ -137,8 +137,9 @@ class PriorityQueue(Generic[T]):
         chosen, _ = self.next_class()
         if start is not None:
             chosen = next((each for each in _CLASSES[start:] if self._waiting[each]), chosen)
-        for priority in _CLASSES[chosen + 1 :]:
-            self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
+        if self._waiting[chosen] < self.size:
+            for priority in _CLASSES[chosen + 1 :]:
+                self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
         self._next = None

@@ -100,7 +100,7 @@ class Waiting:
             waiter = self._pop(self._window.granted_from)
             if waiter.wake():
                 lane.admit(waiter, now)
-        self.awaits_answer = due == math.inf or lane.is_probing(now)
+        self.awaits_answer = due == math.inf or self._breaker.has_failed or lane.is_probing(now)
         if self._deadlines:
             self._fail_late(now)
         if self._window.failure is not None:
