@@ -23,13 +23,13 @@ from itertools import islice
 
 from aiolimiter import AsyncLimiter
 
-from fathom_async._ratelimit.admission import Admission, Asked, Feedback
+from fathom_async._ratelimit.admission import Admission, Again, Asked, Feedback
 from fathom_async._ratelimit.breaker import MEMORY, Breaker, FailedRequest
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Permit, Wanted, Window
-from fathom_async._ratelimit.queue import PASSES, Place
+from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.waiting import TICK, Waiting
 from fathom_async._ratelimit.window import LocalWindow
@@ -117,7 +117,7 @@ class Lane:
         *,
         flow: str = "",
         max_wait: float | None = None,
-        place: Place = "turn",
+        again: Again | None = None,
         asks: Asked | None = None,
         kind: str = "",
     ) -> Admission:
@@ -127,8 +127,8 @@ class Lane:
             priority: Order among waiting requests.
             flow: Requests of one priority take turns by flow.
             max_wait: Longest wait in seconds; None for no bound.
-            place: ``first`` before all others of the same priority, as a refused request does; ``last`` at the end
-                of its flow, as a failed one does.
+            again: Why the request is made again, if so. A refused one goes before all others of the same priority, a
+                failed one to the end of its flow.
             asks: What the request asks for; an outage is several different ones failing.
             kind: The name by which the request knows the lane.
 
@@ -138,7 +138,7 @@ class Lane:
             OutageError: The server was away for longer than a request waits for it.
             ClosedError: The lane was closed.
         """
-        return Admission(self, priority, flow, max_wait, place, asks, kind)
+        return Admission(self, priority, flow, max_wait, again, asks, kind)
 
     def expect(self, priority: Priority) -> None:
         """Note that somebody is there who will make requests of this priority."""
@@ -326,12 +326,12 @@ class Lane:
     def _line_up(self, waiter: Admission, now: float) -> None:
         self._check_open()
         deadline = None
-        if waiter.place == "turn":
+        if waiter.again is None:
             self._window.expect(waiter.priority, now)
         if self._breaker.is_away:
             self._breaker.probe_at_once(waiter.subject, now)
         if waiter.max_wait is not None:
-            is_first = waiter.place == "first"
+            is_first = waiter.again == "refused"
             ahead = (0, PASSES) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
             eta = self.eta_behind(ahead, waiter.priority)
             if eta > waiter.max_wait or (self._breaker.is_away and self._breaker.holds(now)):  # rule 4

@@ -216,19 +216,6 @@ class Circumstances:
     is_lie: bool
 
 
-@frozen
-class Lesson:
-    """What to do after a refusal.
-
-    Attributes:
-        wait: Seconds for which nothing more should be sent.
-        is_crowd: Whether too many were in flight.
-    """
-
-    wait: float
-    is_crowd: bool
-
-
 class Lessons:
     """What one lane learned.
 
@@ -242,6 +229,7 @@ class Lessons:
         together: How many requests may go at once; None for as many as the limit's burst allows.
         is_learning: Whether every answer has to be shown to `answered`.
         is_asking: Whether requests have to go one at a time (rule 6).
+        is_crowd: Whether too many were in flight when a request was refused last.
     """
 
     def __init__(self, limit: RateLimit, span: float, *, is_shared: bool = False) -> None:
@@ -256,7 +244,7 @@ class Lessons:
         self._pace = Pace(limit.per, span)
         self._candidate = 0
         self._in_a_row = 0
-        self._is_crowd = False
+        self.is_crowd: bool = False
         self._refused_at = -math.inf
 
     def named(self, requests: int, now: float, *, is_larger_adopted: bool) -> None:
@@ -293,24 +281,24 @@ class Lessons:
         self._decide(now)
         return remaining
 
-    def refused(self, permit: Permit, feedback: Feedback, known: Circumstances, now: float) -> Lesson:
-        """A request was refused."""
+    def refused(self, permit: Permit, feedback: Feedback, known: Circumstances, now: float) -> float:
+        """A request was refused; return the seconds for which nothing more should be sent."""
         is_new = permit.sent_at is None or permit.sent_at > self._refused_at
         if not self.is_learning:
             self._pace.seed(max(0, known.used - known.in_flight), now)
         if is_new:
             self._in_a_row = min(self._in_a_row + 1, _MOST_REFUSALS)
             self._refused_at = now
-            self._is_crowd = self._is_for_crowd(feedback, known, permit.outstanding_before, now)
-        if self._is_crowd:
-            return Lesson(feedback.retry_after or 0.0, is_crowd=True)
+            self.is_crowd = self._is_for_crowd(feedback, known, permit.outstanding_before, now)
+        if self.is_crowd:
+            return feedback.retry_after or 0.0
         if is_new:
             is_told = known.is_told and not self._belief.is_distrusted(now)
             self._belief.refused(known.is_lie and is_told, now)
             if not is_told and (known.used or self._pace.hits(now)):  # rule 3
                 self._pace.refused(self.limit.requests, now)
         self._decide(now)
-        return Lesson(self._wait(feedback.retry_after), is_crowd=False)
+        return self._wait(feedback.retry_after)
 
     def _is_for_crowd(self, feedback: Feedback, known: Circumstances, beside: int, now: float) -> bool:
         """Carry out rule 2."""

@@ -11,7 +11,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from fathom_async._ratelimit.plan import Priority
 
@@ -19,8 +19,6 @@ PASSES = 8
 """How often a waiting class is passed over by more urgent ones before it is served once."""
 
 _CLASSES = tuple(Priority)  # an enumeration is slower to go through
-
-Place = Literal["first", "turn", "last"]
 
 T = TypeVar("T")
 
@@ -35,13 +33,13 @@ class _Line(Generic[T]):
         self._flows: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
         self._lengths: dict[int, int] = {}  # how many flows have so many waiters
 
-    def push(self, waiter: T, flow: str, place: Place) -> None:
+    def push(self, waiter: T, flow: str, *, at_head: bool) -> None:
         waiters = self._flows.get(flow)
         if waiters is None:
             waiters = self._flows[flow] = OrderedDict()
         waiters[waiter] = None
         self._count(len(waiters) - 1, len(waiters))
-        if place == "first":
+        if at_head:
             waiters.move_to_end(waiter, last=False)
             self._flows.move_to_end(flow, last=False)
 
@@ -102,9 +100,9 @@ class PriorityQueue(Generic[T]):
         self._next: tuple[Priority, bool] | None = None  # what `next_class` found since the last change
         self.size = 0
 
-    def push(self, waiter: T, priority: Priority, flow: str = "", place: Place = "turn") -> None:
+    def push(self, waiter: T, priority: Priority, flow: str = "", *, at_head: bool = False) -> None:
         """Append a waiter to its flow, or put it before all others of its class (rule 4)."""
-        self._lines[priority].push(waiter, flow, place)
+        self._lines[priority].push(waiter, flow, at_head=at_head)
         self._waiting[priority] += 1
         self._next = None
         self.size += 1
@@ -139,8 +137,9 @@ class PriorityQueue(Generic[T]):
         chosen, _ = self.next_class()
         if start is not None:
             chosen = next((each for each in _CLASSES[start:] if self._waiting[each]), chosen)
-        for priority in _CLASSES[chosen + 1 :]:
-            self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
+        if self._waiting[chosen] < self.size:
+            for priority in _CLASSES[chosen + 1 :]:
+                self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
         self._next = None

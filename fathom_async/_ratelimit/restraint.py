@@ -113,15 +113,15 @@ class Restraint:
             is_told=self.heard.remaining is not None,
             is_lie=self._is_lie(),
         )
-        lesson = self.lessons.refused(permit, feedback, circumstances, now)
-        if lesson.is_crowd:
+        wait = self.lessons.refused(permit, feedback, circumstances, now)
+        if self.lessons.is_crowd:
             sent_at = now if permit.sent_at is None else permit.sent_at
             self.keep_to(self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now), now)
         else:
             self.window.on_rate_limited(now)
             self._follow(now)
-            self.window.pause(now + lesson.wait + RETRY_PAD)
-        self.pause(lesson.wait + RETRY_PAD, "refused")
+            self.window.pause(now + wait + RETRY_PAD)
+        self.pause(wait + RETRY_PAD, "refused")
 
     def keep_to(self, at_once: int, now: float) -> None:
         """Have no more requests in flight, until the server is found to let in more."""

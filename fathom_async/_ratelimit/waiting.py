@@ -83,7 +83,7 @@ class Waiting:
         """Let a request wait, until its deadline if it has one."""
         if deadline is not None:
             heappush(self._deadlines, (deadline, next(self._sequence), waiter))
-        self.queue.push(waiter, waiter.priority, waiter.flow, waiter.place)
+        self.queue.push(waiter, waiter.priority, waiter.flow, at_head=waiter.again == "refused")
 
     def discard(self, waiter: Admission) -> None:
         """Take out a request that gave up; it may be gone already."""
@@ -100,7 +100,7 @@ class Waiting:
             waiter = self._pop(self._window.granted_from)
             if waiter.wake():
                 lane.admit(waiter, now)
-        self.awaits_answer = due == math.inf or lane.is_probing(now)
+        self.awaits_answer = due == math.inf or self._breaker.has_failed or lane.is_probing(now)
         if self._deadlines:
             self._fail_late(now)
         if self._window.failure is not None:
@@ -180,7 +180,7 @@ class Waiting:
         if since is not None and now - since >= patience:
             words = f"the server has been away for {now - since:.0f} s: {self._breaker.reason}"
             for waiter in self.queue:
-                has_waited = waiter.place == "last" or now - waiter.queued_at >= patience
+                has_waited = waiter.again == "failed" or now - waiter.queued_at >= patience
                 if has_waited and (failed is None or waiter.subject in failed):
                     waiter.fail(OutageError(words))
 

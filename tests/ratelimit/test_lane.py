@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async._ratelimit.admission import SILENT, Feedback
+from fathom_async._ratelimit.admission import SILENT, Again, Feedback
 from fathom_async._ratelimit.lane import PROBE_PATIENCE, SLICE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.queue import Place
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
 from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, run_virtual
@@ -39,11 +38,11 @@ async def request(
     takes: float = 0.1,
     priority: Priority = Priority.NORMAL,
     max_wait: float | None = None,
-    place: Place = "turn",
+    again: Again | None = None,
     feedback: Feedback = SILENT,
 ) -> float:
     """Pass through the lane; return when it was admitted."""
-    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
+    async with lane.permit(priority, max_wait=max_wait, again=again) as admission:
         admitted = now()
         admission.sent()
         await asyncio.sleep(takes)
@@ -103,7 +102,7 @@ async def test_a_retry_goes_before_all_others_of_its_priority() -> None:
     lane = lane_of(1)
     waiting = [asyncio.create_task(request(lane)) for _ in range(3)]
     await asyncio.sleep(0)
-    retry = await request(lane, place="first")
+    retry = await request(lane, again="refused")
     assert [task.done() for task in waiting] == [True, False, False]
     assert retry == pytest.approx(SPAN + 0.1)
     await asyncio.gather(*waiting)
@@ -439,8 +438,8 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         try:
             async with asyncio.timeout(cancel):
                 for attempt in range(3):
-                    place: Place = "first" if attempt else "turn"
-                    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
+                    again: Again | None = "refused" if attempt else None
+                    async with lane.permit(priority, max_wait=max_wait, again=again) as admission:
                         if chance.random() < 0.8:
                             admission.sent()
                         await asyncio.sleep(takes)

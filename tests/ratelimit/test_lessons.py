@@ -39,9 +39,7 @@ def waits(lessons: Lessons, retry_after: float | None, times: int) -> list[float
     waited: list[float] = []
     now = 0.0
     for _ in range(times):
-        wait = lessons.refused(
-            permit(now + 0.5), Feedback(None, None, retry_after), circumstances(), now + 1
-        ).wait
+        wait = lessons.refused(permit(now + 0.5), Feedback(None, None, retry_after), circumstances(), now + 1)
         waited.append(wait)
         now += 1 + wait
     return waited
@@ -85,12 +83,13 @@ def test_each_refusal_in_a_row_doubles_the_wait(
 def test_a_crowd_is_told_from_the_rate(
     lessons: Lessons, feedback: Feedback, known: Circumstances, is_crowd: bool
 ) -> None:
-    assert lessons.refused(permit(0.5), feedback, known, 1.0).is_crowd is is_crowd
+    lessons.refused(permit(0.5), feedback, known, 1.0)
+    assert lessons.is_crowd is is_crowd
 
 
 def test_refusals_of_requests_that_went_out_together_are_one(lessons: Lessons) -> None:
     for _ in range(5):
-        assert lessons.refused(permit(0.5), Feedback(None, None, 5), circumstances(), 1.0).wait == 5
+        assert lessons.refused(permit(0.5), Feedback(None, None, 5), circumstances(), 1.0) == 5
     assert (lessons.limit.requests, lessons.together) == (10, 1)
 
 

@@ -318,7 +318,7 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
     async def ask(lane: Lane, *, is_retry: bool = False) -> float:
         nonlocal refused
-        async with lane.permit(place="first" if is_retry else "turn") as admission:
+        async with lane.permit(again="refused" if is_retry else None) as admission:
             admission.sent()
             verdict = throttle.hit(now())
             await asyncio.sleep(0.1)
