@@ -1,6 +1,7 @@
 """``fathom whoami``, ``login`` and ``logout``: the account, and the token in the system's keyring."""
 
 import os
+from contextlib import suppress
 
 from fathom_async import Account, FathomClient, PermissionDeniedError, Token
 from fathom_async._cli.connection import FOR_A_PERSON, call, run_async
@@ -39,14 +40,10 @@ def whoami(*, output: OutputOptions = STANDARD) -> None:
 
 
 async def _ask(fathom: FathomClient) -> tuple[Account | None, Token]:
-    return await _account(fathom), await fathom.token.get()
-
-
-async def _account(fathom: FathomClient) -> Account | None:
-    try:
-        return await fathom.account.get()
-    except PermissionDeniedError:  # only a token of full access may see it
-        return None
+    account = None
+    with suppress(PermissionDeniedError):  # only a token of full access may see it
+        account = await fathom.account.get()
+    return account, await fathom.token.get()
 
 
 def login() -> None:

@@ -3,11 +3,9 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import msgspec
 from attrs import field, frozen
@@ -17,6 +15,7 @@ from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.csv_fields import write_fields
+from fathom_async._util.lazy import optional
 from fathom_async._util.text import cells, printable, printable_json
 
 if TYPE_CHECKING:
@@ -41,7 +40,6 @@ _WIDE = 10_000  # no terminal: nothing is cut
 _LONGEST_WORD: Final = 16
 """Characters up to which a word stays whole in a narrow column; longer ones, such as paths, are folded."""
 _GAP: Final = 3
-_NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
 
 
 @Parameter(name="*")
@@ -74,7 +72,8 @@ class OutputOptions:
         """Check that rows can be written; every command does so before it sends anything.
 
         Raises:
-            CommandError: A terminal cannot show the format, the file's ending names none, or an extra is missing.
+            CommandError: A terminal cannot show the format, or the file's ending names none.
+            ImportError: An extra is missing.
             OSError: The file cannot be written.
         """
         if self.resolved() == "parquet":
@@ -82,8 +81,7 @@ class OutputOptions:
                 raise CommandError(
                     "a terminal cannot show Parquet; add --output report.parquet, or pipe it", ExitCode.USAGE
                 )
-            if find_spec("pyarrow") is None:
-                raise CommandError(_NO_PYARROW)
+            optional("pyarrow", extra="arrow")
         if self.output is not None:
             check_file(self.output)
 
@@ -152,7 +150,7 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
     A terminal gets no control characters in any format; files and pipes get texts unchanged.
 
     Raises:
-        CommandError: The file's ending names no format, or an extra is missing.
+        CommandError: The file's ending names no format.
         OSError: The file cannot be written.
     """
     chosen = options.resolved()
@@ -200,7 +198,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
         for_terminal: Whether to escape control characters; a table always does.
 
     Raises:
-        CommandError: The format needs an extra that is not installed.
+        ImportError: The format needs an extra that is not installed.
     """
     match format:
         case "table":
@@ -222,7 +220,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
             return text.getvalue().encode()
         case "parquet":
             sink = BytesIO()
-            _pyarrow("pyarrow.parquet").write_table(rows.arrow(), sink)
+            optional("pyarrow.parquet", extra="arrow").write_table(rows.arrow(), sink)
             return sink.getvalue()
 
 
@@ -311,10 +309,3 @@ def stdout_console() -> "Console":
 def note(text: str) -> None:
     """Write a line to standard error."""
     sys.stderr.write(f"fathom: {text}\n")
-
-
-def _pyarrow(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
-    try:
-        return import_module(module)
-    except ModuleNotFoundError:
-        raise CommandError(_NO_PYARROW) from None

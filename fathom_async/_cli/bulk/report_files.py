@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
-from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
 from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, encoded, records, records_of_report
+from fathom_async._util.lazy import optional
 from fathom_async.reports import Column, Row
 
 if TYPE_CHECKING:
@@ -34,7 +33,8 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
     """Check that the reports can be written, before requests are spent.
 
     Raises:
-        CommandError: The dataset's ending names no format, or Parquet needs an extra.
+        CommandError: The dataset's ending names no format.
+        ImportError: Parquet needs an extra.
         OSError: A directory cannot be created, or a file not be written.
     """
     if dataset is None:
@@ -43,8 +43,8 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
     else:
         formats = {OutputOptions(format=format, output=dataset).resolved()}
         directories = {dataset.parent}
-    if "parquet" in formats and find_spec("pyarrow") is None:
-        raise CommandError('pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"')
+    if "parquet" in formats:
+        optional("pyarrow", extra="arrow")
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
         check_directory(directory)

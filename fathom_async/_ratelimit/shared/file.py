@@ -155,7 +155,7 @@ class FileStore:
         if self._health.failed(error, loop.time()):
             dropped = [(step, done) for step, done in self._pending if step.action in ("ask", "look")]
             kept = [(step, done) for step, done in self._pending if step.action not in ("ask", "look")]
-            look = Command("look", owner=1)
+            look = Command("look", owner=1, plan=self._pending[0][0].plan)
             self._pending = deque(kept or [(look, None)])
             for _, done in dropped:
                 if done is not None:

@@ -52,8 +52,16 @@ remove_lapsed()
 local old = redis.call('HGET', meta, 'terms')
 if old and old ~= config.terms then
   local busy = redis.call('ZCARD', permits) + redis.call('ZCARD', others) + redis.call('ZCARD', queue)
-  if busy > 0 or get('blocked') > now then return {'terms', old, arrival} end
+  if busy > 0 or math.max(get('blocked'), get('plan_until')) > now then return {'terms', old, arrival} end
   redis.call('DEL', unpack(KEYS))
+end
+
+if step.plan ~= 0 then -- rule 13
+  if get('plan') ~= step.plan and get('plan_until') > now then return {'plan', get('plan'), arrival} end
+  if step.action ~= 'look' then
+    put('plan', step.plan)
+    put('plan_until', now + config.plan_for)
+  end
 end
 
 -- Rule 12: memory that was lost.

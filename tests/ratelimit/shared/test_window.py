@@ -683,7 +683,9 @@ class Hearing:
 
 def window_at(path: Path, requests: int = 10) -> Window:
     limit = RateLimit(requests, per=60)
-    return Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+    window = Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+    window.bind(Hearing())
+    return window
 
 
 async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
