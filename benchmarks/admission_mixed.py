@@ -397,12 +397,12 @@ def _silent(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
 
 
 _HEADS = """
-mean wait   seconds from a page's arrival to sending the request that the server admitted, over all runs; p99 too
-served      share of the pages that arrived while the job ran
+mean wait   seconds from the arrival of a page until its admitted request is sent, over all runs; p99: 99th percentile
+served      share of the pages that arrive while the job runs
 hits        requests during the outage
 seconds     from the start to the last answer
-makespan    of the job, over that of a perfect client that serves as many pages meanwhile; a mean beside pages
-All others are medians."""
+makespan    time of the job over that of a perfect client that serves the same number of pages; a mean beside pages
+All other figures are medians."""
 
 _PAGE = Scene("Laravel", 0, pages=60.0)
 _OUTAGE = Scene("Laravel", 0, bulk=1500, limit=2000, plan=2000, per=3600.0, handler=(0.02, 0.05))

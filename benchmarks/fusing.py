@@ -100,7 +100,7 @@ async def _run(rounds: int) -> Sequence[Comparison]:
     head = ("", "requests", "x fewer", "s at 10/min")
     print()
     print(table([head, *(_line(name, number, len(queries)) for name, number in rows)]))
-    print(f"\n{equal} of {len(queries)} answers are equal; planned in {seconds * 1000:.1f} ms")
+    print(f"\n{equal} of {len(queries)} answers are equal; planning took {seconds * 1000:.1f} ms")
     factor = len(queries) / requests
     print(f"target: {TARGET:g} times fewer, {'reached' if factor >= TARGET else 'missed'} in this run\n")
     for group in plan:
@@ -115,9 +115,9 @@ def _line(name: str, requests: int, asked: int) -> tuple[str, ...]:
 BENCHMARK = Benchmark(
     name="fusing",
     measures=(
-        f"The requests of a dashboard: {len(METRICS)} metrics and {PAGES} pages with {len(PAGE_METRICS)} metrics, "
-        f"each in {len(PERIODS)} periods and one by one, charts by the day, events, and breakdowns. Both ways are "
-        "asked of the embedded server, and all answers compared."
+        f"A dashboard requests {len(METRICS)} metrics, and {PAGES} pages with {len(PAGE_METRICS)} metrics, each "
+        f"for {len(PERIODS)} periods, one query per figure, with daily charts, events and breakdowns. The embedded "
+        "server answers the fused and the single requests, and the benchmark compares all answers."
     ),
     run=_run,
 )

@@ -3,7 +3,7 @@
 import os
 
 from fathom_async import Account, FathomClient, PermissionDeniedError, Token
-from fathom_async._cli.connection import call, run_async
+from fathom_async._cli.connection import FOR_A_PERSON, call, run_async
 from fathom_async._cli.credentials import TOKEN, address, find_token, remove_token, store_token
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
 from fathom_async._cli.prompts import secret
@@ -58,7 +58,7 @@ def login() -> None:
     typed = secret("API token, from https://app.usefathom.com/api (nothing shows while you type)")
 
     async def tried() -> Token:
-        async with FathomClient.from_env({**os.environ, TOKEN: typed}) as fathom:
+        async with FathomClient.from_env({**os.environ, TOKEN: typed}, retry=FOR_A_PERSON) as fathom:
             return await fathom.token.get()
 
     token = run_async(tried)

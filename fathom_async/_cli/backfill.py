@@ -7,7 +7,7 @@ from attrs import frozen
 from cyclopts import Parameter, validators
 
 from fathom_async import EventQuery, PageviewQuery
-from fathom_async._cli.connection import connect, run_async
+from fathom_async._cli.connection import FOR_A_JOB, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
@@ -94,7 +94,7 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
 
 async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
     console = stdout_console()
-    async with connect() as fathom:
+    async with connect(retry=FOR_A_JOB) as fathom:
         for query in queries:
             async with telling(fathom):
                 summary = await fathom.reports.backfill(

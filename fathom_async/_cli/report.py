@@ -220,5 +220,5 @@ def _draw(figures: Sequence[Figure]) -> None:
     if not figures:
         console.print("no rows", markup=False)
     for place, figure in enumerate(figures):
-        lines = drawn(figure, width, ascii_only=console.options.ascii_only)
+        lines = drawn(figure, width)
         console.print(*([""] if place else []), *lines, sep="\n", markup=False, soft_wrap=True)

@@ -9,8 +9,8 @@ from typing import Final
 from attrs import evolve, frozen
 from cyclopts import App
 
-from fathom_async import ConnectError, DecodeError, FathomClient, FathomError, RetryPolicy
-from fathom_async._cli.connection import connect, run_async
+from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
+from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
@@ -30,9 +30,6 @@ sync = App(
     name="sync",
     help_epilogue="Examples:\n\n  fathom sync secoda CDBUGS\n  fathom sync emma CDBUGS --apply",
 )
-
-_FOR_A_PERSON: Final = RetryPolicy(outage=5)
-"""A person waits for the command: a service that is away fails it soon."""
 
 
 @sync.command(
@@ -70,7 +67,7 @@ def secoda(
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
         async with SecodaClient(
-            service.credentials["SECODA_API_TOKEN"], base_url=service.url, retry=_FOR_A_PERSON
+            service.credentials["SECODA_API_TOKEN"], base_url=service.url, retry=FOR_A_PERSON
         ) as client:
             yield await plan_sync(
                 fathom,
@@ -112,7 +109,7 @@ def emma(*sites: str, apply: bool = False) -> ExitCode:
             public_key=service.credentials["EMMA_PUBLIC_KEY"],
             private_key=service.credentials["EMMA_PRIVATE_KEY"],
             base_url=service.url,
-            retry=_FOR_A_PERSON,
+            retry=FOR_A_PERSON,
         ) as client:
             yield await plan_sync(fathom, client, sites=sites or None)
 

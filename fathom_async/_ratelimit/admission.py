@@ -156,7 +156,6 @@ class Admission:
 
     async def __aenter__(self) -> Self:
         if not self.lane.admit_at_once(self):
-            start = self.lane.now()
             self._waiting = asyncio.get_running_loop().create_future()
             try:
                 self.lane.enqueue(self)
@@ -164,7 +163,7 @@ class Admission:
             except BaseException:
                 self.lane.gave_up(self)
                 raise
-            self.waited = self.lane.now() - start
+            self.waited = self.admitted_at - self.queued_at
         self.lane.untaken -= 1
         if self.bucket is not None:
             try:

@@ -136,22 +136,28 @@ class PriorityQueue(Generic[T]):
             raise KeyError("the queue is empty")
         return chosen, False
 
-    def pop(self) -> T:
-        """Take out the next waiter.
+    def pop(self, start: Priority | None = None) -> T:
+        """Take out the next waiter; with a start, of the first class from there on in which somebody waits.
 
         Raises:
             KeyError: The queue is empty.
         """
-        chosen, _ = self.next_class()
+        chosen = (
+            next((each for each in _CLASSES[start:] if self._waiting[each]), None)
+            if start is not None
+            else None
+        )
+        if chosen is None:
+            chosen, _ = self.next_class()
         for priority in range(chosen + 1, len(self._lines)):
-            self._passed[priority] += bool(self._waiting[priority])
+            self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
         self.size -= 1
         return self._lines[chosen].pop()
 
-    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> int:
-        """Return about how many waiters are served before a newcomer, if nobody else comes.
+    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int]:
+        """Return about how many are served before a newcomer: if nobody else comes, and at the most.
 
         Args:
             priority: The newcomer's class.
@@ -161,13 +167,17 @@ class PriorityQueue(Generic[T]):
         own = self._lines[priority].ahead_of(flow, more)
         urgent = sum(len(line) for line in self._lines[:priority])
         # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
-        passing = min(urgent, (own + 1) * PASSES - self._passed[priority])
+        most = (own + 1) * PASSES - self._passed[priority] if priority else 0
+        passing = min(urgent, most)
         passed = (min(len(line), (own + passing) // PASSES) for line in self._lines[priority + 1 :])
-        return own + passing + sum(passed)
+        patient = sum(passed)
+        return own + passing + patient, own + most + patient
 
-    def waiting(self, priority: Priority) -> int:
-        """Return how many of a class wait."""
-        return self._waiting[priority]
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many of each class wait."""
+        interactive, normal, bulk = self._waiting
+        return interactive, normal, bulk
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines:

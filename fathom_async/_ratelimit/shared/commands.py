@@ -1,5 +1,6 @@
 """What is said to a shared window, and what it answers."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from attrs import frozen
@@ -9,6 +10,11 @@ from fathom_async._ratelimit.plan import Priority
 Action = Literal[
     "ask", "hold", "answered", "abandoned", "freed", "leave", "pause", "crowd", "expect", "move", "look"
 ]
+
+Counts = tuple[int, int, int]
+"""A number for each class, the most urgent first."""
+
+NOBODY: Counts = (0, 0, 0)
 
 
 @frozen
@@ -41,14 +47,15 @@ class Command:
             another lane; ``look``.
         owner: Who asks; never 0.
         id: The permit, or the first of the permits asked for, which are numbered from there.
-        count: How many permits; of a crowd, how many the server had let in; of a move, the limit of the other lane.
+        count: How many permits at once; of a crowd, how many the server had let in; of a move, the limit of the other
+            lane.
         delay: Seconds: of the lease, the hold, the span or the pause; 0 where nothing is known.
         reserve: Permits that our own requests leave unused.
         foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
             `Result.base`. None when the answer did not tell.
         fewer: Permits that the server turned out not to have.
-        priority: The class that asks, or that is expected.
-        is_due: Whether the process passed over that class so often that nothing may hold it back.
+        waiting: How many requests of each class wait in the process that asks.
+        priority: The class that is expected.
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
@@ -62,8 +69,8 @@ class Command:
     reserve: int = 0
     foreign_usage: int | None = None
     fewer: int = 0
+    waiting: Counts = NOBODY
     priority: Priority = Priority.NORMAL
-    is_due: bool = False
     arrived: tuple[int, int] = (0, 0)
     cap: int = 0
     took: float = 0.0
@@ -75,7 +82,8 @@ class Result:
 
     Attributes:
         granted: How many permits were granted.
-        wait: When to ask again; 0 when all that was asked for was granted.
+        due: How many of them are for one class, however urgent another, because it was passed over so often.
+        wait: When to ask again; 0 when as many were granted as could be used.
         held: Permits that are out.
         base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
@@ -86,14 +94,16 @@ class Result:
         first: When the next permit comes back, as far as is known; 0 for none.
         last: When the last one does.
         total: Permits granted so far. It never falls, unless the store went back to an older state.
+        heard: For how long no process has heard from the server.
         unsure: For how long the window may be fuller than is known, unless an answer tells.
         cap: Requests in flight at once that the server was found to allow; 0 when it never refused a crowd.
         moved: The limit of the lane that everybody has moved to; 0 for none.
-        tickets: Tickets of others, by class.
+        queues: How many requests wait behind each ticket of others, by class.
         left: How many permits each class leaves to those above it.
     """
 
     granted: int
+    due: Counts
     wait: float
     held: int
     base: int
@@ -104,8 +114,9 @@ class Result:
     first: float
     last: float
     total: int
+    heard: float = 0.0
     unsure: float = 0.0
     cap: int = 0
     moved: int = 0
-    tickets: tuple[int, int, int] = (0, 0, 0)
-    left: tuple[int, int, int] = (0, 0, 0)
+    queues: tuple[Sequence[int], Sequence[int], Sequence[int]] = ((), (), ())
+    left: Counts = NOBODY

@@ -8,6 +8,7 @@
 import logging
 from collections import deque
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
 from fathom_async._ratelimit.shared.protocol import Store
@@ -93,6 +94,11 @@ class FailoverWindow:
         """See `Window.has_room`."""
         return self._window.has_room(demand, now)
 
+    @property
+    def granted_from(self) -> Priority | None:
+        """See `Window.granted_from`."""
+        return self._window.granted_from
+
     def next_look(self, demand: Demand, now: float) -> float | None:
         """See `Window.next_look`."""
         return self._window.next_look(demand, now)
@@ -114,17 +120,9 @@ class FailoverWindow:
         self._of(permit).abandon(permit)
         self._hold(permit, self._count_delay + self.span)
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
         """See `Window.settle`."""
-        self._of(permit).settle(permit, now, limit=limit, remaining=remaining, failed=failed)
+        self._of(permit).settle(permit, now, feedback)
         self._hold(permit, self.span)
 
     def release_idle(self) -> None:

@@ -9,9 +9,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from hashlib import sha1
-from importlib.resources import files
+from importlib import resources
 from json import dumps
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from attrs import fields
 
 from fathom_async._ratelimit.concurrency import CALM, LONGEST_CALM
 from fathom_async._ratelimit.promise import STRETCH
@@ -25,6 +27,7 @@ from fathom_async._ratelimit.shared.state import (
     LOOK_AGAIN,
     MAX_TICKETS,
     MOST_PASSES,
+    NEVER,
     SHORTEST_LOOK,
 )
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
@@ -40,7 +43,8 @@ _TIMEOUT = 2.0
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
-_REPLY_SIZE = 21
+_COMMAND, _RESULT = ([each.name for each in fields(kind)] for kind in (Command, Result))
+_TIMES = [_RESULT.index(name) for name in ("wait", "blocked", "first", "last", "heard", "unsure")]
 _UNSENT = object()
 _REFUSALS = (
     *("NOAUTH", "WRONGPASS", "NOPERM", "DB index", "ACL failure"),
@@ -49,11 +53,11 @@ _REFUSALS = (
 MEMORY = 3600.0
 """Seconds for which the keys outlive everything in them."""
 
-SCRIPT = files("fathom_async._ratelimit.shared").joinpath("step.lua").read_text(encoding="utf-8")
+SCRIPT = resources.files("fathom_async._ratelimit.shared").joinpath("step.lua").read_text(encoding="utf-8")
 
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # Processes of another format look for permits under these names, and so see that the budget is in use.
-_KINDS = ("slots", "others", "flying", "queue", "lapse", "meta")
+_KINDS = ("slots", "others", "flying", "queue", "lapse", "counts", "meta")
 
 
 class _Pipeline(Protocol):
@@ -111,6 +115,7 @@ class RedisStore:
                 "longest_waited_out": self._micros(LONGEST_WAITED_OUT),
                 "shortest_look": self._micros(SHORTEST_LOOK),
                 "look_again": LOOK_AGAIN,
+                "never": self._micros(NEVER),
                 "passes": PASSES,
                 "most_passes": MOST_PASSES,
                 "max_tickets": MAX_TICKETS,
@@ -245,56 +250,20 @@ class RedisStore:
 
     def _arguments(self, step: Command, known: int, until_when: int = 0) -> tuple[str, str]:
         """Return what the script is called with: what all steps have in common, and this step."""
-        fields: dict[str, object] = {
-            "action": step.action,
-            "owner": step.owner,
-            "id": step.id,
-            "count": step.count,
-            "delay": self._micros(step.delay),
-            "reserve": step.reserve,
-            "fewer": step.fewer,
-            "priority": step.priority,
-            "is_due": step.is_due,
-            "arrived": step.arrived,
-            "cap": step.cap,
-            "took": self._micros(step.took),
-            "known": known,
-            "known_total": self._total if known else 0,
-            "until_when": until_when,
-        }
-        if step.foreign_usage is not None:
-            fields["foreign_usage"] = step.foreign_usage
-        return self._config, dumps(fields)
+        micros = {"delay": self._micros(step.delay), "took": self._micros(step.took)}
+        named = {name: getattr(step, name) for name in _COMMAND if getattr(step, name) is not None} | micros
+        named |= {"known": known, "known_total": self._total if known else 0, "until_when": until_when}
+        return self._config, dumps(named)
 
     def _read(self, answer: object) -> Result:
         if isinstance(answer, Exception):
             raise answer
-        numbers = cast("list[int]", answer)
-        if len(numbers) != _REPLY_SIZE:
+        *values, _ = cast("list[Any]", answer)
+        if len(values) != len(_RESULT):
             raise self._disagreement(cast("list[bytes]", answer))
-        scale = self._speed / _MICRO
-        granted, wait, held, base, waiting, blocked, pauses, epoch, first, last, total, unsure, cap, moved = (
-            numbers[:14]
-        )
-        interactive, normal, bulk, *left = numbers[14:-1]
-        return Result(
-            granted=granted,
-            wait=wait * scale,
-            held=held,
-            base=base,
-            waiting=waiting,
-            blocked=blocked * scale,
-            pauses=pauses,
-            epoch=epoch,
-            first=first * scale,
-            last=last * scale,
-            total=total,
-            unsure=unsure * scale,
-            cap=cap,
-            moved=moved,
-            tickets=(interactive, normal, bulk),
-            left=(left[0], left[1], left[2]),
-        )
+        for index in _TIMES:
+            values[index] *= self._speed / _MICRO
+        return Result(*values)
 
     def _disagreement(self, answer: list[bytes]) -> ConfigurationError:
         before, _, terms = answer[1].decode().rpartition(":")

@@ -26,10 +26,10 @@ behind a killed process waits for that one's lease while the others walk past.
 Waiting
 =======
 
-5. A process that is not served gets one **ticket** for each class in which it waits, however many requests wait
-   inside it, and is told when to ask again: when the permit that its ticket is for comes back, which is known exactly
-   once that permit's request was answered. So an admission takes two questions in the normal case, and nobody polls.
-   Whoever asks for a class wants nothing more urgent any more, and loses such tickets.
+5. A question names how many requests of each class wait in the process. Each class that is not served gets one
+   **ticket**, however many wait behind it, and the process is told when to ask again: when the first permit that one
+   of its tickets is for comes back, which is known exactly once that permit's request was answered. So an admission
+   takes two questions in the normal case, and nobody polls. A class in which nobody waits any more loses its ticket.
 6. Tickets are ordered by class, then by arrival. A permit is granted to a ticket only if one is left for every ticket
    before it; whoever was served and wants more goes to the end, so that processes take turns.
 7. A ticket that is not used when its time comes lapses after ``ticket_ttl``: a dead process holds back one permit
@@ -38,8 +38,8 @@ Waiting
    forecast counts the arrivals that all processes report.
 9. A class is due one permit for every `PASSES` times that it was passed over while it waited, to `MOST_PASSES`: its
    first ticket goes before all others, and no promise holds it back. So it looks again before others can have passed
-   it that often, and what it is due is left for it when its time has come. A process whose own queue passed over a
-   class that often says so, which is the same.
+   it that often, and what it is due is left for it when its time has come. Such a permit is for that class alone, all
+   others for whoever is the most urgent in the process by then.
 
 Requests in flight
 ==================
@@ -67,7 +67,6 @@ clients' clocks, and half a second of skew is enough for refusals; others let ke
 against.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from typing import ClassVar, cast
@@ -76,7 +75,7 @@ from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import NOBODY, Action, Command, Counts, QuotaConfig, Result
 from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
 
 FORMAT = 2
@@ -100,17 +99,20 @@ LOOK_AGAIN = 4
 SHORTEST_LOOK = 0.01
 """Seconds between two such looks at the least."""
 
-_HEAD = 14
+_HEAD = 15
 _EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
-_SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _PASSED_NORMAL, _PASSED_BULK = range(7, _HEAD)
+_SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK = range(7, _HEAD)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
 _CLASSES = 4  # a ticket's number is its owner's times this, and the class
 _ANY_NUMBER = 1 << 30
 
+NEVER = 1e9
+"""Seconds since the server was heard, if it never was."""
+
 
 def size_of(requests: int) -> int:
     """Return how many numbers a pool of so many permits needs."""
-    return _HEAD + CAP_SIZE + FORECAST_SIZE + 3 * requests + 2 * MAX_TICKETS
+    return _HEAD + CAP_SIZE + FORECAST_SIZE + 3 * requests + 3 * MAX_TICKETS
 
 
 class SharedState:
@@ -122,28 +124,20 @@ class SharedState:
     """
 
     __slots__ = (
-        "_cap",
-        "_flying",
-        "_forecast",
-        "_ids",
-        "_keys",
-        "_memory",
-        "_terms",
-        "_tickets",
-        "_until",
-        "_untils",
+        *("_cap", "_counts", "_flying", "_forecast", "_ids", "_keys"),
+        *("_memory", "_terms", "_tickets", "_until", "_untils"),
     )
 
     def __init__(self, memory: "memoryview[float]", terms: QuotaConfig) -> None:
-        sizes = CAP_SIZE, FORECAST_SIZE, *[terms.requests] * 3, *[MAX_TICKETS] * 2
+        sizes = CAP_SIZE, FORECAST_SIZE, *[terms.requests] * 3, *[MAX_TICKETS] * 3
         ends = [*accumulate(sizes, initial=_HEAD)]
         cap, forecast, *parts = (memory[begin:end] for begin, end in pairwise(ends))
-        self._until, self._ids, self._flying, self._keys, self._untils = parts
+        self._until, self._ids, self._flying, self._keys, self._untils, self._counts = parts
         self._memory = memory
         self._terms = terms
         self._cap = LearnedCap(cap)
         self._forecast = Forecast(terms.span, forecast)
-        self._tickets: dict[int, float] = {}
+        self._tickets: dict[int, tuple[float, int]] = {}
 
     def is_idle(self, now: float) -> bool:
         """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
@@ -165,9 +159,9 @@ class SharedState:
         memory = self._memory
         now = self._open(step, now, known, total)
         self._tickets = self._live_tickets(now)
-        granted, wait = 0, 0.0
+        granted, due, wait = 0, NOBODY, 0.0
         if step.action == "ask":
-            granted, wait = self._ask(step, now)
+            granted, due, wait = self._ask(step, now)
         elif step.action != "look":
             self._ACTIONS[step.action](self, step, now)
         self._keep()
@@ -175,6 +169,7 @@ class SharedState:
         held = own + others or [now]
         return Result(
             granted=granted,
+            due=due,
             wait=wait,
             held=len(own) + len(others),
             base=len(own) - int(memory[_TOTAL]),
@@ -185,18 +180,19 @@ class SharedState:
             first=min(held) - now,
             last=max(held) - now,
             total=int(memory[_TOTAL]),
+            heard=now - memory[_HEARD] if memory[_HEARD] else NEVER,
             unsure=max(0.0, memory[_UNSURE] - now),
             cap=self._cap.now(now),
             moved=int(memory[_MOVED]),
-            tickets=self._others(step.owner),
-            left=self._left(self._usable(step), now) if full else (0, 0, 0),
+            queues=(self._queue(0, step), self._queue(1, step), self._queue(2, step)),
+            left=self._left(self._usable(step), now) if full else NOBODY,
         )
 
-    def _others(self, owner: int) -> tuple[int, int, int]:
-        counts = Counter(key % _CLASSES for key in self._tickets if key // _CLASSES != owner)
-        return counts[Priority.INTERACTIVE], counts[Priority.NORMAL], counts[Priority.BULK]
+    def _queue(self, priority: int, step: Command) -> list[int]:
+        of_others = (key for key in self._tickets if key // _CLASSES != step.owner)
+        return [self._tickets[key][1] for key in of_others if key % _CLASSES == priority]
 
-    def _left(self, usable: int, now: float) -> tuple[int, int, int]:
+    def _left(self, usable: int, now: float) -> Counts:
         wanted = self._forecast.wanted
         return 0, wanted(Priority.NORMAL, usable, now), wanted(Priority.BULK, usable, now)
 
@@ -224,49 +220,70 @@ class SharedState:
 
     # Rules 5 to 11.
 
-    def _ask(self, step: Command, now: float) -> tuple[int, float]:
-        for priority, arrived in zip((Priority.INTERACTIVE, Priority.NORMAL), step.arrived, strict=True):
+    def _ask(self, step: Command, now: float) -> tuple[int, Counts, float]:
+        """Serve the classes of a process; return how many were granted, how many as due, and when to ask again."""
+        for priority, arrived in zip(Priority, step.arrived, strict=False):
             if arrived:
                 self._forecast.note(priority, now, arrived)
-            if priority < step.priority and not step.is_due:
-                self._tickets.pop(_key(step.owner, priority), None)  # rule 5
-        ahead, behind, due = self._order(step, now)
-        left = 0 if due else self._forecast.wanted(step.priority, self._usable(step), now)
-        room = self._room(step, now)
-        granted = 0
-        if room > ahead:
-            granted = min(step.count, room, due or max(1, room - ahead - behind))  # rules 6 and 9
-            if left:
-                granted = promised(self._returns(step, now), granted, left, self._terms.span, now)  # rule 8
-        if granted:
-            self._admit(step, granted, now)
-        return granted, self._queue_up(step, now, left) if granted < step.count else 0.0
+        waiting = [each for each in Priority if step.waiting[each]]
+        for priority in set(Priority).difference(waiting):
+            self._tickets.pop(_key(step.owner, priority), None)
+        granted, due, waits = 0, [*NOBODY], list[float]()
+        for priority in sorted(waiting, key=lambda each: not self._order(step, each, now)[2]):  # rule 9
+            wanted = min(step.waiting[priority], step.count - granted)
+            served, is_due = self._serve(step, priority, wanted, granted, now) if wanted else (0, False)
+            granted += served
+            due[priority] = served * is_due
+            if served < step.waiting[priority]:
+                waits.append(self._queue_up(step, priority, served, now))
+        return granted, (due[0], due[1], due[2]), min(waits) if granted < step.count and waits else 0.0
 
-    def _queue_up(self, step: Command, now: float, left: int) -> float:
-        """Give a ticket to a process that was not served, and return the seconds until its time comes."""
-        tickets, span, key = self._tickets, self._terms.span, _key(step.owner, step.priority)
-        ahead, _, _ = self._order(step, now)
-        wait = self._wait(step, ahead, now)
+    def _serve(
+        self, step: Command, priority: Priority, wanted: int, before: int, now: float
+    ) -> tuple[int, bool]:
+        """Return how many of the wanted permits a class is granted, and whether as due."""
+        ahead, behind, due = self._order(step, priority, now)
+        room = self._room(step, now)
+        if room <= ahead:
+            return 0, False
+        granted = min(wanted, room, due or max(1, room - ahead - behind))  # rules 6 and 9
+        left = 0 if due else self._forecast.wanted(priority, self._usable(step), now)
         if left:
-            promised_in = promised_at(self._returns(step, now), left, span, self._usable(step), ahead) - now
-            wait = max(wait, min(promised_in, PASSES * span / self._usable(step)))  # rules 8 and 9
+            granted = promised(self._returns(step, now), granted, left, self._terms.span, now)  # rule 8
+        if granted:
+            self._admit(step, priority, before, granted, now)
+        return granted, due > 0
+
+    def _queue_up(self, step: Command, priority: Priority, served: int, now: float) -> float:
+        """Give a ticket to a class that was not served, and return the seconds until its time comes."""
+        tickets, span, key = self._tickets, self._terms.span, _key(step.owner, priority)
+        ahead, _, due = self._order(step, priority, now)
+        usable = self._usable(step)
+        left = 0 if due else self._forecast.wanted(priority, usable, now)
+        wait, apart = self._wait(step, ahead, now), span / usable
+        if left:
+            promised_in = promised_at(self._returns(step, now), left, span, usable, ahead) - now
+            wait = max(wait, min(promised_in, PASSES * apart))  # rules 8 and 9
+        passed = self._memory[_PASSED[priority]] if priority in _PASSED else 0
+        if passed and not due:
+            wait = min(wait, max((PASSES - passed) * apart, self._memory[_BLOCKED] - now, apart))  # rule 9
         excess = ahead + 1 - self._crowd(step, now)
         if excess > 0:
             wait = max(wait, self._look_again(excess, self._cap_now(step, now)))
         if key in tickets or len(tickets) < MAX_TICKETS:
-            tickets[key] = now + wait + self._terms.ticket_ttl
+            tickets[key] = now + wait + self._terms.ticket_ttl, step.waiting[priority] - served
         return wait
 
-    def _order(self, step: Command, now: float) -> tuple[int, int, int]:
-        """Return how many permits go before this ticket, how many of its class behind it, and how many it is due."""
-        tickets, key = self._tickets, _key(step.owner, step.priority)
-        equals = [each for each in tickets if each % _CLASSES == step.priority]
+    def _order(self, step: Command, priority: Priority, now: float) -> tuple[int, int, int]:
+        """Return how many permits go before a class, how many of its tickets are behind ours, and what it is due."""
+        tickets, key = self._tickets, _key(step.owner, priority)
+        equals = [each for each in tickets if each % _CLASSES == priority]
         position = equals.index(key) if key in tickets else len(equals)
-        due = max(int(step.is_due), 0 if position else self._due(step.priority))
+        due = 0 if position else self._due(priority)
         if due:
             return 0, 0, due
-        urgent = sum(each % _CLASSES < step.priority for each in tickets)
-        others = sum(self._due_now(each, now) for each in _PASSED if each > step.priority)
+        urgent = sum(each % _CLASSES < priority for each in tickets)
+        others = sum(self._due_now(each, now) for each in _PASSED if each > priority)
         return urgent + position + others, len(equals) - position - (key in tickets), 0
 
     def _usable(self, step: Command) -> int:
@@ -285,24 +302,23 @@ class SharedState:
 
     def _due_now(self, priority: Priority, now: float) -> int:
         """Return how many permits a class is due whose first ticket's time has come."""
-        untils = (until for each, until in self._tickets.items() if each % _CLASSES == priority)
+        untils = (until for each, (until, _) in self._tickets.items() if each % _CLASSES == priority)
         is_time = next(untils, now + self._terms.span) <= now + self._terms.ticket_ttl
         return self._due(priority) if is_time else 0
 
-    def _admit(self, step: Command, granted: int, now: float) -> None:
+    def _admit(self, step: Command, priority: Priority, before: int, granted: int, now: float) -> None:
         memory = self._memory
-        self._tickets.pop(_key(step.owner, step.priority), None)
-        self._grant(step.id, granted, now, now + step.delay)
+        self._tickets.pop(_key(step.owner, priority), None)
+        self._grant(step.id + before, granted, now, now + step.delay)
         if memory[_UNSURE] > now:
-            memory[_PROBE] = step.id  # rule 12
+            memory[_PROBE] = step.id + before  # rule 12
         waiting = {key % _CLASSES for key in self._tickets}
         for each, at in _PASSED.items():  # rule 9
-            if each == step.priority:
+            if each == priority:
                 memory[at] = max(0, memory[at] - PASSES * granted)
-            elif each > step.priority:
-                memory[at] = (
-                    min(memory[at] + granted, MOST_PASSES) if each in waiting else min(memory[at], PASSES)
-                )
+            elif each > priority:
+                most = MOST_PASSES if each in waiting or step.waiting[each] else PASSES
+                memory[at] = min(memory[at] + granted * (most == MOST_PASSES), most)
 
     def _returns(self, step: Command, now: float) -> list[float]:
         """Return when each permit can be used, in order; those of unanswered requests a span from now."""
@@ -376,6 +392,7 @@ class SharedState:
 
     def _answered(self, step: Command, now: float) -> None:
         memory = self._memory
+        memory[_HEARD] = now
         if step.took:
             memory[_USUAL] += (step.took - memory[_USUAL]) / 8 if memory[_USUAL] else step.took
         index = self._find(step.id, now)
@@ -445,18 +462,16 @@ class SharedState:
         own = [until for until, permit in pairs if until > now and permit]
         return own, [until for until, permit in pairs if until > now and not permit]
 
-    def _live_tickets(self, now: float) -> dict[int, float]:
-        count = int(self._memory[_TICKETS])
-        if not count:
-            return {}
-        untils = self._untils[:count].tolist()
-        keys = map(int, self._keys[:count].tolist())
-        return {key: until for key, until in zip(keys, untils, strict=True) if until > now}
+    def _live_tickets(self, now: float) -> dict[int, tuple[float, int]]:
+        """Return until when a ticket is kept and how many wait behind it, in the order of arrival."""
+        end = int(self._memory[_TICKETS])
+        keys, *rest = (part[:end].tolist() for part in (self._keys, self._untils, self._counts))
+        tickets = zip(map(int, keys), *rest, strict=True)
+        return {key: (until, int(count)) for key, until, count in tickets if until > now}
 
     def _keep(self) -> None:
-        for index, (key, until) in enumerate(self._tickets.items()):
-            self._keys[index] = key
-            self._untils[index] = until
+        for index, (key, (until, count)) in enumerate(self._tickets.items()):
+            self._keys[index], self._untils[index], self._counts[index] = key, until, count
         self._memory[_TICKETS] = len(self._tickets)
 
     _ACTIONS: ClassVar[dict[Action, Callable[["SharedState", Command, float], None]]] = {

@@ -5,25 +5,29 @@ store for permits when requests wait in its lane, keeps what was granted until t
 once), and reports what became of each. Permits are not bound to requests, so the lane's own queue decides who gets
 one, and a request that is cancelled while it waits has nothing to give back.
 
-1. One question at a time: for the class whose turn it is in the lane, with the arrivals since the last question.
-2. Until the moment that the store named, nothing is asked again, unless a more urgent class has come, or one is due.
-3. Each process still probes: its first request goes alone, and so does the first one after anybody was refused, and
-   the first one after the store lost its memory.
+1. One question at a time: for all classes that wait in the lane, with the arrivals since the last question.
+2. Until the moment that the store named, nothing is asked again, unless somebody waits of a class that has no ticket.
+3. A request goes alone if no process heard the server for a span. Each process probes after anybody was refused, and
+   after the store lost its memory.
 4. `Result.base` of a permit is of use only with the memory that granted it.
 5. Questions of the lane change nothing: they are answered from the store's last reply, or from a peek.
 """
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 from collections import deque
+from itertools import chain, repeat
 
 from attrs import define, evolve, field
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
-from fathom_async._ratelimit.shared.commands import Command, Result
+from fathom_async._ratelimit.protocol import Demand, Owner, Permit, Wanted, WindowStatus
+from fathom_async._ratelimit.queue import PASSES
+from fathom_async._ratelimit.shared.commands import NOBODY, Command, Result
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._util.clock import Clock
 from fathom_async.errors import FathomError
@@ -34,14 +38,17 @@ PREFETCHED_LIFE = 5.0
 _SERIALS = 20
 _BASE_BITS = 32
 
+_ONE = {Priority.INTERACTIVE: (1, 0, 0), Priority.NORMAL: (0, 1, 0), Priority.BULK: (0, 0, 1)}
+
 _log = logging.getLogger("fathom_async")
 _SAME = 1.0  # seconds by which one moment may differ from itself, told twice
 
 
 @define(eq=False)
 class SharedPermit(Permit):
-    """A permit of the store; see `Result.base` and `Result.epoch`."""
+    """A permit of the store, for the classes from `start` on; see `Result.base` and `Result.epoch`."""
 
+    start: Priority = field(kw_only=True)
     base: int = field(kw_only=True)
     epoch: int = field(kw_only=True)
     granted_at: float = field(kw_only=True)
@@ -96,10 +103,10 @@ class SharedWindow:
         self._looks: set[asyncio.Future[Result | None]] = set()
         self._arrived = [0, 0]
         self._in_flight = 0
-        self._is_asking = self._has_ticket = self._is_closed = False
-        self._asked = Demand(Priority.BULK, 0)
+        self._is_asking = self._is_closed = False
+        self._asked = NOBODY  # how many of each class had a ticket when it was asked last
         self._ask_at = 0.0
-        self._last_word: float | None = None
+        self._last_word: float | None = -math.inf
         self._last_reply: Result | None = None
         self._replied_at = 0.0
         self._told_until = 0.0
@@ -147,22 +154,30 @@ class SharedWindow:
         usable = self._limit.requests - self._reserve
         if reply is None:
             return now + position // usable * self.span
-        ahead = position + sum(reply.tickets[: priority + 1])
+        urgent = sum(map(sum, reply.queues[:priority]))
+        patient = sum(map(sum, reply.queues[priority + 1 :]))
+        # Processes of one class take turns; of the others, not more than `PASSES` go before each of those, or one
+        # before so many.
+        ahead = position + sum(min(length, position + 1) for length in reply.queues[priority])
+        ahead += min(urgent, PASSES * (ahead + 1))
+        ahead += min(patient, ahead // PASSES)
         left = reply.left[priority]
         later = _nth_return(reply, ahead + left, usable, self.span) - left * self.span / usable
         due = max(now, at + max(later, _nth_return(reply, ahead, usable, self.span), reply.blocked))
-        is_ours = self._has_ticket and self._asked.priority == priority
-        return max(due, self._ask_at) if is_ours else due
+        return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer to us is too old to know what others have spent (rule 3)."""
-        return self._last_word is None or now - self._last_word >= self.span
+        """Whether the server's last answer is too old to know what others have spent (rule 3)."""
+        if self._last_word is None:
+            return True
+        others = -math.inf if self._last_reply is None else self._replied_at - self._last_reply.heard
+        return now - max(self._last_word, others) >= self.span
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to ask again; None when an answer is under way."""
         if self._is_asking or self.failure is not None:
             return None
-        return now if self._is_more_urgent(demand) else self._ask_at
+        return now if self._is_new(demand.priority) else self._ask_at
 
     async def refresh(self) -> None:
         """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
@@ -188,10 +203,15 @@ class SharedWindow:
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
             self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if not (self._prefetched or self._is_asking or self.failure) and (
-            now >= self._ask_at or self._is_more_urgent(demand)
+            now >= self._ask_at or self._is_new(demand.priority)
         ):
             self._ask(demand, now)
         return bool(self._prefetched)
+
+    @property
+    def granted_from(self) -> Priority | None:
+        """The most urgent class that may take the next permit."""
+        return self._prefetched[0].start if self._prefetched else None
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
@@ -217,20 +237,12 @@ class SharedWindow:
         self._in_flight -= 1
         self._submit(Command("abandoned", self._owner, permit.number))
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
-        if failed:
+        if feedback is None:
             self._submit(Command("abandoned", self._owner, permit.number, delay=self.span))
             return
         self._last_word = now
@@ -240,7 +252,7 @@ class SharedWindow:
                 self._owner,
                 permit.number,
                 delay=self.span,
-                foreign_usage=self._foreign_usage(_shared(permit), limit, remaining),
+                foreign_usage=self._foreign_usage(_shared(permit), feedback),
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
@@ -253,8 +265,8 @@ class SharedWindow:
         """Nobody waits here: leave the queue, and give back what lies unused."""
         while self._prefetched:
             self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
-        if self._has_ticket:
-            self._has_ticket = False
+        if any(self._asked):
+            self._asked = NOBODY
             self._submit(Command("leave", self._owner))
         self._ask_at = 0.0
 
@@ -266,6 +278,8 @@ class SharedWindow:
             self._arrived[priority] += count
             if not count:
                 self._submit(Command("expect", self._me(), priority=priority))
+        if count and self._is_new(priority):
+            self._ask_at = 0.0
 
     def on_rate_limited(self, now: float) -> None:  # noqa: ARG002 - it is no answer
         """The server admits nothing more: ask alone the next time, and let others have what is not used yet."""
@@ -308,10 +322,10 @@ class SharedWindow:
         self._lane.on_change()
 
     def _ask(self, demand: Demand, now: float) -> None:
-        wanted = self._lane.demand()
-        is_usual = wanted is not None and wanted.priority == demand.priority and not demand.is_due
-        count = wanted.count if is_usual and wanted is not None and not self.is_cold(now) else 1
-        count = max(1, min(count, self._limit.requests))
+        wanted = self._lane.wanted()
+        # Where the lane itself holds back all others, one permit is all that it could use.
+        waiting = _ONE[demand.priority] if wanted is None else wanted.waiting
+        count = 1 if wanted is None or self.is_cold(now) else min(wanted.count, self._limit.requests)
         command = Command(
             "ask",
             self._me(),
@@ -320,8 +334,7 @@ class SharedWindow:
             self._lease,
             self._reserve,
             fewer=self._fewer,
-            priority=demand.priority,
-            is_due=demand.is_due,
+            waiting=waiting,
             arrived=(self._arrived[0], self._arrived[1]),
             cap=self._concurrency,
         )
@@ -336,7 +349,7 @@ class SharedWindow:
             self._granted(command, reply)
             if not is_inline:
                 self._lane.on_change()
-            if self._is_closed or not (is_inline or self._lane.demand()):
+            if self._is_closed or not (is_inline or self._lane.wanted()):
                 self.release_idle()
 
         self._store.submit(command, told)
@@ -345,22 +358,27 @@ class SharedWindow:
     def _granted(self, command: Command, reply: Result) -> None:
         now = self._clock.now()
         self._note(reply, now)
-        for number in range(command.id, command.id + reply.granted):
-            self._prefetched.append(SharedPermit(number, base=reply.base, epoch=reply.epoch, granted_at=now))
-        self._has_ticket = reply.granted < command.count
-        self._asked = Demand(command.priority, command.count, command.is_due)
+        due = [priority for priority in Priority for _ in range(reply.due[priority])]
+        for number, start in zip(
+            range(reply.granted), chain(due, repeat(Priority.INTERACTIVE)), strict=False
+        ):
+            self._prefetched.append(
+                SharedPermit(
+                    command.id + number, start=start, base=reply.base, epoch=reply.epoch, granted_at=now
+                )
+            )
+        self._asked = command.waiting if reply.granted < sum(command.waiting) else NOBODY
         self._ask_at = now + reply.wait
 
-    def _is_more_urgent(self, demand: Demand) -> bool:
-        """Whether a demand need not wait for the time of the last one (rule 2)."""
-        is_due = demand.is_due and not self._asked.is_due
-        return self._has_ticket and (is_due or demand.priority < self._asked.priority)
+    def _is_new(self, priority: Priority) -> bool:
+        """Whether somebody of a class need not wait for the time of the last question (rule 2)."""
+        return not self._asked[priority] and any(self._asked)
 
-    def _foreign_usage(self, permit: SharedPermit, limit: int | None, remaining: int | None) -> int | None:
+    def _foreign_usage(self, permit: SharedPermit, feedback: Feedback) -> int | None:
         """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
-        requests = self._limit.requests
+        requests, remaining = self._limit.requests, feedback.remaining
         is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
-        if remaining is None or limit != requests or not 0 <= remaining <= requests or not is_known:
+        if remaining is None or feedback.limit != requests or not 0 <= remaining <= requests or not is_known:
             return None
         return requests - remaining - permit.base
 
@@ -420,7 +438,7 @@ class SharedWindow:
 class _Nobody:
     """The lane of a window that has none yet."""
 
-    def demand(self) -> Demand | None:
+    def wanted(self) -> Wanted | None:
         return None
 
     def on_change(self) -> None:
