@@ -122,8 +122,10 @@ class _Match:
     is_cut: bool
 
 
-def implies(source: Query[Row], target: Query[Row], *, zone: ZoneInfo | None = None) -> bool:
-    """Whether a complete answer to one query may contain the answer to another.
+def implies(
+    source: Query[Row], target: Query[Row], *, zone: ZoneInfo | None = None, is_truncated: bool = False
+) -> bool:
+    """Whether the answer to one query may contain the answer to another.
 
     This is cheap: it looks at the queries only. `SourceAnswer.derive` may still find that the rows leave a doubt.
 
@@ -131,8 +133,10 @@ def implies(source: Query[Row], target: Query[Row], *, zone: ZoneInfo | None = N
         source: A query whose range is over, or that is answered in the same request.
         target: Another query.
         zone: The site's time zone, if known.
+        is_truncated: Whether the source may lack rows.
     """
-    return _match(source, target, zone) is not None
+    match = _match(source, target, zone)
+    return match is not None and (match.is_prefix or not is_truncated)
 
 
 def _match(source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> _Match | None:
@@ -188,10 +192,13 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
     return values
 
 
-def lets_through(pattern: str, text: str) -> bool:
-    """Whether every dialect finds a text by a pattern of literals between anchors.
+def is_plain(pattern: str) -> bool:
+    """Whether a pattern is literals between anchors, which all dialects read alike."""
+    return _PLAIN.fullmatch(pattern) is not None
 
-    False for other patterns.
+
+def lets_through(pattern: str, text: str) -> bool:
+    """Whether every dialect finds a text by a pattern of literals between anchors; False for other patterns.
 
     >>> lets_through("^(/[aA]|/b) *$", "/a"), lets_through("^/", "/a")
     (True, False)
