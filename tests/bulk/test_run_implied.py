@@ -86,7 +86,7 @@ ANALYST: Sequence[Sequence[PageviewQuery]] = [
     [OCTOBER],
     [DEVICES],
     [OCTOBER.replace(date_grouping="day")],
-    [during(5, 11), during(7, 7)],
+    [during(5, 11), during(12, 18), during(7, 7)],
     [OCTOBER.replace(field_grouping=["device_type"], sort_by="pageviews:desc")],
     [OCTOBER.replace(filters=[MOBILE], date_grouping="day"), during(5, 11).replace(filters=[MOBILE])],
 ]
