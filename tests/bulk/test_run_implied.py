@@ -2,6 +2,7 @@
 
 # pyright: reportPrivateUsage=false
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -209,3 +210,29 @@ async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites
     async with make() as fathom:
         await fathom.reports.gather(yesterday, store=tmp_path / "reports.db")
     assert asked(server) == before
+
+
+async def test_a_run_over_many_sites_that_is_broken_off_again_and_again_sends_what_was_in_flight_twice(
+    server: FathomServer, make: Make, tmp_path: Path
+) -> None:
+    async with make() as fathom:
+        sites = [(await fathom.sites.create(name=f"Site {number}")).id for number in range(200)]
+    yesterday = [
+        OCTOBER.replace(site_id=site, date_from="2026-11-01", date_to="2026-11-01") for site in sites
+    ]
+    before = asked(server)
+    for kill in range(9):
+        plan = RatePlan.hourly(1_000_000, concurrency=5)
+        async with FathomClient("any", base_url=server.url, plan=plan, clock=SetClock()) as fathom:
+            run = asyncio.create_task(fathom.reports.gather(yesterday, store=tmp_path / "reports.db"))
+            enough = before + 22 * (kill + 1)
+            await until(lambda run=run, enough=enough: run.done() or asked(server) >= enough)
+            if kill < 8:
+                run.cancel()
+            await asyncio.wait([run])
+    assert run.result()
+    assert asked(server) - before <= 240
+    sent = asked(server)
+    async with make() as fathom:
+        await fathom.reports.gather(yesterday, store=tmp_path / "reports.db")
+    assert asked(server) == sent, "a finished run sends nothing"
