@@ -5,6 +5,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -212,6 +213,10 @@ async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites
     assert asked(server) == before
 
 
+def is_enough(server: FathomServer, run: "asyncio.Task[object]", enough: int) -> bool:
+    return run.done() or asked(server) >= enough
+
+
 async def test_a_run_over_many_sites_that_is_broken_off_again_and_again_sends_what_was_in_flight_twice(
     server: FathomServer, make: Make, tmp_path: Path
 ) -> None:
@@ -226,7 +231,7 @@ async def test_a_run_over_many_sites_that_is_broken_off_again_and_again_sends_wh
         async with FathomClient("any", base_url=server.url, plan=plan, clock=SetClock()) as fathom:
             run = asyncio.create_task(fathom.reports.gather(yesterday, store=tmp_path / "reports.db"))
             enough = before + 22 * (kill + 1)
-            await until(lambda run=run, enough=enough: run.done() or asked(server) >= enough)
+            await until(partial(is_enough, server, run, enough))
             if kill < 8:
                 run.cancel()
             await asyncio.wait([run])
