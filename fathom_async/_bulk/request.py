@@ -131,20 +131,22 @@ class Answer(Generic[RowT]):
         reports: The report of each query; if it is not trusted, the report of the fused request itself.
         asked_at: Unix time of the request.
         is_trusted: Whether the queries' reports could be cut out of the answer.
+        kept: What to store: these reports, and that of the fused request, which may contain others.
     """
 
     reports: Mapping[Query[RowT], Report[RowT]]
     asked_at: float
     is_trusted: bool
+    kept: Mapping[Query[RowT], Report[RowT]]
 
 
 def answer_to(group: Fused[RowT], report: Report[RowT], asked_at: float) -> Answer[RowT]:
     """Split the report of a fused request into an answer."""
     parts = group.split(report)
     if parts is None:
-        return Answer({group.query: report}, asked_at, is_trusted=False)
-    queries = [asked.query for asked in group.asked]
-    return Answer(dict(zip(queries, parts, strict=True)), asked_at, is_trusted=True)
+        return Answer({group.query: report}, asked_at, False, {group.query: report})
+    reports = dict(zip([asked.query for asked in group.asked], parts, strict=True))
+    return Answer(reports, asked_at, True, {group.query: report} | reports)
 
 
 def is_rejected(error: FathomError) -> bool:

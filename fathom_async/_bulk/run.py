@@ -255,7 +255,7 @@ class Run(Generic[RowT]):
                 answer = None
             if isinstance(answer, Answer):
                 # The request is spent: store its answer even if the caller is cancelled now.
-                await asyncio.shield(self._spawn(cache.put(answer.reports, answer.asked_at)))
+                await asyncio.shield(self._spawn(cache.put(answer.kept, answer.asked_at)))
         if answer is not None:
             return await self._finish(group, answer)
         await self._go_on_after(turn, group, cache)

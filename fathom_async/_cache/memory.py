@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
 from fathom_async._cache.entry import CacheEntry, replaces
 from fathom_async._cache.leases import Waiters
-from fathom_async._cache.store import ReportStore
+from fathom_async._cache.store import MOST_ANSWERS, ReportStore
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class MemoryStore(ReportStore):
         self._max_bytes = max_bytes
         self._clock = clock
         self._answers: OrderedDict[str, CacheEntry] = OrderedDict()
+        self._by_subject: dict[str, dict[str, None]] = {}
         self._bytes = 0
         self._claims: dict[str, object] = {}
         self._waiters = Waiters(self._held)
@@ -54,6 +57,16 @@ class MemoryStore(ReportStore):
         found = {key: self._answers[key] for key in keys if key in self._answers}
         for key in found:
             self._answers.move_to_end(key)
+        return found
+
+    async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
+        """Return what is kept about subjects; see `ReportStore.find`."""
+        self._check_open()
+        found: dict[str, CacheEntry] = {}
+        for subject in subjects:
+            kept = {key: self._answers[key] for key in self._by_subject.get(subject, ())}
+            newest = sorted(kept, key=lambda key: kept[key].asked_at, reverse=True)[:MOST_ANSWERS]
+            found |= {key: evolve(kept[key], body=b"") for key in newest}
         return found
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
@@ -94,6 +107,17 @@ class MemoryStore(ReportStore):
         for key in keys:
             self._forget(key)
 
+    async def forget(self, about: str, until: str) -> int:
+        """Forget answers about a site; see `ReportStore.forget`."""
+        self._check_open()
+        gone = [
+            key
+            for key, kept in self._answers.items()
+            if (kept.subject or "").startswith(about) and kept.reaches(until)
+        ]
+        await self.delete(gone)
+        return len(gone)
+
     async def prune(self, asked_before: float) -> int:
         """Forget all answers asked for before a moment; see `ReportStore.prune`."""
         self._check_open()
@@ -105,6 +129,7 @@ class MemoryStore(ReportStore):
         """Forget everything."""
         self._is_closed = True
         self._answers.clear()
+        self._by_subject.clear()
         await self._waiters.aclose()
 
     async def _held(self, keys: Collection[str]) -> Collection[str]:
@@ -116,6 +141,8 @@ class MemoryStore(ReportStore):
             return
         self._answers[key] = kept
         self._bytes += size
+        if kept.subject is not None:
+            self._by_subject.setdefault(kept.subject, {})[key] = None
         while self._bytes > self._max_bytes:
             self._forget(next(iter(self._answers)))
 
@@ -123,6 +150,10 @@ class MemoryStore(ReportStore):
         old = self._answers.pop(key, None)
         if old is not None:
             self._bytes -= _size(old)
+            if old.subject is not None:
+                del self._by_subject[old.subject][key]
+                if not self._by_subject[old.subject]:
+                    del self._by_subject[old.subject]
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -130,4 +161,4 @@ class MemoryStore(ReportStore):
 
 
 def _size(kept: CacheEntry) -> int:
-    return len(kept.body) + _OVERHEAD
+    return len(kept.body) + len(kept.query or "") + _OVERHEAD
