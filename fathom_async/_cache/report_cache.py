@@ -196,6 +196,22 @@ class ReportCache:
         except FathomError as error:
             _log.warning("%d answers could not be stored: %s", len(answers), error)
 
+    async def recall(self) -> bytes:
+        """Return what runs have remembered of the account's server."""
+        found = await self.store.get_many([self._memory])
+        return found[self._memory].body if found else b""
+
+    async def remember(self, body: bytes) -> None:
+        """Keep what runs have learned of the account's server. If that fails, it is logged."""
+        try:
+            await self.store.put_many({self._memory: CacheEntry(body, self.now())})
+        except FathomError as error:
+            _log.warning("what was learned of the server could not be stored: %s", error)
+
+    @property
+    def _memory(self) -> str:
+        return f"{self.caller.session.account} server"
+
     @contextmanager
     def declare(
         self, queries: Iterable[Query[RowT]], priority: Priority
