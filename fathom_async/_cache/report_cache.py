@@ -236,6 +236,22 @@ class ReportCache:
         until = "" if (moment := first_moment(since)) is None else to_wire(moment)
         return await self.store.forget(site_of(self.caller.session.account, site_id), until)
 
+    async def recall(self) -> bytes:
+        """Return what runs have remembered of the account's server."""
+        found = await self.store.get_many([self._memory])
+        return found[self._memory].body if found else b""
+
+    async def remember(self, body: bytes) -> None:
+        """Keep what runs have learned of the account's server. If that fails, it is logged."""
+        try:
+            await self.store.put_many({self._memory: CacheEntry(body, self.now())})
+        except FathomError as error:
+            _log.warning("what was learned of the server could not be stored: %s", error)
+
+    @property
+    def _memory(self) -> str:
+        return f"{self.caller.session.account} server"
+
     @contextmanager
     def declare(
         self, queries: Iterable[Query[RowT]], priority: Priority
