@@ -17,7 +17,7 @@ from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.budget import COUNT_DELAY
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Sharing
 from fathom_async._ratelimit.shared.protocol import Done, Listener
 from fathom_async._ratelimit.shared.state import SharedState, size_of
 from fathom_async._ratelimit.shared.window import SharedWindow
@@ -283,9 +283,8 @@ class World:
         else:
             account, users = self._accounts[number], 0
             link = Link(account, worker, self._plan.step)
-            window = SharedWindow(
-                LIMIT, link, clock=LoopClock(), lease=TIMEOUT + SPAN, count_delay=COUNT_DELAY
-            )
+            sharing = Sharing(LIMIT, TIMEOUT + SPAN, count_delay=COUNT_DELAY)
+            window = SharedWindow(sharing, link, clock=LoopClock())
             lane = Lane("reports", LIMIT, clock=LoopClock(), share=window)
             self._open += 1
             self._most_open = max(self._most_open, self._open)

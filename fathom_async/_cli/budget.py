@@ -12,7 +12,7 @@ from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
 from fathom_async._cli.formatting import counted, duration, per
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",
@@ -42,9 +42,9 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
     output.check()
     lanes = _lanes()
     if output.resolved() == "table":
-        write(records(_SHOWN, [_words(name, lane) for name, lane in lanes.items()]), output)
+        write(Records(_SHOWN, [_words(name, lane) for name, lane in lanes.items()]), output)
     else:
-        write(records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
+        write(Records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
 
 
 def _lanes() -> Mapping[str, LaneStatus]:

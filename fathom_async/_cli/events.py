@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call
 from fathom_async._cli.formatting import examples
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, records, write_change
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, write_change
 from fathom_async._cli.prompts import confirm
 from fathom_async._cli.resources import Limit, SiteID, Yes, change, show_list
 from fathom_async.reports import Currency
@@ -65,5 +65,5 @@ def delete(
     output.check()
     confirm(f"Delete the event {name!r} of {site} and its currency (its figures stay in reports)", yes=yes)
     gone = call(lambda fathom: fathom.events.delete_by_name(site, name))
-    rows = records(_DELETED, [(gone.id, name, gone.object, gone.deleted)], is_single=True)
+    rows = Records(_DELETED, [(gone.id, name, gone.object, gone.deleted)], is_single=True)
     write_change(rows, output, done=f"the event {name!r} was deleted")

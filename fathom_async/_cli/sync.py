@@ -66,9 +66,8 @@ def secoda(
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
-        async with SecodaClient(
-            service.credentials["SECODA_API_TOKEN"], base_url=service.url, retry=FOR_A_PERSON
-        ) as client:
+        (token,) = service.credentials.values()
+        async with SecodaClient(token, base_url=service.url, retry=FOR_A_PERSON) as client:
             yield await plan_sync(
                 fathom,
                 client,
@@ -104,12 +103,9 @@ def emma(*sites: str, apply: bool = False) -> ExitCode:
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
+        account, public, private = service.credentials.values()
         async with EmmaClient(
-            service.credentials["EMMA_ACCOUNT_ID"],
-            public_key=service.credentials["EMMA_PUBLIC_KEY"],
-            private_key=service.credentials["EMMA_PRIVATE_KEY"],
-            base_url=service.url,
-            retry=FOR_A_PERSON,
+            account, public_key=public, private_key=private, base_url=service.url, retry=FOR_A_PERSON
         ) as client:
             yield await plan_sync(fathom, client, sites=sites or None)
 

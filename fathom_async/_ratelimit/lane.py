@@ -17,33 +17,31 @@ A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it
 
 import math
 import random
-from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
+from itertools import islice
 
 from aiolimiter import AsyncLimiter
 
-from fathom_async._ratelimit.admission import Admission, Asked, Feedback
+from fathom_async._ratelimit.admission import Admission, Again, Asked, Feedback
 from fathom_async._ratelimit.breaker import MEMORY, Breaker, FailedRequest
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Permit, Wanted, Window
-from fathom_async._ratelimit.queue import PASSES, Place
+from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.restraint import Restraint
-from fathom_async._ratelimit.waiting import Waiting
+from fathom_async._ratelimit.waiting import TICK, Waiting
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ClosedError, FathomError
 from fathom_async.telemetry import Paused, Recovered, Telemetry
 
-if TYPE_CHECKING:
-    from fathom_async._util.clock import Timer
-
 PROBE_PATIENCE = 5.0
 """Seconds after which a cold lane sends another request, though the last one has no answer yet (rule 1)."""
 
-TICK = 0.001
-"""The shortest time between two dispatches by timer, in seconds."""
+SLICE = 1000
+"""How many waiting requests are handed over at once."""
 
 OUTAGE = 600.0
 """Seconds that a request waits for a server that is away."""
@@ -107,10 +105,8 @@ class Lane:
             elsewhere=elsewhere,
         )
         self._breaker = Breaker(rng)
-        self._waiting = Waiting(name, self._breaker, lambda waiter: self._eta((0, PASSES), waiter.priority))
+        self._waiting = Waiting(self, self._window, self._restraint, self._breaker, clock)
         self._queue = self._waiting.queue
-        self._timer: Timer | None = None
-        self._timer_at = 0.0
         self._last_admission = self._answered_at = float("-inf")
         self._closed = False
         self._window.bind(self)
@@ -121,7 +117,7 @@ class Lane:
         *,
         flow: str = "",
         max_wait: float | None = None,
-        place: Place = "turn",
+        again: Again | None = None,
         asks: Asked | None = None,
         kind: str = "",
     ) -> Admission:
@@ -131,8 +127,8 @@ class Lane:
             priority: Order among waiting requests.
             flow: Requests of one priority take turns by flow.
             max_wait: Longest wait in seconds; None for no bound.
-            place: ``first`` before all others of the same priority, as a refused request does; ``last`` at the end
-                of its flow, as a failed one does.
+            again: Why the request is made again, if so. A refused one goes before all others of the same priority, a
+                failed one to the end of its flow.
             asks: What the request asks for; an outage is several different ones failing.
             kind: The name by which the request knows the lane.
 
@@ -142,7 +138,7 @@ class Lane:
             OutageError: The server was away for longer than a request waits for it.
             ClosedError: The lane was closed.
         """
-        return Admission(self, priority, flow, max_wait, place, asks, kind)
+        return Admission(self, priority, flow, max_wait, again, asks, kind)
 
     def expect(self, priority: Priority) -> None:
         """Note that somebody is there who will make requests of this priority."""
@@ -150,7 +146,7 @@ class Lane:
 
     def eta(self, requests: int = 1, priority: Priority = Priority.BULK, flow: str = "") -> float:
         """Estimate the seconds until the last of this many new requests would be admitted."""
-        return self._eta(self._queue.ahead_of(priority, flow, requests - 1), priority)
+        return self.eta_behind(self._queue.ahead_of(priority, flow, requests - 1), priority)
 
     def status(self) -> LaneStatus:
         """Return a snapshot of the lane."""
@@ -223,9 +219,17 @@ class Lane:
         Args:
             to: Returns the lane for requests of a kind.
         """
+        self._waiting.stop()
+        self._window.release_idle()
+        self._pass_on(self._waiting.drain(), to)
+
+    def _pass_on(
+        self, waiting: Iterator[tuple[Admission, float | None]], to: Callable[[str], "Lane"]
+    ) -> None:
+        """Pass on some, and the others in a moment, so that the event loop is not blocked."""
         now = self.now()
         followers: set[Lane] = set()
-        for waiter, deadline in self._waiting.drain():
+        for waiter, deadline in islice(waiting, SLICE):
             waiter.lane = lane = to(waiter.kind)
             if lane not in followers:
                 followers.add(lane)
@@ -237,10 +241,10 @@ class Lane:
                 lane._line_up(waiter, now)  # noqa: SLF001 - the same class
             except FathomError as error:
                 waiter.fail(error)
-        self._set_timer(None)
-        self._window.release_idle()
         for lane in followers:
             lane._dispatch(now)  # noqa: SLF001 - the same class
+        if followers:
+            self._clock.call_at(now, partial(self._pass_on, waiting, to))
 
     def keep_to(self, at_once: int) -> None:
         """Have no more requests in flight, until the server is found to let in more."""
@@ -262,7 +266,7 @@ class Lane:
         """Admit nothing any more, and fail all waiting requests."""
         self._closed = True
         self._waiting.fail_all(ClosedError("the client was closed while this request was waiting"))
-        self._set_timer(None)
+        self._waiting.stop()
 
     async def aclose(self) -> None:
         """Close, and return a shared window's unused permits."""
@@ -275,7 +279,7 @@ class Lane:
         if self._window.failure is not None:
             raise type(self._window.failure)(*self._window.failure.args)
 
-    def _eta(self, ahead: tuple[int, int], priority: Priority) -> float:
+    def eta_behind(self, ahead: tuple[int, int], priority: Priority) -> float:
         """Estimate the seconds until a request is admitted.
 
         Args:
@@ -292,7 +296,7 @@ class Lane:
             )
         paced = delay(restraint.bucket, self._clock, position + 1) if restraint.is_spaced else 0.0
         capped = self._concurrency.delay(window.in_flight + position, now)
-        answer = self._last_admission + self._concurrency.usual_time if self._is_probing(now) else now
+        answer = self._last_admission + self._concurrency.usual_time if self.is_probing(now) else now
         return max(max(due, restraint.paused_until, self._breaker.retry_at, answer) - now, paced, capped, 0.0)
 
     # The admission itself; called by `Admission` only.
@@ -303,10 +307,10 @@ class Lane:
         if self._queue.size or self._window.is_shared:
             return False
         now = self.now()
-        if self._opens_at(_ONE[waiter.priority, False], now) > now:
+        if self.opens_at(now, _ONE[waiter.priority, False]) > now:
             return False
         self._window.expect(waiter.priority, now)
-        self._admit(waiter, now)
+        self.admit(waiter, now)
         return True
 
     def enqueue(self, waiter: Admission) -> None:
@@ -315,25 +319,25 @@ class Lane:
         Raises:
             WaitTooLongError: Its `max_wait` cannot be met.
         """
-        now = self.now()
+        waiter.queued_at = now = self.now()
         self._line_up(waiter, now)
         self._dispatch(now)
 
     def _line_up(self, waiter: Admission, now: float) -> None:
         self._check_open()
         deadline = None
-        if waiter.place == "turn":
+        if waiter.again is None:
             self._window.expect(waiter.priority, now)
         if self._breaker.is_away:
             self._breaker.probe_at_once(waiter.subject, now)
         if waiter.max_wait is not None:
-            is_first = waiter.place == "first"
+            is_first = waiter.again == "refused"
             ahead = (0, PASSES) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
-            eta = self._eta(ahead, waiter.priority)
+            eta = self.eta_behind(ahead, waiter.priority)
             if eta > waiter.max_wait or (self._breaker.is_away and self._breaker.holds(now)):  # rule 4
                 raise self._waiting.too_long(waiter, eta)
             deadline = now + max(waiter.max_wait, self._window.reply_time)
-        self._waiting.add(waiter, deadline, now)
+        self._waiting.add(waiter, deadline)
 
     def gave_up(self, waiter: Admission) -> None:
         """Forget a request that waited."""
@@ -362,9 +366,10 @@ class Lane:
             restraint.heard, restraint.heard_at = feedback, now
             if self._teaches(feedback, now):
                 feedback = restraint.answered(permit, feedback, now)
-        self._window.settle(permit, now, feedback)
+        is_more = self._window.settle(permit, now, feedback)
         self._came_back(waiter, sent_at, now)
-        self._dispatch(now)
+        if is_more or self._waiting.awaits_answer:  # else the timer is set for when a permit comes back
+            self._dispatch(now)
 
     def refused(self, waiter: Admission, permit: Permit, feedback: Feedback) -> None:
         """Note that the server refused the request without counting it."""
@@ -431,7 +436,8 @@ class Lane:
             return True
         return remaining is not None and remaining < requests - 1 and self._window.is_cold(now)
 
-    def _admit(self, waiter: Admission, now: float) -> None:
+    def admit(self, waiter: Admission, now: float) -> None:
+        """Give a request its permit; everything must allow it."""
         waiter.permit = self._window.take()
         waiter.bucket = self._restraint.bucket
         waiter.admitted_at = self._last_admission = now
@@ -443,19 +449,20 @@ class Lane:
         concurrency = self._concurrency
         return concurrency.cap(now) if concurrency.is_lowered else concurrency.at_most
 
-    def _is_probing(self, now: float) -> bool:
+    def is_probing(self, now: float) -> bool:
         return self._window.in_flight > 0 and (self._restraint.lessons.is_asking or self._window.is_cold(now))
 
-    def _opens_at(self, demand: Demand, now: float) -> float:
+    def opens_at(self, now: float, demand: Demand | None = None) -> float:
         """Return when to admit the next request, or to look again; infinity when an answer has to arrive first."""
         restraint, breaker, window = self._restraint, self._breaker, self._window
+        demand = demand or _ONE[self._queue.next_class()]
         if now < restraint.paused_until:
             return restraint.paused_until
         if breaker.has_failed and breaker.holds(now):
             return breaker.retry_at if now < breaker.retry_at else math.inf
         if window.in_flight >= self._most_in_flight(now):
             return math.inf
-        if self._is_probing(now) and now < self._last_admission + PROBE_PATIENCE:  # rule 1
+        if self.is_probing(now) and now < self._last_admission + PROBE_PATIENCE:  # rule 1
             return self._last_admission + PROBE_PATIENCE
         # Rounding may let a timer fire slightly early; without the tick it would then fire over and over.
         if not window.has_room(demand, now):
@@ -466,40 +473,8 @@ class Lane:
         return now if has_tokens else now + max(delay(restraint.bucket, self._clock, tokens), TICK)
 
     def _dispatch(self, now: float) -> None:
-        """Admit what fits, fail what cannot be admitted in time, and set the timer for the next dispatch."""
-        queue, waiting = self._queue, self._waiting
-        if not queue.size and self._timer is None:
-            return
-        due = math.inf
-        while queue.size:
-            due = self._opens_at(_ONE[queue.next_class()], now)
-            if due > now:
-                break
-            waiter = waiting.pop(self._window.granted_from)
-            if waiter.wake():
-                self._admit(waiter, now)
-        if (deadline := waiting.first_deadline) is not None:
-            waiting.fail_late(self._restraint.paused_until, now)
-            due = min(due, deadline)
-        if self._window.failure is not None:
-            waiting.fail_all(self._window.failure)
-        if not queue.size:
-            self._window.release_idle()
-        self._set_timer(due if queue.size and due < math.inf else None)
-
-    def _set_timer(self, when: float | None) -> None:
-        if self._timer is not None:
-            if when is not None and when >= self._timer_at:
-                return  # one early dispatch is cheaper than a new timer with every answer
-            self._timer.cancel()
-            self._timer = None
-        if when is not None:
-            self._timer_at = when
-            self._timer = self._clock.call_at(when, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._dispatch(self.now())
+        if self._queue.size or self._waiting.timer is not None:
+            self._waiting.dispatch(now)
 
     # Called by the window.
 

@@ -154,7 +154,7 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
@@ -162,7 +162,11 @@ class Window(Protocol):
             now: The moment the answer arrived.
             feedback: The headers. If they name a limit that is not this window's, they speak of another one. None
                 when they tell nothing: the answer is an error of the server's, or not its own.
+
+        Returns:
+            Whether it is worth looking for a permit now.
         """
+        ...
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""

@@ -13,7 +13,7 @@ from attrs import Factory, define, field
 from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.bucket import for_retries, guard, pace
 from fathom_async._ratelimit.concurrency import Concurrency
-from fathom_async._ratelimit.lessons import SHORT, Circumstances, Lessons
+from fathom_async._ratelimit.lessons import Circumstances, Lessons
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.protocol import Permit, Window
 from fathom_async._util.clock import Clock
@@ -111,17 +111,17 @@ class Restraint:
             cap=cap if self.concurrency.is_lowered else 0,
             used=self.window.status(now).used,
             is_told=self.heard.remaining is not None,
-            strikes=self._strikes(permit),
+            is_lie=self._is_lie(),
         )
-        lesson = self.lessons.refused(permit, feedback, circumstances, now)
-        if lesson.is_crowd:
+        wait = self.lessons.refused(permit, feedback, circumstances, now)
+        if self.lessons.is_crowd:
             sent_at = now if permit.sent_at is None else permit.sent_at
             self.keep_to(self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now), now)
         else:
             self.window.on_rate_limited(now)
             self._follow(now)
-            self.window.pause(now + lesson.wait + RETRY_PAD)
-        self.pause(lesson.wait + RETRY_PAD, "refused")
+            self.window.pause(now + wait + RETRY_PAD)
+        self.pause(wait + RETRY_PAD, "refused")
 
     def keep_to(self, at_once: int, now: float) -> None:
         """Have no more requests in flight, until the server is found to let in more."""
@@ -153,12 +153,7 @@ class Restraint:
         self.limit, self._together = limit, together
         self.bucket = guard(limit, self.clock) if together is None else pace(limit, together, self.clock)
 
-    def _strikes(self, permit: Permit) -> int:
-        """Return how much the refusal of a request speaks against what the headers said before."""
-        requests, told = self.limit.requests, self.heard.remaining
-        if told is None or permit.sent_at is None:
-            return 0
-        if self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests):
-            return 2  # only headers can have allowed more than N in a short time
-        is_fresh = 0 <= permit.sent_at - self.heard_at < SHORT * self.limit.per
-        return int(is_fresh and told > permit.outstanding_before)
+    def _is_lie(self) -> bool:
+        """Whether more than N requests went in a short time, as only headers can have allowed."""
+        requests = self.limit.requests
+        return self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests)

@@ -161,9 +161,8 @@ class LocalWindow(Window):
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
         self._forecast = Forecast(self.span)
-        self._promised: dict[
-            tuple[int, Priority], float
-        ] = {}  # what `_promised_at` found since the last change
+        self._held: dict[Priority, float] = {}  # see `_held_until`
+        self._returned: dict[tuple[int, Priority], float] = {}  # what `returns` found since the last change
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
@@ -194,7 +193,7 @@ class LocalWindow(Window):
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
-        self._promised.clear()
+        self._more()
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
@@ -219,12 +218,12 @@ class LocalWindow(Window):
             self._expire(now)
         if self._free <= 0 or self._free + len(self._foreign) <= self._reserve:
             return False
-        return not demand.priority or demand.is_due or self._promised_at(0, demand.priority, now) <= now
+        return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to look again; None when that waits for an answer."""
         self._expire(now)
-        at = -math.inf if demand.is_due else self._promised_at(0, demand.priority, now)
+        at = -math.inf if demand.is_due else self._held_until(demand.priority, now)
         if self._free > 0 and at > now:
             return at
         return None if self._quiet_until == math.inf else max(self._quiet_until, at)
@@ -232,14 +231,17 @@ class LocalWindow(Window):
     def returns(self, position: int, priority: Priority, now: float) -> float:
         """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
         self._expire(now)
-        at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+        at = self._returned.get((position, priority))
+        if at is None or at <= now:
+            at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+            self._returned[position, priority] = at
         # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
         taken = self._forecast.rate(priority, now) * self.span / (self._limit.requests - self._reserve)
         return now + (at - now) / max(1 - taken, 1 / 9)
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
-        self._promised.clear()
+        self._returned.clear()
         self._free -= 1
         self._certain -= 1
         self._granted += 1
@@ -256,7 +258,7 @@ class LocalWindow(Window):
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
-        self._promised.clear()
+        self._more()
         self._in_flight -= 1
         if permit.sent_at is None:
             self._free += 1
@@ -266,6 +268,7 @@ class LocalWindow(Window):
 
     def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
+        self._returned.clear()
         self._in_flight -= 1
         due = self._due(permit)
         self._note_own(due - self.span)
@@ -273,9 +276,9 @@ class LocalWindow(Window):
             del self._sent[permit]
             insort(self._lost, due)
 
-    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left."""
-        self._promised.clear()
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
+        """The answer arrived: the request was counted by now; see `Window.settle`."""
+        self._returned.clear()
         self._in_flight -= 1
         if permit.sent_at is None:
             self.sent(permit, now)
@@ -290,7 +293,7 @@ class LocalWindow(Window):
             self._quiet_until = min(self._quiet_until, due)
         self._note_own(now)
         if feedback is None:
-            return
+            return self._free > 0 or now >= self._quiet_until
         requests, remaining = self._limit.requests, feedback.remaining
         self._is_refused = False
         if self._shared_until == math.inf:
@@ -300,19 +303,21 @@ class LocalWindow(Window):
         else:
             remaining = self._certain = requests  # whom the server tells nothing cannot ask
         self._heard_at, self._remaining = now, remaining
+        return self._free > 0 or now >= self._quiet_until
 
-    def _promised_at(self, position: int, priority: Priority, now: float) -> float:
-        """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`).
+    def _held_until(self, priority: Priority, now: float) -> float:
+        """Return from when on, at the earliest, the promise allows to take the next permit.
 
-        Found once for all who ask meanwhile: until permits are taken or come back it only grows, but for the
-        forecast, which is looked at again then.
+        Found once for all who come meanwhile: until permits come back it only grows, but for the forecast, which is
+        looked at again then.
         """
-        at = self._promised.get((position, priority))
+        at = self._held.get(priority)
         if at is None or (at <= now and self._free > 0):
-            at = self._promised[position, priority] = self._find_promised(position, priority, now)
+            at = self._held[priority] = self._promised_at(0, priority, now)
         return at
 
-    def _find_promised(self, position: int, priority: Priority, now: float) -> float:
+    def _promised_at(self, position: int, priority: Priority, now: float) -> float:
+        """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
         usable = self._limit.requests - self._reserve
         left = self._forecast.wanted(priority, usable, now) if priority else 0
         if not left or self._free - position > left + self._reserve:
@@ -337,7 +342,7 @@ class LocalWindow(Window):
     def _expire(self, now: float) -> None:
         if now < self._quiet_until:
             return
-        self._promised.clear()
+        self._more()
         self._let_go(now)
         while self._sent and self._due(permit := next(iter(self._sent))) <= now:
             del self._sent[permit]
@@ -346,6 +351,11 @@ class LocalWindow(Window):
         if self._sent:
             heads.append(self._due(next(iter(self._sent))))
         self._quiet_until = max(min(heads, default=math.inf), now + GRAIN)
+
+    def _more(self) -> None:
+        """Forget what was found: permits come back."""
+        self._held.clear()
+        self._returned.clear()
 
     def _let_go(self, until: float) -> None:
         """Free the permits that come back until then."""
@@ -358,6 +368,7 @@ class LocalWindow(Window):
         gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
         if now < self._shared_until and remaining > self._remaining and sent_at >= self._heard_at:
             gone = max(gone, self._heard_at)
+            self._more()
             self._let_go(gone + self.span)
         while self._own and self._own[0] <= gone:
             self._own.popleft()
@@ -366,6 +377,8 @@ class LocalWindow(Window):
         settled = bisect_left(self._lost, sent_at + self.span)
         overlapping = permit.outstanding_before + (self._granted - permit.number) + len(self._lost) - settled
         self._certain = remaining - overlapping - self._reserve
+        if self._free < self._certain:
+            self._more()
         while self._free < self._certain and self._take_back(sent_at):
             self._free += 1
 

@@ -24,7 +24,7 @@ def test_urgent_ones_first_and_in_order_of_arrival_among_equals() -> None:
 def test_one_may_be_put_first_among_equals() -> None:
     queue = PriorityQueue[str]()
     queue.push("a", NORMAL)
-    queue.push("b", NORMAL, "", "first")
+    queue.push("b", NORMAL, at_head=True)
     queue.push("c", INTERACTIVE)
     assert drained(queue) == ["c", "b", "a"]
 

@@ -21,7 +21,7 @@ from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
 
 if TYPE_CHECKING:
-    from fathom_async._ratelimit.queue import Place
+    from fathom_async._ratelimit.admission import Again
 
 pytestmark = pytest.mark.virtual_time
 
@@ -391,9 +391,9 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
 
     async def client(lane: Lane) -> None:
         loop = asyncio.get_running_loop()
-        place: Place = "turn"
+        again: Again | None = None
         while True:
-            async with lane.permit(place=place) as admission:
+            async with lane.permit(again=again) as admission:
                 admission.sent()
                 await asyncio.sleep(chance.uniform(0, 0.05))
                 verdict = throttle.hit(loop.time())
@@ -404,7 +404,7 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
                     return
                 refused.append(loop.time())
                 admission.refused(Feedback(10, 0, verdict.retry_after))
-                place = "first"
+                again = "refused"
 
     async def scenario() -> float:
         lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())

@@ -15,7 +15,7 @@ from fathom_async._cli.connection import PLAN, connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.formatting import counted
-from fathom_async._cli.output import STANDARD, OutputOptions, note, records, stdout_console, write
+from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, stdout_console, write
 
 _SHOWN = 20
 
@@ -63,7 +63,7 @@ async def _show(file: Path, output: OutputOptions, *, is_fused: bool) -> None:
         stdout_console().print(overview.headline(found), "", sep="\n", soft_wrap=True)
         write(overview.table(found), output)
     else:
-        write(records(overview.COLUMNS, [found.cells()], is_single=True), output)
+        write(Records(overview.COLUMNS, [found.cells()], is_single=True), output)
 
 
 @asynccontextmanager

@@ -41,7 +41,7 @@ class HtmlPage:
         """Return the page.
 
         Raises:
-            CommandError: plotly is not installed.
+            ImportError: plotly is not installed.
         """
         title = printable(self.title)
         template = Template(_file("page.html"))

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus
 from fathom_async._cli import charts
+from fathom_async._cli.drawing import drawn
+from fathom_async._cli.figures import Ranking
 from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.live.state import LiveState, SiteView
 from fathom_async._util.text import printable
@@ -18,7 +21,6 @@ _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16
 _WITH_TREND: Final = 50
 _WITH_AGE: Final = 34
-_FIGURE: Final = 6
 _FRAME: Final = 6
 """Lines of the headings, the status and what stands between."""
 
@@ -108,27 +110,18 @@ def _heard(site: SiteView, now: datetime) -> Text:
 def _lists(board: LiveState, width: int, height: int) -> RenderableType:
     both = (("pages", board.pages()), ("referrers", board.referrers()))
     if width >= _SIDE_BY_SIDE:
-        grid = Table.grid(padding=(0, 4, 0, 0))
         half = (width - 4) // 2
-        grid.add_row(*(_ranked(title, rows, half, height - 1) for title, rows in both))
-        return grid
+        return Columns([_ranked(title, rows, half, height - 1) for title, rows in both], width=half)
     each = max((height - 1) // 2 - 1, 1)
-    tables = [_ranked(title, rows, width, each) for title, rows in both]
-    return Group(tables[0], "", tables[1])
+    first, second = (_ranked(title, rows, width, each) for title, rows in both)
+    return Group(first, "", second)
 
 
-def _ranked(title: str, rows: Sequence[tuple[str, int]], width: int, height: int) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", width=width)
-    table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("", justify="right", no_wrap=True, width=_FIGURE)
-    table.add_column("", no_wrap=True, width=min(10, width // 5), style="cyan")
-    highest = rows[0][1] if rows else 0
-    for label, visitors in rows[:height]:
-        bar = charts.bar(visitors, highest, min(10, width // 5))
-        table.add_row(Text(printable(label)), f"{visitors:,}", bar)
-    if not rows:
-        table.add_row(Text("none", style="dim"))
-    return table
+def _ranked(title: str, rows: Sequence[tuple[str, int]], width: int, height: int) -> Text:
+    labels, visitors = zip(*rows[:height], strict=True) if rows else ((), ())
+    ranking = Ranking(title, tuple(map(printable, labels)), visitors)
+    head, *bars = drawn(ranking, width, label_width=width // 2) if rows else (title, "  none")
+    return Text.assemble((head, "dim"), *(f"\n{bar}" for bar in bars), no_wrap=True, overflow="ellipsis")
 
 
 def _status(board: LiveState, lane: LaneStatus) -> Text:

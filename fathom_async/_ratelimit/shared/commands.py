@@ -5,7 +5,9 @@ from typing import Literal
 
 from attrs import frozen
 
-from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.queue import PASSES
+from fathom_async.errors import ConfigurationError
 
 Action = Literal[
     "ask", "hold", "answered", "abandoned", "freed", "leave", "pause", "crowd", "expect", "move", "look"
@@ -15,6 +17,12 @@ Counts = tuple[int, int, int]
 """A number for each class, the most urgent first."""
 
 NOBODY: Counts = (0, 0, 0)
+
+CLASSIC = -1
+"""A plan with limits of its own for reports and for all else."""
+
+PLAN_FOR = 120.0
+"""Seconds for which a plan that a process was given is known."""
 
 
 @frozen
@@ -59,6 +67,7 @@ class Command:
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
+        plan: Requests an hour of the plan that the process was given; `CLASSIC`, or 0 when it has to learn one.
     """
 
     action: Action
@@ -74,6 +83,37 @@ class Command:
     arrived: tuple[int, int] = (0, 0)
     cap: int = 0
     took: float = 0.0
+    plan: int = 0
+
+
+@frozen
+class Sharing:
+    """What one process keeps to in a shared window.
+
+    Attributes:
+        limit: What the server admits.
+        lease: Seconds for which a permit is held of which nothing more is heard.
+        reserve: Permits never used by us, left to the account's other clients.
+        count_delay: Seconds after which a request that left this machine was counted for certain.
+        concurrency: Requests in flight at once, of all processes together; None for any number.
+        plan: The plan that was given; see `Command.plan`.
+    """
+
+    limit: RateLimit
+    lease: float
+    reserve: int = 0
+    count_delay: float = 5.0
+    concurrency: int | None = None
+    plan: int = 0
+
+
+def other_plan(theirs: int, ours: int) -> ConfigurationError:
+    """Return the error of a process that was given another plan than others of its budget."""
+    names = ["classic" if plan == CLASSIC else f"hourly:{plan}" for plan in (theirs, ours)]
+    return ConfigurationError(
+        f"other processes share this budget with the plan {names[0]}, not {names[1]}: give all of them the same "
+        "plan, or another budget_key"
+    )
 
 
 @frozen
@@ -120,3 +160,28 @@ class Result:
     moved: int = 0
     queues: tuple[Sequence[int], Sequence[int], Sequence[int]] = ((), (), ())
     left: Counts = NOBODY
+
+    def returns_in(self, position: int, priority: Priority, usable: int, span: float) -> float:
+        """Return the seconds until so many permits after the next one can be used by a class, if nobody else comes.
+
+        Processes of one class take turns. Of the other classes, up to `PASSES` go before each of those, or one before
+        so many. Permits are taken to come back evenly between the first and the last.
+        """
+        urgent, patient = (
+            sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])
+        )
+        ahead = position + sum(min(length, position + 1) for length in self.queues[priority])
+        ahead += min(urgent, PASSES * (ahead + 1))
+        ahead += min(patient, ahead // PASSES)
+        left = self.left[priority]
+        later = self._nth_return(ahead + left, usable, span) - left * span / usable
+        return max(later, self._nth_return(ahead, usable, span), self.blocked)
+
+    def _nth_return(self, index: int, usable: int, span: float) -> float:
+        """Return the seconds until the permit of an index is free; the first `usable - held` are."""
+        turns, index = divmod(index, usable)
+        index -= usable - min(self.held, usable)
+        if index < 0:
+            return turns * span
+        last = max(self.first, min(self.last, span))
+        return self.first + (last - self.first) * index / max(1, min(self.held, usable) - 1) + turns * span

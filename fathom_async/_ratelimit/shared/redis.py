@@ -18,18 +18,17 @@ from attrs import fields
 from fathom_async._ratelimit.concurrency import CALM, LONGEST_CALM
 from fathom_async._ratelimit.promise import STRETCH
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.commands import PLAN_FOR, Command, QuotaConfig, Result, other_plan
+from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
 from fathom_async._ratelimit.shared.state import (
     CLOCK_STEP,
-    FORMAT,
     LONGEST_WAITED_OUT,
     LOOK_AGAIN,
-    MAX_TICKETS,
     MOST_PASSES,
     NEVER,
     SHORTEST_LOOK,
 )
+from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
 from fathom_async._util.redis import without_secrets
@@ -115,6 +114,7 @@ class RedisStore:
                 "longest_waited_out": self._micros(LONGEST_WAITED_OUT),
                 "shortest_look": self._micros(SHORTEST_LOOK),
                 "look_again": LOOK_AGAIN,
+                "plan_for": self._micros(PLAN_FOR),
                 "never": self._micros(NEVER),
                 "passes": PASSES,
                 "most_passes": MOST_PASSES,
@@ -186,7 +186,7 @@ class RedisStore:
             calls.append((job.step, job.done))
         try:
             answers = await self._call([step for step, _ in calls])
-            replies = [self._read(answer) for answer in answers]
+            replies = [self._read(answer, step) for answer, (step, _) in zip(answers, calls, strict=True)]
         except ConfigurationError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
@@ -215,7 +215,7 @@ class RedisStore:
                 dropped.append(job.done)
             elif step.action != "look" or job.done is not None:
                 kept.append(job)
-        self._pending = kept or [_Job(Command("look", 1), None)]
+        self._pending = kept or [_Job(Command("look", 1, plan=batch[0].step.plan), None)]
         self._wake.set()
         for done in dropped:
             done(None)
@@ -255,18 +255,20 @@ class RedisStore:
         named |= {"known": known, "known_total": self._total if known else 0, "until_when": until_when}
         return self._config, dumps(named)
 
-    def _read(self, answer: object) -> Result:
+    def _read(self, answer: object, step: Command) -> Result:
         if isinstance(answer, Exception):
             raise answer
         *values, _ = cast("list[Any]", answer)
         if len(values) != len(_RESULT):
-            raise self._disagreement(cast("list[bytes]", answer))
+            raise self._disagreement(values, step)
         for index in _TIMES:
             values[index] *= self._speed / _MICRO
         return Result(*values)
 
-    def _disagreement(self, answer: list[bytes]) -> ConfigurationError:
-        before, _, terms = answer[1].decode().rpartition(":")
+    def _disagreement(self, values: list[Any], step: Command) -> ConfigurationError:
+        if values[0] == b"plan":
+            return other_plan(values[1], step.plan)
+        before, _, terms = values[1].decode().rpartition(":")
         if before != str(FORMAT):
             return other_format(self._where, int(before or 1))
         requests, _, per = terms.partition("/")

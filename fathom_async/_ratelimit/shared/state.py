@@ -51,6 +51,12 @@ Requests in flight
 11. When a permit of the cap comes back is not known, so the first ticket asks again after a part of the time that a
     request usually takes, and those behind it later.
 
+Plans
+=====
+
+13. All processes of a budget that were given a plan must have been given the same one. The state knows the plan for
+    `PLAN_FOR` after it was named last; who names another one meanwhile gets an error, and changes nothing.
+
 Lost memory
 ===========
 
@@ -59,30 +65,31 @@ Lost memory
     answer names is held for others, and the window is open again; where it names nothing, the window is waited out.
     Answers to requests that were admitted before tell nothing.
 
-Nothing was found that does this. Of the limiters with shared storage, ``limits`` and ``throttled-py`` stamp a
-request when it is sent, which a server may see less than T apart, and poll; ``pyrate-limiter`` takes the
-clients' clocks, and half a second of skew is enough for refusals; others let keys expire under waiting requests.
-
 `SharedState` is the one implementation for files and for tests, and the model that the Redis script is tested
 against.
 """
 
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import NOBODY, Action, Command, Counts, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import (
+    NOBODY,
+    PLAN_FOR,
+    Action,
+    Command,
+    Counts,
+    QuotaConfig,
+    Result,
+    other_plan,
+)
+from fathom_async._ratelimit.shared.held import HeldPermits, held_size
+from fathom_async._ratelimit.shared.tickets import TICKETS_SIZE, Tickets
 from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
-
-FORMAT = 2
-"""The layout of what is stored; processes with another one cannot share it."""
-
-MAX_TICKETS = 512
-"""Tickets in the queue; further processes are served too, in no order."""
 
 CLOCK_STEP = 10.0
 """Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
@@ -93,6 +100,9 @@ LONGEST_WAITED_OUT = 90.0
 MOST_PASSES = 8 * PASSES
 """How often a class was passed over at the most, for what it is due to add up."""
 
+NEVER = 1e9
+"""Seconds since the server was heard, if it never was."""
+
 LOOK_AGAIN = 4
 """Looks for a free place under the cap while a request takes what it usually does."""
 
@@ -100,19 +110,15 @@ SHORTEST_LOOK = 0.01
 """Seconds between two such looks at the least."""
 
 _HEAD = 15
-_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
-_SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK = range(7, _HEAD)
+_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _SUSPECT, _UNSURE = range(7)
+_PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK, _PLAN, _PLAN_UNTIL = range(7, _HEAD)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
-_CLASSES = 4  # a ticket's number is its owner's times this, and the class
 _ANY_NUMBER = 1 << 30
-
-NEVER = 1e9
-"""Seconds since the server was heard, if it never was."""
 
 
 def size_of(requests: int) -> int:
     """Return how many numbers a pool of so many permits needs."""
-    return _HEAD + CAP_SIZE + FORECAST_SIZE + 3 * requests + 3 * MAX_TICKETS
+    return _HEAD + CAP_SIZE + FORECAST_SIZE + TICKETS_SIZE + held_size(requests)
 
 
 class SharedState:
@@ -123,27 +129,27 @@ class SharedState:
         terms: What the lane's steps have in common.
     """
 
-    __slots__ = (
-        *("_cap", "_counts", "_flying", "_forecast", "_ids", "_keys"),
-        *("_memory", "_terms", "_tickets", "_until", "_untils"),
-    )
+    __slots__ = ("_cap", "_forecast", "_held", "_memory", "_terms", "_tickets")
 
     def __init__(self, memory: "memoryview[float]", terms: QuotaConfig) -> None:
-        sizes = CAP_SIZE, FORECAST_SIZE, *[terms.requests] * 3, *[MAX_TICKETS] * 3
+        sizes = CAP_SIZE, FORECAST_SIZE, TICKETS_SIZE, held_size(terms.requests)
         ends = [*accumulate(sizes, initial=_HEAD)]
-        cap, forecast, *parts = (memory[begin:end] for begin, end in pairwise(ends))
-        self._until, self._ids, self._flying, self._keys, self._untils, self._counts = parts
+        cap, forecast, tickets, held = (memory[begin:end] for begin, end in pairwise(ends))
+        self._tickets = Tickets(tickets)
+        self._held = HeldPermits(held, terms.span)
         self._memory = memory
         self._terms = terms
         self._cap = LearnedCap(cap)
         self._forecast = Forecast(terms.span, forecast)
-        self._tickets: dict[int, tuple[float, int]] = {}
 
     def is_idle(self, now: float) -> bool:
         """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
         if self._memory[_LAST] - now > CLOCK_STEP:
             return True
-        return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_tickets(now)
+        self._held.begin(now)
+        self._tickets.begin(now)
+        others = max(self._memory[_BLOCKED], self._memory[_PLAN_UNTIL])
+        return others <= now and not self._held.all and not self._tickets
 
     def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
         """Carry out a step.
@@ -153,55 +159,59 @@ class SharedState:
             now: The time.
             known: The epoch as the asker knows it, 0 for none.
             total: The largest `Result.total` that came with this epoch.
-            full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
-                them takes longer than all the rest.
+            full: Whether to count the permits for the reply, which takes longer than all the rest.
+
+        Raises:
+            ConfigurationError: The asker was given another plan than others.
         """
         memory = self._memory
         now = self._open(step, now, known, total)
-        self._tickets = self._live_tickets(now)
+        tickets, owner = self._tickets, step.owner
+        tickets.begin(now)
+        self._held.begin(now)
         granted, due, wait = 0, NOBODY, 0.0
         if step.action == "ask":
             granted, due, wait = self._ask(step, now)
         elif step.action != "look":
             self._ACTIONS[step.action](self, step, now)
-        self._keep()
-        own, others = self._held(now) if full else ([], [])
-        held = own + others or [now]
+        tickets.write()
+        ours, held = (self._held.ours, self._held.all) if full else ([], [])
+        left, usable = self._forecast.wanted, self._usable(step)
         return Result(
             granted=granted,
             due=due,
             wait=wait,
-            held=len(own) + len(others),
-            base=len(own) - int(memory[_TOTAL]),
-            waiting=len({key // _CLASSES for key in self._tickets} - {step.owner}),
+            held=len(held),
+            base=len(ours) - int(memory[_TOTAL]),
+            waiting=tickets.processes(owner),
             blocked=max(0.0, memory[_BLOCKED] - now),
             pauses=int(memory[_PAUSES]),
             epoch=int(memory[_EPOCH]),
-            first=min(held) - now,
-            last=max(held) - now,
+            first=held[0] - now if held else 0.0,
+            last=held[-1] - now if held else 0.0,
             total=int(memory[_TOTAL]),
             heard=now - memory[_HEARD] if memory[_HEARD] else NEVER,
             unsure=max(0.0, memory[_UNSURE] - now),
             cap=self._cap.now(now),
             moved=int(memory[_MOVED]),
-            queues=(self._queue(0, step), self._queue(1, step), self._queue(2, step)),
-            left=self._left(self._usable(step), now) if full else NOBODY,
+            queues=(tickets.behind(0, owner), tickets.behind(1, owner), tickets.behind(2, owner)),
+            left=(0, left(Priority.NORMAL, usable, now), left(Priority.BULK, usable, now))
+            if full
+            else NOBODY,
         )
-
-    def _queue(self, priority: int, step: Command) -> list[int]:
-        of_others = (key for key in self._tickets if key // _CLASSES != step.owner)
-        return [self._tickets[key][1] for key in of_others if key % _CLASSES == priority]
-
-    def _left(self, usable: int, now: float) -> Counts:
-        wanted = self._forecast.wanted
-        return 0, wanted(Priority.NORMAL, usable, now), wanted(Priority.BULK, usable, now)
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:
         """Detect a reset or restored store (rule 12); return a time that never goes back."""
         memory = self._memory
         if memory[_LAST] - now > CLOCK_STEP:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
-        memory[_LAST] = now = max(now, memory[_LAST])
+        now = max(now, memory[_LAST])
+        if step.plan:  # rule 13
+            if memory[_PLAN] != step.plan and memory[_PLAN_UNTIL] > now:
+                raise other_plan(int(memory[_PLAN]), step.plan)
+            if step.action != "look":
+                memory[_PLAN], memory[_PLAN_UNTIL] = step.plan, now + PLAN_FOR
+        memory[_LAST] = now
         if memory[_EPOCH] == 0:
             memory[_EPOCH] = step.owner + (step.owner == known)
         if known not in (0, memory[_EPOCH]) and not memory[_SUSPECT]:
@@ -227,7 +237,7 @@ class SharedState:
                 self._forecast.note(priority, now, arrived)
         waiting = [each for each in Priority if step.waiting[each]]
         for priority in set(Priority).difference(waiting):
-            self._tickets.pop(_key(step.owner, priority), None)
+            self._tickets.drop(step.owner, priority)
         granted, due, waits = 0, [*NOBODY], list[float]()
         for priority in sorted(waiting, key=lambda each: not self._order(step, each, now)[2]):  # rule 9
             wanted = min(step.waiting[priority], step.count - granted)
@@ -239,30 +249,30 @@ class SharedState:
         return granted, (due[0], due[1], due[2]), min(waits) if granted < step.count and waits else 0.0
 
     def _serve(
-        self, step: Command, priority: Priority, wanted: int, before: int, now: float
+        self, step: Command, priority: Priority, most: int, before: int, now: float
     ) -> tuple[int, bool]:
-        """Return how many of the wanted permits a class is granted, and whether as due."""
+        """Return how many permits a class is granted, and whether as due."""
         ahead, behind, due = self._order(step, priority, now)
         room = self._room(step, now)
         if room <= ahead:
             return 0, False
-        granted = min(wanted, room, due or max(1, room - ahead - behind))  # rules 6 and 9
-        left = 0 if due else self._forecast.wanted(priority, self._usable(step), now)
-        if left:
-            granted = promised(self._returns(step, now), granted, left, self._terms.span, now)  # rule 8
+        granted = min(most, room, due or max(1, room - ahead - behind))  # rules 6 and 9
+        usable = self._usable(step)
+        left = 0 if due else self._forecast.wanted(priority, usable, now)
+        if left:  # rule 8
+            granted = promised(self._held.usable(usable), granted, left, self._terms.span, now)
         if granted:
             self._admit(step, priority, before, granted, now)
         return granted, due > 0
 
     def _queue_up(self, step: Command, priority: Priority, served: int, now: float) -> float:
         """Give a ticket to a class that was not served, and return the seconds until its time comes."""
-        tickets, span, key = self._tickets, self._terms.span, _key(step.owner, priority)
+        span, usable = self._terms.span, self._usable(step)
         ahead, _, due = self._order(step, priority, now)
-        usable = self._usable(step)
         left = 0 if due else self._forecast.wanted(priority, usable, now)
         wait, apart = self._wait(step, ahead, now), span / usable
         if left:
-            promised_in = promised_at(self._returns(step, now), left, span, usable, ahead) - now
+            promised_in = promised_at(self._held.usable(usable), left, span, usable, ahead) - now
             wait = max(wait, min(promised_in, PASSES * apart))  # rules 8 and 9
         passed = self._memory[_PASSED[priority]] if priority in _PASSED else 0
         if passed and not due:
@@ -270,21 +280,18 @@ class SharedState:
         excess = ahead + 1 - self._crowd(step, now)
         if excess > 0:
             wait = max(wait, self._look_again(excess, self._cap_now(step, now)))
-        if key in tickets or len(tickets) < MAX_TICKETS:
-            tickets[key] = now + wait + self._terms.ticket_ttl, step.waiting[priority] - served
+        until = now + wait + self._terms.ticket_ttl
+        self._tickets.put(step.owner, priority, until, step.waiting[priority] - served)
         return wait
 
     def _order(self, step: Command, priority: Priority, now: float) -> tuple[int, int, int]:
         """Return how many permits go before a class, how many of its tickets are behind ours, and what it is due."""
-        tickets, key = self._tickets, _key(step.owner, priority)
-        equals = [each for each in tickets if each % _CLASSES == priority]
-        position = equals.index(key) if key in tickets else len(equals)
+        urgent, position, behind = self._tickets.place(step.owner, priority)
         due = 0 if position else self._due(priority)
         if due:
             return 0, 0, due
-        urgent = sum(each % _CLASSES < priority for each in tickets)
         others = sum(self._due_now(each, now) for each in _PASSED if each > priority)
-        return urgent + position + others, len(equals) - position - (key in tickets), 0
+        return urgent + position + others, behind, 0
 
     def _usable(self, step: Command) -> int:
         return self._terms.requests - step.fewer - step.reserve
@@ -293,52 +300,40 @@ class SharedState:
         """Return how many permits could be granted now, if nobody else wanted any."""
         if self._memory[_BLOCKED] > now:
             return 0
-        own, others = self._held(now)
-        usable = self._usable(step)
-        return min(usable + step.reserve - len(own) - len(others), usable - len(own), self._crowd(step, now))
+        usable, ours = self._usable(step), len(self._held.ours)
+        return min(usable + step.reserve - len(self._held.all), usable - ours, self._crowd(step, now))
 
     def _due(self, priority: Priority) -> int:
         return int(self._memory[_PASSED[priority]]) // PASSES if priority in _PASSED else 0
 
     def _due_now(self, priority: Priority, now: float) -> int:
         """Return how many permits a class is due whose first ticket's time has come."""
-        untils = (until for each, (until, _) in self._tickets.items() if each % _CLASSES == priority)
-        is_time = next(untils, now + self._terms.span) <= now + self._terms.ticket_ttl
+        until = self._tickets.first(priority)
+        is_time = until is not None and until <= now + self._terms.ticket_ttl
         return self._due(priority) if is_time else 0
 
     def _admit(self, step: Command, priority: Priority, before: int, granted: int, now: float) -> None:
         memory = self._memory
-        self._tickets.pop(_key(step.owner, priority), None)
-        self._grant(step.id + before, granted, now, now + step.delay)
+        self._tickets.drop(step.owner, priority)
+        memory[_TOTAL] += self._held.grant(step.id + before, granted, now + step.delay)
         if memory[_UNSURE] > now:
             memory[_PROBE] = step.id + before  # rule 12
-        waiting = {key % _CLASSES for key in self._tickets}
         for each, at in _PASSED.items():  # rule 9
             if each == priority:
                 memory[at] = max(0, memory[at] - PASSES * granted)
             elif each > priority:
-                most = MOST_PASSES if each in waiting or step.waiting[each] else PASSES
+                most = MOST_PASSES if step.waiting[each] or self._tickets.first(each) else PASSES
                 memory[at] = min(memory[at] + granted * (most == MOST_PASSES), most)
-
-    def _returns(self, step: Command, now: float) -> list[float]:
-        """Return when each permit can be used, in order; those of unanswered requests a span from now."""
-        own, others = self._held(now)
-        usable, latest = self._usable(step), now + self._terms.span
-        back = sorted(min(until, latest) for until in own + others)[max(0, len(own) + len(others) - usable) :]
-        return [now] * (usable - len(back)) + back
 
     def _crowd(self, step: Command, now: float) -> int:
         """Return how many more requests may be in flight (rule 10)."""
         cap = self._cap_now(step, now)
-        return cap - self._in_flight(now) if cap else _ANY_NUMBER
+        return cap - self._held.in_flight() if cap else _ANY_NUMBER
 
     def _cap_now(self, step: Command, now: float) -> int:
         """Return how many requests may be in flight; 0 for any number."""
         probing = int(self._memory[_UNSURE] > now)  # rule 12
         return min((cap for cap in (step.cap, self._cap.now(now), probing) if cap), default=0)
-
-    def _in_flight(self, now: float) -> int:
-        return sum(ends > now and until > now for until, ends in zip(self._until, self._flying, strict=True))
 
     def _look_again(self, excess: int, cap: int) -> float:
         """Return the seconds after which a request in flight may have become one fewer (rule 11)."""
@@ -349,13 +344,8 @@ class SharedState:
 
     def _wait(self, step: Command, ahead: int, now: float) -> float:
         """Return the seconds until the permit of a ticket is free, as far as is known."""
-        own, others = self._held(now)
         requests, reserve = self._terms.requests - step.fewer, step.reserve
-        held = sorted(own + others)
-        when = max(
-            self._nth_return(held, len(held) - requests + ahead, now),
-            self._nth_return(sorted(own), len(own) - requests + reserve + ahead, now),
-        )
+        when = self._held.turn(ahead, requests, reserve)
         if when > now + self._terms.span:
             # Not settled, or further ahead than one turn of all permits: those before may yet go away, and a dead
             # process must not keep its ticket for longer than a permit.
@@ -363,129 +353,48 @@ class SharedState:
             when = now + max(self._terms.settle, turns)
         return max(when, self._memory[_BLOCKED]) - now
 
-    def _nth_return(self, held: list[float], index: int, now: float) -> float:
-        if index < 0:
-            return now
-        if not held:
-            return now + self._terms.span
-        turns, index = divmod(index, len(held))
-        return held[index] + turns * self._terms.span
-
-    def _grant(self, first: int, count: int, now: float, until: float) -> None:
-        free = [index for index, held in enumerate(self._until.tolist()) if held <= now][:count]
-        for number, index in enumerate(free):
-            self._until[index] = until
-            self._ids[index] = first + number if first else 0
-            self._flying[index] = until - self._terms.span if first else 0.0  # rule 10
-        if first:
-            self._memory[_TOTAL] += len(free)
-        else:
-            self._memory[_FOREIGN] = max(self._memory[_FOREIGN], until)
-
     def _hold(self, step: Command, now: float) -> None:
-        index = self._find(step.id, now)
-        if index is None:
-            self._grant(step.id, 1, now, now + step.delay)
-            self._land(self._find(step.id, now))
-        else:
-            self._until[index] = now + step.delay
+        if not self._held.hold(step.id, now + step.delay):
+            self._memory[_TOTAL] += self._held.grant(step.id, 1, now + step.delay)
+            self._held.land(step.id)
 
     def _answered(self, step: Command, now: float) -> None:
         memory = self._memory
         memory[_HEARD] = now
         if step.took:
             memory[_USUAL] += (step.took - memory[_USUAL]) / 8 if memory[_USUAL] else step.took
-        index = self._find(step.id, now)
-        if index is not None:
-            self._cap.proved(self._in_flight(now), now)  # rule 10
-            self._until[index] = min(self._until[index], now + step.delay)
-            self._land(index)
+        in_flight = self._held.in_flight() if self._cap.now(now) else 0
+        if self._held.land(step.id, now + step.delay):
+            self._cap.proved(in_flight, now)  # rule 10
         if step.foreign_usage is not None:
-            _, others = self._held(now)
-            foreign = step.foreign_usage - int(memory[_TOTAL]) - len(others)
+            foreign = step.foreign_usage - int(memory[_TOTAL]) - self._held.foreign
             if foreign > 0:
-                self._grant(0, foreign, now, now + step.delay)
+                self._held.grant(0, foreign, now + step.delay)
         if memory[_UNSURE] > now and step.id == memory[_PROBE]:  # rule 12
             if step.foreign_usage is None:
                 memory[_BLOCKED] = max(memory[_BLOCKED], memory[_UNSURE])
             else:
                 memory[_UNSURE] = now
 
-    def _freed(self, step: Command, now: float) -> None:
-        for number in range(step.count):
-            index = self._find(step.id + number, now)
-            if index is not None:
-                self._until[index] = self._flying[index] = 0.0
-
-    def _abandoned(self, step: Command, now: float) -> None:
-        index = self._find(step.id, now)
-        if index is not None and step.delay:
-            self._until[index] = min(self._until[index], now + step.delay)
-        self._land(index)
-
-    def _leave(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
-        for priority in Priority:
-            self._tickets.pop(_key(step.owner, priority), None)
-
     def _pause(self, step: Command, now: float) -> None:
         self._memory[_BLOCKED] = max(self._memory[_BLOCKED], now + step.delay)
         self._memory[_PAUSES] += 1
 
-    def _lower_cap(self, step: Command, now: float) -> None:
-        self._cap.lower(max(step.count, self._in_flight(now)), now)  # rule 10
-
-    def _expect(self, step: Command, now: float) -> None:
-        self._forecast.note(step.priority, now, 0)
-
     def _move(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
         self._memory[_MOVED] = step.count
 
-    def _land(self, index: int | None) -> None:
-        """The request of a permit is in flight no longer."""
-        if index is not None:
-            self._flying[index] = 0.0
-
-    def _find(self, permit: int, now: float) -> int | None:
-        ids, index = self._ids.tolist(), -1
-        for _ in range(ids.count(permit)):
-            index = ids.index(permit, index + 1)
-            if self._until[index] > now:
-                return index
-        return None
-
-    def _held(self, now: float) -> tuple[list[float], list[float]]:
-        """When our held permits come back, and those that are held for other clients."""
-        held = cast("list[float]", self._until.tolist())
-        if self._memory[_FOREIGN] <= now:
-            return [until for until in held if until > now], []
-        pairs = list(zip(held, self._ids.tolist(), strict=True))
-        own = [until for until, permit in pairs if until > now and permit]
-        return own, [until for until, permit in pairs if until > now and not permit]
-
-    def _live_tickets(self, now: float) -> dict[int, tuple[float, int]]:
-        """Return until when a ticket is kept and how many wait behind it, in the order of arrival."""
-        end = int(self._memory[_TICKETS])
-        keys, *rest = (part[:end].tolist() for part in (self._keys, self._untils, self._counts))
-        tickets = zip(map(int, keys), *rest, strict=True)
-        return {key: (until, int(count)) for key, until, count in tickets if until > now}
-
-    def _keep(self) -> None:
-        for index, (key, (until, count)) in enumerate(self._tickets.items()):
-            self._keys[index], self._untils[index], self._counts[index] = key, until, count
-        self._memory[_TICKETS] = len(self._tickets)
-
-    _ACTIONS: ClassVar[dict[Action, Callable[["SharedState", Command, float], None]]] = {
+    _ACTIONS: ClassVar[dict[Action, Callable[["SharedState", Command, float], object]]] = {
         "hold": _hold,
         "answered": _answered,
-        "abandoned": _abandoned,
-        "freed": _freed,
-        "leave": _leave,
+        "abandoned": lambda self, step, now: self._held.land(
+            step.id, now + step.delay if step.delay else None
+        ),
+        "freed": lambda self, step, _: self._held.free(step.id, step.count),
+        "leave": lambda self, step, _: self._tickets.leave(step.owner),
         "pause": _pause,
-        "crowd": _lower_cap,
-        "expect": _expect,
+        "crowd": lambda self, step, now: self._cap.lower(
+            max(step.count, self._held.in_flight()), now
+        ),  # rule 10
+        "expect": lambda self, step, now: self._forecast.note(step.priority, now, 0),
         "move": _move,
     }
-
-
-def _key(owner: int, priority: Priority) -> int:
-    return owner * _CLASSES + priority

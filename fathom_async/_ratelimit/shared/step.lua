@@ -25,11 +25,24 @@ local now = clock[1] * 1000000 + clock[2]
 local arrival = text(now)
 if step.until_when > 0 and now > step.until_when then return {'late', arrival} end
 
-local function get(field) return tonumber(redis.call('HGET', meta, field) or '0') end
-local function put(field, value) redis.call('HSET', meta, field, string.format('%.17g', value)) end
+local fields = {} -- of `meta`, read once
+local pairs_of_meta = redis.call('HGETALL', meta)
+for i = 1, #pairs_of_meta, 2 do fields[pairs_of_meta[i]] = pairs_of_meta[i + 1] end
+
+local function get(field) return tonumber(fields[field] or '0') end
+local function put(field, value)
+  fields[field] = value
+  redis.call('HSET', meta, field, string.format('%.17g', value))
+end
+
+local function forget()
+  fields = {}
+  redis.call('DEL', unpack(KEYS))
+end
+
 local function raise(field, value) put(field, math.max(get(field), value)) end
 
-if get('last') - now > config.clock_step then redis.call('DEL', unpack(KEYS)) end
+if get('last') - now > config.clock_step then forget() end
 now = math.max(now, get('last'))
 
 local function remove_ticket(ticket)
@@ -49,11 +62,19 @@ local function remove_lapsed()
 end
 remove_lapsed()
 
-local old = redis.call('HGET', meta, 'terms')
+local old = fields.terms
 if old and old ~= config.terms then
   local busy = redis.call('ZCARD', permits) + redis.call('ZCARD', others) + redis.call('ZCARD', queue)
-  if busy > 0 or get('blocked') > now then return {'terms', old, arrival} end
-  redis.call('DEL', unpack(KEYS))
+  if busy > 0 or math.max(get('blocked'), get('plan_until')) > now then return {'terms', old, arrival} end
+  forget()
+end
+
+if step.plan ~= 0 then -- rule 13
+  if get('plan') ~= step.plan and get('plan_until') > now then return {'plan', get('plan'), arrival} end
+  if step.action ~= 'look' then
+    put('plan', step.plan)
+    put('plan_until', now + config.plan_for)
+  end
 end
 
 -- Rule 12: memory that was lost.
@@ -331,9 +352,10 @@ function actions.ask()
     if step.waiting[class + 1] == 0 then remove_ticket(ticket_of(class)) end
   end
   for class = 0, BULK do
-    local _, _, is_due = order(class)
-    local classes = is_due > 0 and dues or rest
-    if step.waiting[class + 1] > 0 then classes[#classes + 1] = class end
+    if step.waiting[class + 1] > 0 then
+      local _, _, is_due = order(class)
+      table.insert(is_due > 0 and dues or rest, class)
+    end
   end
   wait = math.huge
   for i = 1, #dues + #rest do
@@ -399,10 +421,12 @@ actions[step.action]()
 remove_lapsed()
 
 local queues, owners, waiting = {{}, {}, {}}, {}, 0
-for _, ticket in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
+local all = redis.call('ZRANGE', queue, 0, -1)
+local behind = #all > 0 and redis.call('HMGET', counts, unpack(all))
+for i, ticket in ipairs(all) do
   local owner, class = math.floor(ticket / CLASSES), ticket % CLASSES
   if owner ~= step.owner then
-    table.insert(queues[class + 1], tonumber(redis.call('HGET', counts, ticket) or 1))
+    table.insert(queues[class + 1], tonumber(behind[i] or 1))
     if not owners[owner] then waiting = waiting + 1 end
     owners[owner] = true
   end

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import CLASSIC, Action, Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.state import SharedState, size_of
+from fathom_async.errors import ConfigurationError
 from tests.support.redis_server import RedisServer
 
 SPAN = 61.0
@@ -467,6 +468,7 @@ class Act:
     arrived: tuple[int, int]
     cap: int
     took: float
+    plan: int
 
 
 acts = st.builds(
@@ -503,6 +505,7 @@ acts = st.builds(
     arrived=st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 2), (3, 1)]),
     cap=st.sampled_from([0, 0, 2, 3]),
     took=st.sampled_from([0.0, 0.5, 2.0]),
+    plan=st.sampled_from([0, 0, 0, 0, 0, 0, 0, 600, 600, CLASSIC]),
 )
 plans = st.lists(acts, max_size=60)
 sizes = st.sampled_from([1, 2, 3, 4, 5, 10])
@@ -561,10 +564,16 @@ def run_both(
             act.arrived,
             act.cap,
             act.took,
+            act.plan,
         )
         last += act.count if is_ask else 0
         total = granted + act.lost if act.lost and act.known else 0
-        expected = pool.step(step, now, act.known, total)
+        try:
+            expected = pool.step(step, now, act.known, total)
+        except ConfigurationError as error:
+            with pytest.raises(ConfigurationError, match=f"{error}"):
+                other(step, now, act.known, total)
+            continue
         actual = other(step, now, act.known, total)
         granted = expected.total
         assert flat(actual) == pytest.approx(flat(expected), abs=1e-5), step
@@ -584,13 +593,13 @@ def test_the_file_store_does_what_the_pool_does(
         def other(step: Command, now: float, known: int, total: int) -> Result:
             nonlocal turn
             turn += 1
-            replies: list[Result | None] = []
             clock.at = now
             store = stores[turn % 2]
             store._epoch, store._total = known, total
-            store.submit(step, replies.append)
-            assert replies[0] is not None
-            return replies[0]
+            reply = store._try(step, full=True)
+            if not isinstance(reply, Result):
+                raise reply
+            return reply
 
         run_both(terms, min(reserve, requests - 1), plan, other)
         for store in stores:
@@ -616,7 +625,7 @@ async def against_redis(url: str, terms: QuotaConfig, reserve: int, plan: list[A
         def other(step: Command, now: float, known: int, total: int) -> Result:
             store._total = total
             arguments = [*store._arguments(step, known), f"{now:f}"]
-            return store._read(timed(keys=store._keys, args=arguments))
+            return store._read(timed(keys=store._keys, args=arguments), step)
 
         run_both(terms, reserve, plan, other)
         kept = {key.rpartition(":")[2]: server.pttl(key) for key in store._keys if server.exists(key)}

@@ -259,6 +259,9 @@ async def test_a_refusal_pauses_all_processes(tmp_path: Path) -> None:
     await asyncio.gather(*map(request, lanes))
     async with lanes[0].permit() as admission:
         admission.sent()
+        admission.answered(Feedback(10, 6))
+    async with lanes[0].permit() as admission:
+        admission.sent()
         admission.refused(Feedback(10, 0, 20))
     start = now()
     admitted = await asyncio.gather(*(request(lane, takes=1.0) for lane in lanes for _ in range(2)))
@@ -315,7 +318,7 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
     async def ask(lane: Lane, *, is_retry: bool = False) -> float:
         nonlocal refused
-        async with lane.permit(place="first" if is_retry else "turn") as admission:
+        async with lane.permit(again="refused" if is_retry else None) as admission:
             admission.sent()
             verdict = throttle.hit(now())
             await asyncio.sleep(0.1)
@@ -680,7 +683,9 @@ class Hearing:
 
 def window_at(path: Path, requests: int = 10) -> Window:
     limit = RateLimit(requests, per=60)
-    return Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+    window = Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+    window.bind(Hearing())
+    return window
 
 
 async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
