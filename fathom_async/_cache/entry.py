@@ -2,22 +2,35 @@
 
 Nothing can be added any more to a range that is wholly over, so that its answer is good for good. What changes the
 past is known to nobody here: data that was imported, an event or site that was wiped. Delete the answers then.
+
+An answer is kept under its *subject* too, so that a store finds those that contain another
+(`fathom_async._reports.implication`): the account and site, and a hash of the entity, the event, the ``timezone`` and
+those filters that a query must have to be answered by it. Each ``is`` filter of a query is either a filter of such an
+answer, or chosen from its groups: so a query is looked up under a few subjects, `MOST_SUBJECTS` at the most.
 """
 
 import json
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import combinations
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT
-from fathom_async._reports.query import Query
+from fathom_async._reports.fields import FIELD_GROUPINGS
+from fathom_async._reports.filters import Filter
+from fathom_async._reports.implication import is_plain
+from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import seconds
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, QueryError
+
+MOST_SUBJECTS: Final = 16
 
 SKEW: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
@@ -35,7 +48,7 @@ class CacheEntry:
         timezone: TZ database name of the site's time zone at that time, if known.
         drop_after: Unix time after which it is not served any more; None stores it for good.
         subject: What it is about, so that answers to other queries can be derived from it; see
-            `fathom_async._cache.index`. None if it is no answer to a query.
+            `subject_of`. None if it is no answer to a query.
         query: The parameters of its query, as JSON.
     """
 
@@ -121,6 +134,60 @@ def answer_key(space: str, query: Query[Row]) -> str:
 def digest(*parts: str) -> str:
     """Return a hash of 32 characters."""
     return blake2b("\n".join(parts).encode(), digest_size=16, person=b"fathom answers").hexdigest()
+
+
+def site_of(space: str, site_id: str) -> str:
+    """Return what all subjects of a site begin with.
+
+    Args:
+        space: A `namespace`.
+        site_id: Id of the site.
+    """
+    return f"{digest(space, site_id)}:"
+
+
+def subject_of(space: str, query: Query[Row]) -> str:
+    """Return the subject of an answer to a query."""
+    demanded = (
+        each
+        for each in query.filters
+        if not (
+            each.operator == "matching" and each.property in query.field_grouping and is_plain(each.value)
+        )
+    )
+    return _subject(space, query, demanded)
+
+
+def subjects_of(space: str, query: Query[Row]) -> Sequence[str]:
+    """Return the subjects of all answers that may contain the answer to a query."""
+    return [_subject(space, query, demanded) for demanded in _demands(query)][:MOST_SUBJECTS]
+
+
+@lru_cache(4096)
+def query_of(written: str) -> AnyQuery | None:
+    """Return the query of an entry, or None if this version of the package does not know it."""
+    try:
+        return query_from_params(json.loads(written))
+    except (QueryError, ValueError):
+        return None
+
+
+def _demands(query: Query[Row]) -> Iterator[Iterable[Filter]]:
+    chosen = [each for each in query.filters if each.property in FIELD_GROUPINGS and _is_optional(each)]
+    for count in range(len(chosen) + 1):
+        for some in combinations(chosen, count):
+            yield [each for each in query.filters if each not in some]
+
+
+def _is_optional(each: Filter) -> bool:
+    return each.operator == "is" or (each.operator == "matching" and is_plain(each.value))
+
+
+def _subject(space: str, query: Query[Row], demanded: Iterable[Filter]) -> str:
+    event = query.entity_name if isinstance(query, EventQuery) else ""
+    filters = (f"{each.property} {each.operator} {each.value}" for each in sorted(demanded))
+    what = digest(query.entity, event, query.timezone or "", *filters)
+    return f"{site_of(space, query.site_id)}{what}"
 
 
 Freshness = Literal["fresh", "stale", "expired"]

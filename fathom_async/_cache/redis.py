@@ -14,7 +14,7 @@ from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry
-from fathom_async._cache.leases import Leases, Waiters
+from fathom_async._cache.single_flight import StoreFlight
 from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
@@ -107,9 +107,7 @@ class RedisStore(ReportStore):
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
         self._server = _Server(url)
         self._clock = clock
-        self._backend = _ClaimKeys(self._server, lease)
-        self._waiters = Waiters(self._backend.held, self._server.listen)
-        self._claims = Leases(self._backend, lease, self._waiters.ended)
+        self._flight = StoreFlight(_ClaimKeys(self._server, lease), lease, self._server.listen)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.where}>"
@@ -139,7 +137,7 @@ class RedisStore(ReportStore):
                 line.eval(_NOTE, 1, _subject(kept.subject), order[0], key, str(MOST_ANSWERS), ttl)
 
         await self._server.do(answers, put)
-        self._waiters.ended(answers)
+        self._flight.ended(answers)
 
     async def _read(self, keys: Iterable[str], fields: Sequence[str]) -> dict[str, CacheEntry]:
         wanted = tuple(keys)
@@ -152,11 +150,11 @@ class RedisStore(ReportStore):
 
     def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
         """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._claims.claim(keys)
+        return self._flight.claim(keys)
 
     async def wait(self, key: str) -> None:
         """Wait until a key is free; see `ReportStore.wait`."""
-        await self._waiters.wait(key)
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
@@ -186,8 +184,7 @@ class RedisStore(ReportStore):
     async def aclose(self) -> None:
         """Give up all claims, and close the connections."""
         try:
-            await self._waiters.aclose()
-            await self._claims.aclose()
+            await self._flight.aclose()
         finally:
             await self._server.aclose()
 
@@ -252,20 +249,20 @@ class _Server:
             )
             return list({name.decode() async for name in found})
 
-    async def listen(self, waiters: Waiters) -> None:
+    async def listen(self, flight: StoreFlight) -> None:
         """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
             subscription = cast("_Subscription", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
             try:
                 await subscription.subscribe(_ENDED)
-                while waiters.keys:
-                    await waiters.check()
+                while flight.keys:
+                    await flight.check()
                     look_at = loop.time() + _LOOK_SECONDS
-                    while waiters.keys and (left := look_at - loop.time()) > 0:
+                    while flight.keys and (left := look_at - loop.time()) > 0:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=left)
                         if message is not None:
-                            waiters.ended([message["data"].decode()])
+                            flight.ended([message["data"].decode()])
             finally:
                 await subscription.aclose()
 

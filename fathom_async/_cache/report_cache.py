@@ -21,8 +21,11 @@ from fathom_async._cache.entry import (
     digest,
     freshness,
     needs_zone,
+    query_of,
+    site_of,
+    subject_of,
+    subjects_of,
 )
-from fathom_async._cache.index import query_of, site_of, subject_of, subjects_of
 from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
 from fathom_async._cache.site_zones import SiteZones, zone_named

@@ -10,7 +10,7 @@ from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from fathom_async._cache.entry import SKEW, CacheEntry
-from fathom_async._cache.leases import Leases, Waiters, poll
+from fathom_async._cache.single_flight import StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
 from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
 
@@ -86,9 +86,7 @@ class SqliteStore(ReportStore):
         self._file = SqliteFile(path)
         self._clock = clock
         self._max_bytes = max_bytes
-        self._backend = _ClaimTable(self._file, wall, lease)
-        self._waiters = Waiters(self._backend.held, poll(poll_seconds))
-        self._claims = Leases(self._backend, lease, self._waiters.ended)
+        self._flight = StoreFlight(_ClaimTable(self._file, wall, lease), lease, poll(poll_seconds))
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._file.path}>"
@@ -130,15 +128,15 @@ class SqliteStore(ReportStore):
                     break
 
         await self._file.write(put)
-        self._waiters.ended(answers)
+        self._flight.ended(answers)
 
     def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
         """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._claims.claim(keys)
+        return self._flight.claim(keys)
 
     async def wait(self, key: str) -> None:
         """Wait until a key is free; see `ReportStore.wait`."""
-        await self._waiters.wait(key)
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
@@ -163,8 +161,7 @@ class SqliteStore(ReportStore):
     async def aclose(self) -> None:
         """Give up all claims, and close the file."""
         try:
-            await self._waiters.aclose()
-            await self._claims.aclose()
+            await self._flight.aclose()
         finally:
             await self._file.aclose()
 

@@ -58,9 +58,10 @@ class ReportsResource:
     ) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
-        Filters split the groups into parts, which are requested one by one and joined: a request for each
-        1,000 rows and one or two more, or twice as many if the figures change meanwhile. The parts are of different moments, so let the range end in the past if
-        the report must be of one moment. Rows are in the order of ``sort_by``, texts by code point.
+        Filters split the groups into parts, which are requested one by one and joined: a request for each 1,000 rows
+        and one or two more, or twice as many if the figures change meanwhile. The parts are of different moments, so
+        let the range end in the past if the report must be of one moment. Rows are in the order of ``sort_by``, texts
+        by code point.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.

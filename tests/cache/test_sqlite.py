@@ -295,7 +295,7 @@ async def test_the_claim_of_a_living_holder_is_renewed(path: Path) -> None:
 async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_next(path: Path) -> None:
     wall = Wall()
     async with SqliteStore(path, wall=wall) as store:
-        backend = store._backend
+        backend = store._flight._backend
         assert await backend.acquire(["a"], "first") == ["a"]
         wall.now += 31.0
         assert await backend.acquire(["a"], "second") == ["a"]

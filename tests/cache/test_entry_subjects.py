@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
-from fathom_async._cache.index import MOST_SUBJECTS, query_of, site_of, subject_of, subjects_of
+from fathom_async._cache.entry import MOST_SUBJECTS, query_of, site_of, subject_of, subjects_of
 from fathom_async._reports.implication import implies
 from tests.reports.test_implication_properties import source, target
 
