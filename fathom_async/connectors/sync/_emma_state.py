@@ -8,7 +8,7 @@ from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.emma._models import EventType
 from fathom_async.connectors.sync._changes import Change, CreateEventType
 from fathom_async.connectors.sync._names import key
-from fathom_async.connectors.sync._remote_state import SyncError
+from fathom_async.connectors.sync._remote_state import RemoteState, SyncError
 from fathom_async.connectors.sync._source import CountedSite
 
 
@@ -36,26 +36,6 @@ def missing_types(
 
 
 @frozen
-class EmmaState:
-    """Emma's event types at one moment; see `RemoteState`."""
-
-    changes: tuple[Change, ...]
-    notes: tuple[str, ...]
-    _emma: EmmaClient
-
-    def lacks(self, change: Change) -> bool:
-        """Return False: every change creates something."""
-        del change
-        return False
-
-    async def make(self, change: Change) -> None:
-        """Make a change."""
-        if not isinstance(change, CreateEventType):
-            raise SyncError(f"Emma has event types only: {change}")
-        await self._emma.event_types.create(event_type=change.event_type, display_name=change.display_name)
-
-
-@frozen
 class EmmaService:
     """Emma, and the wanted event types; see `RemoteService`.
 
@@ -71,12 +51,17 @@ class EmmaService:
     notes: tuple[str, ...] = ()
     name: str = "Emma"
 
-    async def fetch(self) -> EmmaState:
+    async def fetch(self) -> RemoteState:
         """Read the event types."""
         present = [kind async for kind in self.emma.event_types.list()]
         changes, notes = missing_types(self.wanted, present)
-        return EmmaState(changes, (*self.notes, *notes), self.emma)
+        return RemoteState(changes, (*self.notes, *notes), self._make)
 
     def eta(self, changes: Sequence[Change]) -> float:
         """Return the seconds until the rate limit has admitted these changes."""
         return self.emma.eta(len(changes)) if changes else 0.0
+
+    async def _make(self, change: Change) -> None:
+        if not isinstance(change, CreateEventType):
+            raise SyncError(f"Emma has event types only: {change}")
+        await self.emma.event_types.create(event_type=change.event_type, display_name=change.display_name)

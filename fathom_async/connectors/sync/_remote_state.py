@@ -1,7 +1,9 @@
 """Protocols of a remote service and its state, for planning and applying changes."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
+
+from attrs import frozen
 
 from fathom_async.connectors.sync._changes import Change
 from fathom_async.errors import FathomError
@@ -11,26 +13,25 @@ class SyncError(FathomError):
     """A change failed, because something that it builds on is missing."""
 
 
-class RemoteState(Protocol):
-    """The state of a service at one moment, compared with the wanted state."""
+def _never(_: Change) -> bool:
+    return False
 
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        """The changes still to make, in a possible order."""
-        ...
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The objects that stay as they are, and why."""
-        ...
+@frozen
+class RemoteState:
+    """The state of a service at one moment, compared with the wanted state.
 
-    def lacks(self, change: Change) -> bool:
-        """Tell whether the object of a change is missing or archived."""
-        ...
+    Attributes:
+        changes: The changes still to make, in a possible order.
+        notes: The objects that stay as they are, and why.
+        make: Makes a change, or raises a `FathomError`.
+        lacks: Tells whether the object of a change is missing or archived.
+    """
 
-    async def make(self, change: Change) -> None:
-        """Make a change, or raise a `FathomError`."""
-        ...
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    make: Callable[[Change], Awaitable[None]]
+    lacks: Callable[[Change], bool] = _never
 
 
 class RemoteService(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attrs import define, frozen
+from attrs import frozen
 
 from fathom_async._core.pagination import Listing
 from fathom_async._util.tasks import gather_all
@@ -13,21 +13,18 @@ from fathom_async.connectors.sync import _changes as sync
 from fathom_async.connectors.sync._catalog import Catalog, Path, bare_id, by_path, catalog_changes
 from fathom_async.connectors.sync._changes import Change
 from fathom_async.connectors.sync._names import key
-from fathom_async.connectors.sync._remote_state import SyncError
+from fathom_async.connectors.sync._remote_state import RemoteState, SyncError
 
 
-@define
-class SecodaState:
-    """The catalog at one moment; see `RemoteState`."""
+@frozen
+class _Writer:
+    """Changes the catalog, and keeps the ids of its entries; see `RemoteState`."""
 
-    changes: tuple[Change, ...]
-    notes: tuple[str, ...]
     _secoda: SecodaClient
     _integration: str
     _ids: dict[Path, list[str]]
 
     async def make(self, change: Change) -> None:
-        """Make a change."""
         secoda = self._secoda
         match change:
             case sync.CreateCategory(category=category):
@@ -48,7 +45,6 @@ class SecodaState:
                 raise SyncError(f"a data catalog has no event types: {change}")
 
     def lacks(self, change: Change) -> bool:
-        """Tell whether the object of a change is missing or archived."""
         match change:
             case sync.UpdateEvent(category=category, event=event):
                 return (key(category), key(event)) not in self._ids
@@ -89,7 +85,7 @@ class SecodaService:
     wanted: Catalog
     name: str = "Secoda"
 
-    async def fetch(self) -> SecodaState:
+    async def fetch(self) -> RemoteState:
         """Read the catalog."""
         secoda, integration = self.secoda, self.integration
         categories, events, properties = await gather_all(
@@ -106,7 +102,8 @@ class SecodaService:
             for path, found in present.items()
             if not found[0].archived
         }
-        return SecodaState(changes, notes, secoda, integration, ids)
+        writer = _Writer(secoda, integration, ids)
+        return RemoteState(changes, notes, writer.make, writer.lacks)
 
     def eta(self, changes: Sequence[Change]) -> float:
         """Return the seconds until the rate limit has admitted these changes."""
