@@ -18,3 +18,8 @@ def folded(text: str | None) -> str:
     parts = unicodedata.normalize("NFKD", unquote(text or ""))
     plain = "".join(part for part in parts if not unicodedata.combining(part))
     return plain.casefold().strip().rstrip("/")
+
+
+def may_be_read_otherwise(text: str) -> bool:
+    """Whether a server may read a filter's value as another one, because it decodes or trims it."""
+    return text != unquote(text) or text != text.strip()

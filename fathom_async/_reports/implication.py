@@ -19,7 +19,9 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    source or with a whole bucket of it. Buckets of a source can be summed to longer ones, or to none.
 6. **Clocks.** An end that is not one of the source's must be a moment that the clock shows exactly once: servers
    read others differently. Where the site's time zone is not known, no hour is certain, and a day is if it is in
-   all time zones that lately changed their clocks at midnight.
+   all time zones that lately changed their clocks at midnight. One doubt is left to callers who name no time zone:
+   in the Azores, the two days a year on which clocks change at 0:00 begin with the first 0:00, as most servers have
+   it. Else no range of any site could begin on the last Sunday of October.
 7. **Order.** A target is derived if exactly one sequence of rows answers it. It has one row, or only dates; or sorts
    by a column in which no two of its rows are equal, down to and including the first one that its limit cuts off.
    Numbers and dates sort as such. Texts keep the order of a source that sorts by the same column, since collations
@@ -27,8 +29,8 @@ others, the targets, under these rules. `implies` tells from the queries alone w
 8. **Limits.** A truncated source is no complete answer. But its rows are the first ones of the same report with a
    lower limit.
 9. **Look-alikes.** A server may take two texts for the same (`fathom_async._reports.collation.folded`). So no group
-   is chosen if another one looks like it, and rows are not summed into groups that look alike, unless the caller
-   knows that the server compares the property exactly.
+   is chosen if another one looks like it, or if the server may read its value as another, and rows are not summed
+   into groups that look alike, unless the caller knows that the server compares the property exactly.
 
 A group without records has no row. A server that answers totals without records with a row of zeros says the same by
 it: `Report.total` is 0 either way.
@@ -47,7 +49,7 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.calendar import SECOND, Unit, count_periods
-from fathom_async._reports.collation import folded
+from fathom_async._reports.collation import folded, may_be_read_otherwise
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     DATE_COLUMN,
@@ -74,8 +76,10 @@ _MIDNIGHT_CHANGES: Final = (
 )
 _LAST_YEAR: Final = 9999
 _PLAIN: Final = re.compile(
-    r"\^(\((?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\[[^\\^\]-]+\]|\|)+\)(?: \*)?)\$"
+    r"\^(?: \*)?(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
+    r"(?:\|\.\*\[\^ -\$&-~\]\.\*)?"
 )
+"""Literals in groups between anchors, and perhaps everything that is not plain ASCII."""
 
 
 @attrs.frozen(eq=False)
@@ -194,7 +198,7 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
 
 def is_plain(pattern: str) -> bool:
     """Whether a pattern is literals between anchors, which all dialects read alike."""
-    return _PLAIN.fullmatch(pattern) is not None
+    return _compiled(pattern) is not None
 
 
 def lets_through(pattern: str, text: str) -> bool:
@@ -203,8 +207,24 @@ def lets_through(pattern: str, text: str) -> bool:
     >>> lets_through("^(/[aA]|/b) *$", "/a"), lets_through("^/", "/a")
     (True, False)
     """
-    plain = _PLAIN.fullmatch(pattern)
-    return plain is not None and re.fullmatch(plain[1], text) is not None
+    found = _compiled(pattern)
+    return found is not None and found.search(text) is not None
+
+
+def _forgives(pattern: str, text: str) -> bool:
+    """Whether a pattern lets through what looks like a text, and does not hide that there is such a row."""
+    others = (f"{text} ", text.swapcase()) if text.isascii() else (f"{text} ",)
+    return all(lets_through(pattern, each) for each in others)
+
+
+@lru_cache(256)
+def _compiled(pattern: str) -> re.Pattern[str] | None:
+    if pattern != ".*[^ -$&-~].*" and _PLAIN.fullmatch(pattern) is None:
+        return None
+    try:
+        return re.compile(pattern)
+    except re.error:
+        return None
 
 
 def _is_within(unit: Unit, source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> bool:
@@ -214,13 +234,13 @@ def _is_within(unit: Unit, source: Query[Row], target: Query[Row], zone: ZoneInf
     if first != source.date_from:
         if first is None or not (source.date_from is None or source.date_from < first):
             return False
-        if unit.start(unit.index(first)) != first or not _is_shown_once(first, unit, clock):
+        if unit.start(unit.index(first)) != first or not is_shown_once(first, unit, clock):
             return False
     if last != source.date_to:
         if last is None or last.year == _LAST_YEAR or not (source.date_to is None or last < source.date_to):
             return False
         behind = last + SECOND
-        return unit.start(unit.index(behind)) == behind and _is_shown_once(last, unit, clock)
+        return unit.start(unit.index(behind)) == behind and is_shown_once(last, unit, clock)
     return True
 
 
@@ -241,7 +261,8 @@ def _merges_dates(source: Query[Row], target: Query[Row], zone: ZoneInfo | None)
     return parts is None or parts != whole
 
 
-def _is_shown_once(moment: datetime, unit: Unit, clock: ZoneInfo | None) -> bool:
+def is_shown_once(moment: datetime, unit: Unit, clock: ZoneInfo | None) -> bool:
+    """Whether clocks show the end of a bucket once, in this time zone or else in all of them; see rule 6."""
     if clock is not None:
         return _has_one_offset(moment, clock)
     return unit.name != "hour" and _is_plain_midnight(moment)
@@ -249,7 +270,12 @@ def _is_shown_once(moment: datetime, unit: Unit, clock: ZoneInfo | None) -> bool
 
 @lru_cache(4096)
 def _is_plain_midnight(moment: datetime) -> bool:
-    return all(_has_one_offset(moment, ZoneInfo(name)) for name in _MIDNIGHT_CHANGES)
+    names = (
+        _MIDNIGHT_CHANGES
+        if moment.hour
+        else [name for name in _MIDNIGHT_CHANGES if name != "Atlantic/Azores"]
+    )
+    return all(_has_one_offset(moment, ZoneInfo(name)) for name in names)
 
 
 def _has_one_offset(moment: datetime, clock: ZoneInfo) -> bool:
@@ -310,7 +336,7 @@ class SourceAnswer(Generic[RowT_co]):
         if match.values:
             names = tuple(sorted(match.values))
             for name in names:
-                if name not in self._exact and self._looks_like_another(name, match.values[name]):  # rule 9
+                if name not in self._exact and self._is_doubtful(name, match.values[name]):  # rule 9
                     return None
             rows = self._grouped(names).get(tuple(match.values[name] for name in names), ())
         if match.is_cut and self._query.date_grouping is not None:
@@ -323,7 +349,12 @@ class SourceAnswer(Generic[RowT_co]):
             ]
         return rows
 
-    def _looks_like_another(self, name: str, value: str) -> bool:
+    def _is_doubtful(self, name: str, value: str) -> bool:
+        patterns = [
+            each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
+        ]
+        if may_be_read_otherwise(value) or not all(_forgives(each, value) for each in patterns):
+            return True
         counts = self._looks.get(name)
         if counts is None:
             texts = {cast("str | None", getattr(row, name)) for row in self._report.rows}

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
+from fathom_async._bulk.fusing import ServerKnowledge
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
 from fathom_async._bulk.request import by_the_hour
 from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
@@ -93,7 +94,9 @@ class ReportsResource:
             ArgumentError: One of them is not a query.
             QueryError: One of them cannot be answered.
         """
-        return planned(queries, self._send.session.lanes["reports"], is_fused=fuse)
+        session = self._send.session
+        knowledge = session.scope.resource("knowledge", ServerKnowledge)
+        return planned(queries, session.lanes["reports"], knowledge, is_fused=fuse)
 
     def run(
         self,

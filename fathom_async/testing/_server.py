@@ -12,6 +12,7 @@ from fathom_async._ratelimit.plan import RatePlan
 from fathom_async.testing._account_state import AccountState, EventShape
 from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._dataset import Dataset
+from fathom_async.testing._dialect import EXACT, ServerDialect
 from fathom_async.testing._listening import CommonOptions, ListeningServer
 from fathom_async.testing._middleware import Conditions, Duration, LimitHeaders, Middleware
 from fathom_async.testing._routes.context import Context
@@ -34,6 +35,7 @@ class ServerOptions(CommonOptions, total=False):
     limit_headers: LimitHeaders
     tokens: Mapping[str, Collection[str]] | None
     event_shape: EventShape
+    dialect: ServerDialect
     login: Literal["page", "redirect"]
 
 
@@ -62,6 +64,7 @@ class FathomServer(ListeningServer):
         now: The server's date and time at its start; the real one by default.
         tokens: Abilities by token; by default, every token may do everything.
         event_shape: `classic` identifies events by id; `names` is the newer API without ids.
+        dialect: How it compares texts, and reads values and moments; exactly by default.
         login: The answer to a bad token without `Accept: application/json`: a login page, or a redirect to one.
         seed: Seed of new ids, the order of unsorted rows, random delays and the synthetic data.
         host: The address to listen on.
@@ -86,6 +89,7 @@ class FathomServer(ListeningServer):
         now: datetime | None = None,
         tokens: Mapping[str, Collection[str]] | None = None,
         event_shape: EventShape = "classic",
+        dialect: ServerDialect = EXACT,
         login: Literal["page", "redirect"] = "page",
         seed: int = 1,
         host: str = "127.0.0.1",
@@ -118,6 +122,7 @@ class FathomServer(ListeningServer):
         account = AccountState(self.data, server_clock, seed)
         self._context = Context(account, server_clock, known, event_shape)
         self._seed = seed
+        self._dialect = dialect
         super().__init__(middleware, host, port)
 
     @classmethod
@@ -137,6 +142,6 @@ class FathomServer(ListeningServer):
             SiteRoutes(self._context),
             EventRoutes(self._context),
             MilestoneRoutes(self._context),
-            ReportRoutes(self._context, self.data, self._seed),
+            ReportRoutes(self._context, self.data, self._seed, self._dialect),
         )
         return [route for chapter in chapters for route in chapter.table()]

@@ -66,8 +66,11 @@ def test_a_pattern_of_literals_restricts_a_source_to_the_values_that_it_lets_thr
     assert implies(known, on("/a"))
     assert implies(known, on("/b.c"))
     assert not implies(known, on("/bxc"))
+    assert lets_through("^ *(/[aA](/[bB])?)?[/ ]*$|.*[^ -$&-~].*", "/a/B/")
+    assert lets_through("^ *(/[aA](/[bB])?)?[/ ]*$|.*[^ -$&-~].*", "/\u00e9")
+    assert not lets_through("^ *(/[aA](/[bB])?)?[/ ]*$|.*[^ -$&-~].*", "/b")
     assert not implies(known, JANUARY)
-    for pattern in ("/a", "^/a", "^(/a", "^(/a+)$", "^([^b])$", "^(/.)$"):
+    for pattern in ("/a", "^/a", "^(/a", "^(/a+)$", "^([^b])$", "^(/[^b])$", "^(/a*)$"):
         assert not lets_through(pattern, "/a")
 
 
@@ -188,7 +191,9 @@ def test_days_are_certain_without_a_time_zone_where_no_zone_changes_its_clocks_a
                 days = [week + timedelta(days=number) for number in range(8)]
                 ends = (day - timedelta(seconds=early) for day in days for early in (0, 1))
                 doubts.update(end for end in ends if is_doubtful(end, zone))
-    assert len(doubts) > 200
+    azores = ZoneInfo("Atlantic/Azores")
+    doubts = {end for end in doubts if end.hour or not is_doubtful(end, azores)}
+    assert len(doubts) > 150
     always = BY_DAY.replace(date_from=None, date_to=None)
     for end in doubts:
         name = "date_from" if end.hour == 0 else "date_to"
