@@ -17,7 +17,7 @@ from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
 from fathom_async.models import Site
 
-KNOWN_FOR = 86_400.0
+KNOWN_FOR = 3600.0
 """Seconds after which a site's time zone is requested again."""
 
 _ASK_AGAIN_AFTER = 60.0
