@@ -53,7 +53,10 @@ async def differences(dialect: ServerDialect, seed: int, sets: int) -> Counter[s
 
 
 def is_different(one: Report[Row], two: Report[Row]) -> bool:
-    if one.query.field_grouping and one.query.sort_by is None:
+    """Whether two reports differ, except in an order that the query leaves to the server."""
+    column = (one.query.sort_by or "").partition(":")[0]
+    has_order = column in one.columns and len(set(two.column(column))) == len(two)
+    if one.query.field_grouping and not has_order and not one.truncated:
         return Counter(one.rows) != Counter(two.rows)
     return told(one) != told(two)
 
