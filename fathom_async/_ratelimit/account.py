@@ -107,7 +107,7 @@ class LearnedLanes:
                 lane.move(known.hourly or 0)  # rule 4
         for lane in self:
             if lane not in in_use:
-                lane.hand_over(self.names.__getitem__)  # rule 2
+                lane.waiting.hand_over(self.names.__getitem__)  # rule 2
 
     def _lane(self, requests: int) -> Lane:
         lane = self._hourly.get(requests)

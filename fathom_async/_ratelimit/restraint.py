@@ -42,7 +42,6 @@ class Restraint:
         lessons: What was learned.
         paused_until: Nothing is admitted before.
         heard: The headers of the last answer.
-        heard_at: When they were heard.
         untold_cap: The last cap on requests in flight that was found, and not told to anybody yet; else 0.
     """
 
@@ -65,7 +64,6 @@ class Restraint:
     )
     paused_until: float = field(init=False, default=float("-inf"))
     heard: Feedback = field(init=False, default=SILENT)
-    heard_at: float = field(init=False, default=float("-inf"))
     untold_cap: int = field(init=False, default=0)
     _told_cap: int = field(
         init=False, default=Factory(lambda self: self.concurrency.at_most, takes_self=True)

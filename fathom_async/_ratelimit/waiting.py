@@ -10,11 +10,14 @@ One dispatcher admits them, called after whatever may let one go, and by one tim
    long. Where few subjects failed, this is for requests about them only.
 """
 
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappop, heappush
+from itertools import count, islice
 from typing import TYPE_CHECKING
+
+from attrs import define, field
 
 from fathom_async._ratelimit.admission import Admission
 from fathom_async._ratelimit.breaker import Breaker
@@ -32,7 +35,11 @@ if TYPE_CHECKING:
 TICK = 0.001
 """The shortest time between two dispatches by timer, in seconds."""
 
+SLICE = 1000
+"""How many waiting requests are handed over at once."""
 
+
+@define(eq=False)
 class Waiting:
     """The requests that wait in a lane.
 
@@ -49,35 +56,19 @@ class Waiting:
         timer: Calls the dispatcher; None while nothing has to be looked for.
     """
 
-    __slots__ = (
-        *(
-            "_breaker",
-            "_clock",
-            "_deadlines",
-            "_lane",
-            "_restraint",
-            "_sequence",
-            "_timer",
-            "_timer_at",
-            "_window",
-        ),
-        *("awaits_answer", "queue", "timer"),
+    _lane: "Lane"
+    _window: Window
+    _restraint: Restraint
+    _breaker: Breaker
+    _clock: Clock
+    queue: PriorityQueue[Admission] = field(factory=PriorityQueue[Admission], init=False)
+    awaits_answer: bool = field(default=True, init=False)
+    timer: "Timer | None" = field(default=None, init=False)
+    _timer_at: float = field(default=0.0, init=False)
+    _deadlines: list[tuple[float, int, Admission]] = field(
+        factory=list[tuple[float, int, Admission]], init=False
     )
-
-    def __init__(
-        self, lane: "Lane", window: Window, restraint: Restraint, breaker: Breaker, clock: Clock
-    ) -> None:
-        self.queue: PriorityQueue[Admission] = PriorityQueue()
-        self.awaits_answer: bool = True
-        self._lane = lane
-        self._window = window
-        self._restraint = restraint
-        self._breaker = breaker
-        self._clock = clock
-        self._deadlines: list[tuple[float, int, Admission]] = []
-        self._sequence = itertools.count()
-        self.timer: Timer | None = None
-        self._timer_at = 0.0
+    _sequence: Iterator[int] = field(factory=count, init=False)
 
     def add(self, waiter: Admission, deadline: float | None) -> None:
         """Let a request wait, until its deadline if it has one."""
@@ -145,6 +136,39 @@ class Waiting:
         self._deadlines.clear()
         waiters = self.queue.clear()
         return ((waiter, deadlines.get(waiter)) for waiter in waiters if not waiter.is_over)
+
+    def hand_over(self, to: Callable[[str], "Lane"]) -> None:
+        """Let other lanes admit all who wait here; requests under way are settled here.
+
+        Args:
+            to: Returns the lane for requests of a kind.
+        """
+        self.stop()
+        self._window.release_idle()
+        self._pass_on(self.drain(), to)
+
+    def _pass_on(
+        self, waiting: Iterator[tuple[Admission, float | None]], to: Callable[[str], "Lane"]
+    ) -> None:
+        """Pass on some, and the others in a moment, so that the event loop is not blocked."""
+        now = self._clock.now()
+        followers: set[Lane] = set()
+        for waiter, deadline in islice(waiting, SLICE):
+            waiter.lane = lane = to(waiter.kind)
+            if lane not in followers:
+                followers.add(lane)
+                restraint = lane.restraint
+                restraint.paused_until = max(restraint.paused_until, self._restraint.paused_until)
+            if deadline is not None:
+                waiter.max_wait = max(0.0, deadline - now)
+            try:
+                lane.line_up(waiter, now)
+            except FathomError as error:
+                waiter.fail(error)
+        for lane in followers:
+            lane.dispatch(now)
+        if followers:
+            self._clock.call_at(now, partial(self._pass_on, waiting, to))
 
     def are_others(self, subjects: set[str]) -> bool:
         """Whether requests wait that are about none of these subjects."""
