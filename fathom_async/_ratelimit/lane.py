@@ -82,25 +82,16 @@ class Lane:
     ) -> None:
         self.name = name
         self.now: Callable[[], float] = clock.now
-        self._clock = clock
+        self.clock: Clock = clock
         self.outage = outage
         self._on_moved = on_moved
-        self.telemetry = telemetry = telemetry or Telemetry()
+        self.telemetry: Telemetry = telemetry or Telemetry()
         self.window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken: int = 0  # admitted, and the bucket's token not taken yet
         self.concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
-        self.restraint = Restraint(
-            name,
-            limit,
-            self.window,
-            self.concurrency,
-            clock,
-            telemetry,
-            is_adaptive=adaptive,
-            elsewhere=elsewhere,
-        )
+        self.restraint = Restraint(self, limit, adaptive, elsewhere)
         self.breaker = Breaker(rng)
-        self.waiting = Waiting(self, self.window, self.restraint, self.breaker, clock)
+        self.waiting = Waiting(self)
         self._queue = self.waiting.queue
         self._last_admission = self.answered_at = float("-inf")
         self._closed = False
@@ -256,7 +247,7 @@ class Lane:
                 window.returns(position, Priority.INTERACTIVE, now),
                 min(due, window.returns(at_most, Priority.INTERACTIVE, now)),
             )
-        paced = delay(restraint.bucket, self._clock, position + 1) if restraint.is_spaced else 0.0
+        paced = delay(restraint.bucket, self.clock, position + 1) if restraint.is_spaced else 0.0
         capped = self.concurrency.delay(window.in_flight + position, now)
         answer = self._last_admission + self.concurrency.usual_time if self.is_probing(now) else now
         return max(max(due, restraint.paused_until, self.breaker.retry_at, answer) - now, paced, capped, 0.0)
@@ -335,7 +326,7 @@ class Lane:
             return math.inf if look is None else max(look, now + TICK)
         tokens = 1 + self.untaken
         has_tokens = restraint.bucket.has_capacity(tokens)
-        return now if has_tokens else now + max(delay(restraint.bucket, self._clock, tokens), TICK)
+        return now if has_tokens else now + max(delay(restraint.bucket, self.clock, tokens), TICK)
 
     def dispatch(self, now: float) -> None:
         if self._queue.size or self.waiting.timer is not None:
