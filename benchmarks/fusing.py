@@ -1,26 +1,27 @@
-"""Count the requests of a dashboard: as asked, with equal queries sent once, and fused.
+"""Count the requests of large sets of queries: as asked, as sent, and as planned once the sites are known.
 
-``python -m benchmarks fusing`` queries the embedded server both ways and compares every answer.
+``python -m benchmarks fusing`` queries the embedded server both ways, and fails if an answer differs.
 """
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date
-from typing import get_args
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, get_args
+
+from attrs import frozen
 
 from benchmarks.harness import Benchmark, Comparison
 from benchmarks.report import table
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan
-from fathom_async._bulk.fusing import Fused, fuse
-from fathom_async._core.codec.rows import Row
 from fathom_async._reports.fields import EventAggregate, FieldGrouping, PageviewAggregate
 from fathom_async._reports.query import AnyQuery
-from fathom_async._reports.report import Report
-from fathom_async.testing import Dataset, FathomServer
+from fathom_async.testing import Completion, Dataset, Event, FathomServer
 
-SITE = "CDBUGS"
-TODAY = date(2026, 10, 31)
-PERIODS = ("today", "last 7 days", "last 30 days")
+SITE: Final = "CDBUGS"
+TODAY: Final = date(2026, 10, 31)
+PERIODS: Final = ("today", "last 7 days", "last 30 days")
 METRICS: tuple[PageviewAggregate, ...] = get_args(PageviewAggregate)
 PAGE_METRICS: tuple[PageviewAggregate, ...] = ("pageviews", "uniques")
 EVENT_METRICS: tuple[EventAggregate, ...] = ("conversions", "value")
@@ -31,93 +32,224 @@ BREAKDOWNS: tuple[FieldGrouping, ...] = (
     "browser",
     "device_type",
 )
-PAGES = 12
-TARGET = 3.0
+UTM: tuple[FieldGrouping, ...] = ("utm_source", "utm_medium", "utm_campaign")
+PAGES: Final = 12
 
-_FREE = RatePlan(reports=RateLimit(100_000, per=1))
-_A_MINUTE = 10
-_WINDOW = 60
+_LOG: Final = Path(__file__).parents[2] / "shared" / "data" / "semicomplete-access.log.gz"
+_FREE: Final = RatePlan(reports=RateLimit(100_000, per=1))
+_A_MINUTE: Final = 10
+_WINDOW: Final = 60
 
 
 def dashboard(data: Dataset, today: date = TODAY) -> Iterator[AnyQuery]:
     """Yield the queries of a dashboard with independent widgets."""
     for period in PERIODS:
         yield from (_total(metric, period, today) for metric in METRICS)
-        yield from (_total(metric, period, today, path) for path in _pages(data) for metric in PAGE_METRICS)
+        yield from (
+            _total(metric, period, today, path) for path in _pages(data)[:PAGES] for metric in PAGE_METRICS
+        )
         for name in sorted({event.name for event in data.events if event.site_id == SITE})[:2]:
             for metric in EVENT_METRICS:
                 yield EventQuery(SITE, name, aggregates=[metric]).over(period, now=today)
     for period in PERIODS[1:]:
         yield from (_total(metric, period, today).replace(date_grouping="day") for metric in PAGE_METRICS)
     for field in BREAKDOWNS:
-        top = PageviewQuery(
-            SITE, aggregates=["pageviews"], field_grouping=[field], sort_by="pageviews:desc", limit=10
-        )
-        yield top.over("last 30 days", now=today)
+        yield _top(SITE, field).over("last 30 days", now=today)
     yield from (_total(metric, "today", today) for metric in PAGE_METRICS)  # the header shows these once more
 
 
+def pages(data: Dataset, today: date = TODAY) -> Iterator[AnyQuery]:
+    """Yield the totals of 200 pages in 30 days, two figures each."""
+    for path in _pages(data)[:200]:
+        yield from (_total(metric, "last 30 days", today, path) for metric in PAGE_METRICS)
+
+
+def agency(data: Dataset) -> Iterator[AnyQuery]:
+    """Yield the yearly report of an agency: months, quarters, the year, and three breakdowns of each site."""
+    first_days = [date(2025 + (9 + month) // 12, (9 + month) % 12 + 1, 1) for month in range(1, 14)]
+    for site in data.sites:
+        for metric in METRICS:
+            base = PageviewQuery(site.id, aggregates=[metric])
+            yield from (_between(base, first, last) for first, last in pairwise(first_days))
+        views = PageviewQuery(site.id, aggregates=["pageviews"])
+        for quarter in range(0, 12, 3):
+            yield _between(views, first_days[quarter], first_days[quarter + 3])
+        yield _between(views, first_days[0], first_days[12])
+        for field in BREAKDOWNS[2:]:
+            yield _between(_top(site.id, field), first_days[0], first_days[12])
+
+
+def shop(data: Dataset, today: date = TODAY) -> Iterator[AnyQuery]:
+    """Yield what a shop wants to know of its events in each of twelve weeks."""
+    for event in data.events:
+        for week in range(12):
+            last = today - timedelta(days=7 * week)
+            base = EventQuery(event.site_id, event.name, aggregates=["conversions"])
+            base = base.replace(date_from=last - timedelta(days=6), date_to=last)
+            yield base
+            yield base.replace(aggregates=["value"])
+            yield from (base.replace(field_grouping=[field], sort_by=f"{field}:asc") for field in UTM)
+
+
+def log(data: Dataset) -> Iterator[AnyQuery]:
+    """Yield what one may want to know of four days of a real site."""
+    days = [date(2015, 5, day) for day in range(17, 21)]
+    spans = [*zip(days, days, strict=True), (days[0], days[-1])]
+    for first, last in spans:
+        yield from (_during(PageviewQuery(SITE, aggregates=[metric]), first, last) for metric in METRICS)
+    for first, last in spans[:4]:
+        yield from (
+            _during(_top(SITE, field), first, last) for field in ("pathname", "browser", "referrer_hostname")
+        )
+        for browser in ("Chrome", "Firefox", "Safari", "Internet Explorer", "Opera"):
+            views = PageviewQuery(SITE, aggregates=["pageviews"], filters=[Filter("browser", "is", browser)])
+            yield _during(views, first, last)
+    for path in _pages(data)[:37]:
+        for metric in PAGE_METRICS:
+            yield _during(_on(path, metric), *spans[4])
+    for metric in METRICS:
+        yield _during(PageviewQuery(SITE, aggregates=[metric], date_grouping="day"), *spans[4])
+
+
+def _during(query: PageviewQuery, first: date, last: date) -> PageviewQuery:
+    return query.replace(date_from=first, date_to=last)
+
+
+def _between(query: PageviewQuery, first: date, end: date) -> PageviewQuery:
+    return query.replace(date_from=first, date_to=end - timedelta(days=1))
+
+
+def _top(site: str, field: FieldGrouping) -> PageviewQuery:
+    return PageviewQuery(
+        site, aggregates=["pageviews"], field_grouping=[field], sort_by="pageviews:desc", limit=10
+    )
+
+
+def _on(path: str, metric: PageviewAggregate) -> PageviewQuery:
+    return PageviewQuery(SITE, aggregates=[metric], filters=[Filter("pathname", "is", path)])
+
+
 def _total(metric: PageviewAggregate, period: str, today: date, path: str | None = None) -> PageviewQuery:
-    filters = [] if path is None else [Filter("pathname", "is", path)]
-    return PageviewQuery(SITE, aggregates=[metric], filters=filters).over(period, now=today)
+    query = PageviewQuery(SITE, aggregates=[metric]) if path is None else _on(path, metric)
+    return query.over(period, now=today)
 
 
 def _pages(data: Dataset) -> Sequence[str]:
-    return sorted({view.pathname for view in data.pageviews if view.site_id == SITE})[:PAGES]
+    return sorted({view.pathname for view in data.pageviews if view.site_id == SITE})
 
 
-async def answers(
-    fathom: FathomClient, plan: Sequence[Fused[Row]], queries: Sequence[AnyQuery]
-) -> list[Report[Row]]:
-    """Return the answers of fused requests in the order of the queries."""
-    found: dict[int, Report[Row]] = {}
-    for group in plan:
-        reports = group.split(await fathom.reports.aggregate(group.query))
-        if reports is None:
-            reports = [await fathom.reports.aggregate(asked.query) for asked in group.asked]
-        for asked, report in zip(group.asked, reports, strict=True):
-            found |= dict.fromkeys(asked.positions, report)
-    return [found[position] for position in range(len(queries))]
+def _shop_data() -> Dataset:
+    """Return twenty events whose visitors come from a few campaigns."""
+    data = Dataset.synthetic(sites=1, days=100, visits_per_day=60, until=TODAY)
+    names = [f"product {number}" for number in range(20)]
+    done = [
+        Completion(
+            site_id=SITE,
+            at=view.at,
+            event=names[number % len(names)],
+            visitor=view.session,
+            value=100 * (number % 7),
+            utm_source=("", "newsletter", "search", "social", "partner")[number % 5],
+            utm_medium=("", "email", "cpc", "post")[number % 4],
+            utm_campaign=f"campaign {number % 9}",
+        )
+        for number, view in enumerate(data.pageviews)
+    ]
+    events = [Event(site_id=SITE, id=f"E{number}", name=name) for number, name in enumerate(names)]
+    return Dataset(sites=data.sites, events=events, completions=done)
+
+
+@frozen
+class Found:
+    """What a set of queries took.
+
+    Attributes:
+        name: The set.
+        asked: Number of queries.
+        sent: Number of reports sent.
+        others: Number of requests for the time zones of sites.
+        known: Number of requests of a plan, once answers have shown how long they are.
+        seconds: Seconds that the plan took.
+        different: Answers that differ from those of single requests.
+    """
+
+    name: str
+    asked: int
+    sent: int
+    others: int
+    known: int
+    seconds: float
+    different: int
+
+
+async def measure(name: str, data: Dataset, queries: Sequence[AnyQuery]) -> Found:
+    """Query the embedded server both ways."""
+    async with (
+        FathomServer(data=data, reports_throttle=None) as server,
+        FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
+    ):
+        separate = await fathom.reports.gather(queries, fuse=False)
+    async with (
+        FathomServer(data=data, reports_throttle=None) as server,
+        FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
+    ):
+        begin = time.perf_counter()
+        fathom.reports.plan(queries)
+        seconds = time.perf_counter() - begin
+        together = await fathom.reports.gather(queries, store="memory://")
+        sent = sum(hit.lane == "reports" for hit in server.hits)
+        others = len(server.hits) - sent
+        known = fathom.reports.plan(queries).requests
+    different = sum(one != two for one, two in zip(separate, together, strict=True))
+    return Found(name, len(queries), sent, others, known, seconds, different)
 
 
 async def _run(rounds: int) -> Sequence[Comparison]:
     del rounds  # makes the runs reproducible
     data = Dataset.synthetic(until=TODAY)
-    queries = list(dashboard(data))
-    begin = time.perf_counter()
-    plan: Sequence[Fused[Row]] = fuse(queries)
-    seconds = time.perf_counter() - begin
-    async with (
-        FathomServer(data=data, reports_throttle=None) as server,
-        FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
-    ):
-        separate: list[Report[Row]] = [await fathom.reports.aggregate(query) for query in queries]
-        server.reset_stats()
-        fused = await answers(fathom, plan, queries)
-        requests = len(server.hits)
-    equal = sum(one == two for one, two in zip(separate, fused, strict=True))
-    rows = [("as asked", len(queries)), ("equal queries once", len(set(queries))), ("fused", requests)]
-    head = ("", "requests", "x fewer", "s at 10/min")
-    print()
-    print(table([head, *(_line(name, number, len(queries)) for name, number in rows)]))
-    print(f"\n{equal} of {len(queries)} answers are equal; planning took {seconds * 1000:.1f} ms")
-    factor = len(queries) / requests
-    print(f"target: {TARGET:g} times fewer, {'reached' if factor >= TARGET else 'missed'} in this run\n")
-    for group in plan:
-        print(f"{len(group.asked):>4}  {', '.join(group.how) or 'as asked'}")
+    many_pages = Dataset.synthetic(sites=1, days=31, visits_per_day=100, paths=300, until=TODAY)
+    many_sites = Dataset.synthetic(sites=40, days=366, visits_per_day=2, until=TODAY)
+    shopping = _shop_data()
+    sets = [
+        ("dashboard", data, list(dashboard(data))),
+        ("200 pages", many_pages, list(pages(many_pages))),
+        ("agency of 40 sites", many_sites, list(agency(many_sites))),
+        ("shop of 20 events", shopping, list(shop(shopping))),
+    ]
+    if _LOG.exists():
+        real = Dataset.from_access_log(_LOG, hostname="semicomplete.com")
+        sets.insert(1, ("real log", real, list(log(real))))
+    else:
+        print(f"\nwithout the set of a real log: {_LOG} is not there")
+    found = [await measure(*each) for each in sets]
+    head = ("", "asked", "sent", "time zones", "floor", "x fewer", "s at 10/min", "planned in ms")
+    print(f"\n{table([head, *map(_line, found)])}\n")
+    if different := [f"{each.name}: {each.different}" for each in found if each.different]:
+        raise SystemExit(f"answers that differ from those of single requests: {', '.join(different)}")
+    print(f"all {sum(each.asked for each in found):,} answers are those of single requests")
     return ()
 
 
-def _line(name: str, requests: int, asked: int) -> tuple[str, ...]:
-    return name, str(requests), f"{asked / requests:.1f}", str((requests - 1) // _A_MINUTE * _WINDOW)
+def _line(found: Found) -> tuple[str, ...]:
+    return (
+        found.name,
+        f"{found.asked:,}",
+        f"{found.sent:,}",
+        f"{found.others:,}",
+        f"{found.known:,}",
+        f"{found.asked / found.sent:.1f}",
+        str((found.sent - 1) // _A_MINUTE * _WINDOW),
+        f"{found.seconds * 1000:.0f}",
+    )
 
 
 BENCHMARK = Benchmark(
     name="fusing",
     measures=(
-        f"A dashboard requests {len(METRICS)} metrics, and {PAGES} pages with {len(PAGE_METRICS)} metrics, each "
-        f"for {len(PERIODS)} periods, one query per figure, with daily charts, events and breakdowns. The embedded "
-        "server answers the fused and the single requests, and the benchmark compares all answers."
+        "The requests that large sets of queries take: a dashboard, a real log, pages, an agency and a shop. All "
+        "queries are sent one by one and as a run, and every answer is compared. Time zones of sites take "
+        "requests of the other lane. The floor is the plan of the same run once its answers have shown how many "
+        "values properties have."
     ),
     run=_run,
 )

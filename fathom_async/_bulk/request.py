@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Self
 import attrs
 from attrs import evolve
 
-from fathom_async._bulk.fusing import Fused
+from fathom_async._bulk.fusing import Fused, ServerKnowledge
 from fathom_async._cache.report_cache import ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
@@ -128,23 +128,30 @@ class Answer(Generic[RowT]):
     """The server's answer to one request.
 
     Attributes:
-        reports: The report of each query; if it is not trusted, the report of the fused request itself.
+        report: The answer itself.
+        reports: The report of each query that it tells.
+        left: The queries that it does not tell.
         asked_at: Unix time of the request.
-        is_trusted: Whether the queries' reports could be cut out of the answer.
     """
 
+    report: Report[RowT]
     reports: Mapping[Query[RowT], Report[RowT]]
+    left: Sequence[Query[RowT]]
     asked_at: float
-    is_trusted: bool
+
+    @property
+    def kept(self) -> Mapping[Query[RowT], Report[RowT]]:
+        """What to store: these reports, and that of the request, which may contain others."""
+        return {self.report.query: self.report, **self.reports}
 
 
-def answer_to(group: Fused[RowT], report: Report[RowT], asked_at: float) -> Answer[RowT]:
+def answer_to(
+    group: Fused[RowT], report: Report[RowT], asked_at: float, knowledge: ServerKnowledge
+) -> Answer[RowT]:
     """Split the report of a fused request into an answer."""
-    parts = group.split(report)
-    if parts is None:
-        return Answer({group.query: report}, asked_at, is_trusted=False)
-    queries = [asked.query for asked in group.asked]
-    return Answer(dict(zip(queries, parts, strict=True)), asked_at, is_trusted=True)
+    parts = list(zip(group.asked, group.split(report, knowledge), strict=True))
+    reports = {asked.query: part for asked, part in parts if part is not None}
+    return Answer(report, reports, [asked.query for asked, part in parts if part is None], asked_at)
 
 
 def is_rejected(error: FathomError) -> bool:

@@ -6,7 +6,7 @@ from typing import Generic, Literal, cast
 
 import attrs
 
-from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority
@@ -180,23 +180,27 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def planned(queries: Iterable[Query[RowT]], lane: Lane, *, is_fused: bool) -> BulkPlan[RowT]:
+def planned(
+    queries: Iterable[Query[RowT]], lane: Lane, knowledge: ServerKnowledge, *, is_fused: bool
+) -> BulkPlan[RowT]:
     """Return the requests that a run would send through a lane; see `ReportsResource.plan`."""
     first: dict[Query[RowT], Query[RowT]] = {}
     asked = [
         first.setdefault(query, query) for query in checked(queries)
     ]  # a run requests equal queries once
-    groups = grouped(asked, is_fused=is_fused)
+    groups = grouped(asked, knowledge, is_fused=is_fused)
     requests = sum(len(hour_chunks(group.query)) for group in groups)
     seconds = lane.eta(requests, Priority.BULK, _NEW_FLOW) if requests else 0.0
     return BulkPlan(groups, len(asked), requests, seconds)
 
 
-def grouped(queries: Sequence[Query[RowT]], *, is_fused: bool) -> Sequence[Fused[RowT]]:
+def grouped(
+    queries: Sequence[Query[RowT]], knowledge: ServerKnowledge, *, is_fused: bool
+) -> Sequence[Fused[RowT]]:
     """Return the requests that answer all queries: fused, or one for each."""
-    return (
-        fuse(queries) if is_fused else [group for query in dict.fromkeys(queries) for group in fuse([query])]
-    )
+    if is_fused:
+        return fuse(queries, knowledge)
+    return [Fused.of(query) for query in dict.fromkeys(queries)]
 
 
 def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:

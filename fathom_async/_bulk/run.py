@@ -23,11 +23,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from functools import partial
 from typing import Generic
 
 import attrs
 
-from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._bulk.fusing import Fused, ServerKnowledge, apart, check_of, doubted, fuse, is_exact
 from fathom_async._bulk.request import (
     AdmissionClaim,
     Admitted,
@@ -78,6 +79,7 @@ class Run(Generic[RowT]):
         self._waits = True
         self._since = 0.0
         self._cache = cache
+        self._knowledge = caller.session.scope.resource("knowledge", ServerKnowledge)
         self._is_fused = is_fused
         self._on_progress = on_progress
         self._queries = tuple(queries)
@@ -137,6 +139,10 @@ class Run(Generic[RowT]):
             _ = self._spawn(self._refresh(cache, found, stale))
         missing = [query for query in queries if query not in found]
         await cache.learn(missing)
+        if missing:
+            self._knowledge.add(await cache.recall())
+            zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
+            self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
         await self._ask_all(missing, cache)
 
     async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
@@ -202,7 +208,7 @@ class Run(Generic[RowT]):
 
     async def _ask_all(self, queries: Sequence[Query[RowT]], cache: ReportCache | None = None) -> None:
         """Send as few requests as possible; with a cache, leave to other runs what they are about to request."""
-        groups = grouped(queries, is_fused=self._is_fused)
+        groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
         self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for group in groups:
@@ -223,7 +229,7 @@ class Run(Generic[RowT]):
                 self._fail(query, error)
             return
         middle = len(queries) // 2
-        halves = [*fuse(queries[:middle]), *fuse(queries[middle:])]
+        halves = [*fuse(queries[:middle], self._knowledge), *fuse(queries[middle:], self._knowledge)]
         self._note(requests=sum(_requests(half.query) for half in halves))
         failures = await gather_all(self._try(half) for half in halves)
         # If every half fails and the queries are not at fault, the server is: stop retrying.
@@ -244,10 +250,8 @@ class Run(Generic[RowT]):
         cache = self._cache
         if cache is None:
             return await self._finish(group, await self._answer_to(group))
-        if await self._was_cut_off(group, cache):
-            self._note(requests=-_requests(group.query))
-            await self._ask_one_by_one(group)
-            return None
+        if (known := await self._answer_kept(group, cache)) is not None:
+            return await self._finish(group, known)
         async with AdmissionClaim(cache, [asked.query for asked in group.asked], self._since) as turn:
             try:
                 answer = await self._answer_to(group, turn.take)
@@ -255,7 +259,7 @@ class Run(Generic[RowT]):
                 answer = None
             if isinstance(answer, Answer):
                 # The request is spent: store its answer even if the caller is cancelled now.
-                await asyncio.shield(self._spawn(cache.put(answer.reports, answer.asked_at)))
+                await asyncio.shield(self._spawn(cache.put(answer.kept, answer.asked_at)))
         if answer is not None:
             return await self._finish(group, answer)
         await self._go_on_after(turn, group, cache)
@@ -266,20 +270,58 @@ class Run(Generic[RowT]):
         self._note(answered=_requests(group.query))
         if isinstance(answer, FathomError):
             return answer
-        if not answer.is_trusted:
-            await self._ask_one_by_one(group)
-            return None
+        self._hand_out_parts(group, answer)
+        if answer.left:
+            await self._ask_the_rest(group, answer)
+        return None
+
+    def _hand_out_parts(self, group: Fused[RowT], answer: Answer[RowT]) -> None:
         origin: Origin = "fused" if len(group.asked) > 1 else "asked"
         for query, report in answer.reports.items():
             self._hand_out(query, report, origin, answer.asked_at)
-        return None
 
-    async def _was_cut_off(self, group: Fused[RowT], cache: ReportCache) -> bool:
-        """Whether the store has a truncated answer to this fused request, so that sending it again is pointless."""
+    async def _ask_the_rest(self, group: Fused[RowT], answer: Answer[RowT]) -> None:
+        """Request what an answer does not tell: in smaller boxes if it was cut off, otherwise as it was asked."""
+        left = answer.left
+        names = doubted(group, answer.report, left, self._knowledge)
+        if names and await self._check(group, answer.report, names):
+            again = answer_to(group.only(left), answer.report, answer.asked_at, self._knowledge)
+            self._hand_out_parts(group, again)
+            if self._cache is not None and again.reports:
+                await self._cache.put(again.reports, again.asked_at)
+            left = again.left
+        groups = fuse(left, self._knowledge) if answer.report.truncated else apart(left)
+        if any(each.query == group.query for each in groups):
+            groups = [one for query in left for one in fuse([query])]
+        self._note(requests=sum(_requests(each.query) for each in groups))
+        async with asyncio.TaskGroup() as asking:
+            for each in groups:
+                asking.create_task(self._ask_group(each))
+
+    async def _check(self, group: Fused[RowT], report: Report[RowT], names: Collection[str]) -> bool:
+        """Find out whether the server compares the texts of properties exactly; return whether it does for one."""
+        for name in names:
+            query = check_of(group, report, name)
+            if query is not None and name not in self._knowledge.exact:
+                work = partial(self._ask_check, name, query)
+                await self._caller.session.scope.share(("check", name), work)
+        return any(self._knowledge.exact.get(name) for name in names)
+
+    async def _ask_check(self, name: str, query: Query[RowT]) -> None:
+        self._note(requests=1)
+        answer = await self._answer_to(Fused.of(query))
+        self._note(answered=1)
+        if isinstance(answer, Answer):
+            self._knowledge.exact[name] = is_exact(answer.report)
+            if self._cache is not None:
+                await self._cache.remember(self._knowledge.to_json())
+
+    async def _answer_kept(self, group: Fused[RowT], cache: ReportCache) -> Answer[RowT] | None:
+        """Return the answer to this fused request, if the store has it."""
         if len(group.asked) == 1:
-            return False
+            return None
         found = (await cache.look_for_fresh([group.query], since=self._since)).get(group.query)
-        return found is not None and group.split(found.report) is None
+        return None if found is None else answer_to(group, found.report, found.asked_at, self._knowledge)
 
     async def _go_on_after(self, turn: AdmissionClaim[RowT], group: Fused[RowT], cache: ReportCache) -> None:
         """Hand out what others have stored meanwhile, wait for what they have claimed, and request the rest."""
@@ -318,14 +360,8 @@ class Run(Generic[RowT]):
         finally:
             self._asking -= chunks
             self._queued -= queued
-        return answer_to(group, report, asked_at)
-
-    async def _ask_one_by_one(self, fused: Fused[RowT]) -> None:
-        groups = [group for asked in fused.asked for group in fuse([asked.query])]
-        self._note(requests=sum(_requests(group.query) for group in groups))
-        async with asyncio.TaskGroup() as asking:
-            for group in groups:
-                asking.create_task(self._ask_group(group))
+        self._knowledge.learn(report, group.open_fields, group.days)
+        return answer_to(group, report, asked_at, self._knowledge)
 
     def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
         for position in self._positions[query]:

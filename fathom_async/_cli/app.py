@@ -108,6 +108,7 @@ _add(
     "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\\n    --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
+_add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",
     "Show what is left of the rate limits that programs share by FATHOM_BUDGET.",

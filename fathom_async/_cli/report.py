@@ -140,11 +140,14 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
         check_file(views.html)
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
-        query = question.query(make, await question.site_clock(fathom, site))
+        known = await fathom.sites.get(site) if question.is_on_site_clock else None
+        query = question.query(make, question.now(known))
         found = await _answer(fathom, query, question)
         if isinstance(query, EventQuery) and not found.rows:
             await check_event(fathom, query)
-        return query, found, site if views.html is None else await _name(fathom, site)
+        if views.html is None or known is not None:
+            return query, found, known.name if known else site
+        return query, found, await _name(fathom, site)
 
     query, found, name = call(ask)
     rows = records_of_report(found)

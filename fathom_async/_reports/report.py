@@ -115,7 +115,8 @@ class Report(Generic[RowT_co]):
 
         A single row is its own total. Several rows are summed if the metric adds up: ``pageviews``, ``conversions``
         and ``value`` (in cents if the event's unit is a currency) do, and nulls count as 0. Without rows, the total
-        is 0, or None for the averages ``avg_duration`` and ``bounce_rate``.
+        is 0, or None for the averages ``avg_duration`` and ``bounce_rate``. Where nothing was counted, some servers
+        answer a row of zeros instead of no row; the total is the same.
 
         Args:
             metric: One of the query's aggregates.
@@ -253,7 +254,9 @@ def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated
         )
     values: list[int | float | None] = [getattr(row, metric) for row in rows]
     if metric in RATES:
-        return values[0] if values else None
+        counts = [name for name in query.aggregates if name not in RATES and name != VALUE]
+        is_empty = not rows or (bool(counts) and not any(getattr(rows[0], name) for name in counts))
+        return None if is_empty else values[0]
     return sum(value or 0 for value in values)
 
 

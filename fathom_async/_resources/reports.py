@@ -10,12 +10,13 @@ from attrs import frozen
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
+from fathom_async._bulk.fusing import ServerKnowledge
 from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
 from fathom_async._bulk.request import by_the_hour
 from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
 from fathom_async._cache.entry import CachePolicy
-from fathom_async._cache.report_cache import Store, open_cache
+from fathom_async._cache.report_cache import ReportCache, Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
@@ -52,23 +53,33 @@ class ReportsResource:
         """
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
-    async def complete(self, query: Query[RowT]) -> Report[RowT]:
+    async def complete(
+        self, query: Query[RowT], *, store: Store | None = None, keeping: CachePolicy | None = None
+    ) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
-        Filters split the groups into parts, which are requested one by one and joined: usually at most two requests
-        for each 1,000 rows, and a few more. The parts are of different moments, so let the range end in the past if
-        the report must be of one moment. Rows are in the order of ``sort_by``, texts by code point.
+        Filters split the groups into parts, which are requested one by one and joined: a request for each 1,000 rows
+        and one or two more, or twice as many if the figures change meanwhile. The parts are of different moments, so
+        let the range end in the past if the report must be of one moment. Rows are in the order of ``sort_by``, texts
+        by code point.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
+            store: Where to keep the report; see `run`.
+            keeping: How long it stays fresh.
 
         Raises:
+            ArgumentError: The store cannot be where it is said to be.
+            StoreError: The store cannot be used.
             QueryError: The query has a limit.
             InseparableError: No filter can separate some of the rows; the message says what to change.
             InconsistentError: The server's answers contradict each other, so that rows may be wrong or missing.
             ValidationError: The server refused the query although it passed all checks.
         """
-        return await complete(query, self._ask)
+        cache = self._cache(store, keeping)
+        if cache is None:
+            return await complete(query, self._ask)
+        return await cache.complete(query, lambda: complete(query, self._ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
         """Return what `run` would send for these queries, and how long that would take; sends nothing.
@@ -81,7 +92,9 @@ class ReportsResource:
             ArgumentError: One of them is not a query.
             QueryError: One of them cannot be answered.
         """
-        return planned(queries, self._send.session.lanes["reports"], is_fused=fuse)
+        session = self._send.session
+        knowledge = session.scope.resource("knowledge", ServerKnowledge)
+        return planned(queries, session.lanes["reports"], knowledge, is_fused=fuse)
 
     def run(
         self,
@@ -113,11 +126,9 @@ class ReportsResource:
             StoreError: The store cannot be used.
             ClosedError: The client was closed.
         """
-        if keeping is not None and store is None:
-            raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
-        caller = self._send.for_run(priority)
-        cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
-        run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
+        resource = ReportsResource(self._send.for_run(priority))
+        cache = resource._cache(store, keeping)
+        run = Run(resource._send, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
         return run.outcomes()
 
     async def gather(
@@ -147,6 +158,23 @@ class ReportsResource:
             queries, fuse=fuse, store=store, keeping=keeping, priority=priority, on_progress=on_progress
         )
         return await reports_in_order(outcomes)
+
+    async def forget(self, site_id: str, *, since: date | str | None = None, store: Store) -> int:
+        """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
+
+        Args:
+            site_id: Id of the site.
+            since: Only the answers whose range ends then or later, or is open; a date, a datetime or an ISO string on
+                the site's clock. By default, all answers.
+            store: Where the answers are; see `run`.
+
+        Returns:
+            The number of deleted answers.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        return await open_cache(self._send, store, CachePolicy()).forget(site_id, since)
 
     async def backfill(
         self,
@@ -242,6 +270,13 @@ class ReportsResource:
         return watch(
             sites, seconds, partial(self.current_visitors, detailed=detailed), self._send.session.scope
         )
+
+    def _cache(self, store: Store | None, keeping: CachePolicy | None) -> ReportCache | None:
+        if store is not None:
+            return open_cache(self._send, store, keeping or CachePolicy())
+        if keeping is not None:
+            raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
+        return None
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
         return await self._send(endpoints.aggregation(query))

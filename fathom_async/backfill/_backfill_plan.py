@@ -2,8 +2,8 @@
 
 Without fields to group by, a report has one row per period and no row limit: everything missing is one request,
 except that the server groups at most 7 days by the hour. With fields, an answer of less than 1,000 rows costs one
-request, and each further thousand costs two. So the rows of the last periods decide how many periods to request
-next, and a run that is killed loses at most one such chunk.
+request, and one of more rows a request for each thousand and one more. So the rows of the last periods decide how
+many periods to request next, and a run that is killed loses at most one such chunk.
 """
 
 from datetime import date, datetime

@@ -17,6 +17,7 @@ With pytest, the installed plugin has the fixture ``fathom_server`` and two mark
   `hits`; `inject` makes requests fail with `Status`, `Disconnect`, `Truncate`, `Delay`, `Html`, `Redirect` or `Body`.
 * `Dataset` holds what its reports are computed from: `Site`, `Event`, `Milestone`, `Pageview` and `Completion`, given
   one by one, or from `Dataset.synthetic` or `Dataset.from_access_log`.
+* `ServerDialect(filters_ignore=frozenset({"case"}))`, as its `dialect`, says how it compares texts.
 * `LaravelWindow` (as Fathom has it), `AlignedWindow`, `SlidingLog` and `TokenBucket` are its rate limits.
 * `run_virtual(main())` runs a coroutine on a `VirtualTimeLoop`, whose clock jumps to the next timer.
 * `SecodaServer` and `EmmaServer` are the servers of `fathom_async.connectors`.

@@ -7,6 +7,7 @@ from fathom_async.testing._dataset import (
     Record as Record,
     Site as Site,
 )
+from fathom_async.testing._dialect import ServerDialect as ServerDialect
 from fathom_async.testing._faults import (
     Body as Body,
     Delay as Delay,

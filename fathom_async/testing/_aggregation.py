@@ -16,6 +16,7 @@ from attrs import frozen
 from fathom_async.testing._account_state import AccountState
 from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._dataset import GROUPINGS
+from fathom_async.testing._dialect import EXACT, ServerDialect
 from fathom_async.testing._filters import Condition, read_filters
 from fathom_async.testing._http_errors import incompatible, not_found
 from fathom_async.testing._validation import Form
@@ -49,6 +50,7 @@ class Aggregation:
         timezone: The time zone of its days.
         limit: The most rows.
         filters: The filters, all of which must match.
+        dialect: How the server compares.
     """
 
     subject: "Subject"
@@ -61,6 +63,7 @@ class Aggregation:
     timezone: str
     limit: int | None
     filters: tuple[Condition, ...]
+    dialect: ServerDialect = EXACT
 
 
 @frozen
@@ -116,6 +119,7 @@ def read_aggregation(
     site_timezone: str,
     clock: ServerClock,
     first_record: Callable[[Subject], int | None],
+    dialect: ServerDialect = EXACT,
 ) -> Aggregation:
     """Read the parameters of a report, or raise a 400 or 422.
 
@@ -125,6 +129,7 @@ def read_aggregation(
         site_timezone: The time zone of its site.
         clock: The server's clock, for a report without `date_to`.
         first_record: Returns the time of the subject's first record, in unix seconds.
+        dialect: How the server reads and compares.
     """
     form = Form(query)
     form.require("aggregates")
@@ -155,17 +160,19 @@ def read_aggregation(
             raise incompatible(
                 "date_grouping", "Hourly grouping is only supported for date ranges of up to 7 days."
             )
+    begin_fold, end_fold = dialect.folds()
     return Aggregation(
         subject=subject,
         aggregates=aggregates,
         date_grouping=date_grouping,
         field_grouping=field_grouping,
         sort_by=sort_by,
-        first=None if since is None else int(since.replace(tzinfo=zone).timestamp()),
-        last=min(int(until.replace(tzinfo=zone, fold=1).timestamp()), int(clock.now().timestamp())),
+        first=None if since is None else int(since.replace(tzinfo=zone, fold=begin_fold).timestamp()),
+        last=min(int(until.replace(tzinfo=zone, fold=end_fold).timestamp()), int(clock.now().timestamp())),
         timezone=timezone,
         limit=limit or (ROWS_WITHOUT_LIMIT if field_grouping else None),
         filters=filters,
+        dialect=dialect,
     )
 
 

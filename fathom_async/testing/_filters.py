@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from attrs import frozen
 
 from fathom_async.testing._dataset import GROUPINGS
+from fathom_async.testing._dialect import ServerDialect, without
 from fathom_async.testing._validation import Form
 
 if TYPE_CHECKING:
@@ -32,15 +33,28 @@ class Condition:
     operator: str
     value: str
 
-    def predicate(self) -> Callable[[str], bool]:
+    def predicate(self, dialect: ServerDialect) -> Callable[[str], bool]:
         """Return the condition as a function of the column's value."""
-        value = self.value
+        finds = self._finds(dialect)
         negated = self.operator in ("is not", "is not like", "not matching")
+        if dialect.has_nulls:
+            return lambda text: bool(text) and finds(text) is not negated
+        return lambda text: finds(text) is not negated
+
+    def _finds(self, dialect: ServerDialect) -> Callable[[str], bool]:
+        value = dialect.value(self.value, self.operator)
         if self.operator in ("is", "is not"):
-            return lambda text: (text == value) is not negated
+            ignored = dialect.filters_ignore
+            plain = without(value, ignored)
+            return lambda text: (without(text, ignored) if ignored else text) == plain
         source = value if "matching" in self.operator else ".*".join(map(re.escape, value.split("*")))
-        search = re.compile(source, re.DOTALL if "like" in self.operator else 0).search
-        return lambda text: (search(text) is not None) is not negated
+        ignored = dialect.patterns_ignore & {"accents"}
+        flags = re.IGNORECASE if "case" in dialect.patterns_ignore else 0
+        pattern = re.compile(without(source, ignored), flags | (re.DOTALL if "like" in self.operator else 0))
+        search = pattern.fullmatch if dialect.is_anchored and "matching" in self.operator else pattern.search
+        if ignored:
+            return lambda text: search(without(text, ignored)) is not None
+        return lambda text: search(text) is not None
 
 
 def read_filters(form: Form, text: str | None) -> tuple[Condition, ...]:

@@ -32,6 +32,7 @@ from fathom_async.testing._aggregation import (
     Subject,
 )
 from fathom_async.testing._dataset import GROUPINGS, Completion, Pageview, Record
+from fathom_async.testing._dialect import ServerDialect, without
 from fathom_async.testing._filters import Condition
 from fathom_async.testing._timezones import offsets
 
@@ -58,7 +59,7 @@ _BUCKETS: dict[DateGrouping, str] = {
 _RENDERERS: Mapping[str, Callable[[Any], Cell]] = {
     "date": str,
     "avg_duration": lambda seconds: None if seconds is None else f"{seconds:.4f}",
-    "bounce_rate": lambda rate: round(rate, 4),
+    "bounce_rate": lambda rate: None if rate is None else round(rate, 4),
 }
 _PLACEHOLDERS = ", ".join("?" * (7 + len(_COLUMNS)))
 
@@ -82,6 +83,7 @@ class QueryEngine:
         self._periods = {table: self._period(table) for table in AGGREGATES}
         self._values = {column: self._distinct(column) for column in _COLUMNS}
         self._matching = lru_cache(maxsize=256)(self._find_matching)
+        self._group_of = lru_cache(maxsize=64)(self._make_group_of)
         self._answers = lru_cache(maxsize=1024)(self._compute)
 
     def first_record(self, subject: Subject) -> int | None:
@@ -157,9 +159,20 @@ class QueryEngine:
         where = "site = ? AND event IN (SELECT value FROM json_each(?))"
         return where, [self._codes.get(subject.site_id), json.dumps(names)]
 
-    def _find_matching(self, condition: Condition) -> str:
-        holds, terms = condition.predicate(), self._terms
+    def _find_matching(self, condition: Condition, dialect: ServerDialect) -> str:
+        holds, terms = condition.predicate(dialect), self._terms
         return json.dumps([code for code in self._values[condition.property] if holds(terms[code])])
+
+    def _make_group_of(self, dialect: ServerDialect) -> str:
+        """Return the name of an SQL function that tells the groups of texts apart."""
+        firsts: dict[str, int] = {}
+        groups = [
+            firsts.setdefault(without(text, dialect.groups_ignore), code)
+            for code, text in enumerate(self._terms)
+        ]
+        name = f"group_of_{self._group_of.cache_info().currsize}_{id(groups)}"
+        self._connection.create_function(name, 1, groups.__getitem__, deterministic=True)
+        return name
 
     def _compute(self, wanted: Aggregation, seed: int) -> Sequence[ResultRow]:
         subject = wanted.subject
@@ -173,18 +186,23 @@ class QueryEngine:
             values.append(wanted.first)
         for condition in wanted.filters:
             where += f" AND {condition.property} IN (SELECT value FROM json_each(?))"  # noqa: S608 - own words
-            values.append(self._matching(condition))
-        keys = [*self._bucket(wanted), *wanted.field_grouping]
-        columns = ", ".join([*keys, *(_METRICS[name] for name in wanted.aggregates)])
+            values.append(self._matching(condition, wanted.dialect))
+        labels = [*self._bucket(wanted), *wanted.field_grouping]
+        keys = [str(place) for place in range(1, len(labels) + 1)]
+        if wanted.dialect.groups_ignore and wanted.field_grouping:
+            group_of = self._group_of(wanted.dialect)
+            labels = [*self._bucket(wanted), *(f"MIN({name})" for name in wanted.field_grouping)]
+            keys = [*self._bucket(wanted), *(f"{group_of}({name})" for name in wanted.field_grouping)]
+        columns = ", ".join([*labels, *(_METRICS[name] for name in wanted.aggregates)])
         sql = f"SELECT {columns} FROM {subject.entity} WHERE {where}"  # noqa: S608 - own words
         if keys:
-            sql += f" GROUP BY {', '.join(str(place) for place in range(1, len(keys) + 1))}"
-        else:
+            sql += f" GROUP BY {', '.join(keys)}"
+        elif not wanted.dialect.has_zero_rows:
             sql += " HAVING COUNT(*) > 0"
         rows = self._query(sql, values)
         names = [*(("date",) if wanted.date_grouping else ()), *wanted.field_grouping, *wanted.aggregates]
         rows = self._arrange(rows, names, wanted, seed)
-        renderers = [self._renderer(name) for name in names]
+        renderers = [self._renderer(name, wanted.dialect) for name in names]
         return [
             {name: render(cell) for name, render, cell in zip(names, renderers, row, strict=True)}
             for row in rows[: wanted.limit]
@@ -215,9 +233,10 @@ class QueryEngine:
             return sorted(rows, key=lambda row: terms[cast("int", row[place])], reverse=descending)
         return sorted(rows, key=lambda row: _null_first(row[place]), reverse=descending)
 
-    def _renderer(self, name: str) -> Callable[[object], Cell]:
+    def _renderer(self, name: str, dialect: ServerDialect) -> Callable[[object], Cell]:
         if name in GROUPINGS:
-            return lambda code: self._terms[cast("int", code)]
+            unknown = None if dialect.has_nulls else ""
+            return lambda code: self._terms[cast("int", code)] or unknown
         return _RENDERERS.get(name, lambda count: None if count is None else str(count))
 
 

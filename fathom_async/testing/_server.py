@@ -9,6 +9,7 @@ from aiohttp import web
 from fathom_async._ratelimit.plan import RatePlan
 from fathom_async.testing._account_state import AccountState, EventShape
 from fathom_async.testing._dataset import Dataset
+from fathom_async.testing._dialect import EXACT, ServerDialect
 from fathom_async.testing._listening import CommonOptions, ListeningServer
 from fathom_async.testing._middleware import Conditions, LimitHeaders
 from fathom_async.testing._routes.context import Context
@@ -31,6 +32,7 @@ class ServerOptions(CommonOptions, total=False):
     limit_headers: LimitHeaders
     tokens: Mapping[str, Collection[str]] | None
     event_shape: EventShape
+    dialect: ServerDialect
     login: Literal["page", "redirect"]
 
 
@@ -53,6 +55,7 @@ class FathomServer(ListeningServer):
             for too many requests in flight is not known.
         tokens: Abilities by token; by default, every token may do everything.
         event_shape: `classic` identifies events by id; `names` is the newer API without ids.
+        dialect: How it compares texts, and reads values and moments; exactly by default.
         login: The answer to a bad token without `Accept: application/json`: a login page, or a redirect to one.
         **options: See `CommonOptions`.
     """
@@ -70,6 +73,7 @@ class FathomServer(ListeningServer):
         limit_headers: LimitHeaders = "all",
         tokens: Mapping[str, Collection[str]] | None = None,
         event_shape: EventShape = "classic",
+        dialect: ServerDialect = EXACT,
         login: Literal["page", "redirect"] = "page",
         **options: Unpack[CommonOptions],
     ) -> None:
@@ -93,6 +97,7 @@ class FathomServer(ListeningServer):
         self.data: Dataset = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
         account = AccountState(self.data, self.clock, seed)
         self._context = Context(account, self.clock, known, event_shape)
+        self._dialect = dialect
 
     @classmethod
     def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:
@@ -111,6 +116,6 @@ class FathomServer(ListeningServer):
             SiteRoutes(self._context),
             EventRoutes(self._context),
             MilestoneRoutes(self._context),
-            ReportRoutes(self._context, self.data, self._seed),
+            ReportRoutes(self._context, self.data, self._seed, self._dialect),
         )
         return [route for chapter in chapters for route in chapter.table()]

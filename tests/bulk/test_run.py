@@ -150,7 +150,7 @@ async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(
     answer: Response, error: type[FathomError]
 ) -> None:
     many = [TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")]) for number in range(16)]
-    transport = FailingAt("/7", answer)
+    transport = FailingAt("7.", answer)
     async with FathomClient("any", transport=transport, retry=RetryPolicy(attempts=1)) as fathom:
         failed = [outcome async for outcome in fathom.reports.run(many) if outcome.error]
     assert [(outcome.query, type(outcome.error)) for outcome in failed] == [(many[7], error)]
@@ -267,7 +267,7 @@ async def test_a_plan_tells_what_a_run_would_send(server: FathomServer, fathom: 
     assert plan.seconds == pytest.approx(61, abs=1)
     headline = str(plan).splitlines()[0]
     assert headline == "48 queries in 12 requests, 4.0 times fewer; 1 min 01 s; 12 pageviews on the account"
-    assert "4 pathnames in one" in str(plan)
+    assert "4 pathnames as groups" in str(plan)
     assert fathom.reports.plan(queries, fuse=False).requests == 48
     assert not server.hits
 

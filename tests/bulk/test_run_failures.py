@@ -160,9 +160,9 @@ async def test_where_everything_fails_every_query_has_an_error_and_the_next_run_
 async def test_a_question_that_the_server_refuses_fails_alone_and_in_every_run(
     server: FathomServer, connect: Connect
 ) -> None:
-    queries = [of_path("/bad"), *SOME]
+    queries = [of_path("/77"), *SOME]
     right = await right_answers(server, SOME)
-    transports = [Picky(server.url, 422, "bad") for _ in range(2)]
+    transports = [Picky(server.url, 422, "77") for _ in range(2)]
     async with make(server, transports[0]) as one, make(server, transports[1]) as other:
         runs = (fathom.reports.gather(queries, store=connect()) for fathom in (one, other))
         for failure in await asyncio.gather(*runs, return_exceptions=True):

@@ -16,8 +16,10 @@ from tests.conftest import until
 SITE = "CDBUGS"
 JANUARY = PageviewQuery(SITE, aggregates=["visits"], date_from="2026-01-01", date_to="2026-01-31")
 QUERIES = [
-    JANUARY.replace(field_grouping=["pathname"], sort_by=f"{JANUARY.aggregates[0]}:desc", limit=1 + number)
-    for number in range(30)
+    JANUARY.replace(
+        field_grouping=["pathname"], sort_by="visits:desc", limit=9, date_from=f"2026-01-{day:02}"
+    )
+    for day in range(1, 31)
 ]
 
 pytestmark = pytest.mark.virtual_time(now=datetime(2026, 11, 21, 12, tzinfo=UTC))

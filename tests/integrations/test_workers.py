@@ -34,7 +34,12 @@ def by_day(day: int, name: str = "pageviews", site: str = "CDBUGS") -> PageviewQ
 def by_browser(site: str, limit: int) -> PageviewQuery:
     """A query that can be asked only by itself."""
     return PageviewQuery(
-        site, aggregates=["visits"], field_grouping=["browser"], sort_by="visits:desc", limit=limit
+        site,
+        aggregates=["visits"],
+        field_grouping=["browser"],
+        sort_by="visits:desc",
+        limit=limit,
+        date_to=f"2026-01-{limit:02}",
     )
 
 

@@ -142,3 +142,12 @@ def test_types_are_known_to_checkers() -> None:
     assert_type(report.first, PageviewRow | None)
     assert_type(report.total("visits"), int)
     assert_type(report.total("bounce_rate"), float | None)
+
+
+def test_a_row_of_zeros_is_no_row() -> None:
+    zeros = b'[{"visits":"0","uniques":"0","pageviews":"0","avg_duration":null,"bounce_rate":0}]'
+    nothing, none = EVERYTHING.read(zeros), EVERYTHING.read(b"[]")
+    for metric in EVERYTHING.aggregates:
+        assert nothing.total(metric) == none.total(metric)
+    rates = EVERYTHING.replace(aggregates=["bounce_rate"])
+    assert rates.read(b'[{"bounce_rate":0}]').total("bounce_rate") == 0, "nobody bounced"

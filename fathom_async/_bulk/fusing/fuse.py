@@ -1,18 +1,20 @@
-"""Fuse queries into requests: find families, pack them into bins, write each bin as one query, split its answer."""
+"""Fuse queries into requests: find boxes that hold many queries, write each as one query, and split its answer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Generic, cast
+from typing import TYPE_CHECKING, Final, Generic, Self, cast
 
 import attrs
 
-from fathom_async._bulk.fusing.bin import Bin, QueryShape, bins, shape_of
-from fathom_async._bulk.fusing.texts import folded, one_of
+from fathom_async._bulk.fusing.box import Box
+from fathom_async._bulk.fusing.knowledge import ServerKnowledge
+from fathom_async._bulk.fusing.shape import Shape, shape_of
+from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
-from fathom_async._reports.calendar import Buckets
-from fathom_async._reports.fields import DATE_COLUMN, MAX_ROWS, METRIC_KINDS, TEXT_PROPERTIES, TIMESTAMP
+from fathom_async._reports.fields import MAX_ROWS, METRIC_KINDS
 from fathom_async._reports.filters import Filter
+from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async.errors import ArgumentError
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 
     from fathom_async._reports.fields import TextProperty
 
-
-_Key = tuple[object, ...]
+_TRIED: Final = 64
+"""Boxes of a subject that a further one is compared with, so that the effort stays near-linear."""
 
 
 @attrs.frozen
@@ -33,14 +35,10 @@ class Member(Generic[RowT_co]):
     Attributes:
         positions: Where it was asked, in the order given; more than one where it was asked more than once.
         query: The query.
-        values: Columns of the answer by which its rows are told apart, with the values they have.
-        buckets: The dates of its rows, if the answer has others too.
     """
 
     positions: tuple[int, ...]
     query: Query[RowT_co]
-    values: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False)
-    buckets: Buckets | None = None
 
 
 @attrs.frozen
@@ -51,106 +49,86 @@ class Fused(Generic[RowT_co]):
         query: What to send: the query itself, where there is only one.
         asked: The queries that it answers, in the order asked.
         how: What was put together, in words such as ``12 pathnames in one``.
+        open_fields: The properties that it groups by without a filter on them.
+        days: Days in its range, at the most.
     """
 
     query: Query[RowT_co]
     asked: tuple[Member[RowT_co], ...]
     how: tuple[str, ...] = ()
+    open_fields: frozenset[str] = frozenset()
+    days: float = 0.0
 
-    def split(self, report: Report[Row]) -> Sequence[Report[RowT_co]] | None:
+    @classmethod
+    def of(cls, query: Query[RowT]) -> "Fused[RowT]":
+        """Return the request of a query by itself."""
+        return Fused(query, (Member((0,), query),))
+
+    def only(self, queries: Collection[Query[Row]]) -> Self:
+        """Return the same request for some of its queries."""
+        return attrs.evolve(self, asked=tuple(each for each in self.asked if each.query in queries))
+
+    def split(self, report: Report[Row], knowledge: ServerKnowledge) -> Sequence[Report[RowT_co] | None]:
         """Return the reports of the queries asked, in their order.
 
         Args:
             report: The answer to `query`.
+            knowledge: What is known of the server.
 
         Returns:
-            What each query would have been answered by itself; or None if that cannot be told from the answer,
-            because it was cut off, or the server compares texts in a way of its own. Then ask each by itself.
+            What each query would have been answered by itself; None for those that the answer does not tell, because
+            it was cut off, or two rows are equal where an order must tell them apart, or a text looks like another.
 
         Raises:
             ArgumentError: The report is one of another query.
         """
         if report.query != self.query:
             raise ArgumentError(f"this is no answer to {self.query!r}, but to {report.query!r}")
-        if len(self.asked) == 1:
+        if len(self.asked) == 1 and self.asked[0].query == self.query:
             return [cast("Report[RowT_co]", report)]
-        # A limit below the server's own was asked for: it cuts here where it cuts there.
-        if report.truncated and self.query.limit in {None, MAX_ROWS}:
-            return None
-        answer = _Answer(report, tuple(self.asked[0].values))
-        if answer.is_ambiguous:
-            return None
-        reports: list[Report[RowT_co]] = []
-        for asked in self.asked:
-            rows = answer.rows(asked)
-            if rows is None:
-                return None
-            reports.append(_as_asked(asked.query, rows, report.columns))
-        return reports
+        zone = knowledge.zones.get(self.query.site_id)
+        answer = SourceAnswer(cast("Report[RowT_co]", report), zone=zone, exact=knowledge.trusted())
+        return [answer.derive(asked.query) for asked in self.asked]
 
 
-class _Answer:
-    """The rows of a fused request, by what they are told apart by."""
+def doubted(
+    group: Fused[RowT], report: Report[RowT], left: Sequence[Query[RowT]], knowledge: ServerKnowledge
+) -> Sequence[str]:
+    """Return the properties of which a check would help to tell queries from an answer.
 
-    def __init__(self, report: Report[Row], names: Sequence[str]) -> None:
-        others = [name for name in report.columns if name not in METRIC_KINDS and name not in names]
-        self._values, self._rest = _reader(names), _reader(others)
-        self._rows: dict[_Key, dict[_Key, Row]] = defaultdict(dict)
-        self._look_alikes: dict[_Key, set[_Key]] = defaultdict(set)
-        for row in report:
-            values = self._values(row)
-            self._rows[values][self._rest(row)] = row
-            self._look_alikes[_folded(values)].add(values)
-        self.is_ambiguous = sum(map(len, self._rows.values())) < len(report)
-
-    def rows(self, asked: Member[Row]) -> Sequence[Row] | None:
-        """Return the rows of a query, in the order of the answer.
-
-        A server that takes two texts for one names their common row after either of them. So where the asked text
-        has no row, but one like it has, it cannot be told whose that is: then None.
-        """
-        values = tuple(asked.values.values())
-        own = self._rows.get(values, {})
-        for other in self._look_alikes.get(_folded(values), ()):
-            if other != values and any(
-                rest not in own and _is_within(asked.buckets, row) for rest, row in self._rows[other].items()
-            ):
-                return None
-        return [row for row in own.values() if _is_within(asked.buckets, row)]
+    Args:
+        group: A request.
+        report: Its answer.
+        left: The queries that the answer does not tell.
+        knowledge: What is known of the server.
+    """
+    names = [name for name in group.query.field_grouping if name not in knowledge.exact]
+    if report.truncated:
+        return [each.property for each in group.query.filters if each.property in names]
+    exact = knowledge.trusted().union(names)
+    zone = knowledge.zones.get(group.query.site_id)
+    answer = SourceAnswer(report, zone=zone, exact=exact)
+    told = [query for query in left if answer.derive(query) is not None]
+    return [
+        name
+        for name in names
+        if any(SourceAnswer(report, zone=zone, exact=exact - {name}).derive(query) is None for query in told)
+    ]
 
 
-def _is_within(buckets: Buckets | None, row: Row) -> bool:
-    return buckets is None or buckets.holds(getattr(row, DATE_COLUMN))
+def apart(queries: Sequence[Query[RowT]]) -> Sequence[Fused[RowT]]:
+    """Return the requests that answer queries as they were asked, with all metrics of the same table in one."""
+    tables: dict[Hashable, list[Query[RowT]]] = defaultdict(list)
+    for query in dict.fromkeys(queries):
+        shape = shape_of(query)
+        is_table = shape is not None and not shape.is_top
+        key = query.site_id, query.date_from, query.date_to, query.date_grouping, query.sort_by
+        same = (shape and shape.subject, *key, frozenset(query.filters), frozenset(query.field_grouping))
+        tables[same if is_table else query].append(query)
+    return [group for table in tables.values() for group in fuse(table)]
 
 
-def _folded(values: _Key) -> _Key:
-    return tuple([folded(cast("str | None", value)) for value in values])
-
-
-def _as_asked(query: Query[RowT_co], rows: Sequence[Row], columns: tuple[str, ...]) -> Report[RowT_co]:
-    """Return the answer to a query, from all of its rows in the order of the server."""
-    if query.date_grouping is not None:
-        is_falling = query.sort_by == f"{TIMESTAMP}:desc"
-        rows = sorted(rows, key=attrgetter(DATE_COLUMN), reverse=is_falling)
-    rows = rows[: query.limit]
-    if query.columns != columns:
-        read, make = _reader(query.columns), query.codec.row
-        rows = [make(*read(row)) for row in rows]
-    return Report(query, cast("tuple[RowT_co, ...]", tuple(rows)))
-
-
-def _reader(names: Sequence[str]) -> Callable[[Row], _Key]:
-    """Return what reads columns of a row, as a tuple however many there are."""
-    match names:
-        case []:
-            return lambda _: ()
-        case [name]:
-            return lambda row: (getattr(row, name),)
-        case _:
-            return attrgetter(*names)
-
-
-def fuse(queries: Sequence[Query[RowT]]) -> tuple[Fused[RowT], ...]:
+def fuse(queries: Sequence[Query[RowT]], knowledge: ServerKnowledge | None = None) -> tuple[Fused[RowT], ...]:
     """Return few requests that together answer all queries, each of them exactly.
 
     The same queries in the same order give the same requests. Requests come in the order of the first query that
@@ -158,26 +136,23 @@ def fuse(queries: Sequence[Query[RowT]]) -> tuple[Fused[RowT], ...]:
 
     Args:
         queries: Any queries, of any sites, mixed.
+        knowledge: What is known of the server and the sites.
     """
+    known = knowledge or ServerKnowledge()
     fused: list[Fused[RowT]] = []
-    asked_as: dict[QueryShape, Member[RowT]] = {}
-    families: dict[Hashable, list[QueryShape]] = defaultdict(list)
+    asked_as: dict[Shape, Member[RowT]] = {}
+    subjects: dict[Hashable, list[Shape]] = defaultdict(list)
     for asked in _distinct(queries):
-        shape = shape_of(asked.query)
+        shape = shape_of(asked.query, known.zones.get(asked.query.site_id))
         if shape is None:
             fused.append(_alone(asked))
         else:
             asked_as[shape] = asked
-            families[shape.family].append(shape)
-    for family in families.values():
-        for box in bins(family):
-            members = sorted(((asked_as[shape], shape) for shape in box.shapes), key=_first_asked)
-            fused.append(_together(members, box) if len(members) > 1 else _alone(members[0][0]))
+            subjects[shape.subject].append(shape)
+    for shapes in subjects.values():
+        for box in boxes(shapes, known):
+            fused += _together(box, asked_as, known)
     return tuple(sorted(fused, key=lambda each: each.asked[0].positions))
-
-
-def _first_asked(member: tuple[Member[RowT], QueryShape]) -> tuple[int, ...]:
-    return member[0].positions
 
 
 def _distinct(queries: Sequence[Query[RowT]]) -> list[Member[RowT]]:
@@ -196,64 +171,206 @@ def _alone(asked: Member[RowT]) -> Fused[RowT]:
     return Fused(asked.query, (asked,), tuple(_repeats([asked])))
 
 
-def _together(members: Sequence[tuple[Member[RowT], QueryShape]], box: Bin) -> Fused[RowT]:
-    varied, is_spread = box.varied, box.buckets is not None
-    asked = tuple(
-        attrs.evolve(
-            each,
-            values={name: shape.fixed[name] for name in varied},
-            buckets=shape.time.buckets if is_spread else None,
-        )
-        for each, shape in members
-    )
-    return Fused(_request(asked, box), asked, tuple(_words(asked, box)))
+def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
+    """Return few boxes that hold all queries of a subject.
+
+    1. Queries of the same kind fill boxes, one after the other, in a few orders; the best one counts.
+    2. Boxes are put together where one can hold the queries of two: those with figures that do not add up first,
+       since only they decide which groups a request must have, then each into the one that grows least.
+    3. A box is given up if others can take all of its queries.
+
+    Filling boxes optimally is a packing problem, so this is done in a few ways, and the best one counts.
+    """
+    lines: dict[Hashable, list[Shape]] = defaultdict(list)
+    for shape in shapes:
+        lines[frozenset(shape.fixed), shape.groups, shape.order, shape.natural].append(shape)
+    filled = [box for line in lines.values() for box in _filled(line, knowledge)]
+    if len(filled) == 1:
+        return filled
+    tried = (_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
+    return min(tried, key=len)
 
 
-def _request(asked: Sequence[Member[RowT]], box: Bin) -> Query[RowT]:
-    first, varied, buckets = asked[0].query, box.varied, box.buckets
+def _filled(line: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
+    return min((_in_turn(order, knowledge) for order in _orders(line)), key=len)
+
+
+def _in_turn(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
+    found: list[Box] = []
+    for shape in shapes:
+        box = Box.of(shape, knowledge)
+        wider = found[-1].joined(box, knowledge) if found else None
+        if wider is None:
+            found.append(box)
+        else:
+            found[-1] = wider
+    return found
+
+
+def _orders(line: Sequence[Shape]) -> Iterator[Sequence[Shape]]:
+    """Yield the queries by each property or the time first, and the others behind it, in either direction."""
+    names = ["", *sorted(line[0].fixed)]
+    if len(line) == 1:
+        yield line
+        return
+    for turn in range(len(names)):
+        turned = names[turn:] + names[:turn]
+        for order in dict.fromkeys((tuple(turned), (turned[0], *reversed(turned[1:])))):
+            yield sorted(line, key=lambda shape: [_place(shape, name) for name in order])
+
+
+def _place(shape: Shape, name: str) -> tuple[int, int] | str:
+    return shape.fixed[name] if name else shape.times[shape.natural]
+
+
+_Preference = Callable[[Box, Box], tuple[bool, int]]
+
+
+def _least_rows(box: Box, wider: Box) -> tuple[bool, int]:
+    return False, wider.rows - box.rows
+
+
+def _same_groups(box: Box, wider: Box) -> tuple[bool, int]:
+    return box.grouped != wider.grouped, wider.rows - box.rows
+
+
+def _same_range(box: Box, wider: Box) -> tuple[bool, int]:
+    return box.time != wider.time, wider.rows - box.rows
+
+
+_PREFERENCES: Final[Sequence[_Preference]] = (_least_rows, _same_groups, _same_range)
+
+
+def _put_together(filled: Sequence[Box], prefers: _Preference, knowledge: ServerKnowledge) -> list[Box]:
+    placed: list[Box] = []
+    for box in sorted(filled, key=_demand):
+        found: list[tuple[tuple[bool, int], int, Box]] = []
+        for place in range(max(0, len(placed) - _TRIED), len(placed)):
+            wider = placed[place].joined(box, knowledge)
+            if wider is not None:
+                found.append((prefers(placed[place], wider), place, wider))
+        if found:
+            _, place, wider = min(found, key=lambda each: each[:2])
+            placed[place] = wider
+        else:
+            placed.append(box)
+    return placed
+
+
+def _demand(box: Box) -> tuple[object, ...]:
+    """Return the order in which boxes are put together.
+
+    Those come first whose figures do not add up, since only they decide which groups there must be. Of the others,
+    short breakdowns come first: long ones are the least likely to fit in, or to be without ties.
+    """
+    return box.allowed is None, -len(box.groups), box.rows if box.allowed is None else -box.rows, box.time[1]
+
+
+def _emptied(placed: list[Box], knowledge: ServerKnowledge) -> Sequence[Box]:
+    """Give up boxes whose queries others can take, the smallest first."""
+    for box in sorted(placed, key=lambda box: len(box.shapes))[:_TRIED]:
+        if box.allowed is not None or len(placed) == 1:
+            continue
+        others = [each for each in placed if each is not box]
+        for shape in box.shapes:
+            single = Box.of(shape, knowledge)
+            taken = ((place, each.joined(single, knowledge)) for place, each in enumerate(others[:_TRIED]))
+            place, wider = next(((place, wider) for place, wider in taken if wider), (0, None))
+            if wider is None:
+                break
+            others[place] = wider
+        else:
+            placed = others
+    return placed
+
+
+def _together(
+    box: Box, asked_as: dict[Shape, Member[RowT]], knowledge: ServerKnowledge
+) -> Iterator[Fused[RowT]]:
+    """Yield the request of a box, and those of the queries that its answer does not contain after all."""
+    members = sorted((asked_as[shape] for shape in box.shapes), key=attrgetter("positions"))
+    if len(members) == 1:
+        yield _alone(members[0])
+        return
+    query = _request(members, box, knowledge)
+    zone = knowledge.zones.get(query.site_id)
+    strays = [each for each in members if not implies(query, each.query, zone=zone) and each.query != query]
+    yield from map(_alone, strays)
+    kept = tuple(each for each in members if each not in strays)
+    if len(kept) == 1:
+        yield _alone(kept[0])
+    elif kept:
+        open_fields = box.grouped.difference(box.restricted())
+        yield Fused(query, kept, tuple(_words(kept, box)), open_fields, box.days)
+
+
+def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge) -> Query[RowT]:
+    first, (time, _) = asked[0].query, box.time
     queries = [each.query for each in asked]
     counted = {name for query in queries for name in query.aggregates}
+    date_from, date_to = box.ends
     changes: dict[str, object] = {
         "aggregates": [name for name in METRIC_KINDS if name in counted],
-        "field_grouping": list(dict.fromkeys((*first.field_grouping, *varied))),
-        "filters": list(dict.fromkeys((*sorted(box.shapes[0].others), *_restrictions(box)))),
-        "sort_by": first.sort_by if box.shapes[0].free else None,
+        "field_grouping": list(dict.fromkeys((*_shown(queries), *sorted(box.grouped)))),
+        "filters": list(dict.fromkeys((*sorted(box.shapes[0].others), *_restrictions(box, knowledge)))),
+        "sort_by": box.order,
         "limit": None,
+        "date_grouping": time.unit,
+        "date_from": date_from,
+        "date_to": date_to,
     }
-    if buckets is not None:
-        changes |= {"date_grouping": buckets.unit, "date_from": buckets.begin, "date_to": buckets.end}
-    elif not varied and (limit := _common_limit(queries)):
+    if limit := _common_limit(queries, box):
         changes |= {"sort_by": first.sort_by, "limit": limit}
     return first.replace(**changes)
 
 
-def _restrictions(box: Bin) -> Iterator[Filter]:
-    for name, values in box.values.items():
-        text = cast("TextProperty", name)
+def _shown(queries: Sequence[Query[Row]]) -> Iterator[str]:
+    for query in queries:
+        yield from query.field_grouping
+
+
+def _restrictions(box: Box, knowledge: ServerKnowledge) -> Iterator[Filter]:
+    for name, values in box.restricted().items():
+        text: TextProperty = name  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         if len(values) == 1:
             yield Filter(text, "is", next(iter(values)))
-        elif name in TEXT_PROPERTIES:
-            yield Filter(text, "matching", one_of(sorted(values)))
+        else:
+            is_exact = knowledge.exact.get(name, False)
+            yield Filter(text, "matching", one_of(values, is_exact=is_exact))
 
 
-def _common_limit(queries: Sequence[Query[RowT]]) -> int | None:
-    """Return the highest limit, if all queries have one, and cut the same rows in the same order."""
+def _common_limit(queries: Sequence[Query[Row]], box: Box) -> int | None:
+    """Return the highest limit and one more, if all queries have one, and cut the same rows in the same order.
+
+    The row beyond tells whether the last one is tied.
+    """
     limits = [query.limit for query in queries if query.limit is not None]
-    is_common = len(limits) == len(queries) and len({query.sort_by for query in queries}) == 1
-    return max(limits) if is_common else None
+    first = queries[0]
+    is_common = (
+        len(limits) == len(queries)
+        and len({(query.sort_by, query.date_grouping, query.field_grouping) for query in queries}) == 1
+        and frozenset[str](first.field_grouping) == box.grouped
+        and len({(query.date_from, query.date_to, frozenset(query.filters)) for query in queries}) == 1
+    )
+    return min(max(limits) + 1, MAX_ROWS) if is_common else None
 
 
-def _words(asked: Sequence["Member[Row]"], box: Bin) -> Iterator[str]:
+def _words(asked: Sequence["Member[Row]"], box: Box) -> Iterator[str]:
     counted = {frozenset(each.query.aggregates) for each in asked}
     if len(counted) > 1:
-        yield f"{len(frozenset[str]().union(*counted))} aggregates in one"
-    for name in box.varied:
-        yield f"{len(box.values[name])} {_plural(name)} in one"
-    if buckets := box.buckets:
-        is_dated = any(time.is_dated for time in box.times)
-        times = f"ranges by the {buckets.unit}" if is_dated else f"{buckets.unit}s"
-        yield f"{len(box.times)} {times} in one"
-    if len(counted) == 1 and not box.varied and not box.buckets:
+        yield f"{len(frozenset[str]().union(*counted))} metrics together"
+    for name in sorted(box.fields):
+        values = box.fields[name]
+        if name not in box.groups and values is not None and len(values) > 1:
+            yield f"{len(values)} {_plural(name)} as groups"
+        elif name not in box.groups and values is None:
+            yield f"values of {name} as groups"
+    if len(box.groups) > 1 and len({each.query.field_grouping for each in asked}) > 1:
+        yield f"breakdowns as sums of {' x '.join(sorted(box.groups))}"
+    ranges = {(each.query.date_from, each.query.date_to, each.query.date_grouping) for each in asked}
+    if len(ranges) > 1 and box.time[0].unit is not None:
+        yield f"{len(ranges)} ranges from figures by the {box.time[0].unit}"
+    if len(counted) == 1 and len(asked) > 1 and len(ranges) == 1 and len(box.grouped) == len(box.groups) <= 1:
         yield f"{len(asked)} views of one answer"
     yield from _repeats(asked)
 

@@ -123,7 +123,7 @@ async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> Non
             for each in notes:
                 await each.begin(started)
         keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
-        asking = Asking(_as_run(fathom), keeping, where, options.fuse)
+        asking = Asking(_as_run(fathom), keeping, options.fuse)
         await _make(asking, options, reports, stores, summary)
         if not summary.may_be_retried:
             for each in notes:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from fathom_async.testing._aggregation import Subject, read_aggregation, read_subject
 from fathom_async.testing._dataset import Dataset
+from fathom_async.testing._dialect import ServerDialect
 from fathom_async.testing._query_engine import ResultRow
 from fathom_async.testing._routes.context import Context
 from fathom_async.testing._validation import Form
@@ -24,6 +25,7 @@ class ReportRoutes:
     context: Context
     data: Dataset
     seed: int
+    dialect: ServerDialect
 
     def table(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -57,6 +59,11 @@ class ReportRoutes:
     def _report(self, query: Mapping[str, str], subject: Subject, timezone: str) -> Sequence[ResultRow]:
         engine, clock = self.data.query_engine, self.context.clock
         wanted = read_aggregation(
-            query, subject, site_timezone=timezone, clock=clock, first_record=engine.first_record
+            query,
+            subject,
+            site_timezone=timezone,
+            clock=clock,
+            first_record=engine.first_record,
+            dialect=self.dialect,
         )
         return engine.report(wanted, self.seed)

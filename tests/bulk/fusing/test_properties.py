@@ -1,21 +1,15 @@
 """Fused and separate answers are equal: each rule by itself, and all of them over anything."""
 
 import random
-import re
-from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import fusing
-from fathom_async import EventQuery, Filter, PageviewQuery, Report
-from fathom_async._bulk.fusing import fuse
-from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import AnyQuery, Query
-from fathom_async._reports.rows import PageviewRow
+from fathom_async import EventQuery, Filter, PageviewQuery
+from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Dataset
 from tests.bulk.fusing.world import (
     BROWSERS,
@@ -111,7 +105,7 @@ def test_b_different_values_of_several_properties(
 @settings(max_examples=50)
 @given(DATASETS, some_of(PAGEVIEWS), st.lists(st.integers(30, 35), min_size=2, unique=True), st.booleans())
 def test_c_different_days(data: Dataset, aggregates: list[str], days: list[int], is_dated: bool) -> None:
-    base = PageviewQuery("CDBUGS", aggregates=["visits"]).replace(aggregates=aggregates)
+    base = PageviewQuery("CDBUGS", aggregates=["visits"], timezone=ZONE).replace(aggregates=aggregates)
     dates = [f"2025-10-{day}" if day < 32 else f"2025-11-{day - 31:02}" for day in days]
     asked = [base.replace(date_from=date, date_to=date) for date in dates]
     if is_dated:
@@ -193,56 +187,10 @@ def _is(name: str, value: str) -> dict[str, str]:
     return {"property": name, "operator": "is", "value": value}
 
 
-def forgiving(records: Sequence[tuple[str, date]], query: Query[PageviewRow]) -> Report[Row]:
-    """Answer pageviews like a case-insensitive server, which names a group after any of its spellings."""
-    groups: dict[tuple[object, ...], list[object]] = {}
-    for path, day in records:
-        if query.date_from and query.date_to and not query.date_from.date() <= day <= query.date_to.date():
-            continue
-        if not all(
-            re.search(each.value, path, re.IGNORECASE)
-            if each.operator == "matching"
-            else each.value.lower() == path.lower()
-            for each in query.filters
-        ):
-            continue
-        labels = {"date": day, "pathname": path}
-        names = [name for name in query.columns if name in labels]
-        key = tuple(str(labels[name]).lower() for name in names)
-        group = groups.setdefault(key, [*(labels[name] for name in names), 0])
-        group[-1] += 1  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
-    return Report(query, tuple(query.codec.row(*group) for group in groups.values()))
-
-
-def test_a_server_that_ignores_case_is_found_out_or_makes_no_difference() -> None:
-    trust = Counter[bool]()
-    days = [date(2026, 1, day) for day in (1, 2, 3)]
-    paths = st.sampled_from(["/a", "/A", "/b", "/B", "/c"])
-    records = st.lists(st.tuples(paths, st.sampled_from(days)), max_size=12)
-    cells = st.lists(st.tuples(paths, st.sampled_from(days)), min_size=2, max_size=10, unique=True)
-
-    @given(records, cells)
-    def check(records: list[tuple[str, date]], cells: list[tuple[str, date]]) -> None:
-        base = PageviewQuery("CDBUGS", aggregates=["pageviews"])
-        asked = [
-            base.replace(filters=[Filter("pathname", "is", path)], date_from=day, date_to=day)
-            for path, day in cells
-        ]
-        for fused in fuse(asked):
-            parts = fused.split(forgiving(records, fused.query))
-            trust[parts is not None] += 1
-            if parts is not None:
-                assert parts == [forgiving(records, each.query) for each in fused.asked]
-
-    check()
-    assert min(trust[True], trust[False]) > 10
-
-
-def test_a_dashboard_takes_a_third_of_its_requests_at_the_most() -> None:
-    data = Dataset.synthetic(sites=1, days=40, until=fusing.TODAY)
+def test_a_dashboard_takes_a_tenth_of_its_requests() -> None:
+    data = Dataset.synthetic(until=fusing.TODAY)
     asked = list(fusing.dashboard(data))
     comparison = compare(data, asked)
     assert same(comparison)
-    assert comparison.distrusted == 0
     assert len(asked) >= 110
-    assert comparison.requests * fusing.TARGET <= len(asked)
+    assert comparison.requests + comparison.distrusted <= 11

@@ -8,8 +8,9 @@ from attrs import frozen
 from hypothesis import strategies as st
 
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan, Report
-from fathom_async._bulk.fusing import Fused, fuse
+from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._core.codec.rows import Row
+from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
 
@@ -100,14 +101,13 @@ async def _compare(data: Dataset, queries: Sequence[AnyQuery]) -> Comparison:
         answers: dict[int, Report[Row]] = {}
         planned, distrusted = fuse(queries), 0
         for group in planned:
-            reports = group.split(await fathom.reports.aggregate(group.query))
-            if reports is None:
-                distrusted += 1
-                reports = [await fathom.reports.aggregate(asked.query) for asked in group.asked]
+            reports = group.split(await fathom.reports.aggregate(group.query), EXACT)
+            distrusted += None in reports
             for asked, report in zip(group.asked, reports, strict=True):
+                found = report or await fathom.reports.aggregate(asked.query)
                 for position in asked.positions:
                     assert position not in answers
-                    answers[position] = report
+                    answers[position] = found
         return Comparison(separate, [answers[n] for n in range(len(queries))], len(planned), distrusted)
 
 
@@ -185,9 +185,22 @@ def during(first: str, last: str | None = None, query: PageviewQuery = TOTAL) ->
     return query.replace(date_from=first, date_to=last or first)
 
 
+EXACT = ServerKnowledge(exact=dict.fromkeys(FIELD_GROUPINGS, True))
+"""What is known of the embedded server."""
+
+
 def one(queries: Sequence[AnyQuery]) -> Fused[Row]:
     [fused] = fuse(queries)
     return fused
+
+
+def told(
+    fused: Fused[Row], answer: Report[Row], knowledge: ServerKnowledge | None = None
+) -> Sequence[Report[Row]]:
+    """Return the reports of all queries, which the answer must tell."""
+    parts = [part for part in fused.split(answer, knowledge or ServerKnowledge()) if part is not None]
+    assert len(parts) == len(fused.asked)
+    return parts
 
 
 def report(fused: Fused[Row], *rows: tuple[object, ...]) -> Report[Row]:

@@ -85,10 +85,6 @@ upper = { property = "pathname", operator = "is", value = "/About" }
 """Two reports that are cut off when they are asked for together, and two whose texts may be one to the server."""
 
 
-SITES = 2
-"""Of `MONTHS`, whose time zones are asked for first."""
-
-
 @define
 class Slowing:
     """Server seconds: so many requests are quick, the others slow."""
@@ -167,7 +163,7 @@ async def test_what_ended_is_not_asked_for_again(
 
 @pytest.mark.parametrize("end", ["ctrl-c", "kill"])
 async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, end: str) -> None:
-    slowing = Slowing(quick=SITES + 1)
+    slowing = Slowing(quick=1)
     async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
         slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
         jobs = write(tmp_path, MONTHS)
@@ -218,7 +214,7 @@ def forget_claims(store: Path) -> None:
 
 
 async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path: Path) -> None:
-    async with FathomServer(handler_time=Slowing(quick=SITES + 1), reports_throttle=None) as server:
+    async with FathomServer(handler_time=Slowing(quick=1), reports_throttle=None) as server:
         process = await asyncio.create_subprocess_exec(
             *(*COMMAND, "run", write(tmp_path, MONTHS)),
             env=environment() | command.env | {"FATHOM_BASE_URL": server.url},
@@ -234,12 +230,11 @@ async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path
 
 
 async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_path: Path) -> None:
-    slowing = Slowing(quick=SITES + 1)
+    slowing = Slowing(quick=1)
     async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
         slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
         jobs = write(tmp_path, MONTHS)
         await run_and_kill(slow, jobs, tmp_path / "reports")
-        slowing.quick = SITES
         waits = r"1/6 waiting up to 0:\d\d for another run's answers"
         ended = await slow.in_terminal("run", jobs, acts=((waits, CTRL_C),), columns=120)
     assert ended.code == 130
@@ -247,7 +242,7 @@ async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_p
     assert sum(asked(server).values()) == 1
 
 
-@pytest.mark.fathom_server(handler_time=Slowing(quick=SITES + 1))
+@pytest.mark.fathom_server(handler_time=Slowing(quick=1))
 async def test_a_narrow_terminal_has_the_progress_in_one_line(command: Command, tmp_path: Path) -> None:
     ended = await command.in_terminal(
         "run", write(tmp_path, MONTHS), acts=((r"1/6 \d:\d\d left", CTRL_C),), columns=40

@@ -1,0 +1,78 @@
+"""The one request that tells whether a server compares the texts of a property exactly.
+
+It asks for a text that is known to have records, and excludes all that a forgiving server takes for it: in another
+case, with an accent, with blanks around it, with or without a last slash, percent-encoded. Both filters compare in
+the same way. So if the server ignores any of these differences, it excludes the text itself, and answers nothing.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from fathom_async._bulk.fusing.fuse import Fused
+from fathom_async._core.codec.rows import Row, RowT
+from fathom_async._reports.collation import may_be_read_otherwise
+from fathom_async._reports.filters import Filter
+from fathom_async._reports.query import Query
+from fathom_async._reports.report import Report
+
+if TYPE_CHECKING:
+    from fathom_async._reports.fields import TextProperty
+
+_COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}
+_ACCENTED: Final = dict(zip("aceinouyACEINOUY", "áçéíñóúýÁÇÉÍÑÓÚÝ", strict=True))
+_LONGEST: Final = 200
+
+
+def check_of(group: Fused[RowT], report: Report[RowT], name: str) -> Query[RowT] | None:
+    """Return the check of a property, or None if the answer has no text that every difference can be made to.
+
+    Args:
+        group: A request that groups by the property.
+        report: Its answer.
+        name: The property.
+    """
+    texts: Iterator[str | None] = (getattr(row, name) for row in report.rows)
+    text = next((text for text in texts if text and _is_suitable(text)), None)
+    if text is None:
+        return None
+    query, field = group.query, _as_text(name)
+    others = [each for each in query.filters if each.property != name]
+    excluded = [Filter(field, "is not", other) for other in variants(text)]
+    return query.replace(
+        aggregates=[_COUNTS[query.entity]],
+        field_grouping=(),
+        date_grouping=None,
+        sort_by=None,
+        limit=None,
+        filters=[*others, Filter(field, "is", text), *excluded],
+    )
+
+
+def is_exact(report: Report[Row]) -> bool:
+    """Whether the answer to a check shows that the server compares exactly."""
+    return report.total(report.query.aggregates[0]) not in {None, 0}
+
+
+def variants(text: str) -> Iterator[str]:
+    """Yield what a forgiving server takes for a text: each with one difference.
+
+    >>> list(variants("/About"))
+    ['/aBOUT', '/Aboút', '/About ', ' /About', '/About/', '/Abou%74']
+    """
+    yield text.swapcase()
+    place = max(place for place, character in enumerate(text) if character in _ACCENTED)
+    yield text[:place] + _ACCENTED[text[place]] + text[place + 1 :]
+    yield f"{text} "
+    yield f" {text}"
+    yield text.rstrip("/") if text.endswith("/") else f"{text}/"
+    yield text[:-1] + "".join(f"%{byte:02X}" for byte in text[-1].encode())
+
+
+def _is_suitable(text: str) -> bool:
+    is_short = len(quote(text)) < _LONGEST and text.isprintable()
+    return is_short and not may_be_read_otherwise(text) and not _ACCENTED.keys().isdisjoint(text)
+
+
+def _as_text(name: str) -> "TextProperty":
+    return name  # type: ignore[return-value]  # pyright: ignore[reportReturnType]

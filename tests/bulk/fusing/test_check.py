@@ -1,0 +1,77 @@
+"""The check of how a server compares texts."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fathom_async import Filter, PageviewQuery
+from fathom_async._bulk.fusing import check_of, is_exact
+from fathom_async._bulk.fusing.check import variants
+from fathom_async._reports.collation import folded
+from fathom_async.testing import Dataset, Pageview, ServerDialect, Site
+from fathom_async.testing._dialect import Difference
+from tests.bulk.fusing.world import TOTAL, on, one, report
+from tests.support.direct import DirectTransport, direct_client
+
+DIFFERENCES: list[Difference] = ["case", "accents", "blanks", "slashes", "percent"]
+
+
+@given(st.from_regex(r"/[a-zA-Z0-9/ .-]*[aeiou]/?", fullmatch=True))
+def test_variants_differ_and_look_like_the_text(text: str) -> None:
+    found = list(variants(text))
+    assert text not in found
+    assert len(set(found)) == len(found)
+    assert {folded(other) for other in found} == {folded(text)}
+
+
+def check(dialect: ServerDialect) -> bool:
+    """Return what the check says of a server that has records of one text only."""
+    view = Pageview(site_id="CDBUGS", at=datetime(2026, 1, 1, tzinfo=UTC), session="a", pathname="/about")
+    data = Dataset(sites=[Site(id="CDBUGS", name="Bugs")], pageviews=[view])
+    group = one([on("/about"), on("/b")])
+    query = check_of(group, report(group, ("/about", 1)), "pathname")
+    assert query is not None
+
+    async def ask() -> bool:
+        async with direct_client(DirectTransport(data, dialect)) as fathom:
+            return is_exact(await fathom.reports.aggregate(query))
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES)
+def test_a_server_that_ignores_a_difference_is_found_out_without_any_look_alikes(
+    difference: Difference,
+) -> None:
+    assert not check(ServerDialect(filters_ignore=frozenset({difference})))
+
+
+def test_a_server_that_reads_values_in_its_own_way_is_found_out() -> None:
+    assert not check(ServerDialect(is_trimmed=True))
+    assert not check(ServerDialect(is_decoded=True))
+
+
+def test_an_exact_server_passes() -> None:
+    assert check(ServerDialect())
+    assert check(ServerDialect(has_nulls=True, is_anchored=True, has_zero_rows=True))
+
+
+def test_there_is_no_check_without_a_text_that_has_every_variant() -> None:
+    group = one([on("/1"), on("/2")])
+    assert check_of(group, report(group, ("/1", 1), ("/%61", 2), (None, 3)), "pathname") is None
+
+
+def test_the_check_keeps_the_other_filters_and_the_range() -> None:
+    base = TOTAL.replace(
+        filters=[Filter("browser", "is not", "Opera")], date_from="2026-01-01", date_to="2026-01-31"
+    )
+    group = one([on("/about", base), on("/b", base)])
+    query = check_of(group, report(group, ("/about", 1)), "pathname")
+    assert query is not None
+    assert isinstance(query, PageviewQuery)
+    assert base.filters[0] in query.filters
+    assert (query.date_from, query.date_to) == (base.date_from, base.date_to)
+    assert not [each for each in query.filters if each.operator == "matching"]

@@ -1,0 +1,211 @@
+"""What one answer says of another, rule by rule."""
+
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+
+from fathom_async import EventQuery, Filter, PageviewQuery, Report
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.implication import SourceAnswer, implies, lets_through
+from fathom_async._reports.query import AnyQuery
+
+JANUARY = PageviewQuery("CDBUGS", aggregates=["pageviews"], date_from="2026-01-01", date_to="2026-01-31")
+BY_DAY = JANUARY.replace(date_grouping="day", aggregates=["pageviews", "visits"])
+BY_PATH = JANUARY.replace(field_grouping=["pathname"], aggregates=["pageviews", "visits"])
+SALES = EventQuery(
+    "CDBUGS", "buy", aggregates=["value"], date_grouping="day", date_from="2026-01-01", date_to="2026-01-31"
+)
+TOP = BY_PATH.replace(sort_by="pageviews:desc", limit=2)
+
+
+def on(path: str, query: PageviewQuery = JANUARY) -> PageviewQuery:
+    return query.replace(filters=[*query.filters, Filter("pathname", "is", path)])
+
+
+def answer(query: AnyQuery, *rows: tuple[object, ...], exact: tuple[str, ...] = ()) -> SourceAnswer[Row]:
+    return SourceAnswer(Report(query, tuple(query.codec.row(*row) for row in rows)), exact=exact)
+
+
+def derived(known: SourceAnswer[Row], asked: AnyQuery) -> list[tuple[object, ...]] | None:
+    report = known.derive(asked)
+    return None if report is None else [tuple(row.values()) for row in report.to_dicts()]
+
+
+def test_additive_metrics_are_summed_over_days_and_others_are_not() -> None:
+    known = answer(BY_DAY, (date(2026, 1, 1), 2, 1), (date(2026, 1, 9), 3, 2))
+    assert derived(known, JANUARY) == [(5,)]
+    assert derived(known, JANUARY.replace(date_to="2026-01-08")) == [(2,)]
+    assert derived(known, JANUARY.replace(date_from="2026-01-10")) == []
+    assert derived(known, JANUARY.replace(aggregates=["visits"])) is None
+    one = JANUARY.replace(aggregates=["visits"], date_from="2026-01-09", date_to="2026-01-09")
+    assert derived(known, one) == [(2,)]
+
+
+def test_a_value_is_null_only_if_all_of_its_parts_are() -> None:
+    days = [date(2026, 1, day) for day in (1, 2, 3)]
+    total = SALES.replace(date_grouping=None)
+    assert derived(answer(SALES, (days[0], None), (days[1], None)), total) == [(None,)]
+    assert derived(answer(SALES, (days[0], None), (days[1], 7), (days[2], None)), total) == [(7,)]
+
+
+def test_a_value_of_a_filter_is_a_group_and_no_other_operator_is_evaluated() -> None:
+    known = answer(BY_PATH, ("/a", 2, 1), ("/b", 3, 2))
+    assert derived(known, on("/b")) == [(3,)]
+    assert derived(known, on("/c")) == []
+    assert derived(known, on("/b", BY_PATH.replace(aggregates=["visits"]))) == [("/b", 2)]
+    for operator in ("is not", "is like", "matching"):
+        assert not implies(BY_PATH, JANUARY.replace(filters=[Filter("pathname", operator, "/b")]))
+    assert not implies(BY_PATH, on(""))
+    assert not implies(BY_PATH, on("/a", on("/b")))
+
+
+def test_a_pattern_of_literals_restricts_a_source_to_the_values_that_it_lets_through() -> None:
+    known = BY_PATH.replace(filters=[Filter("pathname", "matching", "^(/[aA]|/b\\.c) *$")])
+    assert implies(known, on("/a"))
+    assert implies(known, on("/b.c"))
+    assert not implies(known, on("/bxc"))
+    assert lets_through("^ *(/[aA](/[bB])?)?[/ ]*$|.*[^ -$&-~].*", "/a/B/")
+    assert lets_through("^ *(/[aA](/[bB])?)?[/ ]*$|.*[^ -$&-~].*", "/\u00e9")
+    assert not lets_through("^ *(/[aA](/[bB])?)?[/ ]*$|.*[^ -$&-~].*", "/b")
+    assert not implies(known, JANUARY)
+    for pattern in ("/a", "^/a", "^(/a", "^(/a+)$", "^([^b])$", "^(/[^b])$", "^(/a*)$"):
+        assert not lets_through(pattern, "/a")
+
+
+@pytest.mark.parametrize(
+    ("path", "like_it"), [("/a", "/A"), ("/a", "/a/"), ("/a", "/a "), ("/\u00fc", "/%C3%BC")]
+)
+def test_a_group_that_looks_like_the_one_asked_for_is_a_doubt(path: str, like_it: str) -> None:
+    rows = ((path, 2, 1), (like_it, 3, 2), ("/other", 1, 1))
+    assert derived(answer(BY_PATH, *rows), on(path)) is None
+    assert derived(answer(BY_PATH, rows[1]), on(path)) is None
+    assert derived(answer(BY_PATH, *rows), on("/other")) == [(1,)]
+    assert derived(answer(BY_PATH, *rows, exact=("pathname",)), on(path)) == [(2,)]
+
+
+def test_sums_into_groups_that_look_alike_are_a_doubt() -> None:
+    by_browser = BY_PATH.replace(field_grouping=["pathname", "browser"], sort_by="pageviews:asc")
+    asked = by_browser.replace(field_grouping=["pathname"], aggregates=["pageviews"])
+    rows = (("/A", "Chrome", 1, 1), ("/a", "Firefox", 2, 2))
+    assert derived(answer(by_browser, *rows), asked) is None
+    assert derived(answer(by_browser, ("/a", "Chrome", 1, 1), rows[1]), asked) == [("/a", 3)]
+
+
+def test_the_first_rows_are_sorted_here_if_no_two_are_equal_down_to_the_cut() -> None:
+    rows = (("/a", 5, 1), ("/b", 9, 2), ("/c", 7, 3), ("/d", 5, 4))
+    assert derived(answer(BY_PATH, *rows), TOP) == [("/b", 9, 2), ("/c", 7, 3)]
+    assert derived(answer(BY_PATH, *rows), TOP.replace(limit=3)) is None
+    assert derived(answer(BY_PATH, *rows), TOP.replace(limit=None)) is None
+    assert derived(answer(BY_PATH, *rows), TOP.replace(sort_by="visits:asc", limit=None)) == [*rows]
+
+
+def test_texts_keep_the_order_of_a_source_that_sorts_by_them() -> None:
+    by_name = BY_PATH.replace(sort_by="pathname:asc")
+    known = answer(by_name, ("/_", 1, 1), ("/b", 1, 1), ("/Z", 1, 1))
+    assert derived(known, by_name.replace(aggregates=["visits"])) == [("/_", 1), ("/b", 1), ("/Z", 1)]
+    assert derived(known, by_name.replace(sort_by="pathname:desc", limit=1)) == [("/Z", 1, 1)]
+    assert not implies(BY_PATH, by_name)
+
+
+def test_a_query_that_leaves_the_order_to_the_server_is_not_derived() -> None:
+    assert not implies(BY_PATH, BY_PATH.replace(aggregates=["visits"]))
+
+
+def test_nulls_in_the_sorted_column_are_a_doubt() -> None:
+    slowest = BY_PATH.replace(aggregates=["avg_duration"], sort_by="avg_duration:desc")
+    known = answer(slowest.replace(sort_by=None), ("/a", 1.5), ("/b", None))
+    assert derived(known, slowest) is None
+
+
+def test_a_truncated_answer_has_the_first_rows_of_a_lower_limit_only() -> None:
+    rows = (("/b", 9, 2), ("/c", 7, 3), ("/d", 5, 4))
+    known = answer(TOP.replace(limit=3), *rows)
+    assert derived(known, TOP.replace(aggregates=["pageviews"])) == [("/b", 9), ("/c", 7)]
+    assert derived(known, TOP) == [*rows[:2]]
+    assert derived(known, TOP.replace(sort_by="pageviews:asc")) is None
+    assert derived(known, on("/b")) is None
+    tied = answer(TOP.replace(limit=3), ("/b", 9, 2), ("/c", 7, 3), ("/d", 7, 4))
+    assert derived(tied, TOP) is None
+
+
+def test_an_answer_that_names_a_group_twice_is_a_doubt() -> None:
+    assert derived(answer(BY_PATH, ("/a", 1, 1), ("/a", 2, 2)), on("/a")) is None
+
+
+def test_a_range_begins_and_ends_with_a_bucket_or_with_its_source() -> None:
+    known = BY_DAY.replace(date_from="2026-01-01 12:00:00")
+    assert implies(known, JANUARY.replace(date_from="2026-01-01 12:00:00", date_to="2026-01-05"))
+    assert implies(known, JANUARY.replace(date_from="2026-01-02"))
+    assert not implies(known, JANUARY)
+    assert not implies(known, JANUARY.replace(date_from="2026-01-02 12:00:00"))
+    assert not implies(known, JANUARY.replace(date_from="2026-01-02", date_to="2026-02-01"))
+    assert not implies(known, JANUARY.replace(date_from="2026-01-02", date_to=None))
+    assert not implies(JANUARY, BY_DAY.replace(aggregates=["pageviews"]))
+    assert implies(BY_DAY.replace(date_to=None), JANUARY)
+
+
+def test_buckets_are_summed_to_longer_ones() -> None:
+    known = answer(BY_DAY, (date(2026, 1, 1), 2, 1), (date(2026, 1, 9), 3, 2))
+    assert derived(known, JANUARY.replace(date_grouping="month")) == [(date(2026, 1, 1), 5)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last"),
+    [
+        ("America/Santiago", "2026-04-01", "2026-04-04"),  # its last hour comes twice
+        ("America/Havana", "2026-11-01", "2026-11-05"),  # its first hour comes twice
+        ("Africa/Cairo", "2026-10-01", "2026-10-29"),
+    ],
+)
+def test_days_at_whose_ends_clocks_go_back_are_no_certain_ends(zone: str, first: str, last: str) -> None:
+    year = BY_DAY.replace(date_from="2026-01-01", date_to="2026-12-31")
+    asked = JANUARY.replace(date_from=first, date_to=last)
+    for known in (ZoneInfo(zone), None):
+        assert not implies(year, asked, zone=known)
+    assert not implies(year.replace(timezone=zone), asked.replace(timezone=zone), zone=ZoneInfo("UTC"))
+    assert implies(year, asked, zone=ZoneInfo("Europe/Berlin"))
+    assert implies(year.replace(date_from=first, date_to=last), asked, zone=ZoneInfo(zone))
+
+
+def test_hours_are_certain_where_the_time_zone_is_known() -> None:
+    by_hour = BY_DAY.replace(date_grouping="hour", date_from="2026-10-24", date_to="2026-10-26")
+    berlin = ZoneInfo("Europe/Berlin")
+    for hour, is_certain in ((1, True), (2, False), (3, True)):
+        asked = by_hour.replace(
+            date_from=f"2026-10-25 {hour:02}:00:00", date_grouping=None, aggregates=["pageviews"]
+        )
+        assert implies(by_hour, asked, zone=berlin) is is_certain
+        assert not implies(by_hour, asked)
+
+
+def test_days_are_certain_without_a_time_zone_where_no_zone_changes_its_clocks_at_midnight() -> None:
+    """The few zones that are asked stand for all."""
+    weeks = [datetime(2014, 1, 1) + timedelta(weeks=number) for number in range(52 * 14)]  # noqa: DTZ001 - wall clocks
+    doubts = set[datetime]()
+    for zone in map(ZoneInfo, available_timezones()):
+        offsets = [week.replace(tzinfo=zone).utcoffset() for week in weeks]
+        for (week, before), (_, after) in pairwise(zip(weeks, offsets, strict=True)):
+            if before != after:
+                days = [week + timedelta(days=number) for number in range(8)]
+                ends = (day - timedelta(seconds=early) for day in days for early in (0, 1))
+                doubts.update(end for end in ends if is_doubtful(end, zone))
+    azores = ZoneInfo("Atlantic/Azores")
+    doubts = {end for end in doubts if end.hour or not is_doubtful(end, azores)}
+    assert len(doubts) > 150
+    always = BY_DAY.replace(date_from=None, date_to=None)
+    for end in doubts:
+        name = "date_from" if end.hour == 0 else "date_to"
+        assert not implies(always, JANUARY.replace(date_from=None, date_to=None).replace(**{name: end}))
+
+
+def is_doubtful(end: datetime, zone: ZoneInfo) -> bool:
+    return len({end.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1
+
+
+def test_site_event_and_time_zone_are_the_same() -> None:
+    assert not implies(BY_DAY, JANUARY.replace(site_id="OTHER"))
+    assert not implies(BY_DAY, JANUARY.replace(timezone="UTC"))
+    assert not implies(SALES, SALES.replace(entity_name="call"))
+    assert not implies(JANUARY, BY_DAY)

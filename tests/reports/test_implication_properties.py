@@ -1,0 +1,200 @@
+"""Derived answers are those of the server, and of a plain loop: any pair of queries over small worlds."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fathom_async import EventQuery, Filter, PageviewQuery, Report
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.implication import SourceAnswer, implies
+from fathom_async._reports.query import AnyQuery
+from fathom_async.testing import Dataset
+from fathom_async.testing._account_state import AccountState
+from fathom_async.testing._aggregation import read_aggregation, read_subject
+from fathom_async.testing._clock import ServerClock
+from tests.bulk.fusing.world import BROWSERS, DATASETS, EVENTS, HAVANA, PAGEVIEWS, TEXTS, ZONE
+from tests.support.evaluation import evaluate
+
+pytestmark = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
+
+PERIODS: list[tuple[str | None, str]] = [
+    *((f"2025-{day}", f"2025-{day}") for day in ("10-30", "10-31", "11-01", "11-02", "11-03")),
+    *((f"2025-11-{hour}:00:00", f"2025-11-{hour}:59:59") for hour in ("01 13", "02 00", "02 01", "02 02")),
+    ("2025-10-31", "2025-11-02"),
+    ("2025-10-30", "2025-11-03"),
+    ("2025-10-30 12:00:00", "2025-11-02 14:59:59"),
+    ("2025-11-01 13:00:00", "2025-11-02 01:59:59"),
+    (None, "2025-11-03"),
+]
+LONG_PERIODS: list[tuple[str | None, str]] = [
+    ("2025-10-01", "2025-10-31"),
+    ("2025-11-01", "2025-11-30"),
+    ("2025-01-01", "2025-12-31"),
+]
+GROUPS = ("pathname", "browser", "country_code", "hostname")
+VALUES = {"pathname": TEXTS, "browser": BROWSERS, "country_code": ("US", "DE", "FR"), "hostname": ("x.com",)}
+
+
+class World:
+    """The server's answers, without its HTTP."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self._clock = ServerClock(start=datetime(2025, 12, 24, tzinfo=UTC))
+        self._account = AccountState(data, self._clock, 7)
+        self._answers: dict[AnyQuery, Report[Row]] = {}
+
+    def answer(self, query: AnyQuery) -> Report[Row]:
+        if query not in self._answers:
+            self._answers[query] = query.read(json.dumps(self._rows(query)).encode())
+        return Report(query, query.read(self._answers[query].to_json()).rows)
+
+    def _rows(self, query: AnyQuery) -> Sequence[object]:
+        params, engine = query.params(), self._data.query_engine
+        subject = read_subject(params, self._account, by_id=True)
+        wanted = read_aggregation(
+            params, subject, site_timezone=ZONE, clock=self._clock, first_record=engine.first_record
+        )
+        return engine.report(wanted, 7)
+
+
+def some(chance: random.Random, words: Sequence[str], least: int = 1, most: int = 3) -> list[str]:
+    return chance.sample(words, chance.randint(least, min(most, len(words))))
+
+
+def filters(chance: random.Random, names: Sequence[str]) -> list[Filter]:
+    found: list[Filter] = []
+    for name in names:
+        fixed = {"property": name, "operator": "is", "value": chance.choice(VALUES[name])}
+        found.append(Filter.from_dict(fixed))
+    return found
+
+
+def source(chance: random.Random) -> AnyQuery:
+    """A query that may contain many others."""
+    is_event = chance.random() < 0.4
+    groups = some(chance, GROUPS, 0, 2)
+    unit = chance.choice([None, "hour", "day", "day", "month"])
+    first, last = chance.choice(PERIODS if unit == "hour" or chance.random() < 0.7 else LONG_PERIODS)
+    if unit == "hour" and first is None:
+        unit = "day"
+    aggregates = some(chance, EVENTS if is_event else PAGEVIEWS)
+    sortable = [*aggregates, *groups * 2, *(["timestamp"] if unit else [])]
+    others = [Filter("pathname", "matching", "^(/|/[aA]|/a\\.b)$"), Filter("pathname", "is not", "/a")]
+    arguments: dict[str, object] = {
+        "aggregates": aggregates,
+        "field_grouping": groups,
+        "date_grouping": unit,
+        "date_from": first,
+        "date_to": last,
+        "filters": chance.choice([[], [], [], filters(chance, ["browser"]), *([each] for each in others)]),
+        "sort_by": chance.choice([None, f"{chance.choice(sortable)}:{chance.choice(['asc', 'desc'])}"]),
+        "limit": chance.choice([None, None, None, 5]),
+        "timezone": chance.choice([None, ZONE, HAVANA]),
+    }
+    if is_event:
+        return EventQuery("CDBUGS", "buy", **arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return PageviewQuery("CDBUGS", **arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def target(chance: random.Random, query: AnyQuery) -> AnyQuery:
+    """A query that another one may contain."""
+    groups = some(chance, query.field_grouping, 0)
+    chosen = [name for name in some(chance, query.field_grouping, 0) if chance.random() < 0.7]
+    kept = [each for each in query.filters if each.property not in chosen or each.operator == "is not"]
+    aggregates = some(chance, query.aggregates)
+    unit = query.date_grouping and chance.choice([query.date_grouping, None, "day", "month", "year"])
+    period: tuple[object, object] = query.date_from, query.date_to
+    if chance.random() < 0.6:
+        period = chance.choice(PERIODS + LONG_PERIODS)
+    if unit == "hour" and period not in PERIODS:
+        period = query.date_from, query.date_to
+    sortable = [*aggregates * 3, *groups, *(["timestamp"] * 2 if unit else [])]
+    sorts: list[str | None] = [
+        None,
+        query.sort_by if (query.sort_by or "").partition(":")[0] in sortable else None,
+    ]
+    sorts += [f"{name}:{direction}" for name in sortable for direction in ("asc", "desc")]
+    extra = filters(chance, chosen)
+    return query.replace(
+        aggregates=aggregates,
+        field_grouping=groups,
+        date_grouping=unit,
+        date_from=period[0],
+        date_to=period[1],
+        filters=[*kept, *(each for each in extra if each not in kept)],
+        sort_by=chance.choice(sorts),
+        limit=chance.choice([None, None, 1, 2, 3]),
+    )
+
+
+def expect_same(world: World, known: AnyQuery, asked: AnyQuery, told: Counter[str]) -> None:
+    answer = world.answer(known)
+    derived = SourceAnswer(answer, zone=ZoneInfo(ZONE)).derive(asked)
+    told["asked"] += 1
+    if derived is None:
+        return
+    assert implies(known, asked, zone=ZoneInfo(ZONE)) or known == asked
+    assert derived == world.answer(asked)
+    assert derived.columns == asked.columns
+    told["derived"] += 1
+    told["with rows"] += bool(derived.rows)
+    told["fewer metrics"] += len(asked.aggregates) < len(known.aggregates)
+    told["chosen"] += len(asked.filters) > len(known.filters)
+    told["dropped"] += len(asked.field_grouping) < len(known.field_grouping)
+    told["other range"] += (known.date_from, known.date_to) != (asked.date_from, asked.date_to)
+    told["other dates"] += known.date_grouping != asked.date_grouping
+    told["cut"] += bool(derived.truncated and asked.limit and asked.limit != known.limit)
+
+
+def test_derived_answers_are_those_of_the_server() -> None:
+    told = Counter[str]()
+
+    @settings(max_examples=150)
+    @given(DATASETS, st.integers(0, 1 << 32))
+    def check(data: Dataset, seed: int) -> None:
+        world, chance = World(data), random.Random(seed)
+        for _ in range(12):
+            known = source(chance)
+            for _ in range(8):
+                expect_same(world, known, target(chance, known), told)
+
+    check()
+    assert told["derived"] > 3000
+    assert min(told.values()) > 50, told
+
+
+def plain(data: Dataset, query: AnyQuery) -> Counter[Row]:
+    """Return what the plain loop counts: rows without their order."""
+    wire = query.params()
+    rows = evaluate(data, {name: text for name, text in wire.items() if name not in {"sort_by", "limit"}})
+    return Counter(query.read(json.dumps(rows).encode()).rows)
+
+
+def test_derived_answers_are_those_of_a_plain_loop() -> None:
+    told = Counter[str]()
+
+    @settings(max_examples=60)
+    @given(DATASETS, st.integers(0, 1 << 32))
+    def check(data: Dataset, seed: int) -> None:
+        world, chance = World(data), random.Random(seed)
+        for _ in range(8):
+            known = source(chance)
+            known = known.replace(timezone=known.timezone and ZONE)
+            for _ in range(6):
+                asked = target(chance, known).replace(limit=None)
+                derived = SourceAnswer(world.answer(known), zone=ZoneInfo(ZONE)).derive(asked)
+                if derived is None or derived.truncated:
+                    continue
+                assert Counter(derived.rows) == plain(data, asked)
+                told["derived"] += 1
+
+    check()
+    assert told["derived"] > 400
