@@ -58,7 +58,8 @@ class Lane:
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
         elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
         outage: Seconds that a request waits for a server that is away.
-        on_moved: Called with an account's hourly limit when other processes found that it has one; see `move`.
+        on_moved: Called with an account's hourly limit when other processes found that it has one, and with 0 that it
+            has none.
         rng: Source of random numbers in [0, 1).
         telemetry: Receives pauses and adapted limits.
     """
@@ -198,22 +199,6 @@ class Lane:
         """End a pause."""
         self.restraint.paused_until = 0.0
         self.dispatch(self.now())
-
-    def keep_to(self, at_once: int) -> None:
-        """Have no more requests in flight, until the server is found to let in more."""
-        self.restraint.keep_to(at_once, self.now())
-
-    def distrust(self) -> None:
-        """Ask with one request before anything else: others have spent what the lane did not see."""
-        self.window.on_rate_limited(self.now())
-
-    def move(self, requests: int) -> None:
-        """Tell the other processes of a shared budget that the account has one limit an hour for everything.
-
-        Args:
-            requests: The limit; 0 that it has none.
-        """
-        self.window.move(requests)
 
     def close(self) -> None:
         """Admit nothing any more, and fail all waiting requests."""
