@@ -73,7 +73,7 @@ def _fathom_async(
 def _visit(lane: Lane, part: float) -> None:
     requests = int(max(MEMORY, lane.limit.per) * lane.limit.requests / lane.limit.per * part)
     if requests:
-        lane._window.expect(Priority.INTERACTIVE, lane.now(), requests)  # noqa: SLF001 - simulates past arrivals
+        lane.window.expect(Priority.INTERACTIVE, lane.now(), requests)  # simulates past arrivals
 
 
 def _bare() -> Pass:

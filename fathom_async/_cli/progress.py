@@ -16,7 +16,6 @@ from fathom_async import FathomClient, Progress
 from fathom_async._cli.charts import bar
 from fathom_async._cli.formatting import clock_time, counted, duration
 
-_LINE_EVERY: Final = 10.0
 _PATIENCE: Final = 0.5
 _FRAME: Final = 0.25
 _LONGEST: Final = 40
@@ -96,11 +95,11 @@ class Lines:
 
 
 @contextmanager
-def reporter() -> Generator[Reporter]:
-    """Show on standard error how far a run has come: a bar in a terminal, a line every ten seconds elsewhere."""
+def reporter(line_every: float = 10.0) -> Generator[Reporter]:
+    """Show on standard error how far a run has come: a bar in a terminal, a line every few seconds elsewhere."""
     console = Console(stderr=True)
     if not is_screen(console):
-        lines = Lines(lambda line: print(f"fathom: {line}", file=sys.stderr, flush=True), _LINE_EVERY)  # noqa: T201
+        lines = Lines(lambda line: print(f"fathom: {line}", file=sys.stderr, flush=True), line_every)  # noqa: T201
         yield lambda progress, waits="": lines(line_of(progress, waits), is_last=progress.is_over)
         return
     latest: tuple[Progress, float, str] | None = None

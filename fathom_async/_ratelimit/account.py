@@ -72,7 +72,7 @@ class LearnedLanes:
         if before.hourly is None and self._known.hourly is None:
             if kind == _CRUD and is_hint(feedback.limit):
                 for each in self.classic.values():
-                    each.keep_to(INCLUDED)
+                    each.restraint.keep_to(INCLUDED, each.now())
             is_own = lane in self.classic.values()
         else:
             is_own = self._hourly.get(feedback.limit) is lane
@@ -101,18 +101,18 @@ class LearnedLanes:
         in_use = set(self.names.values())
         if known.hourly is None:
             for lane in in_use:
-                lane.distrust()
+                lane.window.on_rate_limited(lane.now())  # rule 2
         if is_ours:
             for lane in self.classic.values():
-                lane.move(known.hourly or 0)  # rule 4
+                lane.window.move(known.hourly or 0)  # rule 4
         for lane in self:
             if lane not in in_use:
-                lane.hand_over(self.names.__getitem__)  # rule 2
+                lane.waiting.hand_over(self.names.__getitem__)  # rule 2
 
     def _lane(self, requests: int) -> Lane:
         lane = self._hourly.get(requests)
         if lane is not None:  # rule 3
-            lane.distrust()
+            lane.window.on_rate_limited(lane.now())  # rule 2
         else:
             lane = self._hourly[requests] = self.make_hourly(requests, INCLUDED)
             for priority in self._expected:

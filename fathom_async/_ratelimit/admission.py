@@ -8,9 +8,13 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
+from attrs import define, field
+
+from fathom_async._ratelimit.breaker import MEMORY, FailedRequest
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
+from fathom_async.telemetry import Paused, Recovered
 
 if TYPE_CHECKING:
     from aiolimiter import AsyncLimiter
@@ -103,58 +107,36 @@ class Asked(Protocol):
         ...
 
 
+@define(eq=False)
 class Admission:
     """One request's passage through a lane: ``async with lane.permit() as admission``.
 
     The permit is accounted for however the block is left: it is free at once if nothing was sent, and after the
     window if the server may have counted the request.
 
+    Args:
+        lane: The lane.
+        priority: See `Lane.permit`, as for all further ones.
+
     Attributes:
         waited: Seconds spent waiting for admission.
         is_sent: Whether the request's bytes have left.
     """
 
-    __slots__ = (
-        *(
-            "_waiting",
-            "admitted_at",
-            "again",
-            "bucket",
-            "flow",
-            "is_sent",
-            "kind",
-            "lane",
-            "max_wait",
-            "permit",
-            "priority",
-        ),
-        *("queued_at", "asks", "waited"),
-    )
-
-    def __init__(  # noqa: PLR0917 - called by `Lane.permit` only
-        self,
-        lane: "Lane",
-        priority: Priority,
-        flow: str,
-        max_wait: float | None,
-        again: Again | None,
-        asks: "Asked | None",
-        kind: str,
-    ) -> None:
-        self.lane = lane
-        self.priority = priority
-        self.flow = flow
-        self.max_wait = max_wait
-        self.again = again
-        self.asks = asks
-        self.kind = kind
-        self.permit: Permit | None = None
-        self.bucket: AsyncLimiter | None = None
-        self.is_sent: bool = False
-        self.waited: float = 0.0
-        self.admitted_at: float = 0.0
-        self.queued_at: float = 0.0
-        self._waiting: asyncio.Future[None] | None = None
+    lane: "Lane"
+    priority: Priority
+    flow: str
+    max_wait: float | None
+    again: Again | None
+    asks: Asked | None
+    kind: str
+    permit: "Permit | None" = field(default=None, init=False)
+    bucket: "AsyncLimiter | None" = field(default=None, init=False)
+    is_sent: bool = field(default=False, init=False)
+    waited: float = field(default=0.0, init=False)
+    admitted_at: float = field(default=0.0, init=False)
+    queued_at: float = field(default=0.0, init=False)
+    _waiting: asyncio.Future[None] | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
         if not self.lane.admit_at_once(self):
@@ -163,7 +145,7 @@ class Admission:
                 self.lane.enqueue(self)
                 await self._waiting
             except BaseException:
-                self.lane.gave_up(self)
+                self._give_up()
                 raise
             self.waited = self.admitted_at - self.queued_at
         self.lane.untaken -= 1
@@ -171,9 +153,17 @@ class Admission:
             try:
                 await self.bucket.acquire()  # it has the token, and does not wait
             except BaseException:
-                self.lane.abandoned(self)
+                self._abandon()
                 raise
         return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.permit is not None:
+            self._abandon()
+
+    # While it waits.
 
     @property
     def subject(self) -> str:
@@ -197,33 +187,108 @@ class Admission:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
 
+    def _give_up(self) -> None:
+        if self.permit is not None:  # admitted and cancelled in the same tick
+            self.lane.untaken -= 1
+            self._abandon()
+        else:
+            self.lane.waiting.discard(self)
+            self.lane.dispatch(self.lane.now())
+
+    # What becomes of it. The first word about its permit counts.
+
     def sent(self) -> None:
         """Note that the request's bytes have left."""
         self.is_sent = True
         if self.permit is not None:
-            self.lane.sent(self.permit)
+            self.lane.window.sent(self.permit, self.lane.now())
 
     def answered(self, feedback: Feedback | None) -> None:
         """Note that an answer arrived, with these rate-limit headers; None when they are not about this lane."""
-        if self.permit is not None:
-            permit, self.permit = self.permit, None
-            self.lane.answered(self, permit, feedback)
+        permit, self.permit = self.permit, None
+        if permit is None:
+            return
+        lane, now = self.lane, self.lane.now()
+        sent_at = now if permit.sent_at is None else permit.sent_at
+        concurrency, restraint = lane.concurrency, lane.restraint
+        concurrency.usual_time += (now - sent_at - concurrency.usual_time) / 8
+        if concurrency.is_lowered:
+            concurrency.proved(permit.outstanding_before + 1, now)
+        if restraint.untold_cap:
+            restraint.tell_cap(now)
+        if feedback is not None:
+            restraint.heard = feedback
+            if self._is_news(feedback, now):
+                feedback = restraint.answered(permit, feedback, now)
+        is_more = lane.window.settle(permit, now, feedback)
+        self._came_back(sent_at, now)
+        if is_more or lane.waiting.awaits_answer:  # else the timer is set for when a permit comes back
+            lane.dispatch(now)
+
+    def _is_news(self, feedback: Feedback, now: float) -> bool:
+        """Whether an answer says something new: another limit, or, to a probe, that others spend."""
+        restraint, remaining = self.lane.restraint, feedback.remaining
+        requests = restraint.limit.requests
+        if restraint.lessons.is_learning or (feedback.limit is not None and feedback.limit != requests):
+            return True
+        return remaining is not None and remaining < requests - 1 and self.lane.window.is_cold(now)
 
     def refused(self, feedback: Feedback) -> None:
         """Note that the answer was a refusal, which the server does not count."""
-        if self.permit is not None:
-            permit, self.permit = self.permit, None
-            self.lane.refused(self, permit, feedback)
+        permit, self.permit = self.permit, None
+        if permit is None:
+            return
+        lane, now = self.lane, self.lane.now()
+        lane.window.release(permit)
+        self._came_back(now if permit.sent_at is None else permit.sent_at, now)
+        lane.restraint.refused(permit, feedback, now)
+        lane.dispatch(now)
 
     def failed(self, reason: str, *, answered: bool, retry_after: float = 0.0) -> None:
-        """Note that the request failed as it would while the server is away; see `Lane.failed`."""
-        if self.permit is not None:
-            permit, self.permit = self.permit, None
-            self.lane.failed(self, permit, reason, answered=answered, retry_after=retry_after)
+        """Note that the request failed as it would while the server is away.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.permit is not None:
-            self.lane.abandoned(self)
-            self.permit = None
+        Args:
+            reason: How it failed.
+            answered: Whether there was an answer, an error of the server's.
+            retry_after: Seconds after which the server says to be back; 0 when it did not.
+        """
+        permit, self.permit = self.permit, None
+        if permit is None:
+            return
+        lane, now = self.lane, self.lane.now()
+        sent_at = self.admitted_at if permit.sent_at is None else permit.sent_at
+        if answered:
+            lane.window.settle(permit, now, None)
+        else:
+            self._give_back(permit)
+        target = self.asks.target if self.asks else ""
+        is_alive = now - lane.answered_at < MEMORY
+        failure = FailedRequest(target, self.subject, reason, retry_after, is_alive, lane.waiting.are_others)
+        pause = lane.breaker.failed(self, failure, sent_at, now)
+        if pause is not None:
+            lane.telemetry.paused(Paused(lane.name, now, pause, "away"), lane.breaker.reason)
+            lane.waiting.fail_impatient(lane.outage, now)
+        lane.dispatch(now)
+
+    def _abandon(self) -> None:
+        """Note that the caller went away, or nothing was sent."""
+        permit, self.permit = self.permit, None
+        lane = self.lane
+        if permit is not None:
+            self._give_back(permit)
+        if lane.breaker.has_failed:
+            lane.breaker.ended(self)
+        lane.dispatch(lane.now())
+
+    def _give_back(self, permit: "Permit") -> None:
+        if permit.sent_at is None:
+            self.lane.window.release(permit)
+        else:
+            self.lane.window.abandon(permit)
+
+    def _came_back(self, sent_at: float, now: float) -> None:
+        """Note that the server is there."""
+        lane = self.lane
+        lane.answered_at = now
+        if lane.breaker.has_failed and lane.breaker.succeeded(self, sent_at):
+            lane.telemetry.recovered(Recovered(lane.name, now))

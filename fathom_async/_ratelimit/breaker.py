@@ -19,7 +19,7 @@ A pure state machine: time and chance are arguments.
 import math
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 DIFFERENT = 3
 FIRST, LONGEST = 0.5, 30.0
@@ -49,6 +49,7 @@ class FailedRequest:
     others_wait: Callable[[set[str]], bool]
 
 
+@define(eq=False)
 class Breaker:
     """Tells an outage from requests that fail by themselves.
 
@@ -62,28 +63,17 @@ class Breaker:
         has_failed: Whether anything failed since the last success; if not, the breaker need not be asked.
     """
 
-    __slots__ = (
-        "_failed",
-        "_probe",
-        "_rng",
-        "_tripped_at",
-        "_trips",
-        "away_since",
-        "has_failed",
-        "reason",
-        "retry_at",
-    )
-
-    def __init__(self, rng: Callable[[], float]) -> None:
-        self.away_since: float | None = None
-        self.retry_at = -math.inf
-        self.reason = ""
-        self.has_failed = False
-        self._rng = rng
-        self._failed: dict[str, tuple[str, float]] = {}  # the subject and the moment, by target
-        self._tripped_at = -math.inf
-        self._trips = 0
-        self._probe: object = None
+    _rng: Callable[[], float]
+    away_since: float | None = field(default=None, init=False)
+    retry_at: float = field(default=-math.inf, init=False)
+    reason: str = field(default="", init=False)
+    has_failed: bool = field(default=False, init=False)
+    _failed: dict[str, tuple[str, float]] = field(
+        factory=dict[str, tuple[str, float]], init=False
+    )  # by target
+    _tripped_at: float = field(default=-math.inf, init=False)
+    _trips: int = field(default=0, init=False)
+    _probe: object = field(default=None, init=False)
 
     @property
     def is_away(self) -> bool:

@@ -17,31 +17,26 @@ A lane knows its window by `fathom_async._ratelimit.protocol.Window` only, be it
 
 import math
 import random
-from collections.abc import Callable, Collection, Iterator
-from functools import partial
-from itertools import islice
+from collections.abc import Callable, Collection
 
 from aiolimiter import AsyncLimiter
 
-from fathom_async._ratelimit.admission import Admission, Again, Asked, Feedback
-from fathom_async._ratelimit.breaker import MEMORY, Breaker, FailedRequest
+from fathom_async._ratelimit.admission import Admission, Again, Asked
+from fathom_async._ratelimit.breaker import Breaker
 from fathom_async._ratelimit.bucket import delay
 from fathom_async._ratelimit.concurrency import Concurrency
 from fathom_async._ratelimit.plan import MAX_IN_FLIGHT, LaneStatus, Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Permit, Wanted, Window
+from fathom_async._ratelimit.protocol import Demand, Wanted, Window
 from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.restraint import Restraint
 from fathom_async._ratelimit.waiting import TICK, Waiting
 from fathom_async._ratelimit.window import LocalWindow
 from fathom_async._util.clock import Clock
-from fathom_async.errors import ClosedError, FathomError
-from fathom_async.telemetry import Paused, Recovered, Telemetry
+from fathom_async.errors import ClosedError
+from fathom_async.telemetry import Paused, Telemetry
 
 PROBE_PATIENCE = 5.0
 """Seconds after which a cold lane sends another request, though the last one has no answer yet (rule 1)."""
-
-SLICE = 1000
-"""How many waiting requests are handed over at once."""
 
 OUTAGE = 600.0
 """Seconds that a request waits for a server that is away."""
@@ -63,7 +58,8 @@ class Lane:
         adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
         elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
         outage: Seconds that a request waits for a server that is away.
-        on_moved: Called with an account's hourly limit when other processes found that it has one; see `move`.
+        on_moved: Called with an account's hourly limit when other processes found that it has one, and with 0 that it
+            has none.
         rng: Source of random numbers in [0, 1).
         telemetry: Receives pauses and adapted limits.
     """
@@ -87,29 +83,20 @@ class Lane:
     ) -> None:
         self.name = name
         self.now: Callable[[], float] = clock.now
-        self._clock = clock
-        self._outage = outage
+        self.clock: Clock = clock
+        self.outage = outage
         self._on_moved = on_moved
-        self._telemetry = telemetry = telemetry or Telemetry()
-        self._window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
+        self.telemetry: Telemetry = telemetry or Telemetry()
+        self.window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken: int = 0  # admitted, and the bucket's token not taken yet
-        self._concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
-        self._restraint = Restraint(
-            name,
-            limit,
-            self._window,
-            self._concurrency,
-            clock,
-            telemetry,
-            is_adaptive=adaptive,
-            elsewhere=elsewhere,
-        )
-        self._breaker = Breaker(rng)
-        self._waiting = Waiting(self, self._window, self._restraint, self._breaker, clock)
-        self._queue = self._waiting.queue
-        self._last_admission = self._answered_at = float("-inf")
+        self.concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self.restraint = Restraint(self, limit, adaptive, elsewhere)
+        self.breaker = Breaker(rng)
+        self.waiting = Waiting(self)
+        self._queue = self.waiting.queue
+        self._last_admission = self.answered_at = float("-inf")
         self._closed = False
-        self._window.bind(self)
+        self.window.bind(self)
 
     def permit(
         self,
@@ -142,7 +129,7 @@ class Lane:
 
     def expect(self, priority: Priority) -> None:
         """Note that somebody is there who will make requests of this priority."""
-        self._window.expect(priority, self.now(), 0)
+        self.window.expect(priority, self.now(), 0)
 
     def eta(self, requests: int = 1, priority: Priority = Priority.BULK, flow: str = "") -> float:
         """Estimate the seconds until the last of this many new requests would be admitted."""
@@ -151,15 +138,15 @@ class Lane:
     def status(self) -> LaneStatus:
         """Return a snapshot of the lane."""
         now = self.now()
-        window, breaker = self._window.status(now), self._breaker
+        window, breaker = self.window.status(now), self.breaker
         return LaneStatus(
             limit=self.limit.requests,
             per=self.limit.per,
             used=window.used,
-            in_flight=self._window.in_flight,
+            in_flight=self.window.in_flight,
             queued=self._queue.size,
             next_slot_in=self.eta(),
-            paused_for=max(0.0, self._restraint.paused_until - now, window.blocked_for),
+            paused_for=max(0.0, self.restraint.paused_until - now, window.blocked_for),
             budget=window.budget,
             waiting=window.waiting,
             away_for=None if breaker.away_since is None else now - breaker.away_since,
@@ -175,109 +162,60 @@ class Lane:
             ClosedError: The lane was closed.
         """
         self._check_open()
-        await self._window.refresh()
+        await self.window.refresh()
         self._check_open()
 
     def __repr__(self) -> str:
         try:
-            used = f"{self._window.status(self.now()).used:,}"
+            used = f"{self.window.status(self.now()).used:,}"
         except RuntimeError:  # no event loop runs here
             used = "?"
         limit = f"{used}/{self.limit.requests:,} used"
-        return f"<Lane {self.name} {limit}, {self._window.in_flight} in flight, {self._queue.size} queued>"
+        return f"<Lane {self.name} {limit}, {self.window.in_flight} in flight, {self._queue.size} queued>"
 
     @property
     def is_given_up(self) -> bool:
         """Whether the server has been away for longer than a request waits for it."""
-        return self._breaker.is_given_up(self._outage, self.now())
+        return self.breaker.is_given_up(self.outage, self.now())
 
     @property
     def limit(self) -> RateLimit:
         """The limit that the lane keeps to."""
-        return self._restraint.limit
+        return self.restraint.limit
 
     @property
     def retries(self) -> AsyncLimiter:
         """The bucket that retries pass besides."""
-        return self._restraint.retries
+        return self.restraint.retries
 
     def pause(self, seconds: float) -> None:
         """Admit nothing for this long; waiting requests whose `max_wait` is shorter fail at once."""
         now = self.now()
-        self._restraint.paused_until = max(self._restraint.paused_until, now + seconds)
-        self._telemetry.paused(Paused(self.name, now, seconds, "asked"))
-        self._dispatch(now)
+        self.restraint.paused_until = max(self.restraint.paused_until, now + seconds)
+        self.telemetry.paused(Paused(self.name, now, seconds, "asked"))
+        self.dispatch(now)
 
     def resume(self) -> None:
         """End a pause."""
-        self._restraint.paused_until = 0.0
-        self._dispatch(self.now())
-
-    def hand_over(self, to: Callable[[str], "Lane"]) -> None:
-        """Let other lanes admit all who wait here; requests under way are settled here.
-
-        Args:
-            to: Returns the lane for requests of a kind.
-        """
-        self._waiting.stop()
-        self._window.release_idle()
-        self._pass_on(self._waiting.drain(), to)
-
-    def _pass_on(
-        self, waiting: Iterator[tuple[Admission, float | None]], to: Callable[[str], "Lane"]
-    ) -> None:
-        """Pass on some, and the others in a moment, so that the event loop is not blocked."""
-        now = self.now()
-        followers: set[Lane] = set()
-        for waiter, deadline in islice(waiting, SLICE):
-            waiter.lane = lane = to(waiter.kind)
-            if lane not in followers:
-                followers.add(lane)
-                restraint = lane._restraint  # noqa: SLF001 - the same class
-                restraint.paused_until = max(restraint.paused_until, self._restraint.paused_until)
-            if deadline is not None:
-                waiter.max_wait = max(0.0, deadline - now)
-            try:
-                lane._line_up(waiter, now)  # noqa: SLF001 - the same class
-            except FathomError as error:
-                waiter.fail(error)
-        for lane in followers:
-            lane._dispatch(now)  # noqa: SLF001 - the same class
-        if followers:
-            self._clock.call_at(now, partial(self._pass_on, waiting, to))
-
-    def keep_to(self, at_once: int) -> None:
-        """Have no more requests in flight, until the server is found to let in more."""
-        self._restraint.keep_to(at_once, self.now())
-
-    def distrust(self) -> None:
-        """Ask with one request before anything else: others have spent what the lane did not see."""
-        self._window.on_rate_limited(self.now())
-
-    def move(self, requests: int) -> None:
-        """Tell the other processes of a shared budget that the account has one limit an hour for everything.
-
-        Args:
-            requests: The limit; 0 that it has none.
-        """
-        self._window.move(requests)
+        self.restraint.paused_until = 0.0
+        self.dispatch(self.now())
 
     def close(self) -> None:
         """Admit nothing any more, and fail all waiting requests."""
         self._closed = True
-        self._waiting.fail_all(ClosedError("the client was closed while this request was waiting"))
-        self._waiting.stop()
+        self.waiting.fail_all(ClosedError("the client was closed while this request was waiting"))
+        self.waiting.stop()
 
     async def aclose(self) -> None:
         """Close, and return a shared window's unused permits."""
         self.close()
-        await self._window.aclose()
+        await self.window.aclose()
 
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("the client is closed")
-        if self._window.failure is not None:
-            raise type(self._window.failure)(*self._window.failure.args)
+        if self.window.failure is not None:
+            raise type(self.window.failure)(*self.window.failure.args)
 
     def eta_behind(self, ahead: tuple[int, int], priority: Priority) -> float:
         """Estimate the seconds until a request is admitted.
@@ -287,29 +225,29 @@ class Lane:
             priority: Its class.
         """
         now = self.now()
-        (position, at_most), window, restraint = ahead, self._window, self._restraint
+        (position, at_most), window, restraint = ahead, self.window, self.restraint
         due = window.returns(position, priority, now)
         if not window.is_shared:
             due = max(
                 window.returns(position, Priority.INTERACTIVE, now),
                 min(due, window.returns(at_most, Priority.INTERACTIVE, now)),
             )
-        paced = delay(restraint.bucket, self._clock, position + 1) if restraint.is_spaced else 0.0
-        capped = self._concurrency.delay(window.in_flight + position, now)
-        answer = self._last_admission + self._concurrency.usual_time if self.is_probing(now) else now
-        return max(max(due, restraint.paused_until, self._breaker.retry_at, answer) - now, paced, capped, 0.0)
+        paced = delay(restraint.bucket, self.clock, position + 1) if restraint.is_spaced else 0.0
+        capped = self.concurrency.delay(window.in_flight + position, now)
+        answer = self._last_admission + self.concurrency.usual_time if self.is_probing(now) else now
+        return max(max(due, restraint.paused_until, self.breaker.retry_at, answer) - now, paced, capped, 0.0)
 
     # The admission itself; called by `Admission` only.
 
     def admit_at_once(self, waiter: Admission) -> bool:
         """Admit a request if no other is waiting and everything allows it."""
         self._check_open()
-        if self._queue.size or self._window.is_shared:
+        if self._queue.size or self.window.is_shared:
             return False
         now = self.now()
         if self.opens_at(now, _ONE[waiter.priority, False]) > now:
             return False
-        self._window.expect(waiter.priority, now)
+        self.window.expect(waiter.priority, now)
         self.admit(waiter, now)
         return True
 
@@ -320,141 +258,44 @@ class Lane:
             WaitTooLongError: Its `max_wait` cannot be met.
         """
         waiter.queued_at = now = self.now()
-        self._line_up(waiter, now)
-        self._dispatch(now)
+        self.line_up(waiter, now)
+        self.dispatch(now)
 
-    def _line_up(self, waiter: Admission, now: float) -> None:
+    def line_up(self, waiter: Admission, now: float) -> None:
         self._check_open()
         deadline = None
         if waiter.again is None:
-            self._window.expect(waiter.priority, now)
-        if self._breaker.is_away:
-            self._breaker.probe_at_once(waiter.subject, now)
+            self.window.expect(waiter.priority, now)
+        if self.breaker.is_away:
+            self.breaker.probe_at_once(waiter.subject, now)
         if waiter.max_wait is not None:
             is_first = waiter.again == "refused"
             ahead = (0, PASSES) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
             eta = self.eta_behind(ahead, waiter.priority)
-            if eta > waiter.max_wait or (self._breaker.is_away and self._breaker.holds(now)):  # rule 4
-                raise self._waiting.too_long(waiter, eta)
-            deadline = now + max(waiter.max_wait, self._window.reply_time)
-        self._waiting.add(waiter, deadline)
-
-    def gave_up(self, waiter: Admission) -> None:
-        """Forget a request that waited."""
-        if waiter.permit is not None:  # admitted and cancelled in the same tick
-            self.untaken -= 1
-            self.abandoned(waiter)
-        else:
-            self._waiting.discard(waiter)
-            self._dispatch(self.now())
-
-    def sent(self, permit: Permit) -> None:
-        """Note that the request's bytes have left."""
-        self._window.sent(permit, self.now())
-
-    def answered(self, waiter: Admission, permit: Permit, feedback: Feedback | None) -> None:
-        """Note an answer and its rate-limit headers; None when they are not about this lane."""
-        now = self.now()
-        sent_at = now if permit.sent_at is None else permit.sent_at
-        concurrency, restraint = self._concurrency, self._restraint
-        concurrency.usual_time += (now - sent_at - concurrency.usual_time) / 8
-        if concurrency.is_lowered:
-            concurrency.proved(permit.outstanding_before + 1, now)
-        if restraint.untold_cap:
-            restraint.tell_cap(now)
-        if feedback is not None:
-            restraint.heard, restraint.heard_at = feedback, now
-            if self._teaches(feedback, now):
-                feedback = restraint.answered(permit, feedback, now)
-        is_more = self._window.settle(permit, now, feedback)
-        self._came_back(waiter, sent_at, now)
-        if is_more or self._waiting.awaits_answer:  # else the timer is set for when a permit comes back
-            self._dispatch(now)
-
-    def refused(self, waiter: Admission, permit: Permit, feedback: Feedback) -> None:
-        """Note that the server refused the request without counting it."""
-        self._window.release(permit)
-        now = self.now()
-        self._came_back(waiter, now if permit.sent_at is None else permit.sent_at, now)
-        self._restraint.refused(permit, feedback, now)
-        self._dispatch(now)
-
-    def failed(
-        self, waiter: Admission, permit: Permit, reason: str, *, answered: bool, retry_after: float
-    ) -> None:
-        """Note that the request failed as it would while the server is away.
-
-        Args:
-            waiter: The request.
-            permit: Its permit.
-            reason: How it failed.
-            answered: Whether there was an answer, an error of the server's.
-            retry_after: Seconds after which the server says to be back; 0 when it did not.
-        """
-        now = self.now()
-        sent_at = waiter.admitted_at if permit.sent_at is None else permit.sent_at
-        if answered:
-            self._window.settle(permit, now, None)
-        elif permit.sent_at is None:
-            self._window.release(permit)
-        else:
-            self._window.abandon(permit)
-        target = waiter.asks.target if waiter.asks else ""
-        is_alive = now - self._answered_at < MEMORY
-        failure = FailedRequest(
-            target, waiter.subject, reason, retry_after, is_alive, self._waiting.are_others
-        )
-        pause = self._breaker.failed(waiter, failure, sent_at, now)
-        if pause is not None:
-            self._telemetry.paused(Paused(self.name, now, pause, "away"), self._breaker.reason)
-            self._waiting.fail_impatient(self._outage, now)
-        self._dispatch(now)
-
-    def _came_back(self, waiter: Admission, sent_at: float, now: float) -> None:
-        """Note that the server is there."""
-        self._answered_at = now
-        if self._breaker.has_failed and self._breaker.succeeded(waiter, sent_at):
-            self._telemetry.recovered(Recovered(self.name, now))
-
-    def abandoned(self, waiter: Admission) -> None:
-        """Note that the caller went away, or nothing was sent."""
-        permit = waiter.permit
-        if permit is not None:
-            if permit.sent_at is None:
-                self._window.release(permit)
-            else:
-                self._window.abandon(permit)
-        if self._breaker.has_failed:
-            self._breaker.ended(waiter)
-        self._dispatch(self.now())
-
-    def _teaches(self, feedback: Feedback, now: float) -> bool:
-        """Whether an answer says something new: another limit, or, to a probe, that others spend."""
-        restraint, remaining = self._restraint, feedback.remaining
-        requests = restraint.limit.requests
-        if restraint.lessons.is_learning or (feedback.limit is not None and feedback.limit != requests):
-            return True
-        return remaining is not None and remaining < requests - 1 and self._window.is_cold(now)
+            if eta > waiter.max_wait or (self.breaker.is_away and self.breaker.holds(now)):  # rule 4
+                raise self.waiting.too_long(waiter, eta)
+            deadline = now + max(waiter.max_wait, self.window.reply_time)
+        self.waiting.add(waiter, deadline)
 
     def admit(self, waiter: Admission, now: float) -> None:
         """Give a request its permit; everything must allow it."""
-        waiter.permit = self._window.take()
-        waiter.bucket = self._restraint.bucket
+        waiter.permit = self.window.take()
+        waiter.bucket = self.restraint.bucket
         waiter.admitted_at = self._last_admission = now
         self.untaken += 1
-        if self._breaker.has_failed:
-            self._breaker.admitted(waiter)
+        if self.breaker.has_failed:
+            self.breaker.admitted(waiter)
 
     def _most_in_flight(self, now: float) -> int:
-        concurrency = self._concurrency
+        concurrency = self.concurrency
         return concurrency.cap(now) if concurrency.is_lowered else concurrency.at_most
 
     def is_probing(self, now: float) -> bool:
-        return self._window.in_flight > 0 and (self._restraint.lessons.is_asking or self._window.is_cold(now))
+        return self.window.in_flight > 0 and (self.restraint.lessons.is_asking or self.window.is_cold(now))
 
     def opens_at(self, now: float, demand: Demand | None = None) -> float:
         """Return when to admit the next request, or to look again; infinity when an answer has to arrive first."""
-        restraint, breaker, window = self._restraint, self._breaker, self._window
+        restraint, breaker, window = self.restraint, self.breaker, self.window
         demand = demand or _ONE[self._queue.next_class()]
         if now < restraint.paused_until:
             return restraint.paused_until
@@ -470,40 +311,40 @@ class Lane:
             return math.inf if look is None else max(look, now + TICK)
         tokens = 1 + self.untaken
         has_tokens = restraint.bucket.has_capacity(tokens)
-        return now if has_tokens else now + max(delay(restraint.bucket, self._clock, tokens), TICK)
+        return now if has_tokens else now + max(delay(restraint.bucket, self.clock, tokens), TICK)
 
-    def _dispatch(self, now: float) -> None:
-        if self._queue.size or self._waiting.timer is not None:
-            self._waiting.dispatch(now)
+    def dispatch(self, now: float) -> None:
+        if self._queue.size or self.waiting.timer is not None:
+            self.waiting.dispatch(now)
 
     # Called by the window.
 
     def wanted(self) -> Wanted | None:
         """Return what could be used now of a shared window; None for nothing."""
         now = self.now()
-        is_away = self._breaker.has_failed and self._breaker.holds(now)
-        if not self._queue.size or now < self._restraint.paused_until or is_away:
+        is_away = self.breaker.has_failed and self.breaker.holds(now)
+        if not self._queue.size or now < self.restraint.paused_until or is_away:
             return None
-        usable = min(self._queue.size, self._most_in_flight(now) - self._window.in_flight)
+        usable = min(self._queue.size, self._most_in_flight(now) - self.window.in_flight)
         if usable < 1:
             return None
         return Wanted(
             self._queue.counts,
-            min(usable, 1) if self._restraint.is_spaced or self._breaker.has_failed else usable,
+            min(usable, 1) if self.restraint.is_spaced or self.breaker.has_failed else usable,
         )
 
     def on_change(self) -> None:
         """Permits may be there that were not."""
         if self._queue.size and not self._closed:
-            self._dispatch(self.now())
+            self.dispatch(self.now())
 
     def on_cap(self, cap: int) -> None:
         """Note how many requests in flight the processes of a shared window found to be allowed; it keeps to them."""
-        self._restraint.untold_cap = cap
+        self.restraint.untold_cap = cap
 
     def on_forgotten(self, seconds: float) -> None:
         """The shared budget lost its memory."""
-        self._telemetry.paused(Paused(self.name, self.now(), seconds, "forgotten"))
+        self.telemetry.paused(Paused(self.name, self.now(), seconds, "forgotten"))
 
     def on_moved(self, requests: int) -> None:
         """Other processes found that the account has one limit an hour for all its endpoints."""

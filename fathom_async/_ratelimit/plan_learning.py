@@ -58,13 +58,6 @@ class LearnedPlan:
     words: int = 0
     shown: int | None = None
 
-    @property
-    def plan(self) -> RatePlan:
-        """The plan as it is known (rules 1 and 3)."""
-        return (
-            RatePlan.classic() if self.hourly is None else RatePlan.hourly(self.hourly, concurrency=INCLUDED)
-        )
-
 
 def learn(known: LearnedPlan, endpoint: str, limit: int, remaining: int | None) -> LearnedPlan:
     """Return what is known after an answer that named a limit.

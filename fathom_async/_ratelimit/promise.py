@@ -24,8 +24,7 @@ Nothing here can admit more than the window does, so that the proof of the windo
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from heapq import merge
+from collections.abc import Sequence
 from itertools import chain, islice, repeat
 from operator import mul, sub
 from typing import TYPE_CHECKING
@@ -117,29 +116,22 @@ class Permits:
     def upcoming(self, count: int) -> list[float]:
         """Return when the next so many permits can be used, in order."""
         usable = self.total - self.reserve
-        if not self.reserve:
-            return self._upcoming(min(count, usable))
         out = self.total - self.free - len(self.foreign)
-        # Permits that a smaller limit took away come back to nobody; ours beyond the reserve have to come back first.
-        returning = islice(merge(self._ours(out), self.foreign), max(0, -self.free), None)
-        total = chain(repeat(self.now, max(0, self.free)), returning)
-        own = chain(
-            repeat(self.now, max(0, usable - out)), islice(self._ours(out), max(0, out - usable), None)
-        )
-        return [max(self.now, *pair) for pair in islice(zip(total, own, strict=False), min(count, usable))]
+        unsent = [self.now + self.span] * (out - len(self.ageing) - len(self.unanswered))
+        ours = self.ageing, self.unanswered, unsent
+        total = self._next(min(count, usable), self.free, *ours, self.foreign)
+        if not self.reserve:
+            return total
+        # Those of others may fill the reserve; ours beyond it have to come back first.
+        return [*map(max, total, self._next(len(total), usable - out, *ours))]
 
-    def _upcoming(self, count: int) -> list[float]:
-        """Return the same where nothing is reserved, sorted at once instead of merged one by one."""
-        free, gone = max(0, self.free), max(0, -self.free)
-        if count <= free:
-            return [self.now] * count
+    def _next(self, count: int, free: int, *out: Sequence[float]) -> list[float]:
+        """Return when so many can be used of free permits and those that are out.
+
+        If fewer than none are free, a smaller limit took permits away; these come back to nobody.
+        """
+        gone, free = max(0, -free), max(0, free)
         end = gone + count - free
-        unsent = self.total - self.free - sum(map(len, (self.foreign, self.ageing, self.unanswered)))
-        parts = [islice(part, end) for part in (self.ageing, self.foreign, self.unanswered)]
-        returning = sorted(chain(*parts, repeat(self.now + self.span, min(unsent, end))))[gone:end]
-        free += bisect_right(returning, self.now)
-        return [self.now] * free + returning[free - max(0, self.free) :]
-
-    def _ours(self, out: int) -> Iterator[float]:
-        unsent = out - len(self.ageing) - len(self.unanswered)
-        return merge(self.ageing, self.unanswered, repeat(self.now + self.span, unsent))
+        returning = sorted(chain(*(islice(part, end) for part in out)))[gone:end] if end > gone else []
+        past = bisect_right(returning, self.now)
+        return [self.now] * min(count, free + past) + returning[past:]

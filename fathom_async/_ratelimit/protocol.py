@@ -193,7 +193,7 @@ class Window(Protocol):
         """Have so many permits from now on; those that are out stay out."""
 
     def move(self, requests: int) -> None:
-        """Tell the other processes that the account has one limit an hour for all its endpoints."""
+        """Tell the other processes that the account has one hourly limit for all endpoints; 0: that it has none."""
         del requests
 
     async def aclose(self) -> None:

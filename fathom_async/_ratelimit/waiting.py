@@ -10,19 +10,18 @@ One dispatcher admits them, called after whatever may let one go, and by one tim
    long. Where few subjects failed, this is for requests about them only.
 """
 
-import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from heapq import heappop, heappush
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
+from attrs import define, field
+
 from fathom_async._ratelimit.admission import Admission
-from fathom_async._ratelimit.breaker import Breaker
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.protocol import Window
 from fathom_async._ratelimit.queue import PASSES, PriorityQueue
-from fathom_async._ratelimit.restraint import Restraint
-from fathom_async._util.clock import Clock
 from fathom_async.errors import FathomError, OutageError, WaitTooLongError
 
 if TYPE_CHECKING:
@@ -32,16 +31,16 @@ if TYPE_CHECKING:
 TICK = 0.001
 """The shortest time between two dispatches by timer, in seconds."""
 
+SLICE = 1000
+"""How many waiting requests are handed over at once."""
 
+
+@define(eq=False)
 class Waiting:
     """The requests that wait in a lane.
 
     Args:
         lane: The lane.
-        window: Its window.
-        restraint: What holds it back besides.
-        breaker: What is known of an outage.
-        clock: Source of time.
 
     Attributes:
         queue: Their order.
@@ -49,35 +48,15 @@ class Waiting:
         timer: Calls the dispatcher; None while nothing has to be looked for.
     """
 
-    __slots__ = (
-        *(
-            "_breaker",
-            "_clock",
-            "_deadlines",
-            "_lane",
-            "_restraint",
-            "_sequence",
-            "_timer",
-            "_timer_at",
-            "_window",
-        ),
-        *("awaits_answer", "queue", "timer"),
+    _lane: "Lane"
+    queue: PriorityQueue[Admission] = field(factory=PriorityQueue[Admission], init=False)
+    awaits_answer: bool = field(default=True, init=False)
+    timer: "Timer | None" = field(default=None, init=False)
+    _timer_at: float = field(default=0.0, init=False)
+    _deadlines: list[tuple[float, int, Admission]] = field(
+        factory=list[tuple[float, int, Admission]], init=False
     )
-
-    def __init__(
-        self, lane: "Lane", window: Window, restraint: Restraint, breaker: Breaker, clock: Clock
-    ) -> None:
-        self.queue: PriorityQueue[Admission] = PriorityQueue()
-        self.awaits_answer: bool = True
-        self._lane = lane
-        self._window = window
-        self._restraint = restraint
-        self._breaker = breaker
-        self._clock = clock
-        self._deadlines: list[tuple[float, int, Admission]] = []
-        self._sequence = itertools.count()
-        self.timer: Timer | None = None
-        self._timer_at = 0.0
+    _sequence: Iterator[int] = field(factory=count, init=False)
 
     def add(self, waiter: Admission, deadline: float | None) -> None:
         """Let a request wait, until its deadline if it has one."""
@@ -97,16 +76,16 @@ class Waiting:
             due = lane.opens_at(now)
             if due > now:
                 break
-            waiter = self._pop(self._window.granted_from)
+            waiter = self._pop(self._lane.window.granted_from)
             if waiter.wake():
                 lane.admit(waiter, now)
-        self.awaits_answer = due == math.inf or self._breaker.has_failed or lane.is_probing(now)
+        self.awaits_answer = due == math.inf or self._lane.breaker.has_failed or lane.is_probing(now)
         if self._deadlines:
             self._fail_late(now)
-        if self._window.failure is not None:
-            self.fail_all(self._window.failure)
+        if self._lane.window.failure is not None:
+            self.fail_all(self._lane.window.failure)
         if not queue.size:
-            self._window.release_idle()
+            self._lane.window.release_idle()
             self.stop()
         else:
             self._set_timer(min(due, self._deadlines[0][0]) if self._deadlines else due)
@@ -123,16 +102,16 @@ class Waiting:
         self.stop()
         if when < math.inf:
             self._timer_at = when
-            self.timer = self._clock.call_at(when, self._on_timer)
+            self.timer = self._lane.clock.call_at(when, self._on_timer)
 
     def _on_timer(self) -> None:
         self.timer = None
-        self.dispatch(self._clock.now())
+        self.dispatch(self._lane.clock.now())
 
     def _pop(self, start: Priority | None) -> Admission:
         """Take out the request that is admitted next (rule 1); see `PriorityQueue.pop`."""
-        if self._breaker.is_away:
-            subjects = self._breaker.subjects()
+        if self._lane.breaker.is_away:
+            subjects = self._lane.breaker.subjects()
             for waiter in self.queue:
                 if waiter.subject not in subjects and not waiter.is_over:
                     self.discard(waiter)
@@ -146,21 +125,54 @@ class Waiting:
         waiters = self.queue.clear()
         return ((waiter, deadlines.get(waiter)) for waiter in waiters if not waiter.is_over)
 
+    def hand_over(self, to: Callable[[str], "Lane"]) -> None:
+        """Let other lanes admit all who wait here; requests under way are settled here.
+
+        Args:
+            to: Returns the lane for requests of a kind.
+        """
+        self.stop()
+        self._lane.window.release_idle()
+        self._pass_on(self.drain(), to)
+
+    def _pass_on(
+        self, waiting: Iterator[tuple[Admission, float | None]], to: Callable[[str], "Lane"]
+    ) -> None:
+        """Pass on some, and the others in a moment, so that the event loop is not blocked."""
+        now = self._lane.clock.now()
+        followers: set[Lane] = set()
+        for waiter, deadline in islice(waiting, SLICE):
+            waiter.lane = lane = to(waiter.kind)
+            if lane not in followers:
+                followers.add(lane)
+                restraint = lane.restraint
+                restraint.paused_until = max(restraint.paused_until, self._lane.restraint.paused_until)
+            if deadline is not None:
+                waiter.max_wait = max(0.0, deadline - now)
+            try:
+                lane.line_up(waiter, now)
+            except FathomError as error:
+                waiter.fail(error)
+        for lane in followers:
+            lane.dispatch(now)
+        if followers:
+            self._lane.clock.call_at(now, partial(self._pass_on, waiting, to))
+
     def are_others(self, subjects: set[str]) -> bool:
         """Whether requests wait that are about none of these subjects."""
         return any(waiter.subject not in subjects for waiter in self.queue)
 
     def too_long(self, waiter: Admission, eta: float) -> WaitTooLongError:
         """Return the error of a request that cannot wait for so long."""
-        away = self._breaker.reason if self._breaker.is_away else ""
-        return WaitTooLongError(self._restraint.name, eta, waiter.max_wait or 0.0, away)
+        away = self._lane.breaker.reason if self._lane.breaker.is_away else ""
+        return WaitTooLongError(self._lane.name, eta, waiter.max_wait or 0.0, away)
 
     def _fail_late(self, now: float) -> None:
         """Carry out rule 2."""
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if not waiter.is_over:
-                if deadline > now and deadline >= self._restraint.paused_until:
+                if deadline > now and deadline >= self._lane.restraint.paused_until:
                     break
                 self._fail(waiter)
             heappop(self._deadlines)
@@ -172,13 +184,13 @@ class Waiting:
             patience: Seconds that a request waits for a server that is away.
             now: The moment.
         """
-        failed = self._breaker.subjects() if self._breaker.is_narrow else None
+        failed = self._lane.breaker.subjects() if self._lane.breaker.is_narrow else None
         for _, _, waiter in self._deadlines:
             if failed is None or waiter.subject in failed:
                 self._fail(waiter)
-        since = self._breaker.away_since
+        since = self._lane.breaker.away_since
         if since is not None and now - since >= patience:
-            words = f"the server has been away for {now - since:.0f} s: {self._breaker.reason}"
+            words = f"the server has been away for {now - since:.0f} s: {self._lane.breaker.reason}"
             for waiter in self.queue:
                 has_waited = waiter.again == "failed" or now - waiter.queued_at >= patience
                 if has_waited and (failed is None or waiter.subject in failed):

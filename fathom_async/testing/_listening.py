@@ -7,19 +7,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
+from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
 
 from aiohttp import web
+from attrs import evolve
 
+from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._faults import Fault
-from fathom_async.testing._middleware import Duration, Handler, Middleware
+from fathom_async.testing._middleware import Conditions, Duration, Handler, Middleware
+from fathom_async.testing._tokens import Tokens
 from fathom_async.testing._traffic import Hit, max_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fathom_async.testing._clock import ServerClock
     from fathom_async.testing._throttle import Throttle
 
 # Tests end with requests in flight on purpose; do not wait for those.
@@ -33,12 +36,14 @@ class CommonOptions(TypedDict, total=False):
     """The settings of every embedded server; each is optional.
 
     Attributes:
-        latency: Network time, each way: seconds, a range, or a function.
+        latency: Network time, drawn before the limiter and again after the endpoint: seconds, a range, or a
+            function.
         handler_time: Time between counting a request and carrying it out, likewise.
         speed: Server seconds per real second.
         clock: Monotonic seconds, for tests that set the time by hand; the event loop's by default.
-        now: The server's date and time at its start.
-        seed: Seed of the random delays.
+        now: The server's date and time at its start; the real one by default.
+        seed: Seed of what is made up: delays and, of Fathom's server, new ids, the order of unsorted rows and the
+            synthetic data.
         host: The address to listen on.
         port: The port; a free one by default.
     """
@@ -57,18 +62,31 @@ class ListeningServer(ABC):
     """A local server; it listens while its `async with` block runs.
 
     Args:
-        middleware: What every request passes; it has the limits.
-        host: The address to listen on.
-        port: The port; a free one if 0.
+        conditions: How it treats requests, but for what the options say.
+        tokens: The tokens to accept.
+        options: See `CommonOptions`.
+        middleware: Makes what every request passes.
     """
 
     _prefix: ClassVar[str] = ""
 
-    def __init__(self, middleware: Middleware, host: str, port: int) -> None:
-        self.clock: ServerClock = middleware.clock
-        self.throttles: Mapping[str, Throttle | None] = middleware.conditions.throttles
-        self._middleware = middleware
-        self._host, self._port = host, port
+    def __init__(
+        self,
+        conditions: Conditions,
+        tokens: Tokens,
+        options: CommonOptions,
+        middleware: Callable[[Conditions, ServerClock, Tokens, Random], Middleware] = Middleware,
+    ) -> None:
+        conditions = evolve(
+            conditions,
+            latency=options.get("latency", 0.0),
+            handler_time=options.get("handler_time", 0.0),
+        )
+        self.clock = ServerClock(options.get("clock"), options.get("speed", 1.0), options.get("now"))
+        self.throttles: Mapping[str, Throttle | None] = conditions.throttles
+        random = Random(f"{options.get('seed', 1)}:latency")  # noqa: S311 - made-up delays
+        self._middleware = middleware(conditions, self.clock, tokens, random)
+        self._host, self._port = options.get("host", "127.0.0.1"), options.get("port", 0)
         self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None
 

@@ -1,20 +1,17 @@
 """A Fathom server inside the process: the whole API over real sockets, real limits, real figures."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from random import Random
 from typing import Literal, Self, Unpack
 
 from aiohttp import web
 
 from fathom_async._ratelimit.plan import RatePlan
 from fathom_async.testing._account_state import AccountState, EventShape
-from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._dataset import Dataset
 from fathom_async.testing._dialect import EXACT, ServerDialect
 from fathom_async.testing._listening import CommonOptions, ListeningServer
-from fathom_async.testing._middleware import Conditions, Duration, LimitHeaders, Middleware
+from fathom_async.testing._middleware import Conditions, LimitHeaders
 from fathom_async.testing._routes.context import Context
 from fathom_async.testing._routes.events import EventRoutes
 from fathom_async.testing._routes.milestones import MilestoneRoutes
@@ -56,19 +53,11 @@ class FathomServer(ListeningServer):
         limit_headers: Which answers have `X-RateLimit-*` headers: ``all``; the ``allowed``, so that a
             refusal has `Retry-After` alone; or ``none``. The service promises `Retry-After` only, and what it sends
             for too many requests in flight is not known.
-        latency: Network time, drawn before the limiter and again after the endpoint: seconds, a range, or a
-            function.
-        handler_time: Time between counting a request and carrying it out, likewise.
-        speed: Server seconds per real second.
-        clock: Monotonic seconds, for tests that set the time by hand; the event loop's by default.
-        now: The server's date and time at its start; the real one by default.
         tokens: Abilities by token; by default, every token may do everything.
         event_shape: `classic` identifies events by id; `names` is the newer API without ids.
         dialect: How it compares texts, and reads values and moments; exactly by default.
         login: The answer to a bad token without `Accept: application/json`: a login page, or a redirect to one.
-        seed: Seed of new ids, the order of unsorted rows, random delays and the synthetic data.
-        host: The address to listen on.
-        port: The port; a free one by default.
+        **options: See `CommonOptions`.
     """
 
     _prefix = "/v1"
@@ -82,21 +71,12 @@ class FathomServer(ListeningServer):
         reports_throttle: Throttle | Literal["documented"] | None = "documented",
         concurrency: int | None = None,
         limit_headers: LimitHeaders = "all",
-        latency: Duration = 0.0,
-        handler_time: Duration = 0.0,
-        speed: float = 1.0,
-        clock: Callable[[], float] | None = None,
-        now: datetime | None = None,
         tokens: Mapping[str, Collection[str]] | None = None,
         event_shape: EventShape = "classic",
         dialect: ServerDialect = EXACT,
         login: Literal["page", "redirect"] = "page",
-        seed: int = 1,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        **options: Unpack[CommonOptions],
     ) -> None:
-        server_clock = ServerClock(clock, speed, now)
-        self.data: Dataset = data or Dataset.synthetic(seed=seed, until=server_clock.now().date())
         limits = RatePlan.parse(plan) if isinstance(plan, str) else plan
         crud = LaravelWindow(limits.crud.requests, limits.crud.per)
         scarce = limits.reports and LaravelWindow(limits.reports.requests, limits.reports.per)
@@ -106,24 +86,18 @@ class FathomServer(ListeningServer):
         }
         at_once = concurrency or limits.concurrency
         known = Tokens(tokens)
-        middleware = Middleware(
-            Conditions(
-                throttles=throttles,
-                cap=None if at_once is None else ConcurrencyCap(at_once),
-                limit_headers=limit_headers,
-                latency=latency,
-                handler_time=handler_time,
-                login=login,
-            ),
-            server_clock,
-            known,
-            Random(f"{seed}:latency"),  # noqa: S311 - made-up delays
+        conditions = Conditions(
+            throttles=throttles,
+            cap=None if at_once is None else ConcurrencyCap(at_once),
+            limit_headers=limit_headers,
+            login=login,
         )
-        account = AccountState(self.data, server_clock, seed)
-        self._context = Context(account, server_clock, known, event_shape)
-        self._seed = seed
+        super().__init__(conditions, known, options)
+        self._seed = seed = options.get("seed", 1)
+        self.data: Dataset = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
+        account = AccountState(self.data, self.clock, seed)
+        self._context = Context(account, self.clock, known, event_shape)
         self._dialect = dialect
-        super().__init__(middleware, host, port)
 
     @classmethod
     def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:

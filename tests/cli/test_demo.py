@@ -1,5 +1,6 @@
 """The parts of the demonstration, without a terminal."""
 
+from collections import Counter
 from datetime import date, datetime, timedelta
 from io import StringIO
 
@@ -7,20 +8,16 @@ import pytest
 from attrs import evolve
 from rich.console import Console, RenderableType
 
-from fathom_async import FathomClient, LaneStatus, PageviewQuery, PageviewRow, Report, RetryPolicy
-from fathom_async._cli.demo.job import DemoJob, LaneCounts, plan_reports
-from fathom_async._cli.demo.screen import Snapshot, draw, headline, line, waiting
+from fathom_async import FathomClient, PageviewQuery, PageviewRow, Progress, Report, RetryPolicy
+from fathom_async._cli.demo import headline
+from fathom_async._cli.demo.job import DemoJob, plan_reports
 from fathom_async._cli.demo.source import Source
 from fathom_async._cli.demo.summary import Comparison, summarize, traffic_of
 from fathom_async._cli.failures import CommandError
-from fathom_async._cli.formatting import ASCII
 from fathom_async.testing import Dataset, FathomServer, Status
 
 SITES = ("ACMEAA", "OTHERA")
-IDLE = LaneStatus(limit=10, per=60, used=0, in_flight=0, queued=0, next_slot_in=0)
-PERFECT = Comparison(
-    reports=42, others=12, refused=0, failed=0, lost=0, seconds=8.2, optimum=240.0, speed=30.0
-)
+PERFECT = Comparison(reports=42, others=12, refused=0, failed=0, seconds=8.2, optimum=240.0, speed=30.0)
 
 
 def shown(*parts: RenderableType, width: int = 80) -> str:
@@ -59,36 +56,6 @@ def test_parts_follow_and_touch_without_overlap() -> None:
         ("2026-01-01 00:00:00", "2026-01-01 11:59:59"),
         ("2026-01-01 12:00:00", "2026-01-01 23:59:59"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (IDLE, "nothing waits"),
-        (evolve(IDLE, queued=1, used=10), "1 waits for the window, next slot in 12 s of server time"),
-        (evolve(IDLE, queued=23, used=10), "23 wait for the window, next slot in 12 s of server time"),
-        (evolve(IDLE, queued=41, used=1, in_flight=1), "41 wait for the first answer, which tells"),
-        (evolve(IDLE, queued=3, paused_for=65.0), "3 wait: the server asked for a pause of 1 min 05 s"),
-        (evolve(IDLE, queued=3), "3 wait for the next turn"),
-    ],
-)
-def test_what_waits_and_why(status: LaneStatus, reason: str) -> None:
-    assert waiting(evolve(status, next_slot_in=12.0)).startswith(reason)
-
-
-def test_the_screen_fits_80_columns() -> None:
-    crud = LaneCounts(12, 9), evolve(IDLE, limit=2000, per=3600, used=1999)
-    full = LaneCounts(42, 10), evolve(IDLE, queued=4210, used=10, in_flight=3, next_slot_in=3599.0)
-    snapshot = Snapshot({"reports": full, "crud": crud}, 3600.0, 0, ("x" * 200, "\x1b[2J"))
-    drawn = shown(draw(snapshot, 80))
-    assert "●●●●●●●●●●  10 of 10 a minute" in drawn
-    assert "1,999 of 2,000 an hour" in drawn
-    assert "\x1b" not in drawn
-    assert "…" in drawn, "a long answer is cut"
-    assert "next slot in 59 min 59 s of server time" in drawn
-    assert "4210 queued" in drawn
-    assert "##########" in drawn.encode("ascii", ASCII).decode()
-    assert line(snapshot).count("\n") == 0
 
 
 def test_the_headline_says_how_fast_the_clocks_run() -> None:
@@ -153,7 +120,7 @@ def test_verdict() -> None:
     assert PERFECT.ratio == pytest.approx(1.025)
     assert PERFECT.problem is None
     assert evolve(PERFECT, optimum=0.0).ratio is None
-    assert evolve(PERFECT, refused=1, lost=2).problem == "of 54 requests, 1 refused, 2 lost"
+    assert evolve(PERFECT, refused=1, failed=2).problem == "of 54 requests, 1 refused, 2 failed"
 
 
 def small_source() -> Source:
@@ -168,8 +135,9 @@ async def test_job_does_everything_and_leaves_no_draft() -> None:
         FathomClient("any", base_url=server.url) as fathom,
     ):
         job = DemoJob(fathom, source, 9)
-        await job.run()
-        assert [(lane.answered, lane.planned) for lane in job.counts.values()] == [(9, 9), (6, 6)]
+        shown = list[Progress]()
+        await job.run(shown.append)
+        assert (shown[0].done, shown[-1].done, shown[-1].requests) == (0, 9, 9)
         assert job.failures == []
         assert len(server.hits) == 15
         assert [site.id async for site in fathom.sites.list()] == [site.id for site in source.data.sites]
@@ -186,11 +154,13 @@ async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
         server.inject(Status(500), method="POST", path="/sites")
         job = DemoJob(fathom, source, 6)
         await job.run()
-        reports, crud = job.counts["reports"], job.counts["crud"]
-        assert (reports.answered, reports.failed) == (5, 1)
-        assert crud.failed == 1
-        assert crud.planned - crud.done == 2, "what depended on the site that was not made"
+        assert len(job.failures) == 2
         assert all("500" in failure for failure in job.failures)
+        assert "creating a site" in "".join(job.failures)
+        sent = Counter(hit.path for hit in server.hits)
+        assert sent["/v1/aggregations"] == 6
+        assert sent["/v1/sites"] == 2, "the list, and the site that was not made, so that none was changed"
+        assert len(server.hits) == 10
 
 
 async def test_too_many_reports() -> None:

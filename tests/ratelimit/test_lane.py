@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async._ratelimit.admission import SILENT, Again, Feedback
-from fathom_async._ratelimit.lane import PROBE_PATIENCE, SLICE, Lane
+from fathom_async._ratelimit.lane import PROBE_PATIENCE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.waiting import SLICE
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
 from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, run_virtual
@@ -599,7 +600,7 @@ async def handing_over(requests: int) -> tuple[list[asyncio.Task[float]], list[i
 
     tasks = [asyncio.create_task(numbered(number)) for number in range(requests)]
     await asyncio.sleep(1)
-    full.hand_over(lambda _: other)
+    full.waiting.hand_over(lambda _: other)
     return tasks, order, other
 
 

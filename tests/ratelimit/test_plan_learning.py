@@ -2,7 +2,6 @@
 
 import pytest
 
-from fathom_async._ratelimit.plan import RatePlan
 from fathom_async._ratelimit.plan_learning import LearnedPlan, follow, learn
 
 CLASSIC = LearnedPlan()
@@ -19,11 +18,11 @@ def after(known: LearnedPlan, *words: Word) -> LearnedPlan:
 
 
 def test_a_plan_nobody_named_is_the_classic_one() -> None:
-    assert CLASSIC.plan == RatePlan.classic()
+    assert CLASSIC.hourly is None
 
 
 def test_one_report_shows_an_hourly_plan_with_five_at_once() -> None:
-    assert after(CLASSIC, REPORT_600).plan == RatePlan.hourly(600, concurrency=5)
+    assert after(CLASSIC, REPORT_600).hourly == 600
 
 
 @pytest.mark.parametrize(
@@ -47,14 +46,14 @@ def test_nothing_else_shows_one(word: Word) -> None:
 def test_an_old_plan_is_unlearned_after_two_answers_that_name_another() -> None:
     known = after(CLASSIC, REPORT_600)
     assert after(known, SITES_2000).hourly == 600
-    assert after(known, SITES_2000, REPORT_10).plan == RatePlan.classic()
+    assert after(known, SITES_2000, REPORT_10).hourly is None
 
 
 @pytest.mark.parametrize(
     "words", [[("reports", 2000, 1990)] * 2, [("reports", 2000, 1990), ("crud", 2000, 1989)]]
 )
 def test_a_larger_plan_replaces_a_smaller_one(words: list[Word]) -> None:
-    assert after(CLASSIC, REPORT_600, *words).plan == RatePlan.hourly(2000, concurrency=5)
+    assert after(CLASSIC, REPORT_600, *words).hourly == 2000
 
 
 def test_an_answer_that_names_the_plan_changes_nothing() -> None:
@@ -71,7 +70,7 @@ def test_a_plan_that_was_given_up_takes_longer_and_longer_to_learn() -> None:
             words += 1
         takes.append(words)
         known = after(known, REPORT_10, SITES_2000)
-        assert known.plan == RatePlan.classic()
+        assert known.hourly is None
     assert takes == [1, 4, 16, 64, 256]
 
 
@@ -86,7 +85,7 @@ def test_a_server_that_names_two_limits_in_turns_is_not_followed_for_ever() -> N
 
 def test_other_processes_are_believed_and_their_memory_is_unlearned_alike() -> None:
     known = follow(CLASSIC, 600)
-    assert known.plan == RatePlan.hourly(600, concurrency=5)
+    assert known.hourly == 600
     assert follow(known, 600) is known
-    assert after(known, SITES_2000, REPORT_10).plan == RatePlan.classic()
+    assert after(known, SITES_2000, REPORT_10).hourly is None
     assert follow(known, 2000).hourly == 2000

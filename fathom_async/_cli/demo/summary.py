@@ -37,7 +37,6 @@ class Comparison:
         others: The other requests, likewise.
         refused: Requests that the server refused.
         failed: Requests that ended with an error.
-        lost: Requests that were planned and never ended.
         seconds: Real seconds from the start to the last report's answer.
         optimum: Server seconds that a perfect client would need for these reports.
         speed: Server seconds in a real one.
@@ -47,7 +46,6 @@ class Comparison:
     others: int
     refused: int
     failed: int
-    lost: int
     seconds: float
     optimum: float
     speed: float
@@ -60,7 +58,7 @@ class Comparison:
     @property
     def problem(self) -> str | None:
         """The requests that went wrong, in words, if any."""
-        wrong = {"refused": self.refused, "failed": self.failed, "lost": self.lost}
+        wrong = {"refused": self.refused, "failed": self.failed}
         told = [f"{number} {what}" for what, number in wrong.items() if number]
         return f"of {self.reports + self.others} requests, {', '.join(told)}" if told else None
 
@@ -120,7 +118,7 @@ def _account(verdict: Comparison) -> Table:
     reports, others = counted(verdict.reports, "report"), f"{verdict.others:,} others"
     table.add_row("requests sent", f"{verdict.reports + verdict.others:,}", f"{reports} and {others}")
     table.add_row("refused", _to_be_zero(verdict.refused), "as the server counted them")
-    table.add_row("failed or lost", _to_be_zero(verdict.failed + verdict.lost), "")
+    table.add_row("failed", _to_be_zero(verdict.failed), "")
     for what, seconds in (
         ("best possible", verdict.optimum),
         ("time taken", verdict.seconds * verdict.speed),

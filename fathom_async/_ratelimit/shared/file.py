@@ -13,6 +13,7 @@ import asyncio
 import fcntl
 import mmap
 import os
+import re
 import stat
 import struct
 import sys
@@ -22,15 +23,17 @@ from collections import deque
 
 from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, SharedState, size_of
+from fathom_async._ratelimit.shared.state import SharedState, size_of
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 
 if sys.platform == "win32":  # type checkers believe that Windows has an empty `fcntl`
     raise ImportError("a budget in a file needs a POSIX system")
 
-_MAGIC = b"fathom budget %d\n"
-_HEADER = (_MAGIC % FORMAT).ljust(24, b"\0")  # so that no section begins where one of format 1 could
+_FORMAT = re.compile(rb"fathom budget (\d+)\n")
+_HEADER = (b"fathom budget %d\n" % FORMAT).ljust(
+    24, b"\0"
+)  # so that no section begins where one of format 1 could
 _SECTION = struct.Struct("<32sIB3xdQ8x")  # key, requests, live half, seconds, bytes
 _LIVE_AT = 36
 _ATTEMPTS = 20
@@ -240,12 +243,14 @@ class FileStore:
     def _find_section(self, fd: int, now: float) -> int:
         """Return the offset of our section; append it if it is missing."""
         end = os.fstat(fd).st_size
-        if end and os.pread(fd, len(_HEADER), 0) != _HEADER:
-            self._check_other_format(fd, now)
-            os.ftruncate(fd, 0)
-            end = 0
         if not end:
             _write(fd, _HEADER, 0)
+        elif (header := os.pread(fd, len(_HEADER), 0)) != _HEADER:
+            if other := _FORMAT.match(header):
+                raise other_format(self._path, int(other[1]))
+            raise ConfigurationError(
+                f"{self._path} is not a budget file: name another path, it is left as it is"
+            )
         at = len(_HEADER)
         while at < end:
             key, requests, live, per, size = self._read_section(fd, at, end)
@@ -266,21 +271,6 @@ class FileStore:
         _write(fd, entry, at)
         return at
 
-    def _check_other_format(self, fd: int, now: float) -> None:
-        """See that a file is a budget of an earlier format, and that nobody uses it.
-
-        Processes that have such a file open see that it became shorter, and then that its format is another one.
-        """
-        content = os.pread(fd, os.fstat(fd).st_size, 0)
-        first, _, _ = content.partition(b"\n")
-        number = first.removeprefix(b"fathom budget ")
-        if number == first or not number.isdigit():
-            raise ConfigurationError(
-                f"{self._path} is not a budget file: name another path, it is left as it is"
-            )
-        if int(number) != 1 or not _is_idle_1(content, now):
-            raise other_format(self._path, int(number))
-
     def _read_section(self, fd: int, at: int, end: int) -> tuple[bytes, int, int, float, int]:
         entry = os.pread(fd, _SECTION.size, at)
         if len(entry) == _SECTION.size:
@@ -293,26 +283,6 @@ class FileStore:
         """Check that no process uses our section with another limit."""
         if not SharedState(memoryview(memory).cast("d"), terms).is_idle(now):
             raise other_limit(terms.requests, terms.per, self._terms.requests, self._terms.per)
-
-
-def _is_idle_1(content: bytes, now: float) -> bool:
-    """Whether no permit is held and nobody waits in a file of format 1, whose sections begin with `_SECTION` too."""
-    at = len(_MAGIC % 1)
-    while at + _SECTION.size <= len(content):
-        _, requests, live, _, size = _SECTION.unpack_from(content, at)
-        if not size:  # its writer was killed
-            return True
-        head, tickets = 8, 512
-        numbers = head + 2 * requests + 2 * tickets
-        if size != _SECTION.size + 2 * 8 * numbers or at + size > len(content):
-            return False
-        half = struct.unpack_from(f"{numbers}d", content, at + _SECTION.size + (live & 1) * 8 * numbers)
-        _, last, blocked, _, _, waiting, *_ = half
-        lapse = half[numbers - tickets :][: int(waiting)]
-        if last - now <= CLOCK_STEP and max(blocked, *half[head : head + requests], *lapse) > now:
-            return False
-        at += size
-    return True
 
 
 def _write(fd: int, content: bytes, at: int) -> None:

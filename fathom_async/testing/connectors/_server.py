@@ -2,15 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from json import JSONDecodeError
-from random import Random
 from typing import cast
 
 from aiohttp import web
 from attrs import define
 
-from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._http_errors import HttpError
 from fathom_async.testing._listening import CommonOptions, ListeningServer
 from fathom_async.testing._middleware import Conditions, Middleware
@@ -56,20 +55,8 @@ class ServiceServer(ListeningServer):
     def __init__(
         self, throttles: Mapping[str, Throttle | None], credentials: Tokens, options: CommonOptions
     ) -> None:
-        conditions = Conditions(
-            throttles=throttles,
-            latency=options.get("latency", 0.0),
-            handler_time=options.get("handler_time", 0.0),
-            lane_of=self._lane_of,
-        )
-        middleware = ServiceMiddleware(
-            conditions=conditions,
-            clock=ServerClock(options.get("clock"), options.get("speed", 1.0), options.get("now")),
-            tokens=credentials,
-            random=Random(options.get("seed", 1)),  # noqa: S311 - made-up delays
-            reword=self._reword,
-        )
-        super().__init__(middleware, options.get("host", "127.0.0.1"), options.get("port", 0))
+        conditions = Conditions(throttles=throttles, lane_of=self._lane_of)
+        super().__init__(conditions, credentials, options, partial(ServiceMiddleware, reword=self._reword))
 
     @abstractmethod
     def _lane_of(self, method: str, path: str) -> str:

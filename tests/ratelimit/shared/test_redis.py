@@ -45,8 +45,8 @@ def lane_on(
 
 
 def window_of(lane: Lane) -> SharedWindow:
-    assert isinstance(lane._window, SharedWindow)
-    return lane._window
+    assert isinstance(lane.window, SharedWindow)
+    return lane.window
 
 
 async def request(lane: Lane, *, max_wait: float | None = None) -> float:

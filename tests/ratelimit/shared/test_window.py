@@ -231,8 +231,8 @@ def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
 
 def kill(lane: Lane, tasks: Sequence["asyncio.Task[None]"]) -> None:
     """End a process as SIGKILL would, without a word to the store."""
-    assert isinstance(lane._window, SharedWindow)
-    store = lane._window._store
+    assert isinstance(lane.window, SharedWindow)
+    store = lane.window._store
     assert isinstance(store, FileStore)
     store._is_closed = True
     for task in tasks:
