@@ -27,7 +27,15 @@ from fathom_async._endpoints import aggregation
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
-from fathom_async.errors import APIError, DecodeError, FathomError, ServerError
+from fathom_async.errors import (
+    APIError,
+    AuthenticationError,
+    DecodeError,
+    FathomError,
+    PermissionDeniedError,
+    ServerError,
+    ValidationError,
+)
 
 if TYPE_CHECKING:
     from fathom_async._cache.report_cache import Found
@@ -157,6 +165,17 @@ def answer_to(
 def is_rejected(error: FathomError) -> bool:
     """Whether the server rejected the request, rather than failed to answer it."""
     return isinstance(error, APIError) and error.status in _REJECTED
+
+
+def may_be_about_all(error: FathomError) -> bool:
+    """Whether the account or its token may be at fault, rather than the query.
+
+    A lapsed account, and some missing permissions, are a 400 that names no field.
+    """
+    is_bare = (
+        isinstance(error, ValidationError) and error.status == HTTPStatus.BAD_REQUEST and not error.errors
+    )
+    return isinstance(error, AuthenticationError | PermissionDeniedError) or is_bare
 
 
 def may_succeed_in_part(error: FathomError) -> bool:

@@ -38,6 +38,7 @@ from fathom_async._bulk.request import (
     as_asked,
     ask,
     is_rejected,
+    may_be_about_all,
     may_succeed_in_part,
 )
 from fathom_async._bulk.results import OnProgress, Origin, Outcome, Progress, grouped
@@ -51,6 +52,14 @@ from fathom_async._util.tasks import first_of, gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError
 
 _log = logging.getLogger("fathom_async")
+
+
+class _EverythingFailsError(Exception):
+    """The account or its token is at fault, so that every request fails with this error."""
+
+    def __init__(self, error: FathomError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Run(Generic[RowT]):
@@ -88,6 +97,10 @@ class Run(Generic[RowT]):
         self._positions: dict[Query[RowT], list[int]] = defaultdict(list)
         for position, query in enumerate(self._queries):
             self._positions[query].append(position)
+        self._open = set(self._positions)
+        self._first = asyncio.Event()
+        self._probing = asyncio.Lock()
+        self._is_about_all: bool | None = None
         self._outcomes: asyncio.Queue[Outcome[RowT] | None] = asyncio.Queue()
         self._progress = Progress(queries=len(self._queries))
 
@@ -122,7 +135,10 @@ class Run(Generic[RowT]):
             failure = first_of(failures)
         else:
             return
-        raise failure
+        if not isinstance(failure, _EverythingFailsError):
+            raise failure
+        for query in self._open.copy():
+            self._fail(query, failure.error)
 
     async def _drive_with(self, cache: ReportCache, queries: Sequence[Query[RowT]]) -> None:
         self._since = cache.now()
@@ -152,6 +168,7 @@ class Run(Generic[RowT]):
             if not theirs:
                 await self._ask_group(group)
                 return
+            self._first.set()
             self._note(requests=-_requests(group.query))
             await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
@@ -199,6 +216,8 @@ class Run(Generic[RowT]):
             await again._ask_all(stale, cache)
         except* ClosedError:
             pass
+        except* _EverythingFailsError as errors:
+            _log.warning("stale answers could not be refreshed: %s", errors.exceptions[0])
         except* StoreError as errors:
             _log.warning("%d stale answers were not refreshed: %s", len(stale), errors.exceptions[0])
         while not again._outcomes.empty():
@@ -211,10 +230,15 @@ class Run(Generic[RowT]):
         groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
         self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
-            for group in groups:
-                asking.create_task(
-                    self._ask_group(group) if cache is None else self._ask_unless_others_do(group, cache)
-                )
+            for place, group in enumerate(groups):
+                asking.create_task(self._ask_in_turn(group, cache, is_first=place == 0))
+
+    async def _ask_in_turn(self, group: Fused[RowT], cache: ReportCache | None, *, is_first: bool) -> None:
+        """Send a request, but not before the first one of a client has shown that the account may send any."""
+        if not is_first and not self._knowledge.is_confirmed:
+            await self._first.wait()
+        await (self._ask_group(group) if cache is None else self._ask_unless_others_do(group, cache))
+        self._first.set()
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
         error = await self._try(group)
@@ -223,6 +247,8 @@ class Run(Generic[RowT]):
 
     async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
         """Split a failed group and retry its halves, so that one bad query does not fail the others."""
+        if may_be_about_all(error):
+            await self._probe(group, error)
         queries = [asked.query for asked in group.asked]
         if len(queries) == 1 or not may_succeed_in_part(error):
             for query in queries:
@@ -240,6 +266,32 @@ class Run(Generic[RowT]):
                     self._fail(asked.query, failure)
             elif failure is not None:
                 await self._ask_in_halves(half, failure)
+
+    async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
+        """Send one other query, of another site if there is one, to see whether it fails in the same way.
+
+        Raises:
+            _EverythingFailsError: It does, so that all others would, too.
+        """
+        async with self._probing:
+            others = sorted(
+                self._open.difference([group.query]), key=lambda each: self._distance(group, each)
+            )
+            if others and self._is_about_all is None:
+                probe = Fused.of(others[0])
+                self._note(requests=1)
+                answer = await self._answer_to(probe)
+                self._is_about_all = type(answer) is type(error) and may_be_about_all(answer)
+                if isinstance(answer, Answer):
+                    await self._finish(probe, answer)
+                else:
+                    self._note(answered=1)
+        if self._is_about_all or not others:
+            raise _EverythingFailsError(error)
+
+    def _distance(self, group: Fused[RowT], query: Query[RowT]) -> tuple[bool, int]:
+        """Return how like a group a query is, and where it was asked."""
+        return query.site_id == group.query.site_id, self._positions[query][0]
 
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
         """Send one request and hand out its answers; return the error if it failed.
@@ -325,6 +377,7 @@ class Run(Generic[RowT]):
 
     async def _go_on_after(self, turn: AdmissionClaim[RowT], group: Fused[RowT], cache: ReportCache) -> None:
         """Hand out what others have stored meanwhile, wait for what they have claimed, and request the rest."""
+        self._first.set()
         self._note(requests=-_requests(group.query))
         self._hand_out_kept(turn.found)
         queries = [asked.query for asked in group.asked]
@@ -360,21 +413,29 @@ class Run(Generic[RowT]):
         finally:
             self._asking -= chunks
             self._queued -= queued
+        self._knowledge.is_confirmed = True
+        self._first.set()
         self._knowledge.learn(report, group.open_fields, group.days)
         return answer_to(group, report, asked_at, self._knowledge)
 
     def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
+        if query not in self._open:
+            return
         for position in self._positions[query]:
             asked = self._queries[position]
             answer = as_asked(asked, report)
             self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
+        self._open.discard(query)
         times = len(self._positions[query])
         self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
 
     def _fail(self, query: Query[RowT], error: FathomError) -> None:
+        if query not in self._open:
+            return
         for position in self._positions[query]:
             asked = self._queries[position]
             self._outcomes.put_nowait(Outcome(asked, None, error, position=position))
+        self._open.discard(query)
         self._note(done=len(self._positions[query]), failed=len(self._positions[query]))
 
     def _note(self, **more: int) -> None:

@@ -47,6 +47,10 @@ BROWSERS = TOTAL.replace(field_grouping=["browser"], sort_by="pageviews:desc")
 pytestmark = pytest.mark.virtual_time
 
 
+def on_page(number: int) -> PageviewQuery:
+    return TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")])
+
+
 @pytest.fixture
 async def open_server() -> AsyncIterator[FathomServer]:
     """An embedded server without limits."""
@@ -125,10 +129,12 @@ class FailingAt:
         self.text = text
         self.answer = answer
         self.questions = 0
+        self.paths: list[str] = []
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:  # noqa: ARG002
         sent()
         self.questions += 1
+        self.paths.append(request.path)
         return self.answer if self.text in str(request.params) else Response(200, {}, b"[]")
 
     def url(self, request: Request[object]) -> str:
@@ -149,7 +155,7 @@ class FailingAt:
 async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(
     answer: Response, error: type[FathomError]
 ) -> None:
-    many = [TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")]) for number in range(16)]
+    many = [on_page(number) for number in range(16)]
     transport = FailingAt("7.", answer)
     async with FathomClient("any", transport=transport, retry=RetryPolicy(attempts=1)) as fathom:
         failed = [outcome async for outcome in fathom.reports.run(many) if outcome.error]
@@ -181,7 +187,50 @@ async def test_when_the_server_fails_nothing_is_asked_again_one_by_one(
     open_server.inject(*[Status(403)] * 2)
     outcomes = [outcome async for outcome in quick.reports.run(PAGES)]
     assert len([outcome for outcome in outcomes if outcome.error]) == len(PAGES)
-    assert asked(open_server) == 1
+    assert asked(open_server) == 2, "one probe"
+
+
+LAPSED = Response(400, {}, b'{"error": "Your subscription has lapsed."}')
+UNAUTHENTICATED = Response(401, {}, b'{"message": "Unauthenticated."}')
+FORBIDDEN = Response(403, {}, b'{"error": "You do not have permission."}')
+FORBIDDEN_AS_400 = Response(400, {}, b'{"error": "You do not have permission to do this."}')
+MANY = [
+    TOTAL.replace(
+        site_id=f"SITE{number % 4}", aggregates=["visits"], date_from=f"2026-01-{1 + number // 4:02}"
+    )
+    for number in range(64)
+]
+
+
+@pytest.mark.parametrize("answer", [LAPSED, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400])
+@pytest.mark.parametrize("store", [None, "memory://"])
+@pytest.mark.parametrize("queries", [MANY, [on_page(number) for number in range(64)]], ids=["sites", "pages"])
+async def test_what_is_the_accounts_fault_ends_a_run_after_one_probe(
+    answer: Response, store: str | None, queries: list[PageviewQuery]
+) -> None:
+    transport = FailingAt("", answer)
+    async with FathomClient("any", transport=transport) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(queries, store=store)]
+    assert sorted(outcome.position for outcome in outcomes) == list(range(64))
+    assert {getattr(outcome.error, "status", None) for outcome in outcomes} == {answer.status}
+    assert len([path for path in transport.paths if path.endswith("aggregations")]) <= 4
+
+
+async def test_a_token_for_some_sites_fails_at_the_others_only() -> None:
+    transport = FailingAt("SITE2", FORBIDDEN)
+    async with FathomClient("any", transport=transport, plan=RatePlan.hourly(1000, concurrency=50)) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(MANY)]
+    failed = {outcome.query.site_id for outcome in outcomes if outcome.error}
+    assert failed == {"SITE2"}
+    assert sum(outcome.report is not None for outcome in outcomes) == 48
+
+
+async def test_a_query_that_is_a_bare_400_by_itself_fails_no_other() -> None:
+    pages = [on_page(number) for number in range(16)]
+    transport = FailingAt("7.", LAPSED)
+    async with FathomClient("any", transport=transport, plan=RatePlan.hourly(1000, concurrency=50)) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(pages)]
+    assert [outcome.query for outcome in outcomes if outcome.error] == [pages[7]]
 
 
 async def test_columns_come_in_the_order_of_each_query(quick: FathomClient) -> None:
