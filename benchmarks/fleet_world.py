@@ -1,8 +1,8 @@
 """Simulate a fleet on a virtual clock: thousands of accounts, workers of a job engine, and their Redis servers.
 
-The simulation uses the real lanes, each process's side of the shared window, the rule of the budget (`SharedState`,
-the model of the Redis script) and the server's limiters. It models the network, the time of a request, and Redis as a
-server that runs one command after the other, each for the measured time, so that commands queue under overload.
+The lanes, each process's side of the shared window, the rule of the budget (`SharedState`, the model of the Redis
+script) and the server's limiters are the real code. The network, the duration of a request and Redis are models.
+Redis runs one command at a time, each for the measured duration, so that commands queue under overload.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.budget import COUNT_DELAY
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig
+from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Sharing
 from fathom_async._ratelimit.shared.protocol import Done, Listener
 from fathom_async._ratelimit.shared.state import SharedState, size_of
 from fathom_async._ratelimit.shared.window import SharedWindow
@@ -30,20 +30,20 @@ TERMS = QuotaConfig(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, ticket_
 TIMEOUT = 30.0
 
 HALF_WAY = 0.0005
-"""Seconds from a worker to Redis."""
+"""Seconds of the network between a worker and Redis, one way."""
 
 TO_FATHOM = (0.02, 0.05)
 HANDLER = (0.05, 0.3)
-"""Seconds of the network, one way, and of the handler."""
+"""Seconds of the network, one way, and range of seconds of the handler."""
 
 HAND_OUT = 0.005
-"""Seconds for the engine to hand the next task to a worker."""
+"""Seconds that the engine takes to give a worker its next task."""
 
 MISSED_AFTER = 10.0
-"""Seconds after which the engine repeats the tasks of a killed worker."""
+"""Seconds after which the engine reassigns the tasks of a killed worker."""
 
 Task = tuple[int, Sequence[int]]
-"""An account, and which of its requests."""
+"""An account, and the numbers of its requests."""
 
 
 @frozen
@@ -60,8 +60,8 @@ class Plan:
         shards: Number of Redis servers, each with the budgets and answers of some accounts.
         killed: Number of workers to kill.
         killed_at: Second at which to kill them.
-        step: Seconds of Redis for one step of the budget.
-        store: Seconds of Redis for the store's commands for one request.
+        step: CPU seconds of Redis per step of the budget.
+        store: CPU seconds of Redis per request for the commands of the store.
     """
 
     accounts: int
@@ -99,10 +99,10 @@ class Result:
         makespan: Seconds from the first request to the last.
         optimum: Seconds that one machine per account would take at best.
         steps: Steps of the budget.
-        steps_a_second: Steps a second of all Redis servers together, in the mean and in the busiest second.
+        steps_a_second: Steps per second of all Redis servers together: mean, and busiest second.
         busy: Utilization of the busiest Redis server.
-        queued: Longest wait of a command for the busiest Redis server, in seconds.
-        clients: Most clients open at once, in all workers together.
+        queued: Longest wait of a command in the queue of a Redis server, in seconds.
+        clients: Largest number of open clients in all workers together.
     """
 
     requests: int
@@ -120,7 +120,7 @@ class Result:
 
 @define
 class Redis:
-    """A server that runs one command after the other."""
+    """A server that runs one command at a time."""
 
     busy_until: float = 0.0
     worked: float = 0.0
@@ -137,7 +137,7 @@ class Redis:
         return self.busy_until
 
     async def commands(self, seconds: float) -> None:
-        """Wait for commands of the store."""
+        """Run commands of the store, and wait for the reply."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(HALF_WAY)
         await asyncio.sleep(self.work(seconds) - loop.time() + HALF_WAY)
@@ -158,7 +158,7 @@ class Account:
     claims: dict[int, "Worker"] = field(factory=dict[int, "Worker"])
 
     def hit(self, number: int) -> tuple[bool, int]:
-        """Count a request or refuse it."""
+        """Count or refuse a request."""
         now = asyncio.get_running_loop().time()
         verdict = self.throttle.hit(now + self.shift)
         self.seen[number] += 1
@@ -179,7 +179,7 @@ class Link:
     reply_time: float = 1.0
 
     def listen(self, listener: Listener) -> None:
-        """Never lost in the simulation."""
+        """Do nothing: the connection never breaks."""
 
     def submit(self, step: Command, done: Done | None = None) -> None:
         """Send a step, unless the process is dead."""
@@ -283,9 +283,8 @@ class World:
         else:
             account, users = self._accounts[number], 0
             link = Link(account, worker, self._plan.step)
-            window = SharedWindow(
-                LIMIT, link, clock=LoopClock(), lease=TIMEOUT + SPAN, count_delay=COUNT_DELAY
-            )
+            sharing = Sharing(LIMIT, TIMEOUT + SPAN, count_delay=COUNT_DELAY)
+            window = SharedWindow(sharing, link, clock=LoopClock())
             lane = Lane("reports", LIMIT, clock=LoopClock(), share=window)
             self._open += 1
             self._most_open = max(self._most_open, self._open)
@@ -334,7 +333,7 @@ class World:
         return said
 
     def _kill(self) -> None:
-        """Kill workers in the middle of their tasks, which the engine later gives to others."""
+        """Kill workers in the middle of their tasks, which the engine reassigns later."""
         dead, alive = self._workers[: self._plan.killed], self._workers[self._plan.killed :]
         lost: list[Task] = []
         for worker in dead:

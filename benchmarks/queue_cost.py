@@ -282,11 +282,11 @@ async def _in_a_process(name: str, waiters: int, what: str) -> float | None:
 async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Comparison]:
     """Measure and print all lengths of the queue."""
     costs = {waiters: await measure(waiters, rounds) for waiters in lengths}
-    print(f"\nµs of CPU for one admission while so many wait (median of {rounds} rounds)")
+    print(f"\nµs of CPU for one admission, by the number of waiting tasks (median of {rounds} rounds)")
     print(_table(costs, lambda cost: f"{median(cost.seconds) * 1e6:,.1f}"))
-    print("\nbytes for one waiter with its task")
+    print("\nbytes per waiter, with its task")
     print(_table(costs, lambda cost: f"{cost.size:,.0f}"))
-    print("\nbytes beyond a task that waits for its own future")
+    print("\nbytes per waiter, without its task and future")
     print(_table(costs, lambda cost: f"{cost.extra:,.0f}"))
     print(f"\nµs of CPU for one question, {_HOURLY}")
     print(await _questions(lengths))
@@ -332,10 +332,10 @@ def _verdicts(costs: Sequence[Mapping[str, Cost]]) -> list[str]:
 BENCHMARK = Benchmark(
     name="queue_cost",
     measures=(
-        "Admission alone, without any request, on a virtual clock: 100 a second are let through while so many "
-        "wait. An admission is the limiter's timer and bookkeeping, waking the waiter's task, and the waiter's "
-        "leaving; ours with the answer noted as well. Times are of the CPU, so that neighbours count little. A "
-        "waiter is what was allocated for it: its task and coroutines, its future and its place in the queue."
+        "The limiters admit 100 tasks a second on a virtual clock and send no requests, while a number of tasks "
+        "wait. The cost of an admission is the CPU time of the limiter's timer and bookkeeping, of waking the "
+        "task, and of leaving the limiter; ours also processes an answer. The memory of a waiter is its task, "
+        "coroutines, future and entry in the queue."
     ),
     run=run,
     packages=("aiolimiter", "pyrate-limiter", "limits"),

@@ -97,9 +97,9 @@ async def _compare(calls: dict[str, Call], at_once: int, rounds: int) -> Compari
 BENCHMARK = Benchmark(
     name="request",
     measures=(
-        "A small object fetched through FathomClient (admission, sending, decoding into a Site; a plan that "
-        "never makes it wait) and by aiohttp's session.get and response.json(), from a server in another "
-        "process. CPU is this process's alone; wall includes the server, which is the same for all."
+        "FathomClient fetches a small object (admission, sending, decoding into a Site, with a plan that never "
+        "makes it wait), and so do aiohttp's session.get and response.json(). The server runs in another process. "
+        "CPU is that of the client's process; wall time includes the server, which is the same for all."
     ),
     run=_run,
     packages=("aiohttp", "yarl", "multidict", "attrs", "cattrs", "msgspec", "aiolimiter", *_PEERS),

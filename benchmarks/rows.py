@@ -235,9 +235,9 @@ async def _serve() -> None:
 BENCHMARK = Benchmark(
     name="rows",
     measures=(
-        f"A report of {ROWS:,} rows and 6 columns, fetched from a server in another process: by FathomClient into "
-        "typed rows, by aiohttp and orjson.loads into dicts of strings (the baseline), and by aiohttp and what peers "
-        "make of it. Wanted by CPU: at most 0.75 of the baseline; by peak memory, at most 0.5."
+        f"Each client fetches a report of {ROWS:,} rows and 6 columns from a server in another process: FathomClient "
+        "into typed rows, aiohttp and orjson.loads into dicts of strings (the baseline), aiohttp and each peer into "
+        "the peer's own types. Targets: at most 0.75 of the baseline's CPU time and 0.5 of its peak memory."
     ),
     run=_run,
     packages=("aiohttp", "orjson", "msgspec", "attrs", "cattrs", "pydantic", "pandas", "polars"),

@@ -3,23 +3,29 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from fathom_async._core.codec.objects import object_decoder
+from fathom_async._core.codec.objects import object_decoder, page_decoder
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.request import Request, path
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import identifier
-from fathom_async.models import CurrentVisitors, Site
+from fathom_async.models import CurrentVisitors, Page, Site
 
 T = TypeVar("T")
 
 _SITE = object_decoder(Site)
+_SITES = page_decoder(Site)
 _VISITORS = object_decoder(CurrentVisitors)
 
 
 def site(site_id: str) -> Request[Site]:
     """Return the request for a site. Source: https://usefathom.com/api/v1#sites."""
     return Request("GET", path("/sites/{}", site_id), _SITE)
+
+
+def sites(params: Mapping[str, str]) -> Request[Page[Site]]:
+    """Return the request for a page of the sites. Source: https://usefathom.com/api/v1#sites."""
+    return Request("GET", "/sites", _SITES, params=params)
 
 
 def aggregation(query: Query[RowT]) -> Request[Report[RowT]]:

@@ -91,7 +91,7 @@ class FathomClient(ServiceClient):
         environ: Mapping[str, str] | None = None,
         *,
         plan: RatePlan | str | None = None,
-        timeout: float = 30.0,
+        **options: Unpack[ServiceOptions],
     ) -> Self:
         """Return a client for ``FATHOM_API_TOKEN``.
 
@@ -100,7 +100,7 @@ class FathomClient(ServiceClient):
         Args:
             environ: Environment variables; those of the process by default.
             plan: The account's rate limits; by default those of ``FATHOM_PLAN``, such as ``hourly:600:5``.
-            timeout: Seconds from a request's admission to its whole answer.
+            **options: As for the constructor; a ``budget`` overrides the environment's.
 
         Raises:
             ArgumentError: ``FATHOM_API_TOKEN`` is not set, or ``FATHOM_PLAN`` is no plan.
@@ -109,12 +109,12 @@ class FathomClient(ServiceClient):
         token = environ.get("FATHOM_API_TOKEN")
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN to a token from https://app.usefathom.com/api")
+        options.setdefault("budget", environ.get("FATHOM_BUDGET") or None)
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,
             plan=plan or environ.get("FATHOM_PLAN") or None,
-            timeout=timeout,
-            budget=environ.get("FATHOM_BUDGET") or None,
+            **options,
         )
 
     def _bind(self, send: Caller) -> None:

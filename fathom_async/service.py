@@ -363,6 +363,7 @@ class _Lanes:
                 timeout=settings.timeout,
                 reserve=reserve,
                 concurrency=concurrency,
+                is_given=not settings.is_learned,
             )
         return Lane(
             name,

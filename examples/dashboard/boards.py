@@ -1,4 +1,7 @@
-"""Boards: request each once for all pages that show it, and serve the cached one meanwhile."""
+"""Boards: request each once for all pages that show it, and serve the cached one meanwhile.
+
+Each request is billed, so a board is dropped when no page has asked for it in the last `_WANTED` seconds.
+"""
 
 import asyncio
 import logging
@@ -29,6 +32,8 @@ _GOOD_FOR = 1.0
 """Seconds for which all pages reuse a board without a look into the store."""
 _SHOWN_MEANWHILE = 60.0
 """Seconds for which pages reuse a board while its refresh is under way."""
+_WANTED = 90.0
+"""Seconds for which a board is waited for after a page asked for it; the page's script asks every 30 s."""
 
 _log = logging.getLogger("examples.dashboard")
 
@@ -54,6 +59,7 @@ class Boards:
         self._speed = speed
         self._shown: dict[tuple[str, RangeName], _Shown] = {}
         self._makings: dict[tuple[str, RangeName], asyncio.Task[Board]] = {}
+        self._drops: dict[tuple[str, RangeName], asyncio.TimerHandle] = {}
         self._is_stopping = False
 
     async def get(self, site: Site, name: RangeName, *, within: float) -> Board:
@@ -65,7 +71,7 @@ class Boards:
             within: Longest wait in seconds.
 
         Raises:
-            WaitTooLongError: The board is not ready in time; its requests go on.
+            WaitTooLongError: The board is not ready in time; its requests go on while pages ask for it.
             ClosedError: The dashboard is stopping.
             FathomError: A request for the board failed.
         """
@@ -96,6 +102,8 @@ class Boards:
     def stop(self) -> None:
         """Cancel unfinished boards and start no more; requests that wait for a board get `ClosedError`."""
         self._is_stopping = True
+        for drop in self._drops.values():
+            drop.cancel()
         for task in self._makings.values():
             task.cancel()
 
@@ -113,6 +121,9 @@ class Boards:
         if task is None or task.done():
             task = self._makings[site.id, name] = asyncio.create_task(self._make(site, name))
             task.add_done_callback(_tell)
+        if (drop := self._drops.get((site.id, name))) is not None:
+            drop.cancel()
+        self._drops[site.id, name] = asyncio.get_running_loop().call_later(_WANTED, task.cancel)
         return task
 
     async def _make(self, site: Site, name: RangeName) -> Board:

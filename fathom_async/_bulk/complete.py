@@ -6,25 +6,22 @@ the server's own, computed over all records of its group. The time range is neve
 durations and bounce rates of two ranges do not add up to those of both.
 
 **What makes it exact.** The parts cover everything by construction (see `fathom_async._bulk.range_scan`), and a part
-counts only if its answer stays below the row cap; of one that does not, only the distribution of its texts is kept.
-Servers differ in collation and in their dialect of regular expressions, so every answer is checked: a row in two
-parts, or one that its part did not request, is an error. Rows that no part returned are missing from the sum:
-pageviews (or conversions) of disjoint groups add up, so the total is requested first. SQL's null, which neither
-matches nor fails to match, is lost this way; rows of null that other answers contained fill the gap, and what is
-still missing then is an error.
+counts only if its answer stays below the row cap, or if the figures prove it: pageviews (or conversions) of disjoint
+groups add up, so the total is requested first, and rows that add up to it are all rows. Servers differ in collation
+and in their dialect of regular expressions, so every answer is checked: a row in two parts, or one that its part did
+not request, is an error. SQL's null, which neither matches nor fails to match, is lost by filters; rows of null that
+other answers contained fill the gap, and what is still missing then is an error.
 
-**What makes it cheap.** The choice of split keys only decides how many requests are spent. A *window*, the first
-1,000 rows in the order of the column, tells exactly where to split so that the next part is full. A *sample*, the
-rows with the most pageviews, tells how the texts are distributed, and earlier windows tell how many rows each text
-of it stands for. So a region is scanned from its low end: the next part is as wide as the density suggests, less a
-margin for chance; one that turns out too full is a window, so that the part after it is certain to fit. A region
-with many rows to come is scanned in several places at once.
+**What makes it cheap.** A *window*, the first 1,000 rows in the order of the column, is all rows below a split key
+near its end, if the server's order is that of code points. The next window begins at that key, and so on: with the
+total, a request for each thousand rows and one or two more. If the rows do not add up to the total, because the
+order is another one or because traffic came in, each part that was presumed whole is requested by itself.
 
 Categorical columns support only ``is`` and ``is not``, so they are split into their most frequent values and the
 rest. A value that alone exceeds the row cap is split by the next column.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
@@ -112,22 +109,28 @@ class _Completion(Generic[RowT]):
         self._columns = tuple(name for name in query.field_grouping if name in known)
         self._rows: dict[tuple[object, ...], RowT] = {}
         self._nulls: dict[tuple[object, ...], RowT] = {}
+        self._presumed: list[tuple[Sequence[RowT], Callable[[], Coroutine[object, object, None]]]] = []
 
     async def run(self) -> Sequence[RowT]:
         if not self._wanted.field_grouping:
             return (await self._ask(self._wanted)).rows
-        sort_by = f"{self._columns[0]}:asc" if len(self._keys) == len(self._columns) == 1 else None
-        first = await self.part((), sort_by or self.sampling)
+        text = next((name for name in self._columns if name in TEXT_PROPERTIES), None)
+        first = await self.part((), f"{text}:asc" if text else self._sampling)
         if not first.truncated:
             self.keep(first)
             return self._projected()
         total = await self._total()
         await self.separate((), frozenset(), first)
+        if self._presumed and self._missing(total):
+            presumed, self._presumed = self._presumed, []
+            for key in [self._key(row) for rows, _ in presumed for row in rows]:
+                del self._rows[key]
+            await gather_all(read() for _, read in presumed)
         self._check(total)
         return self._projected()
 
     @property
-    def sampling(self) -> str:
+    def _sampling(self) -> str:
         return f"{self._count}:desc"
 
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
@@ -153,14 +156,18 @@ class _Completion(Generic[RowT]):
     def _key(self, row: RowT) -> tuple[object, ...]:
         return tuple([getattr(row, name) for name in self._keys])
 
-    def keep(self, report: Report[RowT]) -> None:
-        for row in report:
+    def keep(self, rows: Iterable[RowT]) -> None:
+        for row in rows:
             key = self._key(row)
             if key in self._rows:
                 raise InconsistentError(
                     f"the server put {key} into two disjoint parts: it compares texts or reads patterns differently"
                 )
             self._rows[key] = row
+
+    def presume(self, rows: Sequence[RowT], read: Callable[[], Coroutine[object, object, None]]) -> None:
+        self.keep(rows)
+        self._presumed.append((rows, read))
 
     async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
         """Read all rows of a part whose answer reached the row cap.
@@ -189,7 +196,7 @@ class _Completion(Generic[RowT]):
         await gather_all([self._all((*own, Filter(name, "is", value)), spent | {column}) for value in values])
 
     async def _all(self, own: Filters, spent: frozenset[str]) -> None:
-        report = await self.part(own, self.sampling)
+        report = await self.part(own, self._sampling)
         if report.truncated:
             await self.separate(own, spent, report)
         else:
@@ -212,9 +219,12 @@ class _Completion(Generic[RowT]):
             )
         return f"{', '.join(self._columns)} have no more values to split by; filter more narrowly"
 
+    def _missing(self, total: int) -> int:
+        return total - sum(map(self._counted, self._rows.values()))
+
     def _check(self, total: int) -> None:
         """Reject rows that add up to less than the total; more than it is new traffic."""
-        missing = total - sum(map(self._counted, self._rows.values()))
+        missing = self._missing(total)
         if missing <= 0:
             return
         for key, row in self._nulls.items():

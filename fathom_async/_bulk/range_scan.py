@@ -14,19 +14,17 @@ mean to the server: along the keys its answers start with *yes* and end with *no
 """
 
 import re
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
-from functools import lru_cache
-from itertools import pairwise, takewhile
-from math import ceil, sqrt
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import lru_cache, partial
+from itertools import takewhile
 from operator import eq
 from typing import TYPE_CHECKING, Final, Generic, Protocol, cast
 
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT
-from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, MAX_ROWS, TEXT_PROPERTIES
+from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, TEXT_PROPERTIES
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.report import Report
 from fathom_async._util.tasks import gather_all
@@ -191,29 +189,22 @@ def _above(character: str) -> str:
 
 Filters = tuple[Filter, ...]
 
-_FULL: Final = MAX_ROWS - 1
-_MARGIN: Final = 1.3  # standard deviations that a part is planned below the row cap
 _SPARE: Final = 10
-_FEW: Final = 2  # so few texts say nothing about a density
-_SURPRISE: Final = 0.4
-_ROWS_PER_SCAN: Final = 5_000
-_MOST_SCANS: Final = 4
 
 
 class Reader(Protocol[RowT]):
     """Sends the requests of a scan, and collects the rows."""
 
-    @property
-    def sampling(self) -> str:
-        """The sort order whose first rows are spread over all texts."""
-        ...
-
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
         """Request one part."""
         ...
 
-    def keep(self, report: Report[RowT]) -> None:
+    def keep(self, rows: Iterable[RowT]) -> None:
         """Collect the rows of a part that is complete."""
+        ...
+
+    def presume(self, rows: Sequence[RowT], read: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Collect rows that are a whole part unless the server has another order; `read` reads that part."""
         ...
 
     async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
@@ -221,60 +212,12 @@ class Reader(Protocol[RowT]):
         ...
 
 
-@attrs.frozen
-class Knowledge:
-    """A region of a scan: its first rows, and the density of the rest.
-
-    Attributes:
-        window: Texts of the region's first rows, sorted, one for each row.
-        sample: Some of the texts above those, sorted.
-        rows: Rows read recently, older ones weighted down.
-        texts: Texts of the sample in the same regions.
-    """
-
-    window: Sequence[str] = ()
-    sample: Sequence[str] = ()
-    rows: float = 0.0
-    texts: float = 0.0
-
-    @property
-    def density(self) -> float:
-        """Rows per text of the sample; 0 while unknown."""
-        return self.rows / max(self.texts, _FEW)
-
-    @property
-    def expected(self) -> float:
-        """The expected number of rows in the region."""
-        return len(self.window) + self.density * len(self.sample)
-
-    def next_part(self) -> int:
-        """Return how many texts of the sample to take next: all of them while the density is unknown."""
-        if not self.rows:
-            return len(self.sample)
-        margin = 1 + _MARGIN / sqrt(_FULL / max(self.density, 1.0))
-        parts = ceil(self.density * len(self.sample) * margin / _FULL)
-        return ceil(len(self.sample) / max(parts, 1))
-
-    def above(self, text: str) -> "Knowledge":
-        """Return the knowledge of the region above a text."""
-        left = self.sample[bisect_right(self.sample, rank(text), key=rank) :]
-        return attrs.evolve(self, window=(), sample=left)
-
-    def met(self, rows: int, texts: int) -> "Knowledge":
-        """Return the knowledge updated by the rows and texts of a part.
-
-        Earlier observations count half, or nothing where they predicted far more rows than there were.
-        """
-        old = 0.0 if rows < _SURPRISE * self.density * texts else 0.5
-        return attrs.evolve(self, rows=self.rows * old + rows, texts=self.texts * old + texts)
-
-
 class RangeScan(Generic[RowT]):
-    """Reads a region of one column.
+    """Reads all texts of one column, window by window.
 
     Args:
         reader: Sends the requests and collects the rows.
-        own: Filters of the part that the region belongs to.
+        own: Filters of the part to read.
         spent: Columns that cannot split it any further.
         column: The column to split it by.
     """
@@ -287,70 +230,30 @@ class RangeScan(Generic[RowT]):
 
     async def begin(self, seen: Report[RowT]) -> None:
         """Read everything, given an answer that reached the row cap."""
-        texts = texts_of(seen.rows, self._column)
-        if seen.query.sort_by == f"{self._column}:asc":
-            await self._after_window(KeyRange(self._column), Knowledge(window=texts), seen)
-        else:
-            await self._after_sample(KeyRange(self._column), texts, seen)
+        span = KeyRange(self._column)
+        if seen.query.sort_by != f"{self._column}:asc":
+            seen = await self._window(span)
+        while seen.truncated:
+            texts = texts_of(seen.rows, self._column)
+            cut = choose_split_key(texts, len(texts) - _SPARE, len(texts) // 20)
+            if cut is None:
+                key = just_above(texts[0])
+                await self._heavy(attrs.evolve(span, high=key or span.high), seen)
+                if key is None:
+                    return
+            else:
+                key = cut[1]
+                self._presume(attrs.evolve(span, high=key), seen.rows)
+            span = attrs.evolve(span, low=key)
+            seen = await self._window(span)
+        self._reader.keep(seen)
 
-    async def _go(self, span: KeyRange, known: Knowledge) -> None:
-        """Read a region from its low end."""
-        while known.sample:
-            count = known.next_part()
-            cut = choose_split_key(known.sample, count, count // 20) if count < len(known.sample) else None
-            count, high = cut or (len(known.sample), span.high)
-            report = await self._window(part := attrs.evolve(span, high=high))
-            if report.truncated:
-                window = texts_of(report.rows, self._column)
-                left = known.above(window[-1])
-                left = left.met(len(window), len(known.sample) - len(left.sample))
-                await self._after_window(span, attrs.evolve(left, window=window), report)
-                return
-            self._reader.keep(report)
-            if part == span:
-                return
-            known = attrs.evolve(known.met(len(report), count), sample=known.sample[count:])
-            span = attrs.evolve(span, low=high)
-        report = await self._reader.part(self._own + span.filters(), self._reader.sampling)
-        if report.truncated:
-            await self._after_sample(span, texts_of(report.rows, self._column), report)
-        else:
-            self._reader.keep(report)
+    def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
+        high = rank(span.high or "")
+        below = [row for row in rows if rank(getattr(row, self._column) or "") < high]
+        self._reader.presume(below, partial(self._read, span))
 
-    async def _after_window(self, span: KeyRange, known: Knowledge, seen: Report[RowT]) -> None:
-        """Read a region whose first rows are known, so that the next part is certain to fit."""
-        cut = choose_split_key(known.window, len(known.window) - _SPARE, len(known.window) // 20)
-        if cut is None:
-            await self._after_heavy(span, known.window[0], known, seen)
-            return
-        regions = self._regions(attrs.evolve(span, low=cut[1]), attrs.evolve(known, window=()))
-        scans = [self._go(region, knowledge) for region, knowledge in regions]
-        await gather_all([self._leaf(attrs.evolve(span, high=cut[1])), *scans])
-
-    async def _after_sample(self, span: KeyRange, texts: Sequence[str], seen: Report[RowT]) -> None:
-        """Read a region of which a sample is known: a part that is likely to fit, and the rest."""
-        cut = choose_split_key(texts, len(texts) // 3, len(texts) // 20)
-        if cut is None:
-            await self._after_heavy(span, texts[0], Knowledge(), seen)
-            return
-        count, key = cut
-        await gather_all(
-            [
-                self._go(attrs.evolve(span, high=key), Knowledge(sample=texts[:count])),
-                self._go(attrs.evolve(span, low=key), Knowledge(sample=texts[count:])),
-            ]
-        )
-
-    async def _after_heavy(self, span: KeyRange, text: str, known: Knowledge, seen: Report[RowT]) -> None:
-        """Read a region in which one text alone exceeds the row cap."""
-        key = just_above(text)
-        low = span if key is None else attrs.evolve(span, high=key)
-        work = [self._reader.separate(self._own + low.filters(), self._spent | {self._column}, seen)]
-        if low != span:
-            work.append(self._go(attrs.evolve(span, low=key), known.above(text)))
-        await gather_all(work)
-
-    async def _leaf(self, span: KeyRange) -> None:
+    async def _read(self, span: KeyRange) -> None:
         """Read a part that should fit, or else its halves."""
         report = await self._window(span)
         if not report.truncated:
@@ -358,24 +261,18 @@ class RangeScan(Generic[RowT]):
             return
         texts = texts_of(report.rows, self._column)
         cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
-        if cut is None:
-            await self._after_heavy(span, texts[0], Knowledge(), report)
+        if cut is not None:
+            halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
+            await gather_all(self._read(half) for half in halves)
             return
-        halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
-        await gather_all(self._leaf(half) for half in halves)
+        key = just_above(texts[0])
+        await self._heavy(attrs.evolve(span, high=key or span.high), report)
+        if key is not None:
+            await self._read(attrs.evolve(span, low=key))
+
+    async def _heavy(self, span: KeyRange, seen: Report[RowT]) -> None:
+        """Read a region in which one text alone exceeds the row cap."""
+        await self._reader.separate(self._own + span.filters(), self._spent | {self._column}, seen)
 
     async def _window(self, span: KeyRange) -> Report[RowT]:
         return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")
-
-    def _regions(self, span: KeyRange, known: Knowledge) -> list[tuple[KeyRange, Knowledge]]:
-        """Return the regions to scan next: several at once where many rows are expected."""
-        certain = known.texts > _FEW
-        scans = max(1, min(_MOST_SCANS, int(known.expected / _ROWS_PER_SCAN))) if certain else 1
-        size = len(known.sample) // scans
-        cuts = [choose_split_key(known.sample, size * number, size // 20) for number in range(1, scans)]
-        inner = sorted({cut for cut in cuts if cut is not None})
-        ends = [(0, span.low), *inner, (len(known.sample), span.high)]
-        return [
-            (KeyRange(self._column, low, high), attrs.evolve(known, sample=known.sample[start:end]))
-            for (start, low), (end, high) in pairwise(ends)
-        ]

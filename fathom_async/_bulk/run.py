@@ -49,7 +49,7 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report
 from fathom_async._util.tasks import first_of, gather_all
-from fathom_async.errors import ClosedError, FathomError, StoreError
+from fathom_async.errors import ArgumentError, ClosedError, FathomError, StoreError
 
 _log = logging.getLogger("fathom_async")
 
@@ -70,6 +70,7 @@ class Run(Generic[RowT]):
         queries: The queries.
         cache: Stores the answers; None stores none.
         is_fused: Whether to fuse queries.
+        max_requests: The most requests that the plan may have.
         on_progress: Called with the progress of the run.
     """
 
@@ -80,8 +81,10 @@ class Run(Generic[RowT]):
         *,
         cache: ReportCache | None = None,
         is_fused: bool = True,
+        max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
+        self._max_requests = max_requests
         self._caller = caller
         self._priority = caller.options.priority
         self._spawn = caller.session.scope.spawn
@@ -128,6 +131,7 @@ class Run(Generic[RowT]):
         queries = list(self._positions)
         try:
             if self._cache is None:
+                self._check_plan(queries)
                 await self._ask_all(queries)
             else:
                 await self._drive_with(self._cache, queries)
@@ -148,7 +152,7 @@ class Run(Generic[RowT]):
             found = await cache.look(queries)
         stale: list[Query[RowT]] = []
         for query, kept in found.items():
-            self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
+            self._hand_out(query, kept.report, kept.origin if kept.is_fresh else "stale", kept.asked_at)
             if not kept.is_fresh:
                 stale.append(query)
         if found and at_once:
@@ -156,10 +160,23 @@ class Run(Generic[RowT]):
         missing = [query for query in queries if query not in found]
         await cache.learn(missing)
         if missing:
-            self._knowledge.add(await cache.recall())
-            zones = {query.site_id: cache.clocks.zone(query.site_id) for query in missing}
+            if known := await cache.recall():
+                self._knowledge.add(known)
+            zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
             self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
+        self._check_plan(missing)
         await self._ask_all(missing, cache)
+
+    def _check_plan(self, queries: Sequence[Query[RowT]]) -> None:
+        if self._max_requests is None:
+            return
+        groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
+        requests = sum(_requests(group.query) for group in groups)
+        if requests > self._max_requests:
+            raise ArgumentError(
+                f"{len(queries):,} queries take {requests:,} requests, more than max_requests={self._max_requests}, "
+                "and each is a pageview on the account; allow more, or leave out queries"
+            )
 
     async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
         """Request what no other run of this client is about to request, then wait for the rest."""
@@ -199,7 +216,7 @@ class Run(Generic[RowT]):
 
     def _hand_out_kept(self, answers: Mapping[Query[RowT], Found[RowT]]) -> None:
         for query, kept in answers.items():
-            self._hand_out(query, kept.report, "kept", kept.asked_at)
+            self._hand_out(query, kept.report, kept.origin, kept.asked_at)
 
     async def _refresh(
         self, cache: ReportCache, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
@@ -415,7 +432,8 @@ class Run(Generic[RowT]):
             self._queued -= queued
         self._knowledge.is_confirmed = True
         self._first.set()
-        self._knowledge.learn(report, group.open_fields, group.days)
+        if group.open_fields:
+            self._knowledge.learn(report, group.open_fields, group.days)
         return answer_to(group, report, asked_at, self._knowledge)
 
     def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
@@ -427,7 +445,14 @@ class Run(Generic[RowT]):
             self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
         self._open.discard(query)
         times = len(self._positions[query])
-        self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
+        is_kept, telemetry = origin in {"kept", "implied", "stale"}, self._caller.session.telemetry
+        telemetry.queries[origin] += times
+        self._note(
+            done=times,
+            kept=times * is_kept,
+            implied=times * (origin == "implied"),
+            fused=times * (origin == "fused"),
+        )
 
     def _fail(self, query: Query[RowT], error: FathomError) -> None:
         if query not in self._open:

@@ -2,21 +2,35 @@
 
 Nothing can be added any more to a range that is wholly over, so that its answer is good for good. What changes the
 past is known to nobody here: data that was imported, an event or site that was wiped. Delete the answers then.
+
+An answer is kept under its *subject* too, so that a store finds those that contain another
+(`fathom_async._reports.implication`): the account and site, and a hash of the entity, the event, the ``timezone`` and
+those filters that a query must have to be answered by it. Each ``is`` filter of a query is either a filter of such an
+answer, or chosen from its groups: so a query is looked up under a few subjects, `MOST_SUBJECTS` at the most.
 """
 
+import json
 import math
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from hashlib import blake2b
+from itertools import combinations
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT
-from fathom_async._reports.query import Query
+from fathom_async._reports.fields import FIELD_GROUPINGS
+from fathom_async._reports.filters import Filter
+from fathom_async._reports.implication import is_plain
+from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import seconds
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, QueryError
+
+MOST_SUBJECTS: Final = 16
 
 SKEW: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
@@ -33,6 +47,9 @@ class CacheEntry:
         truncated: Whether the answer may lack rows; see `Report.truncated`.
         timezone: TZ database name of the site's time zone at that time, if known.
         drop_after: Unix time after which it is not served any more; None stores it for good.
+        subject: What it is about, so that answers to other queries can be derived from it; see
+            `subject_of`. None if it is no answer to a query.
+        query: The parameters of its query, as JSON.
     """
 
     body: bytes = attrs.field(repr=lambda body: f"<{len(body):,} bytes>")
@@ -40,6 +57,8 @@ class CacheEntry:
     truncated: bool = attrs.field(default=False, kw_only=True)
     timezone: str | None = attrs.field(default=None, kw_only=True)
     drop_after: float | None = attrs.field(default=None, kw_only=True)
+    subject: str | None = attrs.field(default=None, kw_only=True)
+    query: str | None = attrs.field(default=None, kw_only=True)
 
     @classmethod
     def of(
@@ -49,6 +68,7 @@ class CacheEntry:
         *,
         timezone: str | None = None,
         drop_after: float | None = None,
+        subject: str | None = None,
     ) -> "CacheEntry":
         """Return the entry for a report; the arguments are those of the class."""
         return cls(
@@ -57,7 +77,14 @@ class CacheEntry:
             truncated=report.truncated,
             timezone=timezone,
             drop_after=drop_after,
+            subject=subject,
+            query=None if subject is None else json.dumps(report.query.params(), ensure_ascii=False),
         )
+
+    def reaches(self, moment: str) -> bool:
+        """Whether its range is open, or ends at a moment or later; both as the API writes them."""
+        end: object = json.loads(self.query).get("date_to") if self.query else None
+        return not isinstance(end, str) or end >= moment
 
     def report(self, query: Query[RowT]) -> Report[RowT]:
         """Return the answer to a query that equals the one asked, with the columns in this query's order.
@@ -89,7 +116,7 @@ def namespace(base_url: str, account: str) -> str:
         base_url: Where the API is.
         account: The account's id or token, of which only a hash is kept.
     """
-    return _digest(base_url.rstrip("/"), account)
+    return digest(base_url.rstrip("/"), account)
 
 
 def answer_key(space: str, query: Query[Row]) -> str:
@@ -101,16 +128,72 @@ def answer_key(space: str, query: Query[Row]) -> str:
         space: A `namespace`.
         query: The query.
     """
-    return _digest(space, query.key())
+    return digest(space, query.key())
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """Return a hash of 32 characters."""
     return blake2b("\n".join(parts).encode(), digest_size=16, person=b"fathom answers").hexdigest()
+
+
+def site_of(space: str, site_id: str) -> str:
+    """Return what all subjects of a site begin with.
+
+    Args:
+        space: A `namespace`.
+        site_id: Id of the site.
+    """
+    return f"{digest(space, site_id)}:"
+
+
+def subject_of(space: str, query: Query[Row]) -> str:
+    """Return the subject of an answer to a query."""
+    demanded = (
+        each
+        for each in query.filters
+        if not (
+            each.operator == "matching" and each.property in query.field_grouping and is_plain(each.value)
+        )
+    )
+    return _subject(space, query, demanded)
+
+
+def subjects_of(space: str, query: Query[Row]) -> Sequence[str]:
+    """Return the subjects of all answers that may contain the answer to a query."""
+    return [_subject(space, query, demanded) for demanded in _demands(query)][:MOST_SUBJECTS]
+
+
+@lru_cache(4096)
+def query_of(written: str) -> AnyQuery | None:
+    """Return the query of an entry, or None if this version of the package does not know it."""
+    try:
+        return query_from_params(json.loads(written))
+    except (QueryError, ValueError):
+        return None
+
+
+def _demands(query: Query[Row]) -> Iterator[Iterable[Filter]]:
+    chosen = [each for each in query.filters if each.property in FIELD_GROUPINGS and _is_optional(each)]
+    for count in range(len(chosen) + 1):
+        for some in combinations(chosen, count):
+            yield [each for each in query.filters if each not in some]
+
+
+def _is_optional(each: Filter) -> bool:
+    return each.operator == "is" or (each.operator == "matching" and is_plain(each.value))
+
+
+def _subject(space: str, query: Query[Row], demanded: Iterable[Filter]) -> str:
+    event = query.entity_name if isinstance(query, EventQuery) else ""
+    filters = (f"{each.property} {each.operator} {each.value}" for each in sorted(demanded))
+    what = digest(query.entity, event, query.timezone or "", *filters)
+    return f"{site_of(space, query.site_id)}{what}"
 
 
 Freshness = Literal["fresh", "stale", "expired"]
 """``stale`` may be served while it is refreshed; ``expired`` may not be served."""
 
+_FIRST_ON_EARTH: Final = timezone(timedelta(hours=14))
 _LAST_ON_EARTH: Final = timezone(timedelta(hours=-12))
 _LINGER: Final = 3600.0
 """Seconds that an answer is stored beyond its use, so that waiting callers find it even if it came late."""
@@ -141,6 +224,8 @@ class CachePolicy:
         grace: Seconds after its end until a range counts as over, since hits may arrive late and clocks may be wrong.
         stale_while_revalidate: Seconds beyond `max_age` for which an answer may be served while it is refreshed; 0
             serves none, ``math.inf`` any.
+        keep_for: Seconds after which an answer to a range that is over is deleted, ``math.inf`` for never. By default
+            800 days: two years and a while, so that years can be compared.
 
     Raises:
         ArgumentError: One of them is not a number of seconds.
@@ -149,9 +234,10 @@ class CachePolicy:
     max_age: float = attrs.field(default=300.0, validator=_check_seconds_or_ever)
     grace: float = attrs.field(default=3600.0, validator=_check_seconds)
     stale_while_revalidate: float = attrs.field(default=0.0, validator=_check_seconds_or_ever)
+    keep_for: float = attrs.field(default=800 * 86_400.0, validator=_check_seconds_or_ever)
 
     def drop_after(self, query: Query[Row], asked_at: float, zone: ZoneInfo | None) -> float | None:
-        """Return the Unix time at which an answer can be dropped, or None to store it for good.
+        """Return the Unix time at which an answer can be dropped, or None to store it for ever.
 
         Args:
             query: What was asked.
@@ -159,8 +245,9 @@ class CachePolicy:
             zone: The site's time zone, if known.
         """
         if is_over(query, asked_at, zone, self.grace):
-            return None
-        end = asked_at + self.max_age + self.stale_while_revalidate + _LINGER
+            end = asked_at + max(self.keep_for, self.max_age)
+        else:
+            end = asked_at + self.max_age + self.stale_while_revalidate + _LINGER
         return end if math.isfinite(end) else None
 
 
@@ -177,12 +264,25 @@ def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: fl
         zone: The site's time zone. If it is not known, the range must be over everywhere on Earth.
         grace: Seconds to add to the range's end.
     """
-    if query.date_to is None:
-        return False
-    clock: tzinfo = zone or _LAST_ON_EARTH
+    clock = zone if query.timezone is None else ZoneInfo(query.timezone)
+    return _ends_before(query, asked_at - grace, clock or _LAST_ON_EARTH)
+
+
+def needs_zone(query: Query[Row], now: float, grace: float) -> bool:
+    """Whether it depends on the site's time zone if the query's range is over.
+
+    It does for a day or so: until the range is over everywhere on Earth.
+    """
     if query.timezone is not None:
-        clock = ZoneInfo(query.timezone)
-    return _unix(query.date_to, clock) + 1 + grace <= asked_at
+        return False
+    is_over_first, is_over_last = (
+        _ends_before(query, now - grace, clock) for clock in (_FIRST_ON_EARTH, _LAST_ON_EARTH)
+    )
+    return is_over_first and not is_over_last
+
+
+def _ends_before(query: Query[Row], unix: float, clock: tzinfo) -> bool:
+    return query.date_to is not None and _unix(query.date_to, clock) + 1 <= unix
 
 
 def freshness(
@@ -203,7 +303,9 @@ def freshness(
     age = now - kept.asked_at
     if age < -SKEW or _changed_zone(kept, query, zone):
         return "expired"
-    if is_over(query, kept.asked_at, zone, keeping.grace) or age <= keeping.max_age:
+    if is_over(query, kept.asked_at, zone, keeping.grace):
+        return "fresh" if age <= max(keeping.keep_for, keeping.max_age) else "expired"
+    if age <= keeping.max_age:
         return "fresh"
     return "stale" if age <= keeping.max_age + keeping.stale_while_revalidate else "expired"
 

@@ -4,18 +4,20 @@ An `OrderedDict` is all there is to it, so that no caching library is used.
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterable, Mapping
 from time import time
 from typing import TYPE_CHECKING, Final
 
+from attrs import evolve
+
 from fathom_async._cache.entry import CacheEntry, replaces
-from fathom_async._cache.leases import Waiters
-from fathom_async._cache.store import ReportStore
+from fathom_async._cache.single_flight import StoreFlight
+from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _OVERHEAD: Final = 500
@@ -39,9 +41,10 @@ class MemoryStore(ReportStore):
         self._max_bytes = max_bytes
         self._clock = clock
         self._answers: OrderedDict[str, CacheEntry] = OrderedDict()
+        self._by_subject: dict[str, dict[str, None]] = {}
         self._bytes = 0
-        self._claims: dict[str, object] = {}
-        self._waiters = Waiters(self._held)
+        self._claims = _Claims()
+        self._flight = StoreFlight(self._claims, LEASE)
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -56,6 +59,16 @@ class MemoryStore(ReportStore):
             self._answers.move_to_end(key)
         return found
 
+    async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
+        """Return what is kept about subjects; see `ReportStore.find`."""
+        self._check_open()
+        found: dict[str, CacheEntry] = {}
+        for subject in subjects:
+            kept = {key: self._answers[key] for key in self._by_subject.get(subject, ())}
+            newest = sorted(kept, key=lambda key: kept[key].asked_at, reverse=True)[:MOST_ANSWERS]
+            found |= {key: evolve(kept[key], body=b"") for key in newest}
+        return found
+
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         self._check_open()
@@ -66,33 +79,32 @@ class MemoryStore(ReportStore):
                 self._forget(key)
                 self._keep(key, kept)
             self._claims.pop(key, None)
-        self._waiters.ended(answers)
+        self._flight.ended(answers)
 
-    @asynccontextmanager
-    async def claim(self, keys: Iterable[str]) -> AsyncGenerator[frozenset[str]]:
+    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
         """Claim keys until the end of the block; see `ReportStore.claim`."""
-        self._check_open()
-        owner = object()
-        mine = frozenset(key for key in keys if key not in self._claims)
-        self._claims.update(dict.fromkeys(mine, owner))
-        try:
-            yield mine
-        finally:
-            ended = [key for key in mine if self._claims.get(key) is owner]
-            for key in ended:
-                del self._claims[key]
-            self._waiters.ended(ended)
+        return self._flight.claim(keys)
 
     async def wait(self, key: str) -> None:
         """Wait until a key is free; see `ReportStore.wait`."""
-        self._check_open()
-        await self._waiters.wait(key)
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
         self._check_open()
         for key in keys:
             self._forget(key)
+
+    async def forget(self, about: str, until: str) -> int:
+        """Forget answers about a site; see `ReportStore.forget`."""
+        self._check_open()
+        gone = [
+            key
+            for key, kept in self._answers.items()
+            if (kept.subject or "").startswith(about) and kept.reaches(until)
+        ]
+        await self.delete(gone)
+        return len(gone)
 
     async def prune(self, asked_before: float) -> int:
         """Forget all answers asked for before a moment; see `ReportStore.prune`."""
@@ -105,10 +117,8 @@ class MemoryStore(ReportStore):
         """Forget everything."""
         self._is_closed = True
         self._answers.clear()
-        await self._waiters.aclose()
-
-    async def _held(self, keys: Collection[str]) -> Collection[str]:
-        return self._claims.keys() & set(keys)
+        self._by_subject.clear()
+        await self._flight.aclose()
 
     def _keep(self, key: str, kept: CacheEntry) -> None:
         size = _size(kept)
@@ -116,6 +126,8 @@ class MemoryStore(ReportStore):
             return
         self._answers[key] = kept
         self._bytes += size
+        if kept.subject is not None:
+            self._by_subject.setdefault(kept.subject, {})[key] = None
         while self._bytes > self._max_bytes:
             self._forget(next(iter(self._answers)))
 
@@ -123,11 +135,34 @@ class MemoryStore(ReportStore):
         old = self._answers.pop(key, None)
         if old is not None:
             self._bytes -= _size(old)
+            if old.subject is not None:
+                del self._by_subject[old.subject][key]
+                if not self._by_subject[old.subject]:
+                    del self._by_subject[old.subject]
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise ClosedError("the store is closed")
 
 
+class _Claims(dict[str, str]):
+    """The backend of claims: their owners, in memory, where none lapses."""
+
+    async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
+        mine = [key for key in keys if key not in self]
+        self.update(dict.fromkeys(mine, owner))
+        return mine
+
+    async def renew(self, held: Mapping[str, str]) -> None: ...
+
+    async def release(self, held: Mapping[str, str]) -> None:
+        for key, owner in held.items():
+            if self.get(key) == owner:
+                del self[key]
+
+    async def held(self, keys: Collection[str]) -> Collection[str]:
+        return self.keys() & set(keys)
+
+
 def _size(kept: CacheEntry) -> int:
-    return len(kept.body) + _OVERHEAD
+    return len(kept.body) + len(kept.query or "") + _OVERHEAD

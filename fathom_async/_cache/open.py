@@ -7,7 +7,7 @@ from time import time
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from fathom_async._cache.memory import MemoryStore
+from fathom_async._cache.memory import MAX_BYTES, MemoryStore
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.store import ReportStore
 from fathom_async.errors import ConfigurationError
@@ -18,7 +18,9 @@ _ADVICE: Final = (
 )
 
 
-def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time) -> ReportStore:
+def open_store(
+    where: str | PathLike[str], *, clock: Callable[[], float] = time, max_bytes: int | None = None
+) -> ReportStore:
     """Open the store at a path or URL; the caller closes it.
 
     The first use creates the file, or connects to the server.
@@ -27,6 +29,8 @@ def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time)
         where: A path, or a URL: ``sqlite:///whole/path``, ``memory://``, ``redis://host:port/db``,
             ``rediss://`` over TLS, ``unix:///path/of/redis.sock``.
         clock: Returns the Unix time of answers.
+        max_bytes: Size above which the oldest answers are deleted; by default 64 MiB in memory and 1 GiB in a file. A
+            Redis server is bounded by its own ``maxmemory``.
 
     Raises:
         ConfigurationError: It is not a path or URL of a store, or its library is not installed. The message shows no
@@ -35,15 +39,15 @@ def open_store(where: str | PathLike[str], *, clock: Callable[[], float] = time)
     if not isinstance(where, str | PathLike) or not isinstance(fspath(where), str):
         raise ConfigurationError(f"the store must be a path or a URL, not {where!r}: {_ADVICE}")
     if isinstance(where, str) and (where == ":memory:" or "://" in where):
-        return _of_url(where, clock)
+        return _of_url(where, clock, max_bytes)
     if isinstance(where, str) and where.partition(":")[0] in {"sqlite", "memory", "redis", "rediss", "unix"}:
         raise ConfigurationError(f"the store is neither a path nor a URL, which has '://': {_ADVICE}")
     if not fspath(where).strip():
         raise ConfigurationError(f"the store must not be empty: {_ADVICE}")
-    return _in_file(Path(where).expanduser(), clock)
+    return _in_file(Path(where).expanduser(), clock, max_bytes)
 
 
-def _of_url(url: str, clock: Callable[[], float]) -> ReportStore:
+def _of_url(url: str, clock: Callable[[], float], max_bytes: int | None) -> ReportStore:
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -51,9 +55,9 @@ def _of_url(url: str, clock: Callable[[], float]) -> ReportStore:
         raise ConfigurationError(f"the store's URL cannot be read: {_ADVICE}") from None
     match parts.scheme:
         case "memory" if not (parts.netloc or parts.path or parts.query):
-            return MemoryStore(clock=clock)
+            return MemoryStore(clock=clock, max_bytes=max_bytes or MAX_BYTES)
         case "sqlite" if not parts.netloc and parts.path.strip("/") and not (parts.query or parts.fragment):
-            return _in_file(Path(unquote(parts.path)), clock)
+            return _in_file(Path(unquote(parts.path)), clock, max_bytes)
         case "sqlite":
             raise ConfigurationError(
                 "the store's URL must have the file's whole path and nothing else, as in "
@@ -67,7 +71,7 @@ def _of_url(url: str, clock: Callable[[], float]) -> ReportStore:
             raise ConfigurationError(f"the store's URL is of no kind known here: {_ADVICE}")
 
 
-def _in_file(path: Path, clock: Callable[[], float]) -> ReportStore:
-    from fathom_async._cache.sqlite import SqliteStore  # noqa: PLC0415 - most clients need no sqlite3
+def _in_file(path: Path, clock: Callable[[], float], max_bytes: int | None) -> ReportStore:
+    from fathom_async._cache.sqlite import MAX_BYTES, SqliteStore  # noqa: PLC0415 - most clients need no sqlite3
 
-    return SqliteStore(path, clock=clock)
+    return SqliteStore(path, clock=clock, max_bytes=max_bytes or MAX_BYTES)

@@ -14,8 +14,8 @@ from time import time
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry
-from fathom_async._cache.leases import Leases, Waiters
-from fathom_async._cache.store import LEASE, ReportStore
+from fathom_async._cache.single_flight import StoreFlight
+from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
 from fathom_async._util.redis import without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
@@ -31,7 +31,7 @@ _LOOK_SECONDS = 1.0
 _AT_ONCE = 500
 _PREFIX: Final = "fathom:1:"
 _ENDED: Final = f"{_PREFIX}ended"
-_FIELDS: Final = ("body", "asked_at", "truncated", "timezone", "drop_after")
+_FIELDS: Final = ("asked_at", "truncated", "timezone", "drop_after", "subject", "query")
 
 _PUT: Final = """
 local old = redis.call('HGET', KEYS[1], 'asked_at')
@@ -42,6 +42,11 @@ if not old or tonumber(ARGV[1]) >= tonumber(old) or tonumber(old) > tonumber(ARG
 end
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
+"""
+_NOTE: Final = """
+redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))
+if ARGV[4] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 """
 _RENEW: Final = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -60,6 +65,8 @@ class _Pipeline(Protocol):
     def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
 
     def set(self, name: str, value: str, *, nx: bool, px: int) -> object: ...
+
+    def zrevrange(self, name: str, start: int, end: int) -> object: ...
 
     def exists(self, name: str) -> object: ...
 
@@ -85,9 +92,8 @@ class _Subscription(Protocol):
 class RedisStore(ReportStore):
     """A `ReportStore` on a Redis server.
 
-    Answers without a `CacheEntry.drop_after` have no expiry: a server that evicts under pressure should evict the
-    volatile ones (``maxmemory-policy volatile-lru``), and one that should keep them over a restart must be told to
-    persist.
+    Answers expire after their `CacheEntry.drop_after`. The server bounds their size: give it a ``maxmemory`` and the
+    ``maxmemory-policy volatile-lru``. To keep them over a restart, it must be told to persist.
 
     Args:
         url: Where the server is, ``redis://``, ``rediss://`` or ``unix://``.
@@ -101,19 +107,22 @@ class RedisStore(ReportStore):
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
         self._server = _Server(url)
         self._clock = clock
-        self._backend = _ClaimKeys(self._server, lease)
-        self._waiters = Waiters(self._backend.held, self._server.listen)
-        self._claims = Leases(self._backend, lease, self._waiters.ended)
+        self._flight = StoreFlight(_ClaimKeys(self._server, lease), lease, self._server.listen)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.where}>"
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
-        wanted = tuple(keys)
-        found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), _FIELDS))
-        fields = zip(wanted, cast("list[Sequence[bytes | None]]", found), strict=True)
-        return {key: kept for key, values in fields if (kept := _read(values)) is not None}
+        return await self._read(keys, ("body", *_FIELDS))
+
+    async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
+        """Return what is kept about subjects; see `ReportStore.find`."""
+        found = await self._server.do(
+            subjects, lambda line, subject: line.zrevrange(_subject(subject), 0, MOST_ANSWERS - 1)
+        )
+        keys = [key.decode() for names in cast("list[list[bytes]]", found) for key in names]
+        return await self._read(keys, _FIELDS)
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
@@ -124,21 +133,44 @@ class RedisStore(ReportStore):
             ttl = "" if kept.drop_after is None else str(max(1, round((kept.drop_after - now) * 1000)))
             order = (repr(kept.asked_at), repr(now + SKEW), ttl, _ENDED, key)
             line.eval(_PUT, 2, _answer(key), _claim(key), *order, *_written(kept))
+            if kept.subject is not None:
+                line.eval(_NOTE, 1, _subject(kept.subject), order[0], key, str(MOST_ANSWERS), ttl)
 
         await self._server.do(answers, put)
-        self._waiters.ended(answers)
+        self._flight.ended(answers)
+
+    async def _read(self, keys: Iterable[str], fields: Sequence[str]) -> dict[str, CacheEntry]:
+        wanted = tuple(keys)
+        found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), fields))
+        values = (
+            dict(zip(fields, each, strict=True)) for each in cast("list[Sequence[bytes | None]]", found)
+        )
+        entries = zip(wanted, map(_read, values), strict=True)
+        return {key: kept for key, kept in entries if kept is not None}
 
     def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
         """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._claims.claim(keys)
+        return self._flight.claim(keys)
 
     async def wait(self, key: str) -> None:
         """Wait until a key is free; see `ReportStore.wait`."""
-        await self._waiters.wait(key)
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
         await self._server.do(keys, lambda line, key: line.delete(_answer(key)))
+
+    async def forget(self, about: str, until: str) -> int:
+        """Forget answers about a site; see `ReportStore.forget`."""
+        names = await self._server.names(_answer("*"))
+        kept = await self._read([name.partition("{")[2][:-1] for name in names], _FIELDS)
+        gone = [
+            key
+            for key, each in kept.items()
+            if (each.subject or "").startswith(about) and each.reaches(until)
+        ]
+        await self.delete(gone)
+        return len(gone)
 
     async def prune(self, asked_before: float) -> int:
         """Forget all answers asked for before a moment; see `ReportStore.prune`."""
@@ -152,8 +184,7 @@ class RedisStore(ReportStore):
     async def aclose(self) -> None:
         """Give up all claims, and close the connections."""
         try:
-            await self._waiters.aclose()
-            await self._claims.aclose()
+            await self._flight.aclose()
         finally:
             await self._server.aclose()
 
@@ -218,20 +249,20 @@ class _Server:
             )
             return list({name.decode() async for name in found})
 
-    async def listen(self, waiters: Waiters) -> None:
+    async def listen(self, flight: StoreFlight) -> None:
         """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
             subscription = cast("_Subscription", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
             try:
                 await subscription.subscribe(_ENDED)
-                while waiters.keys:
-                    await waiters.check()
+                while flight.keys:
+                    await flight.check()
                     look_at = loop.time() + _LOOK_SECONDS
-                    while waiters.keys and (left := look_at - loop.time()) > 0:
+                    while flight.keys and (left := look_at - loop.time()) > 0:
                         message = await subscription.get_message(ignore_subscribe_messages=True, timeout=left)
                         if message is not None:
-                            waiters.ended([message["data"].decode()])
+                            flight.ended([message["data"].decode()])
             finally:
                 await subscription.aclose()
 
@@ -267,24 +298,36 @@ def _claim(key: str) -> str:
     return f"{_PREFIX}claim:{{{key}}}"
 
 
+def _subject(subject: str) -> str:
+    return f"{_PREFIX}about:{{{subject}}}"
+
+
 def _written(kept: CacheEntry) -> Iterable[str | bytes]:
     yield from ("body", kept.body, "asked_at", repr(kept.asked_at), "truncated", str(int(kept.truncated)))
-    if kept.timezone is not None:
-        yield from ("timezone", kept.timezone)
     if kept.drop_after is not None:
         yield from ("drop_after", repr(kept.drop_after))
+    for name in ("timezone", "subject", "query"):
+        value: str | None = getattr(kept, name)
+        if value is not None:
+            yield from (name, value)
 
 
-def _read(values: Sequence[bytes | None]) -> CacheEntry | None:
-    body, asked_at, truncated, timezone, drop_after = values
-    if body is None or asked_at is None:
+def _read(values: Mapping[str, bytes | None]) -> CacheEntry | None:
+    asked_at, drop_after = values["asked_at"], values["drop_after"]
+    if asked_at is None:
         return None
+    timezone, subject, query = (
+        None if (value := values[name]) is None else value.decode()
+        for name in ("timezone", "subject", "query")
+    )
     return CacheEntry(
-        body,
+        values.get("body") or b"",
         float(asked_at),
-        truncated=truncated == b"1",
-        timezone=None if timezone is None else timezone.decode(),
+        truncated=values["truncated"] == b"1",
+        timezone=timezone,
         drop_after=None if drop_after is None else float(drop_after),
+        subject=subject,
+        query=query,
     )
 
 

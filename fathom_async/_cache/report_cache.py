@@ -1,89 +1,51 @@
-"""One account's view of a store: queries and reports instead of keys and bytes, and the time zones of sites."""
+"""One account's view of a store: queries and reports instead of keys and bytes, and what answers imply."""
 
-import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import date
+from itertools import chain
 from os import PathLike, fspath
-from typing import Generic
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TYPE_CHECKING, Final, Generic, Literal
+from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async import _endpoints as endpoints
-from fathom_async._cache.entry import CacheEntry, CachePolicy, answer_key, freshness
+from fathom_async._cache.entry import (
+    CacheEntry,
+    CachePolicy,
+    Freshness,
+    answer_key,
+    digest,
+    freshness,
+    needs_zone,
+    query_of,
+    site_of,
+    subject_of,
+    subjects_of,
+)
 from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
+from fathom_async._cache.site_zones import SiteZones, zone_named
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._reports.query import Query
+from fathom_async._reports.arguments import first_moment
+from fathom_async._reports.implication import SourceAnswer, implies
+from fathom_async._reports.query import AnyQuery, Query, to_wire
 from fathom_async._reports.report import Report
-from fathom_async._util.tasks import gather_all
-from fathom_async.errors import ArgumentError, ClosedError, DecodeError, FathomError
+from fathom_async.errors import ArgumentError, DecodeError, FathomError
 
-KNOWN_FOR = 3600.0
-"""Seconds after which a site's time zone is requested again."""
+if TYPE_CHECKING:
+    import asyncio
 
-_ASK_AGAIN_AFTER = 60.0
-"""The same after a failure."""
+    from fathom_async._core.codec.rows import Row
 
-_log = logging.getLogger("fathom_async")
-
-
-class SiteClocks:
-    """Knows the time zones of sites."""
-
-    def __init__(self) -> None:
-        self._zones: dict[str, ZoneInfo | None] = {}
-        self._learned_at: dict[str, float] = {}
-        self._failed_at: dict[str, float] = {}
-        self._asking = asyncio.Lock()
-
-    async def learn(self, caller: Caller, sites: Collection[str], *, now: float) -> bool:
-        """Request the time zones of sites that are unknown or outdated; return whether any was.
-
-        A site whose request fails keeps its former time zone, or has none: its ranges are over once they are over
-        everywhere on Earth.
-
-        Args:
-            caller: Asks.
-            sites: Ids of the sites.
-            now: Unix seconds.
-        """
-        if not any(self._is_to_ask(site, now) for site in sites):
-            return False
-        async with self._asking:
-            await gather_all(self._learn(caller, site, now) for site in sites if self._is_to_ask(site, now))
-        return True
-
-    def zone(self, site_id: str) -> ZoneInfo | None:
-        """Return a site's time zone, if it was learned."""
-        return self._zones.get(site_id)
-
-    async def aclose(self) -> None:
-        """Forget everything."""
-        self._zones.clear()
-        self._learned_at.clear()
-
-    def _is_to_ask(self, site_id: str, now: float) -> bool:
-        learned = now - self._learned_at.get(site_id, -math.inf)
-        failed = now - self._failed_at.get(site_id, -math.inf)
-        return not 0 <= learned < KNOWN_FOR and not 0 <= failed < _ASK_AGAIN_AFTER
-
-    async def _learn(self, caller: Caller, site_id: str, now: float) -> None:
-        try:
-            name = (await caller(endpoints.site(site_id))).timezone
-            self._zones[site_id] = ZoneInfo(name) if name else None
-            self._learned_at[site_id] = now
-        except ClosedError:
-            raise
-        except (FathomError, ZoneInfoNotFoundError, ValueError) as error:
-            self._failed_at[site_id] = now
-            _log.info("the time zone of site %s is unknown: %s", site_id, error)
-
+_MOST_TRIED: Final = 3
+"""How many answers are read to derive one from."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -96,11 +58,13 @@ class Found(Generic[RowT_co]):
         report: The answer.
         is_fresh: Whether it can be served without a refresh.
         asked_at: Unix time of its request.
+        origin: ``kept``, or ``implied`` by the answer to another query.
     """
 
     report: Report[RowT_co]
     is_fresh: bool
     asked_at: float
+    origin: Literal["kept", "implied"] = "kept"
 
 
 @attrs.frozen
@@ -111,14 +75,14 @@ class ReportCache:
         caller: Requests the time zones of sites; the answers are those of its account.
         store: Holds the answers; not closed here.
         keeping: How long answers stay fresh.
-        clocks: The time zones of sites.
+        zones: The time zones of sites.
         single_flight: Requests that the client's runs are about to send.
     """
 
     caller: Caller
     store: ReportStore
     keeping: CachePolicy
-    clocks: SiteClocks
+    zones: SiteZones
     single_flight: SingleFlight
 
     def now(self) -> float:
@@ -126,15 +90,20 @@ class ReportCache:
         return self.caller.session.unix()
 
     async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
-        """Learn the time zones that these queries need; return whether any was requested."""
-        return await self.clocks.learn(
-            self.caller, {query.site_id for query in queries if query.timezone is None}, now=self.now()
-        )
+        """Learn the time zones that these queries need; return whether there is news."""
+        at, wanted, needed = self.now(), set[str](), set[str]()
+        for query in queries:
+            if query.timezone is None:
+                wanted.add(query.site_id)
+                if needs_zone(query, at, self.keeping.grace):
+                    needed.add(query.site_id)
+        is_news = await self.zones.load(self.caller, self.store, wanted, now=at)
+        return await self.zones.learn(self.caller, self.store, needed, now=at) or is_news
 
     async def look(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
     ) -> dict[Query[RowT], Found[RowT]]:
-        """Return the stored answers that may be served.
+        """Return the answers that may be served: stored, or derived from stored ones.
 
         Until the time zone of a site is known, that of the stored answer stands in for it.
 
@@ -149,16 +118,68 @@ class ReportCache:
         found: dict[Query[RowT], Found[RowT]] = {}
         for key, kept in (await self.store.get_many(by_key)).items():
             query = by_key[key]
-            zone = self.clocks.zone(query.site_id) or _zone_of(kept)
-            judged = freshness(kept, query, self.keeping, now=self.now(), zone=zone)
-            is_fresh = judged == "fresh" or kept.asked_at >= since
-            if judged == "expired" and not is_fresh:
-                continue
-            try:
-                found[query] = Found(kept.report(query), is_fresh, kept.asked_at)
-            except DecodeError as error:
-                _log.warning("an answer in the store cannot be read and is requested again: %s", error)
+            judged = self._judge(kept, query, since)
+            if judged != "expired" and (report := _read(kept, query)) is not None:
+                found[query] = Found(report, judged == "fresh", kept.asked_at)
+        left = [query for query in by_key.values() if query not in found or not found[query].is_fresh]
+        for query, answer in (await self._derive(left, since)).items():
+            if query not in found or answer.is_fresh:
+                found[query] = answer
         return found
+
+    async def _derive(self, queries: Sequence[Query[RowT]], since: float) -> dict[Query[RowT], Found[RowT]]:
+        """Return what stored answers to other queries contain."""
+        space = self.caller.session.account
+        subjects = {query: subjects_of(space, query) for query in queries}
+        about: dict[str, list[_Source]] = defaultdict(list)
+        entries = await self.store.find(dict.fromkeys(chain.from_iterable(subjects.values())))
+        for key, kept in entries.items():
+            if kept.query and (known := query_of(kept.query)) is not None:
+                about[kept.subject or ""].append(_Source(key, kept, known))
+        left = {
+            query: self._sources(query, chain.from_iterable(about[each] for each in subjects[query]), since)
+            for query in queries
+        }
+        answers: dict[str, SourceAnswer[Row]] = {}
+        found: dict[Query[RowT], Found[RowT]] = {}
+        for turn in range(_MOST_TRIED):
+            tried = {
+                query: sources[turn]
+                for query, sources in left.items()
+                if query not in found and turn < len(sources)
+            }
+            unread = {source.key: source for source in tried.values() if source.key not in answers}
+            for key, kept in (await self.store.get_many(unread)).items():
+                if (report := _read(kept, unread[key].query)) is not None:
+                    answers[key] = SourceAnswer(report, zone=self._zone(unread[key].query, kept))
+            for query, source in tried.items():
+                answer = answers.get(source.key)
+                if answer is not None and (derived := answer.derive(query)) is not None:
+                    is_fresh = self._judge(source.kept, query, since) == "fresh"
+                    found[query] = Found(derived, is_fresh, source.kept.asked_at, "implied")
+        return found
+
+    def _sources(self, query: Query[RowT], known: "Iterable[_Source]", since: float) -> "Sequence[_Source]":
+        """Return the stored answers that may contain a query's and be served: the fresh and the newest first."""
+        judged = [
+            (self._judge(each.kept, query, since), each)
+            for each in known
+            if implies(each.query, query, zone=self._zone(query, each.kept), is_truncated=each.kept.truncated)
+        ]
+        usable = [
+            (freshness != "fresh", -each.kept.asked_at, each)
+            for freshness, each in judged
+            if freshness != "expired"
+        ]
+        return [each for _, _, each in sorted(usable, key=lambda item: item[:2])]
+
+    def _judge(self, kept: CacheEntry, query: Query[RowT], since: float) -> Freshness:
+        if kept.asked_at >= since:
+            return "fresh"
+        return freshness(kept, query, self.keeping, now=self.now(), zone=self._zone(query, kept))
+
+    def _zone(self, query: Query[RowT], kept: CacheEntry) -> ZoneInfo | None:
+        return self.zones.zone(query.site_id) or zone_named(kept.timezone)
 
     async def look_for_fresh(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
@@ -175,6 +196,20 @@ class ReportCache:
         found = (await patient.look_for_fresh([query])).get(query)
         return None if found is None else found.report
 
+    async def complete(self, query: Query[RowT], ask: Callable[[], Awaitable[Report[RowT]]]) -> Report[RowT]:
+        """Return a report with every row: the stored one if it is fresh, or else that of `ask`, which is stored."""
+        await self.learn([query])
+        key = digest(self.caller.session.account, "complete", query.key())
+        kept = (await self.store.get_many([key])).get(key)
+        if kept is not None and self._judge(kept, query, math.inf) == "fresh":
+            report = _read(kept, query)
+            if report is not None:
+                return report
+        asked_at = self.now()
+        report = await ask()
+        await self._put({key: report}, asked_at)
+        return report
+
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
         """Store answers, all or none. If that fails, it is logged; the caller still has the answers.
 
@@ -182,14 +217,19 @@ class ReportCache:
             reports: The answer to each query.
             asked_at: Unix seconds when they were asked for.
         """
+        await self._put({self._key(query): report for query, report in reports.items()}, asked_at)
+
+    async def _put(self, reports: Mapping[str, Report[RowT]], asked_at: float) -> None:
         answers: dict[str, CacheEntry] = {}
-        for query, report in reports.items():
-            zone = self.clocks.zone(query.site_id)
-            answers[self._key(query)] = CacheEntry.of(
+        for key, report in reports.items():
+            query = report.query
+            zone = self.zones.zone(query.site_id)
+            answers[key] = CacheEntry.of(
                 report,
                 asked_at,
                 timezone=None if zone is None else zone.key,
                 drop_after=self.keeping.drop_after(query, asked_at, zone),
+                subject=subject_of(self.caller.session.account, query),
             )
         try:
             await self.store.put_many(answers)
@@ -211,6 +251,11 @@ class ReportCache:
     @property
     def _memory(self) -> str:
         return f"{self.caller.session.account} server"
+
+    async def forget(self, site_id: str, since: date | str | None) -> int:
+        """Delete the answers about a site whose ranges reach a moment or later ones; return how many there were."""
+        until = "" if (moment := first_moment(since)) is None else to_wire(moment)
+        return await self.store.forget(site_of(self.caller.session.account, site_id), until)
 
     @contextmanager
     def declare(
@@ -255,13 +300,23 @@ def open_cache(caller: Caller, store: Store, keeping: CachePolicy) -> ReportCach
     if not isinstance(store, ReportStore):
         place = store
         store = scope.resource(("store", fspath(place)), lambda: open_store(place, clock=session.unix))
-    clocks = scope.resource("site clocks", SiteClocks)
+    zones = scope.resource("site zones", SiteZones)
     single_flight = scope.resource("single flight", SingleFlight)
-    return ReportCache(caller, store, keeping, clocks, single_flight)
+    return ReportCache(caller, store, keeping, zones, single_flight)
 
 
-def _zone_of(kept: CacheEntry) -> ZoneInfo | None:
+@attrs.frozen
+class _Source:
+    """An answer in the store, without its rows, and its query."""
+
+    key: str
+    kept: CacheEntry
+    query: AnyQuery
+
+
+def _read(kept: CacheEntry, query: Query[RowT]) -> Report[RowT] | None:
     try:
-        return ZoneInfo(kept.timezone) if kept.timezone else None
-    except (ZoneInfoNotFoundError, ValueError):  # another machine may know zones that this one does not
+        return kept.report(query)
+    except DecodeError as error:
+        _log.warning("an answer in the store cannot be read and is requested again: %s", error)
         return None

@@ -7,27 +7,51 @@ SQLite's locks do not work there.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fathom_async._cache.entry import SKEW, CacheEntry
-from fathom_async._cache.leases import Leases, Waiters, poll
+from fathom_async._cache.single_flight import StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.store import LEASE, ReportStore
+from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+MAX_BYTES: Final = 1024**3
+"""Size of a store's file above which the oldest answers are deleted."""
 
 POLL_SECONDS: Final = 0.1
 """SQLite does not notify of changes; a report takes a second, so that polling ten times a second is prompt."""
 
-_GET = "SELECT body, asked_at, truncated, timezone, drop_after FROM answers WHERE key = ?"
+_GET = """
+    SELECT body, asked_at, truncated, timezone, drop_after, subject, query FROM answers WHERE key = ?
+"""
+_FIND = """
+    SELECT key, x'', asked_at, truncated, timezone, drop_after, subject, query FROM answers
+    WHERE subject = ? ORDER BY asked_at DESC LIMIT ?
+"""
 _PUT = """
-    INSERT INTO answers (key, asked_at, truncated, timezone, drop_after, body) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO answers (key, asked_at, truncated, timezone, drop_after, subject, query, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (key) DO UPDATE SET asked_at = excluded.asked_at, truncated = excluded.truncated,
-        timezone = excluded.timezone, drop_after = excluded.drop_after, body = excluded.body
+        timezone = excluded.timezone, drop_after = excluded.drop_after, subject = excluded.subject,
+        query = excluded.query, body = excluded.body
     WHERE excluded.asked_at >= answers.asked_at OR answers.asked_at > ?
+"""
+_FORGET = """
+    DELETE FROM answers WHERE subject >= ? AND subject < ?
+        AND coalesce(json_extract(query, '$.date_to') >= ?, TRUE)
+"""
+_USED = """
+    SELECT page_size * (page_count - freelist_count)
+    FROM pragma_page_size, pragma_page_count, pragma_freelist_count
+"""
+_DELETE_OLDEST = """
+    DELETE FROM answers WHERE key IN
+        (SELECT key FROM answers ORDER BY asked_at LIMIT 1 + (SELECT count(*) FROM answers) / 10)
 """
 _CLAIM = """
     INSERT INTO claims (key, owner, renewed) VALUES (?, ?, ?)
@@ -44,6 +68,7 @@ class SqliteStore(ReportStore):
         path: The file, created with mode 0600 if missing.
         clock: Returns Unix seconds on the clock that answers are stamped with.
         wall: Returns real Unix seconds, the same in all processes; claims live by it.
+        max_bytes: Size of the file above which the oldest answers are deleted.
         lease: Seconds that a claim lasts unless it is renewed; the same in all processes.
         poll_seconds: How often to look whether claims of other processes have ended.
     """
@@ -54,14 +79,14 @@ class SqliteStore(ReportStore):
         *,
         clock: Callable[[], float] = time,
         wall: Callable[[], float] = time,
+        max_bytes: int = MAX_BYTES,
         lease: float = LEASE,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._file = SqliteFile(path)
         self._clock = clock
-        self._backend = _ClaimTable(self._file, wall, lease)
-        self._waiters = Waiters(self._backend.held, poll(poll_seconds))
-        self._claims = Leases(self._backend, lease, self._waiters.ended)
+        self._max_bytes = max_bytes
+        self._flight = StoreFlight(_ClaimTable(self._file, wall, lease), lease, poll(poll_seconds))
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._file.path}>"
@@ -71,15 +96,18 @@ class SqliteStore(ReportStore):
         wanted = tuple(keys)
 
         def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
-            found: dict[str, CacheEntry] = {}
-            for key in wanted:
-                row = connection.execute(_GET, (key,)).fetchone()
-                if row is not None:
-                    body, asked_at, truncated, timezone, drop_after = row
-                    found[key] = CacheEntry(
-                        body, asked_at, truncated=bool(truncated), timezone=timezone, drop_after=drop_after
-                    )
-            return found
+            rows = {key: connection.execute(_GET, (key,)).fetchone() for key in wanted}
+            return {key: _entry(row) for key, row in rows.items() if row is not None}
+
+        return await self._file.read(select)
+
+    async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
+        """Return what is kept about subjects; see `ReportStore.find`."""
+        wanted = tuple(subjects)
+
+        def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
+            found = (connection.execute(_FIND, (subject, MOST_ANSWERS)) for subject in wanted)
+            return {key: _entry(row) for rows in found for key, *row in rows}
 
         return await self._file.read(select)
 
@@ -87,7 +115,7 @@ class SqliteStore(ReportStore):
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
         rows = [
-            (key, kept.asked_at, kept.truncated, kept.timezone, kept.drop_after, kept.body, now + SKEW)
+            (key, *_stamps(kept), kept.subject, kept.query, kept.body, now + SKEW)
             for key, kept in answers.items()
         ]
 
@@ -95,17 +123,20 @@ class SqliteStore(ReportStore):
             connection.executemany(_PUT, rows)
             connection.executemany("DELETE FROM claims WHERE key = ?", [(row[0],) for row in rows])
             connection.execute("DELETE FROM answers WHERE drop_after < ?", (now,))
+            while connection.execute(_USED).fetchone()[0] > self._max_bytes:
+                if connection.execute(_DELETE_OLDEST).rowcount == 0:
+                    break
 
         await self._file.write(put)
-        self._waiters.ended(answers)
+        self._flight.ended(answers)
 
     def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
         """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._claims.claim(keys)
+        return self._flight.claim(keys)
 
     async def wait(self, key: str) -> None:
         """Wait until a key is free; see `ReportStore.wait`."""
-        await self._waiters.wait(key)
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
@@ -113,6 +144,11 @@ class SqliteStore(ReportStore):
         await self._file.write(
             lambda connection: connection.executemany("DELETE FROM answers WHERE key = ?", rows)
         )
+
+    async def forget(self, about: str, until: str) -> int:
+        """Forget answers about a site; see `ReportStore.forget`."""
+        values = (about, f"{about}\uffff", until)
+        return await self._file.write(lambda connection: connection.execute(_FORGET, values).rowcount)
 
     async def prune(self, asked_before: float) -> int:
         """Forget all answers asked for before a moment; see `ReportStore.prune`."""
@@ -125,10 +161,26 @@ class SqliteStore(ReportStore):
     async def aclose(self) -> None:
         """Give up all claims, and close the file."""
         try:
-            await self._waiters.aclose()
-            await self._claims.aclose()
+            await self._flight.aclose()
         finally:
             await self._file.aclose()
+
+
+def _stamps(kept: CacheEntry) -> tuple[object, ...]:
+    return kept.asked_at, kept.truncated, kept.timezone, kept.drop_after
+
+
+def _entry(row: "Sequence[Any]") -> CacheEntry:
+    body, asked_at, truncated, timezone, drop_after, subject, query = row
+    return CacheEntry(
+        body,
+        asked_at,
+        truncated=bool(truncated),
+        timezone=timezone,
+        drop_after=drop_after,
+        subject=subject,
+        query=query,
+    )
 
 
 class _ClaimTable:

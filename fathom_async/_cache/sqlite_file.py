@@ -25,20 +25,28 @@ APPLICATION_ID: Final = 0x46744172
 _BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.01
 _SCHEMA: Final = (
-    """
-    CREATE TABLE answers (
-        key TEXT PRIMARY KEY,
-        asked_at REAL NOT NULL,
-        truncated INTEGER NOT NULL,
-        timezone TEXT,
-        drop_after REAL,
-        body BLOB NOT NULL
-    )
-    """,
-    "CREATE INDEX answers_drop_after ON answers (drop_after) WHERE drop_after IS NOT NULL",
-    "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
+    (
+        """
+        CREATE TABLE answers (
+            key TEXT PRIMARY KEY,
+            asked_at REAL NOT NULL,
+            truncated INTEGER NOT NULL,
+            timezone TEXT,
+            drop_after REAL,
+            body BLOB NOT NULL
+        )
+        """,
+        "CREATE INDEX answers_drop_after ON answers (drop_after) WHERE drop_after IS NOT NULL",
+        "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
+    ),
+    (
+        "ALTER TABLE answers ADD COLUMN subject TEXT",
+        "ALTER TABLE answers ADD COLUMN query TEXT",
+        "CREATE INDEX answers_subject ON answers (subject, asked_at) WHERE subject IS NOT NULL",
+        "CREATE INDEX answers_asked_at ON answers (asked_at)",
+    ),
 )
-_VERSION: Final = 1
+"""What makes each version from the one before."""
 
 _creating = threading.Lock()
 
@@ -180,7 +188,7 @@ def _check(path: Path) -> None:
     except sqlite3.OperationalError:
         raise ConfigurationError(f"the store {path} cannot be read: check its permissions") from None
     try:
-        _is_ready(connection, path)
+        _ = _version(connection, path)
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             raise ConfigurationError(f"{path} is no store: name another path, it is left as it is") from None
@@ -190,38 +198,38 @@ def _check(path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if not _is_ready(connection, path):
+    if _version(connection, path) < len(_SCHEMA):
         with _transaction(connection):
-            if not _is_ready(connection, path):
-                for statement in _SCHEMA:
+            for step in _SCHEMA[_version(connection, path) :]:
+                for statement in step:
                     connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(_SCHEMA)}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an answer costs a request; that outweighs the flush
 
 
-def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether a file is a store, and not empty.
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a store, 0 for an empty file.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: It is something else, or of a newer version.
     """
     application, version, tables = connection.execute(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_application_id, pragma_user_version"
     ).fetchone()
     if application == APPLICATION_ID:
-        if version > _VERSION:
+        if version > len(_SCHEMA):
             raise ConfigurationError(
                 f"{path} was made by a newer version of this package: update the package, or name another path"
             )
-        return True
+        return int(version)
     if application or tables:
         raise ConfigurationError(
             f"{path} is the database of something else: name another path, it is left as it is"
         )
-    return False
+    return 0
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from fathom_async._cache.entry import CacheEntry
 LEASE: Final = 30.0
 """Seconds after which the claims of a killed process lapse."""
 
+MOST_ANSWERS: Final = 64
+"""How many answers of one subject `ReportStore.find` returns at the most."""
+
 
 @runtime_checkable
 class ReportStore(Protocol):
@@ -26,6 +29,16 @@ class ReportStore(Protocol):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the stored answers by key; all of them are in memory at once."""
+        ...
+
+    async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
+        """Return the answers about some subjects by key, without their bodies.
+
+        Of each subject, those `MOST_ANSWERS` that were requested last are found.
+
+        Args:
+            subjects: Each a `CacheEntry.subject`.
+        """
         ...
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
@@ -49,6 +62,18 @@ class ReportStore(Protocol):
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Delete answers."""
+        ...
+
+    async def forget(self, about: str, until: str) -> int:
+        """Delete answers to queries about a site.
+
+        Args:
+            about: What the subjects of these answers begin with.
+            until: Only answers whose range is open, or ends then or later; a ``date_to`` as the API writes it.
+
+        Returns:
+            The number of deleted answers.
+        """
         ...
 
     async def prune(self, asked_before: float) -> int:

@@ -1,11 +1,12 @@
 """``fathom whoami``, ``login`` and ``logout``: the account, and the token in the system's keyring."""
 
 import os
+from contextlib import suppress
 
 from fathom_async import Account, FathomClient, PermissionDeniedError, Token
-from fathom_async._cli.connection import call, run_async
+from fathom_async._cli.connection import FOR_A_PERSON, call, run_async
 from fathom_async._cli.credentials import TOKEN, address, find_token, remove_token, store_token
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
 from fathom_async._cli.prompts import secret
 from fathom_async._util.text import one_line
 
@@ -35,18 +36,14 @@ def whoami(*, output: OutputOptions = STANDARD) -> None:
         find_token(os.environ).source,
         address(os.environ),
     )
-    write(records(_COLUMNS, [row], is_single=True), output)
+    write(Records(_COLUMNS, [row], is_single=True), output)
 
 
 async def _ask(fathom: FathomClient) -> tuple[Account | None, Token]:
-    return await _account(fathom), await fathom.token.get()
-
-
-async def _account(fathom: FathomClient) -> Account | None:
-    try:
-        return await fathom.account.get()
-    except PermissionDeniedError:  # only a token of full access may see it
-        return None
+    account = None
+    with suppress(PermissionDeniedError):  # only a token of full access may see it
+        account = await fathom.account.get()
+    return account, await fathom.token.get()
 
 
 def login() -> None:
@@ -58,7 +55,7 @@ def login() -> None:
     typed = secret("API token, from https://app.usefathom.com/api (nothing shows while you type)")
 
     async def tried() -> Token:
-        async with FathomClient.from_env({**os.environ, TOKEN: typed}) as fathom:
+        async with FathomClient.from_env({**os.environ, TOKEN: typed}, retry=FOR_A_PERSON) as fathom:
             return await fathom.token.get()
 
     token = run_async(tried)

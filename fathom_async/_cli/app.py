@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
-from fathom_async._cli.formatting import examples
+from fathom_async._cli.formatting import ASCII, examples
 from fathom_async._util.text import one_line
 
 
@@ -70,7 +70,7 @@ _add(
 )
 _add("account:logout", "Remove the API token from the system's keyring.", "fathom logout")
 _add("sites:sites", "List, get, create, update, delete sites.")
-_add("events:events", "List, create, change, delete events.")
+_add("events:events", "List, change, delete events.")
 _add("milestones:milestones", "List, get, create, update, delete milestones.")
 _add("report:report", "Report on the pageviews of a site.")
 _add("report:events_report", "Report on the completions of an event.")
@@ -108,6 +108,7 @@ _add(
     "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\\n    --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
+_add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",
     "Show what is left of the rate limits that programs share by FATHOM_BUDGET.",
@@ -169,8 +170,7 @@ def run(arguments: Sequence[str]) -> int:
     _reopen_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # An old terminal that cannot show a bar gets question marks.
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=ASCII)
     try:
         code: object = app.meta(
             arguments, exit_on_error=False, print_error=False, result_action="return_value"

@@ -2,13 +2,15 @@
 
 from functools import partial
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from attrs import frozen
 from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, PageviewQuery
-from fathom_async._cli.connection import connect, run_async
+from fathom_async import EventQuery, PageviewQuery, Site
+from fathom_async._cli.connection import FOR_A_JOB, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
+from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names, Selection, in_options
@@ -94,7 +96,14 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
 
 async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
     console = stdout_console()
-    async with connect() as fathom:
+    named = dict[str, Site]()
+    async with connect(retry=FOR_A_JOB) as fathom:
+
+        async def zone_of(site_id: str) -> ZoneInfo | None:
+            if not named:  # one list for all sites
+                named.update(await sites_named(fathom, [query.site_id for query in queries]))
+            return ZoneInfo(name) if (name := named[site_id].timezone) else None
+
         for query in queries:
             async with telling(fathom):
                 summary = await fathom.reports.backfill(
@@ -105,6 +114,7 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
                     grouping=periods.per,
                     look_back=periods.look_back,
                     incomplete=periods.incomplete,
+                    zone=partial(zone_of, query.site_id) if len(queries) > 1 else None,
                 )
             if isinstance(query, EventQuery) and not summary.rows:
                 await check_event(fathom, query)

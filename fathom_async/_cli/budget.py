@@ -11,8 +11,8 @@ from fathom_async._cli.connection import BUDGET, PLAN, connect, is_unused, run_a
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
-from fathom_async._cli.formatting import counted, duration
-from fathom_async._cli.output import STANDARD, Kind, OutputOptions, note, records, write
+from fathom_async._cli.formatting import counted, duration, per
+from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",
@@ -31,7 +31,6 @@ _SHOWN: Final[dict[str, Kind]] = {
     "waiting": "text",
     "next slot": "text",
 }
-_PER: Final = {60.0: "a minute", 3600.0: "an hour"}
 
 
 def budget(*, output: OutputOptions = STANDARD) -> None:
@@ -43,9 +42,9 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
     output.check()
     lanes = _lanes()
     if output.resolved() == "table":
-        write(records(_SHOWN, [_words(name, lane) for name, lane in lanes.items()]), output)
+        write(Records(_SHOWN, [_words(name, lane) for name, lane in lanes.items()]), output)
     else:
-        write(records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
+        write(Records(_COLUMNS, [_cells(name, lane) for name, lane in lanes.items()]), output)
 
 
 def _lanes() -> Mapping[str, LaneStatus]:
@@ -80,12 +79,11 @@ async def _look() -> Mapping[str, LaneStatus]:
 
 
 def _words(name: str, lane: LaneStatus) -> tuple[str | int, ...]:
-    per = _PER.get(lane.per, f"in {duration(lane.per)}")
     waiting = counted(lane.waiting, "program") if lane.waiting else "nobody"
     when = f"in {duration(lane.next_slot_in)}" if lane.next_slot_in > 0 else "now"
     if lane.paused_for > 0:
         when += ", paused by the server"
-    return name, f"{lane.limit:,} {per}", lane.used, _left(lane), waiting, when
+    return name, f"{lane.limit:,} {per(lane.per)}", lane.used, _left(lane), waiting, when
 
 
 def _left(lane: LaneStatus) -> int:

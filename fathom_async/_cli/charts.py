@@ -4,24 +4,20 @@ import math
 from collections.abc import Sequence
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
-_ASCII_EIGHTHS = "    .:::#"
 _WIDEST_COLUMN = 3
 
 
-def sparkline(values: Sequence[float], width: int, *, ascii_only: bool = False) -> str:
+def sparkline(values: Sequence[float], width: int) -> str:
     """Return one line that rises and falls with the values.
 
     Args:
         values: The figures; neighbours are added up where there are more than `width`.
         width: Characters at most.
-        ascii_only: Whether the terminal shows ASCII only.
     """
-    return column_chart(values, width=width, height=1, ascii_only=ascii_only)[0] if values else ""
+    return column_chart(values, width=width, height=1)[0] if values else ""
 
 
-def column_chart(
-    values: Sequence[float], *, width: int, height: int, thickness: int = 1, ascii_only: bool = False
-) -> list[str]:
+def column_chart(values: Sequence[float], *, width: int, height: int, thickness: int = 1) -> list[str]:
     """Return a column chart, from its top line to its bottom line.
 
     Args:
@@ -29,17 +25,15 @@ def column_chart(
         width: Characters a line at most.
         height: Lines.
         thickness: Characters a column, of which the last one is a gap if there are two or more.
-        ascii_only: Whether the terminal shows ASCII only.
     """
-    marks = _ASCII_EIGHTHS if ascii_only else _EIGHTHS
     heights = merged(values, width // thickness)
     highest = max(heights, default=0.0)
-    full = len(marks) - 1
+    full = len(_EIGHTHS) - 1
     # Rounded up, so that the smallest value still shows.
     eighths = [math.ceil(value / highest * height * full) if highest > 0 else 0 for value in heights]
     lines: list[str] = []
     for level in reversed(range(height)):
-        cells = [marks[min(max(eighth - level * full, 0), full)] for eighth in eighths]
+        cells = [_EIGHTHS[min(max(eighth - level * full, 0), full)] for eighth in eighths]
         lines.append("".join((cell * max(1, thickness - 1)).ljust(thickness) for cell in cells).rstrip())
     return lines
 
@@ -76,11 +70,9 @@ def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:
     return line
 
 
-def bar(value: float, highest: float, width: int, *, ascii_only: bool = False) -> str:
+def bar(value: float, highest: float, width: int) -> str:
     """Return a horizontal bar, as long as the value's share of the highest one."""
     if highest <= 0 or value <= 0:
         return ""
-    if ascii_only:
-        return "#" * max(1, round(value / highest * width))
     whole, eighths = divmod(max(1, round(value / highest * width * 8)), 8)
     return f"{'█' * whole}{' ▏▎▍▌▋▊▉'[eighths]}".rstrip()

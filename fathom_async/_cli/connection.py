@@ -4,24 +4,29 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from fathom_async import FathomClient, Priority, RetryPolicy
 from fathom_async._cli.credentials import TOKEN, find_token
 from fathom_async._cli.failures import DEBUG, TerminatedError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from fathom_async import FathomClient
+from fathom_async._cli.formatting import duration
+from fathom_async._cli.output import note
+from fathom_async._cli.progress import telling
+from fathom_async.telemetry import Event, Paused, Retried
 
 T = TypeVar("T")
 
 BUDGET: Final = "FATHOM_BUDGET"
 PLAN: Final = "FATHOM_PLAN"
+FOR_A_PERSON: Final = RetryPolicy(outage=5)
+"""How commands that a person waits for retry: a server that is away fails them soon."""
+
+FOR_A_JOB: Final = RetryPolicy(attempts=30, cap=30)
+"""How a job of one request at a time retries, which cannot tell an outage from requests that fail by themselves."""
 
 
 def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
@@ -55,18 +60,16 @@ def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
 
 @asynccontextmanager
 async def connect(
-    *,
-    timeout: float = 30.0,  # noqa: ASYNC109 - of each request, not of this
-    is_onlooker: bool = False,
-) -> "AsyncGenerator[FathomClient, None]":
+    *, retry: RetryPolicy = FOR_A_PERSON, is_onlooker: bool = False
+) -> AsyncGenerator[FathomClient, None]:
     """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
 
-    A person waits for a command, so its requests are interactive; runs of many reports have a priority of their own.
+    A person waits for a command, so its requests are interactive.
 
     ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` (or ``--plan``) apply too.
 
     Args:
-        timeout: Seconds from a request's admission to its whole answer.
+        retry: How to retry. All but `FOR_A_PERSON` wait for a server that is away, and say so.
         is_onlooker: Whether the command sends nothing: it then creates no budget file, which other users' programs
             might be unable to open.
 
@@ -74,13 +77,12 @@ async def connect(
         CommandError: There is no token.
         ArgumentError: The token, the address, the plan or the budget is invalid.
     """
-    from fathom_async import FathomClient, Priority  # noqa: PLC0415 - it takes long, and `fathom --help` needs none
-
     _quieten_log()
     environ = {**os.environ, TOKEN: find_token(os.environ).token}
     if is_onlooker and is_unused(environ.get(BUDGET, "")):
         del environ[BUDGET]
-    async with FathomClient.from_env(environ, timeout=timeout) as fathom:
+    on_event = None if retry is FOR_A_PERSON else _note_outage
+    async with FathomClient.from_env(environ, retry=retry, on_event=on_event) as fathom:
         yield fathom.with_options(priority=Priority.INTERACTIVE)
 
 
@@ -91,15 +93,25 @@ def is_unused(budget: str) -> bool:
     return is_file and not Path(unquote(where.path)).exists()
 
 
-def call(ask: "Callable[[FathomClient], Coroutine[object, object, T]]") -> T:
+def call(ask: Callable[[FathomClient], Coroutine[object, object, T]]) -> T:
     """Open a client, await one coroutine with it, and return its result; a terminal shows what it waits for."""
-    from fathom_async._cli.progress import telling  # noqa: PLC0415 - the same
 
     async def connected() -> T:
         async with connect() as fathom, telling(fathom):
             return await ask(fathom)
 
     return run_async(connected)
+
+
+def _note_outage(event: Event) -> None:
+    match event:
+        case Paused(seconds=seconds, reason="away"):
+            pass
+        case Retried(delay=seconds, attempt=attempt) if attempt >= RetryPolicy().attempts and seconds:
+            pass
+        case _:
+            return
+    note(f"the server is away, trying again in {duration(seconds)}")
 
 
 def _quieten_log() -> None:

@@ -18,7 +18,6 @@ def drawn(
     figure: Figure,
     width: int,
     *,
-    ascii_only: bool = False,
     label_width: int = _LABEL,
     format_value: Callable[[Number], str] = shown,
 ) -> list[str]:
@@ -27,7 +26,6 @@ def drawn(
     Args:
         figure: What to draw.
         width: Characters a line at most.
-        ascii_only: Whether the terminal shows ASCII only.
         label_width: Cells of a ranking's labels at most.
         format_value: Writes the values of a ranking.
     """
@@ -36,33 +34,31 @@ def drawn(
             return [f"{figure.metric}  {shown(figure.value)}"]
         case Ranking():
             figures = [format_value(value) for value in figure.values]
-            bars = _bars(figure, figures, width, label_width, ascii_only=ascii_only)
+            bars = _bars(figure, figures, width, label_width)
             return [figure.metric, *bars, *_more(figure.left_out)]
         case TimeSeries(lines=[line]) if not line.label:
-            return list(_columns(figure, width, ascii_only=ascii_only))
+            return list(_columns(figure, width))
         case TimeSeries():
             return [
                 f"{figure.metric} by {figure.unit}, {_ends(figure)}",
-                *_sparklines(figure, width, ascii_only=ascii_only),
+                *_sparklines(figure, width),
                 *_more(figure.left_out),
             ]
         case _:
             assert_never(figure)
 
 
-def _bars(
-    figure: Ranking, figures: Sequence[str], width: int, label_width: int, *, ascii_only: bool
-) -> Iterator[str]:
+def _bars(figure: Ranking, figures: Sequence[str], width: int, label_width: int) -> Iterator[str]:
     beside = max(map(len, figures))
     name = min(label_width, max(map(cells, figure.labels)), max(width - beside - 3 * _GAP - 1, 1))
     room = max(1, width - name - beside - 3 * _GAP)
     highest = max((value or 0 for value in figure.values), default=0)
     labels = [cut(label, name) for label in figure.labels]
-    bars = [charts.bar(value or 0, highest, room, ascii_only=ascii_only) for value in figure.values]
+    bars = [charts.bar(value or 0, highest, room) for value in figure.values]
     return _indented(columns(list(zip(labels, figures, bars, strict=True)), right={1}))
 
 
-def _columns(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
+def _columns(figure: TimeSeries, width: int) -> Iterator[str]:
     values = figure.lines[0].values
     top = shown(max((value or 0 for value in values), default=0))
     room = max(1, width - len(top) - 2 * _GAP)
@@ -71,9 +67,7 @@ def _columns(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[st
     thickness = charts.thickness_for(len(heights), room)
     each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
     yield f"{figure.metric} by {figure.unit}{each}"
-    chart = charts.column_chart(
-        heights, width=room, height=_HEIGHT, thickness=thickness, ascii_only=ascii_only
-    )
+    chart = charts.column_chart(heights, width=room, height=_HEIGHT, thickness=thickness)
     for place, line in enumerate(chart):
         scale = top if place == 0 else "0" if place == _HEIGHT - 1 else ""
         yield f"  {scale.rjust(len(top))}  {line}".rstrip()
@@ -81,7 +75,7 @@ def _columns(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[st
     yield f"  {' ' * len(top)}  {charts.axis(labels, width=room, thickness=thickness)}"
 
 
-def _sparklines(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator[str]:
+def _sparklines(figure: TimeSeries, width: int) -> Iterator[str]:
     peaks = [shown(max((value or 0 for value in line.values), default=0)) for line in figure.lines]
     beside = max(map(len, peaks))
     name = min(_LABEL, max(cells(line.label) for line in figure.lines), max(width - beside - 20, 1))
@@ -89,7 +83,7 @@ def _sparklines(figure: TimeSeries, width: int, *, ascii_only: bool) -> Iterator
     rows: list[tuple[str, ...]] = []
     for line, peak in zip(figure.lines, peaks, strict=True):
         heights = _highest(line.values, charts.bundle(len(line.values), room))
-        spark = charts.sparkline(heights, room, ascii_only=ascii_only)
+        spark = charts.sparkline(heights, room)
         rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", spark))
     return _indented(columns(rows))
 

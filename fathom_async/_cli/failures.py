@@ -171,6 +171,7 @@ def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception
         (errors.WaitTooLongError, ExitCode.BUSY, ""),
         (errors.ServerError, ExitCode.FAILED, "try again later"),
         (errors.TimeoutError, ExitCode.FAILED, "try again, or ask for less at once"),
+        (errors.OutageError, ExitCode.FAILED, "try again later, or check the network and FATHOM_BASE_URL"),
         (errors.ConnectError, ExitCode.FAILED, "check the network and FATHOM_BASE_URL"),
         (errors.DecodeError, ExitCode.FAILED, "check that FATHOM_BASE_URL is an API's address"),
         (errors.BudgetError, ExitCode.FAILED, "check FATHOM_BUDGET"),

@@ -1,6 +1,22 @@
 """How figures and durations are written."""
 
-_MINUTE = 60
+import codecs
+from typing import Final
+
+ASCII: Final = "fathom_async.ascii"
+"""Name of the error handler for terminals that cannot show the characters of a chart."""
+
+_MINUTE: Final = 60
+_MARKS: Final = dict(zip("▁▂▃▄▅▆▇█▏▎▍▌▋▊▉░●○…·", "   .:::#...####.#.~-", strict=True))
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_MARKS.get(each, "?") for each in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(ASCII, _in_ascii)
 
 
 def duration(seconds: float) -> str:
@@ -15,6 +31,11 @@ def clock_time(seconds: float) -> str:
     """Return minutes and seconds as ``1:58``."""
     minutes, rest = divmod(round(seconds), _MINUTE)
     return f"{minutes}:{rest:02d}"
+
+
+def per(seconds: float) -> str:
+    """Return ``a minute``, ``an hour`` or ``in 10 s``."""
+    return {60.0: "a minute", 3600.0: "an hour"}.get(seconds, f"in {duration(seconds)}")
 
 
 def counted(number: int, noun: str) -> str:

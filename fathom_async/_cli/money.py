@@ -54,12 +54,12 @@ def readable(rows: Records, currency: str | None) -> Records:
         return rows
     place = rows.columns.index(VALUE)
     label = f"{VALUE} ({currency or 'cents'})"
-    columns = (*rows.columns[:place], label, *rows.columns[place + 1 :])
+    kinds = {label if name == VALUE else name: kind for name, kind in rows.kinds.items()}
     if currency is None:
-        return evolve(rows, columns=columns)
+        return evolve(rows, kinds=kinds)
     return evolve(
         rows,
-        columns=columns,
+        kinds=kinds,
         rows=[(*row[:place], _amount(row[place]), *row[place + 1 :]) for row in rows.rows],
     )
 

@@ -1,22 +1,21 @@
 """Rows, written in any format to a terminal, a pipe or a file."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from importlib import import_module
-from importlib.util import find_spec
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
-from attrs import field, frozen
+from attrs import frozen
 from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.csv_fields import write_fields
+from fathom_async._util.lazy import optional
 from fathom_async._util.text import cells, printable, printable_json
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
-Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "moment"]
+Kind = Literal["text", "texts", "count", "number", "flag", "hour", "day", "month", "year", "moment"]
 
 _SUFFIXES: Final[dict[str, Format]] = {
     ".json": "json",
@@ -41,7 +40,6 @@ _WIDE = 10_000  # no terminal: nothing is cut
 _LONGEST_WORD: Final = 16
 """Characters up to which a word stays whole in a narrow column; longer ones, such as paths, are folded."""
 _GAP: Final = 3
-_NO_PYARROW: Final = 'pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"'
 
 
 @Parameter(name="*")
@@ -74,7 +72,8 @@ class OutputOptions:
         """Check that rows can be written; every command does so before it sends anything.
 
         Raises:
-            CommandError: A terminal cannot show the format, the file's ending names none, or an extra is missing.
+            CommandError: A terminal cannot show the format, or the file's ending names none.
+            ImportError: An extra is missing.
             OSError: The file cannot be written.
         """
         if self.resolved() == "parquet":
@@ -82,8 +81,7 @@ class OutputOptions:
                 raise CommandError(
                     "a terminal cannot show Parquet; add --output report.parquet, or pipe it", ExitCode.USAGE
                 )
-            if find_spec("pyarrow") is None:
-                raise CommandError(_NO_PYARROW)
+            optional("pyarrow", extra="arrow")
         if self.output is not None:
             check_file(self.output)
 
@@ -96,54 +94,34 @@ class Records:
     """Rows to write.
 
     Attributes:
-        columns: Names of the columns.
+        kinds: Names of the columns, and what they hold.
         rows: The cells of each row.
-        arrow: Makes the Arrow table that becomes a Parquet file.
         is_single: Whether it is one object rather than a list of them.
     """
 
-    columns: tuple[str, ...]
+    kinds: Mapping[str, Kind]
     rows: Sequence[tuple[Cell, ...]]
-    arrow: Callable[[], object] = field(repr=False)
     is_single: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.kinds)
 
     def dicts(self) -> list[dict[str, Cell]]:
         """Return each row as a dict."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
-def records(
-    columns: Mapping[str, Kind], rows: Iterable[tuple[Cell, ...]], *, is_single: bool = False
-) -> Records:
-    """Return records of named columns.
-
-    Args:
-        columns: Names of the columns, and what they hold.
-        rows: The cells of each row.
-        is_single: Whether it is one object rather than a list of them.
-    """
-    found = list(rows)
-
-    def arrow() -> object:
-        return arrow_table(columns, found)
-
-    return Records(tuple(columns), found, arrow, is_single)
-
-
 def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_single: bool = False) -> Records:
     """Return records of objects whose attributes are the columns, such as sites."""
-    rows = (tuple(getattr(each, name) for name in columns) for each in objects)
-    return records(columns, rows, is_single=is_single)
+    return Records(columns, [tuple(getattr(each, name) for name in columns) for each in objects], is_single)
 
 
 def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
     """Return records of a report."""
-    rows = [tuple(each.values()) for each in report.to_dicts()]
-
-    def arrow() -> object:
-        return cast("object", report.to_arrow())  # pyright: ignore[reportUnknownMemberType]
-
-    return Records(report.columns, rows, arrow)
+    kinds: dict[str, Kind] = {column.name: column.kind for column in report.query.codec.columns}
+    return Records(kinds, [tuple(each.values()) for each in report.to_dicts()])
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:
@@ -152,7 +130,7 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
     A terminal gets no control characters in any format; files and pipes get texts unchanged.
 
     Raises:
-        CommandError: The file's ending names no format, or an extra is missing.
+        CommandError: The file's ending names no format.
         OSError: The file cannot be written.
     """
     chosen = options.resolved()
@@ -200,7 +178,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
         for_terminal: Whether to escape control characters; a table always does.
 
     Raises:
-        CommandError: The format needs an extra that is not installed.
+        ImportError: The format needs an extra that is not installed.
     """
     match format:
         case "table":
@@ -222,7 +200,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
             return text.getvalue().encode()
         case "parquet":
             sink = BytesIO()
-            _pyarrow("pyarrow.parquet").write_table(rows.arrow(), sink)
+            optional("pyarrow.parquet", extra="arrow").write_table(arrow_table(rows.kinds, rows.rows), sink)
             return sink.getvalue()
 
 
@@ -311,10 +289,3 @@ def stdout_console() -> "Console":
 def note(text: str) -> None:
     """Write a line to standard error."""
     sys.stderr.write(f"fathom: {text}\n")
-
-
-def _pyarrow(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
-    try:
-        return import_module(module)
-    except ModuleNotFoundError:
-        raise CommandError(_NO_PYARROW) from None

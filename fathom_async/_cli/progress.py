@@ -115,8 +115,7 @@ def reporter() -> Generator[Reporter]:
         progress, until, waits = latest
         left = max(0.0, until - time.monotonic())
         # A terminal may go on in the next line as soon as the last column is filled.
-        width, ascii_only = console.width - 1, console.options.ascii_only
-        line = bar_of(evolve(progress, seconds_left=left), width, waits=waits, ascii_only=ascii_only)
+        line = bar_of(evolve(progress, seconds_left=left), console.width - 1, waits=waits)
         return Text(line, no_wrap=True, overflow="crop")
 
     with Live(console=console, get_renderable=draw, refresh_per_second=4):
@@ -132,14 +131,13 @@ def line_of(progress: Progress, waits: str = "") -> str:
     return ", ".join((*parts, *_kept_and_failed(progress), *_ahead(progress, waits)))
 
 
-def bar_of(progress: Progress, width: int, *, waits: str = "", ascii_only: bool = False) -> str:
+def bar_of(progress: Progress, width: int, *, waits: str = "") -> str:
     """Return how far a run has come as a bar and figures, of which the last are left out where there is no room.
 
     Args:
         progress: How far the run has come.
         width: Characters at most.
         waits: What the run waits for, if it is not the rate limit.
-        ascii_only: Whether the terminal shows ASCII only.
     """
     requests = f"{progress.answered}/{progress.requests} requests"
     parts = [
@@ -154,8 +152,8 @@ def bar_of(progress: Progress, width: int, *, waits: str = "", ascii_only: bool 
     room = min(_LONGEST, width - len(told) - 1)
     if room < _SHORTEST:
         return told[:width]
-    done = bar(progress.done, progress.queries, room, ascii_only=ascii_only)
-    line = f"{done.ljust(room, '.' if ascii_only else '░')} {told}"
+    done = bar(progress.done, progress.queries, room)
+    line = f"{done.ljust(room, '░')} {told}"
     titled = f"reports {line}"
     return titled if len(titled) <= width else line
 
@@ -185,6 +183,8 @@ def together(before: Progress, part: Progress) -> Progress:
         done=before.done + part.done,
         failed=before.failed + part.failed,
         kept=before.kept + part.kept,
+        implied=before.implied + part.implied,
+        fused=before.fused + part.fused,
         requests=before.requests + part.requests,
         answered=before.answered + part.answered,
         seconds_left=part.seconds_left,
@@ -213,6 +213,8 @@ async def telling(fathom: FathomClient) -> AsyncGenerator[None]:
 def situation(fathom: FathomClient) -> str:
     """Return what the requests of a client wait for, in words."""
     lane = max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
+    if lane.away_for is not None:
+        return f"the server is away, trying again in {duration(lane.retry_in)}"
     when = duration(lane.next_slot_in)
     if lane.paused_for:
         return f"the server asked for a pause; the next request goes in {when}"

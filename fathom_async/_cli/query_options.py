@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final, TypeVar
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 from cyclopts import Parameter, Token, validators
 
-from fathom_async import EventQuery, FathomClient, PageviewQuery, Period, QueryError, Report
+from fathom_async import EventQuery, PageviewQuery, Period, QueryError, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
 from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
@@ -125,12 +125,14 @@ class QueryOptions(Selection):
             return report
         return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter("date"))))
 
-    async def site_clock(self, fathom: FathomClient, site: str) -> datetime:
-        """Return the current time on the site's clock, from which a period is counted."""
-        if self.period is None:
-            return datetime.now(UTC)
-        zone = self.timezone or (await fathom.sites.get(site)).timezone or "UTC"
-        return datetime.now(ZoneInfo(zone))
+    @property
+    def is_on_site_clock(self) -> bool:
+        """Whether the range depends on the site's time zone: on its words, and not on dates."""
+        return self.period is not None and self.timezone is None and Period.dated(self.period) is None
+
+    def now(self, site: Site | None) -> datetime:
+        """Return the current time on the clock from which a period is counted: the site's, if it is needed."""
+        return datetime.now(ZoneInfo(self.timezone or (site and site.timezone) or "UTC"))
 
 
 @contextmanager

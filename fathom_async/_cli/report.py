@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from attrs import evolve, frozen
+from attrs import frozen
 from cyclopts import App, Parameter
 
 from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
@@ -66,26 +66,8 @@ class Views:
     html: Path | None = None
     """Write a self-contained page with charts and rows."""
 
-    def readable(self, rows: Records) -> Records:
-        """Return the rows with money as people read it."""
-        return readable(rows, None)
-
-
-@Parameter(name="*")
-@frozen(kw_only=True)
-class EventViews(Views):
-    """Charts and pages of a report on an event."""
-
-    currency: str | None = None
-    """Show value in this currency, such as EUR, instead of cents, in tables, charts and pages."""
-
-    def readable(self, rows: Records) -> Records:
-        """Return the rows with money as people read it."""
-        return readable(rows, self.currency)
-
 
 NO_VIEWS: Final = Views()
-NO_EVENT_VIEWS: Final = EventViews()
 ASKED: Final = QueryOptions()
 
 
@@ -120,7 +102,8 @@ def of_events(
     metrics: Annotated[tuple[EventAggregate, ...], Names] = ("conversions", "unique_conversions"),
     question: QueryOptions = ASKED,
     output: OutputOptions = STANDARD,
-    views: EventViews = NO_EVENT_VIEWS,
+    views: Views = NO_VIEWS,
+    currency: str | None = None,
 ) -> None:
     """Report on the completions of an event.
 
@@ -131,14 +114,20 @@ def of_events(
         question: The query.
         output: Destination and format of the rows.
         views: Charts and pages.
+        currency: Show value in this currency, such as EUR, instead of cents, in tables, charts and pages.
     """
-    if views.currency is not None:
-        views = evolve(views, currency=read_currency(views.currency, metrics))
-    _carry_out(site, partial(EventQuery, site, event, aggregates=metrics), question, output, views)
+    if currency is not None:
+        currency = read_currency(currency, metrics)
+    _carry_out(site, partial(EventQuery, site, event, aggregates=metrics), question, output, views, currency)
 
 
-def _carry_out(
-    site: str, make: Callable[..., Q], question: QueryOptions, output: OutputOptions, views: Views
+def _carry_out(  # noqa: PLR0917 - the parameters of both commands
+    site: str,
+    make: Callable[..., Q],
+    question: QueryOptions,
+    output: OutputOptions,
+    views: Views,
+    currency: str | None = None,
 ) -> None:
     output.check()  # errors come before any request
     question.query(make, datetime.now(UTC))
@@ -151,14 +140,21 @@ def _carry_out(
         check_file(views.html)
 
     async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
-        query = question.query(make, await question.site_clock(fathom, site))
+        known = await fathom.sites.get(site) if question.is_on_site_clock else None
+        query = question.query(make, question.now(known))
         found = await _answer(fathom, query, question)
         if isinstance(query, EventQuery) and not found.rows:
             await check_event(fathom, query)
-        return query, found, site if views.html is None else await _name(fathom, site)
+        if views.html is None or known is not None:
+            return query, found, known.name if known else site
+        return query, found, await _name(fathom, site)
 
     query, found, name = call(ask)
-    _show(query, found, name, output, views)
+    rows = records_of_report(found)
+    seen = readable(rows, currency)
+    _view(query, seen, name, views)
+    if output.output is not None or not (views.chart or (views.html and output.format is None)):
+        _write(rows, seen, output)
     if found.truncated and question.limit is None:
         note(f"these are the first {len(found):,} rows; for every row, add --complete")
 
@@ -190,9 +186,7 @@ async def _answer(fathom: FathomClient, query: Query, question: QueryOptions) ->
     return question.in_order(await ask(query))
 
 
-def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, views: Views) -> None:
-    rows = records_of_report(found)
-    seen = views.readable(rows)
+def _view(query: Query, seen: Records, name: str, views: Views) -> None:
     metrics = seen.columns[-len(query.aggregates) :]
     figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
     if views.html is not None:
@@ -201,8 +195,6 @@ def _show(query: Query, found: AnyReport, name: str, output: OutputOptions, view
         note(f"wrote {views.html}")
     if views.chart:
         _draw(figures)
-    if output.output is not None or not (views.chart or (views.html and output.format is None)):
-        _write(rows, seen, output)
 
 
 def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
@@ -220,5 +212,5 @@ def _draw(figures: Sequence[Figure]) -> None:
     if not figures:
         console.print("no rows", markup=False)
     for place, figure in enumerate(figures):
-        lines = drawn(figure, width, ascii_only=console.options.ascii_only)
+        lines = drawn(figure, width)
         console.print(*([""] if place else []), *lines, sep="\n", markup=False, soft_wrap=True)

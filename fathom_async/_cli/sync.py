@@ -9,8 +9,8 @@ from typing import Final
 from attrs import evolve, frozen
 from cyclopts import App
 
-from fathom_async import ConnectError, DecodeError, FathomClient, FathomError, RetryPolicy
-from fathom_async._cli.connection import connect, run_async
+from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
+from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
@@ -30,9 +30,6 @@ sync = App(
     name="sync",
     help_epilogue="Examples:\n\n  fathom sync secoda CDBUGS\n  fathom sync emma CDBUGS --apply",
 )
-
-_FOR_A_PERSON: Final = RetryPolicy(outage=5)
-"""A person waits for the command: a service that is away fails it soon."""
 
 
 @sync.command(
@@ -69,9 +66,8 @@ def secoda(
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
-        async with SecodaClient(
-            service.credentials["SECODA_API_TOKEN"], base_url=service.url, retry=_FOR_A_PERSON
-        ) as client:
+        (token,) = service.credentials.values()
+        async with SecodaClient(token, base_url=service.url, retry=FOR_A_PERSON) as client:
             yield await plan_sync(
                 fathom,
                 client,
@@ -107,12 +103,9 @@ def emma(*sites: str, apply: bool = False) -> ExitCode:
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
+        account, public, private = service.credentials.values()
         async with EmmaClient(
-            service.credentials["EMMA_ACCOUNT_ID"],
-            public_key=service.credentials["EMMA_PUBLIC_KEY"],
-            private_key=service.credentials["EMMA_PRIVATE_KEY"],
-            base_url=service.url,
-            retry=_FOR_A_PERSON,
+            account, public_key=public, private_key=private, base_url=service.url, retry=FOR_A_PERSON
         ) as client:
             yield await plan_sync(fathom, client, sites=sites or None)
 

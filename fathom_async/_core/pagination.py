@@ -1,7 +1,7 @@
 """Lists: awaited for one page, iterated over for everything."""
 
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from attrs import evolve
 
@@ -9,6 +9,9 @@ from fathom_async._core.request import Request
 from fathom_async._core.session import Caller
 from fathom_async.errors import PagingError
 from fathom_async.models import Page
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -20,9 +23,9 @@ Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
 class Listing(Generic[T]):
     """The objects of a list.
 
-    ``await listing`` returns one `Page`. ``async for item in listing`` iterates over all objects, and
-    ``async for page in listing.pages()`` over all pages; both fetch the next page while the caller works with the
-    current one.
+    ``await listing`` returns one `Page`. ``async for item in listing`` iterates over all objects, and requests the
+    next page when the caller comes to the second half of one. ``async for page in listing.pages()`` iterates over all
+    pages, each of which is requested when the caller comes to it.
 
     Args:
         send: Sends requests.
@@ -42,9 +45,21 @@ class Listing(Generic[T]):
         return self._send(self._first).__await__()
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
-        async for page in self.pages():
-            for item in page.data:
-                yield item
+        request, page = self._first, await self._send(self._first)
+        seen = {request.target}
+        while True:
+            upcoming: asyncio.Task[tuple[Request[Page[T]], Page[T]]] | None = None
+            try:
+                for place, item in enumerate(page.data):
+                    if page.has_more and upcoming is None and 2 * place >= len(page.data):
+                        upcoming = self._send.session.scope.spawn(self._next(request, page, seen))
+                    yield item
+                if not page.has_more:
+                    return
+                request, page = await (upcoming or self._next(request, page, seen))
+            finally:
+                if upcoming is not None:
+                    upcoming.cancel()
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
         """Iterate over all pages.
@@ -52,25 +67,27 @@ class Listing(Generic[T]):
         Raises:
             PagingError: The server announces more but sends an empty page, or a page again.
         """
-        request = self._first
+        request, page = self._first, await self._send(self._first)
         seen = {request.target}
-        page = await self._send(request)
-        while page.has_more:
-            if not page.data:
-                raise PagingError(f"the server sent an empty page of {request.path} that claims to have more")
-            request = self._following(request, page)
-            if request.target in seen:
-                raise PagingError(f"the pages of {request.path} go in circles: {request.target} comes again")
-            seen.add(request.target)
-            upcoming = self._send.session.scope.spawn(self._send(request))
-            try:
-                yield page
-                previous, page = page, await upcoming
-            finally:
-                upcoming.cancel()
-            if page.data and page.data == previous.data:
-                raise PagingError(f"the server sent the same page of {request.path} again")
         yield page
+        while page.has_more:
+            request, page = await self._next(request, page, seen)
+            yield page
+
+    async def _next(
+        self, request: Request[Page[T]], page: Page[T], seen: set[str]
+    ) -> tuple[Request[Page[T]], Page[T]]:
+        """Return the request for the next page, and that page."""
+        if not page.data:
+            raise PagingError(f"the server sent an empty page of {request.path} that claims to have more")
+        request = self._following(request, page)
+        if request.target in seen:
+            raise PagingError(f"the pages of {request.path} go in circles: {request.target} comes again")
+        seen.add(request.target)
+        following = await self._send(request)
+        if following.data and following.data == page.data:
+            raise PagingError(f"the server sent the same page of {request.path} again")
+        return request, following
 
 
 def by_cursor(cursor: Callable[[T], str]) -> Following[T]:

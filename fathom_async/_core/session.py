@@ -19,11 +19,10 @@ from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
 from fathom_async._ratelimit.account import LearnedLanes
-from fathom_async._ratelimit.admission import Admission, Feedback, read_feedback
+from fathom_async._ratelimit.admission import Admission, Again, Feedback, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
-from fathom_async._ratelimit.queue import Place
 from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import (
@@ -131,13 +130,13 @@ class Session:
 
     async def _carry_out(self, request: Request[T], options: Options, number: int) -> T:
         failures = refusals = 0
-        place: Place = "turn"
+        again: Again | None = None
         perhaps_done = False
         deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
         while True:
             try:
                 response = await self._attempt(
-                    request, options, deadline, number, failures + refusals + 1, place
+                    request, options, deadline, number, failures + refusals + 1, again
                 )
                 return self._judge(request, response)
             except NotFoundError:
@@ -150,7 +149,7 @@ class Session:
                 is_refused = isinstance(error, RateLimitError)
                 refusals += is_refused
                 failures += not is_refused
-                place = "first" if is_refused else "last"
+                again = "refused" if is_refused else "failed"
                 perhaps_done = perhaps_done or was_perhaps_done(error)
                 delay = next_delay(
                     self.retry,
@@ -161,7 +160,7 @@ class Session:
                     jitter=random.random(),  # noqa: S311 - no secret
                 )
                 lane = self.lanes[request.lane]
-                if delay is not None and place == "last" and not lane.retries.has_capacity():
+                if delay is not None and again == "failed" and not lane.retries.has_capacity():
                     delay = max(delay, delay_of(lane.retries, self.clock))
                 is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
                 if delay is None or is_late or lane.is_given_up:
@@ -170,7 +169,7 @@ class Session:
                 event = Retried(number, lane.name, self.clock.now(), failures + refusals, delay, reason)
                 self.telemetry.retry(event, error)
             await self.scope.sleep(delay)
-            if place == "last":
+            if again == "failed":
                 await self._take_retry(lane)
 
     async def _take_retry(self, lane: Lane) -> None:
@@ -198,7 +197,7 @@ class Session:
         deadline: float | None,
         number: int,
         attempt: int,
-        place: Place,
+        again: Again | None,
     ) -> Response:
         max_wait = None if deadline is None else max(0.0, deadline - self.clock.now())
         lane = self.lanes[request.lane]
@@ -210,7 +209,7 @@ class Session:
             options.priority,
             flow=options.flow,
             max_wait=max_wait,
-            place=place,
+            again=again,
             asks=request,
             kind=request.lane,
         )

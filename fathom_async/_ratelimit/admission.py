@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.queue import Place
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
 
     from fathom_async._ratelimit.lane import Lane
     from fathom_async._ratelimit.protocol import Permit
+
+Again = Literal["refused", "failed"]
+"""Why a request is made again."""
 
 _LONGEST_WAIT = 1e12  # seconds; more is not worth to be told apart
 
@@ -116,6 +118,7 @@ class Admission:
         *(
             "_waiting",
             "admitted_at",
+            "again",
             "bucket",
             "flow",
             "is_sent",
@@ -123,7 +126,6 @@ class Admission:
             "lane",
             "max_wait",
             "permit",
-            "place",
             "priority",
         ),
         *("queued_at", "asks", "waited"),
@@ -135,7 +137,7 @@ class Admission:
         priority: Priority,
         flow: str,
         max_wait: float | None,
-        place: Place,
+        again: Again | None,
         asks: "Asked | None",
         kind: str,
     ) -> None:
@@ -143,7 +145,7 @@ class Admission:
         self.priority = priority
         self.flow = flow
         self.max_wait = max_wait
-        self.place: Place = place
+        self.again = again
         self.asks = asks
         self.kind = kind
         self.permit: Permit | None = None
@@ -156,7 +158,6 @@ class Admission:
 
     async def __aenter__(self) -> Self:
         if not self.lane.admit_at_once(self):
-            start = self.lane.now()
             self._waiting = asyncio.get_running_loop().create_future()
             try:
                 self.lane.enqueue(self)
@@ -164,7 +165,7 @@ class Admission:
             except BaseException:
                 self.lane.gave_up(self)
                 raise
-            self.waited = self.lane.now() - start
+            self.waited = self.admitted_at - self.queued_at
         self.lane.untaken -= 1
         if self.bucket is not None:
             try:

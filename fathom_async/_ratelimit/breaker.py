@@ -95,6 +95,10 @@ class Breaker:
         """Whether too few subjects failed to tell of all others."""
         return len(self.subjects()) < DIFFERENT
 
+    def is_given_up(self, patience: float, now: float) -> bool:
+        """Whether the server has been away for longer than a request waits for it."""
+        return self.away_since is not None and now - self.away_since >= patience
+
     def subjects(self) -> set[str]:
         """Return what the failed requests were about."""
         return {subject for subject, _ in self._failed.values()}

@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._ratelimit.shared.commands import QuotaConfig
+from fathom_async._ratelimit.plan import ACCOUNT, RateLimit, RatePlan
+from fathom_async._ratelimit.shared.commands import CLASSIC, QuotaConfig, Sharing
 from fathom_async._ratelimit.shared.failover import FailoverWindow
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.window import SharedWindow
@@ -54,7 +54,8 @@ class Budget:
         timeout: float,
         reserve: int = 0,
         concurrency: int | None = None,
-    ) -> SharedWindow | FailoverWindow:
+        is_given: bool = False,
+    ) -> SharedWindow:
         """Return the window of one lane.
 
         Args:
@@ -64,11 +65,27 @@ class Budget:
             timeout: Real seconds from a request's admission to its whole answer.
             reserve: Requests of every window left to the account's other clients.
             concurrency: Requests in flight at once, of all processes together; None for any number.
+            is_given: Whether the limit is that of a plan that somebody named, which all processes must share.
 
         Raises:
             ConfigurationError: The store cannot be used.
         """
         span = limit.per + limit.pad
+        lease = max(timeout * clock.speed, COUNT_DELAY) + span
+        is_hourly = lane.partition(" ")[0] == ACCOUNT
+        plan = (limit.requests if is_hourly else CLASSIC) if is_given else 0
+        sharing = Sharing(limit, lease, reserve, COUNT_DELAY, concurrency, plan)
+        classic = RatePlan.classic()
+        others = {"crud": classic.crud, "reports": classic.reports or classic.crud} if plan > 0 else {}
+        store, *tell = (self._store(*each, clock) for each in ((lane, limit), *others.items()))
+        if self.on_lost == "fail":
+            return SharedWindow(sharing, store, clock=clock, tell=tell)
+        return FailoverWindow(
+            sharing, store, max(1, int(limit.requests * self.on_lost)), clock=clock, tell=tell
+        )
+
+    def _store(self, lane: str, limit: RateLimit, clock: Clock) -> Store:
+        span, key = limit.per + limit.pad, _digest(self.key, lane)
         terms = QuotaConfig(
             requests=limit.requests,
             per=limit.per,
@@ -76,24 +93,6 @@ class Budget:
             settle=min(span / 4, COUNT_DELAY),
             ticket_ttl=_TICKET_TTL * clock.speed,
         )
-        store = self._store(_digest(self.key, lane), terms, clock)
-        shared = SharedWindow(
-            limit,
-            store,
-            clock=clock,
-            lease=max(timeout * clock.speed, COUNT_DELAY) + span,
-            reserve=reserve,
-            count_delay=COUNT_DELAY,
-            concurrency=concurrency,
-        )
-        if self.on_lost == "fail":
-            return shared
-        share = max(1, int(limit.requests * self.on_lost))
-        return FailoverWindow(
-            shared, limit, share, store=store, clock=clock, reserve=reserve, count_delay=COUNT_DELAY
-        )
-
-    def _store(self, key: str, terms: QuotaConfig, clock: Clock) -> Store:
         if not self.url.startswith("file:"):
             from fathom_async._ratelimit.shared.redis import RedisStore  # noqa: PLC0415 - an optional dependency
 

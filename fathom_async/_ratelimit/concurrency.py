@@ -4,6 +4,8 @@
 2. After `CALM` without one, one more at once is tried; once that many were in flight and answered, and after another
    `CALM`, one more again.
 3. Where that was too early, the calm is twice as long from then on, `LONGEST_CALM` at the most.
+4. A cap that is known, or that every plan includes, is never gone beyond: where it is the true one, each try would be
+   refused. So an account that may have more at once than its learned plan includes has to name its plan.
 """
 
 from collections import deque

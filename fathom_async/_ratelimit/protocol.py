@@ -4,6 +4,7 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import BudgetState, Priority
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
@@ -26,17 +27,28 @@ class Permit:
 
 @fast_frozen
 class Demand:
-    """What a lane could use now.
+    """For whom a lane looks for a permit.
 
     Attributes:
         priority: The class whose turn it is.
-        count: How many permits.
         is_due: Whether that class was passed over so often that no promise holds it back.
     """
 
     priority: Priority
-    count: int
     is_due: bool = False
+
+
+@frozen
+class Wanted:
+    """What a lane could use now of a shared window.
+
+    Attributes:
+        waiting: How many requests of each class wait.
+        count: How many permits could be used at once.
+    """
+
+    waiting: tuple[int, int, int]
+    count: int
 
 
 @frozen
@@ -59,7 +71,7 @@ class WindowStatus:
 class Owner(Protocol):
     """The lane, as its window sees it."""
 
-    def demand(self) -> Demand | None:
+    def wanted(self) -> Wanted | None:
         """Return what could be used now; None for nothing."""
         ...
 
@@ -83,19 +95,16 @@ class Window(Protocol):
     window that is not shared.
 
     Attributes:
+        span: Seconds from a request's count to its permit's return.
         is_shared: Whether other processes take of the same permits.
         reply_time: Seconds that admission may take though permits are free.
         failure: Why nothing can be admitted, if so.
     """
 
+    span: float
     is_shared: bool = False
     reply_time: float = 0.0
     failure: FathomError | None = None
-
-    @property
-    def span(self) -> float:
-        """Seconds from a request's count to its permit's return."""
-        ...
 
     @property
     def in_flight(self) -> int:
@@ -133,6 +142,11 @@ class Window(Protocol):
         """Return when to look again for a permit; None when that waits for an answer."""
         ...
 
+    @property
+    def granted_from(self) -> Priority | None:
+        """The most urgent class that may take the next permit; None where the lane's queue decides."""
+        return None
+
     def take(self) -> Permit:
         """Take a permit; there must be room."""
         ...
@@ -140,24 +154,19 @@ class Window(Protocol):
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         """The answer arrived: the request was counted by now, and the headers say what is left.
 
         Args:
             permit: The request's permit.
             now: The moment the answer arrived.
-            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
-            remaining: ``X-RateLimit-Remaining``.
-            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
+            feedback: The headers. If they name a limit that is not this window's, they speak of another one. None
+                when they tell nothing: the answer is an error of the server's, or not its own.
+
+        Returns:
+            Whether it is worth looking for a permit now.
         """
+        ...
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""

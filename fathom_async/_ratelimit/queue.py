@@ -9,9 +9,9 @@
 4. A request that the server refused goes to the head of its class; one that failed goes to the end of its flow.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 from fathom_async._ratelimit.plan import Priority
 
@@ -20,29 +20,26 @@ PASSES = 8
 
 _CLASSES = tuple(Priority)  # an enumeration is slower to go through
 
-Place = Literal["first", "turn", "last"]
-
 T = TypeVar("T")
 
 
 class _Line(Generic[T]):
     """The waiters of one class, by flow."""
 
-    __slots__ = ("_flows", "_lengths", "_size")
+    __slots__ = ("_flows", "_lengths")
 
     def __init__(self) -> None:
         # Ordered dicts give what a deque cannot: constant-time removal of a waiter that gave up.
         self._flows: OrderedDict[str, OrderedDict[T, None]] = OrderedDict()
-        self._lengths: Counter[int] = Counter()  # how many flows have so many waiters
-        self._size = 0
+        self._lengths: dict[int, int] = {}  # how many flows have so many waiters
 
-    def push(self, waiter: T, flow: str, place: Place) -> None:
+    def push(self, waiter: T, flow: str, *, at_head: bool) -> None:
         waiters = self._flows.get(flow)
         if waiters is None:
             waiters = self._flows[flow] = OrderedDict()
         waiters[waiter] = None
         self._count(len(waiters) - 1, len(waiters))
-        if place == "first":
+        if at_head:
             waiters.move_to_end(waiter, last=False)
             self._flows.move_to_end(flow, last=False)
 
@@ -74,17 +71,13 @@ class _Line(Generic[T]):
         return others - min(own, turns) + own + more
 
     def _count(self, before: int, after: int) -> None:
-        self._size += after - before
-        self._lengths[after] += 1
-        if self._lengths[before] > 1:
-            self._lengths[before] -= 1
-        else:
-            del self._lengths[before]
-        if not after:
-            del self._lengths[after]
-
-    def __len__(self) -> int:
-        return self._size
+        lengths = self._lengths
+        if after:
+            lengths[after] = lengths.get(after, 0) + 1
+        if before > 0:
+            lengths[before] -= 1
+            if not lengths[before]:
+                del lengths[before]
 
     def __iter__(self) -> Iterator[T]:
         for waiters in self._flows.values():
@@ -98,24 +91,27 @@ class PriorityQueue(Generic[T]):
         size: How many wait.
     """
 
-    __slots__ = ("_lines", "_passed", "_waiting", "size")
+    __slots__ = ("_lines", "_next", "_passed", "_waiting", "size")
 
     def __init__(self) -> None:
         self._lines: list[_Line[T]] = [_Line() for _ in Priority]
         self._passed = [0 for _ in Priority]
         self._waiting = [0 for _ in Priority]
+        self._next: tuple[Priority, bool] | None = None  # what `next_class` found since the last change
         self.size = 0
 
-    def push(self, waiter: T, priority: Priority, flow: str = "", place: Place = "turn") -> None:
+    def push(self, waiter: T, priority: Priority, flow: str = "", *, at_head: bool = False) -> None:
         """Append a waiter to its flow, or put it before all others of its class (rule 4)."""
-        self._lines[priority].push(waiter, flow, place)
+        self._lines[priority].push(waiter, flow, at_head=at_head)
         self._waiting[priority] += 1
+        self._next = None
         self.size += 1
 
     def discard(self, waiter: T, priority: Priority, flow: str = "") -> None:
         """Take out a waiter that gave up; it may be gone already."""
         gone = self._lines[priority].discard(waiter, flow)
         self._waiting[priority] -= gone
+        self._next = None
         self.size -= gone
 
     def next_class(self) -> tuple[Priority, bool]:
@@ -124,34 +120,34 @@ class PriorityQueue(Generic[T]):
         Raises:
             KeyError: The queue is empty.
         """
-        waiting, passed = self._waiting, self._passed
-        chosen = None
-        for priority in _CLASSES:
-            if waiting[priority]:
-                if passed[priority] >= PASSES:
-                    return priority, True
-                if chosen is None:
-                    chosen = priority
-        if chosen is None:
-            raise KeyError("the queue is empty")
-        return chosen, False
+        if self._next is None:
+            waiting = [priority for priority in _CLASSES if self._waiting[priority]]
+            if not waiting:
+                raise KeyError("the queue is empty")
+            due = [priority for priority in waiting if self._passed[priority] >= PASSES]
+            self._next = (due[0], True) if due else (waiting[0], False)
+        return self._next
 
-    def pop(self) -> T:
-        """Take out the next waiter.
+    def pop(self, start: Priority | None = None) -> T:
+        """Take out the next waiter; with a start, of the first class from there on in which somebody waits.
 
         Raises:
             KeyError: The queue is empty.
         """
         chosen, _ = self.next_class()
-        for priority in range(chosen + 1, len(self._lines)):
-            self._passed[priority] += bool(self._waiting[priority])
+        if start is not None:
+            chosen = next((each for each in _CLASSES[start:] if self._waiting[each]), chosen)
+        if self._waiting[chosen] < self.size:
+            for priority in _CLASSES[chosen + 1 :]:
+                self._passed[priority] = min(self._passed[priority] + bool(self._waiting[priority]), PASSES)
         self._passed[chosen] = 0
         self._waiting[chosen] -= 1
+        self._next = None
         self.size -= 1
         return self._lines[chosen].pop()
 
-    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> int:
-        """Return about how many waiters are served before a newcomer, if nobody else comes.
+    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int]:
+        """Return about how many are served before a newcomer: if nobody else comes, and at the most.
 
         Args:
             priority: The newcomer's class.
@@ -159,15 +155,27 @@ class PriorityQueue(Generic[T]):
             more: Newcomers of the same flow before it.
         """
         own = self._lines[priority].ahead_of(flow, more)
-        urgent = sum(len(line) for line in self._lines[:priority])
+        urgent = sum(self._waiting[:priority])
         # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
-        passing = min(urgent, (own + 1) * PASSES - self._passed[priority])
-        passed = (min(len(line), (own + passing) // PASSES) for line in self._lines[priority + 1 :])
-        return own + passing + sum(passed)
+        most = (own + 1) * PASSES - self._passed[priority] if priority else 0
+        passing = min(urgent, most)
+        patient = sum(min(count, (own + passing) // PASSES) for count in self._waiting[priority + 1 :])
+        return own + passing + patient, own + most + patient
 
-    def waiting(self, priority: Priority) -> int:
-        """Return how many of a class wait."""
-        return self._waiting[priority]
+    def clear(self) -> list[T]:
+        """Take out all, class by class and flow by flow."""
+        waiters = [*self]
+        self._lines = [_Line() for _ in Priority]
+        self._waiting = [0 for _ in Priority]
+        self._next = None
+        self.size = 0
+        return waiters
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many of each class wait."""
+        interactive, normal, bulk = self._waiting
+        return interactive, normal, bulk
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from aiolimiter import AsyncLimiter
 from attrs import Factory, define, field
 
-from fathom_async._ratelimit.admission import Feedback
+from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.bucket import for_retries, guard, pace
 from fathom_async._ratelimit.concurrency import Concurrency
-from fathom_async._ratelimit.lessons import SHORT, Circumstances, Lessons
+from fathom_async._ratelimit.lessons import Circumstances, Lessons
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.protocol import Permit, Window
 from fathom_async._util.clock import Clock
@@ -41,9 +41,9 @@ class Restraint:
         retries: The bucket that retries pass besides.
         lessons: What was learned.
         paused_until: Nothing is admitted before.
-        is_told: Whether the last answer told what remains.
-        told: How many that were.
-        told_at: When it was heard.
+        heard: The headers of the last answer.
+        heard_at: When they were heard.
+        untold_cap: The last cap on requests in flight that was found, and not told to anybody yet; else 0.
     """
 
     name: str
@@ -64,9 +64,12 @@ class Restraint:
         ),
     )
     paused_until: float = field(init=False, default=float("-inf"))
-    is_told: bool = field(init=False, default=False)
-    told: int = field(init=False, default=0)
-    told_at: float = field(init=False, default=float("-inf"))
+    heard: Feedback = field(init=False, default=SILENT)
+    heard_at: float = field(init=False, default=float("-inf"))
+    untold_cap: int = field(init=False, default=0)
+    _told_cap: int = field(
+        init=False, default=Factory(lambda self: self.concurrency.at_most, takes_self=True)
+    )
     _together: int | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -85,8 +88,8 @@ class Restraint:
             self.paused_until = now + seconds
             self.telemetry.paused(Paused(self.name, now, seconds, reason))
 
-    def answered(self, permit: Permit, feedback: Feedback, now: float) -> int | None:
-        """An answer says something new; return what to believe of ``Remaining``."""
+    def answered(self, permit: Permit, feedback: Feedback, now: float) -> Feedback:
+        """An answer says something new; return what to believe of it."""
         named = feedback.limit
         if (
             named is not None
@@ -98,7 +101,7 @@ class Restraint:
             self.lessons.named(named, now, is_larger_adopted=self.is_adaptive and not self.window.is_shared)
         remaining = self.lessons.answered(permit, feedback, self.window.status(now).used, now)
         self._follow(now)
-        return remaining
+        return Feedback(named, remaining)
 
     def refused(self, permit: Permit, feedback: Feedback, now: float) -> None:
         """Back off after a refusal."""
@@ -107,18 +110,18 @@ class Restraint:
             in_flight=in_flight,
             cap=cap if self.concurrency.is_lowered else 0,
             used=self.window.status(now).used,
-            is_told=self.is_told,
-            strikes=self._strikes(permit),
+            is_told=self.heard.remaining is not None,
+            is_lie=self._is_lie(),
         )
-        lesson = self.lessons.refused(permit, feedback, circumstances, now)
-        if lesson.is_crowd:
+        wait = self.lessons.refused(permit, feedback, circumstances, now)
+        if self.lessons.is_crowd:
             sent_at = now if permit.sent_at is None else permit.sent_at
             self.keep_to(self.concurrency.let_in(sent_at, permit.outstanding_before, in_flight, now), now)
         else:
             self.window.on_rate_limited(now)
             self._follow(now)
-            self.window.pause(now + lesson.wait + RETRY_PAD)
-        self.pause(lesson.wait + RETRY_PAD, "refused")
+            self.window.pause(now + wait + RETRY_PAD)
+        self.pause(wait + RETRY_PAD, "refused")
 
     def keep_to(self, at_once: int, now: float) -> None:
         """Have no more requests in flight, until the server is found to let in more."""
@@ -126,8 +129,15 @@ class Restraint:
         if self.window.is_shared:  # it knows what the other processes have in flight
             self.window.on_crowd(at_once)
         elif at_once < cap:
-            self.telemetry.adapted(Adapted(self.name, now, "concurrency", cap, at_once))
             self.concurrency.lower(at_once, now)
+            self.untold_cap = at_once
+
+    def tell_cap(self, now: float) -> None:
+        """Tell the cap on requests in flight once for all who were refused together: after the next answer."""
+        before, self._told_cap = self._told_cap, self.untold_cap
+        self.untold_cap = 0
+        if self._told_cap != before:
+            self.telemetry.adapted(Adapted(self.name, now, "concurrency", before, self._told_cap))
 
     def _follow(self, now: float) -> None:
         """Do as the lessons say."""
@@ -143,12 +153,7 @@ class Restraint:
         self.limit, self._together = limit, together
         self.bucket = guard(limit, self.clock) if together is None else pace(limit, together, self.clock)
 
-    def _strikes(self, permit: Permit) -> int:
-        """Return how much the refusal of a request speaks against what the headers said before."""
+    def _is_lie(self) -> bool:
+        """Whether more than N requests went in a short time, as only headers can have allowed."""
         requests = self.limit.requests
-        if not self.is_told or permit.sent_at is None:
-            return 0
-        if self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests):
-            return 2  # only headers can have allowed more than N in a short time
-        is_fresh = 0 <= permit.sent_at - self.told_at < SHORT * self.limit.per
-        return int(is_fresh and self.told > permit.outstanding_before)
+        return self.bucket.max_rate >= 2 * requests and not self.bucket.has_capacity(requests)

@@ -51,7 +51,9 @@ import math
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from heapq import merge
+from operator import itemgetter
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.promise import Permits, promised_at
 from fathom_async._ratelimit.protocol import Demand, Permit, Window, WindowStatus
@@ -74,6 +76,9 @@ FORECAST_SIZE = _FIELDS * Priority.BULK
 STALE = 0.95
 """The part of T after which the server's last word no longer tells what is left."""
 
+GRAIN = 0.001
+"""Seconds between two looks for permits that came back: those that come back together are handed out together."""
+
 
 class Forecast:
     """How often the more urgent classes come, on one budget.
@@ -86,12 +91,13 @@ class Forecast:
         numbers: Where the counts are kept, `FORECAST_SIZE` of them, all zeros when new.
     """
 
-    __slots__ = ("_memory", "_numbers", "_span")
+    __slots__ = ("_memory", "_never", "_numbers", "_span")
 
     def __init__(self, span: float, numbers: "list[float] | memoryview[float] | None" = None) -> None:
         self._span = span
         self._memory = max(span, MEMORY)
-        self._numbers = [0.0] * FORECAST_SIZE if numbers is None else numbers
+        self._never = -math.inf if numbers is None else 0.0  # the moment that stands for none
+        self._numbers = [-math.inf, 0.0, 0.0, -math.inf] * Priority.BULK if numbers is None else numbers
 
     def note(self, priority: Priority, now: float, count: int = 1) -> None:
         """Count requests of a class; 0 of them say only that somebody is there."""
@@ -99,7 +105,7 @@ class Forecast:
             return
         numbers, at, memory = self._numbers, _FIELDS * priority, self._memory
         passed = now - numbers[at + _BEGAN]
-        if passed >= memory or not numbers[at + _SEEN]:
+        if passed >= memory or numbers[at + _SEEN] == self._never:
             is_next = passed < 2 * memory
             numbers[at + _BEFORE] = numbers[at + _COUNT] if is_next else 0.0
             numbers[at + _COUNT] = 0.0
@@ -126,7 +132,7 @@ class Forecast:
 
     def _is_expected(self, priority: int, now: float) -> bool:
         seen = self._numbers[_FIELDS * priority + _SEEN]
-        return bool(seen) and now - seen < SEEN_FOR
+        return seen != self._never and now - seen < SEEN_FOR
 
     def _arrivals(self, priority: int, now: float) -> float:
         began, count, before, _ = self._numbers[_FIELDS * priority : _FIELDS * (priority + 1)]
@@ -148,45 +154,22 @@ class LocalWindow(Window):
         span: Seconds from a request's count to its permit's return.
     """
 
-    __slots__ = (
-        "_ageing",
-        "_certain",
-        "_count_delay",
-        "_forecast",
-        "_foreign",
-        "_free",
-        "_granted",
-        "_heard_at",
-        "_held",
-        "_is_refused",
-        "_limit",
-        "_lost",
-        "_own",
-        "_quiet_until",
-        "_remaining",
-        "_reserve",
-        "_sent",
-        "_shared_until",
-        "_span",
-        "_unsettled",
-        "_wished_reserve",
-    )
-
     def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:
-        self._span = limit.per + limit.pad
+        self.span = limit.per + limit.pad
+        self._stale_after = STALE * limit.per
         self._limit = limit
         self._reserve = self._wished_reserve = reserve
         self._count_delay = count_delay
-        self._forecast = Forecast(self._span)
+        self._forecast = Forecast(self.span)
         self._held: dict[Priority, float] = {}  # see `_held_until`
+        self._returned: dict[tuple[int, Priority], float] = {}  # what `returns` found since the last change
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
         self._foreign: deque[float] = deque()  # the same for permits held for other clients
+        self._lost: deque[float] = deque()  # the same for requests that nobody waits for
         self._sent: OrderedDict[Permit, None] = OrderedDict()  # not answered yet, in the order of sending
-        self._unsettled = 0  # admitted, and neither settled, abandoned nor released
-        self._granted = 0
+        self._in_flight = self._granted = 0
         self._own: deque[float] = deque()  # when our last hits were counted at the latest
-        self._lost: list[float] = []  # when requests that nobody waits for are counted at the latest, sorted
         self._quiet_until = math.inf  # no permit comes back before
         self._heard_at = -math.inf  # the server's last word
         self._remaining = 0  # how many it said remained
@@ -195,14 +178,9 @@ class LocalWindow(Window):
         self._shared_until = -math.inf  # others were seen to spend
 
     @property
-    def span(self) -> float:
-        """Seconds from a request's count to its permit's return."""
-        return self._span
-
-    @property
     def in_flight(self) -> int:
         """Requests admitted and not settled."""
-        return self._unsettled
+        return self._in_flight
 
     def status(self, now: float) -> WindowStatus:
         """Return what the window looks like."""
@@ -215,16 +193,18 @@ class LocalWindow(Window):
 
     def resize(self, requests: int) -> None:
         """Have so many permits from now on; those that are out stay out."""
-        self._held.clear()
+        self._more()
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
         """Whether the server's last answer does not tell, or no longer, what others have spent."""
-        if self._is_refused or now - self._heard_at >= STALE * self._limit.per:
-            return True
-        return now < self._shared_until and self._certain <= 0
+        return (
+            self._is_refused
+            or now - self._heard_at >= self._stale_after
+            or (self._certain <= 0 and now < self._shared_until)
+        )
 
     def on_rate_limited(self, now: float) -> None:
         """The server admits nothing more though permits were free: others spend too, more than was seen."""
@@ -236,8 +216,7 @@ class LocalWindow(Window):
         """Whether a permit is free, and the promise to more urgent classes allows to take it."""
         if now >= self._quiet_until:
             self._expire(now)
-        own = self._limit.requests - self._free - len(self._foreign)
-        if self._free <= 0 or own >= self._limit.requests - self._reserve:
+        if self._free <= 0 or self._free + len(self._foreign) <= self._reserve:
             return False
         return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
 
@@ -252,31 +231,35 @@ class LocalWindow(Window):
     def returns(self, position: int, priority: Priority, now: float) -> float:
         """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
         self._expire(now)
-        at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+        at = self._returned.get((position, priority))
+        if at is None or at <= now:
+            at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+            self._returned[position, priority] = at
         # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
-        taken = self._forecast.rate(priority, now) * self._span / (self._limit.requests - self._reserve)
+        taken = self._forecast.rate(priority, now) * self.span / (self._limit.requests - self._reserve)
         return now + (at - now) / max(1 - taken, 1 / 9)
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
-        self._held.clear()
+        self._returned.clear()
         self._free -= 1
         self._certain -= 1
         self._granted += 1
-        permit = Permit(self._granted, self._unsettled)
-        self._unsettled += 1
+        permit = Permit(self._granted, self._in_flight)
+        self._in_flight += 1
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
         permit.sent_at = now
         self._sent[permit] = None
-        self._quiet_until = min(self._quiet_until, now + self._count_delay + self._span)
+        due = now + self._count_delay + self.span
+        self._quiet_until = min(self._quiet_until, due)
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
-        self._held.clear()
-        self._unsettled -= 1
+        self._more()
+        self._in_flight -= 1
         if permit.sent_at is None:
             self._free += 1
         elif permit in self._sent:
@@ -285,61 +268,48 @@ class LocalWindow(Window):
 
     def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; it may be counted all the same."""
-        self._unsettled -= 1
-        counted_by = self._counted_by(permit)
-        self._note_own(counted_by, counted_by)
+        self._returned.clear()
+        self._in_flight -= 1
+        due = self._due(permit)
+        self._note_own(due - self.span)
         if permit in self._sent:
             del self._sent[permit]
-            insort(self._lost, self._counted_by(permit))
+            insort(self._lost, due)
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
-        """The answer arrived: the request was counted by now, and the headers say what is left.
-
-        Args:
-            permit: The request's permit.
-            now: The moment the answer arrived.
-            limit: ``X-RateLimit-Limit``. When it is not this window's, `remaining` speaks of another one.
-            remaining: ``X-RateLimit-Remaining``.
-            failed: The answer is an error of the server's, or not its own: it tells nothing of the limits.
-        """
-        self._held.clear()
-        self._unsettled -= 1
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
+        """The answer arrived: the request was counted by now; see `Window.settle`."""
+        self._returned.clear()
+        self._in_flight -= 1
         if permit.sent_at is None:
             self.sent(permit, now)
         sent_at = now if permit.sent_at is None else permit.sent_at
         if permit in self._sent:
             del self._sent[permit]
-            due = (now if now < sent_at + self._count_delay else self._counted_by(permit)) + self._span
+            due = min(now, sent_at + self._count_delay) + self.span
             if self._ageing and due < self._ageing[-1]:
                 insort(self._ageing, due)
             else:
                 self._ageing.append(due)
             self._quiet_until = min(self._quiet_until, due)
-        self._note_own(now, now)
-        if failed:
-            return
+        self._note_own(now)
+        if feedback is None:
+            return self._free > 0 or now >= self._quiet_until
+        requests, remaining = self._limit.requests, feedback.remaining
         self._is_refused = False
         if self._shared_until == math.inf:
-            self._shared_until = now + 2 * self._span
-        if remaining is not None and limit == self._limit.requests and 0 <= remaining <= self._limit.requests:
+            self._shared_until = now + 2 * self.span
+        if remaining is not None and feedback.limit == requests and 0 <= remaining <= requests:
             self._learn(permit, sent_at, now, remaining)
         else:
-            remaining = self._limit.requests
-            self._certain = remaining  # whom the server tells nothing cannot ask
+            remaining = self._certain = requests  # whom the server tells nothing cannot ask
         self._heard_at, self._remaining = now, remaining
+        return self._free > 0 or now >= self._quiet_until
 
     def _held_until(self, priority: Priority, now: float) -> float:
-        """Return from when on the promise allows to take the next permit, found once for all who come meanwhile.
+        """Return from when on, at the earliest, the promise allows to take the next permit.
 
-        Until permits are taken or come back it only grows, but for the forecast, which is looked at again then.
+        Found once for all who come meanwhile: until permits come back it only grows, but for the forecast, which is
+        looked at again then.
         """
         at = self._held.get(priority)
         if at is None or (at <= now and self._free > 0):
@@ -354,98 +324,83 @@ class LocalWindow(Window):
             return -math.inf
         turns, position = divmod(position, usable)
         returns = self._permits(now).upcoming(position + left + 1)
-        return promised_at(returns, left, self._span, usable, position) + turns * self._span
+        return promised_at(returns, left, self.span, usable, position) + turns * self.span
 
     def _permits(self, now: float) -> Permits:
-        unanswered = (min(self._due(permit), now + self._span) for permit in self._sent)
-        lost = (counted_by + self._span for counted_by in self._lost)
+        latest = now + self.span
+        unanswered = [min(self._due(permit), latest) for permit in self._sent]
+        if self._lost:
+            unanswered = [*merge(self._lost, unanswered)]
         total, free = self._limit.requests, self._free
-        return Permits(
-            total,
-            self._reserve,
-            free,
-            self._ageing,
-            self._foreign,
-            [*merge(lost, unanswered)],
-            now,
-            self._span,
-        )
-
-    def _counted_by(self, permit: Permit) -> float:
-        assert permit.sent_at is not None  # noqa: S101 - for the type checker: only sent permits are asked about
-        return permit.sent_at + self._count_delay
+        return Permits(total, self._reserve, free, self._ageing, self._foreign, unanswered, now, self.span)
 
     def _due(self, permit: Permit) -> float:
-        return self._counted_by(permit) + self._span
+        """Return when the permit of a request that was sent comes back, if no answer arrives."""
+        assert permit.sent_at is not None  # noqa: S101 - for the type checker: only sent permits are asked about
+        return permit.sent_at + self._count_delay + self.span
 
     def _expire(self, now: float) -> None:
         if now < self._quiet_until:
             return
-        self._held.clear()
-        for queue in (self._ageing, self._foreign):
-            while queue and queue[0] <= now:
-                queue.popleft()
-                self._free += 1
-        while self._lost and self._lost[0] + self._span <= now:
-            del self._lost[0]
-            self._free += 1
+        self._more()
+        self._let_go(now)
         while self._sent and self._due(permit := next(iter(self._sent))) <= now:
             del self._sent[permit]
             self._free += 1
-        self._quiet_until = self._first_return()
-
-    def _first_return(self) -> float:
-        heads = [queue[0] for queue in (self._ageing, self._foreign) if queue]
-        if self._lost:
-            heads.append(self._lost[0] + self._span)
+        heads = [queue[0] for queue in (self._ageing, self._foreign, self._lost) if queue]
         if self._sent:
             heads.append(self._due(next(iter(self._sent))))
-        return min(heads, default=math.inf)
+        self._quiet_until = max(min(heads, default=math.inf), now + GRAIN)
+
+    def _more(self) -> None:
+        """Forget what was found: permits come back."""
+        self._held.clear()
+        self._returned.clear()
+
+    def _let_go(self, until: float) -> None:
+        """Free the permits that come back until then."""
+        for queue in (self._ageing, self._foreign, self._lost):
+            while queue and queue[0] <= until:
+                queue.popleft()
+                self._free += 1
 
     def _learn(self, permit: Permit, sent_at: float, now: float, remaining: int) -> None:
-        gone = sent_at - self._span + self._limit.pad / 2  # what was counted by then, the server has let go
+        gone = sent_at - self.span + self._limit.pad / 2  # what was counted by then, the server has let go
         if now < self._shared_until and remaining > self._remaining and sent_at >= self._heard_at:
             gone = max(gone, self._heard_at)
-            self._let_go(gone)
+            self._more()
+            self._let_go(gone + self.span)
         while self._own and self._own[0] <= gone:
             self._own.popleft()
-        foreign = self._limit.requests - remaining - (len(self._own) + self._unsettled)
+        foreign = self._limit.requests - remaining - (len(self._own) + self._in_flight)
         self._hold(foreign, now, gone)
-        settled = bisect_left(self._lost, sent_at)
+        settled = bisect_left(self._lost, sent_at + self.span)
         overlapping = permit.outstanding_before + (self._granted - permit.number) + len(self._lost) - settled
         self._certain = remaining - overlapping - self._reserve
+        if self._free < self._certain:
+            self._more()
         while self._free < self._certain and self._take_back(sent_at):
             self._free += 1
 
-    def _note_own(self, counted_by: float, now: float) -> None:
+    def _note_own(self, counted_by: float) -> None:
         """Remember a hit; those of two windows ago are of no use, even to a server that tells nothing."""
         self._own.append(counted_by)
-        if self._own[0] < now - 2 * self._span:
+        if self._own[0] < counted_by - 2 * self.span:
             self._own.popleft()
-
-    def _let_go(self, gone: float) -> None:
-        """Free the permits of everything that was counted by then."""
-        for queue in (self._ageing, self._foreign):
-            while queue and queue[0] <= gone + self._span:
-                queue.popleft()
-                self._free += 1
-        while self._lost and self._lost[0] <= gone:
-            del self._lost[0]
-            self._free += 1
 
     def _hold(self, foreign: int, now: float, gone: float) -> None:
         """Hold so many permits for others: free ones, then those of ours that the server has let go."""
         if foreign > 0:
-            self._shared_until = now + 2 * self._span
+            self._shared_until = now + 2 * self.span
         while len(self._foreign) < foreign:
             if self._free > 0:
                 self._free -= 1
-            elif self._ageing and self._ageing[0] <= gone + self._span:
+            elif self._ageing and self._ageing[0] <= gone + self.span:
                 self._ageing.popleft()
             else:
                 break
-            self._foreign.append(now + self._span)
-            self._quiet_until = min(self._quiet_until, now + self._span)
+            self._foreign.append(now + self.span)
+            self._quiet_until = min(self._quiet_until, now + self.span)
 
     def _take_back(self, sent_at: float) -> bool:
         """Forget the oldest hit that was over before this request began; return whether there is one.
@@ -453,12 +408,9 @@ class LocalWindow(Window):
         Oldest first, for what is left must be those that the server counts: a hit of the window before that came
         back later, by itself, would be a permit too many.
         """
-        heads = [(queue[0], queue) for queue in (self._ageing, self._foreign) if queue]
-        head, queue = min(heads, key=lambda pair: pair[0], default=(math.inf, None))
-        if self._lost and self._lost[0] < sent_at and self._lost[0] + self._span <= head:
-            del self._lost[0]
-            return True
-        if queue is None:
-            return False
-        queue.popleft()
-        return True
+        queues = [queue for queue in (self._lost, self._ageing, self._foreign) if queue]
+        if self._lost and self._lost[0] >= sent_at + self.span:
+            queues = queues[1:]
+        if queues:
+            min(queues, key=itemgetter(0)).popleft()
+        return bool(queues)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final, TextIO, cast, get_args
 import msgspec
 
 from fathom_async._core.codec.rows import Column, ColumnKind, Row
-from fathom_async._util.arrow import arrow_table, optional
+from fathom_async._util.arrow import arrow_table
 from fathom_async._util.csv_fields import write_fields
+from fathom_async._util.lazy import optional
 
 if TYPE_CHECKING:
     from datetime import date

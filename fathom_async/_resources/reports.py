@@ -16,7 +16,7 @@ from fathom_async._bulk.request import by_the_hour
 from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
 from fathom_async._cache.entry import CachePolicy
-from fathom_async._cache.report_cache import Store, open_cache
+from fathom_async._cache.report_cache import ReportCache, Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
@@ -27,6 +27,8 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from fathom_async.backfill._destination import Destination
     from fathom_async.backfill._run import BackfillSummary
 
@@ -53,23 +55,33 @@ class ReportsResource:
         """
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
-    async def complete(self, query: Query[RowT]) -> Report[RowT]:
+    async def complete(
+        self, query: Query[RowT], *, store: Store | None = None, keeping: CachePolicy | None = None
+    ) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
-        Filters split the groups into parts, which are requested one by one and joined: usually at most two requests
-        for each 1,000 rows, and a few more. The parts are of different moments, so let the range end in the past if
-        the report must be of one moment. Rows are in the order of ``sort_by``, texts by code point.
+        Filters split the groups into parts, which are requested one by one and joined: a request for each 1,000 rows
+        and one or two more, or twice as many if the figures change meanwhile. The parts are of different moments, so
+        let the range end in the past if the report must be of one moment. Rows are in the order of ``sort_by``, texts
+        by code point.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
+            store: Where to keep the report; see `run`.
+            keeping: How long it stays fresh.
 
         Raises:
+            ArgumentError: The store cannot be where it is said to be.
+            StoreError: The store cannot be used.
             QueryError: The query has a limit.
             InseparableError: No filter can separate some of the rows; the message says what to change.
             InconsistentError: The server's answers contradict each other, so that rows may be wrong or missing.
             ValidationError: The server refused the query although it passed all checks.
         """
-        return await complete(query, self._ask)
+        cache = self._cache(store, keeping)
+        if cache is None:
+            return await complete(query, self._ask)
+        return await cache.complete(query, lambda: complete(query, self._ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
         """Return what `run` would send for these queries, and how long that would take; sends nothing.
@@ -94,6 +106,7 @@ class ReportsResource:
         store: Store | None = None,
         keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
+        max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> AsyncGenerator[Outcome[RowT], None]:
         """Run many reports in as few requests as possible, and yield each outcome as it arrives.
@@ -108,19 +121,27 @@ class ReportsResource:
                 opened until the client closes; or a store that you opened. None keeps nothing.
             keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
             priority: Order among waiting requests; behind all others by default.
+            max_requests: Refuse a plan of more requests, before any report is sent. What is split or sent again
+                after a failure does not count.
             on_progress: Called with the progress at the start and after each step.
 
         Raises:
-            ArgumentError: One of them is not a query, or the store cannot be where it is said to be.
+            ArgumentError: One of them is not a query, the plan has more requests than `max_requests`, or the store
+                cannot be where it is said to be.
             QueryError: One of them cannot be answered.
             StoreError: The store cannot be used.
             ClosedError: The client was closed.
         """
-        if keeping is not None and store is None:
-            raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
-        caller = self._send.for_run(priority)
-        cache = None if store is None else open_cache(caller, store, keeping or CachePolicy())
-        run = Run(caller, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
+        resource = ReportsResource(self._send.for_run(priority))
+        cache = resource._cache(store, keeping)
+        run = Run(
+            resource._send,
+            checked(queries),
+            cache=cache,
+            is_fused=fuse,
+            max_requests=max_requests,
+            on_progress=on_progress,
+        )
         return run.outcomes()
 
     async def gather(
@@ -131,6 +152,7 @@ class ReportsResource:
         store: Store | None = None,
         keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
+        max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> list[Report[RowT]]:
         """Run many reports like `run`, and return them in the order of the queries.
@@ -141,15 +163,39 @@ class ReportsResource:
             store: See there.
             keeping: See there.
             priority: See there.
+            max_requests: See there.
             on_progress: See there.
 
         Raises:
             BulkError: Some queries failed; its `outcomes` include the other reports.
         """
         outcomes = self.run(
-            queries, fuse=fuse, store=store, keeping=keeping, priority=priority, on_progress=on_progress
+            queries,
+            fuse=fuse,
+            store=store,
+            keeping=keeping,
+            priority=priority,
+            max_requests=max_requests,
+            on_progress=on_progress,
         )
         return await reports_in_order(outcomes)
+
+    async def forget(self, site_id: str, *, since: date | str | None = None, store: Store) -> int:
+        """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
+
+        Args:
+            site_id: Id of the site.
+            since: Only the answers whose range ends then or later, or is open; a date, a datetime or an ISO string on
+                the site's clock. By default, all answers.
+            store: Where the answers are; see `run`.
+
+        Returns:
+            The number of deleted answers.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        return await open_cache(self._send, store, CachePolicy()).forget(site_id, since)
 
     async def backfill(
         self,
@@ -161,6 +207,7 @@ class ReportsResource:
         grouping: DateGrouping = "day",
         look_back: int = 3,
         incomplete: bool = False,
+        zone: "ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None" = None,
         priority: Priority = Priority.BULK,
     ) -> "BackfillSummary":
         """Bring a table up to date with a report, requesting only the periods that are missing.
@@ -180,6 +227,7 @@ class ReportsResource:
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
             look_back: Periods are requested again until this many later periods have ended, because data may be late.
             incomplete: Whether to write the current period too.
+            zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.
 
         Raises:
@@ -193,7 +241,7 @@ class ReportsResource:
 
         send = self._send.for_run(Priority(priority))
 
-        async def zone() -> ZoneInfo | None:
+        async def requested() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone
             return None if name is None else ZoneInfo(name)
 
@@ -206,7 +254,7 @@ class ReportsResource:
             grouping=grouping,
             look_back=look_back,
             incomplete=incomplete,
-            zone=zone,
+            zone=zone or requested,
             now=lambda: datetime.fromtimestamp(send.session.unix(), UTC),
         )
 
@@ -245,6 +293,13 @@ class ReportsResource:
         return watch(
             sites, seconds, partial(self.current_visitors, detailed=detailed), self._send.session.scope
         )
+
+    def _cache(self, store: Store | None, keeping: CachePolicy | None) -> ReportCache | None:
+        if store is not None:
+            return open_cache(self._send, store, keeping or CachePolicy())
+        if keeping is not None:
+            raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
+        return None
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
         return await self._send(endpoints.aggregation(query))

@@ -5,7 +5,7 @@ from operator import attrgetter
 from attrs import frozen
 
 from fathom_async import _endpoints as endpoints
-from fathom_async._core.codec.objects import deletion, discard, object_decoder, page_decoder
+from fathom_async._core.codec.objects import deletion, discard, object_decoder
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.request import Request, path
 from fathom_async._core.session import Caller
@@ -23,7 +23,6 @@ _FIELDS: dict[str, Check] = {
     "multi_domain_option": checks.nullable(checks.choice(("combined", "separate"))),
 }
 _SITE = object_decoder(Site)
-_SITES = page_decoder(Site)
 _WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the dashboard, or sites.delete."
 
 
@@ -48,7 +47,7 @@ class SitesResource:
         """
         return Listing(
             self._send,
-            Request("GET", "/sites", _SITES, params=page_params(limit, starting_after, ending_before)),
+            endpoints.sites(page_params(limit, starting_after, ending_before)),
             by_cursor(attrgetter("id")),
         )
 

@@ -1,8 +1,9 @@
 """Arrow tables of rows of plain values; pyarrow is optional, and imported on use."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any, Final
+
+from fathom_async._util.lazy import optional
 
 _ARROW: Final[dict[str, str]] = {
     "day": "date32",
@@ -14,22 +15,6 @@ _ARROW: Final[dict[str, str]] = {
     "number": "float64",
     "hour": "timestamp[us]",
 }
-
-
-def optional(module: str, *, extra: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
-    """Import a module of an optional dependency.
-
-    Raises:
-        ImportError: It is not installed; the message names the extra.
-    """
-    try:
-        return import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
-            raise
-        raise ImportError(
-            f'{error.name} is not installed; for this, pip install "fathom_async[{extra}]"', name=error.name
-        ) from None
 
 
 def arrow_table(kinds: Mapping[str, str], rows: Sequence[Sequence[object]]) -> Any:  # noqa: ANN401 - pyarrow is not typed

@@ -31,6 +31,8 @@ NotGiven = Literal[Missing.MISSING]
 MAX_PAGE = 100
 """The largest number of objects on a page of a list."""
 
+_MOST = 2**64
+
 Check = Callable[[str, object], object]
 """Takes a parameter's name and value; returns the value in the form that is sent, or raises `ArgumentError`."""
 
@@ -58,10 +60,10 @@ def seconds(name: str, value: object, *, least: float) -> float:
     return value
 
 
-def count(name: str, value: object) -> int:
-    """Check a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}")
+def count(name: str, value: object, *, least: int = 1) -> int:
+    """Check a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
+        raise ArgumentError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return value
 
 

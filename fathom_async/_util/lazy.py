@@ -1,4 +1,4 @@
-"""Public names that load when they are first used; ``__init__.pyi`` is the only list of them."""
+"""Names and modules that load when they are first used. A package's ``__init__.pyi`` lists its public names."""
 
 import ast
 import builtins
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pkgutil import get_data
+from typing import Any
 
 
 def public(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
@@ -32,3 +33,19 @@ def public(package: str) -> tuple[Callable[[str], object], Callable[[], list[str
         return sorted({*vars(sys.modules[package]), *shown})
 
     return find, listed, shown
+
+
+def optional(module: str, *, extra: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
+    """Import a module of an optional dependency.
+
+    Raises:
+        ImportError: It is not installed; the message names the extra.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise
+        raise ImportError(
+            f'{error.name} is not installed; for this, pip install "fathom_async[{extra}]"', name=error.name
+        ) from None

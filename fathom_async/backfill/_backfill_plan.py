@@ -2,8 +2,8 @@
 
 Without fields to group by, a report has one row per period and no row limit: everything missing is one request,
 except that the server groups at most 7 days by the hour. With fields, an answer of less than 1,000 rows costs one
-request, and each further thousand costs two. So the rows of the last periods decide how many periods to request
-next, and a run that is killed loses at most one such chunk.
+request, and one of more rows a request for each thousand and one more. So the rows of the last periods decide how
+many periods to request next, and a run that is killed loses at most one such chunk.
 """
 
 from datetime import date, datetime
@@ -16,6 +16,7 @@ from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.arguments import LAST_SECOND, known_word
 from fathom_async._reports.fields import DATE_GROUPINGS, MAX_ROWS, DateGrouping
 from fathom_async._reports.query import HOUR_GROUPING_SPAN, Query
+from fathom_async._util.checks import count
 from fathom_async.backfill._layout import Layout, Series, series_of
 from fathom_async.backfill._ledger import Span
 from fathom_async.errors import ArgumentError, QueryError
@@ -111,8 +112,7 @@ def plan_backfill(
     last = None if until is None else _day("until", until)
     if last is not None and last < first:
         raise ArgumentError(f"until {last} is before since {first}; swap them")
-    if isinstance(look_back, bool) or not isinstance(look_back, int) or look_back < 0:
-        raise ArgumentError(f"look_back must be a whole number of periods from 0, not {look_back!r}")
+    count("look_back", look_back, least=0)
     if now.tzinfo is None:
         raise ArgumentError("now must have a time zone; write datetime.now(UTC)")
     index = layout.unit.index

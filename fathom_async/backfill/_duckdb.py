@@ -7,6 +7,7 @@ from typing import cast
 import attrs
 
 from fathom_async._reports.export import KINDS
+from fathom_async._util.lazy import optional
 from fathom_async.backfill._destination import OpenDestination, expanded_path
 from fathom_async.backfill._layout import Cells, Layout
 from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
@@ -43,10 +44,7 @@ class DuckDBTable:
 
 
 def _dialect() -> Dialect:
-    try:
-        import duckdb  # noqa: PLC0415 - an optional dependency
-    except ModuleNotFoundError as error:
-        raise ImportError('DuckDB is missing: pip install "fathom_async[duckdb]"', name=error.name) from error
+    duckdb = optional("duckdb", extra="duckdb")
 
     def connect(path: Path) -> Connection:
         return cast("Connection", duckdb.connect(path))

@@ -14,6 +14,7 @@ import attrs
 
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async._util.arrow import arrow_type
+from fathom_async._util.lazy import optional
 from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
@@ -66,15 +67,8 @@ class _OpenDataset:
     """See `OpenDestination`."""
 
     def __init__(self, path: Path, layout: Layout, zone: str) -> None:
-        try:
-            import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 - an optional dependency
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]  # noqa: PLC0415 - the same
-        except ModuleNotFoundError as error:
-            raise ImportError(
-                'pyarrow is missing: pip install "fathom_async[arrow]"', name=error.name
-            ) from error
-        self._arrow: Any = pa
-        self._parquet: Any = pq
+        self._arrow: Any = optional("pyarrow", extra="arrow")
+        self._parquet: Any = optional("pyarrow.parquet", extra="arrow")
         self._path = path
         self._layout = layout
         self._zone = zone

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import TYPE_CHECKING, cast
 
-from fathom_async._core.codec.objects import encode
 from fathom_async._ratelimit.plan import RateLimit
-from fathom_async._util.checks import Check, body
+from fathom_async._util.checks import Check, body, count
 from fathom_async._util.text import cut
 from fathom_async.errors import ArgumentError
 
@@ -53,13 +52,6 @@ def texts(name: str, value: object) -> list[str]:
     return [str(item) for item in found]
 
 
-def whole(name: str, value: object, *, least: int = 1) -> int:
-    """Check an integer, such as a numeric id."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ArgumentError(f"{name} must be a whole number from {least}, not {value!r}")
-    return value
-
-
 def json_value(name: str, value: object) -> object:
     """Return a copy of a JSON value; reject everything that JSON would change."""
     match value:
@@ -98,15 +90,6 @@ def json_object(name: str, value: object) -> dict[str, object]:
         raise ArgumentError(f"{name} is nested too deeply, or contains itself") from None
 
 
-def encodable(what: str, fields: Mapping[str, object]) -> Mapping[str, object]:
-    """Check that a body can be encoded, before anything is sent."""
-    try:
-        encode(fields)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ArgumentError(f"{what} cannot be encoded as JSON: {error}") from None
-    return fields
-
-
 def rate_limit(_: object, attribute: "Attribute[RateLimit]", value: object) -> None:
     """Validate a rate limit."""
     if not isinstance(value, RateLimit):
@@ -115,7 +98,7 @@ def rate_limit(_: object, attribute: "Attribute[RateLimit]", value: object) -> N
 
 def at_once(_: object, attribute: "Attribute[int]", value: object) -> None:
     """Validate a number of requests in flight."""
-    whole(attribute.name, value)
+    count(attribute.name, value)
 
 
 def url_text(name: str, value: object) -> str:

@@ -1,7 +1,10 @@
 """Common parts of all embedded servers: a socket, middleware in front of the endpoints, and recorded requests."""
 
+import asyncio
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 # Tests end with requests in flight on purpose; do not wait for those.
 _SHUTDOWN_SECONDS = 0.05
+
+_ACCEPTING_TURNS = 3
+"""Turns of the event loop from accepting a connection until the server knows it."""
 
 
 class CommonOptions(TypedDict, total=False):
@@ -64,6 +70,7 @@ class ListeningServer(ABC):
         self._middleware = middleware
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
+        self._socket: socket.socket | None = None
 
     @abstractmethod
     def _routes(self) -> Sequence[web.RouteDef]:
@@ -74,13 +81,11 @@ class ListeningServer(ABC):
         app = web.Application(middlewares=[self._handle])
         app.router.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._socket = socket.create_server((self._host, self._port), family=family)
+        self._port = int(self._socket.getsockname()[1])
         await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
-        except BaseException:
-            await self._runner.cleanup()
-            raise
-        self._port = int(self._runner.addresses[0][1])
+        await web.SockSite(self._runner, self._socket).start()
         return self
 
     async def __aexit__(
@@ -89,9 +94,22 @@ class ListeningServer(ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        runner, self._runner = self._runner, None
+        if runner is None or runner.server is None or self._socket is None:
+            return
+        with suppress(NotImplementedError):  # on Windows
+            # asyncio leaks a connection that it has accepted, and that the server does not know when it closes.
+            asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(_ACCEPTING_TURNS):
+            await asyncio.sleep(0)
+        transports = [connection.transport for connection in runner.server.connections]
+        try:
+            await runner.cleanup()
+        finally:
+            for transport in transports:  # aiohttp leaves one open whose client does not read its answer
+                if transport is not None:
+                    transport.abort()
+            await asyncio.sleep(0)  # the loop's next turn closes the sockets
 
     @web.middleware
     async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -7,6 +7,7 @@ microseconds, and the whole-second behaviour of real servers stays exact.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import Literal, Protocol
 
@@ -63,19 +64,11 @@ class Throttle(Protocol):
 
 
 @define
-class _Limit:
-    """Counting and refusing, as all throttles do it."""
+class _Limit(ABC):
+    """A throttle whose subclasses say how they count, how many are left, and what a perfect client takes."""
 
     limit: int = field(validator=gt(0))
     per: float = field(validator=gt(0))
-
-    def _count(self, now: float) -> float | None:
-        """Count one request, or return the seconds until one more is allowed."""
-        raise NotImplementedError
-
-    def remaining(self, now: float) -> int:
-        """Return the number of requests that would be allowed now."""
-        raise NotImplementedError
 
     def hit(self, now: float) -> Verdict:
         """Count one request, or refuse it."""
@@ -83,6 +76,28 @@ class _Limit:
         if wait is None:
             return Verdict(allowed=True, limit=self.limit, remaining=self.remaining(now))
         return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=math.ceil(wait))
+
+    def remaining(self, now: float) -> int:
+        """Return the number of requests that would be allowed now."""
+        return self._left(now)
+
+    def optimum(self, n: int, start: float = 0.0) -> float:
+        """Return the seconds from the first to the last of `n` requests of a perfect client."""
+        return self._best(n, start)
+
+    @abstractmethod
+    def _count(self, now: float) -> float | None:
+        """Count one request, or return the seconds until one more is allowed."""
+
+    @abstractmethod
+    def _left(self, now: float) -> int: ...
+
+    def _full_windows(self, n: int) -> int:
+        return max(0, n - 1) // self.limit
+
+    def _best(self, n: int, start: float) -> float:
+        del start
+        return self._full_windows(n) * self.per
 
 
 @define
@@ -93,8 +108,6 @@ class LaravelWindow(_Limit):
     an exact store a client that sleeps exactly that long may be refused once more, with `Retry-After: 0`.
 
     Attributes:
-        limit: Requests per window.
-        per: Length of the window in seconds.
         store: `exact` expires to the millisecond, like Redis; `floor` at a whole second, like the file and database
             stores.
     """
@@ -117,75 +130,55 @@ class LaravelWindow(_Limit):
         self._used += 1
         return None
 
-    def remaining(self, now: float) -> int:
-        """Return the number of requests that would be allowed now."""
+    def _left(self, now: float) -> int:
         return self.limit - self._used if self._is_open(now) else self.limit
 
-    def optimum(self, n: int, start: float = 0.0) -> float:
-        """Return the seconds from the first to the last of `n` requests of a perfect client."""
-        windows = _full_windows(n, self.limit)
+    def _best(self, n: int, start: float) -> float:
+        windows = self._full_windows(n)
         early = start - math.floor(start) if self.store == "floor" and windows else 0.0
         return windows * self.per - early
 
 
 @define
 class AlignedWindow(_Limit):
-    """A fixed window on the clock's boundaries: it restarts at every multiple of `per`.
-
-    Attributes:
-        limit: Requests per window.
-        per: Length of the window in seconds.
-    """
+    """A fixed window on the clock's boundaries: it restarts at every multiple of `per`."""
 
     _index: int = field(default=-1, init=False)
     _used: int = field(default=0, init=False)
 
     def _count(self, now: float) -> float | None:
-        if not self.remaining(now):
+        if not self._left(now):
             return (self._index + 1) * self.per - now
         self._used += 1
         return None
 
-    def remaining(self, now: float) -> int:
-        """Return the number of requests that would be allowed now."""
+    def _left(self, now: float) -> int:
         index = math.floor(now / self.per)
         if index != self._index:
             self._index, self._used = index, 0
         return self.limit - self._used
 
-    def optimum(self, n: int, start: float = 0.0) -> float:
-        """Return the seconds from the first to the last of `n` requests of a perfect client."""
-        windows = _full_windows(n, self.limit)
+    def _best(self, n: int, start: float) -> float:
+        windows = self._full_windows(n)
         return (math.floor(start / self.per) + windows) * self.per - start if windows else 0.0
 
 
 @define
 class SlidingLog(_Limit):
-    """At most `limit` requests in any window of `per` seconds, wherever it starts.
-
-    Attributes:
-        limit: Requests per window.
-        per: Length of the window in seconds.
-    """
+    """At most `limit` requests in any window of `per` seconds, wherever it starts."""
 
     _times: deque[float] = field(factory=deque[float], init=False)
 
     def _count(self, now: float) -> float | None:
-        if not self.remaining(now):
+        if not self._left(now):
             return self._times[0] + self.per - now
         self._times.append(now)
         return None
 
-    def remaining(self, now: float) -> int:
-        """Return the number of requests that would be allowed now."""
+    def _left(self, now: float) -> int:
         while self._times and self._times[0] + self.per <= now:
             self._times.popleft()
         return self.limit - len(self._times)
-
-    def optimum(self, n: int, start: float = 0.0) -> float:
-        """Return the seconds from the first to the last of `n` requests of a perfect client."""
-        del start
-        return _full_windows(n, self.limit) * self.per
 
 
 @define
@@ -193,8 +186,6 @@ class TokenBucket(_Limit):
     """A bucket of `burst` tokens, refilled evenly with `limit` tokens per `per` seconds (GCRA).
 
     Attributes:
-        limit: Tokens added per `per` seconds.
-        per: Seconds for `limit` tokens.
         burst: Capacity of the bucket; `limit` by default.
     """
 
@@ -216,12 +207,10 @@ class TokenBucket(_Limit):
         self._full_at = max(self._full_at, now) + self.per / self.limit
         return None
 
-    def remaining(self, now: float) -> int:
-        """Return the number of requests that would be allowed now."""
+    def _left(self, now: float) -> int:
         return max(0, math.floor(self.capacity - self._missing(now) + _ROUNDING))
 
-    def optimum(self, n: int, start: float = 0.0) -> float:
-        """Return the seconds from the first to the last of `n` requests of a perfect client."""
+    def _best(self, n: int, start: float) -> float:
         del start
         return max(0, n - self.capacity) * self.per / self.limit
 
@@ -252,7 +241,3 @@ class ConcurrencyCap:
 
 # Unix time as a float is exact to a quarter of a microsecond; that must not cost a token that is due now.
 _ROUNDING = 1e-5
-
-
-def _full_windows(n: int, limit: int) -> int:
-    return max(0, n - 1) // limit

@@ -10,7 +10,7 @@ from playwright.async_api import Browser
 
 from fathom_async._cli.figures import figures_of
 from fathom_async._cli.html.page import HtmlPage
-from fathom_async._cli.output import Kind, records
+from fathom_async._cli.output import Kind, Records
 
 PATHS = [
     f"/blog/2026/{number:02d}/a-rather-long-title-of-an-article-about-&-<things>" for number in range(25)
@@ -30,7 +30,7 @@ def page_of(
 ) -> str:
     """Write a page of the pageviews of these rows."""
     figures = figures_of(tuple(columns), rows, metrics=["pageviews"], unit=unit)
-    return HtmlPage("Acme", ["From then to now"], figures, records(columns, rows), datetime.now(UTC)).html()
+    return HtmlPage("Acme", ["From then to now"], figures, Records(columns, rows), datetime.now(UTC)).html()
 
 
 def written(directory: Path) -> list[Path]:

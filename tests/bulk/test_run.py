@@ -388,3 +388,33 @@ def test_an_outcome_is_a_report_or_an_error_and_never_both() -> None:
     for both in ((None, None), (report, error)):
         with pytest.raises(ArgumentError, match="either a report or an error"):
             Outcome(TOTAL, *both)
+
+
+async def test_a_plan_above_the_most_requests_is_refused_before_anything_is_sent(
+    open_server: FathomServer, quick: FathomClient
+) -> None:
+    queries = [*PAGES, BROWSERS.replace(limit=None), TOTAL.replace(site_id="GCDFSX")]
+    planned = quick.reports.plan(queries).requests
+    for store in (None, "memory://"):
+        with pytest.raises(ArgumentError, match=f"{planned} requests, more than max_requests={planned - 1}"):
+            await quick.reports.gather(queries, store=store, max_requests=planned - 1)
+    assert not asked(open_server)
+    assert len(await quick.reports.gather(queries, store="memory://", max_requests=planned)) == len(queries)
+    assert len(await quick.reports.gather(queries, store="memory://", max_requests=0)) == len(queries), (
+        "all kept"
+    )
+
+
+async def test_what_was_fused_kept_and_implied_is_counted(quick: FathomClient) -> None:
+    heard: list[Progress] = []
+    days = TOTAL.replace(date_grouping="day", date_from="2026-01-01", date_to="2026-01-10")
+    week = TOTAL.replace(date_from="2026-01-01", date_to="2026-01-07")
+    await quick.reports.gather([*PAGES, days], store="memory://")
+    await quick.reports.gather([*PAGES, week], store="memory://", on_progress=heard.append)
+    last = heard[-1]
+    assert (last.queries, last.kept, last.implied, last.fused, last.answered) == (5, 5, 1, 0, 0)
+    counts = quick.stats.queries
+    assert counts["kept"] == 4
+    assert counts["implied"] == 1
+    assert counts["fused"] >= 4
+    assert sum(counts.values()) == 10

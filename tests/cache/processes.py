@@ -7,7 +7,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from fathom_async._cache import leases as claims
+from fathom_async._cache import single_flight as claims
 from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.open import open_store
 from fathom_async._cache.redis import RedisStore

@@ -163,9 +163,10 @@ def test_the_answer_to_an_open_range_ages(age: float, expected: Freshness) -> No
     assert freshness(CacheEntry(b"", NOW - age), OPEN, KEEPING, now=NOW, zone=BERLIN) == expected
 
 
-def test_the_answer_to_a_range_that_was_over_is_good_for_good() -> None:
-    kept = CacheEntry(b"", NOW)
-    assert freshness(kept, OVER, KEEPING, now=NOW + 1e9, zone=BERLIN) == "fresh"
+def test_the_answer_to_a_range_that_was_over_is_good_for_good_until_it_is_dropped() -> None:
+    kept, years = CacheEntry(b"", NOW), 800 * 86_400
+    assert freshness(kept, OVER, KEEPING, now=NOW + years, zone=BERLIN) == "fresh"
+    assert freshness(kept, OVER, KEEPING, now=NOW + years + 1, zone=BERLIN) == "expired"
 
 
 def test_an_answer_from_before_the_end_of_its_range_is_not_good_for_good() -> None:
@@ -212,6 +213,7 @@ def test_nothing_stale_is_served_unless_that_is_wanted() -> None:
         max_age=st.floats(0, 1e5) | st.just(math.inf),
         grace=st.floats(0, 1e5),
         stale_while_revalidate=st.floats(0, 1e5) | st.just(math.inf),
+        keep_for=st.floats(0, 1e5) | st.just(math.inf),
     ),
 )
 def test_what_may_be_dropped_is_of_no_use_any_more(
@@ -223,8 +225,9 @@ def test_what_may_be_dropped_is_of_no_use_any_more(
     assert (found == "expired") is (drop_after is not None)
 
 
-def test_what_is_good_for_good_is_never_dropped() -> None:
-    assert KEEPING.drop_after(OVER, NOW, BERLIN) is None
+def test_what_is_good_for_good_is_dropped_after_two_years_and_a_while_or_never() -> None:
+    assert KEEPING.drop_after(OVER, NOW, BERLIN) == NOW + 800 * 86_400
+    assert CachePolicy(keep_for=math.inf).drop_after(OVER, NOW, BERLIN) is None
     assert CachePolicy(stale_while_revalidate=math.inf).drop_after(OPEN, NOW, BERLIN) is None
 
 
@@ -234,7 +237,7 @@ def test_those_who_waited_find_an_answer_that_came_too_late_to_be_fresh() -> Non
     assert drop_after >= NOW + HOUR
 
 
-@pytest.mark.parametrize("name", ["max_age", "grace", "stale_while_revalidate"])
+@pytest.mark.parametrize("name", ["max_age", "grace", "stale_while_revalidate", "keep_for"])
 @pytest.mark.parametrize("value", [-1, math.nan, "60", None, True])
 def test_what_is_no_duration_is_refused(name: str, value: object) -> None:
     with pytest.raises(ArgumentError, match=f"{name} must be a number of seconds of at least 0"):

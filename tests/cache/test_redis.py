@@ -8,7 +8,7 @@ import time
 import pytest
 import redis
 
-from fathom_async._cache import leases as claims
+from fathom_async._cache import single_flight as claims
 from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.redis import RedisStore
 from fathom_async.errors import StoreError

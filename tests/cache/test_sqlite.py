@@ -112,7 +112,7 @@ def make_database(path: Path, *statements: str) -> None:
         (["CREATE TABLE customers (name)"], "is the database of something else: name another path"),
         (["PRAGMA journal_mode = WAL", "CREATE TABLE customers (name)"], "is the database of something else"),
         (["PRAGMA application_id = 7"], "is the database of something else"),
-        (["PRAGMA application_id = 1182024050", "PRAGMA user_version = 2"], "newer version of this package"),
+        (["PRAGMA application_id = 1182024050", "PRAGMA user_version = 3"], "newer version of this package"),
     ],
 )
 async def test_the_database_of_something_else_is_left_alone(
@@ -295,7 +295,7 @@ async def test_the_claim_of_a_living_holder_is_renewed(path: Path) -> None:
 async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_next(path: Path) -> None:
     wall = Wall()
     async with SqliteStore(path, wall=wall) as store:
-        backend = store._backend
+        backend = store._flight._backend
         assert await backend.acquire(["a"], "first") == ["a"]
         wall.now += 31.0
         assert await backend.acquire(["a"], "second") == ["a"]
@@ -305,3 +305,39 @@ async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_n
         assert await backend.held(["a"]) == ["a"]
         wall.now += 20.0
         assert await backend.held(["a"]) == []
+
+
+async def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
+    make_database(
+        path,
+        "CREATE TABLE answers (key TEXT PRIMARY KEY, asked_at REAL NOT NULL, truncated INTEGER NOT NULL, "
+        "timezone TEXT, drop_after REAL, body BLOB NOT NULL)",
+        "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
+        "INSERT INTO answers VALUES ('a', 1.0, 0, NULL, NULL, x'5b5d')",
+        "COMMIT",
+        "PRAGMA application_id = 1182024050",
+        "PRAGMA user_version = 1",
+    )
+    async with SqliteStore(path) as store:
+        assert await store.get_many(["a"]) == {"a": ANSWER}
+        about = CacheEntry(b"[]", 2.0, subject="one:x", query="{}")
+        await store.put_many({"b": about})
+    async with SqliteStore(path) as store:
+        assert (await store.find(["one:x"])).keys() == {"b"}
+
+
+async def test_the_oldest_answers_go_when_the_file_is_too_large(path: Path) -> None:
+    most = 1_000_000
+    async with SqliteStore(path, max_bytes=most) as store:
+        for number in range(50):
+            await store.put_many({str(number): CacheEntry(bytes(50_000), float(number))})
+            assert sum(file.stat().st_size for file in path.parent.glob("*.db")) < 1.2 * most
+        kept = sorted(map(int, await store.get_many(map(str, range(50)))))
+    assert kept == list(range(50 - len(kept), 50))
+    assert 10 < len(kept) < 20
+
+
+async def test_an_answer_that_is_larger_than_the_store_is_not_kept(path: Path) -> None:
+    async with SqliteStore(path, max_bytes=100_000) as store:
+        await store.put_many({"a": CacheEntry(bytes(500_000), 1.0)})
+        assert await store.get_many(["a"]) == {}

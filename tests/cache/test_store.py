@@ -1,6 +1,7 @@
 """The protocol of stores, for each backend: memory, file and Redis."""
 
 import asyncio
+import json
 import time
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ import pytest
 
 from fathom_async._cache.entry import SKEW, CacheEntry
 from fathom_async._cache.open import open_store
-from fathom_async._cache.store import ReportStore
+from fathom_async._cache.store import MOST_ANSWERS, ReportStore
 from fathom_async.errors import ClosedError
 
 pytestmark = pytest.mark.virtual_time
@@ -219,3 +220,40 @@ async def test_what_nobody_needs_any_more_goes_by_itself(place: str) -> None:
         await store.put_many({"a": CacheEntry(b"", NOW - 100, drop_after=NOW - 1), "b": ANSWER})
         await asyncio.sleep(0.01)
         assert await store.get_many(["a", "b"]) == {"b": ANSWER}
+
+
+def about(subject: str, date_to: str | None = None, asked_at: float = NOW) -> CacheEntry:
+    query = json.dumps({"entity": "pageview"} | ({"date_to": date_to} if date_to else {}))
+    return CacheEntry(b"[]", asked_at, subject=subject, query=query)
+
+
+async def test_answers_are_found_by_their_subject_without_their_bodies(store: ReportStore) -> None:
+    answers = {"a": about("one:x"), "b": about("one:y"), "c": about("one:x"), "d": ANSWER}
+    await store.put_many(answers)
+    assert await store.get_many("abcd") == answers
+    found = await store.find(["one:x", "two:x"])
+    assert found == {key: attrs.evolve(answers[key], body=b"") for key in "ac"}
+    await store.delete("a")
+    assert (await store.find(["one:x", "one:y"])).keys() == {"b", "c"}
+
+
+async def test_the_newest_answers_of_a_subject_are_found(store: ReportStore) -> None:
+    answers = {str(number): about("one:x", asked_at=NOW + number) for number in range(MOST_ANSWERS + 9)}
+    await store.put_many(answers)
+    newest = {str(number) for number in range(9, MOST_ANSWERS + 9)}
+    assert (await store.find(["one:x"])).keys() == newest
+
+
+async def test_answers_about_a_site_whose_range_reaches_a_moment_are_forgotten(store: ReportStore) -> None:
+    answers = {
+        "open": about("one:x"),
+        "before": about("one:y", "2026-01-31 23:59:59"),
+        "then": about("one:y", "2026-02-01 00:00:00"),
+        "other": about("two:x", "2026-02-28 23:59:59"),
+        "none": ANSWER,
+    }
+    await store.put_many(answers)
+    assert await store.forget("one:", "2026-02-01 00:00:00") == 2
+    assert (await store.get_many(answers)).keys() == {"before", "other", "none"}
+    assert await store.forget("one:", "") == 1
+    assert await store.find(["one:x", "one:y"]) == {}

@@ -33,7 +33,22 @@ async def test_sites_share_a_table_and_the_next_run_asks_only_for_what_may_have_
     assert {site for site, _ in written(file, "site_id, visits")} <= {"CDBUGS", "DAFFYD"}
     fathom_server.reset_stats()
     assert "0 periods requested" in (await command(*arguments, *months)).out
-    assert all(hit.path.startswith("/v1/sites/") for hit in fathom_server.hits)
+    assert [hit.path for hit in fathom_server.hits] == ["/v1/sites"], "one list for all sites"
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_three_backfills_of_ninety_days_take_ten_requests_and_four_more_at_once(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    since = date.today() - timedelta(days=90)  # noqa: DTZ011 - a day more or less makes no difference
+    by = ("--by", "device_type", "--since", f"{since}")
+    for most in (10, 4):
+        fathom_server.reset_stats()
+        ended = await command(
+            "backfill", "CDBUGS", "DAFFYD", "GCDFSX", "--target", f"parquet:{tmp_path / 'kept'}", *by
+        )
+        assert ended.code == 0
+        assert len(fathom_server.hits) <= most
 
 
 async def test_what_the_table_has_is_said_as_for_a_report(

@@ -3,7 +3,7 @@
 import pytest
 
 from fathom_async._cli import charts
-from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async._cli.formatting import ASCII, clock_time, counted, duration
 from fathom_async._util.text import printable
 
 
@@ -22,7 +22,6 @@ def test_neighbours_are_added_up_where_there_are_too_many() -> None:
 def test_columns_from_top_to_bottom() -> None:
     assert charts.column_chart([1, 2], width=4, height=2, thickness=2) == ["  █", "█ █"]
     assert charts.column_chart([1, 0, 3], width=9, height=1, thickness=3) == ["▃▃    ██"]
-    assert charts.column_chart([1, 2], width=2, height=2, ascii_only=True) == [" #", "##"]
 
 
 def test_a_little_is_more_than_nothing() -> None:
@@ -34,7 +33,14 @@ def test_a_little_is_more_than_nothing() -> None:
 def test_bar_has_eighths() -> None:
     assert charts.bar(10, 10, 4) == "████"
     assert charts.bar(5, 8, 2) == "█▎"
-    assert charts.bar(5, 10, 4, ascii_only=True) == "##"
+
+
+def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show() -> None:
+    columns = charts.column_chart([1, 2, 4, 8], width=4, height=1)
+    assert [line.encode("ascii", ASCII) for line in columns] == [b"  .#"]
+    assert charts.bar(5, 10, 4).encode("ascii", ASCII) == b"##"
+    assert charts.bar(7, 16, 4).encode("ascii", ASCII) == b"##"
+    assert "Käse · 5…".encode("ascii", ASCII) == b"K?se - 5~"
 
 
 def test_axis_leaves_out_what_would_touch() -> None:

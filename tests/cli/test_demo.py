@@ -1,24 +1,22 @@
 """The parts of the demonstration, without a terminal."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from io import StringIO
 
 import pytest
 from attrs import evolve
 from rich.console import Console, RenderableType
 
-from fathom_async import EventQuery, FathomClient, LaneStatus, PageviewRow, Report, RetryPolicy, Site
-from fathom_async._cli.demo.catalog import PlannedReport, plan_reports, query_of
-from fathom_async._cli.demo.job import DemoJob
-from fathom_async._cli.demo.screen import LaneView, Snapshot, draw, headline, line, waiting
+from fathom_async import FathomClient, LaneStatus, PageviewQuery, PageviewRow, Report, RetryPolicy
+from fathom_async._cli.demo.job import DemoJob, LaneCounts, plan_reports
+from fathom_async._cli.demo.screen import Snapshot, draw, headline, line, waiting
 from fathom_async._cli.demo.source import Source
 from fathom_async._cli.demo.summary import Comparison, summarize, traffic_of
 from fathom_async._cli.failures import CommandError
+from fathom_async._cli.formatting import ASCII
 from fathom_async.testing import Dataset, FathomServer, Status
 
-CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-ACME = Site("ACMEAA", "Acme", "none", CREATED)
-OTHER = Site("OTHERA", "Other", "none", CREATED)
+SITES = ("ACMEAA", "OTHERA")
 IDLE = LaneStatus(limit=10, per=60, used=0, in_flight=0, queued=0, next_slot_in=0)
 PERFECT = Comparison(
     reports=42, others=12, refused=0, failed=0, lost=0, seconds=8.2, optimum=240.0, speed=30.0
@@ -33,37 +31,34 @@ def shown(*parts: RenderableType, width: int = 80) -> str:
     return console.file.getvalue()
 
 
-def lane(status: LaneStatus = IDLE, *, name: str = "reports", next_slot_in: float = 0.0) -> LaneView:
-    return LaneView(name, 10, 42, status, next_slot_in)
-
-
-def wanted(planned: PlannedReport) -> str:
-    return planned.query.key() if planned.query else f"visitors {planned.site.id}"
+def over(days: int) -> Source:
+    """Return a source whose reports cover so many days."""
+    first = date(2026, 1, 1)
+    return Source(Dataset(sites=()), first, first + timedelta(days=days - 1), None, "nothing")
 
 
 def test_reports_are_all_different() -> None:
-    plan = plan_reports({ACME: ["purchase"], OTHER: ()}, date(2026, 1, 1), date(2026, 1, 2), 500)
+    plan = plan_reports(SITES, over(2), 500)
     assert len(plan) == 500
-    assert len({wanted(planned) for planned in plan}) == 500
+    assert len({query.key() for query in plan}) == 500
 
 
-def test_every_kind_comes_first_over_all_days_and_events_where_there_are_any() -> None:
-    plan = plan_reports({ACME: ["purchase"], OTHER: ()}, date(2026, 1, 1), date(2026, 1, 30), 27)
-    assert all(planned.is_whole for planned in plan)
-    assert [planned.site for planned in plan if isinstance(planned.query, EventQuery)] == [ACME]
-    ranges = {(str(each.query.date_from), str(each.query.date_to)) for each in plan if each.query}
-    assert ranges == {("2026-01-01 00:00:00", "2026-01-30 23:59:59")}
+def test_every_kind_comes_first_over_all_days() -> None:
+    plan = plan_reports(SITES, over(30), 28)
+    assert {(str(query.date_from), str(query.date_to)) for query in plan} == {
+        ("2026-01-01 00:00:00", "2026-01-30 23:59:59")
+    }
+    assert len({query.aggregates + query.field_grouping for query in plan}) == 14
 
 
 def test_parts_follow_and_touch_without_overlap() -> None:
-    plan = plan_reports({ACME: ()}, date(2026, 1, 1), date(2026, 1, 1), 10_000)
+    plan = plan_reports(SITES[:1], over(1), 10_000)
     assert 40 <= len(plan) < 10_000
-    halves = [each.query for each in plan if each.kind == "overview"][1:3]
-    assert [(str(each.date_from), str(each.date_to)) for each in halves if each] == [
+    halves = [query for query in plan if query.date_grouping == "hour"][1:3]
+    assert [(str(each.date_from), str(each.date_to)) for each in halves] == [
         ("2026-01-01 00:00:00", "2026-01-01 11:59:59"),
         ("2026-01-01 12:00:00", "2026-01-01 23:59:59"),
     ]
-    assert str(next(each for each in plan if not each.is_whole)) == ("overview, 01 Jan 00:00 to 01 Jan 11:59")
 
 
 @pytest.mark.parametrize(
@@ -78,13 +73,13 @@ def test_parts_follow_and_touch_without_overlap() -> None:
     ],
 )
 def test_what_waits_and_why(status: LaneStatus, reason: str) -> None:
-    assert waiting(lane(status, next_slot_in=12.0)).startswith(reason)
+    assert waiting(evolve(status, next_slot_in=12.0)).startswith(reason)
 
 
 def test_the_screen_fits_80_columns() -> None:
-    crud = LaneView("crud", 9, 12, evolve(IDLE, limit=2000, per=3600, used=1999), 0.0)
-    full = lane(evolve(IDLE, queued=4210, used=10, in_flight=3), next_slot_in=3599.0)
-    snapshot = Snapshot((full, crud), 3600.0, 0, ("x" * 200, "\x1b[2J"))
+    crud = LaneCounts(12, 9), evolve(IDLE, limit=2000, per=3600, used=1999)
+    full = LaneCounts(42, 10), evolve(IDLE, queued=4210, used=10, in_flight=3, next_slot_in=3599.0)
+    snapshot = Snapshot({"reports": full, "crud": crud}, 3600.0, 0, ("x" * 200, "\x1b[2J"))
     drawn = shown(draw(snapshot, 80))
     assert "●●●●●●●●●●  10 of 10 a minute" in drawn
     assert "1,999 of 2,000 an hour" in drawn
@@ -92,7 +87,7 @@ def test_the_screen_fits_80_columns() -> None:
     assert "…" in drawn, "a long answer is cut"
     assert "next slot in 59 min 59 s of server time" in drawn
     assert "4210 queued" in drawn
-    assert "##########" in shown(draw(snapshot, 80, ascii_only=True))
+    assert "##########" in drawn.encode("ascii", ASCII).decode()
     assert line(snapshot).count("\n") == 0
 
 
@@ -102,17 +97,14 @@ def test_the_headline_says_how_fast_the_clocks_run() -> None:
     assert "a minute lasts a minute" in headline(42, "data", 1).plain
 
 
-def report(kind: str, *rows: tuple[object, ...], **more: object) -> Report[PageviewRow]:
-    query = query_of(kind, "ACMEAA", **more)
+def report(*rows: tuple[object, ...], **more: object) -> Report[PageviewRow]:
+    query = PageviewQuery("ACMEAA", aggregates=["pageviews"]).replace(**more)
     return Report(query, tuple(query.codec.row(*row) for row in rows))
 
 
 def test_days_without_pageviews_count_as_zero() -> None:
     first, last = date(2026, 1, 1), date(2026, 1, 3)
-    of_days = [
-        report("pageviews over time", *rows, date_grouping="day")
-        for rows in ([(first, 1)], [(first, 2), (last, 5)])
-    ]
+    of_days = [report(*rows, date_grouping="day") for rows in ([(first, 1)], [(first, 2), (last, 5)])]
     days = traffic_of(of_days)
     assert days is not None
     assert dict(zip(days.dates, days.lines[0].values, strict=True)) == {
@@ -123,7 +115,7 @@ def test_days_without_pageviews_count_as_zero() -> None:
     assert traffic_of([]) is None
     midnight = datetime(2026, 1, 1)  # noqa: DTZ001 - reports have local hours
     rows = [(midnight, 1), (midnight + timedelta(hours=30), 1)]
-    hours = traffic_of([report("pageviews over time", *rows, date_grouping="hour")])
+    hours = traffic_of([report(*rows, date_grouping="hour")])
     assert hours is not None
     assert len(hours.dates) == 31
 
@@ -132,28 +124,18 @@ def test_days_without_pageviews_count_as_zero() -> None:
 def test_summary(width: int) -> None:
     days = (date(2026, 1, 1), date(2026, 1, 2))
     reports = {
-        "overview": {
-            "Acme": report("overview", (10, 1234, 0.5, 61.0)),
-            "Empty": report("overview", (0, None, None, None)),
-        },
-        "pageviews over time": {
-            "Acme": report("pageviews over time", *zip(days, (5, 9), strict=True), date_grouping="day")
-        },
-        "top pages": {
-            "Acme": report("top pages", ("/", 700, 9), ("/pricing" * 20, 3, 1)),
-            "Empty": report("top pages"),
-        },
-        "referrers": {"Acme": report("referrers", (None, 3), ("Google", 1))},
+        "Acme": [
+            report(*zip(days, (5, 9), strict=True), date_grouping="day"),
+            report(("/", 1234), ("/pricing" * 20, 3), field_grouping=["pathname"]),
+        ],
+        "Empty": [report(field_grouping=["pathname"])],
     }
-    parts = summarize(reports, {"Acme": 3}, PERFECT, days, width)
+    parts = summarize(reports, PERFECT, width)
     text = shown(*parts, width=width)
     assert all(len(row) <= width for row in text.splitlines())
     if width >= 80:
         for expected in (
-            "1,234",
-            "50%",
-            "1:01",
-            "(direct)      75%  ███",
+            "1,234  ███",
             "Pageviews by day",
             "Acme  /  ",
             "1.025",
@@ -163,7 +145,7 @@ def test_summary(width: int) -> None:
 
 
 def test_summary_of_nothing() -> None:
-    text = shown(*summarize({}, {}, PERFECT, (date(2026, 1, 1), date(2026, 1, 1)), 80))
+    text = shown(*summarize({}, PERFECT, 80))
     assert text.splitlines()[1] == "How it went"
 
 
@@ -187,11 +169,11 @@ async def test_job_does_everything_and_leaves_no_draft() -> None:
     ):
         job = DemoJob(fathom, source, 9)
         await job.run()
-        assert [(lane.answered, lane.planned) for lane in job.counts.values()] == [(9, 9), (10, 10)]
+        assert [(lane.answered, lane.planned) for lane in job.counts.values()] == [(9, 9), (6, 6)]
         assert job.failures == []
-        assert len(server.hits) == 19
+        assert len(server.hits) == 15
         assert [site.id async for site in fathom.sites.list()] == [site.id for site in source.data.sites]
-        assert set(job.reports["overview"]) == {site.name for site in source.data.sites}
+        assert set(job.reports) == {site.name for site in source.data.sites}
 
 
 async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
@@ -207,7 +189,7 @@ async def test_a_failure_is_counted_and_ends_nothing_else() -> None:
         reports, crud = job.counts["reports"], job.counts["crud"]
         assert (reports.answered, reports.failed) == (5, 1)
         assert crud.failed == 1
-        assert crud.planned - crud.done == 4, "what depended on the site that was not made"
+        assert crud.planned - crud.done == 2, "what depended on the site that was not made"
         assert all("500" in failure for failure in job.failures)
 
 

@@ -65,8 +65,6 @@ def test_bars() -> None:
         f"  /about    500  {'█' * 11}▌",
         "  and 3 groups more",
     ]
-    ascii_only = drawn(Ranking("visits", ("/",), (1,)), 20, ascii_only=True)
-    assert ascii_only == ["visits", f"  /  1  {'#' * 12}"]
 
 
 def test_long_labels_leave_room_for_the_bars() -> None:

@@ -14,7 +14,7 @@ from attrs import evolve
 from fathom_async._cli.figures import Line, Ranking, TimeSeries, Total
 from fathom_async._cli.html.page import MOST_ROWS, HtmlPage
 from fathom_async._cli.html.plots import plot_of, told
-from fathom_async._cli.output import Kind, records
+from fathom_async._cli.output import Kind, Records
 
 from .conftest import Command
 
@@ -32,7 +32,7 @@ PAGE = HtmlPage(
     "Acme: pageviews",
     ["From then to now"],
     [RANKING, COURSE],
-    records(COLUMNS, [("/", 1200), (EVIL, 5)]),
+    Records(COLUMNS, [("/", 1200), (EVIL, 5)]),
     MADE,
 )
 
@@ -116,21 +116,21 @@ def test_who_cannot_see_the_charts_is_told_and_has_the_table() -> None:
 
 def test_what_a_chart_leaves_out_is_counted() -> None:
     ranking, course = evolve(RANKING, left_out=12), evolve(COURSE, left_out=1)
-    page = HtmlPage("Acme", [], [ranking, course], records(COLUMNS, []), MADE).html()
+    page = HtmlPage("Acme", [], [ranking, course], Records(COLUMNS, []), MADE).html()
     assert "The 2 highest; 12 groups more in the figures below." in page
     assert "The 2 highest; 1 group more in the figures below." in page
     assert " more in the figures below" not in PAGE.html()
 
 
 def test_names_cannot_turn_the_text_around() -> None:
-    page = HtmlPage("Ac\u202eme\x1b[2J", ["Where city is '\u202e'"], [], records(COLUMNS, []), MADE).html()
+    page = HtmlPage("Ac\u202eme\x1b[2J", ["Where city is '\u202e'"], [], Records(COLUMNS, []), MADE).html()
     assert "\u202e" not in page
     assert "\x1b" not in page
     assert r"<h1>Ac\u202eme\x1b[2J</h1>" in page
 
 
 def test_dates_stay_in_one_line() -> None:
-    days = records({"date": "day", "visits": "count"}, [(date(2026, 11, 1), 5)])
+    days = Records({"date": "day", "visits": "count"}, [(date(2026, 11, 1), 5)])
     outline = Outline(HtmlPage("Acme", [], [], days, MADE).html())
     assert [each.get("class") for each in outline.named("td")] == ["date", "number"]
 
@@ -142,14 +142,14 @@ def test_a_phone_has_short_labels_and_room_for_bars() -> None:
 
 
 def test_figures_alone_need_no_script() -> None:
-    page = HtmlPage("Acme", [], [Total("visits", 1200)], records({"visits": "count"}, [(1200,)]), MADE).html()
+    page = HtmlPage("Acme", [], [Total("visits", 1200)], Records({"visits": "count"}, [(1200,)]), MADE).html()
     outline = Outline(page)
     assert not outline.named("script")
     assert outline.cells[0] == "1,200"
 
 
 def test_what_is_left_out_of_a_long_table_is_counted() -> None:
-    rows = records({"visits": "count"}, [(1,)] * (MOST_ROWS + 7))
+    rows = Records({"visits": "count"}, [(1,)] * (MOST_ROWS + 7))
     assert "and 7 more rows: write them with --format csv" in HtmlPage("Acme", [], [], rows, MADE).html()
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.money import read_currency, readable
-from fathom_async._cli.output import encoded, records
+from fathom_async._cli.output import Records, encoded
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Site
 
 from .conftest import Command
@@ -193,7 +193,7 @@ async def test_pageviews_have_no_currency(command: Command) -> None:
 
 def seen(currency: str | None, *cents: int | None) -> list[str]:
     """What a table shows of some values, its heading first."""
-    rows = records({"value": "count"}, [(cell,) for cell in cents])
+    rows = Records({"value": "count"}, [(cell,) for cell in cents])
     heading, _, *figures = encoded(readable(rows, currency), "table").decode().splitlines()
     return [heading.strip(), *(figure.strip() for figure in figures)]
 
@@ -221,7 +221,7 @@ def test_amounts_are_exact_to_the_cent(cents: int) -> None:
 
 
 def test_reports_without_values_are_left_alone() -> None:
-    rows = records({"conversions": "count"}, [(5,)])
+    rows = Records({"conversions": "count"}, [(5,)])
     assert readable(rows, None) is rows
     assert readable(rows, "EUR") is rows
 

@@ -221,3 +221,21 @@ async def test_a_slow_answer_is_told(command: Command, fathom_server: FathomServ
     ended = await command.in_terminal("report", SITE)
     assert ended.code == 0
     assert "waiting for 1 answer" in ended.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "requests"),
+    [
+        (("--period", "2026-01"), 1),
+        (("--period", "last 30 days"), 2),
+        (("--period", "last 30 days", "--html", "page.html"), 2),
+        (("--period", "2026-01", "--html", "page.html"), 2),
+        (("--period", "last 30 days", "--timezone", "UTC"), 1),
+    ],
+)
+async def test_the_site_is_requested_once_and_only_where_it_is_needed(
+    command: Command, fathom_server: FathomServer, tmp_path: Path, arguments: tuple[str, ...], requests: int
+) -> None:
+    written = [str(tmp_path / each) if each.endswith(".html") else each for each in arguments]
+    assert (await command("report", SITE, *written)).code == 0
+    assert len(fathom_server.hits) == requests

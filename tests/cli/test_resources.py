@@ -136,35 +136,6 @@ async def test_a_site_made_private_takes_a_password(command: Command, fathom_ser
     assert len(fathom_server.hits) == 1
 
 
-@pytest.mark.fathom_server(event_shape="classic")
-async def test_events_by_id_where_the_service_has_them(command: Command) -> None:
-    created = json.loads((await command("events", "create", SITE, "Signup", "--currency", "yen")).out)
-    assert (created["name"], created["currency"]) == ("Signup", "yen")
-    renamed = await command("events", "update", SITE, created["id"], "--name", "Sign-up")
-    assert json.loads(renamed.out)["name"] == "Sign-up"
-    assert json.loads((await command("events", "get", SITE, created["id"])).out)["name"] == "Sign-up"
-    deleted = await command("events", "delete", SITE, "--id", created["id"], "--yes")
-    assert json.loads(deleted.out)["id"] == created["id"]
-
-
-@pytest.mark.fathom_server(event_shape="names")
-@pytest.mark.parametrize(
-    ("arguments", "instead"),
-    [
-        (("get", SITE, "X"), "run `fathom events list CDBUGS`"),
-        (("create", SITE, "X"), "an event comes into being when it is first tracked"),
-        (("update", SITE, "X", "--name", "Y"), "run `fathom events set-currency CDBUGS NAME CURRENCY`"),
-        (("delete", SITE, "--id", "X", "--yes"), "run `fathom events delete CDBUGS NAME`"),
-    ],
-)
-async def test_what_the_service_has_retired_names_the_command_to_use(
-    command: Command, arguments: tuple[str, ...], instead: str
-) -> None:
-    ended = await command("events", *arguments)
-    assert (ended.code, ended.out) == (4, "")
-    assert ended.err.startswith(f"fathom: the service knows events by their names now: {instead}")
-
-
 async def test_milestones(command: Command) -> None:
     created = await command("milestones", "create", SITE, "New pricing", "--date", "2026-01-31")
     milestone = json.loads(created.out)["id"]

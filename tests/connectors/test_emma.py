@@ -590,6 +590,13 @@ async def test_a_day_that_does_not_exist_is_told_with_its_field() -> None:
             await emma.event_types.get(300)
 
 
+async def test_a_date_before_the_first_year_of_utc_is_an_error_of_ours() -> None:
+    wire = Recorder(VISITED.replace("2025-11-24T10", "0001-01-01T00"))
+    async with EmmaClient(100, transport=wire, timezone="Asia/Tokyo", **KEYS) as emma:
+        with pytest.raises(DecodeError, match="out of range in Asia/Tokyo"):
+            await emma.event_types.get(300)
+
+
 async def test_what_only_looks_like_a_date_stays_as_it_is() -> None:
     said = {
         "quote": 'she said "@D:2025-11-24T10:23:10"',
@@ -698,7 +705,7 @@ def test_settings_are_checked(settings: dict[str, object], words: str) -> None:
 
 
 def test_a_plan_is_checked() -> None:
-    with pytest.raises(ArgumentError, match="concurrency must be a whole number from 1, not 0"):
+    with pytest.raises(ArgumentError, match="concurrency must be a whole number of at least 1, not 0"):
         EmmaPlan(concurrency=0)
     with pytest.raises(ArgumentError, match="requests must be a RateLimit, not None"):
         EmmaPlan(requests=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

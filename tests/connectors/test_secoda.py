@@ -478,7 +478,7 @@ def test_settings_are_checked() -> None:
         SecodaClient("token", base_url="http://api.secoda.co")
     with pytest.raises(ArgumentError, match="base_url must be a URL"):
         SecodaClient("token", base_url=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    with pytest.raises(ArgumentError, match="concurrency must be a whole number from 1, not -1"):
+    with pytest.raises(ArgumentError, match="concurrency must be a whole number of at least 1, not -1"):
         SecodaPlan(concurrency=-1)
     with pytest.raises(ArgumentError, match="writes must be a RateLimit, not None"):
         SecodaPlan(writes=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -59,27 +60,41 @@ async def test_an_empty_list() -> None:
         assert [site async for site in fathom.sites.list()] == []
 
 
-async def test_the_next_page_is_fetched_while_this_one_is_consumed() -> None:
+async def test_the_next_page_is_fetched_when_the_second_half_of_this_one_begins() -> None:
     async with server_with_sites(20) as server, FathomClient("any", base_url=server.url) as fathom:
-        pages = fathom.sites.list(limit=10).pages()
-        await anext(pages)
+        sites = aiter(fathom.sites.list(limit=10))
+        for _ in range(5):
+            await anext(sites)
+        await asyncio.sleep(1)
+        assert len(server.hits) == 1
+        await anext(sites)
         await until(lambda: len(server.hits) == 2)
-        assert len(await anext(pages)) == 10
-        assert [page async for page in pages] == []
+        assert len([site async for site in sites]) == 14
+        assert len(server.hits) == 2
+
+
+async def test_a_reader_who_leaves_within_the_first_half_takes_one_request() -> None:
+    async with server_with_sites(30) as server, FathomClient("any", base_url=server.url) as fathom:
+        async for site in fathom.sites.list(limit=10):
+            if site.id == "S00004":
+                break
+        async for _ in fathom.sites.list(limit=10).pages():
+            break
+        await asyncio.sleep(1)
+        assert len(server.hits) == 2
 
 
 async def test_leaving_early_leaves_nothing_running() -> None:
     async with server_with_sites(30) as server, FathomClient("any", base_url=server.url) as fathom:
-        pages = fathom.sites.list(limit=10).pages()
-        await anext(pages)
-        await until(lambda: len(server.hits) == 2)
-        server.inject(Delay(1000))
-        await anext(pages)
-        await until(lambda: fathom.limits["crud"].in_flight == 1)
-        await pages.aclose()
+        async with aclosing(aiter(fathom.sites.list(limit=10))) as sites:
+            await anext(sites)
+            server.inject(Delay(1000))
+            for _ in range(5):
+                await anext(sites)
+            await until(lambda: fathom.limits["crud"].in_flight == 1)
         await asyncio.sleep(0.01)
         assert fathom.limits["crud"].in_flight == 0
-        assert len(asyncio.all_tasks()) <= 1 + len(server.hits)  # this test, and the server's own connections
+        assert len(asyncio.all_tasks()) <= 2 + len(server.hits)  # this test, and the server's own connections
 
 
 async def test_events_without_ids_are_paged_by_name() -> None:

@@ -32,7 +32,13 @@ def unpacked(sdist: Path, tmp_path: Path) -> Path:
 def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if ".dist-info/" not in name} == package_files()
-    others = ("py.typed", "__init__.pyi", "_cli/html/page.html", "_ratelimit/shared/step.lua")
+    others = (
+        "py.typed",
+        "__init__.pyi",
+        "_cli/html/page.html",
+        "_cli/html/colours.js",
+        "_ratelimit/shared/step.lua",
+    )
     assert {f"fathom_async/{name}" for name in others} <= set(names)
 
 

@@ -2,7 +2,7 @@ import asyncio
 import logging
 import pickle
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -384,6 +384,7 @@ async def test_another_worker_goes_on_when_the_watching_one_is_gone(fathom_serve
     async with MemoryStore() as store, client_of(fathom_server) as first, client_of(fathom_server) as second:
         feeds = (live_feed(client, ["CDBUGS"], store=store) for client in (first, second))
         async with next(feeds) as watching, next(feeds) as following:
+            await until(lambda: bool(watching.latest))
             await until(lambda: bool(following.latest))
             assert len(fathom_server.hits) == 1
             await first.aclose()
@@ -406,6 +407,35 @@ async def test_a_listener_has_what_is_known_then_what_is_newer_and_ends_with_the
             listeners.create_task(listen(feed))
             assert await heard.get() == 7_000
             assert await heard.get() < 7_000
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_live_visitors_cost_requests_only_while_somebody_looks(fathom_server: FathomServer) -> None:
+    async with (
+        MemoryStore() as store,
+        client_of(fathom_server) as one,
+        client_of(fathom_server) as other,
+        live_feed(one, ["CDBUGS", "GCDFSX"], store=store) as first,
+        live_feed(other, ["CDBUGS", "GCDFSX"], store=store) as second,
+    ):
+        await asyncio.sleep(3600)
+        assert not fathom_server.hits
+
+        known = set[datetime]()
+        for feed in (first, second, first):
+            before = len(fathom_server.hits)
+            async with aclosing(feed.updates()) as updates, asyncio.timeout(90):
+                async for count in updates:
+                    if count.at not in known:
+                        known.add(count.at)
+                        break
+            await asyncio.sleep(3600)
+            assert before < len(fathom_server.hits) <= before + 2, "one count, and one request that was due"
+
+        before = len(fathom_server.hits)
+        assert set(first.latest) == {"CDBUGS", "GCDFSX"}
+        await asyncio.sleep(3600)
+        assert before < len(fathom_server.hits) <= before + 4, "a minute of two sites, and one more"
 
 
 async def test_a_feed_refuses_wrong_arguments_before_it_runs(fathom: FathomClient) -> None:

@@ -118,7 +118,8 @@ async def reports(fathom: FathomClient, count: int, first: int = 0) -> list[obje
     return await asyncio.gather(*map(fathom.reports.aggregate, queries), return_exceptions=True)
 
 
-async def sites(fathom: FathomClient, count: int) -> list[object]:
+async def sites(fathom: FathomClient, count: int, first: int = 0) -> list[object]:
+    numbers = range(first, first + count)
     return await asyncio.gather(
-        *(fathom.sites.get(f"S{number}") for number in range(count)), return_exceptions=True
+        *(fathom.sites.get(f"S{number}") for number in numbers), return_exceptions=True
     )

@@ -16,7 +16,7 @@ from fathom_async.testing import ConcurrencyCap, run_virtual
 from fathom_async.testing._throttle import Throttle, Verdict
 
 if TYPE_CHECKING:
-    from fathom_async._ratelimit.queue import Place
+    from fathom_async._ratelimit.admission import Again
 
 MOST_REFUSALS = 20
 """How often a request may be refused before it is lost, as `RetryPolicy.refusals` has it."""
@@ -140,9 +140,9 @@ class Server:
 
     async def pass_through(self, lane: Lane, priority: Priority = Priority.BULK) -> None:
         """Make a request, and make it again until it is let in."""
-        place: Place = "turn"
+        again: Again | None = None
         for _ in range(MOST_REFUSALS + 1):
-            async with lane.permit(priority, place=place) as admission:
+            async with lane.permit(priority, again=again) as admission:
                 admission.sent()
                 await asyncio.sleep(self.rng.uniform(*self.travel))
                 feedback, is_refused = await self._handle()
@@ -152,7 +152,7 @@ class Server:
                     return
                 self.refused += 1
                 admission.refused(feedback)
-                place = "first"
+                again = "refused"
         self.lost += 1
 
     async def _handle(self) -> tuple[Feedback, bool]:

@@ -3,15 +3,19 @@
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from fathom_async import ConfigurationError, FathomClient
 from fathom_async.telemetry import Adapted
 from fathom_async.testing import LaravelWindow
 from tests.ratelimit.accounts import client, now, one_limit, reports, sites
 from tests.support.redis_server import RedisServer
+
+Work = Callable[[FathomClient, int, int], Awaitable[list[object]]]
 
 
 def lost(*answers: list[object]) -> int:
@@ -83,6 +87,72 @@ async def test_a_plan_that_was_given_is_one_budget_with_the_same_that_was_learne
         assert not lost(*both)
         assert now() - start <= 30
     assert account.refused == 0
+
+
+@pytest.mark.parametrize(
+    "plans",
+    [
+        ("hourly:600:5", "hourly:500:5"),
+        ("hourly:500:5", "hourly:600:5"),
+        ("hourly:600:5", "classic"),
+        ("classic", "hourly:600:5"),
+    ],
+)
+@pytest.mark.parametrize("work", [reports, sites])
+@pytest.mark.virtual_time
+async def test_two_plans_that_were_given_are_somebodys_mistake(
+    budget: str, plans: list[str], work: Work
+) -> None:
+    account = one_limit()
+    first, second = plans
+    async with client(account, budget=budget, plan=first) as right:
+        assert not lost(await work(right, 1, 0))
+        async with client(account, budget=budget, plan=second) as wrong:
+            for _ in range(2):
+                (answer,) = await work(wrong, 1, 0)
+                assert isinstance(answer, ConfigurationError)
+                named = f"with the plan {first.removesuffix(':5')}, not {second.removesuffix(':5')}: give all"
+                assert named in str(answer)
+        assert not lost(await work(right, 1, 1))
+    assert account.hits == 2
+    await asyncio.sleep(200)
+    async with client(account, budget=budget, plan=second) as later:
+        assert not lost(await work(later, 1, 2)), "nobody uses the other one any more"
+
+
+@pytest.mark.parametrize("work", [reports, sites])
+@pytest.mark.parametrize("headers", [True, False])
+@pytest.mark.virtual_time
+async def test_whoever_would_have_to_learn_a_plan_hears_of_the_one_that_was_given(
+    budget: str, work: Work, headers: bool
+) -> None:
+    account = one_limit(has_headers=headers)
+    async with (
+        client(account, budget=budget, plan="hourly:600:5") as told,
+        client(account, budget=budget) as other,
+    ):
+        assert not lost(*await asyncio.gather(work(told, 150, 0), work(other, 150, 1000)))
+        assert other.limits["reports"].limit == 600
+        assert other.limits["crud"].used == 300 - (not headers)
+    assert account.refused <= 1, "the first request of the other one was one too many at once"
+
+
+@pytest.mark.parametrize("plan", ["hourly:600:5", "classic"])
+async def test_by_way_of_redis_plans_are_compared_too(lasting_redis: RedisServer, plan: str) -> None:
+    account = one_limit(handler=(0.0, 0.01))
+    options = {"budget": lasting_redis.url, "budget_key": f"{plan} {time.monotonic()}"}
+    async with (
+        client(account, **options, plan=plan) as right,
+        client(account, **options, plan="hourly:500:5") as wrong,
+        client(account, **options) as learner,
+    ):
+        assert not lost(await sites(right, 1))
+        for _ in range(2):
+            (answer,) = await sites(wrong, 1)
+            assert isinstance(answer, ConfigurationError)
+        assert not lost(await sites(learner, 2))
+        assert learner.limits["reports"].limit == (10 if plan == "classic" else 600)
+    assert account.hits == 3
 
 
 @pytest.mark.parametrize("cap_told", [True, False])

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async._ratelimit.admission import SILENT, Feedback
-from fathom_async._ratelimit.lane import PROBE_PATIENCE, Lane
+from fathom_async._ratelimit.admission import SILENT, Again, Feedback
+from fathom_async._ratelimit.lane import PROBE_PATIENCE, SLICE, Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.queue import Place
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
-from fathom_async.testing import LaravelWindow, SlidingLog, run_virtual
+from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, run_virtual
+from tests.ratelimit.servers import Server, play, silence
 
 pytestmark = pytest.mark.virtual_time
 
@@ -38,11 +38,11 @@ async def request(
     takes: float = 0.1,
     priority: Priority = Priority.NORMAL,
     max_wait: float | None = None,
-    place: Place = "turn",
+    again: Again | None = None,
     feedback: Feedback = SILENT,
 ) -> float:
     """Pass through the lane; return when it was admitted."""
-    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
+    async with lane.permit(priority, max_wait=max_wait, again=again) as admission:
         admitted = now()
         admission.sent()
         await asyncio.sleep(takes)
@@ -102,7 +102,7 @@ async def test_a_retry_goes_before_all_others_of_its_priority() -> None:
     lane = lane_of(1)
     waiting = [asyncio.create_task(request(lane)) for _ in range(3)]
     await asyncio.sleep(0)
-    retry = await request(lane, place="first")
+    retry = await request(lane, again="refused")
     assert [task.done() for task in waiting] == [True, False, False]
     assert retry == pytest.approx(SPAN + 0.1)
     await asyncio.gather(*waiting)
@@ -149,7 +149,7 @@ async def test_max_wait_ends_a_wait_that_took_longer_than_it_looked() -> None:
 
 async def test_a_refusal_pauses_everyone_and_then_probes() -> None:
     lane = lane_of()
-    await request(lane)
+    await request(lane, feedback=Feedback(10, 9))
     async with lane.permit() as refused:
         refused.sent()
         refused.refused(Feedback(10, 0, 20))
@@ -327,7 +327,7 @@ async def test_a_lane_that_was_refused_for_a_crowd_tries_one_more_after_a_while(
 
 async def test_a_refusal_with_nothing_else_in_flight_is_no_crowd() -> None:
     lane = lane_of(1000, per=60)
-    await request(lane)
+    await request(lane, feedback=Feedback(1000, 900))
     async with lane.permit() as refused:
         refused.sent()
         refused.refused(Feedback(1000, 900, 0))
@@ -438,8 +438,8 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         try:
             async with asyncio.timeout(cancel):
                 for attempt in range(3):
-                    place: Place = "first" if attempt else "turn"
-                    async with lane.permit(priority, max_wait=max_wait, place=place) as admission:
+                    again: Again | None = "refused" if attempt else None
+                    async with lane.permit(priority, max_wait=max_wait, again=again) as admission:
                         if chance.random() < 0.8:
                             admission.sent()
                         await asyncio.sleep(takes)
@@ -463,7 +463,7 @@ def test_wherever_requests_are_cancelled_no_slot_is_lost_and_no_waiter_forgotten
         await asyncio.sleep(1000)
         assert lane.status().used == 0
         for _ in range(requests):
-            await request(lane, priority=Priority.INTERACTIVE, max_wait=0)
+            await request(lane, priority=Priority.INTERACTIVE, max_wait=100)
 
     run_virtual(scenario())
 
@@ -584,3 +584,47 @@ async def test_a_crowd_that_has_gone_home_does_not_make_the_cap_smaller_than_it_
     await asyncio.sleep(0.5)
     assert lane.status().in_flight == 5
     await asyncio.wait(admitted)
+
+
+async def handing_over(requests: int) -> tuple[list[asyncio.Task[float]], list[int], Lane]:
+    """Return requests that are passed on from one lane to another, and the order in which they are admitted."""
+    full, other = lane_of(1), lane_of(10 * requests)
+    full.pause(3)
+    order: list[int] = []
+
+    async def numbered(number: int) -> float:
+        admitted = await request(full, takes=0.0)
+        order.append(number)
+        return admitted
+
+    tasks = [asyncio.create_task(numbered(number)) for number in range(requests)]
+    await asyncio.sleep(1)
+    full.hand_over(lambda _: other)
+    return tasks, order, other
+
+
+async def test_many_who_wait_are_handed_over_a_part_at_a_time_and_in_order() -> None:
+    requests = 3 * SLICE + 7
+    tasks, order, other = await handing_over(requests)
+    assert other.status().queued <= SLICE
+    await asyncio.sleep(1)
+    assert other.status().queued == requests, "the pause is handed over too"
+    await asyncio.gather(*tasks)
+    assert order == sorted(order)
+
+
+async def test_whoever_is_being_handed_over_hears_of_the_end() -> None:
+    tasks, _, other = await handing_over(2 * SLICE)
+    for task in tasks[-5:]:
+        task.cancel()
+    other.close()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(each) for each in ended} == {ClosedError, asyncio.CancelledError}
+
+
+def test_refusals_of_one_crowd_are_told_as_one_change(caplog: pytest.LogCaptureFixture) -> None:
+    outcome = play(Server(None, silence, ConcurrencyCap(5), (0.5, 2.0)), 100, 2000, 3600.0)
+    told = [line for line in caplog.messages if "concurrency" in line]
+    assert outcome.refused > 50
+    assert told[-1] == "reports lane: concurrency changed from 100 to 5 by the server"
+    assert len(told) == 1

@@ -3,9 +3,15 @@
 import pytest
 
 from fathom_async._ratelimit.admission import SILENT, Feedback
-from fathom_async._ratelimit.belief import DISTRUST_SPANS, Belief
-from fathom_async._ratelimit.lessons import Circumstances, Lessons
-from fathom_async._ratelimit.pace import CALM, CALM_SPANS, Pace
+from fathom_async._ratelimit.lessons import (
+    CALM,
+    CALM_SPANS,
+    DISTRUST_SPANS,
+    Belief,
+    Circumstances,
+    Lessons,
+    Pace,
+)
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._ratelimit.protocol import Permit
 
@@ -19,9 +25,9 @@ def permit(sent_at: float | None, beside: int = 0) -> Permit:
 
 
 def circumstances(
-    *, in_flight: int = 0, cap: int = 0, used: int = 1, is_told: bool = False, strikes: int = 0
+    *, in_flight: int = 0, cap: int = 0, used: int = 1, is_told: bool = False, is_lie: bool = False
 ) -> Circumstances:
-    return Circumstances(in_flight=in_flight, cap=cap, used=used, is_told=is_told, strikes=strikes)
+    return Circumstances(in_flight=in_flight, cap=cap, used=used, is_told=is_told, is_lie=is_lie)
 
 
 @pytest.fixture
@@ -33,9 +39,7 @@ def waits(lessons: Lessons, retry_after: float | None, times: int) -> list[float
     waited: list[float] = []
     now = 0.0
     for _ in range(times):
-        wait = lessons.refused(
-            permit(now + 0.5), Feedback(None, None, retry_after), circumstances(), now + 1
-        ).wait
+        wait = lessons.refused(permit(now + 0.5), Feedback(None, None, retry_after), circumstances(), now + 1)
         waited.append(wait)
         now += 1 + wait
     return waited
@@ -79,12 +83,13 @@ def test_each_refusal_in_a_row_doubles_the_wait(
 def test_a_crowd_is_told_from_the_rate(
     lessons: Lessons, feedback: Feedback, known: Circumstances, is_crowd: bool
 ) -> None:
-    assert lessons.refused(permit(0.5), feedback, known, 1.0).is_crowd is is_crowd
+    lessons.refused(permit(0.5), feedback, known, 1.0)
+    assert lessons.is_crowd is is_crowd
 
 
 def test_refusals_of_requests_that_went_out_together_are_one(lessons: Lessons) -> None:
     for _ in range(5):
-        assert lessons.refused(permit(0.5), Feedback(None, None, 5), circumstances(), 1.0).wait == 5
+        assert lessons.refused(permit(0.5), Feedback(None, None, 5), circumstances(), 1.0) == 5
     assert (lessons.limit.requests, lessons.together) == (10, 1)
 
 
@@ -96,37 +101,40 @@ def test_a_refusal_that_is_explained_changes_nothing_but_the_wait(lessons: Lesso
 
 def test_what_is_neither_new_nor_learned_needs_no_looking_at(lessons: Lessons) -> None:
     lessons.refused(permit(0.5), Feedback(10, 0, 5), circumstances(is_told=True), 1.0)
+    assert not lessons.is_learning, "that others spend is no news"
+    lessons.refused(permit(99), Feedback(None, None, 5), circumstances(), 100.0)
     assert lessons.is_learning
-    lessons.answered(permit(99), Feedback(10, 9), 1, 100.0)
+    for number in range(1, 6):
+        lessons.answered(permit(99), SILENT, 1, 100 + number * CALM)
     assert not lessons.is_learning
 
 
 def test_requests_are_spaced_first_and_become_fewer_then() -> None:
     pace = Pace(60.0, SPAN)
-    pace.refused(10, 0, 0.0)
+    pace.refused(10, 0.0)
     assert (pace.together, pace.fewer) == (1, None)
     for now in (10.0, 17.0, 24.0, 31.0, 38.0):
         pace.answered(10, now)
-    pace.refused(10, 0, 45.0)
+    pace.refused(10, 45.0)
     assert (pace.together, pace.fewer) == (1, 5)
 
 
 def test_a_window_that_refuses_at_once_is_given_a_second_chance() -> None:
     pace = Pace(60.0, SPAN)
-    pace.refused(10, 0, 0.0)
+    pace.refused(10, 0.0)
     for now in (70.0, 80.0):
         pace.answered(10, now)
-    pace.refused(10, 0, 81.0)
+    pace.refused(10, 81.0)
     assert pace.fewer is None
-    pace.refused(10, 0, 90.0)
+    pace.refused(10, 90.0)
     assert pace.fewer == 2
 
 
 def test_fewer_become_more_by_halves() -> None:
     pace = Pace(60.0, SPAN)
-    pace.refused(10, 0, 0.0)
-    pace.refused(10, 0, 1.0)
-    pace.refused(10, 0, 2.0)
+    pace.refused(10, 0.0)
+    pace.refused(10, 1.0)
+    pace.refused(10, 2.0)
     found: list[int | None] = []
     for number in range(1, 6):
         pace.answered(10, 2.0 + number * CALM_SPANS * SPAN)
@@ -134,16 +142,16 @@ def test_fewer_become_more_by_halves() -> None:
     assert found == [6, 8, 9, None, None]
 
 
-def test_bursts_come_back_as_far_as_they_are_used() -> None:
+def test_bursts_come_back_by_doubling() -> None:
     pace = Pace(60.0, SPAN)
-    pace.refused(10, 0, 0.0)
+    pace.refused(10, 0.0)
     pace.answered(10, CALM)
     assert pace.together == 2
-    pace.answered(10, 2 * CALM)
-    assert pace.together == 2, "two did not go at once"
+    pace.answered(10, 2 * CALM - 1)
+    assert pace.together == 2
     pace.answered(10, 2 * CALM)
     assert pace.together == 4
-    pace.refused(10, 0, 2 * CALM + 1)
+    pace.refused(10, 2 * CALM + 1)
     assert pace.together == 1
     pace.answered(10, 4 * CALM)
     assert pace.together == 1, "the calm is longer now"
@@ -164,8 +172,7 @@ def test_the_same_number_found_again_and_again_is_doubted() -> None:
 def test_nothing_left_is_doubted_sooner_and_disregarded() -> None:
     belief = Belief(SPAN)
     assert [belief.heard(0, 9, is_alone=True, now=now) for now in (0, 61)] == [0, None]
-    belief.refused(0, 68)
-    assert belief.heard(0, 9, is_alone=False, now=80) == 0
+    assert belief.heard(0, 9, is_alone=False, now=80) is None
 
 
 def test_who_has_the_budget_to_itself_is_believed() -> None:
@@ -175,20 +182,22 @@ def test_who_has_the_budget_to_itself_is_believed() -> None:
     assert not belief.is_settled(122)
 
 
-@pytest.mark.parametrize("refusals", [[(2, False), (2, False)], [(1, False)] * 3, [(0, True)]])
-def test_promises_that_are_not_kept_are_not_believed(refusals: list[tuple[int, bool]]) -> None:
+def test_promises_that_are_not_kept_are_not_believed() -> None:
     belief = Belief(SPAN)
-    for strikes, is_absurd in refusals:
-        assert not belief.is_distrusted(1.0)
-        belief.refused(strikes, 1.0, is_absurd=is_absurd)
+    belief.refused(is_lie=True, now=1.0)
+    assert not belief.is_distrusted(1.0)
+    belief.refused(is_lie=True, now=1.0)
     assert belief.heard(9, 9, is_alone=True, now=2.0) is None
     assert belief.heard(9, 9, is_alone=True, now=1.0 + DISTRUST_SPANS * SPAN) == 9
-    belief.refused(1, 1e4)
-    assert belief.is_distrusted(1e4 + 1.9 * DISTRUST_SPANS * SPAN), "for twice as long"
 
 
-def test_refusals_that_are_kept_apart_by_an_honest_one_say_little() -> None:
+def test_lies_that_are_kept_apart_by_an_honest_refusal_say_little() -> None:
     belief = Belief(SPAN)
-    for strikes in (2, 0, 2, 0, 1, 1, 0):
-        belief.refused(strikes, 1.0)
+    for is_lie in (True, False, True, False):
+        belief.refused(is_lie, 1.0)
     assert not belief.is_distrusted(1.0)
+
+
+def test_headers_on_refusals_alone_explain_nothing(lessons: Lessons) -> None:
+    lessons.refused(permit(0.5), Feedback(10, 0, 5), circumstances(is_told=False), 1.0)
+    assert lessons.together == 1

@@ -96,6 +96,34 @@ def test_a_time_to_wait_that_does_not_hold_is_doubled(
     assert outcome.seconds <= 1.2 * throttle.optimum(60)
 
 
+def only_on_refusals(verdict: Verdict, now: float) -> Feedback:
+    """Say everything on refusals, and nothing on answers."""
+    return SILENT if verdict.allowed else truth(verdict, now)
+
+
+@pytest.mark.parametrize("requests", [60, 300])
+@pytest.mark.parametrize(
+    "words", [only_on_refusals, silence, retry_after(0.0)], ids=["refusals", "none", "0"]
+)
+@pytest.mark.parametrize(
+    "throttle",
+    [
+        LaravelWindow(5, 60.0),
+        SlidingLog(5, 60.0),
+        TokenBucket(10, 60.0, burst=1),
+        TokenBucket(10, 60.0, burst=3),
+    ],
+    ids=["half", "half, sliding", "no bursts", "bursts of 3"],
+)
+def test_what_only_refusals_tell_is_learned_too(
+    throttle: LaravelWindow | SlidingLog | TokenBucket, words: Words, requests: int
+) -> None:
+    outcome = play(Server(evolve(throttle), words), requests)
+    assert outcome.lost == 0
+    assert outcome.refused <= (10 + 2 if requests == 60 else 18)
+    assert outcome.seconds <= 1.2 * throttle.optimum(requests)
+
+
 def always(remaining: int) -> Words:
     """Say on every answer, and on every refusal, that so many remain."""
     return lambda verdict, now: evolve(truth(verdict, now), remaining=remaining)

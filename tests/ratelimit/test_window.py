@@ -16,18 +16,18 @@ from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Permit
-from fathom_async._ratelimit.window import LocalWindow
+from fathom_async._ratelimit.window import MEMORY, Forecast, LocalWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
 
 if TYPE_CHECKING:
-    from fathom_async._ratelimit.queue import Place
+    from fathom_async._ratelimit.admission import Again
 
 pytestmark = pytest.mark.virtual_time
 
 LIMIT = RateLimit(3, per=60)
 SPAN = 61.0  # the window and its pad
-ONE = Demand(Priority.NORMAL, 1)
+ONE = Demand(Priority.NORMAL)
 
 
 def returns(window: LocalWindow, now: float, permits: int = 3) -> list[float]:
@@ -55,7 +55,7 @@ def test_at_most_as_many_slots_are_out_as_the_server_admits() -> None:
 
 def test_a_slot_comes_back_one_window_after_the_answer() -> None:
     window, permits = full_window()
-    window.settle(permits[0], 2.0)
+    window.settle(permits[0], 2.0, SILENT)
     assert not window.has_room(ONE, 2.0 + SPAN - 0.01)
     taken(window, 2.0 + SPAN)
     assert not window.has_room(ONE, 2.0 + SPAN)
@@ -69,7 +69,7 @@ def test_without_an_answer_it_comes_back_one_window_after_the_count_delay() -> N
 
 def test_an_answer_after_the_count_delay_does_not_prolong() -> None:
     window, permits = full_window()
-    window.settle(permits[0], 20.0)
+    window.settle(permits[0], 20.0, SILENT)
     assert window.next_look(ONE, 20.0) == 5.0 + SPAN
 
 
@@ -95,7 +95,7 @@ def test_a_request_lost_on_the_wire_may_have_been_counted() -> None:
 
 def test_a_request_without_an_answer_and_never_marked_as_sent_still_ages() -> None:
     window = LocalWindow(LIMIT)
-    window.settle(taken(window, 0), 1.0)
+    window.settle(taken(window, 0), 1.0, SILENT)
     assert window.next_look(ONE, 1.0) == 1.0 + SPAN
 
 
@@ -107,7 +107,7 @@ def test_reserved_slots_are_never_taken() -> None:
 
 def test_hits_of_others_hold_slots_for_a_window() -> None:
     window = LocalWindow(LIMIT)
-    window.settle(taken(window, 0), 1.0, limit=3, remaining=0)
+    window.settle(taken(window, 0), 1.0, Feedback(3, 0))
     assert window.status(1.0).used == 3
     assert not window.has_room(ONE, 1.0 + SPAN - 0.01)
     taken(window, 1.0 + SPAN)
@@ -116,7 +116,7 @@ def test_hits_of_others_hold_slots_for_a_window() -> None:
 def test_a_reopened_window_brings_slots_back_early() -> None:
     window = LocalWindow(LIMIT)
     for now, remaining in ((1.0, 2), (2.0, 1), (3.0, 2)):  # the third answer: the window was opened anew
-        window.settle(taken(window, now), now, limit=3, remaining=remaining)
+        window.settle(taken(window, now), now, Feedback(3, remaining))
     taken(window, 3.0)
     taken(window, 3.0)
     assert not window.has_room(ONE, 3.0)
@@ -130,44 +130,44 @@ def test_a_hit_lost_in_the_window_before_is_forgotten_before_those_of_this_one()
     for now in (61.0, 62.0):  # the server's window was opened anew, and has 2 of 3 spent
         permit = taken(window, now)
         window.sent(permit, now)
-        window.settle(permit, now, limit=3, remaining=62 - int(now) + 1)
+        window.settle(permit, now, Feedback(3, 62 - int(now) + 1))
     taken(window, 63.0)
     assert not window.has_room(ONE, 5.0 + SPAN)
 
 
 def test_requests_that_overlapped_with_an_answer_count_as_spent() -> None:
     window, permits = full_window()
-    window.settle(permits[0], 1.0, limit=3, remaining=2)  # two others were in flight: nothing is certain
+    window.settle(permits[0], 1.0, Feedback(3, 2))  # two others were in flight: nothing is certain
     assert not window.has_room(ONE, 1.0)
 
 
 def test_a_server_that_tells_nothing_leaves_nothing_behind() -> None:
     window = LocalWindow(LIMIT)
     for number in range(10_000):
-        window.settle(taken(window, number * SPAN), number * SPAN + 0.1)
+        window.settle(taken(window, number * SPAN), number * SPAN + 0.1, SILENT)
     assert len(window._own) <= 3
 
 
 def test_headers_of_another_limit_are_not_believed() -> None:
     window = LocalWindow(LIMIT)
-    window.settle(taken(window, 0), 1.0, limit=2000, remaining=0)
+    window.settle(taken(window, 0), 1.0, Feedback(2000, 0))
     assert window.status(1.0).used == 1
 
 
 def test_a_window_is_cold_until_an_answer_and_again_after_a_silence_of_nearly_a_window() -> None:
     window = LocalWindow(LIMIT)
     assert window.is_cold(0)
-    window.settle(taken(window, 0), 1.0)
+    window.settle(taken(window, 0), 1.0, SILENT)
     assert not window.is_cold(1.0 + 56.9)
     assert window.is_cold(1.0 + 57.0), "what was left nearly a minute ago may have been spent by others"
-    window.settle(taken(window, 70.0), 70.5)
+    window.settle(taken(window, 70.0), 70.5, SILENT)
     window.on_rate_limited(71.0)
     assert window.is_cold(71.0), "a refusal says more than the answer before it"
 
 
 def test_returns_are_sorted_and_optimistic_about_requests_in_flight() -> None:
     window, permits = full_window()
-    window.settle(permits[1], 1.0)
+    window.settle(permits[1], 1.0, SILENT)
     assert returns(window, 2.0) == [1.0 + SPAN, 2.0 + SPAN, 2.0 + SPAN]
 
 
@@ -308,14 +308,14 @@ def test_what_the_server_tells_never_leads_to_a_refusal(
 def test_what_is_reserved_is_not_taken_back_either() -> None:
     window = LocalWindow(RateLimit(4, per=60), reserve=1)
     for now, remaining in ((1.0, 3), (2.0, 2), (3.0, 3)):  # the third answer: the window was opened anew
-        window.settle(taken(window, now), now, limit=4, remaining=remaining)
+        window.settle(taken(window, now), now, Feedback(4, remaining))
     taken(window, 3.0)
     assert not window.has_room(ONE, 3.0)
 
 
 def asked(window: LocalWindow, now: float, remaining: int) -> None:
     """Make a request that is counted and answered at once."""
-    window.settle(taken(window, now), now, limit=window._limit.requests, remaining=remaining)
+    window.settle(taken(window, now), now, Feedback(window._limit.requests, remaining))
 
 
 def test_where_remaining_rises_what_was_counted_before_is_gone_and_the_rest_is_others() -> None:
@@ -391,9 +391,9 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
 
     async def client(lane: Lane) -> None:
         loop = asyncio.get_running_loop()
-        place: Place = "turn"
+        again: Again | None = None
         while True:
-            async with lane.permit(place=place) as admission:
+            async with lane.permit(again=again) as admission:
                 admission.sent()
                 await asyncio.sleep(chance.uniform(0, 0.05))
                 verdict = throttle.hit(loop.time())
@@ -404,7 +404,7 @@ def test_beside_another_client_nothing_is_lost_and_hardly_anything_refused(
                     return
                 refused.append(loop.time())
                 admission.refused(Feedback(10, 0, verdict.retry_after))
-                place = "first"
+                again = "refused"
 
     async def scenario() -> float:
         lane = Lane("reports", RateLimit(10, per=60), clock=LoopClock())
@@ -464,8 +464,19 @@ def test_a_limit_that_shrinks_below_the_reserve_leaves_one_slot() -> None:
 def test_slots_that_a_smaller_limit_took_away_come_back_to_nobody() -> None:
     window = LocalWindow(LIMIT)
     for now in (0.0, 1.0, 2.0):
-        window.settle(taken(window, now), now)
+        window.settle(taken(window, now), now, SILENT)
     window.resize(1)
     assert returns(window, 3.0, 2) == [2.0 + SPAN, 2.0 + 2 * SPAN]
     assert not window.has_room(ONE, 1.0 + SPAN)
     assert window.has_room(ONE, 2.0 + SPAN)
+
+
+@pytest.mark.parametrize("began", [0.0, 5.0, 1e6])
+def test_what_came_is_expected_whenever_the_clock_began(began: float) -> None:
+    forecast = Forecast(SPAN)
+    assert forecast.wanted(Priority.BULK, 10, began) == 0
+    forecast.note(Priority.NORMAL, began)
+    forecast.note(Priority.NORMAL, began + 1)
+    assert forecast.rate(Priority.BULK, began + 1) == pytest.approx(2 / MEMORY)
+    assert forecast.wanted(Priority.BULK, 10, began + 1) == 3
+    assert forecast.wanted(Priority.NORMAL, 10, began + 1) == 0

@@ -4,6 +4,7 @@
 
 const REFRESH_SECONDS = 60;
 const RETRY_SECONDS = 5;
+const ASK_AGAIN_SECONDS = 30; // the server drops a board for which no page has asked in the last 90 s
 const LIVE_SECONDS = 300; // as long as the server shows a number as current
 const FORGET_SECONDS = 10;
 
@@ -26,7 +27,7 @@ async function fill(board) {
   const wait = Number(response.headers.get("Retry-After")) || RETRY_SECONDS;
   const retried = `${detail.replace(/\.$/, "")}, about ${lasting(wait)}; this fills in by itself`;
   tell(board, response.headers.has("Retry-After") ? retried : detail);
-  return wait;
+  return Math.min(wait, ASK_AGAIN_SECONDS);
 }
 
 const lasting = (seconds) => (seconds < 90 ? `${seconds} s` : `${Math.round(seconds / 60)} min`);

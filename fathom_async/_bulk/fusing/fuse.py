@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final, Generic, Self, cast
 
 import attrs
 
-from fathom_async._bulk.fusing.box import Box
+from fathom_async._bulk.fusing.box import Box, Shape, shape_of
 from fathom_async._bulk.fusing.knowledge import ServerKnowledge
-from fathom_async._bulk.fusing.shape import Shape, shape_of
 from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.fields import MAX_ROWS, METRIC_KINDS

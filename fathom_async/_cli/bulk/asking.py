@@ -1,6 +1,5 @@
 """Requests the reports of a job file: complete ones one after the other, all others in one fused run."""
 
-import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 
@@ -10,17 +9,16 @@ from fathom_async import (
     AuthenticationError,
     CachePolicy,
     ClosedError,
-    DecodeError,
     FathomClient,
     FathomError,
     Outcome,
     Progress,
-    Report,
+    StoreError,
 )
 from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
 from fathom_async._cli.progress import together
-from fathom_async.reports import OnProgress, Query, Row
-from fathom_async.store import CacheEntry, ReportStore, answer_key, freshness, namespace
+from fathom_async.reports import OnProgress, Row
+from fathom_async.store import ReportStore
 
 Found = tuple[ReportSpec, Outcome[Row]]
 
@@ -32,13 +30,11 @@ class Asking:
     Args:
         fathom: The client.
         keeping: How long cached answers stay fresh.
-        address: Address of the API; answers of other addresses are not used.
         is_fused: Whether to fuse queries.
     """
 
     fathom: FathomClient
     keeping: CachePolicy
-    address: str
     is_fused: bool = True
 
     async def outcomes(
@@ -93,45 +89,27 @@ class Asking:
         """Request one after the other, so that an interrupted run has whole reports."""
         complete = [each for each in reports if each.is_complete]
         progress = Progress(len(complete), requests=len(complete))
-        space = namespace(self.address, "complete reports")
         for wanted in complete:
             sent = self.fathom.stats.sent.get("reports", 0)
             seconds = self.fathom.eta(len(complete) - progress.done, lane="reports")
             on_progress(evolve(progress, seconds_left=seconds))
-            outcome = await self._every_row(self.fathom, wanted.query, store, answer_key(space, wanted.query))
+            try:
+                report, error = (
+                    await self.fathom.reports.complete(wanted.query, store=store, keeping=self.keeping),
+                    None,
+                )
+            except (ClosedError, StoreError):
+                raise
+            except FathomError as failure:
+                report, error = None, failure
             spent = self.fathom.stats.sent.get("reports", 0) - sent
             progress = evolve(
                 progress,
                 done=progress.done + 1,
-                failed=progress.failed + (outcome.error is not None),
-                kept=progress.kept + (outcome.origin == "kept"),
+                failed=progress.failed + (error is not None),
+                kept=progress.kept + (error is None and not spent),
                 requests=progress.requests + spent - 1,
                 answered=progress.answered + spent,
             )
             on_progress(progress)
-            yield wanted, outcome
-
-    async def _every_row(
-        self, fathom: FathomClient, query: Query[Row], store: ReportStore, key: str
-    ) -> Outcome[Row]:
-        kept = (await store.get_many([key])).get(key)
-        if kept is not None and (report := self._good(kept, query)) is not None:
-            return Outcome(query, report, origin="kept", asked_at=kept.asked_at)
-        asked_at = time.time()
-        try:
-            report = await fathom.reports.complete(query)
-        except ClosedError:
-            raise
-        except FathomError as error:
-            return Outcome(query, error=error)
-        drop_after = self.keeping.drop_after(query, asked_at, None)
-        await store.put_many({key: CacheEntry.of(report, asked_at, drop_after=drop_after)})
-        return Outcome(query, report, asked_at=asked_at)
-
-    def _good(self, kept: CacheEntry, query: Query[Row]) -> Report[Row] | None:
-        if freshness(kept, query, self.keeping, now=time.time(), zone=None) != "fresh":
-            return None
-        try:
-            return kept.report(query)
-        except DecodeError:
-            return None
+            yield wanted, Outcome(wanted.query, report, error)

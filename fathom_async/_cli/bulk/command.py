@@ -6,64 +6,35 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from fathom_async import FathomClient
+from fathom_async import FathomClient, Progress
 from fathom_async._cli.bulk import overview
-from fathom_async._cli.bulk.report_spec import Format, Places, ReportSpec, read_jobs, wanted
-from fathom_async._cli.bulk.runner import RunOptions, RunSummary, carry_out, overview_of
+from fathom_async._cli.bulk.report_spec import AS_WRITTEN, Fuse, ReportSpec, RunOptions, read_jobs, wanted
+from fathom_async._cli.bulk.runner import RunSummary, carry_out, overview_of
 from fathom_async._cli.connection import PLAN, connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.formatting import counted
-from fathom_async._cli.output import STANDARD, OutputOptions, note, records, stdout_console, write
-
-Fuse = Annotated[bool, Parameter(negative="--no-fuse")]
+from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, stdout_console, write
 
 _SHOWN = 20
 
 
-def run(
-    jobs: Path,
-    /,
-    *,
-    dataset: Path | None = None,
-    directory: Path | None = None,
-    format: Format | None = None,
-    store: str | None = None,
-    keep: Annotated[bool, Parameter(negative="--no-keep")] = True,
-    fresh: Annotated[bool, Parameter(negative=())] = False,
-    fuse: Fuse = True,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-) -> int:
+def run(jobs: Path, /, *, options: RunOptions = AS_WRITTEN) -> int:
     """Run the reports of a job file, and write each to a file, or all to one dataset.
 
     The same command resumes a run that ended early.
 
     Args:
         jobs: The job file, in TOML; its paths are relative to it.
-        dataset: Write all reports to this file (.csv, .jsonl, .json or .parquet) instead of one file each.
-        directory: Directory of the reports; overrides the job file.
-        format: Format of the reports; overrides the job file.
-        store: Store of cached answers, a path or redis://host:6379/0; overrides the job file. By default answers of
-            jobs.toml are cached in jobs.db beside it.
-        keep: Whether to cache answers, so that a run can be resumed.
-        fresh: Start a new run, even if there is one to resume.
-        fuse: Whether to fuse queries into fewer requests, with the same answers.
-        dry_run: Show the plan, and send nothing.
+        options: Options of the run.
     """
-    places = Places(directory=directory, format=format, store=store, is_kept=keep)
-    if dry_run:
-        run_async(partial(_show, jobs, places, STANDARD, is_fused=fuse))
+    if options.dry_run:
+        run_async(partial(_show, jobs, STANDARD, is_fused=options.fuse))
         return ExitCode.OK
-    options = RunOptions(
-        file=jobs, places=places, dataset=dataset, dataset_format=format, is_fused=fuse, is_fresh=fresh
-    )
     summary = RunSummary()
     try:
-        run_async(partial(carry_out, options, summary))
+        run_async(partial(carry_out, jobs, options, summary))
     except KeyboardInterrupt as error:
         raise CommandError(_broken_off(options, summary), interruption(error)) from None
     return _ended(options, summary)
@@ -80,19 +51,19 @@ def plan(jobs: Path, /, *, fuse: Fuse = True, output: OutputOptions = STANDARD) 
         output: Destination and format of the figures.
     """
     output.check()
-    run_async(partial(_show, jobs, Places(), output, is_fused=fuse))
+    run_async(partial(_show, jobs, output, is_fused=fuse))
 
 
-async def _show(file: Path, places: Places, output: OutputOptions, *, is_fused: bool) -> None:
+async def _show(file: Path, output: OutputOptions, *, is_fused: bool) -> None:
     now = datetime.now().astimezone().replace(tzinfo=None)
-    reports = wanted(read_jobs(file, now=now), file, places)
+    reports = wanted(read_jobs(file, now=now), file, AS_WRITTEN)
     async with _anybody() as fathom:
         found = overview_of(fathom, reports, is_fused=is_fused)
     if output.output is None and output.resolved() == "table":
         stdout_console().print(overview.headline(found), "", sep="\n", soft_wrap=True)
         write(overview.table(found), output)
     else:
-        write(records(overview.COLUMNS, [found.cells()], is_single=True), output)
+        write(Records(overview.COLUMNS, [found.cells()], is_single=True), output)
 
 
 @asynccontextmanager
@@ -121,15 +92,26 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
     if len(summary.failed) > _SHOWN:
         note(f"and {len(summary.failed) - _SHOWN:,} more")
     where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
-    told = f"{counted(done, 'report')}{where}, {counted(summary.rows, 'row')}"
+    told = f"{counted(done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(progress)}"
     stdout_console().print(told, markup=False, soft_wrap=True)
     if not summary.failed:
         return ExitCode.OK
     what_to_do = "fix the job file, or use another token"
-    if summary.may_be_retried and options.places.is_kept:
+    if summary.may_be_retried and options.keep:
         what_to_do = "run the same command again to retry only these"
     note(f"{len(summary.failed):,} of {counted(len(summary.failed) + done, 'report')} failed; {what_to_do}")
     return ExitCode.SOME_FAILED
+
+
+def _spent(progress: Progress | None) -> str:
+    """Return what the reports took, and what was spared."""
+    if progress is None:
+        return ""
+    kept = progress.kept - progress.implied
+    spared = {"fused": progress.fused, "from the store": kept, "implied by stored answers": progress.implied}
+    words = [f"{number:,} {how}" for how, number in spared.items() if number]
+    took = f"{counted(progress.answered, 'request')}, {counted(progress.answered, 'pageview')} on the account"
+    return f"; {took} ({', '.join(words)})" if words else f"; {took}"
 
 
 def _names(reports: list[ReportSpec]) -> str:
@@ -143,6 +125,6 @@ def _broken_off(options: RunOptions, summary: RunSummary) -> str:
     so_far = (
         f"interrupted with {summary.progress.done:,} of {counted(summary.progress.queries, 'report')} done"
     )
-    if not options.places.is_kept:
+    if not options.keep:
         return f"{so_far}; --no-keep cached no answers, so a new run starts over"
     return f"{so_far}; run the same command again to resume"

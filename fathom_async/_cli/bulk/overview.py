@@ -8,7 +8,7 @@ from attrs import frozen
 from fathom_async import BulkPlan
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.formatting import counted, duration
-from fathom_async._cli.output import Kind, Records, records
+from fathom_async._cli.output import Kind, Records
 from fathom_async._util.text import printable
 from fathom_async.reports import Query, Row
 
@@ -43,17 +43,12 @@ class Overview:
 
     @property
     def requests(self) -> int:
-        """Number of requests, with one for each complete report."""
+        """Number of requests, with one for each complete report; each is a pageview on the account's bill."""
         return self.plan.requests + len(self.complete)
-
-    @property
-    def pageviews(self) -> int:
-        """Pageviews on the account's bill."""
-        return self.requests
 
     def cells(self) -> tuple[int | float, ...]:
         """Return the figures, in the order of `COLUMNS`."""
-        return (self.reports, self.requests, self.pageviews, round(self.seconds, 1), len(self.complete))
+        return (self.reports, self.requests, self.requests, round(self.seconds, 1), len(self.complete))
 
 
 def headline(overview: Overview) -> str:
@@ -64,7 +59,7 @@ def headline(overview: Overview) -> str:
         spared = f" ({overview.reports / overview.requests:.1f} times fewer)"
     return (
         f"{counted(overview.reports, 'report')} in {least}{counted(overview.requests, 'request')}{spared}, "
-        f"{_time(overview.seconds, least)}, {least}{counted(overview.pageviews, 'pageview')} on the account"
+        f"{_time(overview.seconds, least)}, {least}{counted(overview.requests, 'pageview')} on the account"
     )
 
 
@@ -76,7 +71,7 @@ def table(overview: Overview) -> Records:
         rows.append(
             (sum(reports for reports, *_ in lines[_SHOWN:]), f"and {len(lines) - _SHOWN:,} more", "", "")
         )
-    return records({"reports": "count", "how": "text", "site": "text", "what": "text"}, rows)
+    return Records({"reports": "count", "how": "text", "site": "text", "what": "text"}, rows)
 
 
 def asked(query: Query[Row]) -> str:

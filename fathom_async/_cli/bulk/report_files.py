@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
-from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
-from fathom_async._cli.failures import CommandError
 from fathom_async._cli.files import check_directory, check_file, write_file
-from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, encoded, records, records_of_report
-from fathom_async.reports import Column, Row
+from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, Records, encoded, records_of_report
+from fathom_async._util.lazy import optional
+from fathom_async.reports import Row
 
 if TYPE_CHECKING:
     from fathom_async import PageviewRow
@@ -34,7 +34,8 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
     """Check that the reports can be written, before requests are spent.
 
     Raises:
-        CommandError: The dataset's ending names no format, or Parquet needs an extra.
+        CommandError: The dataset's ending names no format.
+        ImportError: Parquet needs an extra.
         OSError: A directory cannot be created, or a file not be written.
     """
     if dataset is None:
@@ -43,8 +44,8 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
     else:
         formats = {OutputOptions(format=format, output=dataset).resolved()}
         directories = {dataset.parent}
-    if "parquet" in formats and find_spec("pyarrow") is None:
-        raise CommandError('pyarrow is not installed; for Parquet, pip install "fathom_async[arrow]"')
+    if "parquet" in formats:
+        optional("pyarrow", extra="arrow")
     for directory in directories:
         directory.mkdir(parents=True, exist_ok=True)
         check_directory(directory)
@@ -70,32 +71,19 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     columns = _columns([report for _, report in found])
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
     chosen = OutputOptions(format=format, output=path).resolved()
-    write_file(path, encoded(records(columns, rows), chosen))
+    write_file(path, encoded(Records(columns, rows), chosen))
     return len(rows)
 
 
 def _columns(reports: Sequence[Report[Row]]) -> dict[str, Kind]:
     """Return every column of any report: dates, then groups, then metrics."""
     found = dict(_ABOUT)
-    of_each = [report.query.codec.columns for report in reports]
-    for part in (_is_date, _is_text, _is_figure):
-        for column in (column for columns in of_each for column in columns if part(column)):
-            kind = cast("Kind", "day" if column.kind in _MONTHS else column.kind)
-            if found.setdefault(column.name, kind) == "day":
-                found[column.name] = kind  # hours of one report make moments of the days of others
+    columns = chain.from_iterable(report.query.codec.columns for report in reports)
+    for column in sorted(columns, key=lambda column: (column.kind not in _DATES, column.kind != "text")):
+        kind: Kind = "day" if column.kind in _MONTHS else column.kind
+        if found.setdefault(column.name, kind) == "day":
+            found[column.name] = kind  # hours of one report make moments of the days of others
     return found
-
-
-def _is_date(column: Column) -> bool:
-    return column.kind in _DATES
-
-
-def _is_text(column: Column) -> bool:
-    return column.kind == "text"
-
-
-def _is_figure(column: Column) -> bool:
-    return not _is_date(column) and not _is_text(column)
 
 
 def _rows(wanted: ReportSpec, report: Report[Row], columns: dict[str, Kind]) -> Iterable[tuple[Cell, ...]]:

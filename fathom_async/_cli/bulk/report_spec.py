@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
+from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async.jobs import Job, JobFile, load_jobs
 from fathom_async.reports import Query, Row
 
 Format = Literal["csv", "jsonl", "parquet"]
+Fuse = Annotated[bool, Parameter(negative="--no-fuse")]
 
 _MEMORY: Final = "memory://"
 
@@ -40,21 +42,40 @@ class ReportSpec:
     format: Format
 
 
+@Parameter(name="*")
 @frozen(kw_only=True)
-class Places:
-    """Destinations of reports and answers, which override the job file.
+class RunOptions:
+    """Options of a run, of which some override the job file."""
 
-    Attributes:
-        directory: Directory of the reports.
-        format: Their format.
-        store: Store of cached answers.
-        is_kept: Whether answers outlive this process.
-    """
+    dataset: Path | None = None
+    """Write all reports to this file (.csv, .jsonl, .json or .parquet) instead of one file each."""
 
     directory: Path | None = None
+    """Directory of the reports; overrides the job file."""
+
     format: Format | None = None
+    """Format of the reports; overrides the job file."""
+
     store: str | None = None
-    is_kept: bool = True
+    """Store of cached answers, a path or redis://host:6379/0; by default the job file's, or jobs.db beside it."""
+
+    keep: Annotated[bool, Parameter(negative="--no-keep")] = True
+    """Whether to cache answers, so that a run can be resumed."""
+
+    fresh: bool = False
+    """Start a new run, even if there is one to resume."""
+
+    fuse: Fuse = True
+    """Whether to fuse queries into fewer requests, with the same answers."""
+
+    max_requests: int | None = None
+    """Send nothing if the plan has more requests than this; cached answers are not counted out."""
+
+    dry_run: bool = False
+    """Show the plan, and send nothing."""
+
+
+AS_WRITTEN: Final = RunOptions()
 
 
 def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = None) -> JobFile:
@@ -72,13 +93,13 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
         ) from None
 
 
-def wanted(jobs: JobFile, file: Path, places: Places) -> list[ReportSpec]:
+def wanted(jobs: JobFile, file: Path, options: RunOptions) -> list[ReportSpec]:
     """Return all reports of a file, in its order; its paths are relative to it.
 
     Args:
         jobs: What the file says.
         file: Its path.
-        places: Options that override the file.
+        options: Options that override the file.
     """
     return [
         ReportSpec(
@@ -86,10 +107,10 @@ def wanted(jobs: JobFile, file: Path, places: Places) -> list[ReportSpec]:
             named.name,
             named.query,
             job.complete,
-            _store(job, file, places),
-            (places.directory or file.parent / job.output.directory)
-            / f"{named.name}.{places.format or job.output.format}",
-            places.format or job.output.format,
+            _store(job, file, options),
+            (options.directory or file.parent / job.output.directory)
+            / f"{named.name}.{options.format or job.output.format}",
+            options.format or job.output.format,
         )
         for job in jobs.jobs
         for named in job.queries
@@ -113,10 +134,10 @@ def plain_queries(reports: Sequence[ReportSpec]) -> list[Query[Row]]:
     return [each.query for each in reports if not each.is_complete]
 
 
-def _store(job: Job, file: Path, places: Places) -> str:
-    if not places.is_kept:
+def _store(job: Job, file: Path, options: RunOptions) -> str:
+    if not options.keep:
         return _MEMORY
-    if places.store is not None:
-        return places.store
+    if options.store is not None:
+        return options.store
     written = job.output.store or file.with_suffix(".db").name
     return written if "://" in written else str(file.parent / Path(written).expanduser())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from fathom_async import (
     BudgetError,
@@ -22,6 +22,7 @@ from fathom_async import (
     Priority,
     Progress,
     RateLimitError,
+    RetryPolicy,
     ServerError,
     TransportError,
 )
@@ -30,8 +31,8 @@ from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.overview import Overview, headline
 from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import (
-    Places,
     ReportSpec,
+    RunOptions,
     plain_queries,
     read_jobs,
     sites_to_locate,
@@ -40,8 +41,9 @@ from fathom_async._cli.bulk.report_spec import (
 from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
+from fathom_async._cli.failures import CommandError
 from fathom_async._cli.named_sites import sites_named
-from fathom_async._cli.output import Format, note
+from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
 from fathom_async.store import ReportStore, open_store
 
@@ -52,27 +54,6 @@ if TYPE_CHECKING:
 _KEEPING = CachePolicy()
 _FLOW: Final = "fathom run"
 _TEMPORARY = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
-
-
-@frozen(kw_only=True)
-class RunOptions:
-    """Options of the command line.
-
-    Attributes:
-        file: The job file.
-        places: Destinations of reports and answers.
-        dataset: One file for all reports, instead of one each.
-        dataset_format: Its format; what its ending names by default.
-        is_fused: Whether to fuse queries.
-        is_fresh: Whether to start a new run, though there is one to resume.
-    """
-
-    file: Path
-    places: Places
-    dataset: Path | None
-    dataset_format: Format | None
-    is_fused: bool
-    is_fresh: bool
 
 
 @define
@@ -111,10 +92,11 @@ def _as_run(fathom: FathomClient) -> FathomClient:
     return fathom.with_options(priority=Priority.BULK, flow=_FLOW)
 
 
-async def carry_out(options: RunOptions, summary: RunSummary) -> None:
+async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> None:
     """Run the reports of a job file, and write them.
 
     Args:
+        file: The job file.
         options: What the command line says.
         summary: Collects the results, so that they are known even of an interrupted run.
 
@@ -126,23 +108,28 @@ async def carry_out(options: RunOptions, summary: RunSummary) -> None:
     """
     # Read once before any request; without the sites' time zones, periods follow this machine's clock.
     now = datetime.now().astimezone().replace(tzinfo=None)
-    draft = wanted(read_jobs(options.file, now=now), options.file, options.places)
-    prepare(draft, options.dataset, options.dataset_format)
-    async with connect() as fathom, _opened({each.store for each in draft}) as stores:
+    draft = wanted(read_jobs(file, now=now), file, options)
+    prepare(draft, options.dataset, options.format)
+    async with connect(retry=RetryPolicy()) as fathom, _opened({each.store for each in draft}) as stores:
         where = address(os.environ)
-        notes = [Unfinished.of(store, options.file, where) for store in stores.values()]
-        began = None if options.is_fresh else await _began_at(notes)
+        notes = [Unfinished.of(store, file, where) for store in stores.values()]
+        began = None if options.fresh else await _began_at(notes)
         if began is not None:
             moment = datetime.fromtimestamp(began).astimezone()
             note(f"resuming the run of {moment:%Y-%m-%d %H:%M}; --fresh starts a new one")
         started = time.time() if began is None else began
-        reports = await _located(fathom, options, datetime.fromtimestamp(started, UTC))
-        note(headline(overview_of(fathom, reports, is_fused=options.is_fused)))
+        reports = await _located(fathom, file, options, datetime.fromtimestamp(started, UTC))
+        found = overview_of(fathom, reports, is_fused=options.fuse)
+        note(headline(found))
+        if options.max_requests is not None and found.requests > options.max_requests:
+            raise CommandError(
+                f"more than --max-requests {options.max_requests}; allow more, or leave out reports"
+            )
         if began is None:
             for each in notes:
                 await each.begin(started)
         keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
-        asking = Asking(_as_run(fathom), keeping, where, options.is_fused)
+        asking = Asking(_as_run(fathom), keeping, options.fuse)
         await _make(asking, options, reports, stores, summary)
         if not summary.may_be_retried:
             for each in notes:
@@ -188,18 +175,20 @@ async def _make(
                     summary.places.add(each.path.parent)
     if options.dataset is not None:
         found = [answers[each.name] for each in reports if each.name in answers]
-        write = partial(write_dataset, options.dataset, options.dataset_format, found)
+        write = partial(write_dataset, options.dataset, options.format, found)
         summary.rows = await asyncio.to_thread(write)
         summary.places.add(options.dataset)
 
 
-async def _located(fathom: FathomClient, options: RunOptions, moment: datetime) -> list[ReportSpec]:
+async def _located(
+    fathom: FathomClient, file: Path, options: RunOptions, moment: datetime
+) -> list[ReportSpec]:
     """Return the reports, with periods in their sites' time zones."""
-    naive = read_jobs(options.file, now=moment.replace(tzinfo=None))
+    naive = read_jobs(file, now=moment.replace(tzinfo=None))
     async with telling(fathom):
         sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
     zones = {site_id: ZoneInfo(site.timezone) for site_id, site in sites.items() if site.timezone}
-    return wanted(read_jobs(options.file, now=moment, zones=zones), options.file, options.places)
+    return wanted(read_jobs(file, now=moment, zones=zones), file, options)
 
 
 async def _began_at(notes: Iterable[Unfinished]) -> float | None:

@@ -5,13 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+from attrs import evolve
 from cyclopts import Parameter, validators
 from rich.console import Console
 
 from fathom_async import FathomClient, LoopClock, Priority
 from fathom_async._cli.connection import run_async
 from fathom_async._cli.demo.job import DemoJob
-from fathom_async._cli.demo.screen import LaneView, Snapshot, display, headline
+from fathom_async._cli.demo.screen import Snapshot, display, headline
 from fathom_async._cli.demo.source import Source, source_of
 from fathom_async._cli.demo.summary import Comparison, summarize
 from fathom_async._cli.failures import CommandError
@@ -45,9 +46,7 @@ def demo(
     title = headline(reports, source.description, speed)
     console.print(title, "", sep="\n", soft_wrap=not console.is_terminal)
     job, verdict = run_async(partial(_demonstrate, source, reports, speed, seed, console))
-    width, ascii_only = console.options.max_width, console.options.ascii_only
-    days = source.first, source.last
-    for part in summarize(job.reports, job.visitors, verdict, days, width, ascii_only=ascii_only):
+    for part in summarize(job.reports, verdict, console.width):
         console.print(part)
     if verdict.problem is not None:
         first_failure = f"; the first failure: {job.failures[0]}" if job.failures else ""
@@ -74,10 +73,10 @@ def _snapshot(job: DemoJob, server: FathomServer, speed: float, *, is_over: bool
     urgent = job.fathom.with_options(priority=Priority.INTERACTIVE)
     limits = job.fathom.limits
     return Snapshot(
-        lanes=[
-            LaneView(name, lane_counts.done, lane_counts.planned, limits[name], urgent.eta(lane=name))
-            for name, lane_counts in job.counts.items()
-        ],
+        lanes={
+            name: (counts, evolve(limits[name], next_slot_in=urgent.eta(lane=name)))
+            for name, counts in job.counts.items()
+        },
         elapsed=(time.perf_counter() - job.started) * speed,
         refused=server.refused,
         recent=() if is_over else tuple(job.recent),

@@ -1,6 +1,6 @@
 """The screen while the job runs: pure functions from a snapshot to what is drawn."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.demo.job import LaneCounts
+from fathom_async._cli.formatting import counted, duration, per
 from fathom_async._cli.progress import Lines, is_screen
 from fathom_async._util.text import printable
 
@@ -21,37 +22,18 @@ _LINE_EVERY = 1.0
 
 
 @frozen
-class LaneView:
-    """One lane at one moment.
-
-    Attributes:
-        name: The lane.
-        done: Requests of the job that have ended.
-        planned: Requests of the job in all.
-        status: The lane's status.
-        next_slot_in: Server seconds until the first waiting request is admitted.
-    """
-
-    name: str
-    done: int
-    planned: int
-    status: LaneStatus
-    next_slot_in: float
-
-
-@frozen
 class Snapshot:
-    """The job at one moment.
+    """The job at one moment; durations are in server seconds.
 
     Attributes:
-        lanes: The lanes.
-        elapsed: Server seconds since the job began.
+        lanes: Counts and status of each lane.
+        elapsed: Since the job began.
         refused: Requests that the server has refused.
         recent: The last answers, in words.
         is_over: Whether the job has ended.
     """
 
-    lanes: Sequence[LaneView]
+    lanes: Mapping[str, tuple[LaneCounts, LaneStatus]]
     elapsed: float
     refused: int
     recent: Sequence[str]
@@ -65,108 +47,75 @@ def display(console: Console) -> Generator[Callable[[Snapshot], None]]:
         lines = Lines(partial(console.print, soft_wrap=True, highlight=False, markup=False), _LINE_EVERY)
         yield lambda snapshot: lines(line(snapshot), is_last=snapshot.is_over)
         return
-    options = console.options
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        yield lambda snapshot: live.update(
-            draw(snapshot, options.max_width, ascii_only=options.ascii_only), refresh=True
-        )
+        yield lambda snapshot: live.update(draw(snapshot, console.width), refresh=True)
 
 
-def waiting(lane: LaneView) -> str:
+def waiting(status: LaneStatus) -> str:
     """Return what waits in a lane, and why."""
-    status = lane.status
     if not status.queued:
         return "nothing waits"
     who = f"{status.queued} wait{'s' if status.queued == 1 else ''}"
     if status.paused_for:
         return f"{who}: the server asked for a pause of {duration(status.paused_for)} of server time"
     if status.used >= status.limit:
-        return f"{who} for the window, next slot in {duration(lane.next_slot_in)} of server time"
+        return f"{who} for the window, next slot in {duration(status.next_slot_in)} of server time"
     if status.in_flight:
         return f"{who} for the first answer, which tells how much of the window is left"
     return f"{who} for the next turn"
 
 
-def draw(snapshot: Snapshot, width: int, *, ascii_only: bool = False) -> RenderableType:
+def draw(snapshot: Snapshot, width: int) -> RenderableType:
     """Return the live display."""
-    lanes = Table.grid(padding=(0, 2, 0, 0), expand=False)
+    lanes = Table.grid(padding=(0, 2, 0, 0))
     lanes.add_column(style="bold", no_wrap=True)
     lanes.add_column(no_wrap=True)
-    for number, lane in enumerate(snapshot.lanes):
-        if number:
-            lanes.add_row("", "")
-        lanes.add_row(lane.name, _bar(lane, min(width - 50, 44)))
-        lanes.add_row("", _window(lane, ascii_only=ascii_only))
-        lanes.add_row("", Text(waiting(lane), style="yellow" if lane.status.queued else "dim"))
-    clock = Text.assemble(
-        ("server time ", "dim"),
-        duration(snapshot.elapsed),
-        ("   refused ", "dim"),
-        (str(snapshot.refused), "bold red" if snapshot.refused else "bold green"),
-    )
-    return Group(lanes, "", clock, *_recent(snapshot.recent))
+    for name, (counts, status) in snapshot.lanes.items():
+        bar = Table.grid(padding=(0, 2, 0, 0))
+        bar.add_row(
+            ProgressBar(counts.planned, counts.done, width=max(min(width - 50, 44), 10)),
+            Text(f"{counts.done}/{counts.planned}", style="bold"),
+            f"{status.in_flight} in flight",
+            f"{status.queued} queued",
+        )
+        lanes.add_row(name, bar)
+        lanes.add_row("", _window(status))
+        lanes.add_row("", Text(f"{waiting(status)}\n", style="yellow" if status.queued else "dim"))
+    clock = f"server time {duration(snapshot.elapsed)}   refused {snapshot.refused}"
+    recent = [
+        Text(f"  {printable(answer)}", style="dim", overflow="ellipsis", no_wrap=True)
+        for answer in snapshot.recent
+    ]
+    return Group(lanes, Text(clock, style="bold red" if snapshot.refused else ""), "", *recent)
 
 
 def line(snapshot: Snapshot) -> str:
     """Return the same in one line, for where there is no terminal."""
     lanes = "; ".join(
-        f"{lane.name} {lane.done}/{lane.planned}, {lane.status.in_flight} in flight, {waiting(lane)}"
-        for lane in snapshot.lanes
+        f"{name} {counts.done}/{counts.planned}, {status.in_flight} in flight, {waiting(status)}"
+        for name, (counts, status) in snapshot.lanes.items()
     )
     return f"{duration(snapshot.elapsed)}: {lanes}"
 
 
-def _bar(lane: LaneView, width: int) -> RenderableType:
-    row = Table.grid(padding=(0, 2, 0, 0))
-    row.add_row(
-        ProgressBar(lane.planned, lane.done, width=max(width, 10), finished_style="green"),
-        Text(f"{lane.done}/{lane.planned}".rjust(2 * len(str(lane.planned)) + 1), style="bold"),
-        Text.assemble(f"{lane.status.in_flight:>2}", (" in flight", "dim")),
-        Text.assemble(f"{lane.status.queued:>3}", (" queued", "dim")),
-    )
-    return row
-
-
-def _window(lane: LaneView, *, ascii_only: bool) -> Text:
+def _window(status: LaneStatus) -> Text:
     """Return how much of the window is used, with a dot per request if they are few."""
-    status = lane.status
-    every = f"{status.used:,} of {status.limit:,} {_per(status.per)}"
+    used = f"{status.used:,} of {status.limit:,} {per(status.per)}"
     if status.limit > _MOST_DOTS:
-        return Text.assemble(("window ", "dim"), every)
-    full, empty = ("#", ".") if ascii_only else ("●", "○")
+        return Text(used, style="dim")
     return Text.assemble(
-        ("window ", "dim"),
-        (full * status.used, "cyan"),
-        (empty * (status.limit - status.used), "dim"),
-        f"  {every}",
+        ("●" * status.used, "cyan"), ("○" * (status.limit - status.used), "dim"), f"  {used}"
     )
-
-
-def _per(seconds: float) -> str:
-    return {60.0: "a minute", 3600.0: "an hour"}.get(seconds, f"in {duration(seconds)}")
-
-
-def _recent(answers: Sequence[str]) -> list[RenderableType]:
-    if not answers:
-        return []
-    lines = [
-        Text(f"  {printable(answer)}", style="dim", overflow="ellipsis", no_wrap=True) for answer in answers
-    ]
-    return [Text("\nlast answers", style="dim"), *lines]
 
 
 def headline(reports: int, description: str, speed: float) -> Text:
     """Return what the demonstration does, and how fast its clocks run."""
-    text = Text.assemble(
-        ("fathom demo", "bold"),
-        f"  {counted(reports, 'report')}, and other requests besides\n",
-        f"{description}\n",
-    )
-    if speed == 1:
-        return text.append("The server has the real limits, and a minute lasts a minute.", style="yellow")
     minute = f"{60 / speed:.3g}"
-    return text.append(
-        f"A minute lasts {minute} second{'' if minute == '1' else 's'} here: "
-        f"server and client clocks run {speed:g} times as fast.",
-        style="yellow",
+    pace = (
+        "The server has the real limits, and a minute lasts a minute."
+        if speed == 1
+        else f"A minute lasts {minute} second{'' if minute == '1' else 's'} here: "
+        f"server and client clocks run {speed:g} times as fast."
     )
+    what = f"  {counted(reports, 'report')}, and other requests besides\n{description}\n"
+    return Text.assemble(("fathom demo", "bold"), what, (pace, "yellow"))

@@ -1,7 +1,7 @@
 """Traffic of the demonstration: made up, or from a web server's log."""
 
 import zlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from attrs import frozen
@@ -33,6 +33,16 @@ class Source:
     last: date
     now: datetime | None
     description: str
+
+    @property
+    def begin(self) -> datetime:
+        """The first second of the reports."""
+        return datetime.combine(self.first, time())
+
+    @property
+    def end(self) -> datetime:
+        """The last second of the reports."""
+        return datetime.combine(self.last, time(23, 59, 59))
 
 
 def source_of(access_log: Path | None, seed: int) -> Source:

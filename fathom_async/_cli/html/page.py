@@ -18,29 +18,6 @@ from fathom_async._util.text import printable
 
 MOST_ROWS: Final = 5_000
 
-# Charts are drawn on a transparent ground; ink and grid follow the page's light or dark side, and the length of
-# labels the room that there is.
-_COLOURS: Final = """\
-<script>
-const dark = matchMedia("(prefers-color-scheme: dark)");
-function paint() {
-  const ink = dark.matches ? "#e6ebf0" : "#1f2933", grid = dark.matches ? "#303b47" : "#dfe5ea";
-  for (const plot of document.querySelectorAll(".js-plotly-plot"))
-    Plotly.relayout(plot, {"font.color": ink, "xaxis.gridcolor": grid, "yaxis.gridcolor": grid,
-      "xaxis.zerolinecolor": grid, "yaxis.zerolinecolor": grid});
-}
-const narrow = matchMedia("(max-width: 700px)");
-function label() {
-  const length = narrow.matches ? "short" : "long";
-  for (const plot of document.querySelectorAll(".js-plotly-plot"))
-    if (plot.layout.meta) Plotly.relayout(plot, {"yaxis.ticktext": plot.layout.meta[length]});
-}
-dark.addEventListener("change", paint);
-narrow.addEventListener("change", label);
-paint();
-label();
-</script>"""
-
 
 @frozen
 class HtmlPage:
@@ -64,10 +41,10 @@ class HtmlPage:
         """Return the page.
 
         Raises:
-            CommandError: plotly is not installed.
+            ImportError: plotly is not installed.
         """
         title = printable(self.title)
-        template = Template(files("fathom_async._cli.html").joinpath("page.html").read_text("utf-8"))
+        template = Template(_file("page.html"))
         totals = [figure for figure in self.figures if isinstance(figure, Total)]
         plots = [figure for figure in self.figures if not isinstance(figure, Total)]
         sections = [_totals(totals)] if totals else []
@@ -86,8 +63,12 @@ class HtmlPage:
             more=f"<p>and {left_out:,} more rows: write them with --format csv</p>" if left_out > 0 else "",
             made=f"{self.made:%Y-%m-%d %H:%M}",
             version=__version__,
-            colours=_COLOURS if plots else "",
+            colours=f"<script>\n{_file('colours.js')}</script>" if plots else "",
         )
+
+
+def _file(name: str) -> str:
+    return files("fathom_async._cli.html").joinpath(name).read_text("utf-8")
 
 
 def _left_out(plot: Ranking | TimeSeries) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import import_module
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
-from fathom_async._cli.failures import CommandError
 from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total
 from fathom_async._cli.output import shown
+from fathom_async._util.lazy import optional
 from fathom_async._util.text import cut
 
 Plot = Mapping[str, object]
@@ -27,18 +26,18 @@ def script() -> str:
     """Return plotly's script, to inline.
 
     Raises:
-        CommandError: plotly is not installed.
+        ImportError: plotly is not installed.
     """
-    return str(_plotly("plotly.offline").get_plotlyjs())
+    return str(optional("plotly.offline", extra="html").get_plotlyjs())
 
 
 def markup(plot: Plot, name: str) -> str:
     """Return the HTML of a plot, which needs the script.
 
     Raises:
-        CommandError: plotly is not installed.
+        ImportError: plotly is not installed.
     """
-    written = _plotly("plotly.io").to_html(
+    written = optional("plotly.io", extra="html").to_html(
         dict(plot), config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=name, validate=False
     )
     return str(written)
@@ -158,10 +157,3 @@ def _digits(values: Sequence[Number]) -> str:
 def _harmless(label: str, longest: int = _LABEL) -> str:
     """Return a label without markup, which plotly would follow: visitors choose what is in it."""
     return escape(cut(label, longest), quote=False)
-
-
-def _plotly(module: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
-    try:
-        return import_module(module)
-    except ModuleNotFoundError:
-        raise CommandError('plotly is not installed; for --html, pip install "fathom_async[html]"') from None

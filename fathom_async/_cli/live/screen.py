@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from fathom_async import LaneStatus
 from fathom_async._cli import charts
+from fathom_async._cli.drawing import drawn
+from fathom_async._cli.figures import Ranking
 from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.live.state import LiveState, SiteView
 from fathom_async._util.text import printable
@@ -18,14 +21,11 @@ _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16
 _WITH_TREND: Final = 50
 _WITH_AGE: Final = 34
-_FIGURE: Final = 6
 _FRAME: Final = 6
 """Lines of the headings, the status and what stands between."""
 
 
-def draw(
-    board: LiveState, lane: LaneStatus, now: datetime, width: int, height: int, *, ascii_only: bool = False
-) -> RenderableType:
+def draw(board: LiveState, lane: LaneStatus, now: datetime, width: int, height: int) -> RenderableType:
     """Return the whole screen.
 
     Args:
@@ -34,17 +34,12 @@ def draw(
         now: The current time, with a time zone.
         width: Characters per line.
         height: Lines.
-        ascii_only: Whether the terminal shows ASCII only.
     """
     rows = min(len(board.sites), max(1, height // 3))
     rest = max(height - rows - _FRAME, 0)
-    parts: list[RenderableType] = [
-        _title(board, now),
-        "",
-        _sites(board, now, width, rows, ascii_only=ascii_only),
-    ]
+    parts: list[RenderableType] = [_title(board, now), "", _sites(board, now, width, rows)]
     if rest > 1:
-        parts += ["", _lists(board, width, rest, ascii_only=ascii_only)]
+        parts += ["", _lists(board, width, rest)]
     return Group(*parts, "", _status(board, lane))
 
 
@@ -73,7 +68,7 @@ def _title(board: LiveState, now: datetime) -> Text:
     return text.append(f"   {now.astimezone():%H:%M:%S}", style="dim")
 
 
-def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only: bool) -> RenderableType:
+def _sites(board: LiveState, now: datetime, width: int, rows: int) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("site", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
     table.add_column("now", justify="right", no_wrap=True)
@@ -90,7 +85,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int, *, ascii_only
             "-" if site.visitors is None else f"{site.visitors.total:,}",
         ]
         if has_trend:
-            cells.append(charts.sparkline(site.history[-_TREND:], _TREND, ascii_only=ascii_only))
+            cells.append(charts.sparkline(site.history[-_TREND:], _TREND))
         if width >= _WITH_AGE:
             cells.append(_heard(site, now))
         table.add_row(*cells)
@@ -112,32 +107,21 @@ def _heard(site: SiteView, now: datetime) -> Text:
     return Text(f"{duration(round((now - site.at).total_seconds()) or 0)} ago", style="dim")
 
 
-def _lists(board: LiveState, width: int, height: int, *, ascii_only: bool) -> RenderableType:
+def _lists(board: LiveState, width: int, height: int) -> RenderableType:
     both = (("pages", board.pages()), ("referrers", board.referrers()))
     if width >= _SIDE_BY_SIDE:
-        grid = Table.grid(padding=(0, 4, 0, 0))
         half = (width - 4) // 2
-        grid.add_row(*(_ranked(title, rows, half, height - 1, ascii_only=ascii_only) for title, rows in both))
-        return grid
+        return Columns([_ranked(title, rows, half, height - 1) for title, rows in both], width=half)
     each = max((height - 1) // 2 - 1, 1)
-    tables = [_ranked(title, rows, width, each, ascii_only=ascii_only) for title, rows in both]
-    return Group(tables[0], "", tables[1])
+    first, second = (_ranked(title, rows, width, each) for title, rows in both)
+    return Group(first, "", second)
 
 
-def _ranked(
-    title: str, rows: Sequence[tuple[str, int]], width: int, height: int, *, ascii_only: bool
-) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim", width=width)
-    table.add_column(title, no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("", justify="right", no_wrap=True, width=_FIGURE)
-    table.add_column("", no_wrap=True, width=min(10, width // 5), style="cyan")
-    highest = rows[0][1] if rows else 0
-    for label, visitors in rows[:height]:
-        bar = charts.bar(visitors, highest, min(10, width // 5), ascii_only=ascii_only)
-        table.add_row(Text(printable(label)), f"{visitors:,}", bar)
-    if not rows:
-        table.add_row(Text("none", style="dim"))
-    return table
+def _ranked(title: str, rows: Sequence[tuple[str, int]], width: int, height: int) -> Text:
+    labels, visitors = zip(*rows[:height], strict=True) if rows else ((), ())
+    ranking = Ranking(title, tuple(map(printable, labels)), visitors)
+    head, *bars = drawn(ranking, width, label_width=width // 2) if rows else (title, "  none")
+    return Text.assemble((head, "dim"), *(f"\n{bar}" for bar in bars), no_wrap=True, overflow="ellipsis")
 
 
 def _status(board: LiveState, lane: LaneStatus) -> Text:

@@ -38,9 +38,7 @@ async def screen(
     latest = board
 
     def paint() -> None:
-        size, ascii_only = console.size, console.options.ascii_only
-        drawn = draw(latest, lane(), datetime.now(UTC), size.width, size.height, ascii_only=ascii_only)
-        live.update(drawn, refresh=True)
+        live.update(draw(latest, lane(), datetime.now(UTC), *console.size), refresh=True)
 
     def show(board: LiveState, _heard: LiveVisitors) -> None:
         nonlocal latest

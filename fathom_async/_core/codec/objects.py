@@ -18,6 +18,9 @@ T = TypeVar("T")
 _TYPE_TAG = "object"
 """The key for an object's kind, which its Python class says already."""
 
+NAIVE = "@D:"
+"""What Emma's dates begin with: they have no time zone, and stay as they are here."""
+
 _json = msgspec.json.Decoder()
 encode = msgspec.json.Encoder().encode
 """Return a value as a JSON body."""
@@ -47,7 +50,10 @@ def _flag(value: object, _: object) -> bool:
 
 
 def _moment(value: object, _: object) -> datetime:
-    moment = datetime.fromisoformat(_text(value, None))
+    text = _text(value, None)
+    if text.startswith(NAIVE):
+        return datetime.fromisoformat(text.removeprefix(NAIVE))
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     return datetime.combine(moment, moment.time(), UTC)  # a quarter of the cost of `replace`

@@ -1,14 +1,28 @@
 """What is said to a shared window, and what it answers."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from attrs import frozen
 
-from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.queue import PASSES
+from fathom_async.errors import ConfigurationError
 
 Action = Literal[
     "ask", "hold", "answered", "abandoned", "freed", "leave", "pause", "crowd", "expect", "move", "look"
 ]
+
+Counts = tuple[int, int, int]
+"""A number for each class, the most urgent first."""
+
+NOBODY: Counts = (0, 0, 0)
+
+CLASSIC = -1
+"""A plan with limits of its own for reports and for all else."""
+
+PLAN_FOR = 120.0
+"""Seconds for which a plan that a process was given is known."""
 
 
 @frozen
@@ -41,17 +55,19 @@ class Command:
             another lane; ``look``.
         owner: Who asks; never 0.
         id: The permit, or the first of the permits asked for, which are numbered from there.
-        count: How many permits; of a crowd, how many the server had let in; of a move, the limit of the other lane.
+        count: How many permits at once; of a crowd, how many the server had let in; of a move, the limit of the other
+            lane.
         delay: Seconds: of the lease, the hold, the span or the pause; 0 where nothing is known.
         reserve: Permits that our own requests leave unused.
         foreign_usage: For an answer: the requests that the server had counted, less those that were ours; see
             `Result.base`. None when the answer did not tell.
         fewer: Permits that the server turned out not to have.
-        priority: The class that asks, or that is expected.
-        is_due: Whether the process passed over that class so often that nothing may hold it back.
+        waiting: How many requests of each class wait in the process that asks.
+        priority: The class that is expected.
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
+        plan: Requests an hour of the plan that the process was given; `CLASSIC`, or 0 when it has to learn one.
     """
 
     action: Action
@@ -62,11 +78,42 @@ class Command:
     reserve: int = 0
     foreign_usage: int | None = None
     fewer: int = 0
+    waiting: Counts = NOBODY
     priority: Priority = Priority.NORMAL
-    is_due: bool = False
     arrived: tuple[int, int] = (0, 0)
     cap: int = 0
     took: float = 0.0
+    plan: int = 0
+
+
+@frozen
+class Sharing:
+    """What one process keeps to in a shared window.
+
+    Attributes:
+        limit: What the server admits.
+        lease: Seconds for which a permit is held of which nothing more is heard.
+        reserve: Permits never used by us, left to the account's other clients.
+        count_delay: Seconds after which a request that left this machine was counted for certain.
+        concurrency: Requests in flight at once, of all processes together; None for any number.
+        plan: The plan that was given; see `Command.plan`.
+    """
+
+    limit: RateLimit
+    lease: float
+    reserve: int = 0
+    count_delay: float = 5.0
+    concurrency: int | None = None
+    plan: int = 0
+
+
+def other_plan(theirs: int, ours: int) -> ConfigurationError:
+    """Return the error of a process that was given another plan than others of its budget."""
+    names = ["classic" if plan == CLASSIC else f"hourly:{plan}" for plan in (theirs, ours)]
+    return ConfigurationError(
+        f"other processes share this budget with the plan {names[0]}, not {names[1]}: give all of them the same "
+        "plan, or another budget_key"
+    )
 
 
 @frozen
@@ -75,7 +122,8 @@ class Result:
 
     Attributes:
         granted: How many permits were granted.
-        wait: When to ask again; 0 when all that was asked for was granted.
+        due: How many of them are for one class, however urgent another, because it was passed over so often.
+        wait: When to ask again; 0 when as many were granted as could be used.
         held: Permits that are out.
         base: Of a permit granted now: our held requests less the grants so far. With the grants there are when
             it is answered, this tells how many of the server's counted hits could be ours.
@@ -86,14 +134,16 @@ class Result:
         first: When the next permit comes back, as far as is known; 0 for none.
         last: When the last one does.
         total: Permits granted so far. It never falls, unless the store went back to an older state.
+        heard: For how long no process has heard from the server.
         unsure: For how long the window may be fuller than is known, unless an answer tells.
         cap: Requests in flight at once that the server was found to allow; 0 when it never refused a crowd.
         moved: The limit of the lane that everybody has moved to; 0 for none.
-        tickets: Tickets of others, by class.
+        queues: How many requests wait behind each ticket of others, by class.
         left: How many permits each class leaves to those above it.
     """
 
     granted: int
+    due: Counts
     wait: float
     held: int
     base: int
@@ -104,8 +154,34 @@ class Result:
     first: float
     last: float
     total: int
+    heard: float = 0.0
     unsure: float = 0.0
     cap: int = 0
     moved: int = 0
-    tickets: tuple[int, int, int] = (0, 0, 0)
-    left: tuple[int, int, int] = (0, 0, 0)
+    queues: tuple[Sequence[int], Sequence[int], Sequence[int]] = ((), (), ())
+    left: Counts = NOBODY
+
+    def returns_in(self, position: int, priority: Priority, usable: int, span: float) -> float:
+        """Return the seconds until so many permits after the next one can be used by a class, if nobody else comes.
+
+        Processes of one class take turns. Of the other classes, up to `PASSES` go before each of those, or one before
+        so many. Permits are taken to come back evenly between the first and the last.
+        """
+        urgent, patient = (
+            sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])
+        )
+        ahead = position + sum(min(length, position + 1) for length in self.queues[priority])
+        ahead += min(urgent, PASSES * (ahead + 1))
+        ahead += min(patient, ahead // PASSES)
+        left = self.left[priority]
+        later = self._nth_return(ahead + left, usable, span) - left * span / usable
+        return max(later, self._nth_return(ahead, usable, span), self.blocked)
+
+    def _nth_return(self, index: int, usable: int, span: float) -> float:
+        """Return the seconds until the permit of an index is free; the first `usable - held` are."""
+        turns, index = divmod(index, usable)
+        index -= usable - min(self.held, usable)
+        if index < 0:
+            return turns * span
+        last = max(self.first, min(self.last, span))
+        return self.first + (last - self.first) * index / max(1, min(self.held, usable) - 1) + turns * span

@@ -21,8 +21,8 @@ import weakref
 from collections import deque
 
 from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
-from fathom_async._ratelimit.shared.state import CLOCK_STEP, FORMAT, SharedState, size_of
+from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, SharedState, size_of
 from fathom_async._util.clock import Clock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 
@@ -155,7 +155,7 @@ class FileStore:
         if self._health.failed(error, loop.time()):
             dropped = [(step, done) for step, done in self._pending if step.action in ("ask", "look")]
             kept = [(step, done) for step, done in self._pending if step.action not in ("ask", "look")]
-            look = Command("look", owner=1)
+            look = Command("look", owner=1, plan=self._pending[0][0].plan)
             self._pending = deque(kept or [(look, None)])
             for _, done in dropped:
                 if done is not None:

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fathom_async._ratelimit.shared.commands import Command, Result
-from fathom_async._ratelimit.shared.state import FORMAT
 from fathom_async.errors import ArgumentError, ConfigurationError, FathomError
+
+FORMAT = 2
+"""The layout of what is stored; processes with another one cannot share it."""
 
 LOST_AFTER = 3.0
 """Seconds for which a store is tried again before it counts as lost."""

@@ -9,24 +9,26 @@ import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from hashlib import sha1
-from importlib.resources import files
+from importlib import resources
 from json import dumps
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from attrs import fields
 
 from fathom_async._ratelimit.concurrency import CALM, LONGEST_CALM
 from fathom_async._ratelimit.promise import STRETCH
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Result
-from fathom_async._ratelimit.shared.protocol import Done, Health, Listener, other_format, other_limit
+from fathom_async._ratelimit.shared.commands import PLAN_FOR, Command, QuotaConfig, Result, other_plan
+from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
 from fathom_async._ratelimit.shared.state import (
     CLOCK_STEP,
-    FORMAT,
     LONGEST_WAITED_OUT,
     LOOK_AGAIN,
-    MAX_TICKETS,
     MOST_PASSES,
+    NEVER,
     SHORTEST_LOOK,
 )
+from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
 from fathom_async._util.redis import without_secrets
@@ -40,7 +42,8 @@ _TIMEOUT = 2.0
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
-_REPLY_SIZE = 21
+_COMMAND, _RESULT = ([each.name for each in fields(kind)] for kind in (Command, Result))
+_TIMES = [_RESULT.index(name) for name in ("wait", "blocked", "first", "last", "heard", "unsure")]
 _UNSENT = object()
 _REFUSALS = (
     *("NOAUTH", "WRONGPASS", "NOPERM", "DB index", "ACL failure"),
@@ -49,11 +52,11 @@ _REFUSALS = (
 MEMORY = 3600.0
 """Seconds for which the keys outlive everything in them."""
 
-SCRIPT = files("fathom_async._ratelimit.shared").joinpath("step.lua").read_text(encoding="utf-8")
+SCRIPT = resources.files("fathom_async._ratelimit.shared").joinpath("step.lua").read_text(encoding="utf-8")
 
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # Processes of another format look for permits under these names, and so see that the budget is in use.
-_KINDS = ("slots", "others", "flying", "queue", "lapse", "meta")
+_KINDS = ("slots", "others", "flying", "queue", "lapse", "counts", "meta")
 
 
 class _Pipeline(Protocol):
@@ -111,6 +114,8 @@ class RedisStore:
                 "longest_waited_out": self._micros(LONGEST_WAITED_OUT),
                 "shortest_look": self._micros(SHORTEST_LOOK),
                 "look_again": LOOK_AGAIN,
+                "plan_for": self._micros(PLAN_FOR),
+                "never": self._micros(NEVER),
                 "passes": PASSES,
                 "most_passes": MOST_PASSES,
                 "max_tickets": MAX_TICKETS,
@@ -181,7 +186,7 @@ class RedisStore:
             calls.append((job.step, job.done))
         try:
             answers = await self._call([step for step, _ in calls])
-            replies = [self._read(answer) for answer in answers]
+            replies = [self._read(answer, step) for answer, (step, _) in zip(answers, calls, strict=True)]
         except ConfigurationError as error:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
@@ -210,7 +215,7 @@ class RedisStore:
                 dropped.append(job.done)
             elif step.action != "look" or job.done is not None:
                 kept.append(job)
-        self._pending = kept or [_Job(Command("look", 1), None)]
+        self._pending = kept or [_Job(Command("look", 1, plan=batch[0].step.plan), None)]
         self._wake.set()
         for done in dropped:
             done(None)
@@ -245,59 +250,25 @@ class RedisStore:
 
     def _arguments(self, step: Command, known: int, until_when: int = 0) -> tuple[str, str]:
         """Return what the script is called with: what all steps have in common, and this step."""
-        fields: dict[str, object] = {
-            "action": step.action,
-            "owner": step.owner,
-            "id": step.id,
-            "count": step.count,
-            "delay": self._micros(step.delay),
-            "reserve": step.reserve,
-            "fewer": step.fewer,
-            "priority": step.priority,
-            "is_due": step.is_due,
-            "arrived": step.arrived,
-            "cap": step.cap,
-            "took": self._micros(step.took),
-            "known": known,
-            "known_total": self._total if known else 0,
-            "until_when": until_when,
-        }
-        if step.foreign_usage is not None:
-            fields["foreign_usage"] = step.foreign_usage
-        return self._config, dumps(fields)
+        micros = {"delay": self._micros(step.delay), "took": self._micros(step.took)}
+        named = {name: getattr(step, name) for name in _COMMAND if getattr(step, name) is not None} | micros
+        named |= {"known": known, "known_total": self._total if known else 0, "until_when": until_when}
+        return self._config, dumps(named)
 
-    def _read(self, answer: object) -> Result:
+    def _read(self, answer: object, step: Command) -> Result:
         if isinstance(answer, Exception):
             raise answer
-        numbers = cast("list[int]", answer)
-        if len(numbers) != _REPLY_SIZE:
-            raise self._disagreement(cast("list[bytes]", answer))
-        scale = self._speed / _MICRO
-        granted, wait, held, base, waiting, blocked, pauses, epoch, first, last, total, unsure, cap, moved = (
-            numbers[:14]
-        )
-        interactive, normal, bulk, *left = numbers[14:-1]
-        return Result(
-            granted=granted,
-            wait=wait * scale,
-            held=held,
-            base=base,
-            waiting=waiting,
-            blocked=blocked * scale,
-            pauses=pauses,
-            epoch=epoch,
-            first=first * scale,
-            last=last * scale,
-            total=total,
-            unsure=unsure * scale,
-            cap=cap,
-            moved=moved,
-            tickets=(interactive, normal, bulk),
-            left=(left[0], left[1], left[2]),
-        )
+        *values, _ = cast("list[Any]", answer)
+        if len(values) != len(_RESULT):
+            raise self._disagreement(values, step)
+        for index in _TIMES:
+            values[index] *= self._speed / _MICRO
+        return Result(*values)
 
-    def _disagreement(self, answer: list[bytes]) -> ConfigurationError:
-        before, _, terms = answer[1].decode().rpartition(":")
+    def _disagreement(self, values: list[Any], step: Command) -> ConfigurationError:
+        if values[0] == b"plan":
+            return other_plan(values[1], step.plan)
+        before, _, terms = values[1].decode().rpartition(":")
         if before != str(FORMAT):
             return other_format(self._where, int(before or 1))
         requests, _, per = terms.partition("/")

@@ -26,10 +26,10 @@ behind a killed process waits for that one's lease while the others walk past.
 Waiting
 =======
 
-5. A process that is not served gets one **ticket** for each class in which it waits, however many requests wait
-   inside it, and is told when to ask again: when the permit that its ticket is for comes back, which is known exactly
-   once that permit's request was answered. So an admission takes two questions in the normal case, and nobody polls.
-   Whoever asks for a class wants nothing more urgent any more, and loses such tickets.
+5. A question names how many requests of each class wait in the process. Each class that is not served gets one
+   **ticket**, however many wait behind it, and the process is told when to ask again: when the first permit that one
+   of its tickets is for comes back, which is known exactly once that permit's request was answered. So an admission
+   takes two questions in the normal case, and nobody polls. A class in which nobody waits any more loses its ticket.
 6. Tickets are ordered by class, then by arrival. A permit is granted to a ticket only if one is left for every ticket
    before it; whoever was served and wants more goes to the end, so that processes take turns.
 7. A ticket that is not used when its time comes lapses after ``ticket_ttl``: a dead process holds back one permit
@@ -38,8 +38,8 @@ Waiting
    forecast counts the arrivals that all processes report.
 9. A class is due one permit for every `PASSES` times that it was passed over while it waited, to `MOST_PASSES`: its
    first ticket goes before all others, and no promise holds it back. So it looks again before others can have passed
-   it that often, and what it is due is left for it when its time has come. A process whose own queue passed over a
-   class that often says so, which is the same.
+   it that often, and what it is due is left for it when its time has come. Such a permit is for that class alone, all
+   others for whoever is the most urgent in the process by then.
 
 Requests in flight
 ==================
@@ -51,6 +51,12 @@ Requests in flight
 11. When a permit of the cap comes back is not known, so the first ticket asks again after a part of the time that a
     request usually takes, and those behind it later.
 
+Plans
+=====
+
+13. All processes of a budget that were given a plan must have been given the same one. The state knows the plan for
+    `PLAN_FOR` after it was named last; who names another one meanwhile gets an error, and changes nothing.
+
 Lost memory
 ===========
 
@@ -59,31 +65,31 @@ Lost memory
     answer names is held for others, and the window is open again; where it names nothing, the window is waited out.
     Answers to requests that were admitted before tell nothing.
 
-Nothing was found that does this. Of the limiters with shared storage, ``limits`` and ``throttled-py`` stamp a
-request when it is sent, which a server may see less than T apart, and poll; ``pyrate-limiter`` takes the
-clients' clocks, and half a second of skew is enough for refusals; others let keys expire under waiting requests.
-
 `SharedState` is the one implementation for files and for tests, and the model that the Redis script is tested
 against.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from itertools import accumulate, pairwise
-from typing import ClassVar, cast
+from typing import ClassVar
 
 from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.promise import promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import (
+    NOBODY,
+    PLAN_FOR,
+    Action,
+    Command,
+    Counts,
+    QuotaConfig,
+    Result,
+    other_plan,
+)
+from fathom_async._ratelimit.shared.held import HeldPermits, held_size
+from fathom_async._ratelimit.shared.tickets import TICKETS_SIZE, Tickets
 from fathom_async._ratelimit.window import FORECAST_SIZE, Forecast
-
-FORMAT = 2
-"""The layout of what is stored; processes with another one cannot share it."""
-
-MAX_TICKETS = 512
-"""Tickets in the queue; further processes are served too, in no order."""
 
 CLOCK_STEP = 10.0
 """Seconds by which a store's clock may go back before everything measured by it is forgotten, as after a boot."""
@@ -94,23 +100,25 @@ LONGEST_WAITED_OUT = 90.0
 MOST_PASSES = 8 * PASSES
 """How often a class was passed over at the most, for what it is due to add up."""
 
+NEVER = 1e9
+"""Seconds since the server was heard, if it never was."""
+
 LOOK_AGAIN = 4
 """Looks for a free place under the cap while a request takes what it usually does."""
 
 SHORTEST_LOOK = 0.01
 """Seconds between two such looks at the least."""
 
-_HEAD = 14
-_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _TICKETS, _FOREIGN = range(7)
-_SUSPECT, _UNSURE, _PROBE, _USUAL, _MOVED, _PASSED_NORMAL, _PASSED_BULK = range(7, _HEAD)
+_HEAD = 15
+_EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _SUSPECT, _UNSURE = range(7)
+_PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK, _PLAN, _PLAN_UNTIL = range(7, _HEAD)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
-_CLASSES = 4  # a ticket's number is its owner's times this, and the class
 _ANY_NUMBER = 1 << 30
 
 
 def size_of(requests: int) -> int:
     """Return how many numbers a pool of so many permits needs."""
-    return _HEAD + CAP_SIZE + FORECAST_SIZE + 3 * requests + 2 * MAX_TICKETS
+    return _HEAD + CAP_SIZE + FORECAST_SIZE + TICKETS_SIZE + held_size(requests)
 
 
 class SharedState:
@@ -121,35 +129,27 @@ class SharedState:
         terms: What the lane's steps have in common.
     """
 
-    __slots__ = (
-        "_cap",
-        "_flying",
-        "_forecast",
-        "_ids",
-        "_keys",
-        "_memory",
-        "_terms",
-        "_tickets",
-        "_until",
-        "_untils",
-    )
+    __slots__ = ("_cap", "_forecast", "_held", "_memory", "_terms", "_tickets")
 
     def __init__(self, memory: "memoryview[float]", terms: QuotaConfig) -> None:
-        sizes = CAP_SIZE, FORECAST_SIZE, *[terms.requests] * 3, *[MAX_TICKETS] * 2
+        sizes = CAP_SIZE, FORECAST_SIZE, TICKETS_SIZE, held_size(terms.requests)
         ends = [*accumulate(sizes, initial=_HEAD)]
-        cap, forecast, *parts = (memory[begin:end] for begin, end in pairwise(ends))
-        self._until, self._ids, self._flying, self._keys, self._untils = parts
+        cap, forecast, tickets, held = (memory[begin:end] for begin, end in pairwise(ends))
+        self._tickets = Tickets(tickets)
+        self._held = HeldPermits(held, terms.span)
         self._memory = memory
         self._terms = terms
         self._cap = LearnedCap(cap)
         self._forecast = Forecast(terms.span, forecast)
-        self._tickets: dict[int, float] = {}
 
     def is_idle(self, now: float) -> bool:
         """Whether no permit is held and nobody waits, so that nothing is lost with this memory."""
         if self._memory[_LAST] - now > CLOCK_STEP:
             return True
-        return max(*self._until.tolist(), self._memory[_BLOCKED]) <= now and not self._live_tickets(now)
+        self._held.begin(now)
+        self._tickets.begin(now)
+        others = max(self._memory[_BLOCKED], self._memory[_PLAN_UNTIL])
+        return others <= now and not self._held.all and not self._tickets
 
     def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
         """Carry out a step.
@@ -159,53 +159,59 @@ class SharedState:
             now: The time.
             known: The epoch as the asker knows it, 0 for none.
             total: The largest `Result.total` that came with this epoch.
-            full: Whether the reply's `held`, `base` and `first` are wanted: with thousands of permits, counting
-                them takes longer than all the rest.
+            full: Whether to count the permits for the reply, which takes longer than all the rest.
+
+        Raises:
+            ConfigurationError: The asker was given another plan than others.
         """
         memory = self._memory
         now = self._open(step, now, known, total)
-        self._tickets = self._live_tickets(now)
-        granted, wait = 0, 0.0
+        tickets, owner = self._tickets, step.owner
+        tickets.begin(now)
+        self._held.begin(now)
+        granted, due, wait = 0, NOBODY, 0.0
         if step.action == "ask":
-            granted, wait = self._ask(step, now)
+            granted, due, wait = self._ask(step, now)
         elif step.action != "look":
             self._ACTIONS[step.action](self, step, now)
-        self._keep()
-        own, others = self._held(now) if full else ([], [])
-        held = own + others or [now]
+        tickets.write()
+        ours, held = (self._held.ours, self._held.all) if full else ([], [])
+        left, usable = self._forecast.wanted, self._usable(step)
         return Result(
             granted=granted,
+            due=due,
             wait=wait,
-            held=len(own) + len(others),
-            base=len(own) - int(memory[_TOTAL]),
-            waiting=len({key // _CLASSES for key in self._tickets} - {step.owner}),
+            held=len(held),
+            base=len(ours) - int(memory[_TOTAL]),
+            waiting=tickets.processes(owner),
             blocked=max(0.0, memory[_BLOCKED] - now),
             pauses=int(memory[_PAUSES]),
             epoch=int(memory[_EPOCH]),
-            first=min(held) - now,
-            last=max(held) - now,
+            first=held[0] - now if held else 0.0,
+            last=held[-1] - now if held else 0.0,
             total=int(memory[_TOTAL]),
+            heard=now - memory[_HEARD] if memory[_HEARD] else NEVER,
             unsure=max(0.0, memory[_UNSURE] - now),
             cap=self._cap.now(now),
             moved=int(memory[_MOVED]),
-            tickets=self._others(step.owner),
-            left=self._left(self._usable(step), now) if full else (0, 0, 0),
+            queues=(tickets.behind(0, owner), tickets.behind(1, owner), tickets.behind(2, owner)),
+            left=(0, left(Priority.NORMAL, usable, now), left(Priority.BULK, usable, now))
+            if full
+            else NOBODY,
         )
-
-    def _others(self, owner: int) -> tuple[int, int, int]:
-        counts = Counter(key % _CLASSES for key in self._tickets if key // _CLASSES != owner)
-        return counts[Priority.INTERACTIVE], counts[Priority.NORMAL], counts[Priority.BULK]
-
-    def _left(self, usable: int, now: float) -> tuple[int, int, int]:
-        wanted = self._forecast.wanted
-        return 0, wanted(Priority.NORMAL, usable, now), wanted(Priority.BULK, usable, now)
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:
         """Detect a reset or restored store (rule 12); return a time that never goes back."""
         memory = self._memory
         if memory[_LAST] - now > CLOCK_STEP:
             memory[: len(memory)] = memoryview(bytes(8 * len(memory))).cast("d")
-        memory[_LAST] = now = max(now, memory[_LAST])
+        now = max(now, memory[_LAST])
+        if step.plan:  # rule 13
+            if memory[_PLAN] != step.plan and memory[_PLAN_UNTIL] > now:
+                raise other_plan(int(memory[_PLAN]), step.plan)
+            if step.action != "look":
+                memory[_PLAN], memory[_PLAN_UNTIL] = step.plan, now + PLAN_FOR
+        memory[_LAST] = now
         if memory[_EPOCH] == 0:
             memory[_EPOCH] = step.owner + (step.owner == known)
         if known not in (0, memory[_EPOCH]) and not memory[_SUSPECT]:
@@ -224,50 +230,68 @@ class SharedState:
 
     # Rules 5 to 11.
 
-    def _ask(self, step: Command, now: float) -> tuple[int, float]:
-        for priority, arrived in zip((Priority.INTERACTIVE, Priority.NORMAL), step.arrived, strict=True):
+    def _ask(self, step: Command, now: float) -> tuple[int, Counts, float]:
+        """Serve the classes of a process; return how many were granted, how many as due, and when to ask again."""
+        for priority, arrived in zip(Priority, step.arrived, strict=False):
             if arrived:
                 self._forecast.note(priority, now, arrived)
-            if priority < step.priority and not step.is_due:
-                self._tickets.pop(_key(step.owner, priority), None)  # rule 5
-        ahead, behind, due = self._order(step, now)
-        left = 0 if due else self._forecast.wanted(step.priority, self._usable(step), now)
-        room = self._room(step, now)
-        granted = 0
-        if room > ahead:
-            granted = min(step.count, room, due or max(1, room - ahead - behind))  # rules 6 and 9
-            if left:
-                granted = promised(self._returns(step, now), granted, left, self._terms.span, now)  # rule 8
-        if granted:
-            self._admit(step, granted, now)
-        return granted, self._queue_up(step, now, left) if granted < step.count else 0.0
+        waiting = [each for each in Priority if step.waiting[each]]
+        for priority in set(Priority).difference(waiting):
+            self._tickets.drop(step.owner, priority)
+        granted, due, waits = 0, [*NOBODY], list[float]()
+        for priority in sorted(waiting, key=lambda each: not self._order(step, each, now)[2]):  # rule 9
+            wanted = min(step.waiting[priority], step.count - granted)
+            served, is_due = self._serve(step, priority, wanted, granted, now) if wanted else (0, False)
+            granted += served
+            due[priority] = served * is_due
+            if served < step.waiting[priority]:
+                waits.append(self._queue_up(step, priority, served, now))
+        return granted, (due[0], due[1], due[2]), min(waits) if granted < step.count and waits else 0.0
 
-    def _queue_up(self, step: Command, now: float, left: int) -> float:
-        """Give a ticket to a process that was not served, and return the seconds until its time comes."""
-        tickets, span, key = self._tickets, self._terms.span, _key(step.owner, step.priority)
-        ahead, _, _ = self._order(step, now)
-        wait = self._wait(step, ahead, now)
+    def _serve(
+        self, step: Command, priority: Priority, most: int, before: int, now: float
+    ) -> tuple[int, bool]:
+        """Return how many permits a class is granted, and whether as due."""
+        ahead, behind, due = self._order(step, priority, now)
+        room = self._room(step, now)
+        if room <= ahead:
+            return 0, False
+        granted = min(most, room, due or max(1, room - ahead - behind))  # rules 6 and 9
+        usable = self._usable(step)
+        left = 0 if due else self._forecast.wanted(priority, usable, now)
+        if left:  # rule 8
+            granted = promised(self._held.usable(usable), granted, left, self._terms.span, now)
+        if granted:
+            self._admit(step, priority, before, granted, now)
+        return granted, due > 0
+
+    def _queue_up(self, step: Command, priority: Priority, served: int, now: float) -> float:
+        """Give a ticket to a class that was not served, and return the seconds until its time comes."""
+        span, usable = self._terms.span, self._usable(step)
+        ahead, _, due = self._order(step, priority, now)
+        left = 0 if due else self._forecast.wanted(priority, usable, now)
+        wait, apart = self._wait(step, ahead, now), span / usable
         if left:
-            promised_in = promised_at(self._returns(step, now), left, span, self._usable(step), ahead) - now
-            wait = max(wait, min(promised_in, PASSES * span / self._usable(step)))  # rules 8 and 9
+            promised_in = promised_at(self._held.usable(usable), left, span, usable, ahead) - now
+            wait = max(wait, min(promised_in, PASSES * apart))  # rules 8 and 9
+        passed = self._memory[_PASSED[priority]] if priority in _PASSED else 0
+        if passed and not due:
+            wait = min(wait, max((PASSES - passed) * apart, self._memory[_BLOCKED] - now, apart))  # rule 9
         excess = ahead + 1 - self._crowd(step, now)
         if excess > 0:
             wait = max(wait, self._look_again(excess, self._cap_now(step, now)))
-        if key in tickets or len(tickets) < MAX_TICKETS:
-            tickets[key] = now + wait + self._terms.ticket_ttl
+        until = now + wait + self._terms.ticket_ttl
+        self._tickets.put(step.owner, priority, until, step.waiting[priority] - served)
         return wait
 
-    def _order(self, step: Command, now: float) -> tuple[int, int, int]:
-        """Return how many permits go before this ticket, how many of its class behind it, and how many it is due."""
-        tickets, key = self._tickets, _key(step.owner, step.priority)
-        equals = [each for each in tickets if each % _CLASSES == step.priority]
-        position = equals.index(key) if key in tickets else len(equals)
-        due = max(int(step.is_due), 0 if position else self._due(step.priority))
+    def _order(self, step: Command, priority: Priority, now: float) -> tuple[int, int, int]:
+        """Return how many permits go before a class, how many of its tickets are behind ours, and what it is due."""
+        urgent, position, behind = self._tickets.place(step.owner, priority)
+        due = 0 if position else self._due(priority)
         if due:
             return 0, 0, due
-        urgent = sum(each % _CLASSES < step.priority for each in tickets)
-        others = sum(self._due_now(each, now) for each in _PASSED if each > step.priority)
-        return urgent + position + others, len(equals) - position - (key in tickets), 0
+        others = sum(self._due_now(each, now) for each in _PASSED if each > priority)
+        return urgent + position + others, behind, 0
 
     def _usable(self, step: Command) -> int:
         return self._terms.requests - step.fewer - step.reserve
@@ -276,53 +300,40 @@ class SharedState:
         """Return how many permits could be granted now, if nobody else wanted any."""
         if self._memory[_BLOCKED] > now:
             return 0
-        own, others = self._held(now)
-        usable = self._usable(step)
-        return min(usable + step.reserve - len(own) - len(others), usable - len(own), self._crowd(step, now))
+        usable, ours = self._usable(step), len(self._held.ours)
+        return min(usable + step.reserve - len(self._held.all), usable - ours, self._crowd(step, now))
 
     def _due(self, priority: Priority) -> int:
         return int(self._memory[_PASSED[priority]]) // PASSES if priority in _PASSED else 0
 
     def _due_now(self, priority: Priority, now: float) -> int:
         """Return how many permits a class is due whose first ticket's time has come."""
-        untils = (until for each, until in self._tickets.items() if each % _CLASSES == priority)
-        is_time = next(untils, now + self._terms.span) <= now + self._terms.ticket_ttl
+        until = self._tickets.first(priority)
+        is_time = until is not None and until <= now + self._terms.ticket_ttl
         return self._due(priority) if is_time else 0
 
-    def _admit(self, step: Command, granted: int, now: float) -> None:
+    def _admit(self, step: Command, priority: Priority, before: int, granted: int, now: float) -> None:
         memory = self._memory
-        self._tickets.pop(_key(step.owner, step.priority), None)
-        self._grant(step.id, granted, now, now + step.delay)
+        self._tickets.drop(step.owner, priority)
+        memory[_TOTAL] += self._held.grant(step.id + before, granted, now + step.delay)
         if memory[_UNSURE] > now:
-            memory[_PROBE] = step.id  # rule 12
-        waiting = {key % _CLASSES for key in self._tickets}
+            memory[_PROBE] = step.id + before  # rule 12
         for each, at in _PASSED.items():  # rule 9
-            if each == step.priority:
+            if each == priority:
                 memory[at] = max(0, memory[at] - PASSES * granted)
-            elif each > step.priority:
-                memory[at] = (
-                    min(memory[at] + granted, MOST_PASSES) if each in waiting else min(memory[at], PASSES)
-                )
-
-    def _returns(self, step: Command, now: float) -> list[float]:
-        """Return when each permit can be used, in order; those of unanswered requests a span from now."""
-        own, others = self._held(now)
-        usable, latest = self._usable(step), now + self._terms.span
-        back = sorted(min(until, latest) for until in own + others)[max(0, len(own) + len(others) - usable) :]
-        return [now] * (usable - len(back)) + back
+            elif each > priority:
+                most = MOST_PASSES if step.waiting[each] or self._tickets.first(each) else PASSES
+                memory[at] = min(memory[at] + granted * (most == MOST_PASSES), most)
 
     def _crowd(self, step: Command, now: float) -> int:
         """Return how many more requests may be in flight (rule 10)."""
         cap = self._cap_now(step, now)
-        return cap - self._in_flight(now) if cap else _ANY_NUMBER
+        return cap - self._held.in_flight() if cap else _ANY_NUMBER
 
     def _cap_now(self, step: Command, now: float) -> int:
         """Return how many requests may be in flight; 0 for any number."""
         probing = int(self._memory[_UNSURE] > now)  # rule 12
         return min((cap for cap in (step.cap, self._cap.now(now), probing) if cap), default=0)
-
-    def _in_flight(self, now: float) -> int:
-        return sum(ends > now and until > now for until, ends in zip(self._until, self._flying, strict=True))
 
     def _look_again(self, excess: int, cap: int) -> float:
         """Return the seconds after which a request in flight may have become one fewer (rule 11)."""
@@ -333,13 +344,8 @@ class SharedState:
 
     def _wait(self, step: Command, ahead: int, now: float) -> float:
         """Return the seconds until the permit of a ticket is free, as far as is known."""
-        own, others = self._held(now)
         requests, reserve = self._terms.requests - step.fewer, step.reserve
-        held = sorted(own + others)
-        when = max(
-            self._nth_return(held, len(held) - requests + ahead, now),
-            self._nth_return(sorted(own), len(own) - requests + reserve + ahead, now),
-        )
+        when = self._held.turn(ahead, requests, reserve)
         if when > now + self._terms.span:
             # Not settled, or further ahead than one turn of all permits: those before may yet go away, and a dead
             # process must not keep its ticket for longer than a permit.
@@ -347,130 +353,48 @@ class SharedState:
             when = now + max(self._terms.settle, turns)
         return max(when, self._memory[_BLOCKED]) - now
 
-    def _nth_return(self, held: list[float], index: int, now: float) -> float:
-        if index < 0:
-            return now
-        if not held:
-            return now + self._terms.span
-        turns, index = divmod(index, len(held))
-        return held[index] + turns * self._terms.span
-
-    def _grant(self, first: int, count: int, now: float, until: float) -> None:
-        free = [index for index, held in enumerate(self._until.tolist()) if held <= now][:count]
-        for number, index in enumerate(free):
-            self._until[index] = until
-            self._ids[index] = first + number if first else 0
-            self._flying[index] = until - self._terms.span if first else 0.0  # rule 10
-        if first:
-            self._memory[_TOTAL] += len(free)
-        else:
-            self._memory[_FOREIGN] = max(self._memory[_FOREIGN], until)
-
     def _hold(self, step: Command, now: float) -> None:
-        index = self._find(step.id, now)
-        if index is None:
-            self._grant(step.id, 1, now, now + step.delay)
-            self._land(self._find(step.id, now))
-        else:
-            self._until[index] = now + step.delay
+        if not self._held.hold(step.id, now + step.delay):
+            self._memory[_TOTAL] += self._held.grant(step.id, 1, now + step.delay)
+            self._held.land(step.id)
 
     def _answered(self, step: Command, now: float) -> None:
         memory = self._memory
+        memory[_HEARD] = now
         if step.took:
             memory[_USUAL] += (step.took - memory[_USUAL]) / 8 if memory[_USUAL] else step.took
-        index = self._find(step.id, now)
-        if index is not None:
-            self._cap.proved(self._in_flight(now), now)  # rule 10
-            self._until[index] = min(self._until[index], now + step.delay)
-            self._land(index)
+        in_flight = self._held.in_flight() if self._cap.now(now) else 0
+        if self._held.land(step.id, now + step.delay):
+            self._cap.proved(in_flight, now)  # rule 10
         if step.foreign_usage is not None:
-            _, others = self._held(now)
-            foreign = step.foreign_usage - int(memory[_TOTAL]) - len(others)
+            foreign = step.foreign_usage - int(memory[_TOTAL]) - self._held.foreign
             if foreign > 0:
-                self._grant(0, foreign, now, now + step.delay)
+                self._held.grant(0, foreign, now + step.delay)
         if memory[_UNSURE] > now and step.id == memory[_PROBE]:  # rule 12
             if step.foreign_usage is None:
                 memory[_BLOCKED] = max(memory[_BLOCKED], memory[_UNSURE])
             else:
                 memory[_UNSURE] = now
 
-    def _freed(self, step: Command, now: float) -> None:
-        for number in range(step.count):
-            index = self._find(step.id + number, now)
-            if index is not None:
-                self._until[index] = self._flying[index] = 0.0
-
-    def _abandoned(self, step: Command, now: float) -> None:
-        index = self._find(step.id, now)
-        if index is not None and step.delay:
-            self._until[index] = min(self._until[index], now + step.delay)
-        self._land(index)
-
-    def _leave(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
-        for priority in Priority:
-            self._tickets.pop(_key(step.owner, priority), None)
-
     def _pause(self, step: Command, now: float) -> None:
         self._memory[_BLOCKED] = max(self._memory[_BLOCKED], now + step.delay)
         self._memory[_PAUSES] += 1
 
-    def _lower_cap(self, step: Command, now: float) -> None:
-        self._cap.lower(max(step.count, self._in_flight(now)), now)  # rule 10
-
-    def _expect(self, step: Command, now: float) -> None:
-        self._forecast.note(step.priority, now, 0)
-
     def _move(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
         self._memory[_MOVED] = step.count
 
-    def _land(self, index: int | None) -> None:
-        """The request of a permit is in flight no longer."""
-        if index is not None:
-            self._flying[index] = 0.0
-
-    def _find(self, permit: int, now: float) -> int | None:
-        ids, index = self._ids.tolist(), -1
-        for _ in range(ids.count(permit)):
-            index = ids.index(permit, index + 1)
-            if self._until[index] > now:
-                return index
-        return None
-
-    def _held(self, now: float) -> tuple[list[float], list[float]]:
-        """When our held permits come back, and those that are held for other clients."""
-        held = cast("list[float]", self._until.tolist())
-        if self._memory[_FOREIGN] <= now:
-            return [until for until in held if until > now], []
-        pairs = list(zip(held, self._ids.tolist(), strict=True))
-        own = [until for until, permit in pairs if until > now and permit]
-        return own, [until for until, permit in pairs if until > now and not permit]
-
-    def _live_tickets(self, now: float) -> dict[int, float]:
-        count = int(self._memory[_TICKETS])
-        if not count:
-            return {}
-        untils = self._untils[:count].tolist()
-        keys = map(int, self._keys[:count].tolist())
-        return {key: until for key, until in zip(keys, untils, strict=True) if until > now}
-
-    def _keep(self) -> None:
-        for index, (key, until) in enumerate(self._tickets.items()):
-            self._keys[index] = key
-            self._untils[index] = until
-        self._memory[_TICKETS] = len(self._tickets)
-
-    _ACTIONS: ClassVar[dict[Action, Callable[["SharedState", Command, float], None]]] = {
+    _ACTIONS: ClassVar[dict[Action, Callable[["SharedState", Command, float], object]]] = {
         "hold": _hold,
         "answered": _answered,
-        "abandoned": _abandoned,
-        "freed": _freed,
-        "leave": _leave,
+        "abandoned": lambda self, step, now: self._held.land(
+            step.id, now + step.delay if step.delay else None
+        ),
+        "freed": lambda self, step, _: self._held.free(step.id, step.count),
+        "leave": lambda self, step, _: self._tickets.leave(step.owner),
         "pause": _pause,
-        "crowd": _lower_cap,
-        "expect": _expect,
+        "crowd": lambda self, step, now: self._cap.lower(
+            max(step.count, self._held.in_flight()), now
+        ),  # rule 10
+        "expect": lambda self, step, now: self._forecast.note(step.priority, now, 0),
         "move": _move,
     }
-
-
-def _key(owner: int, priority: Priority) -> int:
-    return owner * _CLASSES + priority

@@ -11,8 +11,8 @@
 -- permits  sorted set: our permits, by when they come back    others  the same, of those held for other clients
 -- flying   sorted set: permits whose request is in flight, by when it ends at the latest
 -- queue    sorted set: "owner * 4 + class", by class * CLASS + ticket    lapse  the same, by when the ticket lapses
--- meta     hash: everything else
-local permits, others, flying, queue, lapse, meta = unpack(KEYS)
+-- counts   hash: how many requests wait behind a ticket    meta   hash: everything else
+local permits, others, flying, queue, lapse, counts, meta = unpack(KEYS)
 local config, step = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local span, ttl = config.span, config.ticket_ttl
 local CLASS, CLASSES, BULK = 1e13, 4, 2
@@ -25,16 +25,30 @@ local now = clock[1] * 1000000 + clock[2]
 local arrival = text(now)
 if step.until_when > 0 and now > step.until_when then return {'late', arrival} end
 
-local function get(field) return tonumber(redis.call('HGET', meta, field) or '0') end
-local function put(field, value) redis.call('HSET', meta, field, string.format('%.17g', value)) end
+local fields = {} -- of `meta`, read once
+local pairs_of_meta = redis.call('HGETALL', meta)
+for i = 1, #pairs_of_meta, 2 do fields[pairs_of_meta[i]] = pairs_of_meta[i + 1] end
+
+local function get(field) return tonumber(fields[field] or '0') end
+local function put(field, value)
+  fields[field] = value
+  redis.call('HSET', meta, field, string.format('%.17g', value))
+end
+
+local function forget()
+  fields = {}
+  redis.call('DEL', unpack(KEYS))
+end
+
 local function raise(field, value) put(field, math.max(get(field), value)) end
 
-if get('last') - now > config.clock_step then redis.call('DEL', unpack(KEYS)) end
+if get('last') - now > config.clock_step then forget() end
 now = math.max(now, get('last'))
 
 local function remove_ticket(ticket)
   redis.call('ZREM', queue, ticket)
   redis.call('ZREM', lapse, ticket)
+  redis.call('HDEL', counts, ticket)
 end
 
 local function remove_lapsed()
@@ -48,11 +62,19 @@ local function remove_lapsed()
 end
 remove_lapsed()
 
-local old = redis.call('HGET', meta, 'terms')
+local old = fields.terms
 if old and old ~= config.terms then
   local busy = redis.call('ZCARD', permits) + redis.call('ZCARD', others) + redis.call('ZCARD', queue)
-  if busy > 0 or get('blocked') > now then return {'terms', old, arrival} end
-  redis.call('DEL', unpack(KEYS))
+  if busy > 0 or math.max(get('blocked'), get('plan_until')) > now then return {'terms', old, arrival} end
+  forget()
+end
+
+if step.plan ~= 0 then -- rule 13
+  if get('plan') ~= step.plan and get('plan_until') > now then return {'plan', get('plan'), arrival} end
+  if step.action ~= 'look' then
+    put('plan', step.plan)
+    put('plan_until', now + config.plan_for)
+  end
 end
 
 -- Rule 12: memory that was lost.
@@ -228,8 +250,6 @@ end
 -- Rules 5 to 7, and 9: the queue.
 
 local function ticket_of(class) return text(step.owner * CLASSES + class) end
-local own_ticket = ticket_of(step.priority)
-
 local function due(class)
   if class == 0 then return 0 end
   return math.floor(get('passed' .. class) / config.passes)
@@ -243,12 +263,12 @@ local function due_now(class)
   return due(class)
 end
 
-local function order()  -- how many permits go before our ticket, tickets of its class behind it, and what it is due
-  local class, score = step.priority, redis.call('ZSCORE', queue, own_ticket)
+local function order(class)  -- how many permits go before our ticket, tickets of it behind ours, and what it is due
+  local score = redis.call('ZSCORE', queue, ticket_of(class))
   local equals = count_tickets(class)
   local position = equals
   if score then position = redis.call('ZCOUNT', queue, text(class * CLASS), '(' .. score) end
-  local is_due = math.max(step.is_due and 1 or 0, position == 0 and due(class) or 0)
+  local is_due = position == 0 and due(class) or 0
   if is_due > 0 then return 0, 0, is_due end
   local ahead = redis.call('ZCOUNT', queue, '-inf', '(' .. text(class * CLASS)) + position
   for each = class + 1, BULK do ahead = ahead + due_now(each) end
@@ -267,60 +287,87 @@ local function wait_for(ahead)
   return math.max(at, get('blocked')) - now
 end
 
-local function admit(granted)
-  remove_ticket(own_ticket)
-  grant(step.id, granted, now + step.delay)
-  for i = 0, granted - 1 do redis.call('ZADD', flying, text(now + step.delay - span), text(step.id + i)) end
+local function admit(class, first, granted)
+  remove_ticket(ticket_of(class))
+  grant(first, granted, now + step.delay)
+  for i = 0, granted - 1 do redis.call('ZADD', flying, text(now + step.delay - span), text(first + i)) end
   redis.call('ZREMRANGEBYSCORE', flying, '-inf', text(now))
-  if get('unsure') > now then put('probe', step.id) end
-  for class = 1, BULK do
-    local field = 'passed' .. class
-    local most = count_tickets(class) > 0 and config.most_passes or config.passes
-    if class == step.priority then
+  if get('unsure') > now then put('probe', first) end
+  for each = math.max(1, class), BULK do
+    local field = 'passed' .. each
+    local is_waiting = count_tickets(each) > 0 or step.waiting[each + 1] > 0
+    local most = is_waiting and config.most_passes or config.passes
+    if each == class then
       put(field, math.max(0, get(field) - config.passes * granted))
-    elseif class > step.priority then
-      put(field, math.min(get(field) + (most > config.passes and granted or 0), most))
+    else
+      put(field, math.min(get(field) + (is_waiting and granted or 0), most))
     end
   end
 end
 
-local function queue_up(left)
-  local ahead = order()
-  local wait = wait_for(ahead)
+local function left_by(class, is_due) return is_due > 0 and 0 or wanted(class) end
+
+local function serve(class, most, before)  -- how many permits a class is granted, and whether as due
+  local ahead, behind, is_due = order(class)
+  local room = math.min(usable + step.reserve - count_held(), usable - count_own(), crowd())
+  if get('blocked') > now or room <= ahead then return 0, false end
+  local granted = math.min(most, room, is_due > 0 and is_due or math.max(1, room - ahead - behind))
+  local left = left_by(class, is_due)
+  if left > 0 then granted = promised(granted, left) end
+  if granted > 0 then admit(class, step.id + before, granted) end
+  return granted, is_due > 0
+end
+
+local function queue_up(class, served)
+  local ahead, _, is_due = order(class)
+  local left, wait = left_by(class, is_due), wait_for(ahead)
   if left > 0 then
     local _, returns = usable_from(math.min(usable, (ahead % usable) + left + 1))
     if ahead + left >= usable then _, returns = usable_from(usable) end
     wait = math.max(wait, math.min(promised_at(returns, left, ahead) - now, config.passes * span / usable))
   end
+  local passed = class > 0 and get('passed' .. class) or 0
+  if passed > 0 and is_due == 0 then
+    wait = math.min(wait, math.max(math.max(config.passes - passed, 1) * span / usable, get('blocked') - now))
+  end
   local excess = ahead + 1 - crowd()
   if excess > 0 then wait = math.max(wait, look_again(excess)) end
   wait = math.floor(wait)
-  if redis.call('ZSCORE', queue, own_ticket) or redis.call('ZCARD', queue) < config.max_tickets then
-    local ticket = step.priority * CLASS + redis.call('HINCRBY', meta, 'ticket', 1)
-    redis.call('ZADD', queue, 'NX', text(ticket), own_ticket)
-    redis.call('ZADD', lapse, text(now + wait + ttl), own_ticket)
+  local ticket = ticket_of(class)
+  if redis.call('ZSCORE', queue, ticket) or redis.call('ZCARD', queue) < config.max_tickets then
+    redis.call('ZADD', queue, 'NX', text(class * CLASS + redis.call('HINCRBY', meta, 'ticket', 1)), ticket)
+    redis.call('ZADD', lapse, text(now + wait + ttl), ticket)
+    redis.call('HSET', counts, ticket, step.waiting[class + 1] - served)
   end
   return wait
 end
 
-local granted, wait = 0, 0
+local granted, as_due, wait = 0, {0, 0, 0}, 0
 local actions = {}
 
 function actions.ask()
-  for class = 0, BULK - 1 do
-    if step.arrived[class + 1] > 0 then note(class, step.arrived[class + 1]) end
-    if class < step.priority and not step.is_due then remove_ticket(ticket_of(class)) end
+  local dues, rest = {}, {}
+  for class = 0, BULK do
+    if class < BULK and step.arrived[class + 1] > 0 then note(class, step.arrived[class + 1]) end
+    if step.waiting[class + 1] == 0 then remove_ticket(ticket_of(class)) end
   end
-  local ahead, behind, is_due = order()
-  local left = is_due > 0 and 0 or wanted(step.priority)
-  local room = math.min(usable + step.reserve - count_held(), usable - count_own(), crowd())
-  if get('blocked') > now then room = 0 end
-  if room > ahead then
-    granted = math.min(step.count, room, is_due > 0 and is_due or math.max(1, room - ahead - behind))
-    if left > 0 then granted = promised(granted, left) end
+  for class = 0, BULK do
+    if step.waiting[class + 1] > 0 then
+      local _, _, is_due = order(class)
+      table.insert(is_due > 0 and dues or rest, class)
+    end
   end
-  if granted > 0 then admit(granted) end
-  if granted < step.count then wait = queue_up(left) end
+  wait = math.huge
+  for i = 1, #dues + #rest do
+    local class = dues[i] or rest[i - #dues]
+    local most = math.min(step.waiting[class + 1], step.count - granted)
+    local served, is_due = 0, false
+    if most > 0 then served, is_due = serve(class, most, granted) end
+    granted = granted + served
+    if is_due then as_due[class + 1] = served end
+    if served < step.waiting[class + 1] then wait = math.min(wait, queue_up(class, served)) end
+  end
+  if wait == math.huge or granted == step.count then wait = 0 end
 end
 
 function actions.hold()
@@ -332,6 +379,7 @@ function actions.hold()
 end
 
 function actions.answered()
+  put('heard', now)
   if step.took > 0 then
     local usual = get('usual')
     put('usual', usual > 0 and usual + (step.took - usual) / 8 or step.took)
@@ -372,11 +420,13 @@ function actions.look() end
 actions[step.action]()
 remove_lapsed()
 
-local tickets, owners, waiting = {0, 0, 0}, {}, 0
-for _, ticket in ipairs(redis.call('ZRANGE', queue, 0, -1)) do
+local queues, owners, waiting = {{}, {}, {}}, {}, 0
+local all = redis.call('ZRANGE', queue, 0, -1)
+local behind = #all > 0 and redis.call('HMGET', counts, unpack(all))
+for i, ticket in ipairs(all) do
   local owner, class = math.floor(ticket / CLASSES), ticket % CLASSES
   if owner ~= step.owner then
-    tickets[class + 1] = tickets[class + 1] + 1
+    table.insert(queues[class + 1], tonumber(behind[i] or 1))
     if not owners[owner] then waiting = waiting + 1 end
     owners[owner] = true
   end
@@ -400,7 +450,7 @@ for _, key in ipairs(KEYS) do
 end
 
 return {
-  granted, wait, count_held(), count_own() - get('total'), waiting, math.max(0, get('blocked') - now), get('pauses'),
-  get('epoch'), first - now, last - now, get('total'), math.max(0, get('unsure') - now), learned_cap(), get('moved'),
-  tickets[1], tickets[2], tickets[3], wanted(0), wanted(1), wanted(2), arrival,
+  granted, as_due, wait, count_held(), count_own() - get('total'), waiting, math.max(0, get('blocked') - now), get('pauses'),
+  get('epoch'), first - now, last - now, get('total'), get('heard') > 0 and now - get('heard') or config.never, math.max(0, get('unsure') - now), learned_cap(), get('moved'),
+  queues, {wanted(0), wanted(1), wanted(2)}, arrival,
 }

@@ -5,25 +5,30 @@ store for permits when requests wait in its lane, keeps what was granted until t
 once), and reports what became of each. Permits are not bound to requests, so the lane's own queue decides who gets
 one, and a request that is cancelled while it waits has nothing to give back.
 
-1. One question at a time: for the class whose turn it is in the lane, with the arrivals since the last question.
-2. Until the moment that the store named, nothing is asked again, unless a more urgent class has come, or one is due.
-3. Each process still probes: its first request goes alone, and so does the first one after anybody was refused, and
-   the first one after the store lost its memory.
+1. One question at a time: for all classes that wait in the lane, with the arrivals since the last question.
+2. Until the moment that the store named, nothing is asked again, unless somebody waits of a class that has no ticket.
+3. A request goes alone if no process heard the server for a span. Each process probes after anybody was refused, and
+   after the store lost its memory.
 4. `Result.base` of a permit is of use only with the memory that granted it.
 5. Questions of the lane change nothing: they are answered from the store's last reply, or from a peek.
 """
 
 import asyncio
 import logging
+import math
 import os
 import secrets
 from collections import deque
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 from attrs import define, evolve, field
 
+from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Owner, Permit, WindowStatus
-from fathom_async._ratelimit.shared.commands import Command, Result
+from fathom_async._ratelimit.protocol import Demand, Owner, Permit, Window, WindowStatus
+from fathom_async._ratelimit.shared.commands import NOBODY, Command, Result, Sharing
+from fathom_async._ratelimit.shared.plans import PlanTeller
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._util.clock import Clock
 from fathom_async.errors import FathomError
@@ -32,7 +37,9 @@ PREFETCHED_LIFE = 5.0
 """Seconds for which a granted permit may lie unused before it is given back."""
 
 _SERIALS = 20
-_BASE_BITS = 32
+_MOST = (1 << 32) - 1
+
+_ONE = {Priority.INTERACTIVE: (1, 0, 0), Priority.NORMAL: (0, 1, 0), Priority.BULK: (0, 0, 1)}
 
 _log = logging.getLogger("fathom_async")
 _SAME = 1.0  # seconds by which one moment may differ from itself, told twice
@@ -40,69 +47,55 @@ _SAME = 1.0  # seconds by which one moment may differ from itself, told twice
 
 @define(eq=False)
 class SharedPermit(Permit):
-    """A permit of the store; see `Result.base` and `Result.epoch`."""
+    """A permit of the store, for the classes from `start` on; see `Result.base` and `Result.epoch`."""
 
+    start: Priority = field(kw_only=True)
     base: int = field(kw_only=True)
     epoch: int = field(kw_only=True)
     granted_at: float = field(kw_only=True)
 
 
-class SharedWindow:
-    """One process's side of a shared window; the methods are those of `fathom_async._ratelimit.protocol.Window`.
+class SharedWindow(Window):
+    """One process's side of a shared window.
 
     Args:
-        limit: What the server admits.
+        sharing: What it keeps to.
         store: Where the window lives; closed with it.
         clock: Where time comes from.
-        lease: Seconds for which a permit is held of which nothing more is heard.
-        reserve: Permits never used by us, left to the account's other clients.
-        count_delay: Seconds after which a request that left this machine was counted for certain.
-        concurrency: Requests in flight at once, of all processes together; None for any number.
+        tell: Where the windows of the classic plan live; see `PlanTeller`. Closed with it.
 
     Attributes:
-        span: Seconds from a request's count to its permit's return.
         failure: Why nothing can be admitted, if so.
         reply_time: Seconds that admission may take though permits are free.
     """
 
     is_shared = True
 
-    def __init__(
-        self,
-        limit: RateLimit,
-        store: Store,
-        *,
-        clock: Clock,
-        lease: float,
-        reserve: int = 0,
-        count_delay: float = 5.0,
-        concurrency: int | None = None,
-    ) -> None:
-        self.span = limit.per + limit.pad
+    def __init__(self, sharing: Sharing, store: Store, *, clock: Clock, tell: Sequence[Store] = ()) -> None:
         self.failure: FathomError | None = None
         self.reply_time = store.reply_time * clock.speed
-        self._limit = limit
+        self._sharing = sharing
+        self._limit = sharing.limit
+        self.span = sharing.limit.per + sharing.limit.pad
         self._store = store
         self._clock = clock
-        self._lease = lease
-        self._reserve = self._wished_reserve = reserve
+        self._reserve = sharing.reserve
         self._fewer = 0
-        self._count_delay = count_delay
-        self._concurrency = concurrency or 0
-        self._lane: Owner = _Nobody()
-        self._pid = self._owner = self._serial = self._base = 0
+        self._lane: Owner
+        self._pid = self._owner = self._next = 0
         self._prefetched: deque[SharedPermit] = deque()
-        self._unsent: set[SharedPermit] = set()
+        self._unsent: set[Permit] = set()
         self._looks: set[asyncio.Future[Result | None]] = set()
         self._arrived = [0, 0]
         self._in_flight = 0
-        self._is_asking = self._has_ticket = self._is_closed = False
-        self._asked = Demand(Priority.BULK, 0)
+        self._is_asking = self._is_closed = False
+        self._asked = NOBODY  # how many of each class had a ticket when it was asked last
         self._ask_at = 0.0
-        self._last_word: float | None = None
+        self._last_word: float | None = -math.inf
         self._last_reply: Result | None = None
         self._replied_at = 0.0
         self._told_until = 0.0
+        self._plan = PlanTeller(sharing.plan, tell, self)
         store.listen(self)
 
     def bind(self, owner: Owner) -> None:
@@ -115,9 +108,11 @@ class SharedWindow:
             self._is_closed = True
             self.release_idle()
             for permit in tuple(self._unsent):
-                self._submit(Command("freed", self._owner, permit.number))
+                self._store.submit(Command("freed", self._owner, permit.number))
             try:
-                await self._store.aclose()
+                async with AsyncExitStack() as stack:
+                    for store in (self._store, *self._plan.stores):
+                        stack.push_async_callback(store.aclose)
             finally:
                 for told in self._looks:
                     told.cancel()
@@ -133,48 +128,38 @@ class SharedWindow:
         """Return what the window looks like, as far as is known."""
         reply, at = self._known(now)
         status = WindowStatus(0)
-        if reply is not None and now - at < self._lease:
+        if reply is not None and now - at < self._sharing.lease:
             status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
         return status if self.failure is None else evolve(status, budget="lost")
 
     def returns(self, position: int, priority: Priority, now: float) -> float:
-        """Return when so many permits after the next one can be used by a class, if nobody else comes.
-
-        The store tells how many tickets go before, how many permits are left for the classes above, and when the
-        first and the last permit come back; those between are taken to come back evenly.
-        """
+        """Return when so many permits after the next one can be used by a class, if nobody else comes."""
         reply, at = self._known(now)
         usable = self._limit.requests - self._reserve
         if reply is None:
             return now + position // usable * self.span
-        ahead = position + sum(reply.tickets[: priority + 1])
-        left = reply.left[priority]
-        later = _nth_return(reply, ahead + left, usable, self.span) - left * self.span / usable
-        due = max(now, at + max(later, _nth_return(reply, ahead, usable, self.span), reply.blocked))
-        is_ours = self._has_ticket and self._asked.priority == priority
-        return max(due, self._ask_at) if is_ours else due
+        due = max(now, at + reply.returns_in(position, priority, usable, self.span))
+        return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer to us is too old to know what others have spent (rule 3)."""
-        return self._last_word is None or now - self._last_word >= self.span
+        """Whether the server's last answer is too old to know what others have spent (rule 3)."""
+        if self._last_word is None:
+            return True
+        others = -math.inf if self._last_reply is None else self._replied_at - self._last_reply.heard
+        return now - max(self._last_word, others) >= self.span
 
     def next_look(self, demand: Demand, now: float) -> float | None:
         """Return when to ask again; None when an answer is under way."""
-        if self._is_asking or self.failure is not None:
+        if self._is_asking or self._plan.telling or self.failure is not None:
             return None
-        return now if self._is_more_urgent(demand) else self._ask_at
+        return now if self._is_new(demand.priority) else self._ask_at
 
     async def refresh(self) -> None:
         """Ask the store what the window looks like; returns without an answer if it is lost or closed."""
         told: asyncio.Future[Result | None] = asyncio.get_running_loop().create_future()
-
-        def tell(reply: Result | None) -> None:
-            if not told.done():
-                told.set_result(reply)
-
         self._looks.add(told)
         try:
-            self._store.submit(self._look(), tell)
+            self._store.submit(self._look(), lambda reply: None if told.done() else told.set_result(reply))
             await asyncio.wait([told])
         finally:
             self._looks.discard(told)
@@ -186,12 +171,17 @@ class SharedWindow:
     def has_room(self, demand: Demand, now: float) -> bool:
         """Whether a permit is granted to us and not taken; if none is, this asks for some (rules 1 and 2)."""
         while self._prefetched and now - self._prefetched[0].granted_at > PREFETCHED_LIFE:
-            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
+            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
         if not (self._prefetched or self._is_asking or self.failure) and (
-            now >= self._ask_at or self._is_more_urgent(demand)
+            (now >= self._ask_at or self._is_new(demand.priority)) and self._plan.is_told(self._me(), now)
         ):
             self._ask(demand, now)
         return bool(self._prefetched)
+
+    @property
+    def granted_from(self) -> Priority | None:
+        """The most urgent class that may take the next permit."""
+        return self._prefetched[0].start if self._prefetched else None
 
     def take(self) -> Permit:
         """Take a permit; there must be room."""
@@ -203,59 +193,54 @@ class SharedWindow:
     def sent(self, permit: Permit, now: float) -> None:
         """The request's bytes have left."""
         permit.sent_at = now
-        self._unsent.discard(_shared(permit))
-        self._submit(Command("hold", self._owner, permit.number, delay=self._count_delay + self.span))
+        self._unsent.discard(permit)
+        self._store.submit(
+            Command("hold", self._owner, permit.number, delay=self._sharing.count_delay + self.span)
+        )
 
     def release(self, permit: Permit) -> None:
         """The request was never sent, or refused without being counted: the permit is free at once."""
         self._in_flight -= 1
-        self._unsent.discard(_shared(permit))
-        self._submit(Command("freed", self._owner, permit.number))
+        self._unsent.discard(permit)
+        self._store.submit(Command("freed", self._owner, permit.number))
 
     def abandon(self, permit: Permit) -> None:
         """The request was sent and will not be answered; the store holds its permit as it is."""
         self._in_flight -= 1
-        self._submit(Command("abandoned", self._owner, permit.number))
+        self._store.submit(Command("abandoned", self._owner, permit.number))
 
-    def settle(
-        self,
-        permit: Permit,
-        now: float,
-        *,
-        limit: int | None = None,
-        remaining: int | None = None,
-        failed: bool = False,
-    ) -> None:
+    def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
-        if failed:
-            self._submit(Command("abandoned", self._owner, permit.number, delay=self.span))
-            return
+        if feedback is None:
+            self._store.submit(Command("abandoned", self._owner, permit.number, delay=self.span))
+            return True
         self._last_word = now
-        self._submit(
+        self._store.submit(
             Command(
                 "answered",
                 self._owner,
                 permit.number,
                 delay=self.span,
-                foreign_usage=self._foreign_usage(_shared(permit), limit, remaining),
+                foreign_usage=self._foreign_usage(permit, feedback),
                 took=now - (now if permit.sent_at is None else permit.sent_at),
             )
         )
+        return True
 
-    def hold(self, delay: float) -> None:
+    def _hold(self, delay: float) -> None:
         """Let the store hold a permit for a request that it does not know of."""
-        self._submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
+        self._store.submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
 
     def release_idle(self) -> None:
         """Nobody waits here: leave the queue, and give back what lies unused."""
         while self._prefetched:
-            self._submit(Command("freed", self._owner, self._prefetched.popleft().number))
-        if self._has_ticket:
-            self._has_ticket = False
-            self._submit(Command("leave", self._owner))
+            self._store.submit(Command("freed", self._owner, self._prefetched.popleft().number))
+        if any(self._asked):
+            self._asked = NOBODY
+            self._store.submit(Command("leave", self._owner))
         self._ask_at = 0.0
 
     # What others should know.
@@ -265,7 +250,9 @@ class SharedWindow:
         if priority < len(self._arrived):
             self._arrived[priority] += count
             if not count:
-                self._submit(Command("expect", self._me(), priority=priority))
+                self._store.submit(Command("expect", self._me(), priority=priority))
+        if count and self._is_new(priority):
+            self._ask_at = 0.0
 
     def on_rate_limited(self, now: float) -> None:  # noqa: ARG002 - it is no answer
         """The server admits nothing more: ask alone the next time, and let others have what is not used yet."""
@@ -274,21 +261,21 @@ class SharedWindow:
 
     def on_crowd(self, let_in: int) -> None:
         """The server refused a request because so many were in flight."""
-        self._submit(Command("crowd", self._me(), count=let_in))
+        self._store.submit(Command("crowd", self._me(), count=let_in))
 
     def pause(self, until: float) -> None:
         """Keep all processes away until then, because the server said so."""
-        self._submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
+        self._store.submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
 
     def resize(self, requests: int) -> None:
         """Use so many permits of those that all processes agreed on; see `Window.resize`."""
         self._fewer += self._limit.requests - requests
-        self._reserve = min(self._wished_reserve, requests - 1)
+        self._reserve = min(self._sharing.reserve, requests - 1)
         self._limit = RateLimit(requests, self._limit.per)
 
     def move(self, requests: int) -> None:
         """Tell the other processes that the account has one limit an hour for all its endpoints."""
-        self._submit(Command("move", self._me(), count=requests))
+        self._store.submit(Command("move", self._me(), count=requests))
 
     # Said by the store; see `Listener`.
 
@@ -297,7 +284,7 @@ class SharedWindow:
         self.release_idle()
         self.failure = error
         _log.error("no requests until the shared budget can be used: %s", error)
-        self._lane.on_change()
+        self.change_soon()
 
     def back(self) -> None:
         """The store can be reached again."""
@@ -305,25 +292,29 @@ class SharedWindow:
         self._last_word = None
         self._ask_at = 0.0
         _log.warning("the shared budget can be used again")
-        self._lane.on_change()
+        self.change_soon()
+
+    def change_soon(self) -> None:
+        """Tell the lane that permits may be there, but not in the middle of a dispatch."""
+        asyncio.get_running_loop().call_soon(self._lane.on_change)
 
     def _ask(self, demand: Demand, now: float) -> None:
-        wanted = self._lane.demand()
-        is_usual = wanted is not None and wanted.priority == demand.priority and not demand.is_due
-        count = wanted.count if is_usual and wanted is not None and not self.is_cold(now) else 1
-        count = max(1, min(count, self._limit.requests))
+        wanted = self._lane.wanted()
+        # Where the lane itself holds back all others, one permit is all that it could use.
+        waiting = _ONE[demand.priority] if wanted is None else wanted.waiting
+        count = 1 if wanted is None or self.is_cold(now) else min(wanted.count, self._limit.requests)
         command = Command(
             "ask",
             self._me(),
             self._next_numbers(count),
             count,
-            self._lease,
+            self._sharing.lease,
             self._reserve,
             fewer=self._fewer,
-            priority=demand.priority,
-            is_due=demand.is_due,
+            waiting=waiting,
             arrived=(self._arrived[0], self._arrived[1]),
-            cap=self._concurrency,
+            cap=self._sharing.concurrency or 0,
+            plan=self._sharing.plan,
         )
         self._arrived = [0, 0]
         self._is_asking = is_inline = True
@@ -336,7 +327,7 @@ class SharedWindow:
             self._granted(command, reply)
             if not is_inline:
                 self._lane.on_change()
-            if self._is_closed or not (is_inline or self._lane.demand()):
+            if self._is_closed or not (is_inline or self._lane.wanted()):
                 self.release_idle()
 
         self._store.submit(command, told)
@@ -345,22 +336,24 @@ class SharedWindow:
     def _granted(self, command: Command, reply: Result) -> None:
         now = self._clock.now()
         self._note(reply, now)
-        for number in range(command.id, command.id + reply.granted):
-            self._prefetched.append(SharedPermit(number, base=reply.base, epoch=reply.epoch, granted_at=now))
-        self._has_ticket = reply.granted < command.count
-        self._asked = Demand(command.priority, command.count, command.is_due)
+        due = [priority for priority in Priority for _ in range(reply.due[priority])]
+        starts = [*due, *[Priority.INTERACTIVE] * (reply.granted - len(due))]
+        for number, start in enumerate(starts, command.id):
+            permit = SharedPermit(number, start=start, base=reply.base, epoch=reply.epoch, granted_at=now)
+            self._prefetched.append(permit)
+        self._asked = command.waiting if reply.granted < sum(command.waiting) else NOBODY
         self._ask_at = now + reply.wait
 
-    def _is_more_urgent(self, demand: Demand) -> bool:
-        """Whether a demand need not wait for the time of the last one (rule 2)."""
-        is_due = demand.is_due and not self._asked.is_due
-        return self._has_ticket and (is_due or demand.priority < self._asked.priority)
+    def _is_new(self, priority: Priority) -> bool:
+        """Whether somebody of a class need not wait for the time of the last question (rule 2)."""
+        return not self._asked[priority] and any(self._asked)
 
-    def _foreign_usage(self, permit: SharedPermit, limit: int | None, remaining: int | None) -> int | None:
+    def _foreign_usage(self, permit: Permit, feedback: Feedback) -> int | None:
         """Return what `Command.foreign_usage` is for; None where the headers do not tell (rule 4)."""
-        requests = self._limit.requests
+        assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
+        requests, remaining = self._limit.requests, feedback.remaining
         is_known = self._last_reply is None or self._last_reply.epoch == permit.epoch
-        if remaining is None or limit != requests or not 0 <= remaining <= requests or not is_known:
+        if remaining is None or feedback.limit != requests or not 0 <= remaining <= requests or not is_known:
             return None
         return requests - remaining - permit.base
 
@@ -393,59 +386,15 @@ class SharedWindow:
     def _look(self) -> Command:
         return Command("look", self._me(), reserve=self._reserve, fewer=self._fewer)
 
-    def _submit(self, command: Command) -> None:
-        self._store.submit(command)
-
     def _me(self) -> int:
         """Return this process's number in the queue; a fork is another process."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._owner = self._draw()
-            self._base = self._draw() << _SERIALS
+            self._owner = secrets.randbelow(_MOST) + 1
+            self._next = (secrets.randbelow(_MOST) + 1) << _SERIALS
         return self._owner
 
     def _next_numbers(self, count: int) -> int:
         self._me()
-        if self._serial + count >= 1 << _SERIALS:
-            self._serial = 0
-        first = self._base + self._serial
-        self._serial += count
+        first, self._next = self._next, self._next + count
         return first
-
-    @staticmethod
-    def _draw() -> int:
-        return secrets.randbelow((1 << _BASE_BITS) - 1) + 1
-
-
-class _Nobody:
-    """The lane of a window that has none yet."""
-
-    def demand(self) -> Demand | None:
-        return None
-
-    def on_change(self) -> None:
-        pass
-
-    def on_cap(self, cap: int) -> None:
-        pass
-
-    def on_forgotten(self, seconds: float) -> None:
-        pass
-
-    def on_moved(self, requests: int) -> None:
-        pass
-
-
-def _shared(permit: Permit) -> SharedPermit:
-    assert isinstance(permit, SharedPermit)  # noqa: S101 - for the type checker: all permits taken here are
-    return permit
-
-
-def _nth_return(reply: Result, index: int, usable: int, span: float) -> float:
-    """Return the seconds after a reply until the permit of an index is free; the first `usable - held` are."""
-    turns, index = divmod(index, usable)
-    index -= usable - min(reply.held, usable)
-    if index < 0:
-        return turns * span
-    last = max(reply.first, min(reply.last, span))
-    return reply.first + (last - reply.first) * index / max(1, min(reply.held, usable) - 1) + turns * span

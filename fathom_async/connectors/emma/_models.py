@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import cast, get_args
+from typing import cast
 
-from attrs import AttrsInstance, asdict, field, fields, frozen
+from attrs import asdict, field, frozen
 
 from fathom_async._util import checks
 from fathom_async.connectors import _field_checks as field_checks
@@ -110,7 +110,7 @@ class NewMemberEvent:
         _one_of(event_type_id=self.event_type_id, event_type=self.event_type)
         for name in ("member_id", "event_type_id", "mailing_id"):
             if getattr(self, name) is not None:
-                field_checks.whole(name, getattr(self, name))
+                checks.count(name, getattr(self, name))
         if self.email is not None and not _is_address(checks.identifier("email", self.email)):
             raise ArgumentError(f"email must be an address such as homer@example.com, not {self.email!r}")
         if self.event_type is not None:
@@ -147,8 +147,3 @@ def _one_of(**values: object) -> None:
 def _is_address(email: str) -> bool:
     name, _, host = email.rpartition("@")
     return bool(name and host) and not any(each.isspace() for each in email)
-
-
-def datetime_fields(model: type[AttrsInstance]) -> tuple[str, ...]:
-    """Return the names of a model's fields that are datetimes."""
-    return tuple(each.name for each in fields(model) if datetime in (each.type, *get_args(each.type)))

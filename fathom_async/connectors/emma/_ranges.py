@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from fathom_async._core.pagination import Listing
 from fathom_async._core.request import Request
 from fathom_async._core.session import Caller
-from fathom_async.connectors import _field_checks as field_checks
+from fathom_async._util import checks
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
 
@@ -31,8 +31,8 @@ class Range:
     end: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        field_checks.whole("start", self.start, least=0)
-        if self.end is not None and field_checks.whole("end", self.end) <= self.start:
+        checks.count("start", self.start, least=0)
+        if self.end is not None and checks.count("end", self.end) <= self.start:
             raise ArgumentError(f"end must be greater than start={self.start}, not {self.end}")
 
     @property

@@ -9,11 +9,10 @@ from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import Check, body
 from fathom_async._util.tasks import gather_all
-from fathom_async.connectors import _field_checks as field_checks
 from fathom_async.connectors._deletion import delete_request
 from fathom_async.connectors.emma._batches import Batch, Creation, in_batches
 from fathom_async.connectors.emma._dates import Dates
-from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent, datetime_fields
+from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent
 from fathom_async.connectors.emma._ranges import Range, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
@@ -26,12 +25,10 @@ _NUMBER = object_decoder(int)
 _TYPE = object_decoder(EventType)
 _TYPES = object_decoder(tuple[EventType, ...])
 _EVENTS = object_decoder(tuple[MemberEvent, ...])
-_TYPE_DATES = datetime_fields(EventType)
-_EVENT_DATES = datetime_fields(MemberEvent)
 
 
 def _numbered(template: str, name: str, number: int) -> str:
-    return path(template, str(field_checks.whole(name, number)))
+    return path(template, str(checks.count(name, number)))
 
 
 class EventTypesResource:
@@ -39,8 +36,8 @@ class EventTypesResource:
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
-        self._read = dates.reading(_TYPE, _TYPE_DATES)
-        self._read_all = dates.reading(_TYPES, _TYPE_DATES)
+        self._read = dates.one(_TYPE)
+        self._read_all = dates.many(_TYPES)
 
     def list(self, *, start: int = 0, end: int | None = None) -> Listing[EventType]:
         """List types: await it for the first 500, iterate over it for all.
@@ -137,7 +134,7 @@ class MemberEventsResource:
             NotFoundError: There is no such member.
         """
         at = _numbered("/events/members/{}", "member_id", member_id)
-        read = self._dates.reading(_EVENTS, _EVENT_DATES)
+        read = self._dates.many(_EVENTS)
         return in_ranges(self._send, at, read, Range(start, end), lane=LANE)
 
     async def count(self, member_id: int) -> int:
@@ -151,9 +148,8 @@ class MemberEventsResource:
 
     def _creation(self, events: tuple[NewMemberEvent, ...]) -> Request[tuple[MemberEvent, ...]]:
         fields = {"events": [event.to_json(self._dates) for event in events]}
-        read = self._dates.reading(_as_many_as(events), _EVENT_DATES)
-        body = field_checks.encodable("an event", fields)
-        return Request("POST", "/events/members", read, body=body, lane=LANE, idempotent=False)
+        read = self._dates.many(_as_many_as(events))
+        return Request("POST", "/events/members", read, body=fields, lane=LANE, idempotent=False)
 
     async def _create(
         self, events: tuple[NewMemberEvent, ...], request: Request[tuple[MemberEvent, ...]]

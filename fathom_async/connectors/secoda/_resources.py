@@ -103,7 +103,7 @@ class CatalogResource(_Reader):
             for name, value in params.items()
             if value is not None
         }
-        number = {} if page is None else {"page": str(field_checks.whole("page", page))}
+        number = {} if page is None else {"page": str(checks.count("page", page))}
         return self._list("/resource/catalog/", given | number, _CATALOG)
 
     async def get(self, resource_id: str) -> Resource:

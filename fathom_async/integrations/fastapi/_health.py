@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from attrs import asdict
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
@@ -36,16 +37,8 @@ class LaneHealth(BaseModel):
     @classmethod
     def of(cls, status: LaneStatus, next_slot_in: float) -> "LaneHealth":
         """Return the health of a lane."""
-        return cls(
-            limit=status.limit,
-            per=status.per,
-            used=status.used,
-            in_flight=status.in_flight,
-            queued=status.queued,
-            next_slot_in=round(next_slot_in, 3),
-            paused_for=round(status.paused_for, 3),
-            budget=status.budget,
-        )
+        rounded = {"next_slot_in": round(next_slot_in, 3), "paused_for": round(status.paused_for, 3)}
+        return cls.model_validate(asdict(status) | rounded)
 
 
 class Health(BaseModel):
@@ -81,15 +74,8 @@ def health_router(path: str = "/health/fathom") -> APIRouter:
     async def health(fathom: Fathom, response: Response) -> Health:
         response.headers["Cache-Control"] = "no-store"
         lanes = {name: LaneHealth.of(status, fathom.eta(lane=name)) for name, status in fathom.limits.items()}
-        stats = fathom.stats
-        return Health(
-            status=_status(lanes),
-            lanes=lanes,
-            sent=dict(stats.sent),
-            refused=stats.refused,
-            retried=stats.retried,
-            shared=stats.shared,
-        )
+        counts = asdict(fathom.stats, recurse=False)
+        return Health.model_validate(counts | {"status": _status(lanes), "lanes": lanes})
 
     return router
 

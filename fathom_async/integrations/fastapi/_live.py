@@ -1,8 +1,11 @@
-"""Current visitors for all workers of an application, requested by one of them.
+"""Current visitors for all workers of an application, requested by one of them while somebody looks.
 
-Ten reports a minute are too few for every worker to watch the sites itself. The worker that holds a claim in the
-shared store watches the sites and writes each number to the store; the others read it. When that worker stops or
-dies, its claim ends or expires, and another worker takes over.
+1. Ten reports a minute are too few for every worker to watch the sites itself. The worker that holds a claim in the
+   shared store watches the sites and writes each number to the store; the others read it. When that worker stops or
+   dies, its claim ends or expires, and another worker takes over.
+2. Every request is billed. A worker takes part only while somebody looks at its feed: while an iterator of `updates`
+   is open, and for `LOOK` seconds after `latest` was read. After the last one left, at most one more request is sent.
+3. A worker begins with the sites whose counts are oldest.
 """
 
 import asyncio
@@ -24,7 +27,10 @@ from fathom_async.errors import ClosedError, StoreError
 
 _log = logging.getLogger("fathom_async")
 
-_LOOK_SECONDS: Final = 1.0
+LOOK: Final = 60.0
+"""Seconds for which somebody who read `LiveFeed.latest` counts as looking."""
+
+_POLL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 5.0
 _LINGER: Final = 3600.0
 """Seconds for which the store keeps a number after its last refresh."""
@@ -48,14 +54,21 @@ class LiveCount:
 
 
 class LiveFeed:
-    """The current visitors of some sites, for any number of listeners; made by `live_feed`."""
+    """The current visitors of some sites, for any number of listeners; made by `live_feed`.
+
+    Counts are requested only while somebody looks; see `updates` and `latest`.
+    """
 
     def __init__(self, site_ids: tuple[str, ...], store: ReportStore) -> None:
+        self._loop = asyncio.get_running_loop()
         self._store = store
         self._keys = {site: f"live:{site}" for site in site_ids}
         self._watch_key = f"live:{blake2b(' '.join(sorted(site_ids)).encode(), digest_size=16).hexdigest()}"
         self._latest: dict[str, LiveCount] = {}
         self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._listeners = 0
+        self._look_until = 0.0
         self._is_over = False
 
     @property
@@ -65,29 +78,42 @@ class LiveFeed:
 
     @property
     def latest(self) -> Mapping[str, LiveCount]:
-        """The newest count of each site that has one, by id."""
+        """The newest count of each site that has one, by id; reading it keeps counts coming for `LOOK` seconds."""
+        self._look_until = self._loop.time() + LOOK
+        self._looked.set()
         return dict(self._latest)
 
     async def updates(self) -> AsyncGenerator[LiveCount, None]:
         """Yield the latest count of each site, then each newer one, until the feed ends.
 
-        A slow reader skips counts, but never the newest.
+        Counts are requested while the iterator is open. A slow reader skips counts, but never the newest.
         """
         seen: dict[str, LiveCount] = {}
-        while not self._is_over:
-            changed = self._changed
-            for count in tuple(self._latest.values()):
-                if seen.get(count.site_id) != count:
-                    seen[count.site_id] = count
-                    yield count
-            await changed.wait()
+        self._listeners += 1
+        self._looked.set()
+        try:
+            while not self._is_over:
+                changed = self._changed
+                for count in tuple(self._latest.values()):
+                    if seen.get(count.site_id) != count:
+                        seen[count.site_id] = count
+                        yield count
+                await changed.wait()
+        finally:
+            self._listeners -= 1
 
     async def run(self, fathom: FathomClient, *, every: float, share: float) -> None:
-        """Watch the sites, or read the watching worker's counts, until cancelled or the client is closed."""
+        """While somebody looks, watch the sites or read the watching worker's counts.
+
+        Ends when it is cancelled, or the client is closed.
+        """
         try:
             while True:
+                await self._looked.wait()
                 try:
-                    await self._take_part(fathom, every, share)
+                    while self._is_looked_at():
+                        await self._take_part(fathom, every, share)
+                    self._looked.clear()
                 except StoreError as error:
                     _log.warning("cannot share current visitors, so they do not update: %s", error)
                     await asyncio.sleep(_RETRY_SECONDS)
@@ -96,6 +122,9 @@ class LiveFeed:
         finally:
             self._is_over = True
             self._changed.set()
+
+    def _is_looked_at(self) -> bool:
+        return self._listeners > 0 or self._loop.time() < self._look_until
 
     async def _take_part(self, fathom: FathomClient, every: float, share: float) -> None:
         await self._read()
@@ -106,12 +135,18 @@ class LiveFeed:
             await self._follow()
 
     async def _watch(self, fathom: FathomClient, every: float, share: float) -> None:
-        async with aclosing(fathom.reports.live(self._keys, every=every, share=share)) as rounds:
+        known = self._latest
+        oldest_first = sorted(
+            self._keys, key=lambda site: known[site].at.timestamp() if site in known else 0.0
+        )
+        async with aclosing(fathom.reports.live(oldest_first, every=every, share=share)) as rounds:  # rule 3
             async for seen in rounds:
                 # Newer counts show that another process took over after this one slept past its lease.
                 if await self._read():
                     return
                 await self._put(seen)
+                if not self._is_looked_at():  # rule 2
+                    return
 
     async def _put(self, seen: LiveVisitors) -> None:
         if seen.visitors is None:
@@ -126,10 +161,11 @@ class LiveFeed:
     async def _follow(self) -> None:
         gone = asyncio.ensure_future(self._store.wait(self._watch_key))
         try:
-            while not gone.done():
+            while not gone.done() and self._is_looked_at():
                 await self._read()
-                await asyncio.wait((gone,), timeout=_LOOK_SECONDS)
-            gone.result()
+                await asyncio.wait((gone,), timeout=_POLL_SECONDS)
+            if gone.done():
+                gone.result()
         finally:
             gone.cancel()
             await asyncio.wait((gone,))
@@ -166,10 +202,11 @@ async def live_feed(
     every: float = 60.0,
     share: float = 0.5,
 ) -> AsyncGenerator[LiveFeed]:
-    """Watch the current visitors of sites while the block runs, together with all workers that share the store.
+    """Watch the current visitors of sites while somebody looks, together with all workers that share the store.
 
-    One of the workers sends the requests; `share` is the total of all workers. If that worker is killed, another one
-    takes over within `fathom_async.store.LEASE` seconds.
+    Somebody looks while an iterator of `LiveFeed.updates` is open, and for a minute after `LiveFeed.latest` was read.
+    Without anybody, no request is sent. One of the workers sends them; `share` is the total of all workers. If that
+    worker is killed, another one takes over within `fathom_async.store.LEASE` seconds.
 
     Args:
         fathom: Client that sends the requests. Set no ``max_wait``: a late number is better than none.

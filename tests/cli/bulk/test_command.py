@@ -85,10 +85,6 @@ upper = { property = "pathname", operator = "is", value = "/About" }
 """Two reports that are cut off when they are asked for together, and two whose texts may be one to the server."""
 
 
-SITES = 2
-"""Of `MONTHS`, whose time zones are asked for first."""
-
-
 @define
 class Slowing:
     """Server seconds: so many requests are quick, the others slow."""
@@ -129,7 +125,10 @@ def rows(file: Path) -> list[dict[str, str]]:
 async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Path) -> None:
     ended = await command("run", write(tmp_path, MONTHS))
     assert ended.code == 0
-    assert re.fullmatch(rf"6 reports in {tmp_path / 'reports'}, [\d,]+ rows\n", ended.out)
+    assert re.fullmatch(
+        rf"6 reports in {tmp_path / 'reports'}, [\d,]+ rows; 6 requests, 6 pageviews on the account.*\n",
+        ended.out,
+    )
     assert "6 reports in 6 requests" in ended.err.splitlines()[0], "the plan comes first"
     assert names(tmp_path / "reports") == {
         f"months-{site}-2026-0{month}-01.csv" for site in ("CDBUGS", "GCDFSX") for month in (1, 2, 3)
@@ -139,6 +138,16 @@ async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Pat
         "visits",
         "pageviews",
     }
+
+
+async def test_a_plan_above_the_most_requests_sends_nothing(
+    command: Command, server: FathomServer, tmp_path: Path
+) -> None:
+    ended = await command("run", write(tmp_path, MONTHS), "--max-requests", "5")
+    assert ended.code == 1
+    assert "more than --max-requests 5" in ended.err
+    assert not [hit for hit in server.hits if hit.lane == "reports"]
+    assert (await command("run", write(tmp_path, MONTHS), "--max-requests", "6")).code == 0
 
 
 async def test_the_progress_bar_tells_how_many_are_done(command: Command, tmp_path: Path) -> None:
@@ -167,7 +176,7 @@ async def test_what_ended_is_not_asked_for_again(
 
 @pytest.mark.parametrize("end", ["ctrl-c", "kill"])
 async def test_a_run_that_ended_early_goes_on(command: Command, tmp_path: Path, end: str) -> None:
-    slowing = Slowing(quick=SITES + 1)
+    slowing = Slowing(quick=1)
     async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
         slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
         jobs = write(tmp_path, MONTHS)
@@ -218,7 +227,7 @@ def forget_claims(store: Path) -> None:
 
 
 async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path: Path) -> None:
-    async with FathomServer(handler_time=Slowing(quick=SITES + 1), reports_throttle=None) as server:
+    async with FathomServer(handler_time=Slowing(quick=1), reports_throttle=None) as server:
         process = await asyncio.create_subprocess_exec(
             *(*COMMAND, "run", write(tmp_path, MONTHS)),
             env=environment() | command.env | {"FATHOM_BASE_URL": server.url},
@@ -234,12 +243,11 @@ async def test_a_run_that_is_terminated_ends_in_order(command: Command, tmp_path
 
 
 async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_path: Path) -> None:
-    slowing = Slowing(quick=SITES + 1)
+    slowing = Slowing(quick=1)
     async with FathomServer(handler_time=slowing, reports_throttle=None) as server:
         slow = Command(command.env | {"FATHOM_BASE_URL": server.url})
         jobs = write(tmp_path, MONTHS)
         await run_and_kill(slow, jobs, tmp_path / "reports")
-        slowing.quick = SITES
         waits = r"1/6 waiting up to 0:\d\d for another run's answers"
         ended = await slow.in_terminal("run", jobs, acts=((waits, CTRL_C),), columns=120)
     assert ended.code == 130
@@ -247,7 +255,7 @@ async def test_what_a_run_after_a_kill_waits_for_is_told(command: Command, tmp_p
     assert sum(asked(server).values()) == 1
 
 
-@pytest.mark.fathom_server(handler_time=Slowing(quick=SITES + 1))
+@pytest.mark.fathom_server(handler_time=Slowing(quick=1))
 async def test_a_narrow_terminal_has_the_progress_in_one_line(command: Command, tmp_path: Path) -> None:
     ended = await command.in_terminal(
         "run", write(tmp_path, MONTHS), acts=((r"1/6 \d:\d\d left", CTRL_C),), columns=40

@@ -3,7 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
-from fathom_async._cli.bulk.report_spec import Places, read_jobs, wanted
+from fathom_async._cli.bulk.report_spec import RunOptions, read_jobs, wanted
 
 JOBS = """\
 [output]
@@ -29,7 +29,7 @@ NOON = datetime(2026, 11, 21, 12)  # noqa: DTZ001 - what the sites' clocks show
 def test_paths_start_where_the_job_file_is(tmp_path: Path) -> None:
     file = tmp_path / "daily.toml"
     file.write_text(JOBS)
-    visits, sales = wanted(read_jobs(file, now=NOON), file, Places())
+    visits, sales = wanted(read_jobs(file, now=NOON), file, RunOptions())
     assert (visits.path, visits.store) == (
         tmp_path / "reports" / "visits.csv",
         str(tmp_path / "answers" / "kept.db"),
@@ -40,15 +40,15 @@ def test_paths_start_where_the_job_file_is(tmp_path: Path) -> None:
 def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     file = tmp_path / "daily.toml"
     file.write_text(JOBS)
-    places = Places(directory=Path("elsewhere"), format="jsonl", store="mine.db")
-    _, sales = wanted(read_jobs(file, now=NOON), file, places)
+    options = RunOptions(directory=Path("elsewhere"), format="jsonl", store="mine.db")
+    _, sales = wanted(read_jobs(file, now=NOON), file, options)
     assert (sales.path, sales.store) == (Path("elsewhere/sales.jsonl"), "mine.db")
-    (unkept, _) = wanted(read_jobs(file, now=NOON), file, Places(is_kept=False))
+    (unkept, _) = wanted(read_jobs(file, now=NOON), file, RunOptions(keep=False))
     assert unkept.store == "memory://"
 
 
 def test_without_a_store_answers_are_kept_beside_the_job_file(tmp_path: Path) -> None:
     file = tmp_path / "daily.toml"
     file.write_text('[job.visits]\nsite_id = "ACMEAA"\naggregates = ["visits"]\n')
-    (visits,) = wanted(read_jobs(file, now=NOON), file, Places())
+    (visits,) = wanted(read_jobs(file, now=NOON), file, RunOptions())
     assert visits.store == str(tmp_path / "daily.db")

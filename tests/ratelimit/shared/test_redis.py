@@ -148,7 +148,7 @@ async def test_a_budget_of_the_first_format_is_replaced_when_nobody_uses_it(
     lane = lane_on(lasting_redis, uuid4().hex)
     store = window_of(lane)._store
     assert isinstance(store, RedisStore)
-    permits, _, _, _, _, meta = store._keys
+    permits, *_, meta = store._keys
     with redis.Redis.from_url(lasting_redis.url) as server:
         used_until = time.time() * 1e6 + 1e6
         server.hset(meta, mapping={"terms": "10/2000000", "mark": 7, "last": 0, "total": 3})
@@ -407,7 +407,7 @@ async def test_a_question_that_redis_reads_too_late_is_not_carried_out(lasting_r
     assert isinstance(store, RedisStore)
     with redis.Redis.from_url(lasting_redis.url) as server:
         script = server.register_script(SCRIPT)
-        asking = Command("ask", 7, 700, 3, delay=61.0)
+        asking = Command("ask", 7, 700, 3, delay=61.0, waiting=(0, 3, 0))
         for until_when, word in ((1, b"late"), (0, 3)):
             answer = script(keys=store._keys, args=store._arguments(asking, 0, until_when))
             assert answer[0] == word

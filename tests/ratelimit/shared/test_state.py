@@ -4,6 +4,7 @@
 
 import array
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +12,16 @@ from uuid import uuid4
 
 import pytest
 import redis
-from attrs import asdict, define, frozen
+from attrs import asdict, define, evolve, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.shared.commands import Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import CLASSIC, Action, Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.state import SharedState, size_of
+from fathom_async.errors import ConfigurationError
 from tests.support.redis_server import RedisServer
 
 SPAN = 61.0
@@ -48,9 +50,9 @@ def ask(
     priority: Priority = NORMAL,
     arrived: tuple[int, int] = (0, 0),
     cap: int = 0,
-    is_due: bool = False,
     span: float = SPAN,
 ) -> Command:
+    waiting = Counter({priority: count})
     return Command(
         "ask",
         owner,
@@ -58,10 +60,9 @@ def ask(
         count,
         30.0 + span,
         reserve,
-        priority=priority,
+        waiting=(waiting[INTERACTIVE], waiting[NORMAL], waiting[BULK]),
         arrived=arrived,
         cap=cap,
-        is_due=is_due,
     )
 
 
@@ -215,17 +216,45 @@ def test_the_more_urgent_class_is_served_first_and_then_who_came_first() -> None
     assert served == [4, 3, 1, 2]
 
 
-def test_a_process_has_a_ticket_for_each_class_but_none_more_urgent_than_it_asks_for() -> None:
+def test_a_process_has_a_ticket_for_each_class_in_which_somebody_waits() -> None:
     pool = pool_of(1)
     fill(pool, requests=1)
-    pool.step(ask(1, 100, priority=BULK), 1.0)
-    pool.step(ask(1, 100, priority=INTERACTIVE), 1.0)
-    assert pool.step(ask(2, 200, priority=BULK), 1.0).waiting == 1, "processes are counted, not tickets"
+    both = evolve(ask(1, 100), waiting=(1, 0, 7))
+    assert pool.step(both, 1.0).granted == 0
+    reply = pool.step(ask(2, 200, priority=BULK), 1.0)
+    assert reply.waiting == 1, "processes are counted, not tickets"
+    assert reply.queues == ([1], [], [7]), "and it is known how many wait behind each"
     pool.step(ask(1, 100, priority=BULK), 1.0)  # nobody interactive is left there
     assert pool.step(ask(3, 300, priority=NORMAL), SPAN).granted == 1
     pool.step(Command("freed", 3, 300), SPAN)
     assert pool.step(ask(2, 200, priority=BULK), SPAN).granted == 0
     assert pool.step(ask(1, 100, priority=BULK), SPAN).granted == 1, "its bulk ticket kept its place"
+
+
+def test_all_classes_of_a_process_are_served_at_once_and_the_more_urgent_ones_first() -> None:
+    pool = pool_of(10)
+    assert pool.step(evolve(ask(1, 100, 10), waiting=(2, 3, 4)), 1.0).granted == 9
+    assert pool.step(evolve(ask(2, 200, 10), waiting=(1, 0, 1)), 1.0).granted == 1
+    assert pool.step(Command("look", 3), 1.0).queues == ([], [], [1])
+
+
+def test_a_class_that_its_own_process_cannot_serve_yet_has_a_ticket_too() -> None:
+    pool = pool_of(10)
+    assert pool.step(evolve(ask(1, 100), waiting=(1, 0, 9)), 1.0).granted == 1
+    assert pool.step(Command("look", 2), 1.0).queues == ([], [], [9])
+
+
+def test_a_permit_that_a_class_is_due_is_for_that_class() -> None:
+    pool = pool_of(10)
+    fill(pool)
+    both = evolve(ask(1, 100, 20), waiting=(20, 0, 20))
+    assert pool.step(both, 1.0).due == (0, 0, 0)
+    assert pool.step(both, SPAN).due == (0, 0, 0)
+    fill_up = [answered(100 + number) for number in range(10)]
+    for step in fill_up:
+        pool.step(step, SPAN)
+    reply = pool.step(both, 2 * SPAN)
+    assert (reply.granted, reply.due) == (10, (0, 0, 1))
 
 
 def test_leaving_gives_up_the_tickets_of_all_classes() -> None:
@@ -317,13 +346,6 @@ def test_a_class_that_did_not_wait_was_not_passed_over() -> None:
     for number in range(9):
         pool.step(ask(1, 100 + number, priority=INTERACTIVE, arrived=(1, 0)), 1.0)
     assert pool.step(ask(2, 200, 11, priority=BULK), 1.0).granted < 11
-
-
-def test_a_process_that_passed_over_a_class_too_often_may_say_so() -> None:
-    pool = pool_of(3)
-    pool.step(ask(1, 100, 2, priority=INTERACTIVE, arrived=(900, 0)), 1.0)
-    assert pool.step(ask(2, 200, priority=BULK), 1.0).granted == 0
-    assert pool.step(ask(2, 200, 2, priority=BULK, is_due=True), 1.0).granted == 1
 
 
 def test_so_many_are_in_flight_at_most() -> None:
@@ -441,11 +463,12 @@ class Act:
     known: int
     fewer: int
     lost: int
+    waiting: tuple[int, int, int]
     priority: Priority
-    is_due: bool
     arrived: tuple[int, int]
     cap: int
     took: float
+    plan: int
 
 
 acts = st.builds(
@@ -477,11 +500,12 @@ acts = st.builds(
     known=st.sampled_from([0, 0, 0, 1, 2]),
     fewer=st.sampled_from([0, 0, 0, 1, 3]),
     lost=st.sampled_from([0, 0, 0, 0, 1, 3]),  # grants that were known, beyond those there are
+    waiting=st.tuples(*[st.sampled_from([0, 0, 1, 2, 9])] * 3),
     priority=st.sampled_from(Priority),
-    is_due=st.sampled_from([False, False, False, True]),
     arrived=st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 2), (3, 1)]),
     cap=st.sampled_from([0, 0, 2, 3]),
     took=st.sampled_from([0.0, 0.5, 2.0]),
+    plan=st.sampled_from([0, 0, 0, 0, 0, 0, 0, 600, 600, CLASSIC]),
 )
 plans = st.lists(acts, max_size=60)
 sizes = st.sampled_from([1, 2, 3, 4, 5, 10])
@@ -508,8 +532,12 @@ class Turn:
 def flat(result: Result) -> dict[str, float]:
     """The numbers of a result, those of tuples one by one."""
     values = asdict(result)
-    for name in ("tickets", "left"):
+    for name in ("due", "left"):
         values |= {f"{name}{index}": value for index, value in enumerate(values.pop(name))}
+    for number, queue in enumerate(values.pop("queues")):
+        values |= {f"queue{number}": len(queue)} | {
+            f"queue{number}.{at}": count for at, count in enumerate(queue)
+        }
     return values
 
 
@@ -531,15 +559,21 @@ def run_both(
             reserve,
             act.foreign_usage if act.action == "answered" else None,
             min(act.fewer, terms.requests - reserve - 1),
+            act.waiting if is_ask and any(act.waiting) else (0, act.count, 0),
             act.priority,
-            act.is_due,
             act.arrived,
             act.cap,
             act.took,
+            act.plan,
         )
         last += act.count if is_ask else 0
         total = granted + act.lost if act.lost and act.known else 0
-        expected = pool.step(step, now, act.known, total)
+        try:
+            expected = pool.step(step, now, act.known, total)
+        except ConfigurationError as error:
+            with pytest.raises(ConfigurationError, match=f"{error}"):
+                other(step, now, act.known, total)
+            continue
         actual = other(step, now, act.known, total)
         granted = expected.total
         assert flat(actual) == pytest.approx(flat(expected), abs=1e-5), step
@@ -559,13 +593,13 @@ def test_the_file_store_does_what_the_pool_does(
         def other(step: Command, now: float, known: int, total: int) -> Result:
             nonlocal turn
             turn += 1
-            replies: list[Result | None] = []
             clock.at = now
             store = stores[turn % 2]
             store._epoch, store._total = known, total
-            store.submit(step, replies.append)
-            assert replies[0] is not None
-            return replies[0]
+            reply = store._try(step, full=True)
+            if not isinstance(reply, Result):
+                raise reply
+            return reply
 
         run_both(terms, min(reserve, requests - 1), plan, other)
         for store in stores:
@@ -591,7 +625,7 @@ async def against_redis(url: str, terms: QuotaConfig, reserve: int, plan: list[A
         def other(step: Command, now: float, known: int, total: int) -> Result:
             store._total = total
             arguments = [*store._arguments(step, known), f"{now:f}"]
-            return store._read(timed(keys=store._keys, args=arguments))
+            return store._read(timed(keys=store._keys, args=arguments), step)
 
         run_both(terms, reserve, plan, other)
         kept = {key.rpartition(":")[2]: server.pttl(key) for key in store._keys if server.exists(key)}

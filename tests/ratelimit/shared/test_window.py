@@ -17,7 +17,7 @@ from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.protocol import Demand, Window
+from fathom_async._ratelimit.protocol import Demand, Wanted, Window
 from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.protocol import Done
@@ -259,6 +259,9 @@ async def test_a_refusal_pauses_all_processes(tmp_path: Path) -> None:
     await asyncio.gather(*map(request, lanes))
     async with lanes[0].permit() as admission:
         admission.sent()
+        admission.answered(Feedback(10, 6))
+    async with lanes[0].permit() as admission:
+        admission.sent()
         admission.refused(Feedback(10, 0, 20))
     start = now()
     admitted = await asyncio.gather(*(request(lane, takes=1.0) for lane in lanes for _ in range(2)))
@@ -315,7 +318,7 @@ def test_a_smaller_limit_is_adopted_by_each_process_as_it_hears_of_it(tmp_path: 
 
     async def ask(lane: Lane, *, is_retry: bool = False) -> float:
         nonlocal refused
-        async with lane.permit(place="first" if is_retry else "turn") as admission:
+        async with lane.permit(again="refused" if is_retry else None) as admission:
             admission.sent()
             verdict = throttle.hit(now())
             await asyncio.sleep(0.1)
@@ -515,6 +518,35 @@ def test_a_page_waits_for_no_other_process_of_the_budget(
     assert took < 1.06 * network.throttle.optimum(size + len(waits))
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 8, 20])
+@pytest.mark.parametrize("urgent", [Priority.INTERACTIVE, Priority.NORMAL])
+def test_bulk_gets_one_in_nine_wherever_people_wait(processes: int, urgent: Priority, tmp_path: Path) -> None:
+    """Whether its own process has people or another one, and however few permits each process gets."""
+    network = Network(SlidingLog(10, per=60), seed=processes)
+    served = dict.fromkeys(Priority, 0)
+
+    async def forever(lane: Lane, priority: Priority) -> None:
+        while True:
+            await network.request(lane, priority)
+            served[priority] += 1
+
+    async def scenario() -> None:
+        lanes = [lane_at(tmp_path) for _ in range(processes)]
+        crowds = [(lane, urgent) for lane in lanes for _ in range(1 + 20 // processes)]
+        crowds += [(lanes[-1], Priority.BULK)] * 20
+        tasks = [asyncio.create_task(forever(*crowd)) for crowd in crowds]
+        await asyncio.sleep(3600)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await close(lanes)
+
+    run_virtual(scenario())
+    assert network.refused == 0
+    assert 1 / 10.5 <= served[Priority.BULK] / sum(served.values()) <= 1 / 8
+    assert sum(served.values()) >= 0.97 * 10 * 3600 / SPAN
+
+
 def test_requests_in_flight_are_counted_across_processes(tmp_path: Path) -> None:
     chance = random.Random(5)
     refused = 0
@@ -581,15 +613,60 @@ async def test_an_eta_counts_those_of_other_processes_that_go_before(tmp_path: P
     await close(lanes)
 
 
+@pytest.mark.parametrize("processes", [2, 3, 5])
+@pytest.mark.parametrize(("theirs", "ours"), [(200, 1), (200, 10), (200, 25), (14, 10), (3, 10)])
+@pytest.mark.parametrize("phase", [0.0, 25.0])
+def test_an_eta_counts_the_turns_of_other_processes(
+    processes: int, theirs: int, ours: int, phase: float, tmp_path: Path
+) -> None:
+    """Behind long queues as behind short ones, so that `max_wait` fails at once only where it is right."""
+    network = Network(SlidingLog(10, per=60), seed=processes)
+
+    async def scenario() -> tuple[float, float]:
+        *others, lane = (lane_at(tmp_path) for _ in range(processes))
+        running = [
+            asyncio.create_task(network.request(other, Priority.BULK))
+            for other in others
+            for _ in range(theirs)
+        ]
+        await asyncio.sleep(100 + phase)
+        start, eta = now(), lane.eta(ours)
+        await asyncio.gather(*(network.request(lane, Priority.BULK) for _ in range(ours)))
+        took = now() - start
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        await close([*others, lane])
+        return eta, took
+
+    eta, took = run_virtual(scenario())
+    assert eta == pytest.approx(took, rel=0.25, abs=2)
+    assert network.refused == 0
+
+
+async def test_a_process_that_was_silent_need_not_ask_alone_what_another_has_just_heard(
+    tmp_path: Path,
+) -> None:
+    lanes = [lane_at(tmp_path) for _ in range(2)]
+    await request(lanes[0])
+    admitted = await asyncio.gather(*(request(lanes[1]) for _ in range(5)))
+    assert max(admitted) - min(admitted) < 0.1, "the first reply of the budget tells"
+    await asyncio.sleep(2 * SPAN)
+    admitted = await asyncio.gather(*(request(lanes[1]) for _ in range(5)))
+    assert sorted(moment - min(admitted) > 0.05 for moment in admitted) == [False, True, True, True, True]
+    await close(lanes)
+
+
 class Hearing:
     """A lane that wants a permit and remembers what it was told."""
 
     def __init__(self, priority: Priority = Priority.NORMAL) -> None:
-        self.wanted = Demand(priority, 1)
+        self.turn = Demand(priority)
         self.told: list[tuple[str, float]] = []
 
-    def demand(self) -> Demand | None:
-        return self.wanted
+    def wanted(self) -> Wanted | None:
+        waiting = [int(priority == self.turn.priority) for priority in Priority]
+        return Wanted((waiting[0], waiting[1], waiting[2]), 1)
 
     def on_change(self) -> None:
         pass
@@ -606,7 +683,9 @@ class Hearing:
 
 def window_at(path: Path, requests: int = 10) -> Window:
     limit = RateLimit(requests, per=60)
-    return Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+    window = Budget(f"file://{path}/budget", "k").window("reports", limit, clock=LoopClock(), timeout=30.0)
+    window.bind(Hearing())
+    return window
 
 
 async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
@@ -614,7 +693,7 @@ async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
     windows[1].bind(lane)
     windows[0].on_crowd(3)
     windows[0].move(600)
-    assert windows[1].has_room(lane.wanted, now())
+    assert windows[1].has_room(lane.turn, now())
     await asyncio.sleep(0)
     assert lane.told == [("cap", 3), ("moved", 600)]
     windows[0].on_crowd(2)
@@ -628,17 +707,17 @@ async def test_a_process_hears_what_others_found_out(tmp_path: Path) -> None:
 async def test_a_more_urgent_request_does_not_wait_until_the_next_question(tmp_path: Path) -> None:
     windows, lane = [window_at(tmp_path, 1) for _ in range(2)], Hearing(Priority.BULK)
     windows[1].bind(lane)
-    assert windows[0].has_room(lane.wanted, now())
+    assert windows[0].has_room(lane.turn, now())
     permit = windows[0].take()
-    assert not windows[1].has_room(lane.wanted, now())
-    look = windows[1].next_look(lane.wanted, now())
+    assert not windows[1].has_room(lane.turn, now())
+    look = windows[1].next_look(lane.turn, now())
     assert look is not None
     assert look > now()
     windows[0].release(permit)
-    assert not windows[1].has_room(lane.wanted, now()), "it is not asked before"
-    lane.wanted = Demand(Priority.INTERACTIVE, 1)
-    assert windows[1].next_look(lane.wanted, now()) == now()
-    assert windows[1].has_room(lane.wanted, now())
+    assert not windows[1].has_room(lane.turn, now()), "it is not asked before"
+    lane.turn = Demand(Priority.INTERACTIVE)
+    assert windows[1].next_look(lane.turn, now()) == now()
+    assert windows[1].has_room(lane.turn, now())
     for window in windows:
         await window.aclose()
 

@@ -1,4 +1,4 @@
-"""Leases: one of all concurrent callers asks, whichever of them are cancelled or fail."""
+"""Claims in stores: one of all concurrent callers asks, whichever of them are cancelled or fail."""
 
 import asyncio
 import time

@@ -1,0 +1,124 @@
+"""The time zones of an account's sites: kept in the store, and requested in one list for all of them."""
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Collection
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from fathom_async import _endpoints as endpoints
+from fathom_async._cache.entry import CacheEntry, digest
+from fathom_async._cache.store import ReportStore
+from fathom_async._core.pagination import Listing, by_cursor
+from fathom_async._core.session import Caller
+from fathom_async.errors import ClosedError, FathomError
+
+KNOWN_FOR = 86_400.0
+"""Seconds after which a site's time zone is requested again."""
+
+_ASK_AGAIN_AFTER = 60.0
+"""The same after a failure."""
+
+_log = logging.getLogger("fathom_async")
+
+
+class SiteZones:
+    """Knows the time zones of sites."""
+
+    def __init__(self) -> None:
+        self._zones: dict[str, str | None] = {}
+        self._learned_at: dict[str, float] = {}
+        self._failed_at: dict[str, float] = {}
+        self._asking = asyncio.Lock()
+
+    def zone(self, site_id: str) -> ZoneInfo | None:
+        """Return a site's time zone, if it was learned."""
+        return zone_named(self._zones.get(site_id))
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        self._zones.clear()
+        self._learned_at.clear()
+
+    async def load(self, caller: Caller, store: ReportStore, sites: Collection[str], *, now: float) -> bool:
+        """Read from the store what another process has learned of these sites; return whether that is news.
+
+        Args:
+            caller: Belongs to the account of the sites.
+            store: The store.
+            sites: Ids of the sites.
+            now: Unix seconds.
+        """
+        if not any(self._is_outdated(site, now) for site in sites):
+            return False
+        before = dict(self._zones)
+        for kept in (await store.get_many([_key(caller)])).values():
+            for site, (name, learned_at) in json.loads(kept.body).items():
+                if learned_at > self._learned_at.get(site, -math.inf):
+                    self._zones[site], self._learned_at[site] = name, learned_at
+        return self._zones != before
+
+    async def learn(self, caller: Caller, store: ReportStore, sites: Collection[str], *, now: float) -> bool:
+        """Request the time zones of sites that are unknown or outdated, and keep them; return whether any was.
+
+        A site whose time zone cannot be had keeps its former one, or has none: its ranges are over once they are
+        over everywhere on Earth. The arguments are those of `load`.
+        """
+        async with self._asking:
+            todo = {site for site in sites if self._is_to_ask(site, now)}
+            if not todo:
+                return False
+            try:
+                await self._ask(caller, todo, now)
+            except ClosedError:
+                raise
+            except FathomError as error:
+                _log.info("the time zones of %d sites are unknown: %s", len(todo), error)
+            self._failed_at |= {site: now for site in todo if self._learned_at.get(site) != now}
+            learned = {site: (name, self._learned_at[site]) for site, name in self._zones.items()}
+            entry = CacheEntry(json.dumps(learned).encode(), now, drop_after=now + KNOWN_FOR)
+            try:
+                await store.put_many({_key(caller): entry})
+            except FathomError as error:
+                _log.warning("the time zones of %d sites could not be stored: %s", len(learned), error)
+            return True
+
+    async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> None:
+        left = set(todo)
+        if len(left) > 1:
+            pages = 0
+            async for page in Listing(
+                caller, endpoints.sites({"limit": "100"}), by_cursor(lambda site: site.id)
+            ).pages():
+                for site in page.data:
+                    self._note(site.id, site.timezone, now)
+                left -= {site.id for site in page.data}
+                pages += 1
+                if not left or pages >= len(todo):
+                    break
+            return
+        for site_id in left:
+            self._note(site_id, (await caller(endpoints.site(site_id))).timezone, now)
+
+    def _note(self, site_id: str, name: str | None, now: float) -> None:
+        self._zones[site_id], self._learned_at[site_id] = name, now
+
+    def _is_outdated(self, site_id: str, now: float) -> bool:
+        return not 0 <= now - self._learned_at.get(site_id, -math.inf) < KNOWN_FOR
+
+    def _is_to_ask(self, site_id: str, now: float) -> bool:
+        is_failed = 0 <= now - self._failed_at.get(site_id, -math.inf) < _ASK_AGAIN_AFTER
+        return self._is_outdated(site_id, now) and not is_failed
+
+
+def zone_named(name: str | None) -> ZoneInfo | None:
+    """Return a time zone, or None if this machine does not know it."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+def _key(caller: Caller) -> str:
+    return digest(caller.session.account, "time zones of sites")

@@ -1,0 +1,257 @@
+"""Runs with a store: what kept answers contain is not requested."""
+
+# pyright: reportPrivateUsage=false
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from fathom_async import CachePolicy, FathomClient, Filter, PageviewQuery, PageviewRow, RatePlan, Report
+from fathom_async._util.clock import LoopClock
+from fathom_async.store import open_store
+from fathom_async.testing import Dataset, FathomServer
+from tests.cache.conftest import place_of
+from tests.conftest import until
+
+pytestmark = pytest.mark.virtual_time
+
+SITE = "CDBUGS"
+TODAY = date(2026, 11, 2)
+OCTOBER = PageviewQuery(SITE, aggregates=["pageviews"], date_from="2026-10-01", date_to="2026-10-31")
+PAGES = OCTOBER.replace(aggregates=["pageviews", "visits", "uniques"], field_grouping=["pathname"])
+DEVICES = OCTOBER.replace(date_grouping="day", field_grouping=["device_type"])
+MOBILE = Filter("device_type", "is", "Mobile")
+
+
+class SetClock(LoopClock):
+    """A loop's clock whose date the test sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.date = datetime(2026, 11, 2, 12, tzinfo=UTC)
+
+    def unix(self) -> float:
+        return self.date.timestamp()
+
+
+Make = Callable[[], FathomClient]
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return Dataset.synthetic(sites=1, days=60, until=TODAY)
+
+
+@pytest.fixture
+async def server(data: Dataset) -> AsyncIterator[FathomServer]:
+    async with FathomServer(data=data, reports_throttle=None) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+def make(server: FathomServer, clock: SetClock) -> Make:
+    """Make a client, as another process would."""
+
+    def make() -> FathomClient:
+        plan = RatePlan.hourly(1_000_000, concurrency=50)
+        return FathomClient("any", base_url=server.url, plan=plan, clock=clock)
+
+    return make
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return place_of(request.param, request, tmp_path)
+
+
+def asked(server: FathomServer) -> int:
+    return len(server.hits)
+
+
+def during(first: int, last: int, query: PageviewQuery = OCTOBER) -> PageviewQuery:
+    return query.replace(date_from=date(2026, 10, first), date_to=date(2026, 10, last))
+
+
+ANALYST: Sequence[Sequence[PageviewQuery]] = [
+    [PAGES],
+    [PAGES.replace(aggregates=["pageviews"], sort_by="pageviews:desc", limit=5)],
+    [OCTOBER.replace(aggregates=["visits", "uniques"], filters=[Filter("pathname", "is", "/pricing")])],
+    [OCTOBER],
+    [DEVICES],
+    [OCTOBER.replace(date_grouping="day")],
+    [during(5, 11), during(12, 18), during(7, 7)],
+    [OCTOBER.replace(field_grouping=["device_type"], sort_by="pageviews:desc")],
+    [OCTOBER.replace(filters=[MOBILE], date_grouping="day"), during(5, 11).replace(filters=[MOBILE])],
+]
+
+
+async def unfused(make: Make, queries: Sequence[PageviewQuery]) -> Sequence[Report[PageviewRow]]:
+    async with make() as fathom:
+        return [await fathom.reports.aggregate(query) for query in queries]
+
+
+async def test_an_analysts_session_of_nine_steps_is_two_requests(
+    server: FathomServer, make: Make, place: str
+) -> None:
+    expected = [await unfused(make, step) for step in ANALYST]
+    before = asked(server)
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        answers = [await fathom.reports.gather(step, store=store) for step in ANALYST]
+    assert answers == expected
+    assert asked(server) - before == 2
+
+
+async def test_a_weekly_job_over_eight_weeks_is_a_request_a_week(
+    server: FathomServer, make: Make, clock: SetClock, tmp_path: Path
+) -> None:
+    """Each week: four weeks by day and device, and then the totals of the last week and the one before."""
+    monday = date(2026, 9, 7)
+    answers: list[object] = []
+    expected: list[object] = []
+    sent = 0
+    for week in range(8):
+        today = monday + timedelta(weeks=week)
+        clock.date = datetime(today.year, today.month, today.day, 20, tzinfo=UTC)
+        month = DEVICES.replace(date_from=today - timedelta(weeks=4), date_to=today - timedelta(days=1))
+        totals = [
+            OCTOBER.replace(
+                date_from=today - timedelta(weeks=ago), date_to=today - timedelta(weeks=ago - 1, days=1)
+            )
+            for ago in (1, 2)
+        ]
+        expected += await unfused(make, [month, *totals])
+        before = asked(server)
+        async with make() as fathom:
+            answers += await fathom.reports.gather([month], store=tmp_path / "reports.db")
+            answers += await fathom.reports.gather(totals, store=tmp_path / "reports.db")
+        sent += asked(server) - before
+    assert answers == expected
+    assert sent == 8
+
+
+async def test_an_answer_to_an_open_range_implies_what_was_over_for_good_and_the_rest_as_long_as_it_is_fresh(
+    server: FathomServer, make: Make, clock: SetClock
+) -> None:
+    by_day = OCTOBER.replace(date_grouping="day", date_to=None)
+    async with make() as fathom:
+        await fathom.reports.gather([by_day], store="memory://")
+        sent = asked(server)
+        clock.date += timedelta(days=100)
+        outcomes = [each async for each in fathom.reports.run([OCTOBER], store="memory://")]
+        assert [each.origin for each in outcomes] == ["implied"]
+        assert asked(server) == sent
+        await fathom.reports.gather([OCTOBER.replace(date_to=None)], store="memory://")
+        assert asked(server) == sent + 1
+
+
+async def test_a_stale_answer_implies_stale_ones(server: FathomServer, make: Make, clock: SetClock) -> None:
+    keeping = CachePolicy(max_age=60, stale_while_revalidate=1e9)
+    by_day = OCTOBER.replace(date_grouping="day", date_to=None)
+    total = OCTOBER.replace(date_to=None)
+    async with make() as fathom:
+        await fathom.reports.gather([by_day], store="memory://", keeping=keeping)
+        clock.date += timedelta(seconds=61)
+        run = fathom.reports.run([total], store="memory://", keeping=keeping)
+        assert [each.origin async for each in run] == ["stale"]
+        await until(lambda: asked(server) == 2)
+
+
+async def test_what_was_cut_off_or_asked_on_another_clock_implies_nothing(
+    server: FathomServer, make: Make
+) -> None:
+    first = PAGES.replace(sort_by="pageviews:desc", limit=3)
+    async with make() as fathom:
+        await fathom.reports.gather([first, DEVICES.replace(timezone="Asia/Tokyo")], store="memory://")
+        sent = asked(server)
+        await fathom.reports.gather([OCTOBER], store="memory://")
+        assert asked(server) == sent + 1
+        await fathom.reports.gather([first.replace(limit=1)], store="memory://")
+        assert asked(server) == sent + 1
+
+
+async def test_what_was_kept_is_forgotten_from_a_day_on(server: FathomServer, make: Make, place: str) -> None:
+    september = OCTOBER.replace(date_from="2026-09-10", date_to="2026-09-30")
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        await fathom.reports.gather([OCTOBER, september], store=store)
+        sent = asked(server)
+        assert await fathom.reports.forget(SITE, since="2026-10-15", store=store) == 2, (
+            "October's, and both in one"
+        )
+        await fathom.reports.gather([september], store=store)
+        assert asked(server) == sent
+        await fathom.reports.gather([OCTOBER], store=store)
+        assert asked(server) == sent + 1
+        assert await fathom.reports.forget(SITE, store=store) == 2
+        assert await fathom.reports.forget("OTHER", store=store) == 0
+
+
+async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites(
+    server: FathomServer, make: Make, clock: SetClock, tmp_path: Path
+) -> None:
+    async with make() as fathom:
+        sites = [(await fathom.sites.create(name=f"Site {number}")).id for number in range(40)]
+    everywhere = [OCTOBER.replace(site_id=site) for site in sites]
+    yesterday = [query.replace(date_from="2026-11-01", date_to="2026-11-01") for query in everywhere]
+    for queries, lists in ((everywhere, 0), (yesterday, 1), (yesterday, 0)):
+        before = asked(server)
+        async with make() as fathom:
+            await fathom.reports.gather(queries, store=tmp_path / "reports.db")
+        hits = server.hits[before:]
+        assert sum(hit.path.endswith("/sites") for hit in hits) == lists
+        assert not any("/sites/" in hit.path for hit in hits)
+    clock.date += timedelta(days=2)
+    before = asked(server)
+    async with make() as fathom:
+        await fathom.reports.gather(yesterday, store=tmp_path / "reports.db")
+    assert asked(server) == before
+
+
+def is_enough(server: FathomServer, run: "asyncio.Task[object]", enough: int) -> bool:
+    return run.done() or asked(server) >= enough
+
+
+async def test_a_run_over_many_sites_that_is_broken_off_again_and_again_sends_what_was_in_flight_twice(
+    data: Dataset, tmp_path: Path
+) -> None:
+    async with FathomServer(data=data, reports_throttle=None, handler_time=0.5) as server:
+        await _break_off(server, tmp_path / "reports.db")
+
+
+async def _break_off(server: FathomServer, place: Path) -> None:
+    def make() -> FathomClient:
+        plan = RatePlan.hourly(1_000_000, concurrency=5)
+        return FathomClient("any", base_url=server.url, plan=plan, clock=SetClock())
+
+    async with make() as fathom:
+        sites = [(await fathom.sites.create(name=f"Site {number}")).id for number in range(200)]
+    yesterday = [
+        OCTOBER.replace(site_id=site, date_from="2026-11-01", date_to="2026-11-01") for site in sites
+    ]
+    before, done = asked(server), 0
+    for kill in range(9):
+        async with make() as fathom:
+            run = asyncio.create_task(fathom.reports.gather(yesterday, store=place))
+            enough = before + 22 * (kill + 1)
+            await until(partial(is_enough, server, run, enough))
+            if kill < 8:
+                run.cancel()
+            await asyncio.wait([run])
+            done += not run.cancelled()
+    assert done == 1
+    lanes = Counter(hit.lane for hit in server.hits[before:])
+    assert lanes["reports"] <= len(sites) + 8 * 5
+    assert lanes["crud"] <= 3, "a list of two pages, and perhaps one more where it was broken off"
+    sent = asked(server)
+    async with make() as fathom:
+        await fathom.reports.gather(yesterday, store=place)
+    assert asked(server) == sent, "a finished run sends nothing"
