@@ -79,6 +79,8 @@ STALE = 0.95
 GRAIN = 0.001
 """Seconds between two looks for permits that came back: those that come back together are handed out together."""
 
+_REMEMBERED = 64
+
 
 class Forecast:
     """How often the more urgent classes come, on one budget.
@@ -234,6 +236,8 @@ class LocalWindow(Window):
         at = self._returned.get((position, priority))
         if at is None or at <= now:
             at = max(now, self._permits(now).nth(position), self._promised_at(position, priority, now))
+            if len(self._returned) >= _REMEMBERED:
+                self._returned.clear()
             self._returned[position, priority] = at
         # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
         taken = self._forecast.rate(priority, now) * self.span / (self._limit.requests - self._reserve)

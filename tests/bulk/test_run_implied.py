@@ -182,11 +182,10 @@ async def test_what_was_cut_off_or_asked_on_another_clock_implies_nothing(
 async def test_what_was_kept_is_forgotten_from_a_day_on(server: FathomServer, make: Make, place: str) -> None:
     september = OCTOBER.replace(date_from="2026-09-10", date_to="2026-09-30")
     async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
-        await fathom.reports.gather([OCTOBER, september], store=store)
+        for query in (OCTOBER, september):
+            await fathom.reports.gather([query], store=store)
         sent = asked(server)
-        assert await fathom.reports.forget(SITE, since="2026-10-15", store=store) == 2, (
-            "October's, and both in one"
-        )
+        assert await fathom.reports.forget(SITE, since="2026-10-15", store=store) == 1
         await fathom.reports.gather([september], store=store)
         assert asked(server) == sent
         await fathom.reports.gather([OCTOBER], store=store)
