@@ -128,6 +128,7 @@ _REJECTED = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.REQUEST_URI_TOO_LONG,
     HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 )
 
 
@@ -165,6 +166,15 @@ def answer_to(
 def is_rejected(error: FathomError) -> bool:
     """Whether the server rejected the request, rather than failed to answer it."""
     return isinstance(error, APIError) and error.status in _REJECTED
+
+
+def is_too_long(error: FathomError) -> bool:
+    """Whether the server refused the request for the length of its URL."""
+    return isinstance(error, APIError) and error.status in {
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
 
 
 def may_be_about_all(error: FathomError) -> bool:

@@ -38,6 +38,7 @@ from fathom_async._bulk.request import (
     as_asked,
     ask,
     is_rejected,
+    is_too_long,
     may_be_about_all,
     may_succeed_in_part,
 )
@@ -258,6 +259,9 @@ class Run(Generic[RowT]):
         self._first.set()
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
+        if group.pattern_length > self._knowledge.longest_patterns:  # another request was refused meanwhile
+            await self._ask_shorter(group)
+            return
         error = await self._try(group)
         if error is not None:
             await self._ask_in_halves(group, error)
@@ -266,6 +270,14 @@ class Run(Generic[RowT]):
         """Split a failed group and retry its halves, so that one bad query does not fail the others."""
         if may_be_about_all(error):
             await self._probe(group, error)
+        if is_too_long(error) and group.pattern_length:
+            self._knowledge.longest_patterns = min(
+                self._knowledge.longest_patterns, group.pattern_length // 2
+            )
+            if self._cache is not None:
+                await self._cache.remember(self._knowledge.to_json())
+            await self._ask_shorter(group)
+            return
         queries = [asked.query for asked in group.asked]
         if len(queries) == 1 or not may_succeed_in_part(error):
             for query in queries:
@@ -283,6 +295,15 @@ class Run(Generic[RowT]):
                     self._fail(asked.query, failure)
             elif failure is not None:
                 await self._ask_in_halves(half, failure)
+
+    async def _ask_shorter(self, group: Fused[RowT]) -> None:
+        """Request the queries of a group with fewer values in a URL; the first request tells whether that helps."""
+        first, *others = fuse([asked.query for asked in group.asked], self._knowledge)
+        self._note(requests=_requests(first.query) + sum(_requests(each.query) for each in others))
+        await self._ask_group(first)
+        async with asyncio.TaskGroup() as asking:
+            for each in others:
+                asking.create_task(self._ask_group(each))
 
     async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
         """Send one other query, of another site if there is one, to see whether it fails in the same way.

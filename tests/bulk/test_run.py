@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -112,7 +113,7 @@ async def test_a_query_that_fails_sinks_nobody_else(quick: FathomClient) -> None
     assert third.result().rows
 
 
-@pytest.mark.parametrize("fault", [Status(422), Status(414), Status(501), Html()])
+@pytest.mark.parametrize("fault", [Status(422), Status(501), Html()])
 async def test_what_was_fused_and_failed_is_asked_for_in_halves(
     open_server: FathomServer, once: FathomClient, fault: Fault
 ) -> None:
@@ -418,3 +419,40 @@ async def test_what_was_fused_kept_and_implied_is_counted(quick: FathomClient) -
     assert counts["implied"] == 1
     assert counts["fused"] >= 4
     assert sum(counts.values()) == 10
+
+
+class ShortUrls:
+    """A transport that refuses requests for more than one text."""
+
+    def __init__(self) -> None:
+        self.refused = self.sent = 0
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        del within
+        sent()
+        self.sent += 1
+        if "matching" not in request.params.get("filters", ""):
+            return Response(200, {}, b"[]")
+        self.refused += 1
+        return Response(414, {}, b"Request-URI Too Long")
+
+    def url(self, request: Request[object]) -> str:
+        return request.target
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_what_a_server_refuses_for_its_length_is_found_out_once_and_remembered(tmp_path: Path) -> None:
+    daily = TOTAL.replace(date_grouping="day", aggregates=["visits"])
+    pages = [daily.replace(filters=[Filter("pathname", "is", f"/{number}")]) for number in range(200)]
+    transport, plan = ShortUrls(), RatePlan.hourly(100_000, concurrency=50)
+    async with FathomClient("any", transport=transport, plan=plan) as fathom:
+        await fathom.reports.gather(pages, store=tmp_path / "reports.db")
+    assert transport.refused <= 8
+    assert transport.sent == len(pages) + transport.refused
+    again = ShortUrls()
+    other_days = [page.replace(date_from="2025-01-01") for page in pages]
+    async with FathomClient("any", transport=again, plan=plan) as fathom:
+        await fathom.reports.gather(other_days, store=tmp_path / "reports.db")
+    assert (again.sent, again.refused) == (len(pages), 0)

@@ -273,6 +273,12 @@ class Box:
         return found
 
     @property
+    def pattern_length(self) -> int:
+        """How many characters its patterns take in the URL, at the most."""
+        patterns = (values for values in self.restricted().values() if len(values) > 1)
+        return sum(fits_into(values, self.room) or 0 for values in patterns)
+
+    @property
     def time(self) -> tuple[Time, Span]:
         """The range of the request, with the fewest dates."""
         return min(self.times.items(), key=lambda item: (_dates(item[1]), -_UNITS.index(item[0].unit)))

@@ -50,6 +50,7 @@ class Fused(Generic[RowT_co]):
         how: What was put together, in words such as ``12 pathnames in one``.
         open_fields: The properties that it groups by without a filter on them.
         days: Days in its range, at the most.
+        pattern_length: How many characters its patterns take in the URL, at the most.
     """
 
     query: Query[RowT_co]
@@ -57,6 +58,7 @@ class Fused(Generic[RowT_co]):
     how: tuple[str, ...] = ()
     open_fields: frozenset[str] = frozenset()
     days: float = 0.0
+    pattern_length: int = 0
 
     @classmethod
     def of(cls, query: Query[RowT]) -> "Fused[RowT]":
@@ -300,7 +302,7 @@ def _together(
         yield _alone(kept[0])
     elif kept:
         open_fields = box.grouped.difference(box.restricted())
-        yield Fused(query, kept, tuple(_words(kept, box)), open_fields, box.days)
+        yield Fused(query, kept, tuple(_words(kept, box)), open_fields, box.days, box.pattern_length)
 
 
 def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge) -> Query[RowT]:
