@@ -28,7 +28,16 @@ from typing import Generic
 
 import attrs
 
-from fathom_async._bulk.fusing import Fused, ServerKnowledge, apart, check_of, doubted, fuse, is_exact
+from fathom_async._bulk.fusing import (
+    Fused,
+    ServerKnowledge,
+    apart,
+    check_of,
+    depends_on_zone,
+    doubted,
+    fuse,
+    is_exact,
+)
 from fathom_async._bulk.request import (
     AdmissionClaim,
     Admitted,
@@ -163,6 +172,9 @@ class Run(Generic[RowT]):
         if missing:
             if known := await cache.recall():
                 self._knowledge.add(known)
+            unclear = {query.site_id for query in missing if depends_on_zone(query)}
+            if self._is_fused and len(missing) > 1 and unclear:
+                await cache.zones.learn(cache.caller, cache.store, unclear, now=cache.now())
             zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
             self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
         self._check_plan(missing)
@@ -319,7 +331,11 @@ class Run(Generic[RowT]):
                 probe = Fused.of(others[0])
                 self._note(requests=1)
                 answer = await self._answer_to(probe)
-                self._is_about_all = type(answer) is type(error) and may_be_about_all(answer)
+                self._is_about_all = (
+                    isinstance(answer, FathomError)
+                    and type(answer) is type(error)
+                    and may_be_about_all(answer)
+                )
                 if isinstance(answer, Answer):
                     await self._finish(probe, answer)
                 else:

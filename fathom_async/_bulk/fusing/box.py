@@ -132,6 +132,14 @@ def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
     )
 
 
+def depends_on_zone(query: Query[Row]) -> bool:
+    """Whether it takes the site's time zone to tell if the query may be a part of a longer range."""
+    ends = (query.date_from, query.date_to)
+    return query.timezone is None and not all(
+        end is None or is_shown_once(end, Unit("day"), None) for end in ends
+    )
+
+
 def _is_ordered(query: Query[Row], free: frozenset[str]) -> bool:
     """Whether there may be one sequence of rows that answers the query; see rule 7 of the implications."""
     column = (query.sort_by or "").partition(":")[0]

@@ -1,7 +1,7 @@
 """Fuse queries into requests: find boxes that hold many queries, write each as one query, and split its answer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, Self, cast
 
@@ -188,12 +188,22 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     filled = [box for line in lines.values() for box in _filled(line, knowledge)]
     if len(filled) == 1:
         return filled
-    tried = (_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
-    return min(tried, key=len)
+    return _fewest(_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
+
+
+def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
+    """Return the first of the shortest; after one of a single box, none is tried."""
+    best: Sequence[Box] = ()
+    for found in tried:
+        if not best or len(found) < len(best):
+            best = found
+        if len(best) == 1:
+            break
+    return best
 
 
 def _filled(line: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
-    return min((_in_turn(order, knowledge) for order in _orders(line)), key=len)
+    return _fewest(_in_turn(order, knowledge) for order in _orders(line))
 
 
 def _in_turn(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
