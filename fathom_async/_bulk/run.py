@@ -100,8 +100,8 @@ class Run(Generic[RowT]):
         self._spawn = caller.session.scope.spawn
         self._waits = True
         self._since = 0.0
-        self._cache = cache
         self._knowledge = caller.session.scope.resource("knowledge", ServerKnowledge)
+        self._cache = cache and attrs.evolve(cache, exact=self._knowledge.trusted)
         self._is_fused = is_fused
         self._on_progress = on_progress
         self._queries = tuple(queries)
@@ -156,6 +156,8 @@ class Run(Generic[RowT]):
 
     async def _drive_with(self, cache: ReportCache, queries: Sequence[Query[RowT]]) -> None:
         self._since = cache.now()
+        if known := await cache.recall():
+            self._knowledge.add(known)
         at_once = cache.keeping.stale_while_revalidate > 0
         found = await cache.look(queries)
         if not at_once and await cache.learn(queries):
@@ -169,14 +171,11 @@ class Run(Generic[RowT]):
             _ = self._spawn(self._refresh(cache, found, stale))
         missing = [query for query in queries if query not in found]
         await cache.learn(missing)
-        if missing:
-            if known := await cache.recall():
-                self._knowledge.add(known)
-            unclear = {query.site_id for query in missing if depends_on_zone(query)}
-            if self._is_fused and len(missing) > 1 and unclear:
-                await cache.zones.learn(cache.caller, cache.store, unclear, now=cache.now())
-            zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
-            self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
+        unclear = {query.site_id for query in missing if depends_on_zone(query)}
+        if self._is_fused and len(missing) > 1 and unclear:
+            await cache.zones.learn(cache.caller, cache.store, unclear, now=cache.now())
+        zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
+        self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
         self._check_plan(missing)
         await self._ask_all(missing, cache)
 

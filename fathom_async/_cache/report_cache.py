@@ -3,7 +3,16 @@
 import logging
 import math
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from itertools import chain
@@ -77,6 +86,7 @@ class ReportCache:
         keeping: How long answers stay fresh.
         zones: The time zones of sites.
         single_flight: Requests that the client's runs are about to send.
+        exact: Returns the properties that the server is known to compare exactly.
     """
 
     caller: Caller
@@ -84,6 +94,7 @@ class ReportCache:
     keeping: CachePolicy
     zones: SiteZones
     single_flight: SingleFlight
+    exact: Callable[[], Collection[str]] = frozenset
 
     def now(self) -> float:
         """Return the present moment in Unix seconds."""
@@ -151,7 +162,9 @@ class ReportCache:
             unread = {source.key: source for source in tried.values() if source.key not in answers}
             for key, kept in (await self.store.get_many(unread)).items():
                 if (report := _read(kept, unread[key].query)) is not None:
-                    answers[key] = SourceAnswer(report, zone=self._zone(unread[key].query, kept))
+                    answers[key] = SourceAnswer(
+                        report, zone=self._zone(unread[key].query, kept), exact=self.exact()
+                    )
             for query, source in tried.items():
                 answer = answers.get(source.key)
                 if answer is not None and (derived := answer.derive(query)) is not None:

@@ -4,7 +4,8 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import aclosing, suppress
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fathom_async import _endpoints as endpoints
@@ -12,9 +13,11 @@ from fathom_async._cache.entry import CacheEntry, digest
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
-from fathom_async.errors import ClosedError, FathomError
+from fathom_async._util.tasks import gather_all
+from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
+from fathom_async.models import Site
 
-KNOWN_FOR = 86_400.0
+KNOWN_FOR = 3600.0
 """Seconds after which a site's time zone is requested again."""
 
 _ASK_AGAIN_AFTER = 60.0
@@ -35,6 +38,16 @@ class SiteZones:
     def zone(self, site_id: str) -> ZoneInfo | None:
         """Return a site's time zone, if it was learned."""
         return zone_named(self._zones.get(site_id))
+
+    def note(self, sites: Iterable[Site], now: float) -> None:
+        """Learn the time zones of sites that were requested for any purpose.
+
+        Args:
+            sites: The sites.
+            now: Unix seconds.
+        """
+        for site in sites:
+            self._zones[site.id], self._learned_at[site.id] = site.timezone, now
 
     async def aclose(self) -> None:
         """Forget everything."""
@@ -87,22 +100,19 @@ class SiteZones:
     async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> None:
         left = set(todo)
         if len(left) > 1:
-            pages = 0
-            async for page in Listing(
-                caller, endpoints.sites({"limit": "100"}), by_cursor(lambda site: site.id)
-            ).pages():
-                for site in page.data:
-                    self._note(site.id, site.timezone, now)
-                left -= {site.id for site in page.data}
-                pages += 1
-                if not left or pages >= len(todo):
-                    break
-            return
-        for site_id in left:
-            self._note(site_id, (await caller(endpoints.site(site_id))).timezone, now)
+            listing = Listing(caller, endpoints.sites({"limit": "100"}), by_cursor(lambda site: site.id))
+            with suppress(PermissionDeniedError):  # the token may see single sites
+                async with aclosing(listing.pages()) as pages:
+                    async for page in pages:
+                        self.note(page.data, now)
+                        left -= {site.id for site in page.data}
+                        if not left:
+                            break
+                return
+        await gather_all(self._ask_for(caller, site_id, now) for site_id in left)
 
-    def _note(self, site_id: str, name: str | None, now: float) -> None:
-        self._zones[site_id], self._learned_at[site_id] = name, now
+    async def _ask_for(self, caller: Caller, site_id: str, now: float) -> None:
+        self.note([await caller(endpoints.site(site_id))], now)
 
     def _is_outdated(self, site_id: str, now: float) -> bool:
         return not 0 <= now - self._learned_at.get(site_id, -math.inf) < KNOWN_FOR

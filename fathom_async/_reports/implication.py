@@ -198,6 +198,12 @@ def lets_through(pattern: str, text: str) -> bool:
     return found is not None and found.search(text) is not None
 
 
+def _forgives(pattern: str, text: str) -> bool:
+    """Whether a pattern lets through what looks like a text, and does not hide that there is such a row."""
+    others = (f"{text} ", text.swapcase()) if text.isascii() else (f"{text} ",)
+    return all(lets_through(pattern, each) for each in others)
+
+
 @lru_cache(256)
 def _compiled(pattern: str) -> re.Pattern[str] | None:
     if pattern != ".*[^ -$&-~].*" and _PLAIN.fullmatch(pattern) is None:
@@ -308,7 +314,10 @@ class SourceAnswer(Generic[RowT_co]):
         return rows
 
     def _is_doubtful(self, name: str, value: str) -> bool:
-        if may_be_read_otherwise(value):
+        patterns = [
+            each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
+        ]
+        if may_be_read_otherwise(value) or not all(_forgives(each, value) for each in patterns):
             return True
         counts = self._looks.get(name)
         if counts is None:

@@ -2,9 +2,10 @@
 
 from operator import attrgetter
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fathom_async import _endpoints as endpoints
+from fathom_async._cache.site_zones import SiteZones
 from fathom_async._core.codec.objects import deletion, discard, object_decoder
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.request import Request, path
@@ -12,7 +13,7 @@ from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, body, page_params
 from fathom_async.errors import ArgumentError
-from fathom_async.models import Deleted, Site
+from fathom_async.models import Deleted, Page, Site
 
 _FIELDS: dict[str, Check] = {
     "name": checks.text(255),
@@ -45,11 +46,16 @@ class SitesResource:
         Raises:
             ArgumentError: A parameter is out of range, or both cursors are given.
         """
-        return Listing(
-            self._send,
-            endpoints.sites(page_params(limit, starting_after, ending_before)),
-            by_cursor(attrgetter("id")),
-        )
+        session = self._send.session
+        zones = session.scope.resource("site zones", SiteZones)
+        request = endpoints.sites(page_params(limit, starting_after, ending_before))
+
+        def decode(body: bytes) -> Page[Site]:  # runs need not request what is known by then
+            page = request.decode(body)
+            zones.note(page.data, session.unix())
+            return page
+
+        return Listing(self._send, evolve(request, decode=decode), by_cursor(attrgetter("id")))
 
     async def get(self, site_id: str) -> Site:
         """Return a site.

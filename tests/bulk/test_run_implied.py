@@ -14,7 +14,7 @@ import pytest
 from fathom_async import CachePolicy, FathomClient, Filter, PageviewQuery, PageviewRow, RatePlan, Report
 from fathom_async._util.clock import LoopClock
 from fathom_async.store import open_store
-from fathom_async.testing import Dataset, FathomServer
+from fathom_async.testing import Dataset, FathomServer, Status
 from tests.cache.conftest import place_of
 from tests.conftest import until
 
@@ -182,8 +182,7 @@ async def test_what_was_cut_off_or_asked_on_another_clock_implies_nothing(
 async def test_what_was_kept_is_forgotten_from_a_day_on(server: FathomServer, make: Make, place: str) -> None:
     september = OCTOBER.replace(date_from="2026-09-10", date_to="2026-09-30")
     async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
-        for query in (OCTOBER, september):
-            await fathom.reports.gather([query], store=store)
+        await fathom.reports.gather([OCTOBER, september], store=store, fuse=False)
         sent = asked(server)
         assert await fathom.reports.forget(SITE, since="2026-10-15", store=store) == 1
         await fathom.reports.gather([september], store=store)
@@ -213,6 +212,31 @@ async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites
     async with make() as fathom:
         await fathom.reports.gather(yesterday, store=tmp_path / "reports.db")
     assert asked(server) == before
+
+
+async def test_a_token_that_may_not_list_sites_requests_those_that_it_needs(
+    server: FathomServer, make: Make
+) -> None:
+    async with make() as fathom:
+        sites = [SITE, (await fathom.sites.create(name="Other", timezone="Asia/Tokyo")).id]
+        server.reset_stats()
+        server.inject(Status(403), path="/v1/sites")
+        yesterday = [
+            OCTOBER.replace(site_id=site, date_from="2026-11-01", date_to="2026-11-01") for site in sites
+        ]
+        await fathom.reports.gather(yesterday, store="memory://")
+    wanted = {f"/v1/sites/{site}" for site in sites}
+    assert {hit.path for hit in server.hits if hit.lane == "crud"} == {"/v1/sites", *wanted}
+
+
+async def test_a_client_that_has_listed_its_sites_requests_no_time_zone(
+    server: FathomServer, make: Make
+) -> None:
+    yesterday = OCTOBER.replace(date_from="2026-11-01", date_to="2026-11-01")
+    async with make() as fathom:
+        assert [site.id async for site in fathom.sites.list()] == [SITE]
+        await fathom.reports.gather([yesterday], store="memory://")
+        assert [hit.path for hit in server.hits] == ["/v1/sites", "/v1/aggregations"]
 
 
 def is_enough(server: FathomServer, run: "asyncio.Task[object]", enough: int) -> bool:

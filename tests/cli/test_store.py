@@ -20,7 +20,7 @@ async def test_it_deletes_a_sites_answers_from_a_day_on(
 ) -> None:
     job, place = tmp_path / "jobs.toml", str(tmp_path / "jobs.db")
     job.write_text("".join(JOB.format(name=f"m{month}", month=month) for month in ("01", "02")), "utf-8")
-    run = ("run", str(job), "--directory", str(tmp_path))
+    run = ("run", str(job), "--directory", str(tmp_path), "--no-fuse")
     assert (await command(*run)).code == 0
     fathom_server.reset_stats()
     ended = await command("store", "forget", "CDBUGS", "--since", "2026-02-01", "--store", place)

@@ -209,3 +209,12 @@ def test_site_event_and_time_zone_are_the_same() -> None:
     assert not implies(BY_DAY, JANUARY.replace(timezone="UTC"))
     assert not implies(SALES, SALES.replace(entity_name="call"))
     assert not implies(JANUARY, BY_DAY)
+
+
+def test_a_pattern_that_hides_look_alikes_is_a_doubt() -> None:
+    rows = (("/a", 2, 1), ("/b", 3, 2))
+    for pattern, is_doubtful in (("^(/a|/b)$", True), ("^ *(/[aA]|/[bB])[/ ]*$", False)):
+        known = BY_PATH.replace(filters=[Filter("pathname", "matching", pattern)])
+        assert implies(known, on("/a"))
+        assert derived(answer(known, *rows), on("/a")) == (None if is_doubtful else [(2,)])
+        assert derived(answer(known, *rows, exact=("pathname",)), on("/a")) == [(2,)]
