@@ -140,6 +140,7 @@ class Stats:
         retried: Attempts after the first ones.
         shared: Requests saved because an identical one was under way.
         waited: Total seconds that requests waited for admission.
+        queries: Queries of runs that were answered, by `Outcome.origin`: where their answers come from.
     """
 
     sent: Mapping[str, int]
@@ -147,6 +148,7 @@ class Stats:
     retried: int
     shared: int
     waited: float
+    queries: Mapping[str, int] = MappingProxyType({})
 
     @property
     def pageviews(self) -> int:
@@ -176,6 +178,7 @@ class Telemetry:
     retried: int = field(init=False, default=0)
     shared: int = field(init=False, default=0)
     waited: float = field(init=False, default=0.0)
+    queries: Counter[str] = field(init=False, factory=Counter[str])
     listens: bool = field(init=False, default=Factory(lambda self: self._hook is not None, takes_self=True))
 
     def emit(self, event: Event) -> None:
@@ -225,4 +228,5 @@ class Telemetry:
 
     def stats(self) -> Stats:
         """Return the current counts."""
-        return Stats(MappingProxyType(dict(self.sent)), self.refused, self.retried, self.shared, self.waited)
+        sent, queries = MappingProxyType(dict(self.sent)), MappingProxyType(dict(self.queries))
+        return Stats(sent, self.refused, self.retried, self.shared, self.waited, queries)

@@ -27,7 +27,15 @@ from fathom_async._endpoints import aggregation
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
-from fathom_async.errors import APIError, DecodeError, FathomError, ServerError
+from fathom_async.errors import (
+    APIError,
+    AuthenticationError,
+    DecodeError,
+    FathomError,
+    PermissionDeniedError,
+    ServerError,
+    ValidationError,
+)
 
 if TYPE_CHECKING:
     from fathom_async._cache.report_cache import Found
@@ -120,6 +128,7 @@ _REJECTED = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.REQUEST_URI_TOO_LONG,
     HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
 )
 
 
@@ -157,6 +166,26 @@ def answer_to(
 def is_rejected(error: FathomError) -> bool:
     """Whether the server rejected the request, rather than failed to answer it."""
     return isinstance(error, APIError) and error.status in _REJECTED
+
+
+def is_too_long(error: FathomError) -> bool:
+    """Whether the server refused the request for the length of its URL."""
+    return isinstance(error, APIError) and error.status in {
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
+
+
+def may_be_about_all(error: FathomError) -> bool:
+    """Whether the account or its token may be at fault, rather than the query.
+
+    A lapsed account, and some missing permissions, are a 400 that names no field.
+    """
+    is_bare = (
+        isinstance(error, ValidationError) and error.status == HTTPStatus.BAD_REQUEST and not error.errors
+    )
+    return isinstance(error, AuthenticationError | PermissionDeniedError) or is_bare
 
 
 def may_succeed_in_part(error: FathomError) -> bool:

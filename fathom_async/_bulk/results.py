@@ -14,8 +14,9 @@ from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report
 from fathom_async.errors import ArgumentError, FathomError
 
-Origin = Literal["asked", "fused", "kept", "stale"]
-"""Requested alone; cut out of a fused answer; stored and fresh; stored and stale, and being refreshed."""
+Origin = Literal["asked", "fused", "kept", "implied", "stale"]
+"""Requested alone; contained in a fused answer; stored and fresh; contained in a stored answer to another query; or
+stored and stale, and being refreshed."""
 
 _NEW_FLOW = "a run that has not begun"
 
@@ -94,8 +95,10 @@ class Progress:
         done: Queries that have an outcome.
         failed: Queries that failed.
         kept: Queries answered from the store.
+        implied: How many of them are contained in stored answers to other queries.
+        fused: Queries answered out of requests that answer several.
         requests: All requests of the run, as far as known; retries are not counted.
-        answered: Requests that are done.
+        answered: Requests that are done: each is a pageview on the account's bill.
         seconds_left: Seconds until the last request is admitted, as the lane estimates.
     """
 
@@ -106,6 +109,8 @@ class Progress:
     requests: int = 0
     answered: int = 0
     seconds_left: float = 0.0
+    implied: int = 0
+    fused: int = 0
 
     @property
     def is_over(self) -> bool:

@@ -28,7 +28,16 @@ from typing import Generic
 
 import attrs
 
-from fathom_async._bulk.fusing import Fused, ServerKnowledge, apart, check_of, doubted, fuse, is_exact
+from fathom_async._bulk.fusing import (
+    Fused,
+    ServerKnowledge,
+    apart,
+    check_of,
+    depends_on_zone,
+    doubted,
+    fuse,
+    is_exact,
+)
 from fathom_async._bulk.request import (
     AdmissionClaim,
     Admitted,
@@ -38,6 +47,8 @@ from fathom_async._bulk.request import (
     as_asked,
     ask,
     is_rejected,
+    is_too_long,
+    may_be_about_all,
     may_succeed_in_part,
 )
 from fathom_async._bulk.results import OnProgress, Origin, Outcome, Progress, grouped
@@ -48,9 +59,17 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report
 from fathom_async._util.tasks import first_of, gather_all
-from fathom_async.errors import ClosedError, FathomError, StoreError
+from fathom_async.errors import ArgumentError, ClosedError, FathomError, StoreError
 
 _log = logging.getLogger("fathom_async")
+
+
+class _EverythingFailsError(Exception):
+    """The account or its token is at fault, so that every request fails with this error."""
+
+    def __init__(self, error: FathomError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Run(Generic[RowT]):
@@ -61,6 +80,7 @@ class Run(Generic[RowT]):
         queries: The queries.
         cache: Stores the answers; None stores none.
         is_fused: Whether to fuse queries.
+        max_requests: The most requests that the plan may have.
         on_progress: Called with the progress of the run.
     """
 
@@ -71,8 +91,10 @@ class Run(Generic[RowT]):
         *,
         cache: ReportCache | None = None,
         is_fused: bool = True,
+        max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
+        self._max_requests = max_requests
         self._caller = caller
         self._priority = caller.options.priority
         self._spawn = caller.session.scope.spawn
@@ -88,6 +110,10 @@ class Run(Generic[RowT]):
         self._positions: dict[Query[RowT], list[int]] = defaultdict(list)
         for position, query in enumerate(self._queries):
             self._positions[query].append(position)
+        self._open = set(self._positions)
+        self._first = asyncio.Event()
+        self._probing = asyncio.Lock()
+        self._is_about_all: bool | None = None
         self._outcomes: asyncio.Queue[Outcome[RowT] | None] = asyncio.Queue()
         self._progress = Progress(queries=len(self._queries))
 
@@ -115,6 +141,7 @@ class Run(Generic[RowT]):
         queries = list(self._positions)
         try:
             if self._cache is None:
+                self._check_plan(queries)
                 await self._ask_all(queries)
             else:
                 await self._drive_with(self._cache, queries)
@@ -122,27 +149,46 @@ class Run(Generic[RowT]):
             failure = first_of(failures)
         else:
             return
-        raise failure
+        if not isinstance(failure, _EverythingFailsError):
+            raise failure
+        for query in self._open.copy():
+            self._fail(query, failure.error)
 
     async def _drive_with(self, cache: ReportCache, queries: Sequence[Query[RowT]]) -> None:
         self._since = cache.now()
-        self._knowledge.add(await cache.recall())
+        if known := await cache.recall():
+            self._knowledge.add(known)
         at_once = cache.keeping.stale_while_revalidate > 0
         found = await cache.look(queries)
         if not at_once and await cache.learn(queries):
             found = await cache.look(queries)
         stale: list[Query[RowT]] = []
         for query, kept in found.items():
-            self._hand_out(query, kept.report, "kept" if kept.is_fresh else "stale", kept.asked_at)
+            self._hand_out(query, kept.report, kept.origin if kept.is_fresh else "stale", kept.asked_at)
             if not kept.is_fresh:
                 stale.append(query)
         if found and at_once:
             _ = self._spawn(self._refresh(cache, found, stale))
         missing = [query for query in queries if query not in found]
         await cache.learn(missing)
+        unclear = {query.site_id for query in missing if depends_on_zone(query)}
+        if self._is_fused and len(missing) > 1 and unclear:
+            await cache.zones.learn(cache.caller, cache.store, unclear, now=cache.now())
         zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
         self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
+        self._check_plan(missing)
         await self._ask_all(missing, cache)
+
+    def _check_plan(self, queries: Sequence[Query[RowT]]) -> None:
+        if self._max_requests is None:
+            return
+        groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
+        requests = sum(_requests(group.query) for group in groups)
+        if requests > self._max_requests:
+            raise ArgumentError(
+                f"{len(queries):,} queries take {requests:,} requests, more than max_requests={self._max_requests}, "
+                "and each is a pageview on the account; allow more, or leave out queries"
+            )
 
     async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
         """Request what no other run of this client is about to request, then wait for the rest."""
@@ -151,6 +197,7 @@ class Run(Generic[RowT]):
             if not theirs:
                 await self._ask_group(group)
                 return
+            self._first.set()
             self._note(requests=-_requests(group.query))
             await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
@@ -181,7 +228,7 @@ class Run(Generic[RowT]):
 
     def _hand_out_kept(self, answers: Mapping[Query[RowT], Found[RowT]]) -> None:
         for query, kept in answers.items():
-            self._hand_out(query, kept.report, "kept", kept.asked_at)
+            self._hand_out(query, kept.report, kept.origin, kept.asked_at)
 
     async def _refresh(
         self, cache: ReportCache, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
@@ -198,6 +245,8 @@ class Run(Generic[RowT]):
             await again._ask_all(stale, cache)
         except* ClosedError:
             pass
+        except* _EverythingFailsError as errors:
+            _log.warning("stale answers could not be refreshed: %s", errors.exceptions[0])
         except* StoreError as errors:
             _log.warning("%d stale answers were not refreshed: %s", len(stale), errors.exceptions[0])
         while not again._outcomes.empty():
@@ -210,18 +259,36 @@ class Run(Generic[RowT]):
         groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
         self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
-            for group in groups:
-                asking.create_task(
-                    self._ask_group(group) if cache is None else self._ask_unless_others_do(group, cache)
-                )
+            for place, group in enumerate(groups):
+                asking.create_task(self._ask_in_turn(group, cache, is_first=place == 0))
+
+    async def _ask_in_turn(self, group: Fused[RowT], cache: ReportCache | None, *, is_first: bool) -> None:
+        """Send a request, but not before the first one of a client has shown that the account may send any."""
+        if not is_first and not self._knowledge.is_confirmed:
+            await self._first.wait()
+        await (self._ask_group(group) if cache is None else self._ask_unless_others_do(group, cache))
+        self._first.set()
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
+        if group.pattern_length > self._knowledge.longest_patterns:  # another request was refused meanwhile
+            await self._ask_shorter(group)
+            return
         error = await self._try(group)
         if error is not None:
             await self._ask_in_halves(group, error)
 
     async def _ask_in_halves(self, group: Fused[RowT], error: FathomError) -> None:
         """Split a failed group and retry its halves, so that one bad query does not fail the others."""
+        if may_be_about_all(error):
+            await self._probe(group, error)
+        if is_too_long(error) and group.pattern_length:
+            self._knowledge.longest_patterns = min(
+                self._knowledge.longest_patterns, group.pattern_length // 2
+            )
+            if self._cache is not None:
+                await self._cache.remember(self._knowledge.to_json())
+            await self._ask_shorter(group)
+            return
         queries = [asked.query for asked in group.asked]
         if len(queries) == 1 or not may_succeed_in_part(error):
             for query in queries:
@@ -239,6 +306,45 @@ class Run(Generic[RowT]):
                     self._fail(asked.query, failure)
             elif failure is not None:
                 await self._ask_in_halves(half, failure)
+
+    async def _ask_shorter(self, group: Fused[RowT]) -> None:
+        """Request the queries of a group with fewer values in a URL; the first request tells whether that helps."""
+        first, *others = fuse([asked.query for asked in group.asked], self._knowledge)
+        self._note(requests=_requests(first.query) + sum(_requests(each.query) for each in others))
+        await self._ask_group(first)
+        async with asyncio.TaskGroup() as asking:
+            for each in others:
+                asking.create_task(self._ask_group(each))
+
+    async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
+        """Send one other query, of another site if there is one, to see whether it fails in the same way.
+
+        Raises:
+            _EverythingFailsError: It does, so that all others would, too.
+        """
+        async with self._probing:
+            others = sorted(
+                self._open.difference([group.query]), key=lambda each: self._distance(group, each)
+            )
+            if others and self._is_about_all is None:
+                probe = Fused.of(others[0])
+                self._note(requests=1)
+                answer = await self._answer_to(probe)
+                self._is_about_all = (
+                    isinstance(answer, FathomError)
+                    and type(answer) is type(error)
+                    and may_be_about_all(answer)
+                )
+                if isinstance(answer, Answer):
+                    await self._finish(probe, answer)
+                else:
+                    self._note(answered=1)
+        if self._is_about_all or not others:
+            raise _EverythingFailsError(error)
+
+    def _distance(self, group: Fused[RowT], query: Query[RowT]) -> tuple[bool, int]:
+        """Return how like a group a query is, and where it was asked."""
+        return query.site_id == group.query.site_id, self._positions[query][0]
 
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
         """Send one request and hand out its answers; return the error if it failed.
@@ -324,6 +430,7 @@ class Run(Generic[RowT]):
 
     async def _go_on_after(self, turn: AdmissionClaim[RowT], group: Fused[RowT], cache: ReportCache) -> None:
         """Hand out what others have stored meanwhile, wait for what they have claimed, and request the rest."""
+        self._first.set()
         self._note(requests=-_requests(group.query))
         self._hand_out_kept(turn.found)
         queries = [asked.query for asked in group.asked]
@@ -359,21 +466,37 @@ class Run(Generic[RowT]):
         finally:
             self._asking -= chunks
             self._queued -= queued
-        self._knowledge.learn(report, group.open_fields, group.days)
+        self._knowledge.is_confirmed = True
+        self._first.set()
+        if group.open_fields:
+            self._knowledge.learn(report, group.open_fields, group.days)
         return answer_to(group, report, asked_at, self._knowledge)
 
     def _hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
+        if query not in self._open:
+            return
         for position in self._positions[query]:
             asked = self._queries[position]
             answer = as_asked(asked, report)
             self._outcomes.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
+        self._open.discard(query)
         times = len(self._positions[query])
-        self._note(done=times, kept=times if origin in {"kept", "stale"} else 0)
+        is_kept, telemetry = origin in {"kept", "implied", "stale"}, self._caller.session.telemetry
+        telemetry.queries[origin] += times
+        self._note(
+            done=times,
+            kept=times * is_kept,
+            implied=times * (origin == "implied"),
+            fused=times * (origin == "fused"),
+        )
 
     def _fail(self, query: Query[RowT], error: FathomError) -> None:
+        if query not in self._open:
+            return
         for position in self._positions[query]:
             asked = self._queries[position]
             self._outcomes.put_nowait(Outcome(asked, None, error, position=position))
+        self._open.discard(query)
         self._note(done=len(self._positions[query]), failed=len(self._positions[query]))
 
     def _note(self, **more: int) -> None:

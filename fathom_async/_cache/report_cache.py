@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from itertools import chain
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Final, Generic
+from typing import TYPE_CHECKING, Final, Generic, Literal
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -67,11 +67,13 @@ class Found(Generic[RowT_co]):
         report: The answer.
         is_fresh: Whether it can be served without a refresh.
         asked_at: Unix time of its request.
+        origin: ``kept``, or ``implied`` by the answer to another query.
     """
 
     report: Report[RowT_co]
     is_fresh: bool
     asked_at: float
+    origin: Literal["kept", "implied"] = "kept"
 
 
 @attrs.frozen
@@ -167,7 +169,7 @@ class ReportCache:
                 answer = answers.get(source.key)
                 if answer is not None and (derived := answer.derive(query)) is not None:
                     is_fresh = self._judge(source.kept, query, since) == "fresh"
-                    found[query] = Found(derived, is_fresh, source.kept.asked_at)
+                    found[query] = Found(derived, is_fresh, source.kept.asked_at, "implied")
         return found
 
     def _sources(self, query: Query[RowT], known: "Iterable[_Source]", since: float) -> "Sequence[_Source]":
@@ -247,11 +249,6 @@ class ReportCache:
         except FathomError as error:
             _log.warning("%d answers could not be stored: %s", len(answers), error)
 
-    async def forget(self, site_id: str, since: date | str | None) -> int:
-        """Delete the answers about a site whose ranges reach a moment or later ones; return how many there were."""
-        until = "" if (moment := first_moment(since)) is None else to_wire(moment)
-        return await self.store.forget(site_of(self.caller.session.account, site_id), until)
-
     async def recall(self) -> bytes:
         """Return what runs have remembered of the account's server."""
         found = await self.store.get_many([self._memory])
@@ -267,6 +264,11 @@ class ReportCache:
     @property
     def _memory(self) -> str:
         return f"{self.caller.session.account} server"
+
+    async def forget(self, site_id: str, since: date | str | None) -> int:
+        """Delete the answers about a site whose ranges reach a moment or later ones; return how many there were."""
+        until = "" if (moment := first_moment(since)) is None else to_wire(moment)
+        return await self.store.forget(site_of(self.caller.session.account, site_id), until)
 
     @contextmanager
     def declare(

@@ -182,6 +182,8 @@ def together(before: Progress, part: Progress) -> Progress:
         done=before.done + part.done,
         failed=before.failed + part.failed,
         kept=before.kept + part.kept,
+        implied=before.implied + part.implied,
+        fused=before.fused + part.fused,
         requests=before.requests + part.requests,
         answered=before.answered + part.answered,
         seconds_left=part.seconds_left,

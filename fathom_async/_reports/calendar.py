@@ -4,6 +4,7 @@ Moments are those on the site's wall clock, without a time zone.
 """
 
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final, Self
 from zoneinfo import ZoneInfo
 
@@ -123,3 +124,41 @@ class Buckets:
 def count_periods(name: DateGrouping, first: datetime | None, last: datetime | None) -> int | None:
     """Return the number of periods that a range touches, or None if it is open."""
     return None if first is None or last is None else Unit(name).index(last) - Unit(name).index(first) + 1
+
+
+_MIDNIGHT_CHANGES: Final = (
+    # Between them, all midnights since 2014 that some clock of the world showed twice or never.
+    *(
+        "America/Asuncion",
+        "America/Campo_Grande",
+        "America/Ciudad_Juarez",
+        "America/Godthab",
+        "America/Havana",
+    ),
+    *("America/Santiago", "Africa/Cairo", "Africa/Juba", "Africa/Khartoum", "Antarctica/Casey"),
+    *("Antarctica/Vostok", "Asia/Almaty", "Asia/Amman", "Asia/Beirut", "Asia/Choibalsan", "Asia/Damascus"),
+    *("Asia/Gaza", "Asia/Pyongyang", "Asia/Qyzylorda", "Asia/Tehran", "Atlantic/Azores"),
+)
+
+
+def is_shown_once(moment: datetime, unit: Unit, clock: ZoneInfo | None) -> bool:
+    """Whether clocks show the end of a bucket once, in this time zone or else in all of them; see rule 6."""
+    if clock is not None:
+        return _has_one_offset(moment, clock)
+    return unit.name != "hour" and _is_plain_midnight(moment)
+
+
+@lru_cache(4096)
+def _is_plain_midnight(moment: datetime) -> bool:
+    names = (
+        _MIDNIGHT_CHANGES
+        if moment.hour
+        else [name for name in _MIDNIGHT_CHANGES if name != "Atlantic/Azores"]
+    )
+    return all(_has_one_offset(moment, ZoneInfo(name)) for name in names)
+
+
+def _has_one_offset(moment: datetime, clock: ZoneInfo) -> bool:
+    """Whether a clock shows a moment once: neither twice nor never."""
+    first, second = (moment.replace(tzinfo=clock, fold=fold).utcoffset() for fold in (0, 1))
+    return first == second

@@ -39,7 +39,7 @@ it: `Report.total` is 0 either way.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from operator import attrgetter
 from typing import Final, Generic, cast
@@ -48,7 +48,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
-from fathom_async._reports.calendar import SECOND, Unit, count_periods
+from fathom_async._reports.calendar import SECOND, Unit, count_periods, is_shown_once
 from fathom_async._reports.collation import folded, may_be_read_otherwise
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
@@ -61,19 +61,6 @@ from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import EventQuery, Query
 from fathom_async._reports.report import Report
 
-_MIDNIGHT_CHANGES: Final = (
-    # Between them, all midnights since 2014 that some clock of the world showed twice or never.
-    *(
-        "America/Asuncion",
-        "America/Campo_Grande",
-        "America/Ciudad_Juarez",
-        "America/Godthab",
-        "America/Havana",
-    ),
-    *("America/Santiago", "Africa/Cairo", "Africa/Juba", "Africa/Khartoum", "Antarctica/Casey"),
-    *("Antarctica/Vostok", "Asia/Almaty", "Asia/Amman", "Asia/Beirut", "Asia/Choibalsan", "Asia/Damascus"),
-    *("Asia/Gaza", "Asia/Pyongyang", "Asia/Qyzylorda", "Asia/Tehran", "Atlantic/Azores"),
-)
 _LAST_YEAR: Final = 9999
 _PLAIN: Final = re.compile(
     r"\^(?: \*)?(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
@@ -259,29 +246,6 @@ def _merges_dates(source: Query[Row], target: Query[Row], zone: ZoneInfo | None)
     parts = count_periods(unit, target.date_from, target.date_to)
     whole = count_periods(longer, target.date_from, target.date_to) if longer else 1
     return parts is None or parts != whole
-
-
-def is_shown_once(moment: datetime, unit: Unit, clock: ZoneInfo | None) -> bool:
-    """Whether clocks show the end of a bucket once, in this time zone or else in all of them; see rule 6."""
-    if clock is not None:
-        return _has_one_offset(moment, clock)
-    return unit.name != "hour" and _is_plain_midnight(moment)
-
-
-@lru_cache(4096)
-def _is_plain_midnight(moment: datetime) -> bool:
-    names = (
-        _MIDNIGHT_CHANGES
-        if moment.hour
-        else [name for name in _MIDNIGHT_CHANGES if name != "Atlantic/Azores"]
-    )
-    return all(_has_one_offset(moment, ZoneInfo(name)) for name in names)
-
-
-def _has_one_offset(moment: datetime, clock: ZoneInfo) -> bool:
-    """Whether a clock shows a moment once: neither twice nor never."""
-    first, second = (moment.replace(tzinfo=clock, fold=fold).utcoffset() for fold in (0, 1))
-    return first == second
 
 
 _Key = tuple[object, ...]

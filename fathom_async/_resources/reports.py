@@ -106,6 +106,7 @@ class ReportsResource:
         store: Store | None = None,
         keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
+        max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> AsyncGenerator[Outcome[RowT], None]:
         """Run many reports in as few requests as possible, and yield each outcome as it arrives.
@@ -120,17 +121,27 @@ class ReportsResource:
                 opened until the client closes; or a store that you opened. None keeps nothing.
             keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
             priority: Order among waiting requests; behind all others by default.
+            max_requests: Refuse a plan of more requests, before any report is sent. What is split or sent again
+                after a failure does not count.
             on_progress: Called with the progress at the start and after each step.
 
         Raises:
-            ArgumentError: One of them is not a query, or the store cannot be where it is said to be.
+            ArgumentError: One of them is not a query, the plan has more requests than `max_requests`, or the store
+                cannot be where it is said to be.
             QueryError: One of them cannot be answered.
             StoreError: The store cannot be used.
             ClosedError: The client was closed.
         """
         resource = ReportsResource(self._send.for_run(priority))
         cache = resource._cache(store, keeping)
-        run = Run(resource._send, checked(queries), cache=cache, is_fused=fuse, on_progress=on_progress)
+        run = Run(
+            resource._send,
+            checked(queries),
+            cache=cache,
+            is_fused=fuse,
+            max_requests=max_requests,
+            on_progress=on_progress,
+        )
         return run.outcomes()
 
     async def gather(
@@ -141,6 +152,7 @@ class ReportsResource:
         store: Store | None = None,
         keeping: CachePolicy | None = None,
         priority: Priority = Priority.BULK,
+        max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> list[Report[RowT]]:
         """Run many reports like `run`, and return them in the order of the queries.
@@ -151,13 +163,20 @@ class ReportsResource:
             store: See there.
             keeping: See there.
             priority: See there.
+            max_requests: See there.
             on_progress: See there.
 
         Raises:
             BulkError: Some queries failed; its `outcomes` include the other reports.
         """
         outcomes = self.run(
-            queries, fuse=fuse, store=store, keeping=keeping, priority=priority, on_progress=on_progress
+            queries,
+            fuse=fuse,
+            store=store,
+            keeping=keeping,
+            priority=priority,
+            max_requests=max_requests,
+            on_progress=on_progress,
         )
         return await reports_in_order(outcomes)
 

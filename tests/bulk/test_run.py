@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,10 @@ PAGES = [TOTAL.replace(filters=[Filter("pathname", "is", path)]) for path in PAT
 BROWSERS = TOTAL.replace(field_grouping=["browser"], sort_by="pageviews:desc")
 
 pytestmark = pytest.mark.virtual_time
+
+
+def on_page(number: int) -> PageviewQuery:
+    return TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")])
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ async def test_a_query_that_fails_sinks_nobody_else(quick: FathomClient) -> None
     assert third.result().rows
 
 
-@pytest.mark.parametrize("fault", [Status(422), Status(414), Status(501), Html()])
+@pytest.mark.parametrize("fault", [Status(422), Status(501), Html()])
 async def test_what_was_fused_and_failed_is_asked_for_in_halves(
     open_server: FathomServer, once: FathomClient, fault: Fault
 ) -> None:
@@ -125,10 +130,12 @@ class FailingAt:
         self.text = text
         self.answer = answer
         self.questions = 0
+        self.paths: list[str] = []
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:  # noqa: ARG002
         sent()
         self.questions += 1
+        self.paths.append(request.path)
         return self.answer if self.text in str(request.params) else Response(200, {}, b"[]")
 
     def url(self, request: Request[object]) -> str:
@@ -149,7 +156,7 @@ class FailingAt:
 async def test_one_query_that_fails_sinks_none_that_it_was_fused_with(
     answer: Response, error: type[FathomError]
 ) -> None:
-    many = [TOTAL.replace(filters=[Filter("pathname", "is", f"/{number}.")]) for number in range(16)]
+    many = [on_page(number) for number in range(16)]
     transport = FailingAt("7.", answer)
     async with FathomClient("any", transport=transport, retry=RetryPolicy(attempts=1)) as fathom:
         failed = [outcome async for outcome in fathom.reports.run(many) if outcome.error]
@@ -181,7 +188,50 @@ async def test_when_the_server_fails_nothing_is_asked_again_one_by_one(
     open_server.inject(*[Status(403)] * 2)
     outcomes = [outcome async for outcome in quick.reports.run(PAGES)]
     assert len([outcome for outcome in outcomes if outcome.error]) == len(PAGES)
-    assert asked(open_server) == 1
+    assert asked(open_server) == 2, "one probe"
+
+
+LAPSED = Response(400, {}, b'{"error": "Your subscription has lapsed."}')
+UNAUTHENTICATED = Response(401, {}, b'{"message": "Unauthenticated."}')
+FORBIDDEN = Response(403, {}, b'{"error": "You do not have permission."}')
+FORBIDDEN_AS_400 = Response(400, {}, b'{"error": "You do not have permission to do this."}')
+MANY = [
+    TOTAL.replace(
+        site_id=f"SITE{number % 4}", aggregates=["visits"], date_from=f"2026-01-{1 + number // 4:02}"
+    )
+    for number in range(64)
+]
+
+
+@pytest.mark.parametrize("answer", [LAPSED, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400])
+@pytest.mark.parametrize("store", [None, "memory://"])
+@pytest.mark.parametrize("queries", [MANY, [on_page(number) for number in range(64)]], ids=["sites", "pages"])
+async def test_what_is_the_accounts_fault_ends_a_run_after_one_probe(
+    answer: Response, store: str | None, queries: list[PageviewQuery]
+) -> None:
+    transport = FailingAt("", answer)
+    async with FathomClient("any", transport=transport) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(queries, store=store)]
+    assert sorted(outcome.position for outcome in outcomes) == list(range(64))
+    assert {getattr(outcome.error, "status", None) for outcome in outcomes} == {answer.status}
+    assert len([path for path in transport.paths if path.endswith("aggregations")]) <= 4
+
+
+async def test_a_token_for_some_sites_fails_at_the_others_only() -> None:
+    transport = FailingAt("SITE2", FORBIDDEN)
+    async with FathomClient("any", transport=transport, plan=RatePlan.hourly(1000, concurrency=50)) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(MANY)]
+    failed = {outcome.query.site_id for outcome in outcomes if outcome.error}
+    assert failed == {"SITE2"}
+    assert sum(outcome.report is not None for outcome in outcomes) == 48
+
+
+async def test_a_query_that_is_a_bare_400_by_itself_fails_no_other() -> None:
+    pages = [on_page(number) for number in range(16)]
+    transport = FailingAt("7.", LAPSED)
+    async with FathomClient("any", transport=transport, plan=RatePlan.hourly(1000, concurrency=50)) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(pages)]
+    assert [outcome.query for outcome in outcomes if outcome.error] == [pages[7]]
 
 
 async def test_columns_come_in_the_order_of_each_query(quick: FathomClient) -> None:
@@ -339,3 +389,70 @@ def test_an_outcome_is_a_report_or_an_error_and_never_both() -> None:
     for both in ((None, None), (report, error)):
         with pytest.raises(ArgumentError, match="either a report or an error"):
             Outcome(TOTAL, *both)
+
+
+async def test_a_plan_above_the_most_requests_is_refused_before_anything_is_sent(
+    open_server: FathomServer, quick: FathomClient
+) -> None:
+    queries = [*PAGES, BROWSERS.replace(limit=None), TOTAL.replace(site_id="GCDFSX")]
+    planned = quick.reports.plan(queries).requests
+    for store in (None, "memory://"):
+        with pytest.raises(ArgumentError, match=f"{planned} requests, more than max_requests={planned - 1}"):
+            await quick.reports.gather(queries, store=store, max_requests=planned - 1)
+    assert not asked(open_server)
+    assert len(await quick.reports.gather(queries, store="memory://", max_requests=planned)) == len(queries)
+    assert len(await quick.reports.gather(queries, store="memory://", max_requests=0)) == len(queries), (
+        "all kept"
+    )
+
+
+async def test_what_was_fused_kept_and_implied_is_counted(quick: FathomClient) -> None:
+    heard: list[Progress] = []
+    days = TOTAL.replace(date_grouping="day", date_from="2026-01-01", date_to="2026-01-10")
+    week = TOTAL.replace(date_from="2026-01-01", date_to="2026-01-07")
+    await quick.reports.gather([*PAGES, days], store="memory://")
+    await quick.reports.gather([*PAGES, week], store="memory://", on_progress=heard.append)
+    last = heard[-1]
+    assert (last.queries, last.kept, last.implied, last.fused, last.answered) == (5, 5, 1, 0, 0)
+    counts = quick.stats.queries
+    assert counts["kept"] == 4
+    assert counts["implied"] == 1
+    assert counts["fused"] >= 4
+    assert sum(counts.values()) == 10
+
+
+class ShortUrls:
+    """A transport that refuses requests for more than one text."""
+
+    def __init__(self) -> None:
+        self.refused = self.sent = 0
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        del within
+        sent()
+        self.sent += 1
+        if "matching" not in request.params.get("filters", ""):
+            return Response(200, {}, b"[]")
+        self.refused += 1
+        return Response(414, {}, b"Request-URI Too Long")
+
+    def url(self, request: Request[object]) -> str:
+        return request.target
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_what_a_server_refuses_for_its_length_is_found_out_once_and_remembered(tmp_path: Path) -> None:
+    daily = TOTAL.replace(date_grouping="day", aggregates=["visits"])
+    pages = [daily.replace(filters=[Filter("pathname", "is", f"/{number}")]) for number in range(200)]
+    transport, plan = ShortUrls(), RatePlan.hourly(100_000, concurrency=50)
+    async with FathomClient("any", transport=transport, plan=plan) as fathom:
+        await fathom.reports.gather(pages, store=tmp_path / "reports.db")
+    assert transport.refused <= 8
+    assert transport.sent == len(pages) + transport.refused
+    again = ShortUrls()
+    other_days = [page.replace(date_from="2025-01-01") for page in pages]
+    async with FathomClient("any", transport=again, plan=plan) as fathom:
+        await fathom.reports.gather(other_days, store=tmp_path / "reports.db")
+    assert (again.sent, again.refused) == (len(pages), 0)

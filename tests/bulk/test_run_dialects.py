@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 
@@ -81,6 +82,9 @@ DAYS = (
     "2026-11-01",
     "2026-11-02",
 )
+HALF_HOURS = range(61)
+TWICE = (4, 5, 6, 7, 8, 9, 10, 11, 40, 41, 42, 43)
+"""Half-hours of UTC in which some of the clocks show everything for the first or the second time."""
 METRICS = ("visits", "uniques", "pageviews", "avg_duration", "bounce_rate")
 
 
@@ -95,7 +99,7 @@ def dataset(chance: random.Random, zone: str) -> Dataset:
         views.append(
             Pageview(
                 site_id=SITE,
-                at=begin + timedelta(minutes=30 * chance.randint(0, 60)),
+                at=begin + timedelta(minutes=30 * chance.choice(HALF_HOURS if zone == "UTC" else TWICE)),
                 session=chance.choice("abcdef"),
                 pathname=chance.choice(texts),
                 utm_source=chance.choice(texts),
@@ -195,3 +199,28 @@ def test_a_site_without_look_alikes_costs_nothing_more() -> None:
         return len(transport.asked)
 
     assert asyncio.run(sent()) == 1
+
+
+@pytest.mark.parametrize("zone", ZONES[1:])
+@pytest.mark.parametrize("hour", ["both", "first", "last"])
+def test_days_are_those_of_single_queries_where_clocks_go_back_at_midnight(
+    zone: str, hour: Literal["both", "first", "last"]
+) -> None:
+    begin = datetime(2026, 4, 3, tzinfo=UTC)
+    views = [
+        Pageview(site_id=SITE, at=begin + timedelta(minutes=30 * number), session="a")
+        for number in [*range(150), *range(48 * 208, 48 * 215)]
+    ]
+    data = Dataset(sites=[Site(id=SITE, name="Bugs", timezone=zone)], pageviews=views)
+    total = PageviewQuery(SITE, aggregates=["pageviews"])
+    asked = [total.replace(date_from=day, date_to=day) for day in DAYS]
+    asked += [total.replace(date_from=first, date_to=last) for first in DAYS for last in DAYS if first < last]
+
+    async def both_ways() -> tuple[list[int], list[int]]:
+        async with direct_client(DirectTransport(data, ServerDialect(repeated_hour=hour))) as fathom:
+            single = [await fathom.reports.aggregate(query) for query in asked]
+            fused = await fathom.reports.gather(asked)
+        return [one.total("pageviews") for one in single], [one.total("pageviews") for one in fused]
+
+    single, fused = asyncio.run(both_ways())
+    assert single == fused

@@ -148,7 +148,7 @@ async def test_an_answer_to_an_open_range_implies_what_was_over_for_good_and_the
         sent = asked(server)
         clock.date += timedelta(days=100)
         outcomes = [each async for each in fathom.reports.run([OCTOBER], store="memory://")]
-        assert [each.origin for each in outcomes] == ["kept"]
+        assert [each.origin for each in outcomes] == ["implied"]
         assert asked(server) == sent
         await fathom.reports.gather([OCTOBER.replace(date_to=None)], store="memory://")
         assert asked(server) == sent + 1

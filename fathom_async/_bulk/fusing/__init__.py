@@ -36,8 +36,19 @@ ignores case in groups, but not in ``is``, would have to be asked for each value
 of a property in one way.
 """
 
+from fathom_async._bulk.fusing.box import depends_on_zone
 from fathom_async._bulk.fusing.check import check_of, is_exact
 from fathom_async._bulk.fusing.fuse import Fused, Member, apart, doubted, fuse
 from fathom_async._bulk.fusing.knowledge import ServerKnowledge
 
-__all__ = ["Fused", "Member", "ServerKnowledge", "apart", "check_of", "doubted", "fuse", "is_exact"]
+__all__ = [
+    "Fused",
+    "Member",
+    "ServerKnowledge",
+    "apart",
+    "check_of",
+    "depends_on_zone",
+    "doubted",
+    "fuse",
+    "is_exact",
+]

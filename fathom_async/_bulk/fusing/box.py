@@ -1,24 +1,184 @@
-"""One request for many queries: a box of groups and dates that is wide enough for all of them.
+"""What queries need of an answer, and boxes: requests that are wide enough for many of them.
 
 A request that groups by two properties and by the day answers for every combination of their values with every day
 of its range, whether somebody asked for it or not. So boxes grow as little as possible, and a box is full when its
-answer might have more rows than an answer can, or its filters more characters than a URL.
+answer might have more rows than an answer can, or its filters more characters than a URL. What a box contains is only
+a candidate: `fathom_async._reports.implication` has the rules.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
 from math import prod
 from typing import Final, Self
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from fathom_async._bulk.fusing.knowledge import ServerKnowledge
-from fathom_async._bulk.fusing.shape import Shape, Span, Time
 from fathom_async._bulk.fusing.texts import fits_into
-from fathom_async._reports.calendar import Buckets
-from fathom_async._reports.fields import DATE_GROUPINGS, MAX_ROWS, TEXT_PROPERTIES
-from fathom_async._reports.filters import filters_to_json
+from fathom_async._core.codec.rows import Row
+from fathom_async._reports.calendar import Buckets, Unit, count_periods, is_shown_once
+from fathom_async._reports.fields import (
+    ADDITIVE_METRICS,
+    DATE_GROUPINGS,
+    FIELD_GROUPINGS,
+    MAX_ROWS,
+    TEXT_PROPERTIES,
+    TIMESTAMP,
+    DateGrouping,
+)
+from fathom_async._reports.filters import Filter, filters_to_json
+from fathom_async._reports.query import EventQuery, Query
+
+_MOST_HOURS: Final = 7 * 24
+_LONGEST_TOP: Final = 100
+"""Rows above which two of equal rank are all but certain."""
+
+
+@attrs.frozen
+class Time:
+    """A range, as an answer may have it: of its own ends, or of any whole buckets of a unit.
+
+    Attributes:
+        unit: The date grouping.
+        ends: First and last second; None where the range may grow by whole buckets.
+    """
+
+    unit: DateGrouping | None
+    ends: tuple[datetime | None, datetime | None] | None = None
+
+
+Span = tuple[int, int]
+"""First and last bucket."""
+
+
+@attrs.frozen(eq=False)
+class Shape:
+    """What a query needs; equal only to itself.
+
+    Attributes:
+        query: The query.
+        subject: What requests share: entity, site, event, time zone, and all filters that fix no group.
+        fixed: The value of each groupable property that one ``is`` filter fixes.
+        groups: The properties that its rows show.
+        is_additive: Whether groups and buckets may be added up.
+        order: The order of texts in which the server must answer; None where rows are put in order here.
+        times: The ranges of which it may be a part, with its own buckets.
+    """
+
+    query: Query[Row]
+    subject: Hashable
+    fixed: Mapping[str, str]
+    groups: frozenset[str]
+    is_additive: bool
+    order: str | None
+    times: Mapping[Time, Span]
+
+    @property
+    def natural(self) -> Time:
+        """The time that it shares with queries of its kind: whole buckets, as long as can be."""
+        return next(
+            (time for time in reversed(tuple(self.times)) if time.ends is None), next(iter(self.times))
+        )
+
+    @property
+    def is_top(self) -> bool:
+        """Whether it shows the first rows by a figure, between which there may be ties."""
+        column = (self.query.sort_by or "").partition(":")[0]
+        return column in self.query.aggregates and bool(self.groups or self.query.date_grouping)
+
+    @property
+    def others(self) -> frozenset[Filter]:
+        """Its filters that fix no group."""
+        return frozenset(
+            each
+            for each in self.query.filters
+            if each.operator != "is" or self.fixed.get(each.property) != each.value
+        )
+
+
+def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
+    """Return the shape of a query, or None if more than one sequence of rows answers it.
+
+    Args:
+        query: The query.
+        zone: The site's time zone, if known.
+    """
+    counts = Counter(each.property for each in query.filters if each.operator == "is")
+    # A value that is not known is an empty text to one server and null to another, so that '' is not fixed.
+    fixing = [
+        each
+        for each in query.filters
+        if each.operator == "is"
+        and each.value
+        and each.property in FIELD_GROUPINGS
+        and counts[each.property] == 1
+    ]
+    fixed: dict[str, str] = {each.property: each.value for each in fixing}
+    groups = frozenset[str](query.field_grouping)
+    if not _is_ordered(query, groups.difference(fixed)):
+        return None
+    subject = (
+        *(query.entity, query.site_id, query.entity_name if isinstance(query, EventQuery) else None),
+        *(query.timezone, frozenset(query.filters).difference(fixing)),
+    )
+    column = (query.sort_by or "").partition(":")[0]
+    order = query.sort_by if column in groups.difference(fixed) else None
+    is_additive = ADDITIVE_METRICS.issuperset(query.aggregates)
+    return Shape(
+        query, subject, fixed, groups, is_additive, order, dict(_times(query, zone, is_additive=is_additive))
+    )
+
+
+def depends_on_zone(query: Query[Row]) -> bool:
+    """Whether it takes the site's time zone to tell if the query may be a part of a longer range."""
+    ends = (query.date_from, query.date_to)
+    return query.timezone is None and not all(
+        end is None or is_shown_once(end, Unit("day"), None) for end in ends
+    )
+
+
+def _is_ordered(query: Query[Row], free: frozenset[str]) -> bool:
+    """Whether there may be one sequence of rows that answers the query; see rule 7 of the implications."""
+    column = (query.sort_by or "").partition(":")[0]
+    if column in query.aggregates and (free or query.date_grouping):
+        return query.limit is not None and query.limit <= _LONGEST_TOP
+    if column in free:
+        return len(free) == 1 and query.date_grouping is None
+    if free:
+        return False
+    return query.date_grouping is None or column == TIMESTAMP or (column == "" and query.limit is None)
+
+
+def _times(query: Query[Row], zone: ZoneInfo | None, *, is_additive: bool) -> Iterator[tuple[Time, Span]]:
+    """Yield the times of which a query's own is a part; see rules 3, 5 and 6 of the implications."""
+    unit, first, last = query.date_grouping, query.date_from, query.date_to
+    zone = zone if query.timezone is None else ZoneInfo(query.timezone)
+    dates = count_periods(unit, first, last) if unit else 1
+    yield Time(unit, (first, last)), (1, dates or MAX_ROWS)
+    if query.exceeds_hour_span:
+        return
+    for finer in DATE_GROUPINGS:
+        if unit is not None and DATE_GROUPINGS.index(finer) > DATE_GROUPINGS.index(unit):
+            return
+        buckets = Buckets.of(finer, first, last)
+        parts = count_periods(finer, first, last)
+        if finer == "hour" and (zone is None or parts is None or parts > _MOST_HOURS):
+            continue
+        if not (is_additive or finer == unit or (parts is not None and parts == dates)):
+            continue
+        if finer not in {unit, "hour"} and parts != 1:
+            yield Time(finer, (first, last)), (1, parts or MAX_ROWS)
+        if buckets is None or not (_is_plain(first, finer, zone) and _is_plain(last, finer, zone)):
+            continue
+        yield Time(finer), (buckets.first, buckets.last)
+
+
+def _is_plain(moment: datetime | None, unit: DateGrouping, zone: ZoneInfo | None) -> bool:
+    return moment is not None and is_shown_once(moment, Unit(unit), zone)
+
 
 LONGEST_PATTERNS: Final = 4_000
 """Characters that all values asked for may take in the URL."""
@@ -27,7 +187,6 @@ MOST_DATES: Final = 1_000
 
 _LONGEST_FILTERS: Final = 6_000
 """Characters of these and of all other filters; what else is in a URL is short."""
-_MOST_HOURS: Final = 7 * 24
 _SPARSE: Final = 0.7
 """Of the combinations of several properties few occur; this power of their number is a guess."""
 
@@ -120,6 +279,12 @@ class Box:
                 room -= length or 0
                 found[name] = values
         return found
+
+    @property
+    def pattern_length(self) -> int:
+        """How many characters its patterns take in the URL, at the most."""
+        patterns = (values for values in self.restricted().values() if len(values) > 1)
+        return sum(fits_into(values, self.room) or 0 for values in patterns)
 
     @property
     def time(self) -> tuple[Time, Span]:

@@ -1,15 +1,14 @@
 """Fuse queries into requests: find boxes that hold many queries, write each as one query, and split its answer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, Self, cast
 
 import attrs
 
-from fathom_async._bulk.fusing.box import Box
+from fathom_async._bulk.fusing.box import Box, Shape, shape_of
 from fathom_async._bulk.fusing.knowledge import ServerKnowledge
-from fathom_async._bulk.fusing.shape import Shape, shape_of
 from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.fields import MAX_ROWS, METRIC_KINDS
@@ -51,6 +50,7 @@ class Fused(Generic[RowT_co]):
         how: What was put together, in words such as ``12 pathnames in one``.
         open_fields: The properties that it groups by without a filter on them.
         days: Days in its range, at the most.
+        pattern_length: How many characters its patterns take in the URL, at the most.
     """
 
     query: Query[RowT_co]
@@ -58,6 +58,7 @@ class Fused(Generic[RowT_co]):
     how: tuple[str, ...] = ()
     open_fields: frozenset[str] = frozenset()
     days: float = 0.0
+    pattern_length: int = 0
 
     @classmethod
     def of(cls, query: Query[RowT]) -> "Fused[RowT]":
@@ -187,12 +188,22 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     filled = [box for line in lines.values() for box in _filled(line, knowledge)]
     if len(filled) == 1:
         return filled
-    tried = (_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
-    return min(tried, key=len)
+    return _fewest(_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
+
+
+def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
+    """Return the first of the shortest; after one of a single box, none is tried."""
+    best: Sequence[Box] = ()
+    for found in tried:
+        if not best or len(found) < len(best):
+            best = found
+        if len(best) == 1:
+            break
+    return best
 
 
 def _filled(line: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
-    return min((_in_turn(order, knowledge) for order in _orders(line)), key=len)
+    return _fewest(_in_turn(order, knowledge) for order in _orders(line))
 
 
 def _in_turn(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
@@ -301,7 +312,7 @@ def _together(
         yield _alone(kept[0])
     elif kept:
         open_fields = box.grouped.difference(box.restricted())
-        yield Fused(query, kept, tuple(_words(kept, box)), open_fields, box.days)
+        yield Fused(query, kept, tuple(_words(kept, box)), open_fields, box.days, box.pattern_length)
 
 
 def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge) -> Query[RowT]:

@@ -42,12 +42,14 @@ class ServerKnowledge:
         exact: Whether the server tells apart all texts of a property that look alike, as far as that was checked.
         counts: How many values properties of a site or event have, and in how many days.
         longest_patterns: How many characters the patterns of a request may take, as far as refusals have shown.
+        is_confirmed: Whether the server has answered any report.
         zones: The time zones of sites, as far as they are known; a store has its own.
     """
 
     exact: dict[str, bool] = attrs.field(factory=dict[str, bool])
     counts: dict[str, tuple[int, float]] = attrs.field(factory=dict[str, tuple[int, float]])
     longest_patterns: int = MAX_ROWS * 100
+    is_confirmed: bool = False
     zones: dict[str, ZoneInfo] = attrs.field(factory=dict[str, ZoneInfo])
 
     def trusted(self) -> frozenset[str]:

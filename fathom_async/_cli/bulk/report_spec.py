@@ -68,6 +68,9 @@ class RunOptions:
     fuse: Fuse = True
     """Whether to fuse queries into fewer requests, with the same answers."""
 
+    max_requests: int | None = None
+    """Send nothing if the plan has more requests than this; cached answers are not counted out."""
+
     dry_run: bool = False
     """Show the plan, and send nothing."""
 

@@ -41,6 +41,7 @@ from fathom_async._cli.bulk.report_spec import (
 from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
+from fathom_async._cli.failures import CommandError
 from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
@@ -118,7 +119,12 @@ async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> Non
             note(f"resuming the run of {moment:%Y-%m-%d %H:%M}; --fresh starts a new one")
         started = time.time() if began is None else began
         reports = await _located(fathom, file, options, datetime.fromtimestamp(started, UTC))
-        note(headline(overview_of(fathom, reports, is_fused=options.fuse)))
+        found = overview_of(fathom, reports, is_fused=options.fuse)
+        note(headline(found))
+        if options.max_requests is not None and found.requests > options.max_requests:
+            raise CommandError(
+                f"more than --max-requests {options.max_requests}; allow more, or leave out reports"
+            )
         if began is None:
             for each in notes:
                 await each.begin(started)

@@ -125,7 +125,10 @@ def rows(file: Path) -> list[dict[str, str]]:
 async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Path) -> None:
     ended = await command("run", write(tmp_path, MONTHS))
     assert ended.code == 0
-    assert re.fullmatch(rf"6 reports in {tmp_path / 'reports'}, [\d,]+ rows\n", ended.out)
+    assert re.fullmatch(
+        rf"6 reports in {tmp_path / 'reports'}, [\d,]+ rows; 6 requests, 6 pageviews on the account.*\n",
+        ended.out,
+    )
     assert "6 reports in 6 requests" in ended.err.splitlines()[0], "the plan comes first"
     assert names(tmp_path / "reports") == {
         f"months-{site}-2026-0{month}-01.csv" for site in ("CDBUGS", "GCDFSX") for month in (1, 2, 3)
@@ -135,6 +138,16 @@ async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Pat
         "visits",
         "pageviews",
     }
+
+
+async def test_a_plan_above_the_most_requests_sends_nothing(
+    command: Command, server: FathomServer, tmp_path: Path
+) -> None:
+    ended = await command("run", write(tmp_path, MONTHS), "--max-requests", "5")
+    assert ended.code == 1
+    assert "more than --max-requests 5" in ended.err
+    assert not [hit for hit in server.hits if hit.lane == "reports"]
+    assert (await command("run", write(tmp_path, MONTHS), "--max-requests", "6")).code == 0
 
 
 async def test_the_progress_bar_tells_how_many_are_done(command: Command, tmp_path: Path) -> None:
