@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from fathom_async._ratelimit.plan import ACCOUNT, RateLimit, RatePlan
-from fathom_async._ratelimit.shared.commands import CLASSIC, QuotaConfig, Sharing
+from fathom_async._ratelimit.shared.commands import CLASSIC, QuotaConfig, Sharing, hourly
 from fathom_async._ratelimit.shared.failover import FailoverWindow
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.window import SharedWindow
@@ -73,7 +73,7 @@ class Budget:
         span = limit.per + limit.pad
         lease = max(timeout * clock.speed, COUNT_DELAY) + span
         is_hourly = lane.partition(" ")[0] == ACCOUNT
-        plan = (limit.requests if is_hourly else CLASSIC) if is_given else 0
+        plan = (hourly(limit.requests, concurrency) if is_hourly else CLASSIC) if is_given else 0
         sharing = Sharing(limit, lease, reserve, COUNT_DELAY, concurrency, plan)
         classic = RatePlan.classic()
         others = {"crud": classic.crud, "reports": classic.reports or classic.crud} if plan > 0 else {}

@@ -94,6 +94,7 @@ async def test_a_plan_that_was_given_is_one_budget_with_the_same_that_was_learne
     [
         ("hourly:600:5", "hourly:500:5"),
         ("hourly:500:5", "hourly:600:5"),
+        ("hourly:600:5", "hourly:600:25"),
         ("hourly:600:5", "classic"),
         ("classic", "hourly:600:5"),
     ],
@@ -111,8 +112,11 @@ async def test_two_plans_that_were_given_are_somebodys_mistake(
             for _ in range(2):
                 (answer,) = await work(wrong, 1, 0)
                 assert isinstance(answer, ConfigurationError)
-                named = f"with the plan {first.removesuffix(':5')}, not {second.removesuffix(':5')}: give all"
-                assert named in str(answer)
+                assert f"with the plan {first}, not {second}: give all" in str(answer)
+        await asyncio.sleep(1000)
+        async with client(account, budget=budget, plan=second) as newcomer:
+            (answer,) = await work(newcomer, 1, 0)
+            assert isinstance(answer, ConfigurationError), "the first one is open, and asks nothing"
         assert not lost(await work(right, 1, 1))
     assert account.hits == 2
     await asyncio.sleep(200)

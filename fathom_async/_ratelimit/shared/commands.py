@@ -21,6 +21,8 @@ NOBODY: Counts = (0, 0, 0)
 CLASSIC = -1
 """A plan with limits of its own for reports and for all else."""
 
+_CAPS = 10_000
+
 PLAN_FOR = 120.0
 """Seconds for which a plan that a process was given is known."""
 
@@ -67,7 +69,7 @@ class Command:
         arrived: Requests of the classes above BULK that came since the last question.
         cap: Requests in flight at once; 0 for any number.
         took: Seconds from a request's sending to its answer.
-        plan: Requests an hour of the plan that the process was given; `CLASSIC`, or 0 when it has to learn one.
+        plan: The plan that the process was given: `CLASSIC`, or see `hourly`; 0 when it has to learn one.
     """
 
     action: Action
@@ -107,13 +109,22 @@ class Sharing:
     plan: int = 0
 
 
+def hourly(requests: int, concurrency: int | None) -> int:
+    """Return the number of an hourly plan."""
+    return requests * _CAPS + min(concurrency or 0, _CAPS - 1)
+
+
 def other_plan(theirs: int, ours: int) -> ConfigurationError:
     """Return the error of a process that was given another plan than others of its budget."""
-    names = ["classic" if plan == CLASSIC else f"hourly:{plan}" for plan in (theirs, ours)]
     return ConfigurationError(
-        f"other processes share this budget with the plan {names[0]}, not {names[1]}: give all of them the same "
-        "plan, or another budget_key"
+        f"other processes share this budget with the plan {_name(theirs)}, not {_name(ours)}: give all of them the "
+        f"same plan, or another budget_key; a plan is forgotten {PLAN_FOR:.0f} s after its last process has ended"
     )
+
+
+def _name(plan: int) -> str:
+    requests, concurrency = divmod(plan, _CAPS)
+    return "classic" if plan == CLASSIC else f"hourly:{requests}:{concurrency or 'any'}"
 
 
 @frozen

@@ -55,7 +55,8 @@ Plans
 =====
 
 13. All processes of a budget that were given a plan must have been given the same one. The state knows the plan for
-    `PLAN_FOR` after it was named last; who names another one meanwhile gets an error, and changes nothing.
+    `PLAN_FOR` after it was named last; who names another one meanwhile gets an error, and changes nothing. A look
+    names no new plan, and renews the one that is there.
 
 Lost memory
 ===========
@@ -209,7 +210,7 @@ class SharedState:
         if step.plan:  # rule 13
             if memory[_PLAN] != step.plan and memory[_PLAN_UNTIL] > now:
                 raise other_plan(int(memory[_PLAN]), step.plan)
-            if step.action != "look":
+            if step.action != "look" or memory[_PLAN] == step.plan:
                 memory[_PLAN], memory[_PLAN_UNTIL] = step.plan, now + PLAN_FOR
         memory[_LAST] = now
         if memory[_EPOCH] == 0:
@@ -379,6 +380,7 @@ class SharedState:
     def _pause(self, step: Command, now: float) -> None:
         self._memory[_BLOCKED] = max(self._memory[_BLOCKED], now + step.delay)
         self._memory[_PAUSES] += 1
+        self._memory[_HEARD] = 0.0
 
     def _move(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
         self._memory[_MOVED] = step.count

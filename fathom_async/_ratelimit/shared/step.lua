@@ -71,7 +71,7 @@ end
 
 if step.plan ~= 0 then -- rule 13
   if get('plan') ~= step.plan and get('plan_until') > now then return {'plan', get('plan'), arrival} end
-  if step.action ~= 'look' then
+  if step.action ~= 'look' or get('plan') == step.plan then
     put('plan', step.plan)
     put('plan_until', now + config.plan_for)
   end
@@ -410,6 +410,7 @@ end
 function actions.pause()
   raise('blocked', now + step.delay)
   put('pauses', get('pauses') + 1)
+  put('heard', 0)
 end
 
 function actions.crowd() lower_cap(math.max(step.count, redis.call('ZCARD', flying))) end

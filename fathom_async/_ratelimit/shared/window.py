@@ -95,7 +95,7 @@ class SharedWindow(Window):
         self._last_reply: Result | None = None
         self._replied_at = 0.0
         self._told_until = 0.0
-        self._plan = PlanTeller(sharing.plan, tell, self)
+        self._plan = PlanTeller(sharing, store, tell, self, clock)
         store.listen(self)
 
     def bind(self, owner: Owner) -> None:
@@ -106,6 +106,7 @@ class SharedWindow(Window):
         """Give back what was never used, and close the store."""
         if not self._is_closed:
             self._is_closed = True
+            self._plan.close()
             self.release_idle()
             for permit in tuple(self._unsent):
                 self._store.submit(Command("freed", self._owner, permit.number))

@@ -7,14 +7,15 @@ from attrs import define, field
 
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Wanted
-from fathom_async._ratelimit.shared.commands import PLAN_FOR, Command, Result, Sharing
-from fathom_async._ratelimit.shared.protocol import Done, Listener
+from fathom_async._ratelimit.shared.commands import PLAN_FOR, Command, Result, Sharing, hourly
+from fathom_async._ratelimit.shared.protocol import LOST_AFTER, Done, Listener
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, ConfigurationError, FathomError
 
 pytestmark = pytest.mark.virtual_time
 
+PLAN = hourly(600, 5)
 BULK = Demand(Priority.BULK)
 LOOK = Result(0, (0, 0, 0), 0.0, 0, 0, 0, 0.0, 0, 1, 0.0, 0.0, 0)
 
@@ -72,7 +73,7 @@ class Lane:
 
 def opened() -> tuple[SharedWindow, Asked, list[Asked]]:
     own, classic = Asked(), [Asked(), Asked()]
-    sharing = Sharing(RateLimit(600, per=3600), 3631.0, plan=600)
+    sharing = Sharing(RateLimit(600, per=3600), 3631.0, plan=PLAN)
     window = SharedWindow(sharing, own, clock=LoopClock(), tell=classic)
     window.bind(Lane())
     return window, own, classic
@@ -117,8 +118,38 @@ async def test_where_one_objects_nothing_is_told_to_the_others_until_it_does_so_
     await asyncio.sleep(0)
 
 
-async def test_that_the_others_are_out_of_reach_is_no_objection() -> None:
-    window, _, classic = opened()
+@pytest.mark.parametrize("is_lost_before", [True, False])
+async def test_that_the_others_are_out_of_reach_is_no_objection_and_holds_nobody_up(
+    *, is_lost_before: bool
+) -> None:
+    window, own, classic = opened()
+    if is_lost_before:
+        classic[0].fail(BudgetError("no answer"))
     window.has_room(BULK, 0.0)
-    classic[0].fail(BudgetError("no answer"))
+    if is_lost_before:
+        classic[0].answer(None)
+    else:
+        classic[0].fail(BudgetError("no answer"))
     assert window.failure is None
+    window.has_room(BULK, 0.0)
+    assert [step.action for step, _ in own.steps] == ["ask"]
+    own.answer()
+    classic[1].answer()
+    for store in classic:
+        store.steps.clear()
+    window.has_room(BULK, asyncio.get_running_loop().time() + 2 * LOST_AFTER)
+    assert [[step.action for step, _ in store.steps] for store in classic] == [["look"], ["look"]]
+
+
+async def test_a_process_that_asks_nothing_keeps_its_plan_known_until_it_ends() -> None:
+    window, own, classic = opened()
+    window.has_room(BULK, 0.0)
+    assert [store.answer() for store in classic + classic] == ["look", "look", "move", "move"]
+    for _ in range(3):
+        await asyncio.sleep(0.9 * PLAN_FOR)
+        for store in (own, *classic):
+            assert {(step.action, step.plan) for step, _ in store.steps} == {("look", PLAN)}
+            store.steps.clear()
+    await window.aclose()
+    await asyncio.sleep(10 * PLAN_FOR)
+    assert [store.steps for store in (own, *classic)] == [[], [], []]
