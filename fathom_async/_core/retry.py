@@ -27,7 +27,8 @@ class RetryPolicy:
             clients of the account may cause some.
         base: Longest first back-off, in seconds; it doubles with every attempt.
         cap: Longest back-off, in seconds.
-        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`.
+        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`. A failed
+            request is not tried again if its ``Retry-After`` is longer.
         longest_pause: Longest ``Retry-After`` that is believed, in seconds; that of a 429 is believed for a whole
             window in any case.
     """
@@ -72,8 +73,10 @@ def next_delay(
     if not _is_transient(error, idempotent) or failures >= policy.attempts:
         return None
     asked = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
-    backoff = jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
-    return min(asked, policy.longest_pause) + backoff
+    asked = min(asked, policy.longest_pause)
+    if asked > policy.outage:  # the server says that it will be away for longer than the caller waits
+        return None
+    return asked + jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
 
 
 def was_perhaps_done(error: FathomError) -> bool:

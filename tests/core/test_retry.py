@@ -65,6 +65,13 @@ def test_a_server_that_says_when_to_come_back_is_obeyed_up_to_a_bound() -> None:
     assert delay(ServerError(503, "", retry_after=86_400)) == RetryPolicy().longest_pause + 0.25
 
 
+def test_a_server_that_stays_away_for_longer_than_the_caller_waits_is_not_tried_again() -> None:
+    away = ServerError(503, "", retry_after=60)
+    for outage, again in ((5, None), (59, None), (60, 60.25)):
+        policy = RetryPolicy(outage=outage)
+        assert next_delay(policy, away, idempotent=True, failures=1, refusals=0, jitter=0.5) == again
+
+
 def test_a_server_that_was_given_up_is_not_tried_again() -> None:
     assert delay(OutageError("away")) is None
 

@@ -45,8 +45,9 @@ class EtaEstimator:
 
     def waits(self, progress: Progress) -> str:
         """Return what the run waits for besides the rate limit and the server, or an empty text."""
-        lane = self._fathom.limits["reports"]
-        if progress.is_over or progress.answered < progress.requests or lane.queued or lane.in_flight:
+        is_busy = any(lane.queued or lane.in_flight for lane in self._fathom.limits.values())
+        is_begun = progress.requests or progress.done  # before, time zones are looked up
+        if progress.is_over or not is_begun or progress.answered < progress.requests or is_busy:
             self._idle_since = None
             return ""
         now = self._now()

@@ -86,3 +86,4 @@ async def test_waiting_for_another_run_is_said_to_be_that(fathom_server: FathomS
         eta.update(Progress(30, done=11, kept=11))
         assert not eta.waits(progress), "something has come"
         assert not eta.waits(Progress(30, done=30, kept=30))
+        assert not eta.waits(Progress(30)), "it looks up time zones"
