@@ -27,8 +27,8 @@ class RetryPolicy:
             clients of the account may cause some.
         base: Longest first back-off, in seconds; it doubles with every attempt.
         cap: Longest back-off, in seconds.
-        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`. A failed
-            request is not tried again if its ``Retry-After`` is longer.
+        outage: Seconds that a waiting request gives a server that is away before it fails with `OutageError`. After a
+            failure with a longer ``Retry-After``, there is no further attempt.
         longest_pause: Longest ``Retry-After`` that is believed, in seconds; that of a 429 is believed for a whole
             window in any case.
     """
