@@ -211,6 +211,7 @@ async def ask(
     *,
     cache: ReportCache | None = None,
     on_admitted: Admitted | None = None,
+    is_shared: bool = True,
 ) -> tuple[Report[RowT], float]:
     """Run a query; return the report, and the Unix time when its first request left.
 
@@ -222,6 +223,7 @@ async def ask(
         on_sent: Called whenever a request leaves.
         cache: Stores the chunks; None stores none.
         on_admitted: See `fathom_async._core.request.Request`.
+        is_shared: See `fathom_async._core.request.Request`.
     """
     session, asked_at = caller.session, list[float]()
 
@@ -235,9 +237,7 @@ async def ask(
         if chunk is not query and cache is not None and (kept := await cache.kept_for_good(chunk)):
             return kept
         request = aggregation(chunk)
-        report = await caller(
-            evolve(request, is_shared=on_admitted is None, on_admitted=on_admitted, on_sent=note)
-        )
+        report = await caller(evolve(request, is_shared=is_shared, on_admitted=on_admitted, on_sent=note))
         # A request shared with another task left at an unknown time, at most the timeout ago.
         at = min(left, default=session.unix() - caller.options.timeout)
         asked_at.append(at)

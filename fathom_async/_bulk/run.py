@@ -24,7 +24,7 @@ from collections.abc import (
     Sequence,
 )
 from functools import partial
-from typing import Generic
+from typing import Final, Generic
 
 import attrs
 
@@ -62,6 +62,10 @@ from fathom_async._util.tasks import first_of, gather_all
 from fathom_async.errors import ArgumentError, ClosedError, FathomError, StoreError
 
 _log = logging.getLogger("fathom_async")
+
+
+_PROBES: Final = 3
+"""Sites that are asked, when one has failed, before all are believed to fail."""
 
 
 class _EverythingFailsError(Exception):
@@ -263,7 +267,10 @@ class Run(Generic[RowT]):
                 asking.create_task(self._ask_in_turn(group, cache, is_first=place == 0))
 
     async def _ask_in_turn(self, group: Fused[RowT], cache: ReportCache | None, *, is_first: bool) -> None:
-        """Send a request, but not before the first one of a client has shown that the account may send any."""
+        """Send a request, but not before the first one of a client has shown that the account may send any.
+
+        Nor is the first one waited for when it is tried again: nothing is known of the account then.
+        """
         if not is_first and not self._knowledge.is_confirmed:
             await self._first.wait()
         await (self._ask_group(group) if cache is None else self._ask_unless_others_do(group, cache))
@@ -317,34 +324,39 @@ class Run(Generic[RowT]):
                 asking.create_task(self._ask_group(each))
 
     async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
-        """Send one other query, of another site if there is one, to see whether it fails in the same way.
+        """Send a query of each of a few other sites, if there are any, to see whether they fail in the same way.
 
         Raises:
-            _EverythingFailsError: It does, so that all others would, too.
+            _EverythingFailsError: All do, so that all others would, too.
         """
         async with self._probing:
-            others = sorted(
-                self._open.difference([group.query]), key=lambda each: self._distance(group, each)
-            )
+            others = self._probes(group)
             if others and self._is_about_all is None:
-                probe = Fused.of(others[0])
-                self._note(requests=1)
-                answer = await self._answer_to(probe)
-                self._is_about_all = (
-                    isinstance(answer, FathomError)
-                    and type(answer) is type(error)
-                    and may_be_about_all(answer)
-                )
-                if isinstance(answer, Answer):
-                    await self._finish(probe, answer)
-                else:
-                    self._note(answered=1)
+                self._is_about_all = True
+                for query in others:
+                    if not await self._fails_alike(Fused.of(query), error):
+                        self._is_about_all = False
+                        break
         if self._is_about_all or not others:
             raise _EverythingFailsError(error)
 
-    def _distance(self, group: Fused[RowT], query: Query[RowT]) -> tuple[bool, int]:
-        """Return how like a group a query is, and where it was asked."""
-        return query.site_id == group.query.site_id, self._positions[query][0]
+    def _probes(self, group: Fused[RowT]) -> Sequence[Query[RowT]]:
+        """Return the last query of each of the last few other sites, or else another query of the same one."""
+        by_site: dict[str, Query[RowT]] = {}
+        for query in self._positions:
+            if query in self._open and query != group.query:
+                by_site[query.site_id] = query
+        same = by_site.pop(group.query.site_id, None)
+        return [*by_site.values()][-_PROBES:] or ([] if same is None else [same])
+
+    async def _fails_alike(self, probe: Fused[RowT], error: FathomError) -> bool:
+        self._note(requests=1)
+        answer = await self._answer_to(probe)
+        if isinstance(answer, Answer):
+            await self._finish(probe, answer)
+            return False
+        self._note(answered=1)
+        return type(answer) is type(error) and may_be_about_all(answer)
 
     async def _try(self, group: Fused[RowT]) -> FathomError | None:
         """Send one request and hand out its answers; return the error if it failed.
@@ -446,6 +458,7 @@ class Run(Generic[RowT]):
     ) -> Answer[RowT] | FathomError:
         """Send the request, and count its chunks that wait for admission."""
         chunks = queued = _requests(group.query)
+        attempts = 0
         self._asking += chunks
         self._queued += queued
 
@@ -455,9 +468,22 @@ class Run(Generic[RowT]):
                 queued -= 1
                 self._queued -= 1
 
+        async def admit() -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts > chunks:  # it failed in a way that may pass: only many requests show an outage
+                self._first.set()
+            if on_admitted is not None:
+                await on_admitted()
+
         try:
             report, asked_at = await ask(
-                self._caller, group.query, leave, cache=self._cache, on_admitted=on_admitted
+                self._caller,
+                group.query,
+                leave,
+                cache=self._cache,
+                on_admitted=admit,
+                is_shared=on_admitted is None,
             )
         except (ClosedError, StoreError):
             raise

@@ -39,10 +39,11 @@ from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
 from fathom_async._cache.site_zones import SiteZones, zone_named
 from fathom_async._cache.store import ReportStore
-from fathom_async._core.codec.rows import RowT, RowT_co
+from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.arguments import first_moment
+from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import AnyQuery, Query, to_wire
 from fathom_async._reports.report import Report
@@ -50,8 +51,6 @@ from fathom_async.errors import ArgumentError, DecodeError, FathomError
 
 if TYPE_CHECKING:
     import asyncio
-
-    from fathom_async._core.codec.rows import Row
 
 _MOST_TRIED: Final = 3
 """How many answers are read to derive one from."""
@@ -145,7 +144,8 @@ class ReportCache:
         about: dict[str, list[_Source]] = defaultdict(list)
         entries = await self.store.find(dict.fromkeys(chain.from_iterable(subjects.values())))
         for key, kept in entries.items():
-            if kept.query and (known := query_of(kept.query)) is not None:
+            known = query_of(kept.query) if kept.query else None
+            if known is not None and not self._is_sorted_here(key, known):
                 about[kept.subject or ""].append(_Source(key, kept, known))
         left = {
             query: self._sources(query, chain.from_iterable(about[each] for each in subjects[query]), since)
@@ -212,7 +212,7 @@ class ReportCache:
     async def complete(self, query: Query[RowT], ask: Callable[[], Awaitable[Report[RowT]]]) -> Report[RowT]:
         """Return a report with every row: the stored one if it is fresh, or else that of `ask`, which is stored."""
         await self.learn([query])
-        key = digest(self.caller.session.account, "complete", query.key())
+        key = self._complete_key(query)
         kept = (await self.store.get_many([key])).get(key)
         if kept is not None and self._judge(kept, query, math.inf) == "fresh":
             report = _read(kept, query)
@@ -266,7 +266,11 @@ class ReportCache:
         return f"{self.caller.session.account} server"
 
     async def forget(self, site_id: str, since: date | str | None) -> int:
-        """Delete the answers about a site whose ranges reach a moment or later ones; return how many there were."""
+        """Delete the answers about a site whose ranges reach a moment or later ones; return how many there were.
+
+        The site's time zone is forgotten, too: that it was changed is a reason to forget.
+        """
+        await self.zones.forget(self.caller, self.store, site_id, now=self.now())
         until = "" if (moment := first_moment(since)) is None else to_wire(moment)
         return await self.store.forget(site_of(self.caller.session.account, site_id), until)
 
@@ -289,6 +293,14 @@ class ReportCache:
     async def wait(self, query: Query[RowT]) -> None:
         """Wait until the holder of the claim has stored the answer or given up."""
         await self.store.wait(self._key(query))
+
+    def _is_sorted_here(self, key: str, query: Query[Row]) -> bool:
+        """Whether a stored answer has texts in our order, and not in that of the server."""
+        is_ours = query.exceeds_hour_span or key == self._complete_key(query)
+        return is_ours and (query.sort_by or "").partition(":")[0] in FIELD_GROUPINGS
+
+    def _complete_key(self, query: Query[Row]) -> str:
+        return digest(self.caller.session.account, "complete", query.key())
 
     def _key(self, query: Query[RowT]) -> str:
         return answer_key(self.caller.session.account, query)

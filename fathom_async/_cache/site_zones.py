@@ -89,13 +89,23 @@ class SiteZones:
             except FathomError as error:
                 _log.info("the time zones of %d sites are unknown: %s", len(todo), error)
             self._failed_at |= {site: now for site in todo if self._learned_at.get(site) != now}
-            learned = {site: (name, self._learned_at[site]) for site, name in self._zones.items()}
-            entry = CacheEntry(json.dumps(learned).encode(), now, drop_after=now + KNOWN_FOR)
-            try:
-                await store.put_many({_key(caller): entry})
-            except FathomError as error:
-                _log.warning("the time zones of %d sites could not be stored: %s", len(learned), error)
+            await self._keep(caller, store, now)
             return True
+
+    async def forget(self, caller: Caller, store: ReportStore, site_id: str, *, now: float) -> None:
+        """Forget the time zone of a site, here and in the store; the arguments are those of `load`."""
+        await self.load(caller, store, [site_id], now=now)
+        self._zones.pop(site_id, None)
+        self._learned_at.pop(site_id, None)
+        await self._keep(caller, store, now)
+
+    async def _keep(self, caller: Caller, store: ReportStore, now: float) -> None:
+        learned = {site: (name, self._learned_at[site]) for site, name in self._zones.items()}
+        entry = CacheEntry(json.dumps(learned).encode(), now, drop_after=now + KNOWN_FOR)
+        try:
+            await store.put_many({_key(caller): entry})
+        except FathomError as error:
+            _log.warning("the time zones of %d sites could not be stored: %s", len(learned), error)
 
     async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> None:
         left = set(todo)

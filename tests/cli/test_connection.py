@@ -11,6 +11,7 @@ import pytest
 from attrs import define, field
 
 from fathom_async._cli import main
+from fathom_async._cli.connection import FOR_A_PERSON
 from fathom_async.testing import FathomServer, Status, run_virtual
 
 T = TypeVar("T")
@@ -18,10 +19,6 @@ Main = Coroutine[object, object, T]
 
 SOON = 60.0
 """Virtual seconds within which a person hears that the server is away; a request waits for 600 by default."""
-
-A_WHILE = 40.0
-"""Virtual seconds that a job of three requests outlasts, each with the attempts of its policy."""
-
 JOB = """
 [job.pages]
 aggregates = ["pageviews"]
@@ -179,7 +176,9 @@ def test_a_long_job_waits_for_the_server_and_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("jobs.toml").write_text(JOB)
-    there.absent = A_WHILE
+    there.absent = (
+        2 * FOR_A_PERSON.outage
+    )  # the first of three requests has used up its attempts after about 30 s
     assert main(arguments) == 0
     assert there.seconds > there.absent
     assert "fathom: the server is away, trying again in " in capsys.readouterr().err
