@@ -226,12 +226,7 @@ class Lane:
         """
         now = self.now()
         (position, at_most), window, restraint = ahead, self.window, self.restraint
-        due = window.returns(position, priority, now)
-        if not window.is_shared:
-            due = max(
-                window.returns(position, Priority.INTERACTIVE, now),
-                min(due, window.returns(at_most, Priority.INTERACTIVE, now)),
-            )
+        due = window.returns(position, priority, now, at_most - position)
         paced = delay(restraint.bucket, self.clock, position + 1) if restraint.is_spaced else 0.0
         capped = self.concurrency.delay(window.in_flight + position, now)
         answer = self._last_admission + self.concurrency.usual_time if self.is_probing(now) else now
@@ -279,7 +274,7 @@ class Lane:
 
     def admit(self, waiter: Admission, now: float) -> None:
         """Give a request its permit; everything must allow it."""
-        waiter.permit = self.window.take()
+        waiter.permit = self.window.take(waiter.priority)
         waiter.bucket = self.restraint.bucket
         waiter.admitted_at = self._last_admission = now
         self.untaken += 1

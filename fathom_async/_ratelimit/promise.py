@@ -18,6 +18,10 @@ next must come back soon enough.
 3. **Nobody there.** A class that was not seen for `SEEN_FOR` is left nothing: a job that has a budget to itself takes
    what it always took.
 4. **Whose.** BULK leaves permits for NORMAL and INTERACTIVE, NORMAL for INTERACTIVE, and INTERACTIVE for nobody.
+5. **For how long.** A burst looks like a rate that lasts, and in an idle lane nobody comes by whom ageing could
+   count. So a class that was held back from a free permit for `patience` takes one, whatever is left: had the k
+   requests come evenly over the span, it would have been passed over `PASSES` times by then
+   (`fathom_async._ratelimit.queue`, rule 2). This spends an eighth of k in a span at the most.
 
 Nothing here can admit more than the window does, so that the proof of the window does not depend on it.
 """
@@ -31,13 +35,16 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from fathom_async._ratelimit.queue import PASSES
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STRETCH = 1.1
 """By how much longer than the average distance between permits a more urgent request may have to wait for one."""
 
-_HAIR = 1e-6
+HAIR = 1e-6
+"""Seconds by which a moment may differ from itself."""
 
 
 def promised(returns: Sequence[float], count: int, left: int, span: float, now: float) -> int:
@@ -50,10 +57,10 @@ def promised(returns: Sequence[float], count: int, left: int, span: float, now: 
         span: Seconds after which a permit comes back.
         now: The moment.
     """
-    free = bisect_right(returns, now + _HAIR)
+    free = bisect_right(returns, now + HAIR)
     taken = min(count, max(0, free - left))  # those leave as many free ones as are wanted
     permits = len(returns)
-    while taken < count and promised_at(returns, left, span, permits, taken) <= now + _HAIR:
+    while taken < count and promised_at(returns, left, span, permits, taken) <= now + HAIR:
         taken += 1
     return taken
 
@@ -74,6 +81,16 @@ def promised_at(returns: Sequence[float], left: int, span: float, permits: int, 
     if end > permits:  # those taken before come back a span later
         upcoming = [returns[index % permits] + index // permits * span for index in range(begin, end)]
     return max(map(sub, upcoming, map(mul, range(1, left + 1), repeat(apart))), default=-math.inf)
+
+
+def patience(left: int, span: float) -> float:
+    """Return for how many seconds a class is held back before it takes one permit whatever is left: rule 5.
+
+    Args:
+        left: How many it leaves, k.
+        span: Seconds after which a permit comes back.
+    """
+    return PASSES * span / left
 
 
 @frozen

@@ -119,8 +119,15 @@ class Window(Protocol):
         """Return what the window looks like."""
         ...
 
-    def returns(self, position: int, priority: Priority, now: float) -> float:
-        """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
+    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
+        """Return when a class can use a permit; an estimate where unanswered.
+
+        Args:
+            position: How many permits are taken before it by those who wait.
+            priority: The class.
+            now: The moment.
+            passes: How many more others may take before it at the most.
+        """
         ...
 
     async def refresh(self) -> None:
@@ -147,8 +154,8 @@ class Window(Protocol):
         """The most urgent class that may take the next permit; None where the lane's queue decides."""
         return None
 
-    def take(self) -> Permit:
-        """Take a permit; there must be room."""
+    def take(self, priority: Priority) -> Permit:
+        """Take a permit for a request of a class; there must be room."""
         ...
 
     def sent(self, permit: Permit, now: float) -> None:

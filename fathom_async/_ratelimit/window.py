@@ -55,8 +55,9 @@ from operator import itemgetter
 
 from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.promise import Permits, promised_at
+from fathom_async._ratelimit.promise import Permits, patience, promised_at
 from fathom_async._ratelimit.protocol import Demand, Permit, Window, WindowStatus
+from fathom_async._ratelimit.queue import PASSES
 
 MEMORY = 900.0
 """Seconds over which arrivals are counted at the least."""
@@ -164,6 +165,7 @@ class LocalWindow(Window):
         self._count_delay = count_delay
         self._forecast = Forecast(self.span)
         self._held: dict[Priority, float] = {}  # see `_held_until`
+        self._held_since: dict[Priority, float] = {}  # when each class was first held back from a free permit
         self._returned: dict[tuple[int, Priority], float] = {}  # what `returns` found since the last change
         self._free = limit.requests
         self._ageing: deque[float] = deque()  # when answered requests' permits come back, in order
@@ -218,7 +220,7 @@ class LocalWindow(Window):
         """Whether a permit is free, and the promise to more urgent classes allows to take it."""
         if now >= self._quiet_until:
             self._expire(now)
-        if self._free <= 0 or self._free + len(self._foreign) <= self._reserve:
+        if not self._is_free():
             return False
         return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
 
@@ -230,8 +232,8 @@ class LocalWindow(Window):
             return at
         return None if self._quiet_until == math.inf else max(self._quiet_until, at)
 
-    def returns(self, position: int, priority: Priority, now: float) -> float:
-        """Return when so many permits after the next one can be used by a class; an estimate where unanswered."""
+    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
+        """Return when so many permits after the next one can be used by a class; see `Window.returns`."""
         self._expire(now)
         at = self._returned.get((position, priority))
         if at is None or at <= now:
@@ -239,13 +241,24 @@ class LocalWindow(Window):
             if len(self._returned) >= _REMEMBERED:
                 self._returned.clear()
             self._returned[position, priority] = at
+        if at <= now or not priority:
+            return at
         # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
-        taken = self._forecast.rate(priority, now) * self.span / (self._limit.requests - self._reserve)
-        return now + (at - now) / max(1 - taken, 1 / 9)
+        taken = self._forecast.rate(priority, now) * self.span / self._usable
+        return min(now + (at - now) / max(1 - taken, 1 / 9), self._aged_at(position, priority, now, passes))
 
-    def take(self) -> Permit:
+    def _aged_at(self, position: int, priority: Priority, now: float, passes: int) -> float:
+        """Return when a class takes a permit at the latest, as it was passed over or waited for long enough."""
+        permits, left = self._permits(now), self._left(priority, now)
+        if not left:
+            return max(permits.nth(position + passes), now)
+        since = self._held_since.get(priority, permits.nth(0))
+        return max(permits.nth(position), since + passes / PASSES * patience(left, self.span), now)
+
+    def take(self, priority: Priority) -> Permit:
         """Take a permit; there must be room."""
         self._returned.clear()
+        self._held_since.pop(priority, None)
         self._free -= 1
         self._certain -= 1
         self._granted += 1
@@ -317,13 +330,26 @@ class LocalWindow(Window):
         """
         at = self._held.get(priority)
         if at is None or (at <= now and self._free > 0):
-            at = self._held[priority] = self._promised_at(0, priority, now)
+            at = self._promised_at(0, priority, now)
+            if at > now and self._is_free():  # rule 5 of the promise
+                since = self._held_since.setdefault(priority, now)
+                at = min(at, since + patience(self._left(priority, now), self.span))
+            self._held[priority] = at
         return at
+
+    def _is_free(self) -> bool:
+        return self._free > 0 and self._free + len(self._foreign) > self._reserve
+
+    @property
+    def _usable(self) -> int:
+        return self._limit.requests - self._reserve
+
+    def _left(self, priority: Priority, now: float) -> int:
+        return self._forecast.wanted(priority, self._usable, now) if priority else 0
 
     def _promised_at(self, position: int, priority: Priority, now: float) -> float:
         """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
-        usable = self._limit.requests - self._reserve
-        left = self._forecast.wanted(priority, usable, now) if priority else 0
+        usable, left = self._usable, self._left(priority, now)
         if not left or self._free - position > left + self._reserve:
             return -math.inf
         turns, position = divmod(position, usable)

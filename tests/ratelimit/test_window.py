@@ -36,7 +36,7 @@ def returns(window: LocalWindow, now: float, permits: int = 3) -> list[float]:
 
 def taken(window: LocalWindow, now: float) -> Permit:
     assert window.has_room(ONE, now)
-    return window.take()
+    return window.take(Priority.NORMAL)
 
 
 def full_window(now: float = 0.0) -> tuple[LocalWindow, list[Permit]]:

@@ -6,6 +6,7 @@ from typing import Literal
 from attrs import frozen
 
 from fathom_async._ratelimit.plan import Priority, RateLimit
+from fathom_async._ratelimit.promise import patience
 from fathom_async._ratelimit.queue import PASSES
 from fathom_async.errors import ConfigurationError
 
@@ -182,11 +183,17 @@ class Result:
             sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])
         )
         ahead = position + sum(min(length, position + 1) for length in self.queues[priority])
-        ahead += min(urgent, PASSES * (ahead + 1))
+        mine = ahead + 1
+        ahead += min(urgent, PASSES * mine)
         ahead += min(patient, ahead // PASSES)
-        left = self.left[priority]
-        later = self._nth_return(ahead + left, usable, span) - left * span / usable
-        return max(later, self._nth_return(ahead, usable, span), self.blocked)
+        at, later = self._nth_return(ahead, usable, span), 0.0
+        if left := self.left[priority]:
+            last_free = min(max(usable - self.held - ahead, 1), left)
+            places = [(self._nth_return(ahead + each, usable, span), each) for each in (last_free, left)]
+            later = max(back - each * span / usable for back, each in places)
+            first = self._nth_return(0, usable, span)
+            later = min(later, first + mine * patience(left, span))  # rule 5 of the promise
+        return max(later, at, self.blocked)
 
     def _nth_return(self, index: int, usable: int, span: float) -> float:
         """Return the seconds until the permit of an index is free; the first `usable - held` are."""

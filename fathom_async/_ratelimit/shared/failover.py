@@ -59,11 +59,11 @@ class FailoverWindow(SharedWindow):
             return WindowStatus(self._local.status(now).used, budget="share")
         return super().status(now)
 
-    def returns(self, position: int, priority: Priority, now: float) -> float:
+    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
         """See `Window.returns`."""
         if self._is_alone:
-            return self._local.returns(position, priority, now)
-        return super().returns(position, priority, now)
+            return self._local.returns(position, priority, now, passes)
+        return super().returns(position, priority, now, passes)
 
     def is_cold(self, now: float) -> bool:
         """See `Window.is_cold`."""
@@ -77,9 +77,9 @@ class FailoverWindow(SharedWindow):
         """See `Window.next_look`."""
         return self._local.next_look(demand, now) if self._is_alone else super().next_look(demand, now)
 
-    def take(self) -> Permit:
+    def take(self, priority: Priority) -> Permit:
         """Take a permit; there must be room."""
-        return self._local.take() if self._is_alone else super().take()
+        return self._local.take(priority) if self._is_alone else super().take(priority)
 
     def sent(self, permit: Permit, now: float) -> None:
         """See `Window.sent`."""

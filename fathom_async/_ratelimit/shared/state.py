@@ -76,7 +76,7 @@ from typing import ClassVar
 
 from fathom_async._ratelimit.concurrency import CAP_SIZE, LearnedCap
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._ratelimit.promise import promised, promised_at
+from fathom_async._ratelimit.promise import HAIR, patience, promised, promised_at
 from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import (
     NOBODY,
@@ -110,10 +110,12 @@ LOOK_AGAIN = 4
 SHORTEST_LOOK = 0.01
 """Seconds between two such looks at the least."""
 
-_HEAD = 15
+_HEAD = 17
 _EPOCH, _LAST, _BLOCKED, _PAUSES, _TOTAL, _SUSPECT, _UNSURE = range(7)
-_PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK, _PLAN, _PLAN_UNTIL = range(7, _HEAD)
+_PROBE, _USUAL, _MOVED, _HEARD, _PASSED_NORMAL, _PASSED_BULK, _PLAN, _PLAN_UNTIL = range(7, 15)
+_HELD_NORMAL, _HELD_BULK = range(15, _HEAD)
 _PASSED = {Priority.NORMAL: _PASSED_NORMAL, Priority.BULK: _PASSED_BULK}
+_HELD_SINCE = {Priority.NORMAL: _HELD_NORMAL, Priority.BULK: _HELD_BULK}
 _ANY_NUMBER = 1 << 30
 
 
@@ -257,13 +259,16 @@ class SharedState:
         room = self._room(step, now)
         if room <= ahead:
             return 0, False
-        granted = min(most, room, due or max(1, room - ahead - behind))  # rules 6 and 9
+        granted = could = min(most, room, due or max(1, room - ahead - behind))  # rules 6 and 9
         usable = self._usable(step)
         left = 0 if due else self._forecast.wanted(priority, usable, now)
         if left:  # rule 8
-            granted = promised(self._held.usable(usable), granted, left, self._terms.span, now)
+            granted = promised(self._held.usable(usable), could, left, self._terms.span, now)
+            granted = granted or int(self._held_for(priority, left, now) <= HAIR)
         if granted:
             self._admit(step, priority, before, granted, now)
+        if granted < could:
+            self._memory[_HELD_SINCE[priority]] = self._memory[_HELD_SINCE[priority]] or now
         return granted, due > 0
 
     def _queue_up(self, step: Command, priority: Priority, served: int, now: float) -> float:
@@ -274,7 +279,8 @@ class SharedState:
         wait, apart = self._wait(step, ahead, now), span / usable
         if left:
             promised_in = promised_at(self._held.usable(usable), left, span, usable, ahead) - now
-            wait = max(wait, min(promised_in, PASSES * apart))  # rules 8 and 9
+            held_for = self._held_for(priority, left, now)
+            wait = max(wait, min(promised_in, held_for, PASSES * apart))  # rules 8 and 9
         passed = self._memory[_PASSED[priority]] if priority in _PASSED else 0
         if passed and not due:
             wait = min(wait, max((PASSES - passed) * apart, self._memory[_BLOCKED] - now, apart))  # rule 9
@@ -284,6 +290,11 @@ class SharedState:
         until = now + wait + self._terms.ticket_ttl
         self._tickets.put(step.owner, priority, until, step.waiting[priority] - served)
         return wait
+
+    def _held_for(self, priority: Priority, left: int, now: float) -> float:
+        """Return for how long the promise may still hold a class back (rule 5 of the promise)."""
+        since = self._memory[_HELD_SINCE[priority]] or now
+        return since + patience(left, self._terms.span) - now
 
     def _order(self, step: Command, priority: Priority, now: float) -> tuple[int, int, int]:
         """Return how many permits go before a class, how many of its tickets are behind ours, and what it is due."""
@@ -319,6 +330,8 @@ class SharedState:
         memory[_TOTAL] += self._held.grant(step.id + before, granted, now + step.delay)
         if memory[_UNSURE] > now:
             memory[_PROBE] = step.id + before  # rule 12
+        if priority in _HELD_SINCE:
+            memory[_HELD_SINCE[priority]] = 0
         for each, at in _PASSED.items():  # rule 9
             if each == priority:
                 memory[at] = max(0, memory[at] - PASSES * granted)

@@ -293,6 +293,7 @@ local function admit(class, first, granted)
   for i = 0, granted - 1 do redis.call('ZADD', flying, text(now + step.delay - span), text(first + i)) end
   redis.call('ZREMRANGEBYSCORE', flying, '-inf', text(now))
   if get('unsure') > now then put('probe', first) end
+  if get('held' .. class) > 0 then put('held' .. class, 0) end
   for each = math.max(1, class), BULK do
     local field = 'passed' .. each
     local is_waiting = count_tickets(each) > 0 or step.waiting[each + 1] > 0
@@ -307,14 +308,24 @@ end
 
 local function left_by(class, is_due) return is_due > 0 and 0 or wanted(class) end
 
+local function held_for(class, left)  -- for how long the promise may still hold a class back
+  local since = get('held' .. class)
+  return (since > 0 and since or now) + config.passes * span / left - now
+end
+
 local function serve(class, most, before)  -- how many permits a class is granted, and whether as due
   local ahead, behind, is_due = order(class)
   local room = math.min(usable + step.reserve - count_held(), usable - count_own(), crowd())
   if get('blocked') > now or room <= ahead then return 0, false end
-  local granted = math.min(most, room, is_due > 0 and is_due or math.max(1, room - ahead - behind))
+  local could = math.min(most, room, is_due > 0 and is_due or math.max(1, room - ahead - behind))
+  local granted = could
   local left = left_by(class, is_due)
-  if left > 0 then granted = promised(granted, left) end
+  if left > 0 then
+    granted = promised(could, left)
+    if granted == 0 and held_for(class, left) <= HAIR then granted = 1 end
+  end
   if granted > 0 then admit(class, step.id + before, granted) end
+  if granted < could and get('held' .. class) == 0 then put('held' .. class, now) end
   return granted, is_due > 0
 end
 
@@ -324,7 +335,8 @@ local function queue_up(class, served)
   if left > 0 then
     local _, returns = usable_from(math.min(usable, (ahead % usable) + left + 1))
     if ahead + left >= usable then _, returns = usable_from(usable) end
-    wait = math.max(wait, math.min(promised_at(returns, left, ahead) - now, config.passes * span / usable))
+    local longest = math.min(held_for(class, left), config.passes * span / usable)
+    wait = math.max(wait, math.min(promised_at(returns, left, ahead) - now, longest))
   end
   local passed = class > 0 and get('passed' .. class) or 0
   if passed > 0 and is_due == 0 then

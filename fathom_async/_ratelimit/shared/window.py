@@ -133,8 +133,9 @@ class SharedWindow(Window):
             status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
         return status if self.failure is None else evolve(status, budget="lost")
 
-    def returns(self, position: int, priority: Priority, now: float) -> float:
+    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
         """Return when so many permits after the next one can be used by a class, if nobody else comes."""
+        del passes  # the reply counts those who wait elsewhere
         reply, at = self._known(now)
         usable = self._limit.requests - self._reserve
         if reply is None:
@@ -184,8 +185,9 @@ class SharedWindow(Window):
         """The most urgent class that may take the next permit."""
         return self._prefetched[0].start if self._prefetched else None
 
-    def take(self) -> Permit:
+    def take(self, priority: Priority) -> Permit:
         """Take a permit; there must be room."""
+        del priority  # the store knows for which class it is
         permit = self._prefetched.popleft()
         self._unsent.add(permit)
         self._in_flight += 1

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import CLASSIC, Action, Command, QuotaConfig, Result
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
@@ -615,6 +616,25 @@ def test_the_redis_script_does_what_the_pool_does(
     lasting_redis: RedisServer, requests: int, reserve: int, span: float, plan: list[Act]
 ) -> None:
     asyncio.run(against_redis(lasting_redis.url, terms_of(requests, span), min(reserve, requests - 1), plan))
+
+
+def test_who_was_held_back_for_long_enough_takes_a_permit_from_the_script_too(
+    lasting_redis: RedisServer,
+) -> None:
+    burst = Act(1, "ask", 1, 0, 4, 9000.0, None, 0, 0, 0, (4, 0, 0), INTERACTIVE, (4, 0), 0, 0.0, 0)
+    bulk = evolve(burst, owner=2, count=3, waiting=(0, 0, 3), arrived=(0, 0))
+    patience = PASSES * HOUR / 9
+    acts = [burst, *(evolve(bulk, after=after) for after in (1, patience - 1, 1))]
+
+    pool, now, granted = pool_of(span=HOUR), 0.0, list[int]()
+    for number, act in enumerate(acts):
+        now += act.after
+        step = Command(
+            "ask", act.owner, 10 * number, act.count, 9000.0, waiting=act.waiting, arrived=act.arrived
+        )
+        granted.append(pool.step(step, now).granted)
+    assert granted == [4, 0, 0, 1]
+    asyncio.run(against_redis(lasting_redis.url, terms_of(span=HOUR), 0, acts))
 
 
 async def against_redis(url: str, terms: QuotaConfig, reserve: int, plan: list[Act]) -> None:

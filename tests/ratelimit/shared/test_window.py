@@ -708,7 +708,7 @@ async def test_a_more_urgent_request_does_not_wait_until_the_next_question(tmp_p
     windows, lane = [window_at(tmp_path, 1) for _ in range(2)], Hearing(Priority.BULK)
     windows[1].bind(lane)
     assert windows[0].has_room(lane.turn, now())
-    permit = windows[0].take()
+    permit = windows[0].take(Priority.NORMAL)
     assert not windows[1].has_room(lane.turn, now())
     look = windows[1].next_look(lane.turn, now())
     assert look is not None
