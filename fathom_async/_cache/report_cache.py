@@ -144,8 +144,7 @@ class ReportCache:
         about: dict[str, list[_Source]] = defaultdict(list)
         entries = await self.store.find(dict.fromkeys(chain.from_iterable(subjects.values())))
         for key, kept in entries.items():
-            known = query_of(kept.query) if kept.query else None
-            if known is not None and not self._is_sorted_here(key, known):
+            if kept.query and (known := query_of(kept.query)) is not None:
                 about[kept.subject or ""].append(_Source(key, kept, known))
         left = {
             query: self._sources(query, chain.from_iterable(about[each] for each in subjects[query]), since)
@@ -177,7 +176,10 @@ class ReportCache:
         judged = [
             (self._judge(each.kept, query, since), each)
             for each in known
-            if implies(each.query, query, zone=self._zone(query, each.kept), is_truncated=each.kept.truncated)
+            if not (_sorts_texts(query) and self._is_sorted_here(each))
+            and implies(
+                each.query, query, zone=self._zone(query, each.kept), is_truncated=each.kept.truncated
+            )
         ]
         usable = [
             (freshness != "fresh", -each.kept.asked_at, each)
@@ -294,10 +296,9 @@ class ReportCache:
         """Wait until the holder of the claim has stored the answer or given up."""
         await self.store.wait(self._key(query))
 
-    def _is_sorted_here(self, key: str, query: Query[Row]) -> bool:
-        """Whether a stored answer has texts in our order, and not in that of the server."""
-        is_ours = query.exceeds_hour_span or key == self._complete_key(query)
-        return is_ours and (query.sort_by or "").partition(":")[0] in FIELD_GROUPINGS
+    def _is_sorted_here(self, source: "_Source") -> bool:
+        """Whether the texts of a stored answer are in our order, and not in that of the server."""
+        return source.query.exceeds_hour_span or source.key == self._complete_key(source.query)
 
     def _complete_key(self, query: Query[Row]) -> str:
         return digest(self.caller.session.account, "complete", query.key())
@@ -337,6 +338,10 @@ class _Source:
     key: str
     kept: CacheEntry
     query: AnyQuery
+
+
+def _sorts_texts(query: Query[Row]) -> bool:
+    return (query.sort_by or "").partition(":")[0] in FIELD_GROUPINGS
 
 
 def _read(kept: CacheEntry, query: Query[RowT]) -> Report[RowT] | None:

@@ -376,6 +376,8 @@ def _in_order(
     column, _, direction = target.sort_by.partition(":")
     read = attrgetter(DATE_COLUMN if column == TIMESTAMP else column)
     if column in FIELD_GROUPINGS:
+        if source.sort_by != target.sort_by and any(read(row) is None for row in rows):
+            return None  # servers differ in where nulls go
         ordered = list(rows) if source.sort_by == target.sort_by else list(reversed(rows))
         keys = [folded(cast("str | None", read(row))) for row in ordered]
     else:

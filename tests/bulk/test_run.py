@@ -226,6 +226,24 @@ async def test_a_token_for_some_sites_fails_at_the_others_only() -> None:
     assert sum(outcome.report is not None for outcome in outcomes) == 48
 
 
+@pytest.mark.parametrize("answer", [FORBIDDEN, FORBIDDEN_AS_400])
+@pytest.mark.parametrize("concurrency", [1, 50])
+async def test_where_several_sites_are_forbidden_the_others_are_answered(
+    answer: Response, concurrency: int
+) -> None:
+    transport = FailingAt("FORBIDDEN", answer)
+    plan = RatePlan.hourly(1000, concurrency=concurrency)
+    sites = [f"FORBIDDEN{number}" if number < 5 else f"SITE{number}" for number in range(40)]
+    async with FathomClient("any", transport=transport, plan=plan) as fathom:
+        for _ in range(2):
+            outcomes = [
+                outcome
+                async for outcome in fathom.reports.run([TOTAL.replace(site_id=site) for site in sites])
+            ]
+            failed = {outcome.query.site_id for outcome in outcomes if outcome.error}
+            assert failed == set(sites[:5])
+
+
 async def test_a_query_that_is_a_bare_400_by_itself_fails_no_other() -> None:
     pages = [on_page(number) for number in range(16)]
     transport = FailingAt("7.", LAPSED)

@@ -193,6 +193,39 @@ async def test_what_was_kept_is_forgotten_from_a_day_on(server: FathomServer, ma
         assert await fathom.reports.forget("OTHER", store=store) == 0
 
 
+async def test_an_order_of_texts_that_was_made_here_implies_none(
+    server: FathomServer, make: Make, place: str
+) -> None:
+    by_path = OCTOBER.replace(field_grouping=["pathname"], sort_by="pathname:asc")
+    by_hour = by_path.replace(date_grouping="hour")
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        await fathom.reports.complete(by_path, store=store)
+        await fathom.reports.gather([by_hour], store=store)
+        for query in (by_path.replace(limit=2), by_path.replace(sort_by="pathname:desc", limit=2)):
+            sent = asked(server)
+            await fathom.reports.gather([query], store=store)
+            assert asked(server) == sent + 1
+        sent = asked(server)
+        await fathom.reports.gather([by_path.replace(field_grouping=[], sort_by=None)], store=store)
+        assert asked(server) == sent, "sums have no order"
+
+
+async def test_a_site_that_is_forgotten_has_a_time_zone_to_be_learned_anew(
+    server: FathomServer, make: Make, place: str
+) -> None:
+    yesterday = OCTOBER.replace(date_from="2026-11-01", date_to="2026-11-01")
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        for lookups in (1, 0):
+            await fathom.reports.gather([yesterday], store=store)
+            assert sum("/sites" in hit.path for hit in server.hits) == lookups
+            server.reset_stats()
+        await fathom.reports.forget(SITE, store=store)
+        for reader in (fathom, other := make()):
+            await reader.reports.gather([yesterday], store=store)
+        await other.aclose()
+        assert sum("/sites" in hit.path for hit in server.hits) == 1
+
+
 async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites(
     server: FathomServer, make: Make, clock: SetClock, tmp_path: Path
 ) -> None:
