@@ -162,6 +162,7 @@ class LocalWindow(Window):
         self._stale_after = STALE * limit.per
         self._limit = limit
         self._reserve = self._wished_reserve = reserve
+        self._usable = limit.requests - reserve
         self._count_delay = count_delay
         self._forecast = Forecast(self.span)
         self._held: dict[Priority, float] = {}  # see `_held_until`
@@ -200,6 +201,7 @@ class LocalWindow(Window):
         self._more()
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
+        self._usable = requests - self._reserve
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
@@ -220,7 +222,7 @@ class LocalWindow(Window):
         """Whether a permit is free, and the promise to more urgent classes allows to take it."""
         if now >= self._quiet_until:
             self._expire(now)
-        if not self._is_free():
+        if self._free <= 0 or self._free + len(self._foreign) <= self._reserve:
             return False
         return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
 
@@ -249,7 +251,7 @@ class LocalWindow(Window):
 
     def _aged_at(self, position: int, priority: Priority, now: float, passes: int) -> float:
         """Return when a class takes a permit at the latest, as it was passed over or waited for long enough."""
-        permits, left = self._permits(now), self._left(priority, now)
+        permits, left = self._permits(now), self._forecast.wanted(priority, self._usable, now)
         if not left:
             return max(permits.nth(position + passes), now)
         since = self._held_since.get(priority, permits.nth(0))
@@ -331,25 +333,17 @@ class LocalWindow(Window):
         at = self._held.get(priority)
         if at is None or (at <= now and self._free > 0):
             at = self._promised_at(0, priority, now)
-            if at > now and self._is_free():  # rule 5 of the promise
+            if at > now and self._free > max(0, self._reserve - len(self._foreign)):  # rule 5 of the promise
                 since = self._held_since.setdefault(priority, now)
-                at = min(at, since + patience(self._left(priority, now), self.span))
+                left = self._forecast.wanted(priority, self._usable, now)
+                at = min(at, since + patience(left, self.span))
             self._held[priority] = at
         return at
 
-    def _is_free(self) -> bool:
-        return self._free > 0 and self._free + len(self._foreign) > self._reserve
-
-    @property
-    def _usable(self) -> int:
-        return self._limit.requests - self._reserve
-
-    def _left(self, priority: Priority, now: float) -> int:
-        return self._forecast.wanted(priority, self._usable, now) if priority else 0
-
     def _promised_at(self, position: int, priority: Priority, now: float) -> float:
         """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
-        usable, left = self._usable, self._left(priority, now)
+        usable = self._usable
+        left = self._forecast.wanted(priority, usable, now) if priority else 0
         if not left or self._free - position > left + self._reserve:
             return -math.inf
         turns, position = divmod(position, usable)
