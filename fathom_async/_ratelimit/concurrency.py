@@ -70,9 +70,9 @@ class Concurrency:
     __slots__ = ("_learned", "_rejected", "at_most", "is_lowered", "usual_time")
 
     def __init__(self, at_most: int) -> None:
-        self.at_most = at_most
-        self.is_lowered = False
-        self.usual_time = 0.0
+        self.at_most: int = at_most
+        self.is_lowered: bool = False
+        self.usual_time: float = 0.0
         self._learned = LearnedCap()
         self._rejected: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED)
 

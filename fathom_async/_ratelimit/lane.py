@@ -89,12 +89,13 @@ class Lane:
         self.telemetry: Telemetry = telemetry or Telemetry()
         self.window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
         self.untaken: int = 0  # admitted, and the bucket's token not taken yet
-        self.concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
-        self.restraint = Restraint(self, limit, adaptive, elsewhere)
-        self.breaker = Breaker(rng)
-        self.waiting = Waiting(self)
+        self.concurrency: Concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
+        self.restraint: Restraint = Restraint(self, limit, adaptive, elsewhere)
+        self.breaker: Breaker = Breaker(rng)
+        self.waiting: Waiting = Waiting(self)
         self._queue = self.waiting.queue
-        self._last_admission = self.answered_at = float("-inf")
+        self._last_admission = float("-inf")
+        self.answered_at: float = float("-inf")
         self._closed = False
         self.window.bind(self)
 

@@ -233,10 +233,11 @@ class Lessons:
     """
 
     def __init__(self, limit: RateLimit, span: float, *, is_shared: bool = False) -> None:
-        self.limit = limit
+        self.limit: RateLimit = limit
         self._is_shared = is_shared
         self.together: int | None = None
-        self.is_learning = self.is_asking = False
+        self.is_learning: bool = False
+        self.is_asking: bool = False
         self._plan: int = limit.requests
         self._named: int = limit.requests
         self._burst = limit.burst
