@@ -168,7 +168,7 @@ class PriorityQueue(Generic[T]):
         self._lines = [_Line() for _ in Priority]
         self._waiting = [0 for _ in Priority]
         self._next = None
-        self.size: int = 0
+        self.size = 0
         return waiters
 
     @property

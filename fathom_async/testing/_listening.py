@@ -82,7 +82,9 @@ class ListeningServer(ABC):
             latency=options.get("latency", 0.0),
             handler_time=options.get("handler_time", 0.0),
         )
-        self.clock: ServerClock = ServerClock(options.get("clock"), options.get("speed", 1.0), options.get("now"))
+        self.clock: ServerClock = ServerClock(
+            options.get("clock"), options.get("speed", 1.0), options.get("now")
+        )
         self.throttles: Mapping[str, Throttle | None] = conditions.throttles
         random = Random(f"{options.get('seed', 1)}:latency")  # noqa: S311 - made-up delays
         self._middleware = middleware(conditions, self.clock, tokens, random)
