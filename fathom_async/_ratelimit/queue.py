@@ -98,7 +98,7 @@ class PriorityQueue(Generic[T]):
         self._passed = [0 for _ in Priority]
         self._waiting = [0 for _ in Priority]
         self._next: tuple[Priority, bool] | None = None  # what `next_class` found since the last change
-        self.size = 0
+        self.size: int = 0
 
     def push(self, waiter: T, priority: Priority, flow: str = "", *, at_head: bool = False) -> None:
         """Append a waiter to its flow, or put it before all others of its class (rule 4)."""
