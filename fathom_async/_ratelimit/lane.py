@@ -218,16 +218,16 @@ class Lane:
         if self.window.failure is not None:
             raise type(self.window.failure)(*self.window.failure.args)
 
-    def eta_behind(self, ahead: tuple[int, int], priority: Priority) -> float:
+    def eta_behind(self, ahead: tuple[int, int, int], priority: Priority) -> float:
         """Estimate the seconds until a request is admitted.
 
         Args:
-            ahead: How many go before it, and how many at the most if others come.
+            ahead: How many go before it, how many at the most if others come, and the more urgent of the first.
             priority: Its class.
         """
         now = self.now()
-        (position, at_most), window, restraint = ahead, self.window, self.restraint
-        due = window.returns(position, priority, now, at_most - position)
+        (position, at_most, urgent), window, restraint = ahead, self.window, self.restraint
+        due = window.returns(position, priority, now, at_most - position, urgent)
         paced = delay(restraint.bucket, self.clock, position + 1) if restraint.is_spaced else 0.0
         capped = self.concurrency.delay(window.in_flight + position, now)
         answer = self._last_admission + self.concurrency.usual_time if self.is_probing(now) else now
@@ -266,7 +266,7 @@ class Lane:
             self.breaker.probe_at_once(waiter.subject, now)
         if waiter.max_wait is not None:
             is_first = waiter.again == "refused"
-            ahead = (0, PASSES) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
+            ahead = (0, PASSES, 0) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
             eta = self.eta_behind(ahead, waiter.priority)
             if eta > waiter.max_wait or (self.breaker.is_away and self.breaker.holds(now)):  # rule 4
                 raise self.waiting.too_long(waiter, eta)

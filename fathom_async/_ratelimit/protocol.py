@@ -119,7 +119,9 @@ class Window(Protocol):
         """Return what the window looks like."""
         ...
 
-    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
+    def returns(
+        self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
+    ) -> float:
         """Return when a class can use a permit; an estimate where unanswered.
 
         Args:
@@ -127,6 +129,7 @@ class Window(Protocol):
             priority: The class.
             now: The moment.
             passes: How many more others may take before it at the most.
+            urgent: How many of the first are for more urgent classes.
         """
         ...
 

@@ -146,8 +146,8 @@ class PriorityQueue(Generic[T]):
         self.size -= 1
         return self._lines[chosen].pop()
 
-    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int]:
-        """Return about how many are served before a newcomer: if nobody else comes, and at the most.
+    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int, int]:
+        """Return about how many go before a newcomer: if nobody else comes, at the most, and more urgent ones.
 
         Args:
             priority: The newcomer's class.
@@ -160,7 +160,7 @@ class PriorityQueue(Generic[T]):
         most = (own + 1) * PASSES - self._passed[priority] if priority else 0
         passing = min(urgent, most)
         patient = sum(min(count, (own + passing) // PASSES) for count in self._waiting[priority + 1 :])
-        return own + passing + patient, own + most + patient
+        return own + passing + patient, own + most + patient, passing
 
     def clear(self) -> list[T]:
         """Take out all, class by class and flow by flow."""

@@ -203,4 +203,4 @@ class Waiting:
 
     def _fail(self, waiter: Admission) -> None:
         """Fail one that cannot wait for any longer."""
-        waiter.fail(self.too_long(waiter, self._lane.eta_behind((0, PASSES), waiter.priority)))
+        waiter.fail(self.too_long(waiter, self._lane.eta_behind((0, PASSES, 0), waiter.priority)))

@@ -234,8 +234,11 @@ class LocalWindow(Window):
             return at
         return None if self._quiet_until == math.inf else max(self._quiet_until, at)
 
-    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
+    def returns(
+        self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
+    ) -> float:
         """Return when so many permits after the next one can be used by a class; see `Window.returns`."""
+        del urgent  # of interest where other processes have more of them
         self._expire(now)
         at = self._returned.get((position, priority))
         if at is None or at <= now:

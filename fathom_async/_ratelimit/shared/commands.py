@@ -173,18 +173,26 @@ class Result:
     queues: tuple[Sequence[int], Sequence[int], Sequence[int]] = ((), (), ())
     left: Counts = NOBODY
 
-    def returns_in(self, position: int, priority: Priority, usable: int, span: float) -> float:
+    def returns_in(self, position: int, passing: int, priority: Priority, usable: int, span: float) -> float:
         """Return the seconds until so many permits after the next one can be used by a class, if nobody else comes.
 
         Processes of one class take turns. Of the other classes, up to `PASSES` go before each of those, or one before
         so many. Permits are taken to come back evenly between the first and the last.
+
+        Args:
+            position: How many of the asker's own go before.
+            passing: How many of these are more urgent.
+            priority: The class.
+            usable: Permits that the asker may have.
+            span: See `QuotaConfig.span`.
         """
         urgent, patient = (
             sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])
         )
+        position -= passing
         ahead = position + sum(min(length, position + 1) for length in self.queues[priority])
         mine = ahead + 1
-        ahead += min(urgent, PASSES * mine)
+        ahead += min(urgent + passing, PASSES * mine)
         ahead += min(patient, ahead // PASSES)
         at, later = self._nth_return(ahead, usable, span), 0.0
         if left := self.left[priority]:

@@ -59,11 +59,13 @@ class FailoverWindow(SharedWindow):
             return WindowStatus(self._local.status(now).used, budget="share")
         return super().status(now)
 
-    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
+    def returns(
+        self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
+    ) -> float:
         """See `Window.returns`."""
         if self._is_alone:
-            return self._local.returns(position, priority, now, passes)
-        return super().returns(position, priority, now, passes)
+            return self._local.returns(position, priority, now, passes, urgent)
+        return super().returns(position, priority, now, passes, urgent)
 
     def is_cold(self, now: float) -> bool:
         """See `Window.is_cold`."""

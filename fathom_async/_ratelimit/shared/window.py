@@ -133,14 +133,16 @@ class SharedWindow(Window):
             status = WindowStatus(reply.held, reply.waiting, max(0.0, reply.blocked - (now - at)))
         return status if self.failure is None else evolve(status, budget="lost")
 
-    def returns(self, position: int, priority: Priority, now: float, passes: int = 0) -> float:
+    def returns(
+        self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
+    ) -> float:
         """Return when so many permits after the next one can be used by a class, if nobody else comes."""
         del passes  # the reply counts those who wait elsewhere
         reply, at = self._known(now)
         usable = self._limit.requests - self._reserve
         if reply is None:
             return now + position // usable * self.span
-        due = max(now, at + reply.returns_in(position, priority, usable, self.span))
+        due = max(now, at + reply.returns_in(position, urgent, priority, usable, self.span))
         return max(due, self._ask_at) if self._asked[priority] else due
 
     def is_cold(self, now: float) -> bool:

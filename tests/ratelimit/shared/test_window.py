@@ -644,6 +644,38 @@ def test_an_eta_counts_the_turns_of_other_processes(
     assert network.refused == 0
 
 
+@pytest.mark.parametrize(("others", "bulk"), [(1, 3), (3, 0), (3, 12), (8, 5)])
+@pytest.mark.parametrize("phase", [0.0, 120.0])
+def test_an_eta_of_bulk_counts_who_is_more_urgent_once(
+    others: int, bulk: int, phase: float, tmp_path: Path
+) -> None:
+    """It is right to a window and a half, as processes take several permits at once."""
+    network = Network(SlidingLog(10, per=60), seed=others)
+
+    async def scenario() -> tuple[float, float]:
+        lanes = [lane_at(tmp_path) for _ in range(others + 1)]
+        counts = [(40, bulk)] * others + [(12, 0)]
+        running = [
+            asyncio.create_task(network.request(lane, priority))
+            for lane, pair in zip(lanes, counts, strict=True)
+            for priority, count in zip((Priority.NORMAL, Priority.BULK), pair, strict=True)
+            for _ in range(count)
+        ]
+        await asyncio.sleep(30 + phase)
+        start, eta = now(), lanes[-1].eta()
+        await network.request(lanes[-1], Priority.BULK)
+        took = now() - start
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        await close(lanes)
+        return eta, took
+
+    eta, took = run_virtual(scenario())
+    assert eta == pytest.approx(took, rel=0.25, abs=1.5 * 60)
+    assert network.refused == 0
+
+
 async def test_a_process_that_was_silent_need_not_ask_alone_what_another_has_just_heard(
     tmp_path: Path,
 ) -> None:
