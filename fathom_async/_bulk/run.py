@@ -145,8 +145,7 @@ class Run(Generic[RowT]):
         queries = list(self._positions)
         try:
             if self._cache is None:
-                self._check_plan(queries)
-                await self._ask_all(queries)
+                await self._ask_groups(self._plan(queries))
             else:
                 await self._drive_with(self._cache, queries)
         except BaseExceptionGroup as failures:
@@ -180,19 +179,18 @@ class Run(Generic[RowT]):
             await cache.zones.learn(cache.caller, cache.store, unclear, now=cache.now())
         zones = {query.site_id: cache.zones.zone(query.site_id) for query in missing}
         self._knowledge.zones |= {site: zone for site, zone in zones.items() if zone is not None}
-        self._check_plan(missing)
-        await self._ask_all(missing, cache)
+        await self._ask_groups(self._plan(missing), cache)
 
-    def _check_plan(self, queries: Sequence[Query[RowT]]) -> None:
-        if self._max_requests is None:
-            return
+    def _plan(self, queries: Sequence[Query[RowT]]) -> Sequence[Fused[RowT]]:
+        """Return the requests of the whole run, or refuse them if they are too many."""
         groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
         requests = sum(_requests(group.query) for group in groups)
-        if requests > self._max_requests:
+        if self._max_requests is not None and requests > self._max_requests:
             raise ArgumentError(
                 f"{len(queries):,} queries take {requests:,} requests, more than max_requests={self._max_requests}, "
                 "and each is a pageview on the account; allow more, or leave out queries"
             )
+        return groups
 
     async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
         """Request what no other run of this client is about to request, then wait for the rest."""
@@ -260,7 +258,9 @@ class Run(Generic[RowT]):
 
     async def _ask_all(self, queries: Sequence[Query[RowT]], cache: ReportCache | None = None) -> None:
         """Send as few requests as possible; with a cache, leave to other runs what they are about to request."""
-        groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
+        await self._ask_groups(grouped(queries, self._knowledge, is_fused=self._is_fused), cache)
+
+    async def _ask_groups(self, groups: Sequence[Fused[RowT]], cache: ReportCache | None = None) -> None:
         self._note(requests=sum(_requests(group.query) for group in groups))
         async with asyncio.TaskGroup() as asking:
             for place, group in enumerate(groups):
