@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from pathlib import Path
 from random import Random
 from statistics import mean, median
 
@@ -23,6 +22,7 @@ from attrs import asdict, evolve, field, frozen, mutable
 
 from benchmarks import admission_clock
 from benchmarks.admission_contenders import OURS, Wire, peers
+from benchmarks.admission_worker import in_a_process
 from benchmarks.admission_world import OK, REFUSED, Attempt
 from benchmarks.machine import installed
 from benchmarks.report import table
@@ -51,8 +51,6 @@ KINDS: Mapping[str, Callable[..., Throttle]] = {
 }
 AWAY = 503
 JITTER = 0.05
-GIVE_UP = 300.0
-"""Real seconds after which to skip a client in a scene."""
 
 _PATIENCE = 8
 _UNIX = 1_700_000_000.0
@@ -466,22 +464,9 @@ CHAPTERS: Sequence[Chapter] = (
 
 async def perform_in_a_process(name: str, scenes: Sequence[Scene]) -> list[Outcome] | None:
     """Play scenes in a fresh process; None if that takes too long."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.admission_mixed", "--worker", name),
-        cwd=Path(__file__).parent.parent,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    orders = json.dumps([asdict(scene) for scene in scenes])
-    try:
-        async with asyncio.timeout(GIVE_UP):
-            output, _ = await process.communicate(orders.encode())
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return None
-    assert process.returncode == 0, f"{name} failed"
-    return [Outcome(**outcome) for outcome in json.loads(output)]
+    orders = [asdict(scene) for scene in scenes]
+    outcomes = await in_a_process("benchmarks.admission_mixed", "--worker", name, orders=orders)
+    return None if outcomes is None else [Outcome(**outcome) for outcome in outcomes]
 
 
 Played = Mapping[str, Mapping[str, Sequence[Outcome]]]

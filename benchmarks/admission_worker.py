@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import asdict
 
@@ -22,24 +23,29 @@ GIVE_UP = 300.0
 
 async def play(contender: str, scenarios: Sequence[Scenario]) -> list[Outcome] | None:
     """Play scenarios in a fresh process; None if that takes too long."""
+    orders = [contender, [asdict(scenario) for scenario in scenarios]]
+    outcomes = await in_a_process("benchmarks.admission_worker", orders=orders)
+    return None if outcomes is None else [Outcome(**outcome) for outcome in outcomes]
+
+
+async def in_a_process(*arguments: str, orders: object) -> list[dict[str, Any]] | None:
+    """Run a module that reads orders and writes outcomes as JSON; return these, or None if that takes too long."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "benchmarks.admission_worker",
+        *(sys.executable, "-m", *arguments),
         cwd=Path(__file__).parent.parent,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
-    orders = json.dumps([contender, [asdict(scenario) for scenario in scenarios]])
     try:
         async with asyncio.timeout(GIVE_UP):
-            output, _ = await process.communicate(orders.encode())
+            output, _ = await process.communicate(json.dumps(orders).encode())
     except TimeoutError:
         process.kill()
         await process.wait()
         return None
-    assert process.returncode == 0, f"{contender} failed"
-    return [Outcome(**outcome) for outcome in json.loads(output)]
+    assert process.returncode == 0, f"{' '.join(arguments)} failed"
+    outcomes: list[dict[str, Any]] = json.loads(output)
+    return outcomes
 
 
 async def _play(contender: str, scenario: Scenario) -> Outcome:
