@@ -1,9 +1,6 @@
-"""Errors: base classes, messages and pickling."""
+"""Errors: base classes and messages."""
 
 import builtins
-import pickle
-
-import pytest
 
 from fathom_async import (
     APIError,
@@ -37,14 +34,6 @@ ERRORS: list[FathomError] = [
     ClosedError("closed"),
     PagingError("again"),
 ]
-
-
-@pytest.mark.parametrize("error", ERRORS, ids=repr)
-def test_an_error_survives_the_way_to_another_process(error: FathomError) -> None:
-    there = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-    assert type(there) is type(error)
-    assert str(there) == str(error)
-    assert vars(there) == vars(error)
 
 
 def test_an_error_does_not_repeat_a_secret_that_the_server_repeats() -> None:

@@ -1,7 +1,6 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -12,7 +11,7 @@ from fathom_async.errors import ArgumentError
 
 T_co = TypeVar("T_co", covariant=True)
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, str] = {}
 _UNSAFE = frozenset("/\\?#")
 
 
