@@ -1,16 +1,12 @@
 """All errors and warnings of this package, from the broadest to the narrowest.
 
 Errors keep their parameters in ``args``, in order, so that they can be pickled and sent to another process. None
-contains a header, and the API token is removed from the server's words, so that no error can show it.
+contains a header, and the credentials are removed from what the server says before an error is made of it.
 """
 
 import builtins
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, Self
-
-SHORTEST_SECRET: Final = 8
-"""Shorter texts are not replaced: they keep nothing secret, and are part of many words."""
 
 
 class FathomError(Exception):
@@ -135,17 +131,6 @@ class APIError(FathomError):
         self.method = method
         self.url = url
         self.retry_after = retry_after
-
-    def without(self, secret: str) -> Self:
-        """Return the error with a secret in the server's words replaced by ``***``."""
-        if len(secret) < SHORTEST_SECRET:
-            return self
-
-        def hidden(text: str) -> str:
-            return text.replace(secret, "***")
-
-        fields = {field: tuple(map(hidden, texts)) for field, texts in self.errors.items()}
-        return type(self)(self.status, hidden(self.message), fields, self.method, self.url, self.retry_after)
 
     def __str__(self) -> str:
         try:

@@ -36,15 +36,6 @@ ERRORS: list[FathomError] = [
 ]
 
 
-def test_an_error_does_not_repeat_a_secret_that_the_server_repeats() -> None:
-    fields = {"token": ["Bearer very-secret is odd"]}
-    error = ValidationError(400, "denied: very-secret", fields, "GET", URL, 2.0).without("very-secret")
-    assert str(error) == f"400 Bad Request on GET {URL}: denied: *** [token: Bearer *** is odd]"
-    assert "very-secret" not in repr(error)
-    assert error.retry_after == 2.0
-    assert str(APIError(418, "any", None, "GET", URL).without("any")).endswith("any"), "a word is no secret"
-
-
 def test_errors_are_also_what_the_language_calls_them() -> None:
     assert issubclass(ConnectError, ConnectionError)
     assert issubclass(TimeoutError, builtins.TimeoutError)
