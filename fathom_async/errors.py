@@ -7,6 +7,10 @@ contains a header, and the credentials are removed from what the server says bef
 import builtins
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
+
+_LONGEST_URL: Final = 300
+"""Characters of a URL that a message shows."""
 
 
 class FathomError(Exception):
@@ -81,7 +85,11 @@ class _LocatedError(FathomError):
         self.url = url
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.method} {self.url})" if self.url else self.message
+        return f"{self.message} ({self.method} {_shown(self.url)})" if self.url else self.message
+
+
+def _shown(url: str) -> str:
+    return url if len(url) <= _LONGEST_URL else f"{url[:_LONGEST_URL]}…"
 
 
 class DecodeError(_LocatedError):
@@ -139,7 +147,7 @@ class APIError(FathomError):
             status = str(self.status)
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
         words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "") if part)
-        return f"{status} on {self.method} {self.url}{': ' if words else ''}{words}"
+        return f"{status} on {self.method} {_shown(self.url)}{': ' if words else ''}{words}"
 
 
 class AuthenticationError(APIError):

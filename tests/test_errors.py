@@ -54,3 +54,10 @@ def test_what_an_error_says() -> None:
         == "the reports lane is free in 42.5 s, later than max_wait=2 s; wait longer, or try again then"
     )
     assert str(DecodeError("not JSON")) == "not JSON"
+
+
+def test_a_long_url_is_cut_in_messages_only() -> None:
+    long = f"{URL}?filters={'x' * 10_000}"
+    for error in (APIError(400, "no", None, "GET", long), ConnectError("broke", "GET", long, True)):
+        assert len(str(error)) < 400
+        assert error.url == long

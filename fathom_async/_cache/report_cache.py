@@ -37,7 +37,7 @@ from fathom_async._cache.entry import (
 )
 from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
-from fathom_async._cache.site_zones import SiteZones, zone_named
+from fathom_async._cache.site_zones import SiteZones
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._core.session import Caller
@@ -47,6 +47,7 @@ from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import AnyQuery, Query, to_wire
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import known_zone
 from fathom_async.errors import ArgumentError, DecodeError, FathomError
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class ReportCache:
         return freshness(kept, query, self.keeping, now=self.now(), zone=self._zone(query, kept))
 
     def _zone(self, query: Query[RowT], kept: CacheEntry) -> ZoneInfo | None:
-        return self.zones.zone(query.site_id) or zone_named(kept.timezone)
+        return self.zones.zone(query.site_id) or known_zone(kept.timezone)
 
     async def look_for_fresh(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf

@@ -6,13 +6,14 @@ import logging
 import math
 from collections.abc import Collection, Iterable
 from contextlib import aclosing, suppress
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._cache.entry import CacheEntry, digest
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
+from fathom_async._util.checks import known_zone
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
 from fathom_async.models import Site
@@ -37,7 +38,7 @@ class SiteZones:
 
     def zone(self, site_id: str) -> ZoneInfo | None:
         """Return a site's time zone, if it was learned."""
-        return zone_named(self._zones.get(site_id))
+        return known_zone(self._zones.get(site_id))
 
     def note(self, sites: Iterable[Site], now: float) -> None:
         """Learn the time zones of sites that were requested for any purpose.
@@ -130,14 +131,6 @@ class SiteZones:
     def _is_to_ask(self, site_id: str, now: float) -> bool:
         is_failed = 0 <= now - self._failed_at.get(site_id, -math.inf) < _ASK_AGAIN_AFTER
         return self._is_outdated(site_id, now) and not is_failed
-
-
-def zone_named(name: str | None) -> ZoneInfo | None:
-    """Return a time zone, or None if this machine does not know it."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
 
 
 def _key(caller: Caller) -> str:
