@@ -29,7 +29,7 @@ _BESIDE_PAGE: Final = 34
 
 
 @frozen
-class Verdict:
+class Standing:
     """Measurements of the job.
 
     Attributes:
@@ -63,7 +63,7 @@ class Verdict:
         return f"of {self.reports + self.others} requests, {', '.join(told)}" if told else None
 
 
-def summarize(reports: Reports, verdict: Verdict, width: int) -> Iterator[RenderableType]:
+def summarize(reports: Reports, verdict: Standing, width: int) -> Iterator[RenderableType]:
     """Return the parts of the summary, from top to bottom; those without data are left out.
 
     Args:
@@ -110,7 +110,7 @@ def _pages(reports: Reports) -> Ranking | None:
     return Ranking("top pages", tuple(labels), tuple(views for *_, views in found)) if found else None
 
 
-def _account(verdict: Verdict) -> Table:
+def _account(verdict: Standing) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
