@@ -55,13 +55,7 @@ def bundle(count: int, most: int) -> int:
 
 
 def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:
-    """Return a line of labels under columns, as many as fit without touching.
-
-    Args:
-        labels: The label of each column.
-        width: Characters at most.
-        thickness: Characters a column.
-    """
+    """Return a line of labels under columns, as many as fit without touching."""
     line = ""
     for place, label in enumerate(labels):
         start = place * thickness

@@ -21,14 +21,7 @@ def drawn(
     label_width: int = _LABEL,
     format_value: Callable[[Number], str] = shown,
 ) -> list[str]:
-    """Return a figure's lines, its title first.
-
-    Args:
-        figure: What to draw.
-        width: Characters a line at most.
-        label_width: Cells of a ranking's labels at most.
-        format_value: Writes the values of a ranking.
-    """
+    """Return a figure's lines, its title first."""
     match figure:
         case Total():
             return [f"{figure.metric}  {shown(figure.value)}"]

@@ -28,12 +28,7 @@ class Reporter(Protocol):
     """Shows how far a run has come."""
 
     def __call__(self, progress: Progress, waits: str = "") -> None:
-        """Show it.
-
-        Args:
-            progress: How far the run has come.
-            waits: What it waits for, if it is not the rate limit.
-        """
+        """Show it, and what the run waits for if it is not the rate limit."""
 
 
 def is_screen(console: Console) -> bool:
@@ -45,13 +40,7 @@ def is_screen(console: Console) -> bool:
 async def repeating(
     call: Callable[[], None], every: float, *, after: float | None = None
 ) -> AsyncGenerator[None]:
-    """Call something over and over while the block runs.
-
-    Args:
-        call: What to call.
-        every: Seconds from one call to the next.
-        after: Seconds until the first one; as many by default.
-    """
+    """Call something every so many seconds while the block runs, the first time after `after` if that is given."""
 
     async def tick() -> None:
         await asyncio.sleep(every if after is None else after)
@@ -69,13 +58,7 @@ async def repeating(
 
 @define
 class Lines:
-    """Writes a line every few seconds, and the last one.
-
-    Args:
-        write: Writes it.
-        every: Seconds from one line to the next.
-        now: Returns monotonic seconds.
-    """
+    """Writes a line every few seconds, and the last one."""
 
     write: Callable[[str], object]
     every: float
@@ -131,13 +114,7 @@ def line_of(progress: Progress, waits: str = "") -> str:
 
 
 def bar_of(progress: Progress, width: int, *, waits: str = "") -> str:
-    """Return how far a run has come as a bar and figures, of which the last are left out where there is no room.
-
-    Args:
-        progress: How far the run has come.
-        width: Characters at most.
-        waits: What the run waits for, if it is not the rate limit.
-    """
+    """Return how far a run has come as a bar and figures, of which the last are left out where there is no room."""
     requests = f"{progress.answered}/{progress.requests} requests"
     parts = [
         f"{progress.done}/{progress.queries}",
@@ -171,12 +148,7 @@ def _ahead(progress: Progress, waits: str) -> list[str]:
 
 
 def together(before: Progress, part: Progress) -> Progress:
-    """Return how far several runs have come, one after the other.
-
-    Args:
-        before: Those that are over, with the queries of all.
-        part: The one that is running.
-    """
+    """Return how far several runs have come: those that are over, with the queries of all, and the running one."""
     return evolve(
         before,
         done=before.done + part.done,
