@@ -60,7 +60,7 @@ def _columns(figure: TimeSeries, width: int) -> Iterator[str]:
     thickness = charts.thickness_for(len(heights), room)
     each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
     yield f"{figure.metric} by {figure.unit}{each}"
-    chart = charts.column_chart(heights, width=room, height=_HEIGHT, thickness=thickness)
+    chart = charts.column_chart(heights, height=_HEIGHT, thickness=thickness)
     for place, line in enumerate(chart):
         scale = top if place == 0 else "0" if place == _HEIGHT - 1 else ""
         yield f"  {scale.rjust(len(top))}  {line}".rstrip()
@@ -76,8 +76,7 @@ def _sparklines(figure: TimeSeries, width: int) -> Iterator[str]:
     rows: list[tuple[str, ...]] = []
     for line, peak in zip(figure.lines, peaks, strict=True):
         heights = _highest(line.values, charts.bundle(len(line.values), room))
-        spark = charts.sparkline(heights, room)
-        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", spark))
+        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", charts.sparkline(heights)))
     return _indented(columns(rows))
 
 

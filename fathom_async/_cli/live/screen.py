@@ -72,7 +72,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int) -> Renderable
             "-" if site.visitors is None else f"{site.visitors.total:,}",
         ]
         if has_trend:
-            cells.append(charts.sparkline(site.history[-_TREND:], _TREND))
+            cells.append(charts.sparkline(site.history[-_TREND:]))
         if width >= _WITH_AGE:
             cells.append(_heard(site, now))
         table.add_row(*cells)
