@@ -99,13 +99,7 @@ class MilestoneEntry:
 
 
 class AccountState:
-    """The account's objects.
-
-    Args:
-        data: Their initial state.
-        clock: The time for `created_at`.
-        seed: Seed of new ids.
-    """
+    """The account's objects, at first those of the data; `seed` is that of new ids."""
 
     def __init__(self, data: Dataset, clock: ServerClock, seed: int) -> None:
         self._data = data

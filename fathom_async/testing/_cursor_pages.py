@@ -18,17 +18,10 @@ def page(
     cursor: Callable[[T], str],
     render: Callable[[T], Mapping[str, object]],
 ) -> web.Response:
-    """Return one page of a list.
+    """Return one page of a list that is given oldest first.
 
     `starting_after` goes forwards in chronological order, `ending_before` backwards: the newest object before the
     cursor comes first.
-
-    Args:
-        items: Every object, oldest first.
-        request: The request, with `limit`, `starting_after` and `ending_before` in its query.
-        url: The `url` of the answer.
-        cursor: Returns an object's cursor.
-        render: Returns an object's JSON.
     """
     form = Form(request.query)
     limit = form.integer("limit", 1, 100) or 10

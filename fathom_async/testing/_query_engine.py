@@ -65,12 +65,7 @@ _PLACEHOLDERS = ", ".join("?" * (7 + len(_COLUMNS)))
 
 
 class QueryEngine:
-    """Tables of one dataset: read-only, and safe to query from any thread.
-
-    Args:
-        pageviews: The rows of pageview reports.
-        completions: The rows of event reports.
-    """
+    """Tables of one dataset: read-only, and safe to query from any thread."""
 
     def __init__(self, pageviews: Iterable[Pageview], completions: Iterable[Completion]) -> None:
         self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -93,12 +88,7 @@ class QueryEngine:
         return cast("int | None", first)
 
     def report(self, wanted: Aggregation, seed: int) -> Sequence[ResultRow]:
-        """Compute a report.
-
-        Args:
-            wanted: The report.
-            seed: Seed of the order of rows that `sort_by` leaves open.
-        """
+        """Compute a report; the seed decides the order that `sort_by` leaves open."""
         return self._answers(wanted, seed)
 
     def _load(self, table: str, rows: Iterable[Sequence[object]]) -> None:

@@ -10,16 +10,7 @@ _DAY = 86_400
 
 @lru_cache(maxsize=256)
 def offsets(name: str, first: int, last: int) -> tuple[tuple[int, int], ...]:
-    """Return the spans of constant UTC offset that cover a period.
-
-    Args:
-        name: The time zone.
-        first: Start of the period in unix seconds.
-        last: Its end.
-
-    Returns:
-        `(end, offset)` for each span in order, both in seconds. The last span ends after the period.
-    """
+    """Return `(end, offset)` of the spans of constant UTC offset in a period, in seconds; the last ends after it."""
     zone = ZoneInfo(name)
     spans: list[tuple[int, int]] = []
     moment, offset = first, _offset(zone, first)

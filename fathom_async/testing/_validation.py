@@ -18,9 +18,6 @@ class Form:
 
     Each method reads one field and returns its value, or `None` if it is absent or invalid; `check` raises in the
     end. As in Laravel, an empty string is an absent value.
-
-    Args:
-        values: Fields by name, from a query string, a form or a JSON object.
     """
 
     def __init__(self, values: Mapping[str, object]) -> None:
