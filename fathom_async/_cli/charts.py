@@ -43,11 +43,3 @@ def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:
         if (not line or start >= len(line) + 2) and start + len(label) <= width:
             line = line.ljust(start) + label
     return line
-
-
-def bar(value: float, highest: float, width: int) -> str:
-    """Return a horizontal bar, as long as the value's share of the highest one."""
-    if highest <= 0 or value <= 0:
-        return ""
-    whole, eighths = divmod(max(1, round(value / highest * width * 8)), 8)
-    return f"{'█' * whole}{' ▏▎▍▌▋▊▉'[eighths]}".rstrip()

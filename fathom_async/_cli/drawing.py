@@ -7,7 +7,7 @@ from fathom_async._cli import charts
 from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total, day_label
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
-from fathom_async._util.text import cells, columns, cut
+from fathom_async._util.text import bar, cells, columns, cut
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32
@@ -47,7 +47,7 @@ def _bars(figure: Ranking, figures: Sequence[str], width: int, label_width: int)
     room = max(1, width - name - beside - 3 * _GAP)
     highest = max((value or 0 for value in figure.values), default=0)
     labels = [cut(label, name) for label in figure.labels]
-    bars = [charts.bar(value or 0, highest, room) for value in figure.values]
+    bars = [bar(value or 0, highest, room) for value in figure.values]
     return _indented(columns(list(zip(labels, figures, bars, strict=True)), right={1}))
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fathom_async._cli import charts
 from fathom_async._cli.formatting import ASCII, clock_time, counted, duration
-from fathom_async._util.text import printable
+from fathom_async._util.text import bar, printable
 
 
 def test_sparkline_rises_with_the_values() -> None:
@@ -26,20 +26,13 @@ def test_columns_from_top_to_bottom() -> None:
 
 def test_a_little_is_more_than_nothing() -> None:
     assert charts.column_chart([1, 100_000], height=1) == ["▁█"]
-    assert charts.bar(1, 100_000, 10) == "▏"
-    assert charts.bar(0, 100, 10) == charts.bar(3, 0, 10) == ""
-
-
-def test_bar_has_eighths() -> None:
-    assert charts.bar(10, 10, 4) == "████"
-    assert charts.bar(5, 8, 2) == "█▎"
 
 
 def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show() -> None:
     columns = charts.column_chart([1, 2, 4, 8], height=1)
     assert [line.encode("ascii", ASCII) for line in columns] == [b"  .#"]
-    assert charts.bar(5, 10, 4).encode("ascii", ASCII) == b"##"
-    assert charts.bar(7, 16, 4).encode("ascii", ASCII) == b"##"
+    assert bar(5, 10, 4).encode("ascii", ASCII) == b"##"
+    assert bar(7, 16, 4).encode("ascii", ASCII) == b"##"
     assert "Käse · 5…".encode("ascii", ASCII) == b"K?se - 5~"
 
 
