@@ -230,9 +230,5 @@ class AccountState:
         """Delete a milestone."""
         self._milestones = [other for other in self._milestones if other is not milestone]
 
-    def touch(self, milestone: MilestoneEntry) -> None:
-        """Set `updated_at` to now."""
-        milestone.updated_at = self._clock.now()
-
     def _new_id(self, length: int) -> str:
         return "".join(self._random.choices(_LETTERS, k=length))

@@ -54,6 +54,11 @@ class Form:
             return value
         return None
 
+    def required(self, name: str, maximum: int = 255) -> str:
+        """Read a string of limited length; add an error and return an empty one if it is absent."""
+        self.require(name)
+        return self.text(name, maximum) or ""
+
     def choice(self, name: str, options: Collection[str]) -> str | None:
         """Read one of a few words."""
         return self._one_of(name, options, f"The selected {_words(name)} is invalid.")
