@@ -30,17 +30,7 @@ _BESIDE_PAGE: Final = 34
 
 @frozen
 class Standing:
-    """Measurements of the job.
-
-    Attributes:
-        reports: Requests of the reports lane, counted by the server.
-        others: The other requests, likewise.
-        refused: Requests that the server refused.
-        failed: Requests that ended with an error.
-        seconds: Real seconds from the start to the last report's answer.
-        optimum: Server seconds that a perfect client would need for these reports.
-        speed: Server seconds in a real one.
-    """
+    """Measurements of the job: requests as the server counted them, real seconds, and at best server seconds."""
 
     reports: int
     others: int
@@ -64,13 +54,7 @@ class Standing:
 
 
 def summarize(reports: Reports, verdict: Standing, width: int) -> Iterator[RenderableType]:
-    """Return the parts of the summary, from top to bottom; those without data are left out.
-
-    Args:
-        reports: The reports over all days.
-        verdict: How the job went.
-        width: Characters a line.
-    """
+    """Return the parts of the summary, from top to bottom; those without data are left out."""
     for figure in (traffic_of(chain.from_iterable(reports.values())), _pages(reports)):
         if figure is not None:
             label = max(width - _BESIDE_PAGE, _SITE_WIDTH)
