@@ -32,6 +32,9 @@ from fathom_async.errors import ArgumentError, QueryError
 
 MOST_SUBJECTS: Final = 16
 
+GRACE: Final = 3600.0
+"""Seconds after which no hit arrives late any more."""
+
 SKEW: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
 
@@ -232,7 +235,7 @@ class CachePolicy:
     """
 
     max_age: float = attrs.field(default=300.0, validator=_check_seconds_or_ever)
-    grace: float = attrs.field(default=3600.0, validator=_check_seconds)
+    grace: float = attrs.field(default=GRACE, validator=_check_seconds)
     stale_while_revalidate: float = attrs.field(default=0.0, validator=_check_seconds_or_ever)
     keep_for: float = attrs.field(default=800 * 86_400.0, validator=_check_seconds_or_ever)
 

@@ -205,7 +205,7 @@ class ReportsResource:
         since: date | str,
         until: date | str | None = None,
         grouping: DateGrouping = "day",
-        look_back: int = 3,
+        look_back: int = 0,
         incomplete: bool = False,
         zone: "ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None" = None,
         priority: Priority = Priority.BULK,
@@ -225,7 +225,9 @@ class ReportsResource:
             since: The first day; the period that contains it is filled in whole.
             until: The last day, likewise; today by default.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-            look_back: Periods are requested again until this many later periods have ended, because data may be late.
+            look_back: Number of the latest complete periods to request again in each run. None is needed for what
+                visitors do: what was requested an hour after its end does not change. It is for data that is added
+                or corrected later, such as imports.
             incomplete: Whether to write the current period too.
             zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.
