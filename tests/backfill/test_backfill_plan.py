@@ -97,9 +97,7 @@ def test_periods_are_settled_an_hour_after_their_end_or_once_later_ones_are_over
     assert made.layout.unit.value(made.settled_before) == first
 
 
-@pytest.mark.parametrize(
-    "zone", ["America/Santiago", "America/Havana", "Australia/Lord_Howe"]
-)
+@pytest.mark.parametrize("zone", ["America/Santiago", "America/Havana", "Australia/Lord_Howe"])
 @pytest.mark.parametrize("grouping", ["hour", "day"])
 def test_where_clocks_go_back_a_period_is_settled_an_hour_after_it_has_ended_for_the_last_time(
     zone: str, grouping: str
