@@ -186,7 +186,8 @@ class ReportsResource:
         Args:
             site_id: Id of the site.
             since: Only the answers whose range ends then or later, or is open; a date, a datetime or an ISO string on
-                the site's clock. By default, all answers.
+                the site's clock. By default, all answers. Where the site's time zone is not known, answers in another
+                one go if they may end then.
             store: Where the answers are; see `run`.
 
         Returns:
