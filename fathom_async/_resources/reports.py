@@ -56,7 +56,12 @@ class ReportsResource:
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(
-        self, query: Query[RowT], *, store: Store | None = None, keeping: CachePolicy | None = None
+        self,
+        query: Query[RowT],
+        *,
+        store: Store | None = None,
+        keeping: CachePolicy | None = None,
+        max_requests: int | None = None,
     ) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
@@ -69,9 +74,10 @@ class ReportsResource:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
             store: Where to keep the report; see `run`.
             keeping: How long it stays fresh.
+            max_requests: The most requests to send; 0 returns a report that the store has, or none.
 
         Raises:
-            ArgumentError: The store cannot be where it is said to be.
+            ArgumentError: The store cannot be where it is said to be, or the report takes more than `max_requests`.
             StoreError: The store cannot be used.
             QueryError: The query has a limit.
             InseparableError: No filter can separate some of the rows; the message says what to change.
@@ -79,9 +85,8 @@ class ReportsResource:
             ValidationError: The server refused the query although it passed all checks.
         """
         cache = self._cache(store, keeping)
-        if cache is None:
-            return await complete(query, self._ask)
-        return await cache.complete(query, lambda: complete(query, self._ask))
+        ask = partial(complete, query, self._ask, max_requests)
+        return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
         """Return what `run` would send for these queries, and how long that would take; sends nothing.
