@@ -22,8 +22,12 @@ T = TypeVar("T")
 APPLICATION_ID: Final = 0x46744172
 """Marks our files; `FtAr`."""
 
-_BUSY_SECONDS = 10.0
+_BUSY_SECONDS = 60.0
 _RETRY_SECONDS = 0.01
+_ADVICE: Final = {
+    sqlite3.SQLITE_BUSY: f" by another program for {_BUSY_SECONDS:.0f} s",
+    sqlite3.SQLITE_FULL: "; free some space, or prune the store",
+}
 _VERSION: Final = 3
 _SCHEMA: Final = (
     """
@@ -109,7 +113,8 @@ class SqliteFile:
         try:
             return work(self._open())
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store {self.path} cannot be used: {error}") from error
+            advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0), "")
+            raise StoreError(f"the store {self.path} cannot be used: {error}{advice}") from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and not self._is_there():
@@ -148,9 +153,11 @@ def open_file(path: Path) -> sqlite3.Connection:
     _check(path)
     give_up = time.monotonic() + _BUSY_SECONDS
     while True:
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        left = max(0.0, give_up - time.monotonic())
+        connection = sqlite3.connect(path, timeout=left, isolation_level=None)
         try:
             _prepare(connection, path)
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
         except sqlite3.OperationalError as error:
             connection.close()
             # SQLite does not wait where that could be a deadlock, as when two switch a new file to WAL.
