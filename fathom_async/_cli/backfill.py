@@ -61,8 +61,8 @@ class Periods:
     per: DateGrouping = "day"
     """Length of a period."""
 
-    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3
-    """Request a period again until this many further ones are over: data may come late."""
+    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0
+    """Request this many of the latest complete periods again, for data that is added later, such as imports."""
 
     incomplete: bool = False
     """Write the current period too."""

@@ -61,7 +61,12 @@ class ReportsResource:
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(
-        self, query: Query[RowT], *, store: Store | None = None, keeping: CachePolicy | None = None
+        self,
+        query: Query[RowT],
+        *,
+        store: Store | None = None,
+        keeping: CachePolicy | None = None,
+        max_requests: int | None = None,
     ) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
@@ -74,9 +79,10 @@ class ReportsResource:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
             store: Where to keep the report; see `run`.
             keeping: How long it stays fresh.
+            max_requests: The most requests to send; 0 returns a report that the store has, or none.
 
         Raises:
-            ArgumentError: The store cannot be where it is said to be.
+            ArgumentError: The store cannot be where it is said to be, or the report takes more than `max_requests`.
             StoreError: The store cannot be used.
             QueryError: The query has a limit.
             InseparableError: No filter can separate some of the rows; the message says what to change.
@@ -84,9 +90,8 @@ class ReportsResource:
             ValidationError: The server refused the query although it passed all checks.
         """
         cache = self._cache(store, keeping)
-        if cache is None:
-            return await complete(query, self._ask)
-        return await cache.complete(query, lambda: complete(query, self._ask))
+        ask = partial(complete, query, self._ask, max_requests)
+        return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
         """Return what `run` would send for these queries, and how long that would take; sends nothing.
@@ -236,7 +241,8 @@ class ReportsResource:
         Args:
             site_id: Id of the site.
             since: Only the answers whose range ends then or later, or is open; a date, a datetime or an ISO string on
-                the site's clock. By default, all answers.
+                the site's clock. By default, all answers. Where the site's time zone is not known, answers in another
+                one go if they may end then.
             store: Where the answers are; see `run`.
 
         Returns:
@@ -255,7 +261,7 @@ class ReportsResource:
         since: date | str,
         until: date | str | None = None,
         grouping: DateGrouping = "day",
-        look_back: int = 3,
+        look_back: int = 0,
         incomplete: bool = False,
         zone: "ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None" = None,
         priority: Priority = Priority.BULK,
@@ -275,7 +281,9 @@ class ReportsResource:
             since: The first day; the period that contains it is filled in whole.
             until: The last day, likewise; today by default.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-            look_back: Periods are requested again until this many later periods have ended, because data may be late.
+            look_back: Number of the latest complete periods to request again in each run. None is needed for what
+                visitors do: what was requested an hour after its end does not change. It is for data that is added
+                or corrected later, such as imports.
             incomplete: Whether to write the current period too.
             zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.
