@@ -28,6 +28,7 @@ from fathom_async._reports.former import Question
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import site_zone
 from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
@@ -301,7 +302,7 @@ class ReportsResource:
 
         async def requested() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone
-            return None if name is None else ZoneInfo(name)
+            return None if name is None else site_zone(query.site_id, name)
 
         return await backfill(
             query,
