@@ -45,7 +45,7 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.arguments import first_moment
 from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.implication import SourceAnswer, implies
-from fathom_async._reports.query import AnyQuery, Query, to_wire
+from fathom_async._reports.query import AnyQuery, Query
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import known_zone
 from fathom_async.errors import ArgumentError, DecodeError, FathomError
@@ -273,9 +273,15 @@ class ReportCache:
 
         The site's time zone is forgotten, too: that it was changed is a reason to forget.
         """
+        moment = first_moment(since, "since")
+        await self.zones.load(self.caller, self.store, [site_id], now=self.now())
+        zone = self.zones.zone(site_id)
+        gone = await self.store.forget(
+            site_of(self.caller.session.account, site_id),
+            lambda kept: moment is None or kept.reaches(moment, zone),
+        )
         await self.zones.forget(self.caller, self.store, site_id, now=self.now())
-        until = "" if (moment := first_moment(since)) is None else to_wire(moment)
-        return await self.store.forget(site_of(self.caller.session.account, site_id), until)
+        return gone
 
     @contextmanager
     def declare(

@@ -130,6 +130,7 @@ class Session:
         failures = refusals = 0
         again: Again | None = None
         perhaps_done = False
+        failing_since: float | None = None
         deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
         while True:
             try:
@@ -149,6 +150,9 @@ class Session:
                 failures += not is_refused
                 again = "refused" if is_refused else "failed"
                 perhaps_done = perhaps_done or was_perhaps_done(error)
+                lane = self.lanes[request.lane]
+                if failing_since is None and not is_refused:
+                    failing_since = self.clock.now()
                 delay = next_delay(
                     self.retry,
                     error,
@@ -156,8 +160,8 @@ class Session:
                     failures=failures,
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
+                    away_for=lane.away_for(failing_since, options.priority),
                 )
-                lane = self.lanes[request.lane]
                 if delay is not None and again == "failed" and not lane.retries.has_capacity():
                     delay = max(delay, delay_of(lane.retries, self.clock))
                 is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline

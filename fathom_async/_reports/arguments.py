@@ -69,9 +69,9 @@ LAST_SECOND: Final = time(23, 59, 59)
 _DATE_LENGTH: Final = len("2026-01-31")
 
 
-def first_moment(value: date | str | None) -> datetime | None:
+def first_moment(value: date | str | None, argument: str = "date_from") -> datetime | None:
     """Return the start of a range; a bare date starts with its first second."""
-    return _moment("date_from", value, FIRST_SECOND)
+    return _moment(argument, value, FIRST_SECOND)
 
 
 def last_moment(value: date | str | None) -> datetime | None:

@@ -67,7 +67,7 @@ def fathom_source(
     site_ids: Sequence[str] | None = None,
     reports: Mapping[str, Any] | None = None,
     since: date | str | None = None,
-    look_back: int = 3,
+    look_back: int = 0,
     base_url: str = BASE_URL,
     budget: str | None = None,
     now: Callable[[], datetime] = _now,
@@ -97,7 +97,7 @@ def fathom_source(
             in the site or event only, without range, limit and order. They group by their ``date_grouping``, or by
             day.
         since: The first day of the reports.
-        look_back: Number of periods that must follow a period before a request settles it.
+        look_back: Number of the latest complete periods to load again each time, for data that is added later.
         base_url: URL of the API.
         budget: Rate limits to share with other processes; see `FathomClient`.
         now: Returns the current time, with a time zone.
