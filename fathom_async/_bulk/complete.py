@@ -36,7 +36,7 @@ from fathom_async._reports.fields import (
     TEXT_PROPERTIES,
 )
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.query import LONGEST_QUERY, Query, hour_chunks
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError, FathomError, QueryError
@@ -68,9 +68,6 @@ class InseparableError(FathomError):
 class InconsistentError(FathomError):
     """Answers of the server that contradict each other, so that a report made of them might be wrong."""
 
-
-LONGEST_QUERY: Final = 7_000
-"""Characters of the query string; common servers refuse a request line of 8 kB."""
 
 _MOST_VALUES: Final = 8
 _COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}

@@ -17,7 +17,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from itertools import combinations
 from typing import Final, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -100,7 +100,7 @@ class CacheEntry:
         query = None if self.query is None else query_of(self.query)
         if query is None or query.date_to is None:
             return True
-        former = zone_named(self.timezone)
+        former = known_zone(self.timezone)
         counted: tzinfo = ZoneInfo(query.timezone) if query.timezone else former or zone or UTC
         clock = moment.tzinfo or zone or former or (_FIRST_ON_EARTH if query.timezone else UTC)
         return max(_unix(query.date_to, counted)) >= min(_unix(moment, clock))
@@ -163,14 +163,6 @@ def site_of(space: str, site_id: str) -> str:
         site_id: Id of the site.
     """
     return digest(space, site_id)
-
-
-def zone_named(name: str | None) -> ZoneInfo | None:
-    """Return a time zone, or None if this machine does not know it."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
 
 
 def subject_of(space: str, query: Query[Row]) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from fathom_async._cache.entry import SKEW, CacheEntry
 from fathom_async._cache.single_flight import StoreFlight
 from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
-from fathom_async._util.redis import without_secrets
+from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -235,6 +235,7 @@ class _Server:
     """
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self.where = without_secrets(url)
         self._redis = _connect(url, self.where)
         self._is_closed = False
@@ -297,8 +298,7 @@ class _Server:
         except (RedisError, OSError) as error:
             if task and task.cancelling() > cancelled:
                 raise asyncio.CancelledError from error
-            what = f"{type(error).__name__} {error}".rstrip()
-            raise StoreError(f"the store {self.where} cannot be used: {what}") from error
+            raise StoreError(f"the store {self.where} cannot be used: {told(error, self._url)}") from None
 
 
 def _answer(key: str) -> str:
@@ -361,5 +361,5 @@ def _connect(url: str, where: str) -> "Redis":
             socket_connect_timeout=_TIMEOUT,
         )
     except ValueError as error:
-        raise ConfigurationError(f"{where} is not a Redis URL: {error}") from None
+        raise ConfigurationError(f"{where} is not a Redis URL: {told(error, url)}") from None
     return Redis.from_pool(pool)

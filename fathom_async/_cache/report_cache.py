@@ -34,7 +34,6 @@ from fathom_async._cache.entry import (
     site_of,
     subject_of,
     subjects_of,
-    zone_named,
 )
 from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
@@ -48,6 +47,7 @@ from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import AnyQuery, Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import known_zone
 from fathom_async.errors import ArgumentError, DecodeError, FathomError
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class ReportCache:
         return freshness(kept, query, self.keeping, now=self.now(), zone=self._zone(query, kept))
 
     def _zone(self, query: Query[RowT], kept: CacheEntry) -> ZoneInfo | None:
-        return self.zones.zone(query.site_id) or zone_named(kept.timezone)
+        return self.zones.zone(query.site_id) or known_zone(kept.timezone)
 
     async def look_for_fresh(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf

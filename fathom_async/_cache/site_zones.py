@@ -14,10 +14,11 @@ from contextlib import aclosing, suppress
 from zoneinfo import ZoneInfo
 
 from fathom_async import _endpoints as endpoints
-from fathom_async._cache.entry import CacheEntry, digest, replaces, zone_named
+from fathom_async._cache.entry import CacheEntry, digest, replaces
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
+from fathom_async._util.checks import known_zone
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
 from fathom_async.models import Site
@@ -43,7 +44,7 @@ class SiteZones:
 
     def zone(self, site_id: str) -> ZoneInfo | None:
         """Return a site's time zone, if it was learned."""
-        return zone_named(self._zones.get(site_id))
+        return known_zone(self._zones.get(site_id))
 
     def note(self, sites: Iterable[Site], now: float) -> None:
         """Learn the time zones of sites that were requested for any purpose.

@@ -25,9 +25,6 @@ PLAN: Final = "FATHOM_PLAN"
 FOR_A_PERSON: Final = RetryPolicy(outage=5)
 """How commands that a person waits for retry: a server that is away fails them soon."""
 
-FOR_A_JOB: Final = RetryPolicy(attempts=30, cap=30)
-"""How a job of one request at a time retries, which cannot tell an outage from requests that fail by themselves."""
-
 
 def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
     """Run a command's coroutine to its end.

@@ -1,8 +1,10 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,9 +22,13 @@ from fathom_async._cache.report_cache import ReportCache, Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.comparison import Comparison
 from fathom_async._reports.fields import DateGrouping
+from fathom_async._reports.former import Question
+from fathom_async._reports.periods import Period
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import site_zone
 from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
@@ -185,6 +191,51 @@ class ReportsResource:
         )
         return await reports_in_order(outcomes)
 
+    async def compare(
+        self,
+        query: Query[RowT],
+        *,
+        to: str | Period = "previous period",
+        over: str | Period | None = None,
+        now: date | None = None,
+        by_weekday: bool = False,
+        store: Store | None = None,
+        keeping: CachePolicy | None = None,
+    ) -> Comparison[RowT]:
+        """Run one report over two periods, in one run, and compare them.
+
+        A period that is still running, such as ``month to date``, is compared up to the last whole hour of the site's
+        clock to the same part of the former one. A query that groups is asked without its ``limit``, so that a group
+        that is no longer among the first is not taken for gone.
+
+        Args:
+            query: A `PageviewQuery` or an `EventQuery`.
+            to: ``previous period``: the one of the same length before it, which is a month for whole months and for
+                ``month to date``; ``previous year``: the same dates a year before; or a `Period`.
+            over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
+            now: The moment on the site's clock, or an aware one. The present one by default. The site is requested
+                (from the other lane) where its time zone matters: while the period may run, and for words.
+            by_weekday: Whether to go back by whole weeks, so that Mondays are compared to Mondays.
+            store: Where to keep the answers; see `run`.
+            keeping: How long they stay fresh.
+
+        Raises:
+            QueryError: There is no range, nothing of it has passed, or there is no such former period.
+            NotFoundError: The site does not exist, or the token cannot see it.
+        """
+        question = Question(query, to, over, by_weekday)
+        if now is None:
+            now = datetime.fromtimestamp(self._send.session.unix(), UTC)
+            now = await self._on_clock(now, query) if question.depends_on_clock(now) else now
+        elif isinstance(now, datetime) and now.tzinfo is not None:
+            now = await self._on_clock(now, query)
+        priority = self._send.options.priority
+        run = self.run(question.queries(now), store=store, keeping=keeping, priority=priority)
+        async with aclosing(run):
+            both = sorted([outcome async for outcome in run], key=attrgetter("position"))
+        current, previous = (outcome.result() for outcome in both)
+        return Comparison(current, previous, query.limit)
+
     async def forget(self, site_id: str, *, since: date | str | None = None, store: Store) -> int:
         """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
 
@@ -251,7 +302,7 @@ class ReportsResource:
 
         async def requested() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone
-            return None if name is None else ZoneInfo(name)
+            return None if name is None else site_zone(query.site_id, name)
 
         return await backfill(
             query,
@@ -308,6 +359,11 @@ class ReportsResource:
         if keeping is not None:
             raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
         return None
+
+    async def _on_clock(self, moment: datetime, query: Query[RowT]) -> datetime:
+        """Return a moment on the clock of a query."""
+        name = query.timezone or (await self._send(endpoints.site(query.site_id))).timezone
+        return moment.astimezone(ZoneInfo(name or "UTC"))
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
         return await self._send(endpoints.aggregation(query))

@@ -28,6 +28,7 @@ from fathom_async._core.codec.rows import ColumnKind, Row
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
+from fathom_async._util.checks import site_zone
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
 from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._layout import Layout, Series
@@ -194,7 +195,7 @@ class _Account:
             raise ArgumentError(
                 f"the API has no time zone for {site_id}; set one on its queries: timezone='Europe/Berlin'"
             )
-        return ZoneInfo(site.timezone)
+        return site_zone(site_id, site.timezone)
 
     async def _ask(self) -> list[Site]:
         if self._site_ids is None:

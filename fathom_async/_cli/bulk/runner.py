@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from attrs import define, evolve, field
 
@@ -46,6 +45,7 @@ from fathom_async._cli.formatting import counted
 from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async._util.checks import site_zone
 from fathom_async.store import ReportStore, open_store
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ async def _located(
     naive = read_jobs(file, now=moment.replace(tzinfo=None))
     async with telling(fathom):
         sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
-    zones = {site_id: ZoneInfo(site.timezone) for site_id, site in sites.items() if site.timezone}
+    zones = {site_id: site_zone(site_id, site.timezone) for site_id, site in sites.items() if site.timezone}
     return wanted(read_jobs(file, now=moment, zones=zones), file, options)
 
 
