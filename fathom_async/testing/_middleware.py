@@ -76,7 +76,6 @@ class Middleware:
     hits: list[Hit] = field(factory=list[Hit])
 
     async def handle(self, request: web.Request, endpoint: Handler) -> web.StreamResponse:
-        """Answer one request."""
         await self._spend(self.conditions.latency)  # step 1
         at = self.clock.time()
         hit = Hit(
