@@ -30,7 +30,6 @@ VISITS: Final = fathom.PageviewQuery(
 )
 SALES: Final = fathom.EventQuery("CDBUGS", "sale", aggregates=["conversions"], date_grouping="day")
 REPORT: Final = fathom.Report(VISITS, tuple(VISITS.codec.decode(b'[{"visits": "3"}]')), truncated=False)
-COMPARISON: Final = fathom.Comparison(REPORT, REPORT)
 REFUSED: Final = fathom.RateLimitError(429, "Too Many Attempts.", {"a": ["b"]}, "GET", URL, 59.0)
 ANSWERED: Final = fathom.Outcome(VISITS, REPORT, asked_at=5.0)
 FAILED: Final = fathom.Outcome(SALES, error=REFUSED, position=1)
@@ -102,7 +101,8 @@ VALUES: Final[list[object]] = [
     *fathom.Priority,
     *(VISITS, SALES, REPORT, REPORT.rows[0], SALES.codec.row(date(2026, 1, 31), 3), *VISITS.codec.columns),
     *(ANSWERED, FAILED, plan(), fathom.Progress(2, done=1), stats()),
-    *(fathom.Change(90, 60), COMPARISON, COMPARISON.rows[0]),
+    *(fathom.Comparison(REPORT, REPORT), fathom.Change(3, 2)),
+    fathom.ComparedRow(None, ("/",), {"visits": fathom.Change(3, 2)}),
     fathom.Filter("browser", "is", "Firefox"),
     fathom.Period.parse("2026-01", NOW),
     fathom.LiveVisitors("CDBUGS", NOW, error=REFUSED),
