@@ -40,7 +40,6 @@ class Condition:
     value: str
 
     def predicate(self, dialect: ServerDialect) -> Callable[[str], bool]:
-        """Return the condition as a function of the column's value."""
         finds = self._finds(dialect)
         negated = self.operator in ("is not", "is not like", "not matching")
         if dialect.has_nulls:

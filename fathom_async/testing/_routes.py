@@ -54,7 +54,6 @@ class Endpoints:
     dialect: ServerDialect
 
     def table(self) -> list[web.RouteDef]:
-        """Return the routes."""
         site = "/v1/sites/{site_id}"
         events, event = f"{site}/events", f"{site}/events/{{event_id}}"
         milestones, milestone = f"{site}/milestones", f"{site}/milestones/{{milestone_id}}"
