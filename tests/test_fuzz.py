@@ -209,7 +209,7 @@ def test_a_body_is_decoded_or_refused(kind: str, data: st.DataObject) -> None:
     valid, decode = BODIES[kind]
     body = data.draw(damaged(valid))
     if error := raised_by(decode, body, DecodeError):
-        assert len(str(error)) < 20_000
+        assert len(str(error)) <= 1_001
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -227,7 +227,7 @@ def test_a_valid_body_is_decoded(kind: str) -> None:
 def test_an_error_answer_is_an_error(body: bytes, status: int, reason: str) -> None:
     error = read_error(Response(status, {}, body, reason), "GET", "https://host/x")
     assert type(error).__name__ in str(repr(error))
-    assert isinstance(str(error), str)
+    assert len(str(error)) < 1_500
     assert one_line(str(error)).isprintable()
 
 
