@@ -14,6 +14,7 @@ from cyclopts import Parameter, Token, validators
 from fathom_async import EventQuery, PageviewQuery, Period, QueryError, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
+from fathom_async._util.checks import site_zone
 from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
 
 Query = PageviewQuery | EventQuery
@@ -119,7 +120,8 @@ class QueryOptions(Selection):
 
     def now(self, site: Site | None) -> datetime:
         """Return the current time on the clock from which a period is counted: the site's, if it is needed."""
-        return datetime.now(ZoneInfo(self.timezone or (site and site.timezone) or "UTC"))
+        name = self.timezone or (site and site.timezone) or "UTC"
+        return datetime.now(site_zone(site.id, name) if site else ZoneInfo(name))
 
 
 @contextmanager

@@ -151,6 +151,19 @@ class Lane:
     def is_given_up(self) -> bool:
         return self.breaker.is_given_up(self.outage, self.now())
 
+    def away_for(self, failing_since: float | None, priority: Priority) -> float | None:
+        """Return for how many seconds the server has been away; None if a request may fail by itself.
+
+        Args:
+            failing_since: When the request failed first; nothing answered since tells a bulk job, which waits anyway,
+                that the server is away, even if it has too few requests to trip the breaker.
+            priority: The request's class.
+        """
+        since = self.breaker.away_since
+        if since is None and failing_since is not None and priority is Priority.BULK:
+            since = failing_since if self.answered_at < failing_since else None
+        return None if since is None else self.now() - since
+
     @property
     def limit(self) -> RateLimit:
         return self.restraint.limit

@@ -330,7 +330,7 @@ async def _read_form(request: web.Request) -> Form:
     if request.content_type == "application/json":
         try:
             body: object = await request.json()
-        except (JSONDecodeError, UnicodeDecodeError):
+        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
             return Form({})
         return Form(cast("Mapping[str, object]", body) if isinstance(body, dict) else {})
     return Form(dict(await request.post()))

@@ -39,7 +39,7 @@ _BESIDE_PAGE: Final = 34
 
 
 @frozen
-class Comparison:
+class Standing:
     """Measurements of the job: requests as the server counted them, real seconds, and at best server seconds."""
 
     reports: int
@@ -107,7 +107,7 @@ def headline(reports: int, description: str, speed: float) -> Text:
     return Text.assemble(("fathom demo", "bold"), what, (pace, "yellow"))
 
 
-async def _demonstrate(source: Source, reports: int, speed: float, seed: int) -> tuple[DemoJob, Comparison]:
+async def _demonstrate(source: Source, reports: int, speed: float, seed: int) -> tuple[DemoJob, Standing]:
     async with (
         FathomServer(data=source.data, speed=speed, now=source.now, seed=seed) as server,
         FathomClient("demo", base_url=server.url, clock=LoopClock(speed)) as fathom,
@@ -126,10 +126,10 @@ async def _demonstrate(source: Source, reports: int, speed: float, seed: int) ->
         return job, _judge(job, server, speed)
 
 
-def _judge(job: DemoJob, server: FathomServer, speed: float) -> Comparison:
+def _judge(job: DemoJob, server: FathomServer, speed: float) -> Standing:
     reports = sum(hit.lane == "reports" for hit in server.hits)
     throttle = server.throttles["reports"]
-    return Comparison(
+    return Standing(
         reports=reports,
         others=len(server.hits) - reports,
         refused=server.refused,
@@ -140,7 +140,7 @@ def _judge(job: DemoJob, server: FathomServer, speed: float) -> Comparison:
     )
 
 
-def summarize(reports: Reports, verdict: Comparison, width: int) -> Iterator[RenderableType]:
+def summarize(reports: Reports, verdict: Standing, width: int) -> Iterator[RenderableType]:
     """Return the parts of the summary, from top to bottom; those without data are left out."""
     for figure in (traffic_of(chain.from_iterable(reports.values())), _pages(reports)):
         if figure is not None:
@@ -180,7 +180,7 @@ def _pages(reports: Reports) -> Ranking | None:
     return Ranking("top pages", tuple(labels), tuple(views for *_, views in found)) if found else None
 
 
-def _account(verdict: Comparison) -> Table:
+def _account(verdict: Standing) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
