@@ -70,6 +70,7 @@ _add(
     "Report on the pageviews of a site.",
     "fathom report CDBUGS --per day --period 'last 30 days' --chart",
     "fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'",
+    "fathom report CDBUGS --by pathname --period 'month to date' --compare previous",
     "fathom report CDBUGS --by country_code --sort visits:desc --limit 20",
     "fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv",
     "fathom report CDBUGS --by browser --per month --html browsers.html",
