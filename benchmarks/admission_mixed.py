@@ -26,7 +26,6 @@ from benchmarks.admission_worker import in_a_process
 from benchmarks.admission_world import OK, REFUSED, Attempt
 from benchmarks.machine import installed
 from benchmarks.report import table
-from benchmarks.throttles import AlignedWindow, TokenBucket
 from fathom_async._core.request import Request, Response
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Options, Session
@@ -35,7 +34,14 @@ from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import FathomError, RateLimitError
-from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, Throttle
+from fathom_async.testing import (
+    AlignedWindow,
+    ConcurrencyCap,
+    LaravelWindow,
+    SlidingLog,
+    Throttle,
+    TokenBucket,
+)
 
 KINDS: Mapping[str, Callable[..., Throttle]] = {
     "Laravel": LaravelWindow,

@@ -8,9 +8,15 @@ from random import Random
 
 from attrs import field, frozen, mutable
 
-from benchmarks.throttles import AlignedWindow, TokenBucket
 from fathom_async._core.request import Response
-from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, Throttle
+from fathom_async.testing import (
+    AlignedWindow,
+    ConcurrencyCap,
+    LaravelWindow,
+    SlidingLog,
+    Throttle,
+    TokenBucket,
+)
 
 LIMIT = 10
 PER = 60.0

@@ -18,7 +18,7 @@ With pytest, the installed plugin has the fixture ``fathom_server`` and two mark
 * `Dataset` holds what its reports are computed from: `Site`, `Event`, `Milestone`, `Pageview` and `Completion`, given
   one by one, or from `Dataset.synthetic` or `Dataset.from_access_log`.
 * `ServerDialect(filters_ignore=frozenset({"case"}))`, as its `dialect`, says how it compares texts.
-* `LaravelWindow` (as Fathom has it) and `SlidingLog` are its rate limits; any `Throttle` may be.
+* `LaravelWindow` (as Fathom has it), `AlignedWindow`, `SlidingLog` and `TokenBucket` are its rate limits.
 * `run_virtual(main())` runs a coroutine on a `VirtualTimeLoop`, whose clock jumps to the next timer.
 * `SecodaServer` and `EmmaServer` are the servers of `fathom_async.connectors`.
 

@@ -20,10 +20,12 @@ from fathom_async.testing._faults import (
 )
 from fathom_async.testing._server import FathomServer as FathomServer, ServerOptions as ServerOptions
 from fathom_async.testing._throttle import (
+    AlignedWindow as AlignedWindow,
     ConcurrencyCap as ConcurrencyCap,
     LaravelWindow as LaravelWindow,
     SlidingLog as SlidingLog,
     Throttle as Throttle,
+    TokenBucket as TokenBucket,
     Verdict as Verdict,
 )
 from fathom_async.testing._traffic import Hit as Hit

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Literal, Protocol
 
 from attrs import define, field, frozen
-from attrs.validators import gt
+from attrs.validators import gt, optional
 
 
 @frozen
@@ -64,7 +64,7 @@ class Throttle(Protocol):
 
 
 @define
-class Limit(ABC):
+class _Limit(ABC):
     """A throttle whose subclasses say how they count, how many are left, and what a perfect client takes."""
 
     limit: int = field(validator=gt(0))
@@ -84,19 +84,18 @@ class Limit(ABC):
     def optimum(self, n: int, start: float = 0.0) -> float:
         """Return the seconds from the first to the last of `n` requests of a perfect client."""
         del start
-        return self.full_windows(n) * self.per
+        return self._full_windows(n) * self.per
 
     @abstractmethod
     def _count(self, now: float) -> float | None:
         """Count one request, or return the seconds until one more is allowed."""
 
-    def full_windows(self, n: int) -> int:
-        """Return how many windows a perfect client fills before its last request."""
+    def _full_windows(self, n: int) -> int:
         return max(0, n - 1) // self.limit
 
 
 @define
-class LaravelWindow(Limit):
+class LaravelWindow(_Limit):
     """Laravel's own throttle: a fixed window that opens with its first hit.
 
     Refused hits are not counted and do not prolong the window. `Retry-After` is computed from whole seconds, so with
@@ -129,13 +128,37 @@ class LaravelWindow(Limit):
         return self.limit - self._used if self._is_open(now) else self.limit
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        windows = self.full_windows(n)
+        windows = self._full_windows(n)
         early = start - math.floor(start) if self.store == "floor" and windows else 0.0
         return windows * self.per - early
 
 
 @define
-class SlidingLog(Limit):
+class AlignedWindow(_Limit):
+    """A fixed window on the clock's boundaries: it restarts at every multiple of `per`."""
+
+    _index: int = field(default=-1, init=False)
+    _used: int = field(default=0, init=False)
+
+    def _count(self, now: float) -> float | None:
+        if not self.remaining(now):
+            return (self._index + 1) * self.per - now
+        self._used += 1
+        return None
+
+    def remaining(self, now: float) -> int:
+        index = math.floor(now / self.per)
+        if index != self._index:
+            self._index, self._used = index, 0
+        return self.limit - self._used
+
+    def optimum(self, n: int, start: float = 0.0) -> float:
+        windows = self._full_windows(n)
+        return (math.floor(start / self.per) + windows) * self.per - start if windows else 0.0
+
+
+@define
+class SlidingLog(_Limit):
     """At most `limit` requests in any window of `per` seconds, wherever it starts."""
 
     _times: deque[float] = field(factory=deque[float], init=False)
@@ -153,6 +176,40 @@ class SlidingLog(Limit):
 
 
 @define
+class TokenBucket(_Limit):
+    """A bucket of `burst` tokens, refilled evenly with `limit` tokens per `per` seconds (GCRA).
+
+    Attributes:
+        burst: Capacity of the bucket; `limit` by default.
+    """
+
+    burst: int | None = field(default=None, validator=optional(gt(0)))
+    _full_at: float = field(default=-math.inf, init=False)
+
+    @property
+    def capacity(self) -> int:
+        """Requests that a full bucket allows at once."""
+        return self.limit if self.burst is None else self.burst
+
+    def _missing(self, now: float) -> float:
+        return max(self._full_at - now, 0.0) * self.limit / self.per
+
+    def _count(self, now: float) -> float | None:
+        excess = self._missing(now) + 1 - self.capacity
+        if excess > _ROUNDING:
+            return excess * self.per / self.limit
+        self._full_at = max(self._full_at, now) + self.per / self.limit
+        return None
+
+    def remaining(self, now: float) -> int:
+        return max(0, math.floor(self.capacity - self._missing(now) + _ROUNDING))
+
+    def optimum(self, n: int, start: float = 0.0) -> float:
+        del start
+        return max(0, n - self.capacity) * self.per / self.limit
+
+
+@define
 class ConcurrencyCap:
     """At most `limit` requests in flight."""
 
@@ -167,3 +224,7 @@ class ConcurrencyCap:
 
     def leave(self) -> None:
         self.in_flight -= 1
+
+
+# Unix time as a float is exact to a quarter of a microsecond; that must not cost a token that is due now.
+_ROUNDING = 1e-5

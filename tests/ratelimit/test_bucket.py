@@ -5,7 +5,6 @@ import asyncio
 import pytest
 from aiolimiter import AsyncLimiter
 
-from benchmarks.throttles import TokenBucket
 from fathom_async import Priority, RateLimit, RetryPolicy, ServerError
 from fathom_async._core.request import Request, Response
 from fathom_async._core.session import Options, Session
@@ -14,7 +13,7 @@ from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.bucket import for_retries, guard, pace
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._util.clock import LoopClock
-from fathom_async.testing import run_virtual
+from fathom_async.testing import TokenBucket, run_virtual
 from fathom_async.testing._throttle import Verdict
 from tests.ratelimit.servers import Server, play, silence, truth
 

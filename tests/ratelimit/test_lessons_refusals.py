@@ -7,12 +7,11 @@ from collections.abc import Callable
 import pytest
 from attrs import evolve, frozen
 
-from benchmarks.throttles import TokenBucket
 from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.clock import LoopClock
-from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, run_virtual
+from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, TokenBucket, run_virtual
 from fathom_async.testing._throttle import Throttle, Verdict
 from tests.ratelimit.servers import CountsRefused, Server, SlidingCounter, Words, play, silence, truth
 

@@ -12,14 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.throttles import AlignedWindow, TokenBucket
 from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.protocol import Demand, Permit
 from fathom_async._ratelimit.window import MEMORY, Forecast, LocalWindow
 from fathom_async._util.clock import LoopClock
-from fathom_async.testing import LaravelWindow, SlidingLog, Throttle, run_virtual
+from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.admission import Again

@@ -5,8 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.throttles import AlignedWindow, TokenBucket
-from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, Throttle, Verdict
+from fathom_async.testing import (
+    AlignedWindow,
+    ConcurrencyCap,
+    LaravelWindow,
+    SlidingLog,
+    Throttle,
+    TokenBucket,
+    Verdict,
+)
 from fathom_async.testing._traffic import max_in_window
 
 GAPS = st.lists(st.floats(0, 30, allow_nan=False), min_size=1, max_size=60)

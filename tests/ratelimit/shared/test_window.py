@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.throttles import AlignedWindow
 from fathom_async._ratelimit.admission import SILENT, Feedback
 from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
@@ -26,7 +25,14 @@ from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import BudgetError, ConfigurationError, WaitTooLongError
 from fathom_async.telemetry import Paused, Telemetry
-from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, Throttle, run_virtual
+from fathom_async.testing import (
+    AlignedWindow,
+    ConcurrencyCap,
+    LaravelWindow,
+    SlidingLog,
+    Throttle,
+    run_virtual,
+)
 from fathom_async.testing._traffic import max_in_window
 
 pytestmark = pytest.mark.virtual_time
