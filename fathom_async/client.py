@@ -12,6 +12,7 @@ from fathom_async._resources.events import EventsResource
 from fathom_async._resources.milestones import MilestonesResource
 from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
+from fathom_async._util import checks
 from fathom_async.errors import ArgumentError
 from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
 
@@ -33,7 +34,8 @@ class FathomClient(ServiceClient):
             ``hourly:600:5`` for 600 requests an hour, 5 at once. By default the limits are those of
             `RatePlan.classic()` until the server's answers show an hourly plan.
         **options: ``timeout``, ``retry``, ``max_body``, ``budget``, ``budget_key``, ``on_budget_lost``, ``on_event``,
-            ``clock``, ``transport``: see `fathom_async.service.ServiceOptions`.
+            ``clock``, ``transport``, and for the network ``proxy``, ``trust_env``, ``ssl``, ``session``,
+            ``max_header``, ``max_connections``: see `fathom_async.service.ServiceOptions`.
 
     Attributes:
         account: The account that owns the token.
@@ -65,10 +67,10 @@ class FathomClient(ServiceClient):
         plan: RatePlan | str | None = None,
         **options: Unpack[ServiceOptions],
     ) -> None:
-        is_learned = plan is None
+        root, is_learned = checks.base_url(base_url), plan is None
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
-        options["budget_key"] = options.get("budget_key") or f"{base_url.rstrip('/')} {token}"
+        options["budget_key"] = options.get("budget_key") or f"{root} {token}"
         settings = Service(
             base_url=base_url,
             authorization=f"Bearer {credential(_WHAT, token)}",
@@ -80,7 +82,8 @@ class FathomClient(ServiceClient):
             adaptive=plan.adaptive,
             is_learned=is_learned,
             aliases={"crud": ACCOUNT, "reports": ACCOUNT} if is_one else {},
-            account=namespace(base_url, token),
+            account=namespace(root, token),
+            not_found_hint="" if "/v1" in root else f"The base URL has no /v1: is it {root}/v1?",
             **self._known(options),
         )
         self._start(settings)
@@ -95,7 +98,8 @@ class FathomClient(ServiceClient):
     ) -> Self:
         """Return a client for ``FATHOM_API_TOKEN``.
 
-        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set.
+        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set, and the process's
+        ``HTTPS_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE``, unless there is a ``session`` or ``trust_env=False``.
 
         Args:
             environ: Environment variables; those of the process by default.
@@ -110,6 +114,7 @@ class FathomClient(ServiceClient):
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN to a token from https://app.usefathom.com/api")
         options.setdefault("budget", environ.get("FATHOM_BUDGET") or None)
+        options.setdefault("trust_env", options.get("session") is None)
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,

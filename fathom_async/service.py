@@ -28,6 +28,10 @@ from fathom_async.errors import ArgumentError, ConfigurationError
 from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from aiohttp import ClientSession
+
     from fathom_async._ratelimit.budget import Budget
 
 __all__ = [
@@ -64,7 +68,16 @@ class ServiceOptions(TypedDict, total=False):
             itself.
         on_event: Called with every event of `fathom_async.telemetry`, in the event loop; it must be quick.
         clock: Source of time for the lanes; for tests and demonstrations.
-        transport: Sends requests instead of aiohttp; for tests. It is closed with the client.
+        transport: Sends requests instead of aiohttp, which the options below are for; for tests. It is closed with
+            the client.
+        proxy: URL of an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
+        trust_env: Whether to use the proxy that ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name; not by default.
+        ssl: What to trust, as ``ssl.create_default_context(cafile="company.pem")`` makes it; by default the system's
+            certificates, or those of ``SSL_CERT_FILE``.
+        session: An ``aiohttp.ClientSession`` to send requests through, which stays open: with its connector, proxy,
+            cookies, middlewares and traces. Not with ``trust_env`` and ``max_connections``, which are settings of it.
+        max_header: The longest line in the header of an answer, in bytes; 8,190 by default.
+        max_connections: Open connections at once; by default as many as there are requests in flight.
     """
 
     timeout: float
@@ -76,6 +89,12 @@ class ServiceOptions(TypedDict, total=False):
     on_event: Hook | None
     clock: Clock | None
     transport: Transport | None
+    proxy: str | None
+    trust_env: bool
+    ssl: "SSLContext | None"
+    session: "ClientSession | None"
+    max_header: int | None
+    max_connections: int | None
 
 
 @frozen(kw_only=True)
@@ -93,6 +112,7 @@ class Service:
         is_learned: Whether `limits` are those of the classic plan until the answers show another one.
         aliases: Lanes by further names.
         account: Tells the answers of this account from those of others; it holds no secret.
+        not_found_hint: Ends the message of a 404.
     """
 
     base_url: str
@@ -105,6 +125,7 @@ class Service:
     is_learned: bool = False
     aliases: Mapping[str, str] = field(factory=dict[str, str])
     account: str = ""
+    not_found_hint: str = ""
     timeout: float = 30.0
     retry: RetryPolicy | None = None
     max_body: int = MAX_BODY
@@ -114,6 +135,12 @@ class Service:
     on_event: Hook | None = None
     clock: Clock | None = None
     transport: Transport | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = False
+    ssl: "SSLContext | None" = None
+    session: "ClientSession | None" = None
+    max_header: int | None = None
+    max_connections: int | None = None
 
 
 class ServiceClient(ABC):
@@ -288,13 +315,25 @@ def _open_session(settings: Service) -> Session:
     lane = _Lanes(settings, clock, telemetry)
     learned = lane.learned() if settings.is_learned else None
     return Session(
-        settings.transport or HttpTransport(settings.base_url, headers, max_body=settings.max_body),
+        settings.transport
+        or HttpTransport(
+            settings.base_url,
+            headers,
+            max_body=settings.max_body,
+            max_header=settings.max_header,
+            max_connections=settings.max_connections,
+            proxy=settings.proxy,
+            trust_env=settings.trust_env,
+            ssl=settings.ssl,
+            session=settings.session,
+        ),
         lane.given() if learned is None else learned.names,
         clock=clock,
         retry=settings.retry or RetryPolicy(),
         is_refusal=settings.is_refusal,
         telemetry=telemetry,
         account=settings.account,
+        not_found_hint=settings.not_found_hint,
         secret=settings.authorization.rpartition(" ")[2],
         learned=learned,
     )
@@ -381,9 +420,12 @@ class _Lanes:
 
 
 def _budget(settings: Service) -> "Budget | None":
+    given = settings.budget_key
+    if given is not None and not (isinstance(given, str) and given.strip()):
+        raise ConfigurationError(f"budget_key must be a name, such as that of the account, not {given!r}")
     if settings.budget is None:
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
 
-    key = settings.budget_key or f"{settings.base_url.rstrip('/')} {settings.authorization}"
+    key = given or f"{settings.base_url.rstrip('/')} {settings.authorization}"
     return Budget(settings.budget, key, settings.on_budget_lost)

@@ -29,6 +29,7 @@ from fathom_async.errors import (
     APIError,
     ClosedError,
     DecodeError,
+    NetworkSettingsError,
     NotFoundError,
     RateLimitError,
     TransportError,
@@ -67,6 +68,11 @@ class Options:
             checks.seconds("max_wait", self.max_wait, least=0)
 
 
+def _note_failure(admission: Admission, error: TransportError) -> None:
+    if not isinstance(error, NetworkSettingsError):  # which is no sign that the server is away
+        admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+
+
 def is_too_many(response: Response) -> bool:
     """Whether the answer is the usual refusal, 429."""
     return response.status == _TOO_MANY
@@ -84,6 +90,7 @@ class Session:
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
+        not_found_hint: Ends the message of a 404.
         secret: Removed from error messages, where the server may repeat it.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
@@ -96,6 +103,7 @@ class Session:
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
+    not_found_hint: str = field(default="", kw_only=True)
     secret: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
@@ -229,7 +237,7 @@ class Session:
             try:
                 response = await self.transport.send(request, options.timeout, sent)
             except TransportError as error:
-                admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+                _note_failure(admission, error)
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
@@ -281,9 +289,9 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
         retry_after = read_feedback(response.headers, self.clock.unix).retry_after
-        error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
-            self.secret
-        )
+        is_missing = response.status == HTTPStatus.NOT_FOUND
+        hint = self.not_found_hint if is_missing else request.retired_hint
+        error = read_error(response, request.method, url, hint, retry_after).without(self.secret)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error
