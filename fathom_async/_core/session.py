@@ -91,7 +91,6 @@ class Session:
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
         not_found_hint: Ends the message of a 404.
-        secret: Removed from error messages, where the server may repeat it.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
@@ -104,7 +103,6 @@ class Session:
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
     not_found_hint: str = field(default="", kw_only=True)
-    secret: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
@@ -140,6 +138,7 @@ class Session:
         failures = refusals = 0
         again: Again | None = None
         perhaps_done = False
+        failing_since: float | None = None
         deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
         while True:
             try:
@@ -159,6 +158,9 @@ class Session:
                 failures += not is_refused
                 again = "refused" if is_refused else "failed"
                 perhaps_done = perhaps_done or was_perhaps_done(error)
+                lane = self.lanes[request.lane]
+                if failing_since is None and not is_refused:
+                    failing_since = self.clock.now()
                 delay = next_delay(
                     self.retry,
                     error,
@@ -166,8 +168,8 @@ class Session:
                     failures=failures,
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
+                    away_for=lane.away_for(failing_since, options.priority),
                 )
-                lane = self.lanes[request.lane]
                 if delay is not None and again == "failed" and not lane.retries.has_capacity():
                     delay = max(delay, delay_of(lane.retries, self.clock))
                 is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
@@ -291,7 +293,7 @@ class Session:
         retry_after = read_feedback(response.headers, self.clock.unix).retry_after
         is_missing = response.status == HTTPStatus.NOT_FOUND
         hint = self.not_found_hint if is_missing else request.retired_hint
-        error = read_error(response, request.method, url, hint, retry_after).without(self.secret)
+        error = read_error(response, request.method, url, hint, retry_after)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error
