@@ -27,7 +27,7 @@ from fathom_async._reports.filters import Filter
 from fathom_async._reports.implication import is_plain
 from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
-from fathom_async._util.checks import seconds
+from fathom_async._util.checks import known_zone, seconds
 from fathom_async.errors import ArgumentError, QueryError
 
 MOST_SUBJECTS: Final = 16

@@ -6,7 +6,8 @@ import attrs
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
-from fathom_async._cache.entry import SKEW, CacheEntry, answer_key, namespace, replaces, zone_named
+from fathom_async._cache.entry import SKEW, CacheEntry, answer_key, namespace, replaces
+from fathom_async._util.checks import known_zone
 from fathom_async.errors import DecodeError
 
 QUERY = PageviewQuery(
@@ -81,7 +82,7 @@ def test_an_answer_reaches_a_moment_of_the_sites_clock(
 ) -> None:
     query = QUERY.replace(date_from=date_to and "2026-01-01", date_to=date_to, timezone=own)
     entry = CacheEntry.of(query.read(b"[]"), 1.0, timezone=former, subject="one:x")
-    assert entry.reaches(datetime.fromisoformat(moment), zone_named(zone)) is expected
+    assert entry.reaches(datetime.fromisoformat(moment), known_zone(zone)) is expected
 
 
 def test_an_answer_to_something_else_is_told() -> None:
