@@ -14,7 +14,7 @@ from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
 from fathom_async._util import checks
 from fathom_async.errors import ArgumentError
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
+from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer
 
 BASE_URL = "https://api.usefathom.com/v1"
 
@@ -28,7 +28,9 @@ class FathomClient(ServiceClient):
     them within the account's rate limits.
 
     Args:
-        token: API token, created at https://app.usefathom.com/api.
+        token: API token, created at https://app.usefathom.com/api. Or a function, which may be a coroutine function,
+            that returns it: it is called before the first request, and again after a 401. Since the token may change,
+            `budget_key` then names the account for budgets and stores.
         base_url: Root of the API; `https`, or `http` to this machine.
         plan: The account's rate limits, which are then never exceeded, as a `RatePlan` or as text: ``classic``, or
             ``hourly:600:5`` for 600 requests an hour, 5 at once. By default the limits are those of
@@ -61,7 +63,7 @@ class FathomClient(ServiceClient):
 
     def __init__(
         self,
-        token: str,
+        token: str | Credentials,
         *,
         base_url: str = BASE_URL,
         plan: RatePlan | str | None = None,
@@ -70,10 +72,12 @@ class FathomClient(ServiceClient):
         root, is_learned = checks.base_url(base_url), plan is None
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
-        options["budget_key"] = options.get("budget_key") or f"{root} {token}"
+        account = options.get("budget_key") if callable(token) else token
+        if not callable(token):
+            options["budget_key"] = options.get("budget_key") or f"{root} {token}"
         settings = Service(
             base_url=base_url,
-            authorization=f"Bearer {credential(_WHAT, token)}",
+            authorization=bearer(_WHAT, token),
             limits={ACCOUNT: plan.crud}
             if plan.reports is None
             else {"crud": plan.crud, "reports": plan.reports},
@@ -82,7 +86,7 @@ class FathomClient(ServiceClient):
             adaptive=plan.adaptive,
             is_learned=is_learned,
             aliases={"crud": ACCOUNT, "reports": ACCOUNT} if is_one else {},
-            account=namespace(root, token),
+            account=namespace(root, str(account)) if account else "",
             not_found_hint="" if "/v1" in root else f"The base URL has no /v1: is it {root}/v1?",
             **self._known(options),
         )

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from functools import partial
+from inspect import isawaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
 
@@ -16,6 +17,7 @@ from attrs import evolve, field, frozen
 from fathom_async._core.request import MaskingTransport, Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Caller, Options, Session, is_too_many
+from fathom_async._core.token import AskingTransport, Credentials
 from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Priority, RateLimit, RatePlan
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_BODY",
     "Caller",
+    "Credentials",
     "Options",
     "Request",
     "Response",
@@ -45,6 +48,7 @@ __all__ = [
     "ServiceClient",
     "ServiceOptions",
     "Transport",
+    "bearer",
     "credential",
 ]
 
@@ -104,7 +108,9 @@ class Service:
 
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
-        authorization: The header of that name; a secret.
+        authorization: The header of that name, a secret; or a function, which may be a coroutine function, that
+            returns it. The function is called before the first request, and again after a 401; the request is then
+            tried once more. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         concurrency: Requests in flight at once, per lane; None for a hundred.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
@@ -117,7 +123,7 @@ class Service:
     """
 
     base_url: str
-    authorization: str = field(repr=False)
+    authorization: str | Credentials = field(repr=False)
     limits: Mapping[str, RateLimit]
     concurrency: int | None = None
     is_refusal: Callable[[Response], bool] = is_too_many
@@ -142,6 +148,26 @@ class Service:
     session: "ClientSession | None" = None
     max_header: int | None = None
     max_connections: int | None = None
+
+
+def bearer(what: str, token: str | Credentials) -> str | Credentials:
+    """Return the ``Authorization`` header of a token, or a function that asks for the token.
+
+    Args:
+        what: Begins the message of the error.
+        token: The token, or a function, which may be a coroutine function, that returns it.
+
+    Raises:
+        ArgumentError: The token cannot be one; the function that is returned raises it, too.
+    """
+    if not callable(token):
+        return f"Bearer {credential(what, token)}"
+
+    async def ask() -> str:
+        made = token()
+        return f"Bearer {credential(what, await made if isawaitable(made) else made)}"
+
+    return ask
 
 
 class ServiceClient(ABC):
@@ -307,7 +333,6 @@ def _open_session(settings: Service) -> Session:
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {
-        "Authorization": settings.authorization,
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
     }
@@ -315,7 +340,7 @@ def _open_session(settings: Service) -> Session:
     telemetry = Telemetry(settings.on_event)
     lane = _Lanes(settings, clock, telemetry)
     learned = lane.learned() if settings.is_learned else None
-    transport = settings.transport or HttpTransport(
+    sender = settings.transport or HttpTransport(
         settings.base_url,
         headers,
         max_body=settings.max_body,
@@ -326,9 +351,19 @@ def _open_session(settings: Service) -> Session:
         ssl=settings.ssl,
         session=settings.session,
     )
-    secrets = Secrets(*of_header(settings.authorization), *of_url(settings.proxy or ""))
+
+    def use(header: str) -> None:
+        if isinstance(sender, HttpTransport):
+            sender.set_header("Authorization", header)
+
+    secrets, header = Secrets(*of_url(settings.proxy or "")), settings.authorization
+    if not callable(header):
+        use(header)
+        secrets = secrets.and_also(*of_header(header))
     return Session(
-        MaskingTransport(transport, secrets),
+        AskingTransport(sender, secrets, header, use)
+        if callable(header)
+        else MaskingTransport(sender, secrets),
         lane.given() if learned is None else learned.names,
         clock=clock,
         retry=settings.retry or RetryPolicy(),
@@ -428,5 +463,9 @@ def _budget(settings: Service) -> "Budget | None":
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
 
+    if given is None and callable(settings.authorization):
+        raise ConfigurationError(
+            "a budget is kept by account: name it by budget_key=, as the token may change"
+        )
     key = given or f"{settings.base_url.rstrip('/')} {settings.authorization}"
     return Budget(settings.budget, key, settings.on_budget_lost)

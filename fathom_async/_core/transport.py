@@ -190,6 +190,12 @@ class HttpTransport:
     def _make_url(self, target: str) -> URL:
         return URL(self._base + target, encoded=True)
 
+    def set_header(self, name: str, value: str) -> None:
+        """Send a header with every request from now on."""
+        self._headers[name] = value
+        if self._session is not None and self._session is not self._lent:
+            self._session.headers[name] = value
+
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once; see `Transport.send`."""
         session = self._session or self._open()

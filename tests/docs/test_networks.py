@@ -7,11 +7,13 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from fathom_async import FathomClient
 from fathom_async.testing import FathomServer
 from tests.support.networks import Proxy, certificate, encrypted
 
@@ -32,6 +34,30 @@ async def proxy(server: FathomServer, tmp_path: Path) -> AsyncIterator[Proxy]:
         yield running
 
 
+def every_block() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.DOTALL)
+
+
+async def run(block: str, names: dict[str, object]) -> None:
+    """Run a block of code that may await."""
+    made: object = eval(compile(block, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
+    if inspect.isawaitable(made):
+        await cast("Awaitable[object]", made)
+
+
+class Vault:
+    async def read(self, name: str) -> str:
+        return name
+
+
+async def test_the_token_may_come_from_a_vault(
+    server: FathomServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [block] = [block for block in every_block() if "vault" in block]
+    await run(block, {"vault": Vault(), "FathomClient": partial(FathomClient, base_url=server.url)})
+    assert capsys.readouterr().out == "Homer Simpson\n"
+
+
 async def test_the_examples_reach_the_api_through_the_proxy(
     proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,12 +65,10 @@ async def test_the_examples_reach_the_api_through_the_proxy(
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.delenv("NO_PROXY", raising=False)
     names: dict[str, object] = {"token": "any"}
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.DOTALL)
+    blocks = [block for block in every_block() if "vault" not in block]
     for block in blocks:
-        code = block.replace(PROXY, proxy.url)
-        made: object = eval(compile(code, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
-        if inspect.isawaitable(made):
-            await cast("Awaitable[object]", made)
+        await run(block.replace(PROXY, proxy.url), names)
+    assert len(blocks) == 2
     assert capsys.readouterr().out == "Homer Simpson\n" * len(blocks)
     assert proxy.asked == ["CONNECT api.usefathom.com:443 HTTP/1.1"] * len(blocks)
 
