@@ -2,6 +2,7 @@
 
 import asyncio
 import builtins
+import gc
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -180,6 +181,23 @@ async def test_a_create_on_a_connection_that_was_closed_while_the_loop_was_busy_
             assert (await fathom.sites.create(name="Acme")).name == "Acme"
             assert fathom.stats.retried == 0
         assert server.seen == [b"POST"] * 12
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_a_connection_is_closed_when_what_hears_of_it_fails(
+    server: FathomServer, is_borrowed: bool
+) -> None:
+    async with aiohttp.ClientSession() as session:
+        transport = HttpTransport(server.url, {}, max_body=100, session=session if is_borrowed else None)
+
+        def fail() -> None:
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await transport.send(Request("GET", "/account", bytes), 5.0, fail)
+        gc.collect()  # which would find an unclosed connection, and fail the test
+        await transport.close()
+    assert server.hits == ()
 
 
 @pytest.mark.parametrize("version", [b"1.0", b"1.1"])
