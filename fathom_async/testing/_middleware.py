@@ -80,13 +80,10 @@ class Middleware:
     hits: list[Hit] = field(factory=list[Hit])
 
     async def handle(self, request: web.Request, endpoint: Handler) -> web.StreamResponse:
-<<<<<<< HEAD
-=======
         """Answer one request."""
         if not _is_known_host(request.headers.get("Host"), self.conditions.hosts):
             message = f"The host {request.host} is not one of this server; see its hosts."
             return web.json_response({"message": message}, status=403)
->>>>>>> safe
         await self._spend(self.conditions.latency)  # step 1
         at = self.clock.time()
         hit = Hit(
