@@ -25,13 +25,17 @@ PROXY = "http://user:password@proxy.example:3128"
 
 
 @pytest.fixture
-async def proxy(server: FathomServer, tmp_path: Path) -> AsyncIterator[Proxy]:
+async def proxy(tmp_path: Path) -> AsyncIterator[Proxy]:
     """The company's proxy, which inspects what is sent to api.usefathom.com."""
     tls = certificate(tmp_path, "DNS:api.usefathom.com")
     (tmp_path / "ca.pem").rename(tmp_path / "company.pem")
-    port = int(server.url.rpartition(":")[2].partition("/")[0])
-    async with encrypted(port, tls) as own, Proxy(password="user:password", target=own).running() as running:
-        yield running
+    async with FathomServer(hosts=["api.usefathom.com"]) as server:
+        port = int(server.url.rpartition(":")[2].partition("/")[0])
+        async with (
+            encrypted(port, tls) as own,
+            Proxy(password="user:password", target=own).running() as running,
+        ):
+            yield running
 
 
 def every_block() -> list[str]:
