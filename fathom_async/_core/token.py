@@ -36,6 +36,7 @@ class AskingTransport(MaskingTransport):
         is_wanting: Whether to `ask` before the next request.
     """
 
+    secrets: Secrets
     ask: Credentials
     use: Callable[[str], None]
     is_wanting: bool = field(init=False, default=True)
