@@ -179,6 +179,7 @@ class HttpTransport:
         self._lent = session
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
+        self._in_flight = set[_Attempt]()
         self._url = lru_cache(_KEPT_URLS)(self._make_url)
         self._deadline: Callable[[float], _Deadline]
         self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] | None = None
@@ -204,6 +205,7 @@ class HttpTransport:
         token = _attempt.set(attempt)
         deadline = self._deadline(within)
         deadline.add(attempt)
+        self._in_flight.add(attempt)
         try:
             async with session.request(
                 request.method,
@@ -240,16 +242,19 @@ class HttpTransport:
             failure = errors.ClosedError("the session is closed")
         finally:
             deadline.remove(attempt)
+            self._in_flight.discard(attempt)
             _attempt.reset(token)
         # Raised outside the block above, so that aiohttp's error is not the context of ours: some hold the request's
         # headers, and so the token.
         raise failure
 
     async def close(self) -> None:
-        """Close all connections of our own, and open no more."""
+        """Close all connections of our own, abort what is in flight, and open no more."""
         self._is_closed = True
         if self._session is not None and self._session is not self._lent:
             await self._session.close()
+        for attempt in self._in_flight:
+            attempt.is_late = attempt.task.cancel()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._is_closed:
@@ -302,7 +307,8 @@ class HttpTransport:
         where = request.method, self.url(request)
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             words = "answer" if is_sent else "connection"
-            return errors.TimeoutError(f"no {words} within {within:g} s", *where, is_sent)
+            limit = within if isinstance(error, asyncio.CancelledError) else min(within, CONNECT_TIMEOUT)
+            return errors.TimeoutError(f"no {words} within {limit:g} s", *where, is_sent)
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return self._refused_by_proxy(error.status, *where)
         if distrusted := _distrusted(error):

@@ -184,6 +184,29 @@ async def test_a_create_on_a_connection_that_was_closed_while_the_loop_was_busy_
 
 
 @pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_closing_the_client_ends_what_is_in_flight_but_not_a_borrowed_session(
+    is_borrowed: bool,
+) -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+
+    async with listening(silent) as port, aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{port}/v1"
+        async with FathomClient("any", base_url=url, session=session if is_borrowed else None) as fathom:
+            calls = [asyncio.create_task(call) for call in (fathom.sites.get("CDBUGS"), fathom.account.get())]
+            await asked.wait()
+        for call in calls:
+            with pytest.raises(ClosedError):
+                await call
+            assert call.cancelling() == 0
+        assert not session.closed
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
 async def test_a_connection_is_closed_when_what_hears_of_it_fails(
     server: FathomServer, is_borrowed: bool
 ) -> None:
