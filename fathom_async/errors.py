@@ -201,6 +201,10 @@ class ConnectError(TransportError, ConnectionError):
     """The connection could not be made, or broke. Also a `ConnectionError`."""
 
 
+class NetworkSettingsError(ConnectError, ConfigurationError):
+    """A proxy or the server's certificate stands in the way; the message says what to set. It is not tried again."""
+
+
 class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the builtin is one of its bases
     """The server did not answer in time. Also the builtin `TimeoutError`."""
 
