@@ -1,7 +1,7 @@
 """Clients of services of any kind: their settings, a view of the lanes, opening and closing.
 
 A `Service` says where a service is, who calls it, what it admits and what its refusals look like. With models and
-resource methods it makes a client: see `ServiceClient`.
+resource methods it makes a client: see `ServiceClient`. ``docs/services.md`` writes one in sixty lines.
 """
 
 from abc import ABC, abstractmethod
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
 
 from attrs import evolve, field, frozen
 
-from fathom_async._core.request import Request, Response, Transport
-from fathom_async._core.retry import RetryPolicy
+from fathom_async._core.codec.objects import encode, object_decoder, parse
+from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
+from fathom_async._core.request import Request, Response, Transport, path
+from fathom_async._core.retry import RetryPolicy, was_perhaps_done
 from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._ratelimit.account import LearnedLanes
+from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Priority, RateLimit, RatePlan
 from fathom_async._util import checks
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_BODY",
     "Caller",
+    "Following",
+    "LimitHeaders",
+    "LinkedPage",
+    "Listing",
     "Options",
     "Request",
     "Response",
@@ -40,7 +47,16 @@ __all__ = [
     "ServiceClient",
     "ServiceOptions",
     "Transport",
+    "by_link",
+    "by_next",
     "credential",
+    "encode",
+    "is_too_many",
+    "object_decoder",
+    "parse",
+    "path",
+    "was_perhaps_done",
+    "with_link",
 ]
 
 MAX_BODY = 64 * 1024 * 1024
@@ -84,8 +100,11 @@ class Service:
 
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
-        authorization: The header of that name; a secret.
+        authorization: What the header of that name, or of `auth_header`, says; a secret.
         limits: The rate limit of each lane.
+        auth_header: The header with the credentials, such as ``X-Api-Key``.
+        headers: Further headers of each request; no secrets.
+        limit_headers: The names of the headers that tell the limits.
         concurrency: Requests in flight at once, per lane; None for a hundred.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         reserves: Requests of every window of a lane left to the account's other clients.
@@ -98,6 +117,9 @@ class Service:
     base_url: str
     authorization: str = field(repr=False)
     limits: Mapping[str, RateLimit]
+    auth_header: str = "Authorization"
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+    limit_headers: LimitHeaders = field(factory=LimitHeaders)
     concurrency: int | None = None
     is_refusal: Callable[[Response], bool] = is_too_many
     reserves: Mapping[str, int] = field(factory=dict[str, int])
@@ -279,9 +301,10 @@ def _open_session(settings: Service) -> Session:
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {
-        "Authorization": settings.authorization,
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
+        **settings.headers,
+        settings.auth_header: settings.authorization,
     }
     clock = settings.clock or LoopClock()
     telemetry = Telemetry(settings.on_event)
@@ -293,6 +316,7 @@ def _open_session(settings: Service) -> Session:
         clock=clock,
         retry=settings.retry or RetryPolicy(),
         is_refusal=settings.is_refusal,
+        limit_headers=settings.limit_headers,
         telemetry=telemetry,
         account=settings.account,
         secret=settings.authorization.rpartition(" ")[2],

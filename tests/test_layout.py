@@ -19,7 +19,6 @@ OF_SEVERAL_MODULES: Final = {
     "ratelimit/test_concurrency.py",
     "resources/test_arguments.py",
     "resources/test_single_calls.py",
-    "testing/connectors/test_servers.py",
 }
 
 

@@ -40,7 +40,6 @@ PUBLIC = [
     "fathom_async.store",
     "fathom_async.telemetry",
     "fathom_async.testing",
-    "fathom_async.testing.connectors",
     "fathom_async.testing.plugin",
 ]
 MOVED = {
@@ -164,9 +163,7 @@ def run(code: str, path: Path) -> str:
     return ended.stdout.strip()
 
 
-@pytest.mark.parametrize(
-    "package", ["fathom_async", "fathom_async.testing", "fathom_async.testing.connectors"]
-)
+@pytest.mark.parametrize("package", ["fathom_async", "fathom_async.testing"])
 def test_every_name_of_a_stub_loads_from_where_the_stub_says(package: str) -> None:
     module = import_module(package)
     stub = ast.parse((Path(str(module.__file__)).parent / "__init__.pyi").read_text("utf-8"))

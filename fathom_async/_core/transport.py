@@ -105,8 +105,8 @@ class HttpTransport:
             async with session.request(
                 request.method,
                 URL(self._base + request.target, encoded=True),
-                data=None if request.body is None else encode(request.body),
-                headers=None if request.body is None else {"Content-Type": "application/json"},
+                data=body if isinstance(body := request.body, bytes | None) else encode(body),
+                headers=None if body is None else {"Content-Type": request.content_type},
                 allow_redirects=False,
                 timeout=_timeout(within),
             ) as answer:

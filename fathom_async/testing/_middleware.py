@@ -62,7 +62,8 @@ class Conditions:
         limit_headers: Which answers tell the limits.
         latency: Network time, drawn once before the rate limit and once after the endpoint.
         handler_time: Time between counting a request and carrying it out.
-        login: The answer to an unauthenticated request without `Accept: application/json`.
+        login: The answer to an unauthenticated request without `Accept: application/json`; the same as with it for
+            ``none``.
         lane_of: Returns the lane of a method and a path.
     """
 
@@ -71,7 +72,7 @@ class Conditions:
     limit_headers: LimitHeaders = "all"
     latency: Duration = 0.0
     handler_time: Duration = 0.0
-    login: Literal["page", "redirect"] = "page"
+    login: Literal["page", "redirect", "none"] = "page"
     lane_of: Callable[[str, str], str] = lane_of
 
 
@@ -170,7 +171,7 @@ class Middleware:
         return await _run(request, endpoint)
 
     def _unauthenticated(self, request: web.Request) -> web.Response:
-        if "application/json" in request.headers.get("Accept", ""):
+        if self.conditions.login == "none" or "application/json" in request.headers.get("Accept", ""):
             return _json(401, {"message": "Unauthenticated."})
         if self.conditions.login == "redirect":
             return web.Response(

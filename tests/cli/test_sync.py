@@ -7,7 +7,8 @@ from attrs import evolve
 
 from fathom_async._cli import main
 from fathom_async.testing import FathomServer, Status
-from fathom_async.testing.connectors import EmmaServer, SecodaServer
+from tests.support.emma_pages import EmmaPages
+from tests.support.secoda_pages import SecodaPages
 
 from .conftest import Command
 
@@ -17,19 +18,19 @@ CATEGORY = "Bugs Bunny Portfolio"
 
 
 @pytest.fixture
-async def catalog() -> AsyncIterator[SecodaServer]:
-    async with SecodaServer(writes_throttle=None, tokens=["secoda-token"]) as server:
+async def catalog() -> AsyncIterator[SecodaPages]:
+    async with SecodaPages(token="secoda-token") as server:
         yield server
 
 
 @pytest.fixture
-async def mail() -> AsyncIterator[EmmaServer]:
-    async with EmmaServer(keys=("public", "private")) as server:
+async def mail() -> AsyncIterator[EmmaPages]:
+    async with EmmaPages(keys=("public", "private")) as server:
         yield server
 
 
 @pytest.fixture
-def fathom(command: Command, catalog: SecodaServer, mail: EmmaServer) -> Command:
+def fathom(command: Command, catalog: SecodaPages, mail: EmmaPages) -> Command:
     return evolve(
         command,
         env={
@@ -44,14 +45,14 @@ def fathom(command: Command, catalog: SecodaServer, mail: EmmaServer) -> Command
     )
 
 
-def with_old_event(catalog: SecodaServer) -> str:
+def with_old_event(catalog: SecodaPages) -> str:
     """Put an event that Fathom does not have into the catalog."""
     category = catalog.add("event_category", CATEGORY, integration=INTEGRATION)
     return catalog.add("event", "old", parent=category, integration=INTEGRATION)
 
 
 async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     ended = await fathom(*SECODA)
     head, first, *others = ended.out.splitlines()
@@ -63,7 +64,7 @@ async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
 
 
 async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     ended = await fathom(*SECODA, "--apply")
     assert (ended.code, ended.err) == (0, "")
@@ -75,7 +76,7 @@ async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
     assert (shown.code, shown.out, shown.err) == (0, "Secoda: nothing to change\n", "")
 
 
-async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: SecodaServer) -> None:
+async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: SecodaPages) -> None:
     old = with_old_event(catalog)
     refused = await fathom.in_terminal(*SECODA, "--remove", "--apply", acts=((r"\[y/N\] ", "n\n"),))
     assert refused.code == 1
@@ -88,7 +89,7 @@ async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: Se
     assert old not in catalog.entries
 
 
-async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalog: SecodaServer) -> None:
+async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalog: SecodaPages) -> None:
     old = with_old_event(catalog)
     ended = await fathom(*SECODA, "--remove", "--apply")
     assert ended.code == 2
@@ -99,7 +100,7 @@ async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, cat
 
 
 async def test_what_a_person_wrote_stays_unless_it_may_be_overwritten(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     assert (await fathom(*SECODA, "--apply")).code == 0
     event = next(entry for entry in catalog.entries.values() if entry["title"] == "purchase")
@@ -109,7 +110,7 @@ async def test_what_a_person_wrote_stays_unless_it_may_be_overwritten(
 
 
 async def test_changes_that_fail_are_told_and_the_same_command_makes_them(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     catalog.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
     ended = await fathom(*SECODA, "--apply")
@@ -119,7 +120,7 @@ async def test_changes_that_fail_are_told_and_the_same_command_makes_them(
     assert (again.code, again.out.count("[done]")) == (0, 1)
 
 
-async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaServer) -> None:
+async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaPages) -> None:
     shown = await fathom("sync", "emma", "CDBUGS")
     assert shown.code == 0
     assert "  + purchase" in shown.out.splitlines()

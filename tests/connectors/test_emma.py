@@ -38,9 +38,9 @@ from fathom_async.connectors.emma import BatchError, EmmaPlan, EventType, Member
 from fathom_async.connectors.emma._client import is_refusal
 from fathom_async.models import Page
 from fathom_async.testing import Disconnect, Status
-from fathom_async.testing.connectors import EmmaServer
 from tests.conftest import EAGER, until
 from tests.connectors.recorded import Recorder
+from tests.support.emma_pages import EmmaPages, documented_limit
 
 pytestmark = pytest.mark.virtual_time
 
@@ -50,6 +50,7 @@ class Keys(TypedDict):
     private_key: str
 
 
+MEMBERS = {number: f"m{number}@example.com" for number in range(1, 100)}
 KEYS = Keys(public_key="public", private_key="s3cret")
 
 VISITED = """{
@@ -265,13 +266,13 @@ def test_every_endpoint_is_tested() -> None:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[EmmaServer]:
-    async with EmmaServer(members={number: f"m{number}@example.com" for number in range(1, 100)}) as running:
+async def server() -> AsyncIterator[EmmaPages]:
+    async with EmmaPages(members=MEMBERS, limit=documented_limit()) as running:
         yield running
 
 
 @pytest.fixture
-async def emma(server: EmmaServer) -> AsyncIterator[EmmaClient]:
+async def emma(server: EmmaPages) -> AsyncIterator[EmmaClient]:
     async with EmmaClient(100, base_url=server.url, retry=EAGER, **KEYS) as client:
         yield client
 
@@ -286,21 +287,23 @@ def visits(count: int, member_id: int | None = None) -> list[NewMemberEvent]:
     ]
 
 
-async def test_types_come_and_go(emma: EmmaClient, server: EmmaServer) -> None:
+async def test_types_come_and_go(emma: EmmaClient, server: EmmaPages) -> None:
     made = await emma.event_types.create(event_type="купить", display_name="Купить")
     assert await emma.event_types.get(made.event_type_id) == made
     assert (await emma.event_types.update(made.event_type_id, event_type="buy", display_name="B")) == evolve(
         made, event_type="buy", display_name="B"
     )
+    other = await emma.event_types.create(event_type="sell", display_name="Sell")
     with pytest.raises(ValidationError, match="already exists"):
-        await emma.event_types.create(event_type="buy", display_name="Buy")
+        await emma.event_types.update(other.event_type_id, event_type="buy", display_name="Buy")
+    await emma.event_types.delete(other.event_type_id)
     await emma.event_types.delete(made.event_type_id)
     assert (server.types, await emma.event_types.count()) == ({}, 0)
     with pytest.raises(NotFoundError):
         await emma.event_types.delete(made.event_type_id)
 
 
-async def test_any_number_of_events_in_batches_and_in_order(emma: EmmaClient, server: EmmaServer) -> None:
+async def test_any_number_of_events_in_batches_and_in_order(emma: EmmaClient, server: EmmaPages) -> None:
     server.add_type("visit")
     creation = await emma.member_events.create(iter(visits(47)))
     assert [len(batch.events) for batch in creation.batches] == [10, 10, 10, 10, 7]
@@ -310,7 +313,7 @@ async def test_any_number_of_events_in_batches_and_in_order(emma: EmmaClient, se
     assert (await emma.member_events.create([])).result() == ()
 
 
-async def test_a_batch_that_fails_is_reported_with_its_events(emma: EmmaClient, server: EmmaServer) -> None:
+async def test_a_batch_that_fails_is_reported_with_its_events(emma: EmmaClient, server: EmmaPages) -> None:
     server.add_type("visit")
     events = visits(30)
     events[15] = NewMemberEvent(email="nobody@example.com", event_type="visit")
@@ -327,7 +330,7 @@ async def test_a_batch_that_fails_is_reported_with_its_events(emma: EmmaClient, 
 
 @pytest.mark.parametrize("fault", [Disconnect(after_processing=True), Status(500), Status(503)])
 async def test_a_batch_that_was_perhaps_processed_is_never_sent_twice(
-    emma: EmmaClient, server: EmmaServer, fault: Disconnect | Status
+    emma: EmmaClient, server: EmmaPages, fault: Disconnect | Status
 ) -> None:
     server.add_type("visit")
     server.inject(fault, method="POST")
@@ -342,7 +345,7 @@ async def test_a_batch_that_was_perhaps_processed_is_never_sent_twice(
 
 @pytest.mark.parametrize("status", [408, 501, 520, 522, 524])
 async def test_a_status_that_does_not_say_leaves_the_batch_in_doubt(
-    emma: EmmaClient, server: EmmaServer, status: int
+    emma: EmmaClient, server: EmmaPages, status: int
 ) -> None:
     server.add_type("visit")
     server.inject(Status(status), method="POST")
@@ -352,7 +355,7 @@ async def test_a_status_that_does_not_say_leaves_the_batch_in_doubt(
 
 
 async def test_one_event_that_cannot_be_sent_keeps_every_batch_back(
-    emma: EmmaClient, server: EmmaServer
+    emma: EmmaClient, server: EmmaPages
 ) -> None:
     server.add_type("visit")
     said: dict[str, object] = {"seats": [1]}
@@ -396,7 +399,7 @@ async def test_an_answer_of_another_length_is_no_success() -> None:
 
 
 async def test_batches_that_cannot_be_sent_in_time_are_outcomes_too() -> None:
-    async with EmmaServer(throttle=None) as server:
+    async with EmmaPages() as server:
         server.add_type("visit")
         plan = EmmaPlan(requests=RateLimit(2, per=60))
         async with EmmaClient(100, base_url=server.url, plan=plan, **KEYS) as emma:
@@ -413,7 +416,7 @@ async def test_batches_that_cannot_be_sent_in_time_are_outcomes_too() -> None:
 
 
 async def test_closing_the_client_leaves_batches_in_doubt() -> None:
-    async with EmmaServer(handler_time=60.0) as server:
+    async with EmmaPages(handler_time=60.0) as server:
         server.add_type("visit")
         async with EmmaClient(100, base_url=server.url, **KEYS) as emma:
             creating = asyncio.create_task(emma.member_events.create(visits(10)))
@@ -428,7 +431,7 @@ async def test_two_clients_share_one_budget(tmp_path: Path) -> None:
     budget = f"file://{tmp_path}/budget"
     plan = EmmaPlan(requests=RateLimit(6, per=3600))
     async with (
-        EmmaServer() as server,
+        EmmaPages(limit=documented_limit()) as server,
         EmmaClient(100, base_url=server.url, plan=plan, budget=budget, **KEYS) as one,
         EmmaClient(100, base_url=server.url, plan=plan, budget=budget, **KEYS) as other,
     ):
@@ -440,7 +443,7 @@ async def test_two_clients_share_one_budget(tmp_path: Path) -> None:
         assert len(server.hits) == 6
 
 
-async def test_what_happens_is_told_without_the_keys(server: EmmaServer) -> None:
+async def test_what_happens_is_told_without_the_keys(server: EmmaPages) -> None:
     told: list[object] = []
     async with EmmaClient(100, base_url=server.url, on_event=told.append, **KEYS) as emma:
         await emma.event_types.list()
@@ -450,7 +453,7 @@ async def test_what_happens_is_told_without_the_keys(server: EmmaServer) -> None
 
 
 async def test_a_cancelled_creation_leaves_nothing_running() -> None:
-    async with EmmaServer(handler_time=60.0) as server:
+    async with EmmaPages(handler_time=60.0) as server:
         server.add_type("visit")
         async with EmmaClient(100, base_url=server.url, **KEYS) as emma:
             creating = asyncio.create_task(emma.member_events.create(visits(300)))
@@ -467,7 +470,7 @@ async def test_a_cancelled_creation_leaves_nothing_running() -> None:
 
 async def test_180_a_minute_and_none_is_refused() -> None:
     async with (
-        EmmaServer(members={1: "m1@example.com"}) as server,
+        EmmaPages(members=MEMBERS, limit=documented_limit()) as server,
         EmmaClient(100, base_url=server.url, **KEYS) as emma,
     ):
         server.add_type("visit")
@@ -479,7 +482,7 @@ async def test_180_a_minute_and_none_is_refused() -> None:
 
 
 async def test_a_refusal_is_a_403_that_pauses_the_lane() -> None:
-    async with EmmaServer() as server:
+    async with EmmaPages(limit=documented_limit()) as server:
         server.add_type("visit")
         for _ in range(180):  # somebody else has spent the budget
             limit = server.throttles["account"]
@@ -509,7 +512,7 @@ async def test_the_two_kinds_of_403_are_told_apart() -> None:
         assert emma.limits["account"].paused_for == 0
 
 
-async def test_pages_of_500_until_the_end(emma: EmmaClient, server: EmmaServer) -> None:
+async def test_pages_of_500_until_the_end(emma: EmmaClient, server: EmmaPages) -> None:
     for number in range(1203):
         server.add_event(200, 5, event_monetary_value=float(number))
     values = [event.event_monetary_value async for event in emma.member_events.list(5)]
@@ -523,7 +526,7 @@ async def test_pages_of_500_until_the_end(emma: EmmaClient, server: EmmaServer) 
     assert asked[3:5] == [("100", "600"), ("600", "700")]
 
 
-async def test_a_whole_last_page_is_followed_by_an_empty_one(emma: EmmaClient, server: EmmaServer) -> None:
+async def test_a_whole_last_page_is_followed_by_an_empty_one(emma: EmmaClient, server: EmmaPages) -> None:
     for number in range(500):
         server.add_type(f"type {number}")
     assert len([kind async for kind in emma.event_types.list()]) == 500
@@ -671,7 +674,7 @@ async def test_what_would_be_refused_costs_no_request() -> None:
 
 async def test_keys_go_into_the_header_and_nowhere_else() -> None:
     async with (
-        EmmaServer(keys=("public", "other")) as server,
+        EmmaPages(keys=("public", "other")) as server,
         EmmaClient(100, base_url=server.url, **KEYS) as emma,
     ):
         with pytest.raises(AuthenticationError) as caught:
@@ -680,7 +683,7 @@ async def test_keys_go_into_the_header_and_nowhere_else() -> None:
     assert "s3cret" not in shown
     assert b64encode(b"public:s3cret").decode() not in shown
     async with (
-        EmmaServer(keys=("public", "s3cret")) as server,
+        EmmaPages(keys=("public", "s3cret")) as server,
         EmmaClient(100, base_url=server.url, **KEYS) as emma,
     ):
         assert (await emma.event_types.list()).data == ()

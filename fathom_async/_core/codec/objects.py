@@ -22,7 +22,7 @@ NAIVE = "@D:"
 """What Emma's dates begin with: they have no time zone, and stay as they are here."""
 
 _json = msgspec.json.Decoder()
-encode = msgspec.json.Encoder().encode
+encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 """Return a value as a JSON body."""
 
 

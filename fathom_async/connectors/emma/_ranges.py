@@ -70,6 +70,6 @@ def in_ranges(
         return Request("GET", path, lambda body: part.page(decode(body)), params, lane=lane)
 
     def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
-        return ask(evolve(wanted, start=int(request.params["start"]) + len(page.data)))
+        return ask(evolve(wanted, start=int(str(request.params["start"])) + len(page.data)))
 
     return Listing(send, ask(wanted), following)
