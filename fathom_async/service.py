@@ -5,11 +5,11 @@ resource methods it makes a client: see `ServiceClient`. ``docs/services.md`` wr
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from copy import copy
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
@@ -33,6 +33,8 @@ from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 if TYPE_CHECKING:
     from fathom_async._ratelimit.budget import Budget
 
+T = TypeVar("T")
+
 __all__ = [
     "MAX_BODY",
     "Caller",
@@ -41,6 +43,8 @@ __all__ = [
     "LinkedPage",
     "Listing",
     "Options",
+    "Priority",
+    "RateLimit",
     "Request",
     "Response",
     "Service",
@@ -170,6 +174,7 @@ class ServiceClient(ABC):
             ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget
                 cannot be kept where `budget` says.
         """
+        self.base_url: str = settings.base_url.rstrip("/")
         options = Options(timeout=settings.timeout)
         self._use(_open_session(settings), options, is_view=False)
 
@@ -178,6 +183,14 @@ class ServiceClient(ABC):
         self._options = options
         self._is_view = is_view
         self._bind(Caller(session, options))
+
+    def send(self, request: Request[T]) -> Coroutine[object, object, T]:
+        """Return a coroutine that carries out a request of your own, through its lane and with these options.
+
+        Raises:
+            FathomError: As for the client's own requests.
+        """
+        return self._session.send(request, self._options)
 
     def with_options(
         self,

@@ -1,11 +1,13 @@
 """``fathom sync``, against embedded servers of Fathom, Secoda and Emma."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from fathom_async._cli import main
+from fathom_async.connectors.sync._memory import opened
 from fathom_async.testing import FathomServer, Status
 from tests.support.emma_pages import EmmaPages
 from tests.support.secoda_pages import SecodaPages
@@ -59,7 +61,8 @@ async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
     assert (ended.code, ended.err) == (0, "fathom: nothing was changed; pass --apply to make these changes\n")
     assert head.startswith("Secoda: ")
     assert first == f"  + {CATEGORY}"
-    assert f"  + {CATEGORY} / purchase: Event of {CATEGORY} (CDBUGS), counted by Fathom Analytics." in others
+    assert head.endswith(", about 0 s: create 1 category, create 3 events")
+    assert f"  + {CATEGORY} / purchase" in others
     assert {hit.method for hit in catalog.hits} == {"GET"}
 
 
@@ -129,6 +132,39 @@ async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaPages) 
     assert (ended.code, ended.err) == (0, "")
     assert "+ purchase [done]" in ended.out.splitlines()
     assert "purchase" in {kind["event_type"] for kind in mail.types.values()}
+
+
+async def test_a_server_without_a_catalog_can_be_chosen(fathom: Command, catalog: SecodaPages) -> None:
+    assert (await fathom(*SECODA, "--reads", "events")).code == 0
+    assert {hit.path for hit in catalog.hits if "resource" in hit.path} == set()
+    refused = await fathom(*SECODA, "--reads", "both")
+    assert (refused.code, "both" in refused.err) == (2, True)
+
+
+async def test_the_budget_of_a_service_may_be_shared(fathom: Command, tmp_path: Path) -> None:
+    budgets = [tmp_path / name for name in ("secoda", "emma", "other")]
+    secoda, emma, other = (f"file://{budget}" for budget in budgets)
+    assert (await fathom(*SECODA, "--budget", secoda)).code == 0
+    assert (await fathom("sync", "emma", EMMA_BUDGET=emma)).code == 0
+    assert (await fathom("sync", "emma", "--budget", other, EMMA_BUDGET=emma)).code == 0
+    assert [budget.exists() for budget in budgets] == [True] * 3
+
+
+async def test_emmas_time_zone_can_be_named(fathom: Command) -> None:
+    assert (await fathom("sync", "emma", "--timezone", "America/Chicago")).code == 0
+    for refused in (
+        await fathom("sync", "emma", "--timezone", "Mars"),
+        await fathom("sync", "emma", EMMA_TIMEZONE="Mars"),
+    ):
+        assert (refused.code, "TZ database name" in refused.err) == (2, True)
+
+
+async def test_a_sync_beside_another_says_so(fathom: Command, catalog: SecodaPages, tmp_path: Path) -> None:
+    with opened(f"Secoda {catalog.url}/api/v1 {INTEGRATION.replace('-', '')}", tmp_path):
+        ended = await fathom(*SECODA, "--apply", "--memory", str(tmp_path))
+    assert (ended.code, ended.err.count("another sync of this destination is at work")) == (1, 1)
+    assert catalog.entries == {}
+    assert (await fathom(*SECODA, "--apply", "--memory", str(tmp_path))).code == 0
 
 
 @pytest.mark.parametrize(

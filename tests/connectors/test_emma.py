@@ -22,7 +22,6 @@ from fathom_async import (
     DecodeError,
     Deleted,
     NotFoundError,
-    PagingError,
     PermissionDeniedError,
     RateLimit,
     RateLimitError,
@@ -361,7 +360,7 @@ async def test_one_event_that_cannot_be_sent_keeps_every_batch_back(
     said: dict[str, object] = {"seats": [1]}
     changed = NewMemberEvent(member_id=1, event_type="visit", attributes=said)
     assert isinstance(changed.attributes, dict)
-    changed.attributes["seats"] = 10**30
+    changed.attributes["seats"] = object()
     early = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))
     late = NewMemberEvent(member_id=1, event_type="visit", event_timestamp=early)
     for bad in (changed, late):
@@ -537,13 +536,33 @@ async def test_a_server_that_does_not_page_does_not_loop() -> None:
     def sample(count: int) -> Recorder:
         return Recorder(json.dumps([json.loads(VISITED) | {"event_type_id": n} for n in range(count)]))
 
-    whole = sample(700)
-    async with EmmaClient(100, transport=whole, **KEYS) as emma:
-        assert len([kind async for kind in emma.event_types.list()]) == 700
-    assert len(whole.requests) == 1
-    async with EmmaClient(100, transport=sample(500), **KEYS) as emma:
-        with pytest.raises(PagingError, match="the same page"):
-            [kind async for kind in emma.event_types.list()]
+    for count, requests in ((499, 1), (500, 2), (501, 2), (502, 1), (700, 1)):
+        whole = sample(count)
+        async with EmmaClient(100, transport=whole, **KEYS) as emma:
+            assert [kind.event_type_id async for kind in emma.event_types.list()] == [*range(count)]
+        assert len(whole.requests) == requests
+
+
+@pytest.mark.parametrize("count", [500, 501, 502])
+async def test_a_list_that_grows_while_it_comes_whole_has_each_object_once(count: int) -> None:
+    async with EmmaPages(ranges=False) as server, EmmaClient(100, base_url=server.url, **KEYS) as emma:
+        for number in range(count):
+            server.add_type(f"type {number}")
+        found: list[str] = []
+        async for kind in emma.event_types.list():
+            if not found:
+                server.add_type("late")
+            found.append(kind.event_type)
+    assert len(found) == len(set(found)) >= count
+
+
+@pytest.mark.parametrize("count", [500, 501])
+async def test_a_member_may_have_exactly_as_many_events_as_a_range(count: int) -> None:
+    async with EmmaPages(ranges=False) as server, EmmaClient(100, base_url=server.url, **KEYS) as emma:
+        for number in range(count):
+            server.add_event(200, 555, event_monetary_value=float(number))
+        values = [event.event_monetary_value async for event in emma.member_events.list(555)]
+    assert values == [*range(count)]
 
 
 @given(
@@ -586,11 +605,12 @@ async def test_dates_are_in_the_zone_of_the_account() -> None:
     assert sent["event_timestamp"] == "@D:2025-12-02T05:23:47"
 
 
-async def test_a_day_that_does_not_exist_is_told_with_its_field() -> None:
+async def test_a_day_that_does_not_exist_is_kept_beside() -> None:
     wire = Recorder(VISITED.replace("11-24", "02-31"))
     async with EmmaClient(100, transport=wire, **KEYS) as emma:
-        with pytest.raises(DecodeError, match="created_at"):
-            await emma.event_types.get(300)
+        found = await emma.event_types.get(300)
+    assert (found.event_type, found.created_at) == ("visited_website", None)
+    assert found.extra == {"created_at": "@D:2025-02-31T10:23:10"}
 
 
 async def test_a_date_before_the_first_year_of_utc_is_an_error_of_ours() -> None:
@@ -627,19 +647,14 @@ async def test_what_only_looks_like_a_date_stays_as_it_is() -> None:
         ({"member_id": 1, "event_type": " "}, "event_type must not be empty"),
         ({"member_id": 1, "event_type": "x", "event_monetary_value": float("nan")}, "finite number"),
         ({"member_id": 1, "event_type": "x", "attributes": [1]}, "attributes must be a mapping"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": object()}}, "a JSON value"),
-        (
-            {"member_id": 1, "event_type": "x", "attributes": {"a": [float("nan")]}},
-            r"attributes\['a'\]\[0\] must",
-        ),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": float("inf")}}, "a JSON value, not inf"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": b"x"}}, "a JSON value, not b'x'"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": {1}}}, "a JSON value, not {1}"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**30}}, "a JSON value, not 10000"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**5000}}, "not a number this large"),
-        ({"member_id": 1, "event_type": "x", "attributes": {1: "a"}}, "strings as keys, not 1"),
-        ({"member_id": 1, "event_type": "x", "attributes": {"a": "\ud83d"}}, "half a character"),
-        ({"member_id": 1, "event_type": "x", "attributes": LOOP}, "too deeply, or contains itself"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": object()}}, "JSON values only"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": [float("nan")]}}, "JSON values only"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": float("inf")}}, "JSON values only"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": b"x"}}, "bytes is not JSON"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": {1}}}, "set is not JSON"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": 10**5000}}, "JSON values only"),
+        ({"member_id": 1, "event_type": "x", "attributes": {"a": "\ud83d"}}, "JSON values only"),
+        ({"member_id": 1, "event_type": "x", "attributes": LOOP}, "Circular reference"),
         ({"member_id": 1, "event_type": "x", "event_monetary_value": 10**400}, "finite number"),
         ({"member_id": 1, "event_type": "x", "event_monetary_value": True}, "finite number"),
         ({"event_type": "x", "email": " a@b"}, "email must be an address"),
