@@ -1,10 +1,9 @@
 """Clients of services of any kind: their settings, a view of the lanes, opening and closing.
 
-A `Service` says where a service is, who calls it, what it admits and what its refusals look like. With models and
-resource methods it makes a client: see `ServiceClient`. ``docs/services.md`` writes one in sixty lines.
+A `Service` says where a service is, who calls it, what it admits and what its refusals look like. A `ServiceClient`
+of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from copy import copy
 from functools import partial
@@ -28,6 +27,7 @@ from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError, ConfigurationError
+from fathom_async.models import Page
 from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
@@ -142,19 +142,29 @@ class Service:
     transport: Transport | None = None
 
 
-class ServiceClient(ABC):
-    """A client of one service: resources over one session, and views of it with other options."""
+class ServiceClient:
+    """A client of one service, and views of it with other options.
 
-    _scarcest: ClassVar[str]
-    """The lane that methods are about unless they are given another."""
+    Args:
+        settings: The service, and how to use it.
+
+    Raises:
+        ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget cannot be
+            kept where `budget` says.
+    """
+
+    _scarcest: ClassVar[str] = ""
+    """The lane that methods are about unless they are given another; the first by default."""
 
     _session: Session
     _options: Options
     _is_view: bool
 
-    @abstractmethod
+    def __init__(self, settings: Service) -> None:
+        self._start(settings)
+
     def _bind(self, send: Caller) -> None:
-        """Create the resources, which send through this caller."""
+        """Create the resources, if any, which send through this caller."""
 
     @classmethod
     def _known(cls, options: ServiceOptions) -> ServiceOptions:
@@ -168,12 +178,7 @@ class ServiceClient(ABC):
         return options
 
     def _start(self, settings: Service) -> None:
-        """Open a session; to be called once by a client's ``__init__``.
-
-        Raises:
-            ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget
-                cannot be kept where `budget` says.
-        """
+        """Open a session."""
         self.base_url: str = settings.base_url.rstrip("/")
         options = Options(timeout=settings.timeout)
         self._use(_open_session(settings), options, is_view=False)
@@ -191,6 +196,15 @@ class ServiceClient(ABC):
             FathomError: As for the client's own requests.
         """
         return self._session.send(request, self._options)
+
+    def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
+        """Return a list of your own: await it for one page, iterate over it for everything.
+
+        Args:
+            first: The request for the first page.
+            following: Returns the request for the page after one: `by_link`, `by_next`, or a function of yours.
+        """
+        return Listing(Caller(self._session, self._options), first, following)
 
     def with_options(
         self,
@@ -304,7 +318,7 @@ class ServiceClient(ABC):
         await self.aclose()
 
     def _lane(self, name: str | None) -> Lane:
-        name = self._scarcest if name is None else name
+        name = (self._scarcest or next(iter(self._session.lanes))) if name is None else name
         if name not in self._session.lanes:
             raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
         return self._session.lanes[name]

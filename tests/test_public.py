@@ -133,6 +133,15 @@ def test_the_command_line_imports_what_is_public_only() -> None:
     assert own, "it is looked at"
 
 
+def test_clients_of_other_services_are_written_with_what_is_public() -> None:
+    """They show that `fathom_async.service` is enough."""
+    sources = [file.read_text("utf-8") for file in (PACKAGE / "connectors").rglob("*.py")]
+    used = {name for source in sources for name in imported(source) if name.startswith("fathom_async")}
+    own = {name for name in used if name.startswith(("fathom_async.connectors", "fathom_async._util"))}
+    assert used - own <= {*PUBLIC}
+    assert "fathom_async.service" in used
+
+
 @pytest.mark.parametrize("old", MOVED)
 def test_a_former_place_works_and_says_where_its_names_are_now(old: str) -> None:
     new, names = MOVED[old]

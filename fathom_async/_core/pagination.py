@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NEXT_LINK = re.compile(r"""<([^>]*)>[^,<]*;\s*rel\s*=\s*(?:"[^"]*\bnext\b[^"]*"|next\b)""", re.IGNORECASE)
+_LINKS = re.compile(r'<([^>]*)>((?:[^"<,]|"[^"]*")*)')
+_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)', re.IGNORECASE)
 
 
 Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
@@ -139,8 +140,8 @@ def by_next(parameter: str) -> Following[T]:
 
 def with_link(page: Page[T], headers: Mapping[str, str]) -> Page[T]:
     """Return a page with the next one's address from the header ``Link``, for `Request.with_headers`."""
-    found = _NEXT_LINK.search(headers.get("Link", ""))
-    return LinkedPage(page.data, found is not None, page.url, page.extra, found and found[1])
+    found = [link for link, terms in _LINKS.findall(headers.get("Link", "")) if _NEXT.search(terms)]
+    return LinkedPage(page.data, bool(found), page.url, page.extra, found[0] if found else None)
 
 
 def _next_of(page: Page[T]) -> str:

@@ -90,6 +90,7 @@ def _make_converter(*, explains: bool) -> cattrs.Converter:
     converter.register_structure_hook(bool, _flag)
     converter.register_structure_hook(datetime, _moment)
     converter.register_structure_hook(date, _day)
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
     converter.register_structure_hook_factory(attrs.has)(_keeping_unknown_fields)
     return converter
 
