@@ -51,6 +51,7 @@ MOVED = {
 # Class names with more than one definition, and why; everything else has one name for one thing.
 SAME_NAME = {
     "Batch": "public in two packages that nobody imports together: events of Emma, queries of a worker",
+    "Change": "public in two packages: of a report against another, and of a sync",
     "Destination": "public in two packages: of a backfill's rows, and of a sync's events",
     "Event": "the API's object, and its record in the embedded server's dataset",
     "Milestone": "the API's object, and its record in the embedded server's dataset",

@@ -86,7 +86,6 @@ class Session:
         limit_headers: The names of the headers that tell the limits.
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
-        secret: Removed from error messages, where the server may repeat it.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
@@ -99,7 +98,6 @@ class Session:
     limit_headers: LimitHeaders = field(factory=LimitHeaders, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
-    secret: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
@@ -138,6 +136,7 @@ class Session:
         failures = refusals = 0
         again: Again | None = None
         perhaps_done = False
+        failing_since: float | None = None
         deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
         while True:
             try:
@@ -157,6 +156,9 @@ class Session:
                 failures += not is_refused
                 again = "refused" if is_refused else "failed"
                 perhaps_done = perhaps_done or was_perhaps_done(error)
+                lane = self.lanes[request.lane]
+                if failing_since is None and not is_refused:
+                    failing_since = self.clock.now()
                 delay = next_delay(
                     self.retry,
                     error,
@@ -164,8 +166,8 @@ class Session:
                     failures=failures,
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
+                    away_for=lane.away_for(failing_since, options.priority),
                 )
-                lane = self.lanes[request.lane]
                 if delay is not None and again == "failed" and not lane.retries.has_capacity():
                     delay = max(delay, delay_of(lane.retries, self.clock))
                 is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
@@ -288,9 +290,7 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
         retry_after = read_feedback(response.headers, self.clock.unix, self.limit_headers).retry_after
-        error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
-            self.secret
-        )
+        error = read_error(response, request.method, url, request.retired_hint, retry_after)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error

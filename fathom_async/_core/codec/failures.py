@@ -78,14 +78,8 @@ def _plain_words(response: Response) -> str:
     if text.startswith('"'):
         with suppress(msgspec.DecodeError):
             text = msgspec.json.decode(response.body, type=str).strip()
-    if text[:1] in "<{[" or "<html" in text.lower():
-        return ""
-    text = one_line(text[: _SHOWN + 1])
-    if len(text) <= _SHOWN:
-        return text
-    return (
-        text[:_SHOWN].rpartition(" ")[0] or text[:_SHOWN]
-    )  # a word, which may be a secret to mask, stays whole
+    is_text = text[:1] not in "<{[" and "<html" not in text.lower()
+    return one_line(text[: 2 * _SHOWN])[:_SHOWN].strip() if is_text else ""
 
 
 def _field_errors(raw: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
