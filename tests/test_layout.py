@@ -13,6 +13,7 @@ OF_SEVERAL_MODULES: Final = {
     "bulk/fusing/test_properties.py",
     "cache/test_processes.py",
     "cli/test_command.py",
+    "connectors/sync/test_processes.py",
     "connectors/sync/test_sync.py",
     "ratelimit/shared/test_look.py",
     "ratelimit/shared/test_processes.py",

@@ -15,7 +15,7 @@ MAX_RESOURCES = 10_000
 _NO_LINK = (None, "", "None")
 """The server sometimes writes Python's None as a string."""
 
-_to_resource = tolerant(Resource, {"parent_id": "parent"})
+_to_resource = tolerant(Resource, {"parent_id": "parent", "integration_id": "integration"})
 
 
 def read_resource(body: bytes) -> Resource:

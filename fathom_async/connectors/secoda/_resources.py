@@ -51,15 +51,7 @@ def category_creation(**fields: object) -> Request[Resource]:
 def child_creation(
     at: str, *, title: str, integration: str, parent: str, **metadata: Unpack[Metadata]
 ) -> Request[Resource]:
-    """Return the request that creates an event or a property.
-
-    Args:
-        at: `EVENTS` or `PROPERTIES`.
-        title: Its name.
-        integration: UUID of its integration.
-        parent: Id of the category of an event, or of the event of a property.
-        **metadata: Further fields.
-    """
+    """Return the request that creates an event or a property, at `EVENTS` or `PROPERTIES`."""
     return _write("POST", f"{at}/", _body(metadata, title=title, integration=integration, parent=parent))
 
 

@@ -39,14 +39,7 @@ def usual_description(site: Site, event: Event) -> str:
 
 @frozen
 class Documented:
-    """The wanted entry of an event.
-
-    Attributes:
-        category: Title of its category.
-        event: Its title.
-        description: Its description.
-        currency: The currency of its values, if known.
-    """
+    """The wanted entry of an event, and the currency of its values, if known."""
 
     category: str
     event: str
@@ -56,16 +49,7 @@ class Documented:
 
 @frozen
 class Catalog:
-    """The wanted catalog.
-
-    Attributes:
-        categories: Titles of the categories.
-        events: The events.
-        notes: What is left out, and why.
-        overwrites: Whether to replace existing descriptions and currencies.
-        removes: Whether to delete events of these categories that Fathom does not have.
-        naming: The titles of all sites' categories.
-    """
+    """The wanted catalog; `overwrites` and `removes` as in `plan_sync`."""
 
     categories: tuple[str, ...]
     events: tuple[Documented, ...]
@@ -111,15 +95,7 @@ def _text(name: str, returned: object) -> str:
 def catalog_changes(
     wanted: Catalog, present: Mapping[Path, Sequence[Resource]]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare the wanted catalog with the present one.
-
-    Args:
-        wanted: The wanted catalog.
-        present: The present entries by path; several may have the same path.
-
-    Returns:
-        The changes, in a possible order, and notes on what stays as it is.
-    """
+    """Return the changes from the present entries, in a possible order, and notes on what stays as it is."""
     wanted = _as_titled(wanted, present)
     archived = {path for path, found in present.items() if all(resource.archived for resource in found)}
     events = {(key(event.category), key(event.event)) for event in wanted.events}

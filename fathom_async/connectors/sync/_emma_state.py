@@ -18,11 +18,7 @@ from fathom_async.connectors.sync._source import AccountEvents
 def missing_types(
     wanted: Iterable[str], present: Iterable[EventType]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare the wanted event types with the present ones by `event_type`, the name that events use.
-
-    Returns:
-        The changes, and notes on them.
-    """
+    """Return the changes from the present event types, and notes; types match by the name that events use."""
     wanted, present = tuple(wanted), tuple(present)
     known = Counter(key(kind.event_type) for kind in present)
     shown = {key(kind.display_name): kind.event_type for kind in present}
@@ -70,12 +66,7 @@ class EmmaState:
 
 @frozen
 class EmmaDestination:
-    """Emma; see `Destination`.
-
-    Attributes:
-        emma: The client.
-        name: The name of the service.
-    """
+    """Emma; see `Destination`."""
 
     emma: EmmaClient
     name: str = "Emma"

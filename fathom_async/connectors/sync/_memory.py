@@ -29,12 +29,7 @@ _SCHEMA = "CREATE TABLE IF NOT EXISTS creations (change TEXT PRIMARY KEY, at REA
 
 @frozen
 class Remembered:
-    """A creation that was sent.
-
-    Attributes:
-        age: Seconds since then.
-        made: The object's id; None without an answer.
-    """
+    """The seconds since a creation was sent, and the object's id; None without an answer."""
 
     age: float
     made: str | None

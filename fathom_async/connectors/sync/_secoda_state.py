@@ -117,14 +117,7 @@ class SecodaState:
 
 @frozen
 class SecodaDestination:
-    """Secoda, and what its catalog should say; see `Destination`.
-
-    Attributes:
-        secoda: The client.
-        integration: Id of the integration of all entries.
-        wanted: Returns the wanted catalog.
-        name: The name of the service.
-    """
+    """Secoda, and a function that returns the wanted catalog; see `Destination`."""
 
     secoda: SecodaClient
     integration: str

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
@@ -94,31 +94,6 @@ class Applied:
 
     def __str__(self) -> str:
         return printable(f"{self.change} [{self.state}{f': {self.error}' if self.error else ''}]")
-
-
-@overload
-async def plan_sync(
-    fathom: "FathomClient",
-    target: SecodaClient,
-    *,
-    integration: str,
-    sites: Iterable[str] | None = None,
-    describe: Describe = usual_description,
-    currency: Currency = known_currency,
-    overwrite: bool = False,
-    remove: bool = False,
-    memory: str | Path | None = None,
-) -> SyncPlan: ...
-
-
-@overload
-async def plan_sync(
-    fathom: "FathomClient",
-    target: EmmaClient | Destination,
-    *,
-    sites: Iterable[str] | None = None,
-    memory: str | Path | None = None,
-) -> SyncPlan: ...
 
 
 async def plan_sync(

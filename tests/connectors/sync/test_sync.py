@@ -380,19 +380,19 @@ async def test_a_plan_that_makes_no_sense_costs_no_request(
     fathom: FathomClient, secoda: SecodaClient, emma: EmmaClient
 ) -> None:
     with pytest.raises(ArgumentError, match="integration is required"):
-        await plan_sync(fathom, secoda)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+        await plan_sync(fathom, secoda)
     with pytest.raises(ArgumentError, match="are for Secoda only"):
-        await plan_sync(fathom, emma, remove=True)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+        await plan_sync(fathom, emma, remove=True)
     with pytest.raises(ArgumentError, match=r"write sites=\['ACME'\]"):
         await plan_sync(fathom, emma, sites="ACME")
     with pytest.raises(ArgumentError, match="are for Secoda only"):
-        await plan_sync(fathom, emma, currency=lambda _site, _event: "euro")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+        await plan_sync(fathom, emma, currency=lambda _site, _event: "euro")
     with pytest.raises(
         ArgumentError, match="must be a SecodaClient, an EmmaClient or a Destination, not 'nope'"
     ):
-        await plan_sync(fathom, "nope")  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+        await plan_sync(fathom, "nope")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="sites must be a list of ids, not 5"):
-        await plan_sync(fathom, emma, sites=5)  # type: ignore[call-overload] # pyright: ignore[reportArgumentType, reportCallIssue]
+        await plan_sync(fathom, emma, sites=5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="sites must be a non-empty string"):
         await plan_sync(fathom, emma, sites=[5])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
     assert sum(fathom.stats.sent.values()) == 0
