@@ -15,8 +15,7 @@ from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.figures import Figure, figures_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.html.page import HtmlPage
-from fathom_async._cli.html.plots import script
+from fathom_async._cli.html.page import HtmlPage, script
 from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
     STANDARD,

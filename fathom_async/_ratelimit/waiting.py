@@ -53,13 +53,11 @@ class Waiting:
     _sequence: Iterator[int] = field(factory=count, init=False)
 
     def add(self, waiter: Admission, deadline: float | None) -> None:
-        """Let a request wait, until its deadline if it has one."""
         if deadline is not None:
             heappush(self._deadlines, (deadline, next(self._sequence), waiter))
         self.queue.push(waiter, waiter.priority, waiter.flow, at_head=waiter.again == "refused")
 
     def discard(self, waiter: Admission) -> None:
-        """Take out a request that gave up; it may be gone already."""
         self.queue.discard(waiter, waiter.priority, waiter.flow)
 
     def dispatch(self, now: float) -> None:
@@ -85,7 +83,6 @@ class Waiting:
             self._set_timer(min(due, self._deadlines[0][0]) if self._deadlines else due)
 
     def stop(self) -> None:
-        """Stop the timer."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -149,7 +146,6 @@ class Waiting:
             self._lane.clock.call_at(now, partial(self._pass_on, waiting, to))
 
     def are_others(self, subjects: set[str]) -> bool:
-        """Whether requests wait that are about none of these subjects."""
         return any(waiter.subject not in subjects for waiter in self.queue)
 
     def too_long(self, waiter: Admission, eta: float) -> WaitTooLongError:
@@ -158,7 +154,6 @@ class Waiting:
         return WaitTooLongError(self._lane.name, eta, waiter.max_wait or 0.0, away)
 
     def _fail_late(self, now: float) -> None:
-        """Carry out rule 2."""
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if not waiter.is_over:
