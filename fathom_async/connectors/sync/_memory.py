@@ -119,7 +119,9 @@ def _explained(file: Path) -> Generator[None]:
 
 
 def _unusable(file: Path, error: Exception) -> ConfigurationError:
-    return ConfigurationError(f"what was created cannot be kept in {file} ({error}): pass memory=, a folder")
+    return ConfigurationError(
+        f"what was created cannot be kept in {file} ({error}): pass another folder as memory (--memory)"
+    )
 
 
 def _key(change: Change) -> str:

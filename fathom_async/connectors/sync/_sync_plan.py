@@ -26,7 +26,14 @@ from fathom_async.connectors.sync._emma_state import EmmaDestination
 from fathom_async.connectors.sync._memory import SETTLE, Memory, opened
 from fathom_async.connectors.sync._secoda_state import SecodaDestination
 from fathom_async.connectors.sync._source import AccountEvents, chosen_sites, read_sites
-from fathom_async.errors import ArgumentError, AuthenticationError, ClosedError, DecodeError, FathomError
+from fathom_async.errors import (
+    ArgumentError,
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    DecodeError,
+    FathomError,
+)
 from fathom_async.service import Priority, was_perhaps_done
 
 if TYPE_CHECKING:
@@ -161,8 +168,8 @@ async def plan_sync(
     try:
         with opened(target.key, folder) as known:
             changes = tuple([change for change in changes if not await _is_remembered(state, known, change)])
-    except SyncError as busy:
-        notes += (str(busy),)
+    except (SyncError, ConfigurationError) as error:
+        notes += (str(error),)
     return SyncPlan(target.name, changes, notes, target.eta(changes), target, source, folder)
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 from attrs import evolve, field, frozen
 
-from fathom_async import FathomClient, ValidationError
+from fathom_async import ConfigurationError, FathomClient, ValidationError
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.sync import (
     AccountEvents,
@@ -188,6 +188,35 @@ async def test_emma_gets_no_type_twice(fathom: FathomClient, end: int, tmp_path:
         assert not await plan_sync(fathom, emma)
     names = [kind["event_type"] for kind in server.types.values()]
     assert sorted(map(str, names)) == [f"event {number}" for number in range(8)]
+
+
+async def test_a_memory_that_cannot_be_kept_is_a_note_in_a_plan_and_stops_its_application(
+    fathom: FathomClient, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    async with SecodaPages() as server, secoda_of(server) as secoda:
+        plan = await plan_of(fathom, secoda, tmp_path / "file")
+        assert len(plan.changes) == EVERYTHING
+        assert "pass another folder as memory" in plan.notes[-1]
+        with pytest.raises(ConfigurationError, match="pass another folder as memory"):
+            await states(plan)
+    assert server.entries == {}
+
+
+def spoil(folder: Path) -> None:
+    for file in folder.glob("sync-*.db"):
+        file.write_text("garbage" * 1000)
+
+
+async def test_a_memory_that_is_no_database_is_told_with_its_file(
+    fathom: FathomClient, tmp_path: Path
+) -> None:
+    async with EmmaPages() as server, emma_of(server) as emma:
+        plan = await plan_sync(fathom, emma, memory=tmp_path)
+        spoil(tmp_path)
+        with pytest.raises(ConfigurationError, match=r"sync-\w+\.db"):
+            await states(plan)
+    assert server.types == {}
 
 
 async def test_duplicates_are_named(fathom: FathomClient) -> None:
