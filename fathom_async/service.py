@@ -1,24 +1,26 @@
 """Clients of services of any kind: their settings, a view of the lanes, opening and closing.
 
-A `Service` says where a service is, who calls it, what it admits and what its refusals look like. With models and
-resource methods it makes a client: see `ServiceClient`.
+A `Service` says where a service is, who calls it, what it admits and what its refusals look like. A `ServiceClient`
+of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from copy import copy
 from functools import partial
 from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
-from fathom_async._core.request import MaskingTransport, Request, Response, Transport
-from fathom_async._core.retry import RetryPolicy
+from fathom_async._core.codec.objects import encode, object_decoder, parse
+from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
+from fathom_async._core.request import MaskingTransport, Request, Response, Transport, path
+from fathom_async._core.retry import RetryPolicy, was_perhaps_done
 from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._core.token import AskingTransport, Credentials
 from fathom_async._ratelimit.account import LearnedLanes
+from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Priority, RateLimit, RatePlan
 from fathom_async._util import checks
@@ -28,6 +30,7 @@ from fathom_async._util.secrets import Secrets, of_header, of_url
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError, ConfigurationError
+from fathom_async.models import Page
 from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
@@ -37,11 +40,19 @@ if TYPE_CHECKING:
 
     from fathom_async._ratelimit.budget import Budget
 
+T = TypeVar("T")
+
 __all__ = [
     "MAX_BODY",
     "Caller",
     "Credentials",
+    "Following",
+    "LimitHeaders",
+    "LinkedPage",
+    "Listing",
     "Options",
+    "Priority",
+    "RateLimit",
     "Request",
     "Response",
     "Service",
@@ -49,7 +60,16 @@ __all__ = [
     "ServiceOptions",
     "Transport",
     "bearer",
+    "by_link",
+    "by_next",
     "credential",
+    "encode",
+    "is_too_many",
+    "object_decoder",
+    "parse",
+    "path",
+    "was_perhaps_done",
+    "with_link",
 ]
 
 MAX_BODY = 64 * 1024 * 1024
@@ -108,10 +128,13 @@ class Service:
 
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
-        authorization: The header of that name, a secret; or a function, which may be a coroutine function, that
-            returns it. The function is called before the first request, and again after a 401; the request is then
-            tried once more. It needs a `budget_key` for a budget.
+        authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
+            a coroutine function, that returns it. The function is called before the first request, and again after a
+            401; the request is then tried once more. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
+        auth_header: The header with the credentials, such as ``X-Api-Key``.
+        headers: Further headers of each request; no secrets.
+        limit_headers: The names of the headers that tell the limits.
         concurrency: Requests in flight at once, per lane; None for a hundred.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         reserves: Requests of every window of a lane left to the account's other clients.
@@ -125,6 +148,9 @@ class Service:
     base_url: str
     authorization: str | Credentials = field(repr=False)
     limits: Mapping[str, RateLimit]
+    auth_header: str = "Authorization"
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+    limit_headers: LimitHeaders = field(factory=LimitHeaders)
     concurrency: int | None = None
     is_refusal: Callable[[Response], bool] = is_too_many
     reserves: Mapping[str, int] = field(factory=dict[str, int])
@@ -170,19 +196,29 @@ def bearer(what: str, token: str | Credentials) -> str | Credentials:
     return ask
 
 
-class ServiceClient(ABC):
-    """A client of one service: resources over one session, and views of it with other options."""
+class ServiceClient:
+    """A client of one service, and views of it with other options.
 
-    _scarcest: ClassVar[str]
-    """The lane that methods are about unless they are given another."""
+    Args:
+        settings: The service, and how to use it.
+
+    Raises:
+        ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget cannot be
+            kept where `budget` says.
+    """
+
+    _scarcest: ClassVar[str] = ""
+    """The lane that methods are about unless they are given another; the first by default."""
 
     _session: Session
     _options: Options
     _is_view: bool
 
-    @abstractmethod
+    def __init__(self, settings: Service) -> None:
+        self._start(settings)
+
     def _bind(self, send: Caller) -> None:
-        """Create the resources, which send through this caller."""
+        """Create the resources, if any, which send through this caller."""
 
     @classmethod
     def _known(cls, options: ServiceOptions) -> ServiceOptions:
@@ -196,12 +232,8 @@ class ServiceClient(ABC):
         return options
 
     def _start(self, settings: Service) -> None:
-        """Open a session; to be called once by a client's ``__init__``.
-
-        Raises:
-            ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget
-                cannot be kept where `budget` says.
-        """
+        """Open a session."""
+        self.base_url: str = settings.base_url.rstrip("/")
         options = Options(timeout=settings.timeout)
         self._use(_open_session(settings), options, is_view=False)
 
@@ -210,6 +242,23 @@ class ServiceClient(ABC):
         self._options = options
         self._is_view = is_view
         self._bind(Caller(session, options))
+
+    def send(self, request: Request[T]) -> Coroutine[object, object, T]:
+        """Return a coroutine that carries out a request of your own, through its lane and with these options.
+
+        Raises:
+            FathomError: As for the client's own requests.
+        """
+        return self._session.send(request, self._options)
+
+    def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
+        """Return a list of your own: await it for one page, iterate over it for everything.
+
+        Args:
+            first: The request for the first page.
+            following: Returns the request for the page after one: `by_link`, `by_next`, or a function of yours.
+        """
+        return Listing(Caller(self._session, self._options), first, following)
 
     def with_options(
         self,
@@ -323,7 +372,7 @@ class ServiceClient(ABC):
         await self.aclose()
 
     def _lane(self, name: str | None) -> Lane:
-        name = self._scarcest if name is None else name
+        name = (self._scarcest or next(iter(self._session.lanes))) if name is None else name
         if name not in self._session.lanes:
             raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
         return self._session.lanes[name]
@@ -335,6 +384,7 @@ def _open_session(settings: Service) -> Session:
     headers = {
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
+        **settings.headers,
     }
     clock = settings.clock or LoopClock()
     telemetry = Telemetry(settings.on_event)
@@ -354,7 +404,7 @@ def _open_session(settings: Service) -> Session:
 
     def use(header: str) -> None:
         if isinstance(sender, HttpTransport):
-            sender.set_header("Authorization", header)
+            sender.set_header(settings.auth_header, header)
 
     secrets, header = Secrets(*of_url(settings.proxy or "")), settings.authorization
     if not callable(header):
@@ -368,6 +418,7 @@ def _open_session(settings: Service) -> Session:
         clock=clock,
         retry=settings.retry or RetryPolicy(),
         is_refusal=settings.is_refusal,
+        limit_headers=settings.limit_headers,
         telemetry=telemetry,
         account=settings.account,
         not_found_hint=settings.not_found_hint,

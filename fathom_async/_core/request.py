@@ -1,6 +1,6 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -12,7 +12,7 @@ from fathom_async.errors import ArgumentError, FathomError
 
 T_co = TypeVar("T_co", covariant=True)
 
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str | Sequence[str]] = {}
 _UNSAFE = frozenset("/\\?#")
 _SUCCESS = range(200, 300)
 _EARLY = 4096
@@ -52,8 +52,8 @@ class Request(Generic[T_co]):
         method: HTTP method.
         path: Path below the base URL, encoded by `path`.
         decode: Turns the answer's body into the result.
-        params: Query parameters.
-        body: JSON body; None for none.
+        params: Query parameters; a list of strings for one that repeats.
+        body: What is sent as JSON, such as a mapping or a list, or bytes that are sent as they are; None for nothing.
         lane: Name of the lane whose rate limit it counts against.
         idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
             it certainly was not processed.
@@ -64,13 +64,15 @@ class Request(Generic[T_co]):
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
             the caller gets the error. Only for a request that is not shared.
         on_sent: Called whenever the bytes of an attempt leave; not called for callers who share another's request.
+        content_type: The body's media type.
+        with_headers: Returns the result again, with what the answer's case-insensitive headers add to it.
     """
 
     method: str
     path: str
     decode: Callable[[bytes], T_co]
-    params: Mapping[str, str] = _NOTHING
-    body: Mapping[str, object] | None = field(default=None, repr=False)
+    params: Mapping[str, str | Sequence[str]] = _NOTHING
+    body: object = field(default=None, repr=False)
     lane: str = "crud"
     idempotent: bool = True
     already_gone_result: T_co | None = None
@@ -78,6 +80,8 @@ class Request(Generic[T_co]):
     is_shared: bool = False
     on_admitted: Callable[[], Awaitable[None]] | None = None
     on_sent: Callable[[], None] | None = None
+    content_type: str = "application/json"
+    with_headers: Callable[[T_co, Mapping[str, str]], T_co] | None = None
 
     @property
     def subject(self) -> str:
@@ -88,7 +92,7 @@ class Request(Generic[T_co]):
     @property
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
-        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+        return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
 
 
 @fast_frozen

@@ -20,7 +20,7 @@ from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perh
 from fathom_async._core.scope import Scope, close_all
 from fathom_async._core.token import AskingTransport
 from fathom_async._ratelimit.account import LearnedLanes
-from fathom_async._ratelimit.admission import Admission, Again, Feedback, read_feedback
+from fathom_async._ratelimit.admission import Admission, Again, Feedback, LimitHeaders, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
@@ -28,6 +28,7 @@ from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import (
     APIError,
+    ArgumentError,
     AuthenticationError,
     ClosedError,
     ConfigurationError,
@@ -91,6 +92,7 @@ class Session:
         clock: Source of time.
         retry: How often to try again.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
+        limit_headers: The names of the headers that tell the limits.
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret. Empty if unknown.
         not_found_hint: Ends the message of a 404.
@@ -103,6 +105,7 @@ class Session:
     clock: Clock = field(kw_only=True)
     retry: RetryPolicy = field(kw_only=True)
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
+    limit_headers: LimitHeaders = field(factory=LimitHeaders, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     _account: str = field(default="", kw_only=True, alias="account")
     not_found_hint: str = field(default="", kw_only=True)
@@ -120,8 +123,11 @@ class Session:
             DecodeError: The answer does not have the endpoint's form.
             WaitTooLongError: The lane cannot admit the request within `max_wait`.
             ClosedError: The client was closed.
+            ArgumentError: There is no lane of the request's name.
         """
         self._check_loop()
+        if request.lane not in self.lanes:
+            raise ArgumentError(f"there is no lane {request.lane!r}: pass one of {', '.join(self.lanes)}")
         carry_out = self._carry_out_observed if self.telemetry.listens else self._carry_out
         if not request.is_shared:
             return carry_out(request, options, next(self._numbers))
@@ -273,7 +279,7 @@ class Session:
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
-            feedback = read_feedback(response.headers, self.clock.unix)
+            feedback = read_feedback(response.headers, self.clock.unix, self.limit_headers)
             heard = self._heard(request, lane, response, feedback)
             if self.is_refusal(response):
                 telemetry.refused += 1
@@ -312,7 +318,8 @@ class Session:
         if response.status not in _SUCCESS:
             raise self._error(request, response)
         try:
-            return request.decode(response.body)
+            found = request.decode(response.body)
+            return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
             raise DecodeError(
                 error.message, request.method, self.transport.url(request), response.body[:200]
@@ -320,7 +327,7 @@ class Session:
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
-        retry_after = read_feedback(response.headers, self.clock.unix).retry_after
+        retry_after = read_feedback(response.headers, self.clock.unix, self.limit_headers).retry_after
         is_missing = response.status == HTTPStatus.NOT_FOUND
         hint = self.not_found_hint if is_missing else request.retired_hint
         error = read_error(response, request.method, url, hint, retry_after)

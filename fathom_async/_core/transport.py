@@ -210,8 +210,8 @@ class HttpTransport:
             async with session.request(
                 request.method,
                 self._url(request.target),
-                data=None if request.body is None else encode(request.body),
-                headers=None if request.body is None else {"Content-Type": "application/json"},
+                data=body if isinstance(body := request.body, bytes | None) else encode(body),
+                headers=None if body is None else {"Content-Type": request.content_type},
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=True,

@@ -45,14 +45,17 @@ _LOGIN_PAGE = (
 
 @frozen(kw_only=True)
 class Conditions:
-    """How the server treats requests; see `FathomServer` and `CommonOptions`."""
+    """How the server treats requests; see `FathomServer`, `ServiceServer` and `CommonOptions`.
+
+    With the login ``none``, an unauthenticated request is answered alike whatever it accepts.
+    """
 
     throttles: Mapping[str, Throttle | None]
     cap: ConcurrencyCap | None = None
     limit_headers: LimitHeaders = "all"
     latency: Duration = 0.0
     handler_time: Duration = 0.0
-    login: Literal["page", "redirect"] = "page"
+    login: Literal["page", "redirect", "none"] = "page"
     lane_of: Callable[[str, str], str] = lane_of
     hosts: Collection[str] = ()
 
@@ -154,7 +157,7 @@ class Middleware:
         return await _run(request, endpoint)
 
     def _unauthenticated(self, request: web.Request) -> web.Response:
-        if "application/json" in request.headers.get("Accept", ""):
+        if self.conditions.login == "none" or "application/json" in request.headers.get("Accept", ""):
             return web.json_response({"message": "Unauthenticated."}, status=401)
         if self.conditions.login == "redirect":
             return web.Response(

@@ -1,11 +1,15 @@
 """From error answers to typed errors. The status decides, since the body's words may change at any time."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import cast
 
+import msgspec
+
 from fathom_async._core.codec.objects import read_mapping
 from fathom_async._core.request import Response
+from fathom_async._util.text import one_line
 from fathom_async.errors import (
     APIError,
     AuthenticationError,
@@ -29,6 +33,9 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 _MESSAGE_KEYS = ("errors", "error", "message", "detail")
 """Keys under which servers put their error messages."""
 
+_SHOWN = 200
+"""The most characters of a body without such keys that a message shows."""
+
 
 def read_error(
     response: Response, method: str, url: str, hint: str = "", retry_after: float | None = None
@@ -44,7 +51,7 @@ def read_error(
     """
     raw = read_mapping(response.body)
     fields = _field_errors(raw)
-    message = _words(raw)
+    message = _words(raw) or _plain_words(response)
     kind = _BY_STATUS.get(response.status, APIError)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = ServerError
@@ -63,6 +70,16 @@ def _words(raw: Mapping[str, object]) -> str:
     texts = [each for each in said if isinstance(each, str)]
     lists = ["; ".join(_texts(each)) for each in said if _is_list(each)]
     return next(iter(texts + lists), "")
+
+
+def _plain_words(response: Response) -> str:
+    """Return the beginning of a body that is a plain text or a JSON string instead of an object or a web page."""
+    text = response.body.decode("utf-8", "replace").strip()
+    if text.startswith('"'):
+        with suppress(msgspec.DecodeError):
+            text = msgspec.json.decode(response.body, type=str).strip()
+    is_text = text[:1] not in "<{[" and "<html" not in text.lower()
+    return one_line(text[: 2 * _SHOWN])[:_SHOWN].strip() if is_text else ""
 
 
 def _field_errors(raw: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
