@@ -65,7 +65,13 @@ ANSWERS: Final = [
     fathom.RateLimitError,
     fathom.ServerError,
 ]
-BREAKS: Final = [fathom.TransportError, fathom.ConnectError, fathom.TimeoutError, fathom.OutageError]
+BREAKS: Final = [
+    fathom.TransportError,
+    fathom.ConnectError,
+    fathom.NetworkSettingsError,
+    fathom.TimeoutError,
+    fathom.OutageError,
+]
 
 ERRORS: Final[list[Exception]] = [
     *(kind("it broke") for kind in WORDS),
