@@ -3,8 +3,11 @@
 1. **All.** An error that may be about the account is looked for at a few other sites. If they fail in the same way,
    all queries of the run fail with it.
 2. **Length.** What the server refuses for its length is sent with fewer values, also by other runs from then on.
-3. **Parts.** Another fused request is split, and its halves are retried, so that one bad query does not fail the
-   others. If both halves fail and the queries are not at fault, the server is, and they fail with it.
+3. **Parts.** Another fused request is split, and its halves are sent, down to single queries: a query fails by its
+   own answer only, and k bad ones of n take about 2 k log2(n) requests.
+4. **Outage.** Of a server that answers nothing, that would ask every query. So before a request is split, and again
+   when both of its halves have failed, the simplest query about the same site or event is sent. If that fails, too,
+   the others fail as the request did. A rejection is an answer: it shows that the server is there.
 """
 
 import asyncio
@@ -16,7 +19,7 @@ import attrs
 
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._bulk.request import Answer, Sender
-from fathom_async._bulk.results import Collector, count_requests
+from fathom_async._bulk.results import Collector
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.query import Query
 from fathom_async._util.tasks import gather_all
@@ -27,10 +30,11 @@ from fathom_async.errors import (
     FathomError,
     PermissionDeniedError,
     ServerError,
-    TimeoutError,  # noqa: A004 - that of this package
+    TransportError,
     ValidationError,
 )
 
+_HALVES: Final = 2
 _PROBES: Final = 3
 """Sites that are asked, when one has failed, before all are believed to fail."""
 _TOO_LONG: Final = frozenset(
@@ -72,8 +76,14 @@ class Failures(Generic[RowT]):
     _probing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
     _is_about_all: bool | None = attrs.field(default=None, init=False)
 
-    async def retry(self, group: Fused[RowT], error: FathomError) -> None:
-        """Retry what may succeed of a failed request, and fail the rest."""
+    async def retry(self, group: Fused[RowT], error: FathomError, *, is_there: bool = False) -> None:
+        """Retry what may succeed of a failed request, and fail the rest.
+
+        Args:
+            group: The request.
+            error: How it failed.
+            is_there: Whether the server is known to answer others.
+        """
         if _may_be_about_all(error):
             await self._probe(group, error)
         if _is_too_long(error) and group.pattern_length:
@@ -81,34 +91,60 @@ class Failures(Generic[RowT]):
                 self._knowledge.longest_patterns, group.pattern_length // 2
             )
             await self._sender.remember()
-            await self.ask_shorter(group)
+            await self.ask_shorter(group, error)
             return
         queries = [asked.query for asked in group.asked]
         if len(queries) == 1 or not _may_succeed_in_part(error):
-            for query in queries:
-                self._collector.fail(query, error)
+            self._fail(group, error)
+            return
+        if not is_there and not await self._is_there([group], [error]):
+            self._fail(group, error)
             return
         middle = len(queries) // 2
-        halves = [*fuse(queries[:middle], self._knowledge), *fuse(queries[middle:], self._knowledge)]
-        self._collector.note(requests=count_requests(halves))
+        parts = [*fuse(queries[:middle], self._knowledge), *fuse(queries[middle:], self._knowledge)]
+        halves = self._collector.admit(parts, error)
         failures = await gather_all(self._attempt(half) for half in halves)
-        # If every half fails and the queries are not at fault, the server is: stop retrying.
-        is_over = all(failures) and not _is_rejected(error)
+        is_there = await self._is_there(halves, failures)
         for half, failure in zip(halves, failures, strict=True):
-            if failure is not None and is_over:
-                for asked in half.asked:
-                    self._collector.fail(asked.query, failure)
+            if failure is not None and is_there:
+                await self.retry(half, failure, is_there=True)
             elif failure is not None:
-                await self.retry(half, failure)
+                self._fail(half, failure)
 
-    async def ask_shorter(self, group: Fused[RowT]) -> None:
+    async def ask_shorter(self, group: Fused[RowT], error: FathomError | None = None) -> None:
         """Request the queries of a group with fewer values in a URL; the first request tells whether that helps."""
-        first, *others = fuse([asked.query for asked in group.asked], self._knowledge)
-        self._collector.note(requests=count_requests([first, *others]))
-        await self._ask(first)
+        groups = self._collector.admit(fuse([asked.query for asked in group.asked], self._knowledge), error)
+        for each in groups[:1]:
+            await self._ask(each)
         async with asyncio.TaskGroup() as asking:
-            for each in others:
+            for each in groups[1:]:
                 asking.create_task(self._ask(each))
+
+    async def _is_there(self, groups: Sequence[Fused[RowT]], errors: Sequence[FathomError | None]) -> bool:
+        """Whether the server answers anything about the same, if only the simplest query; see rule 4."""
+        is_short = all(len(group.asked) <= _HALVES for group in groups)
+        if is_short or any(error is None or _is_rejected(error) for error in errors):
+            return True
+        query = groups[0].query
+        moment = query.date_from or query.date_to
+        control = query.replace(
+            aggregates=query.aggregates[:1],
+            field_grouping=(),
+            date_grouping=None,
+            date_from=moment and moment.date(),
+            date_to=moment and moment.date(),
+            filters=(),
+            sort_by=None,
+            limit=None,
+        )
+        if not self._collector.spend(1):
+            return True
+        answer = await self._sender.answer_to(Fused.of(control))
+        return isinstance(answer, Answer) or _is_rejected(answer)
+
+    def _fail(self, group: Fused[RowT], error: FathomError) -> None:
+        for asked in group.asked:
+            self._collector.fail(asked.query, error)
 
     async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
         """Send a query of each of a few other sites, if there are any, to see whether they fail in the same way.
@@ -137,7 +173,8 @@ class Failures(Generic[RowT]):
         return [*by_site.values()][-_PROBES:] or ([] if same is None else [same])
 
     async def _fails_alike(self, probe: Fused[RowT], error: FathomError) -> bool:
-        self._collector.note(requests=1)
+        if not self._collector.spend(1):
+            return False
         answer = await self._sender.answer_to(probe)
         if isinstance(answer, Answer):
             for query, report in answer.reports.items():
@@ -169,4 +206,5 @@ def _may_be_about_all(error: FathomError) -> bool:
 
 def _may_succeed_in_part(error: FathomError) -> bool:
     """Whether parts of a failed request may succeed."""
-    return _is_rejected(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
+    was_sent = isinstance(error, TransportError) and error.sent
+    return was_sent or _is_rejected(error) or isinstance(error, ServerError | DecodeError)

@@ -278,7 +278,8 @@ class Sender(Generic[RowT]):
         return any(self._knowledge.exact.get(name) for name in names)
 
     async def _ask_check(self, name: str, query: Query[RowT]) -> None:
-        self._collector.note(requests=1)
+        if not self._collector.spend(1):
+            return
         answer = await self.answer_to(Fused.of(query))
         if isinstance(answer, Answer):
             self._knowledge.exact[name] = is_exact(answer.report)

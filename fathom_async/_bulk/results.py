@@ -1,6 +1,7 @@
 """The plan, the progress and the outcomes of a run of many queries."""
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
@@ -125,15 +126,35 @@ OnProgress = Callable[[Progress], None]
 """Called in the event loop, at the start and whenever a request or query is done; must be quick."""
 
 
+@attrs.define
+class Allowance:
+    """How many requests may be sent, by a run and by what it refreshes in the background.
+
+    Attributes:
+        most: The most requests; None for any number.
+        spent: Requests that were sent or are planned.
+    """
+
+    most: int | None = None
+    spent: int = 0
+
+    @property
+    def left(self) -> float:
+        """How many more requests may be sent."""
+        return math.inf if self.most is None else self.most - self.spent
+
+
 class Collector(Generic[RowT]):
-    """Collects the outcomes of a run, and counts its progress.
+    """Collects the outcomes of a run, and counts its progress and its requests.
 
     Args:
         caller: Sends the requests.
         queries: The queries of the run.
+        allowance: How many requests it may send.
         on_progress: Called with the progress.
 
     Attributes:
+        allowance: As given.
         open: The queries without an outcome, each once, in the order asked.
         asking: Requests that wait for admission or for their answer.
         queued: Those of them that wait for admission.
@@ -141,8 +162,13 @@ class Collector(Generic[RowT]):
     """
 
     def __init__(
-        self, caller: Caller, queries: Sequence[Query[RowT]], on_progress: OnProgress | None = None
+        self,
+        caller: Caller,
+        queries: Sequence[Query[RowT]],
+        allowance: Allowance,
+        on_progress: OnProgress | None = None,
     ) -> None:
+        self.allowance: Allowance = allowance
         self._caller = caller
         self._queries = tuple(queries)
         self._on_progress = on_progress
@@ -177,6 +203,38 @@ class Collector(Generic[RowT]):
             self.arrived.put_nowait(Outcome(self._queries[position], None, error, position=position))
         if positions:
             self.note(done=len(positions), failed=len(positions))
+
+    def admit(self, groups: Sequence[Fused[RowT]], cause: FathomError | None = None) -> Sequence[Fused[RowT]]:
+        """Count the requests that the allowance has room for, and return them; fail the queries of the others.
+
+        Args:
+            groups: Requests, which come on top of those planned.
+            cause: Why they are needed, if a request failed.
+        """
+        room, admitted = self.allowance.left, list[Fused[RowT]]()
+        for group in groups:
+            requests = count_requests([group])
+            if requests <= room:
+                room -= requests
+                admitted.append(group)
+                continue
+            why = "" if cause is None else f"; what it was fused with failed: {cause}"
+            error = ArgumentError(
+                f"this query takes a further request than max_requests={self.allowance.most}; allow more{why}"
+            )
+            error.__cause__ = cause
+            for asked in group.asked:
+                self.fail(asked.query, error)
+        self.spend(count_requests(admitted))
+        return admitted
+
+    def spend(self, requests: int) -> bool:
+        """Count requests if the allowance has room for them; return whether it has. Negative ones give room back."""
+        if requests > self.allowance.left:
+            return False
+        self.allowance.spent += requests
+        self.note(requests=requests)
+        return True
 
     def note(self, **more: int) -> None:
         """Add to the counts, and report the progress."""

@@ -22,7 +22,7 @@ import attrs
 from fathom_async._bulk.failures import EverythingFailsError, Failures
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, apart, depends_on_zone, doubted, fuse
 from fathom_async._bulk.request import AdmissionClaim, Answer, GivenBackError, Sender, answer_to
-from fathom_async._bulk.results import Collector, OnProgress, Outcome, count_requests, grouped
+from fathom_async._bulk.results import Allowance, Collector, OnProgress, Outcome, count_requests, grouped
 from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller, Options
@@ -45,7 +45,7 @@ class Run(Generic[RowT]):
         queries: The queries.
         cache: Stores the answers; None stores none.
         is_fused: Whether to fuse queries.
-        max_requests: The most requests that the plan may have.
+        max_requests: The most requests that it may send.
         on_progress: Called with the progress of the run.
     """
 
@@ -59,15 +59,15 @@ class Run(Generic[RowT]):
         max_requests: int | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        self._max_requests = max_requests
         self._caller = caller
         self._spawn = caller.session.scope.spawn
         self._waits = True
+        self._is_planned = asyncio.Event()
         self._since = 0.0
         self._knowledge = caller.session.scope.resource("knowledge", ServerKnowledge)
         self._cache = cache and attrs.evolve(cache, exact=self._knowledge.trusted)
         self._is_fused = is_fused
-        self._collector = Collector(caller, queries, on_progress)
+        self._collector = Collector(caller, queries, Allowance(max_requests), on_progress)
         self._sender = Sender(caller, self._collector, self._knowledge, self._cache)
         self._failures = Failures(self._try, self._ask_group, self._sender, self._collector, self._knowledge)
 
@@ -102,6 +102,8 @@ class Run(Generic[RowT]):
             failure = first_of(failures)
         else:
             return
+        finally:
+            self._is_planned.set()
         if not isinstance(failure, EverythingFailsError):
             raise failure
         for query in list(self._collector.open):
@@ -134,14 +136,16 @@ class Run(Generic[RowT]):
         await self._ask_groups(self._plan(missing), cache)
 
     def _plan(self, queries: Sequence[Query[RowT]]) -> Sequence[Fused[RowT]]:
-        """Return the requests of the whole run, or refuse them if they are too many."""
+        """Count the requests of the whole run and return them, or refuse them if they are too many."""
         groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
         requests = count_requests(groups)
-        if self._max_requests is not None and requests > self._max_requests:
+        if not self._collector.spend(requests):
+            most = self._collector.allowance.most
             raise ArgumentError(
-                f"{len(queries):,} queries take {requests:,} requests, more than max_requests={self._max_requests}, "
-                "and each is a pageview on the account; allow more, or leave out queries"
+                f"{len(queries):,} queries take {requests:,} requests, more than max_requests={most}, and each is a "
+                "pageview on the account; allow more, or leave out queries"
             )
+        self._is_planned.set()
         return groups
 
     async def _ask_unless_others_do(self, group: Fused[RowT], cache: ReportCache) -> None:
@@ -152,7 +156,7 @@ class Run(Generic[RowT]):
                 await self._ask_group(group)
                 return
             self._sender.first.set()
-            self._collector.note(requests=-count_requests([group]))
+            self._collector.spend(-count_requests([group]))
             await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
             return
@@ -193,9 +197,11 @@ class Run(Generic[RowT]):
         caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
         again = Run(caller, stale, cache=cache, is_fused=self._is_fused)
         again._waits = False
+        again._collector.allowance = self._collector.allowance
         again._since = self._since
         try:
             await cache.learn(served)
+            await self._is_planned.wait()
             await again._ask_all(stale, cache)
         except* ClosedError:
             pass
@@ -210,10 +216,10 @@ class Run(Generic[RowT]):
 
     async def _ask_all(self, queries: Sequence[Query[RowT]], cache: ReportCache | None = None) -> None:
         """Send as few requests as possible; with a cache, leave to other runs what they are about to request."""
-        await self._ask_groups(grouped(queries, self._knowledge, is_fused=self._is_fused), cache)
+        groups = grouped(queries, self._knowledge, is_fused=self._is_fused)
+        await self._ask_groups(self._collector.admit(groups), cache)
 
     async def _ask_groups(self, groups: Sequence[Fused[RowT]], cache: ReportCache | None = None) -> None:
-        self._collector.note(requests=count_requests(groups))
         async with asyncio.TaskGroup() as asking:
             for place, group in enumerate(groups):
                 asking.create_task(self._ask_in_turn(group, cache, is_first=place == 0))
@@ -230,6 +236,7 @@ class Run(Generic[RowT]):
 
     async def _ask_group(self, group: Fused[RowT]) -> None:
         if group.pattern_length > self._knowledge.longest_patterns:  # another request was refused meanwhile
+            self._collector.spend(-count_requests([group]))
             await self._failures.ask_shorter(group)
             return
         error = await self._try(group)
@@ -246,7 +253,7 @@ class Run(Generic[RowT]):
         if cache is None:
             return await self._finish(group, await self._sender.answer_to(group))
         if (known := await self._answer_kept(group, cache)) is not None:
-            self._collector.note(requests=-count_requests([group]))
+            self._collector.spend(-count_requests([group]))
             return await self._finish(group, known)
         async with AdmissionClaim(cache, [asked.query for asked in group.asked], self._since) as turn:
             try:
@@ -288,9 +295,8 @@ class Run(Generic[RowT]):
         groups = fuse(left, self._knowledge) if answer.report.truncated else apart(left)
         if any(each.query == group.query for each in groups):
             groups = [one for query in left for one in fuse([query])]
-        self._collector.note(requests=count_requests(groups))
         async with asyncio.TaskGroup() as asking:
-            for each in groups:
+            for each in self._collector.admit(groups):
                 asking.create_task(self._ask_group(each))
 
     async def _answer_kept(self, group: Fused[RowT], cache: ReportCache) -> Answer[RowT] | None:
@@ -303,7 +309,7 @@ class Run(Generic[RowT]):
     async def _go_on_after(self, turn: AdmissionClaim[RowT], group: Fused[RowT], cache: ReportCache) -> None:
         """Hand out what others have stored meanwhile, wait for what they have claimed, and request the rest."""
         self._sender.first.set()
-        self._collector.note(requests=-count_requests([group]))
+        self._collector.spend(-count_requests([group]))
         self._hand_out_kept(turn.found)
         queries = [asked.query for asked in group.asked]
         async with asyncio.TaskGroup() as going_on:
