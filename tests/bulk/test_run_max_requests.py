@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fathom_async import ArgumentError, CachePolicy, Outcome, PageviewQuery
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import AnyQuery
-from fathom_async.testing import Dataset, ServerDialect
+from fathom_async.testing import Dataset, ServerDialect, Site
 from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, SOME
 from tests.bulk.test_failures import PATHS, Faulty
 from tests.bulk.test_failures import run as run_against
@@ -91,15 +91,18 @@ def test_the_search_for_what_fails_keeps_to_it_and_says_what_failed(
     assert unbounded.sent > most or not any("max_requests" in str(answer) for answer in answers)
 
 
-async def test_what_is_refreshed_in_the_background_counts_too() -> None:
+@pytest.mark.parametrize("most", [2, 3, 4])
+async def test_what_is_refreshed_in_the_background_counts_behind_the_plan(most: int) -> None:
     keeping = CachePolicy(max_age=0, stale_while_revalidate=1e9)
-    stale = [query.replace(date_to=None, aggregates=["pageviews"]) for query in SOME[:1]] + [
-        CUT_OFF[0].replace(date_to=None)
-    ]
-    missing = [BY_DAY[0]]
-    async with direct_client(transport := DirectTransport(DATA)) as fathom:
+    stale = [SOME[0].replace(date_to=None), CUT_OFF[0].replace(date_to=None)]
+    other = BY_DAY[1].replace(site_id="OTHERS")
+    days = [other.replace(date_from=day, date_to=day) for day in ("2025-10-31", "2025-11-02")]
+    data = Dataset(sites=[*DATA.sites, Site(id="OTHERS", name="Others")], pageviews=DATA.pageviews)
+    async with direct_client(transport := DirectTransport(data)) as fathom:
         await fathom.reports.gather(stale, store="memory://", keeping=keeping)
         before = len(transport.asked)
-        await fathom.reports.gather([*stale, *missing], store="memory://", keeping=keeping, max_requests=2)
+        queries = [*stale, *days]
+        reports = await fathom.reports.gather(queries, store="memory://", keeping=keeping, max_requests=most)
         await asyncio.sleep(0.05)
-        assert len(transport.asked) - before == 2
+        assert len(reports) == len(queries)
+        assert len(transport.asked) - before == most

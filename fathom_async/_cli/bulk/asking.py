@@ -31,11 +31,13 @@ class Asking:
         fathom: The client.
         keeping: How long cached answers stay fresh.
         is_fused: Whether to fuse queries.
+        max_requests: The most requests; a complete report counts as one. None for any number.
     """
 
     fathom: FathomClient
     keeping: CachePolicy
     is_fused: bool = True
+    max_requests: int | None = None
 
     async def outcomes(
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], on_progress: OnProgress
@@ -48,10 +50,12 @@ class Asking:
             on_progress: Called with the progress of all of them.
 
         Raises:
+            ArgumentError: The reports of a store take more than `max_requests`.
             AuthenticationError: The token is invalid, so no request would succeed.
             StoreError: A store cannot be used.
         """
         before = latest = Progress(len(reports))
+        complete = sum(each.is_complete for each in reports)
 
         def show(part: Progress) -> None:
             nonlocal latest
@@ -60,7 +64,9 @@ class Asking:
 
         for place, store in stores.items():
             here = [each for each in reports if each.store == place]
-            for run in (self._plain(here, store, show), self._complete(here, store, show)):
+            left = None if self.max_requests is None else self.max_requests - complete - latest.answered
+            plain = self._plain(here, store, show, None if left is None else max(left, 0))
+            for run in (plain, self._complete(here, store, show)):
                 async with aclosing(run) as found:
                     async for wanted, outcome in found:
                         if isinstance(outcome.error, AuthenticationError):
@@ -69,7 +75,11 @@ class Asking:
                 before = latest
 
     async def _plain(
-        self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
+        self,
+        reports: Sequence[ReportSpec],
+        store: ReportStore,
+        on_progress: OnProgress,
+        max_requests: int | None,
     ) -> AsyncGenerator[Found, None]:
         plain = [each for each in reports if not each.is_complete]
         run = self.fathom.reports.run(
@@ -77,6 +87,7 @@ class Asking:
             fuse=self.is_fused,
             store=store,
             keeping=self.keeping,
+            max_requests=max_requests,
             on_progress=on_progress,
         )
         async with aclosing(run) as outcomes:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from attrs import define, evolve, field
 
 from fathom_async import (
+    ArgumentError,
     BudgetError,
     CachePolicy,
     DecodeError,
@@ -121,16 +122,19 @@ async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> Non
         reports = await _located(fathom, file, options, datetime.fromtimestamp(started, UTC))
         found = overview_of(fathom, reports, is_fused=options.fuse)
         note(headline(found))
-        if options.max_requests is not None and found.requests > options.max_requests:
-            raise CommandError(
-                f"more than --max-requests {options.max_requests}; allow more, or leave out reports"
-            )
         if began is None:
             for each in notes:
                 await each.begin(started)
         keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
-        asking = Asking(_as_run(fathom), keeping, options.fuse)
-        await _make(asking, options, reports, stores, summary)
+        asking = Asking(_as_run(fathom), keeping, options.fuse, options.max_requests)
+        try:
+            await _make(asking, options, reports, stores, summary)
+        except ArgumentError:
+            for each in notes if began is None else ():
+                await each.end()
+            raise CommandError(
+                f"more than --max-requests {options.max_requests}; allow more, or leave out reports"
+            ) from None
         if not summary.may_be_retried:
             for each in notes:
                 await each.end()

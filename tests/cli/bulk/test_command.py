@@ -148,6 +148,10 @@ async def test_a_plan_above_the_most_requests_sends_nothing(
     assert "more than --max-requests 5" in ended.err
     assert not [hit for hit in server.hits if hit.lane == "reports"]
     assert (await command("run", write(tmp_path, MONTHS), "--max-requests", "6")).code == 0
+    sent = len(server.hits)
+    again = await command("run", write(tmp_path, MONTHS), "--max-requests", "0")
+    assert again.code == 0, "the store has everything"
+    assert len(server.hits) == sent
 
 
 async def test_the_progress_bar_tells_how_many_are_done(command: Command, tmp_path: Path) -> None:
