@@ -33,7 +33,7 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    into groups that look alike, unless the caller knows that the server compares the property exactly.
 
 A group without records has no row. A server that answers totals without records with a row of zeros says the same by
-it: `Report.total` is 0 either way.
+it: `Report.total` is 0 either way, and None for averages.
 """
 
 import re
