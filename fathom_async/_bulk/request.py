@@ -274,15 +274,17 @@ class Sender(Generic[RowT]):
         for name in names:
             query = check_of(group, report, name)
             if query is not None and name not in self._knowledge.exact:
-                await self._caller.session.scope.share(("check", name), partial(self._ask_check, name, query))
+                await self._caller.session.scope.share(
+                    ("check", name), partial(self._ask_check, name, query, report)
+                )
         return any(self._knowledge.exact.get(name) for name in names)
 
-    async def _ask_check(self, name: str, query: Query[RowT]) -> None:
+    async def _ask_check(self, name: str, query: Query[RowT], report: Report[RowT]) -> None:
         if not self._collector.spend(1):
             return
         answer = await self.answer_to(Fused.of(query))
         if isinstance(answer, Answer):
-            self._knowledge.exact[name] = is_exact(answer.report)
+            self._knowledge.exact[name] = is_exact(answer.report, report, name)
             await self.remember()
 
     async def remember(self) -> None:

@@ -45,6 +45,14 @@ def folded(text: str | None) -> str:
     return _SS.sub("s", plain).strip().rstrip("/")
 
 
+def is_certain(value: str) -> bool:
+    """Whether every server finds a text by this filter's value, and by a pattern of it.
+
+    An empty value is null to one server and not to another, a form may decode a plus, and a pattern end with a line.
+    """
+    return bool(value) and value.isprintable() and "+" not in value
+
+
 def may_be_read_otherwise(text: str) -> bool:
     """Whether a server may read a filter's value as another one, because it decodes or trims it."""
     return text != unquote(text) or text != text.strip()

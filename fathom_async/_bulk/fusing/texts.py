@@ -79,8 +79,8 @@ def _tokens(text: str) -> tuple[str, ...] | None:
 def _token(character: str) -> str:
     if character in _SPECIAL:
         return "."
-    if character == "s":  # `folded` makes one of several
-        return "[sS]+"
+    if character == "s":  # `folded` makes one of several; a form would decode a plus
+        return "[sS]*"
     return f"[{character}{character.upper()}]" if character.isalpha() else character
 
 
