@@ -12,18 +12,17 @@ from attrs import evolve
 
 from fathom_async._cache.entry import CacheEntry, replaces
 from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.store import LEASE, MOST_ANSWERS, ClaimingStore
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _OVERHEAD: Final = 500
 
 
-class MemoryStore(ReportStore):
+class MemoryStore(ClaimingStore):
     """A `ReportStore` that ends with the process.
 
     Args:
@@ -42,9 +41,10 @@ class MemoryStore(ReportStore):
         self._clock = clock
         self._answers: OrderedDict[str, CacheEntry] = OrderedDict()
         self._by_subject: dict[str, dict[str, None]] = {}
+        self._forgotten_at: dict[str | None, float] = {}
         self._bytes = 0
         self._claims = _Claims()
-        self._flight = StoreFlight(self._claims, LEASE)
+        super().__init__(StoreFlight(self._claims, LEASE))
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -75,19 +75,12 @@ class MemoryStore(ReportStore):
         now = self._clock()
         for key, kept in answers.items():
             old = self._answers.get(key)
-            if old is None or replaces(kept.asked_at, old.asked_at, now):
+            is_forgotten = kept.asked_at < self._forgotten_at.get(kept.site, kept.asked_at)
+            if not is_forgotten and (old is None or replaces(kept.asked_at, old.asked_at, now)):
                 self._forget(key)
                 self._keep(key, kept)
             self._claims.pop(key, None)
         self._flight.ended(answers)
-
-    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
@@ -95,14 +88,11 @@ class MemoryStore(ReportStore):
         for key in keys:
             self._forget(key)
 
-    async def forget(self, about: str, until: str) -> int:
+    async def forget(self, site: str, is_gone: "Callable[[CacheEntry], bool]") -> int:
         """Forget answers about a site; see `ReportStore.forget`."""
         self._check_open()
-        gone = [
-            key
-            for key, kept in self._answers.items()
-            if (kept.subject or "").startswith(about) and kept.reaches(until)
-        ]
+        self._forgotten_at[site] = self._clock()
+        gone = [key for key, kept in self._answers.items() if kept.site == site and is_gone(kept)]
         await self.delete(gone)
         return len(gone)
 

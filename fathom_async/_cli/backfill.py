@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, PageviewQuery, Site
-from fathom_async._cli.connection import FOR_A_JOB, connect, run_async
+from fathom_async import EventQuery, PageviewQuery, RetryPolicy, Site
+from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
 from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names, Selection, in_options
 from fathom_async._cli.report import check_event
+from fathom_async._util.checks import site_zone
 from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
 
 Metric = PageviewAggregate | EventAggregate
@@ -61,8 +62,8 @@ class Periods:
     per: DateGrouping = "day"
     """Length of a period."""
 
-    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3
-    """Request a period again until this many further ones are over: data may come late."""
+    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0
+    """Request this many of the latest complete periods again, for data that is added later, such as imports."""
 
     incomplete: bool = False
     """Write the current period too."""
@@ -97,12 +98,12 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
 async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
     console = stdout_console()
     named = dict[str, Site]()
-    async with connect(retry=FOR_A_JOB) as fathom:
+    async with connect(retry=RetryPolicy()) as fathom:
 
         async def zone_of(site_id: str) -> ZoneInfo | None:
             if not named:  # one list for all sites
                 named.update(await sites_named(fathom, [query.site_id for query in queries]))
-            return ZoneInfo(name) if (name := named[site_id].timezone) else None
+            return site_zone(site_id, name) if (name := named[site_id].timezone) else None
 
         for query in queries:
             async with telling(fathom):

@@ -84,7 +84,6 @@ class Session:
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
-        secret: Removed from error messages, where the server may repeat it.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
@@ -96,7 +95,6 @@ class Session:
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
-    secret: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
@@ -132,6 +130,7 @@ class Session:
         failures = refusals = 0
         again: Again | None = None
         perhaps_done = False
+        failing_since: float | None = None
         deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
         while True:
             try:
@@ -151,6 +150,9 @@ class Session:
                 failures += not is_refused
                 again = "refused" if is_refused else "failed"
                 perhaps_done = perhaps_done or was_perhaps_done(error)
+                lane = self.lanes[request.lane]
+                if failing_since is None and not is_refused:
+                    failing_since = self.clock.now()
                 delay = next_delay(
                     self.retry,
                     error,
@@ -158,8 +160,8 @@ class Session:
                     failures=failures,
                     refusals=refusals,
                     jitter=random.random(),  # noqa: S311 - no secret
+                    away_for=lane.away_for(failing_since, options.priority),
                 )
-                lane = self.lanes[request.lane]
                 if delay is not None and again == "failed" and not lane.retries.has_capacity():
                     delay = max(delay, delay_of(lane.retries, self.clock))
                 is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
@@ -281,9 +283,7 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
         retry_after = read_feedback(response.headers, self.clock.unix).retry_after
-        error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
-            self.secret
-        )
+        error = read_error(response, request.method, url, request.retired_hint, retry_after)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error

@@ -85,11 +85,7 @@ class _Line(Generic[T]):
 
 
 class PriorityQueue(Generic[T]):
-    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time.
-
-    Attributes:
-        size: How many wait.
-    """
+    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time."""
 
     __slots__ = ("_lines", "_next", "_passed", "_waiting", "size")
 
@@ -115,11 +111,7 @@ class PriorityQueue(Generic[T]):
         self.size -= gone
 
     def next_class(self) -> tuple[Priority, bool]:
-        """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it back.
-
-        Raises:
-            KeyError: The queue is empty.
-        """
+        """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it."""
         if self._next is None:
             waiting = [priority for priority in _CLASSES if self._waiting[priority]]
             if not waiting:
@@ -129,11 +121,7 @@ class PriorityQueue(Generic[T]):
         return self._next
 
     def pop(self, start: Priority | None = None) -> T:
-        """Take out the next waiter; with a start, of the first class from there on in which somebody waits.
-
-        Raises:
-            KeyError: The queue is empty.
-        """
+        """Take out the next waiter; with a start, of the first class from there on in which somebody waits."""
         chosen, _ = self.next_class()
         if start is not None:
             chosen = next((each for each in _CLASSES[start:] if self._waiting[each]), chosen)
@@ -149,10 +137,7 @@ class PriorityQueue(Generic[T]):
     def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int, int]:
         """Return about how many go before a newcomer: if nobody else comes, at the most, and more urgent ones.
 
-        Args:
-            priority: The newcomer's class.
-            flow: Its flow.
-            more: Newcomers of the same flow before it.
+        `more` newcomers of its flow go before it, too.
         """
         own = self._lines[priority].ahead_of(flow, more)
         urgent = sum(self._waiting[:priority])
@@ -163,7 +148,6 @@ class PriorityQueue(Generic[T]):
         return own + passing + patient, own + most + patient, passing
 
     def clear(self) -> list[T]:
-        """Take out all, class by class and flow by flow."""
         waiters = [*self]
         self._lines = [_Line() for _ in Priority]
         self._waiting = [0 for _ in Priority]
@@ -173,7 +157,6 @@ class PriorityQueue(Generic[T]):
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many of each class wait."""
         interactive, normal, bulk = self._waiting
         return interactive, normal, bulk
 

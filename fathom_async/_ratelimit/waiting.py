@@ -37,15 +37,9 @@ SLICE = 1000
 
 @define(eq=False)
 class Waiting:
-    """The requests that wait in a lane.
+    """The requests that wait in a lane, and the timer that calls the dispatcher, None while nothing is looked for.
 
-    Args:
-        lane: The lane.
-
-    Attributes:
-        queue: Their order.
-        awaits_answer: Whether an answer may let others go; else they wait for a permit to come back.
-        timer: Calls the dispatcher; None while nothing has to be looked for.
+    If it `awaits_answer`, an answer may let others go; else they wait for a permit to come back.
     """
 
     _lane: "Lane"
@@ -59,13 +53,11 @@ class Waiting:
     _sequence: Iterator[int] = field(factory=count, init=False)
 
     def add(self, waiter: Admission, deadline: float | None) -> None:
-        """Let a request wait, until its deadline if it has one."""
         if deadline is not None:
             heappush(self._deadlines, (deadline, next(self._sequence), waiter))
         self.queue.push(waiter, waiter.priority, waiter.flow, at_head=waiter.again == "refused")
 
     def discard(self, waiter: Admission) -> None:
-        """Take out a request that gave up; it may be gone already."""
         self.queue.discard(waiter, waiter.priority, waiter.flow)
 
     def dispatch(self, now: float) -> None:
@@ -91,7 +83,6 @@ class Waiting:
             self._set_timer(min(due, self._deadlines[0][0]) if self._deadlines else due)
 
     def stop(self) -> None:
-        """Stop the timer."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -126,11 +117,7 @@ class Waiting:
         return ((waiter, deadlines.get(waiter)) for waiter in waiters if not waiter.is_over)
 
     def hand_over(self, to: Callable[[str], "Lane"]) -> None:
-        """Let other lanes admit all who wait here; requests under way are settled here.
-
-        Args:
-            to: Returns the lane for requests of a kind.
-        """
+        """Let the lanes of their kinds admit all who wait here; requests under way are settled here."""
         self.stop()
         self._lane.window.release_idle()
         self._pass_on(self.drain(), to)
@@ -159,7 +146,6 @@ class Waiting:
             self._lane.clock.call_at(now, partial(self._pass_on, waiting, to))
 
     def are_others(self, subjects: set[str]) -> bool:
-        """Whether requests wait that are about none of these subjects."""
         return any(waiter.subject not in subjects for waiter in self.queue)
 
     def too_long(self, waiter: Admission, eta: float) -> WaitTooLongError:
@@ -168,7 +154,6 @@ class Waiting:
         return WaitTooLongError(self._lane.name, eta, waiter.max_wait or 0.0, away)
 
     def _fail_late(self, now: float) -> None:
-        """Carry out rule 2."""
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if not waiter.is_over:
@@ -178,12 +163,7 @@ class Waiting:
             heappop(self._deadlines)
 
     def fail_impatient(self, patience: float, now: float) -> None:
-        """Carry out rule 3.
-
-        Args:
-            patience: Seconds that a request waits for a server that is away.
-            now: The moment.
-        """
+        """Carry out rule 3 for requests that wait no longer than the patience for a server that is away."""
         failed = self._lane.breaker.subjects() if self._lane.breaker.is_narrow else None
         for _, _, waiter in self._deadlines:
             if failed is None or waiter.subject in failed:

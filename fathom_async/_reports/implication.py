@@ -65,7 +65,7 @@ from fathom_async._reports.report import Report
 
 _LAST_YEAR: Final = 9999
 _PLAIN: Final = re.compile(
-    r"\^(?: \*)?(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]\*?|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
+    r"\^(?: [*?])*(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]\??|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
     r"(?:\|\.\*\[\^ -\$&-~\]\.\*)?"
 )
 """Literals in groups between anchors, and perhaps everything that is not plain ASCII."""

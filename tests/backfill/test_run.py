@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
 import asyncio
+import resource
 import tempfile
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async import ArgumentError, PageviewQuery, Report
+from fathom_async import ArgumentError, DecodeError, PageviewQuery, Report
 from fathom_async._bulk.complete import InconsistentError, InseparableError
 from fathom_async._reports.query import Query
-from fathom_async.backfill._destination import Destination, TargetBusyError
+from fathom_async.backfill._destination import Destination, TargetBusyError, TargetError
 from fathom_async.backfill._parquet import ParquetDataset
 from fathom_async.testing import Dataset, Pageview
 from tests.backfill.conftest import KINDS, target_in
@@ -75,12 +76,12 @@ async def test_the_period_that_is_running_is_written_if_wished_and_asked_for_aga
 ) -> None:
     data, noon = traffic(), datetime(2026, 3, 10, 12, tzinfo=ZoneInfo(ZONE))
     async with serving(until(data, noon)) as (_, fathom):
-        await fill(PATHS, fathom.reports.complete, target, noon, incomplete=True, look_back=0)
+        await fill(PATHS, fathom.reports.complete, target, noon, incomplete=True)
     assert read(target) == expected(until(data, noon), PATHS, "day", SINCE, "2026-03-10")
     asked = Dying(fathom.reports.complete)
     async with serving(data) as (_, fathom):
         asked = Dying(fathom.reports.complete)
-        await fill(PATHS, asked, target, noon + timedelta(days=1), look_back=0)
+        await fill(PATHS, asked, target, noon + timedelta(days=1))
     assert read(target) == expected(data, PATHS, "day", SINCE, "2026-03-10")
     assert [query.date_from for query in asked.asked] == [datetime(2026, 3, 10)]
 
@@ -91,10 +92,10 @@ async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
 ) -> None:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     async with serving(traffic()) as (server, fathom):
-        await fill(query, fathom.reports.complete, target, now)
+        await fill(query, fathom.reports.complete, target, now, look_back=3)
         server.reset_stats()
         asked = Dying(fathom.reports.complete)
-        summary = await fill(query, asked, target, now + timedelta(days=4))
+        summary = await fill(query, asked, target, now + timedelta(days=4), look_back=3)
         assert len(server.hits) == 1
     [sent] = asked.asked
     assert (sent.date_from, sent.date_to) == (datetime(2026, 3, 7), datetime(2026, 3, 13, 23, 59, 59))
@@ -108,11 +109,26 @@ async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
 async def test_nothing_is_asked_twice_without_looking_back(target: Destination) -> None:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     async with serving(of([], [])) as (server, fathom):
-        await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
+        await fill(PATHS, fathom.reports.complete, target, now)
         server.reset_stats()
-        summary = await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
+        summary = await fill(PATHS, fathom.reports.complete, target, now)
         assert (len(server.hits), summary.periods) == (0, 0)
     assert read(target) == []
+
+
+@pytest.mark.parametrize("grouping", ["day", "month"])
+async def test_what_ended_less_than_an_hour_ago_is_asked_for_once_more(
+    grouping: str, target: Destination
+) -> None:
+    data, now = traffic(), datetime(2026, 3, 1, 0, 10, tzinfo=ZoneInfo(ZONE))
+    late = timedelta(minutes=50)
+    for minutes, requests in ((0, 1), (50, 1), (50, 0)):
+        moment = now + timedelta(minutes=minutes)
+        async with serving(until(data, moment, late)) as (server, fathom):
+            await fill(VISITS, fathom.reports.complete, target, moment, grouping=grouping, since="2026-02-25")
+            assert len(server.hits) == requests
+    first = "2026-02-25" if grouping == "day" else "2026-02-01"
+    assert read(target, grouping) == expected(data, VISITS, grouping, first, "2026-02-28")
 
 
 async def test_late_data_comes_and_what_is_gone_goes(target: Destination) -> None:
@@ -122,9 +138,9 @@ async def test_late_data_comes_and_what_is_gone_goes(target: Destination) -> Non
     other = [view for view in traffic(2).pageviews if view.at >= recent]
     changed = of([*settled, *other], [])
     async with serving(early) as (_, fathom):
-        await fill(PATHS, fathom.reports.complete, target, now)
+        await fill(PATHS, fathom.reports.complete, target, now, look_back=3)
     async with serving(changed) as (_, fathom):
-        await fill(PATHS, fathom.reports.complete, target, now + timedelta(days=1))
+        await fill(PATHS, fathom.reports.complete, target, now + timedelta(days=1), look_back=3)
     assert read(target) == expected(changed, PATHS, "day", SINCE, "2026-03-20")
     assert expected(early, PATHS, "day", "2026-03-17", "2026-03-19") != expected(
         changed, PATHS, "day", "2026-03-17", "2026-03-19"
@@ -187,7 +203,7 @@ def test_runs_that_are_killed_at_any_request_add_up_to_one_of_all_that_came_late
 ) -> None:
     data = traffic(seed, visits=60)
     hours = {"hour": 1, "day": 24, "month": 24 * 28}[options["grouping"]] * options["look_back"]
-    late = timedelta(hours=max(0, hours - 1))  # the clocks are put forward by an hour meanwhile
+    late = timedelta(hours=hours)  # and an hour more, by which the clocks are put forward meanwhile
 
     async def run(directory: Path) -> None:
         target, whole = (
@@ -241,10 +257,10 @@ async def test_what_was_answered_before_a_failure_is_kept(pieces: int, target: D
     async with serving(data) as (server, fathom):
         dying = Dying(fathom.reports.complete, after=pieces)
         with pytest.raises(KilledError):
-            await fill(SALES, dying, target, now, grouping="hour", look_back=0)
+            await fill(SALES, dying, target, now, grouping="hour")
         server.reset_stats()
         again = Dying(fathom.reports.complete)
-        await fill(SALES, again, target, now, grouping="hour", look_back=0)
+        await fill(SALES, again, target, now, grouping="hour")
     assert {query.date_from for query in dying.asked}.isdisjoint(query.date_from for query in again.asked)
     assert read(target, "hour") == expected(data, SALES, "hour", SINCE, "2026-03-31 19:59:59")
 
@@ -287,6 +303,40 @@ async def test_answers_that_would_spoil_the_table_are_refused(
     with pytest.raises(InconsistentError, match=message):
         await fill(query, ask, target, END)
     assert read(target) == []
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, 2**63])
+async def test_counts_that_do_not_fit_into_a_table_are_refused_by_name(
+    count: int, target: Destination
+) -> None:
+    async def ask(asked: Query[Any]) -> Report[Any]:
+        return Report(asked, (asked.codec.row(date(2026, 2, 21), "/", "Firefox", count, 1),))
+
+    query = PATHS.replace(field_grouping=["pathname", "browser"], aggregates=["pageviews", "visits"])
+    if count < 2**63:
+        await fill(query, ask, target, END, until=SINCE)
+        assert [row["pageviews"] for row in read(target)] == [count]
+    else:
+        with pytest.raises(DecodeError, match=f"column 'pageviews' has {count}, which does not fit"):
+            await fill(query, ask, target, END, until=SINCE)
+        assert read(target) == []
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 8_192, 12_288, 20_000, 60_000])
+async def test_a_full_disk_leaves_a_target_that_the_next_run_fills(room: int, target: Destination) -> None:
+    data = traffic(visits=2_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with serving(data) as (_, fathom):
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (room, hard)
+        )  # a file may grow up to it, as if the disk were full
+        try:
+            with suppress(TargetError):
+                await fill(PATHS, fathom.reports.complete, target, END)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await fill(PATHS, fathom.reports.complete, target, END)
+    assert read(target) == expected(data, PATHS, "day", SINCE, "2026-03-30")
 
 
 def words(most: int) -> Dataset:

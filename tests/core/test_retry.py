@@ -72,6 +72,32 @@ def test_a_server_that_stays_away_for_longer_than_the_caller_waits_is_not_tried_
         assert next_delay(policy, away, idempotent=True, failures=1, refusals=0, jitter=0.5) == again
 
 
+@pytest.mark.parametrize("error", [UNSENT, ServerError(502, ""), ServerError(503, "")])
+def test_an_outage_uses_up_time_instead_of_attempts(error: FathomError) -> None:
+    def again(failures: int, away_for: float | None, policy: RetryPolicy = POLICY) -> float | None:
+        return next_delay(
+            policy,
+            error,
+            idempotent=True,
+            failures=failures,
+            refusals=0,
+            jitter=1.0,
+            away_for=away_for,
+        )
+
+    assert again(4, None) is None
+    assert again(3, 0.0) == 2.0
+    assert again(4, 0.0) == again(9_999, POLICY.outage - 1) == 37.5
+    assert again(4, POLICY.outage) is again(1, POLICY.outage) is None
+    assert again(1, 0.0, RetryPolicy(attempts=1)) is None
+
+
+@pytest.mark.parametrize("error", [SENT, ServerError(500, ""), ServerError(504, "")])
+def test_a_request_that_may_fail_by_itself_uses_up_attempts_in_an_outage_too(error: FathomError) -> None:
+    late = next_delay(POLICY, error, idempotent=True, failures=4, refusals=0, jitter=0.5, away_for=1.0)
+    assert late is None
+
+
 def test_a_server_that_was_given_up_is_not_tried_again() -> None:
     assert delay(OutageError("away")) is None
 

@@ -285,3 +285,26 @@ async def test_a_retry_that_would_come_too_late_fails_at_once() -> None:
             with pytest.raises((ServerError, WaitTooLongError)):
                 await hurried.sites.get("SITE0")
             assert now() - start <= 5.5
+
+
+@pytest.mark.parametrize("queries", [1, 2, 3, 30])
+@pytest.mark.parametrize("answer", [UNAVAILABLE, None], ids=["503", "no connection"])
+async def test_a_bulk_job_of_any_size_waits_for_the_server(queries: int, answer: Response | None) -> None:
+    """Which request of a job fails first is chance, and must not decide whether the job survives."""
+    start = now()
+    network = Network(lambda at, _: answer if at < start + 300 else REPORT)
+    jobs = [PageviewQuery(f"SITE{site}", aggregates=["visits"]) for site in range(queries)]
+    async with client(network, plan="hourly:600:5") as fathom:
+        reports = await fathom.reports.gather(jobs)
+    assert [report.rows[0].visits for report in reports] == [1] * queries
+    assert sum(at < start + 300 for at, _ in network.hits) <= 40
+
+
+async def test_a_query_that_fails_alone_keeps_no_job_waiting() -> None:
+    network = Network(lambda _, subject: UNAVAILABLE if subject.endswith(" SITE0") else REPORT)
+    jobs = [PageviewQuery(f"SITE{site}", aggregates=["visits"]) for site in range(20)]
+    async with client(network, plan="hourly:600:5") as fathom:
+        with pytest.raises(BulkError):
+            await fathom.reports.gather(jobs)
+    assert sum(path.endswith(" SITE0") for _, path in network.hits) <= RetryPolicy().attempts
+    assert now() < 60

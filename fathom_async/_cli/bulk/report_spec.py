@@ -69,7 +69,7 @@ class RunOptions:
     """Whether to fuse queries into fewer requests, with the same answers."""
 
     max_requests: int | None = None
-    """Send no more requests than these, and nothing if more are planned; cached answers need none."""
+    """Send no report if this run would send more requests than this; cached answers take none."""
 
     dry_run: bool = False
     """Show the plan, and send nothing."""

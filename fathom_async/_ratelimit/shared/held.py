@@ -7,19 +7,14 @@ _USED, _FOREIGN = range(_HEAD)
 
 
 def held_size(requests: int) -> int:
-    """Return how many numbers the permits of a window need."""
     return _HEAD + 3 * requests
 
 
 class HeldPermits:
-    """The permits that are out; a view of memory, all zeros when none ever was.
+    """The permits that are out; a view of `held_size` numbers, all zeros when none ever was.
 
     Permits take the first places that are free, so that of a large window only as many are looked at as were out at
     once. They are sorted once in a step.
-
-    Args:
-        memory: `held_size` numbers.
-        span: Seconds after which a permit comes back.
     """
 
     __slots__ = ("_flying", "_head", "_ids", "_now", "_sorted", "_span", "_until")
@@ -50,11 +45,9 @@ class HeldPermits:
 
     @property
     def foreign(self) -> int:
-        """How many are held for other clients."""
         return len(self._both()[1]) if self._head[_FOREIGN] > self._now else 0
 
     def in_flight(self) -> int:
-        """Return how many requests are in flight (rule 10)."""
         used, now = int(self._head[_USED]), self._now
         flying = enumerate(self._flying[:used].tolist())
         return sum(self._until[place] > now for place, ends in flying if ends > now)
@@ -101,7 +94,6 @@ class HeldPermits:
         return place is not None
 
     def free(self, first: int, count: int) -> None:
-        """Hold so many permits no longer."""
         for permit in range(first, first + count):
             self.land(permit, 0.0)
 

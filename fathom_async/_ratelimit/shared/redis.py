@@ -31,7 +31,7 @@ from fathom_async._ratelimit.shared.state import (
 from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
-from fathom_async._util.redis import without_secrets
+from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,22 +79,17 @@ class _Job:
 
 
 class RedisStore:
-    """Carries out steps on a Redis server; used from one event loop.
+    """Carries out steps on a Redis or Valkey server, under a key without secrets; used from one event loop.
 
-    Args:
-        url: Where the server is: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
-        key: What the keys are called; it holds no secret.
-        terms: What the lane's steps have in common.
-        speed: Seconds of the caller's clock in one real second.
-
-    Raises:
-        ConfigurationError: The redis library is not installed, or cannot read the URL.
+    `speed` are the seconds of the caller's clock in a real one. Raises `ConfigurationError` without the redis
+    library, or if it cannot read the URL.
     """
 
     reply_time = 1.0
 
     def __init__(self, url: str, key: str, terms: QuotaConfig, *, speed: float = 1.0) -> None:
         self._redis = _connect(url)
+        self._url = url
         self._where = without_secrets(url)
         self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
         self._speed = speed
@@ -134,18 +129,15 @@ class RedisStore:
         self._server_ahead: float | None = None
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told of outages; see `Store.listen`."""
         self._health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a step soon; see `Store.submit`."""
         self._pending.append(_Job(step, done))
         self._wake.set()
         if not self._is_closed and (self._worker is None or self._worker.done()):
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
     def peek(self, step: Command) -> Result | None:  # noqa: ARG002 - no answer comes at once
-        """Return None: see `Store.peek`."""
         return None
 
     async def aclose(self) -> None:
@@ -191,8 +183,10 @@ class RedisStore:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
             if _is_mistake(error):
-                return ConfigurationError(f"{self._where} does not let this client in: {error}")
-            return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
+                return ConfigurationError(
+                    f"{self._where} does not let this client in: {told(error, self._url)}"
+                )
+            return BudgetError(f"{self._where} cannot be used: {told(error, self._url)}")
         self._health.worked()
         self._heard_at = time.monotonic()
         for (_, done), reply in zip(calls, replies, strict=True):
@@ -313,4 +307,4 @@ def _connect(url: str) -> "Redis":
             max_connections=2,
         )
     except ValueError as error:
-        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {error}") from None
+        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {told(error, url)}") from None
