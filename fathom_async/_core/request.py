@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import field, frozen
+from attrs import define, field
 
 from fathom_async._util.secrets import Secrets
 from fathom_async._util.values import fast_frozen
@@ -135,7 +135,7 @@ class Transport(Protocol):
         ...
 
 
-@frozen(eq=False)
+@define(eq=False, repr=False)
 class MaskingTransport:
     """Sends requests, and takes the credentials out of whatever comes back (see `fathom_async._util.secrets`).
 

@@ -11,7 +11,14 @@ from http import HTTPStatus
 from attrs import field, frozen, validators
 
 from fathom_async._ratelimit.breaker import LONGEST
-from fathom_async.errors import APIError, FathomError, OutageError, RateLimitError, TransportError
+from fathom_async.errors import (
+    APIError,
+    FathomError,
+    NetworkSettingsError,
+    OutageError,
+    RateLimitError,
+    TransportError,
+)
 
 _TRANSIENT = frozenset(
     {
@@ -120,5 +127,5 @@ def was_perhaps_done(error: FathomError) -> bool:
 
 def _is_transient(error: FathomError, idempotent: bool) -> bool:
     if isinstance(error, TransportError):
-        return (idempotent or not error.sent) and not isinstance(error, OutageError)
+        return (idempotent or not error.sent) and not isinstance(error, OutageError | NetworkSettingsError)
     return idempotent and isinstance(error, APIError) and error.status in _TRANSIENT

@@ -18,6 +18,7 @@ from fathom_async._core.codec.failures import read_error
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
+from fathom_async._core.token import AskingTransport
 from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.admission import Admission, Again, Feedback, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
@@ -27,8 +28,11 @@ from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import (
     APIError,
+    AuthenticationError,
     ClosedError,
+    ConfigurationError,
     DecodeError,
+    NetworkSettingsError,
     NotFoundError,
     RateLimitError,
     TransportError,
@@ -67,6 +71,11 @@ class Options:
             checks.seconds("max_wait", self.max_wait, least=0)
 
 
+def _note_failure(admission: Admission, error: TransportError) -> None:
+    if not isinstance(error, NetworkSettingsError):  # which is no sign that the server is away
+        admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+
+
 def is_too_many(response: Response) -> bool:
     """Whether the answer is the usual refusal, 429."""
     return response.status == _TOO_MANY
@@ -77,13 +86,14 @@ class Session:
     """Carries requests through lanes over one transport; used from one event loop, by any number of tasks.
 
     Attributes:
-        transport: Sends requests; closed with the session.
+        transport: Sends requests; closed with the session. An `AskingTransport` is asked for its credentials.
         lanes: Lanes by the names that requests use.
         clock: Source of time.
         retry: How often to try again.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         telemetry: Receives counts and events.
-        account: Tells the answers of this session from those of others; it holds no secret.
+        account: Tells the answers of this session from those of others; it holds no secret. Empty if unknown.
+        not_found_hint: Ends the message of a 404.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
@@ -94,7 +104,8 @@ class Session:
     retry: RetryPolicy = field(kw_only=True)
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
-    account: str = field(default="", kw_only=True)
+    _account: str = field(default="", kw_only=True, alias="account")
+    not_found_hint: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
@@ -174,6 +185,33 @@ class Session:
             if again == "failed":
                 await self._take_retry(lane)
 
+    async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
+        """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
+        await self._renew(transport)
+        try:
+            return await self.send(request, options)
+        except AuthenticationError:
+            await self._renew(transport)
+        return await self.send(request, options)
+
+    async def _renew(self, transport: AskingTransport) -> None:
+        if transport.is_wanting:
+            self._check_loop()
+            await self.scope.share(transport, transport.renew)
+
+    @property
+    def account(self) -> str:
+        """See the class.
+
+        Raises:
+            ConfigurationError: It is not known.
+        """
+        if not self._account and isinstance(self.transport, AskingTransport):
+            raise ConfigurationError(
+                "a store keeps answers by account: name it by budget_key=, as the token may change"
+            )
+        return self._account
+
     async def _take_retry(self, lane: Lane) -> None:
         """Wait until the lane may be burdened with one more retry."""
         while not lane.retries.has_capacity():
@@ -231,7 +269,7 @@ class Session:
             try:
                 response = await self.transport.send(request, options.timeout, sent)
             except TransportError as error:
-                admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+                _note_failure(admission, error)
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
@@ -283,7 +321,9 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
         retry_after = read_feedback(response.headers, self.clock.unix).retry_after
-        error = read_error(response, request.method, url, request.retired_hint, retry_after)
+        is_missing = response.status == HTTPStatus.NOT_FOUND
+        hint = self.not_found_hint if is_missing else request.retired_hint
+        error = read_error(response, request.method, url, hint, retry_after)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error
@@ -323,7 +363,10 @@ class Caller:
 
     def __call__(self, request: Request[T]) -> Coroutine[object, object, T]:
         """Carry out a request; see `Session.send`."""
-        return self.session.send(request, self.options)
+        session, transport = self.session, self.session.transport
+        if isinstance(transport, AskingTransport):
+            return session.send_with_token(transport, request, self.options)
+        return session.send(request, self.options)
 
     def for_run(self, priority: Priority) -> "Caller":
         """Return the caller of a run: with its priority, and a flow of its own unless this caller names one."""

@@ -30,13 +30,7 @@ _LONGEST_WAIT = 1e12  # seconds; more is not worth to be told apart
 
 @fast_frozen
 class Feedback:
-    """The rate-limit headers of one answer, None where absent or unreadable.
-
-    Attributes:
-        limit: ``X-RateLimit-Limit``: requests the server admits in one window.
-        remaining: ``X-RateLimit-Remaining``: how many of them it would still admit.
-        retry_after: ``Retry-After`` in seconds.
-    """
+    """The rate-limit headers of one answer, ``Retry-After`` in seconds; None where absent or unreadable."""
 
     limit: int | None = None
     remaining: int | None = None

@@ -31,7 +31,7 @@ _MESSAGE_KEYS = ("errors", "error", "message", "detail")
 
 
 def read_error(
-    response: Response, method: str, url: str, retired_hint: str = "", retry_after: float | None = None
+    response: Response, method: str, url: str, hint: str = "", retry_after: float | None = None
 ) -> APIError:
     """Return the typed error for an answer that is not a success.
 
@@ -39,7 +39,7 @@ def read_error(
         response: The answer.
         method: HTTP method of the request.
         url: URL of the request.
-        retired_hint: See `Request.retired_hint`.
+        hint: Ends the message of a 404, and of a 410 (see `Request.retired_hint`).
         retry_after: Seconds to wait, if the server named them.
     """
     raw = read_mapping(response.body)
@@ -50,8 +50,8 @@ def read_error(
         kind = ServerError
     elif response.status == HTTPStatus.BAD_REQUEST and not fields and "permission" in message.lower():
         kind = PermissionDeniedError
-    elif response.status == HTTPStatus.GONE and retired_hint:
-        message = f"{message.rstrip('.')}. {retired_hint}" if message else retired_hint
+    elif response.status in {HTTPStatus.GONE, HTTPStatus.NOT_FOUND} and hint:
+        message = f"{message.rstrip('.')}. {hint}" if message else hint
     elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         message = "the server redirects, which is not followed: are the credentials and the base URL right?"
     return kind(response.status, message, fields, method, url, retry_after)

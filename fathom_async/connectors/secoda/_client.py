@@ -17,7 +17,7 @@ from fathom_async.connectors.secoda._resources import (
     CategoriesResource,
     PropertiesResource,
 )
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
+from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer
 
 BASE_URL = "https://api.secoda.co"
 
@@ -49,7 +49,7 @@ class SecodaClient(ServiceClient):
     """A client of Secoda's Events API, used as ``async with SecodaClient(token) as secoda``.
 
     Args:
-        token: API key of the workspace.
+        token: API key of the workspace, or a function that returns it; see `FathomClient`.
         base_url: The API's address: ``https://api.secoda.co``, ``https://eapi.secoda.co`` (Europe),
             ``https://aapi.secoda.co`` (Asia and Pacific), or your own domain.
         plan: The workspace's rate limits.
@@ -75,7 +75,7 @@ class SecodaClient(ServiceClient):
 
     def __init__(
         self,
-        token: str,
+        token: str | Credentials,
         *,
         base_url: str = BASE_URL,
         plan: SecodaPlan | None = None,
@@ -86,7 +86,7 @@ class SecodaClient(ServiceClient):
         root = field_checks.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
         settings = Service(
             base_url=root + _PREFIX,
-            authorization=f"Bearer {credential('the token', token)}",
+            authorization=bearer("the token", token),
             limits={READS: plan.reads, WRITES: plan.writes},
             concurrency=plan.concurrency,
             **self._known(options),
