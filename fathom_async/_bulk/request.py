@@ -10,16 +10,17 @@ is decided once it has a permit. If it is not, the permit goes to the next one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from http import HTTPStatus
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self
 
 import attrs
 from attrs import evolve
 
-from fathom_async._bulk.fusing import Fused, ServerKnowledge
+from fathom_async._bulk.fusing import Fused, ServerKnowledge, check_of, is_exact
+from fathom_async._bulk.results import Collector, count_requests
 from fathom_async._cache.report_cache import ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
@@ -27,15 +28,7 @@ from fathom_async._endpoints import aggregation
 from fathom_async._reports.query import Query, hour_chunks
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
-from fathom_async.errors import (
-    APIError,
-    AuthenticationError,
-    DecodeError,
-    FathomError,
-    PermissionDeniedError,
-    ServerError,
-    ValidationError,
-)
+from fathom_async.errors import ClosedError, FathomError, StoreError
 
 if TYPE_CHECKING:
     from fathom_async._cache.report_cache import Found
@@ -122,16 +115,6 @@ class AdmissionClaim(Generic[RowT]):
         self._is_taken = True
 
 
-_REJECTED = (
-    # Parts of a fused request may be accepted although the whole was rejected.
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.REQUEST_URI_TOO_LONG,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-)
-
-
 @attrs.frozen
 class Answer(Generic[RowT]):
     """The server's answer to one request.
@@ -161,43 +144,6 @@ def answer_to(
     parts = list(zip(group.asked, group.split(report, knowledge), strict=True))
     reports = {asked.query: part for asked, part in parts if part is not None}
     return Answer(report, reports, [asked.query for asked, part in parts if part is None], asked_at)
-
-
-def is_rejected(error: FathomError) -> bool:
-    """Whether the server rejected the request, rather than failed to answer it."""
-    return isinstance(error, APIError) and error.status in _REJECTED
-
-
-def is_too_long(error: FathomError) -> bool:
-    """Whether the server refused the request for the length of its URL."""
-    return isinstance(error, APIError) and error.status in {
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.REQUEST_URI_TOO_LONG,
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    }
-
-
-def may_be_about_all(error: FathomError) -> bool:
-    """Whether the account or its token may be at fault, rather than the query.
-
-    A lapsed account, and some missing permissions, are a 400 that names no field.
-    """
-    is_bare = (
-        isinstance(error, ValidationError) and error.status == HTTPStatus.BAD_REQUEST and not error.errors
-    )
-    return isinstance(error, AuthenticationError | PermissionDeniedError) or is_bare
-
-
-def may_succeed_in_part(error: FathomError) -> bool:
-    """Whether parts of a failed request may succeed."""
-    return is_rejected(error) or isinstance(error, ServerError | TimeoutError | DecodeError)
-
-
-def as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
-    """Return the report with its columns in the order of an equal query."""
-    if query.columns == report.columns:
-        return attrs.evolve(report, query=query)
-    return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
 
 
 Admitted = Callable[[], Awaitable[None]]
@@ -247,3 +193,101 @@ async def ask(
 
     report = await by_the_hour(query, ask_chunk)
     return report, min(asked_at, default=session.unix())
+
+
+class Sender(Generic[RowT]):
+    """Sends the requests of a run.
+
+    Args:
+        caller: Sends them.
+        collector: Counts them.
+        knowledge: What is known of the server; learns from the answers.
+        cache: Stores chunks, and what was learned; None stores nothing.
+
+    Attributes:
+        first: Set once a request has shown what the others may expect.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        collector: Collector[RowT],
+        knowledge: ServerKnowledge,
+        cache: ReportCache | None,
+    ) -> None:
+        self._caller = caller
+        self._collector = collector
+        self._knowledge = knowledge
+        self._cache = cache
+        self.first = asyncio.Event()
+
+    async def answer_to(
+        self, group: Fused[RowT], on_admitted: Admitted | None = None
+    ) -> Answer[RowT] | FathomError:
+        """Send a request, and count its chunks that wait for admission."""
+        collector, attempts = self._collector, 0
+        chunks = queued = count_requests([group])
+        collector.asking += chunks
+        collector.queued += queued
+
+        def leave() -> None:
+            nonlocal queued
+            if queued:  # a chunk that is retried leaves more than once
+                queued -= 1
+                collector.queued -= 1
+
+        async def admit() -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts > chunks:  # it failed in a way that may pass: only many requests show an outage
+                self.first.set()
+            if on_admitted is not None:
+                await on_admitted()
+
+        try:
+            report, asked_at = await ask(
+                self._caller,
+                group.query,
+                leave,
+                cache=self._cache,
+                on_admitted=admit,
+                is_shared=on_admitted is None,
+            )
+        except (ClosedError, StoreError):
+            raise
+        except FathomError as error:
+            result: Answer[RowT] | FathomError = error
+        else:
+            self._knowledge.is_confirmed = True
+            self.first.set()
+            if group.open_fields:
+                self._knowledge.learn(report, group.open_fields, group.days)
+            result = answer_to(group, report, asked_at, self._knowledge)
+        finally:
+            collector.asking -= chunks
+            collector.queued -= queued
+        collector.note(answered=chunks)
+        return result
+
+    async def check(self, group: Fused[RowT], report: Report[RowT], names: Collection[str]) -> bool:
+        """Find out whether the server compares the texts of properties exactly; return whether it does for one."""
+        for name in names:
+            query = check_of(group, report, name)
+            if query is not None and name not in self._knowledge.exact:
+                await self._caller.session.scope.share(
+                    ("check", name), partial(self._ask_check, name, query, report)
+                )
+        return any(self._knowledge.exact.get(name) for name in names)
+
+    async def _ask_check(self, name: str, query: Query[RowT], report: Report[RowT]) -> None:
+        if not self._collector.spend(1):
+            return
+        answer = await self.answer_to(Fused.of(query))
+        if isinstance(answer, Answer):
+            self._knowledge.exact[name] = is_exact(answer.report, report, name)
+            await self.remember()
+
+    async def remember(self) -> None:
+        """Store what was learned of the server."""
+        if self._cache is not None:
+            await self._cache.remember(self._knowledge.to_json())

@@ -1,5 +1,8 @@
 """The plan, the progress and the outcomes of a run of many queries."""
 
+import asyncio
+import math
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Generic, Literal, cast
@@ -8,6 +11,7 @@ import attrs
 
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
+from fathom_async._core.session import Caller
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query, hour_chunks
@@ -125,6 +129,139 @@ OnProgress = Callable[[Progress], None]
 """Called in the event loop, at the start and whenever a request or query is done; must be quick."""
 
 
+@attrs.define
+class Allowance:
+    """How many requests may be sent, by a run and by what it refreshes in the background.
+
+    Attributes:
+        most: The most requests; None for any number.
+        spent: Requests that were sent or are planned.
+    """
+
+    most: int | None = None
+    spent: int = 0
+
+    @property
+    def left(self) -> float:
+        """How many more requests may be sent."""
+        return math.inf if self.most is None else self.most - self.spent
+
+
+class Collector(Generic[RowT]):
+    """Collects the outcomes of a run, and counts its progress and its requests.
+
+    Args:
+        caller: Sends the requests.
+        queries: The queries of the run.
+        allowance: How many requests it may send.
+        on_progress: Called with the progress.
+
+    Attributes:
+        allowance: As given.
+        open: The queries without an outcome, each once, in the order asked.
+        asking: Requests that wait for admission or for their answer.
+        queued: Those of them that wait for admission.
+        arrived: The outcomes to hand out, and None behind the last one.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        queries: Sequence[Query[RowT]],
+        allowance: Allowance,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self.allowance: Allowance = allowance
+        self._caller = caller
+        self._queries = tuple(queries)
+        self._on_progress = on_progress
+        self._progress = Progress(queries=len(self._queries))
+        self.asking = 0
+        self.queued = 0
+        self.open: dict[Query[RowT], list[int]] = defaultdict(list)
+        for position, query in enumerate(self._queries):
+            self.open[query].append(position)
+        self.arrived: asyncio.Queue[Outcome[RowT] | None] = asyncio.Queue()
+
+    def hand_out(self, query: Query[RowT], report: Report[RowT], origin: Origin, asked_at: float) -> None:
+        """End a query with a report, unless it has ended."""
+        positions = self.open.pop(query, ())
+        for position in positions:
+            asked = self._queries[position]
+            answer = as_asked(asked, report)
+            self.arrived.put_nowait(Outcome(asked, answer, None, origin, asked_at, position))
+        if times := len(positions):
+            self._caller.session.telemetry.queries[origin] += times
+            self.note(
+                done=times,
+                kept=times * (origin in {"kept", "implied", "stale"}),
+                implied=times * (origin == "implied"),
+                fused=times * (origin == "fused"),
+            )
+
+    def fail(self, query: Query[RowT], error: FathomError) -> None:
+        """End a query with an error, unless it has ended."""
+        positions = self.open.pop(query, ())
+        for position in positions:
+            self.arrived.put_nowait(Outcome(self._queries[position], None, error, position=position))
+        if positions:
+            self.note(done=len(positions), failed=len(positions))
+
+    def admit(self, groups: Sequence[Fused[RowT]], cause: FathomError | None = None) -> Sequence[Fused[RowT]]:
+        """Count the requests that the allowance has room for, and return them; fail the queries of the others.
+
+        Args:
+            groups: Requests, which come on top of those planned.
+            cause: Why they are needed, if a request failed.
+        """
+        room, admitted = self.allowance.left, list[Fused[RowT]]()
+        for group in groups:
+            requests = count_requests([group])
+            if requests <= room:
+                room -= requests
+                admitted.append(group)
+                continue
+            why = "" if cause is None else f"; what it was fused with failed: {cause}"
+            error = ArgumentError(
+                f"this query takes a further request than max_requests={self.allowance.most}; allow more{why}"
+            )
+            error.__cause__ = cause
+            for asked in group.asked:
+                self.fail(asked.query, error)
+        self.spend(count_requests(admitted))
+        return admitted
+
+    def spend(self, requests: int) -> bool:
+        """Count requests if the allowance has room for them; return whether it has. Negative ones give room back."""
+        if requests > self.allowance.left:
+            return False
+        self.allowance.spent += requests
+        self.note(requests=requests)
+        return True
+
+    def note(self, **more: int) -> None:
+        """Add to the counts, and report the progress."""
+        counted = {name: getattr(self._progress, name) + number for name, number in more.items()}
+        self._progress = attrs.evolve(self._progress, **counted)
+        if self._on_progress is not None:
+            self._on_progress(attrs.evolve(self._progress, seconds_left=self._seconds_left()))
+
+    def _seconds_left(self) -> float:
+        """Return the seconds until the last request is admitted; the lane counts those already waiting."""
+        to_come = self._progress.requests - self._progress.answered - self.asking
+        if not to_come and not self.queued:
+            return 0.0
+        options = self._caller.options
+        return self._caller.session.lanes["reports"].eta(to_come, options.priority, options.flow)
+
+
+def as_asked(query: Query[RowT], report: Report[RowT]) -> Report[RowT]:
+    """Return the report with its columns in the order of an equal query."""
+    if query.columns == report.columns:
+        return attrs.evolve(report, query=query)
+    return attrs.evolve(query.read(report.to_json()), truncated=report.truncated)
+
+
 _SHOWN = 40
 """Requests that ``str`` lists; its headline counts all."""
 
@@ -197,7 +334,7 @@ def planned(
         first.setdefault(query, query) for query in checked(queries)
     ]  # a run requests equal queries once
     groups = grouped(asked, knowledge, is_fused=is_fused)
-    requests = sum(len(hour_chunks(group.query)) for group in groups)
+    requests = count_requests(groups)
     seconds = lane.eta(requests, Priority.BULK, _NEW_FLOW) if requests else 0.0
     return BulkPlan(groups, len(asked), requests, seconds)
 
@@ -209,6 +346,11 @@ def grouped(
     if is_fused:
         return fuse(queries, knowledge)
     return [Fused.of(query) for query in dict.fromkeys(queries)]
+
+
+def count_requests(groups: Iterable[Fused[Row]]) -> int:
+    """Return how many requests these take, in chunks where the server limits the range."""
+    return sum(len(hour_chunks(group.query)) for group in groups)
 
 
 def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:

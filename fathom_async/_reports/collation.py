@@ -39,10 +39,27 @@ def folded(text: str | None) -> str:
     >>> folded("/Caf%C3%A9/ ") == folded("/cafe"), folded("Großheim") == folded("Grosheim")
     (True, True)
     """
-    parts = unicodedata.normalize("NFKD", unquote(text or ""))
+    return _SS.sub("s", spelled(text or ""))
+
+
+def spelled(text: str) -> str:
+    """Return the same, except that each ``s`` stays where several are in a row.
+
+    >>> spelled("/Pass/"), spelled("Großheim")
+    ('/pass', 'grossheim')
+    """
+    parts = unicodedata.normalize("NFKD", unquote(text))
     plain = "".join(part for part in parts if unicodedata.category(part) not in _IGNORED)
     plain = _OUTSIDE_OF_PLANE_0.sub("\ufffd", plain.casefold().translate(_LETTERS))
-    return _SS.sub("s", plain).strip().rstrip("/")
+    return plain.strip().rstrip("/")
+
+
+def is_certain(value: str) -> bool:
+    """Whether every server finds a text by this filter's value, and by a pattern of it.
+
+    An empty value is null to one server and not to another, a form may decode a plus, and a pattern end with a line.
+    """
+    return bool(value) and value.isprintable() and "+" not in value
 
 
 def may_be_read_otherwise(text: str) -> bool:

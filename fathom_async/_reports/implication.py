@@ -7,9 +7,10 @@ others, the targets, under these rules. `implies` tells from the queries alone w
 
 1. **Subject.** Entity, site, event and ``timezone`` are the same, and the source has all metrics of the target.
 2. **Filters.** The target has all filters of the source. Each filter that it has in addition is ``property is value``
-   of a property that the source groups by: the group of that value. An empty value is null to one server and not
-   to another. No other operator is evaluated, except that a source may be restricted to some values by a pattern
-   of literals between anchors, such as ``^(/a|/b)$``: every dialect lets these through.
+   of a property that the source groups by, with a value that every server reads alike
+   (`fathom_async._reports.collation.is_certain`): the group of that value. No other operator is evaluated, except
+   that a source may be restricted to some values by a pattern of literals between anchors, such as ``^(/a|/b)$``:
+   every dialect lets these through.
 3. **Sums.** ``pageviews``, ``conversions`` and ``value`` count occurrences: they are *additive* over groups, and null
    only if every part is. Visitors of two groups are not those of both, and averages have no sum: the other metrics
    are derived only where one group of the target is one of the source.
@@ -26,14 +27,14 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    by a column in which no two of its rows are equal, down to and including the first one that its limit cuts off.
    Numbers and dates sort as such. Texts keep the order of a source that sorts by the same column, since collations
    differ.
-8. **Limits.** A truncated source is no complete answer. But its rows are the first ones of the same report with a
-   lower limit.
+8. **Limits.** A truncated source is no complete answer, nor may one of 1,000 dates be: only other metrics of the same
+   dates in the same order are derived of it. But its rows are the first ones of the same report with a lower limit.
 9. **Look-alikes.** A server may take two texts for the same (`fathom_async._reports.collation.folded`). So no group
    is chosen if another one looks like it, or if the server may read its value as another, and rows are not summed
    into groups that look alike, unless the caller knows that the server compares the property exactly.
 
 A group without records has no row. A server that answers totals without records with a row of zeros says the same by
-it: `Report.total` is 0 either way.
+it: `Report.total` is 0 either way, and None for averages.
 """
 
 import re
@@ -49,12 +50,13 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.calendar import SECOND, Unit, count_periods, is_shown_once
-from fathom_async._reports.collation import folded, may_be_read_otherwise
+from fathom_async._reports.collation import folded, is_certain, may_be_read_otherwise
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     DATE_COLUMN,
     DATE_GROUPINGS,
     FIELD_GROUPINGS,
+    MAX_ROWS,
     TIMESTAMP,
 )
 from fathom_async._reports.filters import Filter
@@ -63,7 +65,7 @@ from fathom_async._reports.report import Report
 
 _LAST_YEAR: Final = 9999
 _PLAIN: Final = re.compile(
-    r"\^(?: \*)?(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
+    r"\^(?: [*?])*(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]\??|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
     r"(?:\|\.\*\[\^ -\$&-~\]\.\*)?"
 )
 """Literals in groups between anchors, and perhaps everything that is not plain ASCII."""
@@ -103,12 +105,14 @@ class _Match:
     Attributes:
         values: The value to choose of each of these groupings.
         is_merged: Whether rows are to be summed.
-        is_prefix: Whether only the limits may differ, and the target's is the lower one.
+        is_same: Whether only metrics and limits may differ.
+        is_prefix: Whether it is the same, with a lower limit.
         is_cut: Whether the range of the target is shorter.
     """
 
     values: Mapping[str, str]
     is_merged: bool
+    is_same: bool
     is_prefix: bool
     is_cut: bool
 
@@ -144,14 +148,13 @@ def _match(source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> _Ma
         return None
     is_cut = (source.date_from, source.date_to) != (target.date_from, target.date_to)
     limit = target.effective_limit
-    is_prefix = (
+    is_same = (
         not (is_merged or is_cut or values)
-        and limit is not None
-        and (source.effective_limit or 0) > limit
         and source.sort_by == target.sort_by
         and (one.groups, source.date_grouping) == (two.groups, target.date_grouping)
     )
-    return _Match(values, is_merged, is_prefix, is_cut)
+    is_prefix = is_same and limit is not None and (source.effective_limit or 0) > limit
+    return _Match(values, is_merged, is_same, is_prefix, is_cut)
 
 
 def _keeps_order(source: Query[Row], target: Query[Row], view: _View) -> bool:
@@ -170,7 +173,7 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
     values: dict[str, str] = {}
     for each in target.filters - source.filters:
         name = each.property
-        if each.operator != "is" or not each.value or name not in source.groups or name in values:
+        if each.operator != "is" or not is_certain(each.value) or name not in source.groups or name in values:
             return None
         values[name] = each.value
     for each in source.filters:
@@ -282,7 +285,7 @@ class SourceAnswer(Generic[RowT_co]):
             rows = _in_columns(target, self._report.rows, query.columns)
             return Report(target, rows, truncated=self._report.truncated)
         match = _match(query, target, self._zone)
-        if match is None or (self._report.truncated and not match.is_prefix):  # rule 8
+        if match is None or not self._is_enough_for(match):
             return None
         if self._is_ambiguous and not (match.is_prefix and self._report.truncated):
             return None
@@ -293,6 +296,12 @@ class SourceAnswer(Generic[RowT_co]):
         if derived is None:
             return None
         return _in_order(target, derived, query, is_all=not self._report.truncated)
+
+    def _is_enough_for(self, match: _Match) -> bool:
+        """Whether the answer has all rows that it takes; see rule 8."""
+        if self._report.truncated:
+            return match.is_prefix
+        return match.is_same or bool(self._query.field_grouping) or len(self._report) < MAX_ROWS
 
     def _choose(self, match: _Match, target: Query[Row]) -> Sequence[Row] | None:
         """Return the rows of the target's values and range, or None if others look like them."""

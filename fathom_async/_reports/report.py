@@ -116,7 +116,8 @@ class Report(Generic[RowT_co]):
         A single row is its own total. Several rows are summed if the metric adds up: ``pageviews``, ``conversions``
         and ``value`` (in cents if the event's unit is a currency) do, and nulls count as 0. Without rows, the total
         is 0, or None for the averages ``avg_duration`` and ``bounce_rate``. Where nothing was counted, some servers
-        answer a row of zeros instead of no row; the total is the same.
+        answer a row of zeros instead of no row; the total is the same. So an ungrouped average of 0 is None unless
+        ``visits`` or another count is requested with it, which tells that something was counted.
 
         Args:
             metric: One of the query's aggregates.
@@ -257,7 +258,9 @@ def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated
     values: list[int | float | None] = [getattr(row, metric) for row in rows]
     if metric in RATES:
         counts = [name for name in query.aggregates if name not in RATES and name != VALUE]
-        is_empty = not rows or (bool(counts) and not any(getattr(rows[0], name) for name in counts))
+        is_grouped = bool(query.field_grouping or query.date_grouping)  # then only what was counted has a row
+        told_by = counts or ([] if is_grouped else [metric])
+        is_empty = not rows or (bool(told_by) and not any(getattr(rows[0], name) for name in told_by))
         return None if is_empty else values[0]
     return sum(value or 0 for value in values)
 

@@ -132,8 +132,8 @@ class ReportsResource:
                 opened until the client closes; or a store that you opened. None keeps nothing.
             keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
             priority: Order among waiting requests; behind all others by default.
-            max_requests: Refuse a plan of more requests, before any report is sent. What is split or sent again
-                after a failure does not count.
+            max_requests: Send no more requests than these, retries aside. A larger plan is refused before any report
+                is sent. A query that turns out to take a request beyond them fails with `ArgumentError`.
             on_progress: Called with the progress at the start and after each step.
 
         Raises:

@@ -149,7 +149,7 @@ def told(report: Report[Row]) -> object:
     query = report.query
     rows = report.rows
     if not query.field_grouping and query.date_grouping is None:
-        return [report.total(metric) or 0 for metric in query.aggregates]
+        return [report.total(metric) for metric in query.aggregates]
     return rows, report.truncated
 
 
@@ -199,6 +199,28 @@ def test_a_site_without_look_alikes_costs_nothing_more() -> None:
         return len(transport.asked)
 
     assert asyncio.run(sent()) == 1
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("has_zero_rows", [False, True])
+async def test_the_total_of_nothing_is_the_same_alone_and_fused(metric: str, *, has_zero_rows: bool) -> None:
+    at = datetime(2026, 10, 1, tzinfo=UTC)
+    views = [Pageview(site_id=SITE, at=at, session="a", pathname="/a", duration=0, bounced=False)]
+    data = Dataset(sites=[Site(id=SITE, name="Bugs")], pageviews=views)
+    base = PageviewQuery(SITE, aggregates=["visits"], date_from="2026-10-01", date_to="2026-10-31")
+    asked = [
+        base.replace(aggregates=[metric, *more], filters=[Filter("pathname", "is", path)])
+        for path in ("/a", "/none")
+        for more in ([], ["visits"][metric == "visits" :])
+    ]
+    transport = DirectTransport(data, ServerDialect(has_zero_rows=has_zero_rows))
+    async with direct_client(transport) as fathom:
+        fused = [report.total(metric) for report in await fathom.reports.gather(asked)]
+        assert len(transport.asked) == 1
+        alone = [(await fathom.reports.aggregate(query)).total(metric) for query in asked]
+    assert fused == alone
+    is_rate = metric in {"avg_duration", "bounce_rate"}
+    assert alone == ([None, 0, None, None] if is_rate else [1, 1, 0, 0])
 
 
 @pytest.mark.parametrize("zone", ZONES[1:])

@@ -56,6 +56,20 @@ def test_null_counts_nothing_and_is_no_average() -> None:
     assert [report.total(metric) for metric in EVERYTHING.aggregates] == [0, 0, 0, None, None]
 
 
+@pytest.mark.parametrize("metric", ["avg_duration", "bounce_rate"])
+def test_an_average_of_zero_is_none_unless_something_tells_that_there_is_one(metric: str) -> None:
+    alone = EVERYTHING.replace(aggregates=[metric])
+    assert alone.read(b"[]").total(metric) is None
+    assert alone.read(f'[{{"{metric}":0}}]'.encode()).total(metric) is None
+    assert alone.read(f'[{{"{metric}":0.5}}]'.encode()).total(metric) == 0.5
+    counted = EVERYTHING.replace(aggregates=[metric, "visits"])
+    assert counted.read(f'[{{"{metric}":0,"visits":"2"}}]'.encode()).total(metric) == 0
+    grouped = alone.replace(field_grouping=["browser"])
+    assert grouped.read(f'[{{"{metric}":0,"browser":"Lynx"}}]'.encode()).total(metric) == 0, (
+        "a group has records"
+    )
+
+
 def test_what_counts_occurrences_is_added_up() -> None:
     assert TWO_PATHS.total("pageviews") == 12 + 30
     sales = SALES.read(
@@ -149,5 +163,3 @@ def test_a_row_of_zeros_is_no_row() -> None:
     nothing, none = EVERYTHING.read(zeros), EVERYTHING.read(b"[]")
     for metric in EVERYTHING.aggregates:
         assert nothing.total(metric) == none.total(metric)
-    rates = EVERYTHING.replace(aggregates=["bounce_rate"])
-    assert rates.read(b'[{"bounce_rate":0}]').total("bounce_rate") == 0, "nobody bounced"

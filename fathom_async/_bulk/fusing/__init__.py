@@ -28,12 +28,14 @@ or accents, in blanks around them, a last slash, or percent-encoding. So the pat
 an asked value, and a value is in doubt as soon as another text of the answer looks like it, or if the server may read
 it as another one. The first doubt about a property costs one request, which tells whether the server compares exactly
 (`fathom_async._bulk.fusing.check`); the answer is remembered for the account. If it does, patterns are exact from
-then on, and nothing is in doubt any more. If it does not, values in doubt are asked for by themselves.
+then on, and nothing is in doubt any more. If it does not, values in doubt are asked for by themselves, as are values
+that are never certain (`fathom_async._reports.collation.is_certain`).
 
 **What this rests on**, since no answer shows it: the filters of a request must all hold, as documented; a group of
-the server has no records that ``is`` does not find under its name, since both compare in the same way (a server that
-ignores case in groups, but not in ``is``, would have to be asked for each value); and the server compares all texts
-of a property in one way.
+the server has no records that ``is`` does not find under its name, since both compare in the same way; and the server
+compares all texts of a property in one way. A group that has records of two texts looks like one of a single text. So
+a server that ignores case in its groups, but not in ``is``, is found out only if the group of the check is one; if
+not, other groups of the property are believed from then on.
 """
 
 from fathom_async._bulk.fusing.box import depends_on_zone

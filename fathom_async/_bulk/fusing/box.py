@@ -20,6 +20,7 @@ from fathom_async._bulk.fusing.knowledge import ServerKnowledge
 from fathom_async._bulk.fusing.texts import fits_into
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.calendar import Buckets, Unit, count_periods, is_shown_once
+from fathom_async._reports.collation import is_certain
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     DATE_GROUPINGS,
@@ -107,12 +108,11 @@ def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
         zone: The site's time zone, if known.
     """
     counts = Counter(each.property for each in query.filters if each.operator == "is")
-    # A value that is not known is an empty text to one server and null to another, so that '' is not fixed.
     fixing = [
         each
         for each in query.filters
         if each.operator == "is"
-        and each.value
+        and is_certain(each.value)
         and each.property in FIELD_GROUPINGS
         and counts[each.property] == 1
     ]
@@ -246,7 +246,9 @@ class Box:
         order = self.order or other.order
         shapes = self.shapes + other.shapes
         box = type(self)(shapes, fields, groups, allowed, times, order, min(self.room, other.room))
-        is_same = self.is_like(other)
+        one, two = self.shapes[0].query, other.shapes[0].query
+        is_one_order = (one.date_grouping, one.sort_by) == (two.date_grouping, two.sort_by)
+        is_same = self.is_like(other) and (is_one_order or bool(box.grouped))
         times, rows = box.counted(knowledge, is_same=is_same)
         if not times or (rows >= MAX_ROWS and box.grouped and not is_same):
             return None

@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Final
 from urllib.parse import quote
 
-from fathom_async._reports.collation import folded
+from fathom_async._reports.collation import spelled
 
 _SPECIAL: Final = frozenset("\\^$.|?*+()[]{}")
 _STRANGE: Final = "[^ -$&-~]"
@@ -35,15 +35,17 @@ def one_of(texts: Iterable[str], *, is_exact: bool = False) -> str:
         is_exact: Whether the server takes no text for another, so that these are enough.
 
     >>> one_of(["/", "/a.b", "/a-c"])
-    '^ *(/[aA](-[cC]|.[bB]))?[/ ]*$|.*[^ -$&-~].*'
+    '^ ?(/[aA](-[cC]|.[bB]))?[/ ]*$|.*[^ -$&-~].*'
     >>> one_of(["/", "/a.b", "/a-c"], is_exact=True)
     '^(/(a(-c|.b))?)$'
     """
     if is_exact:
         exact = {tuple("." if character in _SPECIAL else character for character in text) for text in texts}
         return f"^{_rendered(sorted(exact))}$"
+    texts = list(texts)
     plain = {tokens for text in texts if (tokens := _tokens(text)) is not None}
-    return f"^ *{_rendered(sorted(plain))}[/ ]*$|{_OUTSIDE}" if plain else _OUTSIDE
+    blanks = 1 + max((len(text) - len(text.lstrip()) for text in texts), default=0)
+    return f"^{' ?' * blanks}{_rendered(sorted(plain))}[/ ]*$|{_OUTSIDE}" if plain else _OUTSIDE
 
 
 def fits_into(texts: frozenset[str], room: int) -> int | None:
@@ -71,16 +73,16 @@ def _in_url(pattern: str) -> int:
 
 def _tokens(text: str) -> tuple[str, ...] | None:
     """Return the pattern of what is plain and looks like a text, by character; None if nothing is."""
-    plain = folded(text)
+    plain = spelled(text)
     is_plain = plain.isascii() and plain.isprintable() and "%" not in plain
-    return tuple(map(_token, plain)) if is_plain else None
+    return tuple(map(_token, plain, f" {plain}")) if is_plain else None
 
 
-def _token(character: str) -> str:
+def _token(character: str, before: str) -> str:
     if character in _SPECIAL:
         return "."
-    if character == "s":  # `folded` makes one of several
-        return "[sS]+"
+    if character == before == "s":  # a sharp s is one to some servers, and two to others
+        return "[sS]?"
     return f"[{character}{character.upper()}]" if character.isalpha() else character
 
 

@@ -27,17 +27,19 @@ def test_variants_differ_and_look_like_the_text(text: str) -> None:
     assert {folded(other) for other in found} == {folded(text)}
 
 
-def check(dialect: ServerDialect) -> bool:
-    """Return what the check says of a server that has records of one text only."""
-    view = Pageview(site_id="CDBUGS", at=datetime(2026, 1, 1, tzinfo=UTC), session="a", pathname="/about")
-    data = Dataset(sites=[Site(id="CDBUGS", name="Bugs")], pageviews=[view])
-    group = one([on("/about"), on("/b")])
-    query = check_of(group, report(group, ("/about", 1)), "pathname")
-    assert query is not None
+def check(dialect: ServerDialect, *texts: str) -> bool:
+    """Return what the check says of a server that has a record of ``/about``, and of these texts."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    views = [Pageview(site_id="CDBUGS", at=at, session="a", pathname=text) for text in ("/about", *texts)]
+    data = Dataset(sites=[Site(id="CDBUGS", name="Bugs")], pageviews=views)
+    group = one([on("/about"), on("/b"), on("/ABOUT")])
 
     async def ask() -> bool:
         async with direct_client(DirectTransport(data, dialect)) as fathom:
-            return is_exact(await fathom.reports.aggregate(query))
+            answer = await fathom.reports.aggregate(group.query)
+            query = check_of(group, answer, "pathname")
+            assert query is not None
+            return is_exact(await fathom.reports.aggregate(query), answer, "pathname")
 
     return asyncio.run(ask())
 
@@ -57,6 +59,15 @@ def test_a_server_that_reads_values_in_its_own_way_is_found_out() -> None:
 def test_an_exact_server_passes() -> None:
     assert check(ServerDialect())
     assert check(ServerDialect(has_nulls=True, is_anchored=True, has_zero_rows=True))
+
+
+@pytest.mark.parametrize("texts", [["/ABOUT"], ["/ABOUT", "/b"], ["/ABOUT", "/ABOUT", "/c"]])
+def test_a_server_that_ignores_case_in_its_groups_only_is_found_out_by_what_they_count(
+    texts: list[str],
+) -> None:
+    dialect = ServerDialect(groups_ignore=frozenset({"case"}))
+    assert not check(dialect, *texts)
+    assert check(ServerDialect(), *texts)
 
 
 def test_there_is_no_check_without_a_text_that_has_every_variant() -> None:

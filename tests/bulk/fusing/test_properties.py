@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks import fusing
 from fathom_async import EventQuery, Filter, PageviewQuery
+from fathom_async._reports.collation import is_certain
 from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Dataset
 from tests.bulk.fusing.world import (
@@ -27,7 +28,7 @@ from tests.bulk.fusing.world import (
 
 pytestmark = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 
-KNOWN_TEXTS = tuple(filter(None, TEXTS))
+KNOWN_TEXTS = tuple(filter(is_certain, TEXTS))
 
 
 def texts(least: int) -> st.SearchStrategy[list[str]]:

@@ -19,7 +19,21 @@ HAVANA = "America/Havana"  # where 2 November begins twice
 BEGIN = datetime(2025, 10, 30, tzinfo=UTC)  # a month ends on 31 October, and summer time on 2 November
 PAGEVIEWS = ("visits", "uniques", "pageviews", "avg_duration", "bounce_rate")
 EVENTS = ("conversions", "unique_conversions", "value")
-TEXTS = ("/", "/a", "/A", "/a.b", "/axb", "/a/", "/a\n", "(x|y)[0]*", "\\d^$", "/\u00fc", "u\u0308 ?&#%", "")
+TEXTS = (
+    "/",
+    "/a",
+    "/A",
+    "/a.b",
+    "/axb",
+    "/a/",
+    "/as",
+    "/a\n",
+    "(x|y)[0]*",
+    "\\d^$",
+    "/\u00fc",
+    "u\u0308 ?&#%",
+    "",
+)
 BROWSERS = ("Chrome", "chrome", "Firefox", "")
 
 TOTAL = PageviewQuery("CDBUGS", aggregates=["pageviews"])

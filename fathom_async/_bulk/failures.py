@@ -1,0 +1,210 @@
+"""What a run does about a request that failed.
+
+1. **All.** An error that may be about the account is looked for at a few other sites. If they fail in the same way,
+   all queries of the run fail with it.
+2. **Length.** What the server refuses for its length is sent with fewer values, also by other runs from then on.
+3. **Parts.** Another fused request is split, and its halves are sent, down to single queries: a query fails by its
+   own answer only, and k bad ones of n take about 2 k log2(n) requests.
+4. **Outage.** Of a server that answers nothing, that would ask every query. So before a request is split, and again
+   when both of its halves have failed, the simplest query about the same site or event is sent. If that fails, too,
+   the others fail as the request did. A rejection is an answer: it shows that the server is there.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from http import HTTPStatus
+from typing import Final, Generic
+
+import attrs
+
+from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
+from fathom_async._bulk.request import Answer, Sender
+from fathom_async._bulk.results import Collector
+from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.query import Query
+from fathom_async._util.tasks import gather_all
+from fathom_async.errors import (
+    APIError,
+    AuthenticationError,
+    DecodeError,
+    FathomError,
+    PermissionDeniedError,
+    ServerError,
+    TransportError,
+    ValidationError,
+)
+
+_HALVES: Final = 2
+_PROBES: Final = 3
+"""Sites that are asked, when one has failed, before all are believed to fail."""
+_TOO_LONG: Final = frozenset(
+    {
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.REQUEST_URI_TOO_LONG,
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    }
+)
+_REJECTED: Final = _TOO_LONG | {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+"""Parts of a fused request may be accepted although the whole was rejected."""
+
+
+class EverythingFailsError(Exception):
+    """The account or its token is at fault, so that every request fails with this error."""
+
+    def __init__(self, error: FathomError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@attrs.define(eq=False, repr=False)
+class Failures(Generic[RowT]):
+    """Retries what may succeed of a failed request, and fails the rest.
+
+    Args:
+        attempt: Sends one request, and hands out its answers; returns the error if it failed.
+        ask: Sends a request, and deals with its failure.
+        sender: Sends probes.
+        collector: Collects the outcomes.
+        knowledge: What is known of the server.
+    """
+
+    _attempt: Callable[[Fused[RowT]], Coroutine[object, object, FathomError | None]]
+    _ask: Callable[[Fused[RowT]], Coroutine[object, object, None]]
+    _sender: Sender[RowT]
+    _collector: Collector[RowT]
+    _knowledge: ServerKnowledge
+    _probing: asyncio.Lock = attrs.field(factory=asyncio.Lock, init=False)
+    _is_about_all: bool | None = attrs.field(default=None, init=False)
+
+    async def retry(self, group: Fused[RowT], error: FathomError, *, is_there: bool = False) -> None:
+        """Retry what may succeed of a failed request, and fail the rest.
+
+        Args:
+            group: The request.
+            error: How it failed.
+            is_there: Whether the server is known to answer others.
+        """
+        if _may_be_about_all(error):
+            await self._probe(group, error)
+        if _is_too_long(error) and group.pattern_length:
+            self._knowledge.longest_patterns = min(
+                self._knowledge.longest_patterns, group.pattern_length // 2
+            )
+            await self._sender.remember()
+            await self.ask_shorter(group, error)
+            return
+        queries = [asked.query for asked in group.asked]
+        if len(queries) == 1 or not _may_succeed_in_part(error):
+            self._fail(group, error)
+            return
+        if not is_there and not await self._is_there([group], [error]):
+            self._fail(group, error)
+            return
+        middle = len(queries) // 2
+        parts = [*fuse(queries[:middle], self._knowledge), *fuse(queries[middle:], self._knowledge)]
+        halves = self._collector.admit(parts, error)
+        failures = await gather_all(self._attempt(half) for half in halves)
+        is_there = await self._is_there(halves, failures)
+        for half, failure in zip(halves, failures, strict=True):
+            if failure is not None and is_there:
+                await self.retry(half, failure, is_there=True)
+            elif failure is not None:
+                self._fail(half, failure)
+
+    async def ask_shorter(self, group: Fused[RowT], error: FathomError | None = None) -> None:
+        """Request the queries of a group with fewer values in a URL; the first request tells whether that helps."""
+        groups = self._collector.admit(fuse([asked.query for asked in group.asked], self._knowledge), error)
+        for each in groups[:1]:
+            await self._ask(each)
+        async with asyncio.TaskGroup() as asking:
+            for each in groups[1:]:
+                asking.create_task(self._ask(each))
+
+    async def _is_there(self, groups: Sequence[Fused[RowT]], errors: Sequence[FathomError | None]) -> bool:
+        """Whether the server answers anything about the same, if only the simplest query; see rule 4."""
+        is_short = all(len(group.asked) <= _HALVES for group in groups)
+        if is_short or any(error is None or _is_rejected(error) for error in errors):
+            return True
+        query = groups[0].query
+        moment = query.date_from or query.date_to
+        control = query.replace(
+            aggregates=query.aggregates[:1],
+            field_grouping=(),
+            date_grouping=None,
+            date_from=moment and moment.date(),
+            date_to=moment and moment.date(),
+            filters=(),
+            sort_by=None,
+            limit=None,
+        )
+        if not self._collector.spend(1):
+            return True
+        answer = await self._sender.answer_to(Fused.of(control))
+        return isinstance(answer, Answer) or _is_rejected(answer)
+
+    def _fail(self, group: Fused[RowT], error: FathomError) -> None:
+        for asked in group.asked:
+            self._collector.fail(asked.query, error)
+
+    async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
+        """Send a query of each of a few other sites, if there are any, to see whether they fail in the same way.
+
+        Raises:
+            EverythingFailsError: All do, so that all others would, too.
+        """
+        async with self._probing:
+            others = self._probes(group)
+            if others and self._is_about_all is None:
+                self._is_about_all = True
+                for query in others:
+                    if not await self._fails_alike(Fused.of(query), error):
+                        self._is_about_all = False
+                        break
+        if self._is_about_all or not others:
+            raise EverythingFailsError(error)
+
+    def _probes(self, group: Fused[RowT]) -> Sequence[Query[RowT]]:
+        """Return the last query of each of the last few other sites, or else another query of the same one."""
+        by_site: dict[str, Query[RowT]] = {}
+        for query in self._collector.open:
+            if query != group.query:
+                by_site[query.site_id] = query
+        same = by_site.pop(group.query.site_id, None)
+        return [*by_site.values()][-_PROBES:] or ([] if same is None else [same])
+
+    async def _fails_alike(self, probe: Fused[RowT], error: FathomError) -> bool:
+        if not self._collector.spend(1):
+            return False
+        answer = await self._sender.answer_to(probe)
+        if isinstance(answer, Answer):
+            for query, report in answer.reports.items():
+                self._collector.hand_out(query, report, "asked", answer.asked_at)
+            return False
+        return type(answer) is type(error) and _may_be_about_all(answer)
+
+
+def _is_rejected(error: FathomError) -> bool:
+    """Whether the server rejected the request, rather than failed to answer it."""
+    return isinstance(error, APIError) and error.status in _REJECTED
+
+
+def _is_too_long(error: FathomError) -> bool:
+    """Whether the server refused the request for the length of its URL."""
+    return isinstance(error, APIError) and error.status in _TOO_LONG
+
+
+def _may_be_about_all(error: FathomError) -> bool:
+    """Whether the account or its token may be at fault, rather than the query.
+
+    A lapsed account, and some missing permissions, are a 400 that names no field.
+    """
+    is_bare = (
+        isinstance(error, ValidationError) and error.status == HTTPStatus.BAD_REQUEST and not error.errors
+    )
+    return isinstance(error, AuthenticationError | PermissionDeniedError) or is_bare
+
+
+def _may_succeed_in_part(error: FathomError) -> bool:
+    """Whether parts of a failed request may succeed."""
+    was_sent = isinstance(error, TransportError) and error.sent
+    return was_sent or _is_rejected(error) or isinstance(error, ServerError | DecodeError)
