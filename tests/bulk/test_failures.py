@@ -50,7 +50,7 @@ class Faulty:
         sent()
         await asyncio.sleep(0)
         self.sent += 1
-        filters = json.loads(request.params.get("filters", "[]"))
+        filters = json.loads(str(request.params.get("filters", "[]")))
         asked = [path for path in PATHS if filters and re.search(_pattern(filters[0]), path)]
         if self.sent > self._last or any(path in self._bad for path in asked):
             return self._fail()

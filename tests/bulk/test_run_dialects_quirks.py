@@ -80,7 +80,7 @@ class Quirky(DirectTransport):
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         params = dict(request.params)
         if "filters" in params:
-            conditions: list[dict[str, str]] = json.loads(params["filters"])
+            conditions: list[dict[str, str]] = json.loads(str(params["filters"]))
             params["filters"] = json.dumps([each | {"value": self._reading(each)} for each in conditions])
         response = await super().send(evolve(request, params=params), within, sent)
         rows: list[dict[str, str]] = json.loads(response.body)
