@@ -60,8 +60,8 @@ class Request(Generic[T_co]):
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
-            the caller gets the error. Only for a request that is not shared.
-        on_sent: Called whenever the bytes of an attempt leave; not called for callers who share another's request.
+            the caller gets the error, and so do those who share the request.
+        on_sent: Called whenever the bytes of an attempt leave.
     """
 
     method: str
