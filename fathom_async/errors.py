@@ -96,7 +96,12 @@ class DecodeError(_LocatedError):
         method: HTTP method of the request.
         url: URL of the request.
         body: The first bytes of the answer.
+
+    Attributes:
+        is_garbled: Whether it was the answer to a read, and no JSON at all, so that asking again may help.
     """
+
+    is_garbled: bool = False
 
     def __init__(self, message: str, method: str = "", url: str = "", body: bytes = b"") -> None:
         super().__init__(message, method, url, body)
@@ -153,7 +158,8 @@ class APIError(FathomError):
         except ValueError:
             status = str(self.status)
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
-        words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "") if part)
+        pause = "" if self.retry_after is None else f"(Retry-After: {self.retry_after:g} s)"
+        words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "", pause) if part)
         return f"{status} on {self.method} {self.url}{': ' if words else ''}{words}"
 
 

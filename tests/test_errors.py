@@ -50,7 +50,10 @@ def test_an_error_survives_the_way_to_another_process(error: FathomError) -> Non
 def test_an_error_does_not_repeat_a_secret_that_the_server_repeats() -> None:
     fields = {"token": ["Bearer very-secret is odd"]}
     error = ValidationError(400, "denied: very-secret", fields, "GET", URL, 2.0).without("very-secret")
-    assert str(error) == f"400 Bad Request on GET {URL}: denied: *** [token: Bearer *** is odd]"
+    assert (
+        str(error)
+        == f"400 Bad Request on GET {URL}: denied: *** [token: Bearer *** is odd] (Retry-After: 2 s)"
+    )
     assert "very-secret" not in repr(error)
     assert error.retry_after == 2.0
     assert str(APIError(418, "any", None, "GET", URL).without("any")).endswith("any"), "a word is no secret"

@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
+from fathom_async._core.codec.objects import is_json
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
@@ -264,7 +265,7 @@ class Session:
                 if call.perhaps_done and request.already_gone_result is not None:
                     return request.already_gone_result
                 raise
-            except (APIError, TransportError) as error:
+            except (APIError, TransportError, DecodeError) as error:
                 if self.scope.is_shut:
                     raise ClosedError("the client was closed while this request was in flight") from None
                 if isinstance(error, TimeoutError) and within < call.options.timeout:
@@ -282,7 +283,7 @@ class Session:
             if call.again == "failed":
                 await self._take_retry(lane)
 
-    def _delay(self, call: _Call[T], error: APIError | TransportError) -> float | None:
+    def _delay(self, call: _Call[T], error: APIError | TransportError | DecodeError) -> float | None:
         """Return the seconds until the next attempt, or None to give up."""
         lane, now = self.lanes[call.request.lane], self.clock.now()
         call.admission = None
@@ -300,6 +301,7 @@ class Session:
             failures=call.failures,
             refusals=call.refusals,
             jitter=random.random(),  # noqa: S311 - no secret
+            failing_for=0.0 if call.failing_since is None else now - call.failing_since,
             away_for=lane.away_for(call.failing_since, call.options.priority),
         )
         if delay is None or lane.is_given_up:
@@ -411,9 +413,11 @@ class Session:
         try:
             return request.decode(response.body)
         except DecodeError as error:
-            raise DecodeError(
+            located = DecodeError(
                 error.message, request.method, self.transport.url(request), response.body[:200]
-            ) from None
+            )
+            located.is_garbled = request.method == "GET" and not is_json(response.body)
+            raise located from None
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)

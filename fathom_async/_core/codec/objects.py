@@ -110,6 +110,15 @@ def parse(body: bytes) -> object:
         raise DecodeError(_not_json(body, error), body=body[:200]) from None
 
 
+def is_json(body: bytes) -> bool:
+    """Whether a body is JSON, of whatever form."""
+    try:
+        parse(body)
+    except DecodeError:
+        return False
+    return True
+
+
 def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
     """Return a function from a body to one object.
 
