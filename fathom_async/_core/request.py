@@ -55,8 +55,8 @@ class Request(Generic[T_co]):
         lane: Name of the lane whose rate limit it counts against.
         idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
             it certainly was not processed.
-        already_gone_result: The result when a retry finds nothing (404), because the attempt before it, whose answer
-            was lost, did the work. None if a 404 is always an error.
+        already_gone_result: The result when a success has no body, or when a retry finds nothing (404), because the
+            attempt before it, whose answer was lost, did the work. None if both are errors.
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and

@@ -410,13 +410,16 @@ class Session:
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
             raise self._error(request, response)
+        if request.already_gone_result is not None and not response.body.strip():
+            return request.already_gone_result  # such as 204
         try:
             return request.decode(response.body)
         except DecodeError as error:
-            located = DecodeError(
-                error.message, request.method, self.transport.url(request), response.body[:200]
-            )
-            located.is_garbled = request.method == "GET" and not is_json(response.body)
+            words, is_read = error.message, request.method == "GET"
+            if not is_read and not response.body.strip():
+                words += ": it was probably carried out, so look before you send it again"
+            located = DecodeError(words, request.method, self.transport.url(request), response.body[:200])
+            located.is_garbled = is_read and not is_json(response.body)
             raise located from None
 
     def _error(self, request: Request[T], response: Response) -> APIError:

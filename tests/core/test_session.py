@@ -1,10 +1,12 @@
 """What happens to a request between call and answer, over real sockets."""
 
 import asyncio
+import json
 import logging
 import random
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import date
 
 import pytest
 
@@ -15,10 +17,12 @@ from fathom_async import (
     ConnectError,
     DecodeError,
     Deleted,
+    Event,
     EventQuery,
     FathomClient,
     FathomError,
     GoneError,
+    Milestone,
     NotFoundError,
     PageviewQuery,
     PermissionDeniedError,
@@ -29,7 +33,7 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
-from fathom_async.service import Request
+from fathom_async.service import Request, Response
 from fathom_async.testing import (
     Body,
     Delay,
@@ -541,6 +545,75 @@ async def test_deleting_believes_only_an_answer_that_says_so(
         await fathom.sites.delete(SITE)
     with pytest.raises(DecodeError, match="web page"):
         await fathom.sites.wipe(SITE)
+
+
+@pytest.mark.parametrize("answer", [Status(204), Body(b""), Body(b" \n")], ids=repr)
+async def test_a_write_without_an_answer_is_a_success_where_it_can_be_told_what_it_did(
+    server: FathomServer, fathom: FathomClient, answer: Fault
+) -> None:
+    server.inject(*[answer] * 9)
+    assert await fathom.sites.delete(SITE) == Deleted(SITE, object="site")
+    assert await fathom.events.delete_by_name(SITE, "x") == Deleted("x", object="event")
+    assert await fathom.events.create(SITE, name="x") == Event("x")
+    assert await fathom.events.update(SITE, "ID", name="x", currency="yen") == Event("x", "ID", "yen")
+    assert await fathom.events.set_currency(SITE, "x", "yen") == Event("x", currency="yen")
+    moved = await fathom.milestones.update(SITE, "1", name="x", milestone_date="2026-01-31")
+    assert moved == Milestone("1", "x", date(2026, 1, 31))
+    for write in (fathom.sites.create(name="x"), fathom.sites.update(SITE, name="x")):
+        with pytest.raises(DecodeError, match="probably carried out, so look before you send it again"):
+            await write
+    assert len(server.hits) == 8
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+async def test_json_in_another_encoding_is_read(
+    server: FathomServer, fathom: FathomClient, encoding: str
+) -> None:
+    account = {"id": 1, "name": "Zo\u00eb", "email": "z@example.com"}
+    server.inject(Body(json.dumps(account, ensure_ascii=False).encode(encoding)))
+    assert (await fathom.account.get()).name == "Zo\u00eb"
+    server.inject(Body(b"\xff\xfe\x00"), Body(b"\xff\xfe\x00"), Body(b"\xe9"))
+    with pytest.raises(DecodeError, match="not JSON"):
+        await fathom.account.get()
+
+
+@pytest.mark.parametrize("depth", [300, 900, 3_000, 100_000])
+async def test_json_nested_deeply_is_an_error_of_that_request(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    bodies = (
+        deep,
+        b'{"id": ' + deep + b"}",
+        b'{"error": ' + deep + b"}",
+        b'{"errors": {"x": ' + deep + b"}}",
+    )
+    asks = PageviewQuery(SITE, aggregates=["visits"]), PageviewQuery(SITE, aggregates=["uniques"])
+    for status in (200, 400, 500):
+        for body in bodies:
+            transport = Scripted(Response(status, {}, body))
+            async with FathomClient("any", transport=transport, retry=RetryPolicy(attempts=1)) as fathom:
+                with pytest.raises((APIError, DecodeError)):
+                    await fathom.account.get()
+                outcomes = [outcome async for outcome in fathom.reports.run(asks, fuse=False)]
+                assert all(isinstance(outcome.error, APIError | DecodeError) for outcome in outcomes)
+                assert len(outcomes) == 2
+
+
+class Scripted:
+    """A transport that answers everything in the same way."""
+
+    def __init__(self, answer: Response) -> None:
+        self._answer = answer
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        del request, within
+        sent()
+        return self._answer
+
+    def url(self, request: Request[object]) -> str:
+        return request.target
+
+    async def close(self) -> None:
+        pass
 
 
 def test_what_a_request_sends_is_not_shown() -> None:
