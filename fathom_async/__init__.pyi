@@ -18,6 +18,11 @@ from fathom_async._ratelimit.plan import (
     RateLimit as RateLimit,
     RatePlan as RatePlan,
 )
+from fathom_async._reports.comparison import (
+    Change as Change,
+    ComparedRow as ComparedRow,
+    Comparison as Comparison,
+)
 from fathom_async._reports.filters import Filter as Filter, where as where
 from fathom_async._reports.periods import Period as Period
 from fathom_async._reports.query import EventQuery as EventQuery, PageviewQuery as PageviewQuery

@@ -6,7 +6,7 @@ from typing import TypeVar
 from fathom_async._core.codec.objects import object_decoder, page_decoder
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.request import Request, path
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import Query, check_length
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import identifier
 from fathom_async.models import CurrentVisitors, Page, Site
@@ -29,7 +29,12 @@ def sites(params: Mapping[str, str]) -> Request[Page[Site]]:
 
 
 def aggregation(query: Query[RowT]) -> Request[Report[RowT]]:
-    """Return the request of a query that the server can answer as is. Source: https://usefathom.com/api/v1#reports."""
+    """Return the request of a query that the server can answer as is. Source: https://usefathom.com/api/v1#reports.
+
+    Raises:
+        QueryError: The query does not fit into a URL.
+    """
+    check_length(query)
     return _report("/aggregations", query.read, query.params())
 
 

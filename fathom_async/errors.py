@@ -1,16 +1,16 @@
 """All errors and warnings of this package, from the broadest to the narrowest.
 
 Errors keep their parameters in ``args``, in order, so that they can be pickled and sent to another process. None
-contains a header, and the API token is removed from the server's words, so that no error can show it.
+contains a header, and the credentials are removed from what the server says before an error is made of it.
 """
 
 import builtins
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, Self
+from typing import Final
 
-SHORTEST_SECRET: Final = 8
-"""Shorter texts are not replaced: they keep nothing secret, and are part of many words."""
+_LONGEST_URL: Final = 300
+"""Characters of a URL that a message shows."""
 
 
 class FathomError(Exception):
@@ -85,7 +85,11 @@ class _LocatedError(FathomError):
         self.url = url
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.method} {self.url})" if self.url else self.message
+        return f"{self.message} ({self.method} {_shown(self.url)})" if self.url else self.message
+
+
+def _shown(url: str) -> str:
+    return url if len(url) <= _LONGEST_URL else f"{url[:_LONGEST_URL]}…"
 
 
 class DecodeError(_LocatedError):
@@ -141,17 +145,6 @@ class APIError(FathomError):
         self.url = url
         self.retry_after = retry_after
 
-    def without(self, secret: str) -> Self:
-        """Return the error with a secret in the server's words replaced by ``***``."""
-        if len(secret) < SHORTEST_SECRET:
-            return self
-
-        def hidden(text: str) -> str:
-            return text.replace(secret, "***")
-
-        fields = {field: tuple(map(hidden, texts)) for field, texts in self.errors.items()}
-        return type(self)(self.status, hidden(self.message), fields, self.method, self.url, self.retry_after)
-
     def __str__(self) -> str:
         try:
             status = f"{self.status} {HTTPStatus(self.status).phrase}"
@@ -160,7 +153,7 @@ class APIError(FathomError):
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
         pause = "" if self.retry_after is None else f"(Retry-After: {self.retry_after:g} s)"
         words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "", pause) if part)
-        return f"{status} on {self.method} {self.url}{': ' if words else ''}{words}"
+        return f"{status} on {self.method} {_shown(self.url)}{': ' if words else ''}{words}"
 
 
 class AuthenticationError(APIError):

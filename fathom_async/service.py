@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
 
 from attrs import evolve, field, frozen
 
-from fathom_async._core.request import Request, Response, Transport
+from fathom_async._core.request import MaskingTransport, Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._ratelimit.account import LearnedLanes
@@ -22,6 +22,7 @@ from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Prior
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock, LoopClock
+from fathom_async._util.secrets import Secrets, of_header
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError, ConfigurationError
@@ -287,15 +288,15 @@ def _open_session(settings: Service) -> Session:
     telemetry = Telemetry(settings.on_event)
     lane = _Lanes(settings, clock, telemetry)
     learned = lane.learned() if settings.is_learned else None
+    transport = settings.transport or HttpTransport(settings.base_url, headers, max_body=settings.max_body)
     return Session(
-        settings.transport or HttpTransport(settings.base_url, headers, max_body=settings.max_body),
+        MaskingTransport(transport, Secrets(*of_header(settings.authorization))),
         lane.given() if learned is None else learned.names,
         clock=clock,
         retry=settings.retry or RetryPolicy(),
         is_refusal=settings.is_refusal,
         telemetry=telemetry,
         account=settings.account,
-        secret=settings.authorization.rpartition(" ")[2],
         learned=learned,
     )
 

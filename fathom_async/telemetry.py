@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Literal
 
 from attrs import Factory, define, field, frozen
@@ -148,7 +147,7 @@ class Stats:
     retried: int
     shared: int
     waited: float
-    queries: Mapping[str, int] = MappingProxyType({})
+    queries: Mapping[str, int] = field(factory=dict[str, int])
 
     @property
     def pageviews(self) -> int:
@@ -228,5 +227,5 @@ class Telemetry:
 
     def stats(self) -> Stats:
         """Return the current counts."""
-        sent, queries = MappingProxyType(dict(self.sent)), MappingProxyType(dict(self.queries))
+        sent, queries = dict(self.sent), dict(self.queries)
         return Stats(sent, self.refused, self.retried, self.shared, self.waited, queries)

@@ -36,10 +36,10 @@ from fathom_async._reports.fields import (
     TEXT_PROPERTIES,
 )
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.query import LONGEST_QUERY, Query, hour_chunks
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
-from fathom_async.errors import FathomError, QueryError
+from fathom_async.errors import ArgumentError, FathomError, QueryError
 
 if TYPE_CHECKING:
     from fathom_async._core.codec.rows import Row
@@ -69,28 +69,39 @@ class InconsistentError(FathomError):
     """Answers of the server that contradict each other, so that a report made of them might be wrong."""
 
 
-LONGEST_QUERY: Final = 7_000
-"""Characters of the query string; common servers refuse a request line of 8 kB."""
-
 _MOST_VALUES: Final = 8
 _COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}
 
 
-async def complete(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
+async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None = None) -> Report[RowT]:
     """Return the report with every row.
 
     Args:
         query: Any query without a limit.
         ask: Runs one query.
+        max_requests: The most requests to send; None for any number.
 
     Raises:
         QueryError: The query has a limit.
+        ArgumentError: It takes more than `max_requests`.
         InseparableError: No filter separates some of the rows.
         InconsistentError: The server's answers contradict each other.
     """
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
-    chunks = await gather_all(_Completion(chunk, ask).run() for chunk in hour_chunks(query))
+    left = max_requests
+
+    async def ask_if_allowed(part: Query[RowT]) -> Report[RowT]:
+        nonlocal left
+        if left is not None:
+            if left < 1:
+                raise ArgumentError(
+                    f"the report takes more requests than max_requests={max_requests}; allow more"
+                )
+            left -= 1
+        return await ask(part)
+
+    chunks = await gather_all(_Completion(chunk, ask_if_allowed).run() for chunk in hour_chunks(query))
     return Report(query, tuple(sort_rows(query, (row for rows in chunks for row in rows))), truncated=False)
 
 

@@ -72,6 +72,9 @@ class BulkError(FathomError):
         )
         self.outcomes: tuple[Outcome[Row], ...] = tuple(outcomes)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.outcomes,), vars(self)
+
 
 async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> list[Report[RowT]]:
     """Return the reports of a run in the order of its queries.

@@ -27,10 +27,13 @@ from fathom_async._reports.filters import Filter
 from fathom_async._reports.implication import is_plain
 from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
-from fathom_async._util.checks import seconds
+from fathom_async._util.checks import known_zone, seconds
 from fathom_async.errors import ArgumentError, QueryError
 
 MOST_SUBJECTS: Final = 16
+
+GRACE: Final = 3600.0
+"""Seconds after which no hit arrives late any more."""
 
 SKEW: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
@@ -81,10 +84,26 @@ class CacheEntry:
             query=None if subject is None else json.dumps(report.query.params(), ensure_ascii=False),
         )
 
-    def reaches(self, moment: str) -> bool:
-        """Whether its range is open, or ends at a moment or later; both as the API writes them."""
-        end: object = json.loads(self.query).get("date_to") if self.query else None
-        return not isinstance(end, str) or end >= moment
+    @property
+    def site(self) -> str | None:
+        """The part of the subject that all answers about a site have in common; see `site_of`."""
+        return None if self.subject is None else self.subject.partition(":")[0]
+
+    def reaches(self, moment: datetime, zone: ZoneInfo | None) -> bool:
+        """Whether its range is open, or ends at a moment of the site's clock or later.
+
+        Args:
+            moment: The moment; without a time zone, it is on the site's clock.
+            zone: The site's time zone now; None for that at the time of the answer. If neither is known, and the
+                query has a time zone of its own, the range may reach the moment on some clock on Earth.
+        """
+        query = None if self.query is None else query_of(self.query)
+        if query is None or query.date_to is None:
+            return True
+        former = known_zone(self.timezone)
+        counted: tzinfo = ZoneInfo(query.timezone) if query.timezone else former or zone or UTC
+        clock = moment.tzinfo or zone or former or (_FIRST_ON_EARTH if query.timezone else UTC)
+        return max(_unix(query.date_to, counted)) >= min(_unix(moment, clock))
 
     def report(self, query: Query[RowT]) -> Report[RowT]:
         """Return the answer to a query that equals the one asked, with the columns in this query's order.
@@ -137,13 +156,13 @@ def digest(*parts: str) -> str:
 
 
 def site_of(space: str, site_id: str) -> str:
-    """Return what all subjects of a site begin with.
+    """Return the part of the subject that all answers about a site have in common.
 
     Args:
         space: A `namespace`.
         site_id: Id of the site.
     """
-    return f"{digest(space, site_id)}:"
+    return digest(space, site_id)
 
 
 def subject_of(space: str, query: Query[Row]) -> str:
@@ -187,7 +206,7 @@ def _subject(space: str, query: Query[Row], demanded: Iterable[Filter]) -> str:
     event = query.entity_name if isinstance(query, EventQuery) else ""
     filters = (f"{each.property} {each.operator} {each.value}" for each in sorted(demanded))
     what = digest(query.entity, event, query.timezone or "", *filters)
-    return f"{site_of(space, query.site_id)}{what}"
+    return f"{site_of(space, query.site_id)}:{what}"
 
 
 Freshness = Literal["fresh", "stale", "expired"]
@@ -232,7 +251,7 @@ class CachePolicy:
     """
 
     max_age: float = attrs.field(default=300.0, validator=_check_seconds_or_ever)
-    grace: float = attrs.field(default=3600.0, validator=_check_seconds)
+    grace: float = attrs.field(default=GRACE, validator=_check_seconds)
     stale_while_revalidate: float = attrs.field(default=0.0, validator=_check_seconds_or_ever)
     keep_for: float = attrs.field(default=800 * 86_400.0, validator=_check_seconds_or_ever)
 
@@ -282,7 +301,7 @@ def needs_zone(query: Query[Row], now: float, grace: float) -> bool:
 
 
 def _ends_before(query: Query[Row], unix: float, clock: tzinfo) -> bool:
-    return query.date_to is not None and _unix(query.date_to, clock) + 1 <= unix
+    return query.date_to is not None and max(_unix(query.date_to, clock)) + 1 <= unix
 
 
 def freshness(
@@ -316,6 +335,6 @@ def _changed_zone(kept: CacheEntry, query: Query[Row], zone: ZoneInfo | None) ->
     return zone.key != kept.timezone
 
 
-def _unix(moment: datetime, clock: tzinfo) -> float:
-    """Return the last Unix second at which a clock shows the moment."""
-    return max((moment.replace(tzinfo=clock, fold=fold) - _EPOCH).total_seconds() for fold in (0, 1))
+def _unix(moment: datetime, clock: tzinfo) -> Sequence[float]:
+    """Return the Unix seconds at which a clock shows the moment for the first and for the last time."""
+    return [(moment.replace(tzinfo=clock, fold=fold) - _EPOCH).total_seconds() for fold in (0, 1)]

@@ -42,6 +42,7 @@ class MemoryStore(ReportStore):
         self._clock = clock
         self._answers: OrderedDict[str, CacheEntry] = OrderedDict()
         self._by_subject: dict[str, dict[str, None]] = {}
+        self._forgotten_at: dict[str | None, float] = {}
         self._bytes = 0
         self._claims = _Claims()
         self._flight = StoreFlight(self._claims, LEASE)
@@ -75,7 +76,8 @@ class MemoryStore(ReportStore):
         now = self._clock()
         for key, kept in answers.items():
             old = self._answers.get(key)
-            if old is None or replaces(kept.asked_at, old.asked_at, now):
+            is_forgotten = kept.asked_at < self._forgotten_at.get(kept.site, kept.asked_at)
+            if not is_forgotten and (old is None or replaces(kept.asked_at, old.asked_at, now)):
                 self._forget(key)
                 self._keep(key, kept)
             self._claims.pop(key, None)
@@ -95,14 +97,11 @@ class MemoryStore(ReportStore):
         for key in keys:
             self._forget(key)
 
-    async def forget(self, about: str, until: str) -> int:
+    async def forget(self, site: str, is_gone: "Callable[[CacheEntry], bool]") -> int:
         """Forget answers about a site; see `ReportStore.forget`."""
         self._check_open()
-        gone = [
-            key
-            for key, kept in self._answers.items()
-            if (kept.subject or "").startswith(about) and kept.reaches(until)
-        ]
+        self._forgotten_at[site] = self._clock()
+        gone = [key for key, kept in self._answers.items() if kept.site == site and is_gone(kept)]
         await self.delete(gone)
         return len(gone)
 

@@ -1,5 +1,8 @@
 """Answers stored on a Redis server, for processes on any number of machines.
 
+The moment of `RedisStore.forget` is that of the server's clock, and the age of an answer is measured by the clock of
+the machine that requested it, so that their difference does not matter.
+
 redis-py's own `Lock` takes a round trip for each key, and a fused request claims dozens: claims are ``SET NX PX``
 here, in one pipeline, and are renewed and ended by their owner alone, as its locks are.
 
@@ -15,8 +18,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry
 from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
-from fathom_async._util.redis import without_secrets
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
@@ -35,13 +38,20 @@ _FIELDS: Final = ("asked_at", "truncated", "timezone", "drop_after", "subject", 
 
 _PUT: Final = """
 local old = redis.call('HGET', KEYS[1], 'asked_at')
-if not old or tonumber(ARGV[1]) >= tonumber(old) or tonumber(old) > tonumber(ARGV[2]) then
+local forgotten_at = redis.call('GET', KEYS[3])
+local clock = redis.call('TIME')
+local is_forgotten = forgotten_at and clock[1] + clock[2] / 1000000 - ARGV[6] < tonumber(forgotten_at)
+if not is_forgotten and (not old or tonumber(ARGV[1]) >= tonumber(old) or tonumber(old) > tonumber(ARGV[2])) then
   redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+  redis.call('HSET', KEYS[1], unpack(ARGV, 7))
   if ARGV[3] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 end
 redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
+"""
+_FORGET: Final = """
+local clock = redis.call('TIME')
+redis.call('SET', KEYS[1], string.format('%d.%06d', clock[1], clock[2]), 'EX', ARGV[1])
 """
 _NOTE: Final = """
 redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
@@ -131,8 +141,10 @@ class RedisStore(ReportStore):
         def put(line: _Pipeline, key: str) -> None:
             kept = answers[key]
             ttl = "" if kept.drop_after is None else str(max(1, round((kept.drop_after - now) * 1000)))
-            order = (repr(kept.asked_at), repr(now + SKEW), ttl, _ENDED, key)
-            line.eval(_PUT, 2, _answer(key), _claim(key), *order, *_written(kept))
+            age = repr(max(0.0, now - kept.asked_at))
+            order = (repr(kept.asked_at), repr(now + SKEW), ttl, _ENDED, key, age)
+            keys = (_answer(key), _claim(key), _forgotten(kept.site or ""))
+            line.eval(_PUT, 3, *keys, *order, *_written(kept))
             if kept.subject is not None:
                 line.eval(_NOTE, 1, _subject(kept.subject), order[0], key, str(MOST_ANSWERS), ttl)
 
@@ -160,15 +172,14 @@ class RedisStore(ReportStore):
         """Forget answers."""
         await self._server.do(keys, lambda line, key: line.delete(_answer(key)))
 
-    async def forget(self, about: str, until: str) -> int:
+    async def forget(self, site: str, is_gone: Callable[[CacheEntry], bool]) -> int:
         """Forget answers about a site; see `ReportStore.forget`."""
+        await self._server.do(
+            [site], lambda line, _: line.eval(_FORGET, 1, _forgotten(site), str(round(FORGOTTEN_FOR)))
+        )
         names = await self._server.names(_answer("*"))
         kept = await self._read([name.partition("{")[2][:-1] for name in names], _FIELDS)
-        gone = [
-            key
-            for key, each in kept.items()
-            if (each.subject or "").startswith(about) and each.reaches(until)
-        ]
+        gone = [key for key, each in kept.items() if each.site == site and is_gone(each)]
         await self.delete(gone)
         return len(gone)
 
@@ -224,6 +235,7 @@ class _Server:
     """
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self.where = without_secrets(url)
         self._redis = _connect(url, self.where)
         self._is_closed = False
@@ -286,8 +298,7 @@ class _Server:
         except (RedisError, OSError) as error:
             if task and task.cancelling() > cancelled:
                 raise asyncio.CancelledError from error
-            what = f"{type(error).__name__} {error}".rstrip()
-            raise StoreError(f"the store {self.where} cannot be used: {what}") from error
+            raise StoreError(f"the store {self.where} cannot be used: {told(error, self._url)}") from None
 
 
 def _answer(key: str) -> str:
@@ -296,6 +307,10 @@ def _answer(key: str) -> str:
 
 def _claim(key: str) -> str:
     return f"{_PREFIX}claim:{{{key}}}"
+
+
+def _forgotten(site: str) -> str:
+    return f"{_PREFIX}forgotten:{{{site}}}"
 
 
 def _subject(subject: str) -> str:
@@ -346,5 +361,5 @@ def _connect(url: str, where: str) -> "Redis":
             socket_connect_timeout=_TIMEOUT,
         )
     except ValueError as error:
-        raise ConfigurationError(f"{where} is not a Redis URL: {error}") from None
+        raise ConfigurationError(f"{where} is not a Redis URL: {told(error, url)}") from None
     return Redis.from_pool(pool)

@@ -37,7 +37,7 @@ from fathom_async._cache.entry import (
 )
 from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
-from fathom_async._cache.site_zones import SiteZones, zone_named
+from fathom_async._cache.site_zones import SiteZones
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._core.session import Caller
@@ -45,8 +45,9 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.arguments import first_moment
 from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.implication import SourceAnswer, implies
-from fathom_async._reports.query import AnyQuery, Query, to_wire
+from fathom_async._reports.query import AnyQuery, Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import known_zone
 from fathom_async.errors import ArgumentError, DecodeError, FathomError
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class ReportCache:
         return freshness(kept, query, self.keeping, now=self.now(), zone=self._zone(query, kept))
 
     def _zone(self, query: Query[RowT], kept: CacheEntry) -> ZoneInfo | None:
-        return self.zones.zone(query.site_id) or zone_named(kept.timezone)
+        return self.zones.zone(query.site_id) or known_zone(kept.timezone)
 
     async def look_for_fresh(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
@@ -272,9 +273,15 @@ class ReportCache:
 
         The site's time zone is forgotten, too: that it was changed is a reason to forget.
         """
+        moment = first_moment(since, "since")
+        await self.zones.load(self.caller, self.store, [site_id], now=self.now())
+        zone = self.zones.zone(site_id)
+        gone = await self.store.forget(
+            site_of(self.caller.session.account, site_id),
+            lambda kept: moment is None or kept.reaches(moment, zone),
+        )
         await self.zones.forget(self.caller, self.store, site_id, now=self.now())
-        until = "" if (moment := first_moment(since)) is None else to_wire(moment)
-        return await self.store.forget(site_of(self.caller.session.account, site_id), until)
+        return gone
 
     @contextmanager
     def declare(

@@ -1,18 +1,24 @@
-"""The time zones of an account's sites: kept in the store, and requested in one list for all of them."""
+"""The time zones of an account's sites: kept in the store, and requested in one list for all of them.
+
+A store has an entry for each site, stamped with the moment at which its time zone was requested; an empty one says
+that it was forgotten then. The store's rule that an older entry never replaces a newer one decides between processes,
+and `SiteZones.note` follows the same rule in memory.
+"""
 
 import asyncio
 import json
 import logging
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import aclosing, suppress
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from fathom_async import _endpoints as endpoints
-from fathom_async._cache.entry import CacheEntry, digest
+from fathom_async._cache.entry import CacheEntry, digest, replaces
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
+from fathom_async._util.checks import known_zone
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
 from fathom_async.models import Site
@@ -32,22 +38,24 @@ class SiteZones:
     def __init__(self) -> None:
         self._zones: dict[str, str | None] = {}
         self._learned_at: dict[str, float] = {}
+        """When they were requested, or forgotten."""
         self._failed_at: dict[str, float] = {}
         self._asking = asyncio.Lock()
 
     def zone(self, site_id: str) -> ZoneInfo | None:
         """Return a site's time zone, if it was learned."""
-        return zone_named(self._zones.get(site_id))
+        return known_zone(self._zones.get(site_id))
 
     def note(self, sites: Iterable[Site], now: float) -> None:
         """Learn the time zones of sites that were requested for any purpose.
 
         Args:
             sites: The sites.
-            now: Unix seconds.
+            now: Unix seconds when they were requested.
         """
         for site in sites:
-            self._zones[site.id], self._learned_at[site.id] = site.timezone, now
+            if replaces(now, self._learned_at.get(site.id, -math.inf), now):
+                self._zones[site.id], self._learned_at[site.id] = site.timezone, now
 
     async def aclose(self) -> None:
         """Forget everything."""
@@ -63,13 +71,18 @@ class SiteZones:
             sites: Ids of the sites.
             now: Unix seconds.
         """
-        if not any(self._is_outdated(site, now) for site in sites):
+        by_key = {_key(caller, site): site for site in sites if self._is_outdated(site, now)}
+        if not by_key:
             return False
         before = dict(self._zones)
-        for kept in (await store.get_many([_key(caller)])).values():
-            for site, (name, learned_at) in json.loads(kept.body).items():
-                if learned_at > self._learned_at.get(site, -math.inf):
-                    self._zones[site], self._learned_at[site] = name, learned_at
+        for key, kept in (await store.get_many(by_key)).items():
+            site = by_key[key]
+            if kept.asked_at > self._learned_at.get(site, -math.inf):
+                self._learned_at[site] = kept.asked_at
+                if kept.body:
+                    self._zones[site] = json.loads(kept.body)
+                else:
+                    self._zones.pop(site, None)
         return self._zones != before
 
     async def learn(self, caller: Caller, store: ReportStore, sites: Collection[str], *, now: float) -> bool:
@@ -88,24 +101,16 @@ class SiteZones:
                 raise
             except FathomError as error:
                 _log.info("the time zones of %d sites are unknown: %s", len(todo), error)
-            self._failed_at |= {site: now for site in todo if self._learned_at.get(site) != now}
-            await self._keep(caller, store, now)
+            self._failed_at |= {site: now for site in todo if self._is_outdated(site, now)}
+            learned = [site for site in self._zones if self._learned_at[site] == now]
+            await _keep(caller, store, {site: json.dumps(self._zones[site]) for site in learned}, now)
             return True
 
     async def forget(self, caller: Caller, store: ReportStore, site_id: str, *, now: float) -> None:
         """Forget the time zone of a site, here and in the store; the arguments are those of `load`."""
-        await self.load(caller, store, [site_id], now=now)
         self._zones.pop(site_id, None)
-        self._learned_at.pop(site_id, None)
-        await self._keep(caller, store, now)
-
-    async def _keep(self, caller: Caller, store: ReportStore, now: float) -> None:
-        learned = {site: (name, self._learned_at[site]) for site, name in self._zones.items()}
-        entry = CacheEntry(json.dumps(learned).encode(), now, drop_after=now + KNOWN_FOR)
-        try:
-            await store.put_many({_key(caller): entry})
-        except FathomError as error:
-            _log.warning("the time zones of %d sites could not be stored: %s", len(learned), error)
+        self._learned_at[site_id] = now
+        await _keep(caller, store, {site_id: ""}, now)
 
     async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> None:
         left = set(todo)
@@ -125,20 +130,24 @@ class SiteZones:
         self.note([await caller(endpoints.site(site_id))], now)
 
     def _is_outdated(self, site_id: str, now: float) -> bool:
-        return not 0 <= now - self._learned_at.get(site_id, -math.inf) < KNOWN_FOR
+        is_recent = 0 <= now - self._learned_at.get(site_id, -math.inf) < KNOWN_FOR
+        return site_id not in self._zones or not is_recent
 
     def _is_to_ask(self, site_id: str, now: float) -> bool:
         is_failed = 0 <= now - self._failed_at.get(site_id, -math.inf) < _ASK_AGAIN_AFTER
         return self._is_outdated(site_id, now) and not is_failed
 
 
-def zone_named(name: str | None) -> ZoneInfo | None:
-    """Return a time zone, or None if this machine does not know it."""
+async def _keep(caller: Caller, store: ReportStore, bodies: Mapping[str, str], now: float) -> None:
+    entries = {
+        _key(caller, site): CacheEntry(body.encode(), now, drop_after=now + KNOWN_FOR)
+        for site, body in bodies.items()
+    }
     try:
-        return ZoneInfo(name) if name else None
-    except (ZoneInfoNotFoundError, ValueError):
-        return None
+        await store.put_many(entries)
+    except FathomError as error:
+        _log.warning("the time zones of %d sites could not be stored: %s", len(entries), error)
 
 
-def _key(caller: Caller) -> str:
-    return digest(caller.session.account, "time zones of sites")
+def _key(caller: Caller, site_id: str) -> str:
+    return digest(caller.session.account, "time zone", site_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fathom_async._cache.entry import SKEW, CacheEntry
 from fathom_async._cache.single_flight import StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,15 +35,16 @@ _FIND = """
 """
 _PUT = """
     INSERT INTO answers (key, asked_at, truncated, timezone, drop_after, subject, query, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+    WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE site = ?9 AND at > ?2 AND at <= ?10)
     ON CONFLICT (key) DO UPDATE SET asked_at = excluded.asked_at, truncated = excluded.truncated,
         timezone = excluded.timezone, drop_after = excluded.drop_after, subject = excluded.subject,
         query = excluded.query, body = excluded.body
-    WHERE excluded.asked_at >= answers.asked_at OR answers.asked_at > ?
+    WHERE excluded.asked_at >= answers.asked_at OR answers.asked_at > ?10
 """
-_FORGET = """
-    DELETE FROM answers WHERE subject >= ? AND subject < ?
-        AND coalesce(json_extract(query, '$.date_to') >= ?, TRUE)
+_ABOUT = """
+    SELECT key, x'', asked_at, truncated, timezone, drop_after, subject, query FROM answers
+    WHERE subject >= ?1 || ':' AND subject < ?1 || ';'
 """
 _USED = """
     SELECT page_size * (page_count - freelist_count)
@@ -115,7 +116,7 @@ class SqliteStore(ReportStore):
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
         rows = [
-            (key, *_stamps(kept), kept.subject, kept.query, kept.body, now + SKEW)
+            (key, *_stamps(kept), kept.subject, kept.query, kept.body, kept.site, now + SKEW)
             for key, kept in answers.items()
         ]
 
@@ -145,18 +146,28 @@ class SqliteStore(ReportStore):
             lambda connection: connection.executemany("DELETE FROM answers WHERE key = ?", rows)
         )
 
-    async def forget(self, about: str, until: str) -> int:
+    async def forget(self, site: str, is_gone: Callable[[CacheEntry], bool]) -> int:
         """Forget answers about a site; see `ReportStore.forget`."""
-        values = (about, f"{about}\uffff", until)
-        return await self._file.write(lambda connection: connection.execute(_FORGET, values).rowcount)
+        now = self._clock()
+
+        def delete(connection: "sqlite3.Connection") -> int:
+            connection.execute("DELETE FROM forgotten WHERE at < ?", (now - FORGOTTEN_FOR,))
+            connection.execute("REPLACE INTO forgotten VALUES (?, ?)", (site, now))
+            rows = connection.execute(_ABOUT, (site,)).fetchall()
+            gone = [(key,) for key, *row in rows if is_gone(_entry(row))]
+            connection.executemany("DELETE FROM answers WHERE key = ?", gone)
+            return len(gone)
+
+        return await self._file.write(delete)
 
     async def prune(self, asked_before: float) -> int:
-        """Forget all answers asked for before a moment; see `ReportStore.prune`."""
-        return await self._file.write(
-            lambda connection: (
-                connection.execute("DELETE FROM answers WHERE asked_at < ?", (asked_before,)).rowcount
-            )
-        )
+        """Forget all answers asked for before a moment, and give their space back; see `ReportStore.prune`."""
+        delete, older = "DELETE FROM answers WHERE asked_at < ?", (asked_before,)
+        gone = await self._file.write(lambda connection: connection.execute(delete, older).rowcount)
+        # `execute` would free a single page.
+        shrink = "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint"
+        await self._file.read(lambda connection: connection.executescript(shrink))
+        return gone
 
     async def aclose(self) -> None:
         """Give up all claims, and close the file."""

@@ -22,31 +22,34 @@ T = TypeVar("T")
 APPLICATION_ID: Final = 0x46744172
 """Marks our files; `FtAr`."""
 
-_BUSY_SECONDS = 10.0
+_BUSY_SECONDS = 60.0
 _RETRY_SECONDS = 0.01
+_ADVICE: Final = {
+    sqlite3.SQLITE_BUSY: f" by another program for {_BUSY_SECONDS:.0f} s",
+    sqlite3.SQLITE_FULL: "; free some space, or prune the store",
+}
+_VERSION: Final = 3
 _SCHEMA: Final = (
-    (
-        """
-        CREATE TABLE answers (
-            key TEXT PRIMARY KEY,
-            asked_at REAL NOT NULL,
-            truncated INTEGER NOT NULL,
-            timezone TEXT,
-            drop_after REAL,
-            body BLOB NOT NULL
-        )
-        """,
-        "CREATE INDEX answers_drop_after ON answers (drop_after) WHERE drop_after IS NOT NULL",
-        "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
-    ),
-    (
-        "ALTER TABLE answers ADD COLUMN subject TEXT",
-        "ALTER TABLE answers ADD COLUMN query TEXT",
-        "CREATE INDEX answers_subject ON answers (subject, asked_at) WHERE subject IS NOT NULL",
-        "CREATE INDEX answers_asked_at ON answers (asked_at)",
-    ),
+    """
+    CREATE TABLE answers (
+        key TEXT PRIMARY KEY,
+        asked_at REAL NOT NULL,
+        truncated INTEGER NOT NULL,
+        timezone TEXT,
+        drop_after REAL,
+        subject TEXT,
+        query TEXT,
+        body BLOB NOT NULL
+    )
+    """,
+    "CREATE INDEX answers_drop_after ON answers (drop_after) WHERE drop_after IS NOT NULL",
+    "CREATE INDEX answers_subject ON answers (subject, asked_at) WHERE subject IS NOT NULL",
+    "CREATE INDEX answers_asked_at ON answers (asked_at)",
+    "CREATE TABLE forgotten (site TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {_VERSION}",
 )
-"""What makes each version from the one before."""
 
 _creating = threading.Lock()
 
@@ -110,7 +113,8 @@ class SqliteFile:
         try:
             return work(self._open())
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store {self.path} cannot be used: {error}") from error
+            advice = _ADVICE.get(getattr(error, "sqlite_errorcode", 0), "")
+            raise StoreError(f"the store {self.path} cannot be used: {error}{advice}") from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None and not self._is_there():
@@ -149,9 +153,11 @@ def open_file(path: Path) -> sqlite3.Connection:
     _check(path)
     give_up = time.monotonic() + _BUSY_SECONDS
     while True:
-        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        left = max(0.0, give_up - time.monotonic())
+        connection = sqlite3.connect(path, timeout=left, isolation_level=None)
         try:
             _prepare(connection, path)
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
         except sqlite3.OperationalError as error:
             connection.close()
             # SQLite does not wait where that could be a deadlock, as when two switch a new file to WAL.
@@ -188,7 +194,7 @@ def _check(path: Path) -> None:
     except sqlite3.OperationalError:
         raise ConfigurationError(f"the store {path} cannot be read: check its permissions") from None
     try:
-        _ = _version(connection, path)
+        _ = _is_made(connection, path)
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             raise ConfigurationError(f"{path} is no store: name another path, it is left as it is") from None
@@ -198,38 +204,36 @@ def _check(path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    if _version(connection, path) < len(_SCHEMA):
+    if not _is_made(connection, path):
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         with _transaction(connection):
-            for step in _SCHEMA[_version(connection, path) :]:
-                for statement in step:
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {len(_SCHEMA)}")
+            for statement in () if _is_made(connection, path) else _SCHEMA:
+                connection.execute(statement)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an answer costs a request; that outweighs the flush
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the version of a store, 0 for an empty file.
+def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
+    """Whether a file is a store; an empty one is not.
 
     Raises:
-        ConfigurationError: It is something else, or of a newer version.
+        ConfigurationError: It is something else, or of another version.
     """
     application, version, tables = connection.execute(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_application_id, pragma_user_version"
     ).fetchone()
     if application == APPLICATION_ID:
-        if version > len(_SCHEMA):
+        if version != _VERSION:
             raise ConfigurationError(
-                f"{path} was made by a newer version of this package: update the package, or name another path"
+                f"{path} was made by another version of this package: name another path, or delete it"
             )
-        return int(version)
+        return True
     if application or tables:
         raise ConfigurationError(
             f"{path} is the database of something else: name another path, it is left as it is"
         )
-    return 0
+    return False
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The protocol of stores."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final, Protocol, Self, runtime_checkable
@@ -9,6 +9,9 @@ from fathom_async._cache.entry import CacheEntry
 
 LEASE: Final = 30.0
 """Seconds after which the claims of a killed process lapse."""
+
+FORGOTTEN_FOR: Final = 86_400.0
+"""Seconds for which a store remembers `ReportStore.forget`: longer than any request takes."""
 
 MOST_ANSWERS: Final = 64
 """How many answers of one subject `ReportStore.find` returns at the most."""
@@ -44,7 +47,8 @@ class ReportStore(Protocol):
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Store answers, each whole or not at all; once this returns, they survive a kill.
 
-        An answer ends all claims on its key. By `CacheEntry.asked_at`, an older answer never replaces a newer one.
+        An answer ends all claims on its key. By `CacheEntry.asked_at`, an older answer never replaces a newer one,
+        and an answer that was requested before `forget` was called for its site is not stored.
         """
         ...
 
@@ -64,12 +68,12 @@ class ReportStore(Protocol):
         """Delete answers."""
         ...
 
-    async def forget(self, about: str, until: str) -> int:
-        """Delete answers to queries about a site.
+    async def forget(self, site: str, is_gone: Callable[[CacheEntry], bool]) -> int:
+        """Delete answers about a site, and store none that was requested before.
 
         Args:
-            about: What the subjects of these answers begin with.
-            until: Only answers whose range is open, or ends then or later; a ``date_to`` as the API writes it.
+            site: Their `CacheEntry.site`.
+            is_gone: Whether to delete an answer, given without its body; may be called in another thread.
 
         Returns:
             The number of deleted answers.

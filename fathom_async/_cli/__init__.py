@@ -9,14 +9,7 @@ _INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: What follows the command's name; the process's own arguments by default.
-
-    Returns:
-        The exit code: see `fathom_async._cli.failures.ExitCode`.
-    """
+    """Run a command line, by default the process's own, and return its exit code."""
     try:
         from fathom_async._cli.app import run  # noqa: PLC0415 - its imports are an extra, and take long
 

@@ -43,14 +43,7 @@ app = App(
 
 
 def _add(path: str, help: str, *lines: str, more: str = "") -> None:
-    """Register a command.
-
-    Args:
-        path: Its module below this package, and its function or `App`.
-        help: Its line in ``fathom --help``.
-        *lines: Examples; an `App` has its own.
-        more: Text below the examples.
-    """
+    """Register a command by its path below this package; an `App` has examples of its own."""
     name = path.partition(":")[2].replace("_", "-")
     epilogue = {"help_epilogue": examples(*lines, more=more)} if lines else {}
     app.command(f"fathom_async._cli.{path}", name=name, help=help, **epilogue)

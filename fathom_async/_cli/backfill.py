@@ -15,6 +15,7 @@ from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names, Selection, in_options
 from fathom_async._cli.report import check_event
+from fathom_async._util.checks import site_zone
 from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
 
 Metric = PageviewAggregate | EventAggregate
@@ -61,8 +62,8 @@ class Periods:
     per: DateGrouping = "day"
     """Length of a period."""
 
-    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3
-    """Request a period again until this many further ones are over: data may come late."""
+    look_back: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 0
+    """Request this many of the latest complete periods again, for data that is added later, such as imports."""
 
     incomplete: bool = False
     """Write the current period too."""
@@ -102,7 +103,7 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
         async def zone_of(site_id: str) -> ZoneInfo | None:
             if not named:  # one list for all sites
                 named.update(await sites_named(fathom, [query.site_id for query in queries]))
-            return ZoneInfo(name) if (name := named[site_id].timezone) else None
+            return site_zone(site_id, name) if (name := named[site_id].timezone) else None
 
         for query in queries:
             async with telling(fathom):

@@ -34,11 +34,7 @@ _SHOWN: Final[dict[str, Kind]] = {
 
 
 def budget(*, output: OutputOptions = STANDARD) -> None:
-    """Show what is left of the rate limits that programs share by FATHOM_BUDGET. It sends no request.
-
-    Args:
-        output: Where it goes, and how it is written.
-    """
+    """Show what is left of the rate limits that programs share by FATHOM_BUDGET. It sends no request."""
     output.check()
     lanes = _lanes()
     if output.resolved() == "table":

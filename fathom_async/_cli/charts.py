@@ -7,30 +7,17 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _WIDEST_COLUMN = 3
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """Return one line that rises and falls with the values.
-
-    Args:
-        values: The figures; neighbours are added up where there are more than `width`.
-        width: Characters at most.
-    """
-    return column_chart(values, width=width, height=1)[0] if values else ""
+def sparkline(values: Sequence[float]) -> str:
+    """Return one line that rises and falls with the values, one character each."""
+    return column_chart(values, height=1)[0] if values else ""
 
 
-def column_chart(values: Sequence[float], *, width: int, height: int, thickness: int = 1) -> list[str]:
-    """Return a column chart, from its top line to its bottom line.
-
-    Args:
-        values: The figures; neighbours are added up where there are more columns than fit.
-        width: Characters a line at most.
-        height: Lines.
-        thickness: Characters a column, of which the last one is a gap if there are two or more.
-    """
-    heights = merged(values, width // thickness)
-    highest = max(heights, default=0.0)
+def column_chart(values: Sequence[float], *, height: int, thickness: int = 1) -> list[str]:
+    """Return a column chart, from its top line to its bottom line; the last of several characters is a gap."""
+    highest = max(values, default=0.0)
     full = len(_EIGHTHS) - 1
     # Rounded up, so that the smallest value still shows.
-    eighths = [math.ceil(value / highest * height * full) if highest > 0 else 0 for value in heights]
+    eighths = [math.ceil(value / highest * height * full) if highest > 0 else 0 for value in values]
     lines: list[str] = []
     for level in reversed(range(height)):
         cells = [_EIGHTHS[min(max(eighth - level * full, 0), full)] for eighth in eighths]
@@ -43,36 +30,16 @@ def thickness_for(count: int, width: int) -> int:
     return max(1, min(_WIDEST_COLUMN, width // max(count, 1)))
 
 
-def merged(values: Sequence[float], most: int) -> list[float]:
-    """Return at most `most` values; neighbours are added up."""
-    together = bundle(len(values), most)
-    return [math.fsum(values[start : start + together]) for start in range(0, len(values), together)]
-
-
 def bundle(count: int, most: int) -> int:
     """Return how many neighbours to merge so that at most `most` of `count` values are left."""
     return max(1, math.ceil(count / max(most, 1)))
 
 
 def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:
-    """Return a line of labels under columns, as many as fit without touching.
-
-    Args:
-        labels: The label of each column.
-        width: Characters at most.
-        thickness: Characters a column.
-    """
+    """Return a line of labels under columns, as many as fit without touching."""
     line = ""
     for place, label in enumerate(labels):
         start = place * thickness
         if (not line or start >= len(line) + 2) and start + len(label) <= width:
             line = line.ljust(start) + label
     return line
-
-
-def bar(value: float, highest: float, width: int) -> str:
-    """Return a horizontal bar, as long as the value's share of the highest one."""
-    if highest <= 0 or value <= 0:
-        return ""
-    whole, eighths = divmod(max(1, round(value / highest * width * 8)), 8)
-    return f"{'█' * whole}{' ▏▎▍▌▋▊▉'[eighths]}".rstrip()

@@ -111,8 +111,21 @@ def _note_outage(event: Event) -> None:
     note(f"the server is away, trying again in {duration(seconds)}")
 
 
+class _Warnings(logging.Handler):
+    """Writes each kind of warning once, since a full disk fails every answer; commands show events themselves."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._kinds = set[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if str(record.msg) not in self._kinds and record.module != "telemetry":
+            self._kinds.add(str(record.msg))
+            note(record.getMessage())
+
+
 def _quieten_log() -> None:
-    """Keep the log off the terminal, unless ``FATHOM_DEBUG`` asks for it."""
+    """Show no more of the log than warnings, unless ``FATHOM_DEBUG`` asks for it."""
     log = logging.getLogger("fathom_async")
     if not log.handlers:
-        log.addHandler(logging.StreamHandler() if os.environ.get(DEBUG) else logging.NullHandler())
+        log.addHandler(logging.StreamHandler() if os.environ.get(DEBUG) else _Warnings())

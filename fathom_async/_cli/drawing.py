@@ -7,7 +7,7 @@ from fathom_async._cli import charts
 from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total, day_label
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
-from fathom_async._util.text import cells, columns, cut
+from fathom_async._util.text import bar, cells, columns, cut
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32
@@ -21,14 +21,7 @@ def drawn(
     label_width: int = _LABEL,
     format_value: Callable[[Number], str] = shown,
 ) -> list[str]:
-    """Return a figure's lines, its title first.
-
-    Args:
-        figure: What to draw.
-        width: Characters a line at most.
-        label_width: Cells of a ranking's labels at most.
-        format_value: Writes the values of a ranking.
-    """
+    """Return a figure's lines, its title first."""
     match figure:
         case Total():
             return [f"{figure.metric}  {shown(figure.value)}"]
@@ -54,7 +47,7 @@ def _bars(figure: Ranking, figures: Sequence[str], width: int, label_width: int)
     room = max(1, width - name - beside - 3 * _GAP)
     highest = max((value or 0 for value in figure.values), default=0)
     labels = [cut(label, name) for label in figure.labels]
-    bars = [charts.bar(value or 0, highest, room) for value in figure.values]
+    bars = [bar(value or 0, highest, room) for value in figure.values]
     return _indented(columns(list(zip(labels, figures, bars, strict=True)), right={1}))
 
 
@@ -67,7 +60,7 @@ def _columns(figure: TimeSeries, width: int) -> Iterator[str]:
     thickness = charts.thickness_for(len(heights), room)
     each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
     yield f"{figure.metric} by {figure.unit}{each}"
-    chart = charts.column_chart(heights, width=room, height=_HEIGHT, thickness=thickness)
+    chart = charts.column_chart(heights, height=_HEIGHT, thickness=thickness)
     for place, line in enumerate(chart):
         scale = top if place == 0 else "0" if place == _HEIGHT - 1 else ""
         yield f"  {scale.rjust(len(top))}  {line}".rstrip()
@@ -83,8 +76,7 @@ def _sparklines(figure: TimeSeries, width: int) -> Iterator[str]:
     rows: list[tuple[str, ...]] = []
     for line, peak in zip(figure.lines, peaks, strict=True):
         heights = _highest(line.values, charts.bundle(len(line.values), room))
-        spark = charts.sparkline(heights, room)
-        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", spark))
+        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", charts.sparkline(heights)))
     return _indented(columns(rows))
 
 

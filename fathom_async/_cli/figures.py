@@ -19,14 +19,7 @@ _NAMELESS: Final = "(none)"
 
 @frozen
 class Ranking:
-    """One metric of the highest groups, from the highest down.
-
-    Attributes:
-        metric: What was counted.
-        labels: The groups.
-        values: Their figures.
-        left_out: Number of further groups.
-    """
+    """One metric of the highest groups, from the highest down, and how many more there are."""
 
     metric: str
     labels: tuple[str, ...]
@@ -36,12 +29,7 @@ class Ranking:
 
 @frozen
 class Line:
-    """One group's figures over time.
-
-    Attributes:
-        label: The group; empty where there is only one line.
-        values: A figure for each date; None where there is none.
-    """
+    """One group's figures, None for a date without one; the label is empty where there is only one line."""
 
     label: str
     values: tuple[Number, ...]
@@ -49,15 +37,7 @@ class Line:
 
 @frozen
 class TimeSeries:
-    """One metric over time.
-
-    Attributes:
-        metric: What was counted.
-        unit: The distance of the dates.
-        dates: Every date from the first to the last.
-        lines: The highest groups.
-        left_out: Number of further groups.
-    """
+    """One metric of the highest groups at every date, and how many more groups there are."""
 
     metric: str
     unit: Unit
@@ -83,11 +63,7 @@ def figures_of(
 ) -> list[Figure]:
     """Return a figure of each metric of a report; none of a report without rows.
 
-    Args:
-        columns: Names of the report's columns: ``date`` if it has a unit, then groupings, then metrics.
-        rows: Its rows.
-        metrics: Which of the columns are figures.
-        unit: What its dates are grouped by, or None.
+    The columns are ``date`` if there is a unit, then groupings, then metrics.
     """
     groups = len(columns) - len(metrics) - (unit is not None)
     found: list[Figure] = []

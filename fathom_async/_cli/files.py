@@ -7,11 +7,7 @@ from pathlib import Path
 
 
 def check_file(path: Path) -> None:
-    """Check that a file can be written, as far as possible without writing it.
-
-    Raises:
-        OSError: It cannot; the error names the path as given.
-    """
+    """Check that a file can be written, as far as possible without writing it; an `OSError` names it as given."""
     if path.is_dir():
         raise _refused(errno.EISDIR, path)
     if path.exists() and not path.is_file():
@@ -22,15 +18,7 @@ def check_file(path: Path) -> None:
 
 
 def check_directory(directory: Path, *, named: Path | None = None) -> None:
-    """Check that files can be created in a directory.
-
-    Args:
-        directory: The directory.
-        named: The path that an error names instead.
-
-    Raises:
-        OSError: They cannot.
-    """
+    """Check that files can be created in a directory; an `OSError` names the path `named`, if given, instead."""
     if not directory.exists():
         raise _refused(errno.ENOENT, named or directory)
     if not directory.is_dir():
@@ -40,11 +28,7 @@ def check_directory(directory: Path, *, named: Path | None = None) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Replace a file atomically; write into it if it is a device or a pipe.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Replace a file atomically; write into it if it is a device or a pipe."""
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return

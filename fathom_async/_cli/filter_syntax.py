@@ -44,9 +44,6 @@ def condition(written: str) -> Filter:
 
     Quotes around the value are left out, so that it may be empty or end with a space. ``=``, ``!=``, ``~`` and
     ``!~`` are short for ``is``, ``is not``, ``matching`` and ``not matching``.
-
-    Raises:
-        QueryError: The text is not a condition, or the server would reject it.
     """
     found = _CONDITION.fullmatch(written) or _TIGHT.fullmatch(written)
     if found is None:

@@ -17,15 +17,7 @@ _CENTS = 100
 
 
 def read_currency(written: str, metrics: Sequence[str]) -> str:
-    """Check the option ``--currency``, and return an ISO 4217 code or one of Fathom's own words.
-
-    Args:
-        written: The option's value.
-        metrics: The metrics of the report.
-
-    Raises:
-        CommandError: It is neither, or the report has no metric ``value``.
-    """
+    """Check the option ``--currency``, and return an ISO 4217 code or one of Fathom's own words."""
     is_code = len(written) == _CODE_LENGTH and written.isascii() and written.isalpha()
     if not is_code and written not in CURRENCIES:
         raise CommandError(
@@ -43,12 +35,8 @@ def read_currency(written: str, metrics: Sequence[str]) -> str:
 def readable(rows: Records, currency: str | None) -> Records:
     """Return records with their values in a currency, or else labelled as cents.
 
-    Fathom counts every currency in hundredths, those without a smaller unit too. Figures are exact to the cent up to
-    tens of trillions.
-
-    Args:
-        rows: The records of a report.
-        currency: A code or a word, as `read_currency` returns it; ``integer`` and ``none`` are plain numbers.
+    Fathom counts every currency in hundredths, those without a smaller unit too. Figures are exact to the cent up
+    to tens of trillions.
     """
     if VALUE not in rows.columns or currency in PLAIN_UNITS:
         return rows

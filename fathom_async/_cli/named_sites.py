@@ -11,9 +11,6 @@ async def sites_named(fathom: FathomClient, site_ids: Iterable[str]) -> dict[str
     """Return sites by ID, in the order named.
 
     Listing all sites takes one request per hundred; a token that may not list them requests one by one.
-
-    Raises:
-        CommandError: There is no such site.
     """
     wanted = list(dict.fromkeys(site_ids))
     try:

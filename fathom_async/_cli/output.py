@@ -69,13 +69,7 @@ class OutputOptions:
         return "table" if sys.stdout.isatty() else "jsonl"
 
     def check(self) -> None:
-        """Check that rows can be written; every command does so before it sends anything.
-
-        Raises:
-            CommandError: A terminal cannot show the format, or the file's ending names none.
-            ImportError: An extra is missing.
-            OSError: The file cannot be written.
-        """
+        """Check that rows can be written; every command does so before it sends anything."""
         if self.resolved() == "parquet":
             if self.output is None and sys.stdout.isatty():
                 raise CommandError(
@@ -91,13 +85,7 @@ STANDARD: Final = OutputOptions()
 
 @frozen
 class Records:
-    """Rows to write.
-
-    Attributes:
-        kinds: Names of the columns, and what they hold.
-        rows: The cells of each row.
-        is_single: Whether it is one object rather than a list of them.
-    """
+    """Rows to write, and what each column holds; a single object is written as one, not as a list."""
 
     kinds: Mapping[str, Kind]
     rows: Sequence[tuple[Cell, ...]]
@@ -128,10 +116,6 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
     """Write records to their destination; the options have been checked.
 
     A terminal gets no control characters in any format; files and pipes get texts unchanged.
-
-    Raises:
-        CommandError: The file's ending names no format.
-        OSError: The file cannot be written.
     """
     chosen = options.resolved()
     if options.output is not None:
@@ -144,16 +128,7 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
 
 
 def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
-    """Write the result of a change; if that fails, the error says that the change was made.
-
-    Args:
-        rows: The records.
-        options: Their destination.
-        done: The change, such as ``the site CDBUGS was deleted``.
-
-    Raises:
-        CommandError: The change was made, and its result cannot be written.
-    """
+    """Write the result of a change; an error says what was done, such as ``the site CDBUGS was deleted``."""
     try:
         write(rows, options)
     except BrokenPipeError:
@@ -170,16 +145,7 @@ def write_bytes(data: bytes) -> None:
 
 
 def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> bytes:
-    """Return records in a format.
-
-    Args:
-        rows: The records.
-        format: The format.
-        for_terminal: Whether to escape control characters; a table always does.
-
-    Raises:
-        ImportError: The format needs an extra that is not installed.
-    """
+    """Return records in a format, for a terminal with control characters escaped, as a table always has them."""
     match format:
         case "table":
             text = StringIO()
@@ -216,9 +182,8 @@ def _field(cell: Cell, *, for_terminal: bool) -> Cell:
 def table(rows: Records, width: int = _WIDE) -> "Table":
     """Return records as a table for the eyes.
 
-    Args:
-        rows: The records; the fields of a single object stand one below the other.
-        width: Characters per line; where columns have no room, the fields of every row stand one below the other.
+    The fields of a single object stand one below the other, and so do those of every row where columns have no
+    room.
     """
     from rich import box  # noqa: PLC0415 - only tables need it
     from rich.table import Table  # noqa: PLC0415

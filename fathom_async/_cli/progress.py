@@ -9,31 +9,20 @@ from typing import Final, Protocol
 
 from attrs import define, evolve, field
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from fathom_async import FathomClient, Progress
-from fathom_async._cli.charts import bar
 from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async.integrations.rich import ProgressBar
 
 _PATIENCE: Final = 0.5
 _FRAME: Final = 0.25
-_LONGEST: Final = 40
-_SHORTEST: Final = 8
-_LEAST: Final = 2
-"""Parts of the bar's line that are cut off rather than left out: how many are done, and the time left."""
 
 
 class Reporter(Protocol):
     """Shows how far a run has come."""
 
     def __call__(self, progress: Progress, waits: str = "") -> None:
-        """Show it.
-
-        Args:
-            progress: How far the run has come.
-            waits: What it waits for, if it is not the rate limit.
-        """
+        """Show it, and what the run waits for if it is not the rate limit."""
 
 
 def is_screen(console: Console) -> bool:
@@ -45,13 +34,7 @@ def is_screen(console: Console) -> bool:
 async def repeating(
     call: Callable[[], None], every: float, *, after: float | None = None
 ) -> AsyncGenerator[None]:
-    """Call something over and over while the block runs.
-
-    Args:
-        call: What to call.
-        every: Seconds from one call to the next.
-        after: Seconds until the first one; as many by default.
-    """
+    """Call something every so many seconds while the block runs, the first time after `after` if that is given."""
 
     async def tick() -> None:
         await asyncio.sleep(every if after is None else after)
@@ -69,13 +52,7 @@ async def repeating(
 
 @define
 class Lines:
-    """Writes a line every few seconds, and the last one.
-
-    Args:
-        write: Writes it.
-        every: Seconds from one line to the next.
-        now: Returns monotonic seconds.
-    """
+    """Writes a line every few seconds, and the last one."""
 
     write: Callable[[str], object]
     every: float
@@ -102,22 +79,7 @@ def reporter(line_every: float = 10.0) -> Generator[Reporter]:
         lines = Lines(lambda line: print(f"fathom: {line}", file=sys.stderr, flush=True), line_every)  # noqa: T201
         yield lambda progress, waits="": lines(line_of(progress, waits), is_last=progress.is_over)
         return
-    latest: tuple[Progress, float, str] | None = None
-
-    def show(progress: Progress, waits: str = "") -> None:
-        nonlocal latest
-        latest = progress, time.monotonic() + progress.seconds_left, waits
-
-    def draw() -> Text:
-        if latest is None:
-            return Text("")
-        progress, until, waits = latest
-        left = max(0.0, until - time.monotonic())
-        # A terminal may go on in the next line as soon as the last column is filled.
-        line = bar_of(evolve(progress, seconds_left=left), console.width - 1, waits=waits)
-        return Text(line, no_wrap=True, overflow="crop")
-
-    with Live(console=console, get_renderable=draw, refresh_per_second=4):
+    with ProgressBar(console=console) as show:
         yield show
 
 
@@ -127,56 +89,17 @@ def line_of(progress: Progress, waits: str = "") -> str:
         f"{progress.done:,} of {counted(progress.queries, 'report')}",
         f"{progress.answered:,} of {counted(progress.requests, 'request')}",
     ]
-    return ", ".join((*parts, *_kept_and_failed(progress), *_ahead(progress, waits)))
-
-
-def bar_of(progress: Progress, width: int, *, waits: str = "") -> str:
-    """Return how far a run has come as a bar and figures, of which the last are left out where there is no room.
-
-    Args:
-        progress: How far the run has come.
-        width: Characters at most.
-        waits: What the run waits for, if it is not the rate limit.
-    """
-    requests = f"{progress.answered}/{progress.requests} requests"
-    parts = [
-        f"{progress.done}/{progress.queries}",
-        *_ahead(progress, waits),
-        requests,
-        *_kept_and_failed(progress),
-    ]
-    while len(parts) > _LEAST and len(" ".join(parts)) > width:
-        parts.pop()
-    told = " ".join(parts)
-    room = min(_LONGEST, width - len(told) - 1)
-    if room < _SHORTEST:
-        return told[:width]
-    done = bar(progress.done, progress.queries, room)
-    line = f"{done.ljust(room, '░')} {told}"
-    titled = f"reports {line}"
-    return titled if len(titled) <= width else line
-
-
-def _kept_and_failed(progress: Progress) -> list[str]:
     figures = {"kept": progress.kept, "failed": progress.failed}
-    return [f"{figure:,} {what}" for what, figure in figures.items() if figure]
-
-
-def _ahead(progress: Progress, waits: str) -> list[str]:
-    """Return what a run waits for: the rate limit tells the time left only of requests that are to come."""
+    parts += [f"{figure:,} {what}" for what, figure in figures.items() if figure]
     if waits:
-        return [waits]
-    is_counting_down = not progress.is_over and progress.answered < progress.requests
-    return [f"{clock_time(progress.seconds_left)} left"] if is_counting_down else []
+        parts.append(waits)
+    elif not progress.is_over and progress.answered < progress.requests:  # else nothing is to come
+        parts.append(f"{clock_time(progress.seconds_left)} left")
+    return ", ".join(parts)
 
 
 def together(before: Progress, part: Progress) -> Progress:
-    """Return how far several runs have come, one after the other.
-
-    Args:
-        before: Those that are over, with the queries of all.
-        part: The one that is running.
-    """
+    """Return how far several runs have come: those that are over, with the queries of all, and the running one."""
     return evolve(
         before,
         done=before.done + part.done,

@@ -8,15 +8,7 @@ from fathom_async._util.text import one_line
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask for confirmation.
-
-    Args:
-        question: What is about to happen, such as ``Delete the site CDBUGS``.
-        yes: Whether ``--yes`` has confirmed it.
-
-    Raises:
-        CommandError: The answer is no, or there is no terminal to ask on.
-    """
+    """Ask for confirmation of what is about to happen, such as ``Delete the site CDBUGS``."""
     if yes:
         return
     need_terminal()
@@ -30,21 +22,13 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def need_terminal() -> None:
-    """Check that there is a terminal to confirm on.
-
-    Raises:
-        CommandError: There is none.
-    """
+    """Check that there is a terminal to confirm on."""
     if not sys.stdin.isatty():
         raise CommandError("no terminal to confirm on; pass --yes", ExitCode.USAGE)
 
 
 def secret(question: str) -> str:
-    """Read a secret from a prompt without echo, or the first line of a pipe.
-
-    Raises:
-        CommandError: The input is empty.
-    """
+    """Read a secret from a prompt without echo, or the first line of a pipe."""
     typed = getpass(f"{question}: ", sys.stderr) if sys.stdin.isatty() else sys.stdin.readline()
     if not typed.strip():
         raise CommandError("nothing was given; type it, or pipe it in", ExitCode.USAGE)

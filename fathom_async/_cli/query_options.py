@@ -14,6 +14,7 @@ from cyclopts import Parameter, Token, validators
 from fathom_async import EventQuery, PageviewQuery, Period, QueryError, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
+from fathom_async._util.checks import site_zone
 from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
 
 Query = PageviewQuery | EventQuery
@@ -59,11 +60,7 @@ class Selection:
     """Time zone to use instead of the site's."""
 
     def selected(self, make: Callable[..., Q], **more: object) -> Q:
-        """Return a query, made of these options and further arguments.
-
-        Raises:
-            QueryError: The server would refuse it.
-        """
+        """Return a query, made of these options and further arguments."""
         filters = [condition(written) for written in self.where]
         return make(field_grouping=self.by, filters=filters, timezone=self.timezone, **more)
 
@@ -95,15 +92,7 @@ class QueryOptions(Selection):
     """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
 
     def query(self, make: Callable[..., Q], now: datetime) -> Q:
-        """Return the query.
-
-        Args:
-            make: Makes it of the arguments that both kinds of query share.
-            now: The current time on the site's clock.
-
-        Raises:
-            CommandError: The options do not go together, or the server would refuse them.
-        """
+        """Return the query."""
         if self.period is not None and (self.from_ is not None or self.to is not None):
             raise CommandError("give --period, or --from and --to, not both", ExitCode.USAGE)
         if self.complete and self.limit is not None:
@@ -132,16 +121,13 @@ class QueryOptions(Selection):
 
     def now(self, site: Site | None) -> datetime:
         """Return the current time on the clock from which a period is counted: the site's, if it is needed."""
-        return datetime.now(ZoneInfo(self.timezone or (site and site.timezone) or "UTC"))
+        name = self.timezone or (site and site.timezone) or "UTC"
+        return datetime.now(site_zone(site.id, name) if site else ZoneInfo(name))
 
 
 @contextmanager
 def in_options() -> Generator[None]:
-    """Translate errors of a query into the words of the command line.
-
-    Raises:
-        CommandError: The server would refuse the query that the block makes.
-    """
+    """Translate errors of a query into the words of the command line."""
 
     def option(found: re.Match[str]) -> str:
         return _OPTIONS[found[1]] + (" " if found["is_set"] else "")

@@ -34,14 +34,7 @@ def show_list(
     output: OutputOptions,
     listing: Callable[[FathomClient, int], Listing[T]],
 ) -> None:
-    """Write the first objects of a list.
-
-    Args:
-        columns: Their attributes to write.
-        limit: How many at most; None for all.
-        output: Where they go, and how.
-        listing: Makes the list of a client, given how many objects to ask for at once.
-    """
+    """Write the first objects of a list, which is made of a client and the number to request at once."""
     output.check()
     write(records_of(columns, call(lambda fathom: _first_of(limit, partial(listing, fathom)))), output)
 
@@ -53,14 +46,7 @@ def show(columns: Mapping[str, Kind], output: OutputOptions, ask: Ask[T]) -> Non
 
 
 def change(columns: Mapping[str, Kind], output: OutputOptions, ask: Ask[T], *, done: str) -> None:
-    """Change something, and write what became of it.
-
-    Args:
-        columns: The attributes to write.
-        output: Where they go, and how.
-        ask: Makes the change, and returns the object.
-        done: What has been done then, such as ``the site {0.id} was deleted``.
-    """
+    """Change something, and write what became of it; `done` is such as ``the site {0.id} was deleted``."""
     output.check()
     made = call(ask)
     write_change(records_of(columns, [made], is_single=True), output, done=done.format(made))

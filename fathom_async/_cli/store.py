@@ -1,15 +1,20 @@
 """``fathom store``."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from fathom_async._cli.connection import call
+from fathom_async._cli.connection import call, run_async
+from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import counted, examples
 from fathom_async._cli.output import note
 from fathom_async._cli.resources import SiteID
+from fathom_async.store import open_store
 
 _EXAMPLE = "fathom store forget CDBUGS --since 2026-01-01 --store jobs.db"
+_PRUNING = "fathom store prune --before 2026-01-01 --store jobs.db"
 
 Since = Annotated[
     str | None,
@@ -17,7 +22,7 @@ Since = Annotated[
 ]
 Place = Annotated[str, Parameter(help="The store: a path, or a URL such as redis://host:6379/0.")]
 
-store = App(name="store", help_epilogue=examples(_EXAMPLE))
+store = App(name="store", help_epilogue=examples(_EXAMPLE, _PRUNING))
 
 
 @store.command(help_epilogue=examples(_EXAMPLE))
@@ -26,5 +31,31 @@ def forget(site: SiteID, /, *, store: Place, since: Since = None) -> None:
 
     It sends no request.
     """
+    _check(store)
     gone = call(lambda fathom: fathom.reports.forget(site, since=since, store=store))
     note(f"{counted(gone, 'answer')} deleted")
+
+
+@store.command(help_epilogue=examples(_PRUNING))
+def prune(*, store: Place, before: datetime) -> None:
+    """Delete all answers that were requested before a day, and give the space of a file back.
+
+    It sends no request, and needs no token.
+
+    Args:
+        store: The store.
+        before: The day, such as 2026-01-31.
+    """
+    _check(store)
+
+    async def pruned() -> int:
+        async with open_store(store) as opened:
+            return await opened.prune(before.timestamp())
+
+    note(f"{counted(run_async(pruned), 'answer')} deleted")
+
+
+def _check(place: str) -> None:
+    """See that a file is there, rather than make an empty one."""
+    if "://" not in place and not Path(place).expanduser().exists():
+        raise CommandError(f"there is no store {place}", ExitCode.USAGE)

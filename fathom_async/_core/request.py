@@ -1,19 +1,22 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import field
+from attrs import field, frozen
 
+from fathom_async._core.codec.rows import utf8
+from fathom_async._util.secrets import Secrets
 from fathom_async._util.values import fast_frozen
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, FathomError
 
 T_co = TypeVar("T_co", covariant=True)
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, str] = {}
 _UNSAFE = frozenset("/\\?#")
+_SUCCESS = range(200, 300)
+_EARLY = 4096
 
 
 def path(template: str, *segments: str) -> str:
@@ -131,3 +134,54 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Close all connections, and abort what is in flight."""
         ...
+
+
+@frozen(eq=False)
+class MaskingTransport:
+    """Sends requests, and takes the credentials out of whatever comes back (see `fathom_async._util.secrets`).
+
+    Args:
+        transport: Sends the requests.
+        secrets: The credentials.
+    """
+
+    transport: Transport
+    secrets: Secrets
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        """Send a request once; see `Transport.send`."""
+        try:
+            response = await self.transport.send(request, within, sent)
+        except FathomError as error:
+            failure = self.secrets.masked(error)
+        else:
+            body, said, early = (
+                response.body,
+                "\n".join(response.headers.values()).encode(),
+                response.body[:_EARLY],
+            )
+            if (  # rule 3
+                response.status in _SUCCESS
+                and body[:1] in b"{["
+                and not any(mark in body or mark in said for mark in self.secrets.marks)
+                and not any(mark in early for mark in self.secrets.early_marks)
+            ):
+                return response
+            return self._masked(response)
+        raise failure  # outside of the handler: what it followed from may hold the credentials
+
+    def url(self, request: Request[object]) -> str:
+        """Return the full URL of a request; see `Transport.url`."""
+        return self.transport.url(request)
+
+    async def close(self) -> None:
+        """Close all connections; see `Transport.close`."""
+        await self.transport.close()
+
+    def _masked(self, response: Response) -> Response:
+        from multidict import CIMultiDict  # noqa: PLC0415 - aiohttp's own
+
+        mask = self.secrets.mask
+        headers = CIMultiDict({name: mask(value) for name, value in response.headers.items()})
+        body = self.secrets.mask_bytes(utf8(response.body))
+        return Response(response.status, headers, body, mask(response.reason))

@@ -149,7 +149,6 @@ class Session:
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         telemetry: Receives counts and events.
         account: Tells the answers of this session from those of others; it holds no secret.
-        secret: Removed from error messages, where the server may repeat it.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
@@ -161,7 +160,6 @@ class Session:
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
     account: str = field(default="", kw_only=True)
-    secret: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
@@ -425,9 +423,7 @@ class Session:
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
         retry_after = read_feedback(response.headers, self.clock.unix).retry_after
-        error = read_error(response, request.method, url, request.retired_hint, retry_after).without(
-            self.secret
-        )
+        error = read_error(response, request.method, url, request.retired_hint, retry_after)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error

@@ -29,13 +29,9 @@ MakeHourly = Callable[[int, int], Lane]
 
 @define(eq=False)
 class LearnedLanes:
-    """The lanes of an account, and what is known of its plan.
+    """The lanes of an account, by the names that requests know (rule 1), and what is known of its plan.
 
-    Attributes:
-        classic: The lanes of the classic plan, by name.
-        make_hourly: Makes the one lane of an hourly plan.
-        report: Called with the hourly limit before and after a change, 0 for the classic plan.
-        names: The lanes in use, by the names that requests know (rule 1).
+    `report` is called with the hourly limit before and after a change, 0 for the classic plan.
     """
 
     classic: dict[str, Lane]
@@ -56,14 +52,9 @@ class LearnedLanes:
     def named(self, kind: str, lane: Lane, status: int, feedback: Feedback) -> Feedback | None:
         """Learn from an answer that names another limit than its lane's; return what it tells that lane.
 
-        An answer about another plan tells nothing (None). A refusal about another plan is explained by that: the lane
-        hears of a window that is full, and does not look for a reason of its own.
-
-        Args:
-            kind: The name by which the request knew its lane.
-            lane: The lane.
-            status: The answer's HTTP status; an error of the server's tells nothing.
-            feedback: The answer's headers.
+        An answer about another plan tells nothing (None). A refusal about another plan is explained by that: the
+        lane hears of a window that is full, and does not look for a reason of its own. An error of the server's
+        teaches nothing.
         """
         if feedback.limit is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return feedback

@@ -47,12 +47,7 @@ SILENT = Feedback()
 
 
 def read_feedback(headers: Mapping[str, str], unix: Callable[[], float]) -> Feedback:
-    """Read the rate-limit headers out of a case-insensitive mapping.
-
-    Args:
-        headers: The headers.
-        unix: Returns the present moment in Unix seconds, for dates that no ``Date`` header can be subtracted from.
-    """
+    """Read the headers out of a case-insensitive mapping; Unix time serves dates that come without a ``Date``."""
     limit = headers.get("X-RateLimit-Limit")
     retry_after = headers.get("Retry-After")
     if limit is None and retry_after is None:
@@ -109,18 +104,10 @@ class Asked(Protocol):
 
 @define(eq=False)
 class Admission:
-    """One request's passage through a lane: ``async with lane.permit() as admission``.
+    """One request's passage through a lane: ``async with lane.permit() as admission``; see `Lane.permit`.
 
     The permit is accounted for however the block is left: it is free at once if nothing was sent, and after the
     window if the server may have counted the request.
-
-    Args:
-        lane: The lane.
-        priority: See `Lane.permit`, as for all further ones.
-
-    Attributes:
-        waited: Seconds spent waiting for admission.
-        is_sent: Whether the request's bytes have left.
     """
 
     lane: "Lane"
@@ -246,12 +233,9 @@ class Admission:
         lane.dispatch(now)
 
     def failed(self, reason: str, *, answered: bool, retry_after: float = 0.0) -> None:
-        """Note that the request failed as it would while the server is away.
+        """Note that the request failed, or was answered by an error, as it would while the server is away.
 
-        Args:
-            reason: How it failed.
-            answered: Whether there was an answer, an error of the server's.
-            retry_after: Seconds after which the server says to be back; 0 when it did not.
+        `retry_after` are the seconds after which the server says to be back; 0 when it did not.
         """
         permit, self.permit = self.permit, None
         if permit is None:

@@ -30,15 +30,10 @@ _MOST_TRIPS = 16
 
 @frozen
 class FailedRequest:
-    """How a request failed.
+    """How a request failed, and about what; `retry_after` is 0 when the server did not say when it is back.
 
-    Attributes:
-        target: What was asked for.
-        subject: What that was about.
-        reason: How it failed.
-        retry_after: Seconds after which the server says that it is back; 0 when it did not.
-        is_alive: Whether the server answered other requests within `MEMORY` seconds.
-        others_wait: Whether requests wait that are about none of these subjects.
+    `is_alive` tells whether it answered other requests within `MEMORY` seconds, and `others_wait` whether requests
+    wait that are about none of these subjects.
     """
 
     target: str
@@ -53,14 +48,7 @@ class FailedRequest:
 class Breaker:
     """Tells an outage from requests that fail by themselves.
 
-    Args:
-        rng: Gives random numbers in [0, 1).
-
-    Attributes:
-        away_since: When the first request of the present outage failed; None while there is none.
-        retry_at: When the next probe may go.
-        reason: What failed last.
-        has_failed: Whether anything failed since the last success; if not, the breaker need not be asked.
+    While nothing has failed since the last success (`has_failed`), the breaker need not be asked.
     """
 
     _rng: Callable[[], float]
@@ -128,16 +116,9 @@ class Breaker:
         return was_away
 
     def failed(self, request: object, failure: "FailedRequest", sent_at: float, now: float) -> float | None:
-        """A request failed as it would in an outage.
+        """A request failed as in an outage; return the seconds until the next probe, if this trips the breaker.
 
-        Args:
-            request: The request.
-            failure: What it was about, and how it failed.
-            sent_at: When it was sent, or admitted if it was not.
-            now: The moment.
-
-        Returns:
-            The seconds until the next probe, if this trips the breaker.
+        One that was not sent counts as sent when it was admitted.
         """
         self.ended(request)
         if sent_at < self._tripped_at:

@@ -56,19 +56,10 @@ class Budget:
         concurrency: int | None = None,
         is_given: bool = False,
     ) -> SharedWindow:
-        """Return the window of one lane.
+        """Return the window of one lane; the lane's name is a part of the key.
 
-        Args:
-            lane: The lane's name, a part of the key.
-            limit: What the server admits.
-            clock: Source of time.
-            timeout: Real seconds from a request's admission to its whole answer.
-            reserve: Requests of every window left to the account's other clients.
-            concurrency: Requests in flight at once, of all processes together; None for any number.
-            is_given: Whether the limit is that of a plan that somebody named, which all processes must share.
-
-        Raises:
-            ConfigurationError: The store cannot be used.
+        The timeout is in real seconds, from a request's admission to its whole answer. A limit `is_given` if it is
+        that of a plan that somebody named, which all processes must share.
         """
         span = limit.per + limit.pad
         lease = max(timeout * clock.speed, COUNT_DELAY) + span

@@ -21,11 +21,7 @@ _REMEMBERED = 100
 
 
 class LearnedCap:
-    """The cap that refusals taught.
-
-    Args:
-        numbers: Where it is kept, `CAP_SIZE` of them, all zeros when new.
-    """
+    """The cap that refusals taught, kept in `CAP_SIZE` numbers, all zeros when new."""
 
     __slots__ = ("_numbers",)
 
@@ -56,16 +52,7 @@ class LearnedCap:
 
 
 class Concurrency:
-    """The cap on requests in flight, and how long they usually are.
-
-    Args:
-        at_most: The cap that is known; it is never gone beyond.
-
-    Attributes:
-        at_most: The same.
-        is_lowered: Whether refusals taught a smaller one.
-        usual_time: Seconds from sending to the answer, as a moving average.
-    """
+    """The cap on requests in flight, known or, if smaller, taught by refusals; and how long they usually are."""
 
     __slots__ = ("_learned", "_rejected", "at_most", "is_lowered", "usual_time")
 
@@ -85,11 +72,8 @@ class Concurrency:
     def let_in(self, sent_at: float, beside: int, in_flight: int, now: float) -> int:
         """Return how many the server had let in when it rejected a request because too many were in flight.
 
-        Args:
-            sent_at: When it was sent.
-            beside: How many were in flight then. Those of them that were rejected too are subtracted.
-            in_flight: How many are in flight now. Some may have been answered before the refusal arrived.
-            now: When the refusal arrived.
+        Of those that were in flight `beside` it when it was sent, some may have been rejected too; of those in
+        flight now, some may have been answered before the refusal arrived.
         """
         rejected = sum(sent <= sent_at < heard for sent, heard in self._rejected)
         self._rejected.append((sent_at, now))

@@ -47,21 +47,10 @@ _ONE = {(each, is_due): Demand(each, is_due) for each in Priority for is_due in 
 class Lane:
     """Admission for one rate limit; used from one event loop.
 
-    Args:
-        name: Its name in messages.
-        limit: What the server admits.
-        clock: Source of time.
-        reserve: Requests of every window left to the account's other clients.
-        concurrency: Requests in flight at once.
-        count_delay: Seconds after which the server has certainly counted a request that was sent.
-        share: A window shared with other processes, instead of one of the lane's own.
-        adaptive: Whether to adopt a larger limit too when the server names one; a smaller one always is.
-        elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
-        outage: Seconds that a request waits for a server that is away.
-        on_moved: Called with an account's hourly limit when other processes found that it has one, and with 0 that it
-            has none.
-        rng: Source of random numbers in [0, 1).
-        telemetry: Receives pauses and adapted limits.
+    The reserve is left to the account's other clients. `share` is a window shared with other processes, instead of
+    one of the lane's own. An adaptive lane adopts larger limits too; answers that name a limit of `elsewhere` are
+    about other lanes. `on_moved` is called with an account's hourly limit when other processes found that it has
+    one, 0 for none.
     """
 
     def __init__(
@@ -111,20 +100,12 @@ class Lane:
     ) -> Admission:
         """Return a context manager that waits for admission and is held around the whole attempt.
 
-        Args:
-            priority: Order among waiting requests.
-            flow: Requests of one priority take turns by flow.
-            max_wait: Longest wait in seconds; None for no bound.
-            again: Why the request is made again, if so. A refused one goes before all others of the same priority, a
-                failed one to the end of its flow.
-            asks: What the request asks for; an outage is several different ones failing.
-            kind: The name by which the request knows the lane.
+        Requests of one priority take turns by flow. If a request is made `again`, a refused one goes before all
+        others of its priority, a failed one to the end of its flow. What it asks for tells an outage: several
+        different ones fail. `kind` is the name by which it knows the lane.
 
-        Raises:
-            WaitTooLongError: On entering, at once, when `max_wait` cannot be met; later, when an answer of the
-                server made the wait longer than estimated.
-            OutageError: The server was away for longer than a request waits for it.
-            ClosedError: The lane was closed.
+        Entering raises `WaitTooLongError` when `max_wait` cannot be met: at once, or when an answer of the server
+        made the wait longer; `OutageError` when the server was away for too long, and `ClosedError`.
         """
         return Admission(self, priority, flow, max_wait, again, asks, kind)
 
@@ -155,13 +136,7 @@ class Lane:
         )
 
     async def refresh(self) -> None:
-        """Fetch the state of a shared window without taking a permit.
-
-        Raises:
-            BudgetError: The shared budget is out of reach.
-            ConfigurationError: It cannot be used as it was named.
-            ClosedError: The lane was closed.
-        """
+        """Fetch the state of a shared window without taking a permit."""
         self._check_open()
         await self.window.refresh()
         self._check_open()
@@ -232,12 +207,7 @@ class Lane:
             raise type(self.window.failure)(*self.window.failure.args)
 
     def eta_behind(self, ahead: tuple[int, int, int], priority: Priority) -> float:
-        """Estimate the seconds until a request is admitted.
-
-        Args:
-            ahead: How many go before it, how many at the most if others come, and the more urgent of the first.
-            priority: Its class.
-        """
+        """Estimate the seconds until a request is admitted behind what `PriorityQueue.ahead_of` returns."""
         now = self.now()
         (position, at_most, urgent), window, restraint = ahead, self.window, self.restraint
         due = window.returns(position, priority, now, at_most - position, urgent)
@@ -261,11 +231,7 @@ class Lane:
         return True
 
     def enqueue(self, waiter: Admission) -> None:
-        """Let a request wait for its turn.
-
-        Raises:
-            WaitTooLongError: Its `max_wait` cannot be met.
-        """
+        """Let a request wait for its turn, or raise `WaitTooLongError` at once."""
         waiter.queued_at = now = self.now()
         self.line_up(waiter, now)
         self.dispatch(now)

@@ -64,15 +64,9 @@ _MOST_REFUSALS = 64  # two to this power is longer than any window
 
 
 class Pace:
-    """How many requests a window is taken to have, and how many may go at once: rules 4 and 5.
+    """How many requests a window is taken to have, N, and how many may go at once: rules 4 and 5.
 
-    Args:
-        per: Length of the window.
-        span: Seconds from a request's count to its permit's return.
-
-    Attributes:
-        fewer: N, as refusals taught; None where they did not.
-        together: How many may go at once; None for as many as the plan allows.
+    Both are None where refusals did not teach them.
     """
 
     def __init__(self, per: float, span: float) -> None:
@@ -141,14 +135,7 @@ class Pace:
 
 
 class Belief:
-    """How far ``Remaining`` is believed: rules 7 and 8.
-
-    Args:
-        span: Seconds from a request's count to its permit's return.
-
-    Attributes:
-        doubted: The number that is taken for a constant; None while it is believed.
-    """
+    """How far ``Remaining`` is believed, and which number is taken for a constant: rules 7 and 8."""
 
     def __init__(self, span: float) -> None:
         self.doubted: int | None = None
@@ -168,13 +155,9 @@ class Belief:
         return now < self._believed_from
 
     def heard(self, remaining: int, full: int, is_alone: bool, now: float) -> int | None:
-        """An answer said that so many remain; return what to believe.
+        """An answer said that so many remain, which are `full` where nobody else spends; return what to believe.
 
-        Args:
-            remaining: What it said.
-            full: What it says where nobody else spends.
-            is_alone: Whether the request was the only one of ours within T.
-            now: The moment.
+        A request is alone if it was the only one of ours within T.
         """
         if self.is_distrusted(now):
             return None
@@ -217,19 +200,10 @@ class Circumstances:
 
 
 class Lessons:
-    """What one lane learned.
+    """What one lane learned: the limit to keep to, and how many may go at once, None for the limit's burst.
 
-    Args:
-        limit: The plan's limit.
-        span: Seconds from a request's count to its permit's return.
-        is_shared: Whether other processes take of the same permits.
-
-    Attributes:
-        limit: The limit to keep to.
-        together: How many requests may go at once; None for as many as the limit's burst allows.
-        is_learning: Whether every answer has to be shown to `answered`.
-        is_asking: Whether requests have to go one at a time (rule 6).
-        is_crowd: Whether too many were in flight when a request was refused last.
+    While it `is_learning`, every answer has to be shown to `answered`; while it `is_asking`, requests have to go
+    one at a time (rule 6); after a crowd was refused, `is_crowd` is set.
     """
 
     def __init__(self, limit: RateLimit, span: float, *, is_shared: bool = False) -> None:
@@ -261,14 +235,7 @@ class Lessons:
         self._decide(now)
 
     def answered(self, permit: Permit, feedback: Feedback, used: int, now: float) -> int | None:
-        """An answer arrived; return what to believe of ``Remaining``.
-
-        Args:
-            permit: The request's permit.
-            feedback: The answer's headers.
-            used: How many permits were out, its own included.
-            now: The moment.
-        """
+        """An answer arrived while so many permits were out, its own too; return what to believe of ``Remaining``."""
         if feedback.limit != self._candidate:
             self._candidate = 0
         self._in_a_row = 0

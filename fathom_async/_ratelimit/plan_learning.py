@@ -44,13 +44,10 @@ _REPORTS = "reports"
 
 @frozen
 class LearnedPlan:
-    """What is known of the plan.
+    """What is known of the plan: requests an hour over all endpoints, None for the classic plan.
 
-    Attributes:
-        hourly: Requests an hour over all endpoints; None for the classic plan.
-        given_up: How often a plan was given up.
-        words: Answers in favour of another plan.
-        shown: The hourly limit that the last of them showed.
+    `words` counts the answers in favour of another plan since one was `given_up`; `shown` is the limit of the last
+    one.
     """
 
     hourly: int | None = None
@@ -60,14 +57,7 @@ class LearnedPlan:
 
 
 def learn(known: LearnedPlan, endpoint: str, limit: int, remaining: int | None) -> LearnedPlan:
-    """Return what is known after an answer that named a limit.
-
-    Args:
-        known: What was known before.
-        endpoint: ``crud`` or ``reports``: what was asked for.
-        limit: ``X-RateLimit-Limit``.
-        remaining: ``X-RateLimit-Remaining``; None where absent.
-    """
+    """Return what is known after an answer of an endpoint, ``crud`` or ``reports``, that named a limit."""
     is_report = endpoint == _REPORTS
     is_shown = is_report and LEAST_HOURLY <= limit <= MOST_HOURLY and PROOF <= (remaining or 0) <= limit
     if limit == known.hourly or (known.hourly is None and not is_shown):

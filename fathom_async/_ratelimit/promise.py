@@ -48,15 +48,7 @@ HAIR = 1e-6
 
 
 def promised(returns: Sequence[float], count: int, left: int, span: float, now: float) -> int:
-    """Return how many permits may be taken at once: rule 1, for one after the other.
-
-    Args:
-        returns: When each permit can be used, in order.
-        count: How many are wanted.
-        left: How many have to be left, k.
-        span: Seconds after which a permit comes back.
-        now: The moment.
-    """
+    """Return how many of the permits that are wanted may be taken at once: rule 1, for one after the other."""
     free = bisect_right(returns, now + HAIR)
     taken = min(count, max(0, free - left))  # those leave as many free ones as are wanted
     permits = len(returns)
@@ -66,14 +58,9 @@ def promised(returns: Sequence[float], count: int, left: int, span: float, now: 
 
 
 def promised_at(returns: Sequence[float], left: int, span: float, permits: int, ahead: int = 0) -> float:
-    """Return from when on the promise allows to take a permit: rule 1.
+    """Return from when on the promise allows to take a permit behind so many others: rule 1.
 
-    Args:
-        returns: When each permit can be used, in order; the first ``ahead + left + 1`` are enough.
-        left: How many have to be left, k.
-        span: Seconds after which a permit comes back.
-        permits: How many there are in all, N.
-        ahead: How many are taken before it.
+    Of the moments at which permits can be used, the first ``ahead + left + 1`` are enough.
     """
     apart = STRETCH * span / permits
     begin, end = ahead + 1, ahead + 1 + left
@@ -84,28 +71,16 @@ def promised_at(returns: Sequence[float], left: int, span: float, permits: int, 
 
 
 def patience(left: int, span: float) -> float:
-    """Return for how many seconds a class is held back before it takes one permit whatever is left: rule 5.
-
-    Args:
-        left: How many it leaves, k.
-        span: Seconds after which a permit comes back.
-    """
+    """Return for how many seconds a class is held back before it takes one permit whatever is left: rule 5."""
     return PASSES * span / left
 
 
 @frozen
 class Permits:
-    """The permits of a window of one's own at one moment.
+    """The permits of a window of one's own now: how many are free, and when the others come back, in order.
 
-    Attributes:
-        total: How many there are.
-        reserve: How many our own requests leave unused.
-        free: How many are free; fewer than none after the limit fell.
-        ageing: When those of answered requests come back, in order.
-        foreign: When those held for other clients do.
-        unanswered: When those of requests that were sent do, at the earliest.
-        now: The moment.
-        span: Seconds after which a permit comes back.
+    Fewer than none are free after the limit fell. The foreign ones are held for other clients; the unanswered ones
+    come back at the earliest then.
     """
 
     total: int

@@ -12,13 +12,7 @@ from fathom_async.errors import FathomError
 
 @define(eq=False)
 class Permit:
-    """The right to send one request.
-
-    Attributes:
-        number: Permits granted by its window so far, this one included.
-        outstanding_before: How many of them were not settled yet when it was granted.
-        sent_at: When the request's bytes left; None before.
-    """
+    """The right to send one request: its number in its window, and how many were not settled at its grant."""
 
     number: int
     outstanding_before: int = 0
@@ -27,12 +21,7 @@ class Permit:
 
 @fast_frozen
 class Demand:
-    """For whom a lane looks for a permit.
-
-    Attributes:
-        priority: The class whose turn it is.
-        is_due: Whether that class was passed over so often that no promise holds it back.
-    """
+    """For whom a lane looks for a permit: a class, and whether it is due, so that no promise holds it back."""
 
     priority: Priority
     is_due: bool = False
@@ -40,12 +29,7 @@ class Demand:
 
 @frozen
 class Wanted:
-    """What a lane could use now of a shared window.
-
-    Attributes:
-        waiting: How many requests of each class wait.
-        count: How many permits could be used at once.
-    """
+    """How many requests of each class wait for a shared window, and how many permits could be used at once."""
 
     waiting: tuple[int, int, int]
     count: int
@@ -53,13 +37,9 @@ class Wanted:
 
 @frozen
 class WindowStatus:
-    """What a window looks like at one moment, as far as is known.
+    """What a window looks like as far as is known: permits that are out, and other processes that wait for some.
 
-    Attributes:
-        used: Permits that are out, ours and those of others.
-        waiting: How many other processes wait for permits.
-        blocked_for: Seconds for which nobody may come, as others were told.
-        budget: Whether the budget that is shared with other processes is in reach; see `LaneStatus.budget`.
+    Nobody may come for `blocked_for` seconds, as others were told; for the budget, see `LaneStatus.budget`.
     """
 
     used: int
@@ -122,14 +102,9 @@ class Window(Protocol):
     def returns(
         self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
     ) -> float:
-        """Return when a class can use a permit; an estimate where unanswered.
+        """Return when a class can use a permit behind so many others; an estimate where unanswered.
 
-        Args:
-            position: How many permits are taken before it by those who wait.
-            priority: The class.
-            now: The moment.
-            passes: How many more others may take before it at the most.
-            urgent: How many of the first are for more urgent classes.
+        Of those, so many are for more urgent classes; `passes` more may be taken by others at the most.
         """
         ...
 
@@ -165,16 +140,10 @@ class Window(Protocol):
         """The request's bytes have left."""
 
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
-        """The answer arrived: the request was counted by now, and the headers say what is left.
+        """The answer arrived: the request was counted by now; return whether it is worth looking for a permit now.
 
-        Args:
-            permit: The request's permit.
-            now: The moment the answer arrived.
-            feedback: The headers. If they name a limit that is not this window's, they speak of another one. None
-                when they tell nothing: the answer is an error of the server's, or not its own.
-
-        Returns:
-            Whether it is worth looking for a permit now.
+        The headers say what is left, of another window if they name another limit. They are None when they tell
+        nothing: the answer is an error of the server's, or not its own.
         """
         ...
 

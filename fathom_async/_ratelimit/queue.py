@@ -91,11 +91,7 @@ class _Line(Generic[T]):
 
 
 class PriorityQueue(Generic[T]):
-    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time.
-
-    Attributes:
-        size: How many wait.
-    """
+    """Waiters by class and flow; every operation but `ahead_of` and iteration takes constant time."""
 
     __slots__ = ("_lines", "_next", "_passed", "_waiting", "size")
 
@@ -122,11 +118,7 @@ class PriorityQueue(Generic[T]):
         return gone
 
     def next_class(self) -> tuple[Priority, bool]:
-        """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it back.
-
-        Raises:
-            KeyError: The queue is empty.
-        """
+        """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it."""
         if self._next is None:
             waiting = [priority for priority in _CLASSES if self._waiting[priority]]
             if not waiting:
@@ -136,11 +128,7 @@ class PriorityQueue(Generic[T]):
         return self._next
 
     def pop(self, start: Priority | None = None) -> T:
-        """Take out the next waiter; with a start, of the first class from there on in which somebody waits.
-
-        Raises:
-            KeyError: The queue is empty.
-        """
+        """Take out the next waiter; with a start, of the first class from there on in which somebody waits."""
         chosen, _ = self.next_class()
         if start is not None:
             chosen = next((each for each in _CLASSES[start:] if self._waiting[each]), chosen)
@@ -158,11 +146,7 @@ class PriorityQueue(Generic[T]):
     ) -> tuple[int, int, int]:
         """Return about how many go before a newcomer: if nobody else comes, at the most, and more urgent ones.
 
-        Args:
-            priority: The newcomer's class.
-            flow: Its flow.
-            more: Newcomers of the same flow before it.
-            before: One who waits in this class and flow, instead of a newcomer.
+        `more` newcomers of its flow go before it, too. With `before`, it is one who waits already.
         """
         own = self._lines[priority].ahead_of(flow, more, before)
         urgent = sum(self._waiting[:priority])

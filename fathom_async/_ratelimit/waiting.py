@@ -37,15 +37,9 @@ SLICE = 1000
 
 @define(eq=False)
 class Waiting:
-    """The requests that wait in a lane.
+    """The requests that wait in a lane, and the timer that calls the dispatcher, None while nothing is looked for.
 
-    Args:
-        lane: The lane.
-
-    Attributes:
-        queue: Their order.
-        awaits_answer: Whether an answer may let others go; else they wait for a permit to come back.
-        timer: Calls the dispatcher; None while nothing has to be looked for.
+    If it `awaits_answer`, an answer may let others go; else they wait for a permit to come back.
     """
 
     _lane: "Lane"
@@ -136,11 +130,7 @@ class Waiting:
         return (waiter for waiter in waiters if not waiter.is_over)
 
     def hand_over(self, to: Callable[[str], "Lane"]) -> None:
-        """Let other lanes admit all who wait here; requests under way are settled here.
-
-        Args:
-            to: Returns the lane for requests of a kind.
-        """
+        """Let the lanes of their kinds admit all who wait here; requests under way are settled here."""
         self.stop()
         self._lane.window.release_idle()
         self._pass_on(self.drain(), to)
@@ -186,12 +176,7 @@ class Waiting:
             heappop(self._deadlines)
 
     def fail_impatient(self, patience: float, now: float) -> None:
-        """Carry out rule 3.
-
-        Args:
-            patience: Seconds that a request waits for a server that is away.
-            now: The moment.
-        """
+        """Carry out rule 3 for requests that wait no longer than the patience for a server that is away."""
         failed = self._lane.breaker.subjects() if self._lane.breaker.is_narrow else None
         for deadline, _, waiter in self._deadlines:
             if deadline == waiter.deadline and (failed is None or waiter.subject in failed):

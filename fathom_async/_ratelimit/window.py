@@ -84,14 +84,10 @@ _REMEMBERED = 64
 
 
 class Forecast:
-    """How often the more urgent classes come, on one budget.
+    """How often the more urgent classes come, on one budget, kept in `FORECAST_SIZE` numbers, all zeros when new.
 
     Arrivals are counted in bins as long as the memory; of the bin before the present one that part counts which
     still lies within the memory.
-
-    Args:
-        span: Seconds after which a permit comes back.
-        numbers: Where the counts are kept, `FORECAST_SIZE` of them, all zeros when new.
     """
 
     __slots__ = ("_memory", "_never", "_numbers", "_span")
@@ -117,13 +113,7 @@ class Forecast:
         numbers[at + _SEEN] = now
 
     def wanted(self, priority: Priority, permits: int, now: float) -> int:
-        """Return how many permits a request has to leave: k of rule 1 of `fathom_async._ratelimit.promise`.
-
-        Args:
-            priority: Its class.
-            permits: How many there are in all.
-            now: The moment.
-        """
+        """Return how many permits a class has to leave: k of rule 1 of `fathom_async._ratelimit.promise`."""
         if not any(self._is_expected(each, now) for each in range(priority)):  # rule 3
             return 0
         expected = self.rate(priority, now) * self._span
@@ -146,15 +136,8 @@ class Forecast:
 class LocalWindow(Window):
     """The permits of one rate limit, a process's own; see the module's docstring for why it is safe.
 
-    The methods are those of `fathom_async._ratelimit.protocol.Window`.
-
-    Args:
-        limit: What the server admits.
-        reserve: Permits never used by us, left to the account's other clients.
-        count_delay: Seconds after which a request that left this machine was counted for certain.
-
-    Attributes:
-        span: Seconds from a request's count to its permit's return.
+    The reserve is left to the account's other clients; `count_delay` are the seconds after which a request that
+    left this machine was counted for certain.
     """
 
     def __init__(self, limit: RateLimit, *, reserve: int = 0, count_delay: float = 5.0) -> None:

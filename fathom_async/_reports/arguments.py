@@ -21,7 +21,7 @@ from fathom_async._reports.fields import (
     FieldGrouping,
     PageviewAggregate,
 )
-from fathom_async._util.checks import similar, suggestion
+from fathom_async._util.checks import known_zone, similar, suggestion
 from fathom_async.errors import QueryError
 
 
@@ -69,9 +69,9 @@ LAST_SECOND: Final = time(23, 59, 59)
 _DATE_LENGTH: Final = len("2026-01-31")
 
 
-def first_moment(value: date | str | None) -> datetime | None:
+def first_moment(value: date | str | None, argument: str = "date_from") -> datetime | None:
     """Return the start of a range; a bare date starts with its first second."""
-    return _moment("date_from", value, FIRST_SECOND)
+    return _moment(argument, value, FIRST_SECOND)
 
 
 def last_moment(value: date | str | None) -> datetime | None:
@@ -109,15 +109,14 @@ def time_zone(value: ZoneInfo | str | None) -> str | None:
     if value is None:
         return None
     name = value.key if isinstance(value, ZoneInfo) else sendable("timezone", value)
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise QueryError(f"timezone has no {name!r}{_similar_zone(name)}") from None
+    if known_zone(name) is None:
+        raise QueryError(f"timezone has no {name!r}{_similar_zone(name)}")
     return name
 
 
 def _similar_zone(name: str) -> str:
-    zones = available_timezones()
+    if not (zones := available_timezones()):
+        return ", as this machine has no time zones; pip install tzdata"
     cities = {zone.rpartition("/")[2].lower(): zone for zone in zones}
     exact = cities | {zone.lower(): zone for zone in zones}
     found = exact.get(name.strip().lower().replace(" ", "_")) or similar(name.lower(), zones)

@@ -1,6 +1,6 @@
 """A report for the eyes: a table in a terminal, and one in a notebook."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import Final
 
@@ -24,27 +24,45 @@ def heading(column: str) -> str:
 
 def as_text(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an aligned table: numbers to the right, long texts cut."""
-    names = [heading(column.name) for column in columns]
-    lines = [names, *([cut(_plain(cell), _WIDEST) for cell in _cells(row)] for row in rows[:TEXT_ROWS])]
-    lines.insert(1, ["-" * max(map(cells, column)) for column in zip(*lines, strict=True)])
     right = {place for place, column in enumerate(columns) if column.kind in {"count", "number"}}
-    table = "\n".join(aligned(lines, right=right))
-    return table + (f"\n{_more(len(rows) - TEXT_ROWS)}" if len(rows) > TEXT_ROWS else "")
+    return table_text(_headings(columns), _cells(rows[:TEXT_ROWS]), right, more=len(rows) - TEXT_ROWS)
 
 
 def as_html(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an HTML table, with everything escaped."""
-    head = "".join(f"<th>{escape(heading(column.name))}</th>" for column in columns)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(_plain(cell))}</td>' for cell in _cells(row))}</tr>"
-        for row in rows[:HTML_ROWS]
-    )
-    more = f"<p>{_more(len(rows) - HTML_ROWS)}</p>" if len(rows) > HTML_ROWS else ""
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    return table_html(_headings(columns), _cells(rows[:HTML_ROWS]), more=len(rows) - HTML_ROWS)
 
 
-def _cells(row: Row) -> tuple[object, ...]:
-    return msgspec.structs.astuple(row)
+def table_text(
+    names: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int], *, more: int
+) -> str:
+    """Return an aligned table.
+
+    Args:
+        names: The headings.
+        rows: The cells of each row.
+        right: Places of the columns that are aligned on the right.
+        more: Number of rows that are left out.
+    """
+    lines = [[*names], *([cut(_plain(cell), _WIDEST) for cell in row] for row in rows)]
+    lines.insert(1, ["-" * max(map(cells, column)) for column in zip(*lines, strict=True)])
+    return "\n".join([*aligned(lines, right=right), *_more(more)])
+
+
+def table_html(names: Sequence[str], rows: Sequence[Sequence[object]], *, more: int) -> str:
+    """Return an HTML table with everything escaped; see `table_text`."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(_plain(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    left_out = "".join(f"<p>{line}</p>" for line in _more(more))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{left_out}"
+
+
+def _headings(columns: Sequence[Column]) -> list[str]:
+    return [heading(column.name) for column in columns]
+
+
+def _cells(rows: Sequence[Row]) -> list[tuple[object, ...]]:
+    return [msgspec.structs.astuple(row) for row in rows]
 
 
 def _plain(cell: object) -> str:
@@ -58,5 +76,5 @@ def _plain(cell: object) -> str:
     return printable(str(cell))
 
 
-def _more(count: int) -> str:
-    return f"… and {count:,} more row{'' if count == 1 else 's'}"
+def _more(count: int) -> list[str]:
+    return [f"… and {count:,} more row{'' if count == 1 else 's'}"] if count > 0 else []

@@ -131,6 +131,8 @@ MAX_ROWS: Final = 1000
 """The most rows one answer can have when it is grouped by fields: the highest ``limit`` the server takes."""
 
 RATES: Final[tuple[str, ...]] = get_args(RateMetric)
+SHARES: Final = frozenset({"bounce_rate"})
+"""Rates that are shares of 1."""
 METRIC_KINDS: Final[dict[str, ColumnKind]] = {
     name: "number" if name in RATES else "count" for name in PAGEVIEW_AGGREGATES + EVENT_AGGREGATES
 }

@@ -97,7 +97,7 @@ class Period:
         """
         if (dated := cls.dated(text)) is not None:
             return dated
-        which, count, unit = _understood(text)
+        which, count, unit = understood(text)
         if unit == "hour" and not isinstance(now, datetime):
             raise QueryError(f"{text!r} needs to know the hour; give now as a datetime")
         moment = now if isinstance(now, datetime) else datetime.combine(now, time())
@@ -166,7 +166,7 @@ def _plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _understood(text: str) -> tuple[str, int, str]:
+def understood(text: str) -> tuple[str, int, str]:
     """Return which units the words mean (this, last, previous), how many, and the unit."""
     words = _plain(text)
     if found := _TO_DATE.fullmatch(words):

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, Self, cast
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 HOUR_GROUPING_SPAN: Final = timedelta(days=7)
 """The longest range that the server groups by hour."""
 
+LONGEST_QUERY: Final = 7_000
+"""Characters of the query string; common servers refuse a request line of 8 kB."""
+
+_SURELY_FITS: Final = 500
 _LISTS: Final = ("aggregates", "field_grouping")
 _NOON: Final = 12
 _WORDS: Final = ("date_grouping", "date_from", "date_to", "sort_by", "timezone")
@@ -342,8 +347,10 @@ def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
     twice.
 
     Raises:
-        QueryError: The range is open at one end, or a limit of the whole is no limit of its chunks.
+        QueryError: The range is open at one end, a limit of the whole is no limit of its chunks, or the filters do
+            not fit into a URL.
     """
+    check_length(query)
     if not query.exceeds_hour_span:
         return [query]
     if query.date_from is None or query.date_to is None:
@@ -358,6 +365,22 @@ def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
         )
     spans = _spans(query.date_from, query.date_to)
     return [query.replace(date_from=first, date_to=last) for first, last in spans]
+
+
+def check_length(query: Query[Row]) -> None:
+    """Check that a query fits into a URL.
+
+    Raises:
+        QueryError: It does not.
+    """
+    if sum(len(str(each.value)) for each in query.filters) < _SURELY_FITS:
+        return
+    characters = len(urlencode(query.params()))
+    if characters > LONGEST_QUERY:
+        raise QueryError(
+            f"{len(query.filters)} filters make a URL of {characters:,} characters, and servers take about "
+            f"{LONGEST_QUERY:,}: write fewer or shorter ones, such as one 'matching' for several values"
+        )
 
 
 def _sorts_exactly(query: Query[Row]) -> bool:

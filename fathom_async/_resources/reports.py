@@ -1,8 +1,10 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,9 +22,13 @@ from fathom_async._cache.report_cache import ReportCache, Store, open_cache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
+from fathom_async._reports.comparison import Comparison
 from fathom_async._reports.fields import DateGrouping
+from fathom_async._reports.former import Question
+from fathom_async._reports.periods import Period
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.checks import site_zone
 from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors
 
@@ -56,7 +62,12 @@ class ReportsResource:
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(
-        self, query: Query[RowT], *, store: Store | None = None, keeping: CachePolicy | None = None
+        self,
+        query: Query[RowT],
+        *,
+        store: Store | None = None,
+        keeping: CachePolicy | None = None,
+        max_requests: int | None = None,
     ) -> Report[RowT]:
         """Run one report with every row, past the 1,000 rows at which the server stops.
 
@@ -69,9 +80,10 @@ class ReportsResource:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
             store: Where to keep the report; see `run`.
             keeping: How long it stays fresh.
+            max_requests: The most requests to send; 0 returns a report that the store has, or none.
 
         Raises:
-            ArgumentError: The store cannot be where it is said to be.
+            ArgumentError: The store cannot be where it is said to be, or the report takes more than `max_requests`.
             StoreError: The store cannot be used.
             QueryError: The query has a limit.
             InseparableError: No filter can separate some of the rows; the message says what to change.
@@ -79,9 +91,8 @@ class ReportsResource:
             ValidationError: The server refused the query although it passed all checks.
         """
         cache = self._cache(store, keeping)
-        if cache is None:
-            return await complete(query, self._ask)
-        return await cache.complete(query, lambda: complete(query, self._ask))
+        ask = partial(complete, query, self._ask, max_requests)
+        return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
         """Return what `run` would send for these queries, and how long that would take; sends nothing.
@@ -180,13 +191,59 @@ class ReportsResource:
         )
         return await reports_in_order(outcomes)
 
+    async def compare(
+        self,
+        query: Query[RowT],
+        *,
+        to: str | Period = "previous period",
+        over: str | Period | None = None,
+        now: date | None = None,
+        by_weekday: bool = False,
+        store: Store | None = None,
+        keeping: CachePolicy | None = None,
+    ) -> Comparison[RowT]:
+        """Run one report over two periods, in one run, and compare them.
+
+        A period that is still running, such as ``month to date``, is compared up to the last whole hour of the site's
+        clock to the same part of the former one. A query that groups is asked without its ``limit``, so that a group
+        that is no longer among the first is not taken for gone.
+
+        Args:
+            query: A `PageviewQuery` or an `EventQuery`.
+            to: ``previous period``: the one of the same length before it, which is a month for whole months and for
+                ``month to date``; ``previous year``: the same dates a year before; or a `Period`.
+            over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
+            now: The moment on the site's clock, or an aware one. The present one by default. The site is requested
+                (from the other lane) where its time zone matters: while the period may run, and for words.
+            by_weekday: Whether to go back by whole weeks, so that Mondays are compared to Mondays.
+            store: Where to keep the answers; see `run`.
+            keeping: How long they stay fresh.
+
+        Raises:
+            QueryError: There is no range, nothing of it has passed, or there is no such former period.
+            NotFoundError: The site does not exist, or the token cannot see it.
+        """
+        question = Question(query, to, over, by_weekday)
+        if now is None:
+            now = datetime.fromtimestamp(self._send.session.unix(), UTC)
+            now = await self._on_clock(now, query) if question.depends_on_clock(now) else now
+        elif isinstance(now, datetime) and now.tzinfo is not None:
+            now = await self._on_clock(now, query)
+        priority = self._send.options.priority
+        run = self.run(question.queries(now), store=store, keeping=keeping, priority=priority)
+        async with aclosing(run):
+            both = sorted([outcome async for outcome in run], key=attrgetter("position"))
+        current, previous = (outcome.result() for outcome in both)
+        return Comparison(current, previous, query.limit)
+
     async def forget(self, site_id: str, *, since: date | str | None = None, store: Store) -> int:
         """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
 
         Args:
             site_id: Id of the site.
             since: Only the answers whose range ends then or later, or is open; a date, a datetime or an ISO string on
-                the site's clock. By default, all answers.
+                the site's clock. By default, all answers. Where the site's time zone is not known, answers in another
+                one go if they may end then.
             store: Where the answers are; see `run`.
 
         Returns:
@@ -205,7 +262,7 @@ class ReportsResource:
         since: date | str,
         until: date | str | None = None,
         grouping: DateGrouping = "day",
-        look_back: int = 3,
+        look_back: int = 0,
         incomplete: bool = False,
         zone: "ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None" = None,
         priority: Priority = Priority.BULK,
@@ -225,7 +282,9 @@ class ReportsResource:
             since: The first day; the period that contains it is filled in whole.
             until: The last day, likewise; today by default.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-            look_back: Periods are requested again until this many later periods have ended, because data may be late.
+            look_back: Number of the latest complete periods to request again in each run. None is needed for what
+                visitors do: what was requested an hour after its end does not change. It is for data that is added
+                or corrected later, such as imports.
             incomplete: Whether to write the current period too.
             zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.
@@ -243,7 +302,7 @@ class ReportsResource:
 
         async def requested() -> ZoneInfo | None:
             name = (await send(endpoints.site(query.site_id))).timezone
-            return None if name is None else ZoneInfo(name)
+            return None if name is None else site_zone(query.site_id, name)
 
         return await backfill(
             query,
@@ -300,6 +359,11 @@ class ReportsResource:
         if keeping is not None:
             raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
         return None
+
+    async def _on_clock(self, moment: datetime, query: Query[RowT]) -> datetime:
+        """Return a moment on the clock of a query."""
+        name = query.timezone or (await self._send(endpoints.site(query.site_id))).timezone
+        return moment.astimezone(ZoneInfo(name or "UTC"))
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
         return await self._send(endpoints.aggregation(query))

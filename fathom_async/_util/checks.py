@@ -9,7 +9,7 @@ from functools import cache
 from ipaddress import ip_address
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from fathom_async.errors import ArgumentError, ConfigurationError
 
@@ -119,6 +119,28 @@ def timezone(name: str, value: object) -> object:
 @cache
 def _time_zones() -> set[str]:
     return available_timezones()  # reads a directory: 25 ms
+
+
+def known_zone(name: str | None) -> ZoneInfo | None:
+    """Return a time zone, or None if this machine does not know it."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def site_zone(site_id: str, name: str) -> ZoneInfo:
+    """Return the time zone of a site, as the API names it.
+
+    Raises:
+        ConfigurationError: This machine does not know it.
+    """
+    if (zone := known_zone(name)) is None:
+        raise ConfigurationError(
+            f"this machine does not know {name!r}, the time zone of the site {site_id!r}: "
+            "pip install --upgrade tzdata, or set the query's timezone"
+        )
+    return zone
 
 
 def day(name: str, value: object) -> str:

@@ -65,6 +65,14 @@ def columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> It
         yield "  ".join(padded).rstrip()
 
 
+def bar(value: float, highest: float, width: int) -> str:
+    """Return a horizontal bar, as long as the value's share of the highest one."""
+    if highest <= 0 or value <= 0:
+        return ""
+    whole, eighths = divmod(max(1, round(value / highest * width * 8)), 8)
+    return f"{'█' * whole}{' ▏▎▍▌▋▊▉'[eighths]}".rstrip()
+
+
 def _with(escape: Callable[[str], str], text: str) -> str:
     if text.isprintable() and _BLANKS.isdisjoint(text):
         return text

@@ -6,12 +6,13 @@ request, and one of more rows a request for each thousand and one more. So the r
 many periods to request next, and a run that is killed loses at most one such chunk.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Generic
 from zoneinfo import ZoneInfo
 
 import attrs
 
+from fathom_async._cache.entry import GRACE
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.arguments import LAST_SECOND, known_word
 from fathom_async._reports.fields import DATE_GROUPINGS, MAX_ROWS, DateGrouping
@@ -69,7 +70,7 @@ class BackfillPlan(Generic[RowT]):
         series: The site or event.
         wanted: The periods to fill in.
         complete_before: The first period that is not requested yet.
-        settled_before: Periods before this one are requested once only.
+        settled_before: Periods before this one are requested once only; hits may reach later ones late.
         zone: Name of the time zone of the periods.
         sizer: How many periods to request first.
     """
@@ -117,7 +118,10 @@ def plan_backfill(
         raise ArgumentError("now must have a time zone; write datetime.now(UTC)")
     index = layout.unit.index
     clock = _zone(query, zone)
-    running = index(now.astimezone(clock).replace(tzinfo=None))
+    running, settling = (
+        index(moment.astimezone(clock).replace(tzinfo=None))
+        for moment in (now, now - timedelta(seconds=GRACE))
+    )
     complete_before = running + 1 if incomplete else running
     end = complete_before if last is None else index(datetime.combine(last, LAST_SECOND)) + 1
     return BackfillPlan(
@@ -126,7 +130,7 @@ def plan_backfill(
         series_of(query),
         wanted=Span(index(first), min(end, complete_before)),
         complete_before=complete_before,
-        settled_before=running - look_back,
+        settled_before=settling - look_back,
         zone=clock.key,
         sizer=BatchSizer.begin(layout.unit.name, has_fields=bool(query.field_grouping)),
     )

@@ -1,10 +1,10 @@
 """Keep a report up to date in a table, one site or event at a time.
 
 **What is requested.** The target keeps a ledger of the periods that are *settled*: requested when they had been over
-for at least ``look_back`` periods. A run requests every period from ``since`` on that is not settled. So the last
-periods of the previous run are requested again, because late data may have arrived, and so is everything an earlier
-run did not reach. A settled period is never requested twice, whether it has rows or not, unless the site's time zone
-changes: then its days differ from those in the target, which are all requested again, with a warning in the log.
+for an hour, in which hits may arrive late, and for ``look_back`` periods. A run requests every period from ``since``
+on that is not settled: new ones, those that ended shortly before the previous run, and those it did not reach. A
+settled period is never requested twice, whether it has rows or not, unless the site's time zone changes: then its
+days differ from those in the target, which are all requested again, with a warning in the log.
 
 **What is written.** Each answer replaces all rows of its periods in one transaction, together with the ledger: rows
 that are gone from the report are gone from the table. A run that is killed leaves whole periods behind, and the next
@@ -76,7 +76,7 @@ async def backfill(
     since: date | str,
     until: date | str | None = None,
     grouping: DateGrouping = "day",
-    look_back: int = 3,
+    look_back: int = 0,
     incomplete: bool = False,
     zone: ZoneInfo | Callable[[], Awaitable[ZoneInfo | None]] | None = None,
     now: Callable[[], datetime] = _now,
@@ -94,8 +94,8 @@ async def backfill(
         since: The first day; the period that contains it is filled in whole.
         until: The last day, likewise; by default today.
         grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-        look_back: Periods to request again in case data arrived late: a period is settled once it was requested when
-            it had been over for this many periods.
+        look_back: Number of the latest complete periods to request again in each run. None is needed for what
+            visitors do; it is for data that is added or corrected later, such as imports.
         incomplete: Whether to write the current period too; it is requested again until it is settled.
         zone: The site's time zone, or a function that looks it up. Not needed if the query has a ``timezone``.
         now: Returns the current moment, with a time zone.

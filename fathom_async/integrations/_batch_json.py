@@ -35,11 +35,7 @@ def batch_value(batch: Batch[Row]) -> Value:
 
 
 def read_batch(value: Mapping[str, Any]) -> Batch[Row]:
-    """Read a batch from a JSON value; its positions count within the batch.
-
-    Raises:
-        QueryError: The API would reject one of the queries.
-    """
+    """Read a batch from a JSON value; its positions count within the batch."""
     queries: tuple[AnyQuery, ...] = tuple(query_from_params(params) for params in value["queries"])
     return Batch(cast("tuple[Query[Row], ...]", queries), tuple(range(len(queries))), value["account"])
 
@@ -57,11 +53,7 @@ def outcome_value(outcome: Outcome[Row]) -> Value:
 
 
 def read_outcomes(batch: Batch[RowT], values: Sequence[Mapping[str, Any]]) -> Sequence[Outcome[RowT]]:
-    """Read the outcomes of a batch from their JSON values, which are in the order of its queries.
-
-    Raises:
-        DecodeError: The rows do not match their query.
-    """
+    """Read the outcomes of a batch from their JSON values, which are in the order of its queries."""
     asked = zip(batch.positions, batch.queries, values, strict=True)
     return [_outcome(position, query, value) for position, query, value in asked]
 

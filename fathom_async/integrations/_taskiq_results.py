@@ -36,15 +36,7 @@ _MOST_TIMES: Final = 3
 
 @attrs.define(eq=False)
 class _Sent(Generic[RowT]):
-    """A batch that was sent and has no result yet.
-
-    Attributes:
-        place: Index among all batches.
-        batch: The batch.
-        task: The task that carries it; the latest one if it was sent again.
-        times: Number of times it was sent.
-        overtaken: When a later task was first seen to have a result; None until then.
-    """
+    """A batch that was sent and has no result yet, and when a later task was first seen to have one."""
 
     place: int
     batch: Batch[RowT]
@@ -56,12 +48,8 @@ class _Sent(Generic[RowT]):
 class Results(Generic[RowT]):
     """Sends batches and waits for their outcomes.
 
-    Args:
-        send: Sends a batch as a task.
-        nudge: Seconds without a result after which to send an empty task.
-        lost_after: Seconds after which an overtaken task counts as lost, and the batches of an unreadable result
-            backend fail.
-        now: Returns monotonic seconds.
+    After `nudge` seconds without a result, it sends an empty task. After `lost_after` seconds, an overtaken task
+    counts as lost, and the batches of an unreadable result backend fail.
     """
 
     def __init__(
@@ -76,11 +64,7 @@ class Results(Generic[RowT]):
         self._unread_since: float | None = None
 
     async def of(self, todo: Sequence[Batch[RowT]]) -> Sequence[Sequence[Outcome[RowT]]]:
-        """Return the outcomes of each batch, in the order of the batches.
-
-        Raises:
-            SendTaskError: The broker is unreachable at the start.
-        """
+        """Return the outcomes of each batch, in the order of the batches."""
         for place, batch in enumerate(todo):
             task = await self._send(batch)
             self._waiting[task.task_id] = _Sent(place, batch, task)

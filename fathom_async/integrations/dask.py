@@ -135,27 +135,16 @@ def outcomes(
 
 
 def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Sequence[Delayed]":
-    """Return a delayed value for each batch, which computes to the outcomes of its queries.
+    """Return a delayed value for each batch, which computes to the outcomes of its queries; see `outcomes`.
 
     `in_order` of all outcomes together restores the order of the queries, from each `Outcome.position`.
-
-    Args:
-        queries: As for `outcomes`.
-        account: As for `outcomes`.
-        requests: As for `outcomes`.
     """
     todo = batches(queries, account=account, requests=requests)
     return [_delayed(ask, pure=False)(batch) for batch in todo]
 
 
 def bag(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Bag":
-    """Return a bag of the outcomes of all queries, with one partition for each batch.
-
-    Args:
-        queries: As for `outcomes`.
-        account: As for `outcomes`.
-        requests: As for `outcomes`.
-    """
+    """Return a bag of the outcomes of all queries, with one partition for each batch; see `outcomes`."""
     return _from_delayed(delayed(queries, account=account, requests=requests))
 
 

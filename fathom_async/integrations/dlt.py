@@ -28,6 +28,7 @@ from fathom_async._core.codec.rows import ColumnKind, Row
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
+from fathom_async._util.checks import site_zone
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
 from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._layout import Layout, Series
@@ -66,7 +67,7 @@ def fathom_source(
     site_ids: Sequence[str] | None = None,
     reports: Mapping[str, Any] | None = None,
     since: date | str | None = None,
-    look_back: int = 3,
+    look_back: int = 0,
     base_url: str = BASE_URL,
     budget: str | None = None,
     now: Callable[[], datetime] = _now,
@@ -96,7 +97,7 @@ def fathom_source(
             in the site or event only, without range, limit and order. They group by their ``date_grouping``, or by
             day.
         since: The first day of the reports.
-        look_back: Number of periods that must follow a period before a request settles it.
+        look_back: Number of the latest complete periods to load again each time, for data that is added later.
         base_url: URL of the API.
         budget: Rate limits to share with other processes; see `FathomClient`.
         now: Returns the current time, with a time zone.
@@ -194,7 +195,7 @@ class _Account:
             raise ArgumentError(
                 f"the API has no time zone for {site_id}; set one on its queries: timezone='Europe/Berlin'"
             )
-        return ZoneInfo(site.timezone)
+        return site_zone(site_id, site.timezone)
 
     async def _ask(self) -> list[Site]:
         if self._site_ids is None:

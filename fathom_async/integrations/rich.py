@@ -1,17 +1,25 @@
 """A progress bar for bulk reports, drawn with rich; needs the extra ``fathom_async[cli]``."""
 
+import time
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+from attrs import evolve
 
 from fathom_async._bulk.results import Progress
+from fathom_async._util.text import bar
 
 try:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
-    from rich.progress import Progress as Bar
+    from rich.live import Live
     from rich.text import Text
 except ImportError as _error:
     raise ImportError('a progress bar needs rich: pip install "fathom_async[cli]"') from _error
+
+_LONGEST: Final = 40
+_SHORTEST: Final = 8
+_LEAST: Final = 2
+"""Figures that are cut off rather than left out: how many are done, and the time left."""
 
 
 class ProgressBar:
@@ -26,50 +34,51 @@ class ProgressBar:
     """
 
     def __init__(self, title: str = "reports", *, console: Console | None = None) -> None:
-        self._bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _TimeLeft(),
-            TextColumn("{task.fields[note]}", style="dim"),
-            console=console or Console(stderr=True),
-        )
-        self._task = self._bar.add_task(title, total=None, note="", over_at=0.0)
+        self._title = title
+        self._console = console or Console(stderr=True)
+        self._latest: tuple[Progress, str, float] | None = None
+        self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=4)
 
-    def __call__(self, progress: Progress) -> None:
-        """Update the bar."""
-        over_at = self._bar.get_time() + progress.seconds_left
-        self._bar.update(
-            self._task,
-            total=progress.queries,
-            completed=progress.done,
-            note=_note(progress),
-            over_at=over_at,
-        )
+    def __call__(self, progress: Progress, waits: str = "") -> None:
+        """Update the bar; `waits` says what the run waits for, if it is not the rate limit."""
+        self._latest = progress, waits, time.monotonic() + progress.seconds_left
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._live.stop()
+
+    def _draw(self) -> Text:
+        if self._latest is None:
+            return Text("")
+        progress, waits, until = self._latest
+        now = evolve(progress, seconds_left=max(0.0, until - time.monotonic()))
+        # A terminal may go on in the next line as soon as the last column is filled.
+        line = _line(self._title, now, waits, self._console.width - 1)
+        return Text(line, no_wrap=True, overflow="crop")
 
 
-class _TimeLeft(ProgressColumn):
-    """The time left, counting down between two updates."""
-
-    def render(self, task: Task) -> Text:
-        left = max(0, round(task.fields["over_at"] - task.get_time()))
-        minutes, seconds = divmod(left, 60)
-        return Text(f"{minutes}:{seconds:02} left", style="cyan")
-
-
-def _note(progress: Progress) -> str:
-    parts = [f"{progress.answered}/{progress.requests} requests"]
-    if progress.kept:
-        parts.append(f"{progress.kept} kept")
-    if progress.failed:
-        parts.append(f"{progress.failed} failed")
-    return ", ".join(parts)
+def _line(title: str, progress: Progress, waits: str, width: int) -> str:
+    """Return a bar and figures, of which the last are left out where there is no room."""
+    parts = [f"{progress.done}/{progress.queries}"]
+    if waits:
+        parts.append(waits)
+    elif not progress.is_over and progress.answered < progress.requests:  # else nothing is to come
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    parts.append(f"{progress.answered}/{progress.requests} requests")
+    figures = {"kept": progress.kept, "failed": progress.failed}
+    parts += [f"{figure:,} {what}" for what, figure in figures.items() if figure]
+    while len(parts) > _LEAST and len(" ".join(parts)) > width:
+        parts.pop()
+    told = " ".join(parts)
+    room = min(_LONGEST, width - len(told) - 1)
+    if room < _SHORTEST:
+        return told[:width]
+    line = f"{bar(progress.done, progress.queries, room).ljust(room, '░')} {told}"
+    titled = f"{title} {line}"
+    return titled if len(titled) <= width else line

@@ -99,13 +99,7 @@ class MilestoneEntry:
 
 
 class AccountState:
-    """The account's objects.
-
-    Args:
-        data: Their initial state.
-        clock: The time for `created_at`.
-        seed: Seed of new ids.
-    """
+    """The account's objects, at first those of the data; `seed` is that of new ids."""
 
     def __init__(self, data: Dataset, clock: ServerClock, seed: int) -> None:
         self._data = data
@@ -235,10 +229,6 @@ class AccountState:
     def remove_milestone(self, milestone: MilestoneEntry) -> None:
         """Delete a milestone."""
         self._milestones = [other for other in self._milestones if other is not milestone]
-
-    def touch(self, milestone: MilestoneEntry) -> None:
-        """Set `updated_at` to now."""
-        milestone.updated_at = self._clock.now()
 
     def _new_id(self, length: int) -> str:
         return "".join(self._random.choices(_LETTERS, k=length))

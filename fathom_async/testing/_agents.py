@@ -38,14 +38,7 @@ _DEVICES = (
 
 @frozen
 class Agent:
-    """A classified user agent; an unknown value is an empty string.
-
-    Attributes:
-        browser: Such as `Chrome`.
-        operating_system: Such as `Windows`.
-        device_type: `Desktop`, `Phone` or `Tablet`.
-        is_bot: Whether it looks like a crawler, a feed reader or a script.
-    """
+    """A classified user agent; an unknown value is an empty string, and a script or a feed reader is a bot too."""
 
     browser: str
     operating_system: str

@@ -37,21 +37,7 @@ _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}(?P<time> \d{2}:\d{2}:\d{2})?")
 
 @frozen(kw_only=True)
 class Aggregation:
-    """A valid report.
-
-    Attributes:
-        subject: What to count.
-        aggregates: The figures of each row.
-        date_grouping: The time bucket of each row, if any.
-        field_grouping: The columns of each row.
-        sort_by: A column of the answer, and whether it descends.
-        first: The first second of the report in unix time, if it has one.
-        last: Its last second.
-        timezone: The time zone of its days.
-        limit: The most rows.
-        filters: The filters, all of which must match.
-        dialect: How the server compares.
-    """
+    """A valid report from the unix second `first` to `last`; `sort_by` is a column, and whether it descends."""
 
     subject: "Subject"
     aggregates: tuple[str, ...]
@@ -68,13 +54,7 @@ class Aggregation:
 
 @frozen
 class Subject:
-    """The subject of a report.
-
-    Attributes:
-        entity: Pageviews or one event.
-        site_id: The site.
-        events: For an event, the dataset's names for its completions.
-    """
+    """What a report is about: pageviews, or an event by the dataset's names for its completions."""
 
     entity: Entity
     site_id: str
@@ -82,13 +62,7 @@ class Subject:
 
 
 def read_subject(query: Mapping[str, str], account: AccountState, *, by_id: bool) -> Subject:
-    """Return what a report counts, before its permissions are checked.
-
-    Args:
-        query: The query parameters.
-        account: Has the events.
-        by_id: Whether events have ids.
-    """
+    """Return what a report counts, before its permissions are checked."""
     form = Form(query)
     form.require("entity")
     entity = form.choice("entity", ("pageview", "event"))
@@ -121,16 +95,7 @@ def read_aggregation(
     first_record: Callable[[Subject], int | None],
     dialect: ServerDialect = EXACT,
 ) -> Aggregation:
-    """Read the parameters of a report, or raise a 400 or 422.
-
-    Args:
-        query: The query parameters.
-        subject: What the report counts.
-        site_timezone: The time zone of its site.
-        clock: The server's clock, for a report without `date_to`.
-        first_record: Returns the time of the subject's first record, in unix seconds.
-        dialect: How the server reads and compares.
-    """
+    """Read the parameters of a report, or raise a 400 or 422."""
     form = Form(query)
     form.require("aggregates")
     known = AGGREGATES["pageview"] + AGGREGATES["event"]

@@ -12,13 +12,9 @@ from fathom_async._util.clock import unix_time
 
 @define
 class ServerClock:
-    """The server's unix time.
+    """The server's unix time; the event loop's by default.
 
-    Attributes:
-        monotonic: Returns real seconds; the time of the server's event loop by default.
-        speed: Server seconds per real second.
-        start: Server time at creation; that of the event loop or the machine by default. Its fraction of a second
-            shows in headers of whole seconds.
+    The fraction of a second of `start` shows in headers of whole seconds.
     """
 
     monotonic: Callable[[], float] | None = None

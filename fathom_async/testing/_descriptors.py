@@ -44,11 +44,7 @@ class Descriptors:
         self._known[fd] = None
 
     def is_anything_coming(self, watched: Iterable[SelectorKey]) -> bool:
-        """Tell whether a descriptor may become ready without the loop doing anything.
-
-        Args:
-            watched: The descriptors that the loop waits for; none of them is ready.
-        """
+        """Tell whether one of these, none of which is ready, may become ready without the loop doing anything."""
         own = next(iter(self._known), None)
         keys = [key for key in watched if key.fd != own]
         if not keys:

@@ -4,12 +4,7 @@ from collections.abc import Mapping, Sequence
 
 
 class HttpError(Exception):
-    """An error answer, for any code below an endpoint to raise.
-
-    Args:
-        status: The HTTP status.
-        body: The JSON body.
-    """
+    """An error answer, for any code below an endpoint to raise."""
 
     def __init__(self, status: int, body: Mapping[str, object]) -> None:
         super().__init__(status, body)
@@ -30,11 +25,6 @@ def incompatible(field: str, message: str) -> HttpError:
 def permission_denied() -> HttpError:
     """Return a 400: the token lacks an ability."""
     return HttpError(400, {"error": "This token doesn't have permission to access this endpoint"})
-
-
-def unauthenticated() -> HttpError:
-    """Return a 401: the token is missing or unknown."""
-    return HttpError(401, {"message": "Unauthenticated."})
 
 
 def not_found(what: str) -> HttpError:

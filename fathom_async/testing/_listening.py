@@ -59,14 +59,7 @@ class CommonOptions(TypedDict, total=False):
 
 
 class ListeningServer(ABC):
-    """A local server; it listens while its `async with` block runs.
-
-    Args:
-        conditions: How it treats requests, but for what the options say.
-        tokens: The tokens to accept.
-        options: See `CommonOptions`.
-        middleware: Makes what every request passes.
-    """
+    """A local server; it listens while its `async with` block runs."""
 
     _prefix: ClassVar[str] = ""
 

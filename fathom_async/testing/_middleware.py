@@ -12,7 +12,6 @@ The order is that of the live service:
 """
 
 import asyncio
-import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -54,17 +53,7 @@ _LOGIN_PAGE = (
 
 @frozen(kw_only=True)
 class Conditions:
-    """How the server treats requests.
-
-    Attributes:
-        throttles: The limit of each lane; one object may serve both lanes, `None` is no limit.
-        cap: The limit of requests in flight, if any.
-        limit_headers: Which answers tell the limits.
-        latency: Network time, drawn once before the rate limit and once after the endpoint.
-        handler_time: Time between counting a request and carrying it out.
-        login: The answer to an unauthenticated request without `Accept: application/json`.
-        lane_of: Returns the lane of a method and a path.
-    """
+    """How the server treats requests; see `FathomServer` and `CommonOptions`."""
 
     throttles: Mapping[str, Throttle | None]
     cap: ConcurrencyCap | None = None
@@ -140,7 +129,7 @@ class Middleware:
                 "X-RateLimit-Remaining": str(verdict.remaining),
                 "X-RateLimit-Reset": str(math.floor(now) + verdict.retry_after),
             }
-        return _json(429, {"message": "Too Many Attempts."}, headers)
+        return web.json_response({"message": "Too Many Attempts."}, status=429, headers=headers)
 
     async def _answer(self, hit: Hit, response: web.StreamResponse) -> web.StreamResponse:
         dropped = isinstance(response, _Dropped)
@@ -171,7 +160,7 @@ class Middleware:
 
     def _unauthenticated(self, request: web.Request) -> web.Response:
         if "application/json" in request.headers.get("Accept", ""):
-            return _json(401, {"message": "Unauthenticated."})
+            return web.json_response({"message": "Unauthenticated."}, status=401)
         if self.conditions.login == "redirect":
             return web.Response(
                 status=HTTPStatus.FOUND, headers={"Location": f"{request.url.origin()}/login"}
@@ -203,7 +192,8 @@ def _substitute(fault: Fault | None) -> web.Response | None:
     """Return the answer that a fault gives in place of the endpoint, if any."""
     match fault:
         case Status():
-            return _json(fault.code, fault.body or {"message": _reason(fault.code)}, fault.headers)
+            body = dict(fault.body or {"message": _reason(fault.code)})
+            return web.json_response(body, status=fault.code, headers=fault.headers)
         case Html():
             return web.Response(text=_LOGIN_PAGE, content_type="text/html")
         case Redirect(url=url):
@@ -218,7 +208,7 @@ async def _run(request: web.Request, endpoint: Handler) -> web.StreamResponse:
     try:
         return await endpoint(request)
     except HttpError as error:
-        return _json(error.status, error.body)
+        return web.json_response(dict(error.body), status=error.status)
 
 
 async def _truncated(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
@@ -246,17 +236,8 @@ def _unrouted(request: web.Request, reason: web.HTTPException) -> web.Response:
         message = (
             f"The {request.method} method is not supported for route {route}. Supported methods: {allowed}."
         )
-        return _json(405, {"message": message}, {"Allow": allowed})
-    return _json(404, {"message": f"The route {route} could not be found."})
-
-
-def _json(status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        status=status,
-        text=json.dumps(dict(body)),
-        content_type="application/json",
-        headers=dict(headers or {}),
-    )
+        return web.json_response({"message": message}, status=405, headers={"Allow": allowed})
+    return web.json_response({"message": f"The route {route} could not be found."}, status=404)
 
 
 def _reason(status: int) -> str:

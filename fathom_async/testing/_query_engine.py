@@ -17,12 +17,15 @@ Rows hold numbers in place of strings, so that a filter is evaluated once for ea
 import json
 import sqlite3
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 from random import Random
 from threading import Lock
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from fathom_async.testing._aggregation import (
     AGGREGATES,
@@ -34,7 +37,6 @@ from fathom_async.testing._aggregation import (
 from fathom_async.testing._dataset import GROUPINGS, Completion, Pageview, Record
 from fathom_async.testing._dialect import ServerDialect, without
 from fathom_async.testing._filters import Condition
-from fathom_async.testing._timezones import offsets
 
 Cell = str | float | None
 ResultRow = dict[str, Cell]
@@ -61,16 +63,12 @@ _RENDERERS: Mapping[str, Callable[[Any], Cell]] = {
     "avg_duration": lambda seconds: None if seconds is None else f"{seconds:.4f}",
     "bounce_rate": lambda rate: None if rate is None else round(rate, 4),
 }
+_DAY = 86_400  # seconds
 _PLACEHOLDERS = ", ".join("?" * (7 + len(_COLUMNS)))
 
 
 class QueryEngine:
-    """Tables of one dataset: read-only, and safe to query from any thread.
-
-    Args:
-        pageviews: The rows of pageview reports.
-        completions: The rows of event reports.
-    """
+    """Tables of one dataset: read-only, and safe to query from any thread."""
 
     def __init__(self, pageviews: Iterable[Pageview], completions: Iterable[Completion]) -> None:
         self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
@@ -93,12 +91,7 @@ class QueryEngine:
         return cast("int | None", first)
 
     def report(self, wanted: Aggregation, seed: int) -> Sequence[ResultRow]:
-        """Compute a report.
-
-        Args:
-            wanted: The report.
-            seed: Seed of the order of rows that `sort_by` leaves open.
-        """
+        """Compute a report; the seed decides the order that `sort_by` leaves open."""
         return self._answers(wanted, seed)
 
     def _load(self, table: str, rows: Iterable[Sequence[object]]) -> None:
@@ -211,7 +204,7 @@ class QueryEngine:
     def _bucket(self, wanted: Aggregation) -> list[str]:
         if wanted.date_grouping is None:
             return []
-        spans = offsets(wanted.timezone, *self._periods[wanted.subject.entity])
+        spans = _offsets(wanted.timezone, *self._periods[wanted.subject.entity])
         steps = " ".join(f"WHEN at < {end} THEN {offset}" for end, offset in spans[:-1])
         shift = f"CASE {steps} ELSE {spans[-1][1]} END" if steps else str(spans[-1][1])
         return [f"strftime('{_BUCKETS[wanted.date_grouping]}', at + {shift}, 'unixepoch')"]
@@ -245,3 +238,30 @@ _dimensions = cast("Callable[[Record], tuple[str, ...]]", attrgetter(*GROUPINGS)
 
 def _null_first(cell: object) -> tuple[bool, object]:
     return cell is not None, cell if cell is not None else 0
+
+
+@lru_cache(maxsize=256)
+def _offsets(name: str, first: int, last: int) -> tuple[tuple[int, int], ...]:
+    """Return `(end, offset)` of the spans of constant UTC offset in a period, in seconds; the last ends after it."""
+    zone = ZoneInfo(name)
+    spans: list[tuple[int, int]] = []
+    moment, offset = first, _offset(zone, first)
+    while moment <= last:
+        following = moment + _DAY
+        if _offset(zone, following) != offset:
+            change = _find_change(zone, moment, following)
+            spans.append((change, offset))
+            offset = _offset(zone, change)
+        moment = following
+    return (*spans, (moment + _DAY, offset))
+
+
+def _offset(zone: ZoneInfo, moment: int) -> int:
+    shift = datetime.fromtimestamp(moment, UTC).astimezone(zone).utcoffset()
+    return int(shift.total_seconds()) if shift is not None else 0
+
+
+def _find_change(zone: ZoneInfo, before: int, after: int) -> int:
+    """Return the first second with the new offset."""
+    old = _offset(zone, before)
+    return before + bisect_left(range(before, after), True, key=lambda moment: _offset(zone, moment) != old)

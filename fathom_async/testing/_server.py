@@ -12,11 +12,7 @@ from fathom_async.testing._dataset import Dataset
 from fathom_async.testing._dialect import EXACT, ServerDialect
 from fathom_async.testing._listening import CommonOptions, ListeningServer
 from fathom_async.testing._middleware import Conditions, LimitHeaders
-from fathom_async.testing._routes.context import Context
-from fathom_async.testing._routes.events import EventRoutes
-from fathom_async.testing._routes.milestones import MilestoneRoutes
-from fathom_async.testing._routes.reports import ReportRoutes
-from fathom_async.testing._routes.sites import SiteRoutes
+from fathom_async.testing._routes import Endpoints
 from fathom_async.testing._throttle import ConcurrencyCap, LaravelWindow, Throttle
 from fathom_async.testing._tokens import Tokens
 
@@ -93,11 +89,10 @@ class FathomServer(ListeningServer):
             login=login,
         )
         super().__init__(conditions, known, options)
-        self._seed = seed = options.get("seed", 1)
+        seed = options.get("seed", 1)
         self.data: Dataset = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
         account = AccountState(self.data, self.clock, seed)
-        self._context = Context(account, self.clock, known, event_shape)
-        self._dialect = dialect
+        self._endpoints = Endpoints(account, self.clock, known, event_shape, self.data, seed, dialect)
 
     @classmethod
     def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:
@@ -112,10 +107,4 @@ class FathomServer(ListeningServer):
         return cls(**options)
 
     def _routes(self) -> Sequence[web.RouteDef]:
-        chapters = (
-            SiteRoutes(self._context),
-            EventRoutes(self._context),
-            MilestoneRoutes(self._context),
-            ReportRoutes(self._context, self.data, self._seed, self._dialect),
-        )
-        return [route for chapter in chapters for route in chapter.table()]
+        return self._endpoints.table()

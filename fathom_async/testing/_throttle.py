@@ -217,12 +217,7 @@ class TokenBucket(_Limit):
 
 @define
 class ConcurrencyCap:
-    """At most `limit` requests in flight.
-
-    Attributes:
-        limit: Requests at once.
-        in_flight: Requests in flight now.
-    """
+    """At most `limit` requests in flight."""
 
     limit: int = field(validator=gt(0))
     in_flight: int = field(default=0, init=False)

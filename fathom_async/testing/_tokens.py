@@ -9,11 +9,7 @@ from fathom_async.testing._http_errors import permission_denied
 
 @frozen
 class Grant:
-    """The abilities of a known token.
-
-    Attributes:
-        abilities: `*`, `all-sites-readonly`, `read:{site_id}`, `manage:{site_id}`.
-    """
+    """The abilities of a known token: `*`, `all-sites-readonly`, `read:{site_id}`, `manage:{site_id}`."""
 
     abilities: tuple[str, ...]
 
@@ -39,11 +35,7 @@ class Grant:
 
 
 class Tokens:
-    """The tokens of the account.
-
-    Args:
-        abilities: The abilities of each token; `None` accepts any token for everything.
-    """
+    """The tokens of the account, with their abilities; `None` accepts any token for everything."""
 
     def __init__(self, abilities: Mapping[str, Collection[str]] | None) -> None:
         self._abilities = abilities

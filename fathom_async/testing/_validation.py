@@ -18,9 +18,6 @@ class Form:
 
     Each method reads one field and returns its value, or `None` if it is absent or invalid; `check` raises in the
     end. As in Laravel, an empty string is an absent value.
-
-    Args:
-        values: Fields by name, from a query string, a form or a JSON object.
     """
 
     def __init__(self, values: Mapping[str, object]) -> None:
@@ -56,6 +53,11 @@ class Form:
         else:
             return value
         return None
+
+    def required(self, name: str, maximum: int = 255) -> str:
+        """Read a string of limited length; add an error and return an empty one if it is absent."""
+        self.require(name)
+        return self.text(name, maximum) or ""
 
     def choice(self, name: str, options: Collection[str]) -> str | None:
         """Read one of a few words."""

@@ -2,7 +2,7 @@
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -74,9 +74,44 @@ def test_nothing_is_wanted_where_no_period_is_complete(changes: dict[str, Any]) 
     assert not plan(**changes).wanted
 
 
-def test_periods_are_settled_once_they_were_over_for_long_enough() -> None:
-    made = plan(look_back=3)
-    assert made.layout.unit.value(made.settled_before) == date(2026, 3, 16)
+@pytest.mark.parametrize(
+    ("hour", "minute", "look_back", "first"),
+    [
+        (3, 30, 3, date(2026, 3, 16)),
+        (3, 59, 0, date(2026, 3, 19)),
+        (
+            4,
+            0,
+            0,
+            date(2026, 3, 19),
+        ),  # midnight in New York: the 19th is over, and its last hits may be on their way
+        (4, 59, 0, date(2026, 3, 19)),
+        (5, 0, 0, date(2026, 3, 20)),
+        (5, 0, 1, date(2026, 3, 19)),
+    ],
+)
+def test_periods_are_settled_an_hour_after_their_end_or_once_later_ones_are_over_too(
+    hour: int, minute: int, look_back: int, first: date
+) -> None:
+    made = plan(look_back=look_back, now=datetime(2026, 3, 20, hour, minute, tzinfo=UTC))
+    assert made.layout.unit.value(made.settled_before) == first
+
+
+@pytest.mark.parametrize("zone", ["America/Santiago", "America/Havana", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("grouping", ["hour", "day"])
+def test_where_clocks_go_back_a_period_is_settled_an_hour_after_it_has_ended_for_the_last_time(
+    zone: str, grouping: str
+) -> None:
+    clock = ZoneInfo(zone)
+    moment, unsettled = datetime(2026, 1, 1, tzinfo=UTC), dict[int, datetime]()
+    while moment.year == 2026:
+        made = plan(zone=clock, now=moment, grouping=grouping, look_back=0)
+        running = made.layout.unit.index(moment.astimezone(clock).replace(tzinfo=None))
+        unsettled[running] = moment
+        settled = made.settled_before - 1
+        assert settled not in unsettled or moment - unsettled[settled] > timedelta(hours=1)
+        assert made.settled_before > running - (3 if grouping == "hour" else 2)
+        moment += timedelta(minutes=30)
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,12 @@ async def test_the_period_that_is_running_is_written_if_wished_and_asked_for_aga
 ) -> None:
     data, noon = traffic(), datetime(2026, 3, 10, 12, tzinfo=ZoneInfo(ZONE))
     async with serving(until(data, noon)) as (_, fathom):
-        await fill(PATHS, fathom.reports.complete, target, noon, incomplete=True, look_back=0)
+        await fill(PATHS, fathom.reports.complete, target, noon, incomplete=True)
     assert read(target) == expected(until(data, noon), PATHS, "day", SINCE, "2026-03-10")
     asked = Dying(fathom.reports.complete)
     async with serving(data) as (_, fathom):
         asked = Dying(fathom.reports.complete)
-        await fill(PATHS, asked, target, noon + timedelta(days=1), look_back=0)
+        await fill(PATHS, asked, target, noon + timedelta(days=1))
     assert read(target) == expected(data, PATHS, "day", SINCE, "2026-03-10")
     assert [query.date_from for query in asked.asked] == [datetime(2026, 3, 10)]
 
@@ -91,10 +91,10 @@ async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
 ) -> None:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     async with serving(traffic()) as (server, fathom):
-        await fill(query, fathom.reports.complete, target, now)
+        await fill(query, fathom.reports.complete, target, now, look_back=3)
         server.reset_stats()
         asked = Dying(fathom.reports.complete)
-        summary = await fill(query, asked, target, now + timedelta(days=4))
+        summary = await fill(query, asked, target, now + timedelta(days=4), look_back=3)
         assert len(server.hits) == 1
     [sent] = asked.asked
     assert (sent.date_from, sent.date_to) == (datetime(2026, 3, 7), datetime(2026, 3, 13, 23, 59, 59))
@@ -108,11 +108,26 @@ async def test_a_run_asks_for_what_is_new_and_what_may_have_changed(
 async def test_nothing_is_asked_twice_without_looking_back(target: Destination) -> None:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     async with serving(of([], [])) as (server, fathom):
-        await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
+        await fill(PATHS, fathom.reports.complete, target, now)
         server.reset_stats()
-        summary = await fill(PATHS, fathom.reports.complete, target, now, look_back=0)
+        summary = await fill(PATHS, fathom.reports.complete, target, now)
         assert (len(server.hits), summary.periods) == (0, 0)
     assert read(target) == []
+
+
+@pytest.mark.parametrize("grouping", ["day", "month"])
+async def test_what_ended_less_than_an_hour_ago_is_asked_for_once_more(
+    grouping: str, target: Destination
+) -> None:
+    data, now = traffic(), datetime(2026, 3, 1, 0, 10, tzinfo=ZoneInfo(ZONE))
+    late = timedelta(minutes=50)
+    for minutes, requests in ((0, 1), (50, 1), (50, 0)):
+        moment = now + timedelta(minutes=minutes)
+        async with serving(until(data, moment, late)) as (server, fathom):
+            await fill(VISITS, fathom.reports.complete, target, moment, grouping=grouping, since="2026-02-25")
+            assert len(server.hits) == requests
+    first = "2026-02-25" if grouping == "day" else "2026-02-01"
+    assert read(target, grouping) == expected(data, VISITS, grouping, first, "2026-02-28")
 
 
 async def test_late_data_comes_and_what_is_gone_goes(target: Destination) -> None:
@@ -122,9 +137,9 @@ async def test_late_data_comes_and_what_is_gone_goes(target: Destination) -> Non
     other = [view for view in traffic(2).pageviews if view.at >= recent]
     changed = of([*settled, *other], [])
     async with serving(early) as (_, fathom):
-        await fill(PATHS, fathom.reports.complete, target, now)
+        await fill(PATHS, fathom.reports.complete, target, now, look_back=3)
     async with serving(changed) as (_, fathom):
-        await fill(PATHS, fathom.reports.complete, target, now + timedelta(days=1))
+        await fill(PATHS, fathom.reports.complete, target, now + timedelta(days=1), look_back=3)
     assert read(target) == expected(changed, PATHS, "day", SINCE, "2026-03-20")
     assert expected(early, PATHS, "day", "2026-03-17", "2026-03-19") != expected(
         changed, PATHS, "day", "2026-03-17", "2026-03-19"
@@ -187,7 +202,7 @@ def test_runs_that_are_killed_at_any_request_add_up_to_one_of_all_that_came_late
 ) -> None:
     data = traffic(seed, visits=60)
     hours = {"hour": 1, "day": 24, "month": 24 * 28}[options["grouping"]] * options["look_back"]
-    late = timedelta(hours=max(0, hours - 1))  # the clocks are put forward by an hour meanwhile
+    late = timedelta(hours=hours)  # and an hour more, by which the clocks are put forward meanwhile
 
     async def run(directory: Path) -> None:
         target, whole = (
@@ -241,10 +256,10 @@ async def test_what_was_answered_before_a_failure_is_kept(pieces: int, target: D
     async with serving(data) as (server, fathom):
         dying = Dying(fathom.reports.complete, after=pieces)
         with pytest.raises(KilledError):
-            await fill(SALES, dying, target, now, grouping="hour", look_back=0)
+            await fill(SALES, dying, target, now, grouping="hour")
         server.reset_stats()
         again = Dying(fathom.reports.complete)
-        await fill(SALES, again, target, now, grouping="hour", look_back=0)
+        await fill(SALES, again, target, now, grouping="hour")
     assert {query.date_from for query in dying.asked}.isdisjoint(query.date_from for query in again.asked)
     assert read(target, "hour") == expected(data, SALES, "hour", SINCE, "2026-03-31 19:59:59")
 

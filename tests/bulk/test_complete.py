@@ -10,10 +10,10 @@ import pytest
 from attrs import define, field
 
 from fathom_async import PageviewQuery, QueryError, Report
-from fathom_async._bulk.complete import LONGEST_QUERY, InconsistentError, InseparableError, complete
+from fathom_async._bulk.complete import InconsistentError, InseparableError, complete
 from fathom_async._bulk.request import Ask
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import LONGEST_QUERY, Query
 from fathom_async._reports.rows import PageviewRow
 
 Key = tuple[str | None, ...]

@@ -14,7 +14,7 @@ import pytest
 from fathom_async import CachePolicy, FathomClient, Filter, PageviewQuery, PageviewRow, RatePlan, Report
 from fathom_async._util.clock import LoopClock
 from fathom_async.store import open_store
-from fathom_async.testing import Dataset, FathomServer, Status
+from fathom_async.testing import Dataset, Delay, FathomServer, Status
 from tests.cache.conftest import place_of
 from tests.conftest import until
 
@@ -191,6 +191,48 @@ async def test_what_was_kept_is_forgotten_from_a_day_on(server: FathomServer, ma
         assert asked(server) == sent + 1
         assert await fathom.reports.forget(SITE, store=store) == 2
         assert await fathom.reports.forget("OTHER", store=store) == 0
+
+
+@pytest.mark.parametrize("way", ["run", "complete"])
+async def test_an_answer_that_was_asked_for_before_a_site_was_forgotten_is_not_kept(
+    server: FathomServer, make: Make, clock: SetClock, place: str, way: str
+) -> None:
+    yesterday = OCTOBER.replace(date_from="2026-11-01", date_to="2026-11-01")
+    async with make() as fathom, make() as other, open_store(place, clock=clock.unix) as store:
+
+        async def ask(fathom: FathomClient) -> Report[PageviewRow]:
+            if way == "complete":
+                return await fathom.reports.complete(yesterday, store=store)
+            return (await fathom.reports.gather([yesterday], store=store))[0]
+
+        server.inject(Delay(5.0), path="/aggregations")
+        server.inject(Delay(5.0), path=f"/sites/{SITE}")
+        asking = asyncio.create_task(ask(fathom))
+        for _ in range(2):  # the look-up of the time zone is in flight, and then the report
+            await asyncio.sleep(3.0)
+            clock.date += timedelta(seconds=3)
+            await other.reports.forget(SITE, store=store)
+            clock.date += timedelta(seconds=3)
+            await asyncio.sleep(3.0)
+        await asking
+        for again in (2, 0):
+            server.reset_stats()
+            await ask(other)
+            assert asked(server) == again, "a site and a report"
+
+
+async def test_what_was_kept_in_a_time_zone_of_its_own_is_forgotten_by_the_sites_clock(
+    server: FathomServer, make: Make, place: str
+) -> None:
+    tokyo = OCTOBER.replace(timezone="Asia/Tokyo")
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        assert [site.timezone async for site in fathom.sites.list()] == ["America/New_York"]
+        await fathom.reports.gather([OCTOBER, tokyo], store=store)
+        sent = asked(server)
+        assert await fathom.reports.forget(SITE, since="2026-10-31 11:00:00", store=store) == 1
+        await fathom.reports.gather([tokyo], store=store)
+        assert asked(server) == sent
+        assert await fathom.reports.forget(SITE, since="2026-10-31 10:59:59", store=store) == 1
 
 
 async def test_an_order_of_texts_that_was_made_here_implies_none(

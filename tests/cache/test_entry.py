@@ -1,10 +1,13 @@
 """Cache entries: one serves every equal query, and reveals nothing else."""
 
+from datetime import datetime
+
 import attrs
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
 from fathom_async._cache.entry import SKEW, CacheEntry, answer_key, namespace, replaces
+from fathom_async._util.checks import known_zone
 from fathom_async.errors import DecodeError
 
 QUERY = PageviewQuery(
@@ -46,6 +49,40 @@ def test_an_equal_query_reads_it_in_its_own_order() -> None:
 def test_whether_rows_may_be_missing_is_kept(*, truncated: bool) -> None:
     report = attrs.evolve(QUERY.replace(sort_by="pageviews:desc", limit=2).read(BODY), truncated=truncated)
     assert CacheEntry.of(report, 1.0).report(report.query).truncated is truncated
+
+
+@pytest.mark.parametrize(
+    ("date_to", "own", "former", "zone", "moment", "expected"),
+    [
+        ("2026-01-31 23:59:59", None, None, None, "2026-02-01 00:00:00", False),
+        ("2026-01-31 23:59:59", None, None, "Asia/Tokyo", "2026-01-31 23:59:59", True),
+        (None, "Asia/Tokyo", None, None, "2027-01-01 00:00:00", True),
+        ("2026-01-31 23:59:59", "America/New_York", None, "Europe/Berlin", "2026-02-01 05:00:00", True),
+        ("2026-01-31 23:59:59", "America/New_York", None, "Europe/Berlin", "2026-02-01 06:00:00", False),
+        ("2026-01-31 23:59:59", "America/New_York", "Europe/Berlin", None, "2026-02-01 05:00:00", True),
+        ("2026-02-01 00:00:00", "Asia/Tokyo", "Europe/Berlin", None, "2026-02-01 00:00:00", False),
+        (
+            "2026-01-31 23:59:59",
+            "Pacific/Pago_Pago",
+            None,
+            None,
+            "2026-02-02 00:00:00",
+            True,
+        ),  # on some clock
+        ("2026-01-31 23:59:59", "Asia/Tokyo", None, None, "2026-02-02 00:00:00", False),  # on none
+        ("2026-01-31 23:59:59", None, "America/New_York", "Europe/Berlin", "2026-02-01 05:00:00", True),
+        ("2026-01-31 23:59:59", None, "Etc/Unknown", None, "2026-02-01 00:00:00", False),
+        ("2026-10-25 02:29:59", None, None, "Europe/Berlin", "2026-10-25 02:45:00", True),  # shown twice
+        ("2026-01-31 23:59:59", None, None, "Europe/Berlin", "2026-01-31 22:59:59+00:00", True),
+        ("2026-01-31 23:59:59", None, None, "Europe/Berlin", "2026-01-31 23:00:00+00:00", False),
+    ],
+)
+def test_an_answer_reaches_a_moment_of_the_sites_clock(
+    date_to: str | None, own: str | None, former: str | None, zone: str | None, moment: str, *, expected: bool
+) -> None:
+    query = QUERY.replace(date_from=date_to and "2026-01-01", date_to=date_to, timezone=own)
+    entry = CacheEntry.of(query.read(b"[]"), 1.0, timezone=former, subject="one:x")
+    assert entry.reaches(datetime.fromisoformat(moment), known_zone(zone)) is expected
 
 
 def test_an_answer_to_something_else_is_told() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from fathom_async._cache import sqlite_file
 from fathom_async._cache.entry import CacheEntry
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.errors import ArgumentError, StoreError
@@ -112,7 +113,10 @@ def make_database(path: Path, *statements: str) -> None:
         (["CREATE TABLE customers (name)"], "is the database of something else: name another path"),
         (["PRAGMA journal_mode = WAL", "CREATE TABLE customers (name)"], "is the database of something else"),
         (["PRAGMA application_id = 7"], "is the database of something else"),
-        (["PRAGMA application_id = 1182024050", "PRAGMA user_version = 3"], "newer version of this package"),
+        (
+            ["PRAGMA application_id = 1182024050", "PRAGMA user_version = 2"],
+            "another version of this package",
+        ),
     ],
 )
 async def test_the_database_of_something_else_is_left_alone(
@@ -307,25 +311,6 @@ async def test_a_holder_whose_claim_lapsed_neither_renews_nor_ends_that_of_the_n
         assert await backend.held(["a"]) == []
 
 
-async def test_a_file_of_an_older_version_is_brought_up_to_date(path: Path) -> None:
-    make_database(
-        path,
-        "CREATE TABLE answers (key TEXT PRIMARY KEY, asked_at REAL NOT NULL, truncated INTEGER NOT NULL, "
-        "timezone TEXT, drop_after REAL, body BLOB NOT NULL)",
-        "CREATE TABLE claims (key TEXT PRIMARY KEY, owner TEXT NOT NULL, renewed REAL NOT NULL) WITHOUT ROWID",
-        "INSERT INTO answers VALUES ('a', 1.0, 0, NULL, NULL, x'5b5d')",
-        "COMMIT",
-        "PRAGMA application_id = 1182024050",
-        "PRAGMA user_version = 1",
-    )
-    async with SqliteStore(path) as store:
-        assert await store.get_many(["a"]) == {"a": ANSWER}
-        about = CacheEntry(b"[]", 2.0, subject="one:x", query="{}")
-        await store.put_many({"b": about})
-    async with SqliteStore(path) as store:
-        assert (await store.find(["one:x"])).keys() == {"b"}
-
-
 async def test_the_oldest_answers_go_when_the_file_is_too_large(path: Path) -> None:
     most = 1_000_000
     async with SqliteStore(path, max_bytes=most) as store:
@@ -335,6 +320,30 @@ async def test_the_oldest_answers_go_when_the_file_is_too_large(path: Path) -> N
         kept = sorted(map(int, await store.get_many(map(str, range(50)))))
     assert kept == list(range(50 - len(kept), 50))
     assert 10 < len(kept) < 20
+
+
+async def test_what_is_pruned_gives_its_space_back(path: Path) -> None:
+    async with SqliteStore(path) as store:
+        await store.put_many({str(number): CacheEntry(bytes(50_000), float(number)) for number in range(50)})
+        assert await store.prune(49.0) == 49
+        assert path.stat().st_size < 150_000  # noqa: ASYNC240 - a test may
+        assert (await store.get_many(map(str, range(50)))).keys() == {"49"}
+
+
+async def test_a_lock_of_another_program_is_waited_for_and_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_BUSY_SECONDS", 0.1)
+    async with SqliteStore(path) as store:
+        await store.put_many({"a": ANSWER})
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            async with SqliteStore(path) as another:
+                with pytest.raises(StoreError, match="database is locked by another program for 60 s"):
+                    await another.put_many({"b": ANSWER})
+                other.execute("COMMIT")
+                await another.put_many({"b": ANSWER})
+        assert (await store.get_many("ab")).keys() == {"a", "b"}
 
 
 async def test_an_answer_that_is_larger_than_the_store_is_not_kept(path: Path) -> None:

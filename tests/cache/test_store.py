@@ -244,16 +244,66 @@ async def test_the_newest_answers_of_a_subject_are_found(store: ReportStore) -> 
     assert (await store.find(["one:x"])).keys() == newest
 
 
-async def test_answers_about_a_site_whose_range_reaches_a_moment_are_forgotten(store: ReportStore) -> None:
+async def test_answers_about_a_site_are_forgotten_if_they_are_chosen(store: ReportStore) -> None:
     answers = {
         "open": about("one:x"),
         "before": about("one:y", "2026-01-31 23:59:59"),
         "then": about("one:y", "2026-02-01 00:00:00"),
+        "longer name": about("one two:x"),
         "other": about("two:x", "2026-02-28 23:59:59"),
         "none": ANSWER,
     }
     await store.put_many(answers)
-    assert await store.forget("one:", "2026-02-01 00:00:00") == 2
-    assert (await store.get_many(answers)).keys() == {"before", "other", "none"}
-    assert await store.forget("one:", "") == 1
+    assert await store.forget("one", lambda kept: kept.query != answers["before"].query) == 2
+    assert (await store.get_many(answers)).keys() == {"before", "longer name", "other", "none"}
+    assert await store.forget("one", lambda _: True) == 1
     assert await store.find(["one:x", "one:y"]) == {}
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_what_was_asked_for_before_a_site_was_forgotten_is_not_stored(place: str) -> None:
+    await check_forgetting_meanwhile(place, Clock(), Clock())
+
+
+async def test_nor_is_it_stored_in_memory() -> None:
+    clock = Clock()
+    async with open_store("memory://", clock=clock) as store:
+        await check_forgetting(store, store, clock, clock)
+
+
+@pytest.mark.parametrize("ahead", [-SKEW, SKEW])
+async def test_the_clocks_of_two_machines_may_differ_when_a_site_is_forgotten(
+    ahead: float, empty_redis: str
+) -> None:
+    await check_forgetting_meanwhile(empty_redis, Clock(), Clock(NOW + ahead))
+
+
+async def check_forgetting_meanwhile(place: str, here: Clock, there: Clock) -> None:
+    async with open_store(place, clock=here) as store, open_store(place, clock=there) as other:
+        await check_forgetting(store, other, here, there)
+
+
+async def check_forgetting(store: ReportStore, other: ReportStore, here: Clock, there: Clock) -> None:
+    early = {"a": about("one:x", asked_at=here.now), "b": about("two:x", asked_at=here.now)}
+    async with store.claim(["a", "b"]):
+        waiting = asyncio.create_task(other.wait("a"))
+        for clock in {here, there}:
+            clock.now += 5.0
+        assert await other.forget("one", lambda _: True) == 0
+        for clock in {here, there}:
+            clock.now += 5.0
+        await store.put_many(early)
+        await waiting
+        assert (await other.get_many("ab")).keys() == {"b"}
+    late = {"a": about("one:x", asked_at=here.now)}
+    await store.put_many(late)
+    assert await other.get_many("a") == late

@@ -4,42 +4,35 @@ import pytest
 
 from fathom_async._cli import charts
 from fathom_async._cli.formatting import ASCII, clock_time, counted, duration
-from fathom_async._util.text import printable
+from fathom_async._util.text import bar, printable
 
 
 def test_sparkline_rises_with_the_values() -> None:
-    assert charts.sparkline([0, 1, 4, 8], 10) == " ▁▄█"
-    assert charts.sparkline([], 10) == ""
-    assert charts.sparkline([0, 0], 10) == ""
+    assert charts.sparkline([0, 1, 4, 8]) == " ▁▄█"
+    assert charts.sparkline([]) == ""
+    assert charts.sparkline([0, 0]) == ""
 
 
-def test_neighbours_are_added_up_where_there_are_too_many() -> None:
-    assert charts.merged([1, 2, 3, 4, 5], 3) == [3, 7, 5]
+def test_bundles_leave_no_more_columns_than_fit() -> None:
     assert charts.bundle(365, 60) == 7
-    assert len(charts.sparkline([1] * 100, 15)) <= 15
+    assert charts.bundle(5, 3) == 2
+    assert charts.bundle(3, 5) == 1
 
 
 def test_columns_from_top_to_bottom() -> None:
-    assert charts.column_chart([1, 2], width=4, height=2, thickness=2) == ["  █", "█ █"]
-    assert charts.column_chart([1, 0, 3], width=9, height=1, thickness=3) == ["▃▃    ██"]
+    assert charts.column_chart([1, 2], height=2, thickness=2) == ["  █", "█ █"]
+    assert charts.column_chart([1, 0, 3], height=1, thickness=3) == ["▃▃    ██"]
 
 
 def test_a_little_is_more_than_nothing() -> None:
-    assert charts.column_chart([1, 100_000], width=2, height=1) == ["▁█"]
-    assert charts.bar(1, 100_000, 10) == "▏"
-    assert charts.bar(0, 100, 10) == charts.bar(3, 0, 10) == ""
-
-
-def test_bar_has_eighths() -> None:
-    assert charts.bar(10, 10, 4) == "████"
-    assert charts.bar(5, 8, 2) == "█▎"
+    assert charts.column_chart([1, 100_000], height=1) == ["▁█"]
 
 
 def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show() -> None:
-    columns = charts.column_chart([1, 2, 4, 8], width=4, height=1)
+    columns = charts.column_chart([1, 2, 4, 8], height=1)
     assert [line.encode("ascii", ASCII) for line in columns] == [b"  .#"]
-    assert charts.bar(5, 10, 4).encode("ascii", ASCII) == b"##"
-    assert charts.bar(7, 16, 4).encode("ascii", ASCII) == b"##"
+    assert bar(5, 10, 4).encode("ascii", ASCII) == b"##"
+    assert bar(7, 16, 4).encode("ascii", ASCII) == b"##"
     assert "Käse · 5…".encode("ascii", ASCII) == b"K?se - 5~"
 
 

@@ -12,12 +12,12 @@ from fathom_async import FathomClient, PageviewQuery, PageviewRow, Progress, Rep
 from fathom_async._cli.demo import headline
 from fathom_async._cli.demo.job import DemoJob, plan_reports
 from fathom_async._cli.demo.source import Source
-from fathom_async._cli.demo.summary import Comparison, summarize, traffic_of
+from fathom_async._cli.demo.summary import Standing, summarize, traffic_of
 from fathom_async._cli.failures import CommandError
 from fathom_async.testing import Dataset, FathomServer, Status
 
 SITES = ("ACMEAA", "OTHERA")
-PERFECT = Comparison(reports=42, others=12, refused=0, failed=0, seconds=8.2, optimum=240.0, speed=30.0)
+PERFECT = Standing(reports=42, others=12, refused=0, failed=0, seconds=8.2, optimum=240.0, speed=30.0)
 
 
 def shown(*parts: RenderableType, width: int = 80) -> str:

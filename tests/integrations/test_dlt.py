@@ -102,9 +102,9 @@ async def test_everything_is_loaded(pipeline: Pipeline) -> None:
 async def test_the_second_load_asks_for_what_is_new_and_merges_what_came_late(pipeline: Pipeline) -> None:
     late = traffic()
     first, then = until(late, MIDDLE - timedelta(days=2)), MIDDLE + timedelta(days=3)
-    await pipeline.run(first, MIDDLE)
+    await pipeline.run(first, MIDDLE, look_back=3)
     assert pipeline.rows("paths") != expected(late, PATHS, "day", "2026-02-21", "2026-03-14")
-    paths = await pipeline.run(late, then)
+    paths = await pipeline.run(late, then, look_back=3)
     assert paths.count("/v1/aggregations") == 3
     assert pipeline.rows("paths") == expected(late, PATHS, "day", "2026-02-21", "2026-03-17")
     assert pipeline.rows("sales") == sales(late, "2026-03-17")
@@ -150,16 +150,16 @@ async def test_events_and_milestones_that_are_gone_from_a_site_are_gone_from_the
 async def test_a_table_is_of_one_clock_after_the_site_got_another_time_zone(pipeline: Pipeline) -> None:
     data, reports = traffic(), {"paths": PATHS}
     before = of(data.pageviews, data.completions, "UTC")
-    await pipeline.run(before, MIDDLE, reports=reports, look_back=0)
-    await pipeline.run(data, MIDDLE + timedelta(days=3), reports=reports, look_back=0)
+    await pipeline.run(before, MIDDLE, reports=reports)
+    await pipeline.run(data, MIDDLE + timedelta(days=3), reports=reports)
     assert pipeline.rows("paths") == expected(data, PATHS, "day", "2026-02-21", "2026-03-17")
-    paths = await pipeline.run(data, MIDDLE + timedelta(days=3), reports=reports, look_back=0)
+    paths = await pipeline.run(data, MIDDLE + timedelta(days=3), reports=reports)
     assert "/v1/aggregations" not in paths
 
 
 async def test_nothing_is_asked_for_twice_without_looking_back(pipeline: Pipeline) -> None:
-    await pipeline.run(traffic(), MIDDLE, look_back=0)
-    assert "/v1/aggregations" not in await pipeline.run(traffic(), MIDDLE, look_back=0)
+    await pipeline.run(traffic(), MIDDLE)
+    assert "/v1/aggregations" not in await pipeline.run(traffic(), MIDDLE)
 
 
 async def test_hours_keep_the_clock_of_the_site(pipeline: Pipeline) -> None:
@@ -232,15 +232,15 @@ async def test_what_another_version_loaded_is_loaded_anew_where_dlt_drops_it(
     data = traffic()
     with monkeypatch.context() as before:
         before.setattr("fathom_async.backfill._layout._VERSION", 1)
-        await pipeline.run(data, MIDDLE, look_back=0)
+        await pipeline.run(data, MIDDLE)
     message = (
         r"was made by another version of this package; .*pipeline\.run\(source, refresh=\"drop_sources\"\)"
     )
     with pytest.raises(Exception, match=message):
-        await pipeline.run(data, MIDDLE, look_back=0)
-    paths = await pipeline.run(data, MIDDLE, look_back=0, refresh=refresh)
+        await pipeline.run(data, MIDDLE)
+    paths = await pipeline.run(data, MIDDLE, refresh=refresh)
     assert "/v1/aggregations" in paths
-    assert "/v1/aggregations" not in await pipeline.run(data, MIDDLE, look_back=0)
+    assert "/v1/aggregations" not in await pipeline.run(data, MIDDLE)
     assert pipeline.rows("paths") == expected(data, PATHS, "day", "2026-02-21", "2026-03-14")
     assert pipeline.rows("sales") == sales(data, "2026-03-14")
 

@@ -1,34 +1,52 @@
 """The progress bar, drawn into a terminal that is a string."""
 
 import io
+import re
 
+import pytest
 from rich.console import Console
 
 from fathom_async._bulk.results import Progress
+from fathom_async._cli.formatting import ASCII
 from fathom_async.integrations.rich import ProgressBar
 
+HALF = Progress(30, done=15, kept=10, failed=1, requests=20, answered=5, seconds_left=65.0)
 
-def drawn(*states: Progress) -> str:
-    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
-    with ProgressBar("months", console=console) as bar:
-        for state in states:
-            bar(state)
+
+def drawn(progress: Progress, width: int = 100, *, title: str = "reports", waits: str = "") -> str:
+    """Return what stands there in the end; the last column of a terminal stays empty."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width + 1, color_system=None)
+    with ProgressBar(title, console=console) as bar:
+        bar(Progress(progress.queries))
+        bar(progress, waits)
     assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue()
+    shown = re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", console.file.getvalue())
+    return re.split(r"[\r\n]", shown.rstrip())[-1]
 
 
-def test_it_tells_how_many_are_done_and_how_long_the_rate_limit_takes() -> None:
-    text = drawn(
-        Progress(queries=110, done=40, failed=1, kept=12, requests=31, answered=9, seconds_left=125.4)
+def test_it_tells_how_many_are_done_and_for_how_long_it_goes_on() -> None:
+    assert drawn(HALF) == (
+        "reports ████████████████████░░░░░░░░░░░░░░░░░░░░ 15/30 1:05 left 5/20 requests 10 kept 1 failed"
     )
-    assert "months" in text
-    assert "40/110" in text
-    assert "2:05 left" in text
-    assert "9/31 requests, 12 kept, 1 failed" in text
+    assert drawn(Progress(1, done=1, requests=1, answered=1), 60).endswith("█ 1/1 1/1 requests")
+    assert drawn(HALF, title="months").startswith("months █")
 
 
-def test_at_the_end_nothing_is_left() -> None:
-    text = drawn(Progress(queries=3), Progress(queries=3, done=3, requests=1, answered=1))
-    last = text.splitlines()[-2]
-    assert "3/3" in last
-    assert "0:00 left" in last
+@pytest.mark.parametrize("width", range(10, 120, 3))
+def test_it_fits(width: int) -> None:
+    line = drawn(HALF, width, waits="waiting up to 0:30 for another run's answers")
+    assert len(line) <= width
+    assert "15/30" in line
+    assert "?" not in line.encode("ascii", ASCII).decode()
+
+
+def test_a_narrow_terminal_still_has_a_bar_and_the_time_left() -> None:
+    first = Progress(6, done=3, requests=6, answered=3, seconds_left=65.0)
+    assert drawn(first, 39) == "██████░░░░░░ 3/6 1:05 left 3/6 requests"
+
+
+def test_nothing_is_counted_down_while_nothing_is_to_come() -> None:
+    idle = Progress(30, done=10, kept=10)
+    assert "left" not in drawn(idle)
+    waits = "waiting up to 0:28 for another run's answers"
+    assert f"10/30 {waits} 0/0 requests" in drawn(idle, 120, waits=waits)

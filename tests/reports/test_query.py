@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fathom_async import FathomClient
 from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
@@ -24,8 +25,9 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filters import Filter, where
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery, query_from_params
+from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery, hour_chunks, query_from_params
 from fathom_async.errors import DecodeError, QueryError
+from fathom_async.testing import FathomServer
 
 ANY_LIMIT = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 
@@ -347,3 +349,22 @@ def test_order_does_not_matter_to_what_is_asked(query: AnyQuery, chance: random.
 def test_queries_are_equal_exactly_if_their_keys_are(one: AnyQuery, other: AnyQuery) -> None:
     assert (one == other) is (one.key() == other.key())
     assert one != "a query"
+
+
+def test_filters_that_fit_into_no_url_are_refused_shortly() -> None:
+    filters = [Filter("pathname", "is not", f"/{number:03}/{'x' * 150}?a=b&c=d") for number in range(60)]
+    query = PageviewQuery("CDBUGS", aggregates=["visits"], filters=filters)
+    with pytest.raises(QueryError, match=r"^60 filters make a URL of 16,262 characters, and") as caught:
+        hour_chunks(query)
+    assert len(str(caught.value)) < 200
+    assert hour_chunks(query.replace(filters=filters[:15]))
+
+
+async def test_what_fits_into_no_url_is_not_sent(server: FathomServer, fathom: FathomClient) -> None:
+    filters = [Filter("pathname", "is not", "x" * 300 + str(number)) for number in range(30)]
+    query = PageviewQuery("CDBUGS", aggregates=["visits"], filters=filters)
+    with pytest.raises(QueryError, match="30 filters make a URL"):
+        await fathom.reports.aggregate(query)
+    with pytest.raises(QueryError, match="30 filters make a URL"):
+        fathom.reports.plan([query])
+    assert not server.hits

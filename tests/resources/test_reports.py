@@ -103,7 +103,7 @@ def large() -> Dataset:
     sections = ("blog", "docs", "products", "Guides", "ünïcode", "a b")
     paths = [
         f"/{sections[n % 6]}/{2020 + n % 7}/{1 + n % 12:02d}/{chance.choice('abcXYZ')}-{n}"
-        for n in range(50_000)
+        for n in range(10_000)
     ]
     views = [
         Pageview(
@@ -122,13 +122,13 @@ def large() -> Dataset:
 
 
 @pytest.mark.slow
-async def test_every_row_of_50_000_paths(large: Dataset) -> None:
+async def test_every_row_of_10_000_paths(large: Dataset) -> None:
     query = PageviewQuery("CDBUGS", aggregates=PAGEVIEWS, field_grouping=["pathname"], sort_by="uniques:desc")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     async with serving(large) as (server, fathom):
         report = await fathom.reports.complete(query)
-        assert len(report) == 50_000
+        assert len(report) == 10_000
         check(large, report)
-        assert len(server.hits) <= 100
+        assert len(server.hits) <= 22
         uniques = cast("list[int]", report.column("uniques"))
         assert uniques == sorted(uniques, reverse=True)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from fathom_async._util.text import cells, columns, cut, one_line, printable, printable_json
+from fathom_async._util.text import bar, cells, columns, cut, one_line, printable, printable_json
 
 SCRIPTS = ["/café", "/カフェ", "/кафе", "/קפה", "/कैफ़े", "/ร้านกาแฟ", "/咖啡", "/카페", "/καφές", "/☕🏳", "/a b"]
 STEERS = ["\x00", "\t", "\n", "\x1b", "\x7f", "\x80", "\x9b", "\u2028", "\u2029"]
@@ -88,3 +88,13 @@ def test_columns_are_aligned_by_cells() -> None:
     assert list(columns([("カ", "5", ""), ("abc", "12", "x")], right={1})) == ["カ    5", "abc  12  x"]
     assert not list(columns([]))
     assert cut("カフェ", 4) == "カ…"
+
+
+def test_a_bar_has_eighths() -> None:
+    assert bar(10, 10, 4) == "████"
+    assert bar(5, 8, 2) == "█▎"
+
+
+def test_a_little_of_a_bar_is_more_than_nothing() -> None:
+    assert bar(1, 100_000, 10) == "▏"
+    assert bar(0, 100, 10) == bar(3, 0, 10) == ""

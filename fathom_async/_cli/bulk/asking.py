@@ -1,11 +1,12 @@
 """Requests the reports of a job file: complete ones one after the other, all others in one fused run."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 
 from attrs import evolve, frozen
 
 from fathom_async import (
+    ArgumentError,
     AuthenticationError,
     CachePolicy,
     ClosedError,
@@ -31,11 +32,25 @@ class Asking:
         fathom: The client.
         keeping: How long cached answers stay fresh.
         is_fused: Whether to fuse queries.
+        max_requests: The most requests that the run may send; None for any number.
     """
 
     fathom: FathomClient
     keeping: CachePolicy
     is_fused: bool = True
+    max_requests: int | None = None
+
+    async def missing(
+        self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore]
+    ) -> list[ReportSpec]:
+        """Return the reports that the stores do not answer; sends no report."""
+        kept = set[int]()
+        offline = evolve(self, max_requests=0)
+        for run in offline.runs(reports, stores, lambda _: None):
+            with suppress(ArgumentError):
+                async with aclosing(run) as found:
+                    kept.update([id(each) async for each, outcome in found if outcome.error is None])
+        return [each for each in reports if id(each) not in kept]
 
     async def outcomes(
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], on_progress: OnProgress
@@ -58,15 +73,22 @@ class Asking:
             latest = together(before, part)
             on_progress(latest)
 
+        for run in self.runs(reports, stores, show):
+            async with aclosing(run) as found:
+                async for wanted, outcome in found:
+                    if isinstance(outcome.error, AuthenticationError):
+                        raise outcome.error
+                    yield wanted, outcome
+            before = latest
+
+    def runs(
+        self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], show: OnProgress
+    ) -> Iterator[AsyncGenerator[Found, None]]:
+        """Yield the runs of the reports, to be carried out one after the other; see `outcomes`."""
         for place, store in stores.items():
             here = [each for each in reports if each.store == place]
-            for run in (self._plain(here, store, show), self._complete(here, store, show)):
-                async with aclosing(run) as found:
-                    async for wanted, outcome in found:
-                        if isinstance(outcome.error, AuthenticationError):
-                            raise outcome.error
-                        yield wanted, outcome
-                before = latest
+            yield self._plain(here, store, show)
+            yield self._complete(here, store, show)
 
     async def _plain(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
@@ -77,6 +99,7 @@ class Asking:
             fuse=self.is_fused,
             store=store,
             keeping=self.keeping,
+            max_requests=self._left,
             on_progress=on_progress,
         )
         async with aclosing(run) as outcomes:
@@ -90,19 +113,21 @@ class Asking:
         complete = [each for each in reports if each.is_complete]
         progress = Progress(len(complete), requests=len(complete))
         for wanted in complete:
-            sent = self.fathom.stats.sent.get("reports", 0)
+            sent = self._sent
             seconds = self.fathom.eta(len(complete) - progress.done, lane="reports")
             on_progress(evolve(progress, seconds_left=seconds))
             try:
                 report, error = (
-                    await self.fathom.reports.complete(wanted.query, store=store, keeping=self.keeping),
+                    await self.fathom.reports.complete(
+                        wanted.query, store=store, keeping=self.keeping, max_requests=self._left
+                    ),
                     None,
                 )
             except (ClosedError, StoreError):
                 raise
             except FathomError as failure:
                 report, error = None, failure
-            spent = self.fathom.stats.sent.get("reports", 0) - sent
+            spent = self._sent - sent
             progress = evolve(
                 progress,
                 done=progress.done + 1,
@@ -113,3 +138,11 @@ class Asking:
             )
             on_progress(progress)
             yield wanted, Outcome(wanted.query, report, error)
+
+    @property
+    def _sent(self) -> int:
+        return self.fathom.stats.sent.get("reports", 0)
+
+    @property
+    def _left(self) -> int | None:
+        return None if self.max_requests is None else max(0, self.max_requests - self._sent)

@@ -69,7 +69,7 @@ class RunOptions:
     """Whether to fuse queries into fewer requests, with the same answers."""
 
     max_requests: int | None = None
-    """Send nothing if the plan has more requests than this; cached answers are not counted out."""
+    """Send no report if this run would send more requests than this; cached answers take none."""
 
     dry_run: bool = False
     """Show the plan, and send nothing."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from attrs import define, evolve, field
 
@@ -42,9 +41,11 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.failures import CommandError
+from fathom_async._cli.formatting import counted
 from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async._util.checks import site_zone
 from fathom_async.store import ReportStore, open_store
 
 if TYPE_CHECKING:
@@ -121,15 +122,19 @@ async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> Non
         reports = await _located(fathom, file, options, datetime.fromtimestamp(started, UTC))
         found = overview_of(fathom, reports, is_fused=options.fuse)
         note(headline(found))
+        keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
+        asking = Asking(_as_run(fathom), keeping, options.fuse, options.max_requests)
         if options.max_requests is not None and found.requests > options.max_requests:
-            raise CommandError(
-                f"more than --max-requests {options.max_requests}; allow more, or leave out reports"
-            )
+            missing = await asking.missing(reports, stores)
+            found = overview_of(fathom, missing, is_fused=options.fuse)
+            if found.requests > options.max_requests:
+                raise CommandError(
+                    f"{counted(found.requests, 'request')} would be sent, more than --max-requests "
+                    f"{options.max_requests}; allow more, or leave out reports"
+                )
         if began is None:
             for each in notes:
                 await each.begin(started)
-        keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
-        asking = Asking(_as_run(fathom), keeping, options.fuse)
         await _make(asking, options, reports, stores, summary)
         if not summary.may_be_retried:
             for each in notes:
@@ -187,7 +192,7 @@ async def _located(
     naive = read_jobs(file, now=moment.replace(tzinfo=None))
     async with telling(fathom):
         sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
-    zones = {site_id: ZoneInfo(site.timezone) for site_id, site in sites.items() if site.timezone}
+    zones = {site_id: site_zone(site_id, site.timezone) for site_id, site in sites.items() if site.timezone}
     return wanted(read_jobs(file, now=moment, zones=zones), file, options)
 
 

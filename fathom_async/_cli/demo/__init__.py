@@ -12,7 +12,7 @@ from fathom_async import FathomClient, LoopClock, Progress
 from fathom_async._cli.connection import run_async
 from fathom_async._cli.demo.job import DemoJob
 from fathom_async._cli.demo.source import Source, source_of
-from fathom_async._cli.demo.summary import Comparison, summarize
+from fathom_async._cli.demo.summary import Standing, summarize
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.progress import repeating, reporter, situation
@@ -65,7 +65,7 @@ def headline(reports: int, description: str, speed: float) -> Text:
     return Text.assemble(("fathom demo", "bold"), what, (pace, "yellow"))
 
 
-async def _demonstrate(source: Source, reports: int, speed: float, seed: int) -> tuple[DemoJob, Comparison]:
+async def _demonstrate(source: Source, reports: int, speed: float, seed: int) -> tuple[DemoJob, Standing]:
     async with (
         FathomServer(data=source.data, speed=speed, now=source.now, seed=seed) as server,
         FathomClient("demo", base_url=server.url, clock=LoopClock(speed)) as fathom,
@@ -84,10 +84,10 @@ async def _demonstrate(source: Source, reports: int, speed: float, seed: int) ->
         return job, _judge(job, server, speed)
 
 
-def _judge(job: DemoJob, server: FathomServer, speed: float) -> Comparison:
+def _judge(job: DemoJob, server: FathomServer, speed: float) -> Standing:
     reports = sum(hit.lane == "reports" for hit in server.hits)
     throttle = server.throttles["reports"]
-    return Comparison(
+    return Standing(
         reports=reports,
         others=len(server.hits) - reports,
         refused=server.refused,

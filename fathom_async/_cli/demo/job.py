@@ -73,17 +73,7 @@ def _every_report(site_ids: Sequence[str], source: Source) -> Iterator[PageviewQ
 
 @define
 class DemoJob:
-    """The job and its results.
-
-    Attributes:
-        fathom: The client.
-        source: What is reported on.
-        reports_wanted: How many reports.
-        reports: The reports over all days, by the site's name.
-        failures: Errors, in words.
-        started: When the job began, in real seconds.
-        answered: When the last report was answered, likewise.
-    """
+    """The job and its results: the reports over all days by the site's name, and errors in words."""
 
     fathom: FathomClient
     source: Source
@@ -94,12 +84,7 @@ class DemoJob:
     answered: float = field(factory=time.perf_counter)
 
     async def run(self, on_progress: OnProgress | None = None) -> None:
-        """Run the job.
-
-        Raises:
-            FathomError: The sites could not be listed.
-            CommandError: The data has fewer different reports.
-        """
+        """Run the job."""
         sites = {site.id: site async for site in self.fathom.sites.list()}
         planned = plan_reports([*sites], self.source, self.reports_wanted)
         if len(planned) < self.reports_wanted:

@@ -18,15 +18,7 @@ _VISITS_A_DAY = 60
 
 @frozen
 class Source:
-    """Traffic, and the days that reports cover.
-
-    Attributes:
-        data: Data of the server.
-        first: The first day of the reports.
-        last: The last one.
-        now: The server's date and time at its start; None for the present.
-        description: A few words about it.
-    """
+    """Traffic, and the days that reports cover; `now` is the server's time at its start, None for the present."""
 
     data: Dataset
     first: date
@@ -46,11 +38,7 @@ class Source:
 
 
 def source_of(access_log: Path | None, seed: int) -> Source:
-    """Return a log's traffic, or made-up traffic without one.
-
-    Raises:
-        CommandError: The log cannot be read, or it has no pageviews.
-    """
+    """Return a log's traffic, or made-up traffic without one."""
     source = _synthetic(seed) if access_log is None else _from_log(access_log)
     _ = source.data.query_engine  # built now, and not while the clock runs
     return source

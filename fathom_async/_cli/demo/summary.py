@@ -29,18 +29,8 @@ _BESIDE_PAGE: Final = 34
 
 
 @frozen
-class Comparison:
-    """Measurements of the job.
-
-    Attributes:
-        reports: Requests of the reports lane, counted by the server.
-        others: The other requests, likewise.
-        refused: Requests that the server refused.
-        failed: Requests that ended with an error.
-        seconds: Real seconds from the start to the last report's answer.
-        optimum: Server seconds that a perfect client would need for these reports.
-        speed: Server seconds in a real one.
-    """
+class Standing:
+    """Measurements of the job: requests as the server counted them, real seconds, and at best server seconds."""
 
     reports: int
     others: int
@@ -63,14 +53,8 @@ class Comparison:
         return f"of {self.reports + self.others} requests, {', '.join(told)}" if told else None
 
 
-def summarize(reports: Reports, verdict: Comparison, width: int) -> Iterator[RenderableType]:
-    """Return the parts of the summary, from top to bottom; those without data are left out.
-
-    Args:
-        reports: The reports over all days.
-        verdict: How the job went.
-        width: Characters a line.
-    """
+def summarize(reports: Reports, verdict: Standing, width: int) -> Iterator[RenderableType]:
+    """Return the parts of the summary, from top to bottom; those without data are left out."""
     for figure in (traffic_of(chain.from_iterable(reports.values())), _pages(reports)):
         if figure is not None:
             label = max(width - _BESIDE_PAGE, _SITE_WIDTH)
@@ -110,7 +94,7 @@ def _pages(reports: Reports) -> Ranking | None:
     return Ranking("top pages", tuple(labels), tuple(views for *_, views in found)) if found else None
 
 
-def _account(verdict: Comparison) -> Table:
+def _account(verdict: Standing) -> Table:
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

@@ -21,15 +21,7 @@ MOST_ROWS: Final = 5_000
 
 @frozen
 class HtmlPage:
-    """A page to write.
-
-    Attributes:
-        title: Its heading.
-        facts: Lines below it: the range, the conditions.
-        figures: Figures to draw.
-        records: Rows; the page shows the first `MOST_ROWS`.
-        made: When it was made.
-    """
+    """A page to write: it shows the first `MOST_ROWS` rows, and facts, a line each, below its title."""
 
     title: str
     facts: Sequence[str]
@@ -38,11 +30,7 @@ class HtmlPage:
     made: datetime
 
     def html(self) -> str:
-        """Return the page.
-
-        Raises:
-            ImportError: plotly is not installed.
-        """
+        """Return the page."""
         title = printable(self.title)
         template = Template(_file("page.html"))
         totals = [figure for figure in self.figures if isinstance(figure, Total)]

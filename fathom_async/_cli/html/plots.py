@@ -23,20 +23,12 @@ _CONFIG: Final = {"responsive": True, "displayModeBar": False}
 
 
 def script() -> str:
-    """Return plotly's script, to inline.
-
-    Raises:
-        ImportError: plotly is not installed.
-    """
+    """Return plotly's script, to inline."""
     return str(optional("plotly.offline", extra="html").get_plotlyjs())
 
 
 def markup(plot: Plot, name: str) -> str:
-    """Return the HTML of a plot, which needs the script.
-
-    Raises:
-        ImportError: plotly is not installed.
-    """
+    """Return the HTML of a plot, which needs the script."""
     written = optional("plotly.io", extra="html").to_html(
         dict(plot), config=_CONFIG, include_plotlyjs=False, full_html=False, div_id=name, validate=False
     )

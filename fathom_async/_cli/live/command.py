@@ -78,11 +78,7 @@ async def _display(format: Format | None, board: LiveState, fathom: FathomClient
 
 
 async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of the sites, by ID.
-
-    Raises:
-        CommandError: There is no such site, or none at all.
-    """
+    """Return the names of the sites, by ID."""
     if site_ids:
         return {site_id: site.name for site_id, site in (await sites_named(fathom, site_ids)).items()}
     found = {site.id: site.name async for site in fathom.sites.list()}

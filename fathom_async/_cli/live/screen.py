@@ -26,15 +26,7 @@ _FRAME: Final = 6
 
 
 def draw(board: LiveState, lane: LaneStatus, now: datetime, width: int, height: int) -> RenderableType:
-    """Return the whole screen.
-
-    Args:
-        board: The state.
-        lane: Status of the reports lane.
-        now: The current time, with a time zone.
-        width: Characters per line.
-        height: Lines.
-    """
+    """Return the whole screen."""
     rows = min(len(board.sites), max(1, height // 3))
     rest = max(height - rows - _FRAME, 0)
     parts: list[RenderableType] = [_title(board, now), "", _sites(board, now, width, rows)]
@@ -44,12 +36,7 @@ def draw(board: LiveState, lane: LaneStatus, now: datetime, width: int, height: 
 
 
 def line(name: str, site: SiteView) -> str:
-    """Return the last answer about a site, in one line.
-
-    Args:
-        name: Its ID.
-        site: The site.
-    """
+    """Return the last answer about the site of an ID, in one line."""
     who = f"{printable(site.name)} ({name})" if site.name != name else name
     if site.error is not None or site.visitors is None or site.at is None:
         return f"{who}: {site.error}"
@@ -85,7 +72,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int) -> Renderable
             "-" if site.visitors is None else f"{site.visitors.total:,}",
         ]
         if has_trend:
-            cells.append(charts.sparkline(site.history[-_TREND:], _TREND))
+            cells.append(charts.sparkline(site.history[-_TREND:]))
         if width >= _WITH_AGE:
             cells.append(_heard(site, now))
         table.add_row(*cells)

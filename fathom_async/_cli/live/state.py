@@ -14,15 +14,7 @@ _REMEMBERED: Final = 60
 
 @frozen
 class SiteView:
-    """One site.
-
-    Attributes:
-        name: Its name.
-        visitors: The last answer; None before the first one.
-        at: When it came.
-        history: Totals of the last answers, oldest first.
-        error: Error of the last attempt, if it failed.
-    """
+    """One site: its last answer, the totals of several, and the error of the last attempt if it failed."""
 
     name: str
     visitors: CurrentVisitors | None = None
@@ -40,23 +32,13 @@ class SiteView:
 
 @frozen
 class LiveState:
-    """All sites.
-
-    Attributes:
-        sites: By ID, in the order named.
-        seconds: Seconds from one request for a site to the next.
-    """
+    """All sites by ID, in the order named, and the seconds from one request for a site to the next."""
 
     sites: Mapping[str, SiteView]
     seconds: float
 
     def with_(self, heard: LiveVisitors, error: str | None) -> "LiveState":
-        """Return the state with an answer about a site.
-
-        Args:
-            heard: The answer.
-            error: Its error in words, if any.
-        """
+        """Return the state with an answer about a site, and its error in words."""
         return evolve(
             self, sites={**self.sites, heard.site_id: self.sites[heard.site_id].with_(heard, error)}
         )

@@ -28,12 +28,6 @@ async def screen(
     """Draw on the terminal's alternate screen while the block runs; afterwards the terminal is as it was.
 
     It redraws on each answer, on resize, and every `frame` seconds for the clock.
-
-    Args:
-        console: The terminal.
-        board: The initial state.
-        lane: Returns the status of the reports lane.
-        frame: Most seconds between two drawings.
     """
     latest = board
 
@@ -69,13 +63,7 @@ def lines(*, as_json: bool) -> Show:
 
 
 def record(heard: LiveVisitors, name: str, error: str | None) -> str:
-    """Return an answer as a JSON object in one line.
-
-    Args:
-        heard: The answer.
-        name: Name of the site.
-        error: Its error in words, if any.
-    """
+    """Return an answer, and its error in words, as a JSON object in one line."""
     visitors = heard.visitors
     return msgspec.json.encode(
         {

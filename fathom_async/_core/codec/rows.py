@@ -8,6 +8,7 @@ An answer that does not fit is looked at again, row by row: an empty string in a
 other value would be right: a count with a fraction, one that exceeds 64 bits, a word.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -34,12 +35,13 @@ TOO_DEEP: Final = "the answer is nested too deeply"
 
 
 def utf8(body: bytes) -> bytes:
-    """Return JSON in UTF-8 without a byte order mark; the same object if that changes nothing."""
+    """Return JSON with a byte order mark as UTF-8 without one; the same object if there is none."""
+    if not body.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body
     try:
-        plain = body.decode(json.detect_encoding(body)).encode()
+        return body.decode(json.detect_encoding(body)).encode() or body
     except UnicodeError:
         return body
-    return plain if plain.strip() and plain != body else body
 
 
 @attrs.frozen

@@ -23,15 +23,7 @@ _log = logging.getLogger("fathom_async")
 
 
 class FailoverWindow(SharedWindow):
-    """A shared window that a local one stands in for while its store is out of reach.
-
-    Args:
-        sharing: What it keeps to.
-        store: See `SharedWindow`.
-        share: How many requests of the limit go on while the store is out of reach.
-        clock: See `SharedWindow`.
-        tell: See `SharedWindow`.
-    """
+    """A `SharedWindow` that a local one stands in for, with a share of the limit, while its store is out of reach."""
 
     def __init__(
         self, sharing: Sharing, store: Store, share: int, *, clock: Clock, tell: Sequence[Store] = ()

@@ -12,14 +12,10 @@ def held_size(requests: int) -> int:
 
 
 class HeldPermits:
-    """The permits that are out; a view of memory, all zeros when none ever was.
+    """The permits that are out; a view of `held_size` numbers, all zeros when none ever was.
 
     Permits take the first places that are free, so that of a large window only as many are looked at as were out at
     once. They are sorted once in a step.
-
-    Args:
-        memory: `held_size` numbers.
-        span: Seconds after which a permit comes back.
     """
 
     __slots__ = ("_flying", "_head", "_ids", "_now", "_sorted", "_span", "_until")

@@ -32,15 +32,7 @@ class Teller(Listener, Protocol):
 class PlanTeller:
     """Tells a plan to the windows of the classic one, and listens to what these say.
 
-    Args:
-        sharing: What the window of the plan keeps to.
-        own: Where it lives.
-        stores: Where the windows of the classic plan live.
-        window: The window of the plan.
-        clock: Where time comes from.
-
-    Attributes:
-        telling: How many of them have not answered yet.
+    `telling` counts those that have not answered yet.
     """
 
     def __init__(

@@ -37,12 +37,10 @@ class Store(Protocol):
         """Name the one to be told of outages."""
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a step now or as soon as possible; it is tried again until it was carried out.
+        """Carry out a step now or as soon as possible, and tell its reply, maybe before this returns.
 
-        Args:
-            step: The step. One that asks or looks is dropped when the store is lost; what it may have been granted
-                is given back.
-            done: Told the reply, before `submit` returns or later; None when the step was dropped.
+        It is tried again until it was carried out. One that asks or looks is dropped when the store is lost: it is
+        told None, and what it may have been granted is given back.
         """
 
     def peek(self, step: Command) -> Result | None:

@@ -31,7 +31,7 @@ from fathom_async._ratelimit.shared.state import (
 from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
-from fathom_async._util.redis import without_secrets
+from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import BudgetError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class RedisStore:
 
     def __init__(self, url: str, key: str, terms: QuotaConfig, *, speed: float = 1.0) -> None:
         self._redis = _connect(url)
+        self._url = url
         self._where = without_secrets(url)
         self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
         self._speed = speed
@@ -191,8 +192,10 @@ class RedisStore:
             return error
         except Exception as error:  # noqa: BLE001 - whatever it is, the steps must be tried again
             if _is_mistake(error):
-                return ConfigurationError(f"{self._where} does not let this client in: {error}")
-            return BudgetError(f"{self._where} cannot be used: {type(error).__name__} {error}".rstrip())
+                return ConfigurationError(
+                    f"{self._where} does not let this client in: {told(error, self._url)}"
+                )
+            return BudgetError(f"{self._where} cannot be used: {told(error, self._url)}")
         self._health.worked()
         self._heard_at = time.monotonic()
         for (_, done), reply in zip(calls, replies, strict=True):
@@ -313,4 +316,4 @@ def _connect(url: str) -> "Redis":
             max_connections=2,
         )
     except ValueError as error:
-        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {error}") from None
+        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {told(error, url)}") from None

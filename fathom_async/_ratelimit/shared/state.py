@@ -125,12 +125,7 @@ def size_of(requests: int) -> int:
 
 
 class SharedState:
-    """A view of memory that holds the permits and the queue; all zeros is a new pool.
-
-    Args:
-        memory: `size_of` numbers.
-        terms: What the lane's steps have in common.
-    """
+    """A view of the `size_of` numbers that hold the permits and the queue; all zeros is a new pool."""
 
     __slots__ = ("_cap", "_forecast", "_held", "_memory", "_terms", "_tickets")
 
@@ -155,17 +150,10 @@ class SharedState:
         return others <= now and not self._held.all and not self._tickets
 
     def step(self, step: Command, now: float, known: int = 0, total: int = 0, *, full: bool = True) -> Result:
-        """Carry out a step.
+        """Carry out a step; raise `ConfigurationError` if the asker was given another plan than others.
 
-        Args:
-            step: The step.
-            now: The time.
-            known: The epoch as the asker knows it, 0 for none.
-            total: The largest `Result.total` that came with this epoch.
-            full: Whether to count the permits for the reply, which takes longer than all the rest.
-
-        Raises:
-            ConfigurationError: The asker was given another plan than others.
+        The asker knows an epoch, 0 for none, and the largest `Result.total` that came with it. A full reply counts
+        the permits, which takes longer than all the rest.
         """
         memory = self._memory
         now = self._open(step, now, known, total)

@@ -12,11 +12,7 @@ _CLASSES = 4  # a ticket's number is its owner's times this, and the class
 
 
 class Tickets:
-    """The tickets in the order of their arrival; a view of memory, all zeros when nobody waits.
-
-    Args:
-        memory: `TICKETS_SIZE` numbers.
-    """
+    """The tickets in the order of their arrival; a view of `TICKETS_SIZE` numbers, all zeros when nobody waits."""
 
     __slots__ = ("_kept", "_size", "_values")
 

@@ -56,17 +56,9 @@ class SharedPermit(Permit):
 
 
 class SharedWindow(Window):
-    """One process's side of a shared window.
+    """One process's side of a shared window, and of the store where it lives, which is closed with it.
 
-    Args:
-        sharing: What it keeps to.
-        store: Where the window lives; closed with it.
-        clock: Where time comes from.
-        tell: Where the windows of the classic plan live; see `PlanTeller`. Closed with it.
-
-    Attributes:
-        failure: Why nothing can be admitted, if so.
-        reply_time: Seconds that admission may take though permits are free.
+    `tell` are the stores of the windows of the classic plan, closed with it too; see `PlanTeller`.
     """
 
     is_shared = True

@@ -141,13 +141,40 @@ async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Pat
 
 
 async def test_a_plan_above_the_most_requests_sends_nothing(
-    command: Command, server: FathomServer, tmp_path: Path
+    command: Command, fathom_server: FathomServer, tmp_path: Path
 ) -> None:
     ended = await command("run", write(tmp_path, MONTHS), "--max-requests", "5")
     assert ended.code == 1
     assert "more than --max-requests 5" in ended.err
-    assert not [hit for hit in server.hits if hit.lane == "reports"]
+    assert not [hit for hit in fathom_server.hits if hit.lane == "reports"]
     assert (await command("run", write(tmp_path, MONTHS), "--max-requests", "6")).code == 0
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_what_the_store_has_does_not_count_as_a_request(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs, more = write(tmp_path, MONTHS + EVERY_ROW), "\n[job.months.output]\nstore = 'other.db'\n"
+    assert (await command("run", jobs)).code == 0
+    requests = sum(hit.lane == "reports" for hit in fathom_server.hits)
+    assert (await command("run", jobs, "--max-requests", "0")).code == 0
+    ended = await command("run", write(tmp_path, MONTHS + more + EVERY_ROW), "--max-requests", "5")
+    assert (ended.code, ended.out) == (1, "")
+    assert "6 requests would be sent, more than --max-requests 5" in ended.err
+    assert sum(hit.lane == "reports" for hit in fathom_server.hits) == requests
+    ended = await command("run", write(tmp_path, MONTHS + more + EVERY_ROW), "--max-requests", "6")
+    assert "7 reports" in ended.out
+    assert sum(hit.lane == "reports" for hit in fathom_server.hits) == requests + 6
+
+
+async def test_a_complete_report_keeps_to_the_most_requests(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    every = EVERY_ROW.replace('["pathname"]', '["pathname", "browser", "country_code"]')
+    ended = await command("run", write(tmp_path, every), "--max-requests", "1")
+    assert ended.code != 0
+    assert "takes more requests than max_requests=1; allow more" in ended.err
+    assert sum(hit.lane == "reports" for hit in fathom_server.hits) == 1
 
 
 async def test_the_progress_bar_tells_how_many_are_done(command: Command, tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_odd_cells_do_not_hide_the_one_that_cannot_be_read() -> None:
         row_codec(PAGES, Row).decode(body)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_every_encoding_of_json_is_read(encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_with_a_byte_order_mark_is_read(encoding: str) -> None:
     body = '[{"pathname": "/\u00e9", "pageviews": "1", "bounce_rate": 0}]'.encode(encoding)
     assert row_codec(PAGES, Row).decode(body) == [row_codec(PAGES, Row).row("/\u00e9", 1, 0.0)]
 

@@ -1,1 +1,0 @@
-"""Endpoints of the API, one module for each group of paths."""
