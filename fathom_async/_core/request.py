@@ -6,7 +6,9 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
+from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
+from fathom_async._util import checks
 from fathom_async._util.secrets import Secrets
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import ArgumentError, FathomError
@@ -90,6 +92,61 @@ class Request(Generic[T_co]):
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+Parameter = str | int | float | bool | None
+"""The value of a query parameter; None for none."""
+
+_REPEATABLE, _OTHERS = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
+"""HTTP methods of which sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2), or not."""
+
+
+def free_request(
+    method: str,
+    at: str,
+    params: Mapping[str, Parameter],
+    json: Mapping[str, object] | None,
+    lane: str,
+) -> Request[object]:
+    """Return a request whose answer is parsed JSON, or None if it has no body.
+
+    Args:
+        method: ``GET``, ``PUT``, ``DELETE``, ``POST`` or ``PATCH``, in any case.
+        at: Path below the base URL, not encoded.
+        params: Query parameters.
+        json: JSON body.
+        lane: Name of the lane.
+
+    Raises:
+        ArgumentError: The method is unknown, the path could reach another endpoint, or a value cannot be sent.
+    """
+    verb = method.upper()
+    checks.choice((*_REPEATABLE, *_OTHERS))("method", verb)
+    if not at.startswith("/") or at == "/":
+        raise ArgumentError(f"the path must begin with a slash, such as /sites/CDBUGS, not {at!r}")
+    *segments, last = at[1:].split("/")
+    template = "/{}" * len(segments) + ("/{}" if last else "/")
+    encoded = path(template, *segments, *([last] if last else []))
+    try:
+        encode(json)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(f"json cannot be sent as JSON: {error}") from None
+    given = {name: _parameter(name, value) for name, value in params.items() if value is not None}
+    return Request(
+        verb, encoded, _parsed_or_none, given, body=json, lane=lane, idempotent=verb in _REPEATABLE
+    )
+
+
+def _parameter(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise ArgumentError(f"the parameter {name} must be a string or a number, not {value!r}")
+    return checks.encodable(name, str(value))
+
+
+def _parsed_or_none(body: bytes) -> object:
+    return parse(body) if body.strip() else None
 
 
 @fast_frozen

@@ -159,6 +159,20 @@ async def test_a_slow_answer_is_a_timeout(server: FathomServer) -> None:
     assert "0.05 s" in str(caught.value)
 
 
+async def test_waiting_for_admission_is_bounded_by_max_wait_and_not_by_timeout(server: FathomServer) -> None:
+    """A lane that knows nothing sends one request at a time, so that a server that never answers is slow to meet."""
+    server.inject(*[Delay(3000)] * 60)
+    now = asyncio.get_running_loop().time
+    async with FathomClient("any", base_url=server.url, retry=RetryPolicy(attempts=1), timeout=2) as fathom:
+        for max_wait, bound in ((None, 60), (5, 7.1)):
+            start, view = now(), fathom.with_options(max_wait=max_wait)
+            outcomes = await asyncio.gather(
+                *(view.sites.get(SITE) for _ in range(20)), return_exceptions=True
+            )
+            assert {type(outcome) for outcome in outcomes} <= {TimeoutError, WaitTooLongError}
+            assert now() - start < bound
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
