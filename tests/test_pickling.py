@@ -101,6 +101,8 @@ VALUES: Final[list[object]] = [
     *fathom.Priority,
     *(VISITS, SALES, REPORT, REPORT.rows[0], SALES.codec.row(date(2026, 1, 31), 3), *VISITS.codec.columns),
     *(ANSWERED, FAILED, plan(), fathom.Progress(2, done=1), stats()),
+    *(fathom.Comparison(REPORT, REPORT), fathom.Change(3, 2)),
+    fathom.ComparedRow(None, ("/",), {"visits": fathom.Change(3, 2)}),
     fathom.Filter("browser", "is", "Firefox"),
     fathom.Period.parse("2026-01", NOW),
     fathom.LiveVisitors("CDBUGS", NOW, error=REFUSED),

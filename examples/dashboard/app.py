@@ -8,6 +8,7 @@ from typing import Annotated
 
 from attrs import frozen
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import HTMLResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from fastapi.staticfiles import StaticFiles
@@ -109,6 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 stop()
 
     app = FastAPI(title="Dashboard", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=known.hosts, www_redirect=False)
     install_error_handlers(app)
     app.include_router(health_router())
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")

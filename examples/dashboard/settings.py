@@ -10,6 +10,8 @@ from fathom_async import ArgumentError, FathomClient, LoopClock, RatePlan
 from fathom_async.client import BASE_URL
 from fathom_async.store import namespace
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
+
 
 @frozen
 class Settings:
@@ -20,6 +22,8 @@ class Settings:
         base_url: ``FATHOM_BASE_URL``
         budget: ``FATHOM_BUDGET``: rate limits that the workers share, ``file:///path`` or ``redis://host/0``.
         store: ``DASHBOARD_STORE``: answers that the workers share, a path or ``redis://host/0``.
+        hosts: ``DASHBOARD_HOSTS``: comma-separated names that it answers to, such as ``stats.example.com``; by
+            default those of this machine, so that no page of another site can read the figures under its own name.
         sites: ``DASHBOARD_SITES``: comma-separated ids; the account's first three by default.
         speed: ``DASHBOARD_SPEED``: speed of the embedded server's clock; 1 is real time.
         plan: ``FATHOM_PLAN``: rate limits of the account; learned from the server's answers by default.
@@ -29,6 +33,7 @@ class Settings:
     base_url: str = BASE_URL
     budget: str | None = None
     store: str = "memory://"
+    hosts: tuple[str, ...] = LOOPBACK
     sites: tuple[str, ...] = ()
     speed: float = 1.0
     plan: RatePlan | str | None = None
@@ -44,7 +49,8 @@ class Settings:
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,
             budget=environ.get("FATHOM_BUDGET") or None,
             store=environ.get("DASHBOARD_STORE") or "memory://",
-            sites=tuple(filter(None, environ.get("DASHBOARD_SITES", "").replace(" ", "").split(","))),
+            hosts=_listed(environ, "DASHBOARD_HOSTS") or LOOPBACK,
+            sites=_listed(environ, "DASHBOARD_SITES"),
             speed=float(environ.get("DASHBOARD_SPEED") or 1),
             plan=environ.get("FATHOM_PLAN") or None,
         )
@@ -64,3 +70,7 @@ class Settings:
             on_budget_lost=0.2 if self.budget else "fail",
             clock=LoopClock(self.speed),
         )
+
+
+def _listed(environ: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(filter(None, environ.get(name, "").replace(" ", "").split(",")))

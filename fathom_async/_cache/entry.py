@@ -20,6 +20,7 @@ from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import attrs
+import msgspec
 
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.fields import FIELD_GROUPINGS
@@ -112,6 +113,16 @@ class CacheEntry:
             DecodeError: The body is not that of such a query: the store was tampered with.
         """
         return attrs.evolve(query.read(self.body), truncated=self.truncated)
+
+
+def packed(kept: CacheEntry) -> bytes:
+    """Return an entry without its body, as stores outside of this process hold it."""
+    return msgspec.msgpack.encode(attrs.evolve(kept, body=b""))
+
+
+def unpacked(written: bytes, body: bytes) -> CacheEntry:
+    """Return the entry that was packed, with a body."""
+    return attrs.evolve(msgspec.msgpack.decode(written, type=CacheEntry), body=body)
 
 
 def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:

@@ -11,20 +11,19 @@ lapses sends none, so that there is a look every second too.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import contextmanager
 from time import time
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from fathom_async._cache.entry import SKEW, CacheEntry
+from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ClaimingStore
 from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
-    from contextlib import AbstractAsyncContextManager
 
     from redis.asyncio import Redis
 
@@ -34,7 +33,6 @@ _LOOK_SECONDS = 1.0
 _AT_ONCE = 500
 _PREFIX: Final = "fathom:1:"
 _ENDED: Final = f"{_PREFIX}ended"
-_FIELDS: Final = ("asked_at", "truncated", "timezone", "drop_after", "subject", "query")
 
 _PUT: Final = """
 local old = redis.call('HGET', KEYS[1], 'asked_at')
@@ -69,37 +67,7 @@ end
 """
 
 
-class _Pipeline(Protocol):
-    """The part of redis-py's pipelines that is used here; its own annotations are partly unknown."""
-
-    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
-
-    def set(self, name: str, value: str, *, nx: bool, px: int) -> object: ...
-
-    def zrevrange(self, name: str, start: int, end: int) -> object: ...
-
-    def exists(self, name: str) -> object: ...
-
-    def hmget(self, name: str, keys: Sequence[str]) -> object: ...
-
-    def delete(self, name: str) -> object: ...
-
-    def execute(self) -> Awaitable[list[object]]: ...
-
-
-class _Subscription(Protocol):
-    """The part of redis-py's `PubSub` that is used here."""
-
-    def subscribe(self, channel: str) -> Awaitable[object]: ...
-
-    def get_message(
-        self, *, ignore_subscribe_messages: bool, timeout: float
-    ) -> Awaitable[Mapping[str, bytes] | None]: ...
-
-    def aclose(self) -> Awaitable[None]: ...
-
-
-class RedisStore(ReportStore):
+class RedisStore(ClaimingStore):
     """A `ReportStore` on a Redis server.
 
     Answers expire after their `CacheEntry.drop_after`. The server bounds their size: give it a ``maxmemory`` and the
@@ -117,14 +85,14 @@ class RedisStore(ReportStore):
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
         self._server = _Server(url)
         self._clock = clock
-        self._flight = StoreFlight(_ClaimKeys(self._server, lease), lease, self._server.listen)
+        super().__init__(StoreFlight(_ClaimKeys(self._server, lease), lease, self._server.listen))
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.where}>"
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
         """Return the answers that are kept; see `ReportStore.get_many`."""
-        return await self._read(keys, ("body", *_FIELDS))
+        return await self._read(keys, "entry", "body")
 
     async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
         """Return what is kept about subjects; see `ReportStore.find`."""
@@ -132,41 +100,31 @@ class RedisStore(ReportStore):
             subjects, lambda line, subject: line.zrevrange(_subject(subject), 0, MOST_ANSWERS - 1)
         )
         keys = [key.decode() for names in cast("list[list[bytes]]", found) for key in names]
-        return await self._read(keys, _FIELDS)
+        return await self._read(keys, "entry")
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
 
-        def put(line: _Pipeline, key: str) -> None:
+        def put(line: Any, key: str) -> None:  # noqa: ANN401 - redis-py's annotations are partly unknown
             kept = answers[key]
             ttl = "" if kept.drop_after is None else str(max(1, round((kept.drop_after - now) * 1000)))
             age = repr(max(0.0, now - kept.asked_at))
             order = (repr(kept.asked_at), repr(now + SKEW), ttl, _ENDED, key, age)
             keys = (_answer(key), _claim(key), _forgotten(kept.site or ""))
-            line.eval(_PUT, 3, *keys, *order, *_written(kept))
+            fields = ("asked_at", order[0], "entry", packed(kept), "body", kept.body)
+            line.eval(_PUT, 3, *keys, *order, *fields)
             if kept.subject is not None:
                 line.eval(_NOTE, 1, _subject(kept.subject), order[0], key, str(MOST_ANSWERS), ttl)
 
         await self._server.do(answers, put)
         self._flight.ended(answers)
 
-    async def _read(self, keys: Iterable[str], fields: Sequence[str]) -> dict[str, CacheEntry]:
+    async def _read(self, keys: Iterable[str], *fields: str) -> dict[str, CacheEntry]:
         wanted = tuple(keys)
         found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), fields))
-        values = (
-            dict(zip(fields, each, strict=True)) for each in cast("list[Sequence[bytes | None]]", found)
-        )
-        entries = zip(wanted, map(_read, values), strict=True)
-        return {key: kept for key, kept in entries if kept is not None}
-
-    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)
+        rows = zip(wanted, cast("list[list[bytes]]", found), strict=True)
+        return {key: unpacked(entry, *body or [b""]) for key, (entry, *body) in rows if entry}
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
@@ -178,7 +136,7 @@ class RedisStore(ReportStore):
             [site], lambda line, _: line.eval(_FORGET, 1, _forgotten(site), str(round(FORGOTTEN_FOR)))
         )
         names = await self._server.names(_answer("*"))
-        kept = await self._read([name.partition("{")[2][:-1] for name in names], _FIELDS)
+        kept = await self._read([name.partition("{")[2][:-1] for name in names], "entry")
         gone = [key for key, each in kept.items() if each.site == site and is_gone(each)]
         await self.delete(gone)
         return len(gone)
@@ -187,7 +145,7 @@ class RedisStore(ReportStore):
         """Forget all answers asked for before a moment; see `ReportStore.prune`."""
         names = await self._server.names(_answer("*"))
         found = await self._server.do(names, lambda line, name: line.hmget(name, ("asked_at",)))
-        stamps = (values[0] for values in cast("list[Sequence[bytes | None]]", found))
+        stamps = (values[0] for values in cast("list[list[bytes | None]]", found))
         old = [name for name, at in zip(names, stamps, strict=True) if at and float(at) < asked_before]
         await self._server.do(old, lambda line, name: line.delete(name))
         return len(old)
@@ -240,13 +198,13 @@ class _Server:
         self._redis = _connect(url, self.where)
         self._is_closed = False
 
-    async def do(self, keys: Iterable[str], command: Callable[[_Pipeline, str], object]) -> list[object]:
+    async def do(self, keys: Iterable[str], command: Callable[[Any, str], object]) -> list[object]:
         """Carry out a command for each key; return the replies in their order."""
         wanted = tuple(keys)
         replies: list[object] = []
         with self._errors():
             for start in range(0, len(wanted), _AT_ONCE):
-                line = cast("_Pipeline", self._redis.pipeline(transaction=False))
+                line = cast("Any", self._redis.pipeline(transaction=False))
                 for key in wanted[start : start + _AT_ONCE]:
                     command(line, key)
                 replies += await line.execute()
@@ -265,7 +223,7 @@ class _Server:
         """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
-            subscription = cast("_Subscription", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
+            subscription = cast("Any", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
             try:
                 await subscription.subscribe(_ENDED)
                 while flight.keys:
@@ -315,35 +273,6 @@ def _forgotten(site: str) -> str:
 
 def _subject(subject: str) -> str:
     return f"{_PREFIX}about:{{{subject}}}"
-
-
-def _written(kept: CacheEntry) -> Iterable[str | bytes]:
-    yield from ("body", kept.body, "asked_at", repr(kept.asked_at), "truncated", str(int(kept.truncated)))
-    if kept.drop_after is not None:
-        yield from ("drop_after", repr(kept.drop_after))
-    for name in ("timezone", "subject", "query"):
-        value: str | None = getattr(kept, name)
-        if value is not None:
-            yield from (name, value)
-
-
-def _read(values: Mapping[str, bytes | None]) -> CacheEntry | None:
-    asked_at, drop_after = values["asked_at"], values["drop_after"]
-    if asked_at is None:
-        return None
-    timezone, subject, query = (
-        None if (value := values[name]) is None else value.decode()
-        for name in ("timezone", "subject", "query")
-    )
-    return CacheEntry(
-        values.get("body") or b"",
-        float(asked_at),
-        truncated=values["truncated"] == b"1",
-        timezone=timezone,
-        drop_after=None if drop_after is None else float(drop_after),
-        subject=subject,
-        query=query,
-    )
 
 
 def _connect(url: str, where: str) -> "Redis":

@@ -7,17 +7,15 @@ SQLite's locks do not work there.
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from fathom_async._cache.entry import SKEW, CacheEntry
+from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ClaimingStore
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 MAX_BYTES: Final = 1024**3
@@ -26,26 +24,16 @@ MAX_BYTES: Final = 1024**3
 POLL_SECONDS: Final = 0.1
 """SQLite does not notify of changes; a report takes a second, so that polling ten times a second is prompt."""
 
-_GET = """
-    SELECT body, asked_at, truncated, timezone, drop_after, subject, query FROM answers WHERE key = ?
-"""
-_FIND = """
-    SELECT key, x'', asked_at, truncated, timezone, drop_after, subject, query FROM answers
-    WHERE subject = ? ORDER BY asked_at DESC LIMIT ?
-"""
+_GET = "SELECT entry, body FROM answers WHERE key = ?"
+_FIND = "SELECT key, entry FROM answers WHERE subject = ? ORDER BY asked_at DESC LIMIT ?"
 _PUT = """
-    INSERT INTO answers (key, asked_at, truncated, timezone, drop_after, subject, query, body)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
-    WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE site = ?9 AND at > ?2 AND at <= ?10)
-    ON CONFLICT (key) DO UPDATE SET asked_at = excluded.asked_at, truncated = excluded.truncated,
-        timezone = excluded.timezone, drop_after = excluded.drop_after, subject = excluded.subject,
-        query = excluded.query, body = excluded.body
-    WHERE excluded.asked_at >= answers.asked_at OR answers.asked_at > ?10
+    INSERT INTO answers (key, asked_at, drop_after, subject, entry, body) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+    WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE site = ?7 AND at > ?2 AND at <= ?8)
+    ON CONFLICT (key) DO UPDATE SET asked_at = excluded.asked_at, drop_after = excluded.drop_after,
+        subject = excluded.subject, entry = excluded.entry, body = excluded.body
+    WHERE excluded.asked_at >= answers.asked_at OR answers.asked_at > ?8
 """
-_ABOUT = """
-    SELECT key, x'', asked_at, truncated, timezone, drop_after, subject, query FROM answers
-    WHERE subject >= ?1 || ':' AND subject < ?1 || ';'
-"""
+_ABOUT = "SELECT key, entry FROM answers WHERE subject >= ?1 || ':' AND subject < ?1 || ';'"
 _USED = """
     SELECT page_size * (page_count - freelist_count)
     FROM pragma_page_size, pragma_page_count, pragma_freelist_count
@@ -62,7 +50,7 @@ _CLAIM = """
 _HELD = "SELECT 1 FROM claims WHERE key = ? AND abs(? - renewed) < ?"
 
 
-class SqliteStore(ReportStore):
+class SqliteStore(ClaimingStore):
     """A `ReportStore` in a file, opened by its first use.
 
     Args:
@@ -87,7 +75,7 @@ class SqliteStore(ReportStore):
         self._file = SqliteFile(path)
         self._clock = clock
         self._max_bytes = max_bytes
-        self._flight = StoreFlight(_ClaimTable(self._file, wall, lease), lease, poll(poll_seconds))
+        super().__init__(StoreFlight(_ClaimTable(self._file, wall, lease), lease, poll(poll_seconds)))
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._file.path}>"
@@ -98,7 +86,7 @@ class SqliteStore(ReportStore):
 
         def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
             rows = {key: connection.execute(_GET, (key,)).fetchone() for key in wanted}
-            return {key: _entry(row) for key, row in rows.items() if row is not None}
+            return {key: unpacked(*row) for key, row in rows.items() if row is not None}
 
         return await self._file.read(select)
 
@@ -108,7 +96,7 @@ class SqliteStore(ReportStore):
 
         def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
             found = (connection.execute(_FIND, (subject, MOST_ANSWERS)) for subject in wanted)
-            return {key: _entry(row) for rows in found for key, *row in rows}
+            return {key: unpacked(entry, b"") for rows in found for key, entry in rows}
 
         return await self._file.read(select)
 
@@ -116,8 +104,17 @@ class SqliteStore(ReportStore):
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
         rows = [
-            (key, *_stamps(kept), kept.subject, kept.query, kept.body, kept.site, now + SKEW)
-            for key, kept in answers.items()
+            (
+                key,
+                each.asked_at,
+                each.drop_after,
+                each.subject,
+                packed(each),
+                each.body,
+                each.site,
+                now + SKEW,
+            )
+            for key, each in answers.items()
         ]
 
         def put(connection: "sqlite3.Connection") -> None:
@@ -130,14 +127,6 @@ class SqliteStore(ReportStore):
 
         await self._file.write(put)
         self._flight.ended(answers)
-
-    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""
@@ -154,7 +143,7 @@ class SqliteStore(ReportStore):
             connection.execute("DELETE FROM forgotten WHERE at < ?", (now - FORGOTTEN_FOR,))
             connection.execute("REPLACE INTO forgotten VALUES (?, ?)", (site, now))
             rows = connection.execute(_ABOUT, (site,)).fetchall()
-            gone = [(key,) for key, *row in rows if is_gone(_entry(row))]
+            gone = [(key,) for key, entry in rows if is_gone(unpacked(entry, b""))]
             connection.executemany("DELETE FROM answers WHERE key = ?", gone)
             return len(gone)
 
@@ -175,23 +164,6 @@ class SqliteStore(ReportStore):
             await self._flight.aclose()
         finally:
             await self._file.aclose()
-
-
-def _stamps(kept: CacheEntry) -> tuple[object, ...]:
-    return kept.asked_at, kept.truncated, kept.timezone, kept.drop_after
-
-
-def _entry(row: "Sequence[Any]") -> CacheEntry:
-    body, asked_at, truncated, timezone, drop_after, subject, query = row
-    return CacheEntry(
-        body,
-        asked_at,
-        truncated=bool(truncated),
-        timezone=timezone,
-        drop_after=drop_after,
-        subject=subject,
-        query=query,
-    )
 
 
 class _ClaimTable:

@@ -34,11 +34,9 @@ _SCHEMA: Final = (
     CREATE TABLE answers (
         key TEXT PRIMARY KEY,
         asked_at REAL NOT NULL,
-        truncated INTEGER NOT NULL,
-        timezone TEXT,
         drop_after REAL,
         subject TEXT,
-        query TEXT,
+        entry BLOB NOT NULL,
         body BLOB NOT NULL
     )
     """,

@@ -5,7 +5,15 @@ from contextlib import suppress
 
 from fathom_async import Account, FathomClient, PermissionDeniedError, Token
 from fathom_async._cli.connection import FOR_A_PERSON, call, run_async
-from fathom_async._cli.credentials import TOKEN, address, find_token, remove_token, store_token
+from fathom_async._cli.credentials import (
+    TOKEN,
+    TOKEN_FILE,
+    address,
+    check_keyring,
+    find_token,
+    remove_token,
+    store_token,
+)
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
 from fathom_async._cli.prompts import secret
 from fathom_async._util.text import one_line
@@ -52,6 +60,8 @@ def login() -> None:
     The token is read from a prompt without echo, or from a pipe; the shell's history and other users would see an
     argument.
     """
+    if warning := check_keyring(os.environ):
+        note(one_line(warning))
     typed = secret("API token, from https://app.usefathom.com/api (nothing shows while you type)")
 
     async def tried() -> Token:
@@ -61,8 +71,9 @@ def login() -> None:
     token = run_async(tried)
     ring = store_token(os.environ, typed)
     note(one_line(f"stored the token {token.name!r} for {address(os.environ)} in {ring}"))
-    if os.environ.get(TOKEN):
-        note(f"{TOKEN} is set and overrides it; unset it to use the stored token")
+    for name in (TOKEN, TOKEN_FILE):
+        if os.environ.get(name):
+            note(f"{name} is set and overrides it; unset it to use the stored token")
 
 
 def logout() -> None:

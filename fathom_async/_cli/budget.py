@@ -62,7 +62,6 @@ def _lanes() -> Mapping[str, LaneStatus]:
 
 
 def _check_place(file: Path) -> None:
-    """Check that the budget file can be created, and fail as other commands do."""
     try:
         check_directory(file.parent)
     except OSError as error:

@@ -1,8 +1,9 @@
-"""The API token: from the environment, or from the system's keyring; never from the command line."""
+"""The API token: from the environment, a file, or the system's keyring; never from the command line."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
@@ -11,9 +12,11 @@ from fathom_async._cli.failures import CommandError, ExitCode
 
 SERVICE: Final = "fathom_async"
 TOKEN: Final = "FATHOM_API_TOKEN"  # noqa: S105 - its name
+TOKEN_FILE: Final = "FATHOM_API_TOKEN_FILE"  # noqa: S105
 BASE_URL: Final = "FATHOM_BASE_URL"
 _DEFAULT_URL: Final = "https://api.usefathom.com/v1"
 _WHERE = "https://app.usefathom.com/api"
+_INSTEAD: Final = f"set {TOKEN}, or {TOKEN_FILE} to a file that only you can read"
 
 
 @frozen
@@ -22,21 +25,23 @@ class Credential:
 
     Attributes:
         token: It never shows in a repr.
-        source: The environment, or the keyring.
+        source: The environment, the file that it names, or the keyring.
     """
 
     token: str = field(repr=False)
-    source: Literal["environment", "keyring"]
+    source: Literal["environment", "file", "keyring"]
 
 
 def find_token(environ: Mapping[str, str]) -> Credential:
-    """Return the token of the environment, or else the one of the keyring.
+    """Return the token of the environment, or else of the file that it names, or else of the keyring.
 
     Raises:
         CommandError: There is none.
     """
     if token := environ.get(TOKEN):
         return Credential(token, "environment")
+    if file := environ.get(TOKEN_FILE):
+        return Credential(_read(Path(file)), "file")
     try:
         with _keyring() as ring:
             kept: str | None = ring.get_password(SERVICE, address(environ))
@@ -48,6 +53,34 @@ def find_token(environ: Mapping[str, str]) -> Credential:
             ExitCode.UNAUTHENTICATED,
         )
     return Credential(kept, "keyring")
+
+
+def _read(file: Path) -> str:
+    try:
+        token = file.expanduser().read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise CommandError(f"no token: cannot read {file}: {told}", ExitCode.UNAUTHENTICATED) from None
+    if not token:
+        raise CommandError(f"no token: {file} is empty", ExitCode.UNAUTHENTICATED)
+    return token
+
+
+def check_keyring(environ: Mapping[str, str]) -> str | None:
+    """Check that a token can be stored, before anybody is asked for one; return a warning, if there is one.
+
+    Raises:
+        CommandError: There is no keyring, or it is locked.
+    """
+    with _keyring() as ring:
+        ring.get_password(SERVICE, address(environ))
+        backend = ring.get_keyring()
+        first = next(iter(getattr(backend, "backends", ())), backend)  # a chainer stores in the first
+        is_plain = "plaintext" in type(first).__name__.lower()
+        place: str = getattr(first, "file_path", "a file")
+        return (
+            f"{first.name} does not encrypt: anybody who can read {place} has the token" if is_plain else None
+        )
 
 
 def store_token(environ: Mapping[str, str], token: str) -> str:
@@ -86,13 +119,13 @@ def _keyring() -> Generator[Any]:  # a module that may not be there has no type
         errors = import_module("keyring.errors")
     except ModuleNotFoundError:
         raise CommandError(
-            f'keyring is not installed; pip install "fathom_async[cli]", or set {TOKEN}'
+            f'keyring is not installed; pip install "fathom_async[cli]", or {_INSTEAD}'
         ) from None
     try:
         yield ring
     except errors.NoKeyringError:
-        raise CommandError(f"this system has no keyring; set {TOKEN} instead") from None
+        raise CommandError(f"this system has no keyring; {_INSTEAD}") from None
     except errors.KeyringLocked:
-        raise CommandError(f"the keyring is locked; unlock it, or set {TOKEN} instead") from None
+        raise CommandError(f"the keyring is locked; unlock it, or {_INSTEAD}") from None
     except errors.KeyringError as error:
-        raise CommandError(f"the keyring failed: {error}; set {TOKEN} instead") from None
+        raise CommandError(f"the keyring failed: {error}; {_INSTEAD}") from None

@@ -1,9 +1,9 @@
 """Figures of a report drawn with characters: pure functions from figures to lines of text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
-from fathom_async._cli import charts
 from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total, day_label
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
@@ -12,21 +12,16 @@ from fathom_async._util.text import bar, cells, columns, cut
 _HEIGHT: Final = 8
 _LABEL: Final = 32
 _GAP: Final = 2
+_EIGHTHS: Final = " ▁▂▃▄▅▆▇█"
+_WIDEST_COLUMN: Final = 3
 
 
-def drawn(
-    figure: Figure,
-    width: int,
-    *,
-    label_width: int = _LABEL,
-    format_value: Callable[[Number], str] = shown,
-) -> list[str]:
-    """Return a figure's lines, its title first."""
+def drawn(figure: Figure, width: int, *, label_width: int = _LABEL) -> list[str]:
     match figure:
         case Total():
             return [f"{figure.metric}  {shown(figure.value)}"]
         case Ranking():
-            figures = [format_value(value) for value in figure.values]
+            figures = [shown(value) for value in figure.values]
             bars = _bars(figure, figures, width, label_width)
             return [figure.metric, *bars, *_more(figure.left_out)]
         case TimeSeries(lines=[line]) if not line.label:
@@ -55,17 +50,17 @@ def _columns(figure: TimeSeries, width: int) -> Iterator[str]:
     values = figure.lines[0].values
     top = shown(max((value or 0 for value in values), default=0))
     room = max(1, width - len(top) - 2 * _GAP)
-    together = charts.bundle(len(values), room)
+    together = bundle(len(values), room)
     heights = _highest(values, together)
-    thickness = charts.thickness_for(len(heights), room)
+    thickness = thickness_for(len(heights), room)
     each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
     yield f"{figure.metric} by {figure.unit}{each}"
-    chart = charts.column_chart(heights, height=_HEIGHT, thickness=thickness)
+    chart = column_chart(heights, height=_HEIGHT, thickness=thickness)
     for place, line in enumerate(chart):
         scale = top if place == 0 else "0" if place == _HEIGHT - 1 else ""
         yield f"  {scale.rjust(len(top))}  {line}".rstrip()
     labels = [day_label(figure.dates[start], figure.unit) for start in range(0, len(values), together)]
-    yield f"  {' ' * len(top)}  {charts.axis(labels, width=room, thickness=thickness)}"
+    yield f"  {' ' * len(top)}  {axis(labels, width=room, thickness=thickness)}"
 
 
 def _sparklines(figure: TimeSeries, width: int) -> Iterator[str]:
@@ -75,8 +70,8 @@ def _sparklines(figure: TimeSeries, width: int) -> Iterator[str]:
     room = max(1, width - name - beside - 3 * _GAP - len("highest "))
     rows: list[tuple[str, ...]] = []
     for line, peak in zip(figure.lines, peaks, strict=True):
-        heights = _highest(line.values, charts.bundle(len(line.values), room))
-        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", charts.sparkline(heights)))
+        heights = _highest(line.values, bundle(len(line.values), room))
+        rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", sparkline(heights)))
     return _indented(columns(rows))
 
 
@@ -98,3 +93,41 @@ def _ends(figure: TimeSeries) -> str:
 
 def _more(left_out: int) -> list[str]:
     return [f"  and {counted(left_out, 'group')} more"] if left_out else []
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return one line that rises and falls with the values, one character each."""
+    return column_chart(values, height=1)[0] if values else ""
+
+
+def column_chart(values: Sequence[float], *, height: int, thickness: int = 1) -> list[str]:
+    """Return a column chart, from its top line to its bottom line; the last of several characters is a gap."""
+    highest = max(values, default=0.0)
+    full = len(_EIGHTHS) - 1
+    # Rounded up, so that the smallest value still shows.
+    eighths = [math.ceil(value / highest * height * full) if highest > 0 else 0 for value in values]
+    lines: list[str] = []
+    for level in reversed(range(height)):
+        column = [_EIGHTHS[min(max(eighth - level * full, 0), full)] for eighth in eighths]
+        lines.append("".join((cell * max(1, thickness - 1)).ljust(thickness) for cell in column).rstrip())
+    return lines
+
+
+def thickness_for(count: int, width: int) -> int:
+    """Return the characters that each of `count` columns may take."""
+    return max(1, min(_WIDEST_COLUMN, width // max(count, 1)))
+
+
+def bundle(count: int, most: int) -> int:
+    """Return how many neighbours to merge so that at most `most` of `count` values are left."""
+    return max(1, math.ceil(count / max(most, 1)))
+
+
+def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:
+    """Return a line of labels under columns, as many as fit without touching."""
+    line = ""
+    for place, label in enumerate(labels):
+        start = place * thickness
+        if (not line or start >= len(line) + 2) and start + len(label) <= width:
+            line = line.ljust(start) + label
+    return line

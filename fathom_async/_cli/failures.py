@@ -6,6 +6,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Final, cast
 from urllib.parse import unquote, urlsplit
@@ -79,13 +80,21 @@ class Failure:
 def ended_by(error: BaseException) -> ExitCode:
     """Write the line about an error to standard error, and return the exit code.
 
-    With ``FATHOM_DEBUG`` set, the traceback comes first.
+    With ``FATHOM_DEBUG`` set, the traceback comes first. Output that is left, and cannot be written, is given up: the
+    interpreter would try again as it exits.
     """
     failure = failure_of(error)
-    if os.environ.get(DEBUG):
-        lines = "".join(traceback.format_exception(error)).split("\n")
-        sys.stderr.write("\n".join(map(printable, lines)))
-    sys.stderr.write(f"fathom: {failure.message}\n")
+    with suppress(OSError):
+        if os.environ.get(DEBUG):
+            lines = "".join(traceback.format_exception(error)).split("\n")
+            sys.stderr.write("\n".join(map(printable, lines)))
+        sys.stderr.write(f"fathom: {failure.message}\n")
+        sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return failure.code
 
 

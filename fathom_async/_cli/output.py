@@ -93,11 +93,9 @@ class Records:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns."""
         return tuple(self.kinds)
 
     def dicts(self) -> list[dict[str, Cell]]:
-        """Return each row as a dict."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -107,7 +105,6 @@ def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_sin
 
 
 def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
-    """Return records of a report."""
     kinds: dict[str, Kind] = {column.name: column.kind for column in report.query.codec.columns}
     return Records(kinds, [tuple(each.values()) for each in report.to_dicts()])
 
@@ -252,5 +249,4 @@ def stdout_console() -> "Console":
 
 
 def note(text: str) -> None:
-    """Write a line to standard error."""
     sys.stderr.write(f"fathom: {text}\n")

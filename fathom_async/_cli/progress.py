@@ -84,7 +84,6 @@ def reporter(line_every: float = 10.0) -> Generator[Reporter]:
 
 
 def line_of(progress: Progress, waits: str = "") -> str:
-    """Return how far a run has come, in words."""
     parts = [
         f"{progress.done:,} of {counted(progress.queries, 'report')}",
         f"{progress.answered:,} of {counted(progress.requests, 'request')}",
@@ -133,7 +132,6 @@ async def telling(fathom: FathomClient) -> AsyncGenerator[None]:
 
 
 def situation(fathom: FathomClient) -> str:
-    """Return what the requests of a client wait for, in words."""
     lane = max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
     if lane.away_for is not None:
         return f"the server is away, trying again in {duration(lane.retry_in)}"

@@ -22,7 +22,6 @@ def confirm(question: str, *, yes: bool) -> None:
 
 
 def need_terminal() -> None:
-    """Check that there is a terminal to confirm on."""
     if not sys.stdin.isatty():
         raise CommandError("no terminal to confirm on; pass --yes", ExitCode.USAGE)
 

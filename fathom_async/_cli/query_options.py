@@ -92,7 +92,6 @@ class QueryOptions(Selection):
     """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
 
     def query(self, make: Callable[..., Q], now: datetime) -> Q:
-        """Return the query."""
         if self.period is not None and (self.from_ is not None or self.to is not None):
             raise CommandError("give --period, or --from and --to, not both", ExitCode.USAGE)
         if self.complete and self.limit is not None:
@@ -140,7 +139,6 @@ def in_options() -> Generator[None]:
 
 
 def facts_of(query: Query) -> list[str]:
-    """Return the range and the conditions of a report, a line each."""
     parts: list[Any] = [query.date_from or "the first data", query.date_to or "now"]
     facts = [f"From {parts[0]} to {parts[1]}{f', {query.timezone}' if query.timezone else ''}"]
     if query.filters:

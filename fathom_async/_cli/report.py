@@ -10,13 +10,13 @@ from attrs import frozen
 from cyclopts import App, Parameter
 
 from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
+from fathom_async._cli.comparing import Former, compared
 from fathom_async._cli.connection import call
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.figures import Figure, figures_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.html.page import HtmlPage
-from fathom_async._cli.html.plots import script
+from fathom_async._cli.html.page import HtmlPage, script
 from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
     STANDARD,
@@ -41,6 +41,7 @@ Examples:
 
   fathom report CDBUGS --per day --period 'last 30 days' --chart
   fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'
+  fathom report CDBUGS --by pathname --period 'month to date' --compare previous
   fathom report CDBUGS --by country_code --sort visits:desc --limit 20
   fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv
   fathom report CDBUGS --by browser --per month --html browsers.html""",
@@ -58,13 +59,16 @@ Examples:
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Views:
-    """Charts and pages of a report."""
+    """Charts and pages of a report, and what it is compared to."""
 
     chart: bool = False
     """Draw a chart in the terminal instead of listing the rows."""
 
     html: Path | None = None
     """Write a self-contained page with charts and rows."""
+
+    compare: Former | None = None
+    """Show the figures of the previous period, or of the same dates a year before, and the change."""
 
 
 NO_VIEWS: Final = Views()
@@ -88,7 +92,7 @@ def of_pageviews(
         metrics: Metrics, separated by commas.
         question: The query.
         output: Destination and format of the rows.
-        views: Charts and pages.
+        views: Charts, pages and comparisons.
     """
     _carry_out(site, partial(PageviewQuery, site, aggregates=metrics), question, output, views)
 
@@ -113,7 +117,7 @@ def of_events(
         metrics: Metrics, separated by commas; value is in cents where it is money.
         question: The query.
         output: Destination and format of the rows.
-        views: Charts and pages.
+        views: Charts, pages and comparisons.
         currency: Show value in this currency, such as EUR, instead of cents, in tables, charts and pages.
     """
     if currency is not None:
@@ -135,6 +139,11 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
         raise CommandError(
             "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
         )
+    if views.compare is not None:
+        if views.chart or views.html is not None:
+            raise CommandError("--compare shows rows; leave out --chart and --html", ExitCode.USAGE)
+        write(compared(make, question, views.compare, is_table=output.resolved() == "table"), output)
+        return
     if views.html is not None:
         script()  # so does a missing library
         check_file(views.html)

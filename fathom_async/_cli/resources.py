@@ -40,7 +40,6 @@ def show_list(
 
 
 def show(columns: Mapping[str, Kind], output: OutputOptions, ask: Ask[T]) -> None:
-    """Ask for one object, and write it."""
     output.check()
     write(records_of(columns, [call(ask)], is_single=True), output)
 

@@ -96,7 +96,6 @@ def _clock(speed: float) -> str:
 
 
 def _end_signals() -> asyncio.Event:
-    """Return an event that SIGINT and SIGTERM set."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -80,7 +80,6 @@ def _seconds(text: str, date: str | None, unix: Callable[[], float]) -> float | 
 
 
 def _moment(date: str) -> float | None:
-    """Read an HTTP date, as Unix seconds."""
     try:
         moment = parsedate_to_datetime(date)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -155,7 +154,6 @@ class Admission:
 
     @property
     def subject(self) -> str:
-        """What the request is about."""
         return self.asks.subject if self.asks else ""
 
     @property
@@ -171,7 +169,6 @@ class Admission:
         return True
 
     def fail(self, error: FathomError) -> None:
-        """Let the request fail, if it still waits."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error)
 
@@ -272,7 +269,6 @@ class Admission:
             self.lane.window.abandon(permit)
 
     def _came_back(self, sent_at: float, now: float) -> None:
-        """Note that the server is there."""
         lane = self.lane
         lane.answered_at = now
         if lane.breaker.has_failed and lane.breaker.succeeded(self, sent_at):

@@ -65,7 +65,6 @@ class Breaker:
 
     @property
     def is_away(self) -> bool:
-        """Whether the breaker has tripped."""
         return self._trips > 0
 
     @property

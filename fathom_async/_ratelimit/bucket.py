@@ -25,7 +25,6 @@ _LEAST_RETRIES = 5
 
 
 def guard(limit: RateLimit, clock: Clock) -> AsyncLimiter:
-    """Return the bucket in front of a lane (rules 1 and 2)."""
     return _bucket(limit, limit.burst or 2 * limit.requests, clock)
 
 
@@ -36,7 +35,6 @@ def pace(limit: RateLimit, together: int, clock: Clock) -> AsyncLimiter:
 
 
 def for_retries(limit: RateLimit, clock: Clock) -> AsyncLimiter:
-    """Return the bucket that retries pass besides (rule 4)."""
     return _bucket(limit, max(_LEAST_RETRIES, limit.requests // 10), clock)
 
 

@@ -85,7 +85,6 @@ class Concurrency:
         self.is_lowered = True
 
     def proved(self, in_flight: int, now: float) -> None:
-        """Note that so many were in flight at once, and answered."""
         self._learned.proved(in_flight, now)
 
     def delay(self, in_flight: int, now: float) -> float:

@@ -110,7 +110,6 @@ class Lane:
         return Admission(self, priority, flow, max_wait, again, asks, kind)
 
     def expect(self, priority: Priority) -> None:
-        """Note that somebody is there who will make requests of this priority."""
         self.window.expect(priority, self.now(), 0)
 
     def eta(self, requests: int = 1, priority: Priority = Priority.BULK, flow: str = "") -> float:
@@ -118,7 +117,6 @@ class Lane:
         return self.eta_behind(self._queue.ahead_of(priority, flow, requests - 1), priority)
 
     def status(self) -> LaneStatus:
-        """Return a snapshot of the lane."""
         now = self.now()
         window, breaker = self.window.status(now), self.breaker
         return LaneStatus(
@@ -151,7 +149,6 @@ class Lane:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the server has been away for longer than a request waits for it."""
         return self.breaker.is_given_up(self.outage, self.now())
 
     def away_for(self, failing_since: float | None, priority: Priority) -> float | None:
@@ -169,12 +166,10 @@ class Lane:
 
     @property
     def limit(self) -> RateLimit:
-        """The limit that the lane keeps to."""
         return self.restraint.limit
 
     @property
     def retries(self) -> AsyncLimiter:
-        """The bucket that retries pass besides."""
         return self.restraint.retries
 
     def pause(self, seconds: float) -> None:
@@ -185,7 +180,6 @@ class Lane:
         self.dispatch(now)
 
     def resume(self) -> None:
-        """End a pause."""
         self.restraint.paused_until = 0.0
         self.dispatch(self.now())
 
@@ -325,7 +319,6 @@ class Lane:
     # Called by the window.
 
     def wanted(self) -> Wanted | None:
-        """Return what could be used now of a shared window; None for nothing."""
         now = self.now()
         is_away = self.breaker.has_failed and self.breaker.holds(now)
         if not self._queue.size or now < self.restraint.paused_until or is_away:
@@ -339,7 +332,6 @@ class Lane:
         )
 
     def on_change(self) -> None:
-        """Permits may be there that were not."""
         if self._queue.size and not self._closed:
             self.dispatch(self.now())
 
@@ -348,10 +340,8 @@ class Lane:
         self.restraint.untold_cap = cap
 
     def on_forgotten(self, seconds: float) -> None:
-        """The shared budget lost its memory."""
         self.telemetry.paused(Paused(self.name, self.now(), seconds, "forgotten"))
 
     def on_moved(self, requests: int) -> None:
-        """Other processes found that the account has one limit an hour for all its endpoints."""
         if self._on_moved is not None and not self._closed:
             self._on_moved(requests)

@@ -116,7 +116,6 @@ class Pace:
             self._has_failed = True
 
     def answered(self, plan: int, now: float) -> None:
-        """A request was answered."""
         self.hits(now)
         self._hits.append(now)
         if self._going_since is None:
@@ -151,7 +150,6 @@ class Belief:
         return not self._probes and not self.is_distrusted(now)
 
     def is_distrusted(self, now: float) -> bool:
-        """Whether ``Remaining`` is disregarded."""
         return now < self._believed_from
 
     def heard(self, remaining: int, full: int, is_alone: bool, now: float) -> int | None:
@@ -182,14 +180,10 @@ class Belief:
 
 @frozen
 class Circumstances:
-    """What a lane knows when one of its requests is refused.
+    """What a lane knows when one of its requests is refused: others in flight, and permits that are out.
 
-    Attributes:
-        in_flight: How many others are in flight.
-        cap: How many were found to be allowed in flight; 0 for any number.
-        used: How many permits are out, without the refused one's.
-        is_told: Whether the last answer told what remains.
-        is_lie: Whether the headers had let more than N requests go in a short time.
+    The cap is 0 where any number may be in flight. Whether it `is_told`: the last answer told what remains; whether
+    that `is_lie`: headers had let more than N requests go in a short time.
     """
 
     in_flight: int
@@ -269,7 +263,6 @@ class Lessons:
         return self._wait(feedback.retry_after)
 
     def _is_for_crowd(self, feedback: Feedback, known: Circumstances, beside: int, now: float) -> bool:
-        """Carry out rule 2."""
         retry_after, remaining = feedback.retry_after, feedback.remaining
         is_short = retry_after is not None and retry_after <= SHORT * self.limit.per
         if not known.in_flight or max(beside, known.in_flight) + 1 < known.cap:

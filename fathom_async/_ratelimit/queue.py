@@ -157,7 +157,6 @@ class PriorityQueue(Generic[T]):
         return own + passing + patient, own + most + patient, passing
 
     def clear(self) -> list[T]:
-        """Take out all, class by class and flow by flow."""
         waiters = [*self]
         self._lines = [_Line() for _ in Priority]
         self._waiting = [0 for _ in Priority]
@@ -167,7 +166,6 @@ class PriorityQueue(Generic[T]):
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many of each class wait."""
         interactive, normal, bulk = self._waiting
         return interactive, normal, bulk
 

@@ -28,19 +28,10 @@ refused again."""
 
 @define(eq=False)
 class Restraint:
-    """What a lane's requests have to wait for.
+    """What a lane's requests have to wait for: the buckets, for retries one besides, a pause, and what was learned.
 
-    Attributes:
-        lane: The lane.
-        limit: The limit to keep to.
-        is_adaptive: Whether to adopt a limit that is larger than the plan's.
-        elsewhere: Returns the limits of other lanes; an answer that names one of these is about them.
-        bucket: The bucket in front of the window.
-        retries: The bucket that retries pass besides.
-        lessons: What was learned.
-        paused_until: Nothing is admitted before.
-        heard: The headers of the last answer.
-        untold_cap: The last cap on requests in flight that was found, and not told to anybody yet; else 0.
+    An answer that names a limit from `elsewhere` is about another lane. `untold_cap` is the last cap on requests in
+    flight that was found and not told to anybody yet, else 0.
     """
 
     lane: "Lane"
@@ -68,7 +59,6 @@ class Restraint:
         return self.bucket.max_rate < self.limit.requests
 
     def pause(self, seconds: float, reason: PauseReason) -> None:
-        """Admit nothing for so long."""
         now = self.lane.clock.now()
         if now + seconds > self.paused_until:
             self.paused_until = now + seconds
@@ -130,7 +120,6 @@ class Restraint:
             self.lane.telemetry.adapted(Adapted(self.lane.name, now, "concurrency", before, self._told_cap))
 
     def _follow(self, now: float) -> None:
-        """Do as the lessons say."""
         limit, together = self.lessons.limit, self.lessons.together
         if limit is self.limit and together == self._together:
             return

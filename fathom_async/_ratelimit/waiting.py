@@ -53,7 +53,6 @@ class Waiting:
     _sequence: Iterator[int] = field(factory=count, init=False)
 
     def add(self, waiter: Admission) -> None:
-        """Let a request wait, until its deadline if it has one."""
         self.watch(waiter)
         self.queue.push(waiter, waiter.priority, waiter.flow, at_head=waiter.again == "refused")
 
@@ -70,7 +69,6 @@ class Waiting:
             self.queue.push(waiter, priority, flow, at_head=waiter.again == "refused")
 
     def discard(self, waiter: Admission) -> None:
-        """Take out a request that gave up; it may be gone already."""
         self.queue.discard(waiter, waiter.priority, waiter.flow)
 
     def dispatch(self, now: float) -> None:
@@ -96,7 +94,6 @@ class Waiting:
             self._set_timer(min(due, self._deadlines[0][0]) if self._deadlines else due)
 
     def stop(self) -> None:
-        """Stop the timer."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -157,7 +154,6 @@ class Waiting:
             self._lane.clock.call_at(now, partial(self._pass_on, waiting, to))
 
     def are_others(self, subjects: set[str]) -> bool:
-        """Whether requests wait that are about none of these subjects."""
         return any(waiter.subject not in subjects for waiter in self.queue)
 
     def too_long(self, eta: float, max_wait: float) -> WaitTooLongError:
@@ -166,7 +162,6 @@ class Waiting:
         return WaitTooLongError(self._lane.name, eta, max_wait, away)
 
     def _fail_late(self, now: float) -> None:
-        """Carry out rule 2."""
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if not waiter.is_over and deadline == waiter.deadline:

@@ -167,20 +167,16 @@ class LocalWindow(Window):
 
     @property
     def in_flight(self) -> int:
-        """Requests admitted and not settled."""
         return self._in_flight
 
     def status(self, now: float) -> WindowStatus:
-        """Return what the window looks like."""
         self._expire(now)
         return WindowStatus(used=self._limit.requests - self._free)
 
     def expect(self, priority: Priority, now: float, count: int = 1) -> None:
-        """Requests of a class came."""
         self._forecast.note(priority, now, count)
 
     def resize(self, requests: int) -> None:
-        """Have so many permits from now on; those that are out stay out."""
         self._more()
         self._free += requests - self._limit.requests
         self._reserve = min(self._wished_reserve, requests - 1)
@@ -188,7 +184,6 @@ class LocalWindow(Window):
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
-        """Whether the server's last answer does not tell, or no longer, what others have spent."""
         return (
             self._is_refused
             or now - self._heard_at >= self._stale_after
@@ -196,13 +191,11 @@ class LocalWindow(Window):
         )
 
     def on_rate_limited(self, now: float) -> None:
-        """The server admits nothing more though permits were free: others spend too, more than was seen."""
         self._is_refused = True
         self._heard_at, self._remaining = now, 0
         self._shared_until = math.inf  # until the next answer says from when to count
 
     def has_room(self, demand: Demand, now: float) -> bool:
-        """Whether a permit is free, and the promise to more urgent classes allows to take it."""
         if now >= self._quiet_until:
             self._expire(now)
         if self._free <= 0 or self._free + len(self._foreign) <= self._reserve:
@@ -210,7 +203,6 @@ class LocalWindow(Window):
         return not demand.priority or demand.is_due or self._held_until(demand.priority, now) <= now
 
     def next_look(self, demand: Demand, now: float) -> float | None:
-        """Return when to look again; None when that waits for an answer."""
         self._expire(now)
         at = -math.inf if demand.is_due else self._held_until(demand.priority, now)
         if self._free > 0 and at > now:
@@ -220,7 +212,6 @@ class LocalWindow(Window):
     def returns(
         self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
     ) -> float:
-        """Return when so many permits after the next one can be used by a class; see `Window.returns`."""
         del urgent  # of interest where other processes have more of them
         self._expire(now)
         at = self._returned.get((position, priority))
@@ -244,7 +235,6 @@ class LocalWindow(Window):
         return max(permits.nth(position), since + passes / PASSES * patience(left, self.span), now)
 
     def take(self, priority: Priority) -> Permit:
-        """Take a permit; there must be room."""
         self._returned.clear()
         self._held_since.pop(priority, None)
         self._free -= 1
@@ -255,14 +245,12 @@ class LocalWindow(Window):
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
-        """The request's bytes have left."""
         permit.sent_at = now
         self._sent[permit] = None
         due = now + self._count_delay + self.span
         self._quiet_until = min(self._quiet_until, due)
 
     def release(self, permit: Permit) -> None:
-        """The request was never sent, or refused without being counted: the permit is free at once."""
         self._more()
         self._in_flight -= 1
         if permit.sent_at is None:
@@ -272,7 +260,6 @@ class LocalWindow(Window):
             self._free += 1
 
     def abandon(self, permit: Permit) -> None:
-        """The request was sent and will not be answered; it may be counted all the same."""
         self._returned.clear()
         self._in_flight -= 1
         due = self._due(permit)
@@ -282,7 +269,6 @@ class LocalWindow(Window):
             insort(self._lost, due)
 
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
-        """The answer arrived: the request was counted by now; see `Window.settle`."""
         self._returned.clear()
         self._in_flight -= 1
         if permit.sent_at is None:

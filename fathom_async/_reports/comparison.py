@@ -58,10 +58,10 @@ class Change:
         if self.absolute is None:
             return "-"
         if self.is_share:
-            return f"{self.absolute * 100:+.1f} points"
+            return f"{self.absolute * 100:+z.1f} points"
         if self.relative is None:
             return "new" if self.current else "0 %"
-        return f"{self.relative * 100:+,.1f} %"
+        return f"{self.relative * 100:+z,.1f} %"
 
 
 @attrs.frozen

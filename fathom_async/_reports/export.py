@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast, get_args
 import msgspec
 
 from fathom_async._core.codec.rows import Column, ColumnKind, Row
-from fathom_async._util.arrow import arrow_table
+from fathom_async._util.arrow import arrow_table, check_counts
 from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.lazy import optional
 
@@ -64,6 +64,7 @@ def to_jsonl(rows: Sequence[Row]) -> str:
 def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
     """Return a polars frame."""
     polars = optional("polars", extra="polars")
+    check_counts(_kinds(columns), map(msgspec.structs.astuple, rows))
     schema = {column.name: getattr(polars, _POLARS[column.kind]) for column in columns}
     data = {name: column_values(rows, name) for name in schema}
     return cast("pl.DataFrame", polars.DataFrame(data, schema=schema))
@@ -72,6 +73,7 @@ def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
 def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
     """Return a pandas frame with nullable types."""
     pandas = optional("pandas", extra="pandas")
+    check_counts(_kinds(columns), map(msgspec.structs.astuple, rows))
     return pandas.DataFrame(
         {
             column.name: pandas.Series(column_values(rows, column.name), dtype=_PANDAS[column.kind])
@@ -82,10 +84,14 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
     """Return an Arrow table."""
-    return arrow_table({each.name: each.kind for each in columns}, list(map(msgspec.structs.astuple, rows)))
+    return arrow_table(_kinds(columns), list(map(msgspec.structs.astuple, rows)))
 
 
 def write_parquet(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str]) -> None:
     """Write a Parquet file."""
     parquet = optional("pyarrow.parquet", extra="arrow")
     parquet.write_table(to_arrow(columns, rows), target)  # pyright: ignore[reportUnknownMemberType]
+
+
+def _kinds(columns: Sequence[Column]) -> dict[str, str]:
+    return {column.name: column.kind for column in columns}

@@ -13,7 +13,7 @@ from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async.backfill._backfill_plan import BackfillPlan
 from fathom_async.backfill._layout import Cells
-from fathom_async.backfill._ledger import Ledger, Span, joined, missing
+from fathom_async.backfill._ledger import Ledger, Span, spans
 
 _log = logging.getLogger("fathom_async")
 
@@ -62,17 +62,18 @@ async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> As
 def _due(plan: BackfillPlan[RowT], ledger: Ledger) -> tuple[Span, ...]:
     """Return the periods to request, including those counted in a former time zone of the site."""
     elsewhere = ledger.elsewhere(plan.zone)
-    again = joined(span.before(plan.complete_before) for span in chain.from_iterable(elsewhere.values()))
+    others = chain.from_iterable(chain.from_iterable(elsewhere.values()))
+    again = {index for index in others if index < plan.complete_before}
     if again:
         _log.warning(
             "the time zone of %s changed from %s to %s: requesting %d %ss again",
             " ".join(plan.series.cells),
             " and ".join(sorted(elsewhere)),
             plan.zone,
-            sum(map(len, again)),
+            len(again),
             plan.layout.unit.name,
         )
-    return joined([*missing(plan.wanted, ledger.settled(plan.zone)), *again])
+    return spans(again.union(plan.wanted).difference(*ledger.settled(plan.zone)))
 
 
 async def _whole(ask: Ask[RowT], query: Query[RowT], *, is_divisible: bool) -> Report[RowT] | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import attrs
@@ -47,12 +48,18 @@ def _dialect() -> Dialect:
     duckdb = optional("duckdb", extra="duckdb")
 
     def connect(path: Path) -> Connection:
+        if not path.exists():
+            # A new file that a full disk or a kill cuts off is rejected from then on, so it is made elsewhere.
+            with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as directory:
+                made = Path(directory) / path.name
+                duckdb.connect(made).close()
+                _move(made, path)
         return cast("Connection", duckdb.connect(path))
 
     types = {"text": "VARCHAR", "count": "BIGINT", "number": "DOUBLE", "hour": "TIMESTAMP"}
     return Dialect(
         connect=connect,
-        errors=duckdb.Error,
+        errors=(duckdb.Error, OSError),
         begin="BEGIN",
         types=dict.fromkeys(KINDS, "DATE") | types,
         tables="SELECT lower(table_name) FROM information_schema.tables",
@@ -60,6 +67,16 @@ def _dialect() -> Dialect:
         insert=_insert,
         by_series=False,
     )
+
+
+def _move(made: Path, path: Path) -> None:
+    """Move a file, unless another backfill has made it meanwhile."""
+    try:
+        path.hardlink_to(made)
+    except FileExistsError:
+        pass
+    except OSError:  # the file system has no links
+        made.rename(path)
 
 
 def _insert(connection: Connection, table: str, columns: Mapping[str, str], rows: Sequence[Cells]) -> None:

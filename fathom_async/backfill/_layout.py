@@ -20,6 +20,7 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filters import filters_to_json
 from fathom_async._reports.query import EventQuery
+from fathom_async._util.arrow import check_counts
 from fathom_async.backfill._ledger import Span
 from fathom_async.errors import ArgumentError
 
@@ -126,6 +127,7 @@ class Layout:
         Raises:
             ArgumentError: The report is truncated.
             InconsistentError: It has rows that were not requested, or two of the same group.
+            DecodeError: It has a count that does not fit into a table.
         """
         if report.truncated:
             raise ArgumentError(
@@ -143,6 +145,7 @@ class Layout:
             if cells[:groups] in found:
                 raise InconsistentError(f"the server returned two rows for {cells[:groups]}")
             found[cells[:groups]] = series.cells + cells
+        check_counts({column.name: column.kind for column in self.columns}, found.values())
         return [found[group] for group in sorted(found, key=_order)]
 
 

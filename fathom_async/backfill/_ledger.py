@@ -1,8 +1,9 @@
 """The ledger of a target: which periods of a series it has, as spans of numbers in the calendar."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import chain
+from itertools import groupby
+from typing import NamedTuple
 
 import attrs
 
@@ -19,6 +20,9 @@ class Span:
     def __len__(self) -> int:
         return max(0, self.after - self.first)
 
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.first, self.after))
+
     def __contains__(self, index: int) -> bool:
         return self.first <= index < self.after
 
@@ -27,60 +31,23 @@ class Span:
         return Span(self.first, max(self.first, min(self.after, index)))
 
 
-def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Merge spans that touch or overlap; return them in order, without empty ones."""
-    result: list[Span] = []
-    for span in sorted(filter(len, spans)):
-        if result and span.first <= result[-1].after:
-            result[-1] = Span(result[-1].first, max(result[-1].after, span.after))
-        else:
-            result.append(span)
-    return tuple(result)
-
-
-def missing(wanted: Span, held: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the wanted periods that none of the other spans contains, in order."""
-    gaps: list[Span] = []
-    first = wanted.first
-    for span in joined(held):
-        gaps.append(Span(first, min(span.first, wanted.after)))
-        first = max(first, span.after)
-    return joined([*gaps, Span(first, wanted.after)])
-
-
-def written(unit: Unit, spans: Iterable[Span]) -> list[list[str]]:
-    """Return spans as JSON: the first moment of each, and the first moment after it."""
-    return [[unit.start(each.first).isoformat(), unit.start(each.after).isoformat()] for each in spans]
-
-
-def unwritten(unit: Unit, moments: Iterable[Iterable[str]]) -> tuple[Span, ...]:
-    """Return the spans that `written` returned as JSON."""
-    return tuple(Span(*(unit.index(datetime.fromisoformat(each)) for each in span)) for span in moments)
+def spans(indexes: Iterable[int]) -> tuple[Span, ...]:
+    """Return the fewest spans that make up some periods, in order."""
+    runs = groupby(enumerate(sorted(set(indexes))), key=lambda each: each[1] - each[0])
+    members = [[index for _, index in run] for _, run in runs]
+    return tuple(Span(each[0], each[-1] + 1) for each in members)
 
 
 LedgerJson = dict[str, dict[str, list[list[str]]]]
-"""A ledger as JSON: by time zone, then by the names of `Known`."""
+"""A ledger as JSON: by time zone, the spans that were filled in and those settled, each by its first moment and the
+first one after it."""
 
 
-@attrs.frozen
-class Known:
-    """The periods whose rows were counted in one time zone.
+class Filled(NamedTuple):
+    """A period that the table has: the time zone in which its rows were counted, and whether it is settled."""
 
-    Args:
-        filled: All periods that the table has.
-        settled: The periods among them that need not be requested again.
-    """
-
-    filled: tuple[Span, ...] = ()
-    settled: tuple[Span, ...] = ()
-
-    def and_also(self, other: "Known") -> "Known":
-        """Return the union of both."""
-        return Known(joined([*self.filled, *other.filled]), joined([*self.settled, *other.settled]))
-
-    def without(self, span: Span) -> "Known":
-        """Return all periods but these."""
-        return Known(_without(self.filled, span), _without(self.settled, span))
+    zone: str
+    is_settled: bool
 
 
 @attrs.frozen
@@ -91,43 +58,53 @@ class Ledger:
     periods in another.
 
     Args:
-        by_zone: The periods by name of the time zone; no period is in two of them.
+        periods: The periods.
     """
 
-    by_zone: Mapping[str, Known] = attrs.field(factory=dict[str, Known])
+    periods: Mapping[int, Filled] = attrs.field(factory=dict[int, Filled])
 
     @classmethod
     def of(cls, ledgers: Iterable["Ledger"]) -> "Ledger":
         """Merge several ledgers into one."""
-        found: dict[str, Known] = {}
-        for zone, known in chain.from_iterable(each.by_zone.items() for each in ledgers):
-            found[zone] = found.get(zone, Known()).and_also(known)
-        return cls(found)
+        return cls({index: filled for each in ledgers for index, filled in each.periods.items()})
 
     @classmethod
     def from_json(cls, unit: Unit, kept: LedgerJson) -> "Ledger":
         """Return the ledger that `to_json` returned."""
         return cls(
             {
-                zone: Known(unwritten(unit, known["filled"]), unwritten(unit, known["settled"]))
+                index: Filled(zone, name == "settled")
                 for zone, known in kept.items()
+                for name in ("filled", "settled")
+                for moments in known[name]
+                for index in range(*(unit.index(datetime.fromisoformat(each)) for each in moments))
             }
         )
 
     def to_json(self, unit: Unit) -> LedgerJson:
         """Return the ledger as JSON."""
+
+        def written(found: Iterable[Span]) -> list[list[str]]:
+            return [
+                [unit.start(each.first).isoformat(), unit.start(each.after).isoformat()] for each in found
+            ]
+
         return {
-            zone: {"filled": written(unit, known.filled), "settled": written(unit, known.settled)}
-            for zone, known in self.by_zone.items()
+            zone: {"filled": written(filled), "settled": written(self.settled(zone))}
+            for zone, filled in self.elsewhere(None).items()
         }
 
     def settled(self, zone: str) -> tuple[Span, ...]:
         """Return the periods that need not be requested again in this time zone."""
-        return self.by_zone.get(zone, Known()).settled
+        return spans(index for index, filled in self.periods.items() if filled == (zone, True))
 
-    def elsewhere(self, zone: str) -> dict[str, tuple[Span, ...]]:
+    def elsewhere(self, zone: str | None) -> dict[str, tuple[Span, ...]]:
         """Return the periods that were counted in other time zones, by time zone."""
-        return {other: known.filled for other, known in self.by_zone.items() if other != zone}
+        others = dict.fromkeys(filled.zone for filled in self.periods.values() if filled.zone != zone)
+        return {
+            other: spans(index for index, filled in self.periods.items() if filled.zone == other)
+            for other in others
+        }
 
     def replaced(self, span: Span, settled: Span, zone: str) -> "Ledger":
         """Return the ledger after replacing the rows of some periods.
@@ -137,12 +114,6 @@ class Ledger:
             settled: The periods among them that need not be requested again.
             zone: Time zone of the new rows.
         """
-        left = {
-            other: known if other == zone else known.without(span) for other, known in self.by_zone.items()
-        }
-        mine = Ledger({zone: Known(joined([span]), joined([settled]))})
-        return Ledger.of([Ledger({other: known for other, known in left.items() if known.filled}), mine])
-
-
-def _without(spans: Iterable[Span], span: Span) -> tuple[Span, ...]:
-    return tuple(chain.from_iterable(missing(each, [span]) for each in spans))
+        known = self.periods
+        new = {index: Filled(zone, index in settled or known.get(index) == (zone, True)) for index in span}
+        return Ledger({**known, **new})

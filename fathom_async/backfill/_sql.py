@@ -30,7 +30,7 @@ class Dialect:
 
     Args:
         connect: Opens a file, created if missing; raises only `errors`.
-        errors: The database's exception class.
+        errors: The exceptions of the database.
         begin: Statement that begins a write transaction.
         types: The column type of each kind.
         tables: Query for the names of all tables, in lower case.
@@ -40,7 +40,7 @@ class Dialect:
     """
 
     connect: Callable[[Path], Connection]
-    errors: type[Exception]
+    errors: tuple[type[Exception], ...]
     begin: str
     types: Mapping[str, str]
     tables: str
@@ -185,7 +185,7 @@ class SqlTable:
                 raise
 
     def _roll_back(self, connection: Connection) -> None:
-        with suppress(self._dialect.errors):  # the failure may have ended the transaction already
+        with suppress(*self._dialect.errors):  # the failure may have ended the transaction already
             connection.execute("ROLLBACK")
 
     @contextmanager

@@ -62,7 +62,7 @@ def _insert(connection: Connection, table: str, columns: Mapping[str, str], rows
 
 _DIALECT: Final = Dialect(
     connect=_connect,
-    errors=sqlite3.Error,
+    errors=(sqlite3.Error,),
     begin="BEGIN IMMEDIATE",
     types=dict.fromkeys(KINDS, "TEXT") | {"count": "INTEGER", "number": "REAL"},
     tables="SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'view')",

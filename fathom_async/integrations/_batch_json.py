@@ -30,7 +30,6 @@ _KINDS: Final = {
 
 
 def batch_value(batch: Batch[Row]) -> Value:
-    """Return a batch as a JSON value."""
     return {"queries": [_params(query) for query in batch.queries], "account": batch.account}
 
 

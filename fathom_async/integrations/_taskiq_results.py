@@ -64,7 +64,6 @@ class Results(Generic[RowT]):
         self._unread_since: float | None = None
 
     async def of(self, todo: Sequence[Batch[RowT]]) -> Sequence[Sequence[Outcome[RowT]]]:
-        """Return the outcomes of each batch, in the order of the batches."""
         for place, batch in enumerate(todo):
             task = await self._send(batch)
             self._waiting[task.task_id] = _Sent(place, batch, task)

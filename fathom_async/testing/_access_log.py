@@ -54,7 +54,6 @@ class _Request:
 
 
 def open_log(path: Path) -> IO[str]:
-    """Open a log, plain or gzipped."""
     opener = gzip.open if path.suffix == ".gz" else open
     return opener(path, "rt", encoding="utf-8", errors="replace")
 
@@ -106,7 +105,6 @@ def _parse_line(line: str) -> _Request | None:
 
 
 def _visits(requests: Iterable[_Request]) -> Iterator[Sequence[_Request]]:
-    """Group requests into visits."""
     open_visits: dict[tuple[str, str], list[_Request]] = {}
     for request in sorted(requests, key=lambda request: request.at):
         visitor = (request.ip, request.agent)

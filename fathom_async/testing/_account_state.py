@@ -17,6 +17,7 @@ EventShape = Literal["classic", "names"]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DEFAULT_CURRENCY = "dollar"
 DEFAULT_TIMEZONE = "America/New_York"
+_UNTOLD = frozenset({"site_id", "recorded_as", "deleted_at"})
 
 
 def stamp(moment: datetime) -> str:
@@ -35,15 +36,7 @@ class SiteEntry:
     created_at: datetime
 
     def to_json(self) -> dict[str, object]:
-        """Return the API's site object."""
-        return {
-            "id": self.id,
-            "object": "site",
-            "name": self.name,
-            "sharing": self.sharing,
-            "created_at": stamp(self.created_at),
-            "timezone": self.timezone,
-        }
+        return _to_json(self, "site")
 
 
 @define(kw_only=True)
@@ -65,14 +58,10 @@ class EventEntry:
 
     def to_json(self, shape: EventShape, *, with_currency: bool = False) -> dict[str, object]:
         """Return the API's event object; its currency is null unless the request set it."""
-        identity = {"id": self.id} if shape == "classic" else {}
-        return {
-            **identity,
-            "object": "event",
-            "name": self.name,
-            "currency": self.currency if with_currency else None,
-            "created_at": stamp(self.created_at),
-        }
+        found = _to_json(self, "event")
+        if shape == "names":
+            del found["id"]
+        return found if with_currency else found | {"currency": None}
 
 
 @define(kw_only=True)
@@ -87,15 +76,21 @@ class MilestoneEntry:
     updated_at: datetime
 
     def to_json(self) -> dict[str, object]:
-        """Return the API's milestone object."""
-        return {
-            "id": self.id,
-            "object": "milestone",
-            "name": self.name,
-            "milestone_date": f"{self.milestone_date.isoformat()} 00:00:00",
-            "created_at": stamp(self.created_at),
-            "updated_at": stamp(self.updated_at),
-        }
+        return _to_json(self, "milestone")
+
+
+def _to_json(entry: SiteEntry | EventEntry | MilestoneEntry, kind: str) -> dict[str, object]:
+    """Return an object as the API does, with moments as it writes them."""
+
+    def written(_: object, __: object, value: object) -> object:
+        if isinstance(value, datetime):
+            return stamp(value)
+        return f"{value} 00:00:00" if isinstance(value, date) else value
+
+    told: dict[str, object] = asdict(
+        entry, filter=lambda field, _: field.name not in _UNTOLD, value_serializer=written
+    )
+    return {"id": entry.id, "object": kind, **told}
 
 
 class AccountState:
@@ -116,13 +111,11 @@ class AccountState:
         return sorted(self._sites.values(), key=lambda site: site.created_at)
 
     def site(self, site_id: str) -> SiteEntry:
-        """Return one site, or raise a 404."""
         if site_id not in self._sites:
             raise not_found("Site")
         return self._sites[site_id]
 
     def add_site(self, name: str) -> SiteEntry:
-        """Add a site."""
         site = SiteEntry(id=self._new_id(6), name=name, created_at=self._clock.now())
         self._sites[site.id] = site
         return site
@@ -134,12 +127,10 @@ class AccountState:
         self._milestones = [milestone for milestone in self._milestones if milestone.site_id != site_id]
 
     def events(self, site_id: str) -> list[EventEntry]:
-        """Return every event of a site, oldest first."""
         mine = [event for event in self._of_site(self.site(site_id).id) if self._is_listed(event)]
         return sorted(mine, key=lambda event: event.created_at)
 
     def every_event(self) -> Iterator[EventEntry]:
-        """Return every event of every site."""
         return filter(self._is_listed, self._events)
 
     def recorded_as(self, site_id: str, name: str) -> tuple[str, ...]:
@@ -150,7 +141,6 @@ class AccountState:
         return tuple(sorted(filter(None, own | by_itself)))
 
     def event(self, site_id: str, event_id: str) -> EventEntry:
-        """Return one event, or raise a 404."""
         for event in self.events(site_id):
             if event.id == event_id:
                 return event
@@ -164,7 +154,6 @@ class AccountState:
         return named
 
     def add_event(self, site_id: str, name: str, currency: str) -> EventEntry:
-        """Add an event."""
         event = EventEntry(
             site_id=self.site(site_id).id,
             id=self._new_id(8),
@@ -201,19 +190,16 @@ class AccountState:
         )
 
     def milestones(self, site_id: str) -> list[MilestoneEntry]:
-        """Return every milestone of a site, oldest first."""
         mine = [milestone for milestone in self._milestones if milestone.site_id == self.site(site_id).id]
         return sorted(mine, key=lambda milestone: milestone.created_at)
 
     def milestone(self, site_id: str, milestone_id: str) -> MilestoneEntry:
-        """Return one milestone, or raise a 404."""
         for milestone in self.milestones(site_id):
             if milestone.id == milestone_id:
                 return milestone
         raise not_found("Milestone")
 
     def add_milestone(self, site_id: str, name: str, day: date) -> MilestoneEntry:
-        """Add a milestone."""
         now = self._clock.now()
         milestone = MilestoneEntry(
             site_id=self.site(site_id).id,
@@ -227,7 +213,6 @@ class AccountState:
         return milestone
 
     def remove_milestone(self, milestone: MilestoneEntry) -> None:
-        """Delete a milestone."""
         self._milestones = [other for other in self._milestones if other is not milestone]
 
     def _new_id(self, length: int) -> str:

@@ -39,14 +39,11 @@ class ServerClock:
         self._unix = unix if self.start is None else self.start.timestamp()
 
     def time(self) -> float:
-        """Return the server's unix seconds."""
         return self._unix + (self._seconds() - self._origin) * self.speed
 
     def now(self) -> datetime:
-        """Return the server's time as a datetime in UTC."""
         return datetime.fromtimestamp(self.time(), UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for a number of server seconds."""
         if seconds > 0:
             await asyncio.sleep(seconds / self.speed)

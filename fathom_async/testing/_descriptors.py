@@ -40,7 +40,6 @@ class Descriptors:
         self._known: dict[int, None] = {}
 
     def add(self, fd: int) -> None:
-        """Add a descriptor."""
         self._known[fd] = None
 
     def is_anything_coming(self, watched: Iterable[SelectorKey]) -> bool:

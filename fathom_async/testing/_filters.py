@@ -6,8 +6,9 @@ regular expression anywhere in the value. An unknown value is the empty string, 
 
 import json
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from attrs import frozen
 
@@ -16,13 +17,18 @@ from fathom_async.testing._dialect import ServerDialect, without
 from fathom_async.testing._validation import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 OPERATORS = ("is", "is not", "is like", "is not like", "matching", "not matching")
 _CATEGORIES = frozenset(
     {"device_type", "operating_system", "browser", "country_code", "city", "state", "region"}
 )
 _PROPERTIES = {*GROUPINGS, "domain"} - {"keyword"}
+
+_parser: Final[Any] = import_module("re._parser")  # there is no other
+_REPEATS: Final = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
+_FEW: Final = 8
+_MOST_REPEATS: Final = 3
 
 
 @frozen
@@ -34,7 +40,6 @@ class Condition:
     value: str
 
     def predicate(self, dialect: ServerDialect) -> Callable[[str], bool]:
-        """Return the condition as a function of the column's value."""
         finds = self._finds(dialect)
         negated = self.operator in ("is not", "is not like", "not matching")
         if dialect.has_nulls:
@@ -47,7 +52,10 @@ class Condition:
             ignored = dialect.filters_ignore
             plain = without(value, ignored)
             return lambda text: (without(text, ignored) if ignored else text) == plain
-        source = value if "matching" in self.operator else ".*".join(map(re.escape, value.split("*")))
+        parts = (
+            f"(?>.*?{re.escape(part)})" for part in value.split("*")
+        )  # atomic, so that it does not go back
+        source = value if "matching" in self.operator else "".join(parts)
         ignored = dialect.patterns_ignore & {"accents"}
         flags = re.IGNORECASE if "case" in dialect.patterns_ignore else 0
         pattern = re.compile(without(source, ignored), flags | (re.DOTALL if "like" in self.operator else 0))
@@ -63,7 +71,7 @@ def read_filters(form: Form, text: str | None) -> tuple[Condition, ...]:
         return ()
     try:
         items: object = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         items = None
     if not isinstance(items, list):
         form.fail("filters", "The filters field must be a JSON-encoded array.")
@@ -83,16 +91,41 @@ def _read_filter(form: Form, item: object) -> Condition | None:
         form.fail("filters", f"The filter operator {operator} is not available for {name}.")
     elif not isinstance(value, str):
         form.fail("filters", f"The filter value of {name} must be a string.")
-    elif "matching" in operator and not _is_regex(value):
-        form.fail("filters", f"The filter value of {name} is not a valid regular expression.")
+    elif "matching" in operator and (fault := _fault(value)):
+        form.fail("filters", f"The filter value of {name} is {fault} regular expression.")
     else:
         return Condition(name, operator, value)
     return None
 
 
-def _is_regex(text: str) -> bool:
+def _fault(pattern: str) -> str:
+    """Return what is wrong with a regular expression: Python's would take hours for some, and hold up the server.
+
+    1. What repeats often must not be able to match one text in several ways.
+    2. A pattern has few open repetitions, each of which multiplies the time by the length of the text.
+    """
     try:
-        re.compile(text)
-    except re.error:
-        return False
-    return True
+        re.compile(pattern)
+        parts = list(_parts(_parser.parse(pattern)))
+    except (re.error, RecursionError, OverflowError):
+        return "not a valid"
+    repeats: list[tuple[int, int, Any]] = [arguments for name, arguments in parts if name in _REPEATS]
+    is_ambiguous = any(
+        name == "BRANCH" or (name in _REPEATS and arguments[0] != arguments[1])
+        for _, most, body in repeats
+        if most > _FEW
+        for name, arguments in _parts(body)
+    )
+    are_open = sum(most - least > _FEW for least, most, _ in repeats)
+    return "too complex a" if is_ambiguous or are_open > _MOST_REPEATS else ""
+
+
+def _parts(found: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - Python's parser has no types
+    """Yield each part of a parsed pattern, by its name, and the parts within it."""
+    if isinstance(found, _parser.SubPattern):
+        for name, arguments in found:
+            yield str(name), arguments
+            yield from _parts(arguments)
+    elif isinstance(found, tuple | list):
+        for each in cast("Iterable[object]", found):
+            yield from _parts(each)

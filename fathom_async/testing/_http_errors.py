@@ -28,7 +28,6 @@ def permission_denied() -> HttpError:
 
 
 def not_found(what: str) -> HttpError:
-    """Return a 404: there is no such object."""
     return HttpError(404, {"error": f"{what} not found"})
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
@@ -45,6 +45,8 @@ class CommonOptions(TypedDict, total=False):
         seed: Seed of what is made up: delays and, of Fathom's server, new ids, the order of unsorted rows and the
             synthetic data.
         host: The address to listen on.
+        hosts: Names that requests may be addressed to, besides ``localhost``, ``host`` and numeric addresses; any
+            other is refused, so that no page of another site can reach the server under its own name.
         port: The port; a free one by default.
     """
 
@@ -55,6 +57,7 @@ class CommonOptions(TypedDict, total=False):
     now: datetime | None
     seed: int
     host: str
+    hosts: Collection[str]
     port: int
 
 
@@ -70,8 +73,10 @@ class ListeningServer(ABC):
         options: CommonOptions,
         middleware: Callable[[Conditions, ServerClock, Tokens, Random], Middleware] = Middleware,
     ) -> None:
+        self._host, self._port = options.get("host", "127.0.0.1"), options.get("port", 0)
         conditions = evolve(
             conditions,
+            hosts=frozenset({self._host, *options.get("hosts", ())}),
             latency=options.get("latency", 0.0),
             handler_time=options.get("handler_time", 0.0),
         )
@@ -81,7 +86,6 @@ class ListeningServer(ABC):
         self.throttles: Mapping[str, Throttle | None] = conditions.throttles
         random = Random(f"{options.get('seed', 1)}:latency")  # noqa: S311 - made-up delays
         self._middleware = middleware(conditions, self.clock, tokens, random)
-        self._host, self._port = options.get("host", "127.0.0.1"), options.get("port", 0)
         self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None
 

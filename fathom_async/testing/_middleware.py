@@ -13,11 +13,14 @@ The order is that of the live service:
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.client import responses
+from ipaddress import ip_address
 from random import Random
 from typing import Literal
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from attrs import define, evolve, field, frozen
@@ -62,6 +65,7 @@ class Conditions:
     handler_time: Duration = 0.0
     login: Literal["page", "redirect"] = "page"
     lane_of: Callable[[str, str], str] = lane_of
+    hosts: Collection[str] = ()
 
 
 @define
@@ -77,6 +81,9 @@ class Middleware:
 
     async def handle(self, request: web.Request, endpoint: Handler) -> web.StreamResponse:
         """Answer one request."""
+        if not _is_known_host(request.headers.get("Host"), self.conditions.hosts):
+            message = f"The host {request.host} is not one of this server; see its hosts."
+            return web.json_response({"message": message}, status=403)
         await self._spend(self.conditions.latency)  # step 1
         at = self.clock.time()
         hit = Hit(
@@ -176,6 +183,19 @@ class Middleware:
             case draw:
                 seconds = draw()
         await self.clock.sleep(seconds)
+
+
+def _is_known_host(header: str | None, hosts: Collection[str]) -> bool:
+    """Whether a request is meant for this server: a page of another site may point its own name to this address."""
+    try:
+        host = urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return False
+    if header is None or host in hosts or host == "localhost" or host.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    return False
 
 
 class _Dropped(web.Response):

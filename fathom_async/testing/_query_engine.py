@@ -85,7 +85,6 @@ class QueryEngine:
         self._answers = lru_cache(maxsize=1024)(self._compute)
 
     def first_record(self, subject: Subject) -> int | None:
-        """Return the time of the subject's first record, in unix seconds."""
         where, values = self._source(subject)
         [(first,)] = self._query(f"SELECT MIN(at) FROM {subject.entity} WHERE {where}", values)  # noqa: S608 - own words
         return cast("int | None", first)
@@ -262,6 +261,5 @@ def _offset(zone: ZoneInfo, moment: int) -> int:
 
 
 def _find_change(zone: ZoneInfo, before: int, after: int) -> int:
-    """Return the first second with the new offset."""
     old = _offset(zone, before)
     return before + bisect_left(range(before, after), True, key=lambda moment: _offset(zone, moment) != old)

@@ -54,7 +54,6 @@ class Endpoints:
     dialect: ServerDialect
 
     def table(self) -> list[web.RouteDef]:
-        """Return the routes."""
         site = "/v1/sites/{site_id}"
         events, event = f"{site}/events", f"{site}/events/{{event_id}}"
         milestones, milestone = f"{site}/milestones", f"{site}/milestones/{{milestone_id}}"
@@ -331,7 +330,7 @@ async def _read_form(request: web.Request) -> Form:
     if request.content_type == "application/json":
         try:
             body: object = await request.json()
-        except (JSONDecodeError, UnicodeDecodeError):
+        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
             return Form({})
         return Form(cast("Mapping[str, object]", body) if isinstance(body, dict) else {})
     return Form(dict(await request.post()))

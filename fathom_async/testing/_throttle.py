@@ -77,27 +77,21 @@ class _Limit(ABC):
             return Verdict(allowed=True, limit=self.limit, remaining=self.remaining(now))
         return Verdict(allowed=False, limit=self.limit, remaining=0, retry_after=math.ceil(wait))
 
+    @abstractmethod
     def remaining(self, now: float) -> int:
         """Return the number of requests that would be allowed now."""
-        return self._left(now)
 
     def optimum(self, n: int, start: float = 0.0) -> float:
         """Return the seconds from the first to the last of `n` requests of a perfect client."""
-        return self._best(n, start)
+        del start
+        return self._full_windows(n) * self.per
 
     @abstractmethod
     def _count(self, now: float) -> float | None:
         """Count one request, or return the seconds until one more is allowed."""
 
-    @abstractmethod
-    def _left(self, now: float) -> int: ...
-
     def _full_windows(self, n: int) -> int:
         return max(0, n - 1) // self.limit
-
-    def _best(self, n: int, start: float) -> float:
-        del start
-        return self._full_windows(n) * self.per
 
 
 @define
@@ -130,10 +124,10 @@ class LaravelWindow(_Limit):
         self._used += 1
         return None
 
-    def _left(self, now: float) -> int:
+    def remaining(self, now: float) -> int:
         return self.limit - self._used if self._is_open(now) else self.limit
 
-    def _best(self, n: int, start: float) -> float:
+    def optimum(self, n: int, start: float = 0.0) -> float:
         windows = self._full_windows(n)
         early = start - math.floor(start) if self.store == "floor" and windows else 0.0
         return windows * self.per - early
@@ -147,18 +141,18 @@ class AlignedWindow(_Limit):
     _used: int = field(default=0, init=False)
 
     def _count(self, now: float) -> float | None:
-        if not self._left(now):
+        if not self.remaining(now):
             return (self._index + 1) * self.per - now
         self._used += 1
         return None
 
-    def _left(self, now: float) -> int:
+    def remaining(self, now: float) -> int:
         index = math.floor(now / self.per)
         if index != self._index:
             self._index, self._used = index, 0
         return self.limit - self._used
 
-    def _best(self, n: int, start: float) -> float:
+    def optimum(self, n: int, start: float = 0.0) -> float:
         windows = self._full_windows(n)
         return (math.floor(start / self.per) + windows) * self.per - start if windows else 0.0
 
@@ -170,12 +164,12 @@ class SlidingLog(_Limit):
     _times: deque[float] = field(factory=deque[float], init=False)
 
     def _count(self, now: float) -> float | None:
-        if not self._left(now):
+        if not self.remaining(now):
             return self._times[0] + self.per - now
         self._times.append(now)
         return None
 
-    def _left(self, now: float) -> int:
+    def remaining(self, now: float) -> int:
         while self._times and self._times[0] + self.per <= now:
             self._times.popleft()
         return self.limit - len(self._times)
@@ -207,10 +201,10 @@ class TokenBucket(_Limit):
         self._full_at = max(self._full_at, now) + self.per / self.limit
         return None
 
-    def _left(self, now: float) -> int:
+    def remaining(self, now: float) -> int:
         return max(0, math.floor(self.capacity - self._missing(now) + _ROUNDING))
 
-    def _best(self, n: int, start: float) -> float:
+    def optimum(self, n: int, start: float = 0.0) -> float:
         del start
         return max(0, n - self.capacity) * self.per / self.limit
 
@@ -223,14 +217,12 @@ class ConcurrencyCap:
     in_flight: int = field(default=0, init=False)
 
     def enter(self) -> bool:
-        """Count a request in; return `False` if there are too many."""
         if self.in_flight >= self.limit:
             return False
         self.in_flight += 1
         return True
 
     def leave(self) -> None:
-        """Count a request out."""
         self.in_flight -= 1
 
 

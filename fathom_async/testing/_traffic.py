@@ -29,7 +29,6 @@ class Hit:
 
 
 def lane_of(method: str, path: str) -> str:
-    """Return the lane of a request."""
     del method
     return "reports" if path in ("/v1/aggregations", "/v1/current_visitors") else "crud"
 

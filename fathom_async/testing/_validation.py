@@ -28,21 +28,17 @@ class Form:
         return name in self._values
 
     def fail(self, name: str, message: str) -> None:
-        """Add an error to a field."""
         self._errors.setdefault(name, []).append(message)
 
     def check(self) -> None:
-        """Raise a 400 with all errors, if any."""
         if self._errors:
             raise invalid(self._errors)
 
     def require(self, name: str, condition: str = "") -> None:
-        """Add an error if the field is absent."""
         if name not in self._values:
             self.fail(name, f"The {_words(name)} field is required{condition and ' ' + condition}.")
 
     def text(self, name: str, maximum: int = 255) -> str | None:
-        """Read a string of limited length."""
         value = self._values.get(name)
         if value is None:
             return None
@@ -60,7 +56,6 @@ class Form:
         return self.text(name, maximum) or ""
 
     def choice(self, name: str, options: Collection[str]) -> str | None:
-        """Read one of a few words."""
         return self._one_of(name, options, f"The selected {_words(name)} is invalid.")
 
     def _one_of(self, name: str, options: Collection[str], message: str) -> str | None:
@@ -97,11 +92,9 @@ class Form:
         return number
 
     def timezone(self, name: str) -> str | None:
-        """Read a name of the TZ database."""
         return self._one_of(name, _timezones(), f"The {_words(name)} field must be a valid timezone.")
 
     def day(self, name: str) -> date | None:
-        """Read a date in the form `YYYY-MM-DD`."""
         value = self._values.get(name)
         if value is None:
             return None

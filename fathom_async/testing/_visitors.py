@@ -12,7 +12,6 @@ _TOP = 150
 
 
 def recent_views(data: Dataset, site_id: str, now: datetime) -> Sequence[Pageview]:
-    """Return the pageviews of the last five minutes."""
     views = data.pageviews
     low = bisect_left(views, (site_id, now - _RECENT), key=_site_and_time)
     high = bisect_right(views, (site_id, now), key=_site_and_time)
@@ -20,7 +19,6 @@ def recent_views(data: Dataset, site_id: str, now: datetime) -> Sequence[Pagevie
 
 
 def count_visitors(views: Iterable[Pageview]) -> int:
-    """Return the number of distinct sessions."""
     return len({view.session for view in views})
 
 

@@ -1,38 +1,22 @@
-"""Spans of periods: joined, cut, and those that are missing."""
+"""Spans of periods: made of numbers, and cut."""
 
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async.backfill._ledger import Span, joined, missing
+from fathom_async.backfill._ledger import Span, spans
 
 
-def span_of(first: int, length: int) -> Span:
-    return Span(first, first + length)
-
-
-spans = st.builds(span_of, st.integers(0, 40), st.integers(0, 9))
-
-
-def numbers(*many: Span) -> set[int]:
-    return {index for span in many for index in range(span.first, span.after)}
-
-
-@given(st.lists(spans))
-def test_joined_spans_are_the_same_periods_apart_from_each_other(many: list[Span]) -> None:
-    result = joined(many)
-    assert numbers(*result) == numbers(*many)
+@given(st.lists(st.integers(0, 60)))
+def test_spans_have_the_same_periods_and_are_apart_from_each_other(periods: list[int]) -> None:
+    result = spans(periods)
+    assert [index for span in result for index in span] == sorted(set(periods))
     assert all(one.after < two.first for one, two in pairwise(result))
 
 
-@given(spans, st.lists(spans))
-def test_missing_is_what_is_wanted_and_not_held(wanted: Span, held: list[Span]) -> None:
-    result = missing(wanted, held)
-    assert numbers(*result) == numbers(wanted) - numbers(*held)
-    assert list(result) == sorted(result)
-
-
-@given(spans, st.integers(-5, 60))
-def test_before_cuts_a_span(span: Span, index: int) -> None:
-    assert numbers(span.before(index)) == {each for each in numbers(span) if each < index}
+@given(st.integers(0, 40), st.integers(0, 9), st.integers(-5, 60))
+def test_before_cuts_a_span(first: int, length: int, index: int) -> None:
+    span = Span(first, first + length)
+    assert len(span) == length
+    assert list(span.before(index)) == [each for each in span if each < index]

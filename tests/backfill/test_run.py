@@ -3,6 +3,7 @@
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
 import asyncio
+import resource
 import tempfile
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -15,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fathom_async import ArgumentError, PageviewQuery, Report
+from fathom_async import ArgumentError, DecodeError, PageviewQuery, Report
 from fathom_async._bulk.complete import InconsistentError, InseparableError
 from fathom_async._reports.query import Query
-from fathom_async.backfill._destination import Destination, TargetBusyError
+from fathom_async.backfill._destination import Destination, TargetBusyError, TargetError
 from fathom_async.backfill._parquet import ParquetDataset
 from fathom_async.testing import Dataset, Pageview
 from tests.backfill.conftest import KINDS, target_in
@@ -302,6 +303,40 @@ async def test_answers_that_would_spoil_the_table_are_refused(
     with pytest.raises(InconsistentError, match=message):
         await fill(query, ask, target, END)
     assert read(target) == []
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, 2**63])
+async def test_counts_that_do_not_fit_into_a_table_are_refused_by_name(
+    count: int, target: Destination
+) -> None:
+    async def ask(asked: Query[Any]) -> Report[Any]:
+        return Report(asked, (asked.codec.row(date(2026, 2, 21), "/", "Firefox", count, 1),))
+
+    query = PATHS.replace(field_grouping=["pathname", "browser"], aggregates=["pageviews", "visits"])
+    if count < 2**63:
+        await fill(query, ask, target, END, until=SINCE)
+        assert [row["pageviews"] for row in read(target)] == [count]
+    else:
+        with pytest.raises(DecodeError, match=f"column 'pageviews' has {count}, which does not fit"):
+            await fill(query, ask, target, END, until=SINCE)
+        assert read(target) == []
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 8_192, 12_288, 20_000, 60_000])
+async def test_a_full_disk_leaves_a_target_that_the_next_run_fills(room: int, target: Destination) -> None:
+    data = traffic(visits=2_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with serving(data) as (_, fathom):
+        resource.setrlimit(
+            resource.RLIMIT_FSIZE, (room, hard)
+        )  # a file may grow up to it, as if the disk were full
+        try:
+            with suppress(TargetError):
+                await fill(PATHS, fathom.reports.complete, target, END)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        await fill(PATHS, fathom.reports.complete, target, END)
+    assert read(target) == expected(data, PATHS, "day", SINCE, "2026-03-30")
 
 
 def words(most: int) -> Dataset:

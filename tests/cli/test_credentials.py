@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from fathom_async._cli.credentials import Credential
 from fathom_async.testing import FathomServer, Status
 
@@ -63,13 +65,65 @@ async def test_a_token_that_is_refused_is_not_kept(
 async def test_systems_without_a_keyring_are_told_what_to_do(command: Command) -> None:
     ended = await command("sites", "list", FATHOM_API_TOKEN="")
     assert ended.code == 3
-    assert ended.err == "fathom: no token: this system has no keyring; set FATHOM_API_TOKEN instead\n"
+    assert ended.err == (
+        "fathom: no token: this system has no keyring; set FATHOM_API_TOKEN, or FATHOM_API_TOKEN_FILE to a file that "
+        "only you can read\n"
+    )
     locked = await command("sites", "list", FATHOM_API_TOKEN="", PYTHON_KEYRING_BACKEND=LOCKED)
     assert locked.code == 3
     assert "the keyring is locked" in locked.err
-    kept = await command("login", typed="token\n")
-    assert kept.code == 1
-    assert "this system has no keyring" in kept.err
+
+
+async def test_login_asks_for_no_token_that_it_cannot_keep(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    for ring, told in (
+        ("keyring.backends.fail.Keyring", "this system has no keyring"),
+        (LOCKED, "is locked"),
+    ):
+        ended = await command.in_terminal("login", PYTHON_KEYRING_BACKEND=ring)
+        assert ended.code == 1
+        assert told in ended.out
+        assert "API token, from" not in ended.out
+    assert not fathom_server.hits
+
+
+async def test_a_keyring_that_does_not_encrypt_is_named_before_the_token_is_typed(command: Command) -> None:
+    ended = await command(
+        "login", typed="secret-token\n", PYTHON_KEYRING_BACKEND="file_keyring.PlaintextKeyring"
+    )
+    assert ended.code == 0
+    first, _ = ended.err.splitlines()[:2]
+    assert first.startswith(
+        "fathom: file keyring PlaintextKeyring does not encrypt: anybody who can read /home/joe"
+    )
+
+
+async def test_a_file_has_the_token_where_there_is_no_keyring(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret-token\n")
+    found = {"FATHOM_API_TOKEN": "", "FATHOM_API_TOKEN_FILE": str(tmp_path / "token")}
+    who = await command("whoami", **found)
+    assert json.loads(who.out)["token_from"] == "file"
+    assert (
+        json.loads((await command("whoami", **found | {"FATHOM_API_TOKEN": "any"})).out)["token_from"]
+        == "environment"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(None, "No such file or directory"), (b"\n", "is empty"), (b"\xff", "it is no text")],
+)
+async def test_a_file_without_a_token_is_named(
+    command: Command, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    ended = await command("whoami", FATHOM_API_TOKEN="", FATHOM_API_TOKEN_FILE=str(tmp_path / "token"))
+    assert ended.code == 3
+    assert ended.err.startswith("fathom: no token: ")
+    assert f"{tmp_path / 'token'}" in ended.err
+    assert told in ended.err
 
 
 async def test_nothing_typed_is_no_token(command: Command, fathom_server: FathomServer) -> None:

@@ -9,10 +9,9 @@ from attrs import evolve
 from rich.console import Console, RenderableType
 
 from fathom_async import FathomClient, PageviewQuery, PageviewRow, Progress, Report, RetryPolicy
-from fathom_async._cli.demo import headline
+from fathom_async._cli.demo import Standing, headline, summarize, traffic_of
 from fathom_async._cli.demo.job import DemoJob, plan_reports
 from fathom_async._cli.demo.source import Source
-from fathom_async._cli.demo.summary import Standing, summarize, traffic_of
 from fathom_async._cli.failures import CommandError
 from fathom_async.testing import Dataset, FathomServer, Status
 

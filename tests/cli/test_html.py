@@ -12,8 +12,7 @@ import pytest
 from attrs import evolve
 
 from fathom_async._cli.figures import Line, Ranking, TimeSeries, Total
-from fathom_async._cli.html.page import MOST_ROWS, HtmlPage
-from fathom_async._cli.html.plots import plot_of, told
+from fathom_async._cli.html.page import MOST_ROWS, HtmlPage, plot_of, told
 from fathom_async._cli.output import Kind, Records
 
 from .conftest import Command

@@ -300,3 +300,16 @@ def test_settings_come_from_the_environment() -> None:
     assert settings.sites == ("CDBUGS", "GCDFSX")
     with pytest.raises(ArgumentError, match="FATHOM_API_TOKEN"):
         Settings.from_env({})
+
+
+async def test_it_answers_to_its_own_names_only(fathom_server: FathomServer) -> None:
+    settings = Settings(token="any", base_url=fathom_server.url, hosts=("stats.example.com",))
+    async with serving(create_app(settings)) as visitor:
+        for path in ("/", "/health", "/live"):
+            async with visitor.get(path, headers={"Host": "evil.example"}) as answer:
+                assert answer.status == 400
+        async with visitor.get("/", headers={"Host": "stats.example.com:8000"}) as answer:
+            assert answer.status == 200
+    assert "::1" in Settings(token="any").hosts
+    named = Settings.from_env({"FATHOM_API_TOKEN": "any", "DASHBOARD_HOSTS": "a.example, b.example"})
+    assert named.hosts == ("a.example", "b.example")

@@ -14,9 +14,11 @@ import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMis
 import polars as pl
 import pytest
 
+from fathom_async._cli.output import encoded, records_of_report
 from fathom_async._reports.query import EventQuery, PageviewQuery
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import EventRow, PageviewRow
+from fathom_async.errors import DecodeError
 
 DAILY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"
@@ -151,6 +153,23 @@ def test_arrow_has_hours(hours: Report[EventRow]) -> None:
     table = arrow(hours)
 
     assert table.to_pylist() == [{"date": datetime(2026, 1, 1, 15), "value": 1999}]
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, 2**63])
+def test_counts_that_do_not_fit_into_a_table_are_told_by_name(count: int, tmp_path: Path) -> None:
+    large = PageviewQuery("CDBUGS", aggregates=["visits"]).read(b'[{"visits": %d}]' % count)
+    assert large.to_jsonl() == f'{{"visits":{count}}}\n'
+    frames: list[Any] = [getattr(large, f"to_{kind}") for kind in ("polars", "pandas", "arrow")]
+    for export in (
+        *frames,
+        lambda: large.to_parquet(tmp_path / "visits.parquet"),
+        lambda: encoded(records_of_report(large), "parquet"),
+    ):
+        if count < 2**63:
+            export()
+        else:
+            with pytest.raises(DecodeError, match=f"column 'visits' has {count}, which does not fit"):
+                export()
 
 
 @pytest.mark.parametrize(

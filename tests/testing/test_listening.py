@@ -4,6 +4,7 @@ import asyncio
 import socket
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from fathom_async.testing import Body, Delay, FathomServer
@@ -12,7 +13,7 @@ from tests.conftest import until
 pytestmark = pytest.mark.virtual_time
 
 REQUEST = (
-    b"GET /v1/sites HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer any\r\nAccept: application/json\r\n\r\n"
+    b"GET /v1/sites HTTP/1.1\r\nHost: [::]\r\nAuthorization: Bearer any\r\nAccept: application/json\r\n\r\n"
 )
 LARGE = 1 << 25
 """Bytes that no socket's buffers hold."""
@@ -67,3 +68,28 @@ async def test_a_client_that_waits_for_its_answer_loses_its_connection() -> None
         await until(lambda: server.pending_faults == 0)
     with client:
         assert await read(client) == 0
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        ("localhost", 200),
+        ("localhost:8080", 200),
+        ("app.localhost", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]:8080", 200),
+        ("192.0.2.7", 200),
+        ("fathom:8080", 200),
+        ("evil.example", 403),
+        ("localhost.evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("", 403),
+        ("[", 403),
+    ],
+)
+async def test_a_page_of_another_site_cannot_reach_it_by_a_name_of_its_own(header: str, status: int) -> None:
+    headers = {"Host": header, "Authorization": "Bearer any"}
+    async with FathomServer(hosts=["fathom"]) as server, aiohttp.ClientSession() as visitor:
+        async with visitor.get(f"{server.url}/sites", headers=headers) as answer:
+            assert answer.status == status
+        assert len(server.hits) == (status == 200)

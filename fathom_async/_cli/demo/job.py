@@ -84,7 +84,6 @@ class DemoJob:
     answered: float = field(factory=time.perf_counter)
 
     async def run(self, on_progress: OnProgress | None = None) -> None:
-        """Run the job."""
         sites = {site.id: site async for site in self.fathom.sites.list()}
         planned = plan_reports([*sites], self.source, self.reports_wanted)
         if len(planned) < self.reports_wanted:
@@ -110,7 +109,6 @@ class DemoJob:
             self.reports[site_name].append(report)
 
     async def _draft(self) -> None:
-        """Create, change and delete a site."""
         sites = self.fathom.sites
         if draft := await self._ask("creating a site", sites.create(name="Draft")):
             await self._ask("updating a site", sites.update(draft.id, name="Draft, renamed"))

@@ -28,12 +28,10 @@ class Source:
 
     @property
     def begin(self) -> datetime:
-        """The first second of the reports."""
         return datetime.combine(self.first, time())
 
     @property
     def end(self) -> datetime:
-        """The last second of the reports."""
         return datetime.combine(self.last, time(23, 59, 59))
 
 

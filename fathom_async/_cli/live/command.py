@@ -11,8 +11,7 @@ from rich.console import Console
 from fathom_async import FathomClient
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.live.state import LiveState, SiteView
-from fathom_async._cli.live.views import Show, lines, screen
+from fathom_async._cli.live.screen import LiveState, Show, SiteView, lines, screen
 from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.progress import is_screen, telling
 
@@ -78,7 +77,6 @@ async def _display(format: Format | None, board: LiveState, fathom: FathomClient
 
 
 async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str]:
-    """Return the names of the sites, by ID."""
     if site_ids:
         return {site_id: site.name for site_id, site in (await sites_named(fathom, site_ids)).items()}
     found = {site.id: site.name async for site in fathom.sites.list()}

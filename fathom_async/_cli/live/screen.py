@@ -1,22 +1,30 @@
-"""The screen: pure functions from the state to what is drawn."""
+"""Current visitors: their state, and how it is shown, as the screen of a terminal or a line per answer."""
 
-from collections.abc import Sequence
-from datetime import datetime
+import asyncio
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
+from attrs import evolve, frozen
 from rich.columns import Columns
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from fathom_async import LaneStatus
-from fathom_async._cli import charts
-from fathom_async._cli.drawing import drawn
+from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors
+from fathom_async._cli.drawing import drawn, sparkline
 from fathom_async._cli.figures import Ranking
 from fathom_async._cli.formatting import counted, duration
-from fathom_async._cli.live.state import LiveState, SiteView
-from fathom_async._util.text import printable
+from fathom_async._cli.progress import repeating
+from fathom_async._util.text import printable, printable_json
 
+_REMEMBERED: Final = 60
 _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16
 _WITH_TREND: Final = 50
@@ -25,8 +33,76 @@ _FRAME: Final = 6
 """Lines of the headings, the status and what stands between."""
 
 
+@frozen
+class SiteView:
+    """One site: its last answer, the totals of several, and the error of the last attempt if it failed."""
+
+    name: str
+    visitors: CurrentVisitors | None = None
+    at: datetime | None = None
+    history: tuple[int, ...] = ()
+    error: str | None = None
+
+    def with_(self, heard: LiveVisitors, error: str | None) -> "SiteView":
+        if heard.visitors is None:
+            return evolve(self, error=error)
+        history = (*self.history, heard.visitors.total)[-_REMEMBERED:]
+        return evolve(self, visitors=heard.visitors, at=heard.at, history=history, error=None)
+
+
+@frozen
+class LiveState:
+    """All sites by ID, in the order named, and the seconds from one request for a site to the next."""
+
+    sites: Mapping[str, SiteView]
+    seconds: float
+
+    def with_(self, heard: LiveVisitors, error: str | None) -> "LiveState":
+        """Return the state with an answer about a site, and its error in words."""
+        return evolve(
+            self, sites={**self.sites, heard.site_id: self.sites[heard.site_id].with_(heard, error)}
+        )
+
+    @property
+    def total(self) -> int | None:
+        """Visitors of all sites that have answered; None if none has."""
+        known = [site.visitors.total for site in self.sites.values() if site.visitors is not None]
+        return sum(known) if known else None
+
+    def pages(self) -> Sequence[tuple[str, int]]:
+        """Return the pages of all sites with their visitors, the most visited first."""
+        hosts = {page.hostname for site in self._known() for page in site.content}
+        visitors = Counter[str]()
+        for site in self._known():
+            for page in site.content:
+                host = "" if len(hosts) == 1 else _bare(page.hostname)
+                visitors[f"{host}{page.pathname or ''}" or "(unknown)"] += page.total
+        return visitors.most_common()
+
+    def referrers(self) -> Sequence[tuple[str, int]]:
+        """Return the referrers of all sites with their visitors, the most frequent first."""
+        visitors = Counter[str]()
+        for site in self._known():
+            for each in site.referrers:
+                path = each.referrer_pathname or ""
+                visitors[f"{_bare(each.referrer_hostname)}{'' if path == '/' else path}" or "(direct)"] += (
+                    each.total
+                )
+        return visitors.most_common()
+
+    def _known(self) -> Sequence[CurrentVisitors]:
+        return [site.visitors for site in self.sites.values() if site.visitors is not None]
+
+
+Show = Callable[[LiveState, LiveVisitors], None]
+"""Shows an answer, and the state that includes it."""
+
+
+def _bare(hostname: str | None) -> str:
+    return (hostname or "").removeprefix("https://").removeprefix("http://")
+
+
 def draw(board: LiveState, lane: LaneStatus, now: datetime, width: int, height: int) -> RenderableType:
-    """Return the whole screen."""
     rows = min(len(board.sites), max(1, height // 3))
     rest = max(height - rows - _FRAME, 0)
     parts: list[RenderableType] = [_title(board, now), "", _sites(board, now, width, rows)]
@@ -72,7 +148,7 @@ def _sites(board: LiveState, now: datetime, width: int, rows: int) -> Renderable
             "-" if site.visitors is None else f"{site.visitors.total:,}",
         ]
         if has_trend:
-            cells.append(charts.sparkline(site.history[-_TREND:]))
+            cells.append(sparkline(site.history[-_TREND:]))
         if width >= _WITH_AGE:
             cells.append(_heard(site, now))
         table.add_row(*cells)
@@ -116,3 +192,84 @@ def _status(board: LiveState, lane: LaneStatus) -> Text:
     if lane.paused_for:
         what = f"paused by the server for {duration(lane.paused_for)}"
     return Text(f"Ctrl-C quits; {what}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
+@asynccontextmanager
+async def screen(
+    console: Console, board: LiveState, lane: Callable[[], LaneStatus], *, frame: float = 1.0
+) -> AsyncGenerator[Show]:
+    """Draw on the terminal's alternate screen while the block runs; afterwards the terminal is as it was.
+
+    It redraws on each answer, on resize, and every `frame` seconds for the clock.
+    """
+    latest = board
+
+    def paint() -> None:
+        live.update(draw(latest, lane(), datetime.now(UTC), *console.size), refresh=True)
+
+    def show(board: LiveState, _heard: LiveVisitors) -> None:
+        nonlocal latest
+        latest = board
+        paint()
+
+    with Live(console=console, screen=True, auto_refresh=False) as live, _on_resize(paint):
+        paint()
+        async with repeating(paint, frame):
+            yield show
+
+
+def lines(*, as_json: bool) -> Show:
+    """Return a function that writes a line per answer to standard output, and errors to standard error."""
+
+    def show(board: LiveState, heard: LiveVisitors) -> None:
+        site = board.sites[heard.site_id]
+        if as_json:
+            told = record(heard, site.name, site.error)
+            sys.stdout.write(f"{printable_json(told) if sys.stdout.isatty() else told}\n")
+        elif site.error is None:
+            sys.stdout.write(f"{line(heard.site_id, site)}\n")
+        else:
+            sys.stderr.write(f"fathom: {line(heard.site_id, site)}\n")
+        sys.stdout.flush()
+
+    return show
+
+
+def record(heard: LiveVisitors, name: str, error: str | None) -> str:
+    """Return an answer, and its error in words, as a JSON object in one line."""
+    visitors = heard.visitors
+    return msgspec.json.encode(
+        {
+            "at": heard.at,
+            "site_id": heard.site_id,
+            "site": name,
+            "visitors": None if visitors is None else visitors.total,
+            "pages": [
+                {"hostname": page.hostname, "pathname": page.pathname, "visitors": page.total}
+                for page in (visitors.content if visitors else ())
+            ],
+            "referrers": [
+                {
+                    "hostname": each.referrer_hostname,
+                    "pathname": each.referrer_pathname,
+                    "visitors": each.total,
+                }
+                for each in (visitors.referrers if visitors else ())
+            ],
+            "error": error,
+        }
+    ).decode()
+
+
+@contextmanager
+def _on_resize(call: Callable[[], None]) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    number = getattr(signal, "SIGWINCH", None)
+    if number is None:  # on Windows, the next second notices
+        yield
+        return
+    loop.add_signal_handler(number, call)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)

@@ -30,14 +30,10 @@ PLAN_FOR = 120.0
 
 @frozen
 class QuotaConfig:
-    """What all steps of one lane have in common, in seconds.
+    """What all steps of one lane have in common: N permits in T seconds, each of which comes back after a span.
 
-    Attributes:
-        requests: N, the number of permits.
-        per: T.
-        span: Seconds from a request's count to its permit's return.
-        settle: Seconds after which to look again where a permit's return is not known yet.
-        ticket_ttl: Seconds that a ticket is kept after its time came.
+    `settle` are the seconds after which to look again where a permit's return is not known yet, `ticket_ttl` those
+    that a ticket is kept after its time came.
     """
 
     requests: int
@@ -91,15 +87,10 @@ class Command:
 
 @frozen
 class Sharing:
-    """What one process keeps to in a shared window.
+    """What one process keeps to in a shared window; for the plan, see `Command.plan`.
 
-    Attributes:
-        limit: What the server admits.
-        lease: Seconds for which a permit is held of which nothing more is heard.
-        reserve: Permits never used by us, left to the account's other clients.
-        count_delay: Seconds after which a request that left this machine was counted for certain.
-        concurrency: Requests in flight at once, of all processes together; None for any number.
-        plan: The plan that was given; see `Command.plan`.
+    The lease are the seconds for which a permit is held of which nothing more is heard; the concurrency is that of
+    all processes together.
     """
 
     limit: RateLimit
@@ -176,15 +167,9 @@ class Result:
     def returns_in(self, position: int, passing: int, priority: Priority, usable: int, span: float) -> float:
         """Return the seconds until so many permits after the next one can be used by a class, if nobody else comes.
 
-        Processes of one class take turns. Of the other classes, up to `PASSES` go before each of those, or one before
-        so many. Permits are taken to come back evenly between the first and the last.
-
-        Args:
-            position: How many of the asker's own go before.
-            passing: How many of these are more urgent.
-            priority: The class.
-            usable: Permits that the asker may have.
-            span: See `QuotaConfig.span`.
+        Processes of one class take turns. Of the other classes, up to `PASSES` go before each of those, or one
+        before so many. Permits are taken to come back evenly between the first and the last. Of the asker's own
+        that go before, some are `passing`: more urgent.
         """
         urgent, patient = (
             sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])

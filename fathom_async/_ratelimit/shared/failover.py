@@ -37,16 +37,13 @@ class FailoverWindow(SharedWindow):
 
     @property
     def in_flight(self) -> int:
-        """Requests admitted and not settled."""
         return super().in_flight + self._local.in_flight
 
     @property
     def granted_from(self) -> Priority | None:
-        """See `Window.granted_from`."""
         return None if self._is_alone else super().granted_from
 
     def status(self, now: float) -> WindowStatus:
-        """Return what the window looks like."""
         if self._is_alone:
             return WindowStatus(self._local.status(now).used, budget="share")
         return super().status(now)
@@ -54,43 +51,35 @@ class FailoverWindow(SharedWindow):
     def returns(
         self, position: int, priority: Priority, now: float, passes: int = 0, urgent: int = 0
     ) -> float:
-        """See `Window.returns`."""
         if self._is_alone:
             return self._local.returns(position, priority, now, passes, urgent)
         return super().returns(position, priority, now, passes, urgent)
 
     def is_cold(self, now: float) -> bool:
-        """See `Window.is_cold`."""
         return self._local.is_cold(now) if self._is_alone else super().is_cold(now)
 
     def has_room(self, demand: Demand, now: float) -> bool:
-        """See `Window.has_room`."""
         return self._local.has_room(demand, now) if self._is_alone else super().has_room(demand, now)
 
     def next_look(self, demand: Demand, now: float) -> float | None:
-        """See `Window.next_look`."""
         return self._local.next_look(demand, now) if self._is_alone else super().next_look(demand, now)
 
     def take(self, priority: Priority) -> Permit:
-        """Take a permit; there must be room."""
         return self._local.take(priority) if self._is_alone else super().take(priority)
 
     def sent(self, permit: Permit, now: float) -> None:
-        """See `Window.sent`."""
         if isinstance(permit, SharedPermit):
             super().sent(permit, now)
         else:
             self._local.sent(permit, now)
 
     def release(self, permit: Permit) -> None:
-        """See `Window.release`."""
         if isinstance(permit, SharedPermit):
             super().release(permit)
         else:
             self._local.release(permit)
 
     def abandon(self, permit: Permit) -> None:
-        """See `Window.abandon`."""
         if isinstance(permit, SharedPermit):
             super().abandon(permit)
         else:
@@ -98,29 +87,24 @@ class FailoverWindow(SharedWindow):
             self._hold_later(self._sharing.count_delay + self.span)
 
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
-        """See `Window.settle`."""
         if isinstance(permit, SharedPermit):
             return super().settle(permit, now, feedback)
         self._hold_later(self.span)
         return self._local.settle(permit, now, feedback)
 
     def expect(self, priority: Priority, now: float, count: int = 1) -> None:
-        """See `Window.expect`."""
         super().expect(priority, now, count)
         self._local.expect(priority, now, count)
 
     def on_rate_limited(self, now: float) -> None:
-        """See `Window.on_rate_limited`."""
         super().on_rate_limited(now)
         self._local.on_rate_limited(now)
 
     def resize(self, requests: int) -> None:
-        """See `Window.resize`."""
         super().resize(requests)
         self._local.resize(requests)
 
     def lost(self, error: FathomError) -> None:
-        """The store cannot be reached; see `Listener.lost`."""
         if isinstance(error, ArgumentError):  # rule 3
             super().lost(error)
             return
@@ -132,7 +116,6 @@ class FailoverWindow(SharedWindow):
         self.change_soon()
 
     def back(self) -> None:
-        """The store can be reached again; see `Listener.back`."""
         now = self._clock.now()
         self._is_alone = False
         while self._untold:  # rule 2

@@ -46,17 +46,10 @@ class _BusyError(Exception):
 
 
 class FileStore:
-    """Carries out commands in a file; used from one event loop.
+    """Carries out commands in one section of a file; used from one event loop.
 
-    Args:
-        path: The file; created with mode 0600 if there is none.
-        key: The section, 32 characters.
-        terms: Settings of the lane.
-        clock: Source of time.
-
-    Raises:
-        ConfigurationError: The path is not a budget file, cannot be opened, or holds the same budget with another
-            limit.
+    It creates the file with mode 0600, and raises `ConfigurationError` if that is no budget file, cannot be opened,
+    or holds the same budget with another limit.
     """
 
     reply_time = 0.0
@@ -89,11 +82,9 @@ class FileStore:
                 raise ConfigurationError(f"cannot use {path} as a budget file: {error.strerror}") from None
 
     def listen(self, listener: Listener) -> None:
-        """Register the listener; see `Store.listen`."""
         self._health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a command now or soon; see `Store.submit`."""
         if not self._is_closed:
             self._pending.append((step, done))
             if self._timer is None and not self._is_running:
@@ -117,7 +108,6 @@ class FileStore:
         return state.step(step, self._clock.now())
 
     async def aclose(self) -> None:
-        """Close the file."""
         if self._timer is not None:
             self._run()
         self._is_closed = True
@@ -280,7 +270,6 @@ class FileStore:
         raise ConfigurationError(f"{self._path} is damaged: delete it when no process uses it")
 
     def _check_idle(self, memory: bytes, terms: QuotaConfig, now: float) -> None:
-        """Check that no process uses our section with another limit."""
         if not SharedState(memoryview(memory).cast("d"), terms).is_idle(now):
             raise other_limit(terms.requests, terms.per, self._terms.requests, self._terms.per)
 

@@ -7,7 +7,6 @@ _USED, _FOREIGN = range(_HEAD)
 
 
 def held_size(requests: int) -> int:
-    """Return how many numbers the permits of a window need."""
     return _HEAD + 3 * requests
 
 
@@ -46,11 +45,9 @@ class HeldPermits:
 
     @property
     def foreign(self) -> int:
-        """How many are held for other clients."""
         return len(self._both()[1]) if self._head[_FOREIGN] > self._now else 0
 
     def in_flight(self) -> int:
-        """Return how many requests are in flight (rule 10)."""
         used, now = int(self._head[_USED]), self._now
         flying = enumerate(self._flying[:used].tolist())
         return sum(self._until[place] > now for place, ends in flying if ends > now)
@@ -97,7 +94,6 @@ class HeldPermits:
         return place is not None
 
     def free(self, first: int, count: int) -> None:
-        """Hold so many permits no longer."""
         for permit in range(first, first + count):
             self.land(permit, 0.0)
 

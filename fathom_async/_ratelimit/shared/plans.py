@@ -9,24 +9,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from fathom_async._ratelimit.shared.commands import PLAN_FOR, Action, Command, Result, Sharing
-from fathom_async._ratelimit.shared.protocol import LOST_AFTER, Listener, Store
+from fathom_async._ratelimit.shared.protocol import LOST_AFTER, Store
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ArgumentError, FathomError
 
 if TYPE_CHECKING:
+    from fathom_async._ratelimit.shared.window import SharedWindow
     from fathom_async._util.clock import Timer
-
-
-class Teller(Listener, Protocol):
-    """The window of the plan."""
-
-    failure: FathomError | None
-
-    def change_soon(self) -> None:
-        """Permits may be there that were not."""
 
 
 class PlanTeller:
@@ -36,7 +28,7 @@ class PlanTeller:
     """
 
     def __init__(
-        self, sharing: Sharing, own: Store, stores: Sequence[Store], window: Teller, clock: Clock
+        self, sharing: Sharing, own: Store, stores: Sequence[Store], window: "SharedWindow", clock: Clock
     ) -> None:
         self.stores = stores
         self._plan = sharing.plan
@@ -62,7 +54,6 @@ class PlanTeller:
         return not (self.telling or self._window.failure)
 
     def close(self) -> None:
-        """Renew nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -106,7 +97,6 @@ class PlanTeller:
             self._go_on(LOST_AFTER)
 
     def back(self) -> None:
-        """Nobody objects any more."""
         if isinstance(self._window.failure, ArgumentError):
             self._tell_at = -math.inf
             self._window.back()

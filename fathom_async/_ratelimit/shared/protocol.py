@@ -78,7 +78,6 @@ class Health:
         self.is_lost = False
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told."""
         self._listener = listener
 
     def failed(self, error: FathomError, now: float) -> bool:
@@ -93,7 +92,6 @@ class Health:
         return self.is_lost
 
     def worked(self) -> None:
-        """A step was carried out."""
         self._failing_since = None
         if self.is_lost:
             self.is_lost = False

@@ -79,16 +79,10 @@ class _Job:
 
 
 class RedisStore:
-    """Carries out steps on a Redis server; used from one event loop.
+    """Carries out steps on a Redis or Valkey server, under a key without secrets; used from one event loop.
 
-    Args:
-        url: Where the server is: ``redis://``, ``rediss://``, ``valkey://``, ``valkeys://`` or ``unix://``.
-        key: What the keys are called; it holds no secret.
-        terms: What the lane's steps have in common.
-        speed: Seconds of the caller's clock in one real second.
-
-    Raises:
-        ConfigurationError: The redis library is not installed, or cannot read the URL.
+    `speed` are the seconds of the caller's clock in a real one. Raises `ConfigurationError` without the redis
+    library, or if it cannot read the URL.
     """
 
     reply_time = 1.0
@@ -135,18 +129,15 @@ class RedisStore:
         self._server_ahead: float | None = None
 
     def listen(self, listener: Listener) -> None:
-        """Name the one to be told of outages; see `Store.listen`."""
         self._health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
-        """Carry out a step soon; see `Store.submit`."""
         self._pending.append(_Job(step, done))
         self._wake.set()
         if not self._is_closed and (self._worker is None or self._worker.done()):
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
     def peek(self, step: Command) -> Result | None:  # noqa: ARG002 - no answer comes at once
-        """Return None: see `Store.peek`."""
         return None
 
     async def aclose(self) -> None:

@@ -120,7 +120,6 @@ _ANY_NUMBER = 1 << 30
 
 
 def size_of(requests: int) -> int:
-    """Return how many numbers a pool of so many permits needs."""
     return _HEAD + CAP_SIZE + FORECAST_SIZE + TICKETS_SIZE + held_size(requests)
 
 
@@ -328,7 +327,6 @@ class SharedState:
                 memory[at] = min(memory[at] + granted * (most == MOST_PASSES), most)
 
     def _crowd(self, step: Command, now: float) -> int:
-        """Return how many more requests may be in flight (rule 10)."""
         cap = self._cap_now(step, now)
         return cap - self._held.in_flight() if cap else _ANY_NUMBER
 

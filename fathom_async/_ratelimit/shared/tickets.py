@@ -28,7 +28,6 @@ class Tickets:
         self._kept = {key: (until, count) for key, until, count in tickets if until > now}
 
     def write(self) -> None:
-        """Write them."""
         keys, untils, counts = self._values
         for index, (key, (until, count)) in enumerate(self._kept.items()):
             keys[index], untils[index], counts[index] = key, until, count
@@ -41,11 +40,9 @@ class Tickets:
             self._kept[key] = until, waiting
 
     def drop(self, owner: int, priority: Priority) -> None:
-        """Forget a ticket, if there is one."""
         self._kept.pop(owner * _CLASSES + priority, None)
 
     def leave(self, owner: int) -> None:
-        """Forget the tickets of a process."""
         self._kept = {key: ticket for key, ticket in self._kept.items() if key // _CLASSES != owner}
 
     def place(self, owner: int, priority: Priority) -> tuple[int, int, int]:
@@ -65,7 +62,6 @@ class Tickets:
         return [n for key, (_, n) in tickets if key % _CLASSES == priority and key // _CLASSES != owner]
 
     def processes(self, owner: int) -> int:
-        """Return how many other processes wait."""
         return len({key // _CLASSES for key in self._kept} - {owner})
 
     def __len__(self) -> int:

@@ -91,7 +91,6 @@ class SharedWindow(Window):
         store.listen(self)
 
     def bind(self, owner: Owner) -> None:
-        """Name the lane."""
         self._lane = owner
 
     async def aclose(self) -> None:
@@ -114,11 +113,9 @@ class SharedWindow(Window):
 
     @property
     def in_flight(self) -> int:
-        """Requests admitted and not settled."""
         return self._in_flight
 
     def status(self, now: float) -> WindowStatus:
-        """Return what the window looks like, as far as is known."""
         reply, at = self._known(now)
         status = WindowStatus(0)
         if reply is not None and now - at < self._sharing.lease:
@@ -176,11 +173,9 @@ class SharedWindow(Window):
 
     @property
     def granted_from(self) -> Priority | None:
-        """The most urgent class that may take the next permit."""
         return self._prefetched[0].start if self._prefetched else None
 
     def take(self, priority: Priority) -> Permit:
-        """Take a permit; there must be room."""
         del priority  # the store knows for which class it is
         permit = self._prefetched.popleft()
         self._unsent.add(permit)
@@ -188,7 +183,6 @@ class SharedWindow(Window):
         return permit
 
     def sent(self, permit: Permit, now: float) -> None:
-        """The request's bytes have left."""
         permit.sent_at = now
         self._unsent.discard(permit)
         self._store.submit(
@@ -196,7 +190,6 @@ class SharedWindow(Window):
         )
 
     def release(self, permit: Permit) -> None:
-        """The request was never sent, or refused without being counted: the permit is free at once."""
         self._in_flight -= 1
         self._unsent.discard(permit)
         self._store.submit(Command("freed", self._owner, permit.number))
@@ -207,7 +200,6 @@ class SharedWindow(Window):
         self._store.submit(Command("abandoned", self._owner, permit.number))
 
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
-        """The answer arrived: the request was counted by now, and the headers say what is left."""
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
@@ -257,11 +249,9 @@ class SharedWindow(Window):
         self.release_idle()
 
     def on_crowd(self, let_in: int) -> None:
-        """The server refused a request because so many were in flight."""
         self._store.submit(Command("crowd", self._me(), count=let_in))
 
     def pause(self, until: float) -> None:
-        """Keep all processes away until then, because the server said so."""
         self._store.submit(Command("pause", self._me(), delay=max(0.0, until - self._clock.now())))
 
     def resize(self, requests: int) -> None:
@@ -271,20 +261,17 @@ class SharedWindow(Window):
         self._limit = RateLimit(requests, self._limit.per)
 
     def move(self, requests: int) -> None:
-        """Tell the other processes that the account has one limit an hour for all its endpoints."""
         self._store.submit(Command("move", self._me(), count=requests))
 
     # Said by the store; see `Listener`.
 
     def lost(self, error: FathomError) -> None:
-        """The store cannot be reached."""
         self.release_idle()
         self.failure = error
         _log.error("no requests until the shared budget can be used: %s", error)
         self.change_soon()
 
     def back(self) -> None:
-        """The store can be reached again."""
         self.failure = None
         self._last_word = None
         self._ask_at = 0.0

@@ -15,9 +15,8 @@ try:
 except ImportError as _error:
     raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from _error
 
-from fathom_async.integrations.fastapi._dependency import Fathom, fathom
+from fathom_async.integrations.fastapi._client import Fathom, FathomState, fathom, fathom_lifespan
 from fathom_async.integrations.fastapi._health import Health, LaneHealth, health_router
-from fathom_async.integrations.fastapi._lifespan import FathomState, fathom_lifespan
 from fathom_async.integrations.fastapi._live import LiveCount, LiveFeed, live_feed
 from fathom_async.integrations.fastapi._replies import Reply, install_error_handlers, reply_to
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from fathom_async._ratelimit.plan import LaneStatus
-from fathom_async.integrations.fastapi._dependency import Fathom
+from fathom_async.integrations.fastapi._client import Fathom
 
 
 class LaneHealth(BaseModel):
@@ -36,7 +36,6 @@ class LaneHealth(BaseModel):
 
     @classmethod
     def of(cls, status: LaneStatus, next_slot_in: float) -> "LaneHealth":
-        """Return the health of a lane."""
         rounded = {"next_slot_in": round(next_slot_in, 3), "paused_for": round(status.paused_for, 3)}
         return cls.model_validate(asdict(status) | rounded)
 

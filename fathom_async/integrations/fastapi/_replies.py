@@ -1,22 +1,9 @@
 """Replies to visitors when the client fails: a status and a message without secrets.
 
-| error | answer |
-|---|---|
-| `ArgumentError`, `QueryError` | 422 with the message of the error, which is about the request |
-| `ConfigurationError` | 500, and an error in the log: for the operator to fix |
-| `NotFoundError` | 404 |
-| `WaitTooLongError` | 503, ``Retry-After`` from the ETA, or a few seconds if that is unknown |
-| `RateLimitError` | 503, ``Retry-After`` from the server, or a minute |
-| `BudgetError`, `StoreError` | 503, and an error in the log: for the operator to fix |
-| `ClosedError` | 503: the application is stopping |
-| `TimeoutError` | 504 |
-| other `TransportError`, `ServerError`, `DecodeError`, `PagingError`, `InconsistentError` | 502 |
-| `AuthenticationError`, `PermissionDeniedError`, `GoneError`, `ValidationError` | 502, and an error in the log |
-| any other `FathomError` | 500, and an error in the log |
-
 The reply to a `BulkError` or an exception group is that of its worst error; temporary errors rank lowest, and the
 longest wait ranks first among them. A WebSocket closes with 1013 (try again later) or 1011 (internal error), and the
-same message as the reason. Replies contain neither the server's message nor the token; the log has the message only.
+same message as the reason. Replies contain neither the server's message nor the token; the log has the message only,
+and counts as errors what the operator has to fix.
 """
 
 import logging
@@ -87,7 +74,6 @@ _BUSY = "Waiting for Fathom's rate limit."
 _UNAVAILABLE = "Analytics are temporarily unavailable."
 _UPSTREAM = "The analytics service returned an error."
 _MISCONFIGURED = "Analytics are misconfigured."
-_OURS = Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)
 
 
 def reply_to(error: FathomError) -> Reply:
@@ -95,7 +81,7 @@ def reply_to(error: FathomError) -> Reply:
     if isinstance(error, BulkError):
         failures = [outcome.error for outcome in error.outcomes if outcome.error is not None]
         return _worst([reply_to(failure) for failure in failures])
-    return _waiting_mends(error) or _lasting(error)
+    return _reply(error)
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -124,7 +110,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ExceptionGroup, answer_group)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
-def _waiting_mends(error: FathomError) -> Reply | None:
+def _reply(error: FathomError) -> Reply:  # noqa: PLR0911 - one return a kind
     match error:
         case WaitTooLongError():
             wait = error.eta if error.eta > error.max_wait else _REPAIR
@@ -135,12 +121,6 @@ def _waiting_mends(error: FathomError) -> Reply | None:
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, _REPAIR, is_ours=True)
         case ClosedError():
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, _RESTART)
-        case _:
-            return None
-
-
-def _lasting(error: FathomError) -> Reply:
-    match error:
         case ArgumentError() if not isinstance(error, ConfigurationError):
             return Reply(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
         case NotFoundError():
@@ -152,7 +132,7 @@ def _lasting(error: FathomError) -> Reply:
         case TransportError() | ServerError() | DecodeError() | PagingError() | InconsistentError():
             return Reply(HTTPStatus.BAD_GATEWAY, _UPSTREAM)
         case _:
-            return _OURS
+            return Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)
 
 
 def _worst(replies: list[Reply]) -> Reply:

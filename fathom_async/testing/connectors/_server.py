@@ -76,7 +76,7 @@ async def read_object(request: web.Request, otherwise: HttpError) -> Mapping[str
     """
     try:
         body: object = await request.json()
-    except (JSONDecodeError, UnicodeDecodeError):
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise otherwise from None
     except ConnectionResetError:
         raise HttpError(_CLIENT_LEFT, {}) from None

@@ -31,6 +31,10 @@ class FileKeyring(KeyringBackend):
         self._path.write_text(json.dumps(entries))
 
 
+class PlaintextKeyring(FileKeyring):
+    file_path = "/home/joe/keyring.cfg"
+
+
 class LockedKeyring(FileKeyring):
     priority = 1  # pyright: ignore[reportAssignmentType] - as keyring's own documentation has it
 

@@ -13,9 +13,7 @@ from rich.console import Console
 
 from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors, TransportError
 from fathom_async._cli.formatting import ASCII
-from fathom_async._cli.live.screen import draw, line
-from fathom_async._cli.live.state import LiveState, SiteView
-from fathom_async._cli.live.views import lines, record, screen
+from fathom_async._cli.live.screen import LiveState, SiteView, draw, line, lines, record, screen
 from fathom_async.models import PageVisitors, ReferrerVisitors
 
 NOW = datetime(2026, 11, 21, 14, 3, tzinfo=UTC)

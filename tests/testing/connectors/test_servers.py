@@ -165,7 +165,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_request_is_no_fault(
     caplog.set_level(logging.DEBUG)
     host, port = mail.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /100/events HTTP/1.1\r\nHost: x\r\nAuthorization: {BASIC['Authorization']}\r\n"
+    head = f"POST /100/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {BASIC['Authorization']}\r\n"
     writer.write(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
     await writer.drain()
     await asyncio.sleep(0.05)

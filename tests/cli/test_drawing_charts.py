@@ -2,34 +2,34 @@
 
 import pytest
 
-from fathom_async._cli import charts
+from fathom_async._cli.drawing import axis, bundle, column_chart, sparkline
 from fathom_async._cli.formatting import ASCII, clock_time, counted, duration
 from fathom_async._util.text import bar, printable
 
 
 def test_sparkline_rises_with_the_values() -> None:
-    assert charts.sparkline([0, 1, 4, 8]) == " ▁▄█"
-    assert charts.sparkline([]) == ""
-    assert charts.sparkline([0, 0]) == ""
+    assert sparkline([0, 1, 4, 8]) == " ▁▄█"
+    assert sparkline([]) == ""
+    assert sparkline([0, 0]) == ""
 
 
 def test_bundles_leave_no_more_columns_than_fit() -> None:
-    assert charts.bundle(365, 60) == 7
-    assert charts.bundle(5, 3) == 2
-    assert charts.bundle(3, 5) == 1
+    assert bundle(365, 60) == 7
+    assert bundle(5, 3) == 2
+    assert bundle(3, 5) == 1
 
 
 def test_columns_from_top_to_bottom() -> None:
-    assert charts.column_chart([1, 2], height=2, thickness=2) == ["  █", "█ █"]
-    assert charts.column_chart([1, 0, 3], height=1, thickness=3) == ["▃▃    ██"]
+    assert column_chart([1, 2], height=2, thickness=2) == ["  █", "█ █"]
+    assert column_chart([1, 0, 3], height=1, thickness=3) == ["▃▃    ██"]
 
 
 def test_a_little_is_more_than_nothing() -> None:
-    assert charts.column_chart([1, 100_000], height=1) == ["▁█"]
+    assert column_chart([1, 100_000], height=1) == ["▁█"]
 
 
 def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show() -> None:
-    columns = charts.column_chart([1, 2, 4, 8], height=1)
+    columns = column_chart([1, 2, 4, 8], height=1)
     assert [line.encode("ascii", ASCII) for line in columns] == [b"  .#"]
     assert bar(5, 10, 4).encode("ascii", ASCII) == b"##"
     assert bar(7, 16, 4).encode("ascii", ASCII) == b"##"
@@ -37,8 +37,8 @@ def test_a_terminal_that_knows_only_ascii_gets_marks_that_it_can_show() -> None:
 
 
 def test_axis_leaves_out_what_would_touch() -> None:
-    assert charts.axis(["aaa", "bbb", "ccc", "ddd"], width=20, thickness=3) == "aaa   ccc"
-    assert charts.axis(["aaa", "bbb"], width=8, thickness=6) == "aaa"
+    assert axis(["aaa", "bbb", "ccc", "ddd"], width=20, thickness=3) == "aaa   ccc"
+    assert axis(["aaa", "bbb"], width=8, thickness=6) == "aaa"
 
 
 @pytest.mark.parametrize(
