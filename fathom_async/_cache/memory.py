@@ -12,17 +12,18 @@ from attrs import evolve
 
 from fathom_async._cache.entry import CacheEntry, replaces
 from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import LEASE, MOST_ANSWERS, ClaimingStore
+from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _OVERHEAD: Final = 500
 
 
-class MemoryStore(ClaimingStore):
+class MemoryStore(ReportStore):
     """A `ReportStore` that ends with the process.
 
     Args:
@@ -44,7 +45,7 @@ class MemoryStore(ClaimingStore):
         self._forgotten_at: dict[str | None, float] = {}
         self._bytes = 0
         self._claims = _Claims()
-        super().__init__(StoreFlight(self._claims, LEASE))
+        self._flight = StoreFlight(self._claims, LEASE)
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -81,6 +82,14 @@ class MemoryStore(ClaimingStore):
                 self._keep(key, kept)
             self._claims.pop(key, None)
         self._flight.ended(answers)
+
+    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._flight.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until a key is free; see `ReportStore.wait`."""
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ClaimingStore
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
 from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
+    from contextlib import AbstractAsyncContextManager
 
     from redis.asyncio import Redis
 
@@ -67,7 +68,7 @@ end
 """
 
 
-class RedisStore(ClaimingStore):
+class RedisStore(ReportStore):
     """A `ReportStore` on a Redis server.
 
     Answers expire after their `CacheEntry.drop_after`. The server bounds their size: give it a ``maxmemory`` and the
@@ -85,7 +86,7 @@ class RedisStore(ClaimingStore):
     def __init__(self, url: str, *, clock: Callable[[], float] = time, lease: float = LEASE) -> None:
         self._server = _Server(url)
         self._clock = clock
-        super().__init__(StoreFlight(_ClaimKeys(self._server, lease), lease, self._server.listen))
+        self._flight = StoreFlight(_ClaimKeys(self._server, lease), lease, self._server.listen)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.where}>"
@@ -125,6 +126,14 @@ class RedisStore(ClaimingStore):
         found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), fields))
         rows = zip(wanted, cast("list[list[bytes]]", found), strict=True)
         return {key: unpacked(entry, *body or [b""]) for key, (entry, *body) in rows if entry}
+
+    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._flight.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until a key is free; see `ReportStore.wait`."""
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

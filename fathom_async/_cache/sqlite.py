@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ClaimingStore
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
 
 if TYPE_CHECKING:
     import sqlite3
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 MAX_BYTES: Final = 1024**3
@@ -50,7 +51,7 @@ _CLAIM = """
 _HELD = "SELECT 1 FROM claims WHERE key = ? AND abs(? - renewed) < ?"
 
 
-class SqliteStore(ClaimingStore):
+class SqliteStore(ReportStore):
     """A `ReportStore` in a file, opened by its first use.
 
     Args:
@@ -75,7 +76,7 @@ class SqliteStore(ClaimingStore):
         self._file = SqliteFile(path)
         self._clock = clock
         self._max_bytes = max_bytes
-        super().__init__(StoreFlight(_ClaimTable(self._file, wall, lease), lease, poll(poll_seconds)))
+        self._flight = StoreFlight(_ClaimTable(self._file, wall, lease), lease, poll(poll_seconds))
 
     def __repr__(self) -> str:
         return f"<SqliteStore {self._file.path}>"
@@ -127,6 +128,14 @@ class SqliteStore(ClaimingStore):
 
         await self._file.write(put)
         self._flight.ended(answers)
+
+    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._flight.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until a key is free; see `ReportStore.wait`."""
+        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

@@ -6,7 +6,6 @@ from types import TracebackType
 from typing import Final, Protocol, Self, runtime_checkable
 
 from fathom_async._cache.entry import CacheEntry
-from fathom_async._cache.single_flight import StoreFlight
 
 LEASE: Final = 30.0
 """Seconds after which the claims of a killed process lapse."""
@@ -105,18 +104,3 @@ class ReportStore(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-class ClaimingStore(ReportStore):
-    """A store whose claims are a `StoreFlight`."""
-
-    def __init__(self, flight: StoreFlight) -> None:
-        self._flight = flight
-
-    def claim(self, keys: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)

@@ -53,6 +53,9 @@ class OutputOptions:
     output: Annotated[Path | None, Parameter(alias="-o")] = None
     """Write into this file instead of standard output."""
 
+    spreadsheet: bool = False
+    """Write CSV for a spreadsheet: legible to Excel, and without formulas, which visitors could smuggle in."""
+
     def resolved(self) -> Format:
         """Return the format: the one given, that of the file's ending, or the default of standard output."""
         if self.format is not None:
@@ -116,12 +119,13 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
     """
     chosen = options.resolved()
     if options.output is not None:
-        write_file(options.output, encoded(rows, chosen))
+        write_file(options.output, encoded(rows, chosen, spreadsheet=options.spreadsheet))
     elif chosen == "table":
         console = stdout_console()
         console.print(table(rows, console.width))
     else:
-        write_bytes(encoded(rows, chosen, for_terminal=sys.stdout.isatty()))
+        on_terminal = sys.stdout.isatty()
+        write_bytes(encoded(rows, chosen, for_terminal=on_terminal, spreadsheet=options.spreadsheet))
 
 
 def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
@@ -141,8 +145,11 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> bytes:
-    """Return records in a format, for a terminal with control characters escaped, as a table always has them."""
+def encoded(rows: Records, format: Format, *, for_terminal: bool = False, spreadsheet: bool = False) -> bytes:
+    """Return records in a format, for a terminal with control characters escaped, as a table always has them.
+
+    CSV may be for a spreadsheet; see `write_fields`.
+    """
     match format:
         case "table":
             text = StringIO()
@@ -159,7 +166,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False) -> byt
         case "csv":
             text = StringIO(newline="")
             fields = ([_field(cell, for_terminal=for_terminal) for cell in row] for row in rows.rows)
-            write_fields(rows.columns, fields, text)
+            write_fields(rows.columns, fields, text, spreadsheet=spreadsheet)
             return text.getvalue().encode()
         case "parquet":
             sink = BytesIO()

@@ -47,13 +47,20 @@ def to_dicts(rows: Sequence[Row]) -> "list[dict[str, str | int | float | date | 
     return [msgspec.structs.asdict(row) for row in rows]
 
 
-def write_csv(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str] | TextIO) -> None:
+def write_csv(
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    target: str | PathLike[str] | TextIO,
+    *,
+    spreadsheet: bool = False,
+) -> None:
     """Write a header and the rows; nulls are empty, dates ISO, and a path is written as UTF-8."""
     if isinstance(target, (str, PathLike)):
         with Path(target).open("w", encoding="utf-8", newline="") as file:
-            write_csv(columns, rows, file)
+            write_csv(columns, rows, file, spreadsheet=spreadsheet)
         return
-    write_fields([column.name for column in columns], map(msgspec.structs.astuple, rows), target)
+    names = [column.name for column in columns]
+    write_fields(names, map(msgspec.structs.astuple, rows), target, spreadsheet=spreadsheet)
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:

@@ -146,13 +146,15 @@ class Report(Generic[RowT_co]):
         """Return each row as a dict, in the order of the columns."""
         return export.to_dicts(self.rows)
 
-    def to_csv(self, target: str | PathLike[str] | TextIO) -> None:
+    def to_csv(self, target: str | PathLike[str] | TextIO, *, spreadsheet: bool = False) -> None:
         """Write the report as CSV, with a header.
 
         Args:
             target: A path, written as UTF-8, or an open text file (opened with ``newline=""``).
+            spreadsheet: Whether it will be opened in a spreadsheet: adds a byte order mark for Excel, and an
+                apostrophe before texts that would be formulas. Visitors can choose such texts.
         """
-        export.write_csv(self._kinds, self.rows, target)
+        export.write_csv(self._kinds, self.rows, target, spreadsheet=spreadsheet)
 
     def to_jsonl(self) -> str:
         """Return the report as JSON lines: one object per row."""

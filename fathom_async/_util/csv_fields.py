@@ -7,15 +7,34 @@ from typing import Final, TextIO
 _CRLF: Final = "\r\n"
 
 
-def write_fields(names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO) -> None:
+_FORMULAS: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+
+
+def write_fields(
+    names: Iterable[str], rows: Iterable[Iterable[object]], target: TextIO, *, spreadsheet: bool = False
+) -> None:
     """Write CSV whose lines end with a line feed, and whose fields any reader gives back as they were.
 
     A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
     quote it only where it is a part of the line's own end.
+
+    Args:
+        names: The header.
+        rows: The cells of each row.
+        target: An open text file.
+        spreadsheet: Whether the file is for a spreadsheet: it starts with a byte order mark, without which Excel does
+            not read UTF-8, and texts that would be formulas, which visitors can choose, start with an apostrophe.
     """
+    if spreadsheet:
+        target.write("\ufeff")
+        rows = (map(_harmless, row) for row in rows)
     writer = csv.writer(_LineFeeds(target), lineterminator=_CRLF)
     writer.writerow(names)
     writer.writerows(rows)
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
 
 
 class _LineFeeds:

@@ -18,10 +18,11 @@ from fathom_async._util.lazy import optional
 from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
-from fathom_async.backfill._lock import Lock
+from fathom_async.backfill._lock import lock
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:
+    import sqlite3
     from datetime import date
 
 _LOCK: Final = "_backfill.lock"
@@ -72,7 +73,7 @@ class _OpenDataset:
         self._path = path
         self._layout = layout
         self._zone = zone
-        self._lock = Lock(path / _LOCK, str(path))
+        self._lock: sqlite3.Connection | None = None
         self._partition = "month" if layout.unit.name in {"hour", "day"} else "year"
 
     def open(self) -> None:
@@ -85,7 +86,7 @@ class _OpenDataset:
         self._check_contents()
         with self._failures():
             self._path.mkdir(exist_ok=True)
-        self._lock.acquire()
+        self._lock = lock(self._path / _LOCK, str(self._path))
         with self._failures():
             for left_over in self._path.glob("*/.*.tmp"):
                 left_over.unlink()
@@ -118,7 +119,8 @@ class _OpenDataset:
                 self._write(path, table, series, ledger.replaced(part, done, self._zone))
 
     def close(self) -> None:
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.close()
 
     def _check_contents(self) -> None:
         if not self._path.is_dir():

@@ -14,7 +14,7 @@ from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async.backfill._destination import TargetError
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
-from fathom_async.backfill._lock import Lock
+from fathom_async.backfill._lock import lock
 from fathom_async.errors import ArgumentError
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
@@ -81,7 +81,7 @@ class SqlTable:
         self._layout = layout
         self._zone = zone
         self._where = f"table {table} of {path}"
-        self._lock: Lock | None = None
+        self._lock: sqlite3.Connection | None = None
         self._connection: Connection | None = None
 
     def open(self) -> None:
@@ -91,8 +91,7 @@ class SqlTable:
                 f"there is no directory {self._path.parent} for {self._path.name}; create it first"
             )
         file = self._path.resolve()
-        self._lock = Lock(file.with_name(f"{file.name}.{self._table.lower()}.lock"), self._where)
-        self._lock.acquire()
+        self._lock = lock(file.with_name(f"{file.name}.{self._table.lower()}.lock"), self._where)
         with self._failures():
             self._connection = self._dialect.connect(self._path)
         with self._transaction() as connection:
@@ -130,7 +129,7 @@ class SqlTable:
                     connection.close()
         finally:
             if self._lock is not None:
-                self._lock.release()
+                self._lock.close()
 
     @property
     def _columns(self) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
+import codecs
 import csv
 import io
 import json
@@ -63,6 +64,27 @@ def test_csv_gives_back_a_path_with_an_end_of_line_in_it(end: str) -> None:
     query.read(body).to_csv(written)
     written.seek(0)
     assert list(csv.DictReader(written)) == [{"pathname": path, "pageviews": "1"}]
+
+
+@pytest.mark.parametrize("first", "=+-@\t\r\n\uff1d")
+def test_csv_for_a_spreadsheet_has_no_formulas_and_is_legible_to_excel(first: str, tmp_path: Path) -> None:
+    rows = [
+        {"pathname": f"{first}HYPERLINK(1)", "avg_duration": 1.5},
+        {"pathname": "/ü=1", "avg_duration": None},
+    ]
+    query = PageviewQuery("CDBUGS", aggregates=["avg_duration"], field_grouping=["pathname"])
+    report = query.read(json.dumps(rows).encode())
+    report.to_csv(tmp_path / "plain.csv")
+    report.to_csv(tmp_path / "guarded.csv", spreadsheet=True)
+    plain, guarded = ((tmp_path / f"{name}.csv").read_bytes() for name in ("plain", "guarded"))
+    assert not plain.startswith(codecs.BOM_UTF8)
+    assert guarded.startswith(codecs.BOM_UTF8)
+    assert guarded == encoded(records_of_report(report), "csv", spreadsheet=True)
+    assert list(csv.reader(io.StringIO(guarded.decode("utf-8-sig"), newline=""))) == [
+        ["pathname", "avg_duration"],
+        [f"'{first}HYPERLINK(1)", "1.5"],
+        ["/ü=1", ""],
+    ]
 
 
 def test_csv_goes_to_a_file_or_a_path(report: Report[PageviewRow], tmp_path: Path) -> None:

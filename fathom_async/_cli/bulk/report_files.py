@@ -55,7 +55,8 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
 
 def write_report(wanted: ReportSpec, report: Report[Row]) -> None:
     """Write one report to its file."""
-    write_file(wanted.path, encoded(records_of_report(cast("Report[PageviewRow]", report)), wanted.format))
+    records = records_of_report(cast("Report[PageviewRow]", report))
+    write_file(wanted.path, encoded(records, wanted.format, spreadsheet=wanted.spreadsheet))
 
 
 def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> int:
@@ -71,7 +72,8 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[Found]) -> 
     columns = _columns([report for _, report in found])
     rows = [row for wanted, report in found for row in _rows(wanted, report, columns)]
     chosen = OutputOptions(format=format, output=path).resolved()
-    write_file(path, encoded(Records(columns, rows), chosen))
+    spreadsheet = any(wanted.spreadsheet for wanted, _ in found)
+    write_file(path, encoded(Records(columns, rows), chosen, spreadsheet=spreadsheet))
     return len(rows)
 
 

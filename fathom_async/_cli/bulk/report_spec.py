@@ -31,6 +31,7 @@ class ReportSpec:
         store: Store of its answer.
         path: Its file, unless all reports go into one dataset.
         format: The format of that file.
+        spreadsheet: Whether CSV is for a spreadsheet.
     """
 
     job: str
@@ -40,6 +41,7 @@ class ReportSpec:
     store: str
     path: Path
     format: Format
+    spreadsheet: bool = False
 
 
 @Parameter(name="*")
@@ -55,6 +57,9 @@ class RunOptions:
 
     format: Format | None = None
     """Format of the reports; overrides the job file."""
+
+    spreadsheet: bool = False
+    """Write CSV for a spreadsheet: legible to Excel, and without formulas, which visitors could smuggle in."""
 
     store: str | None = None
     """Store of cached answers, a path or redis://host:6379/0; by default the job file's, or jobs.db beside it."""
@@ -111,6 +116,7 @@ def wanted(jobs: JobFile, file: Path, options: RunOptions) -> list[ReportSpec]:
             (options.directory or file.parent / job.output.directory)
             / f"{named.name}.{options.format or job.output.format}",
             options.format or job.output.format,
+            options.spreadsheet,
         )
         for job in jobs.jobs
         for named in job.queries

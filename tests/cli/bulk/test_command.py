@@ -296,7 +296,7 @@ async def test_failures_that_may_pass_are_asked_for_again_unless_it_begins_anew(
     command: Command, fathom_server: FathomServer, tmp_path: Path
 ) -> None:
     jobs = write(tmp_path, WEEK)
-    fathom_server.inject(*[Status(503)] * 4, path="/aggregations")
+    fathom_server.inject(*[Status(500)] * 4, path="/aggregations")
     broken = await command("run", jobs)
     assert broken.code == 5
     assert "fathom: week: " in broken.err

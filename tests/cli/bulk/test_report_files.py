@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from attrs import evolve
 
 from fathom_async import EventQuery, PageviewQuery, Report
 from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
@@ -33,6 +34,17 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_report(wanted_, report_of(PAGES, ("/", 3)))
     assert wanted_.path.read_text() == "pathname,pageviews\n/,3\n"
     assert [path.name for path in tmp_path.iterdir()] == ["pages.csv"]
+
+
+def test_files_and_datasets_are_for_a_spreadsheet_if_wished(tmp_path: Path) -> None:
+    wanted_ = evolve(one("pages", PAGES, tmp_path / "pages.csv"), spreadsheet=True)
+    report = report_of(PAGES, ("=1", 3))
+    write_report(wanted_, report)
+    write_dataset(tmp_path / "all.csv", None, [(wanted_, report)])
+    for name, cells in (("pages", "'=1,3"), ("all", ",'=1,3")):
+        written = (tmp_path / f"{name}.csv").read_text("utf-8")
+        assert written.startswith("\ufeff")
+        assert written.endswith(f"{cells}\n")
 
 
 def test_a_dataset_has_one_kind_of_date(tmp_path: Path) -> None:
