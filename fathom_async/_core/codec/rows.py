@@ -5,7 +5,7 @@ decoder for each set of columns.
 
 An answer that does not fit is looked at again, row by row: an empty string in a column of numbers is null, and
 ``timestamp`` another name of ``date``. What still does not fit is an error that names the column and the row, as no
-other value would be right: a count with a fraction, one that exceeds 64 bits, a word.
+other value would be right: a count with a fraction, a number that is infinite, a word.
 """
 
 import codecs
@@ -180,12 +180,11 @@ class _Hour(metaclass=_DateForm):
 
 
 _Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
-_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what tables and databases hold
 
 _TYPES: Final[dict[ColumnKind, object]] = {
     "text": str | None,
-    "count": Optional[_Whole],  # noqa: UP045 - pyright knows no `|` of annotated types
-    "number": Optional[_Finite],  # noqa: UP045
+    "count": int | None,
+    "number": Optional[_Finite],  # noqa: UP045 - pyright knows no `|` of annotated types
     "hour": _Hour,
     "day": _Day,
     "month": _Month,

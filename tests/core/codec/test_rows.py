@@ -33,7 +33,7 @@ def decode_one(kind: ColumnKind, wire: object) -> object:
         ("count", "12.0", 12),
         ("count", None, None),
         ("count", "90071992547409930", 90071992547409930),
-        ("count", str(2**63 - 1), 2**63 - 1),
+        ("count", str(2**63), 2**63),
         ("count", "", None),
         ("number", "", None),
         ("number", "-1", -1.0),
@@ -67,8 +67,6 @@ def test_a_cell_has_the_type_of_its_column(kind: ColumnKind, wire: object, value
     [
         ("count", "12.5"),
         ("count", 999.5),
-        ("count", 2**63),
-        ("count", str(2**64)),
         ("count", "1e400"),
         ("count", "many"),
         ("count", True),
