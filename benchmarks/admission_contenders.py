@@ -38,7 +38,7 @@ class Wire:
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         del within
-        return await self.attempts[request.params["number"]](sent)
+        return await self.attempts[str(request.params["number"])](sent)
 
     def url(self, request: Request[object]) -> str:
         return request.target

@@ -42,6 +42,7 @@ from fathom_async.errors import (
     DecodeError as DecodeError,
     FathomError as FathomError,
     GoneError as GoneError,
+    NetworkSettingsError as NetworkSettingsError,
     NotFoundError as NotFoundError,
     OutageError as OutageError,
     PagingError as PagingError,

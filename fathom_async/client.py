@@ -12,8 +12,9 @@ from fathom_async._resources.events import EventsResource
 from fathom_async._resources.milestones import MilestonesResource
 from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
+from fathom_async._util import checks
 from fathom_async.errors import ArgumentError
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
+from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer
 
 BASE_URL = "https://api.usefathom.com/v1"
 
@@ -27,13 +28,16 @@ class FathomClient(ServiceClient):
     them within the account's rate limits.
 
     Args:
-        token: API token, created at https://app.usefathom.com/api.
+        token: API token, created at https://app.usefathom.com/api. Or a function, which may be a coroutine function,
+            that returns it: it is called before the first request, and again after a 401. Since the token may change,
+            `budget_key` then names the account for budgets and stores.
         base_url: Root of the API; `https`, or `http` to this machine.
         plan: The account's rate limits, which are then never exceeded, as a `RatePlan` or as text: ``classic``, or
             ``hourly:600:5`` for 600 requests an hour, 5 at once. By default the limits are those of
             `RatePlan.classic()` until the server's answers show an hourly plan.
         **options: ``timeout``, ``retry``, ``max_body``, ``budget``, ``budget_key``, ``on_budget_lost``, ``on_event``,
-            ``clock``, ``transport``: see `fathom_async.service.ServiceOptions`.
+            ``clock``, ``transport``, and for the network ``proxy``, ``trust_env``, ``ssl``, ``session``,
+            ``max_header``, ``max_connections``: see `fathom_async.service.ServiceOptions`.
 
     Attributes:
         account: The account that owns the token.
@@ -59,19 +63,21 @@ class FathomClient(ServiceClient):
 
     def __init__(
         self,
-        token: str,
+        token: str | Credentials,
         *,
         base_url: str = BASE_URL,
         plan: RatePlan | str | None = None,
         **options: Unpack[ServiceOptions],
     ) -> None:
-        is_learned = plan is None
+        root, is_learned = checks.base_url(base_url), plan is None
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
-        options["budget_key"] = options.get("budget_key") or f"{base_url.rstrip('/')} {token}"
+        account = options.get("budget_key") if callable(token) else token
+        if not callable(token):
+            options["budget_key"] = options.get("budget_key") or f"{root} {token}"
         settings = Service(
             base_url=base_url,
-            authorization=f"Bearer {credential(_WHAT, token)}",
+            authorization=bearer(_WHAT, token),
             limits={ACCOUNT: plan.crud}
             if plan.reports is None
             else {"crud": plan.crud, "reports": plan.reports},
@@ -80,7 +86,8 @@ class FathomClient(ServiceClient):
             adaptive=plan.adaptive,
             is_learned=is_learned,
             aliases={"crud": ACCOUNT, "reports": ACCOUNT} if is_one else {},
-            account=namespace(base_url, token),
+            account=namespace(root, str(account)) if account else "",
+            not_found_hint="" if "/v1" in root else f"The base URL has no /v1: is it {root}/v1?",
             **self._known(options),
         )
         self._start(settings)
@@ -95,7 +102,8 @@ class FathomClient(ServiceClient):
     ) -> Self:
         """Return a client for ``FATHOM_API_TOKEN``.
 
-        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set.
+        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set, and the process's
+        ``HTTPS_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE``, unless there is a ``session`` or ``trust_env=False``.
 
         Args:
             environ: Environment variables; those of the process by default.
@@ -110,6 +118,7 @@ class FathomClient(ServiceClient):
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN to a token from https://app.usefathom.com/api")
         options.setdefault("budget", environ.get("FATHOM_BUDGET") or None)
+        options.setdefault("trust_env", options.get("session") is None)
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,

@@ -10,7 +10,8 @@ from http import HTTPStatus
 from typing import Final
 
 _LONGEST_URL: Final = 300
-"""Characters of a URL that a message shows."""
+_LONGEST_WORDS: Final = 1000
+"""Characters of a URL, and of a server's words, that a message shows; attributes have all of them."""
 
 
 class FathomError(Exception):
@@ -85,11 +86,12 @@ class _LocatedError(FathomError):
         self.url = url
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.method} {_shown(self.url)})" if self.url else self.message
+        message = _cut(self.message, _LONGEST_WORDS)
+        return f"{message} ({self.method} {_cut(self.url, _LONGEST_URL)})" if self.url else message
 
 
-def _shown(url: str) -> str:
-    return url if len(url) <= _LONGEST_URL else f"{url[:_LONGEST_URL]}…"
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 class DecodeError(_LocatedError):
@@ -152,8 +154,10 @@ class APIError(FathomError):
             status = str(self.status)
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
         pause = "" if self.retry_after is None else f"(Retry-After: {self.retry_after:g} s)"
-        words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "", pause) if part)
-        return f"{status} on {self.method} {_shown(self.url)}{': ' if words else ''}{words}"
+        words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "") if part)
+        place = f"{status} on {self.method} {_cut(self.url, _LONGEST_URL)}"
+        words = " ".join(part for part in (_cut(words, _LONGEST_WORDS), pause) if part)
+        return f"{place}: {words}" if words else place
 
 
 class AuthenticationError(APIError):
@@ -202,6 +206,10 @@ class TransportError(_LocatedError):
 
 class ConnectError(TransportError, ConnectionError):
     """The connection could not be made, or broke. Also a `ConnectionError`."""
+
+
+class NetworkSettingsError(ConnectError, ConfigurationError):
+    """A proxy or the server's certificate stands in the way; the message says what to set. It is not tried again."""
 
 
 class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the builtin is one of its bases

@@ -1,47 +1,83 @@
 """Clients of services of any kind: their settings, a view of the lanes, opening and closing.
 
-A `Service` says where a service is, who calls it, what it admits and what its refusals look like. With models and
-resource methods it makes a client: see `ServiceClient`.
+A `Service` says where a service is, who calls it, what it admits and what its refusals look like. A `ServiceClient`
+of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from copy import copy
 from functools import partial
+from inspect import isawaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
-from fathom_async._core.request import MaskingTransport, Parameter, Request, Response, Transport, free_request
-from fathom_async._core.retry import RetryPolicy
+from fathom_async._core.codec.objects import encode, object_decoder, parse
+from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
+from fathom_async._core.request import (
+    MaskingTransport,
+    Parameter,
+    Request,
+    Response,
+    Transport,
+    free_request,
+    path,
+)
+from fathom_async._core.retry import RetryPolicy, was_perhaps_done
 from fathom_async._core.session import Caller, Options, Session, is_too_many
+from fathom_async._core.token import AskingTransport, Credentials
 from fathom_async._ratelimit.account import LearnedLanes
+from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Priority, RateLimit, RatePlan
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock, LoopClock
-from fathom_async._util.secrets import Secrets, of_header
+from fathom_async._util.secrets import Secrets, of_header, of_url
 from fathom_async._util.tasks import gather_all
 from fathom_async._version import __version__
 from fathom_async.errors import ArgumentError, ConfigurationError
+from fathom_async.models import Page
 from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from aiohttp import ClientSession
+
     from fathom_async._ratelimit.budget import Budget
+
+T = TypeVar("T")
 
 __all__ = [
     "MAX_BODY",
     "Caller",
+    "Credentials",
+    "Following",
+    "LimitHeaders",
+    "LinkedPage",
+    "Listing",
     "Options",
+    "Priority",
+    "RateLimit",
     "Request",
     "Response",
     "Service",
     "ServiceClient",
     "ServiceOptions",
     "Transport",
+    "bearer",
+    "by_link",
+    "by_next",
     "credential",
+    "encode",
+    "is_too_many",
+    "object_decoder",
+    "parse",
+    "path",
+    "was_perhaps_done",
+    "with_link",
 ]
 
 MAX_BODY = 64 * 1024 * 1024
@@ -65,7 +101,16 @@ class ServiceOptions(TypedDict, total=False):
             itself.
         on_event: Called with every event of `fathom_async.telemetry`, in the event loop; it must be quick.
         clock: Source of time for the lanes; for tests and demonstrations.
-        transport: Sends requests instead of aiohttp; for tests. It is closed with the client.
+        transport: Sends requests instead of aiohttp, which the options below are for; for tests. It is closed with
+            the client.
+        proxy: URL of an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
+        trust_env: Whether to use the proxy that ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name; not by default.
+        ssl: What to trust, as ``ssl.create_default_context(cafile="company.pem")`` makes it; by default the system's
+            certificates, or those of ``SSL_CERT_FILE``.
+        session: An ``aiohttp.ClientSession`` to send requests through, which stays open: with its connector, proxy,
+            cookies, middlewares and traces. Not with ``trust_env`` and ``max_connections``, which are settings of it.
+        max_header: The longest line in the header of an answer, in bytes; 8,190 by default.
+        max_connections: Open connections at once; by default as many as there are requests in flight.
     """
 
     timeout: float
@@ -77,6 +122,12 @@ class ServiceOptions(TypedDict, total=False):
     on_event: Hook | None
     clock: Clock | None
     transport: Transport | None
+    proxy: str | None
+    trust_env: bool
+    ssl: "SSLContext | None"
+    session: "ClientSession | None"
+    max_header: int | None
+    max_connections: int | None
 
 
 @frozen(kw_only=True)
@@ -85,8 +136,13 @@ class Service:
 
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
-        authorization: The header of that name; a secret.
+        authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
+            a coroutine function, that returns it. The function is called before the first request, and again after a
+            401; the request is then tried once more. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
+        auth_header: The header with the credentials, such as ``X-Api-Key``.
+        headers: Further headers of each request; no secrets.
+        limit_headers: The names of the headers that tell the limits.
         concurrency: Requests in flight at once, per lane; None for a hundred.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
         reserves: Requests of every window of a lane left to the account's other clients.
@@ -94,11 +150,15 @@ class Service:
         is_learned: Whether `limits` are those of the classic plan until the answers show another one.
         aliases: Lanes by further names.
         account: Tells the answers of this account from those of others; it holds no secret.
+        not_found_hint: Ends the message of a 404.
     """
 
     base_url: str
-    authorization: str = field(repr=False)
+    authorization: str | Credentials = field(repr=False)
     limits: Mapping[str, RateLimit]
+    auth_header: str = "Authorization"
+    headers: Mapping[str, str] = field(factory=dict[str, str])
+    limit_headers: LimitHeaders = field(factory=LimitHeaders)
     concurrency: int | None = None
     is_refusal: Callable[[Response], bool] = is_too_many
     reserves: Mapping[str, int] = field(factory=dict[str, int])
@@ -106,6 +166,7 @@ class Service:
     is_learned: bool = False
     aliases: Mapping[str, str] = field(factory=dict[str, str])
     account: str = ""
+    not_found_hint: str = ""
     timeout: float = 30.0
     retry: RetryPolicy | None = None
     max_body: int = MAX_BODY
@@ -115,21 +176,57 @@ class Service:
     on_event: Hook | None = None
     clock: Clock | None = None
     transport: Transport | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = False
+    ssl: "SSLContext | None" = None
+    session: "ClientSession | None" = None
+    max_header: int | None = None
+    max_connections: int | None = None
 
 
-class ServiceClient(ABC):
-    """A client of one service: resources over one session, and views of it with other options."""
+def bearer(what: str, token: str | Credentials) -> str | Credentials:
+    """Return the ``Authorization`` header of a token, or a function that asks for the token.
 
-    _scarcest: ClassVar[str]
-    """The lane that methods are about unless they are given another."""
+    Args:
+        what: Begins the message of the error.
+        token: The token, or a function, which may be a coroutine function, that returns it.
+
+    Raises:
+        ArgumentError: The token cannot be one; the function that is returned raises it, too.
+    """
+    if not callable(token):
+        return f"Bearer {credential(what, token)}"
+
+    async def ask() -> str:
+        made = token()
+        return f"Bearer {credential(what, await made if isawaitable(made) else made)}"
+
+    return ask
+
+
+class ServiceClient:
+    """A client of one service, and views of it with other options.
+
+    Args:
+        settings: The service, and how to use it.
+
+    Raises:
+        ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget cannot be
+            kept where `budget` says.
+    """
+
+    _scarcest: ClassVar[str] = ""
+    """The lane that methods are about unless they are given another; the first by default."""
 
     _session: Session
     _options: Options
     _is_view: bool
 
-    @abstractmethod
+    def __init__(self, settings: Service) -> None:
+        self._start(settings)
+
     def _bind(self, send: Caller) -> None:
-        """Create the resources, which send through this caller."""
+        """Create the resources, if any, which send through this caller."""
 
     @classmethod
     def _known(cls, options: ServiceOptions) -> ServiceOptions:
@@ -143,12 +240,8 @@ class ServiceClient(ABC):
         return options
 
     def _start(self, settings: Service) -> None:
-        """Open a session; to be called once by a client's ``__init__``.
-
-        Raises:
-            ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget
-                cannot be kept where `budget` says.
-        """
+        """Open a session."""
+        self.base_url: str = settings.base_url.rstrip("/")
         options = Options(timeout=settings.timeout)
         self._use(_open_session(settings), options, is_view=False)
 
@@ -157,6 +250,23 @@ class ServiceClient(ABC):
         self._options = options
         self._is_view = is_view
         self._bind(Caller(session, options))
+
+    def send(self, request: Request[T]) -> Coroutine[object, object, T]:
+        """Return a coroutine that carries out a request of your own, through its lane and with these options.
+
+        Raises:
+            FathomError: As for the client's own requests.
+        """
+        return self._session.send(request, self._options)
+
+    def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
+        """Return a list of your own: await it for one page, iterate over it for everything.
+
+        Args:
+            first: The request for the first page.
+            following: Returns the request for the page after one: `by_link`, `by_next`, or a function of yours.
+        """
+        return Listing(Caller(self._session, self._options), first, following)
 
     def with_options(
         self,
@@ -304,7 +414,7 @@ class ServiceClient(ABC):
         await self.aclose()
 
     def _lane(self, name: str | None) -> Lane:
-        name = self._scarcest if name is None else name
+        name = (self._scarcest or next(iter(self._session.lanes))) if name is None else name
         if name not in self._session.lanes:
             raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
         return self._session.lanes[name]
@@ -314,23 +424,46 @@ def _open_session(settings: Service) -> Session:
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {
-        "Authorization": settings.authorization,
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
+        **settings.headers,
     }
     clock = settings.clock or LoopClock()
     telemetry = Telemetry(settings.on_event)
     lane = _Lanes(settings, clock, telemetry)
     learned = lane.learned() if settings.is_learned else None
-    transport = settings.transport or HttpTransport(settings.base_url, headers, max_body=settings.max_body)
+    sender = settings.transport or HttpTransport(
+        settings.base_url,
+        headers,
+        max_body=settings.max_body,
+        max_header=settings.max_header,
+        max_connections=settings.max_connections,
+        proxy=settings.proxy,
+        trust_env=settings.trust_env,
+        ssl=settings.ssl,
+        session=settings.session,
+    )
+
+    def use(header: str) -> None:
+        if isinstance(sender, HttpTransport):
+            sender.set_header(settings.auth_header, header)
+
+    secrets, header = Secrets(*of_url(settings.proxy or "")), settings.authorization
+    if not callable(header):
+        use(header)
+        secrets = secrets.and_also(*of_header(header))
     return Session(
-        MaskingTransport(transport, Secrets(*of_header(settings.authorization))),
+        AskingTransport(sender, secrets, header, use)
+        if callable(header)
+        else MaskingTransport(sender, secrets),
         lane.given() if learned is None else learned.names,
         clock=clock,
         retry=settings.retry or RetryPolicy(),
         is_refusal=settings.is_refusal,
+        limit_headers=settings.limit_headers,
         telemetry=telemetry,
         account=settings.account,
+        not_found_hint=settings.not_found_hint,
         learned=learned,
     )
 
@@ -416,9 +549,16 @@ class _Lanes:
 
 
 def _budget(settings: Service) -> "Budget | None":
+    given = settings.budget_key
+    if given is not None and not (isinstance(given, str) and given.strip()):
+        raise ConfigurationError(f"budget_key must be a name, such as that of the account, not {given!r}")
     if settings.budget is None:
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
 
-    key = settings.budget_key or f"{settings.base_url.rstrip('/')} {settings.authorization}"
+    if given is None and callable(settings.authorization):
+        raise ConfigurationError(
+            "a budget is kept by account: name it by budget_key=, as the token may change"
+        )
+    key = given or f"{settings.base_url.rstrip('/')} {settings.authorization}"
     return Budget(settings.budget, key, settings.on_budget_lost)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, asdict, define, field, frozen
 
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import RateLimitError
@@ -192,37 +192,32 @@ class Telemetry:
     def retry(self, event: Retried, error: Exception) -> None:
         """Count, log and emit that a request is tried again after this error."""
         self.retried += 1
-        facts = {"lane": event.lane, "attempt": event.attempt, "delay": event.delay}
         # The pause of the lane says everything about a refusal to readers who do not follow single requests.
         level = logging.INFO if isinstance(error, RateLimitError) else logging.WARNING
         what = event.attempt, event.delay, error
-        _log.log(level, "attempt %d failed, trying again in %.1f s: %s", *what, extra=facts)
-        self.emit(event)
+        self._tell(event, "attempt %d failed, trying again in %.1f s: %s", *what, level=level)
 
     def paused(self, event: Paused, detail: str = "") -> None:
         """Log and emit a pause of a lane."""
-        facts = {"lane": event.lane, "seconds": event.seconds, "reason": event.reason}
-        level = logging.INFO if event.reason == "asked" else logging.WARNING
         message = _PAUSES[event.reason].format(event.seconds) + (f": {detail}" if detail else "")
-        _log.log(level, "%s lane: %s", event.lane, message, extra=facts)
-        self.emit(event)
+        level = logging.INFO if event.reason == "asked" else logging.WARNING
+        self._tell(event, "%s lane: %s", event.lane, message, level=level)
 
     def recovered(self, event: Recovered) -> None:
         """Log and emit that the server is back."""
-        _log.warning("%s lane: the server answers again", event.lane, extra={"lane": event.lane})
-        self.emit(event)
+        self._tell(event, "%s lane: the server answers again", event.lane)
 
     def adapted(self, event: Adapted) -> None:
         """Log and emit that a lane adapted its limit or concurrency, or an account its plan."""
-        facts = {"lane": event.lane, "what": event.what, "before": event.before, "after": event.after}
+        change = event.lane, event.what, event.before, event.after
         if event.what == "plan":
-            before, after = (
-                f"{each:,} an hour" if each else "classic" for each in (event.before, event.after)
-            )
-            _log.warning("the account's rate plan is %s, not %s, as answers show", after, before, extra=facts)
+            before, after = (f"{each:,} an hour" if each else "classic" for each in change[2:])
+            self._tell(event, "the account's rate plan is %s, not %s, as answers show", after, before)
         else:
-            change = event.lane, event.what, event.before, event.after
-            _log.warning("%s lane: %s changed from %d to %d by the server", *change, extra=facts)
+            self._tell(event, "%s lane: %s changed from %d to %d by the server", *change)
+
+    def _tell(self, event: Event, message: str, *values: object, level: int = logging.WARNING) -> None:
+        _log.log(level, message, *values, extra=asdict(event))
         self.emit(event)
 
     def stats(self) -> Stats:

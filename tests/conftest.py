@@ -35,6 +35,13 @@ async def until(condition: Callable[[], bool]) -> None:
         pause = min(2 * pause, 0.1)
 
 
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for what the package remembers of a user."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[FathomServer]:
     """An embedded server with the documented limits."""

@@ -1,6 +1,7 @@
 """The client's settings, views and lifecycle."""
 
 import asyncio
+import re
 import subprocess
 import sys
 
@@ -8,12 +9,15 @@ import pytest
 
 from fathom_async import (
     ArgumentError,
+    ConfigurationError,
     FathomClient,
+    NotFoundError,
     Priority,
     RateLimit,
     RatePlan,
     WaitTooLongError,
 )
+from fathom_async.connectors import SecodaClient
 from fathom_async.testing import FathomServer, LaravelWindow
 from tests.conftest import until
 
@@ -54,11 +58,42 @@ def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
         ("https://[::1", "is not a URL"),
         ("https://user:pw@api.usefathom.com", "no user"),
         ("https://api.usefathom.com/v1?x=1", "no user, query or fragment"),
+        ("https://api.usefathom.com/v1?", "no user, query or fragment"),
+        ("https://api.usefathom.com/v1#", "no user, query or fragment"),
+        ("https://@api.usefathom.com/v1", "no user"),
+        ("https://api..usefathom.com/v1", "is not a URL"),
+        ("https://.usefathom.com/v1", "is not a URL"),
+        (f"https://{'a' * 64}.com/v1", "is not a URL"),
+        (None, "None is not a URL"),
+        (b"https://api.usefathom.com/v1", "is not a URL"),
     ],
 )
 def test_a_base_url_that_would_leak_the_token_is_refused(base_url: str, words: str) -> None:
-    with pytest.raises(ArgumentError, match=words):
+    with pytest.raises(ConfigurationError, match=words):
         FathomClient("any", base_url=base_url)
+
+
+@pytest.mark.parametrize("key", [5, "", " ", b"account"])
+def test_a_budget_key_that_is_no_name_is_refused_at_once(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="budget_key must be a name, such as that of the account"):
+        SecodaClient("any", budget_key=key)
+
+
+async def test_a_404_says_that_the_base_url_lacks_its_version(server: FathomServer) -> None:
+    for url in (server.url, server.url + "/", server.url.removesuffix("/v1"), server.url.removesuffix("v1")):
+        async with FathomClient("any", base_url=url) as fathom:
+            with pytest.raises(NotFoundError) as caught:
+                await fathom.sites.get("NOSUCH")
+            told = re.findall(r"The base URL has no /v1: is it (\S+)\?", str(caught.value))
+            assert told == ([] if "v1" in url else [server.url])
+
+
+@pytest.mark.parametrize("extra", ["", "/", "//"])
+async def test_a_slash_at_the_end_of_the_base_url_makes_no_difference(
+    server: FathomServer, extra: str
+) -> None:
+    async with FathomClient("any", base_url=server.url + extra) as fathom:
+        assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
 
 
 @pytest.mark.parametrize(

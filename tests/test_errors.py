@@ -56,8 +56,11 @@ def test_what_an_error_says() -> None:
     assert str(DecodeError("not JSON")) == "not JSON"
 
 
-def test_a_long_url_is_cut_in_messages_only() -> None:
+def test_what_is_long_is_cut_in_messages_only() -> None:
     long = f"{URL}?filters={'x' * 10_000}"
     for error in (APIError(400, "no", None, "GET", long), ConnectError("broke", "GET", long, True)):
         assert len(str(error)) < 400
         assert error.url == long
+    for wordy in (APIError(400, long, {long: [long]}, "GET", URL), DecodeError(long, "GET", URL)):
+        assert len(str(wordy)) < 1200
+        assert wordy.message == long

@@ -13,13 +13,13 @@ OF_SEVERAL_MODULES: Final = {
     "bulk/fusing/test_properties.py",
     "cache/test_processes.py",
     "cli/test_command.py",
+    "connectors/sync/test_processes.py",
     "connectors/sync/test_sync.py",
     "ratelimit/shared/test_look.py",
     "ratelimit/shared/test_processes.py",
     "ratelimit/test_concurrency.py",
     "resources/test_arguments.py",
     "resources/test_single_calls.py",
-    "testing/connectors/test_servers.py",
 }
 
 

@@ -20,6 +20,7 @@ import fathom_async as fathom
 from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
+from fathom_async.connectors.sync._names import naming
 from fathom_async.integrations import fastapi, workers
 from tests.test_public import PUBLIC
 
@@ -97,6 +98,7 @@ def stats() -> fathom.Stats:
     return counted.stats()
 
 
+SIGNUPS: Final = sync.SiteEvents(models.Site("A", "Acme", "none", NOW), "Acme", (models.Event("signup"),))
 VALUES: Final[list[object]] = [
     *fathom.Priority,
     *(VISITS, SALES, REPORT, REPORT.rows[0], SALES.codec.row(date(2026, 1, 31), 3), *VISITS.codec.columns),
@@ -143,6 +145,8 @@ VALUES: Final[list[object]] = [
     *(sync.CreateCategory("a"), sync.CreateEvent("a", "b", "c"), sync.UpdateEvent("a", "b", "c")),
     *(sync.CreateProperty("a", "b", "c", "d"), sync.UpdateProperty("a", "b", "c", "d")),
     *(sync.DeleteEvent("a", "b", 1), sync.CreateEventType("a", "b")),
+    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), naming([SIGNUPS.site]))),
+    service.LimitHeaders("RateLimit-Limit"),
     sync.Applied(sync.CreateCategory("a"), "failed", REFUSED),
     *(jobs.Fault("job.a", "is odd"), jobs.Output(), jobs.NamedQuery("a", VISITS, None)),
     jobs.Job("a", (jobs.NamedQuery("a", VISITS, None),), False, jobs.Output()),
@@ -174,13 +178,14 @@ VALUES: Final[list[object]] = [
 
 LIVE: Final = {
     "clients, which hold connections, and what sends through them": (
-        *("FathomClient", "SecodaClient", "EmmaClient", "Caller", "Listing", "SyncPlan"),
+        *("FathomClient", "SecodaClient", "EmmaClient", "ServiceClient"),
+        *("Caller", "Listing", "SyncPlan"),
         *("LiveFeed", "WorkerClients", "FathomTasks", "FathomWorker"),
     ),
     "settings of one client, which hold its token": ("Service", "FathomSourceConfiguration"),
     "stores, which hold a file or a connection": ("MemoryStore", "RedisStore", "SqliteStore"),
     "servers of tests, and what they count": (
-        *("FathomServer", "SecodaServer", "EmmaServer", "Dataset", "VirtualTimeLoop"),
+        *("FathomServer", "ServiceServer", "Dataset", "VirtualTimeLoop"),
         *("AlignedWindow", "ConcurrencyCap", "LaravelWindow", "SlidingLog", "TokenBucket"),
     ),
     "clocks and observers": ("LoopClock", "Telemetry", "RequestSpans", "ProgressBar"),

@@ -65,8 +65,22 @@ _add("account:logout", "Remove the API token from the system's keyring.", "fatho
 _add("sites:sites", "List, get, create, update, delete sites.")
 _add("events:events", "List, change, delete events.")
 _add("milestones:milestones", "List, get, create, update, delete milestones.")
-_add("report:report", "Report on the pageviews of a site.")
-_add("report:events_report", "Report on the completions of an event.")
+_add(
+    "report:report",
+    "Report on the pageviews of a site.",
+    "fathom report CDBUGS --per day --period 'last 30 days' --chart",
+    "fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'",
+    "fathom report CDBUGS --by pathname --period 'month to date' --compare previous",
+    "fathom report CDBUGS --by country_code --sort visits:desc --limit 20",
+    "fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv",
+    "fathom report CDBUGS --by browser --per month --html browsers.html",
+)
+_add(
+    "report:events_report",
+    "Report on the completions of an event.",
+    "fathom events-report CDBUGS 'Signed up to newsletter' --per month --chart",
+    "fathom events-report CDBUGS purchase --metrics conversions,value --currency EUR --by city",
+)
 _add("sync:sync", "Sync events to Secoda or Emma.")
 _add(
     "live.command:live",

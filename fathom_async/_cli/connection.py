@@ -63,7 +63,7 @@ async def connect(
 
     A person waits for a command, so its requests are interactive.
 
-    ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` (or ``--plan``) apply too.
+    ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` (or ``--plan``) apply too, and the network's variables.
 
     Args:
         retry: How to retry. All but `FOR_A_PERSON` wait for a server that is away, and say so.

@@ -8,12 +8,13 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from enum import IntEnum
-from typing import Final, cast
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from attrs import frozen
 
 from fathom_async._cli.formatting import duration
+from fathom_async._util.tasks import first_of
 from fathom_async._util.text import one_line, printable
 
 DEBUG: Final = "FATHOM_DEBUG"
@@ -100,7 +101,7 @@ def ended_by(error: BaseException) -> ExitCode:
 
 def failure_of(error: BaseException) -> Failure:
     """Return the message and the exit code of an error, or of the first one of a group."""
-    error = _first(error)
+    error = first_of(error)
     if isinstance(error, CommandError):
         return Failure(one_line(error.message), error.code)
     if isinstance(error, KeyboardInterrupt):
@@ -113,12 +114,6 @@ def failure_of(error: BaseException) -> Failure:
         one_line(f"unexpected {type(error).__name__}: {error}; set {DEBUG}=1 to see where it comes from"),
         ExitCode.FAILED,
     )
-
-
-def _first(error: BaseException) -> BaseException:
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    return _first(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
 
 
 def _of_the_system(error: BaseException) -> Failure | None:

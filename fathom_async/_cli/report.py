@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from attrs import frozen
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
 from fathom_async._cli.comparing import Former, compared
@@ -34,27 +34,6 @@ AnyReport = Report[PageviewRow] | Report[EventRow]
 
 _UNPIPED: Final = 100
 
-report = App(
-    name="report",
-    help_epilogue="""\
-Examples:
-
-  fathom report CDBUGS --per day --period 'last 30 days' --chart
-  fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'
-  fathom report CDBUGS --by pathname --period 'month to date' --compare previous
-  fathom report CDBUGS --by country_code --sort visits:desc --limit 20
-  fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv
-  fathom report CDBUGS --by browser --per month --html browsers.html""",
-)
-events_report = App(
-    name="events-report",
-    help_epilogue="""\
-Examples:
-
-  fathom events-report CDBUGS 'Signed up to newsletter' --per month --chart
-  fathom events-report CDBUGS purchase --metrics conversions,value --currency EUR --by city""",
-)
-
 
 @Parameter(name="*")
 @frozen(kw_only=True)
@@ -75,8 +54,7 @@ NO_VIEWS: Final = Views()
 ASKED: Final = QueryOptions()
 
 
-@report.default
-def of_pageviews(
+def report(
     site: str,
     /,
     *,
@@ -97,8 +75,7 @@ def of_pageviews(
     _carry_out(site, partial(PageviewQuery, site, aggregates=metrics), question, output, views)
 
 
-@events_report.default
-def of_events(
+def events_report(
     site: str,
     event: str,
     /,

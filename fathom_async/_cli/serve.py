@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import os
-import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -52,13 +52,13 @@ def serve(
     settings: ServerOptions = {"plan": plan, "limit_headers": limit_headers}
     if not limits:
         settings = {"reports_throttle": None, "crud_throttle": None}
-    run_async(partial(_serve, port, access_log, speed, seed, settings, _told(plan) if limits else "none"))
+    with suppress(KeyboardInterrupt):  # Ctrl-C and SIGTERM end it as they should
+        run_async(partial(_serve, port, access_log, speed, seed, settings, _told(plan) if limits else "none"))
 
 
 async def _serve(  # noqa: PLR0917 - the options of `serve`
     port: int, access_log: Path | None, speed: float, seed: int, settings: "ServerOptions", limits: str
 ) -> None:
-    asked_to_end = _end_signals()
     source = source_of(access_log, seed)
     settings |= {"data": source.data, "now": source.now, "port": port, "speed": speed, "seed": seed}
     try:
@@ -73,8 +73,10 @@ async def _serve(  # noqa: PLR0917 - the options of `serve`
                 "Ctrl-C ends it.",
             ]
             print(*lines, sep="\n", flush=True)  # noqa: T201 - what the command is for
-            await asked_to_end.wait()
-            note(f"{counted(len(server.hits), 'request')}, {server.refused:,} refused")
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                note(f"{counted(len(server.hits), 'request')}, {server.refused:,} refused")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
@@ -93,14 +95,3 @@ def _clock(speed: float) -> str:
     if speed == 1:
         return "a minute lasts a minute"
     return f"a minute lasts {duration(60 / speed)}, for clients with clock=LoopClock({speed:g})"
-
-
-def _end_signals() -> asyncio.Event:
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, asked.set)
-        except NotImplementedError:  # on Windows, Ctrl-C raises KeyboardInterrupt
-            break
-    return asked

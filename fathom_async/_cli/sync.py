@@ -4,7 +4,8 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 from attrs import evolve, frozen
 from cyclopts import App
@@ -38,7 +39,8 @@ sync = App(
         "  fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9\n"
         "  fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9 \\\n"
         "    --remove --apply\n\n"
-        "The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL.\n"
+        "The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL,\n"
+        "--budget from SECODA_BUDGET.\n"
         "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
     )
 )
@@ -47,6 +49,9 @@ def secoda(
     integration: str,
     remove: bool = False,
     overwrite: bool = False,
+    reads: Literal["catalog", "events"] = "catalog",
+    budget: str | None = None,
+    memory: Path | None = None,
     apply: bool = False,
     yes: bool = False,
 ) -> ExitCode:
@@ -59,6 +64,9 @@ def secoda(
         integration: ID of the Secoda integration that the events belong to.
         remove: Delete events in these sites' categories that Fathom does not have.
         overwrite: Replace existing descriptions and currencies, even those that a person wrote.
+        reads: Where to read events: events is for servers without a catalog.
+        budget: Where Secoda's rate limits are kept that other programs spend too, such as file:///path.
+        memory: Folder in which this machine keeps what it created.
         apply: Make the changes.
         yes: Do not ask for confirmation before events are deleted.
     """
@@ -67,7 +75,9 @@ def secoda(
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
         (token,) = service.credentials.values()
-        async with SecodaClient(token, base_url=service.url, retry=FOR_A_PERSON) as client:
+        async with SecodaClient(
+            token, base_url=service.url, reads=reads, budget=service.budget(budget), retry=FOR_A_PERSON
+        ) as client:
             yield await plan_sync(
                 fathom,
                 client,
@@ -75,6 +85,7 @@ def secoda(
                 sites=sites or None,
                 overwrite=overwrite,
                 remove=remove,
+                memory=memory,
             )
 
     return _run(service, planner, apply=apply, asks=remove and not yes)
@@ -86,17 +97,27 @@ def secoda(
         "  fathom sync emma\n"
         "  fathom sync emma CDBUGS DAFFYD --apply\n\n"
         "The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and\n"
-        "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL.\n"
+        "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL, --timezone from EMMA_TIMEZONE,\n"
+        "--budget from EMMA_BUDGET.\n"
         "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
     )
 )
-def emma(*sites: str, apply: bool = False) -> ExitCode:
+def emma(
+    *sites: str,
+    timezone: str | None = None,
+    budget: str | None = None,
+    memory: Path | None = None,
+    apply: bool = False,
+) -> ExitCode:
     """Create an event type in Emma for each name of an event; types are never deleted.
 
     Shows the types to create; creates them only with --apply.
 
     Args:
         sites: IDs of the sites; all by default.
+        timezone: Time zone of Emma's dates, such as America/Chicago; UTC by default.
+        budget: Where Emma's rate limit is kept that other programs spend too, such as file:///path.
+        memory: Folder in which this machine keeps what it created.
         apply: Create the types.
     """
     service = _service("EMMA", EMMA_URL, "EMMA_ACCOUNT_ID", "EMMA_PUBLIC_KEY", "EMMA_PRIVATE_KEY")
@@ -105,9 +126,15 @@ def emma(*sites: str, apply: bool = False) -> ExitCode:
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
         account, public, private = service.credentials.values()
         async with EmmaClient(
-            account, public_key=public, private_key=private, base_url=service.url, retry=FOR_A_PERSON
+            account,
+            public_key=public,
+            private_key=private,
+            base_url=service.url,
+            timezone=timezone or os.environ.get("EMMA_TIMEZONE") or "UTC",
+            budget=service.budget(budget),
+            retry=FOR_A_PERSON,
         ) as client:
-            yield await plan_sync(fathom, client, sites=sites or None)
+            yield await plan_sync(fathom, client, sites=sites or None, memory=memory)
 
     return _run(service, planner, apply=apply, asks=False)
 
@@ -125,6 +152,10 @@ class _Service:
     url: str
     address: str
     credentials: Mapping[str, str]
+
+    def budget(self, given: str | None) -> str | None:
+        """Return where the rate limits are kept: as given, or as the environment says."""
+        return given or os.environ.get(self.address.replace("BASE_URL", "BUDGET")) or None
 
     @contextmanager
     def advising(self) -> Generator[None]:

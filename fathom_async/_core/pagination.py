@@ -1,9 +1,11 @@
 """Lists: awaited for one page, iterated over for everything."""
 
-from collections.abc import AsyncGenerator, Callable, Generator
+import re
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from fathom_async._core.request import Request
 from fathom_async._core.session import Caller
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+
+_LINKS = re.compile(r'<([^>]*)>((?:[^"<,]|"[^"]*")*)')
+_NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)', re.IGNORECASE)
 
 
 Following = Callable[[Request[Page[T]], Page[T]], Request[Page[T]]]
@@ -102,3 +107,42 @@ def by_cursor(cursor: Callable[[T], str]) -> Following[T]:
         return evolve(request, params={**request.params, direction: cursor(page.data[-1])})
 
     return following
+
+
+@frozen
+class LinkedPage(Page[T]):
+    """A page that says where the next one is.
+
+    Attributes:
+        next: Link to the next page, or its cursor; None on the last one.
+    """
+
+    next: str | None = None
+
+
+def by_link(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
+    """Return the request for the page that a `LinkedPage` links to.
+
+    Only the link's query is used, so that nothing is ever sent to another host or endpoint.
+    """
+    query = parse_qs(urlsplit(_next_of(page)).query, keep_blank_values=True)
+    return evolve(request, params={**request.params, **query})
+
+
+def by_next(parameter: str) -> Following[T]:
+    """Return a `Following` that passes a `LinkedPage`'s `next` as a query parameter.
+
+    Args:
+        parameter: Its name, such as ``after``.
+    """
+    return lambda request, page: evolve(request, params={**request.params, parameter: _next_of(page)})
+
+
+def with_link(page: Page[T], headers: Mapping[str, str]) -> Page[T]:
+    """Return a page with the next one's address from the header ``Link``, for `Request.with_headers`."""
+    found = [link for link, terms in _LINKS.findall(headers.get("Link", "")) if _NEXT.search(terms)]
+    return LinkedPage(page.data, bool(found), page.url, page.extra, found[0] if found else None)
+
+
+def _next_of(page: Page[T]) -> str:
+    return (page.next if isinstance(page, LinkedPage) else None) or ""

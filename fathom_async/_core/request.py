@@ -1,10 +1,10 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import field, frozen
+from attrs import define, field
 
 from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
@@ -15,7 +15,7 @@ from fathom_async.errors import ArgumentError, FathomError
 
 T_co = TypeVar("T_co", covariant=True)
 
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str | Sequence[str]] = {}
 _UNSAFE = frozenset("/\\?#")
 _SUCCESS = range(200, 300)
 _EARLY = 4096
@@ -55,8 +55,8 @@ class Request(Generic[T_co]):
         method: HTTP method.
         path: Path below the base URL, encoded by `path`.
         decode: Turns the answer's body into the result.
-        params: Query parameters.
-        body: JSON body; None for none.
+        params: Query parameters; a list of strings for one that repeats.
+        body: What is sent as JSON, such as a mapping or a list, or bytes that are sent as they are; None for nothing.
         lane: Name of the lane whose rate limit it counts against.
         idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
             it certainly was not processed.
@@ -65,15 +65,17 @@ class Request(Generic[T_co]):
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
-            the caller gets the error, and so do those who share the request.
+                the caller gets the error, and so do those who share the request.
         on_sent: Called whenever the bytes of an attempt leave.
+            content_type: The body's media type.
+        with_headers: Returns the result again, with what the answer's case-insensitive headers add to it.
     """
 
     method: str
     path: str
     decode: Callable[[bytes], T_co]
-    params: Mapping[str, str] = _NOTHING
-    body: Mapping[str, object] | None = field(default=None, repr=False)
+    params: Mapping[str, str | Sequence[str]] = _NOTHING
+    body: object = field(default=None, repr=False)
     lane: str = "crud"
     idempotent: bool = True
     already_gone_result: T_co | None = None
@@ -81,6 +83,8 @@ class Request(Generic[T_co]):
     is_shared: bool = False
     on_admitted: Callable[[], Awaitable[None]] | None = None
     on_sent: Callable[[], None] | None = None
+    content_type: str = "application/json"
+    with_headers: Callable[[T_co, Mapping[str, str]], T_co] | None = None
 
     @property
     def subject(self) -> str:
@@ -91,7 +95,7 @@ class Request(Generic[T_co]):
     @property
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
-        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+        return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
 
 
 Parameter = str | int | float | bool | None
@@ -193,7 +197,7 @@ class Transport(Protocol):
         ...
 
 
-@frozen(eq=False)
+@define(eq=False, repr=False)
 class MaskingTransport:
     """Sends requests, and takes the credentials out of whatever comes back (see `fathom_async._util.secrets`).
 

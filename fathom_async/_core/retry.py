@@ -21,6 +21,7 @@ from fathom_async.errors import (
     ArgumentError,
     DecodeError,
     FathomError,
+    NetworkSettingsError,
     OutageError,
     RateLimitError,
     TransportError,
@@ -152,7 +153,7 @@ def was_perhaps_done(error: FathomError) -> bool:
 
 def _is_transient(policy: RetryPolicy, error: FathomError, idempotent: bool, failures: int) -> bool:
     if isinstance(error, TransportError):  # rule 4
-        return (idempotent or not error.sent) and not isinstance(error, OutageError)
+        return (idempotent or not error.sent) and not isinstance(error, OutageError | NetworkSettingsError)
     if isinstance(error, DecodeError):  # rule 3
         return error.is_garbled and failures <= policy.garbled
     return idempotent and isinstance(error, APIError) and error.status in policy.statuses

@@ -28,8 +28,9 @@ from fathom_async._core.codec.objects import is_json
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
+from fathom_async._core.token import AskingTransport
 from fathom_async._ratelimit.account import LearnedLanes
-from fathom_async._ratelimit.admission import Admission, Again, Feedback, read_feedback
+from fathom_async._ratelimit.admission import Admission, Again, Feedback, LimitHeaders, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
@@ -37,9 +38,13 @@ from fathom_async._util import checks
 from fathom_async._util.clock import Clock, Timer
 from fathom_async.errors import (
     APIError,
+    ArgumentError,
+    AuthenticationError,
     ClosedError,
+    ConfigurationError,
     DecodeError,
     FathomError,
+    NetworkSettingsError,
     NotFoundError,
     RateLimitError,
     TimeoutError,  # noqa: A004 - ours is one
@@ -132,6 +137,11 @@ class _Call(Generic[T]):
         return self.admission is None or not self.admission.is_over
 
 
+def _note_failure(admission: Admission, error: TransportError) -> None:
+    if not isinstance(error, NetworkSettingsError):  # which is no sign that the server is away
+        admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+
+
 def is_too_many(response: Response) -> bool:
     """Whether the answer is the usual refusal, 429."""
     return response.status == _TOO_MANY
@@ -142,13 +152,15 @@ class Session:
     """Carries requests through lanes over one transport; used from one event loop, by any number of tasks.
 
     Attributes:
-        transport: Sends requests; closed with the session.
+        transport: Sends requests; closed with the session. An `AskingTransport` is asked for its credentials.
         lanes: Lanes by the names that requests use.
         clock: Source of time.
         retry: How often to try again.
         is_refusal: Whether an answer refuses a request for going over a rate limit.
+        limit_headers: The names of the headers that tell the limits.
         telemetry: Receives counts and events.
-        account: Tells the answers of this session from those of others; it holds no secret.
+        account: Tells the answers of this session from those of others; it holds no secret. Empty if unknown.
+        not_found_hint: Ends the message of a 404.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
         scope: Ends with the session.
     """
@@ -158,8 +170,10 @@ class Session:
     clock: Clock = field(kw_only=True)
     retry: RetryPolicy = field(kw_only=True)
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
+    limit_headers: LimitHeaders = field(factory=LimitHeaders, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
-    account: str = field(default="", kw_only=True)
+    _account: str = field(default="", kw_only=True, alias="account")
+    not_found_hint: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
@@ -177,8 +191,11 @@ class Session:
             DecodeError: The answer does not have the endpoint's form.
             WaitTooLongError: The lane cannot admit the request within `max_wait`.
             ClosedError: The client was closed.
+            ArgumentError: There is no lane of the request's name.
         """
         self._check_loop()
+        if request.lane not in self.lanes:
+            raise ArgumentError(f"there is no lane {request.lane!r}: pass one of {', '.join(self.lanes)}")
         if request.is_shared:
             return self._share(request, options)
         return self._begin(_Call(request, options, next(self._numbers), self._deadline(options)))
@@ -311,6 +328,33 @@ class Session:
                 caller.end(error)
         return delay if now + delay <= call.deadline else None
 
+    async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
+        """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
+        await self._renew(transport)
+        try:
+            return await self.send(request, options)
+        except AuthenticationError:
+            await self._renew(transport)
+        return await self.send(request, options)
+
+    async def _renew(self, transport: AskingTransport) -> None:
+        if transport.is_wanting:
+            self._check_loop()
+            await self.scope.share(transport, transport.renew)
+
+    @property
+    def account(self) -> str:
+        """See the class.
+
+        Raises:
+            ConfigurationError: It is not known.
+        """
+        if not self._account and isinstance(self.transport, AskingTransport):
+            raise ConfigurationError(
+                "a store keeps answers by account: name it by budget_key=, as the token may change"
+            )
+        return self._account
+
     async def _take_retry(self, lane: Lane) -> None:
         """Wait until the lane may be burdened with one more retry."""
         while not lane.retries.has_capacity():
@@ -363,7 +407,7 @@ class Session:
             try:
                 response = await self.transport.send(request, within, sent)
             except TransportError as error:
-                admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
+                _note_failure(admission, error)
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
@@ -375,7 +419,8 @@ class Session:
 
     def _settle(self, admission: Admission, request: Request[T], response: Response) -> None:
         """Tell the lane what an answer means for it."""
-        lane, feedback = admission.lane, read_feedback(response.headers, self.clock.unix)
+        lane = admission.lane
+        feedback = read_feedback(response.headers, self.clock.unix, self.limit_headers)
         heard = self._heard(request, lane, response, feedback)
         if self.is_refusal(response):
             self.telemetry.refused += 1
@@ -411,7 +456,8 @@ class Session:
         if request.already_gone_result is not None and not response.body.strip():
             return request.already_gone_result  # such as 204
         try:
-            return request.decode(response.body)
+            found = request.decode(response.body)
+            return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
             words, is_read = error.message, request.method == "GET"
             if not is_read and not response.body.strip():
@@ -422,8 +468,10 @@ class Session:
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)
-        retry_after = read_feedback(response.headers, self.clock.unix).retry_after
-        error = read_error(response, request.method, url, request.retired_hint, retry_after)
+        retry_after = read_feedback(response.headers, self.clock.unix, self.limit_headers).retry_after
+        is_missing = response.status == HTTPStatus.NOT_FOUND
+        hint = self.not_found_hint if is_missing else request.retired_hint
+        error = read_error(response, request.method, url, hint, retry_after)
         if self.is_refusal(response) and not isinstance(error, RateLimitError):
             return RateLimitError(*error.args)
         return error
@@ -463,7 +511,10 @@ class Caller:
 
     def __call__(self, request: Request[T]) -> Coroutine[object, object, T]:
         """Carry out a request; see `Session.send`."""
-        return self.session.send(request, self.options)
+        session, transport = self.session, self.session.transport
+        if isinstance(transport, AskingTransport):
+            return session.send_with_token(transport, request, self.options)
+        return session.send(request, self.options)
 
     def for_run(self, priority: Priority) -> "Caller":
         """Return the caller of a run: with its priority, and a flow of its own unless this caller names one."""

@@ -1,19 +1,33 @@
 """HTTP over aiohttp; no other module of the client imports it.
 
 Imported when a client is made, not with the package, because importing aiohttp takes a fifth of a second.
+
+1. The bytes of a request leave as soon as it has a connection. aiohttp's tracing reports that moment at four times
+   the cost of the rest of our stack, so our connector does, or a middleware where the caller lends us a session.
+2. They leave once. When a kept connection breaks, aiohttp would send some requests again by itself: no lane has
+   admitted that hit, and a DELETE would look like a failure, as its second answer is a 404.
+3. A connection that the server closed while it was kept is not used, even if the event loop was too busy to notice.
+4. One timer serves all requests with the same timeout: a timer for each takes a fifth of a request's whole time.
 """
 
+import asyncio
+import select
+import ssl as tls
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
-from attrs import define
+from aiohttp.http_exceptions import ContentEncodingError
+from attrs import define, field
 from yarl import URL
 
 from fathom_async import errors
 from fathom_async._core.codec.objects import encode
+from fathom_async._core.proxy import proxy_for
 from fathom_async._core.request import Request, Response
 from fathom_async._util import checks
 
@@ -24,13 +38,34 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 """Seconds for name look-up, TCP and TLS."""
 
+_KEPT_URLS = 128
+_KEPT_DEADLINES = 64
+_TURNS = 3
+"""Turns of the event loop after which it has noticed that a connection was closed."""
+_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class _SecondSendingError(Exception):
+    """aiohttp is about to send the same request again by itself (rule 2)."""
+
+
+class _StaleError(Exception):
+    """The connection was closed before anything was sent on it (rule 3)."""
+
+
+class _TooLargeError(Exception):
+    """The answer is larger than `max_body`."""
+
 
 @define(eq=False)
 class _Attempt:
     """One request on its way: reports when its bytes leave, and lets them leave only once."""
 
     _on_sent: Callable[[], None]
+    task: "asyncio.Task[object]"
+    cancelled_before: int
     is_sent: bool = False
+    is_late: bool = False
 
     def check(self) -> None:
         if self.is_sent:
@@ -40,24 +75,43 @@ class _Attempt:
         self.is_sent = True
         self._on_sent()
 
-
-class _SecondSendingError(Exception):
-    """The connection broke, and aiohttp is about to send the same request again by itself.
-
-    No lane has admitted that hit, and a DELETE would look like a failure, as its second answer is a 404.
-    """
+    def end(self) -> bool:
+        """Take the deadline's cancellation back; return whether it was the only one."""
+        left = self.task.uncancel() if self.is_late else self.task.cancelling()
+        return self.is_late and left <= self.cancelled_before
 
 
-class _TooLargeError(Exception):
-    """The answer is larger than `max_body`."""
+@define(eq=False)
+class _Deadline:
+    """Cancels attempts that take longer than a number of seconds (rule 4)."""
+
+    _loop: asyncio.AbstractEventLoop
+    _seconds: float
+    _due: dict[_Attempt, float] = field(init=False, factory=dict[_Attempt, float])
+    _timer: asyncio.TimerHandle | None = field(init=False, default=None)
+
+    def add(self, attempt: _Attempt) -> None:
+        self._due[attempt] = due = self._loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(due, self._expire)
+
+    def remove(self, attempt: _Attempt) -> None:
+        self._due.pop(attempt, None)  # the timer stays, for the next attempt
+
+    def _expire(self) -> None:
+        self._timer, now = None, self._loop.time()
+        for attempt, due in list(self._due.items()):
+            if due > now:
+                self._timer = self._loop.call_at(due, self._expire)
+                return
+            del self._due[attempt]
+            attempt.is_late = attempt.task.cancel()
 
 
 _attempt: ContextVar[_Attempt] = ContextVar("fathom_async_attempt")
 
 
 class _Connector(aiohttp.TCPConnector):
-    # A request's bytes leave as soon as it has a connection. aiohttp's tracing reports the same moment, at four
-    # times the cost of the rest of our stack.
     async def connect(
         self,
         req: aiohttp.ClientRequest,
@@ -67,7 +121,15 @@ class _Connector(aiohttp.TCPConnector):
         attempt = _attempt.get()
         attempt.check()
         connection = await super().connect(req, traces, timeout)
-        attempt.sent()
+        try:
+            if _is_readable(connection) and await _is_closed(connection):
+                connection.close()
+                # The event loop has noticed by now which others were closed.
+                connection = await super().connect(req, traces, timeout)
+            attempt.sent()
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
@@ -80,76 +142,153 @@ class HttpTransport:
         base_url: Root of the API; `https`, or `http` to this machine.
         headers: Sent with every request.
         max_body: The largest answer to read, in bytes after decompression.
+        max_header, max_connections, proxy, trust_env, ssl, session: See `fathom_async.service.ServiceOptions`.
 
     Raises:
-        ConfigurationError: The base URL is not valid, or plain `http` to another machine.
+        ConfigurationError: The base URL or a setting is not valid, or settings do not go together.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], *, max_body: int) -> None:
-        self._base = checks.base_url(base_url)
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        max_body: int,
+        max_header: int | None = None,
+        max_connections: int | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        ssl: tls.SSLContext | None = None,
+        session: aiohttp.ClientSession | None = None,
+    ) -> None:
+        self._base = str(URL(checks.base_url(base_url))).rstrip("/")
         self._headers = dict(headers)
         self._max_body = max_body
+        self._max_header = None if max_header is None else checks.count("max_header", max_header)
+        self._most = 0 if max_connections is None else checks.count("max_connections", max_connections)
+        _check(tls.SSLContext, ssl=ssl)
+        _check(aiohttp.ClientSession, session=session)
+        if session is not None and (trust_env or self._most):
+            raise errors.ConfigurationError(
+                "trust_env and max_connections are settings of the session that you pass: make it with "
+                "aiohttp.ClientSession(trust_env=True, connector=aiohttp.TCPConnector(limit=10))"
+            )
+        found = proxy_for(self._base, proxy, trust_env=trust_env)
+        self._proxy = None if found is None else URL(found)
+        self._ssl = True if ssl is None else ssl
+        self._lent = session
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
+        self._in_flight = set[_Attempt]()
+        self._url = lru_cache(_KEPT_URLS)(self._make_url)
+        self._deadline: Callable[[float], _Deadline]
+        self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] | None = None
 
     def url(self, request: Request[object]) -> str:
         """Return the full URL of a request, for messages."""
         return self._base + request.target
 
+    def _make_url(self, target: str) -> URL:
+        return URL(self._base + target, encoded=True)
+
+    def set_header(self, name: str, value: str) -> None:
+        """Send a header with every request from now on."""
+        self._headers[name] = value
+        if self._session is not None and self._session is not self._lent:
+            self._session.headers[name] = value
+
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once; see `Transport.send`."""
         session = self._session or self._open()
-        attempt = _Attempt(sent)
+        task = cast("asyncio.Task[object]", asyncio.current_task())
+        attempt = _Attempt(sent, task, task.cancelling())
         token = _attempt.set(attempt)
+        deadline = self._deadline(within)
+        deadline.add(attempt)
+        self._in_flight.add(attempt)
         try:
             async with session.request(
                 request.method,
-                URL(self._base + request.target, encoded=True),
-                data=None if request.body is None else encode(request.body),
-                headers=None if request.body is None else {"Content-Type": "application/json"},
+                self._url(request.target),
+                data=body if isinstance(body := request.body, bytes | None) else encode(body),
+                headers=None if body is None else {"Content-Type": request.content_type},
                 allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
                 timeout=_timeout(within),
+                proxy=self._proxy,
+                ssl=self._ssl,
+                max_line_size=self._max_header,
+                max_field_size=self._max_header,
+                middlewares=self._middlewares,
             ) as answer:
-                return Response(answer.status, answer.headers, await self._read(answer), answer.reason or "")
-        except (aiohttp.ClientError, OSError, _SecondSendingError, _TooLargeError) as error:
+                if answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                    return Response(
+                        answer.status, answer.headers, await self._read(answer), answer.reason or ""
+                    )
+                failure: errors.FathomError = self._refused_by_proxy(
+                    answer.status, request.method, self.url(request)
+                )
+        except asyncio.CancelledError as error:
+            if not attempt.end():
+                raise
             failure = self._failure(error, request, within, attempt.is_sent)
+        except (aiohttp.ClientError, OSError, _SecondSendingError, _StaleError, _TooLargeError) as error:
+            attempt.end()
+            failure = self._failure(error, request, within, attempt.is_sent)
+        except RuntimeError:
+            if not session.closed:
+                raise
+            failure = errors.ClosedError("the session is closed")
         finally:
+            deadline.remove(attempt)
+            self._in_flight.discard(attempt)
             _attempt.reset(token)
         # Raised outside the block above, so that aiohttp's error is not the context of ours: some hold the request's
         # headers, and so the token.
         raise failure
 
-    def _failure(
-        self, error: Exception, request: Request[object], within: float, is_sent: bool
-    ) -> errors.TransportError | errors.DecodeError:
-        url = self.url(request)
-        if isinstance(error, _TooLargeError):
-            words = (
-                f"the answer is larger than max_body={self._max_body} bytes; request less, or raise the limit"
-            )
-            return errors.DecodeError(words, request.method, url)
-        if isinstance(error, TimeoutError):
-            return errors.TimeoutError(f"no answer within {within:g} s", request.method, url, is_sent)
-        what = "the connection broke" if is_sent else "no connection"
-        return errors.ConnectError(
-            f"{what}: {type(error).__name__} {error}".rstrip(), request.method, url, is_sent
-        )
-
     async def close(self) -> None:
-        """Close all connections, and open no more."""
+        """Close all connections of our own, abort what is in flight, and open no more."""
         self._is_closed = True
-        if self._session is not None:
+        if self._session is not None and self._session is not self._lent:
             await self._session.close()
+        for attempt in self._in_flight:
+            attempt.is_late = attempt.task.cancel()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._is_closed:
             raise errors.ClosedError("the client is closed")
-        self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=0),  # lanes bound how many are in flight
+        self._deadline = lru_cache(_KEPT_DEADLINES)(partial(_Deadline, asyncio.get_running_loop()))
+        if self._lent is not None:
+            # A middleware of a request replaces those of its session.
+            self._middlewares = (*self._lent._middlewares, self._watch)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._session = self._lent or aiohttp.ClientSession(
+            connector=_Connector(limit=self._most),
             headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session
+
+    async def _watch(
+        self, req: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Do in a session that is not ours what `_Connector` does."""
+        attempt, send = _attempt.get(), req.send
+        attempt.check()
+        req.headers.update(self._headers)  # over those of the session, and of a .netrc file
+
+        async def watched(connection: "Connection") -> aiohttp.ClientResponse:
+            if _is_readable(connection) and await _is_closed(connection):
+                raise _StaleError
+            attempt.sent()
+            return await send(connection)
+
+        req.send = watched  # type: ignore[method-assign, assignment]
+        try:
+            return await handler(req)
+        except _StaleError:
+            return await handler(req)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         length = answer.content_length
@@ -162,7 +301,101 @@ class HttpTransport:
                 raise _TooLargeError
         return bytes(body)
 
+    def _failure(
+        self, error: BaseException, request: Request[object], within: float, is_sent: bool
+    ) -> errors.FathomError:
+        where = request.method, self.url(request)
+        if isinstance(error, asyncio.CancelledError | TimeoutError):
+            words = "answer" if is_sent else "connection"
+            limit = within if isinstance(error, asyncio.CancelledError) else min(within, CONNECT_TIMEOUT)
+            return errors.TimeoutError(f"no {words} within {limit:g} s", *where, is_sent)
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return self._refused_by_proxy(error.status, *where)
+        if distrusted := _distrusted(error):
+            return errors.NetworkSettingsError(distrusted, *where, False)
+        words = _words(error)
+        if unreadable := self._unreadable(error, words):
+            return errors.DecodeError(unreadable, *where)
+        what = "the connection broke" if is_sent else "no connection"
+        return errors.ConnectError(f"{what}: {words}", *where, is_sent)
+
+    def _unreadable(self, error: BaseException, words: str) -> str:
+        """Say why the whole answer cannot be read, nor that to another attempt; nothing if that is not certain."""
+        if isinstance(error, _TooLargeError):
+            return (
+                f"the answer is larger than max_body={self._max_body} bytes; request less, or raise the limit"
+            )
+        if words.startswith("Got more than"):
+            size = self._max_header or "aiohttp's 8,190"
+            return f"the answer's header has a line over {size} bytes; set max_header"
+        if words.startswith("Can not decode"):
+            return f"the answer's body is not what its header says: {words}"
+        return ""
+
+    def _refused_by_proxy(self, status: int, method: str, url: str) -> errors.ConnectError:
+        host = "the proxy" if self._proxy is None else f"the proxy {self._proxy.host}:{self._proxy.port}"
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            words = f"{host} wants a user and a password (407): write them into its URL, http://user:password@host:port"
+            return errors.NetworkSettingsError(words, method, url, False)
+        words = f"{host} answered {status} instead of connecting"
+        is_lasting = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
+        return (errors.NetworkSettingsError if is_lasting else errors.ConnectError)(words, method, url, False)
+
+
+def _check(kind: type[object], **given: object) -> None:
+    for name, value in given.items():
+        if value is not None and not isinstance(value, kind):
+            module, _, _ = kind.__module__.partition(".")
+            raise errors.ConfigurationError(f"{name} must be an {module}.{kind.__name__}, not {value!r}")
+
+
+def _is_readable(connection: "Connection") -> bool:
+    """Whether something waits to be read from a connection, if only its end."""
+    transport = connection.transport
+    socket = None if transport is None else transport.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return False
+    if sys.platform == "win32":
+        return bool(select.select([socket], [], [], 0)[0])
+    poll = select.poll()  # `select` takes no more than 1,024 descriptors
+    poll.register(socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+async def _is_closed(connection: "Connection") -> bool:
+    """Let the event loop read what waits on a connection, and tell whether nothing may be sent on it any more."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    protocol = connection.protocol
+    return protocol is None or not protocol.is_connected() or protocol.should_close
+
+
+def _words(error: BaseException) -> str:
+    """Return what happened, without what the server said."""
+    if isinstance(error, _SecondSendingError | _StaleError):
+        return "the server closed it before it answered"
+    if isinstance(error, aiohttp.ClientResponseError):  # the answer is not valid HTTP
+        return error.message.partition(":\n")[0].partition(": b'")[0]
+    if isinstance(error.__cause__, ContentEncodingError):
+        return error.__cause__.message
+    return f"{type(error).__name__} {error}".rstrip()
+
+
+def _distrusted(error: BaseException) -> str:
+    """Say why there is no TLS, nor will be for another attempt; nothing for other errors."""
+    if not isinstance(error, aiohttp.ClientSSLError):
+        return ""
+    cause: object = getattr(error, "certificate_error", None) or error.os_error
+    if isinstance(cause, tls.SSLCertVerificationError):
+        return (
+            f"the certificate of {error.host} is not trusted ({cause.verify_message}): if your network has a CA of "
+            "its own, pass ssl=ssl.create_default_context(cafile=…) or set SSL_CERT_FILE"
+        )
+    if isinstance(cause, tls.SSLError) and not isinstance(cause, tls.SSLEOFError):
+        return f"no TLS with {error.host}:{error.port} ({cause.reason}): check that it speaks https, or pass ssl="
+    return ""
+
 
 @lru_cache(maxsize=64)
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT))
+    return aiohttp.ClientTimeout(total=None, sock_connect=min(seconds, CONNECT_TIMEOUT))

@@ -29,14 +29,26 @@ _LONGEST_WAIT = 1e12  # seconds; more is not worth to be told apart
 
 
 @fast_frozen
-class Feedback:
-    """The rate-limit headers of one answer, None where absent or unreadable.
+class LimitHeaders:
+    """The names of the headers in which a service tells its limits; None for one that it lacks or that is wrong.
 
     Attributes:
-        limit: ``X-RateLimit-Limit``: requests the server admits in one window.
-        remaining: ``X-RateLimit-Remaining``: how many of them it would still admit.
-        retry_after: ``Retry-After`` in seconds.
+        limit: How many requests the server admits in one window.
+        remaining: How many of them it would still admit.
+        retry_after: In how many seconds, or when, a refused request may come again.
     """
+
+    limit: str | None = "X-RateLimit-Limit"
+    remaining: str | None = "X-RateLimit-Remaining"
+    retry_after: str | None = "Retry-After"
+
+
+USUAL = LimitHeaders()
+
+
+@fast_frozen
+class Feedback:
+    """What the rate-limit headers of one answer say, None where absent or unreadable; see `LimitHeaders`."""
 
     limit: int | None = None
     remaining: int | None = None
@@ -46,15 +58,17 @@ class Feedback:
 SILENT = Feedback()
 
 
-def read_feedback(headers: Mapping[str, str], unix: Callable[[], float]) -> Feedback:
+def read_feedback(
+    headers: Mapping[str, str], unix: Callable[[], float], names: LimitHeaders = USUAL
+) -> Feedback:
     """Read the headers out of a case-insensitive mapping; Unix time serves dates that come without a ``Date``."""
-    limit = headers.get("X-RateLimit-Limit")
-    retry_after = headers.get("Retry-After")
+    limit = None if names.limit is None else headers.get(names.limit)
+    retry_after = None if names.retry_after is None else headers.get(names.retry_after)
     if limit is None and retry_after is None:
         return SILENT
     return Feedback(
         _whole(limit),
-        _whole(headers.get("X-RateLimit-Remaining")),
+        None if names.remaining is None else _whole(headers.get(names.remaining)),
         None if retry_after is None else _seconds(retry_after, headers.get("Date"), unix),
     )
 

@@ -24,17 +24,10 @@ _TICKET_TTL = 1.0
 
 @frozen
 class Budget:
-    """A budget that several processes share.
+    """A budget that several processes share, at a URL as `FathomClient` takes it, under a hash of its key.
 
-    Args:
-        url: ``file:///path``, or ``redis://host:port/db`` (``rediss://`` over TLS), ``unix:///path?db=0``,
-            ``valkey://`` or ``valkeys://``.
-        key: Name of the budget there. Only a hash of it is stored.
-        on_lost: What to do when the store is out of reach for some seconds: ``"fail"`` with `BudgetError`, or
-            carry on with this share of the limit, such as 0.25 when four processes share it.
-
-    Raises:
-        ConfigurationError: The URL is none of these, or the share is not between 0 and 1.
+    When the store is out of reach for some seconds, requests ``"fail"`` with `BudgetError`, or carry on with a
+    share of the limit.
     """
 
     url: str = field(repr=False)

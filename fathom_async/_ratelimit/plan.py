@@ -31,11 +31,7 @@ class Priority(enum.IntEnum):
 
 
 def priority_of(value: int) -> Priority:
-    """Return the priority of a number.
-
-    Raises:
-        ArgumentError: There is no such priority.
-    """
+    """Return the priority of a number."""
     try:
         return Priority(value)
     except ValueError:
@@ -125,11 +121,7 @@ class RatePlan:
 
 
 def plan_of(given: RatePlan | str | None) -> RatePlan | None:
-    """Return a plan that was given as a plan or as text.
-
-    Raises:
-        ArgumentError: It is neither.
-    """
+    """Return a plan that was given as a plan or as text."""
     if given is None or isinstance(given, RatePlan):
         return given
     if isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may not check types

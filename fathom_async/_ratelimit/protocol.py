@@ -71,14 +71,9 @@ class Owner(Protocol):
 class Window(Protocol):
     """The permits of one rate limit. All moments are seconds of the lane's clock.
 
-    Questions change nothing: only `has_room` may lead to something being asked of a store. Bodies here are those of a
-    window that is not shared.
-
-    Attributes:
-        span: Seconds from a request's count to its permit's return.
-        is_shared: Whether other processes take of the same permits.
-        reply_time: Seconds that admission may take though permits are free.
-        failure: Why nothing can be admitted, if so.
+    Questions change nothing: only `has_room` may lead to something being asked of a store. Bodies here are those of
+    a window that is not shared. A permit returns a span after its request was counted; admission may take
+    `reply_time`, though permits are free; a failure says why nothing can be admitted.
     """
 
     span: float

@@ -118,10 +118,10 @@ def filters_from_json(encoded: str) -> tuple[Filter, ...]:
     """
     try:
         data: object = json.loads(encoded)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise QueryError(f"filters must be a JSON array: {error}") from None
     if not isinstance(data, list):
-        raise QueryError(f"filters must be a JSON array, not {encoded}")
+        raise QueryError(f"filters must be a JSON array, not {encoded[:100]}")
     return tuple(Filter.from_dict(each) for each in cast("list[object]", data))
 
 

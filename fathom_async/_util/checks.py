@@ -201,11 +201,11 @@ def base_url(value: str) -> str:
     Raises:
         ConfigurationError: It is not a URL, or would send the token in the clear to another machine.
     """
-    parts = _split(value)
+    parts = url_parts(value)
     is_http = parts is not None and parts.hostname and parts.scheme in ("http", "https")
     if parts is None or not is_http or not value.isprintable() or " " in value:
         raise ConfigurationError(f"{value!r} is not a URL: write e.g. https://host/path")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if not {"?", "#"}.isdisjoint(value) or "@" in parts.netloc:
         raise ConfigurationError("the base URL must have no user, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host := parts.hostname or ""):
         raise ConfigurationError(
@@ -220,7 +220,7 @@ def budget_url(value: str) -> str:
     Raises:
         ConfigurationError: It is neither a file's URL nor a Redis or Valkey server's.
     """
-    parts = _split(value)
+    parts = url_parts(value)
     if parts is None:
         fault = "the budget is not a URL"
     elif "sentinel" in parts.scheme:
@@ -255,11 +255,11 @@ def fail_or_share(name: str, value: object) -> None:
         raise ConfigurationError(f'{name} must be "fail" or a share of the limit such as 0.25, not {value!r}')
 
 
-def _split(url: object) -> SplitResult | None:
+def url_parts(url: object) -> SplitResult | None:
     """Return the parts of a URL; None if it is not one."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
-        _ = parts and parts.port  # parsed on access
+        _ = parts and (parts.port, (parts.hostname or "").encode("idna"))  # checked on access
     except ValueError:
         return None
     return parts

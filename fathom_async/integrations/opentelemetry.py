@@ -11,19 +11,8 @@ try:
 except ImportError as _error:
     raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from _error
 
+from fathom_async import telemetry
 from fathom_async._version import __version__
-from fathom_async.telemetry import (
-    Adapted,
-    Admitted,
-    Answered,
-    Event,
-    Failed,
-    Paused,
-    Queued,
-    Recovered,
-    Retried,
-    Sent,
-)
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -44,23 +33,23 @@ class RequestSpans:
         self._tracer = tracer or trace.get_tracer("fathom_async", __version__)
         self._open: dict[int, Span] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: telemetry.Event) -> None:
         """Record one event."""
         match event:
-            case Queued():
+            case telemetry.Queued():
                 self._begin(event)
-            case Admitted():
+            case telemetry.Admitted():
                 self._mark(event.request, "admitted", {"fathom.waited": event.waited})
-            case Sent():
+            case telemetry.Sent():
                 self._mark(event.request, "sent", {})
-            case Answered():
+            case telemetry.Answered():
                 self._answer(event)
-            case Retried() | Failed():
+            case telemetry.Retried() | telemetry.Failed():
                 self._end(event.request, event.reason)
-            case Paused() | Recovered() | Adapted():
+            case telemetry.Paused() | telemetry.Recovered() | telemetry.Adapted():
                 pass
 
-    def _begin(self, event: Queued) -> None:
+    def _begin(self, event: telemetry.Queued) -> None:
         self._open[event.request] = self._tracer.start_span(
             f"{event.method} fathom",
             kind=SpanKind.CLIENT,
@@ -77,7 +66,7 @@ class RequestSpans:
             span.set_attributes(attributes)
             span.add_event(name)
 
-    def _answer(self, event: Answered) -> None:
+    def _answer(self, event: telemetry.Answered) -> None:
         if (span := self._open.pop(event.request, None)) is not None:
             span.set_attribute("http.response.status_code", event.status)
             if event.status >= 400:  # noqa: PLR2004 - the client and server errors of HTTP

@@ -16,11 +16,11 @@ from typing import Generic
 import attrs
 
 from fathom_async._bulk.fusing import fuse
-from fathom_async._bulk.results import Outcome
+from fathom_async._bulk.results import Outcome, checked
 from fathom_async._cache.open import open_store
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT, RowT_co
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.query import Query
 from fathom_async._util import checks
 from fathom_async.client import FathomClient
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
@@ -66,13 +66,7 @@ def batches(queries: Iterable[Query[RowT]], *, account: str = "", requests: int 
         ArgumentError: An item is not a query, or `requests` is less than 1.
         QueryError: The API cannot answer one of the queries.
     """
-    asked = list(queries)
-    for position, query in enumerate(asked):
-        if not isinstance(query, Query):
-            raise ArgumentError(
-                f"queries[{position}] must be a PageviewQuery or an EventQuery, not {query!r}"
-            )
-        hour_chunks(query)
+    asked = checked(queries)
     size = checks.count("requests", requests)
     groups = [[position for each in group.asked for position in each.positions] for group in fuse(asked)]
     made = [

@@ -20,7 +20,7 @@ With pytest, the installed plugin has the fixture ``fathom_server`` and two mark
 * `ServerDialect(filters_ignore=frozenset({"case"}))`, as its `dialect`, says how it compares texts.
 * `LaravelWindow` (as Fathom has it), `AlignedWindow`, `SlidingLog` and `TokenBucket` are its rate limits.
 * `run_virtual(main())` runs a coroutine on a `VirtualTimeLoop`, whose clock jumps to the next timer.
-* `SecodaServer` and `EmmaServer` are the servers of `fathom_async.connectors`.
+* `ServiceServer` serves an API of your own with all that: routes of aiohttp behind limits, recorded, with faults.
 
 The names load on first use: the pytest plugin imports this module in every test run.
 """

@@ -19,6 +19,7 @@ from fathom_async.testing._faults import (
     Truncate as Truncate,
 )
 from fathom_async.testing._server import FathomServer as FathomServer, ServerOptions as ServerOptions
+from fathom_async.testing._service_server import ServiceServer as ServiceServer
 from fathom_async.testing._throttle import (
     AlignedWindow as AlignedWindow,
     ConcurrencyCap as ConcurrencyCap,
@@ -30,5 +31,3 @@ from fathom_async.testing._throttle import (
 )
 from fathom_async.testing._traffic import Hit as Hit
 from fathom_async.testing._virtual_time import VirtualTimeLoop as VirtualTimeLoop, run_virtual as run_virtual
-from fathom_async.testing.connectors._emma import EmmaServer as EmmaServer
-from fathom_async.testing.connectors._secoda import SecodaServer as SecodaServer

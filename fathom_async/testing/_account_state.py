@@ -41,12 +41,7 @@ class SiteEntry:
 
 @define(kw_only=True)
 class EventEntry:
-    """An event of a site.
-
-    Attributes:
-        recorded_as: The dataset's name for its completions; `None` if it has none.
-        deleted_at: When it was deleted; the entry stays, because its history does.
-    """
+    """An event of a site, and the dataset's name for its completions; a deleted one stays, as its history does."""
 
     site_id: str
     id: str

@@ -102,7 +102,7 @@ def _fault(pattern: str) -> str:
     """Return what is wrong with a regular expression: Python's would take hours for some, and hold up the server.
 
     1. What repeats often must not be able to match one text in several ways.
-    2. A pattern has few open repetitions, each of which multiplies the time by the length of the text.
+    2. A pattern has few open repetitions of any character, each of which multiplies the time by the text's length.
     """
     try:
         re.compile(pattern)
@@ -116,8 +116,15 @@ def _fault(pattern: str) -> str:
         if most > _FEW
         for name, arguments in _parts(body)
     )
-    are_open = sum(most - least > _FEW for least, most, _ in repeats)
-    return "too complex a" if is_ambiguous or are_open > _MOST_REPEATS else ""
+    wide = sum(most - least > _FEW and not _is_narrow(body) for least, most, body in repeats)
+    return "too complex a" if is_ambiguous or wide > _MOST_REPEATS else ""
+
+
+def _is_narrow(body: Any) -> bool:  # noqa: ANN401 - as below
+    """Whether what is repeated is one of few characters."""
+    [(name, arguments), *others] = body
+    found = arguments if str(name) == "IN" else [(name, arguments)]
+    return not others and len(found) <= _FEW and all(str(kind) == "LITERAL" for kind, _ in found)
 
 
 def _parts(found: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - Python's parser has no types

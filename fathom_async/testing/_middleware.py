@@ -25,19 +25,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from attrs import define, evolve, field, frozen
 
+from fathom_async.testing import _faults
 from fathom_async.testing._clock import ServerClock
-from fathom_async.testing._faults import (
-    Body,
-    Delay,
-    Disconnect,
-    Fault,
-    FaultQueue,
-    Html,
-    Redirect,
-    Status,
-    Truncate,
-    is_uncounted,
-)
 from fathom_async.testing._http_errors import HttpError
 from fathom_async.testing._throttle import ConcurrencyCap, Throttle, Verdict
 from fathom_async.testing._tokens import Tokens
@@ -56,14 +45,17 @@ _LOGIN_PAGE = (
 
 @frozen(kw_only=True)
 class Conditions:
-    """How the server treats requests; see `FathomServer` and `CommonOptions`."""
+    """How the server treats requests; see `FathomServer`, `ServiceServer` and `CommonOptions`.
+
+    With the login ``none``, an unauthenticated request is answered alike whatever it accepts.
+    """
 
     throttles: Mapping[str, Throttle | None]
     cap: ConcurrencyCap | None = None
     limit_headers: LimitHeaders = "all"
     latency: Duration = 0.0
     handler_time: Duration = 0.0
-    login: Literal["page", "redirect"] = "page"
+    login: Literal["page", "redirect", "none"] = "page"
     lane_of: Callable[[str, str], str] = lane_of
     hosts: Collection[str] = ()
 
@@ -76,11 +68,10 @@ class Middleware:
     clock: ServerClock
     tokens: Tokens
     random: Random
-    faults: FaultQueue = field(factory=FaultQueue)
+    faults: _faults.FaultQueue = field(factory=_faults.FaultQueue)
     hits: list[Hit] = field(factory=list[Hit])
 
     async def handle(self, request: web.Request, endpoint: Handler) -> web.StreamResponse:
-        """Answer one request."""
         if not _is_known_host(request.headers.get("Host"), self.conditions.hosts):
             message = f"The host {request.host} is not one of this server; see its hosts."
             return web.json_response({"message": message}, status=403)
@@ -96,7 +87,7 @@ class Middleware:
             counted=False,
         )
         fault = self.faults.peek(hit.method, hit.path)
-        if is_uncounted(fault):
+        if _faults.is_uncounted(fault):
             response = await self._commit(self.faults.take(hit.method, hit.path), request, endpoint)
         elif unrouted := request.match_info.http_exception:
             response = _unrouted(request, unrouted)
@@ -146,27 +137,27 @@ class Middleware:
         return response
 
     async def _commit(
-        self, fault: Fault | None, request: web.Request, endpoint: Handler
+        self, fault: _faults.Fault | None, request: web.Request, endpoint: Handler
     ) -> web.StreamResponse:
         """Carry out the request as the fault says."""
         instead = _substitute(fault)
         if instead is not None:
             return instead
         match fault:
-            case Disconnect(after_processing=after_processing):
+            case _faults.Disconnect(after_processing=after_processing):
                 if after_processing:
                     await _run(request, endpoint)
                 return _Dropped.from_request(request)
-            case Truncate():
+            case _faults.Truncate():
                 return await _truncated(request, await _run(request, endpoint))
-            case Delay(seconds=seconds):
+            case _faults.Delay(seconds=seconds):
                 await self.clock.sleep(seconds)
             case _:
                 pass
         return await _run(request, endpoint)
 
     def _unauthenticated(self, request: web.Request) -> web.Response:
-        if "application/json" in request.headers.get("Accept", ""):
+        if self.conditions.login == "none" or "application/json" in request.headers.get("Accept", ""):
             return web.json_response({"message": "Unauthenticated."}, status=401)
         if self.conditions.login == "redirect":
             return web.Response(
@@ -208,17 +199,17 @@ class _Dropped(web.Response):
         return cls()
 
 
-def _substitute(fault: Fault | None) -> web.Response | None:
+def _substitute(fault: _faults.Fault | None) -> web.Response | None:
     """Return the answer that a fault gives in place of the endpoint, if any."""
     match fault:
-        case Status():
+        case _faults.Status():
             body = dict(fault.body or {"message": _reason(fault.code)})
             return web.json_response(body, status=fault.code, headers=fault.headers)
-        case Html():
+        case _faults.Html():
             return web.Response(text=_LOGIN_PAGE, content_type="text/html")
-        case Redirect(url=url):
+        case _faults.Redirect(url=url):
             return web.Response(status=HTTPStatus.FOUND, headers={"Location": url})
-        case Body(content=content, content_type=content_type):
+        case _faults.Body(content=content, content_type=content_type):
             return web.Response(body=content, content_type=content_type)
         case _:
             return None

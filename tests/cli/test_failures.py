@@ -1,5 +1,7 @@
 """How a command ends: one line that says what to do, and a code that scripts can tell apart."""
 
+from urllib.parse import quote
+
 import pytest
 
 from fathom_async import (
@@ -22,7 +24,7 @@ from fathom_async import (
 )
 from fathom_async._cli.failures import CommandError, ExitCode, TerminatedError, failure_of
 from fathom_async.jobs._faults import Fault, JobFileError
-from fathom_async.testing import FathomServer, Html, Status
+from fathom_async.testing import Body, FathomServer, Html, Status
 
 from .command import run
 from .conftest import Command
@@ -159,3 +161,16 @@ def test_plain_http_to_elsewhere_is_refused_before_the_token_leaves() -> None:
     ended = run("sites", "list", env={"FATHOM_API_TOKEN": "x", "FATHOM_BASE_URL": "http://example.com/v1"})
     assert ended.code == 2
     assert "https" in ended.err
+
+
+async def test_a_debugged_command_shows_no_token(command: Command, fathom_server: FathomServer) -> None:
+    token = "12|very-secret/0123456789"
+    said = f"no access with Bearer {token}, nor {quote(token, safe='')}"
+    fathom_server.inject(
+        Status(401, {"message": said, "errors": {token: [said]}}), Body(f"<html>{said}".encode())
+    )
+    for _ in range(2):
+        ended = await command("whoami", FATHOM_API_TOKEN=token, FATHOM_DEBUG="1")
+        assert ended.code != 0
+        assert "Traceback" in ended.err
+        assert "very-secret" not in ended.err

@@ -1,13 +1,16 @@
 """``fathom sync``, against embedded servers of Fathom, Secoda and Emma."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from attrs import evolve
 
 from fathom_async._cli import main
+from fathom_async.connectors.sync._memory import opened
 from fathom_async.testing import FathomServer, Status
-from fathom_async.testing.connectors import EmmaServer, SecodaServer
+from tests.support.emma_pages import EmmaPages
+from tests.support.secoda_pages import SecodaPages
 
 from .conftest import Command
 
@@ -17,19 +20,19 @@ CATEGORY = "Bugs Bunny Portfolio"
 
 
 @pytest.fixture
-async def catalog() -> AsyncIterator[SecodaServer]:
-    async with SecodaServer(writes_throttle=None, tokens=["secoda-token"]) as server:
+async def catalog() -> AsyncIterator[SecodaPages]:
+    async with SecodaPages(token="secoda-token") as server:
         yield server
 
 
 @pytest.fixture
-async def mail() -> AsyncIterator[EmmaServer]:
-    async with EmmaServer(keys=("public", "private")) as server:
+async def mail() -> AsyncIterator[EmmaPages]:
+    async with EmmaPages(keys=("public", "private")) as server:
         yield server
 
 
 @pytest.fixture
-def fathom(command: Command, catalog: SecodaServer, mail: EmmaServer) -> Command:
+def fathom(command: Command, catalog: SecodaPages, mail: EmmaPages) -> Command:
     return evolve(
         command,
         env={
@@ -44,26 +47,27 @@ def fathom(command: Command, catalog: SecodaServer, mail: EmmaServer) -> Command
     )
 
 
-def with_old_event(catalog: SecodaServer) -> str:
+def with_old_event(catalog: SecodaPages) -> str:
     """Put an event that Fathom does not have into the catalog."""
     category = catalog.add("event_category", CATEGORY, integration=INTEGRATION)
     return catalog.add("event", "old", parent=category, integration=INTEGRATION)
 
 
 async def test_unless_told_the_plan_is_shown_and_nothing_is_changed(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     ended = await fathom(*SECODA)
     head, first, *others = ended.out.splitlines()
     assert (ended.code, ended.err) == (0, "fathom: nothing was changed; pass --apply to make these changes\n")
     assert head.startswith("Secoda: ")
     assert first == f"  + {CATEGORY}"
-    assert f"  + {CATEGORY} / purchase: Event of {CATEGORY} (CDBUGS), counted by Fathom Analytics." in others
+    assert head.endswith(", about 0 s: create 1 category, create 3 events")
+    assert f"  + {CATEGORY} / purchase" in others
     assert {hit.method for hit in catalog.hits} == {"GET"}
 
 
 async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     ended = await fathom(*SECODA, "--apply")
     assert (ended.code, ended.err) == (0, "")
@@ -75,7 +79,7 @@ async def test_applied_it_tells_each_change_and_a_second_run_finds_nothing(
     assert (shown.code, shown.out, shown.err) == (0, "Secoda: nothing to change\n", "")
 
 
-async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: SecodaServer) -> None:
+async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: SecodaPages) -> None:
     old = with_old_event(catalog)
     refused = await fathom.in_terminal(*SECODA, "--remove", "--apply", acts=((r"\[y/N\] ", "n\n"),))
     assert refused.code == 1
@@ -88,7 +92,7 @@ async def test_deleting_asks_and_names_what_is_lost(fathom: Command, catalog: Se
     assert old not in catalog.entries
 
 
-async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalog: SecodaServer) -> None:
+async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, catalog: SecodaPages) -> None:
     old = with_old_event(catalog)
     ended = await fathom(*SECODA, "--remove", "--apply")
     assert ended.code == 2
@@ -99,7 +103,7 @@ async def test_nothing_is_deleted_where_nobody_can_be_asked(fathom: Command, cat
 
 
 async def test_what_a_person_wrote_stays_unless_it_may_be_overwritten(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     assert (await fathom(*SECODA, "--apply")).code == 0
     event = next(entry for entry in catalog.entries.values() if entry["title"] == "purchase")
@@ -109,7 +113,7 @@ async def test_what_a_person_wrote_stays_unless_it_may_be_overwritten(
 
 
 async def test_changes_that_fail_are_told_and_the_same_command_makes_them(
-    fathom: Command, catalog: SecodaServer
+    fathom: Command, catalog: SecodaPages
 ) -> None:
     catalog.inject(Status(400, {"error": "no"}), method="POST", path="/api/v1/event/events/")
     ended = await fathom(*SECODA, "--apply")
@@ -119,7 +123,7 @@ async def test_changes_that_fail_are_told_and_the_same_command_makes_them(
     assert (again.code, again.out.count("[done]")) == (0, 1)
 
 
-async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaServer) -> None:
+async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaPages) -> None:
     shown = await fathom("sync", "emma", "CDBUGS")
     assert shown.code == 0
     assert "  + purchase" in shown.out.splitlines()
@@ -128,6 +132,39 @@ async def test_emma_gets_a_type_for_each_name(fathom: Command, mail: EmmaServer)
     assert (ended.code, ended.err) == (0, "")
     assert "+ purchase [done]" in ended.out.splitlines()
     assert "purchase" in {kind["event_type"] for kind in mail.types.values()}
+
+
+async def test_a_server_without_a_catalog_can_be_chosen(fathom: Command, catalog: SecodaPages) -> None:
+    assert (await fathom(*SECODA, "--reads", "events")).code == 0
+    assert {hit.path for hit in catalog.hits if "resource" in hit.path} == set()
+    refused = await fathom(*SECODA, "--reads", "both")
+    assert (refused.code, "both" in refused.err) == (2, True)
+
+
+async def test_the_budget_of_a_service_may_be_shared(fathom: Command, tmp_path: Path) -> None:
+    budgets = [tmp_path / name for name in ("secoda", "emma", "other")]
+    secoda, emma, other = (f"file://{budget}" for budget in budgets)
+    assert (await fathom(*SECODA, "--budget", secoda)).code == 0
+    assert (await fathom("sync", "emma", EMMA_BUDGET=emma)).code == 0
+    assert (await fathom("sync", "emma", "--budget", other, EMMA_BUDGET=emma)).code == 0
+    assert [budget.exists() for budget in budgets] == [True] * 3
+
+
+async def test_emmas_time_zone_can_be_named(fathom: Command) -> None:
+    assert (await fathom("sync", "emma", "--timezone", "America/Chicago")).code == 0
+    for refused in (
+        await fathom("sync", "emma", "--timezone", "Mars"),
+        await fathom("sync", "emma", EMMA_TIMEZONE="Mars"),
+    ):
+        assert (refused.code, "TZ database name" in refused.err) == (2, True)
+
+
+async def test_a_sync_beside_another_says_so(fathom: Command, catalog: SecodaPages, tmp_path: Path) -> None:
+    with opened(f"Secoda {catalog.url}/api/v1 {INTEGRATION.replace('-', '')}", tmp_path):
+        ended = await fathom(*SECODA, "--apply", "--memory", str(tmp_path))
+    assert (ended.code, ended.err.count("another sync of this destination is at work")) == (1, 1)
+    assert catalog.entries == {}
+    assert (await fathom(*SECODA, "--apply", "--memory", str(tmp_path))).code == 0
 
 
 @pytest.mark.parametrize(

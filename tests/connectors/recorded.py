@@ -21,7 +21,7 @@ class Recorder:
         self._status = status
 
     @property
-    def last(self) -> tuple[str, str, Mapping[str, str], object]:
+    def last(self) -> tuple[str, str, Mapping[str, object], object]:
         """Method, path, parameters and body of the last request."""
         request = self.requests[-1]
         return request.method, request.path, request.params, request.body

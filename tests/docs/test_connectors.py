@@ -11,7 +11,8 @@ from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.emma import NewMemberEvent
 from fathom_async.connectors.sync import apply, plan_sync
 from fathom_async.testing import Dataset, Event, FathomServer, Site
-from fathom_async.testing.connectors import EmmaServer, SecodaServer
+from tests.support.emma_pages import EmmaPages
+from tests.support.secoda_pages import SecodaPages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -44,8 +45,8 @@ async def test_every_example_runs_unchanged() -> None:
     }
     async with (
         FathomServer(data=DATA) as source,
-        SecodaServer() as catalog,
-        EmmaServer() as mail,
+        SecodaPages() as catalog,
+        EmmaPages() as mail,
         FathomClient("any", base_url=source.url) as fathom,
         SecodaClient("any", base_url=catalog.url) as secoda,
         EmmaClient(100, public_key="a", private_key="b", base_url=mail.url) as emma,
@@ -53,7 +54,7 @@ async def test_every_example_runs_unchanged() -> None:
         for block in blocks:
             names |= {"fathom": fathom, "secoda": secoda, "emma": emma}
             await run(block, names)
-    assert len(blocks) == 7
+    assert len(blocks) == 6
     assert len(mail.events) == 12
     assert {kind["event_type"] for kind in mail.types.values()} == {"purchase", "signup"}
     titles = [entry["title"] for entry in catalog.entries.values()]

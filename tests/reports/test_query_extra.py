@@ -90,7 +90,7 @@ class _Service:
 
     async def send(self, request: Request[object], within: float, sent: object) -> Response:
         del within, sent
-        self.asked.append(request.params.get("new_parameter", ""))
+        self.asked.append(str(request.params.get("new_parameter", "")))
         is_new = "new_field" in request.params.get("field_grouping", "")
         row = {"pathname": "/", "pageviews": 3} | ({"new_field": "a", "new_figure": 1.5} if is_new else {})
         return Response(200, {}, json.dumps([row]).encode())

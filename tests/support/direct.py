@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 from fathom_async import FathomClient, RatePlan, RetryPolicy
 from fathom_async._core.request import Request, Response
@@ -10,6 +11,9 @@ from fathom_async.testing import Dataset, ServerDialect
 from fathom_async.testing._account_state import AccountState
 from fathom_async.testing._aggregation import read_aggregation, read_subject
 from fathom_async.testing._clock import ServerClock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UNLIMITED = RatePlan.hourly(1_000_000, concurrency=50)
 
@@ -36,7 +40,7 @@ class DirectTransport:
         if request.path.startswith("/sites/"):
             site = self._account.site(request.path.removeprefix("/sites/"))
             return _answer({"id": site.id, "object": "site", "name": site.name, "timezone": site.timezone})
-        params, engine = dict(request.params), self._data.query_engine
+        params, engine = dict(cast("Mapping[str, str]", request.params)), self._data.query_engine
         self.asked.append(params)
         subject = read_subject(params, self._account, by_id=True)
         wanted = read_aggregation(

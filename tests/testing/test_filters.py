@@ -25,6 +25,8 @@ SLOW = [
     "(?:(?:a|ab)(?:c|bcd))+?d",
 ]
 FAST = [
+    r"^ *(/[aA]|/cla[sS]+e[sS]+)?[/ ]*$|.*[^ -$&-~].*",
+    "[sS]+a[sS]+a[sS]+a[sS]+a[sS]+a[sS]+",
     "^/blog/",
     "^/blog/.*$",
     "(?:/a|/b)$",

@@ -108,7 +108,7 @@ class ServerKnowledge:
                 seen, seen_days = self.counts.get(key, (0, 0.0))
                 self.counts[key] = (max(int(number), seen), max(float(days), seen_days))
             self.longest_patterns = min(self.longest_patterns, int(longest))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             pass
         return self
 

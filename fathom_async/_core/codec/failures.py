@@ -1,11 +1,15 @@
 """From error answers to typed errors. The status decides, since the body's words may change at any time."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import cast
 
+import msgspec
+
 from fathom_async._core.codec.objects import read_mapping
 from fathom_async._core.request import Response
+from fathom_async._util.text import one_line
 from fathom_async.errors import (
     APIError,
     AuthenticationError,
@@ -29,9 +33,12 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
 _MESSAGE_KEYS = ("errors", "error", "message", "detail")
 """Keys under which servers put their error messages."""
 
+_SHOWN = 200
+"""The most characters of a body without such keys that a message shows."""
+
 
 def read_error(
-    response: Response, method: str, url: str, retired_hint: str = "", retry_after: float | None = None
+    response: Response, method: str, url: str, hint: str = "", retry_after: float | None = None
 ) -> APIError:
     """Return the typed error for an answer that is not a success.
 
@@ -39,12 +46,12 @@ def read_error(
         response: The answer.
         method: HTTP method of the request.
         url: URL of the request.
-        retired_hint: See `Request.retired_hint`.
+        hint: Ends the message of a 404, and of a 410 (see `Request.retired_hint`).
         retry_after: Seconds to wait, if the server named them.
     """
     raw = read_mapping(response.body)
     try:
-        fields, message = _field_errors(raw), _words(raw)
+        fields, message = _field_errors(raw), _words(raw) or _plain_words(response)
     except RecursionError:
         fields, message = dict[str, tuple[str, ...]](), ""
     kind = _BY_STATUS.get(response.status, APIError)
@@ -52,8 +59,8 @@ def read_error(
         kind = ServerError
     elif response.status == HTTPStatus.BAD_REQUEST and not fields and "permission" in message.lower():
         kind = PermissionDeniedError
-    elif response.status == HTTPStatus.GONE and retired_hint:
-        message = f"{message.rstrip('.')}. {retired_hint}" if message else retired_hint
+    elif response.status in {HTTPStatus.GONE, HTTPStatus.NOT_FOUND} and hint:
+        message = f"{message.rstrip('.')}. {hint}" if message else hint
     elif HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
         message = "the server redirects, which is not followed: are the credentials and the base URL right?"
     return kind(response.status, message, fields, method, url, retry_after)
@@ -65,6 +72,16 @@ def _words(raw: Mapping[str, object]) -> str:
     texts = [each for each in said if isinstance(each, str)]
     lists = ["; ".join(_texts(each)) for each in said if _is_list(each)]
     return next(iter(texts + lists), "")
+
+
+def _plain_words(response: Response) -> str:
+    """Return the beginning of a body that is a plain text or a JSON string instead of an object or a web page."""
+    text = response.body.decode("utf-8", "replace").strip()
+    if text.startswith('"'):
+        with suppress(msgspec.DecodeError):
+            text = msgspec.json.decode(response.body, type=str).strip()
+    is_text = text[:1] not in "<{[" and "<html" not in text.lower()
+    return one_line(text[: 2 * _SHOWN])[:_SHOWN].strip() if is_text else ""
 
 
 def _field_errors(raw: Mapping[str, object]) -> dict[str, tuple[str, ...]]:

@@ -23,7 +23,7 @@ NAIVE = "@D:"
 """What Emma's dates begin with: they have no time zone, and stay as they are here."""
 
 _json = msgspec.json.Decoder()
-encode = msgspec.json.Encoder().encode
+encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 """Return a value as a JSON body."""
 
 
@@ -91,6 +91,7 @@ def _make_converter(*, explains: bool) -> cattrs.Converter:
     converter.register_structure_hook(bool, _flag)
     converter.register_structure_hook(datetime, _moment)
     converter.register_structure_hook(date, _day)
+    converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
     converter.register_structure_hook_factory(attrs.has)(_keeping_unknown_fields)
     return converter
 

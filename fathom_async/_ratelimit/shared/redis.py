@@ -18,16 +18,9 @@ from attrs import fields
 from fathom_async._ratelimit.concurrency import CALM, LONGEST_CALM
 from fathom_async._ratelimit.promise import STRETCH
 from fathom_async._ratelimit.queue import PASSES
+from fathom_async._ratelimit.shared import state
 from fathom_async._ratelimit.shared.commands import PLAN_FOR, Command, QuotaConfig, Result, other_plan
 from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listener, other_format, other_limit
-from fathom_async._ratelimit.shared.state import (
-    CLOCK_STEP,
-    LONGEST_WAITED_OUT,
-    LOOK_AGAIN,
-    MOST_PASSES,
-    NEVER,
-    SHORTEST_LOOK,
-)
 from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
@@ -106,16 +99,16 @@ class RedisStore:
                 "stretch": STRETCH,
                 "calm": self._micros(CALM),
                 "longest_calm": self._micros(LONGEST_CALM),
-                "longest_waited_out": self._micros(LONGEST_WAITED_OUT),
-                "shortest_look": self._micros(SHORTEST_LOOK),
-                "look_again": LOOK_AGAIN,
+                "longest_waited_out": self._micros(state.LONGEST_WAITED_OUT),
+                "shortest_look": self._micros(state.SHORTEST_LOOK),
+                "look_again": state.LOOK_AGAIN,
                 "plan_for": self._micros(PLAN_FOR),
-                "never": self._micros(NEVER),
+                "never": self._micros(state.NEVER),
                 "passes": PASSES,
-                "most_passes": MOST_PASSES,
+                "most_passes": state.MOST_PASSES,
                 "max_tickets": MAX_TICKETS,
                 "memory": round(MEMORY * _MICRO),
-                "clock_step": round(CLOCK_STEP * _MICRO),
+                "clock_step": round(state.CLOCK_STEP * _MICRO),
             }
         )
         self._limit = terms

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from fathom_async._core.retry import was_perhaps_done
 from fathom_async.connectors.emma._models import MemberEvent, NewMemberEvent
 from fathom_async.errors import ArgumentError, ClosedError, DecodeError, FathomError
+from fathom_async.service import was_perhaps_done
 
 MAX_BATCH = 10
 """The most events in one request."""

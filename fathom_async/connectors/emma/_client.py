@@ -7,15 +7,21 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
-from fathom_async._core.request import Response
-from fathom_async._core.session import Caller, is_too_many
-from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util import checks
-from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors.emma._dates import Dates
+from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.emma._resources import LANE, EventTypesResource, MemberEventsResource
+from fathom_async.connectors.emma._wire import Dates
 from fathom_async.errors import ArgumentError
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
+from fathom_async.service import (
+    Caller,
+    RateLimit,
+    Response,
+    Service,
+    ServiceClient,
+    ServiceOptions,
+    credential,
+    is_too_many,
+)
 
 BASE_URL = "https://api.e2ma.net"
 
@@ -35,8 +41,8 @@ class EmmaPlan:
         ArgumentError: A value cannot be a limit.
     """
 
-    requests: RateLimit = field(default=_LIMIT, validator=field_checks.rate_limit)
-    concurrency: int = field(default=10, validator=field_checks.at_once)
+    requests: RateLimit = field(default=_LIMIT, validator=arguments.rate_limit)
+    concurrency: int = field(default=10, validator=arguments.at_once)
 
 
 class EmmaClient(ServiceClient):
@@ -54,6 +60,7 @@ class EmmaClient(ServiceClient):
     Attributes:
         event_types: Event types.
         member_events: Members' events.
+        timezone: The time zone of Emma's dates.
 
     Raises:
         ArgumentError: The account or a key is malformed, or the base URL would expose the keys on the network.
@@ -77,19 +84,19 @@ class EmmaClient(ServiceClient):
     ) -> None:
         plan = plan or EmmaPlan()
         settings = Service(
-            base_url=f"{field_checks.url_text('base_url', base_url).rstrip('/')}/{_account(account_id)}",
+            base_url=f"{arguments.url_text('base_url', base_url).rstrip('/')}/{_account(account_id)}",
             authorization=_basic(public_key, private_key),
             limits={LANE: plan.requests},
             concurrency=plan.concurrency,
             is_refusal=is_refusal,
             **self._known(options),
         )
-        self._dates = Dates(ZoneInfo(str(checks.timezone("timezone", timezone))))
+        self.timezone: ZoneInfo = ZoneInfo(str(checks.timezone("timezone", timezone)))
         self._start(settings)
 
     def _bind(self, send: Caller) -> None:
-        self.event_types = EventTypesResource(send, self._dates)
-        self.member_events = MemberEventsResource(send, self._dates)
+        self.event_types = EventTypesResource(send, Dates(self.timezone))
+        self.member_events = MemberEventsResource(send, Dates(self.timezone))
 
 
 def is_refusal(response: Response) -> bool:

@@ -7,13 +7,14 @@ from typing import cast
 from attrs import asdict, field, frozen
 
 from fathom_async._util import checks
-from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors.emma._dates import Dates
+from fathom_async.connectors import _arguments as arguments
+from fathom_async.connectors.emma._wire import Dates
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Extra
 
 _Fields = dict[str, object]
-_LONGEST = 1000
+LONGEST = 1000
+"""The most characters of the name of an event type."""
 
 
 def _attributes_of(extra: Extra) -> object:
@@ -75,7 +76,7 @@ class MemberEvent:
 
 
 def _copied(attributes: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return None if attributes is None else field_checks.json_object("attributes", attributes)
+    return None if attributes is None else arguments.json_object("attributes", attributes)
 
 
 @frozen(kw_only=True)
@@ -114,9 +115,9 @@ class NewMemberEvent:
         if self.email is not None and not _is_address(checks.identifier("email", self.email)):
             raise ArgumentError(f"email must be an address such as homer@example.com, not {self.email!r}")
         if self.event_type is not None:
-            checks.text(_LONGEST)("event_type", self.event_type)
+            checks.text(LONGEST)("event_type", self.event_type)
         if self.event_monetary_value is not None:
-            field_checks.finite("event_monetary_value", self.event_monetary_value)
+            arguments.finite("event_monetary_value", self.event_monetary_value)
         moment = self.event_timestamp
         if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             raise ArgumentError(

@@ -1,30 +1,29 @@
 """Endpoints of Emma's events. Source: http://myemma.com/api-docs/, "Events"."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from fathom_async._core.codec.objects import object_decoder
-from fathom_async._core.pagination import Listing
-from fathom_async._core.request import Request, path
-from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import Check, body
 from fathom_async._util.tasks import gather_all
-from fathom_async.connectors._deletion import delete_request
+from fathom_async.connectors._reading import delete_request
 from fathom_async.connectors.emma._batches import Batch, Creation, in_batches
-from fathom_async.connectors.emma._dates import Dates
-from fathom_async.connectors.emma._models import EventType, MemberEvent, NewMemberEvent
-from fathom_async.connectors.emma._ranges import Range, in_ranges
+from fathom_async.connectors.emma._models import LONGEST, EventType, MemberEvent, NewMemberEvent
+from fathom_async.connectors.emma._wire import Dates, in_ranges
 from fathom_async.errors import DecodeError, FathomError
 from fathom_async.models import Deleted
+from fathom_async.service import Caller, Listing, Request, object_decoder, path
 
 LANE = "account"
 
-_FIELDS: dict[str, Check] = dict.fromkeys(("event_type", "display_name"), checks.text(1000))
+_FIELDS: dict[str, Check] = dict.fromkeys(("event_type", "display_name"), checks.text(LONGEST))
 _COUNT = {"count": "true"}
 _NUMBER = object_decoder(int)
-_TYPE = object_decoder(EventType)
-_TYPES = object_decoder(tuple[EventType, ...])
-_EVENTS = object_decoder(tuple[MemberEvent, ...])
+
+
+def type_creation(dates: Dates, *, event_type: str, display_name: str) -> Request[EventType]:
+    """Return the request that creates an event type."""
+    fields = body(_FIELDS, event_type=event_type, display_name=display_name)
+    return Request("POST", "/events", dates.one(EventType), body=fields, lane=LANE, idempotent=False)
 
 
 def _numbered(template: str, name: str, number: int) -> str:
@@ -36,8 +35,8 @@ class EventTypesResource:
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
-        self._read = dates.one(_TYPE)
-        self._read_all = dates.many(_TYPES)
+        self._dates = dates
+        self._read = dates.one(EventType)
 
     def list(self, *, start: int = 0, end: int | None = None) -> Listing[EventType]:
         """List types: await it for the first 500, iterate over it for all.
@@ -46,8 +45,8 @@ class EventTypesResource:
             start: Position of the first one, from 0.
             end: Position after the last one; None for all.
         """
-        wanted = Range(start, end)
-        return in_ranges(self._send, "/events", self._read_all, wanted, lane=LANE)
+        read = self._dates.many(EventType)
+        return in_ranges(self._send, "/events", read, start=start, end=end, lane=LANE)
 
     async def count(self) -> int:
         """Return the number of types."""
@@ -69,9 +68,8 @@ class EventTypesResource:
             event_type: Its name in events.
             display_name: Its name for people.
         """
-        fields = body(_FIELDS, event_type=event_type, display_name=display_name)
-        request = Request("POST", "/events", self._read, body=fields, lane=LANE, idempotent=False)
-        return await self._send(request)
+        creation = type_creation(self._dates, event_type=event_type, display_name=display_name)
+        return await self._send(creation)
 
     async def update(self, event_type_id: int, *, event_type: str, display_name: str) -> EventType:
         """Replace both names of a type.
@@ -134,8 +132,8 @@ class MemberEventsResource:
             NotFoundError: There is no such member.
         """
         at = _numbered("/events/members/{}", "member_id", member_id)
-        read = self._dates.many(_EVENTS)
-        return in_ranges(self._send, at, read, Range(start, end), lane=LANE)
+        read = self._dates.many(MemberEvent)
+        return in_ranges(self._send, at, read, start=start, end=end, lane=LANE)
 
     async def count(self, member_id: int) -> int:
         """Return the number of a member's events.
@@ -148,7 +146,15 @@ class MemberEventsResource:
 
     def _creation(self, events: tuple[NewMemberEvent, ...]) -> Request[tuple[MemberEvent, ...]]:
         fields = {"events": [event.to_json(self._dates) for event in events]}
-        read = self._dates.many(_as_many_as(events))
+        read_all = self._dates.many(MemberEvent)
+
+        def read(body: bytes) -> tuple[MemberEvent, ...]:
+            created = read_all(body)
+            if len(created) != len(events):
+                words = f"Emma returned {len(created)} events for {len(events)} sent"
+                raise DecodeError(words, body=body[:200])
+            return created
+
         return Request("POST", "/events/members", read, body=fields, lane=LANE, idempotent=False)
 
     async def _create(
@@ -158,14 +164,3 @@ class MemberEventsResource:
             return Batch(events, await self._send(request))
         except FathomError as error:
             return Batch(events, error=error)
-
-
-def _as_many_as(sent: tuple[NewMemberEvent, ...]) -> Callable[[bytes], tuple[MemberEvent, ...]]:
-    def decode(body: bytes) -> tuple[MemberEvent, ...]:
-        created = _EVENTS(body)
-        if len(created) != len(sent):
-            words = f"Emma returned {len(created)} events for {len(sent)} sent"
-            raise DecodeError(words, body=body[:200])
-        return created
-
-    return decode

@@ -1,14 +1,11 @@
 """Client of Secoda."""
 
 from typing import ClassVar, Literal, Unpack
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
-from fathom_async._core.session import Caller
-from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import choice
-from fathom_async.connectors import _field_checks as field_checks
+from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.secoda._resources import (
     READS,
     WRITES,
@@ -17,7 +14,15 @@ from fathom_async.connectors.secoda._resources import (
     CategoriesResource,
     PropertiesResource,
 )
-from fathom_async.service import Service, ServiceClient, ServiceOptions, credential
+from fathom_async.service import (
+    Caller,
+    Credentials,
+    RateLimit,
+    Service,
+    ServiceClient,
+    ServiceOptions,
+    bearer,
+)
 
 BASE_URL = "https://api.secoda.co"
 
@@ -40,16 +45,16 @@ class SecodaPlan:
         ArgumentError: A value cannot be a limit.
     """
 
-    writes: RateLimit = field(default=_WRITES, validator=field_checks.rate_limit)
-    reads: RateLimit = field(default=_READS, validator=field_checks.rate_limit)
-    concurrency: int = field(default=10, validator=field_checks.at_once)
+    writes: RateLimit = field(default=_WRITES, validator=arguments.rate_limit)
+    reads: RateLimit = field(default=_READS, validator=arguments.rate_limit)
+    concurrency: int = field(default=10, validator=arguments.at_once)
 
 
 class SecodaClient(ServiceClient):
     """A client of Secoda's Events API, used as ``async with SecodaClient(token) as secoda``.
 
     Args:
-        token: API key of the workspace.
+        token: API key of the workspace, or a function that returns it; see `FathomClient`.
         base_url: The API's address: ``https://api.secoda.co``, ``https://eapi.secoda.co`` (Europe),
             ``https://aapi.secoda.co`` (Asia and Pacific), or your own domain.
         plan: The workspace's rate limits.
@@ -75,7 +80,7 @@ class SecodaClient(ServiceClient):
 
     def __init__(
         self,
-        token: str,
+        token: str | Credentials,
         *,
         base_url: str = BASE_URL,
         plan: SecodaPlan | None = None,
@@ -83,21 +88,20 @@ class SecodaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or SecodaPlan()
-        root = field_checks.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
+        root = arguments.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
         settings = Service(
             base_url=root + _PREFIX,
-            authorization=f"Bearer {credential('the token', token)}",
+            authorization=bearer("the token", token),
             limits={READS: plan.reads, WRITES: plan.writes},
             concurrency=plan.concurrency,
             **self._known(options),
         )
         self._reads = _reads("reads", reads)
-        self._host = urlsplit(root).hostname or ""
         self._start(settings)
 
     def _bind(self, send: Caller) -> None:
-        self.resources = CatalogResource(send, self._host)
-        self.categories = CategoriesResource(send, self._host)
+        self.resources = CatalogResource(send)
+        self.categories = CategoriesResource(send)
         catalog = self.resources if self._reads == "catalog" else None
-        self.events = CatalogEventsResource(send, self._host, catalog=catalog)
-        self.properties = PropertiesResource(send, self._host)
+        self.events = CatalogEventsResource(send, catalog=catalog)
+        self.properties = PropertiesResource(send)

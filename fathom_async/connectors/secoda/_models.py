@@ -1,12 +1,13 @@
 """Secoda's objects."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TypedDict, TypeVar
 
 from attrs import field, frozen
 
-from fathom_async.models import Extra, Page
+from fathom_async.models import Extra
+from fathom_async.service import LinkedPage
 
 T = TypeVar("T")
 
@@ -63,7 +64,17 @@ class Resource:
 
 
 class Metadata(TypedDict, total=False):
-    """The optional fields of an event or a property, as in `Resource`; None clears a description or a definition."""
+    """The optional fields of an event or a property, as in `Resource`; None clears a text.
+
+    Attributes:
+        type: Type of a property, such as ``string``.
+        regex: What the values of a property match.
+        is_required: Whether events must have the property.
+        is_array_type: Whether the property is a list.
+        enum_values: The values that a property may have.
+        owners_groups: Ids of groups.
+        extra: Further fields, as JSON.
+    """
 
     description: str | None
     definition: str | None
@@ -75,18 +86,24 @@ class Metadata(TypedDict, total=False):
     collections: Sequence[str]
     tags: Sequence[str]
     subscribers: Sequence[str]
+    entity_type: str
+    type: str
+    regex: str | None
+    is_required: bool
+    is_array_type: bool
+    enum_values: Sequence[str]
+    owners_groups: Sequence[str]
+    extra: Mapping[str, object]
 
 
 @frozen
-class CatalogPage(Page[T]):
+class CatalogPage(LinkedPage[T]):
     """One page of a list.
 
     Attributes:
-        next: Address of the next page from the server; None on the last one.
         count: Number of objects on all pages.
         total_pages: Number of pages.
     """
 
-    next: str | None = None
     count: int | None = None
     total_pages: int | None = None

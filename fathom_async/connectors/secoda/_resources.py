@@ -4,49 +4,67 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Unpack
 
-from fathom_async._core.codec.objects import encode, object_decoder
-from fathom_async._core.pagination import Listing
-from fathom_async._core.request import Request, path
-from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, identifier
-from fathom_async.connectors import _field_checks as field_checks
-from fathom_async.connectors._deletion import delete_request
+from fathom_async.connectors import _arguments as arguments
+from fathom_async.connectors._reading import delete_request
 from fathom_async.connectors.secoda._models import Metadata, Resource
-from fathom_async.connectors.secoda._numbered_pages import MAX_RESOURCES, by_number, catalog_page_decoder
-from fathom_async.errors import NotFoundError
+from fathom_async.connectors.secoda._pages import MAX_RESOURCES, by_number, page_decoder, read_resource
+from fathom_async.errors import ArgumentError, NotFoundError
 from fathom_async.models import Deleted, Page
+from fathom_async.service import Caller, Listing, Request, encode, path
 
 READS, WRITES = "reads", "writes"
+EVENTS, PROPERTIES = "/event/events", "/event/event_properties"
+LONGEST = 1000
+"""The most characters of a title."""
 
-_LONGEST = 1000
 _CATEGORY: dict[str, Check] = {
-    "title": checks.text(_LONGEST),
+    "title": checks.text(LONGEST),
     "integration": identifier,
-    "teams": field_checks.texts,
-}
-_METADATA: dict[str, Check] = {
-    "description": field_checks.prose,
-    "definition": field_checks.prose,
-    "pii": checks.flag,
-    "verified": checks.flag,
-    "published": checks.flag,
-    **dict.fromkeys(("teams", "owners", "collections", "tags", "subscribers"), field_checks.texts),
+    "teams": arguments.texts,
 }
 _CHILD: dict[str, Check] = {
-    "title": checks.text(_LONGEST),
+    "title": checks.text(LONGEST),
     "integration": identifier,
     "parent": identifier,
-    **_METADATA,
+    **dict.fromkeys(("description", "definition", "regex"), arguments.prose),
+    **dict.fromkeys(("pii", "verified", "published", "is_required", "is_array_type"), checks.flag),
+    **dict.fromkeys(("entity_type", "type"), identifier),
+    **dict.fromkeys(("teams", "owners", "collections", "tags", "subscribers"), arguments.texts),
+    **dict.fromkeys(("enum_values", "owners_groups"), arguments.texts),
 }
-_RESOURCE = object_decoder(Resource)
-_RESOURCES = catalog_page_decoder(Resource)
-_CATALOG = catalog_page_decoder(Resource, most=MAX_RESOURCES)
+_RESOURCES = page_decoder()
+_CATALOG = page_decoder(most=MAX_RESOURCES)
 _ANY = "/resource/all/{}/"
 
 
 CatalogFilter = Mapping[str, object]
 """Such as ``{"operator": "exact", "field": "type", "value": "event"}``; ``and`` and ``or`` have `operands`."""
+
+
+def category_creation(**fields: object) -> Request[Resource]:
+    """Return the request that creates a category."""
+    return _write("POST", "/event/category/", checks.body(_CATEGORY, **fields))
+
+
+def child_creation(
+    at: str, *, title: str, integration: str, parent: str, **metadata: Unpack[Metadata]
+) -> Request[Resource]:
+    """Return the request that creates an event or a property, at `EVENTS` or `PROPERTIES`."""
+    return _write("POST", f"{at}/", _body(metadata, title=title, integration=integration, parent=parent))
+
+
+def _write(method: str, at: str, fields: dict[str, object]) -> Request[Resource]:
+    return Request(method, at, read_resource, body=fields, lane=WRITES, idempotent=method != "POST")
+
+
+def _body(metadata: Metadata, **required: str) -> dict[str, object]:
+    given: dict[str, object] = {**metadata, **required}
+    extra = arguments.json_object("extra", given.pop("extra", {}))
+    if unknown := next((name for name in given if name not in _CHILD), None):
+        raise ArgumentError(f"there is no {unknown!r}: pass some of {', '.join(_CHILD)}, or extra=")
+    return (checks.body(_CHILD, **given) if given or not extra else {}) | extra
 
 
 def _every(**values: str) -> CatalogFilter:
@@ -62,18 +80,19 @@ def _given(**values: str | None) -> dict[str, str]:
 class _Reader:
     """Lists and single objects, on the lane for reads."""
 
-    def __init__(self, send: Caller, host: str) -> None:
+    def __init__(self, send: Caller) -> None:
         self._send = send
-        self._host = host
 
     def _list(
-        self, at: str, params: dict[str, str], read: Callable[[bytes], Page[Resource]] = _RESOURCES
+        self,
+        at: str,
+        params: Mapping[str, str | Sequence[str]],
+        read: Callable[[bytes], Page[Resource]] = _RESOURCES,
     ) -> Listing[Resource]:
-        first = Request("GET", at, read, params, lane=READS)
-        return Listing(self._send, first, by_number(self._host))
+        return Listing(self._send, Request("GET", at, read, params, lane=READS), by_number)
 
     async def _get(self, at: str) -> Resource:
-        return await self._send(Request("GET", at, _RESOURCE, lane=READS))
+        return await self._send(Request("GET", at, read_resource, lane=READS))
 
 
 class CatalogResource(_Reader):
@@ -85,6 +104,7 @@ class CatalogResource(_Reader):
         *,
         sort: CatalogFilter | None = None,
         page: int | None = None,
+        teams: Sequence[str] | None = None,
     ) -> Listing[Resource]:
         """List resources: await it for one page, iterate over it for all.
 
@@ -92,6 +112,7 @@ class CatalogResource(_Reader):
             filter: The filter, such as ``{"operator": "exact", "field": "type", "value": "event"}``; None for all.
             sort: The order; by usage by default.
             page: Number of the first page, from 1.
+            teams: Ids of teams; only what belongs to one of them.
 
         Raises:
             ArgumentError: The filter or the order is not a JSON object, or the page not a number.
@@ -99,12 +120,13 @@ class CatalogResource(_Reader):
         """
         params = {"filter": filter, "sort": sort}
         given = {
-            name: encode(field_checks.json_object(name, value)).decode()
+            name: encode(arguments.json_object(name, value)).decode()
             for name, value in params.items()
             if value is not None
         }
         number = {} if page is None else {"page": str(checks.count("page", page))}
-        return self._list("/resource/catalog/", given | number, _CATALOG)
+        members = {} if teams is None else {"teams": arguments.texts("teams", teams)}
+        return self._list("/resource/catalog/", {**given, **number, **members}, _CATALOG)
 
     async def get(self, resource_id: str) -> Resource:
         """Return a resource.
@@ -151,9 +173,7 @@ class CategoriesResource(_Reader):
         Raises:
             ArgumentError: There is no argument, or one has the wrong type.
         """
-        fields = checks.body(_CATEGORY, title=title, integration=integration, teams=teams)
-        request = Request("POST", "/event/category/", _RESOURCE, body=fields, lane=WRITES, idempotent=False)
-        return await self._send(request)
+        return await self._send(category_creation(title=title, integration=integration, teams=teams))
 
 
 class _Children(_Reader):
@@ -199,9 +219,8 @@ class _Children(_Reader):
         Raises:
             ArgumentError: An argument has the wrong type.
         """
-        fields = field_checks.fields(_CHILD, metadata, title=title, integration=integration, parent=parent)
-        request = Request("POST", f"{self._at}/", _RESOURCE, body=fields, lane=WRITES, idempotent=False)
-        return await self._send(request)
+        given = {"title": title, "integration": integration, "parent": parent}
+        return await self._send(child_creation(self._at, **given, **metadata))
 
     async def update(self, resource_id: str, **metadata: Unpack[Metadata]) -> Resource:
         """Change one; only the given fields are sent.
@@ -214,9 +233,7 @@ class _Children(_Reader):
             ArgumentError: There is no argument, or one has the wrong type.
             NotFoundError: There is no such thing.
         """
-        at = path(f"{self._at}/{{}}/", resource_id)
-        fields = field_checks.fields(_METADATA, metadata)
-        return await self._send(Request("PATCH", at, _RESOURCE, body=fields, lane=WRITES))
+        return await self._send(_write("PATCH", path(f"{self._at}/{{}}/", resource_id), _body(metadata)))
 
     async def delete(self, resource_id: str) -> Deleted:
         """Delete one permanently.
@@ -231,10 +248,10 @@ class _Children(_Reader):
 class CatalogEventsResource(_Children):
     """Events; read from the catalog by default, because the service has deprecated the other endpoints."""
 
-    _at, _kind = "/event/events", "event"
+    _at, _kind = EVENTS, "event"
 
-    def __init__(self, send: Caller, host: str, *, catalog: CatalogResource | None) -> None:
-        super().__init__(send, host)
+    def __init__(self, send: Caller, *, catalog: CatalogResource | None) -> None:
+        super().__init__(send)
         self._catalog = catalog
 
     def _found(self, given: dict[str, str]) -> Listing[Resource]:
@@ -243,6 +260,15 @@ class CatalogEventsResource(_Children):
             if self._catalog is None
             else self._catalog.list(_every(type="event", **given))
         )
+
+    def look_up(self, *, parent_id: str, title: str) -> Listing[Resource]:
+        """List events of a category by the deprecated endpoint, which shows new ones before the catalog does.
+
+        Args:
+            parent_id: Id of the category.
+            title: Only those with this title.
+        """
+        return super()._found(_given(parent_id=parent_id, title=title))
 
     async def get(self, resource_id: str) -> Resource:
         """Return an event.
@@ -262,4 +288,4 @@ class CatalogEventsResource(_Children):
 class PropertiesResource(_Children):
     """Properties of events."""
 
-    _at, _kind = "/event/event_properties", "event_property"
+    _at, _kind = PROPERTIES, "event_property"

@@ -19,10 +19,12 @@ from fathom_async.connectors.sync._changes import (
     UpdateEvent,
     UpdateProperty,
 )
-from fathom_async.connectors.sync._remote_state import SyncError
+from fathom_async.connectors.sync._destination import Destination, RemoteState, SyncError
+from fathom_async.connectors.sync._source import AccountEvents, SiteEvents
 from fathom_async.connectors.sync._sync_plan import Applied, SyncPlan, apply, plan_sync
 
 __all__ = [
+    "AccountEvents",
     "Applied",
     "Change",
     "CreateCategory",
@@ -30,6 +32,9 @@ __all__ = [
     "CreateEventType",
     "CreateProperty",
     "DeleteEvent",
+    "Destination",
+    "RemoteState",
+    "SiteEvents",
     "SyncError",
     "SyncPlan",
     "UpdateEvent",

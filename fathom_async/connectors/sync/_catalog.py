@@ -6,9 +6,9 @@ from attrs import evolve, field, frozen
 
 from fathom_async.connectors.secoda._models import Resource
 from fathom_async.connectors.sync import _changes as sync
-from fathom_async.connectors.sync._changes import Change
+from fathom_async.connectors.sync._changes import Change, titled
 from fathom_async.connectors.sync._names import Naming, key
-from fathom_async.connectors.sync._source import Counted
+from fathom_async.connectors.sync._source import LONGEST, AccountEvents
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
 
@@ -39,14 +39,7 @@ def usual_description(site: Site, event: Event) -> str:
 
 @frozen
 class Documented:
-    """The wanted entry of an event.
-
-    Attributes:
-        category: Title of its category.
-        event: Its title.
-        description: Its description.
-        currency: The currency of its values, if known.
-    """
+    """The wanted entry of an event, and the currency of its values, if known."""
 
     category: str
     event: str
@@ -56,16 +49,7 @@ class Documented:
 
 @frozen
 class Catalog:
-    """The wanted catalog.
-
-    Attributes:
-        categories: Titles of the categories.
-        events: The events.
-        notes: What is left out, and why.
-        overwrites: Whether to replace existing descriptions and currencies.
-        removes: Whether to delete events of these categories that Fathom does not have.
-        naming: The titles of all sites' categories.
-    """
+    """The wanted catalog; `overwrites` and `removes` as in `plan_sync`."""
 
     categories: tuple[str, ...]
     events: tuple[Documented, ...]
@@ -76,7 +60,7 @@ class Catalog:
 
 
 def document(
-    counted: Counted, describe: Describe, currency: Currency, *, overwrites: bool, removes: bool
+    counted: AccountEvents, *, describe: Describe, currency: Currency, overwrites: bool, removes: bool
 ) -> Catalog:
     """Return the wanted catalog of some sites.
 
@@ -84,7 +68,7 @@ def document(
         ArgumentError: `describe` or `currency` did not return a string.
     """
     return Catalog(
-        tuple(one.title for one in counted.sites),
+        tuple(one.title for one in counted.sites if len(one.title) <= LONGEST),
         tuple(
             Documented(
                 one.title,
@@ -111,15 +95,7 @@ def _text(name: str, returned: object) -> str:
 def catalog_changes(
     wanted: Catalog, present: Mapping[Path, Sequence[Resource]]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """Compare the wanted catalog with the present one.
-
-    Args:
-        wanted: The wanted catalog.
-        present: The present entries by path; several may have the same path.
-
-    Returns:
-        The changes, in a possible order, and notes on what stays as it is.
-    """
+    """Return the changes from the present entries, in a possible order, and notes on what stays as it is."""
     wanted = _as_titled(wanted, present)
     archived = {path for path, found in present.items() if all(resource.archived for resource in found)}
     events = {(key(event.category), key(event.event)) for event in wanted.events}
@@ -136,8 +112,14 @@ def catalog_changes(
             if len(path) == _EVENT_LEVEL and path[0] in titles and path not in events
             if not {path, path[:1]} & archived
         ]
-    left = sorted(archived & (events | {(category,) for category in titles}))
-    notes = [*wanted.notes, *(f"{' / '.join(path)}: archived, left alone" for path in left)]
+    ours = events | {(category,) for category in titles}
+    notes = [*wanted.notes, *(f"{titled(*path)}: archived, left alone" for path in sorted(archived & ours))]
+    for path in sorted((ours | {(*path, CURRENCY) for path in events}) & present.keys()):
+        twins = [resource.id for resource in present[path] if not resource.archived]
+        if len(twins) > 1:
+            notes.append(
+                f"{titled(*path)}: {len(twins)} of this title, {', '.join(twins)}; delete all but one"
+            )
     if any(isinstance(change, sync.CreateCategory) for change in changes):
         notes += _left_over(wanted.naming, present)
     return tuple(changes), tuple(notes)
@@ -165,12 +147,13 @@ def _left_over(naming: Naming, present: Mapping[Path, Sequence[Resource]]) -> It
     known, contested = set(map(key, naming.known)), set(map(key, naming.contested))
     titles = sorted(path[0] for path, found in present.items() if len(path) == 1 and not found[0].archived)
     yield from (
-        f"{title}: several sites have this name, left alone" for title in titles if title in contested
+        f"{titled(title)}: several sites have this name, left alone" for title in titles if title in contested
     )
     others = [title for title in titles if title not in known | contested]
     if others:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-        yield f"{', '.join(others[:_SHOWN])}{more}: no site has this name, left alone; was a site renamed?"
+        some = ", ".join(map(titled, others[:_SHOWN]))
+        yield f"{some}{more}: no site has this name, left alone; was a site renamed?"
 
 
 def _changes_of(

@@ -7,6 +7,8 @@ from attrs import frozen
 
 from fathom_async._util.checks import identifier
 from fathom_async._util.tasks import gather_all
+from fathom_async._util.text import cut
+from fathom_async.connectors.sync._changes import titled
 from fathom_async.connectors.sync._names import Naming, key, naming
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
@@ -14,42 +16,43 @@ from fathom_async.models import Event, Site
 if TYPE_CHECKING:
     from fathom_async.client import FathomClient
 
+LONGEST = 1000
+"""The most characters of a name or a title that services take."""
+
 
 @frozen
-class CountedSite:
+class SiteEvents:
     """A site and its events.
 
     Attributes:
         site: The site.
         title: The title of its category.
         events: Its events, each name once, without the nameless ones.
-        nameless: The number of events without a name.
+        notes: The events that are left out, and why.
     """
 
     site: Site
     title: str
     events: tuple[Event, ...]
-    nameless: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @frozen
-class Counted:
-    """The chosen sites.
+class AccountEvents:
+    """The chosen sites of an account, with their events.
 
     Attributes:
         sites: The chosen sites.
         naming: The titles of all sites' categories.
     """
 
-    sites: tuple[CountedSite, ...]
+    sites: tuple[SiteEvents, ...]
     naming: Naming
 
     @property
     def notes(self) -> tuple[str, ...]:
         """The objects that are left out, and why."""
-        return tuple(
-            f"{one.title}: {one.nameless} without a name left out" for one in self.sites if one.nameless
-        )
+        return tuple(note for one in self.sites for note in one.notes)
 
 
 def chosen_sites(sites: object) -> frozenset[str] | None:
@@ -67,7 +70,7 @@ def chosen_sites(sites: object) -> frozenset[str] | None:
     return frozenset(identifier("sites", site) for site in cast("Iterable[object]", sites))
 
 
-async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> Counted:
+async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> AccountEvents:
     """Return the chosen sites with their events.
 
     This lists all sites, so that titles do not depend on the choice.
@@ -85,13 +88,19 @@ async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> C
     named = naming(sites)
     wanted = [site for site in sites if chosen is None or site.id in chosen]
     read = await gather_all(_read_site(fathom, site, named.titles[site.id]) for site in wanted)
-    return Counted(tuple(read), named)
+    return AccountEvents(tuple(read), named)
 
 
-async def _read_site(fathom: "FathomClient", site: Site, title: str) -> CountedSite:
+async def _read_site(fathom: "FathomClient", site: Site, title: str) -> SiteEvents:
     events = [event async for event in fathom.events.list(site.id)]
     named: dict[str, Event] = {}
     for event in events:
         named.setdefault(key(event.name), event)
     nameless = sum(not key(event.name) for event in events)
-    return CountedSite(site, title, tuple(event for name, event in named.items() if name), nameless)
+    notes = [f"{titled(title)}: {nameless} without a name left out"] if nameless else []
+    long = [name for name in named if max(len(name), len(title)) > LONGEST]
+    notes += [
+        f"{titled(cut(title, 40), cut(name, 40))}: over {LONGEST:,} characters, left out" for name in long
+    ]
+    kept = tuple(event for name, event in named.items() if name and name not in long)
+    return SiteEvents(site, title, kept, tuple(notes))

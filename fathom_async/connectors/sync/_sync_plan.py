@@ -1,11 +1,14 @@
 """Synchronise in two steps: plan the changes, then apply them."""
 
+import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
-from typing import TYPE_CHECKING, Literal, overload
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
-from fathom_async._ratelimit.plan import Priority
 from fathom_async._util.checks import flag, identifier
 from fathom_async._util.text import printable
 from fathom_async.connectors.emma._client import EmmaClient
@@ -17,15 +20,26 @@ from fathom_async.connectors.sync._catalog import (
     known_currency,
     usual_description,
 )
-from fathom_async.connectors.sync._changes import Change
-from fathom_async.connectors.sync._emma_state import EmmaService, event_types
-from fathom_async.connectors.sync._remote_state import RemoteService
-from fathom_async.connectors.sync._secoda_state import SecodaService
-from fathom_async.connectors.sync._source import chosen_sites, read_sites
-from fathom_async.errors import ArgumentError, AuthenticationError, ClosedError, FathomError
+from fathom_async.connectors.sync._changes import Change, DeleteEvent
+from fathom_async.connectors.sync._destination import Destination, RemoteState, SyncError
+from fathom_async.connectors.sync._emma_state import EmmaDestination
+from fathom_async.connectors.sync._memory import SETTLE, Memory, opened
+from fathom_async.connectors.sync._secoda_state import SecodaDestination
+from fathom_async.connectors.sync._source import AccountEvents, chosen_sites, read_sites
+from fathom_async.errors import (
+    ArgumentError,
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    DecodeError,
+    FathomError,
+)
+from fathom_async.service import Priority, was_perhaps_done
 
 if TYPE_CHECKING:
     from fathom_async.client import FathomClient
+
+_MINUTE = 60
 
 
 @frozen
@@ -37,20 +51,32 @@ class SyncPlan:
         changes: The changes, in the order of `apply`.
         notes: What stays as it is, and why.
         seconds: Estimated duration under the rate limit.
-        target: The service to apply them to.
+        destination: What to apply them to.
+        source: Fathom's events.
+        memory: The folder in which this machine keeps what it created.
     """
 
     service: str
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     seconds: float
-    target: RemoteService = field(repr=False, eq=False)
+    destination: Destination = field(repr=False, eq=False)
+    source: AccountEvents = field(repr=False, eq=False)
+    memory: Path | None = field(default=None, repr=False, eq=False)
+
+    @property
+    def counts(self) -> str:
+        """How many changes of each kind there are, such as ``create 27 categories, delete 1 event``."""
+        often = Counter[tuple[str, tuple[str, str]]]()
+        for change in self.changes:
+            often[change.verb, change.noun] += change.count if isinstance(change, DeleteEvent) else 1
+        return ", ".join(f"{verb} {count:,} {noun[count > 1]}" for (verb, noun), count in often.items())
 
     def __str__(self) -> str:
         head = f"{self.service}: nothing to change"
         if self.changes:
-            count = "1 change" if len(self.changes) == 1 else f"{len(self.changes)} changes"
-            head = f"{self.service}: {count} to make, about {self.seconds:.0f} s"
+            count = "1 change" if len(self.changes) == 1 else f"{len(self.changes):,} changes"
+            head = f"{self.service}: {count} to make, about {_duration(self.seconds)}: {self.counts}"
         lines = [head, *(f"  {change}" for change in self.changes), *(f"  ! {note}" for note in self.notes)]
         return "\n".join(map(printable, lines))
 
@@ -77,29 +103,9 @@ class Applied:
         return printable(f"{self.change} [{self.state}{f': {self.error}' if self.error else ''}]")
 
 
-@overload
 async def plan_sync(
     fathom: "FathomClient",
-    target: SecodaClient,
-    *,
-    integration: str,
-    sites: Iterable[str] | None = None,
-    describe: Describe = usual_description,
-    currency: Currency = known_currency,
-    overwrite: bool = False,
-    remove: bool = False,
-) -> SyncPlan: ...
-
-
-@overload
-async def plan_sync(
-    fathom: "FathomClient", target: EmmaClient, *, sites: Iterable[str] | None = None
-) -> SyncPlan: ...
-
-
-async def plan_sync(
-    fathom: "FathomClient",
-    target: SecodaClient | EmmaClient,
+    target: SecodaClient | EmmaClient | Destination,
     *,
     integration: str | None = None,
     sites: Iterable[str] | None = None,
@@ -107,6 +113,7 @@ async def plan_sync(
     currency: Currency = known_currency,
     overwrite: bool = False,
     remove: bool = False,
+    memory: str | Path | None = None,
 ) -> SyncPlan:
     """Plan the changes that bring Fathom's events to a service. Changes nothing.
 
@@ -119,62 +126,118 @@ async def plan_sync(
 
     Args:
         fathom: The client of Fathom; its token must be able to list the sites.
-        target: The client of the service.
+        target: The client of the service, or any `Destination`.
         integration: Secoda only: id of the integration of all entries; other integrations are ignored.
         sites: Ids of the sites; None for all.
         describe: Secoda only: returns the description of an event.
         currency: Secoda only: returns the currency of an event; Fathom's lists leave it out.
         overwrite: Secoda only: replace existing descriptions and currencies, which a person may have written.
         remove: Secoda only: delete events of these sites' categories that Fathom does not have.
+        memory: The folder in which this machine keeps what it created, so that nothing is created twice; by default
+            ``$XDG_STATE_HOME/fathom_async``, or ``~/.local/state/fathom_async``.
 
     Raises:
         ArgumentError: There is no such site, or an argument does not suit the service.
     """
     for name, value in (("overwrite", overwrite), ("remove", remove)):
         flag(name, value)
-    callbacks = describe is not usual_description or currency is not known_currency
-    if isinstance(target, EmmaClient) and (integration is not None or overwrite or remove or callbacks):
-        raise ArgumentError("integration, describe, currency, overwrite and remove are for Secoda only")
-    if isinstance(target, SecodaClient) and integration is None:
-        raise ArgumentError("integration is required: pass the id of the events' Secoda integration")
-    if not isinstance(target, EmmaClient | SecodaClient):
-        raise ArgumentError(f"target must be a SecodaClient or an EmmaClient, not {target!r}")
-    belongs_to = "" if integration is None else identifier("integration", integration)
     chosen = chosen_sites(sites)
-    counted = await read_sites(fathom.with_options(priority=Priority.BULK), chosen)
-    polite = target.with_options(priority=Priority.BULK)
-    if isinstance(polite, EmmaClient):
-        return await _plan(EmmaService(polite, event_types(counted.sites), counted.notes))
-    wanted = document(counted, describe, currency, overwrites=overwrite, removes=remove)
-    return await _plan(SecodaService(polite, belongs_to, wanted))
+    if isinstance(target, SecodaClient):
+        if integration is None:
+            raise ArgumentError("integration is required: pass the id of the events' Secoda integration")
+        target = SecodaDestination(
+            target.with_options(priority=Priority.BULK),
+            identifier("integration", integration),
+            partial(document, describe=describe, currency=currency, overwrites=overwrite, removes=remove),
+        )
+    elif (
+        integration is not None
+        or overwrite
+        or remove
+        or (describe, currency) != (usual_description, known_currency)
+    ):
+        raise ArgumentError("integration, describe, currency, overwrite and remove are for Secoda only")
+    elif isinstance(target, EmmaClient):
+        target = EmmaDestination(target.with_options(priority=Priority.BULK))
+    elif not hasattr(target, "compare"):
+        raise ArgumentError(f"target must be a SecodaClient, an EmmaClient or a Destination, not {target!r}")
+    source = await read_sites(fathom.with_options(priority=Priority.BULK), chosen)
+    state = await target.compare(source)
+    changes, notes = state.changes, state.notes
+    folder = None if memory is None else Path(memory)
+    try:
+        with opened(target.key, folder) as known:
+            changes = tuple([change for change in changes if not await _is_remembered(state, known, change)])
+    except (SyncError, ConfigurationError) as error:
+        notes += (str(error),)
+    return SyncPlan(target.name, changes, notes, target.eta(changes), target, source, folder)
 
 
 async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
     """Make the changes of a plan one by one, and yield the result of each.
 
-    This reads the service's current state first, so that applying a plan again, even after an interruption, makes
-    nothing twice. To interrupt it, leave the iteration or cancel the task.
+    This reads the service's current state first, and looks again before each creation, so that applying a plan twice,
+    after an interruption or while another machine does the same, makes nothing twice. To interrupt it, leave the
+    iteration or cancel the task.
 
     Raises:
+        SyncError: Another sync of the destination is at work on this machine.
+        ConfigurationError: What was created cannot be kept in the plan's `memory`.
         ClosedError: The client was closed.
         AuthenticationError: The service no longer accepts the credentials.
     """
-    state = await plan.target.fetch()
-    due = set(state.changes)
-    for change in plan.changes:
-        if change not in due:
-            yield Applied(change, "gone" if state.lacks(change) else "unneeded")
-            continue
-        try:
-            await state.make(change)
-        except (ClosedError, AuthenticationError):
-            raise
-        except FathomError as error:
-            yield Applied(change, "failed", error)
-        else:
-            yield Applied(change, "done")
+    with opened(plan.destination.key, plan.memory) as memory:
+        state = await plan.destination.compare(plan.source)
+        due, planned = set(state.changes), set(plan.changes)
+        for change in state.changes:
+            if change not in planned:  # others may build on it, although it is not listed yet
+                await _is_remembered(state, memory, change)
+        for change in plan.changes:
+            if change not in due:
+                yield Applied(change, "gone" if state.lacks(change) else "unneeded")
+                continue
+            try:
+                if change.verb == "create" and await _is_made(state, memory, change):
+                    yield Applied(change, "unneeded")
+                    continue
+                await _make(state, memory, change)
+            except (ClosedError, AuthenticationError):
+                raise
+            except FathomError as error:
+                yield Applied(change, "failed", error)
+            else:
+                yield Applied(change, "done")
 
 
-async def _plan(target: RemoteService) -> SyncPlan:
-    state = await target.fetch()
-    return SyncPlan(target.name, state.changes, state.notes, target.eta(state.changes), target)
+async def _is_remembered(state: RemoteState, memory: Memory, change: Change) -> bool:
+    """Tell whether this machine made a creation that the service does not list yet."""
+    known = memory.recall(change) if change.verb == "create" else None
+    return known is not None and await state.find(change, known.made)
+
+
+async def _is_made(state: RemoteState, memory: Memory, change: Change) -> bool:
+    """Tell whether a creation happened, although the service did not list it."""
+    known = memory.recall(change)
+    made = None if known is None else known.made
+    if await state.find(change, made):
+        return True
+    if known is None or known.age >= SETTLE:
+        return False
+    await asyncio.sleep(SETTLE - known.age)
+    return await state.find(change, made)
+
+
+async def _make(state: RemoteState, memory: Memory, change: Change) -> None:
+    if change.verb != "create":
+        await state.make(change, lambda: None)
+        return
+    try:
+        memory.made(change, await state.make(change, partial(memory.sent, change)))
+    except FathomError as error:
+        if not (was_perhaps_done(error) or isinstance(error, DecodeError | ClosedError)):
+            memory.forget(change)
+        raise
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 2 * _MINUTE else f"{seconds / _MINUTE:.0f} min"

@@ -17,28 +17,9 @@ from fastapi import FastAPI, WebSocket
 from fastapi.requests import HTTPConnection
 from fastapi.responses import JSONResponse
 
+from fathom_async import errors
 from fathom_async._bulk.complete import InconsistentError
 from fathom_async._bulk.results import BulkError
-from fathom_async.errors import (
-    ArgumentError,
-    AuthenticationError,
-    BudgetError,
-    ClosedError,
-    ConfigurationError,
-    DecodeError,
-    FathomError,
-    GoneError,
-    NotFoundError,
-    PagingError,
-    PermissionDeniedError,
-    RateLimitError,
-    ServerError,
-    StoreError,
-    TimeoutError,  # noqa: A004 - the package's own
-    TransportError,
-    ValidationError,
-    WaitTooLongError,
-)
 
 _log = logging.getLogger("fathom_async")
 
@@ -76,7 +57,7 @@ _UPSTREAM = "The analytics service returned an error."
 _MISCONFIGURED = "Analytics are misconfigured."
 
 
-def reply_to(error: FathomError) -> Reply:
+def reply_to(error: errors.FathomError) -> Reply:
     """Return the reply to an error."""
     if isinstance(error, BulkError):
         failures = [outcome.error for outcome in error.outcomes if outcome.error is not None]
@@ -91,13 +72,13 @@ def install_error_handlers(app: FastAPI) -> None:
     """
 
     async def answer(connection: HTTPConnection, error: Exception) -> JSONResponse | None:
-        reply = reply_to(cast("FathomError", error))
+        reply = reply_to(cast("errors.FathomError", error))
         _note(connection, error, reply)
         return await _tell(connection, reply)
 
     async def answer_group(connection: HTTPConnection, group: Exception) -> JSONResponse | None:
         failures = [*_leaves(cast("ExceptionGroup[Exception]", group))]
-        ours = [failure for failure in failures if isinstance(failure, FathomError)]
+        ours = [failure for failure in failures if isinstance(failure, errors.FathomError)]
         if len(ours) < len(failures):
             raise group
         reply = _worst([reply_to(failure) for failure in ours])
@@ -106,30 +87,41 @@ def install_error_handlers(app: FastAPI) -> None:
         return await _tell(connection, reply)
 
     # For a WebSocket route, Starlette calls the handler with the WebSocket and expects no response.
-    app.add_exception_handler(FathomError, answer)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    app.add_exception_handler(errors.FathomError, answer)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     app.add_exception_handler(ExceptionGroup, answer_group)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
-def _reply(error: FathomError) -> Reply:  # noqa: PLR0911 - one return a kind
+def _reply(error: errors.FathomError) -> Reply:  # noqa: PLR0911 - one return a kind
     match error:
-        case WaitTooLongError():
+        case errors.WaitTooLongError():
             wait = error.eta if error.eta > error.max_wait else _REPAIR
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(wait))
-        case RateLimitError():
+        case errors.RateLimitError():
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _BUSY, _whole(error.retry_after or _RATE_WINDOW))
-        case BudgetError() | StoreError():
+        case errors.BudgetError() | errors.StoreError():
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, _REPAIR, is_ours=True)
-        case ClosedError():
+        case errors.ClosedError():
             return Reply(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, _RESTART)
-        case ArgumentError() if not isinstance(error, ConfigurationError):
+        case errors.ArgumentError() if not isinstance(error, errors.ConfigurationError):
             return Reply(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        case NotFoundError():
+        case errors.NotFoundError():
             return Reply(HTTPStatus.NOT_FOUND, "There is no such site or object.")
-        case TimeoutError():
+        case errors.TimeoutError():
             return Reply(HTTPStatus.GATEWAY_TIMEOUT, _UPSTREAM)
-        case AuthenticationError() | PermissionDeniedError() | GoneError() | ValidationError():
+        case (
+            errors.AuthenticationError()
+            | errors.PermissionDeniedError()
+            | errors.GoneError()
+            | errors.ValidationError()
+        ):
             return Reply(HTTPStatus.BAD_GATEWAY, _MISCONFIGURED, is_ours=True)
-        case TransportError() | ServerError() | DecodeError() | PagingError() | InconsistentError():
+        case (
+            errors.TransportError()
+            | errors.ServerError()
+            | errors.DecodeError()
+            | errors.PagingError()
+            | InconsistentError()
+        ):
             return Reply(HTTPStatus.BAD_GATEWAY, _UPSTREAM)
         case _:
             return Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", is_ours=True)

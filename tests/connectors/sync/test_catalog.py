@@ -1,7 +1,8 @@
 """The difference between the wanted and the present catalog, as plain values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from attrs import evolve
@@ -28,8 +29,14 @@ from fathom_async.connectors.sync._catalog import (
     usual_description,
 )
 from fathom_async.connectors.sync._names import Naming, category_titles, key, naming
-from fathom_async.connectors.sync._source import Counted, CountedSite
+from fathom_async.connectors.sync._source import AccountEvents, SiteEvents
 from fathom_async.models import Event, Site
+
+if TYPE_CHECKING:
+    from fathom_async.connectors.sync._catalog import (
+        Currency,
+        Describe,
+    )
 
 ACME = Site("ACME", "Acme", "none", datetime(2026, 1, 1, tzinfo=UTC))
 SIGNUP = Documented("Acme", "signup", "Somebody signed up.", "euro")
@@ -199,10 +206,16 @@ def test_no_two_categories_have_the_same_title(names: dict[str, str]) -> None:
 
 
 def test_what_fathom_knows_becomes_what_should_be_there() -> None:
-    counted = CountedSite(ACME, "Acme", (Event("signup", currency="euro"), Event("купить 🛒")), nameless=2)
+    counted = SiteEvents(
+        ACME, "Acme", (Event("signup", currency="euro"), Event("купить 🛒")), notes=("2 left out",)
+    )
     named = naming([ACME])
     made = document(
-        Counted((counted,), named), usual_description, known_currency, overwrites=False, removes=False
+        AccountEvents((counted,), named),
+        describe=usual_description,
+        currency=known_currency,
+        overwrites=False,
+        removes=False,
     )
     assert made == Catalog(
         ("Acme",),
@@ -210,29 +223,38 @@ def test_what_fathom_knows_becomes_what_should_be_there() -> None:
             Documented("Acme", "signup", "Event of Acme (ACME), counted by Fathom Analytics.", "euro"),
             Documented("Acme", "купить 🛒", "Event of Acme (ACME), counted by Fathom Analytics.", None),
         ),
-        ("Acme: 2 without a name left out",),
+        ("2 left out",),
         naming=named,
     )
 
 
+def untyped(result: object) -> Callable[..., object]:
+    return lambda *_: result
+
+
 def test_what_callers_say_is_stripped_and_has_to_be_text() -> None:
-    counted = Counted((CountedSite(ACME, "Acme", (Event("signup"),)),), Naming())
+    counted = AccountEvents((SiteEvents(ACME, "Acme", (Event("signup"),)),), Naming())
     made = document(
         counted,
-        lambda _site, _event: " said ",
-        lambda _site, _event: " usd ",
+        describe=lambda _site, _event: " said ",
+        currency=lambda _site, _event: " usd ",
         overwrites=False,
         removes=False,
     )
     assert made.events == (Documented("Acme", "signup", "said", "usd"),)
     blank = document(
-        counted, lambda _site, _event: "", lambda _site, _event: " ", overwrites=False, removes=False
+        counted,
+        describe=lambda _site, _event: "",
+        currency=lambda _site, _event: " ",
+        overwrites=False,
+        removes=False,
     )
     assert blank.events == (Documented("Acme", "signup", "", None),)
+    nothing, five = cast("Describe", untyped(None)), cast("Currency", untyped(5))
     with pytest.raises(ArgumentError, match="describe must return a string, not None"):
-        document(counted, lambda _site, _event: None, known_currency, overwrites=False, removes=False)  # type: ignore[arg-type, return-value] # pyright: ignore[reportArgumentType]
+        document(counted, describe=nothing, currency=known_currency, overwrites=False, removes=False)
     with pytest.raises(ArgumentError, match="currency must return a string, not 5"):
-        document(counted, usual_description, lambda _site, _event: 5, overwrites=False, removes=False)  # type: ignore[arg-type, return-value] # pyright: ignore[reportArgumentType]
+        document(counted, describe=usual_description, currency=five, overwrites=False, removes=False)
 
 
 _NAMES = st.sampled_from(["signup", "buy", "купить", "cafe\u0301", "caf\u00e9"])

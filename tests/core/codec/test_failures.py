@@ -63,10 +63,30 @@ def test_statuses_decide(status: int, body: bytes, kind: type[APIError]) -> None
         (b'{"detail":["c"]}', "c"),
         (b'{"errors":"d"}', "d"),
         (b'{"error":"","detail":"e"}', "e"),
-        (b"nonsense", ""),
+        (b"nonsense", "nonsense"),
     ],
 )
 def test_the_servers_words_are_passed_on(body: bytes, message: str) -> None:
+    assert error_of(404, body).message == message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"Rate Limit Exceeded\n", "Rate Limit Exceeded"),
+        (b'"no such event type"', "no such event type"),
+        ('"кот\\u200b"'.encode(), r"кот\u200b"),
+        (b"\xff\x00 broken", "\ufffd\\x00 broken"),
+        (b"word " * 100, ("word " * 40).strip()),
+        (b"x" * 300, "x" * 200),
+        (b" \n <!DOCTYPE html><p>words", ""),
+        (b'"<b>words</b>"', ""),
+        (b"oops <HTML>words", ""),
+        (b"[1]", ""),
+        (b"", ""),
+    ],
+)
+def test_words_outside_of_json_objects_are_passed_on(body: bytes, message: str) -> None:
     assert error_of(404, body).message == message
 
 

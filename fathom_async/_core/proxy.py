@@ -1,0 +1,42 @@
+"""Which proxy leads to the API: the one that is given, or the environment's."""
+
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from fathom_async._util import checks
+from fathom_async.errors import ConfigurationError
+
+_FORM = "write http://user:password@host:port"
+
+
+def proxy_for(base_url: str, proxy: str | None, *, trust_env: bool) -> str | None:
+    """Return the URL of the proxy; None for none.
+
+    Args:
+        base_url: Root of the API.
+        proxy: URL of a proxy, which may lack its scheme; None for that of the environment.
+        trust_env: Whether to look for ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, or for the settings of macOS
+            and Windows. They are not for plain `http`, which is for this machine only.
+
+    Raises:
+        ConfigurationError: It is not a URL of an HTTP proxy, or would show the credentials to the network. No message
+            shows the URL, which may hold a password.
+    """
+    base = urlsplit(base_url)
+    if proxy is None and trust_env and base.scheme == "https" and not proxy_bypass(base.hostname or ""):
+        found = getproxies()
+        proxy = found.get("https") or found.get("all")
+    if proxy is None:
+        return None
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    parts = checks.url_parts(url)
+    if parts is None or not parts.hostname or not url.isprintable() or " " in url:
+        raise ConfigurationError(f"the proxy is not a URL: {_FORM}")
+    if parts.scheme not in {"http", "https"}:
+        raise ConfigurationError(
+            f"a {parts.scheme} proxy needs a connector of its own: pass session=aiohttp.ClientSession(connector=…)"
+        )
+    if base.scheme == "http":
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        checks.base_url(f"http://{host}")
+    return url

@@ -1,0 +1,67 @@
+"""Credentials that change: a function is asked for them.
+
+1. It is asked when the first request needs them, and what it returns is kept.
+2. It is asked again when the server has answered 401 to what is kept, once for all requests that met this, and each
+   of them is tried once more. That is all for a request that was sent with former credentials.
+3. Old and new credentials are taken out of all answers.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from inspect import isawaitable
+
+from attrs import define, field
+
+from fathom_async._core.request import MaskingTransport, Request, Response
+from fathom_async._util.secrets import Secrets, of_header
+
+Credentials = Callable[[], str | Awaitable[str]]
+"""Returns what the header with the credentials says."""
+
+_REMEMBERED = 4
+
+
+@define(eq=False, repr=False)
+class AskingTransport(MaskingTransport):
+    """Sends requests with the credentials that a function returns.
+
+    Args:
+        transport: Sends the requests.
+        secrets: What has to be taken out besides.
+        ask: Returns the header.
+        use: Lets `transport` send it from now on.
+
+    Attributes:
+        is_wanting: Whether to `ask` before the next request.
+    """
+
+    secrets: Secrets
+    ask: Credentials
+    use: Callable[[str], None]
+    is_wanting: bool = field(init=False, default=True)
+    _number: int = field(init=False, default=0)
+    _others: Secrets = field(init=False)
+    _headers: deque[str] = field(init=False, factory=lambda: deque[str](maxlen=_REMEMBERED))
+
+    def __attrs_post_init__(self) -> None:
+        self._others = self.secrets
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        """Send a request once; see `Transport.send`."""
+        number = self._number
+        response = await super().send(request, within, sent)
+        if response.status == HTTPStatus.UNAUTHORIZED and number == self._number:
+            self.is_wanting = True  # rule 2
+        return response
+
+    async def renew(self) -> None:
+        """Ask for the header, and use it."""
+        made = self.ask()
+        header = await made if isawaitable(made) else made
+        self.use(header)
+        self._headers.append(header)
+        secrets = (secret for each in self._headers for secret in of_header(each))
+        self.secrets = self._others.and_also(*secrets)  # rule 3
+        self._number += 1
+        self.is_wanting = False

@@ -1,0 +1,72 @@
+"""Checks of the connectors' arguments, in addition to `fathom_async._util.checks`."""
+
+import json
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, cast
+
+from fathom_async._util.checks import count
+from fathom_async._util.text import cut
+from fathom_async.errors import ArgumentError
+from fathom_async.service import RateLimit, encode
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+_LEAST, _MOST = -(2**63), 2**64 - 1
+_SHOWN = 80
+
+
+def prose(name: str, value: object) -> str | None:
+    """Check a string of any length, or None."""
+    if value is not None and not isinstance(value, str):
+        raise ArgumentError(f"{name} must be a string or None, not {value!r}")
+    return value
+
+
+def texts(name: str, value: object) -> list[str]:
+    """Check a collection of ids."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, str)
+    found = [*cast("Iterable[object]", value)] if is_list else [None]
+    if not all(isinstance(item, str) and item for item in found):
+        raise ArgumentError(f"{name} must be a list of ids, not {value!r}")
+    return cast("list[str]", found)
+
+
+def json_object(name: str, value: object) -> dict[str, object]:
+    """Return a copy of a JSON object; reject what JSON cannot express."""
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"{name} must be a mapping, not {value!r}")
+    try:
+        copy = json.loads(json.dumps(dict(cast("Mapping[str, object]", value)), allow_nan=False))
+        encode(copy)  # numbers of more than 64 bits, and half characters
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(f"{name} must hold JSON values only: {cut(str(error), _SHOWN)}") from None
+    return cast("dict[str, object]", copy)
+
+
+def finite(name: str, value: object) -> float:
+    """Check a finite number that JSON can express."""
+    if isinstance(value, float) and isfinite(value):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or not _LEAST <= value <= _MOST:
+        raise ArgumentError(f"{name} must be a finite number")
+    return value
+
+
+def rate_limit(_: object, attribute: "Attribute[RateLimit]", value: object) -> None:
+    """Validate a rate limit."""
+    if not isinstance(value, RateLimit):
+        raise ArgumentError(f"{attribute.name} must be a RateLimit, not {value!r}")
+
+
+def at_once(_: object, attribute: "Attribute[int]", value: object) -> None:
+    """Validate a number of requests in flight."""
+    count(attribute.name, value)
+
+
+def url_text(name: str, value: object) -> str:
+    """Check that a base URL is a string; opening the session checks the rest."""
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name} must be a URL such as https://…, not {value!r}")
+    return value

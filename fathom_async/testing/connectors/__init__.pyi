@@ -1,2 +1,0 @@
-from fathom_async.testing.connectors._emma import EmmaServer as EmmaServer
-from fathom_async.testing.connectors._secoda import SecodaServer as SecodaServer

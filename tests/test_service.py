@@ -1,0 +1,265 @@
+"""Clients of services that differ from Fathom's, against servers of the same pieces."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
+
+import pytest
+from aiohttp import web
+from attrs import field, frozen
+
+from fathom_async import ArgumentError, AuthenticationError, DecodeError, PagingError
+from fathom_async.models import Page
+from fathom_async.service import (
+    LimitHeaders,
+    LinkedPage,
+    Priority,
+    RateLimit,
+    Request,
+    Service,
+    ServiceClient,
+    by_link,
+    by_next,
+    object_decoder,
+    parse,
+    with_link,
+)
+from fathom_async.testing import LaravelWindow, ServiceServer
+
+pytestmark = pytest.mark.virtual_time
+
+LIMITS = {"all": RateLimit(100, per=60)}
+JSON = "application/json"
+Endpoint = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def serving(endpoint: Endpoint, *, limit: int | None = None) -> ServiceServer:
+    """A server that answers everything alike."""
+    throttle = None if limit is None else LaravelWindow(limit, per=60)
+    return ServiceServer([web.route("*", "/{rest:.*}", endpoint)], {"all": throttle}, limit_headers="none")
+
+
+async def echo(request: web.Request) -> web.Response:
+    return web.json_response(
+        {
+            "headers": dict(request.headers),
+            "query": request.query_string,
+            "body": (await request.read()).decode(),
+        }
+    )
+
+
+async def echoed(
+    settings: Callable[[str], Service], request: Request[object]
+) -> tuple[dict[str, str], str, str]:
+    async with serving(echo) as server, ServiceClient(settings(server.url)) as client:
+        found = json.loads(json.dumps(await client.send(request)))
+    return found["headers"], found["query"], found["body"]
+
+
+def keyed(url: str) -> Service:
+    return Service(
+        base_url=url,
+        authorization="s3cret-of-the-service",
+        auth_header="X-Api-Key",
+        headers={"Api-Version": "2", "Accept": "application/vnd.api+json"},
+        limits=LIMITS,
+    )
+
+
+async def test_the_key_goes_into_the_header_that_the_service_wants() -> None:
+    seen: list[dict[str, str]] = []
+
+    async def look(request: web.Request) -> web.Response:
+        seen.append(dict(request.headers))
+        return web.json_response(None)
+
+    async with serving(look) as server, ServiceClient(keyed(server.url)) as client:
+        await client.send(Request("GET", "/x", parse, lane="all"))
+    (headers,) = seen
+    assert (headers["X-Api-Key"], headers["Api-Version"]) == ("s3cret-of-the-service", "2")
+    assert headers["Accept"] == "application/vnd.api+json"
+    assert "Authorization" not in headers
+
+
+async def test_no_error_and_no_repr_shows_the_key() -> None:
+    async def refuse(request: web.Request) -> web.Response:
+        return web.Response(status=401, text=f"bad key {request.headers['X-Api-Key']}")
+
+    async with serving(refuse) as server, ServiceClient(keyed(server.url)) as client:
+        with pytest.raises(AuthenticationError, match="bad key") as caught:
+            await client.send(Request("GET", "/x", parse, lane="all"))
+        assert (
+            "s3cret-of-the-service" not in f"{caught.value!r} {caught.value} {client!r} {keyed(server.url)!r}"
+        )
+
+
+async def test_a_query_parameter_may_repeat() -> None:
+    params = {"site": ["a&b", "ü"], "limit": "2", "none": []}
+    _, query, _ = await echoed(keyed, Request("GET", "/x", parse, params, lane="all"))
+    assert parse_qsl(query) == [("site", "a&b"), ("site", "ü"), ("limit", "2")]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "sent"),
+    [
+        ({"a": 1}, JSON, '{"a":1}'),
+        ([1, "x"], JSON, '[1,"x"]'),
+        ("text", JSON, '"text"'),
+        (0, JSON, "0"),
+        (b"a=1&b=2", "application/x-www-form-urlencoded", "a=1&b=2"),
+        (b"", "text/plain", ""),
+    ],
+)
+async def test_a_body_may_be_anything(body: object, kind: str, sent: str) -> None:
+    request = Request("POST", "/x", parse, body=body, lane="all", content_type=kind)
+    headers, _, arrived = await echoed(keyed, request)
+    assert (arrived, headers["Content-Type"]) == (sent, kind)
+
+
+async def test_an_unknown_lane_is_named_before_anything_is_sent() -> None:
+    async with serving(echo) as server, ServiceClient(keyed(server.url)) as client:
+        with pytest.raises(ArgumentError, match="there is no lane 'crud': pass one of all"):
+            await client.send(Request("GET", "/x", parse))
+        with pytest.raises(ArgumentError, match="lane must be one of all, not 'crud'"):
+            client.eta(lane="crud")
+        assert client.eta() == 0
+        assert server.hits == ()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_limits_are_read_from_the_headers_that_the_service_names(named: bool) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        del request
+        headers = {"RateLimit-Limit": "5", "RateLimit-Remaining": "1", "X-RateLimit-Limit": "1"}
+        return web.json_response(None, headers=headers)
+
+    names = LimitHeaders("RateLimit-Limit", "RateLimit-Remaining") if named else LimitHeaders(None, None)
+    async with serving(answer) as server:
+        service = Service(base_url=server.url, authorization="key", limits=LIMITS, limit_headers=names)
+        async with ServiceClient(service) as client:
+            for _ in range(2):
+                await client.send(Request("GET", "/x", parse, lane="all"))
+            status = client.limits["all"]
+    assert (status.limit, status.used) == ((5, 4) if named else (100, 2))
+
+
+async def test_a_refusal_in_the_services_own_header_is_waited_for() -> None:
+    async def refuse_once(request: web.Request) -> web.Response:
+        del request
+        if asyncio.get_running_loop().time() < 20:
+            return web.json_response({}, status=429, headers={"X-Wait": "30"})
+        return web.json_response("done")
+
+    async with serving(refuse_once) as server:
+        names = LimitHeaders(retry_after="X-Wait")
+        service = Service(base_url=server.url, authorization="key", limits=LIMITS, limit_headers=names)
+        async with ServiceClient(service) as client:
+            assert await client.send(Request("GET", "/x", parse, lane="all")) == "done"
+    assert len(server.hits) == 2
+    assert 30 <= asyncio.get_running_loop().time() < 35
+
+
+async def test_a_service_without_headers_is_kept_to_its_limit() -> None:
+    async with serving(echo, limit=100) as server, ServiceClient(keyed(server.url)) as client:
+        await asyncio.gather(
+            *(client.send(Request("GET", f"/{number}", parse, lane="all")) for number in range(250))
+        )
+    assert (server.refused, server.max_in_window("all")) == (0, 100)
+
+
+@frozen
+class Thing:
+    number: int
+    more: object = None
+    extra: dict[str, object] = field(factory=dict[str, object])
+
+
+read_things = object_decoder(tuple[Thing, ...])
+
+
+async def linked(request: web.Request) -> web.Response:
+    """Lists seven things, two on a page, and link to the next page in all the ways there are."""
+    start = int(request.query.get("from", 0))
+    shown = [{"number": number, "more": {"a": [1]}, "new": 1} for number in range(start, min(7, start + 2))]
+    after = start + 2 if start + 2 < 7 else None
+    at = f"https://elsewhere.test/v9?from={after}&sort={request.query.get('sort', '')}"
+    headers = (
+        {} if after is None else {"Link": f'</first>; rel="first", <{at}>; title="a, b"; rel="prev next"'}
+    )
+    return web.json_response(shown, headers=headers)
+
+
+def things(body: bytes) -> Page[Thing]:
+    return Page(read_things(body), has_more=False)
+
+
+async def test_a_list_follows_the_link_header_and_goes_nowhere_else() -> None:
+    async with serving(linked) as server, ServiceClient(keyed(server.url)) as client:
+        first = Request("GET", "/things", things, {"sort": "up"}, lane="all", with_headers=with_link)
+        listing = client.with_options(priority=Priority.BULK).listing(first, by_link)
+        found = [thing async for thing in listing]
+        page = await listing
+    assert [thing.number for thing in found] == [*range(7)]
+    assert (found[0].more, found[0].extra) == ({"a": [1]}, {"new": 1})
+    assert isinstance(page, LinkedPage)
+    assert [hit.path for hit in server.hits] == ["/things"] * 5
+    assert {hit.query["sort"] for hit in server.hits} == {"up"}
+
+
+@pytest.mark.parametrize(
+    ("header", "link"),
+    [
+        ('<https://a.test/?page=2>; rel="next"', "https://a.test/?page=2"),
+        ("<?page=2>;rel=next", "?page=2"),
+        ('<?page=1>; rel="prev", <?page=3>; REL="Next"', "?page=3"),
+        ('<?page=1>; rel="prev", <?q=a,b&page=3>; rel="next last"', "?q=a,b&page=3"),
+        ('<?page=9>; rel="nextgen"', None),
+        ('<?page=9>; rel="last"', None),
+        ("nonsense; rel=next", None),
+        ("", None),
+    ],
+)
+def test_the_next_link_is_found(header: str, link: str | None) -> None:
+    page = with_link(Page((1,), has_more=False), {"Link": header})
+    assert isinstance(page, LinkedPage)
+    assert (page.next, page.has_more, page.data) == (link, link is not None, (1,))
+
+
+async def test_a_list_follows_the_cursor_of_its_bodies() -> None:
+    async def listed(request: web.Request) -> web.Response:
+        start = int(request.query.get("after", 0))
+        return web.json_response({"items": [start, start + 1], "after": start + 2 if start < 4 else None})
+
+    def page(body: bytes) -> Page[int]:
+        found = object_decoder(dict[str, object])(body)
+        items, after = object_decoder(tuple[int, ...])(json.dumps(found["items"]).encode()), found["after"]
+        return LinkedPage(items, after is not None, next=None if after is None else str(after))
+
+    async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
+        listing = client.listing(Request("GET", "/items", page, lane="all"), by_next("after"))
+        assert [item async for item in listing] == [*range(6)]
+
+
+async def test_a_page_that_links_to_itself_ends() -> None:
+    async def endless(request: web.Request) -> web.Response:
+        del request
+        return web.json_response([{"number": 1}], headers={"Link": "</things>; rel=next"})
+
+    async with serving(endless) as server, ServiceClient(keyed(server.url)) as client:
+        first = Request("GET", "/things", things, lane="all", with_headers=with_link)
+        with pytest.raises(PagingError, match="go in circles"):
+            [thing async for thing in client.listing(first, by_link)]
+    assert len(server.hits) == 1
+
+
+async def test_what_is_no_such_object_is_a_typed_error() -> None:
+    async def wrong(request: web.Request) -> web.Response:
+        del request
+        return web.json_response([{"number": "x"}])
+
+    async with serving(wrong) as server, ServiceClient(keyed(server.url)) as client:
+        with pytest.raises(DecodeError, match="number") as caught:
+            await client.send(Request("GET", "/things", things, lane="all"))
+    assert caught.value.url.endswith("/things")
