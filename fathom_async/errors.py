@@ -102,7 +102,12 @@ class DecodeError(_LocatedError):
         method: HTTP method of the request.
         url: URL of the request.
         body: The first bytes of the answer.
+
+    Attributes:
+        is_garbled: Whether it was the answer to a read, and no JSON at all, so that asking again may help.
     """
+
+    is_garbled: bool = False
 
     def __init__(self, message: str, method: str = "", url: str = "", body: bytes = b"") -> None:
         super().__init__(message, method, url, body)
@@ -148,9 +153,11 @@ class APIError(FathomError):
         except ValueError:
             status = str(self.status)
         fields = "; ".join(f"{field}: {' '.join(texts)}" for field, texts in self.errors.items())
+        pause = "" if self.retry_after is None else f"(Retry-After: {self.retry_after:g} s)"
         words = " ".join(part for part in (self.message, f"[{fields}]" if fields else "") if part)
         place = f"{status} on {self.method} {_cut(self.url, _LONGEST_URL)}"
-        return f"{place}: {_cut(words, _LONGEST_WORDS)}" if words else place
+        words = " ".join(part for part in (_cut(words, _LONGEST_WORDS), pause) if part)
+        return f"{place}: {words}" if words else place
 
 
 class AuthenticationError(APIError):

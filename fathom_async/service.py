@@ -15,7 +15,15 @@ from attrs import evolve, field, frozen
 
 from fathom_async._core.codec.objects import encode, object_decoder, parse
 from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
-from fathom_async._core.request import MaskingTransport, Request, Response, Transport, path
+from fathom_async._core.request import (
+    MaskingTransport,
+    Parameter,
+    Request,
+    Response,
+    Transport,
+    free_request,
+    path,
+)
 from fathom_async._core.retry import RetryPolicy, was_perhaps_done
 from fathom_async._core.session import Caller, Options, Session, is_too_many
 from fathom_async._core.token import AskingTransport, Credentials
@@ -80,8 +88,8 @@ class ServiceOptions(TypedDict, total=False):
     """Keyword arguments that the clients of all services take; each may be left out.
 
     Attributes:
-        timeout: Seconds from a request's admission to its whole answer; 30 by default. Waiting for admission does
-            not count.
+        timeout: Seconds from an attempt's admission to its whole answer; 30 by default. Waiting for admission does
+            not count, not even behind requests that get no answer: `max_wait` bounds it.
         retry: How often to try again after a failure.
         max_body: The largest answer to read, in bytes after decompression; 64 MiB by default.
         budget: Where rate limits are kept that other processes spend too: ``file:///path`` for the processes of one
@@ -274,7 +282,8 @@ class ServiceClient:
             priority: Order among waiting requests.
             max_wait: Longest wait for admission in seconds; a longer one raises `WaitTooLongError` at once. None
                 for no bound.
-            timeout: Seconds from a request's admission to its whole answer.
+            timeout: Seconds from an attempt's admission to its whole answer; what passes before is bounded by
+                `max_wait`.
             flow: Waiting requests of one priority take turns by flow, such as a visitor or a report; each run of many
                 reports is a flow of its own, and all other requests are one; None for that one.
         """
@@ -284,6 +293,39 @@ class ServiceClient:
         view = copy(self)
         view._use(self._session, options, is_view=True)  # noqa: SLF001 - the same class
         return view
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Parameter] | None = None,
+        json: Mapping[str, object] | None = None,
+        lane: str | None = None,
+    ) -> object:
+        """Send a request that this version has no method for; it has the same limits, retries and errors.
+
+        Args:
+            method: ``GET``, ``PUT`` and ``DELETE`` are tried again when they fail, ``POST`` and ``PATCH`` only if
+                they certainly were not processed.
+            path: Path below the base URL, such as ``/sites/CDBUGS``; its segments are quoted, and may not be empty
+                or dots.
+            params: Query parameters; None leaves one out.
+            json: Body of the request.
+            lane: One of the names in `limits`, the first of them by default.
+
+        Returns:
+            The parsed JSON of the answer; None if it has no body.
+
+        Raises:
+            ArgumentError: The method, the path, a parameter or the lane cannot be, or the body is not JSON.
+            FathomError: As from any other method.
+        """
+        name = next(iter(self._session.lanes)) if lane is None else lane
+        self._lane(name)
+        return await Caller(self._session, self._options)(
+            free_request(method, path, params or {}, json, name)
+        )
 
     @property
     def limits(self) -> Mapping[str, LaneStatus]:

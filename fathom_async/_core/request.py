@@ -6,6 +6,9 @@ from urllib.parse import quote, urlencode
 
 from attrs import define, field
 
+from fathom_async._core.codec.objects import encode, parse
+from fathom_async._core.codec.rows import utf8
+from fathom_async._util import checks
 from fathom_async._util.secrets import Secrets
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import ArgumentError, FathomError
@@ -57,14 +60,14 @@ class Request(Generic[T_co]):
         lane: Name of the lane whose rate limit it counts against.
         idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
             it certainly was not processed.
-        already_gone_result: The result when a retry finds nothing (404), because the attempt before it, whose answer
-            was lost, did the work. None if a 404 is always an error.
+        already_gone_result: The result when a success has no body, or when a retry finds nothing (404), because the
+            attempt before it, whose answer was lost, did the work. None if both are errors.
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
-            the caller gets the error. Only for a request that is not shared.
-        on_sent: Called whenever the bytes of an attempt leave; not called for callers who share another's request.
-        content_type: The body's media type.
+                the caller gets the error, and so do those who share the request.
+        on_sent: Called whenever the bytes of an attempt leave.
+            content_type: The body's media type.
         with_headers: Returns the result again, with what the answer's case-insensitive headers add to it.
     """
 
@@ -93,6 +96,61 @@ class Request(Generic[T_co]):
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
+
+
+Parameter = str | int | float | bool | None
+"""The value of a query parameter; None for none."""
+
+_REPEATABLE, _OTHERS = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
+"""HTTP methods of which sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2), or not."""
+
+
+def free_request(
+    method: str,
+    at: str,
+    params: Mapping[str, Parameter],
+    json: Mapping[str, object] | None,
+    lane: str,
+) -> Request[object]:
+    """Return a request whose answer is parsed JSON, or None if it has no body.
+
+    Args:
+        method: ``GET``, ``PUT``, ``DELETE``, ``POST`` or ``PATCH``, in any case.
+        at: Path below the base URL, not encoded.
+        params: Query parameters.
+        json: JSON body.
+        lane: Name of the lane.
+
+    Raises:
+        ArgumentError: The method is unknown, the path could reach another endpoint, or a value cannot be sent.
+    """
+    verb = method.upper()
+    checks.choice((*_REPEATABLE, *_OTHERS))("method", verb)
+    if not at.startswith("/") or at == "/":
+        raise ArgumentError(f"the path must begin with a slash, such as /sites/CDBUGS, not {at!r}")
+    *segments, last = at[1:].split("/")
+    template = "/{}" * len(segments) + ("/{}" if last else "/")
+    encoded = path(template, *segments, *([last] if last else []))
+    try:
+        encode(json)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(f"json cannot be sent as JSON: {error}") from None
+    given = {name: _parameter(name, value) for name, value in params.items() if value is not None}
+    return Request(
+        verb, encoded, _parsed_or_none, given, body=json, lane=lane, idempotent=verb in _REPEATABLE
+    )
+
+
+def _parameter(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise ArgumentError(f"the parameter {name} must be a string or a number, not {value!r}")
+    return checks.encodable(name, str(value))
+
+
+def _parsed_or_none(body: bytes) -> object:
+    return parse(body) if body.strip() else None
 
 
 @fast_frozen
@@ -186,5 +244,5 @@ class MaskingTransport:
 
         mask = self.secrets.mask
         headers = CIMultiDict({name: mask(value) for name, value in response.headers.items()})
-        body = self.secrets.mask_bytes(response.body)
+        body = self.secrets.mask_bytes(utf8(response.body))
         return Response(response.status, headers, body, mask(response.reason))

@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from attrs import define, field
 
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ClosedError
+
+if TYPE_CHECKING:
+    from fathom_async.errors import FathomError
 
 T = TypeVar("T")
 
@@ -80,13 +83,19 @@ class Scope:
         """Whether shared work of this key is under way."""
         return key in self._shared
 
-    async def share(self, key: Hashable, work: Callable[[], Coroutine[object, object, T]]) -> T:
+    async def share(
+        self,
+        key: Hashable,
+        work: Callable[[], Coroutine[object, object, T]],
+        leaving: "asyncio.Future[FathomError] | None" = None,
+    ) -> T:
         """Return the result of the work under way for this key; start it if there is none.
 
-        The work goes on while anyone waits for it: a cancelled caller does not disturb the others, and the last one
-        cancels the work.
+        The work goes on while anyone waits for it: a caller who is cancelled, or leaves with an error of its own,
+        does not disturb the others, and the last one cancels the work.
 
         Raises:
+            FathomError: The caller left.
             ClosedError: The scope was closed, and the work with it.
         """
         shared = self._shared.get(key)
@@ -95,7 +104,11 @@ class Scope:
             shared.work.add_done_callback(lambda _: self._unshare(key, shared))
         shared.waiting += 1
         try:
-            await asyncio.wait((shared.work,))  # which does not cancel the work with its waiter
+            ends = (shared.work,) if leaving is None else (shared.work, leaving)
+            # This does not cancel the work with its waiter.
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if leaving is not None and not shared.work.done():
+                raise leaving.result()
             if shared.work.cancelled():
                 raise ClosedError("the client was closed while this request was in flight")
             return cast("T", shared.work.result())

@@ -2,19 +2,29 @@
 
 Only this module interprets an answer's status. It knows no service: lanes, headers and what a refusal looks like are
 parameters.
+
+Equal requests that may be shared, under way at the same time, are one:
+
+1. It is carried as its most urgent caller wants it: one who comes later moves it up in its lane, if it still waits,
+   and gives it the longer `timeout`.
+2. Each caller has a `max_wait` of its own. The lane knows the latest, and fails the request for all; the others leave
+   it by themselves, as those do who are cancelled.
 """
 
 import asyncio
 import itertools
+import math
 import random
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
+from weakref import WeakValueDictionary
 
 from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
+from fathom_async._core.codec.objects import is_json
 from fathom_async._core.request import Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
@@ -25,7 +35,7 @@ from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, priority_of
 from fathom_async._util import checks
-from fathom_async._util.clock import Clock
+from fathom_async._util.clock import Clock, Timer
 from fathom_async.errors import (
     APIError,
     ArgumentError,
@@ -33,9 +43,11 @@ from fathom_async.errors import (
     ClosedError,
     ConfigurationError,
     DecodeError,
+    FathomError,
     NetworkSettingsError,
     NotFoundError,
     RateLimitError,
+    TimeoutError,  # noqa: A004 - ours is one
     TransportError,
 )
 from fathom_async.telemetry import Admitted, Answered, Failed, Queued, Retried, Sent, Telemetry
@@ -70,6 +82,59 @@ class Options:
         checks.seconds("timeout", self.timeout, least=0.001)
         if self.max_wait is not None:
             checks.seconds("max_wait", self.max_wait, least=0)
+
+
+@define(eq=False)
+class _Patience:
+    """How long one of several callers waits.
+
+    Attributes:
+        until: When it has waited for long enough.
+        max_wait: How long that is.
+        leaving: Set to its error when it waits no longer.
+    """
+
+    until: float
+    max_wait: float
+    leaving: "asyncio.Future[FathomError]"
+    timer: Timer | None = None
+
+    def end(self, error: FathomError) -> None:
+        if not self.leaving.done():
+            self.leaving.set_result(error)
+
+
+@define(eq=False)
+class _Call(Generic[T]):
+    """A request under way, and what has become of its attempts.
+
+    Attributes:
+        request: The request.
+        options: How it is carried (rule 1).
+        number: The same in all of its events.
+        deadline: When its last caller has waited for long enough.
+        requests: Those of all callers, for what they want to be told.
+        patience: That of the callers with a `max_wait`, if the request is shared (rule 2).
+        admission: The present attempt's; None between two.
+    """
+
+    request: Request[T]
+    options: Options
+    number: int
+    deadline: float
+    requests: list[Request[T]] = field(default=Factory(lambda self: [self.request], takes_self=True))
+    patience: list[_Patience] = field(factory=list[_Patience])
+    admission: Admission | None = None
+    again: Again | None = None
+    failures: int = 0
+    refusals: int = 0
+    failing_since: float | None = None
+    perhaps_done: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether no attempt is on its way."""
+        return self.admission is None or not self.admission.is_over
 
 
 def _note_failure(admission: Admission, error: TransportError) -> None:
@@ -113,6 +178,9 @@ class Session:
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
+    _shared: WeakValueDictionary[Hashable, _Call[object]] = field(
+        init=False, factory=WeakValueDictionary[Hashable, _Call[object]]
+    )
 
     def send(self, request: Request[T], options: Options) -> Coroutine[object, object, T]:
         """Return a coroutine that carries out a request.
@@ -128,68 +196,137 @@ class Session:
         self._check_loop()
         if request.lane not in self.lanes:
             raise ArgumentError(f"there is no lane {request.lane!r}: pass one of {', '.join(self.lanes)}")
-        carry_out = self._carry_out_observed if self.telemetry.listens else self._carry_out
-        if not request.is_shared:
-            return carry_out(request, options, next(self._numbers))
-        key = (request.method, request.target, options)
-        self.telemetry.shared += self.scope.is_running(key)
-        return self.scope.share(key, partial(carry_out, request, options, next(self._numbers)))
+        if request.is_shared:
+            return self._share(request, options)
+        return self._begin(_Call(request, options, next(self._numbers), self._deadline(options)))
 
-    async def _carry_out_observed(self, request: Request[T], options: Options, number: int) -> T:
+    def _deadline(self, options: Options) -> float:
+        return math.inf if options.max_wait is None else self.clock.now() + options.max_wait
+
+    def _begin(self, call: _Call[T]) -> Coroutine[object, object, T]:
+        return self._carry_out_observed(call) if self.telemetry.listens else self._carry_out(call)
+
+    async def _share(self, request: Request[T], options: Options) -> T:
+        """Carry out a request, or wait for an equal one that is under way."""
+        key = (request.method, request.target)
+        deadline = self._deadline(options)
+        call = cast("_Call[T] | None", self._shared.get(key)) if self.scope.is_running(key) else None
+        if call is None:
+            call = _Call(request, options, next(self._numbers), deadline)
+            self._shared[key] = cast("_Call[object]", call)
+        else:
+            self._join(call, options, deadline)
+            call.requests.append(request)
+            self.telemetry.shared += 1
+        patience = None
+        if options.max_wait is not None:
+            patience = _Patience(deadline, options.max_wait, asyncio.get_running_loop().create_future())
+            call.patience.append(patience)
+        for each in call.patience:
+            if each.timer is None and each.until < call.deadline:  # rule 2
+                until = max(each.until, self.clock.now() + self.lanes[request.lane].window.reply_time)
+                each.timer = self.clock.call_at(until, partial(self._lose_patience, call, each))
         try:
-            return await self._carry_out(request, options, number)
+            leaving = None if patience is None else patience.leaving
+            return await self.scope.share(key, partial(self._begin, call), leaving)
+        finally:
+            call.requests.remove(request)
+            if patience is not None:
+                call.patience.remove(patience)
+                if patience.timer is not None:
+                    patience.timer.cancel()
+
+    def _join(self, call: _Call[T], options: Options, deadline: float) -> None:
+        """Carry a request as one more caller wants it, too.
+
+        Raises:
+            WaitTooLongError: It cannot be admitted within this caller's `max_wait`.
+        """
+        lane, admission, carried = self.lanes[call.request.lane], call.admission, call.options
+        priority, flow = carried.priority, carried.flow
+        if admission is not None and not admission.is_over:
+            lane.join(admission, options.priority, options.flow, options.max_wait)
+            priority, flow = admission.priority, admission.flow
+        elif call.is_waiting and options.max_wait is not None:
+            lane.check_wait(lane.eta(1, options.priority, options.flow), options.max_wait)
+        if options.priority < priority:
+            priority, flow = options.priority, options.flow
+        timeout = max(options.timeout, carried.timeout)
+        call.options = evolve(carried, priority=priority, flow=flow, timeout=timeout)
+        call.deadline = max(call.deadline, deadline)
+
+    def _lose_patience(self, call: _Call[T], caller: _Patience) -> None:
+        """Let a caller leave a request that the others wait for, unless an attempt is on its way."""
+        if call.is_waiting:
+            lane, options = self.lanes[call.request.lane], call.options
+            eta = lane.eta(1, options.priority, options.flow)
+            caller.end(lane.waiting.too_long(eta, caller.max_wait))
+
+    async def _carry_out_observed(self, call: _Call[T]) -> T:
+        try:
+            return await self._carry_out(call)
         except BaseException as error:
-            lane, reason = self.lanes[request.lane].name, f"{type(error).__name__}: {error}"
-            self.telemetry.emit(Failed(number, lane, self.clock.now(), reason))
+            lane, reason = self.lanes[call.request.lane].name, f"{type(error).__name__}: {error}"
+            self.telemetry.emit(Failed(call.number, lane, self.clock.now(), reason))
             raise
 
-    async def _carry_out(self, request: Request[T], options: Options, number: int) -> T:
-        failures = refusals = 0
-        again: Again | None = None
-        perhaps_done = False
-        failing_since: float | None = None
-        deadline = None if options.max_wait is None else self.clock.now() + options.max_wait
+    async def _carry_out(self, call: _Call[T]) -> T:
+        request = call.request
         while True:
+            within = call.options.timeout
             try:
-                response = await self._attempt(
-                    request, options, deadline, number, failures + refusals + 1, again
-                )
-                return self._judge(request, response)
+                return self._judge(request, await self._attempt(call, within))
             except NotFoundError:
-                if perhaps_done and request.already_gone_result is not None:
+                if call.perhaps_done and request.already_gone_result is not None:
                     return request.already_gone_result
                 raise
-            except (APIError, TransportError) as error:
+            except (APIError, TransportError, DecodeError) as error:
                 if self.scope.is_shut:
                     raise ClosedError("the client was closed while this request was in flight") from None
-                is_refused = isinstance(error, RateLimitError)
-                refusals += is_refused
-                failures += not is_refused
-                again = "refused" if is_refused else "failed"
-                perhaps_done = perhaps_done or was_perhaps_done(error)
-                lane = self.lanes[request.lane]
-                if failing_since is None and not is_refused:
-                    failing_since = self.clock.now()
-                delay = next_delay(
-                    self.retry,
-                    error,
-                    idempotent=request.idempotent,
-                    failures=failures,
-                    refusals=refusals,
-                    jitter=random.random(),  # noqa: S311 - no secret
-                    away_for=lane.away_for(failing_since, options.priority),
-                )
-                if delay is not None and again == "failed" and not lane.retries.has_capacity():
-                    delay = max(delay, delay_of(lane.retries, self.clock))
-                is_late = deadline is not None and self.clock.now() + (delay or 0.0) > deadline
-                if delay is None or is_late or lane.is_given_up:
+                if isinstance(error, TimeoutError) and within < call.options.timeout:
+                    call.admission = None  # somebody with more time has come
+                    continue
+                delay = self._delay(call, error)
+                if delay is None:
                     raise
+                lane = self.lanes[request.lane]
                 reason = f"{type(error).__name__}: {error}"
-                event = Retried(number, lane.name, self.clock.now(), failures + refusals, delay, reason)
+                attempt = call.failures + call.refusals
+                event = Retried(call.number, lane.name, self.clock.now(), attempt, delay, reason)
                 self.telemetry.retry(event, error)
             await self.scope.sleep(delay)
-            if again == "failed":
+            if call.again == "failed":
                 await self._take_retry(lane)
+
+    def _delay(self, call: _Call[T], error: APIError | TransportError | DecodeError) -> float | None:
+        """Return the seconds until the next attempt, or None to give up."""
+        lane, now = self.lanes[call.request.lane], self.clock.now()
+        call.admission = None
+        is_refused = isinstance(error, RateLimitError)
+        call.refusals += is_refused
+        call.failures += not is_refused
+        call.again = "refused" if is_refused else "failed"
+        call.perhaps_done = call.perhaps_done or was_perhaps_done(error)
+        if call.failing_since is None and not is_refused:
+            call.failing_since = now
+        delay = next_delay(
+            self.retry,
+            error,
+            idempotent=call.request.idempotent,
+            failures=call.failures,
+            refusals=call.refusals,
+            jitter=random.random(),  # noqa: S311 - no secret
+            failing_for=0.0 if call.failing_since is None else now - call.failing_since,
+            away_for=lane.away_for(call.failing_since, call.options.priority),
+        )
+        if delay is None or lane.is_given_up:
+            return None
+        if call.again == "failed" and not lane.retries.has_capacity():
+            delay = max(delay, delay_of(lane.retries, self.clock))
+        for caller in call.patience:
+            if caller.until < now + delay and caller.until < call.deadline:  # rule 2
+                caller.end(error)
+        return delay if now + delay <= call.deadline else None
 
     async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
         """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
@@ -236,33 +373,28 @@ class Session:
             # Tasks end by themselves, with `ClosedError`, unless the transport does not abort its requests.
             await close_all([*lanes, self.scope])
 
-    async def _attempt(  # noqa: PLR0917 - the state of `_carry_out`
-        self,
-        request: Request[T],
-        options: Options,
-        deadline: float | None,
-        number: int,
-        attempt: int,
-        again: Again | None,
-    ) -> Response:
-        max_wait = None if deadline is None else max(0.0, deadline - self.clock.now())
+    async def _attempt(self, call: _Call[T], within: float) -> Response:
+        request, options, number = call.request, call.options, call.number
+        max_wait = None if call.deadline == math.inf else max(0.0, call.deadline - self.clock.now())
         lane = self.lanes[request.lane]
         telemetry = self.telemetry
         if telemetry.listens:
             now = self.clock.now()
+            attempt = call.failures + call.refusals + 1
             telemetry.emit(Queued(number, lane.name, request.method, request.path, attempt, now))
-        permit = lane.permit(
+        call.admission = admission = lane.permit(
             options.priority,
             flow=options.flow,
             max_wait=max_wait,
-            again=again,
+            again=call.again,
             asks=request,
             kind=request.lane,
         )
-        async with permit as admission:
+        async with admission:
             lane = admission.lane
-            if request.on_admitted is not None:
-                await request.on_admitted()
+            for each in call.requests:
+                if each.on_admitted is not None:
+                    await each.on_admitted()
             if self.scope.is_shut:
                 raise ClosedError("the client was closed before this request was sent")
             telemetry.waited += admission.waited
@@ -270,31 +402,36 @@ class Session:
             admitted = self.clock.now() if telemetry.listens else 0.0
             if telemetry.listens:
                 telemetry.emit(Admitted(number, lane.name, admitted, admission.waited))
-            if telemetry.listens or request.on_sent is not None:
-                sent = partial(self._note_sent, admission, number, lane.name, request.on_sent)
+            if telemetry.listens or request.on_sent is not None or len(call.requests) > 1:
+                sent = partial(self._note_sent, call, admission)
             try:
-                response = await self.transport.send(request, options.timeout, sent)
+                response = await self.transport.send(request, within, sent)
             except TransportError as error:
                 _note_failure(admission, error)
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
-            feedback = read_feedback(response.headers, self.clock.unix, self.limit_headers)
-            heard = self._heard(request, lane, response, feedback)
-            if self.is_refusal(response):
-                telemetry.refused += 1
-                wait = believed(self.retry, feedback.retry_after, lane.limit.per)
-                limits = (None, None) if heard is None else (heard.limit, heard.remaining)
-                admission.refused(Feedback(*limits, wait))
-            elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                wait = believed(self.retry, feedback.retry_after) or 0.0
-                admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
-            else:
-                admission.answered(heard)
+            self._settle(admission, request, response)
             if telemetry.listens:
                 now = self.clock.now()
                 telemetry.emit(Answered(number, lane.name, now, response.status, now - admitted))
             return response
+
+    def _settle(self, admission: Admission, request: Request[T], response: Response) -> None:
+        """Tell the lane what an answer means for it."""
+        lane = admission.lane
+        feedback = read_feedback(response.headers, self.clock.unix, self.limit_headers)
+        heard = self._heard(request, lane, response, feedback)
+        if self.is_refusal(response):
+            self.telemetry.refused += 1
+            wait = believed(self.retry, feedback.retry_after, lane.limit.per)
+            limits = (None, None) if heard is None else (heard.limit, heard.remaining)
+            admission.refused(Feedback(*limits, wait))
+        elif response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            wait = believed(self.retry, feedback.retry_after) or 0.0
+            admission.failed(f"it answers {response.status}", answered=True, retry_after=wait)
+        else:
+            admission.answered(heard)
 
     def _heard(
         self, request: Request[T], lane: Lane, response: Response, feedback: Feedback
@@ -306,24 +443,28 @@ class Session:
             return feedback
         return self.learned.named(request.lane, lane, response.status, feedback)
 
-    def _note_sent(
-        self, admission: Admission, number: int, lane: str, on_sent: Callable[[], None] | None
-    ) -> None:
+    def _note_sent(self, call: _Call[T], admission: Admission) -> None:
         admission.sent()
-        self.telemetry.emit(Sent(number, lane, self.clock.now()))
-        if on_sent is not None:
-            on_sent()
+        self.telemetry.emit(Sent(call.number, admission.lane.name, self.clock.now()))
+        for each in call.requests:
+            if each.on_sent is not None:
+                each.on_sent()
 
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
             raise self._error(request, response)
+        if request.already_gone_result is not None and not response.body.strip():
+            return request.already_gone_result  # such as 204
         try:
             found = request.decode(response.body)
             return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
-            raise DecodeError(
-                error.message, request.method, self.transport.url(request), response.body[:200]
-            ) from None
+            words, is_read = error.message, request.method == "GET"
+            if not is_read and not response.body.strip():
+                words += ": it was probably carried out, so look before you send it again"
+            located = DecodeError(words, request.method, self.transport.url(request), response.body[:200])
+            located.is_garbled = is_read and not is_json(response.body)
+            raise located from None
 
     def _error(self, request: Request[T], response: Response) -> APIError:
         url = self.transport.url(request)

@@ -136,6 +136,7 @@ class Admission:
     waited: float = field(default=0.0, init=False)
     admitted_at: float = field(default=0.0, init=False)
     queued_at: float = field(default=0.0, init=False)
+    deadline: float = field(default=math.inf, init=False)
     _waiting: asyncio.Future[None] | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Self:

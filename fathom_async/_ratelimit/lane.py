@@ -232,7 +232,6 @@ class Lane:
 
     def line_up(self, waiter: Admission, now: float) -> None:
         self._check_open()
-        deadline = None
         if waiter.again is None:
             self.window.expect(waiter.priority, now)
         if self.breaker.is_away:
@@ -240,11 +239,42 @@ class Lane:
         if waiter.max_wait is not None:
             is_first = waiter.again == "refused"
             ahead = (0, PASSES, 0) if is_first else self._queue.ahead_of(waiter.priority, waiter.flow)
-            eta = self.eta_behind(ahead, waiter.priority)
-            if eta > waiter.max_wait or (self.breaker.is_away and self.breaker.holds(now)):  # rule 4
-                raise self.waiting.too_long(waiter, eta)
-            deadline = now + max(waiter.max_wait, self.window.reply_time)
-        self.waiting.add(waiter, deadline)
+            self.check_wait(self.eta_behind(ahead, waiter.priority), waiter.max_wait)
+            waiter.deadline = now + max(waiter.max_wait, self.window.reply_time)
+        self.waiting.add(waiter)
+
+    def check_wait(self, eta: float, max_wait: float | None) -> None:
+        """Raise `WaitTooLongError` if a request must not wait for as many seconds."""
+        is_held = self.breaker.is_away and self.breaker.holds(self.now())  # rule 4
+        if max_wait is not None and (eta > max_wait or is_held):
+            raise self.waiting.too_long(eta, max_wait)
+
+    def join(self, waiter: Admission, priority: Priority, flow: str, max_wait: float | None) -> None:
+        """Let one more caller wait for a request that is in the queue.
+
+        Args:
+            waiter: The request; it goes to where the caller's own would go, if that is admitted earlier.
+            priority: The caller's.
+            flow: The caller's.
+            max_wait: The caller's; the request is failed after the longest of all.
+
+        Raises:
+            WaitTooLongError: The caller's `max_wait` cannot be met; nothing is changed.
+        """
+        now = self.now()
+        present = self._queue.ahead_of(waiter.priority, waiter.flow, before=waiter)
+        offered = self._queue.ahead_of(priority, flow)
+        is_better = (priority, offered) < (waiter.priority, present)
+        place, chosen = (offered, priority) if is_better else (present, waiter.priority)
+        self.check_wait(self.eta_behind(place, chosen), max_wait)
+        deadline = math.inf if max_wait is None else now + max(max_wait, self.window.reply_time)
+        if deadline > waiter.deadline:
+            waiter.deadline, waiter.max_wait = deadline, max_wait
+            self.waiting.watch(waiter)
+        if is_better:
+            self.waiting.move(waiter, priority, flow)
+            self.window.expect(priority, now)
+            self.dispatch(now)
 
     def admit(self, waiter: Admission, now: float) -> None:
         """Give a request its permit; everything must allow it."""

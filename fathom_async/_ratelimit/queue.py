@@ -63,12 +63,18 @@ class _Line(Generic[T]):
             del self._flows[flow]
         return waiter
 
-    def ahead_of(self, flow: str, more: int) -> int:
-        """Return how many are served before a newcomer of this flow that has so many more of its own before it."""
-        own = len(self._flows.get(flow, ()))
+    def ahead_of(self, flow: str, more: int, before: T | None = None) -> int:
+        """Return how many are served before a newcomer of this flow that has so many more of its own before it.
+
+        With `before`, return how many are served before that one of the flow's waiters.
+        """
+        waiters = self._flows.get(flow, ())
+        own = len(waiters)
+        if before is not None:
+            own = next((place for place, each in enumerate(waiters) if each is before), own)
         turns = own + more + 1
         others = sum(min(length, turns) * flows for length, flows in self._lengths.items())
-        return others - min(own, turns) + own + more
+        return others - min(len(waiters), turns) + own + more
 
     def _count(self, before: int, after: int) -> None:
         lengths = self._lengths
@@ -103,12 +109,13 @@ class PriorityQueue(Generic[T]):
         self._next = None
         self.size += 1
 
-    def discard(self, waiter: T, priority: Priority, flow: str = "") -> None:
-        """Take out a waiter that gave up; it may be gone already."""
+    def discard(self, waiter: T, priority: Priority, flow: str = "") -> bool:
+        """Take out a waiter; return whether it was not gone already."""
         gone = self._lines[priority].discard(waiter, flow)
         self._waiting[priority] -= gone
         self._next = None
         self.size -= gone
+        return gone
 
     def next_class(self) -> tuple[Priority, bool]:
         """Return the class whose turn it is, and whether it was passed over so often that nothing may hold it."""
@@ -134,12 +141,14 @@ class PriorityQueue(Generic[T]):
         self.size -= 1
         return self._lines[chosen].pop()
 
-    def ahead_of(self, priority: Priority, flow: str = "", more: int = 0) -> tuple[int, int, int]:
+    def ahead_of(
+        self, priority: Priority, flow: str = "", more: int = 0, before: T | None = None
+    ) -> tuple[int, int, int]:
         """Return about how many go before a newcomer: if nobody else comes, at the most, and more urgent ones.
 
-        `more` newcomers of its flow go before it, too.
+        `more` newcomers of its flow go before it, too. With `before`, it is one who waits already.
         """
-        own = self._lines[priority].ahead_of(flow, more)
+        own = self._lines[priority].ahead_of(flow, more, before)
         urgent = sum(self._waiting[:priority])
         # Not more than so many urgent ones go before each of our own; and so many of ours before a patient one.
         most = (own + 1) * PASSES - self._passed[priority] if priority else 0

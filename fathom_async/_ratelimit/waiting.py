@@ -52,10 +52,21 @@ class Waiting:
     )
     _sequence: Iterator[int] = field(factory=count, init=False)
 
-    def add(self, waiter: Admission, deadline: float | None) -> None:
-        if deadline is not None:
-            heappush(self._deadlines, (deadline, next(self._sequence), waiter))
+    def add(self, waiter: Admission) -> None:
+        self.watch(waiter)
         self.queue.push(waiter, waiter.priority, waiter.flow, at_head=waiter.again == "refused")
+
+    def watch(self, waiter: Admission) -> None:
+        """Note a request's deadline; those that it had before are void."""
+        if waiter.deadline < math.inf:
+            heappush(self._deadlines, (waiter.deadline, next(self._sequence), waiter))
+
+    def move(self, waiter: Admission, priority: Priority, flow: str) -> None:
+        """Let a request wait in another class and flow."""
+        is_here = self.queue.discard(waiter, waiter.priority, waiter.flow)
+        waiter.priority, waiter.flow = priority, flow
+        if is_here:  # not about to be handed over
+            self.queue.push(waiter, priority, flow, at_head=waiter.again == "refused")
 
     def discard(self, waiter: Admission) -> None:
         self.queue.discard(waiter, waiter.priority, waiter.flow)
@@ -109,12 +120,11 @@ class Waiting:
                     return waiter
         return self.queue.pop(start)
 
-    def drain(self) -> Iterator[tuple[Admission, float | None]]:
-        """Take out all at once, and return those that still wait, flow by flow, with their deadlines."""
-        deadlines = {waiter: deadline for deadline, _, waiter in self._deadlines}
+    def drain(self) -> Iterator[Admission]:
+        """Take out all at once, and return those that still wait, flow by flow."""
         self._deadlines.clear()
         waiters = self.queue.clear()
-        return ((waiter, deadlines.get(waiter)) for waiter in waiters if not waiter.is_over)
+        return (waiter for waiter in waiters if not waiter.is_over)
 
     def hand_over(self, to: Callable[[str], "Lane"]) -> None:
         """Let the lanes of their kinds admit all who wait here; requests under way are settled here."""
@@ -122,20 +132,18 @@ class Waiting:
         self._lane.window.release_idle()
         self._pass_on(self.drain(), to)
 
-    def _pass_on(
-        self, waiting: Iterator[tuple[Admission, float | None]], to: Callable[[str], "Lane"]
-    ) -> None:
+    def _pass_on(self, waiting: Iterator[Admission], to: Callable[[str], "Lane"]) -> None:
         """Pass on some, and the others in a moment, so that the event loop is not blocked."""
         now = self._lane.clock.now()
         followers: set[Lane] = set()
-        for waiter, deadline in islice(waiting, SLICE):
+        for waiter in islice(waiting, SLICE):
             waiter.lane = lane = to(waiter.kind)
             if lane not in followers:
                 followers.add(lane)
                 restraint = lane.restraint
                 restraint.paused_until = max(restraint.paused_until, self._lane.restraint.paused_until)
-            if deadline is not None:
-                waiter.max_wait = max(0.0, deadline - now)
+            if waiter.max_wait is not None:
+                waiter.max_wait = max(0.0, waiter.deadline - now)
             try:
                 lane.line_up(waiter, now)
             except FathomError as error:
@@ -148,15 +156,15 @@ class Waiting:
     def are_others(self, subjects: set[str]) -> bool:
         return any(waiter.subject not in subjects for waiter in self.queue)
 
-    def too_long(self, waiter: Admission, eta: float) -> WaitTooLongError:
+    def too_long(self, eta: float, max_wait: float) -> WaitTooLongError:
         """Return the error of a request that cannot wait for so long."""
         away = self._lane.breaker.reason if self._lane.breaker.is_away else ""
-        return WaitTooLongError(self._lane.name, eta, waiter.max_wait or 0.0, away)
+        return WaitTooLongError(self._lane.name, eta, max_wait, away)
 
     def _fail_late(self, now: float) -> None:
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
-            if not waiter.is_over:
+            if not waiter.is_over and deadline == waiter.deadline:
                 if deadline > now and deadline >= self._lane.restraint.paused_until:
                     break
                 self._fail(waiter)
@@ -165,8 +173,8 @@ class Waiting:
     def fail_impatient(self, patience: float, now: float) -> None:
         """Carry out rule 3 for requests that wait no longer than the patience for a server that is away."""
         failed = self._lane.breaker.subjects() if self._lane.breaker.is_narrow else None
-        for _, _, waiter in self._deadlines:
-            if failed is None or waiter.subject in failed:
+        for deadline, _, waiter in self._deadlines:
+            if deadline == waiter.deadline and (failed is None or waiter.subject in failed):
                 self._fail(waiter)
         since = self._lane.breaker.away_since
         if since is not None and now - since >= patience:
@@ -178,9 +186,10 @@ class Waiting:
 
     def fail_all(self, error: FathomError) -> None:
         """Fail all, each with an error of its own."""
-        for waiter, _ in self.drain():
+        for waiter in self.drain():
             waiter.fail(type(error)(*error.args))
 
     def _fail(self, waiter: Admission) -> None:
         """Fail one that cannot wait for any longer."""
-        waiter.fail(self.too_long(waiter, self._lane.eta_behind((0, PASSES, 0), waiter.priority)))
+        eta = self._lane.eta_behind((0, PASSES, 0), waiter.priority)
+        waiter.fail(self.too_long(eta, waiter.max_wait or 0.0))

@@ -3,7 +3,7 @@
 Moments are read here too: what callers may write, as a moment on the wall clock of the report.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Final, cast
 from zoneinfo import ZoneInfo, available_timezones
@@ -204,6 +204,15 @@ def _checked_limit(rows: object) -> int:
     if not 1 <= rows <= MAX_ROWS:
         raise QueryError(f"limit must be between 1 and {MAX_ROWS}, not {rows}")
     return rows
+
+
+def extra(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Return parameters that this version does not know, each with its values."""
+    found = dict[str, tuple[str, ...]]()
+    for name, values in given.items():
+        each = (values,) if isinstance(values, str) else listed(f"extra {name!r}", values)
+        found[sendable("extra", name)] = tuple(sendable(f"extra {name!r}", value) for value in each)
+    return found
 
 
 def check_sort(sort_by: object, columns: tuple[str, ...], *, by_date: bool) -> None:

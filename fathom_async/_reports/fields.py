@@ -31,6 +31,7 @@ FieldGrouping = Literal[
     "ref",
     "entry_page",
     "exit_page",
+    "ai_source",
 ]
 CountMetric = Literal["visits", "uniques", "pageviews", "conversions", "unique_conversions", "value"]
 """Metrics that are whole numbers."""
@@ -78,7 +79,7 @@ GroupingSort = Literal[
     "utm_medium:asc", "utm_medium:desc", "utm_source:asc", "utm_source:desc",
     "utm_term:asc", "utm_term:desc", "keyword:asc", "keyword:desc",
     "ref:asc", "ref:desc", "entry_page:asc", "entry_page:desc",
-    "exit_page:asc", "exit_page:desc", "timestamp:asc", "timestamp:desc",
+    "exit_page:asc", "exit_page:desc", "ai_source:asc", "ai_source:desc", "timestamp:asc", "timestamp:desc",
 ]
 PageviewSort = GroupingSort | Literal[
     "visits:asc", "visits:desc", "uniques:asc", "uniques:desc",

@@ -136,6 +136,8 @@ def implies(
 
 def _match(source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> _Match | None:
     one, two = _view(source), _view(target)
+    if source.extra or target.extra:
+        return None  # what it asks for is not known
     if one.subject != two.subject or not two.metrics <= one.metrics:  # rule 1
         return None
     if not two.groups <= one.groups or not _keeps_order(source, target, two):  # rules 4 and 7

@@ -84,6 +84,9 @@ class Query(Generic[RowT_co]):
     sort_by: str | None = attrs.field(default=None, kw_only=True)
     limit: int | None = attrs.field(default=None, kw_only=True, converter=arguments.limit)
     timezone: str | None = attrs.field(default=None, kw_only=True, converter=time_zone)
+    extra: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, tuple[str, ...]], kw_only=True, converter=arguments.extra
+    )
 
     def __attrs_post_init__(self) -> None:
         for argument in ("date_from", "date_to"):
@@ -94,8 +97,10 @@ class Query(Generic[RowT_co]):
             raise QueryError(
                 f"date_to {to_wire(self.date_to)} is before date_from {to_wire(self.date_from)}; swap them"
             )
+        for name in self.extra.keys() & {*self._identity, *_WORDS, "entity", "filters", "limit"}:
+            raise QueryError(f"extra has {name!r}, which is an argument of its own; write it there")
         if self.sort_by is not None:
-            columns = (*self.aggregates, *self.field_grouping)
+            columns = (*self.aggregates, *self.field_grouping, *self._more("aggregates", "field_grouping"))
             arguments.check_sort(self.sort_by, columns, by_date=self.date_grouping is not None)
         elif self.field_grouping and self.limit is not None and self.limit < MAX_ROWS:
             warn_unsorted(self.limit, self.aggregates[0])
@@ -109,10 +114,14 @@ class Query(Generic[RowT_co]):
     def codec(self) -> RowCodec[RowT_co]:
         """Reads and writes the rows of this query's report."""
         dates = () if self.date_grouping is None else (Column(DATE_COLUMN, self.date_grouping),)
-        groupings = (Column(name, "text") for name in self.field_grouping)
-        metrics = (Column(name, METRIC_KINDS[name]) for name in self.aggregates)
+        groupings = (Column(name, "text") for name in (*self.field_grouping, *self._more("field_grouping")))
+        metrics = [Column(name, METRIC_KINDS[name]) for name in self.aggregates]
+        metrics += [Column(name, "number") for name in self._more("aggregates")]
         base = cast("type[RowT_co]", self._row_base)
         return row_codec((*dates, *groupings, *metrics), base)
+
+    def _more(self, *lists: str) -> tuple[str, ...]:
+        return tuple(name for each in lists for name in self.extra.get(each, ()))
 
     @property
     def effective_limit(self) -> int | None:
@@ -121,7 +130,8 @@ class Query(Generic[RowT_co]):
         Without a ``limit``, a query grouped by fields would stop silently at 500 rows; it is sent with the highest
         limit instead.
         """
-        return self.limit if self.limit is not None or not self.field_grouping else MAX_ROWS
+        is_grouped = self.field_grouping or self._more("field_grouping")
+        return self.limit if self.limit is not None or not is_grouped else MAX_ROWS
 
     @property
     def exceeds_hour_span(self) -> bool:
@@ -227,7 +237,7 @@ class Query(Generic[RowT_co]):
             value: object = getattr(self, field.name)
             if isinstance(value, datetime):
                 value = to_wire(value)
-            if value not in (None, ()):
+            if value not in (None, (), {}):
                 shown.append(f"{field.name}={value!r}" if field.kw_only else repr(value))
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -240,8 +250,9 @@ class Query(Generic[RowT_co]):
         self, aggregates: Iterable[str], field_grouping: Iterable[str], filters: Sequence[Filter]
     ) -> dict[str, str]:
         given = {
-            "aggregates": ",".join(aggregates),
-            "field_grouping": ",".join(field_grouping),
+            **{name: ",".join(values) for name, values in self.extra.items()},
+            "aggregates": ",".join((*aggregates, *self._more("aggregates"))),
+            "field_grouping": ",".join((*field_grouping, *self._more("field_grouping"))),
             "date_grouping": self.date_grouping,
             "date_from": self.date_from and to_wire(self.date_from),
             "date_to": self.date_to and to_wire(self.date_to),
@@ -274,6 +285,9 @@ class PageviewQuery(Query[PageviewRow]):
         limit: Maximum number of rows, from 1 to 1000. A report grouped by fields has at most 1000 rows. Without
             ``sort_by``, these are arbitrary groups.
         timezone: TZ database name of a time zone other than the site's. Deprecated by Fathom.
+        extra: Parameters that this version does not know, with a value or a list, such as
+            ``{"field_grouping": ["new"]}``. Further groupings are columns of text and further aggregates of numbers;
+            such a query is never fused.
 
     Raises:
         QueryError: The server would reject the query, or silently answer something else.

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 def _stops_at_limit(report: "Report[Row]") -> bool:
     query = report.query
-    is_grouped = bool(query.field_grouping or query.date_grouping)
+    is_grouped = bool(query.field_grouping or query.date_grouping or query.extra)
     limit = query.effective_limit if is_grouped else None  # without groups there is one row
     return limit is not None and len(report.rows) >= limit
 

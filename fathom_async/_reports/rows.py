@@ -43,6 +43,7 @@ class GroupedRow(Row, frozen=True, gc=False):
         utm_term: str | None
         keyword: str | None
         ref: str | None
+        ai_source: str | None
 
 
 class PageviewRow(GroupedRow, frozen=True, gc=False):

@@ -86,7 +86,8 @@ class EventsResource:
         """
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, retired_hint=_NEW))
+        decode = object_decoder(Event, name=name)
+        return await self._send(Request("POST", at, decode, body=fields, idempotent=False, retired_hint=_NEW))
 
     async def update(
         self,
@@ -106,7 +107,8 @@ class EventsResource:
             raise ArgumentError("'currency' is another endpoint and not an id: use events.set_currency")
         fields = body(_FIELDS, name=name, currency=currency)
         at = path("/sites/{}/events/{}", site_id, event_id)
-        return await self._send(Request("POST", at, _EVENT, body=fields, idempotent=False, retired_hint=_SET))
+        decode = object_decoder(Event, id=event_id, **fields)
+        return await self._send(Request("POST", at, decode, body=fields, idempotent=False, retired_hint=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
         """Delete an event permanently.

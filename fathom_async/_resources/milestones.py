@@ -83,7 +83,8 @@ class MilestonesResource:
         """
         fields = body(_FIELDS, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
-        return await self._send(Request("POST", at, _MILESTONE, body=fields, idempotent=False))
+        decode = object_decoder(Milestone, id=milestone_id, **fields)
+        return await self._send(Request("POST", at, decode, body=fields, idempotent=False))
 
     async def delete(self, site_id: str, milestone_id: str) -> Deleted:
         """Delete a milestone permanently.

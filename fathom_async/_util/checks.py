@@ -75,7 +75,7 @@ def text(longest: int) -> Check:
             raise ArgumentError(f"{name} must be a string, not {value!r}")
         if not value.strip():
             raise ArgumentError(f"{name} must not be empty")
-        _check_encodable(name, value)
+        encodable(name, value)
         if len(value) > longest:
             raise ArgumentError(f"{name} may have at most {longest} characters, not {len(value)}")
         return value
@@ -159,15 +159,16 @@ def identifier(name: str, value: object) -> str:
     """Check an id, cursor or name that goes into a query parameter."""
     if not isinstance(value, str) or not value.strip():
         raise ArgumentError(f"{name} must be a non-empty string, not {value!r}")
-    _check_encodable(name, value)
-    return value
+    return encodable(name, value)
 
 
-def _check_encodable(name: str, value: str) -> None:
+def encodable(name: str, value: str) -> str:
+    """Check that a text can be sent."""
     try:
         value.encode()
     except UnicodeEncodeError:
         raise ArgumentError(f"{name} contains half a surrogate pair: {value!r}") from None
+    return value
 
 
 def page_params(limit: int, starting_after: str | None, ending_before: str | None) -> dict[str, str]:

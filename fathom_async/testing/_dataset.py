@@ -55,6 +55,7 @@ class Record:
     ref: str = ""
     entry_page: str = ""
     exit_page: str = ""
+    ai_source: str = ""
 
 
 GROUPINGS = tuple(each.name for each in fields(Record) if each.name not in ("site_id", "at"))

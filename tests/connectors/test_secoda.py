@@ -523,7 +523,7 @@ async def test_errors_are_typed(secoda: SecodaClient, server: SecodaPages) -> No
     server.inject(Status(400, {"error": "no such integration"}))
     with pytest.raises(ValidationError, match="no such integration"):
         await secoda.categories.create(title="Acme", integration=INTEGRATION_ID)
-    server.inject(Body(b"<html>"))
+    server.inject(*[Body(b"<html>")] * 3)
     with pytest.raises(Exception, match="web page"):
         await secoda.categories.get(CATEGORY_ID)
 

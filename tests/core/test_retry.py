@@ -1,9 +1,12 @@
 """The decision after a failed attempt."""
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from fathom_async import (
     APIError,
+    ArgumentError,
     ConnectError,
     DecodeError,
     FathomError,
@@ -15,9 +18,18 @@ from fathom_async import (
 )
 from fathom_async._core.retry import next_delay, was_perhaps_done
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 POLICY = RetryPolicy(attempts=4, refusals=2, base=0.5, cap=3.0)
 SENT = ConnectError("broke", sent=True)
 UNSENT = ConnectError("no connection", sent=False)
+
+
+def garbled() -> DecodeError:
+    error = DecodeError("nonsense")
+    error.is_garbled = True
+    return error
 
 
 def delay(
@@ -41,7 +53,13 @@ def delay(
         (ServerError(503, ""), False, False),
         (ValidationError(400, ""), True, False),
         (APIError(302, ""), True, False),
-        (DecodeError("nonsense"), True, False),
+        (APIError(408, ""), True, True),
+        (APIError(408, ""), False, False),
+        (APIError(425, ""), True, True),
+        *((ServerError(status, ""), True, True) for status in (520, 521, 522, 523, 524, 529, 530)),
+        (ServerError(525, ""), True, False),
+        (DecodeError("another shape"), True, False),
+        (garbled(), True, True),
     ],
 )
 def test_what_is_tried_again(error: FathomError, idempotent: bool, again: bool) -> None:
@@ -53,6 +71,50 @@ def test_the_back_off_doubles_up_to_its_cap_and_is_spread_by_chance() -> None:
     patient = RetryPolicy(attempts=99, base=0.5, cap=3.0)
     late = next_delay(patient, SENT, idempotent=True, failures=50, refusals=0, jitter=1.0)
     assert late == 3.0
+
+
+def test_the_statuses_are_a_setting() -> None:
+    policy = RetryPolicy(statuses=[409, 503])
+    kinds = [APIError(409, ""), ServerError(503, ""), ServerError(500, "")]
+    delays = [next_delay(policy, kind, idempotent=True, failures=1, refusals=0, jitter=0) for kind in kinds]
+    assert [each is not None for each in delays] == [True, True, False]
+
+
+@pytest.mark.parametrize(("most", "tried"), [(0, []), (1, [1]), (2, [1, 2]), (9, [1, 2, 3])])
+def test_an_answer_that_is_no_json_is_tried_again_so_often(most: int, tried: list[int]) -> None:
+    policy = RetryPolicy(garbled=most)
+    again = [
+        failures
+        for failures in range(1, 9)
+        if next_delay(policy, garbled(), idempotent=True, failures=failures, refusals=0, jitter=0) is not None
+    ]
+    assert again == tried
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"attempts": 0}, "attempts must be a whole number of at least 1, not 0"),
+        ({"refusals": -1}, "refusals must be a whole number of at least 0"),
+        ({"garbled": 0.5}, "garbled must be a whole number"),
+        ({"outage": float("nan")}, "outage must be a number of seconds of at least 0"),
+        ({"longest_pause": "1h"}, "longest_pause must be a number of seconds"),
+        ({"statuses": [200]}, "statuses must be numbers from 400 to 599, not 200"),
+        ({"statuses": ["503"]}, "statuses must be numbers from 400 to 599, not '503'"),
+    ],
+)
+def test_a_setting_that_cannot_be_says_what_to_write(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        cast("Callable[..., RetryPolicy]", RetryPolicy)(**settings)
+
+
+def test_a_request_is_given_up_when_it_has_failed_for_so_long() -> None:
+    slow = ServerError(500, "")
+    for failing_for, again in ((0, True), (599, True), (600, False)):
+        found = next_delay(
+            POLICY, slow, idempotent=True, failures=1, refusals=0, jitter=0, failing_for=failing_for
+        )
+        assert (found is not None) is again
 
 
 def test_the_last_attempt_is_the_last() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fathom_async import ClosedError, FathomClient, NotFoundError, PageviewQuery, Priority, ServerError
+from fathom_async import ClosedError, FathomClient, NotFoundError, PageviewQuery, ServerError
 from fathom_async._core.request import Request, Response
 from fathom_async.testing import Delay, FathomServer, Status
 from tests.conftest import until
@@ -27,17 +27,13 @@ async def test_the_same_report_asked_for_at_once_is_sent_once(
     assert len(server.hits) == 2  # what is over is not kept
 
 
-async def test_other_questions_and_other_manners_are_requests_of_their_own(
-    server: FathomServer, fathom: FathomClient
-) -> None:
-    urgent = fathom.with_options(priority=Priority.INTERACTIVE)
+async def test_other_questions_are_requests_of_their_own(server: FathomServer, fathom: FathomClient) -> None:
     await asyncio.gather(
         fathom.reports.aggregate(QUERY),
         fathom.reports.aggregate(QUERY.replace(aggregates=["visits"])),
         fathom.reports.current_visitors(SITE),
-        urgent.reports.aggregate(QUERY),
     )
-    assert len(server.hits) == 4
+    assert len(server.hits) == 3
 
 
 async def test_a_write_or_a_read_after_it_is_never_shared(server: FathomServer, fathom: FathomClient) -> None:

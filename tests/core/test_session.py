@@ -1,9 +1,12 @@
 """What happens to a request between call and answer, over real sockets."""
 
 import asyncio
+import json
 import logging
+import random
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import date
 
 import pytest
 
@@ -14,10 +17,12 @@ from fathom_async import (
     ConnectError,
     DecodeError,
     Deleted,
+    Event,
     EventQuery,
     FathomClient,
     FathomError,
     GoneError,
+    Milestone,
     NotFoundError,
     PageviewQuery,
     PermissionDeniedError,
@@ -28,7 +33,7 @@ from fathom_async import (
     ValidationError,
     WaitTooLongError,
 )
-from fathom_async.service import Request
+from fathom_async.service import Request, Response
 from fathom_async.testing import (
     Body,
     Delay,
@@ -154,6 +159,20 @@ async def test_a_slow_answer_is_a_timeout(server: FathomServer) -> None:
     assert "0.05 s" in str(caught.value)
 
 
+async def test_waiting_for_admission_is_bounded_by_max_wait_and_not_by_timeout(server: FathomServer) -> None:
+    """A lane that knows nothing sends one request at a time, so that a server that never answers is slow to meet."""
+    server.inject(*[Delay(3000)] * 60)
+    now = asyncio.get_running_loop().time
+    async with FathomClient("any", base_url=server.url, retry=RetryPolicy(attempts=1), timeout=2) as fathom:
+        for max_wait, bound in ((None, 60), (5, 7.1)):
+            start, view = now(), fathom.with_options(max_wait=max_wait)
+            outcomes = await asyncio.gather(
+                *(view.sites.get(SITE) for _ in range(20)), return_exceptions=True
+            )
+            assert {type(outcome) for outcome in outcomes} <= {TimeoutError, WaitTooLongError}
+            assert now() - start < bound
+
+
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -230,21 +249,62 @@ async def test_an_event_deleted_by_name_keeps_its_history_and_can_have_a_currenc
     assert (event.name, event.currency) == ("not tracked yet", "yen")
 
 
-async def test_a_web_page_instead_of_json_is_a_typed_error(
+async def test_a_web_page_instead_of_json_is_a_typed_error_after_three_attempts(
     server: FathomServer, fathom: FathomClient
 ) -> None:
-    server.inject(Html())
+    server.inject(*[Html()] * 4)
     with pytest.raises(
         DecodeError, match="web page instead of JSON: are the credentials and the base URL right"
     ):
         await fathom.sites.get(SITE)
+    assert len(server.hits) == 3
 
 
-async def test_another_shape_than_expected_is_a_typed_error(
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Html(),
+        Body(b""),
+        Body(b'{"id": "CDBUGS", "na'),
+        Body(b"\xff\xfe"),
+        Truncate(),
+        Status(408),
+        Status(524),
+    ],
+    ids=repr,
+)
+async def test_every_read_is_served_though_a_fifth_of_the_answers_are_broken(fault: Fault) -> None:
+    chance = random.Random(9)  # no read meets three in a row, as one in a hundred would
+    async with (
+        FathomServer() as server,
+        FathomClient("any", base_url=server.url, retry=EAGER) as fathom,
+    ):
+        for _ in range(100):
+            while chance.random() < 0.2:
+                server.inject(fault)
+            assert (await fathom.sites.get(SITE)).id == SITE
+
+
+@pytest.mark.parametrize("fault", [Html(), Body(b'{"id": "CDB'), Body(b"[]")], ids=repr)
+async def test_a_write_whose_answer_is_broken_is_not_sent_twice(
+    server: FathomServer, fathom: FathomClient, fault: Fault
+) -> None:
+    server.inject(*[fault] * 3)
+    for write in (
+        fathom.sites.create(name="x"),
+        fathom.sites.update(SITE, name="x"),
+        fathom.sites.delete(SITE),
+    ):
+        with pytest.raises(DecodeError):
+            await write
+    assert [hit.method for hit in server.hits] == ["POST", "POST", "DELETE"]
+
+
+async def test_another_shape_than_expected_is_a_typed_error_at_once(
     server: FathomServer, fathom: FathomClient
 ) -> None:
-    server.inject(Body(b'{"id": "CDBUGS", "name": null}'), Body(b"[1]"), Body(b""), Body(b'{"id": '))
-    for words in ("name", "not a Site", "empty", "not JSON"):
+    server.inject(Body(b'{"id": "CDBUGS", "name": null}'), Body(b"[1]"))
+    for words in ("name", "not a Site"):
         with pytest.raises(DecodeError, match=words):
             await fathom.sites.get(SITE)
 
@@ -309,9 +369,8 @@ async def test_limits_on_a_page_that_is_no_answer_are_ignored() -> None:
         FathomClient("any", base_url=server.url) as fathom,
     ):
         server.inject(*[Html()] * 3, *[Status(503)] * 2)
-        for _ in range(3):
-            with pytest.raises(DecodeError):
-                await fathom.account.get()
+        with pytest.raises(DecodeError):
+            await fathom.account.get()
         await fathom.account.get()
         assert fathom.limits["crud"].limit == 2000
         await fathom.account.get()
@@ -398,6 +457,7 @@ FAULTS: list[Fault] = [
     Truncate(),
     Html(),
     Body(b"nonsense"),
+    Body(f'{{"id": "CDBUGS", "name": ["{TOKEN}"]}}'.encode("utf-16")),
     Redirect("http://127.0.0.1:9/login"),
     Delay(300),
 ]
@@ -469,6 +529,15 @@ async def test_a_server_that_says_come_back_later_than_max_wait_is_not_waited_fo
         await fathom.with_options(max_wait=5).sites.get(SITE)
 
 
+async def test_an_error_names_the_pause_that_is_too_long_to_be_waited_for(server: FathomServer) -> None:
+    server.inject(Status(503, headers={"Retry-After": "3600"}))
+    policy = RetryPolicy(outage=120)
+    async with FathomClient("any", base_url=server.url, retry=policy) as fathom:
+        with pytest.raises(ServerError, match=r"Retry-After: 3600 s"):
+            await fathom.sites.get(SITE)
+    assert len(server.hits) == 1
+
+
 async def test_a_retry_after_beyond_reason_is_not_believed(
     server: FathomServer, fathom: FathomClient
 ) -> None:
@@ -491,6 +560,75 @@ async def test_deleting_believes_only_an_answer_that_says_so(
         await fathom.sites.delete(SITE)
     with pytest.raises(DecodeError, match="web page"):
         await fathom.sites.wipe(SITE)
+
+
+@pytest.mark.parametrize("answer", [Status(204), Body(b""), Body(b" \n")], ids=repr)
+async def test_a_write_without_an_answer_is_a_success_where_it_can_be_told_what_it_did(
+    server: FathomServer, fathom: FathomClient, answer: Fault
+) -> None:
+    server.inject(*[answer] * 9)
+    assert await fathom.sites.delete(SITE) == Deleted(SITE, object="site")
+    assert await fathom.events.delete_by_name(SITE, "x") == Deleted("x", object="event")
+    assert await fathom.events.create(SITE, name="x") == Event("x")
+    assert await fathom.events.update(SITE, "ID", name="x", currency="yen") == Event("x", "ID", "yen")
+    assert await fathom.events.set_currency(SITE, "x", "yen") == Event("x", currency="yen")
+    moved = await fathom.milestones.update(SITE, "1", name="x", milestone_date="2026-01-31")
+    assert moved == Milestone("1", "x", date(2026, 1, 31))
+    for write in (fathom.sites.create(name="x"), fathom.sites.update(SITE, name="x")):
+        with pytest.raises(DecodeError, match="probably carried out, so look before you send it again"):
+            await write
+    assert len(server.hits) == 8
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+async def test_json_in_another_encoding_is_read(
+    server: FathomServer, fathom: FathomClient, encoding: str
+) -> None:
+    account = {"id": 1, "name": "Zo\u00eb", "email": "z@example.com"}
+    server.inject(Body(json.dumps(account, ensure_ascii=False).encode(encoding)))
+    assert (await fathom.account.get()).name == "Zo\u00eb"
+    server.inject(Body(b"\xff\xfe\x00"), Body(b"\xff\xfe\x00"), Body(b"\xe9"))
+    with pytest.raises(DecodeError, match="not JSON"):
+        await fathom.account.get()
+
+
+@pytest.mark.parametrize("depth", [300, 900, 3_000, 100_000])
+async def test_json_nested_deeply_is_an_error_of_that_request(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    bodies = (
+        deep,
+        b'{"id": ' + deep + b"}",
+        b'{"error": ' + deep + b"}",
+        b'{"errors": {"x": ' + deep + b"}}",
+    )
+    asks = PageviewQuery(SITE, aggregates=["visits"]), PageviewQuery(SITE, aggregates=["uniques"])
+    for status in (200, 400, 500):
+        for body in bodies:
+            transport = Scripted(Response(status, {}, body))
+            async with FathomClient("any", transport=transport, retry=RetryPolicy(attempts=1)) as fathom:
+                with pytest.raises((APIError, DecodeError)):
+                    await fathom.account.get()
+                outcomes = [outcome async for outcome in fathom.reports.run(asks, fuse=False)]
+                assert all(isinstance(outcome.error, APIError | DecodeError) for outcome in outcomes)
+                assert len(outcomes) == 2
+
+
+class Scripted:
+    """A transport that answers everything in the same way."""
+
+    def __init__(self, answer: Response) -> None:
+        self._answer = answer
+
+    async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
+        del request, within
+        sent()
+        return self._answer
+
+    def url(self, request: Request[object]) -> str:
+        return request.target
+
+    async def close(self) -> None:
+        pass
 
 
 def test_what_a_request_sends_is_not_shown() -> None:

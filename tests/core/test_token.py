@@ -121,7 +121,7 @@ async def test_neither_the_old_nor_the_new_token_shows() -> None:
         await fathom.account.get()
         vault.rotate(SECOND)
         await fathom.account.get()
-        server.inject(Body(f"Bearer {FIRST} {SECOND}".encode()))
+        server.inject(*[Body(f"Bearer {FIRST} {SECOND}".encode())] * 3)
         with pytest.raises(DecodeError, match=r"GET http") as caught:
             await fathom.account.get()
         assert b"Bearer *** ***" in caught.value.body

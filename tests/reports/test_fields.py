@@ -15,15 +15,15 @@ def sorts(*names: str) -> set[str]:
     return {f"{name}:{direction}" for name in names for direction in ("asc", "desc")}
 
 
-def test_there_are_21_groupings() -> None:
-    assert len(set(fields.FIELD_GROUPINGS)) == 21
+def test_there_are_22_groupings() -> None:
+    assert len(set(fields.FIELD_GROUPINGS)) == 22
     assert {"entry_page", "exit_page", "keyword"} <= set(fields.FIELD_GROUPINGS)
 
 
-def test_properties_are_the_groupings_without_keyword_and_with_domain() -> None:
+def test_properties_are_the_groupings_without_keyword_and_ai_source_and_with_domain() -> None:
     properties = {*fields.TEXT_PROPERTIES, *fields.CATEGORICAL_PROPERTIES}
 
-    assert properties ^ set(fields.FIELD_GROUPINGS) == {"keyword", "domain"}
+    assert properties ^ set(fields.FIELD_GROUPINGS) == {"keyword", "domain", "ai_source"}
     assert len(fields.TEXT_PROPERTIES) == 14
     assert len(fields.CATEGORICAL_PROPERTIES) == 7
 

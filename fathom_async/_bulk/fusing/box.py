@@ -118,7 +118,7 @@ def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
     ]
     fixed: dict[str, str] = {each.property: each.value for each in fixing}
     groups = frozenset[str](query.field_grouping)
-    if not _is_ordered(query, groups.difference(fixed)):
+    if query.extra or not _is_ordered(query, groups.difference(fixed)):
         return None
     subject = (
         *(query.entity, query.site_id, query.entity_name if isinstance(query, EventQuery) else None),

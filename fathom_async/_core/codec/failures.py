@@ -50,8 +50,10 @@ def read_error(
         retry_after: Seconds to wait, if the server named them.
     """
     raw = read_mapping(response.body)
-    fields = _field_errors(raw)
-    message = _words(raw) or _plain_words(response)
+    try:
+        fields, message = _field_errors(raw), _words(raw) or _plain_words(response)
+    except RecursionError:
+        fields, message = dict[str, tuple[str, ...]](), ""
     kind = _BY_STATUS.get(response.status, APIError)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = ServerError

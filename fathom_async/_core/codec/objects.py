@@ -10,6 +10,7 @@ import cattrs
 import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
+from fathom_async._core.codec.rows import TOO_DEEP, utf8
 from fathom_async.errors import DecodeError
 from fathom_async.models import Deleted, Page
 
@@ -107,8 +108,21 @@ def parse(body: bytes) -> object:
     """
     try:
         return _json.decode(body)
+    except RecursionError:
+        raise DecodeError(TOO_DEEP, body=body[:200]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if (plain := utf8(body)) is not body:
+            return parse(plain)
         raise DecodeError(_not_json(body, error), body=body[:200]) from None
+
+
+def is_json(body: bytes) -> bool:
+    """Whether a body is JSON, of whatever form."""
+    try:
+        parse(body)
+    except DecodeError:
+        return False
+    return True
 
 
 def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
@@ -116,7 +130,7 @@ def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
 
     Args:
         cls: The object's class.
-        **known: Values of fields for answers that lack them.
+        **known: Values of fields for answers that lack them, or have no body.
 
     The function raises:
         DecodeError: The body is not JSON, or not such an object; names the field.
@@ -133,7 +147,7 @@ def _decoder(cls: type[T], known: Mapping[str, object] = MappingProxyType({})) -
     structure = _converter.get_structure_hook(cls)
 
     def decode(body: bytes) -> T:
-        raw = parse(body)
+        raw = parse(body) if not known or body.strip() else dict[str, object]()
         if known and isinstance(raw, dict):
             given = {
                 name: value for name, value in cast("dict[str, object]", raw).items() if value is not None
@@ -168,8 +182,8 @@ def _not_json(body: bytes, error: Exception) -> str:
 def read_mapping(body: bytes) -> Mapping[str, object]:
     """Return the body as a mapping; an empty one if it is anything else."""
     try:
-        raw = _json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        raw = parse(body)
+    except DecodeError:
         return {}
     return cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
 

@@ -2,8 +2,14 @@
 
 The server writes numbers as strings and dates in four forms; this module converts both. It creates one class and one
 decoder for each set of columns.
+
+An answer that does not fit is looked at again, row by row: an empty string in a column of numbers is null, and
+``timestamp`` another name of ``date``. What still does not fit is an error that names the column and the row, as no
+other value would be right: a count with a fraction, a number that is infinite, a word.
 """
 
+import codecs
+import json
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -25,6 +31,17 @@ ColumnKind = Literal["text", "count", "number", "hour", "day", "month", "year"]
 _SHAPES: Final = 1024
 _DATES: Final = 8192
 _BODY_SHOWN: Final = 200
+TOO_DEEP: Final = "the answer is nested too deeply"
+
+
+def utf8(body: bytes) -> bytes:
+    """Return JSON with a byte order mark as UTF-8 without one; the same object if there is none."""
+    if not body.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body
+    try:
+        return body.decode(json.detect_encoding(body)).encode() or body
+    except UnicodeError:
+        return body
 
 
 @attrs.frozen
@@ -59,6 +76,7 @@ class RowCodec(Generic[RowT_co]):
 
     columns: tuple[Column, ...]
     row_type: type[RowT_co]
+    _rows: type[list[RowT_co]]
     _decoder: msgspec.json.Decoder[list[RowT_co]]
 
     def row(self, *values: object) -> RowT_co:
@@ -74,11 +92,28 @@ class RowCodec(Generic[RowT_co]):
             DecodeError: The answer is not an array of such rows; the message names the column and the row.
         """
         try:
-            return self._decoder.decode(body)
+            try:
+                return self._decoder.decode(body)
+            except msgspec.ValidationError:
+                return self._decode_oddities(body)
         except msgspec.ValidationError as error:
             raise DecodeError(_located(str(error)), body=body[:_BODY_SHOWN]) from error
+        except RecursionError:
+            raise DecodeError(TOO_DEEP, body=body[:_BODY_SHOWN]) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if (plain := utf8(body)) is not body:
+                return self.decode(plain)
             raise DecodeError(f"the report is not JSON: {error}", body=body[:_BODY_SHOWN]) from error
+
+    def _decode_oddities(self, body: bytes) -> list[RowT_co]:
+        rows = msgspec.json.decode(body, type=list[dict[str, object]])
+        numbers = [column.name for column in self.columns if column.kind in {"count", "number"}]
+        for row in rows:
+            if "timestamp" in row:
+                row.setdefault("date", row["timestamp"])
+            row.update({name: None for name in numbers if row.get(name) == ""})
+        read_date = cast("Callable[[type, object], object]", _read_date)
+        return msgspec.convert(rows, self._rows, strict=False, dec_hook=read_date)
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         """Return the rows as JSON that `decode` reads back, with numbers as numbers and dates in full."""
@@ -110,7 +145,7 @@ def _codec(columns: tuple[Column, ...], base: type[Row]) -> RowCodec[Row]:
         ),
     )
     rows = cast("type[list[Row]]", GenericAlias(list, (row_type,)))
-    return RowCodec(columns, row_type, msgspec.json.Decoder(rows, strict=False, dec_hook=_read_date))
+    return RowCodec(columns, row_type, rows, msgspec.json.Decoder(rows, strict=False, dec_hook=_read_date))
 
 
 def _restored(base: type[Row], columns: tuple[Column, ...], values: tuple[object, ...]) -> Row:
@@ -144,7 +179,7 @@ class _Hour(metaclass=_DateForm):
     kind, parts = "hour", 4
 
 
-_Finite = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+_Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 
 _TYPES: Final[dict[ColumnKind, object]] = {
     "text": str | None,

@@ -10,6 +10,7 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from fathom_async._core.codec.rows import Column, ColumnKind, Row, row_codec
 from fathom_async.errors import DecodeError
@@ -32,6 +33,10 @@ def decode_one(kind: ColumnKind, wire: object) -> object:
         ("count", "12.0", 12),
         ("count", None, None),
         ("count", "90071992547409930", 90071992547409930),
+        ("count", str(2**63), 2**63),
+        ("count", "", None),
+        ("number", "", None),
+        ("number", "-1", -1.0),
         ("number", "0.4321", 0.4321),
         ("number", 0.4321, 0.4321),
         ("number", "12", 12.0),
@@ -60,14 +65,14 @@ def test_a_cell_has_the_type_of_its_column(kind: ColumnKind, wire: object, value
 @pytest.mark.parametrize(
     ("kind", "wire"),
     [
-        ("count", ""),
         ("count", "12.5"),
+        ("count", 999.5),
+        ("count", "1e400"),
         ("count", "many"),
         ("count", True),
-        ("number", ""),
         ("number", "nan"),
-        ("number", "inf"),
-        ("number", "-1"),
+        ("number", "Infinity"),
+        ("number", "1e400"),
         ("text", 12),
         ("year", "23"),
         ("month", "2023"),
@@ -87,6 +92,39 @@ def test_what_a_column_cannot_hold_is_an_error_that_names_column_and_row(
 ) -> None:
     with pytest.raises(DecodeError, match="column 'it' of row 0 cannot be read"):
         decode_one(kind, wire)
+
+
+def test_one_odd_cell_does_not_fail_the_report() -> None:
+    columns = (Column("date", "day"), *PAGES)
+    body = (
+        b'[{"timestamp": "2023-02-14", "pathname": "", "pageviews": "", "bounce_rate": ""},'
+        b'{"date": "2023-02-15", "timestamp": "x", "pathname": null, "pageviews": "-3", "bounce_rate": -0.5}]'
+    )
+    rows = row_codec(columns, Row).decode(body)
+    assert [*map(astuple, rows)] == [
+        (date(2023, 2, 14), "", None, None),
+        (date(2023, 2, 15), None, -3, -0.5),
+    ]
+
+
+def test_odd_cells_do_not_hide_the_one_that_cannot_be_read() -> None:
+    body = b'[{"pathname": "/", "pageviews": "", "bounce_rate": 0}, {"pathname": "/", "pageviews": "999.5"}]'
+    with pytest.raises(DecodeError, match="column 'pageviews' of row 1 cannot be read"):
+        row_codec(PAGES, Row).decode(body)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_with_a_byte_order_mark_is_read(encoding: str) -> None:
+    body = '[{"pathname": "/\u00e9", "pageviews": "1", "bounce_rate": 0}]'.encode(encoding)
+    assert row_codec(PAGES, Row).decode(body) == [row_codec(PAGES, Row).row("/\u00e9", 1, 0.0)]
+
+
+@pytest.mark.parametrize("depth", [300, 900, 3_000, 100_000])
+def test_rows_nested_deeply_are_read_or_an_error(depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for body in (deep, b'[{"pathname": ' + deep + b"}]", b'[{"new": ' + deep + b"}]"):
+        with pytest.raises(DecodeError):
+            row_codec(PAGES, Row).decode(body)
 
 
 def test_a_missing_column_is_named() -> None:
@@ -161,9 +199,9 @@ def values(kind: ColumnKind) -> st.SearchStrategy[object]:  # noqa: PLR0911 - on
         case "text":
             return st.none() | st.text()
         case "count":
-            return st.none() | st.integers(min_value=0, max_value=2**62)
+            return st.none() | st.integers(min_value=-(2**63), max_value=2**63 - 1)
         case "number":
-            return st.none() | st.floats(min_value=0, max_value=1e12)
+            return st.none() | st.floats(min_value=-1e12, max_value=1e12)
         case "hour":
             return st.datetimes(min_value=datetime(1970, 1, 1)).map(
                 lambda moment: moment.replace(minute=0, second=0, microsecond=0)
