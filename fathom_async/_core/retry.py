@@ -40,6 +40,10 @@ def _statuses(given: Iterable[int]) -> frozenset[int]:
     return frozenset(given)
 
 
+def _in_order(statuses: frozenset[int]) -> str:
+    return f"{{{', '.join(map(str, sorted(statuses)))}}}"
+
+
 @frozen
 class RetryPolicy:
     """How often a request is retried, and after how long.
@@ -71,7 +75,7 @@ class RetryPolicy:
     cap: float = 8.0
     outage: float = 600.0
     longest_pause: float = 300.0
-    statuses: frozenset[int] = field(default=TRANSIENT, converter=_statuses)
+    statuses: frozenset[int] = field(default=TRANSIENT, converter=_statuses, repr=_in_order)
     garbled: int = 2
 
     def __attrs_post_init__(self) -> None:
