@@ -38,16 +38,7 @@ _log = logging.getLogger("fathom_async")
 
 
 class Run(Generic[RowT]):
-    """Carries many queries to their outcomes.
-
-    Args:
-        caller: Sends the requests.
-        queries: The queries.
-        cache: Stores the answers; None stores none.
-        is_fused: Whether to fuse queries.
-        max_requests: The most requests that it may send.
-        on_progress: Called with the progress of the run.
-    """
+    """Carries many queries to their outcomes."""
 
     def __init__(
         self,
@@ -72,12 +63,7 @@ class Run(Generic[RowT]):
         self._failures = Failures(self._try, self._ask_group, self._sender, self._collector, self._knowledge)
 
     async def outcomes(self) -> AsyncGenerator[Outcome[RowT], None]:
-        """Yield the outcome of each query as it arrives.
-
-        Raises:
-            StoreError: The store cannot be used.
-            ClosedError: The client was closed.
-        """
+        """Yield the outcome of each query as it arrives."""
         driver = self._spawn(self._drive())
         driver.add_done_callback(lambda _: self._collector.arrived.put_nowait(None))
         try:

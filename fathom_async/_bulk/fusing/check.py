@@ -28,13 +28,7 @@ _LONGEST: Final = 200
 
 
 def check_of(group: Fused[RowT], report: Report[RowT], name: str) -> Query[RowT] | None:
-    """Return the check of a property, or None if the answer has no text that every difference can be made to.
-
-    Args:
-        group: A request that groups by the property.
-        report: Its answer.
-        name: The property.
-    """
+    """Return the check of a property, or None if the answer has no text that every difference can be made to."""
     texts: list[str | None] = [getattr(row, name) for row in report.rows]
     suitable = [text for text in texts if text and _is_suitable(text)]
     if not suitable:
@@ -49,13 +43,7 @@ def check_of(group: Fused[RowT], report: Report[RowT], name: str) -> Query[RowT]
 
 
 def is_exact(check: Report[Row], report: Report[Row], name: str) -> bool:
-    """Whether the answer to a check shows that the server compares a property exactly.
-
-    Args:
-        check: The answer to the check.
-        report: The answer from which the check was made.
-        name: The property.
-    """
+    """Whether the answer to a check, made from a report, shows that the server compares a property exactly."""
     text = next(each.value for each in check.query.filters if (each.property, each.operator) == (name, "is"))
     metric = next((each for each in check.query.aggregates if each not in {*RATES, VALUE}), None)
 

@@ -29,12 +29,7 @@ _TRIED: Final = 64
 
 @attrs.frozen
 class Member(Generic[RowT_co]):
-    """One of the queries that a request answers.
-
-    Attributes:
-        positions: Where it was asked, in the order given; more than one where it was asked more than once.
-        query: The query.
-    """
+    """One of the queries that a request answers, and its positions in the order given, as often as it was asked."""
 
     positions: tuple[int, ...]
     query: Query[RowT_co]
@@ -44,13 +39,10 @@ class Member(Generic[RowT_co]):
 class Fused(Generic[RowT_co]):
     """One request, and the queries that it answers.
 
-    Attributes:
-        query: What to send: the query itself, where there is only one.
-        asked: The queries that it answers, in the order asked.
-        how: What was put together, in words such as ``12 pathnames in one``.
-        open_fields: The properties that it groups by without a filter on them.
-        days: Days in its range, at the most.
-        pattern_length: How many characters its patterns take in the URL, at the most.
+    `query` is what to send: the query itself, where there is only one. `asked` has the queries in the order asked,
+    and `how` what was put together, in words such as ``12 pathnames in one``. `open_fields` are the properties that
+    it groups by without a filter on them. `days` of its range and `pattern_length`, the characters of its patterns in
+    the URL, are upper bounds.
     """
 
     query: Query[RowT_co]
@@ -70,18 +62,10 @@ class Fused(Generic[RowT_co]):
         return attrs.evolve(self, asked=tuple(each for each in self.asked if each.query in queries))
 
     def split(self, report: Report[Row], knowledge: ServerKnowledge) -> Sequence[Report[RowT_co] | None]:
-        """Return the reports of the queries asked, in their order.
+        """Return the reports that the queries asked, in their order, would have had by themselves.
 
-        Args:
-            report: The answer to `query`.
-            knowledge: What is known of the server.
-
-        Returns:
-            What each query would have been answered by itself; None for those that the answer does not tell, because
-            it was cut off, or two rows are equal where an order must tell them apart, or a text looks like another.
-
-        Raises:
-            ArgumentError: The report is one of another query.
+        None stands for those that the answer does not tell, because it was cut off, or two rows are equal where an
+        order must tell them apart, or a text looks like another.
         """
         if report.query != self.query:
             raise ArgumentError(f"this is no answer to {self.query!r}, but to {report.query!r}")
@@ -95,14 +79,7 @@ class Fused(Generic[RowT_co]):
 def doubted(
     group: Fused[RowT], report: Report[RowT], left: Sequence[Query[RowT]], knowledge: ServerKnowledge
 ) -> Sequence[str]:
-    """Return the properties of which a check would help to tell queries from an answer.
-
-    Args:
-        group: A request.
-        report: Its answer.
-        left: The queries that the answer does not tell.
-        knowledge: What is known of the server.
-    """
+    """Return the properties of which a check would help to tell the queries `left` from an answer."""
     names = [name for name in group.query.field_grouping if name not in knowledge.exact]
     if report.truncated:
         return [each.property for each in group.query.filters if each.property in names]
@@ -132,12 +109,8 @@ def apart(queries: Sequence[Query[RowT]]) -> Sequence[Fused[RowT]]:
 def fuse(queries: Sequence[Query[RowT]], knowledge: ServerKnowledge | None = None) -> tuple[Fused[RowT], ...]:
     """Return few requests that together answer all queries, each of them exactly.
 
-    The same queries in the same order give the same requests. Requests come in the order of the first query that
-    they answer, and every position is answered by one of them.
-
-    Args:
-        queries: Any queries, of any sites, mixed.
-        knowledge: What is known of the server and the sites.
+    The same queries in the same order give the same requests. Requests come in the order of the first query that they
+    answer, and every position is answered by one of them.
     """
     known = knowledge or ServerKnowledge()
     fused: list[Fused[RowT]] = []
