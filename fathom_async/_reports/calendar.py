@@ -66,13 +66,7 @@ class Unit:
 
 @attrs.frozen
 class Buckets:
-    """Consecutive whole periods of one unit.
-
-    Attributes:
-        unit: The unit.
-        first: Number of the first period.
-        last: Number of the last period, inclusive.
-    """
+    """Consecutive whole periods of one unit, by their numbers; the last is included."""
 
     unit: DateGrouping
     first: int
@@ -80,13 +74,7 @@ class Buckets:
 
     @classmethod
     def of(cls, name: DateGrouping, first: datetime | None, last: datetime | None) -> Self | None:
-        """Return the periods that make up a range, or None if the range is open or cuts one.
-
-        Args:
-            name: The unit.
-            first: First second of the range.
-            last: Last second of the range; a whole day ends at 23:59:59.
-        """
+        """Return the periods from a first to a last second; None if the range is open or cuts one."""
         if first is None or last is None or last.year == _LAST_YEAR:
             return None
         unit = Unit(name)

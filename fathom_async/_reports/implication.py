@@ -102,12 +102,8 @@ def _view(query: Query[Row]) -> _View:
 class _Match:
     """How a source contains a target.
 
-    Attributes:
-        values: The value to choose of each of these groupings.
-        is_merged: Whether rows are to be summed.
-        is_same: Whether only metrics and limits may differ.
-        is_prefix: Whether it is the same, with a lower limit.
-        is_cut: Whether the range of the target is shorter.
+    `values` are to be chosen of these groupings. `is_merged`: rows are to be summed. `is_same`: only metrics and
+    limits may differ. `is_prefix`: it is the same, with a lower limit. `is_cut`: the range of the target is shorter.
     """
 
     values: Mapping[str, str]
@@ -120,15 +116,10 @@ class _Match:
 def implies(
     source: Query[Row], target: Query[Row], *, zone: ZoneInfo | None = None, is_truncated: bool = False
 ) -> bool:
-    """Whether the answer to one query may contain the answer to another.
+    """Whether the answer to a query whose range is over may contain the answer to another, also in the same request.
 
     This is cheap: it looks at the queries only. `SourceAnswer.derive` may still find that the rows leave a doubt.
-
-    Args:
-        source: A query whose range is over, or that is answered in the same request.
-        target: Another query.
-        zone: The site's time zone, if known.
-        is_truncated: Whether the source may lack rows.
+    `is_truncated` says that the source may lack rows.
     """
     match = _match(source, target, zone)
     return match is not None and (match.is_prefix or not is_truncated)
@@ -257,13 +248,7 @@ _Key = tuple[object, ...]
 
 
 class SourceAnswer(Generic[RowT_co]):
-    """An answer, from which others can be derived.
-
-    Args:
-        report: The answer.
-        zone: The site's time zone, if known.
-        exact: Properties that the server is known to compare exactly.
-    """
+    """An answer, from which others can be derived; the server is known to compare the properties `exact` exactly."""
 
     def __init__(
         self, report: Report[RowT_co], *, zone: ZoneInfo | None = None, exact: Collection[str] = ()

@@ -343,11 +343,7 @@ AnyQuery = PageviewQuery | EventQuery
 
 
 def query_from_params(params: Mapping[str, str]) -> AnyQuery:
-    """Return the query with these parameters, of the entity they name.
-
-    Raises:
-        QueryError: The server would reject the parameters.
-    """
+    """Return the query with these parameters, of the entity they name."""
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
     return PageviewQuery.from_params(params) if entity == "pageview" else EventQuery.from_params(params)
 
@@ -360,9 +356,7 @@ def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
     zone has exactly once. No other unit of dates is cut, and totals are not: visitors of two chunks would count
     twice.
 
-    Raises:
-        QueryError: The range is open at one end, a limit of the whole is no limit of its chunks, or the filters do
-            not fit into a URL.
+    A range open at one end, and a limit of the whole that is no limit of its chunks, raise `QueryError`.
     """
     check_length(query)
     if not query.exceeds_hour_span:
@@ -382,11 +376,7 @@ def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
 
 
 def check_length(query: Query[Row]) -> None:
-    """Check that a query fits into a URL.
-
-    Raises:
-        QueryError: It does not.
-    """
+    """Check that a query fits into a URL."""
     if sum(len(str(each.value)) for each in query.filters) < _SURELY_FITS:
         return
     characters = len(urlencode(query.params()))
