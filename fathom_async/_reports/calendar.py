@@ -102,12 +102,6 @@ class Buckets:
         """Whether a row's date is in one of these periods."""
         return self.first <= Unit(self.unit).index(moment) <= self.last
 
-    def is_steady(self, zone: ZoneInfo) -> bool:
-        """Whether the zone's UTC offset stays the same on all days of these periods."""
-        first, last = self.begin.toordinal(), self.end.toordinal()
-        midnights = (datetime.fromordinal(day).replace(tzinfo=zone) for day in range(first, last + 2))
-        return len({midnight.utcoffset() for midnight in midnights}) == 1
-
 
 def count_periods(name: DateGrouping, first: datetime | None, last: datetime | None) -> int | None:
     """Return the number of periods that a range touches, or None if it is open."""
