@@ -14,7 +14,7 @@ A run is a task of its own, which ends with its iterator or with the client. Eac
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic
 
 import attrs
@@ -162,13 +162,9 @@ class Run(Generic[RowT]):
     ) -> Query[RowT] | None:
         """Wait for another run's answer, and hand it out; return the query if there is none."""
         await end
-        return None if await self._serve(cache, [query]) else query
-
-    async def _serve(self, cache: ReportCache, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
-        """Hand out the answers that others have stored meanwhile; return their queries."""
-        fresh = await cache.look_for_fresh(queries, since=self._since)
-        self._hand_out_kept(fresh)
-        return fresh
+        found = await cache.look_for_fresh([query], since=self._since)
+        self._hand_out_kept(found)
+        return None if found else query
 
     def _hand_out_kept(self, answers: Mapping[Query[RowT], Found[RowT]]) -> None:
         for query, kept in answers.items():

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.fields import DATE_GROUPINGS, DateGrouping
+from fathom_async._reports.fields import DateGrouping
 
 SECOND: Final = timedelta(seconds=1)
 
@@ -81,12 +81,6 @@ class Buckets:
         low, behind = unit.index(first), unit.index(last + SECOND)
         is_whole = unit.start(low) == first and unit.start(behind) == last + SECOND
         return cls(name, low, behind - 1) if is_whole else None
-
-    @classmethod
-    def single(cls, first: datetime | None, last: datetime | None) -> Self | None:
-        """Return the one hour, day, month or year that a range is, or None if it is none of these."""
-        found = (cls.of(unit, first, last) for unit in DATE_GROUPINGS)
-        return next((each for each in found if each and each.first == each.last), None)
 
     @property
     def begin(self) -> datetime:

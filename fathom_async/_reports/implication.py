@@ -38,7 +38,7 @@ it: `Report.total` is 0 either way, and None for averages.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -318,7 +318,7 @@ class SourceAnswer(Generic[RowT_co]):
         counts = self._looks.get(name)
         if counts is None:
             texts = {cast("str | None", getattr(row, name)) for row in self._report.rows}
-            counts = self._looks[name] = _counted(map(folded, texts))
+            counts = self._looks[name] = Counter(map(folded, texts))
         is_known = (value,) in self._grouped((name,))
         return counts.get(folded(value), 0) > is_known
 
@@ -409,13 +409,6 @@ def _sum(one: object, two: object) -> object:
 
 def _date(row: Row) -> date:
     return cast("date", getattr(row, DATE_COLUMN))
-
-
-def _counted(texts: Iterable[str]) -> Mapping[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for text in texts:
-        counts[text] += 1
-    return counts
 
 
 def _reader(names: Sequence[str]) -> Callable[[Row], _Key]:

@@ -24,14 +24,6 @@ def test_buckets_begin_and_end_where_their_numbers_change(
     assert count_periods(unit, buckets.begin, buckets.end) == high - low + 1
 
 
-@given(st.sampled_from(UNITS), MOMENTS)
-def test_a_single_bucket_is_found_by_its_range(unit: DateGrouping, moment: datetime) -> None:
-    bucket = Unit(unit).index(moment)
-    assert Buckets.single(Buckets(unit, bucket, bucket).begin, Buckets(unit, bucket, bucket).end) == Buckets(
-        unit, bucket, bucket
-    )
-
-
 def test_a_range_that_cuts_a_bucket_is_none() -> None:
     noon, night = datetime(2026, 1, 1, 12), datetime(2026, 1, 31, 23, 59, 59)  # noqa: DTZ001
     assert Buckets.of("day", noon, night) is None

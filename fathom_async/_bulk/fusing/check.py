@@ -9,7 +9,7 @@ both. So a text is preferred that looks like an asked one without a row.
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 from fathom_async._bulk.fusing.fuse import Fused
@@ -36,7 +36,7 @@ def check_of(group: Fused[RowT], report: Report[RowT], name: str) -> Query[RowT]
     filters = chain.from_iterable(asked.query.filters for asked in group.asked)
     lacking = {folded(each.value) for each in filters if each.property == name and each.value not in texts}
     text = min(suitable, key=lambda text: folded(text) not in lacking)
-    query, field = group.query, _as_text(name)
+    query, field = group.query, cast("TextProperty", name)
     others = [each for each in query.filters if each.property != name]
     excluded = [Filter(field, "is not", other) for other in variants(text)]
     return query.replace(sort_by=None, limit=None, filters=[*others, Filter(field, "is", text), *excluded])
@@ -72,7 +72,3 @@ def variants(text: str) -> Iterator[str]:
 def _is_suitable(text: str) -> bool:
     is_short = len(quote(text)) < _LONGEST and text.isprintable()
     return is_short and not may_be_read_otherwise(text) and not _ACCENTED.keys().isdisjoint(text)
-
-
-def _as_text(name: str) -> "TextProperty":
-    return name  # type: ignore[return-value]  # pyright: ignore[reportReturnType]

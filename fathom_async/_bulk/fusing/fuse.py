@@ -158,7 +158,8 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     lines: dict[Hashable, list[Shape]] = defaultdict(list)
     for shape in shapes:
         lines[frozenset(shape.fixed), shape.groups, shape.order, shape.natural].append(shape)
-    filled = [box for line in lines.values() for box in _filled(line, knowledge)]
+    ways = ((_in_turn(order, knowledge) for order in _orders(line)) for line in lines.values())
+    filled = [box for tried in ways for box in _fewest(tried)]
     if len(filled) == 1:
         return filled
     return _fewest(_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
@@ -173,10 +174,6 @@ def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
         if len(best) == 1:
             break
     return best
-
-
-def _filled(line: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
-    return _fewest(_in_turn(order, knowledge) for order in _orders(line))
 
 
 def _in_turn(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
@@ -292,10 +289,11 @@ def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge
     first, (time, _) = asked[0].query, box.time
     queries = [each.query for each in asked]
     counted = {name for query in queries for name in query.aggregates}
+    shown = (name for query in queries for name in query.field_grouping)
     date_from, date_to = box.ends
     changes: dict[str, object] = {
         "aggregates": [name for name in METRIC_KINDS if name in counted],
-        "field_grouping": list(dict.fromkeys((*_shown(queries), *sorted(box.grouped)))),
+        "field_grouping": list(dict.fromkeys((*shown, *sorted(box.grouped)))),
         "filters": list(dict.fromkeys((*sorted(box.shapes[0].others), *_restrictions(box, knowledge)))),
         "sort_by": box.order,
         "limit": None,
@@ -306,11 +304,6 @@ def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge
     if limit := _common_limit(queries, box):
         changes |= {"sort_by": first.sort_by, "limit": limit}
     return first.replace(**changes)
-
-
-def _shown(queries: Sequence[Query[Row]]) -> Iterator[str]:
-    for query in queries:
-        yield from query.field_grouping
 
 
 def _restrictions(box: Box, knowledge: ServerKnowledge) -> Iterator[Filter]:
