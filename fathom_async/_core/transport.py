@@ -7,7 +7,8 @@ Imported when a client is made, not with the package, because importing aiohttp 
 2. They leave once. When a kept connection breaks, aiohttp would send some requests again by itself: no lane has
    admitted that hit, and a DELETE would look like a failure, as its second answer is a 404.
 3. A connection that the server closed while it was kept is not used, even if the event loop was too busy to notice.
-4. One timer serves all requests with the same timeout: a timer for each takes a fifth of a request's whole time.
+4. The client's headers are those of requests, never of a session: aiohttp shows a session's to the proxy, too.
+5. One timer serves all requests with the same timeout: a timer for each takes a fifth of a request's whole time.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, cast
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from attrs import define, field
+from multidict import CIMultiDict
 from yarl import URL
 
 from fathom_async import errors
@@ -83,7 +85,7 @@ class _Attempt:
 
 @define(eq=False)
 class _Deadline:
-    """Cancels attempts that take longer than a number of seconds (rule 4)."""
+    """Cancels attempts that take longer than a number of seconds (rule 5)."""
 
     _loop: asyncio.AbstractEventLoop
     _seconds: float
@@ -155,7 +157,9 @@ class HttpTransport:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._base = str(URL(checks.base_url(base_url))).rstrip("/")
-        self._headers = dict(headers)
+        self._headers = CIMultiDict[str]()
+        for name, value in headers.items():
+            self.set_header(name, value)
         self._max_body = max_body
         self._max_header = None if max_header is None else checks.count("max_header", max_header)
         self._most = 0 if max_connections is None else checks.count("max_connections", max_connections)
@@ -187,8 +191,6 @@ class HttpTransport:
     def set_header(self, name: str, value: str) -> None:
         """Send a header with every request from now on."""
         self._headers[name] = value
-        if self._session is not None and self._session is not self._lent:
-            self._session.headers[name] = value
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once; see `Transport.send`."""
@@ -204,7 +206,7 @@ class HttpTransport:
                 request.method,
                 self._url(request.target),
                 data=body if isinstance(body := request.body, bytes | None) else encode(body),
-                headers=None if body is None else {"Content-Type": request.content_type},
+                headers=self._headers_of(request),
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=True,
@@ -258,10 +260,15 @@ class HttpTransport:
             self._middlewares = (*self._lent._middlewares, self._watch)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._session = self._lent or aiohttp.ClientSession(
             connector=_Connector(limit=self._most),
-            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session
+
+    def _headers_of(self, request: Request[object]) -> CIMultiDict[str]:
+        headers = CIMultiDict[str]() if self._lent is not None else self._headers.copy()  # rule 4
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
 
     async def _watch(
         self, req: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

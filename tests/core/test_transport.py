@@ -17,11 +17,12 @@ from fathom_async import (
     DecodeError,
     FathomClient,
     NetworkSettingsError,
+    RateLimit,
     RetryPolicy,
     TimeoutError,  # noqa: A004 - ours is one
 )
 from fathom_async._core.transport import HttpTransport
-from fathom_async.service import Request
+from fathom_async.service import Request, Service, ServiceClient
 from fathom_async.testing import FathomServer
 from tests.conftest import EAGER
 from tests.support.networks import Forgetful, Proxy, certificate, encrypted, join, listening
@@ -72,14 +73,75 @@ async def test_a_server_that_speaks_no_tls_is_told_at_once(server: FathomServer)
         assert fathom.stats.retried == 0
 
 
-async def test_a_proxy_is_used_and_given_its_password(secure: str, trusting: ssl.SSLContext) -> None:
-    async with (
-        Proxy(password="homer:doh-doh-doh").running() as proxy,
-        FathomClient("any", base_url=secure, ssl=trusting, proxy=proxy.url) as fathom,
-    ):
-        assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
-        assert proxy.asked == [f"CONNECT localhost:{secure.rpartition(':')[2].partition('/')[0]} HTTP/1.1"]
-        assert "doh-doh-doh" not in repr(fathom)
+@pytest.mark.parametrize("password", [None, "homer:doh-doh-doh"])
+@pytest.mark.parametrize("way", ["argument", "environment", "borrowed", "borrowed, and an argument"])
+async def test_a_proxy_is_used_and_sees_nothing_that_is_for_the_server(
+    secure: str, trusting: ssl.SSLContext, way: str, password: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = secure.rpartition(":")[2].partition("/")[0]
+    async with Proxy(password=password).running() as proxy, aiohttp.ClientSession(trust_env=True) as session:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        given: dict[str, object] = {"ssl": trusting, "base_url": secure}
+        given |= {"trust_env": True} if way == "environment" else {}
+        given |= {"session": session} if "borrowed" in way else {}
+        given |= {"proxy": proxy.url} if "argument" in way else {}
+        for token in ("any", lambda: "any"):
+            async with FathomClient(token, **given) as fathom:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                assert (await fathom.sites.create(name="Acme")).name == "Acme"
+                await asyncio.gather(*(fathom.events.list("CDBUGS", limit=each) for each in range(1, 9)))
+                assert "doh-doh-doh" not in repr(fathom)
+        for key in ("a-key", lambda: "a-key"):
+            service = Service(
+                authorization=key,
+                auth_header="X-Api-Key",
+                headers={"Authorization": "Bearer any", "X-Tenant": "t1"},
+                limits={"all": RateLimit(600, per=3600)},
+                **given,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            )
+            async with ServiceClient(service) as client:
+                await client.request("GET", "/account")
+    assert len(proxy.asked) >= 4 or "borrowed" in way
+    assert set(proxy.asked) == {proxy.tunnel_to(f"localhost:{port}")}
+
+
+async def test_a_proxy_that_wants_no_password_is_given_no_token_as_one() -> None:
+    heads = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(SITE) + SITE)
+
+    async with listening(answer) as port:
+        proxy = f"http://127.0.0.1:{port}"
+        async with FathomClient("any", base_url="http://127.0.0.1:9/v1", proxy=proxy) as fathom:
+            assert (await fathom.sites.get("CDBUGS")).name == "Acme"
+    assert [head.partition(b" HTTP")[0] for head in heads] == [b"GET http://127.0.0.1:9/v1/sites/CDBUGS"]
+    assert b"proxy-authorization" not in heads[0].lower()
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_a_header_is_replaced_in_whatever_case_it_is_written(is_borrowed: bool) -> None:
+    heads = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with listening(answer) as port, aiohttp.ClientSession() as session:
+        headers = {"User-Agent": "ours", "user-agent": "theirs", "content-type": "text/plain"}
+        lent = session if is_borrowed else None
+        transport = HttpTransport(f"http://127.0.0.1:{port}", headers, max_body=9, session=lent)
+        for name in ("Authorization", "authorization"):
+            transport.set_header(name, name)
+            await transport.send(Request("POST", "/", bytes, body={}), 5.0, lambda: None)
+        await transport.close()
+    for head, value in zip(heads, (b"Authorization", b"authorization"), strict=True):
+        lines = [line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"auth")]
+        assert lines == [value]
+        assert head.lower().count(b"user-agent: ") == 1
+        assert b": theirs" in head
+        assert head.lower().count(b"content-type: ") == 1
 
 
 async def test_a_proxy_that_wants_a_password_is_told_without_showing_one(
