@@ -9,7 +9,7 @@ from attrs import define, field
 from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
 from fathom_async._util import checks
-from fathom_async._util.secrets import Secrets
+from fathom_async._util.secrets import ESCAPES, Secrets
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import ArgumentError, FathomError
 
@@ -226,6 +226,7 @@ class MaskingTransport:
                 and body[:1] in b"{["
                 and not any(mark in body or mark in said for mark in self.secrets.marks)
                 and not any(mark in early for mark in self.secrets.early_marks)
+                and not (ESCAPES.search(body) and self.secrets.are_escaped_in(body))
             ):
                 return response
             return self._masked(response)
@@ -238,6 +239,10 @@ class MaskingTransport:
     async def close(self) -> None:
         """Close all connections; see `Transport.close`."""
         await self.transport.close()
+
+    def conceal(self, *secrets: str) -> None:
+        """Take further credentials out of whatever comes back."""
+        self.secrets = self.secrets.and_also(*secrets)
 
     def _masked(self, response: Response) -> Response:
         from multidict import CIMultiDict  # noqa: PLC0415 - aiohttp's own

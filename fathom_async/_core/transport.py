@@ -15,7 +15,7 @@ import asyncio
 import select
 import ssl as tls
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -32,6 +32,7 @@ from fathom_async._core.codec.objects import encode
 from fathom_async._core.proxy import proxy_for
 from fathom_async._core.request import Request, Response
 from fathom_async._util import checks
+from fathom_async._util.secrets import of_header, of_url
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -42,6 +43,7 @@ CONNECT_TIMEOUT = 10.0
 
 _KEPT_URLS = 128
 _KEPT_DEADLINES = 64
+_KEPT_SECRETS = 16
 _TURNS = 3
 """Turns of the event loop after which it has noticed that a connection was closed."""
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -177,6 +179,8 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._in_flight = set[_Attempt]()
+        self._told = set[str]()
+        self._conceal: Callable[[str], None] = lambda _: None
         self._url = lru_cache(_KEPT_URLS)(self._make_url)
         self._deadline: Callable[[float], _Deadline]
         self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] | None = None
@@ -191,6 +195,12 @@ class HttpTransport:
     def set_header(self, name: str, value: str) -> None:
         """Send a header with every request from now on."""
         self._headers[name] = value
+
+    def tell_secrets(self, conceal: Callable[[str], None]) -> None:
+        """Call a function with the passwords of the proxy, and of a borrowed session once a request shows them."""
+        self._conceal = conceal
+        for secret in of_url(str(self._proxy or "")):
+            conceal(secret)
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once; see `Transport.send`."""
@@ -276,6 +286,10 @@ class HttpTransport:
         """Do in a session that is not ours what `_Connector` does."""
         attempt, send = _attempt.get(), req.send
         attempt.check()
+        for secret in _secrets_of(req):
+            if secret not in self._told and len(self._told) < _KEPT_SECRETS:
+                self._told.add(secret)
+                self._conceal(secret)
         req.headers.update(self._headers)  # over those of the session, and of a .netrc file
 
         async def watched(connection: "Connection") -> aiohttp.ClientResponse:
@@ -347,6 +361,17 @@ def _check(kind: type[object], **given: object) -> None:
         if value is not None and not isinstance(value, kind):
             module, _, _ = kind.__module__.partition(".")
             raise errors.ConfigurationError(f"{name} must be an {module}.{kind.__name__}, not {value!r}")
+
+
+def _secrets_of(req: aiohttp.ClientRequest) -> Iterator[str]:
+    """Yield the credentials that a borrowed session sends with a request to the server or to its proxy."""
+    for headers in (req.headers, req.proxy_headers):
+        for name in ("Authorization", "Proxy-Authorization"):
+            yield from () if headers is None else of_header(headers.get(name, ""))
+    yield from of_url(str(req.proxy or ""))
+    login = cast("tuple[str, str] | None", req.proxy_auth)
+    if login is not None:
+        yield login[1]
 
 
 def _is_readable(connection: "Connection") -> bool:
