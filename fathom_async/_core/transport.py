@@ -12,6 +12,7 @@ Imported when a client is made, not with the package, because importing aiohttp 
 """
 
 import asyncio
+import os
 import select
 import ssl as tls
 import sys
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -325,7 +327,7 @@ class HttpTransport:
             return errors.TimeoutError(f"no {words} within {limit:g} s", *where, is_sent)
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return self._refused_by_proxy(error.status, *where)
-        if distrusted := _distrusted(error):
+        if distrusted := _distrusted(error, is_default=self._ssl is True):
             return errors.NetworkSettingsError(distrusted, *where, False)
         words = _words(error)
         if unreadable := self._unreadable(error, words):
@@ -342,6 +344,8 @@ class HttpTransport:
         if words.startswith("Got more than"):
             size = self._max_header or "aiohttp's 8,190"
             return f"the answer's header has a line over {size} bytes; set max_header"
+        if words.startswith("Too many headers"):
+            return "the answer has more headers than aiohttp reads"
         if words.startswith("Can not decode"):
             return f"the answer's body is not what its header says: {words}"
         return ""
@@ -403,19 +407,25 @@ def _words(error: BaseException) -> str:
         return error.message.partition(":\n")[0].partition(": b'")[0]
     if isinstance(error.__cause__, ContentEncodingError):
         return error.__cause__.message
+    if isinstance(error, aiohttp.ClientConnectorError):
+        place, cause = f"{error.host}:{error.port}", error.os_error
+        if isinstance(cause, ConnectionError | tls.SSLEOFError) and not cause.strerror:
+            return f"{place} broke off TLS: it may want another version, or a certificate of yours (ssl=)"
+        return f"{place}: {cause.strerror or cause}"
     return f"{type(error).__name__} {error}".rstrip()
 
 
-def _distrusted(error: BaseException) -> str:
+def _distrusted(error: BaseException, *, is_default: bool) -> str:
     """Say why there is no TLS, nor will be for another attempt; nothing for other errors."""
     if not isinstance(error, aiohttp.ClientSSLError):
         return ""
     cause: object = getattr(error, "certificate_error", None) or error.os_error
     if isinstance(cause, tls.SSLCertVerificationError):
-        return (
-            f"the certificate of {error.host} is not trusted ({cause.verify_message}): if your network has a CA of "
-            "its own, pass ssl=ssl.create_default_context(cafile=…) or set SSL_CERT_FILE"
-        )
+        file = os.environ.get("SSL_CERT_FILE", "") if is_default else ""
+        advice = "if your network has its own CA, pass ssl=ssl.create_default_context(cafile=…) or set SSL_CERT_FILE"
+        if file and not Path(file).is_file():
+            advice = f"SSL_CERT_FILE is {file!r}, which is not a file"
+        return f"the certificate of {error.host} is not trusted ({cause.verify_message}): {advice}"
     if isinstance(cause, tls.SSLError) and not isinstance(cause, tls.SSLEOFError):
         return f"no TLS with {error.host}:{error.port} ({cause.reason}): check that it speaks https, or pass ssl="
     return ""

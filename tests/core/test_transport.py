@@ -66,6 +66,50 @@ async def test_a_certificate_that_nobody_signed_says_what_to_do_and_is_not_tried
     assert server.hits == ()
 
 
+async def test_a_file_of_certificates_that_is_not_there_is_named(
+    secure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "no.pem"))
+    for ssl_given, words in (
+        (None, r"SSL_CERT_FILE is '.*no\.pem', which is not a file"),
+        (True, "pass ssl="),
+    ):
+        context = ssl.create_default_context() if ssl_given else None
+        async with FathomClient("any", base_url=secure, ssl=context) as fathom:
+            with pytest.raises(NetworkSettingsError, match=words):
+                await fathom.sites.get("CDBUGS")
+
+
+@pytest.mark.parametrize("wants", ["TLS 1.3", "TLS 1.2", "a certificate", "nothing, but the tunnel breaks"])
+async def test_who_breaks_off_the_start_of_tls_is_named_with_what_it_may_want(
+    wants: str, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    tls = certificate(tmp_path, "DNS:localhost")
+    trusting.load_verify_locations(tmp_path / "ca.pem")
+    if wants == "TLS 1.3":
+        tls.minimum_version, trusting.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+    elif wants == "TLS 1.2":
+        tls.maximum_version, trusting.minimum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    elif wants == "a certificate":
+        tls.maximum_version, tls.verify_mode = ssl.TLSVersion.TLSv1_2, ssl.CERT_REQUIRED
+        tls.load_verify_locations(tmp_path / "ca.pem")
+
+    async def shut(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    async with (
+        listening(shut, tls=None if wants.startswith("nothing") else tls) as port,
+        Proxy(target=port).running() as proxy,
+    ):
+        given = {"proxy": proxy.url} if wants.startswith("nothing") else {}
+        url, once = f"https://localhost:{port}/v1", RetryPolicy(attempts=1)
+        async with FathomClient("any", base_url=url, ssl=trusting, retry=once, **given) as fathom:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            with pytest.raises(ConnectError, match=rf"localhost:{port}(:| broke off TLS)") as caught:
+                await fathom.sites.get("CDBUGS")
+    assert "object at" not in str(caught.value)
+    assert not caught.value.sent
+
+
 async def test_a_server_that_speaks_no_tls_is_told_at_once(server: FathomServer) -> None:
     async with FathomClient("any", base_url=server.url.replace("http:", "https:")) as fathom:
         with pytest.raises(NetworkSettingsError, match=r"no TLS with 127\.0\.0\.1:\d+ \(.*check that"):
@@ -316,6 +360,8 @@ async def test_ipv6_is_spoken(tmp_path: Path) -> None:
 
 
 UNREADABLE = {
+    "many headers": (b"X: y\r\n" * 200 + b"Content-Length: 2\r\n\r\n{}", "more headers than aiohttp reads"),
+    "headers without end": (b"X: y\r\n" * 5_000, "more headers than aiohttp reads"),
     "long header": (
         b"X-Long: " + b"a" * 9_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
         r"header has a line over aiohttp's 8,190 bytes; set max_header",
