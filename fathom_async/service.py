@@ -15,6 +15,7 @@ from fathom_async._core.codec.objects import encode, object_decoder, parse
 from fathom_async._core.opening import open_session
 from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
 from fathom_async._core.request import (
+    Options,
     Parameter,
     Request,
     Response,
@@ -23,7 +24,7 @@ from fathom_async._core.request import (
     path,
 )
 from fathom_async._core.retry import RetryPolicy, was_perhaps_done
-from fathom_async._core.session import Caller, Options, Session, is_too_many
+from fathom_async._core.session import Caller, Session, is_too_many
 from fathom_async._core.token import Credentials, bearer
 from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
+from fathom_async._ratelimit.plan import Priority
 from fathom_async._util import checks
 from fathom_async._util.secrets import Secrets
 from fathom_async._util.values import fast_frozen
@@ -96,6 +97,40 @@ class Request(Generic[T_co]):
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
+
+
+def _flow_of(name: str | None) -> str:
+    return name or ""
+
+
+def _priority_of(value: int) -> Priority:
+    try:
+        return Priority(value)
+    except ValueError:
+        names = ", ".join(f"Priority.{each.name}" for each in Priority)
+        raise ArgumentError(f"priority must be one of {names}, not {value!r}") from None
+
+
+@frozen
+class Options:
+    """Settings of a single request.
+
+    Attributes:
+        priority: Order among waiting requests.
+        max_wait: Longest wait for admission in seconds, over all attempts; None for no bound.
+        timeout: Seconds from an attempt's admission to its whole answer.
+        flow: Waiting requests of one priority take turns by flow.
+    """
+
+    priority: Priority = field(default=Priority.NORMAL, converter=_priority_of)
+    max_wait: float | None = None
+    timeout: float = 30.0
+    flow: str = field(default="", converter=_flow_of)
+
+    def __attrs_post_init__(self) -> None:
+        checks.seconds("timeout", self.timeout, least=0.001)
+        if self.max_wait is not None:
+            checks.seconds("max_wait", self.max_wait, least=0)
 
 
 Parameter = str | int | float | bool | None
