@@ -75,19 +75,7 @@ _COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}
 
 
 async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None = None) -> Report[RowT]:
-    """Return the report with every row.
-
-    Args:
-        query: Any query without a limit.
-        ask: Runs one query.
-        max_requests: The most requests to send; None for any number.
-
-    Raises:
-        QueryError: The query has a limit.
-        ArgumentError: It takes more than `max_requests`.
-        InseparableError: No filter separates some of the rows.
-        InconsistentError: The server's answers contradict each other.
-    """
+    """Return the report with every row of a query without a limit."""
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
     left = max_requests
@@ -184,13 +172,7 @@ class _Completion(Generic[RowT]):
         self._presumed.append((rows, read))
 
     async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
-        """Read all rows of a part whose answer reached the row cap.
-
-        Args:
-            own: The part.
-            spent: Columns that cannot split it any further.
-            seen: The answer.
-        """
+        """Read all rows of a part whose answer reached the row cap; the columns `spent` cannot split it further."""
         for row in seen:
             if None in (key := self._key(row)):
                 self._nulls[key] = row

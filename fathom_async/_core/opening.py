@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
 
 def open_session(settings: "Service") -> Session:
-    """Return the session of a client.
-
-    Raises:
-        ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget cannot be
-            kept where `budget` says.
-    """
+    """Return the session of a client; see `fathom_async.service.ServiceClient` for errors."""
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
     headers = {

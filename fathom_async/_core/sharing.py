@@ -24,13 +24,7 @@ T = TypeVar("T")
 
 @define(eq=False)
 class Patience:
-    """How long one of several callers waits.
-
-    Attributes:
-        until: When it has waited for long enough.
-        max_wait: How long that is.
-        leaving: Set to its error when it waits no longer.
-    """
+    """How long one of several callers waits; `leaving` is set to its error when it waits no longer."""
 
     until: float
     max_wait: float
@@ -55,11 +49,6 @@ class Call(Generic[T]):
         requests: Those of all callers, for what they want to be told.
         patience: That of the callers with a `max_wait`, if the request is shared (rule 2).
         admission: The present attempt's; None between two.
-        again: Why there was an attempt before; None if there was none.
-        failures: Attempts that failed.
-        refusals: Attempts that the server refused.
-        failing_since: When the first one failed.
-        perhaps_done: Whether one of them may have done its work.
     """
 
     request: Request[T]
@@ -81,11 +70,7 @@ class Call(Generic[T]):
         return self.admission is None or not self.admission.is_over
 
     def join(self, request: Request[T], options: Options, deadline: float, lane: Lane) -> None:
-        """Carry the request as one more caller wants it, too.
-
-        Raises:
-            WaitTooLongError: It cannot be admitted within this caller's `max_wait`.
-        """
+        """Carry the request as one more caller wants it, too, or raise its `WaitTooLongError`."""
         admission, carried = self.admission, self.options
         priority, flow = carried.priority, carried.flow
         if admission is not None and not admission.is_over:

@@ -47,14 +47,7 @@ def bearer(what: str, token: str | Credentials) -> str | Credentials:
 class AskingTransport(MaskingTransport):
     """Sends requests with the credentials that a function returns.
 
-    Args:
-        transport: Sends the requests.
-        secrets: What has to be taken out besides.
-        ask: Returns the header.
-        use: Lets `transport` send it from now on.
-
-    Attributes:
-        is_wanting: Whether to `ask` before the next request.
+    `secrets` are what has to be taken out besides; `use` lets the transport send the header from now on.
     """
 
     secrets: Secrets

@@ -136,16 +136,9 @@ class _Connector(aiohttp.TCPConnector):
 class HttpTransport:
     """The transport over aiohttp.
 
-    It follows no redirects, so that the token never leaves the base URL, and keeps no cookies.
-
-    Args:
-        base_url: Root of the API; `https`, or `http` to this machine.
-        headers: Sent with every request.
-        max_body: The largest answer to read, in bytes after decompression.
-        max_header, max_connections, proxy, trust_env, ssl, session: See `fathom_async.service.ServiceOptions`.
-
-    Raises:
-        ConfigurationError: The base URL or a setting is not valid, or settings do not go together.
+    It follows no redirects, so that the token never leaves the base URL, and keeps no cookies. The headers go with
+    every request, and `max_body` counts bytes after decompression; `fathom_async.service.ServiceOptions` tells the
+    rest.
     """
 
     def __init__(

@@ -22,9 +22,7 @@ def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
     zone has exactly once. No other unit of dates is cut, and totals are not: visitors of two chunks would count
     twice.
 
-    Raises:
-        QueryError: The range is open at one end, a limit of the whole is no limit of its chunks, or the filters do
-            not fit into a URL.
+    A range open at one end, and a limit of the whole that is no limit of its chunks, raise `QueryError`.
     """
     check_length(query)
     if not query.exceeds_hour_span:

@@ -46,9 +46,7 @@ class Step:
     def back(self, moment: datetime, *, is_end: bool = False) -> datetime:
         """Return the moment before this one; the last of a month that is shorter, or its end.
 
-        Args:
-            moment: The moment.
-            is_end: Whether it is the first one behind a range, rather than the first one in it.
+        `is_end` says that it is the first one behind a range, rather than the first one in it.
         """
         if not self.months:
             return moment - self.length
@@ -79,15 +77,8 @@ def compared(
 ) -> tuple[Period, Period]:
     """Return what to compare: the period, and the former one, as far as both can be compared.
 
-    Args:
-        period: The period, on the site's clock.
-        to: ``previous period``, ``previous year``, or the former period itself.
-        now: The moment, on the site's clock.
-        words: The words that the period was given by, if any.
-        by_weekday: Whether to align the two by weekdays.
-
-    Raises:
-        QueryError: There is no such former period, or nothing of the period has passed.
+    The period and `now` are on the site's clock. `to` is ``previous period``, ``previous year``, or the former period
+    itself; `words` are those that the period was given by, if any; `by_weekday` aligns the two by weekdays.
     """
     is_running = period.end >= now
     end = _cut(period, now) if is_running else period.end + SECOND
@@ -133,14 +124,7 @@ def _in_weeks(step: Step, period: Period, *, is_year: bool) -> Step:
 
 @attrs.frozen
 class Question(Generic[RowT_co]):
-    """A query to compare.
-
-    Attributes:
-        query: The query; its range is the period if `over` is None.
-        to: The former period, as `compared` takes it.
-        over: The period.
-        by_weekday: Whether to align the two by weekdays.
-    """
+    """A query to compare with the former period `to`, see `compared`; without `over`, its range is the period."""
 
     query: "Query[RowT_co]"
     to: str | Period
@@ -156,11 +140,7 @@ class Question(Generic[RowT_co]):
     def queries(self, now: date) -> "tuple[Query[RowT_co], Query[RowT_co]]":
         """Return the queries of both periods, for all groups: one that leaves the first few is not gone.
 
-        Args:
-            now: The moment on the site's clock.
-
-        Raises:
-            QueryError: See `compared`; or there is no period.
+        The moment is on the site's clock.
         """
         query, moment, words = self.query, _naive(now), self.over if isinstance(self.over, str) else None
         if (period := self._dated) is None and words is not None:

@@ -37,7 +37,7 @@ A group without records has no row. A server that answers totals without records
 it: `Report.total` is 0 either way, and None for averages.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -97,12 +97,8 @@ def _view(query: Query[Row]) -> _View:
 class _Match:
     """How a source contains a target.
 
-    Attributes:
-        values: The value to choose of each of these groupings.
-        is_merged: Whether rows are to be summed.
-        is_same: Whether only metrics and limits may differ.
-        is_prefix: Whether it is the same, with a lower limit.
-        is_cut: Whether the range of the target is shorter.
+    `values` are to be chosen of these groupings. `is_merged`: rows are to be summed. `is_same`: only metrics and
+    limits may differ. `is_prefix`: it is the same, with a lower limit. `is_cut`: the range of the target is shorter.
     """
 
     values: Mapping[str, str]
@@ -115,15 +111,10 @@ class _Match:
 def implies(
     source: Query[Row], target: Query[Row], *, zone: ZoneInfo | None = None, is_truncated: bool = False
 ) -> bool:
-    """Whether the answer to one query may contain the answer to another.
+    """Whether the answer to a query whose range is over may contain the answer to another, also in the same request.
 
     This is cheap: it looks at the queries only. `SourceAnswer.derive` may still find that the rows leave a doubt.
-
-    Args:
-        source: A query whose range is over, or that is answered in the same request.
-        target: Another query.
-        zone: The site's time zone, if known.
-        is_truncated: Whether the source may lack rows.
+    `is_truncated` says that the source may lack rows.
     """
     match = _match(source, target, zone)
     return match is not None and (match.is_prefix or not is_truncated)
@@ -221,13 +212,7 @@ _Key = tuple[object, ...]
 
 
 class SourceAnswer(Generic[RowT_co]):
-    """An answer, from which others can be derived.
-
-    Args:
-        report: The answer.
-        zone: The site's time zone, if known.
-        exact: Properties that the server is known to compare exactly.
-    """
+    """An answer, from which others can be derived; the server is known to compare the properties `exact` exactly."""
 
     def __init__(
         self, report: Report[RowT_co], *, zone: ZoneInfo | None = None, exact: Collection[str] = ()
@@ -297,7 +282,7 @@ class SourceAnswer(Generic[RowT_co]):
         counts = self._looks.get(name)
         if counts is None:
             texts = {cast("str | None", getattr(row, name)) for row in self._report.rows}
-            counts = self._looks[name] = _counted(map(folded, texts))
+            counts = self._looks[name] = Counter(map(folded, texts))
         is_known = (value,) in self._grouped((name,))
         return counts.get(folded(value), 0) > is_known
 
@@ -388,13 +373,6 @@ def _sum(one: object, two: object) -> object:
 
 def _date(row: Row) -> date:
     return cast("date", getattr(row, DATE_COLUMN))
-
-
-def _counted(texts: Iterable[str]) -> Mapping[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for text in texts:
-        counts[text] += 1
-    return counts
 
 
 def _reader(names: Sequence[str]) -> Callable[[Row], _Key]:

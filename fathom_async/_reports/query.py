@@ -339,21 +339,13 @@ AnyQuery = PageviewQuery | EventQuery
 
 
 def query_from_params(params: Mapping[str, str]) -> AnyQuery:
-    """Return the query with these parameters, of the entity they name.
-
-    Raises:
-        QueryError: The server would reject the parameters.
-    """
+    """Return the query with these parameters, of the entity they name."""
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
     return PageviewQuery.from_params(params) if entity == "pageview" else EventQuery.from_params(params)
 
 
 def check_length(query: Query[Row]) -> None:
-    """Check that a query fits into a URL.
-
-    Raises:
-        QueryError: It does not.
-    """
+    """Check that a query fits into a URL."""
     if sum(len(str(each.value)) for each in query.filters) < _SURELY_FITS:
         return
     characters = len(urlencode(query.params()))
