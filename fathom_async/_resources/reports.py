@@ -133,7 +133,8 @@ class ReportsResource:
             keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
             priority: Order among waiting requests; behind all others by default.
             max_requests: Send no more requests than these, retries aside. A larger plan is refused before any report
-                is sent. A query that turns out to take a request beyond them fails with `ArgumentError`.
+                is sent. A query that turns out to take a request beyond them fails with `ArgumentError`. The list of
+                sites, which tells a store their time zones, is no report and does not count.
             on_progress: Called with the progress at the start and after each step.
 
         Raises:
