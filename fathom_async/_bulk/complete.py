@@ -29,6 +29,7 @@ from urllib.parse import urlencode
 from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
 from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
     DATE_COLUMN,
@@ -36,7 +37,7 @@ from fathom_async._reports.fields import (
     TEXT_PROPERTIES,
 )
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.query import LONGEST_QUERY, Query, hour_chunks
+from fathom_async._reports.query import LONGEST_QUERY, Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError, FathomError, QueryError
