@@ -90,8 +90,11 @@ async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None 
             left -= 1
         return await ask(part)
 
-    if "field_grouping" in query.extra:
-        raise QueryError("a complete report has to know its groupings: write them without extra")
+    if names := query.extra.get("field_grouping"):
+        raise QueryError(
+            f"a complete report is known to be complete by its groups adding up, and those of {', '.join(names)} in "
+            "extra may overlap; ask by reports.aggregate with filters or dates for at most 1,000 rows each"
+        )
     chunks = await gather_all(_Completion(chunk, ask_if_allowed).run() for chunk in hour_chunks(query))
     return Report(query, tuple(sort_rows(query, (row for rows in chunks for row in rows))), truncated=False)
 

@@ -195,13 +195,22 @@ class Query(Generic[RowT_co]):
         return self._key
 
     @classmethod
-    def from_params(cls, params: Mapping[str, str]) -> Self:
+    def from_params(
+        cls, params: Mapping[str, str], *, extra: Mapping[str, str | Sequence[str]] | None = None
+    ) -> Self:
         """Return the query of these parameters, as `params` writes them.
+
+        Args:
+            params: The parameters.
+            extra: What of them this version does not know: the query's `extra`.
 
         Raises:
             QueryError: The parameters belong to another entity, or the server would reject them.
         """
-        given = {name: value for name, value in params.items() if value}
+        more = arguments.extra(extra or {})  # noqa: S610 - not Django's
+        given = {
+            name: value for name, value in params.items() if value and (name in _LISTS or name not in more)
+        }
         entity = given.pop("entity", None)
         if entity != cls.entity:
             raise QueryError(f"entity must be {cls.entity!r} for {cls.__name__}, not {entity!r}")
@@ -212,9 +221,11 @@ class Query(Generic[RowT_co]):
         values: dict[str, object] = {
             name: given.get(parameter, "") for parameter, name in cls._identity.items()
         }
-        values["aggregates"] = ()
+        values |= {"aggregates": (), "extra": more}
         values |= {name: given[name] for name in _WORDS if name in given}
-        values |= {name: _split(given[name]) for name in _LISTS if name in given}
+        for name in given.keys() & {*_LISTS}:
+            words = _split(given[name])
+            values[name] = words[: len(words) - len(more.get(name, ()))]
         if "filters" in given:
             values["filters"] = filters_from_json(given["filters"])
         if "limit" in given:
@@ -338,10 +349,13 @@ class EventQuery(Query[EventRow]):
 AnyQuery = PageviewQuery | EventQuery
 
 
-def query_from_params(params: Mapping[str, str]) -> AnyQuery:
+def query_from_params(
+    params: Mapping[str, str], extra: Mapping[str, str | Sequence[str]] | None = None
+) -> AnyQuery:
     """Return the query with these parameters, of the entity they name."""
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
-    return PageviewQuery.from_params(params) if entity == "pageview" else EventQuery.from_params(params)
+    kind = PageviewQuery if entity == "pageview" else EventQuery
+    return kind.from_params(params, extra=extra)
 
 
 def check_length(query: Query[Row]) -> None:
