@@ -29,6 +29,7 @@ from urllib.parse import urlencode
 from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
 from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
     DATE_COLUMN,
@@ -36,7 +37,7 @@ from fathom_async._reports.fields import (
     TEXT_PROPERTIES,
 )
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.query import LONGEST_QUERY, Query, hour_chunks
+from fathom_async._reports.query import LONGEST_QUERY, Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError, FathomError, QueryError
@@ -74,19 +75,7 @@ _COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}
 
 
 async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None = None) -> Report[RowT]:
-    """Return the report with every row.
-
-    Args:
-        query: Any query without a limit.
-        ask: Runs one query.
-        max_requests: The most requests to send; None for any number.
-
-    Raises:
-        QueryError: The query has a limit.
-        ArgumentError: It takes more than `max_requests`.
-        InseparableError: No filter separates some of the rows.
-        InconsistentError: The server's answers contradict each other.
-    """
+    """Return the report with every row of a query without a limit."""
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
     left = max_requests
@@ -186,13 +175,7 @@ class _Completion(Generic[RowT]):
         self._presumed.append((rows, read))
 
     async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
-        """Read all rows of a part whose answer reached the row cap.
-
-        Args:
-            own: The part.
-            spent: Columns that cannot split it any further.
-            seen: The answer.
-        """
+        """Read all rows of a part whose answer reached the row cap; the columns `spent` cannot split it further."""
         for row in seen:
             if None in (key := self._key(row)):
                 self._nulls[key] = row

@@ -60,12 +60,8 @@ class EverythingFailsError(Exception):
 class Failures(Generic[RowT]):
     """Retries what may succeed of a failed request, and fails the rest.
 
-    Args:
-        attempt: Sends one request, and hands out its answers; returns the error if it failed.
-        ask: Sends a request, and deals with its failure.
-        sender: Sends probes.
-        collector: Collects the outcomes.
-        knowledge: What is known of the server.
+    `attempt` sends one request, hands out its answers, and returns the error if it failed; `ask` also deals with
+    that.
     """
 
     _attempt: Callable[[Fused[RowT]], Coroutine[object, object, FathomError | None]]
@@ -79,10 +75,7 @@ class Failures(Generic[RowT]):
     async def retry(self, group: Fused[RowT], error: FathomError, *, is_there: bool = False) -> None:
         """Retry what may succeed of a failed request, and fail the rest.
 
-        Args:
-            group: The request.
-            error: How it failed.
-            is_there: Whether the server is known to answer others.
+        `is_there` says whether the server is known to answer others.
         """
         if _may_be_about_all(error):
             await self._probe(group, error)
@@ -149,8 +142,7 @@ class Failures(Generic[RowT]):
     async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
         """Send a query of each of a few other sites, if there are any, to see whether they fail in the same way.
 
-        Raises:
-            EverythingFailsError: All do, so that all others would, too.
+        If all do, so would all others: that raises `EverythingFailsError`.
         """
         async with self._probing:
             others = self._probes(group)

@@ -31,11 +31,7 @@ class LiveVisitors:
 
 
 def check_sites(site_ids: Iterable[str]) -> tuple[str, ...]:
-    """Check the IDs of sites, and drop repeats.
-
-    Raises:
-        ArgumentError: There are none, or one is not an ID.
-    """
+    """Check the IDs of sites, and drop repeats."""
     if isinstance(site_ids, str):
         raise ArgumentError(f"site_ids takes a list of IDs; write [{site_ids!r}]")
     sites = tuple(dict.fromkeys(identifier("site_id", site) for site in site_ids))
@@ -47,14 +43,7 @@ def check_sites(site_ids: Iterable[str]) -> tuple[str, ...]:
 def interval(sites: int, every: float, share: float, limit: RateLimit) -> float:
     """Return the seconds from one request for a site to the next.
 
-    Args:
-        sites: How many sites are watched.
-        every: The interval asked for, in seconds.
-        share: The part of the rate limit to spend, more than 0 and at most 1.
-        limit: The rate limit of the lane.
-
-    Raises:
-        ArgumentError: `every` or `share` is out of range.
+    `every` is the interval asked for, in seconds, and `share` the part of the rate limit to spend, in (0, 1].
     """
     if every <= 0:
         raise ArgumentError(f"every must be more than 0 seconds, not {every:g}")
@@ -69,12 +58,6 @@ async def watch(
     """Poll one site after the other, evenly spaced, one request at a time.
 
     A delay shifts all later requests; missed ones are not made up for.
-
-    Args:
-        sites: The sites.
-        seconds: Interval from one request for a site to the next.
-        ask: Returns the current visitors of a site.
-        scope: Tells the time, and sleeps.
     """
     due = scope.now()
     for site_id in cycle(sites):

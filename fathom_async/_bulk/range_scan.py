@@ -66,15 +66,10 @@ def split_key(low: str, high: str) -> str | None:
 
 
 def choose_split_key(texts: Sequence[str], at: int, slack: int) -> tuple[int, str] | None:
-    """Choose where to split a sorted list of texts in two, and by which key.
+    """Choose a key that splits sorted texts in two; return how many are below it, and the key.
 
-    Args:
-        texts: At least two texts, sorted by `rank`.
-        at: How many texts should be below the key.
-        slack: How many fewer are acceptable for the sake of a short key.
-
-    Returns:
-        How many texts are below the key, and the key: a short one within the slack, else the nearest, else None.
+    That is `at`, or up to `slack` fewer for the sake of a short key; else the nearest number; None if no key splits
+    them. There are at least two texts, sorted by `rank`.
     """
     near = [cut for index in range(at, max(0, at - slack - 1), -1) if (cut := _cut(texts, index))]
     if near:
@@ -120,12 +115,7 @@ def heaviest(rows: Sequence[Row], column: str, *, most: int) -> list[str]:
 
 
 def choose_column(rows: Sequence[Row], columns: Sequence[str]) -> str | None:
-    """Choose the column to split rows by: the text column with the most values, else the categorical one.
-
-    Args:
-        rows: Some of the rows.
-        columns: Columns that can be filtered on.
-    """
+    """Choose the column to split rows by: the text column with the most values, else the categorical one."""
     values = {column: {getattr(row, column) for row in rows} for column in columns}
     several = [column for column in columns if len(values[column]) > 1]
     text = [column for column in several if column in TEXT_PROPERTIES]
@@ -213,14 +203,7 @@ class Reader(Protocol[RowT]):
 
 
 class RangeScan(Generic[RowT]):
-    """Reads all texts of one column, window by window.
-
-    Args:
-        reader: Sends the requests and collects the rows.
-        own: Filters of the part to read.
-        spent: Columns that cannot split it any further.
-        column: The column to split it by.
-    """
+    """Reads all texts of one column, window by window, of the part that the filters `own` describe."""
 
     def __init__(self, reader: Reader[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
         self._reader = reader

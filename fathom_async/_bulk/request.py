@@ -1,6 +1,6 @@
 """One request of a run: claimed, sent in chunks where the server limits its range, and what came of it.
 
-**Chunks.** The server groups at most 7 days by the hour (`fathom_async._reports.query.hour_chunks`). Reports of the
+**Chunks.** The server groups at most 7 days by the hour (`fathom_async._reports.chunks.hour_chunks`). Reports of the
 chunks are joined row by row.
 
 **Claims.** With a store, a request claims its queries when it is admitted, and not while it waits in the lane. Claims
@@ -25,7 +25,8 @@ from fathom_async._cache.report_cache import ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._endpoints import aggregation
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.chunks import hour_chunks
+from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError
@@ -39,12 +40,7 @@ Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
 
 
 async def by_the_hour(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
-    """Return the report of a query, joined from chunks if its range is too long for one request.
-
-    Args:
-        query: Any query.
-        ask: Runs one chunk.
-    """
+    """Return the report of a query, joined from chunks if its range is too long for one request."""
     chunks = hour_chunks(query)
     if len(chunks) == 1:
         return await ask(query)
@@ -65,14 +61,8 @@ class GivenBackError(Exception):
 class AdmissionClaim(Generic[RowT]):
     """Claims the queries of one request in a store, so that one of all runs and processes sends it.
 
-    Args:
-        cache: Stores the answers.
-        queries: The queries of the request.
-        since: Unix time; answers requested then or later count as fresh, whatever their age.
-
-    Attributes:
-        found: After `GivenBackError`, the answers that others have stored meanwhile.
-        taken: After `GivenBackError`, the queries that others have claimed.
+    Answers requested at the Unix time `since` or later count as fresh, whatever their age. After `GivenBackError`,
+    `found` has the answers that others have stored meanwhile, and `taken` the queries that others have claimed.
     """
 
     def __init__(self, cache: ReportCache, queries: Sequence[Query[RowT]], since: float) -> None:
@@ -96,9 +86,7 @@ class AdmissionClaim(Generic[RowT]):
     async def take(self) -> None:
         """Claim the queries once for all attempts and chunks; they stay claimed until the end of the block.
 
-        Raises:
-            GivenBackError: Others have answered or claimed some of them.
-            StoreError: The store cannot be used.
+        If others have answered or claimed some of them, that raises `GivenBackError`.
         """
         async with self._taking:
             if not self._is_taken:
@@ -117,14 +105,7 @@ class AdmissionClaim(Generic[RowT]):
 
 @attrs.frozen
 class Answer(Generic[RowT]):
-    """The server's answer to one request.
-
-    Attributes:
-        report: The answer itself.
-        reports: The report of each query that it tells.
-        left: The queries that it does not tell.
-        asked_at: Unix time of the request.
-    """
+    """The server's answer to one request of a Unix time: the reports that it tells, and the queries left over."""
 
     report: Report[RowT]
     reports: Mapping[Query[RowT], Report[RowT]]
@@ -161,15 +142,8 @@ async def ask(
 ) -> tuple[Report[RowT], float]:
     """Run a query; return the report, and the Unix time when its first request left.
 
-    Chunks of a long report are stored one by one, so that an interrupted report does not start over.
-
-    Args:
-        caller: Sends the requests.
-        query: The query.
-        on_sent: Called whenever a request leaves.
-        cache: Stores the chunks; None stores none.
-        on_admitted: See `fathom_async._core.request.Request`.
-        is_shared: See `fathom_async._core.request.Request`.
+    Chunks of a long report are stored one by one, so that an interrupted report does not start over. `on_sent` is
+    called whenever a request leaves; see `fathom_async._core.request.Request` for the rest.
     """
     session, asked_at = caller.session, list[float]()
 
@@ -196,17 +170,7 @@ async def ask(
 
 
 class Sender(Generic[RowT]):
-    """Sends the requests of a run.
-
-    Args:
-        caller: Sends them.
-        collector: Counts them.
-        knowledge: What is known of the server; learns from the answers.
-        cache: Stores chunks, and what was learned; None stores nothing.
-
-    Attributes:
-        first: Set once a request has shown what the others may expect.
-    """
+    """Sends the requests of a run; `first` is set once one has shown what the others may expect."""
 
     def __init__(
         self,

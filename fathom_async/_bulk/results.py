@@ -14,7 +14,8 @@ from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.chunks import hour_chunks
+from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async.errors import ArgumentError, FathomError
 
@@ -81,11 +82,7 @@ class BulkError(FathomError):
 
 
 async def reports_in_order(outcomes: AsyncGenerator[Outcome[RowT], None]) -> list[Report[RowT]]:
-    """Return the reports of a run in the order of its queries.
-
-    Raises:
-        BulkError: Some queries failed.
-    """
+    """Return the reports of a run in the order of its queries, or raise `BulkError`."""
     async with aclosing(outcomes):
         ended = sorted([outcome async for outcome in outcomes], key=lambda outcome: outcome.position)
     if any(outcome.error is not None for outcome in ended):
@@ -131,12 +128,7 @@ OnProgress = Callable[[Progress], None]
 
 @attrs.define
 class Allowance:
-    """How many requests may be sent, by a run and by what it refreshes in the background.
-
-    Attributes:
-        most: The most requests; None for any number.
-        spent: Requests that were sent or are planned.
-    """
+    """How many requests may be sent, by a run and by what it refreshes in the background; None for any number."""
 
     most: int | None = None
     spent: int = 0
@@ -150,18 +142,9 @@ class Allowance:
 class Collector(Generic[RowT]):
     """Collects the outcomes of a run, and counts its progress and its requests.
 
-    Args:
-        caller: Sends the requests.
-        queries: The queries of the run.
-        allowance: How many requests it may send.
-        on_progress: Called with the progress.
-
-    Attributes:
-        allowance: As given.
-        open: The queries without an outcome, each once, in the order asked.
-        asking: Requests that wait for admission or for their answer.
-        queued: Those of them that wait for admission.
-        arrived: The outcomes to hand out, and None behind the last one.
+    `open` are the queries without an outcome, each once, in the order asked. `asking` counts the requests that wait
+    for admission or for their answer, and `queued` those of them that wait for admission. `arrived` has the outcomes
+    to hand out, and None behind the last one.
     """
 
     def __init__(
@@ -210,9 +193,7 @@ class Collector(Generic[RowT]):
     def admit(self, groups: Sequence[Fused[RowT]], cause: FathomError | None = None) -> Sequence[Fused[RowT]]:
         """Count the requests that the allowance has room for, and return them; fail the queries of the others.
 
-        Args:
-            groups: Requests, which come on top of those planned.
-            cause: Why they are needed, if a request failed.
+        They come on top of those planned; `cause` is why they are needed, if a request failed.
         """
         room, admitted = self.allowance.left, list[Fused[RowT]]()
         for group in groups:
@@ -354,12 +335,7 @@ def count_requests(groups: Iterable[Fused[Row]]) -> int:
 
 
 def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
-    """Check that all of these are queries that can be sent.
-
-    Raises:
-        ArgumentError: One of them is not a query.
-        QueryError: One of them cannot be sent.
-    """
+    """Check that all of these are queries that can be sent."""
     if isinstance(queries, Query):
         raise ArgumentError("queries takes a list of queries; for a single one write [query]")
     asked = list(queries)

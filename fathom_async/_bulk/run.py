@@ -14,7 +14,7 @@ A run is a task of its own, which ends with its iterator or with the client. Eac
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic
 
 import attrs
@@ -25,7 +25,8 @@ from fathom_async._bulk.request import AdmissionClaim, Answer, GivenBackError, S
 from fathom_async._bulk.results import Allowance, Collector, OnProgress, Outcome, count_requests, grouped
 from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
-from fathom_async._core.session import Caller, Options
+from fathom_async._core.request import Options
+from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query
 from fathom_async._util.tasks import first_of
@@ -38,16 +39,7 @@ _log = logging.getLogger("fathom_async")
 
 
 class Run(Generic[RowT]):
-    """Carries many queries to their outcomes.
-
-    Args:
-        caller: Sends the requests.
-        queries: The queries.
-        cache: Stores the answers; None stores none.
-        is_fused: Whether to fuse queries.
-        max_requests: The most requests that it may send.
-        on_progress: Called with the progress of the run.
-    """
+    """Carries many queries to their outcomes."""
 
     def __init__(
         self,
@@ -72,12 +64,7 @@ class Run(Generic[RowT]):
         self._failures = Failures(self._try, self._ask_group, self._sender, self._collector, self._knowledge)
 
     async def outcomes(self) -> AsyncGenerator[Outcome[RowT], None]:
-        """Yield the outcome of each query as it arrives.
-
-        Raises:
-            StoreError: The store cannot be used.
-            ClosedError: The client was closed.
-        """
+        """Yield the outcome of each query as it arrives."""
         driver = self._spawn(self._drive())
         driver.add_done_callback(lambda _: self._collector.arrived.put_nowait(None))
         try:
@@ -176,13 +163,9 @@ class Run(Generic[RowT]):
     ) -> Query[RowT] | None:
         """Wait for another run's answer, and hand it out; return the query if there is none."""
         await end
-        return None if await self._serve(cache, [query]) else query
-
-    async def _serve(self, cache: ReportCache, queries: Iterable[Query[RowT]]) -> Collection[Query[RowT]]:
-        """Hand out the answers that others have stored meanwhile; return their queries."""
-        fresh = await cache.look_for_fresh(queries, since=self._since)
-        self._hand_out_kept(fresh)
-        return fresh
+        found = await cache.look_for_fresh([query], since=self._since)
+        self._hand_out_kept(found)
+        return None if found else query
 
     def _hand_out_kept(self, answers: Mapping[Query[RowT], Found[RowT]]) -> None:
         for query, kept in answers.items():

@@ -26,7 +26,7 @@ import msgspec
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.implication import is_plain
+from fathom_async._reports.patterns import is_plain
 from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import known_zone, seconds
@@ -149,15 +149,10 @@ def tell_once(message: str, what: str) -> None:
 
 
 def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:
-    """Whether an answer may replace another.
+    """Whether an answer may replace another, by the Unix times of their requests.
 
     The newer one stays, except that nothing is asked in the future: such an answer bears the stamp of a clock that
     was wrong, and gives way.
-
-    Args:
-        new_asked_at: Unix seconds when the one was asked for.
-        old_asked_at: The same of the other.
-        now: Unix seconds.
     """
     return new_asked_at >= old_asked_at or old_asked_at > now + SKEW
 
@@ -190,12 +185,7 @@ def digest(*parts: str) -> str:
 
 
 def site_of(space: str, site_id: str) -> str:
-    """Return the part of the subject that all answers about a site have in common.
-
-    Args:
-        space: A `namespace`.
-        site_id: Id of the site.
-    """
+    """Return the part of the subject that all answers about a site have in common."""
     return digest(space, site_id)
 
 
@@ -308,14 +298,11 @@ def is_over(query: Query[Row], asked_at: float, zone: ZoneInfo | None, grace: fl
     """Whether a query's range was complete when it was requested.
 
     ``date_to`` is the last second of the range; a range without one ends now, and is never over. Without
-    ``date_from`` it starts with the first record of the site, which no later one precedes. Where clocks show a
-    second twice, the later one counts.
+    ``date_from`` it starts with the first record of the site, which no later one precedes. Where clocks show a second
+    twice, the later one counts.
 
-    Args:
-        query: What was asked; its own ``timezone`` goes before the site's.
-        asked_at: Unix seconds when it was sent.
-        zone: The site's time zone. If it is not known, the range must be over everywhere on Earth.
-        grace: Seconds to add to the range's end.
+    `asked_at` is in Unix seconds, and `grace` is seconds to add to the range's end. The query's own ``timezone`` goes
+    before the site's; if neither is known, the range must be over everywhere on Earth.
     """
     clock = zone if query.timezone is None else ZoneInfo(query.timezone)
     return _ends_before(query, asked_at - grace, clock or _LAST_ON_EARTH)

@@ -196,11 +196,7 @@ class _ClaimKeys:
 
 
 class _Server:
-    """A Redis server, as far as it is needed here.
-
-    Attributes:
-        where: Its URL, without secrets.
-    """
+    """A Redis server, as far as it is needed here; `where` is its URL, without secrets."""
 
     def __init__(self, url: str) -> None:
         self._url = url

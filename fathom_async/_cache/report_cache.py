@@ -62,13 +62,9 @@ _log = logging.getLogger("fathom_async")
 
 @attrs.frozen
 class Found(Generic[RowT_co]):
-    """An answer that may be served.
+    """An answer that may be served, and the Unix time of its request.
 
-    Attributes:
-        report: The answer.
-        is_fresh: Whether it can be served without a refresh.
-        asked_at: Unix time of its request.
-        origin: ``kept``, or ``implied`` by the answer to another query.
+    It is `is_fresh` if it can be served without a refresh, and ``implied`` if it is from the answer to another query.
     """
 
     report: Report[RowT_co]
@@ -79,15 +75,10 @@ class Found(Generic[RowT_co]):
 
 @attrs.frozen
 class ReportCache:
-    """One account's answers in a store.
+    """The answers of a caller's account in a store, which is not closed here.
 
-    Args:
-        caller: Requests the time zones of sites; the answers are those of its account.
-        store: Holds the answers; not closed here.
-        keeping: How long answers stay fresh.
-        zones: The time zones of sites.
-        single_flight: Requests that the client's runs are about to send.
-        exact: Returns the properties that the server is known to compare exactly.
+    `single_flight` has the requests that the client's runs are about to send; `exact` returns the properties that the
+    server is known to compare exactly.
     """
 
     caller: Caller
@@ -117,14 +108,8 @@ class ReportCache:
     ) -> dict[Query[RowT], Found[RowT]]:
         """Return the answers that may be served: stored, or derived from stored ones.
 
-        Until the time zone of a site is known, that of the stored answer stands in for it.
-
-        Args:
-            queries: What is asked.
-            since: Unix seconds; what was asked for then or later is fresh whatever its age.
-
-        Raises:
-            StoreError: The store cannot be used.
+        Until the time zone of a site is known, that of the stored answer stands in for it. What was asked for at the
+        Unix time `since` or later is fresh whatever its age.
         """
         by_key = {self._key(query): query for query in queries}
         found: dict[Query[RowT], Found[RowT]] = {}
@@ -228,12 +213,7 @@ class ReportCache:
         return report
 
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
-        """Store answers, all or none. If that fails, it is logged; the caller still has the answers.
-
-        Args:
-            reports: The answer to each query.
-            asked_at: Unix seconds when they were asked for.
-        """
+        """Store answers, all or none, requested at a Unix time. A failure is logged; the caller still has them."""
         await self._put({self._key(query): report for query, report in reports.items()}, asked_at)
 
     async def _put(self, reports: Mapping[str, Report[RowT]], asked_at: float) -> None:
@@ -320,12 +300,7 @@ Store = ReportStore | str | PathLike[str]
 
 
 def open_cache(caller: Caller, store: Store, keeping: CachePolicy) -> ReportCache:
-    """Return the answers of a caller's account; the client keeps the store at a place open for the next run.
-
-    Raises:
-        ArgumentError: `store` is neither a store nor the place of one.
-        ClosedError: The client is closed.
-    """
+    """Return the answers of a caller's account; the client keeps the store at a place open for the next run."""
     session, scope = caller.session, caller.session.scope
     if not isinstance(store, ReportStore | str | PathLike):
         raise ArgumentError(

@@ -59,15 +59,10 @@ class SingleFlight:
     def declare(
         self, keys: Iterable[KeyT], priority: Priority
     ) -> Generator[Mapping[KeyT, "asyncio.Future[None]"]]:
-        """Declare what is about to be requested, until the end of the block.
+        """Declare the keys of answers about to be requested, until the end of the block.
 
-        Args:
-            keys: Keys of the wanted answers.
-            priority: Priority of the request.
-
-        Yields:
-            Keys that another run has declared at the same or higher priority, mapped to a future that resolves when
-            it is done.
+        It yields those that another run has declared at the same or higher priority, mapped to a future that resolves
+        when it is done.
         """
         wanted = tuple(keys)
         theirs = {key: end for key in wanted if (end := self._end_of(key, priority)) is not None}
@@ -115,11 +110,8 @@ class ClaimBackend(Protocol):
 class StoreFlight:
     """Claims in a store, and the tasks of this process that wait for claims to end.
 
-    Args:
-        backend: Where claims are written down.
-        lease: Seconds of the event loop that a claim lasts unless it is renewed.
-        watch: Calls `check` and `ended` as long as there are `keys`, and then returns. None where no other process
-            makes claims, so that none lapses.
+    A claim lasts `lease` seconds of the event loop unless it is renewed. `watch` calls `check` and `ended` as long as
+    there are `keys`, and then returns; it is None where no other process makes claims, so that none lapses.
     """
 
     def __init__(self, backend: ClaimBackend, lease: float, watch: "Watch | None" = None) -> None:

@@ -49,12 +49,7 @@ class SiteZones:
         return known_zone(self._zones.get(site_id))
 
     def note(self, sites: Iterable[Site], now: float) -> None:
-        """Learn the time zones of sites that were requested for any purpose.
-
-        Args:
-            sites: The sites.
-            now: Unix seconds when they were requested.
-        """
+        """Learn the time zones of sites that were requested for any purpose at a Unix time."""
         for site in sites:
             if replaces(now, self._learned_at.get(site.id, -math.inf), now):
                 self._zones[site.id], self._learned_at[site.id] = site.timezone, now
@@ -65,14 +60,7 @@ class SiteZones:
         self._learned_at.clear()
 
     async def load(self, caller: Caller, store: ReportStore, sites: Collection[str], *, now: float) -> bool:
-        """Read from the store what another process has learned of these sites; return whether that is news.
-
-        Args:
-            caller: Belongs to the account of the sites.
-            store: The store.
-            sites: Ids of the sites.
-            now: Unix seconds.
-        """
+        """Read from the store what another process has learned of these sites; return whether that is news."""
         by_key = {_key(caller, site): site for site in sites if self._is_outdated(site, now)}
         if not by_key:
             return False

@@ -53,14 +53,7 @@ _creating = threading.Lock()
 
 
 class SqliteFile:
-    """Carries out transactions one after the other; opened by the first.
-
-    Args:
-        path: The file, created with mode 0600 if missing.
-
-    Attributes:
-        path: The file.
-    """
+    """Carries out transactions one after the other on a file, which the first creates with mode 0600 if missing."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,13 +64,7 @@ class SqliteFile:
         self._is_closed = False
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what one or several queries bring.
-
-        Raises:
-            ConfigurationError: The file is no store.
-            StoreError: It cannot be used.
-            ClosedError: It was closed.
-        """
+        """Return what one or several queries bring."""
         return await self._run(work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -143,9 +130,7 @@ class SqliteFile:
 def open_file(path: Path) -> sqlite3.Connection:
     """Return a connection to a store's file; blocks until other processes let it.
 
-    Raises:
-        ConfigurationError: The path leads to something else, which is left as it is.
-        sqlite3.Error: The file cannot be used.
+    If the path leads to something else, it is left as it is, and that raises `ConfigurationError`.
     """
     _create(path)
     _check(path)
@@ -212,11 +197,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _is_made(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether a file is a store; an empty one is not.
-
-    Raises:
-        ConfigurationError: It is something else, or of another version.
-    """
+    """Whether a file is a store; an empty one is not, and anything else raises `ConfigurationError`."""
     application, version, tables = connection.execute(
         "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
         "FROM pragma_application_id, pragma_user_version"

@@ -112,14 +112,18 @@ def _note_outage(event: Event) -> None:
 
 
 class _Warnings(logging.Handler):
-    """Writes each kind of warning once, since a full disk fails every answer; commands show events themselves."""
+    """Writes each kind of warning once, since a full disk fails every answer.
+
+    Commands show events themselves, and the errors with which they end.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self._kinds = set[str]()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if str(record.msg) not in self._kinds and record.module != "telemetry":
+        is_shown = record.module == "telemetry" or record.levelno > logging.WARNING
+        if str(record.msg) not in self._kinds and not is_shown:
             self._kinds.add(str(record.msg))
             note(record.getMessage())
 

@@ -96,11 +96,7 @@ class Listing(Generic[T]):
 
 
 def by_cursor(cursor: Callable[[T], str]) -> Following[T]:
-    """Return a `Following` that continues after the last object of a page, in the direction of its request.
-
-    Args:
-        cursor: Returns the cursor of an object.
-    """
+    """Return a `Following` that continues after the last object of a page, in the direction of its request."""
 
     def following(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
         direction = "ending_before" if "ending_before" in request.params else "starting_after"
@@ -111,11 +107,7 @@ def by_cursor(cursor: Callable[[T], str]) -> Following[T]:
 
 @frozen
 class LinkedPage(Page[T]):
-    """A page that says where the next one is.
-
-    Attributes:
-        next: Link to the next page, or its cursor; None on the last one.
-    """
+    """A page with a link to the next one, or its cursor; None on the last one."""
 
     next: str | None = None
 
@@ -130,11 +122,7 @@ def by_link(request: Request[Page[T]], page: Page[T]) -> Request[Page[T]]:
 
 
 def by_next(parameter: str) -> Following[T]:
-    """Return a `Following` that passes a `LinkedPage`'s `next` as a query parameter.
-
-    Args:
-        parameter: Its name, such as ``after``.
-    """
+    """Return a `Following` that passes a `LinkedPage`'s `next` as a query parameter, such as ``after``."""
     return lambda request, page: evolve(request, params={**request.params, parameter: _next_of(page)})
 
 

@@ -10,17 +10,11 @@ _FORM = "write http://user:password@host:port"
 
 
 def proxy_for(base_url: str, proxy: str | None, *, trust_env: bool) -> str | None:
-    """Return the URL of the proxy; None for none.
+    """Return the URL of the proxy, which may be given without its scheme; None for none.
 
-    Args:
-        base_url: Root of the API.
-        proxy: URL of a proxy, which may lack its scheme; None for that of the environment.
-        trust_env: Whether to look for ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``, or for the settings of macOS
-            and Windows. They are not for plain `http`, which is for this machine only.
-
-    Raises:
-        ConfigurationError: It is not a URL of an HTTP proxy, or would show the credentials to the network. No message
-            shows the URL, which may hold a password.
+    With `trust_env`, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` count, or the settings of macOS and Windows, but
+    not for plain `http`, which is for this machine only. A `ConfigurationError` shows no URL, which may hold a
+    password; it comes for what is no URL of an HTTP proxy, or would show the credentials to the network.
     """
     base = urlsplit(base_url)
     if proxy is None and trust_env and base.scheme == "https" and not proxy_bypass(base.hostname or ""):

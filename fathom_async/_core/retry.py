@@ -40,6 +40,10 @@ def _statuses(given: Iterable[int]) -> frozenset[int]:
     return frozenset(given)
 
 
+def _in_order(statuses: frozenset[int]) -> str:
+    return f"{{{', '.join(map(str, sorted(statuses)))}}}"
+
+
 @frozen
 class RetryPolicy:
     """How often a request is retried, and after how long.
@@ -71,7 +75,7 @@ class RetryPolicy:
     cap: float = 8.0
     outage: float = 600.0
     longest_pause: float = 300.0
-    statuses: frozenset[int] = field(default=TRANSIENT, converter=_statuses)
+    statuses: frozenset[int] = field(default=TRANSIENT, converter=_statuses, repr=_in_order)
     garbled: int = 2
 
     def __attrs_post_init__(self) -> None:
@@ -82,12 +86,9 @@ class RetryPolicy:
 
 
 def believed(policy: RetryPolicy, retry_after: float | None, window: float = 0.0) -> float | None:
-    """Return for how long to stay away of what ``Retry-After`` says.
+    """Return how many of the seconds of ``Retry-After`` to stay away; None if there are none.
 
-    Args:
-        policy: The policy.
-        retry_after: Seconds; None when it says nothing.
-        window: Seconds of the window, where the server refused the request.
+    `window` is that of the limit for which the server refused the request, in seconds.
     """
     return None if retry_after is None else min(retry_after, max(policy.longest_pause, window))
 
@@ -103,20 +104,11 @@ def next_delay(
     failing_for: float = 0.0,
     away_for: float | None = None,
 ) -> float | None:
-    """Decide whether to try again.
+    """Return the seconds to wait before the next attempt, or None to give up; 0 after a refusal: the lane waits.
 
-    Args:
-        policy: The policy.
-        error: The error of the last attempt.
-        idempotent: See `Request.idempotent`.
-        failures: Failed attempts so far, including this one but no refusals.
-        refusals: Refused attempts so far, including this one.
-        jitter: A random number in [0, 1), which spreads out retries of requests that failed together.
-        failing_for: Seconds since the first failure.
-        away_for: Seconds that the server has been away, if rule 2 applies.
-
-    Returns:
-        Seconds to wait before the next attempt, or None to give up. 0 after a refusal, because the lane waits.
+    The counts include this attempt, and refusals are no failures. `jitter` is a random number in [0, 1), which
+    spreads out retries of requests that failed together. `failing_for` counts seconds since the first failure, and
+    `away_for` those that the server has been away, if rule 2 applies.
     """
     if isinstance(error, RateLimitError):
         return 0.0 if refusals <= policy.refusals else None

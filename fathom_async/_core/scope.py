@@ -49,8 +49,7 @@ class Scope:
 
     It closes in two steps, `shut` and `aclose`, so that its owner can abort in between what the tasks wait for.
 
-    Attributes:
-        is_shut: Whether nothing may begin any more.
+    `is_shut` says that nothing may begin any more.
     """
 
     _clock: Clock
@@ -68,11 +67,7 @@ class Scope:
         return task
 
     def resource(self, key: Hashable, make: Callable[[], ClosableT]) -> ClosableT:
-        """Return the resource of a key; the first call makes it, and it is closed with the scope.
-
-        Raises:
-            ClosedError: The scope is shut.
-        """
+        """Return the resource of a key; the first call makes it, and it is closed with the scope."""
         if self.is_shut:
             raise ClosedError("the client is closed")
         if key not in self._resources:
@@ -93,10 +88,6 @@ class Scope:
 
         The work goes on while anyone waits for it: a caller who is cancelled, or leaves with an error of its own,
         does not disturb the others, and the last one cancels the work.
-
-        Raises:
-            FathomError: The caller left.
-            ClosedError: The scope was closed, and the work with it.
         """
         shared = self._shared.get(key)
         if shared is None:
@@ -123,11 +114,7 @@ class Scope:
         return self._clock.now()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep on the scope's clock.
-
-        Raises:
-            ClosedError: The scope was shut.
-        """
+        """Sleep on the scope's clock; if the scope is shut, that raises `ClosedError`."""
         if seconds <= 0:
             return
         waking = asyncio.get_running_loop().create_future()

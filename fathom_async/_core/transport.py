@@ -136,16 +136,9 @@ class _Connector(aiohttp.TCPConnector):
 class HttpTransport:
     """The transport over aiohttp.
 
-    It follows no redirects, so that the token never leaves the base URL, and keeps no cookies.
-
-    Args:
-        base_url: Root of the API; `https`, or `http` to this machine.
-        headers: Sent with every request.
-        max_body: The largest answer to read, in bytes after decompression.
-        max_header, max_connections, proxy, trust_env, ssl, session: See `fathom_async.service.ServiceOptions`.
-
-    Raises:
-        ConfigurationError: The base URL or a setting is not valid, or settings do not go together.
+    It follows no redirects, so that the token never leaves the base URL, and keeps no cookies. The headers go with
+    every request, and `max_body` counts bytes after decompression; `fathom_async.service.ServiceOptions` tells the
+    rest.
     """
 
     def __init__(
@@ -353,12 +346,13 @@ def _is_readable(connection: "Connection") -> bool:
     """Whether something waits to be read from a connection, if only its end."""
     transport = connection.transport
     socket = None if transport is None else transport.get_extra_info("socket")
-    if socket is None or socket.fileno() < 0:
+    number = -1 if socket is None else socket.fileno()
+    if number < 0:
         return False
     if sys.platform == "win32":
-        return bool(select.select([socket], [], [], 0)[0])
+        return bool(select.select([number], [], [], 0)[0])
     poll = select.poll()  # `select` takes no more than 1,024 descriptors
-    poll.register(socket, select.POLLIN)
+    poll.register(number, select.POLLIN)
     return bool(poll.poll(0))
 
 

@@ -82,8 +82,7 @@ def last_moment(value: date | str | None) -> datetime | None:
 def wall_clock(argument: str, moment: datetime, timezone: str | None) -> datetime:
     """Return a moment on the wall clock of a time zone, without a time zone.
 
-    Raises:
-        QueryError: The moment is aware, but the target time zone is unknown, or its clocks show the moment twice.
+    An aware moment raises `QueryError` if the target zone is unknown, or its clocks show it twice.
     """
     if moment.tzinfo is None:
         return moment
@@ -216,13 +215,7 @@ def extra(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]
 
 
 def check_sort(sort_by: object, columns: tuple[str, ...], *, by_date: bool) -> None:
-    """Check that a sort is ``field:asc`` or ``field:desc`` of one of the columns.
-
-    Args:
-        sort_by: The sort.
-        columns: Aggregates and groupings.
-        by_date: Whether the query has a date grouping, and so can sort by ``timestamp``.
-    """
+    """Check that a sort is ``field:asc`` or ``field:desc`` of a column, or of ``timestamp`` with a date grouping."""
     written = sendable("sort_by", sort_by)
     field, colon, direction = written.partition(":")
     sortable = (*columns, TIMESTAMP) if by_date else columns

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.fields import DATE_GROUPINGS, DateGrouping
+from fathom_async._reports.fields import DateGrouping
 
 SECOND: Final = timedelta(seconds=1)
 
@@ -66,13 +66,7 @@ class Unit:
 
 @attrs.frozen
 class Buckets:
-    """Consecutive whole periods of one unit.
-
-    Attributes:
-        unit: The unit.
-        first: Number of the first period.
-        last: Number of the last period, inclusive.
-    """
+    """Consecutive whole periods of one unit, by their numbers; the last is included."""
 
     unit: DateGrouping
     first: int
@@ -80,25 +74,13 @@ class Buckets:
 
     @classmethod
     def of(cls, name: DateGrouping, first: datetime | None, last: datetime | None) -> Self | None:
-        """Return the periods that make up a range, or None if the range is open or cuts one.
-
-        Args:
-            name: The unit.
-            first: First second of the range.
-            last: Last second of the range; a whole day ends at 23:59:59.
-        """
+        """Return the periods from a first to a last second; None if the range is open or cuts one."""
         if first is None or last is None or last.year == _LAST_YEAR:
             return None
         unit = Unit(name)
         low, behind = unit.index(first), unit.index(last + SECOND)
         is_whole = unit.start(low) == first and unit.start(behind) == last + SECOND
         return cls(name, low, behind - 1) if is_whole else None
-
-    @classmethod
-    def single(cls, first: datetime | None, last: datetime | None) -> Self | None:
-        """Return the one hour, day, month or year that a range is, or None if it is none of these."""
-        found = (cls.of(unit, first, last) for unit in DATE_GROUPINGS)
-        return next((each for each in found if each and each.first == each.last), None)
 
     @property
     def begin(self) -> datetime:
@@ -113,12 +95,6 @@ class Buckets:
     def holds(self, moment: date) -> bool:
         """Whether a row's date is in one of these periods."""
         return self.first <= Unit(self.unit).index(moment) <= self.last
-
-    def is_steady(self, zone: ZoneInfo) -> bool:
-        """Whether the zone's UTC offset stays the same on all days of these periods."""
-        first, last = self.begin.toordinal(), self.end.toordinal()
-        midnights = (datetime.fromordinal(day).replace(tzinfo=zone) for day in range(first, last + 2))
-        return len({midnight.utcoffset() for midnight in midnights}) == 1
 
 
 def count_periods(name: DateGrouping, first: datetime | None, last: datetime | None) -> int | None:

@@ -34,14 +34,7 @@ def as_html(columns: Sequence[Column], rows: Sequence[Row]) -> str:
 def table_text(
     names: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int], *, more: int
 ) -> str:
-    """Return an aligned table.
-
-    Args:
-        names: The headings.
-        rows: The cells of each row.
-        right: Places of the columns that are aligned on the right.
-        more: Number of rows that are left out.
-    """
+    """Return an aligned table, some columns `right`-aligned, that says how many more rows there are."""
     lines = [[*names], *([cut(_plain(cell), _WIDEST) for cell in row] for row in rows)]
     lines.insert(1, ["-" * max(map(cells, column)) for column in zip(*lines, strict=True)])
     return "\n".join([*aligned(lines, right=right), *_more(more)])

@@ -37,8 +37,7 @@ A group without records has no row. A server that answers totals without records
 it: `Report.total` is 0 either way, and None for averages.
 """
 
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
@@ -60,15 +59,11 @@ from fathom_async._reports.fields import (
     TIMESTAMP,
 )
 from fathom_async._reports.filters import Filter
+from fathom_async._reports.patterns import forgives, lets_through
 from fathom_async._reports.query import EventQuery, Query
 from fathom_async._reports.report import Report
 
 _LAST_YEAR: Final = 9999
-_PLAIN: Final = re.compile(
-    r"\^(?: [*?])*(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]\??|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
-    r"(?:\|\.\*\[\^ -\$&-~\]\.\*)?"
-)
-"""Literals in groups between anchors, and perhaps everything that is not plain ASCII."""
 
 
 @attrs.frozen(eq=False)
@@ -102,12 +97,8 @@ def _view(query: Query[Row]) -> _View:
 class _Match:
     """How a source contains a target.
 
-    Attributes:
-        values: The value to choose of each of these groupings.
-        is_merged: Whether rows are to be summed.
-        is_same: Whether only metrics and limits may differ.
-        is_prefix: Whether it is the same, with a lower limit.
-        is_cut: Whether the range of the target is shorter.
+    `values` are to be chosen of these groupings. `is_merged`: rows are to be summed. `is_same`: only metrics and
+    limits may differ. `is_prefix`: it is the same, with a lower limit. `is_cut`: the range of the target is shorter.
     """
 
     values: Mapping[str, str]
@@ -120,15 +111,10 @@ class _Match:
 def implies(
     source: Query[Row], target: Query[Row], *, zone: ZoneInfo | None = None, is_truncated: bool = False
 ) -> bool:
-    """Whether the answer to one query may contain the answer to another.
+    """Whether the answer to a query whose range is over may contain the answer to another, also in the same request.
 
     This is cheap: it looks at the queries only. `SourceAnswer.derive` may still find that the rows leave a doubt.
-
-    Args:
-        source: A query whose range is over, or that is answered in the same request.
-        target: Another query.
-        zone: The site's time zone, if known.
-        is_truncated: Whether the source may lack rows.
+    `is_truncated` says that the source may lack rows.
     """
     match = _match(source, target, zone)
     return match is not None and (match.is_prefix or not is_truncated)
@@ -188,37 +174,6 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
     return values
 
 
-def is_plain(pattern: str) -> bool:
-    """Whether a pattern is literals between anchors, which all dialects read alike."""
-    return _compiled(pattern) is not None
-
-
-def lets_through(pattern: str, text: str) -> bool:
-    """Whether every dialect finds a text by a pattern of literals between anchors; False for other patterns.
-
-    >>> lets_through("^(/[aA]|/b) *$", "/a"), lets_through("^/", "/a")
-    (True, False)
-    """
-    found = _compiled(pattern)
-    return found is not None and found.search(text) is not None
-
-
-def _forgives(pattern: str, text: str) -> bool:
-    """Whether a pattern lets through what looks like a text, and does not hide that there is such a row."""
-    others = (f"{text} ", text.swapcase()) if text.isascii() else (f"{text} ",)
-    return all(lets_through(pattern, each) for each in others)
-
-
-@lru_cache(256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    if pattern != ".*[^ -$&-~].*" and _PLAIN.fullmatch(pattern) is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
-
-
 def _is_within(unit: Unit, source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> bool:
     """Whether the target's range is made of buckets of the source; see rules 5 and 6."""
     clock = zone if target.timezone is None else ZoneInfo(target.timezone)
@@ -257,13 +212,7 @@ _Key = tuple[object, ...]
 
 
 class SourceAnswer(Generic[RowT_co]):
-    """An answer, from which others can be derived.
-
-    Args:
-        report: The answer.
-        zone: The site's time zone, if known.
-        exact: Properties that the server is known to compare exactly.
-    """
+    """An answer, from which others can be derived; the server is known to compare the properties `exact` exactly."""
 
     def __init__(
         self, report: Report[RowT_co], *, zone: ZoneInfo | None = None, exact: Collection[str] = ()
@@ -328,12 +277,12 @@ class SourceAnswer(Generic[RowT_co]):
         patterns = [
             each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
         ]
-        if may_be_read_otherwise(value) or not all(_forgives(each, value) for each in patterns):
+        if may_be_read_otherwise(value) or not all(forgives(each, value) for each in patterns):
             return True
         counts = self._looks.get(name)
         if counts is None:
             texts = {cast("str | None", getattr(row, name)) for row in self._report.rows}
-            counts = self._looks[name] = _counted(map(folded, texts))
+            counts = self._looks[name] = Counter(map(folded, texts))
         is_known = (value,) in self._grouped((name,))
         return counts.get(folded(value), 0) > is_known
 
@@ -424,13 +373,6 @@ def _sum(one: object, two: object) -> object:
 
 def _date(row: Row) -> date:
     return cast("date", getattr(row, DATE_COLUMN))
-
-
-def _counted(texts: Iterable[str]) -> Mapping[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for text in texts:
-        counts[text] += 1
-    return counts
 
 
 def _reader(names: Sequence[str]) -> Callable[[Row], _Key]:

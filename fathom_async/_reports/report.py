@@ -231,14 +231,7 @@ def _key(column: str) -> Callable[[Row], tuple[bool, object]]:
 
 
 def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated: bool) -> int | float | None:
-    """Return the total of a metric; see `Report.total`.
-
-    Args:
-        query: The query of the report.
-        rows: Its rows.
-        metric: One of the query's aggregates.
-        is_truncated: Whether the report may lack rows.
-    """
+    """Return the total of a metric; see `Report.total`. Truncated rows may not be all."""
     if metric not in query.aggregates:
         raise ArgumentError(f"the report has no metric {metric!r}; it has: {', '.join(query.aggregates)}")
     is_additive = metric in ADDITIVE_METRICS

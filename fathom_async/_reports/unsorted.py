@@ -24,12 +24,7 @@ _MAKERS: Final = (
 
 
 def warn_unsorted(limit: int, metric: str) -> None:
-    """Warn the caller who wrote the query; queries that this package derives from others are no news.
-
-    Args:
-        limit: The query's limit.
-        metric: What to sort by.
-    """
+    """Warn the caller who wrote the query; queries that this package derives from others are no news."""
     frame, level = currentframe(), 1
     while frame is not None and frame.f_code.co_filename.startswith(_MAKERS):
         frame, level = frame.f_back, level + 1

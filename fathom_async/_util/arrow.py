@@ -20,11 +20,7 @@ _ARROW: Final[dict[str, str]] = {
 
 
 def check_counts(kinds: Mapping[str, str], rows: Iterable[Sequence[object]]) -> None:
-    """Check that the counts in rows fit into the 64 bits that tables have for them.
-
-    Raises:
-        DecodeError: One does not; the message names its column.
-    """
+    """Check that the counts in rows fit into the 64 bits that tables have for them; an error names the column."""
     places = [(place, name) for place, (name, kind) in enumerate(kinds.items()) if kind == "count"]
     for row in rows:
         for place, name in places:

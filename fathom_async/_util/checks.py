@@ -44,15 +44,9 @@ Check = Callable[[str, object], object]
 
 
 def body(checks: Mapping[str, Check], extra: object = None, /, **values: object) -> dict[str, object]:
-    """Return a request's body, made of the parameters that were given.
+    """Return a request's body of the parameters that were given: those that are not `MISSING`, at least one.
 
-    Args:
-        checks: The check of each parameter.
-        extra: Further fields, as JSON, that are no parameters.
-        **values: The parameters; those that are `MISSING` are left out.
-
-    Raises:
-        ArgumentError: A check failed, or nothing was given.
+    `extra` is a JSON object of further fields, that are no parameters.
     """
     found = {name: checks[name](name, value) for name, value in values.items() if value is not MISSING}
     further = {} if extra is None else json_object("extra", extra)
@@ -152,11 +146,7 @@ def known_zone(name: str | None) -> ZoneInfo | None:
 
 
 def site_zone(site_id: str, name: str) -> ZoneInfo:
-    """Return the time zone of a site, as the API names it.
-
-    Raises:
-        ConfigurationError: This machine does not know it.
-    """
+    """Return the time zone of a site, as the API names it; fail if this machine does not know it."""
     if (zone := known_zone(name)) is None:
         raise ConfigurationError(
             f"this machine does not know {name!r}, the time zone of the site {site_id!r}: "
@@ -220,8 +210,7 @@ def credential(what: str, value: object) -> str:
 def base_url(value: str) -> str:
     """Check the base URL of an API, and return it without a trailing slash.
 
-    Raises:
-        ConfigurationError: It is not a URL, or would send the token in the clear to another machine.
+    What is no URL, or would send the token in the clear to another machine, raises `ConfigurationError`.
     """
     parts = url_parts(value)
     is_http = parts is not None and parts.hostname and parts.scheme in ("http", "https")
@@ -237,11 +226,7 @@ def base_url(value: str) -> str:
 
 
 def budget_url(value: str) -> str:
-    """Check where a budget is kept. No message shows the URL, which may hold a password.
-
-    Raises:
-        ConfigurationError: It is neither a file's URL nor a Redis or Valkey server's.
-    """
+    """Check that it is a file's URL or a Redis or Valkey server's; no message shows it: it may hold a password."""
     parts = url_parts(value)
     if parts is None:
         fault = "the budget is not a URL"
@@ -268,11 +253,7 @@ def budget_url(value: str) -> str:
 
 
 def fail_or_share(name: str, value: object) -> None:
-    """Check that a value is ``"fail"`` or a share of a limit.
-
-    Raises:
-        ConfigurationError: It is neither.
-    """
+    """Check that a value is ``"fail"`` or a share of a limit."""
     if value != "fail" and not (isinstance(value, int | float) and 0 < value <= 1):
         raise ConfigurationError(f'{name} must be "fail" or a share of the limit such as 0.25, not {value!r}')
 

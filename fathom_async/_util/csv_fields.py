@@ -18,12 +18,8 @@ def write_fields(
     A carriage return ends a line for readers of CSV, and visitors may put one into a path. Some versions of Python
     quote it only where it is a part of the line's own end.
 
-    Args:
-        names: The header.
-        rows: The cells of each row.
-        target: An open text file.
-        spreadsheet: Whether the file is for a spreadsheet: it starts with a byte order mark, without which Excel does
-            not read UTF-8, and texts that would be formulas, which visitors can choose, start with an apostrophe.
+    For a spreadsheet it starts with a byte order mark, without which Excel does not read UTF-8, and texts that would
+    be formulas, which visitors can choose, start with an apostrophe.
     """
     if spreadsheet:
         target.write("\ufeff")

@@ -10,12 +10,9 @@ from typing import Any
 
 
 def public(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
-    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, as its stub says.
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, as the stub beside its ``__init__.py`` says.
 
     ``__all__`` leaves out what would hide a name of Python's own.
-
-    Args:
-        package: Name of the package; the stub beside its ``__init__.py`` imports every public name from its module.
     """
     stub = ast.parse(get_data(package, "__init__.pyi") or b"")
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
@@ -36,11 +33,7 @@ def public(package: str) -> tuple[Callable[[str], object], Callable[[], list[str
 
 
 def optional(module: str, *, extra: str) -> Any:  # noqa: ANN401 - a module that may not be there has no type
-    """Import a module of an optional dependency.
-
-    Raises:
-        ImportError: It is not installed; the message names the extra.
-    """
+    """Import a module of an optional dependency; if it is not installed, an `ImportError` names the extra."""
     try:
         return import_module(module)
     except ModuleNotFoundError as error:

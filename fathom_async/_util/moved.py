@@ -10,14 +10,7 @@ _RENAMED: Final[dict[str, dict[str, str]]] = {}
 
 
 def moved(old: str, new: str) -> Callable[[str], object]:
-    """Return the ``__getattr__`` of a module whose public names are in another one now.
-
-    A name that has changed there is found, too.
-
-    Args:
-        old: The module that they were in.
-        new: The module that they are in.
-    """
+    """Return the ``__getattr__`` of a module whose public names are in another one now, some by other names."""
 
     def find(name: str) -> object:
         public = import_module(new)
@@ -34,13 +27,7 @@ def moved(old: str, new: str) -> Callable[[str], object]:
 def renamed(
     module: str, names: dict[str, str], find: Callable[[str], object] | None = None
 ) -> Callable[[str], object]:
-    """Return the ``__getattr__`` of a module in which some names have changed.
-
-    Args:
-        module: The module.
-        names: The new name of each old one.
-        find: The module's own ``__getattr__``, if it has one.
-    """
+    """Return the ``__getattr__`` of a module in which old names are new ones, and others are found as by `find`."""
     _RENAMED[module] = names
 
     def find_renamed(name: str) -> object:

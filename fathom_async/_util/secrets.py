@@ -28,12 +28,7 @@ _WORD: Final = re.compile(r"[0-9A-Za-z]+")
 class Secrets:
     """Credentials, and the replacement of them by ``***``.
 
-    Args:
-        *secrets: The credentials.
-
-    Attributes:
-        marks: A part of each long credential, for rule 3.
-        early_marks: The same of their base64.
+    For rule 3, `marks` has a part of each long credential, and `early_marks` the same of their base64.
     """
 
     def __init__(self, *secrets: str) -> None:

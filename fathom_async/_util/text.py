@@ -49,12 +49,7 @@ def cut(text: str, width: int, *, end: str = "…") -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Collection[int] = ()) -> Iterator[str]:
-    """Yield a line for each row, with its cells aligned and two blanks between them.
-
-    Args:
-        rows: The cells, as many in each row.
-        right: Places of the columns that are aligned on the right.
-    """
+    """Yield a line for each row, with its cells aligned, some columns on the `right`, and two blanks between them."""
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         blanks = [" " * (width - cells(cell)) for cell, width in zip(row, widths, strict=True)]

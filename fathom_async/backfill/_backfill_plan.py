@@ -31,12 +31,7 @@ _MOST: Final[dict[DateGrouping, int]] = {"hour": _HOURS, "day": 366, "month": 36
 
 @attrs.frozen
 class BatchSizer:
-    """Decides how many periods to request next.
-
-    Args:
-        size: The number of periods; None for all.
-        most: The largest `size`; None if rows do not matter.
-    """
+    """Decides how many periods to request next, None for all, and `most` at once; None if rows do not matter."""
 
     size: int | None
     most: int | None
@@ -64,15 +59,8 @@ class BatchSizer:
 class BackfillPlan(Generic[RowT]):
     """A backfill before its target is read.
 
-    Args:
-        query: The query, without a range.
-        layout: Layout of the table.
-        series: The site or event.
-        wanted: The periods to fill in.
-        complete_before: The first period that is not requested yet.
-        settled_before: Periods before this one are requested once only; hits may reach later ones late.
-        zone: Name of the time zone of the periods.
-        sizer: How many periods to request first.
+    The query has no range. Periods from `complete_before` on are not requested yet; those before `settled_before` are
+    requested once only, because hits may reach only later ones late. `zone` is the name of the periods' time zone.
     """
 
     query: Query[RowT]
@@ -101,12 +89,7 @@ def plan_backfill(
     zone: ZoneInfo | None,
     now: datetime,
 ) -> BackfillPlan[RowT]:
-    """Check the arguments of `fathom_async.backfill.backfill`, and return its plan.
-
-    Raises:
-        ArgumentError: An argument is out of range.
-        QueryError: The query cannot fill a table of periods.
-    """
+    """Check the arguments of `fathom_async.backfill.backfill`, and return its plan."""
     query = _by_period(query, grouping)
     layout = Layout.of(query)
     first = _day("since", since)

@@ -20,13 +20,7 @@ _log = logging.getLogger("fathom_async")
 
 @attrs.frozen
 class Chunk:
-    """The rows of one report.
-
-    Args:
-        span: The periods it covers.
-        rows: Their rows, in the order of the layout's columns.
-        settled: The periods that need not be requested again.
-    """
+    """The rows of one report, in the order of the layout's columns; `settled` periods need not be requested again."""
 
     span: Span
     rows: list[Cells]
@@ -36,13 +30,10 @@ class Chunk:
 async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> AsyncGenerator[Chunk, None]:
     """Request every wanted period that is not settled, and periods counted in another time zone.
 
-    Reports are requested one after the other: the rows of one decide how many periods go into the next, and here
-    few requests matter more than concurrency.
+    Reports are requested one after the other: the rows of one decide how many periods go into the next, and here few
+    requests matter more than concurrency.
 
-    Args:
-        plan: The plan.
-        ask: Returns a report with every row; if it cannot, the chunk is halved.
-        ledger: The periods that the table already has.
+    A report has every row; if it cannot, the chunk is halved.
     """
     sizer = plan.sizer
     for gap in _due(plan, ledger):

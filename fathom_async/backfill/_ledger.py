@@ -56,9 +56,6 @@ class Ledger:
 
     When the time zone of a site changes, so do all of its days: rows counted in one time zone say nothing about
     periods in another.
-
-    Args:
-        periods: The periods.
     """
 
     periods: Mapping[int, Filled] = attrs.field(factory=dict[int, Filled])
@@ -107,13 +104,7 @@ class Ledger:
         }
 
     def replaced(self, span: Span, settled: Span, zone: str) -> "Ledger":
-        """Return the ledger after replacing the rows of some periods.
-
-        Args:
-            span: The periods.
-            settled: The periods among them that need not be requested again.
-            zone: Time zone of the new rows.
-        """
+        """Return the ledger after replacing the rows of some periods, of which those `settled` are done."""
         known = self.periods
         new = {index: Filled(zone, index in settled or known.get(index) == (zone, True)) for index in span}
         return Ledger({**known, **new})

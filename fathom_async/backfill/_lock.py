@@ -11,13 +11,7 @@ def lock(path: Path, target: str) -> sqlite3.Connection:
 
     It is SQLite's lock on an empty file, which stays: file locks of every platform without a further dependency.
 
-    Args:
-        path: The file, created if missing.
-        target: Name of the target for messages.
-
-    Raises:
-        TargetBusyError: Another backfill holds it.
-        TargetError: The file cannot be created.
+    While another backfill holds it, that raises `TargetBusyError`, which names the target.
     """
     try:
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)

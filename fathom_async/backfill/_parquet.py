@@ -144,11 +144,8 @@ class _OpenDataset:
     def _files(self, stem: str) -> Iterable[Path]:
         return sorted(self._path.glob(f"{self._partition}=*/{stem}.parquet"))
 
-    def _schema(self) -> Any:  # noqa: ANN401 - pyarrow is not typed
-        return self._arrow.schema([(column.name, arrow_type(column.kind)) for column in self._layout.columns])
-
     def _table(self, rows: Sequence[Cells]) -> Any:  # noqa: ANN401 - pyarrow is not typed
-        schema = self._schema()
+        schema = self._arrow.schema([(each.name, arrow_type(each.kind)) for each in self._layout.columns])
         columns = zip(*rows, strict=True) if rows else [() for _ in schema]
         arrays = [self._arrow.array(cells, field.type) for cells, field in zip(columns, schema, strict=True)]
         return self._arrow.Table.from_arrays(arrays, schema=schema)

@@ -177,15 +177,9 @@ _ADVICE: Final = (
 
 
 def target_of(written: object) -> Destination:
-    """Return the target that a string describes, or the target itself.
+    """Return the target that a string describes, or the target itself; see `backfill`.
 
-    Args:
-        written: ``parquet:directory``, ``duckdb:file#table`` or ``sqlite:file#table``; paths are relative, or
-        absolute
-            as in ``duckdb:/data/stats.duckdb#pageviews`` (``duckdb:///data/…`` is the same).
-
-    Raises:
-        ArgumentError: It is none of these.
+    Paths are relative, or absolute as in ``duckdb:/data/stats.duckdb#pageviews`` (``duckdb:///data/…`` is the same).
     """
     if isinstance(written, ParquetDataset | DuckDBTable | SqliteTable):
         return written

@@ -28,15 +28,10 @@ Connection = sqlite3.Connection  # DuckDB's connections have the methods that ar
 class Dialect:
     """The differences between the databases.
 
-    Args:
-        connect: Opens a file, created if missing; raises only `errors`.
-        errors: The exceptions of the database.
-        begin: Statement that begins a write transaction.
-        types: The column type of each kind.
-        tables: Query for the names of all tables, in lower case.
-        encode: Converts the cells of a row for the database.
-        insert: Inserts rows into a table, given its columns with their types; names are quoted.
-        by_series: Whether to index the series and the date.
+    `connect` opens a file, created if missing, and raises only `errors`. `begin` begins a write transaction, and
+    `tables` asks for the names of all tables, in lower case. `types` has the column type of each kind, and `encode`
+    converts the cells of a row. `insert` inserts rows into a table, given its columns with their types; names are
+    quoted. `by_series` says whether to index the series and the date.
     """
 
     connect: Callable[[Path], Connection]
@@ -50,11 +45,7 @@ class Dialect:
 
 
 def table_name(name: object) -> str:
-    """Return the name of a table, checked to be a plain word.
-
-    Raises:
-        ArgumentError: It is not.
-    """
+    """Return the name of a table, checked to be a plain word."""
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise ArgumentError(
             f"table must be a name of letters, digits and underscores such as 'pageviews', not {name!r}"

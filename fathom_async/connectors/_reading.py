@@ -21,14 +21,10 @@ _TRUTH = {"true": True, "false": False}
 
 
 def tolerant(cls: type[T], renamed: Mapping[str, str] | None = None) -> Callable[[object], T]:
-    """Return a function from parsed JSON to an object, by the rules above.
+    """Return a function from parsed JSON to an object, by the rules above; its class has a field `extra`.
 
-    Args:
-        cls: The object's class, with a field `extra`.
-        renamed: Fields by other names (rule 1).
-
-    The function raises:
-        DecodeError: A required field is missing, or cannot be read.
+    `renamed` are fields by other names (rule 1). If a required field is missing, or cannot be read, the function
+    raises `DecodeError`.
     """
     parts = {each.name: _part(each.type) for each in fields(cls) if each.name != "extra"}
     required = {each.name for each in fields(cls) if each.default is NOTHING}
@@ -55,11 +51,7 @@ def tolerant(cls: type[T], renamed: Mapping[str, str] | None = None) -> Callable
 
 
 def array(body: bytes) -> list[object]:
-    """Parse a JSON array.
-
-    Raises:
-        DecodeError: It is something else.
-    """
+    """Parse a JSON array."""
     found = parse(body)
     if not isinstance(found, list):
         raise DecodeError("the answer is not a list", body=body[:200])
@@ -69,10 +61,7 @@ def array(body: bytes) -> list[object]:
 def delete_request(path: str, gone: Deleted, *, lane: str) -> Request[Deleted]:
     """Return a request that deletes; its answer may be empty, ``true`` or an object.
 
-    Args:
-        path: The path.
-        gone: The result, also if an earlier attempt with a lost answer deleted it.
-        lane: The lane of the request.
+    The result is `gone`, also if an earlier attempt with a lost answer deleted it.
     """
 
     def decode(body: bytes) -> Deleted:

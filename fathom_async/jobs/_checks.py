@@ -7,25 +7,19 @@ from typing import Any, Final, cast
 
 from fathom_async._reports import arguments
 from fathom_async._reports.arguments import first_moment, last_moment, listed, sendable, time_zone
+from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.filters import Filter, as_filters
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import AnyQuery, hour_chunks
+from fathom_async._reports.query import AnyQuery
 from fathom_async.errors import ArgumentError, QueryError
 from fathom_async.jobs._matrix import LISTS, as_toml
 
 
 def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | None, has_zone: bool) -> None:
-    """Check one value of a query's parameter.
+    """Check one value of a query's parameter; an `ArgumentError` says what to write.
 
-    Args:
-        key: The parameter.
-        value: The value, as `fathom_async.jobs._matrix.as_choice` returns it.
-        is_event: Whether it is an event query.
-        in_matrix: The matrix that takes several values; None if this is one of its values.
-        has_zone: Whether the query sets a time zone.
-
-    Raises:
-        ArgumentError: The value is wrong; the message says what to write.
+    `in_matrix` is the matrix that takes several values; None if this is one of its values. `has_zone` says whether
+    the query sets a time zone.
     """
     _check_is_one(key, value, in_matrix)
     if key == "aggregates":
@@ -43,11 +37,7 @@ def filters_of(value: object) -> tuple[Filter, ...]:
 
 
 def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
-    """Check that no combination of starts and ends is a range that ends before it starts.
-
-    Raises:
-        ArgumentError: One is; the message says how to write the ranges one by one.
-    """
+    """Check that no combination of starts and ends is a range that ends before it starts."""
     firsts = [first_moment(cast("Any", each)) for each in starts]
     lasts = [last_moment(cast("Any", each)) for each in ends]
     for start, end in product(firsts, lasts):
@@ -59,11 +49,7 @@ def check_order(starts: Iterable[object], ends: Iterable[object]) -> None:
 
 
 def check_hours(query: AnyQuery) -> None:
-    """Check that a query by the hour can be sent.
-
-    Raises:
-        ArgumentError: Its range is open at one end, or it has a limit over a range that takes several requests.
-    """
+    """Check that a query by the hour can be sent: its range has two ends, and no limit if it takes several chunks."""
     try:
         hour_chunks(query)
     except QueryError:

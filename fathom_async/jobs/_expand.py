@@ -74,11 +74,7 @@ class JobClock:
     zones: Mapping[str, ZoneInfo]
 
     def now_for(self, query: AnyQuery) -> datetime:
-        """Return the current moment, as `Query.over` takes it.
-
-        Raises:
-            ArgumentError: The time zone of the query's site is unknown.
-        """
+        """Return the current moment, as `Query.over` takes it; fail if the time zone of the site is unknown."""
         if self.now.tzinfo is None or query.timezone is not None:
             return self.now
         if query.site_id not in self.zones:
@@ -96,14 +92,9 @@ def matrix_of(table: Table) -> Table:
 
 
 def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults) -> tuple[NamedQuery, ...]:
-    """Return the queries of a job: one for each combination of its matrix.
+    """Return the queries of a job: one for each combination of its matrix, of which there may be `room` many.
 
-    Args:
-        job: The job's name.
-        table: The job's table.
-        clock: The current moment at each site.
-        room: The most queries it may have.
-        faults: Collects errors; with errors, no queries may be returned.
+    With errors, which `faults` collects, no queries may be returned.
     """
     before, place = len(faults), f"job.{job}"
     fixed = {key: as_choice(key, table[key]) for key in PARAMETERS if key in table}

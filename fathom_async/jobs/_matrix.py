@@ -21,11 +21,7 @@ _UNSAFE: Final = re.compile(r"[^\w.+]+")
 
 
 def placeholders(template: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the placeholders of a template, such as ``site_id`` in ``pages-{site_id}``.
-
-    Raises:
-        ArgumentError: The braces are not balanced, or a placeholder is unknown.
-    """
+    """Return the placeholders of a template, such as ``site_id`` in ``pages-{site_id}``."""
     found: list[str] = []
     try:
         parts = list(Formatter().parse(template))
@@ -50,9 +46,6 @@ def filled(template: str, values: Mapping[str, str]) -> str:
     """Fill a template, and return a name that every file system accepts.
 
     Keeps letters and digits of all scripts, ``.``, ``_``, ``+`` and ``-``; everything else becomes ``-``.
-
-    Raises:
-        ArgumentError: A value is missing, or the name is too long or empty.
     """
     for name in placeholders(template, tuple(values)):
         if not values[name]:
@@ -102,11 +95,7 @@ def as_choice(key: str, value: object, label: str | None = None) -> Choice:
 
 
 def as_axis(key: str, written: object) -> Axis:
-    """Return the values of a parameter: a list, or a table of labels.
-
-    Raises:
-        ArgumentError: It is neither, or empty.
-    """
+    """Return the values of a parameter: a list, or a table of labels, neither of them empty."""
     if isinstance(written, dict):
         labelled = cast("dict[str, object]", written)
         if "" in labelled:

@@ -17,9 +17,10 @@ from fathom_async import (
     PageviewQuery,
     PermissionDeniedError,
     RateLimitError,
+    RetryPolicy,
     ServerError,
     StoreError,
-    TimeoutError,  # noqa: A004 - the package's own
+    TimeoutError,  # noqa: A004 - the package's own,
     WaitTooLongError,
 )
 from fathom_async._cli.failures import CommandError, ExitCode, TerminatedError, failure_of
@@ -167,7 +168,8 @@ async def test_a_debugged_command_shows_no_token(command: Command, fathom_server
     token = "12|very-secret/0123456789"
     said = f"no access with Bearer {token}, nor {quote(token, safe='')}"
     fathom_server.inject(
-        Status(401, {"message": said, "errors": {token: [said]}}), Body(f"<html>{said}".encode())
+        Status(401, {"message": said, "errors": {token: [said]}}),
+        *[Body(f"<html>{said}".encode())] * (1 + RetryPolicy().garbled),
     )
     for _ in range(2):
         ended = await command("whoami", FATHOM_API_TOKEN=token, FATHOM_DEBUG="1")

@@ -1,8 +1,6 @@
 from datetime import datetime
 from typing import get_args
-from zoneinfo import ZoneInfo
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,14 +24,6 @@ def test_buckets_begin_and_end_where_their_numbers_change(
     assert count_periods(unit, buckets.begin, buckets.end) == high - low + 1
 
 
-@given(st.sampled_from(UNITS), MOMENTS)
-def test_a_single_bucket_is_found_by_its_range(unit: DateGrouping, moment: datetime) -> None:
-    bucket = Unit(unit).index(moment)
-    assert Buckets.single(Buckets(unit, bucket, bucket).begin, Buckets(unit, bucket, bucket).end) == Buckets(
-        unit, bucket, bucket
-    )
-
-
 def test_a_range_that_cuts_a_bucket_is_none() -> None:
     noon, night = datetime(2026, 1, 1, 12), datetime(2026, 1, 31, 23, 59, 59)  # noqa: DTZ001
     assert Buckets.of("day", noon, night) is None
@@ -41,15 +31,3 @@ def test_a_range_that_cuts_a_bucket_is_none() -> None:
     assert Buckets.of("day", None, night) is None
     assert Buckets.of("year", datetime(9999, 1, 1), datetime(9999, 12, 31, 23, 59, 59)) is None  # noqa: DTZ001
     assert count_periods("day", noon, None) is None
-
-
-@pytest.mark.parametrize(
-    ("day", "is_steady"),
-    [("2026-10-31", True), ("2026-11-01", False), ("2026-11-02", True), ("2026-03-08", False)],
-)
-def test_a_day_on_which_clocks_are_changed_is_not_steady(day: str, is_steady: bool) -> None:
-    first, last = datetime.fromisoformat(f"{day} 13:00:00"), datetime.fromisoformat(f"{day} 13:59:59")
-    buckets = Buckets.of("hour", first, last)
-    assert buckets is not None
-    assert buckets.is_steady(ZoneInfo("America/New_York")) is is_steady
-    assert buckets.is_steady(ZoneInfo("UTC"))

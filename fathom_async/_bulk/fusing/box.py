@@ -40,12 +40,7 @@ _LONGEST_TOP: Final = 100
 
 @attrs.frozen
 class Time:
-    """A range, as an answer may have it: of its own ends, or of any whole buckets of a unit.
-
-    Attributes:
-        unit: The date grouping.
-        ends: First and last second; None where the range may grow by whole buckets.
-    """
+    """A range, as an answer may have it: from its own first second to its last, or of any whole buckets of a unit."""
 
     unit: DateGrouping | None
     ends: tuple[datetime | None, datetime | None] | None = None
@@ -59,14 +54,10 @@ Span = tuple[int, int]
 class Shape:
     """What a query needs; equal only to itself.
 
-    Attributes:
-        query: The query.
-        subject: What requests share: entity, site, event, time zone, and all filters that fix no group.
-        fixed: The value of each groupable property that one ``is`` filter fixes.
-        groups: The properties that its rows show.
-        is_additive: Whether groups and buckets may be added up.
-        order: The order of texts in which the server must answer; None where rows are put in order here.
-        times: The ranges of which it may be a part, with its own buckets.
+    The subject is what requests share: entity, site, event, time zone, and all filters that fix no group. `fixed` are
+    the values of the groupable properties that one ``is`` filter each fixes, and `groups` those that rows show.
+    `is_additive` says whether groups and buckets may be added up; `order` in which order of texts the server must
+    answer, None where rows are put in order here. It may be a part of the ranges `times`, with its own buckets.
     """
 
     query: Query[Row]
@@ -101,12 +92,7 @@ class Shape:
 
 
 def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
-    """Return the shape of a query, or None if more than one sequence of rows answers it.
-
-    Args:
-        query: The query.
-        zone: The site's time zone, if known.
-    """
+    """Return the shape of a query, or None if more than one sequence of rows answers it."""
     counts = Counter(each.property for each in query.filters if each.operator == "is")
     fixing = [
         each
@@ -195,15 +181,9 @@ _SPARSE: Final = 0.7
 class Box:
     """What a request must have to answer some queries.
 
-    Attributes:
-        shapes: The queries.
-        fields: The values asked for of each property that a query names; None for all values.
-        groups: The properties that rows must show.
-        allowed: The properties that rows may show, because figures that do not add up need their own groups.
-        times: The ranges that the request may have.
-        order: The order of texts that the server must give.
-        room: How many characters its values may take in the URL.
-        rows: How many rows its answer may well have.
+    `fields` are the values asked for of each property that a query names, None for all values. Rows must show
+    `groups`, and may show `allowed`, because figures that do not add up need their own groups. `room` is how many
+    characters its values may take in the URL, and `rows` how many rows its answer may well have.
     """
 
     shapes: tuple[Shape, ...]

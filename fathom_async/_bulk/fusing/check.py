@@ -9,7 +9,7 @@ both. So a text is preferred that looks like an asked one without a row.
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
 from fathom_async._bulk.fusing.fuse import Fused
@@ -28,13 +28,7 @@ _LONGEST: Final = 200
 
 
 def check_of(group: Fused[RowT], report: Report[RowT], name: str) -> Query[RowT] | None:
-    """Return the check of a property, or None if the answer has no text that every difference can be made to.
-
-    Args:
-        group: A request that groups by the property.
-        report: Its answer.
-        name: The property.
-    """
+    """Return the check of a property, or None if the answer has no text that every difference can be made to."""
     texts: list[str | None] = [getattr(row, name) for row in report.rows]
     suitable = [text for text in texts if text and _is_suitable(text)]
     if not suitable:
@@ -42,20 +36,14 @@ def check_of(group: Fused[RowT], report: Report[RowT], name: str) -> Query[RowT]
     filters = chain.from_iterable(asked.query.filters for asked in group.asked)
     lacking = {folded(each.value) for each in filters if each.property == name and each.value not in texts}
     text = min(suitable, key=lambda text: folded(text) not in lacking)
-    query, field = group.query, _as_text(name)
+    query, field = group.query, cast("TextProperty", name)
     others = [each for each in query.filters if each.property != name]
     excluded = [Filter(field, "is not", other) for other in variants(text)]
     return query.replace(sort_by=None, limit=None, filters=[*others, Filter(field, "is", text), *excluded])
 
 
 def is_exact(check: Report[Row], report: Report[Row], name: str) -> bool:
-    """Whether the answer to a check shows that the server compares a property exactly.
-
-    Args:
-        check: The answer to the check.
-        report: The answer from which the check was made.
-        name: The property.
-    """
+    """Whether the answer to a check, made from a report, shows that the server compares a property exactly."""
     text = next(each.value for each in check.query.filters if (each.property, each.operator) == (name, "is"))
     metric = next((each for each in check.query.aggregates if each not in {*RATES, VALUE}), None)
 
@@ -84,7 +72,3 @@ def variants(text: str) -> Iterator[str]:
 def _is_suitable(text: str) -> bool:
     is_short = len(quote(text)) < _LONGEST and text.isprintable()
     return is_short and not may_be_read_otherwise(text) and not _ACCENTED.keys().isdisjoint(text)
-
-
-def _as_text(name: str) -> "TextProperty":
-    return name  # type: ignore[return-value]  # pyright: ignore[reportReturnType]

@@ -29,12 +29,7 @@ _TRIED: Final = 64
 
 @attrs.frozen
 class Member(Generic[RowT_co]):
-    """One of the queries that a request answers.
-
-    Attributes:
-        positions: Where it was asked, in the order given; more than one where it was asked more than once.
-        query: The query.
-    """
+    """One of the queries that a request answers, and its positions in the order given, as often as it was asked."""
 
     positions: tuple[int, ...]
     query: Query[RowT_co]
@@ -44,13 +39,10 @@ class Member(Generic[RowT_co]):
 class Fused(Generic[RowT_co]):
     """One request, and the queries that it answers.
 
-    Attributes:
-        query: What to send: the query itself, where there is only one.
-        asked: The queries that it answers, in the order asked.
-        how: What was put together, in words such as ``12 pathnames in one``.
-        open_fields: The properties that it groups by without a filter on them.
-        days: Days in its range, at the most.
-        pattern_length: How many characters its patterns take in the URL, at the most.
+    `query` is what to send: the query itself, where there is only one. `asked` has the queries in the order asked,
+    and `how` what was put together, in words such as ``12 pathnames in one``. `open_fields` are the properties that
+    it groups by without a filter on them. `days` of its range and `pattern_length`, the characters of its patterns in
+    the URL, are upper bounds.
     """
 
     query: Query[RowT_co]
@@ -70,18 +62,10 @@ class Fused(Generic[RowT_co]):
         return attrs.evolve(self, asked=tuple(each for each in self.asked if each.query in queries))
 
     def split(self, report: Report[Row], knowledge: ServerKnowledge) -> Sequence[Report[RowT_co] | None]:
-        """Return the reports of the queries asked, in their order.
+        """Return the reports that the queries asked, in their order, would have had by themselves.
 
-        Args:
-            report: The answer to `query`.
-            knowledge: What is known of the server.
-
-        Returns:
-            What each query would have been answered by itself; None for those that the answer does not tell, because
-            it was cut off, or two rows are equal where an order must tell them apart, or a text looks like another.
-
-        Raises:
-            ArgumentError: The report is one of another query.
+        None stands for those that the answer does not tell, because it was cut off, or two rows are equal where an
+        order must tell them apart, or a text looks like another.
         """
         if report.query != self.query:
             raise ArgumentError(f"this is no answer to {self.query!r}, but to {report.query!r}")
@@ -95,14 +79,7 @@ class Fused(Generic[RowT_co]):
 def doubted(
     group: Fused[RowT], report: Report[RowT], left: Sequence[Query[RowT]], knowledge: ServerKnowledge
 ) -> Sequence[str]:
-    """Return the properties of which a check would help to tell queries from an answer.
-
-    Args:
-        group: A request.
-        report: Its answer.
-        left: The queries that the answer does not tell.
-        knowledge: What is known of the server.
-    """
+    """Return the properties of which a check would help to tell the queries `left` from an answer."""
     names = [name for name in group.query.field_grouping if name not in knowledge.exact]
     if report.truncated:
         return [each.property for each in group.query.filters if each.property in names]
@@ -132,12 +109,8 @@ def apart(queries: Sequence[Query[RowT]]) -> Sequence[Fused[RowT]]:
 def fuse(queries: Sequence[Query[RowT]], knowledge: ServerKnowledge | None = None) -> tuple[Fused[RowT], ...]:
     """Return few requests that together answer all queries, each of them exactly.
 
-    The same queries in the same order give the same requests. Requests come in the order of the first query that
-    they answer, and every position is answered by one of them.
-
-    Args:
-        queries: Any queries, of any sites, mixed.
-        knowledge: What is known of the server and the sites.
+    The same queries in the same order give the same requests. Requests come in the order of the first query that they
+    answer, and every position is answered by one of them.
     """
     known = knowledge or ServerKnowledge()
     fused: list[Fused[RowT]] = []
@@ -185,7 +158,8 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     lines: dict[Hashable, list[Shape]] = defaultdict(list)
     for shape in shapes:
         lines[frozenset(shape.fixed), shape.groups, shape.order, shape.natural].append(shape)
-    filled = [box for line in lines.values() for box in _filled(line, knowledge)]
+    ways = ((_in_turn(order, knowledge) for order in _orders(line)) for line in lines.values())
+    filled = [box for tried in ways for box in _fewest(tried)]
     if len(filled) == 1:
         return filled
     return _fewest(_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
@@ -200,10 +174,6 @@ def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
         if len(best) == 1:
             break
     return best
-
-
-def _filled(line: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
-    return _fewest(_in_turn(order, knowledge) for order in _orders(line))
 
 
 def _in_turn(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
@@ -319,10 +289,11 @@ def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge
     first, (time, _) = asked[0].query, box.time
     queries = [each.query for each in asked]
     counted = {name for query in queries for name in query.aggregates}
+    shown = (name for query in queries for name in query.field_grouping)
     date_from, date_to = box.ends
     changes: dict[str, object] = {
         "aggregates": [name for name in METRIC_KINDS if name in counted],
-        "field_grouping": list(dict.fromkeys((*_shown(queries), *sorted(box.grouped)))),
+        "field_grouping": list(dict.fromkeys((*shown, *sorted(box.grouped)))),
         "filters": list(dict.fromkeys((*sorted(box.shapes[0].others), *_restrictions(box, knowledge)))),
         "sort_by": box.order,
         "limit": None,
@@ -333,11 +304,6 @@ def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge
     if limit := _common_limit(queries, box):
         changes |= {"sort_by": first.sort_by, "limit": limit}
     return first.replace(**changes)
-
-
-def _shown(queries: Sequence[Query[Row]]) -> Iterator[str]:
-    for query in queries:
-        yield from query.field_grouping
 
 
 def _restrictions(box: Box, knowledge: ServerKnowledge) -> Iterator[Filter]:

@@ -38,12 +38,10 @@ costs one request, and is remembered."""
 class ServerKnowledge:
     """What the answers of an account have shown.
 
-    Attributes:
-        exact: Whether the server tells apart all texts of a property that look alike, as far as that was checked.
-        counts: How many values properties of a site or event have, and in how many days.
-        longest_patterns: How many characters the patterns of a request may take, as far as refusals have shown.
-        is_confirmed: Whether the server has answered any report.
-        zones: The time zones of sites, as far as they are known; a store has its own.
+    `exact` says whether the server tells apart all texts of a property that look alike, as far as that was checked;
+    `counts` how many values properties of a site or event have, and in how many days; `longest_patterns` how many
+    characters the patterns of a request may take, as far as refusals have shown; `is_confirmed` whether the server
+    has answered any report. `zones` are those that are known without a store, which has its own.
     """
 
     exact: dict[str, bool] = attrs.field(factory=dict[str, bool])
@@ -61,14 +59,7 @@ class ServerKnowledge:
         return _key(query, name) in self.counts
 
     def count(self, query: Query[Row], name: str, days: float, *, least: int) -> int:
-        """Return how many values of a property an answer may well have.
-
-        Args:
-            query: A query about the site or event.
-            name: The property.
-            days: Days in the range.
-            least: The least number.
-        """
+        """Return how many values of a property an answer about so many days may well have."""
         usual = USUAL.get(name, _MANY)
         if not self.is_known(query, name):
             return max(usual, least)
@@ -77,13 +68,7 @@ class ServerKnowledge:
         return max(likely if days <= 2 * seen_days else max(usual, likely), min(least, 2 * likely))
 
     def learn(self, report: Report[Row], open_fields: frozenset[str], days: float) -> None:
-        """Count the values in an answer.
-
-        Args:
-            report: The answer.
-            open_fields: The properties it groups by without a filter on them.
-            days: Days in its range.
-        """
+        """Count the values in an answer about so many days; only properties without a filter on them count."""
         for name in open_fields:
             number = len({getattr(row, name) for row in report.rows})
             if report.truncated:

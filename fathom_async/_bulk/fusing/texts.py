@@ -30,9 +30,7 @@ _DEEPEST: Final = 40
 def one_of(texts: Iterable[str], *, is_exact: bool = False) -> str:
     r"""Return a pattern that every dialect takes, for these texts and all that may be taken for one of them.
 
-    Args:
-        texts: The texts.
-        is_exact: Whether the server takes no text for another, so that these are enough.
+    Of a server that takes no text for another, `is_exact`, it matches these texts only.
 
     >>> one_of(["/", "/a.b", "/a-c"])
     '^ ?(/[aA](-[cC]|.[bB]))?[/ ]*$|.*[^ -$&-~].*'

@@ -42,12 +42,7 @@ def read_error(
 ) -> APIError:
     """Return the typed error for an answer that is not a success.
 
-    Args:
-        response: The answer.
-        method: HTTP method of the request.
-        url: URL of the request.
-        hint: Ends the message of a 404, and of a 410 (see `Request.retired_hint`).
-        retry_after: Seconds to wait, if the server named them.
+    `hint` ends the message of a 404, and of a 410 (see `Request.retired_hint`); `retry_after` is in seconds.
     """
     raw = read_mapping(response.body)
     try:

@@ -101,11 +101,7 @@ _explaining_converter = _make_converter(explains=True)
 
 
 def parse(body: bytes) -> object:
-    """Parse JSON.
-
-    Raises:
-        DecodeError: It is not JSON; the message says so if it is a web page.
-    """
+    """Parse JSON; a `DecodeError` says so if it is a web page."""
     try:
         return _json.decode(body)
     except RecursionError:
@@ -126,14 +122,9 @@ def is_json(body: bytes) -> bool:
 
 
 def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
-    """Return a function from a body to one object.
+    """Return a function from a body to one object, whose `DecodeError` names the field.
 
-    Args:
-        cls: The object's class.
-        **known: Values of fields for answers that lack them, or have no body.
-
-    The function raises:
-        DecodeError: The body is not JSON, or not such an object; names the field.
+    `known` are the values of fields for answers that lack them, or have no body.
     """
     return _decoder(cls, known)
 
@@ -189,11 +180,7 @@ def read_mapping(body: bytes) -> Mapping[str, object]:
 
 
 def deletion(body: bytes) -> Deleted:
-    """Decode the answer to a deletion.
-
-    Raises:
-        DecodeError: The body is not such an object, or does not confirm the deletion.
-    """
+    """Decode the answer to a deletion, and check that it confirms it."""
     made = _deleted(body)
     if read_mapping(body).get("deleted") is not True:
         raise DecodeError("the answer does not confirm the deletion", body=body[:200])
@@ -201,11 +188,7 @@ def deletion(body: bytes) -> Deleted:
 
 
 def discard(body: bytes) -> None:
-    """Check that an answer is JSON or empty, and ignore what it says.
-
-    Raises:
-        DecodeError: It is not JSON.
-    """
+    """Check that an answer is JSON or empty, and ignore what it says."""
     if body:
         parse(body)
 

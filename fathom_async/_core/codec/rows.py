@@ -101,10 +101,9 @@ class RowCodec(Generic[RowT_co]):
         return cast("Callable[..., RowT_co]", self.row_type)(*values)
 
     def decode(self, body: bytes) -> list[RowT_co]:
-        """Return the rows of an answer, in its order.
+        """Return the rows of an answer, in its order; columns that were not requested are ignored.
 
-        Raises:
-            DecodeError: The answer is not an array of such rows; the message names the column and the row.
+        If it is not an array of such rows, a `DecodeError` names the column and the row.
         """
         try:
             try:
@@ -165,12 +164,7 @@ class RowCodec(Generic[RowT_co]):
 
 
 def row_codec(columns: Sequence[Column], base: type[RowT]) -> RowCodec[RowT]:
-    """Return the codec for these columns in this order, the same one each time.
-
-    Args:
-        columns: Names and kinds.
-        base: The class that the rows inherit from.
-    """
+    """Return the codec for these columns in this order, the same one each time; its rows inherit from `base`."""
     return cast("RowCodec[RowT]", _codec(tuple(columns), base, ()))
 
 

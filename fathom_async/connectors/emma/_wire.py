@@ -23,11 +23,7 @@ _PREFIX = "@D:"
 
 @frozen
 class Dates:
-    """Reads and writes dates, which have a prefix and no time zone.
-
-    Attributes:
-        zone: The time zone of the account's dates.
-    """
+    """Reads and writes dates, which have a prefix and no time zone, but are in that of the account."""
 
     zone: ZoneInfo
 
@@ -54,11 +50,7 @@ class Dates:
         return cast("Callable[..., T]", evolve)(found, **dates)
 
     def write(self, name: str, moment: datetime) -> str:
-        """Return a moment in Emma's form, to the second.
-
-        Raises:
-            ArgumentError: It is out of range in the account's time zone.
-        """
+        """Return a moment in Emma's form, to the second; fail if it is out of range in the account's time zone."""
         try:
             there = moment.astimezone(self.zone)
         except OverflowError:
@@ -75,18 +67,10 @@ def in_ranges(
     end: int | None,
     lane: str,
 ) -> Listing[T]:
-    """Return a list that requests range by range.
+    """Return a list that requests range by range, from `start` up to, and without, `end`.
 
     Its last page is one that is not full, or reaches the end. A server that returns more than a range, or the same
     again, does not page at all; one more object comes from a server that includes `end`.
-
-    Args:
-        send: Sends requests.
-        path: Path of the list.
-        decode: Decodes a body to a tuple of objects.
-        start: Position of the first one, from 0.
-        end: Position after the last one; None for all.
-        lane: The lane of the requests.
     """
     checks.count("start", start, least=0)
     if end is not None and checks.count("end", end) <= start:

@@ -26,12 +26,7 @@ def read_resource(body: bytes) -> Resource:
 def page_decoder(*, most: int | None = None) -> Callable[[bytes], Page[Resource]]:
     """Return a function that decodes a list's body, in the envelope of newer or older servers, to a page.
 
-    Args:
-        most: The most objects on all pages; None for no limit.
-
-    The function raises:
-        DecodeError: The body has another shape.
-        PagingError: The last page is reached, and the server left out objects.
+    On the last page it raises `PagingError` if the list has more than `most` objects: the server left out some.
     """
 
     def decode(body: bytes) -> Page[Resource]:

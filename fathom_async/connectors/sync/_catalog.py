@@ -62,11 +62,7 @@ class Catalog:
 def document(
     counted: AccountEvents, *, describe: Describe, currency: Currency, overwrites: bool, removes: bool
 ) -> Catalog:
-    """Return the wanted catalog of some sites.
-
-    Raises:
-        ArgumentError: `describe` or `currency` did not return a string.
-    """
+    """Return the wanted catalog of some sites."""
     return Catalog(
         tuple(one.title for one in counted.sites if len(one.title) <= LONGEST),
         tuple(

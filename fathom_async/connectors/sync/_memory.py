@@ -72,15 +72,8 @@ def opened(
 ) -> Generator[Memory]:
     """Open the memory of a destination, and lock it (rule 1).
 
-    Args:
-        destination: What tells the destination from others.
-        folder: Where memories are kept; by default ``$XDG_STATE_HOME/fathom_async``, or ``fathom_async`` in
-            ``~/.local/state``.
-        unix: Returns the present moment in Unix seconds.
-
-    Raises:
-        SyncError: Another sync is at work.
-        ConfigurationError: The file cannot be opened.
+    `destination` tells it from others. The folder is by default ``$XDG_STATE_HOME/fathom_async``, or ``fathom_async``
+    in ``~/.local/state``. While another sync is at work, that raises `SyncError`.
     """
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     file = (

@@ -16,13 +16,10 @@ def key(name: str | None) -> str:
 
 @frozen
 class Naming:
-    """The titles of an account's categories.
+    """The title of each site's category by the site's id.
 
-    Attributes:
-        titles: The title of each site's category by the site's id.
-        formerly: The category's title by the site's id from when more, or fewer, sites had the same name; only if no
-            other site can have it.
-        contested: Titles that several sites can have, and none has.
+    `formerly` has the title from when more, or fewer, sites had the same name, only if no other site can have it.
+    `contested` are titles that several sites can have, and none has.
     """
 
     titles: Mapping[str, str] = field(factory=dict[str, str])

@@ -56,11 +56,7 @@ class AccountEvents:
 
 
 def chosen_sites(sites: object) -> frozenset[str] | None:
-    """Check the ids of the sites that were chosen; None for all.
-
-    Raises:
-        ArgumentError: They are not ids.
-    """
+    """Check the ids of the sites that were chosen; None for all."""
     if sites is None:
         return None
     if isinstance(sites, str):
@@ -74,13 +70,6 @@ async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> A
     """Return the chosen sites with their events.
 
     This lists all sites, so that titles do not depend on the choice.
-
-    Args:
-        fathom: The client.
-        chosen: Ids of the sites; None for all.
-
-    Raises:
-        ArgumentError: There is no such site.
     """
     sites = [site async for site in fathom.sites.list()]
     if missing := sorted((chosen or frozenset()) - {site.id for site in sites}):
