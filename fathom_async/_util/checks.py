@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
+from fathom_async._util.secrets import shown_url
 from fathom_async._util.text import cut
 from fathom_async.errors import ArgumentError, ConfigurationError
 
@@ -214,7 +215,7 @@ def base_url(value: str) -> str:
     parts = url_parts(value)
     is_http = parts is not None and parts.hostname and parts.scheme in ("http", "https")
     if parts is None or not is_http or not value.isprintable() or " " in value:
-        raise ConfigurationError(f"{value!r} is not a URL: write e.g. https://host/path")
+        raise ConfigurationError(f"{shown_url(value)} is not a URL: write e.g. https://host/path")
     if not {"?", "#"}.isdisjoint(value) or "@" in parts.netloc:
         raise ConfigurationError("the base URL must have no user, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host := parts.hostname or ""):
