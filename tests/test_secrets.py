@@ -5,10 +5,12 @@ import json
 import logging
 import pickle
 import traceback
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -21,6 +23,7 @@ from fathom_async.errors import ConnectError
 from fathom_async.integrations.opentelemetry import RequestSpans
 from fathom_async.store import open_store
 from fathom_async.telemetry import Event
+from tests.support.networks import listening
 from tests.support.scripted import http, scripted
 
 TOKEN = "12|Zb+K7/very-secret_0123456789abcdef"
@@ -138,6 +141,61 @@ async def test_data_that_repeat_a_token_are_without_it() -> None:
     async with scripted(body) as server, FathomClient(TOKEN, base_url=server.url) as fathom:
         account = await fathom.account.get()
     assert (account.name, account.extra) == ("a ***", {"key": "***"})
+
+
+async def test_nobody_sees_a_token_that_the_server_escapes() -> None:
+    said = "".join(f"\\u{ord(each):04x}" for each in TOKEN)
+    for status in ("200 OK", "400 Bad Request"):
+        async with (
+            scripted(http(f'{{"id": 1, "name": "{said}", "error": "{said}"}}'.encode(), status)) as server,
+            FathomClient(TOKEN, base_url=server.url) as fathom,
+        ):
+            try:
+                shown = repr(await fathom.request("GET", "/account"))
+            except FathomError as error:
+                shown = repr(error)
+        assert "***" in shown
+        assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("way", ["environment", ".netrc", "URL", "header"])
+@pytest.mark.parametrize("is_asked", [False, True])
+async def test_nobody_sees_what_a_proxy_repeats_of_a_borrowed_session(
+    way: str, is_asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[str]()
+
+    async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        seen.append(head)
+        found = [line.partition(": ")[2] for line in head.splitlines() if "uthorization" in line]
+        plain = [b64decode(each.partition(" ")[2] + "==").decode("latin-1") for each in found]
+        writer.write(http(json.dumps({"error": f"denied: {found} {plain}"}).encode(), "502 No"))
+
+    for name in ("NO_PROXY", "HTTP_PROXY", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    password, once = "p@ss/word-12345", RetryPolicy(attempts=1)
+    login = f"Basic {b64encode(f'homer:{password}'.encode()).decode()}"
+    async with listening(repeat) as port:
+        proxy = f"http://127.0.0.1:{port}"
+        full = f"http://homer:{quote(password, safe='')}@127.0.0.1:{port}"
+        given: dict[str, object] = {"proxy": full} if way == "URL" else {"proxy": proxy}
+        if way in {"environment", ".netrc"}:
+            given = {"trust_env": True}
+            monkeypatch.setenv("http_proxy", full if way == "environment" else proxy)
+            (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login homer password {password}\n")
+            monkeypatch.setenv("NETRC", str(tmp_path / "netrc" if way == ".netrc" else tmp_path / "none"))
+        given |= {"headers": {"Authorization": login}} if way == "header" else {}
+        token = (lambda: TOKEN) if is_asked else TOKEN
+        async with (
+            aiohttp.ClientSession(**given) as session,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            FathomClient(token, base_url="http://127.0.0.1:9/v1", session=session, retry=once) as fathom,
+        ):
+            with pytest.raises(FathomError, match="denied") as caught:
+                await fathom.sites.get("CDBUGS")
+    assert login in seen[0]
+    assert password not in str(caught.value)
+    assert login not in str(caught.value)
 
 
 async def test_nobody_sees_what_a_transport_quotes_or_follows_from() -> None:

@@ -12,7 +12,7 @@ from fathom_async._ratelimit.account import LearnedLanes
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, RateLimit, RatePlan
 from fathom_async._util.clock import Clock, LoopClock
-from fathom_async._util.secrets import Secrets, of_header, of_url
+from fathom_async._util.secrets import Secrets, of_header
 from fathom_async._version import __version__
 from fathom_async.errors import ConfigurationError
 from fathom_async.telemetry import Adapted, Telemetry
@@ -51,14 +51,16 @@ def open_session(settings: "Service") -> Session:
         if isinstance(sender, HttpTransport):
             sender.set_header(settings.auth_header, header)
 
-    secrets, header = Secrets(*of_url(settings.proxy or "")), settings.authorization
-    if not callable(header):
+    header, transport = settings.authorization, MaskingTransport(sender, Secrets())
+    if callable(header):
+        transport = AskingTransport(sender, Secrets(), header, use)
+    else:
         use(header)
-        secrets = secrets.and_also(*of_header(header))
+        transport.conceal(*of_header(header))
+    if isinstance(sender, HttpTransport):
+        sender.tell_secrets(transport.conceal)
     return Session(
-        AskingTransport(sender, secrets, header, use)
-        if callable(header)
-        else MaskingTransport(sender, secrets),
+        transport,
         lane.given() if learned is None else learned.names,
         clock=clock,
         retry=settings.retry or RetryPolicy(),

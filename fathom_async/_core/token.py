@@ -69,6 +69,11 @@ class AskingTransport(MaskingTransport):
             self.is_wanting = True  # rule 2
         return response
 
+    def conceal(self, *secrets: str) -> None:
+        """Take further credentials out of whatever comes back."""
+        super().conceal(*secrets)
+        self._others = self._others.and_also(*secrets)
+
     async def renew(self) -> None:
         """Ask for the header, and use it."""
         made = self.ask()

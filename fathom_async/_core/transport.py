@@ -7,22 +7,26 @@ Imported when a client is made, not with the package, because importing aiohttp 
 2. They leave once. When a kept connection breaks, aiohttp would send some requests again by itself: no lane has
    admitted that hit, and a DELETE would look like a failure, as its second answer is a 404.
 3. A connection that the server closed while it was kept is not used, even if the event loop was too busy to notice.
-4. One timer serves all requests with the same timeout: a timer for each takes a fifth of a request's whole time.
+4. The client's headers are those of requests, never of a session: aiohttp shows a session's to the proxy, too.
+5. One timer serves all requests with the same timeout: a timer for each takes a fifth of a request's whole time.
 """
 
 import asyncio
+import os
 import select
 import ssl as tls
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError
 from attrs import define, field
+from multidict import CIMultiDict
 from yarl import URL
 
 from fathom_async import errors
@@ -30,6 +34,7 @@ from fathom_async._core.codec.objects import encode
 from fathom_async._core.proxy import proxy_for
 from fathom_async._core.request import Request, Response
 from fathom_async._util import checks
+from fathom_async._util.secrets import of_header, of_url
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
@@ -40,6 +45,7 @@ CONNECT_TIMEOUT = 10.0
 
 _KEPT_URLS = 128
 _KEPT_DEADLINES = 64
+_KEPT_SECRETS = 16
 _TURNS = 3
 """Turns of the event loop after which it has noticed that a connection was closed."""
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
@@ -83,7 +89,7 @@ class _Attempt:
 
 @define(eq=False)
 class _Deadline:
-    """Cancels attempts that take longer than a number of seconds (rule 4)."""
+    """Cancels attempts that take longer than a number of seconds (rule 5)."""
 
     _loop: asyncio.AbstractEventLoop
     _seconds: float
@@ -155,7 +161,9 @@ class HttpTransport:
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         self._base = str(URL(checks.base_url(base_url))).rstrip("/")
-        self._headers = dict(headers)
+        self._headers = CIMultiDict[str]()
+        for name, value in headers.items():
+            self.set_header(name, value)
         self._max_body = max_body
         self._max_header = None if max_header is None else checks.count("max_header", max_header)
         self._most = 0 if max_connections is None else checks.count("max_connections", max_connections)
@@ -173,6 +181,8 @@ class HttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
         self._in_flight = set[_Attempt]()
+        self._told = set[str]()
+        self._conceal: Callable[[str], None] = lambda _: None
         self._url = lru_cache(_KEPT_URLS)(self._make_url)
         self._deadline: Callable[[float], _Deadline]
         self._middlewares: tuple[aiohttp.ClientMiddlewareType, ...] | None = None
@@ -187,8 +197,12 @@ class HttpTransport:
     def set_header(self, name: str, value: str) -> None:
         """Send a header with every request from now on."""
         self._headers[name] = value
-        if self._session is not None and self._session is not self._lent:
-            self._session.headers[name] = value
+
+    def tell_secrets(self, conceal: Callable[[str], None]) -> None:
+        """Call a function with the passwords of the proxy, and of a borrowed session once a request shows them."""
+        self._conceal = conceal
+        for secret in of_url(str(self._proxy or "")):
+            conceal(secret)
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once; see `Transport.send`."""
@@ -204,7 +218,7 @@ class HttpTransport:
                 request.method,
                 self._url(request.target),
                 data=body if isinstance(body := request.body, bytes | None) else encode(body),
-                headers=None if body is None else {"Content-Type": request.content_type},
+                headers=self._headers_of(request),
                 allow_redirects=False,
                 raise_for_status=False,
                 auto_decompress=True,
@@ -258,10 +272,15 @@ class HttpTransport:
             self._middlewares = (*self._lent._middlewares, self._watch)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._session = self._lent or aiohttp.ClientSession(
             connector=_Connector(limit=self._most),
-            headers=self._headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         return self._session
+
+    def _headers_of(self, request: Request[object]) -> CIMultiDict[str]:
+        headers = CIMultiDict[str]() if self._lent is not None else self._headers.copy()  # rule 4
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        return headers
 
     async def _watch(
         self, req: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -269,6 +288,10 @@ class HttpTransport:
         """Do in a session that is not ours what `_Connector` does."""
         attempt, send = _attempt.get(), req.send
         attempt.check()
+        for secret in _secrets_of(req):
+            if secret not in self._told and len(self._told) < _KEPT_SECRETS:
+                self._told.add(secret)
+                self._conceal(secret)
         req.headers.update(self._headers)  # over those of the session, and of a .netrc file
 
         async def watched(connection: "Connection") -> aiohttp.ClientResponse:
@@ -304,7 +327,7 @@ class HttpTransport:
             return errors.TimeoutError(f"no {words} within {limit:g} s", *where, is_sent)
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return self._refused_by_proxy(error.status, *where)
-        if distrusted := _distrusted(error):
+        if distrusted := _distrusted(error, is_default=self._ssl is True):
             return errors.NetworkSettingsError(distrusted, *where, False)
         words = _words(error)
         if unreadable := self._unreadable(error, words):
@@ -321,6 +344,8 @@ class HttpTransport:
         if words.startswith("Got more than"):
             size = self._max_header or "aiohttp's 8,190"
             return f"the answer's header has a line over {size} bytes; set max_header"
+        if words.startswith("Too many headers"):
+            return "the answer has more headers than aiohttp reads"
         if words.startswith("Can not decode"):
             return f"the answer's body is not what its header says: {words}"
         return ""
@@ -340,6 +365,17 @@ def _check(kind: type[object], **given: object) -> None:
         if value is not None and not isinstance(value, kind):
             module, _, _ = kind.__module__.partition(".")
             raise errors.ConfigurationError(f"{name} must be an {module}.{kind.__name__}, not {value!r}")
+
+
+def _secrets_of(req: aiohttp.ClientRequest) -> Iterator[str]:
+    """Yield the credentials that a borrowed session sends with a request to the server or to its proxy."""
+    for headers in (req.headers, req.proxy_headers):
+        for name in ("Authorization", "Proxy-Authorization"):
+            yield from () if headers is None else of_header(headers.get(name, ""))
+    yield from of_url(str(req.proxy or ""))
+    login = cast("tuple[str, str] | None", req.proxy_auth)
+    if login is not None:
+        yield login[1]
 
 
 def _is_readable(connection: "Connection") -> bool:
@@ -372,19 +408,25 @@ def _words(error: BaseException) -> str:
         return error.message.partition(":\n")[0].partition(": b'")[0]
     if isinstance(error.__cause__, ContentEncodingError):
         return error.__cause__.message
+    if isinstance(error, aiohttp.ClientConnectorError):
+        place, cause = f"{error.host}:{error.port}", error.os_error
+        if isinstance(cause, ConnectionError | tls.SSLEOFError) and not cause.strerror:
+            return f"{place} broke off TLS: it may want another version, or a certificate of yours (ssl=)"
+        return f"{place}: {cause.strerror or cause}"
     return f"{type(error).__name__} {error}".rstrip()
 
 
-def _distrusted(error: BaseException) -> str:
+def _distrusted(error: BaseException, *, is_default: bool) -> str:
     """Say why there is no TLS, nor will be for another attempt; nothing for other errors."""
     if not isinstance(error, aiohttp.ClientSSLError):
         return ""
     cause: object = getattr(error, "certificate_error", None) or error.os_error
     if isinstance(cause, tls.SSLCertVerificationError):
-        return (
-            f"the certificate of {error.host} is not trusted ({cause.verify_message}): if your network has a CA of "
-            "its own, pass ssl=ssl.create_default_context(cafile=…) or set SSL_CERT_FILE"
-        )
+        file = os.environ.get("SSL_CERT_FILE", "") if is_default else ""
+        advice = "if your network has its own CA, pass ssl=ssl.create_default_context(cafile=…) or set SSL_CERT_FILE"
+        if file and not Path(file).is_file():
+            advice = f"SSL_CERT_FILE is {file!r}, which is not a file"
+        return f"the certificate of {error.host} is not trusted ({cause.verify_message}): {advice}"
     if isinstance(cause, tls.SSLError) and not isinstance(cause, tls.SSLEOFError):
         return f"no TLS with {error.host}:{error.port} ({cause.reason}): check that it speaks https, or pass ssl="
     return ""

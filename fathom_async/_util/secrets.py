@@ -4,12 +4,15 @@
    of the transport. So no error, event, log line or pickle can show a credential, whoever made it.
 2. A credential is found as it is, URL-quoted, escaped as in JSON, Python or HTML, and inside of any base64.
 3. A successful answer that looks like JSON is data: it is changed only if it has a long credential, which no word
-   resembles, as it is, or in base64 near its beginning. Finding that out takes a few microseconds.
+   resembles, as it is, with escaped letters, or in base64 near its beginning. Finding that out takes microseconds.
+4. Letters and digits need no escape. Where they have one, a text is searched without it, and keeps none if it has a
+   credential. No pattern has a repetition without a bound before what it looks for, as such may take hours.
 """
 
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeVar, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -23,6 +26,16 @@ _SHORTEST: Final = 8
 _LONG: Final = 16
 _MASK: Final = "***"
 _WORD: Final = re.compile(r"[0-9A-Za-z]+")
+_ALNUM: Final = "(3[0-9]|[46][1-9a-f]|[57][0-9a])"
+_ESCAPED: Final = re.compile(
+    rf"(?i)\\{{1,16}}(?:u00|x){_ALNUM}|%(?:25){{0,8}}{_ALNUM}|&\#x0{{0,8}}{_ALNUM};|&\#0{{0,8}}([0-9]{{2,3}});"
+)
+"""A letter or digit with an escape."""
+ESCAPES: Final = re.compile(rb"\\u00[3-7]")
+"""What every one in JSON has; public for the fewer files that a call passes."""
+_PART: Final = re.compile(r'(?:([\w-]+)\s*=\s*)?("(?:[^"\\]|\\.)*"|[^\s,;"]+)')
+_SCHEME: Final = re.compile(r"\s*[A-Za-z-]+\s+")
+_NO_SECRETS: Final = {"username", "realm", "uri", "algorithm"}
 
 
 class Secrets:
@@ -32,7 +45,7 @@ class Secrets:
     """
 
     def __init__(self, *secrets: str) -> None:
-        found = [each for each in dict.fromkeys(secrets) if len(each) >= _SHORTEST]
+        found = [each for each in dict.fromkeys(secrets) if len(each.strip("\\")) >= _SHORTEST]
         forms = [form for each in found for form in (each, *_in_base64(each))]
         longest_first = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile(
@@ -43,13 +56,19 @@ class Secrets:
         self.marks: tuple[bytes, ...] = tuple(map(_mark, long))
         self.early_marks: tuple[bytes, ...] = tuple(_mark(form) for each in long for form in _in_base64(each))
 
+    def are_escaped_in(self, body: bytes) -> bool:
+        """Return whether JSON has a long credential with escaped letters (rule 3)."""
+        plain = _unescaped(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+        return any(mark in plain for mark in self.marks + self.early_marks)
+
     def and_also(self, *secrets: str) -> "Secrets":
         """Return these credentials and others."""
         return Secrets(*self._secrets, *secrets)
 
     def mask(self, text: str) -> str:
         """Return a text without the credentials."""
-        return self._pattern.sub(_MASK, text)
+        plain = _unescaped(text)  # rule 4
+        return self._pattern.sub(_MASK, plain if self._pattern.search(plain) else text)
 
     def mask_bytes(self, body: bytes) -> bytes:
         """Return a body without the credentials."""
@@ -77,11 +96,21 @@ class Secrets:
 
 
 def of_header(authorization: str) -> Iterator[str]:
-    """Yield the secrets of an ``Authorization`` header: what follows the scheme, and the password inside."""
-    scheme, _, credential = authorization.rpartition(" ")
+    """Yield what may be a secret in an ``Authorization`` header: what follows the scheme, its parts, their values.
+
+    ``Basic`` has a password inside, ``Token token=…, org=7`` and ``Key … v1`` have it among others.
+    """
+    scheme = _SCHEME.match(authorization)
+    credential = authorization[scheme.end() if scheme else 0 :].strip()
     yield credential
-    if scheme.lower() == "basic":
-        yield b64decode(credential).decode(errors="replace").partition(":")[2]
+    if scheme and scheme[0].strip().lower() == "basic":
+        with suppress(ValueError):
+            yield b64decode(credential).decode(errors="replace").partition(":")[2]
+        return
+    for part in _PART.finditer(credential):
+        if (part[1] or "").lower() not in _NO_SECRETS:
+            value = re.sub(r"\\(.)", r"\1", part[2][1:-1]) if part[2][0] == '"' else part[2]
+            yield from {part[0], value, value.partition(":")[2]} - {credential, ""}
 
 
 def of_url(url: str) -> Iterator[str]:
@@ -140,11 +169,23 @@ def _in_base64(secret: str) -> Iterator[str]:
         yield text[(0, 2, 3)[before] : (len(data) + before) * 8 // 6]
 
 
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(_letter, text)
+
+
+def _letter(found: re.Match[str]) -> str:
+    character = chr(int(found[4]) if found[4] else int(found[1] or found[2] or found[3], 16))
+    return character if character.isalnum() and character.isascii() else found[0]
+
+
 def _written(character: str) -> str:
     """Return the pattern of a character of a secret, in each of its forms (rule 2)."""
     if character.isalnum() and character.isascii():
         return character
-    quoted = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode())
+    quoted = "".join(f"%(?:25){{0,8}}{byte:02x}" for byte in character.encode())
     code = ord(character)
-    escaped = rf"\\+u{code:04x}|\\+x{code:02x}|&\#0*{code};|&\#x0*{code:x};|&[a-z]{{2,8}};"
-    return rf"(?:\\*{re.escape(character)}|(?i:{quoted}|{escaped}){'|[-_ ]' if character in '+/' else ''})"
+    escaped = (
+        rf"\\{{1,16}}(?:u{code:04x}|x{code:02x})|&\#0{{0,8}}{code};|&\#x0{{0,8}}{code:x};|&[a-z]{{2,8}};"
+    )
+    plain = r"\\{0,16}" if character == "\\" else rf"\\{{0,16}}{re.escape(character)}"
+    return rf"(?:{plain}|(?i:{quoted}|{escaped}){'|[-_ ]' if character in '+/' else ''})"

@@ -17,11 +17,12 @@ from fathom_async import (
     DecodeError,
     FathomClient,
     NetworkSettingsError,
+    RateLimit,
     RetryPolicy,
     TimeoutError,  # noqa: A004 - ours is one
 )
 from fathom_async._core.transport import HttpTransport
-from fathom_async.service import Request
+from fathom_async.service import Request, Service, ServiceClient
 from fathom_async.testing import FathomServer
 from tests.conftest import EAGER
 from tests.support.networks import Forgetful, Proxy, certificate, encrypted, join, listening
@@ -65,6 +66,50 @@ async def test_a_certificate_that_nobody_signed_says_what_to_do_and_is_not_tried
     assert server.hits == ()
 
 
+async def test_a_file_of_certificates_that_is_not_there_is_named(
+    secure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "no.pem"))
+    for ssl_given, words in (
+        (None, r"SSL_CERT_FILE is '.*no\.pem', which is not a file"),
+        (True, "pass ssl="),
+    ):
+        context = ssl.create_default_context() if ssl_given else None
+        async with FathomClient("any", base_url=secure, ssl=context) as fathom:
+            with pytest.raises(NetworkSettingsError, match=words):
+                await fathom.sites.get("CDBUGS")
+
+
+@pytest.mark.parametrize("wants", ["TLS 1.3", "TLS 1.2", "a certificate", "nothing, but the tunnel breaks"])
+async def test_who_breaks_off_the_start_of_tls_is_named_with_what_it_may_want(
+    wants: str, trusting: ssl.SSLContext, tmp_path: Path
+) -> None:
+    tls = certificate(tmp_path, "DNS:localhost")
+    trusting.load_verify_locations(tmp_path / "ca.pem")
+    if wants == "TLS 1.3":
+        tls.minimum_version, trusting.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+    elif wants == "TLS 1.2":
+        tls.maximum_version, trusting.minimum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    elif wants == "a certificate":
+        tls.maximum_version, tls.verify_mode = ssl.TLSVersion.TLSv1_2, ssl.CERT_REQUIRED
+        tls.load_verify_locations(tmp_path / "ca.pem")
+
+    async def shut(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    async with (
+        listening(shut, tls=None if wants.startswith("nothing") else tls) as port,
+        Proxy(target=port).running() as proxy,
+    ):
+        given = {"proxy": proxy.url} if wants.startswith("nothing") else {}
+        url, once = f"https://localhost:{port}/v1", RetryPolicy(attempts=1)
+        async with FathomClient("any", base_url=url, ssl=trusting, retry=once, **given) as fathom:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            with pytest.raises(ConnectError, match=rf"localhost:{port}(:| broke off TLS)") as caught:
+                await fathom.sites.get("CDBUGS")
+    assert "object at" not in str(caught.value)
+    assert not caught.value.sent
+
+
 async def test_a_server_that_speaks_no_tls_is_told_at_once(server: FathomServer) -> None:
     async with FathomClient("any", base_url=server.url.replace("http:", "https:")) as fathom:
         with pytest.raises(NetworkSettingsError, match=r"no TLS with 127\.0\.0\.1:\d+ \(.*check that"):
@@ -72,14 +117,75 @@ async def test_a_server_that_speaks_no_tls_is_told_at_once(server: FathomServer)
         assert fathom.stats.retried == 0
 
 
-async def test_a_proxy_is_used_and_given_its_password(secure: str, trusting: ssl.SSLContext) -> None:
-    async with (
-        Proxy(password="homer:doh-doh-doh").running() as proxy,
-        FathomClient("any", base_url=secure, ssl=trusting, proxy=proxy.url) as fathom,
-    ):
-        assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
-        assert proxy.asked == [f"CONNECT localhost:{secure.rpartition(':')[2].partition('/')[0]} HTTP/1.1"]
-        assert "doh-doh-doh" not in repr(fathom)
+@pytest.mark.parametrize("password", [None, "homer:doh-doh-doh"])
+@pytest.mark.parametrize("way", ["argument", "environment", "borrowed", "borrowed, and an argument"])
+async def test_a_proxy_is_used_and_sees_nothing_that_is_for_the_server(
+    secure: str, trusting: ssl.SSLContext, way: str, password: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = secure.rpartition(":")[2].partition("/")[0]
+    async with Proxy(password=password).running() as proxy, aiohttp.ClientSession(trust_env=True) as session:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        given: dict[str, object] = {"ssl": trusting, "base_url": secure}
+        given |= {"trust_env": True} if way == "environment" else {}
+        given |= {"session": session} if "borrowed" in way else {}
+        given |= {"proxy": proxy.url} if "argument" in way else {}
+        for token in ("any", lambda: "any"):
+            async with FathomClient(token, **given) as fathom:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+                assert (await fathom.sites.create(name="Acme")).name == "Acme"
+                await asyncio.gather(*(fathom.events.list("CDBUGS", limit=each) for each in range(1, 9)))
+                assert "doh-doh-doh" not in repr(fathom)
+        for key in ("a-key", lambda: "a-key"):
+            service = Service(
+                authorization=key,
+                auth_header="X-Api-Key",
+                headers={"Authorization": "Bearer any", "X-Tenant": "t1"},
+                limits={"all": RateLimit(600, per=3600)},
+                **given,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            )
+            async with ServiceClient(service) as client:
+                await client.request("GET", "/account")
+    assert len(proxy.asked) >= 4 or "borrowed" in way
+    assert set(proxy.asked) == {proxy.tunnel_to(f"localhost:{port}")}
+
+
+async def test_a_proxy_that_wants_no_password_is_given_no_token_as_one() -> None:
+    heads = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(SITE) + SITE)
+
+    async with listening(answer) as port:
+        proxy = f"http://127.0.0.1:{port}"
+        async with FathomClient("any", base_url="http://127.0.0.1:9/v1", proxy=proxy) as fathom:
+            assert (await fathom.sites.get("CDBUGS")).name == "Acme"
+    assert [head.partition(b" HTTP")[0] for head in heads] == [b"GET http://127.0.0.1:9/v1/sites/CDBUGS"]
+    assert b"proxy-authorization" not in heads[0].lower()
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_a_header_is_replaced_in_whatever_case_it_is_written(is_borrowed: bool) -> None:
+    heads = list[bytes]()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with listening(answer) as port, aiohttp.ClientSession() as session:
+        headers = {"User-Agent": "ours", "user-agent": "theirs", "content-type": "text/plain"}
+        lent = session if is_borrowed else None
+        transport = HttpTransport(f"http://127.0.0.1:{port}", headers, max_body=9, session=lent)
+        for name in ("Authorization", "authorization"):
+            transport.set_header(name, name)
+            await transport.send(Request("POST", "/", bytes, body={}), 5.0, lambda: None)
+        await transport.close()
+    for head, value in zip(heads, (b"Authorization", b"authorization"), strict=True):
+        lines = [line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"auth")]
+        assert lines == [value]
+        assert head.lower().count(b"user-agent: ") == 1
+        assert b": theirs" in head
+        assert head.lower().count(b"content-type: ") == 1
 
 
 async def test_a_proxy_that_wants_a_password_is_told_without_showing_one(
@@ -254,6 +360,8 @@ async def test_ipv6_is_spoken(tmp_path: Path) -> None:
 
 
 UNREADABLE = {
+    "many headers": (b"X: y\r\n" * 200 + b"Content-Length: 2\r\n\r\n{}", "more headers than aiohttp reads"),
+    "headers without end": (b"X: y\r\n" * 5_000, "more headers than aiohttp reads"),
     "long header": (
         b"X-Long: " + b"a" * 9_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
         r"header has a line over aiohttp's 8,190 bytes; set max_header",

@@ -74,7 +74,7 @@ async def test_the_examples_reach_the_api_through_the_proxy(
         await run(block.replace(PROXY, proxy.url), names)
     assert len(blocks) == 2
     assert capsys.readouterr().out == "Homer Simpson\n" * len(blocks)
-    assert proxy.asked == ["CONNECT api.usefathom.com:443 HTTP/1.1"] * len(blocks)
+    assert proxy.asked == [proxy.tunnel_to("api.usefathom.com:443")] * len(blocks)
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])
@@ -90,7 +90,7 @@ async def test_the_command_reads_the_environment(proxy: Proxy, tmp_path: Path, i
         stderr=asyncio.subprocess.PIPE,
     )
     output, told = (each.decode() for each in await process.communicate())
-    assert proxy.asked == ["CONNECT api.usefathom.com:443 HTTP/1.1"]
+    assert proxy.asked == [proxy.tunnel_to("api.usefathom.com:443")]
     assert (process.returncode == 0) is is_trusted
     if is_trusted:
         assert "Homer Simpson" in output, told

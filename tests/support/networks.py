@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+import aiohttp
+from aiohttp.http import SERVER_SOFTWARE
 from attrs import define, field
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -84,7 +86,7 @@ class Proxy:
         password: ``user:password`` to ask for; None for a proxy without.
         status: What it answers instead of connecting; 200 for connecting.
         target: Port of this machine to connect to, whatever it is asked for; None for the port that it is asked for.
-        asked: The request lines that it got.
+        asked: All that it could read, by connection: the request line and the headers.
     """
 
     password: str | None = None
@@ -92,6 +94,15 @@ class Proxy:
     target: int | None = None
     asked: list[str] = field(factory=list[str])
     url: str = ""
+
+    def tunnel_to(self, place: str) -> str:
+        """Return what it may read of whoever asks for a tunnel: nothing of the client, and nothing for the server."""
+        usual = {str(name): value for name, value in aiohttp.ClientRequest.DEFAULT_HEADERS.items()}
+        headers = {"Host": place.removesuffix(":443"), **usual, "User-Agent": SERVER_SOFTWARE}
+        if self.password is not None:
+            headers["Proxy-Authorization"] = f"Basic {b64encode(self.password.encode()).decode()}"
+        lines = "\r\n".join(f"{name}: {value}" for name, value in headers.items())
+        return f"CONNECT {place} HTTP/1.1\r\n{lines}\r\n\r\n"
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Proxy"]:
@@ -102,15 +113,14 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        line = head.partition(b"\r\n")[0].decode()
-        self.asked.append(line)
+        self.asked.append(head.decode())
         if self.password is not None and b64encode(self.password.encode()) not in head:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
         elif self.status != 200:
             writer.write(f"HTTP/1.1 {self.status} No\r\nContent-Length: 0\r\n\r\n".encode())
         else:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await join(reader, writer, self.target or int(line.split()[1].rpartition(":")[2]))
+            await join(reader, writer, self.target or int(head.split()[1].rpartition(b":")[2]))
 
 
 class Forgetful:

@@ -13,10 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async import APIError, ConnectError, DecodeError, FathomError
-from fathom_async._util.secrets import Secrets, of_header, of_url, told, without_secrets
+from fathom_async._util.secrets import ESCAPES, Secrets, of_header, of_url, told, without_secrets
 from tests.test_pickling import ERRORS, facts
 
 TOKEN = "12|Zb+/=q'x9\\K7-very_secret~0123456789"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04X}"
+
+
 FORMS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "quoted": lambda text: quote(text, safe=""),
@@ -31,6 +37,13 @@ FORMS: dict[str, Callable[[str], str]] = {
     "Python bytes": lambda text: repr(text.encode()),
     "HTML": html.escape,
     "HTML in numbers": lambda text: html.escape(text).replace("|", "&#124;").replace("/", "&#x2F;"),
+    "JSON with all escaped": lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
+    "JSON with a letter escaped": lambda text: re.sub("[0-9A-Za-z]", _escaped, json.dumps(text), count=1),
+    "JSON with letters escaped": lambda text: re.sub("[0-9A-Za-z]", _escaped, json.dumps(text)),
+    "JSON in JSON with all escaped": lambda text: "".join(f"\\\\u{ord(each):04X}" for each in text),
+    "Python with all escaped": lambda text: "".join(f"\\x{ord(each):02x}" for each in text),
+    "HTML in numbers only": lambda text: "".join(f"&#{ord(each)};" for each in text),
+    "quoted more than needed": lambda text: "".join(f"%{ord(each):02x}" for each in text),
     "base64": lambda text: b64encode(text.encode()).decode(),
     "base64 with a user": lambda text: b64encode(f"user:{text}".encode()).decode(),
     "base64 of a header": lambda text: b64encode(f"Bearer {text}, more".encode()).decode(),
@@ -61,8 +74,50 @@ def test_other_bytes_stay_as_they_are(body: bytes) -> None:
 
 def test_a_header_has_a_credential_and_the_password_inside() -> None:
     assert [*of_header("Bearer very-secret")] == ["very-secret"]
+    assert [*of_header("very-secret")] == ["very-secret"]
     basic = b64encode(b"public:private:key").decode()
     assert [*of_header(f"Basic {basic}")] == [basic, "private:key"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f"Bearer {TOKEN}",
+        TOKEN,
+        f"Key {TOKEN} v1",
+        f"{TOKEN} v1",
+        f"Token token={TOKEN}, org=7",
+        f"token={TOKEN}; org=7",
+        f"Token homer:{TOKEN}",
+        f"AWS4-HMAC-SHA256 Credential=AKID/1/eu/s3,Signature = {TOKEN}",
+        'Digest username="homer-simpson", secret="{}", nc=1'.format(TOKEN.replace("\\", "\\\\")),
+        "Basic " + b64encode(f"homer:{TOKEN}".encode()).decode(),
+    ],
+)
+def test_a_header_has_its_secret_wherever_its_scheme_puts_it(header: str) -> None:
+    masked = Secrets(*of_header(header)).mask(f"{TOKEN}, {header}, homer-simpson, org=7")
+    assert "very" not in masked
+    assert "0123456789" not in masked
+    assert masked.endswith("homer-simpson, org=7")
+
+
+@pytest.mark.parametrize("header", ["", "Basic", "Basic abc", "Basic ä", '"', "=", " ", 'Digest a="'])
+def test_a_header_that_is_none_is_no_error(header: str) -> None:
+    assert Secrets(*of_header(header)).mask("any body") == "any body"
+
+
+@pytest.mark.parametrize("secret", [TOKEN, f"|{TOKEN}", f"\\{TOKEN}"])
+def test_what_looks_like_a_beginning_is_no_work_without_end(secret: str) -> None:
+    for junk in ("\\" * 200_000, "%" + "25" * 100_000, "&#" + "0" * 200_000, "&#x" + "0" * 200_000):
+        assert Secrets(secret).mask(f"{junk}\\u0073") == f"{junk}\\u0073"
+
+
+def test_data_with_an_escaped_credential_are_found() -> None:
+    for form in ("plain", "JSON", "JSON with all escaped", "JSON with letters escaped", "base64"):
+        body = f'{{"name": "Caf\\u00e9 \\u0041 {FORMS[form](TOKEN)}"}}'.encode()
+        assert ESCAPES.search(body)
+        assert Secrets(TOKEN).are_escaped_in(body)
+    assert not Secrets(TOKEN).are_escaped_in(b'{"name": "Caf\\u00e9 \\u003c \\u0041"}')
 
 
 def test_the_password_of_a_url_is_not_told_by_the_library_that_uses_it() -> None:
