@@ -243,6 +243,6 @@ class MaskingTransport:
         from multidict import CIMultiDict  # noqa: PLC0415 - aiohttp's own
 
         mask = self.secrets.mask
-        headers = CIMultiDict({name: mask(value) for name, value in response.headers.items()})
+        headers = CIMultiDict([(name, mask(value)) for name, value in response.headers.items()])
         body = self.secrets.mask_bytes(utf8(response.body))
         return Response(response.status, headers, body, mask(response.reason))
