@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import web
 from attrs import field, frozen
+from multidict import CIMultiDict
 
 from fathom_async import ArgumentError, AuthenticationError, DecodeError, PagingError
 from fathom_async.models import Page
@@ -191,6 +192,15 @@ async def linked(request: web.Request) -> web.Response:
     return web.json_response(shown, headers=headers)
 
 
+@frozen
+class Items:
+    items: tuple[int, ...]
+    after: int
+
+
+read_items = object_decoder(Items)
+
+
 def things(body: bytes) -> Page[Thing]:
     return Page(read_things(body), has_more=False)
 
@@ -227,6 +237,23 @@ def test_the_next_link_is_found(header: str, link: str | None) -> None:
     assert (page.next, page.has_more, page.data) == (link, link is not None, (1,))
 
 
+@pytest.mark.parametrize("shows_key", [False, True])
+@pytest.mark.parametrize("place", range(3))
+async def test_the_next_link_is_found_in_whichever_line_it_is(place: int, shows_key: bool) -> None:
+    async def listed(request: web.Request) -> web.Response:
+        number = int(request.query.get("page", 1))
+        lines = ['<?page=1>; rel="first"', '<?page=9>; rel="last", <?page=8>; rel="penultimate"']
+        if number < 3:
+            lines.insert(place, f'<?page={number + 1}>; rel="next"')
+        headers = CIMultiDict([("link" if index else "LINK", line) for index, line in enumerate(lines)])
+        shown = request.headers["X-Api-Key"] if shows_key else ""
+        return web.json_response([{"number": number, "shown": shown}], headers=headers)
+
+    async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
+        first = Request("GET", "/things", things, lane="all", with_headers=with_link)
+        assert [thing.number async for thing in client.listing(first, by_link)] == [1, 2, 3]
+
+
 async def test_a_list_follows_the_cursor_of_its_bodies() -> None:
     async def listed(request: web.Request) -> web.Response:
         start = int(request.query.get("after", 0))
@@ -240,6 +267,36 @@ async def test_a_list_follows_the_cursor_of_its_bodies() -> None:
     async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
         listing = client.listing(Request("GET", "/items", page, lane="all"), by_next("after"))
         assert [item async for item in listing] == [*range(6)]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("11 11 2", [1, 1, 1, 1, 2]),
+        ("_ 5", [5]),
+        ("1 _ _ 2 _", [1, 2]),
+        ("_ _", []),
+        ("7 7", [7, 7]),
+    ],
+)
+async def test_a_page_with_a_cursor_may_be_empty_or_like_the_one_before(
+    written: str, expected: list[int]
+) -> None:
+    pages = [[int(item) for item in items if item != "_"] for items in written.split()]
+
+    async def listed(request: web.Request) -> web.Response:
+        number = int(request.query.get("after", 0))
+        return web.json_response({"items": pages[number], "after": (number + 1) % len(pages)})
+
+    def page(body: bytes) -> Page[int]:
+        found = read_items(body)
+        return LinkedPage(found.items, found.after > 0, next=str(found.after))
+
+    async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
+        listing = client.listing(Request("GET", "/items", page, lane="all"), by_next("after"))
+        assert [item async for item in listing] == expected
+        assert [list(page) async for page in listing.pages()] == pages
+    assert len(server.hits) == 2 * len(pages)
 
 
 async def test_a_page_that_links_to_itself_ends() -> None:

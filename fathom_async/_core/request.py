@@ -1,10 +1,13 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from json import dumps
+from math import isfinite
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from attrs import define, field, frozen
+from msgspec import to_builtins
 
 from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
@@ -61,8 +64,8 @@ class Request(Generic[T_co]):
         lane: Name of the lane whose rate limit it counts against.
         idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
             it certainly was not processed.
-        already_gone_result: The result when a success has no body, or when a retry finds nothing (404), because the
-            attempt before it, whose answer was lost, did the work. None if both are errors.
+        already_gone_result: The result when a success has no body, null or ``{}``, or when a retry finds nothing
+            (404), because the attempt before it, whose answer was lost, did the work. None if both are errors.
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
         is_shared: Whether identical requests under way at the same time may be one.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
@@ -159,15 +162,18 @@ def free_request(
     Raises:
         ArgumentError: The method is unknown, the path could reach another endpoint, or a value cannot be sent.
     """
-    verb = method.upper()
+    verb = method.upper() if isinstance(method, str) else method
     checks.choice((*_REPEATABLE, *_OTHERS))("method", verb)
-    if not at.startswith("/") or at == "/":
+    if not isinstance(at, str) or not at.startswith("/") or at == "/":
         raise ArgumentError(f"the path must begin with a slash, such as /sites/CDBUGS, not {at!r}")
     *segments, last = at[1:].split("/")
     template = "/{}" * len(segments) + ("/{}" if last else "/")
     encoded = path(template, *segments, *([last] if last else []))
+    if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
+        raise ArgumentError(f"params must be a mapping of names, not {params!r}")
     try:
         encode(json)
+        dumps(json, allow_nan=False, default=to_builtins)  # `encode` writes nan as null
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ArgumentError(f"json cannot be sent as JSON: {error}") from None
     given = {name: _parameter(name, value) for name, value in params.items() if value is not None}
@@ -179,8 +185,8 @@ def free_request(
 def _parameter(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, str | int | float):
-        raise ArgumentError(f"the parameter {name} must be a string or a number, not {value!r}")
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not isfinite(value)):
+        raise ArgumentError(f"the parameter {name} must be a string or a finite number, not {value!r}")
     return checks.encodable(name, str(value))
 
 
@@ -283,6 +289,6 @@ class MaskingTransport:
         from multidict import CIMultiDict  # noqa: PLC0415 - aiohttp's own
 
         mask = self.secrets.mask
-        headers = CIMultiDict({name: mask(value) for name, value in response.headers.items()})
+        headers = CIMultiDict([(name, mask(value)) for name, value in response.headers.items()])
         body = self.secrets.mask_bytes(utf8(response.body))
         return Response(response.status, headers, body, mask(response.reason))

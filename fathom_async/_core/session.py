@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
+_SILENCE = (b"", b"null", b"{}")
+"""Bodies of answers that say nothing."""
 
 
 def is_too_many(response: Response) -> bool:
@@ -328,14 +330,15 @@ class Session:
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
             raise self._error(request, response)
-        if request.already_gone_result is not None and not response.body.strip():
+        is_silent = response.body.strip() in _SILENCE
+        if request.already_gone_result is not None and is_silent:
             return request.already_gone_result  # such as 204
         try:
             found = request.decode(response.body)
             return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
             words, is_read = error.message, request.method == "GET"
-            if not is_read and not response.body.strip():
+            if not is_read and is_silent:
                 words += ": it was probably carried out, so look before you send it again"
             located = DecodeError(words, request.method, self.transport.url(request), response.body[:200])
             located.is_garbled = is_read and not is_json(response.body)
