@@ -28,7 +28,7 @@ class Chunk:
 
 
 async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> AsyncGenerator[Chunk, None]:
-    """Request every wanted period that is not settled or to be looked back at, and those counted in another time zone.
+    """Request every wanted period that is not settled or is looked back at, and those counted in another time zone.
 
     Reports are requested one after the other: the rows of one decide how many periods go into the next, and here few
     requests matter more than concurrency.
