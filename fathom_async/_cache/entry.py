@@ -23,9 +23,9 @@ import attrs
 import msgspec
 
 from fathom_async._core.codec.rows import Row, RowT
+from fathom_async._reports.collation import is_plain
 from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.implication import is_plain
 from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import known_zone, seconds

@@ -10,7 +10,7 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    of a property that the source groups by, with a value that every server reads alike
    (`fathom_async._reports.collation.is_certain`): the group of that value. No other operator is evaluated, except
    that a source may be restricted to some values by a pattern of literals between anchors, such as ``^(/a|/b)$``:
-   every dialect lets these through.
+   every dialect lets these through. Rule 9 says when that is enough.
 3. **Sums.** ``pageviews``, ``conversions`` and ``value`` count occurrences: they are *additive* over groups, and null
    only if every part is. Visitors of two groups are not those of both, and averages have no sum: the other metrics
    are derived only where one group of the target is one of the source.
@@ -31,13 +31,14 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    dates in the same order are derived of it. But its rows are the first ones of the same report with a lower limit.
 9. **Look-alikes.** A server may take two texts for the same (`fathom_async._reports.collation.folded`). So no group
    is chosen if another one looks like it, or if the server may read its value as another, and rows are not summed
-   into groups that look alike, unless the caller knows that the server compares the property exactly.
+   into groups that look alike, unless the caller knows that the server compares the property exactly. A pattern may
+   hide what looks like a value, so none is chosen behind one that does not let all of that through
+   (`fathom_async._reports.collation.lets_through_all_like`).
 
 A group without records has no row. A server that answers totals without records with a row of zeros says the same by
 it: `Report.total` is 0 either way, and None for averages.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -50,7 +51,13 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.calendar import SECOND, Unit, count_periods, is_shown_once
-from fathom_async._reports.collation import folded, is_certain, may_be_read_otherwise
+from fathom_async._reports.collation import (
+    folded,
+    is_certain,
+    lets_through,
+    lets_through_all_like,
+    may_be_read_otherwise,
+)
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     DATE_COLUMN,
@@ -64,11 +71,6 @@ from fathom_async._reports.query import EventQuery, Query
 from fathom_async._reports.report import Report
 
 _LAST_YEAR: Final = 9999
-_PLAIN: Final = re.compile(
-    r"\^(?: [*?])*(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]\??|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
-    r"(?:\|\.\*\[\^ -\$&-~\]\.\*)?"
-)
-"""Literals in groups between anchors, and perhaps everything that is not plain ASCII."""
 
 
 @attrs.frozen(eq=False)
@@ -179,37 +181,6 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
     return values
 
 
-def is_plain(pattern: str) -> bool:
-    """Whether a pattern is literals between anchors, which all dialects read alike."""
-    return _compiled(pattern) is not None
-
-
-def lets_through(pattern: str, text: str) -> bool:
-    """Whether every dialect finds a text by a pattern of literals between anchors; False for other patterns.
-
-    >>> lets_through("^(/[aA]|/b) *$", "/a"), lets_through("^/", "/a")
-    (True, False)
-    """
-    found = _compiled(pattern)
-    return found is not None and found.search(text) is not None
-
-
-def _forgives(pattern: str, text: str) -> bool:
-    """Whether a pattern lets through what looks like a text, and does not hide that there is such a row."""
-    others = (f"{text} ", text.swapcase()) if text.isascii() else (f"{text} ",)
-    return all(lets_through(pattern, each) for each in others)
-
-
-@lru_cache(256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    if pattern != ".*[^ -$&-~].*" and _PLAIN.fullmatch(pattern) is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
-
-
 def _is_within(unit: Unit, source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> bool:
     """Whether the target's range is made of buckets of the source; see rules 5 and 6."""
     clock = zone if target.timezone is None else ZoneInfo(target.timezone)
@@ -313,7 +284,7 @@ class SourceAnswer(Generic[RowT_co]):
         patterns = [
             each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
         ]
-        if may_be_read_otherwise(value) or not all(_forgives(each, value) for each in patterns):
+        if may_be_read_otherwise(value) or not all(lets_through_all_like(each, value) for each in patterns):
             return True
         counts = self._looks.get(name)
         if counts is None:
