@@ -4,7 +4,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
-from itertools import accumulate
 from string import ascii_lowercase
 from typing import Final
 from urllib.parse import unquote
@@ -82,9 +81,15 @@ def may_be_read_otherwise(text: str) -> bool:
     return text != unquote(text) or text != text.strip()
 
 
+@lru_cache(256)
 def is_plain(pattern: str) -> bool:
     """Whether a pattern is literals between anchors, which all dialects read alike."""
-    return _compiled(pattern) is not None
+    if pattern != _STRANGE and _LITERALS.fullmatch(pattern) is None:
+        return False
+    try:
+        return bool(re.compile(pattern))
+    except re.error:
+        return False
 
 
 def lets_through(pattern: str, text: str) -> bool:
@@ -93,8 +98,7 @@ def lets_through(pattern: str, text: str) -> bool:
     >>> lets_through("^(/[aA]|/b) *$", "/a"), lets_through("^/", "/a")
     (True, False)
     """
-    found = _compiled(pattern)
-    return found is not None and found.fullmatch(text) is not None
+    return is_plain(pattern) and re.fullmatch(pattern, text) is not None
 
 
 def lets_through_all_like(pattern: str, text: str) -> bool:
@@ -107,25 +111,12 @@ def lets_through_all_like(pattern: str, text: str) -> bool:
     >>> lets_through_all_like(pattern, "/á"), lets_through_all_like(pattern, "/é")
     (True, False)
     """
-    return _is_forgiving(pattern) and all(
-        lets_through(pattern, each) for each in (spelled(text), folded(text))
-    )
+    return _is_ours(pattern) and all(lets_through(pattern, each) for each in (spelled(text), folded(text)))
 
 
 @lru_cache(256)
-def _is_forgiving(pattern: str) -> bool:
+def _is_ours(pattern: str) -> bool:
     found = _FORGIVING.fullmatch(pattern)
-    if found is None:
-        return pattern == _STRANGE
-    steps = ({"(": 1, ")": -1}.get(each, 0) for each in found[1] or "")
-    return min(accumulate(steps, initial=0)) == 0  # it is one group, not two
-
-
-@lru_cache(256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    if pattern != _STRANGE and _LITERALS.fullmatch(pattern) is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
+    return (
+        pattern == _STRANGE if found is None else is_plain(f"^{found[1] or ''}$")
+    )  # it is one group, not two
