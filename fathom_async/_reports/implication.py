@@ -33,7 +33,7 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    is chosen if another one looks like it, or if the server may read its value as another, and rows are not summed
    into groups that look alike, unless the caller knows that the server compares the property exactly. A pattern may
    hide what looks like a value, so none is chosen behind one that does not let all of that through
-   (`fathom_async._reports.collation.lets_through_all_like`).
+   (`fathom_async._reports.patterns.forgives`).
 
 A group without records has no row. A server that answers totals without records with a row of zeros says the same by
 it: `Report.total` is 0 either way, and None for averages.
@@ -51,13 +51,7 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.calendar import SECOND, Unit, count_periods, is_shown_once
-from fathom_async._reports.collation import (
-    folded,
-    is_certain,
-    lets_through,
-    lets_through_all_like,
-    may_be_read_otherwise,
-)
+from fathom_async._reports.collation import folded, is_certain, may_be_read_otherwise
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     DATE_COLUMN,
@@ -67,6 +61,7 @@ from fathom_async._reports.fields import (
     TIMESTAMP,
 )
 from fathom_async._reports.filters import Filter
+from fathom_async._reports.patterns import forgives, lets_through
 from fathom_async._reports.query import EventQuery, Query
 from fathom_async._reports.report import Report
 
@@ -284,7 +279,7 @@ class SourceAnswer(Generic[RowT_co]):
         patterns = [
             each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
         ]
-        if may_be_read_otherwise(value) or not all(lets_through_all_like(each, value) for each in patterns):
+        if may_be_read_otherwise(value) or not all(forgives(each, value) for each in patterns):
             return True
         counts = self._looks.get(name)
         if counts is None:
