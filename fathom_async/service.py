@@ -257,7 +257,7 @@ class ServiceClient:
         Raises:
             FathomError: As for the client's own requests.
         """
-        return self._session.send(request, self._options)
+        return Caller(self._session, self._options)(request)
 
     def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
         """Return a list of your own: await it for one page, iterate over it for everything.

@@ -2,14 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 from urllib.parse import parse_qsl
 
 import pytest
 from aiohttp import web
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from fathom_async import ArgumentError, AuthenticationError, DecodeError, PagingError
+from fathom_async import (
+    ArgumentError,
+    AuthenticationError,
+    DecodeError,
+    PagingError,
+    RetryPolicy,
+    ServerError,
+)
 from fathom_async.models import Page
 from fathom_async.service import (
     LimitHeaders,
@@ -263,3 +271,100 @@ async def test_what_is_no_such_object_is_a_typed_error() -> None:
         with pytest.raises(DecodeError, match="number") as caught:
             await client.send(Request("GET", "/things", things, lane="all"))
     assert caught.value.url.endswith("/things")
+
+
+async def test_every_way_to_send_asks_the_function_for_its_key_and_asks_again_after_a_401() -> None:
+    keys = ["no key", *(f"the key of hour {hour}" for hour in range(1, 4))]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response([], status=200 if request.headers["X-Api-Key"] == keys[0] else 401)
+
+    def ask() -> str:
+        return keys[0]
+
+    def discard(body: bytes) -> Page[int]:
+        del body
+        return Page((), has_more=False)
+
+    async with serving(answer) as server:
+        settings = evolve(keyed(server.url), authorization=ask)
+        async with ServiceClient(settings) as client:
+            ways: list[Callable[[], Awaitable[object]]] = [
+                lambda: client.send(Request("GET", "/x", parse, lane="all")),
+                lambda: client.with_options(timeout=5).send(Request("GET", "/x", parse, lane="all")),
+                lambda: client.listing(Request("GET", "/x", discard, lane="all"), by_link),
+                lambda: client.request("GET", "/x"),
+            ]
+            for way in ways:
+                await way()
+            for way in ways:
+                keys.insert(0, f"{keys[0]}, changed")
+                await way()
+    assert [hit.status for hit in server.hits] == [200] * 4 + [401, 200] * 4
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH", "MERGE"])
+@pytest.mark.parametrize("said", [None, True, False])
+async def test_a_request_is_sent_twice_only_if_its_method_or_its_author_says_that_it_may_be(
+    method: str, said: bool | None
+) -> None:
+    async def fail(request: web.Request) -> web.Response:
+        del request
+        return web.json_response({}, status=503)
+
+    request = Request(method, "/x", parse, lane="all")
+    request = request if said is None else evolve(request, idempotent=said)
+    async with serving(fail) as server:
+        settings = evolve(keyed(server.url), retry=RetryPolicy(attempts=2))
+        async with ServiceClient(settings) as client:
+            with pytest.raises(ServerError):
+                await client.send(request)
+    may = method in {"GET", "PUT", "DELETE"} if said is None else said
+    assert len(server.hits) == 1 + may
+
+
+class Reader:
+    """Reads answers by a method."""
+
+    def read(self, body: bytes) -> object:
+        return self, parse(body)
+
+
+def beside(found: object, headers: Mapping[str, str]) -> object:
+    return found, headers["Content-Type"]
+
+
+READER = Reader()
+SHARED = Request("POST", "/x", READER.read, {"a": "1"}, body={"a": 1}, lane="all", is_shared=True)
+
+
+CHANGES: list[tuple[dict[str, object], bool]] = [
+    ({}, True),
+    ({"decode": READER.read}, True),
+    ({"body": {"a": 1}, "params": {"a": "1"}}, True),
+    ({"body": {"a": 2}}, False),
+    ({"body": None}, False),
+    ({"params": {"a": "2"}}, False),
+    ({"method": "PATCH"}, False),
+    ({"content_type": "application/vnd.api+json"}, False),
+    ({"decode": parse}, False),
+    ({"decode": Reader().read}, False),
+    ({"with_headers": beside}, False),
+    ({"lane": "other"}, False),
+    ({"idempotent": True}, False),
+    ({"already_gone_result": "gone"}, False),
+]
+
+
+@pytest.mark.parametrize(("change", "is_one"), CHANGES)
+async def test_requests_that_differ_in_what_is_sent_or_how_it_is_read_are_not_one(
+    change: dict[str, object], is_one: bool
+) -> None:
+    async with serving(echo) as server:
+        settings = evolve(keyed(server.url), limits={**LIMITS, "other": RateLimit(100, per=60)})
+        async with ServiceClient(settings) as client:
+            other = cast("Callable[..., Request[object]]", evolve)(SHARED, **change)
+            both = await asyncio.gather(client.send(SHARED), client.send(other))
+            alone = await client.send(other)
+    assert both[1] == alone
+    assert len(server.hits) == (2 if is_one else 3)

@@ -1,10 +1,11 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from types import MethodType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
@@ -19,6 +20,8 @@ _NOTHING: Mapping[str, str | Sequence[str]] = {}
 _UNSAFE = frozenset("/\\?#")
 _SUCCESS = range(200, 300)
 _EARLY = 4096
+_REPEATABLE, _OTHERS = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
+"""HTTP methods of which sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2), or not."""
 
 
 def path(template: str, *segments: str) -> str:
@@ -58,16 +61,17 @@ class Request(Generic[T_co]):
         params: Query parameters; a list of strings for one that repeats.
         body: What is sent as JSON, such as a mapping or a list, or bytes that are sent as they are; None for nothing.
         lane: Name of the lane whose rate limit it counts against.
-        idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
-            it certainly was not processed.
+        idempotent: Whether sending it twice has the same effect as sending it once, as by default with ``GET``,
+            ``PUT`` and ``DELETE``. If not, it is retried only when it certainly was not processed.
         already_gone_result: The result when a success has no body, or when a retry finds nothing (404), because the
             attempt before it, whose answer was lost, did the work. None if both are errors.
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
-        is_shared: Whether identical requests under way at the same time may be one.
+        is_shared: Whether equal requests under way at the same time may be one: those that send the same, and read
+            the answer by the same functions.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
-                the caller gets the error, and so do those who share the request.
+            the caller gets the error, and so do those who share the request.
         on_sent: Called whenever the bytes of an attempt leave.
-            content_type: The body's media type.
+        content_type: The body's media type.
         with_headers: Returns the result again, with what the answer's case-insensitive headers add to it.
     """
 
@@ -77,7 +81,7 @@ class Request(Generic[T_co]):
     params: Mapping[str, str | Sequence[str]] = _NOTHING
     body: object = field(default=None, repr=False)
     lane: str = "crud"
-    idempotent: bool = True
+    idempotent: bool = Factory(lambda self: self.method in _REPEATABLE, takes_self=True)
     already_gone_result: T_co | None = None
     retired_hint: str = ""
     is_shared: bool = False
@@ -97,12 +101,28 @@ class Request(Generic[T_co]):
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
 
+    @property
+    def sameness(self) -> Hashable:
+        """What requests have in common that may be one, while they are kept."""
+        sent = (self.method, self.target, self.body_bytes, self.content_type, self.lane, self.idempotent)
+        return (*sent, _same(self.decode), id(self.with_headers), id(self.already_gone_result))
+
+    @property
+    def body_bytes(self) -> bytes | None:
+        """The body as it is sent."""
+        return self.body if isinstance(self.body, bytes | None) else encode(self.body)
+
+
+def _same(decode: Callable[[bytes], object]) -> Hashable:
+    """Return what equal decoders have in common: a method of equal objects, such as queries, is one."""
+    if isinstance(decode, MethodType) and isinstance(owner := decode.__self__, Hashable):
+        return decode.__func__, owner
+    return id(decode)
+
 
 Parameter = str | int | float | bool | None
 """The value of a query parameter; None for none."""
 
-_REPEATABLE, _OTHERS = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
-"""HTTP methods of which sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2), or not."""
 
 
 def free_request(
@@ -136,9 +156,7 @@ def free_request(
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ArgumentError(f"json cannot be sent as JSON: {error}") from None
     given = {name: _parameter(name, value) for name, value in params.items() if value is not None}
-    return Request(
-        verb, encoded, _parsed_or_none, given, body=json, lane=lane, idempotent=verb in _REPEATABLE
-    )
+    return Request(verb, encoded, _parsed_or_none, given, body=json, lane=lane)
 
 
 def _parameter(name: str, value: object) -> str:

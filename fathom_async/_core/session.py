@@ -208,7 +208,7 @@ class Session:
 
     async def _share(self, request: Request[T], options: Options) -> T:
         """Carry out a request, or wait for an equal one that is under way."""
-        key = (request.method, request.target)
+        key = request.sameness
         deadline = self._deadline(options)
         call = cast("_Call[T] | None", self._shared.get(key)) if self.scope.is_running(key) else None
         if call is None:
