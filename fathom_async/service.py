@@ -138,7 +138,8 @@ class Service:
         base_url: Root of the API; `https`, or `http` to this machine.
         authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
             a coroutine function, that returns it. The function is called before the first request, and again after a
-            401; the request is then tried once more. It needs a `budget_key` for a budget.
+            401; unless it returns the same, the request is then tried once more. It may take as long as an answer. It
+            needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         auth_header: The header with the credentials, such as ``X-Api-Key``.
         headers: Further headers of each request; no secrets.

@@ -11,9 +11,11 @@
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Final, Generic
+from urllib.parse import unquote_plus, urlsplit
 
 import attrs
 
@@ -21,14 +23,16 @@ from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._bulk.request import Answer, Sender
 from fathom_async._bulk.results import Collector
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import EventQuery, Query
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import (
     APIError,
+    ArgumentError,
     AuthenticationError,
     DecodeError,
     FathomError,
     PermissionDeniedError,
+    QueryError,
     ServerError,
     TransportError,
     ValidationError,
@@ -46,6 +50,8 @@ _TOO_LONG: Final = frozenset(
 )
 _REJECTED: Final = _TOO_LONG | {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 """Parts of a fused request may be accepted although the whole was rejected."""
+_WORD: Final = re.compile(r"\w+")
+_PARAMETERS: Final = attrs.fields_dict(EventQuery).keys()
 
 
 class EverythingFailsError(Exception):
@@ -188,12 +194,20 @@ def _is_too_long(error: FathomError) -> bool:
 def _may_be_about_all(error: FathomError) -> bool:
     """Whether the account or its token may be at fault, rather than the query.
 
-    A lapsed account, and some missing permissions, are a 400 that names no field.
+    A lapsed account, and some missing permissions, are a 400 that names nothing that was asked.
     """
-    is_bare = (
-        isinstance(error, ValidationError) and error.status == HTTPStatus.BAD_REQUEST and not error.errors
-    )
-    return isinstance(error, AuthenticationError | PermissionDeniedError) or is_bare
+    if isinstance(error, ArgumentError):  # of the network's settings, or of the token
+        return not isinstance(error, QueryError)
+    if isinstance(error, ValidationError):
+        return error.status == HTTPStatus.BAD_REQUEST and not _names_what_is_asked(error)
+    return isinstance(error, AuthenticationError | PermissionDeniedError)
+
+
+def _names_what_is_asked(error: APIError) -> bool:
+    """Whether a field of the error's messages is a parameter of a query, or stands in this one."""
+    named = {word for name in error.errors for word in _WORD.findall(name.lower())}
+    asked = _WORD.findall(unquote_plus(urlsplit(error.url).query).lower())
+    return not named.isdisjoint((*asked, *_PARAMETERS))
 
 
 def _may_succeed_in_part(error: FathomError) -> bool:

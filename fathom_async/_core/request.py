@@ -124,7 +124,6 @@ Parameter = str | int | float | bool | None
 """The value of a query parameter; None for none."""
 
 
-
 def free_request(
     method: str,
     at: str,
