@@ -14,9 +14,9 @@ from typing import Any
 from attrs import frozen
 
 from benchmarks.admission_world import LIMIT, OK, PER, REFUSED, Attempt, Contender
-from fathom_async._core.request import Request, Response
+from fathom_async._core.request import Options, Request, Response
 from fathom_async._core.retry import RetryPolicy
-from fathom_async._core.session import Options, Session
+from fathom_async._core.session import Session
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.clock import LoopClock

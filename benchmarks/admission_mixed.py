@@ -26,9 +26,9 @@ from benchmarks.admission_worker import in_a_process
 from benchmarks.admission_world import OK, REFUSED, Attempt
 from benchmarks.machine import installed
 from benchmarks.report import table
-from fathom_async._core.request import Request, Response
+from fathom_async._core.request import Options, Request, Response
 from fathom_async._core.retry import RetryPolicy
-from fathom_async._core.session import Options, Session
+from fathom_async._core.session import Session
 from fathom_async._ratelimit.budget import Budget
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit

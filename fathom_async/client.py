@@ -13,6 +13,7 @@ from fathom_async._resources.milestones import MilestonesResource
 from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
 from fathom_async._util import checks
+from fathom_async._util.secrets import read_token
 from fathom_async.errors import ArgumentError
 from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer
 
@@ -100,7 +101,7 @@ class FathomClient(ServiceClient):
         plan: RatePlan | str | None = None,
         **options: Unpack[ServiceOptions],
     ) -> Self:
-        """Return a client for ``FATHOM_API_TOKEN``.
+        """Return a client for ``FATHOM_API_TOKEN``, or for the token in the file ``FATHOM_API_TOKEN_FILE``.
 
         ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set, and the process's
         ``HTTPS_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE``, unless there is a ``session`` or ``trust_env=False``.
@@ -111,10 +112,12 @@ class FathomClient(ServiceClient):
             **options: As for the constructor; a ``budget`` overrides the environment's.
 
         Raises:
-            ArgumentError: ``FATHOM_API_TOKEN`` is not set, or ``FATHOM_PLAN`` is no plan.
+            ArgumentError: Neither is set, there is no token in the file, or ``FATHOM_PLAN`` is no plan.
         """
         environ = os.environ if environ is None else environ
         token = environ.get("FATHOM_API_TOKEN")
+        if not token and (file := environ.get("FATHOM_API_TOKEN_FILE")):
+            token = read_token(file)
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN to a token from https://app.usefathom.com/api")
         options.setdefault("budget", environ.get("FATHOM_BUDGET") or None)

@@ -4,49 +4,44 @@ A `Service` says where a service is, who calls it, what it admits and what its r
 of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
-from functools import partial
-from inspect import isawaitable
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
 from fathom_async._core.codec.objects import encode, object_decoder, parse
+from fathom_async._core.opening import open_session
 from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
 from fathom_async._core.request import (
-    MaskingTransport,
+    Options,
     Parameter,
     Request,
     Response,
     Transport,
+    checked,
     free_request,
     path,
 )
 from fathom_async._core.retry import RetryPolicy, was_perhaps_done
-from fathom_async._core.session import Caller, Options, Session, is_too_many
-from fathom_async._core.token import AskingTransport, Credentials
-from fathom_async._ratelimit.account import LearnedLanes
+from fathom_async._core.session import Caller, Session, is_too_many
+from fathom_async._core.token import Credentials, bearer
 from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, LaneStatus, Priority, RateLimit, RatePlan
+from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
-from fathom_async._util.clock import Clock, LoopClock
-from fathom_async._util.secrets import Secrets, of_header, of_url
+from fathom_async._util.clock import Clock
 from fathom_async._util.tasks import gather_all
-from fathom_async._version import __version__
-from fathom_async.errors import ArgumentError, ConfigurationError
+from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
-from fathom_async.telemetry import Adapted, Hook, Stats, Telemetry
+from fathom_async.telemetry import Hook, Stats
 
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from aiohttp import ClientSession
-
-    from fathom_async._ratelimit.budget import Budget
 
 T = TypeVar("T")
 
@@ -185,26 +180,6 @@ class Service:
     max_connections: int | None = None
 
 
-def bearer(what: str, token: str | Credentials) -> str | Credentials:
-    """Return the ``Authorization`` header of a token, or a function that asks for the token.
-
-    Args:
-        what: Begins the message of the error.
-        token: The token, or a function, which may be a coroutine function, that returns it.
-
-    Raises:
-        ArgumentError: The token cannot be one; the function that is returned raises it, too.
-    """
-    if not callable(token):
-        return f"Bearer {credential(what, token)}"
-
-    async def ask() -> str:
-        made = token()
-        return f"Bearer {credential(what, await made if isawaitable(made) else made)}"
-
-    return ask
-
-
 class ServiceClient:
     """A client of one service, and views of it with other options.
 
@@ -242,9 +217,9 @@ class ServiceClient:
 
     def _start(self, settings: Service) -> None:
         """Open a session."""
+        session, options = open_session(settings), Options(timeout=settings.timeout)
         self.base_url: str = settings.base_url.rstrip("/")
-        options = Options(timeout=settings.timeout)
-        self._use(_open_session(settings), options, is_view=False)
+        self._use(session, options, is_view=False)
 
     def _use(self, session: Session, options: Options, *, is_view: bool) -> None:
         self._session = session
@@ -256,9 +231,10 @@ class ServiceClient:
         """Return a coroutine that carries out a request of your own, through its lane and with these options.
 
         Raises:
+            ArgumentError: It cannot be sent.
             FathomError: As for the client's own requests.
         """
-        return Caller(self._session, self._options)(request)
+        return Caller(self._session, self._options)(checked(request))
 
     def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
         """Return a list of your own: await it for one page, iterate over it for everything.
@@ -267,7 +243,7 @@ class ServiceClient:
             first: The request for the first page.
             following: Returns the request for the page after one: `by_link`, `by_next`, or a function of yours.
         """
-        return Listing(Caller(self._session, self._options), first, following)
+        return Listing(Caller(self._session, self._options), checked(first), following)
 
     def with_options(
         self,
@@ -419,147 +395,3 @@ class ServiceClient:
         if name not in self._session.lanes:
             raise ArgumentError(f"lane must be one of {', '.join(self._session.lanes)}, not {name!r}")
         return self._session.lanes[name]
-
-
-def _open_session(settings: Service) -> Session:
-    from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
-
-    headers = {
-        "Accept": "application/json",
-        "User-Agent": f"fathom_async/{__version__}",
-        **settings.headers,
-    }
-    clock = settings.clock or LoopClock()
-    telemetry = Telemetry(settings.on_event)
-    lane = _Lanes(settings, clock, telemetry)
-    learned = lane.learned() if settings.is_learned else None
-    sender = settings.transport or HttpTransport(
-        settings.base_url,
-        headers,
-        max_body=settings.max_body,
-        max_header=settings.max_header,
-        max_connections=settings.max_connections,
-        proxy=settings.proxy,
-        trust_env=settings.trust_env,
-        ssl=settings.ssl,
-        session=settings.session,
-    )
-
-    def use(header: str) -> None:
-        if isinstance(sender, HttpTransport):
-            sender.set_header(settings.auth_header, header)
-
-    secrets, header = Secrets(*of_url(settings.proxy or "")), settings.authorization
-    if not callable(header):
-        use(header)
-        secrets = secrets.and_also(*of_header(header))
-    return Session(
-        AskingTransport(sender, secrets, header, use)
-        if callable(header)
-        else MaskingTransport(sender, secrets),
-        lane.given() if learned is None else learned.names,
-        clock=clock,
-        retry=settings.retry or RetryPolicy(),
-        is_refusal=settings.is_refusal,
-        limit_headers=settings.limit_headers,
-        telemetry=telemetry,
-        account=settings.account,
-        not_found_hint=settings.not_found_hint,
-        learned=learned,
-    )
-
-
-class _Lanes:
-    """Makes the lanes of a client."""
-
-    def __init__(self, settings: Service, clock: Clock, telemetry: Telemetry) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._telemetry = telemetry
-        self._budget = _budget(settings)
-
-    def given(self, on_moved: Callable[[int], None] | None = None) -> dict[str, Lane]:
-        """Return the lanes of the settings, by name."""
-        settings, lanes = self._settings, dict[str, Lane]()
-
-        def elsewhere(name: str) -> set[int]:
-            names = settings.limits.keys() - {name}
-            return {settings.limits[other].requests for other in names} | {
-                lanes[other].limit.requests for other in names
-            }
-
-        for name, limit in settings.limits.items():
-            lanes[name] = self._make(name, limit, settings.concurrency, partial(elsewhere, name), on_moved)
-        return {alias: lanes[name] for alias, name in settings.aliases.items()} or lanes
-
-    def learned(self) -> LearnedLanes:
-        """Return lanes that change with the plan, as the answers show it."""
-
-        def moved(requests: int) -> None:
-            learned.told(requests)
-
-        learned = LearnedLanes(self.given(moved), self._hourly, self._report)
-        return learned
-
-    def _hourly(self, requests: int, concurrency: int) -> Lane:
-        plan = RatePlan.hourly(requests, concurrency=concurrency)
-        return self._make(ACCOUNT, plan.crud, plan.concurrency, frozenset)
-
-    def _report(self, before: int, after: int) -> None:
-        self._telemetry.adapted(Adapted(ACCOUNT, self._clock.now(), "plan", before, after))
-
-    def _make(
-        self,
-        name: str,
-        limit: RateLimit,
-        concurrency: int | None,
-        elsewhere: Callable[[], Collection[int]],
-        on_moved: Callable[[int], None] | None = None,
-    ) -> Lane:
-        settings, share = self._settings, None
-        reserve = settings.reserves.get(name, 0)
-        if self._budget is not None:
-            if limit.requests > MOST_SHARED:
-                raise ConfigurationError(
-                    f"a budget keeps count of {MOST_SHARED:,} requests in a window at the most, not of "
-                    f"{limit.requests:,}: write the limit that the account has"
-                )
-            share = self._budget.window(
-                # Processes that learn another figure at different times must not disagree about one window.
-                f"{name} {limit.requests}" if name == ACCOUNT else name,
-                limit,
-                clock=self._clock,
-                timeout=settings.timeout,
-                reserve=reserve,
-                concurrency=concurrency,
-                is_given=not settings.is_learned,
-            )
-        return Lane(
-            name,
-            limit,
-            clock=self._clock,
-            reserve=reserve,
-            concurrency=concurrency,
-            share=share,
-            adaptive=settings.adaptive,
-            elsewhere=elsewhere,
-            outage=(settings.retry or RetryPolicy()).outage,
-            on_moved=on_moved,
-            telemetry=self._telemetry,
-        )
-
-
-def _budget(settings: Service) -> "Budget | None":
-    given = settings.budget_key
-    if given is not None and not (isinstance(given, str) and given.strip()):
-        raise ConfigurationError(f"budget_key must be a name, such as that of the account, not {given!r}")
-    if settings.budget is None:
-        return None
-    from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none
-
-    if given is None and callable(settings.authorization):
-        raise ConfigurationError(
-            "a budget is kept by account: name it by budget_key=, as the token may change"
-        )
-    key = given or f"{settings.base_url.rstrip('/')} {settings.authorization}"
-    return Budget(settings.budget, key, settings.on_budget_lost)

@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,49 @@ async def test_a_client_made_from_the_environment(server: FathomServer) -> None:
 def test_the_environment_must_name_a_token() -> None:
     with pytest.raises(ArgumentError, match="set FATHOM_API_TOKEN"):
         FathomClient.from_env({})
+
+
+async def test_the_token_may_be_in_a_file(server: FathomServer, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one\n")
+    found = {"FATHOM_API_TOKEN_FILE": str(file), "FATHOM_BASE_URL": server.url}
+    async with FathomClient.from_env(found) as fathom:
+        assert (await fathom.account.get()).name == "Homer Simpson"
+    file.unlink()
+    FathomClient.from_env(found | {"FATHOM_API_TOKEN": "goes-first"})
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff", None])
+def test_a_file_without_a_token_is_named(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=re.escape(str(file))):
+        FathomClient.from_env({"FATHOM_API_TOKEN_FILE": str(file)})
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        *(
+            "https://homer:s3cret@host:port/v1",
+            "https://homer:s3cret@ho st",
+            "homer:s3cret@host",
+            "https:/:s3cret@h",
+        ),
+        *(
+            "https://h ost?password=s3cret",
+            "h#s3cret",
+            "https://a:s3cr?et@b@s3cret@h:99999",
+            "ftp://s3cret@host",
+        ),
+        b"https://homer:s3cret@host",
+    ],
+)
+def test_a_base_url_that_is_none_shows_no_password(base_url: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not a URL") as caught:
+        FathomClient("any", base_url=base_url)
+    assert "s3cr" not in f"{caught.value!r} {caught.value}"
 
 
 @pytest.mark.parametrize("name", ["tokn", "is_refusal", "limits", "authorization"])

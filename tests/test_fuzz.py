@@ -180,7 +180,7 @@ def damaged(draw: st.DrawFn, valid: object) -> bytes:  # noqa: PLR0911 - one ret
         case 3:
             return body.decode().encode(draw(st.sampled_from(["utf-16", "utf-32", "utf-16-be"])))
         case 4:
-            depth = draw(st.sampled_from([50, 200]))
+            depth = draw(st.sampled_from([50, 900, 1_100, 3_000, 100_000]))
             opening, closing = draw(st.sampled_from([(b"[", b"]"), (b'{"a":', b"}"), (b"[" * 2, b"")]))
             return opening * depth + body + closing * depth
         case 5:

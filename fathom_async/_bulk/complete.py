@@ -29,6 +29,7 @@ from urllib.parse import urlencode
 from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
 from fathom_async._bulk.request import Ask
 from fathom_async._core.codec.rows import RowT
+from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
     DATE_COLUMN,
@@ -36,7 +37,7 @@ from fathom_async._reports.fields import (
     TEXT_PROPERTIES,
 )
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.query import LONGEST_QUERY, Query, hour_chunks
+from fathom_async._reports.query import LONGEST_QUERY, Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError, FathomError, QueryError
@@ -89,8 +90,11 @@ async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None 
             left -= 1
         return await ask(part)
 
-    if "field_grouping" in query.extra:
-        raise QueryError("a complete report has to know its groupings: write them without extra")
+    if names := query.extra.get("field_grouping"):
+        raise QueryError(
+            f"a complete report is known to be complete by its groups adding up, and those of {', '.join(names)} in "
+            "extra may overlap; ask by reports.aggregate with filters or dates for at most 1,000 rows each"
+        )
     chunks = await gather_all(_Completion(chunk, ask_if_allowed).run() for chunk in hour_chunks(query))
     return Report(query, tuple(sort_rows(query, (row for rows in chunks for row in rows))), truncated=False)
 

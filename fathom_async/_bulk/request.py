@@ -1,6 +1,6 @@
 """One request of a run: claimed, sent in chunks where the server limits its range, and what came of it.
 
-**Chunks.** The server groups at most 7 days by the hour (`fathom_async._reports.query.hour_chunks`). Reports of the
+**Chunks.** The server groups at most 7 days by the hour (`fathom_async._reports.chunks.hour_chunks`). Reports of the
 chunks are joined row by row.
 
 **Claims.** With a store, a request claims its queries when it is admitted, and not while it waits in the lane. Claims
@@ -25,7 +25,8 @@ from fathom_async._cache.report_cache import ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._endpoints import aggregation
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.chunks import hour_chunks
+from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError

@@ -14,7 +14,8 @@ from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority
-from fathom_async._reports.query import Query, hour_chunks
+from fathom_async._reports.chunks import hour_chunks
+from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async.errors import ArgumentError, FathomError
 

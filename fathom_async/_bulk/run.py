@@ -25,7 +25,8 @@ from fathom_async._bulk.request import AdmissionClaim, Answer, GivenBackError, S
 from fathom_async._bulk.results import Allowance, Collector, OnProgress, Outcome, count_requests, grouped
 from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
-from fathom_async._core.session import Caller, Options
+from fathom_async._core.request import Options
+from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query
 from fathom_async._util.tasks import first_of

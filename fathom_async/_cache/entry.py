@@ -10,6 +10,7 @@ answer, or chosen from its groups: so a query is looked up under a few subjects,
 """
 
 import json
+import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -25,11 +26,13 @@ import msgspec
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.fields import FIELD_GROUPINGS
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.implication import is_plain
+from fathom_async._reports.patterns import is_plain
 from fathom_async._reports.query import AnyQuery, EventQuery, Query, query_from_params
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import known_zone, seconds
 from fathom_async.errors import ArgumentError, QueryError
+
+_log = logging.getLogger("fathom_async")
 
 MOST_SUBJECTS: Final = 16
 
@@ -120,9 +123,29 @@ def packed(kept: CacheEntry) -> bytes:
     return msgspec.msgpack.encode(attrs.evolve(kept, body=b""))
 
 
-def unpacked(written: bytes, body: bytes) -> CacheEntry:
-    """Return the entry that was packed, with a body."""
-    return attrs.evolve(msgspec.msgpack.decode(written, type=CacheEntry), body=body)
+def unpacked(where: object, written: object, body: object) -> CacheEntry | None:
+    """Return the entry that was packed, with a body.
+
+    None if it is damaged, or of the wrong type: another program wrote to the store. This is logged once.
+
+    Args:
+        where: The store.
+        written: The entry without its body.
+        body: The body.
+    """
+    try:
+        if isinstance(written, bytes) and isinstance(body, bytes):
+            return attrs.evolve(msgspec.msgpack.decode(written, type=CacheEntry), body=body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    tell_once("%s has entries that cannot be read; they count as absent", str(where))
+    return None
+
+
+@lru_cache(256)
+def tell_once(message: str, what: str) -> None:
+    """Log a warning, unless it is one of the latest."""
+    _log.warning(message, what)
 
 
 def replaces(new_asked_at: float, old_asked_at: float, now: float) -> bool:
@@ -187,8 +210,8 @@ def subjects_of(space: str, query: Query[Row]) -> Sequence[str]:
 def query_of(written: str) -> AnyQuery | None:
     """Return the query of an entry, or None if this version of the package does not know it."""
     try:
-        return query_from_params(json.loads(written))
-    except (QueryError, ValueError):
+        return query_from_params(msgspec.json.decode(written, type=dict[str, str]))
+    except (QueryError, msgspec.DecodeError, RecursionError):
         return None
 
 

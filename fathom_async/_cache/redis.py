@@ -100,7 +100,7 @@ class RedisStore(ReportStore):
         found = await self._server.do(
             subjects, lambda line, subject: line.zrevrange(_subject(subject), 0, MOST_ANSWERS - 1)
         )
-        keys = [key.decode() for names in cast("list[list[bytes]]", found) for key in names]
+        keys = [key.decode(errors="replace") for names in cast("list[list[bytes]]", found) for key in names]
         return await self._read(keys, "entry")
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
@@ -125,7 +125,8 @@ class RedisStore(ReportStore):
         wanted = tuple(keys)
         found = await self._server.do(wanted, lambda line, key: line.hmget(_answer(key), fields))
         rows = zip(wanted, cast("list[list[bytes]]", found), strict=True)
-        return {key: unpacked(entry, *body or [b""]) for key, (entry, *body) in rows if entry}
+        read = {key: unpacked(self, entry, *body or [b""]) for key, (entry, *body) in rows if entry}
+        return {key: kept for key, kept in read.items() if kept is not None}
 
     def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
         """Claim keys until the end of the block; see `ReportStore.claim`."""
@@ -155,7 +156,7 @@ class RedisStore(ReportStore):
         names = await self._server.names(_answer("*"))
         found = await self._server.do(names, lambda line, name: line.hmget(name, ("asked_at",)))
         stamps = (values[0] for values in cast("list[list[bytes | None]]", found))
-        old = [name for name, at in zip(names, stamps, strict=True) if at and float(at) < asked_before]
+        old = [name for name, at in zip(names, stamps, strict=True) if at and _is_before(at, asked_before)]
         await self._server.do(old, lambda line, name: line.delete(name))
         return len(old)
 
@@ -262,6 +263,13 @@ class _Server:
             if task and task.cancelling() > cancelled:
                 raise asyncio.CancelledError from error
             raise StoreError(f"the store {self.where} cannot be used: {told(error, self._url)}") from None
+
+
+def _is_before(stamp: bytes, moment: float) -> bool:
+    try:
+        return float(stamp) < moment
+    except ValueError:  # damaged: of no use
+        return True
 
 
 def _answer(key: str) -> str:

@@ -34,6 +34,7 @@ from fathom_async._cache.entry import (
     site_of,
     subject_of,
     subjects_of,
+    tell_once,
 )
 from fathom_async._cache.open import open_store
 from fathom_async._cache.single_flight import SingleFlight
@@ -330,5 +331,5 @@ def _read(kept: CacheEntry, query: Query[RowT]) -> Report[RowT] | None:
     try:
         return kept.report(query)
     except DecodeError as error:
-        _log.warning("an answer in the store cannot be read and is requested again: %s", error)
+        tell_once("an answer in the store cannot be read and is requested again: %s", str(error))
         return None

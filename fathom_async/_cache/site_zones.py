@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import aclosing, suppress
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from fathom_async import _endpoints as endpoints
 from fathom_async._cache.entry import CacheEntry, digest, replaces
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
-from fathom_async._util.checks import known_zone
+from fathom_async._util.checks import MISSING, NotGiven, known_zone
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
 from fathom_async.models import Site
@@ -64,13 +66,12 @@ class SiteZones:
             return False
         before = dict(self._zones)
         for key, kept in (await store.get_many(by_key)).items():
-            site = by_key[key]
-            if kept.asked_at > self._learned_at.get(site, -math.inf):
+            site, zone = by_key[key], _zone_in(kept.body)
+            if zone is not MISSING and kept.asked_at > self._learned_at.get(site, -math.inf):
                 self._learned_at[site] = kept.asked_at
+                self._zones.pop(site, None)
                 if kept.body:
-                    self._zones[site] = json.loads(kept.body)
-                else:
-                    self._zones.pop(site, None)
+                    self._zones[site] = zone
         return self._zones != before
 
     async def learn(self, caller: Caller, store: ReportStore, sites: Collection[str], *, now: float) -> bool:
@@ -135,6 +136,14 @@ async def _keep(caller: Caller, store: ReportStore, bodies: Mapping[str, str], n
         await store.put_many(entries)
     except FathomError as error:
         _log.warning("the time zones of %d sites could not be stored: %s", len(entries), error)
+
+
+def _zone_in(body: bytes) -> str | NotGiven | None:
+    """Return the time zone in an entry, `MISSING` if it is damaged."""
+    try:
+        return msgspec.json.decode(body or b"null", type=str | None)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return MISSING
 
 
 def _key(caller: Caller, site_id: str) -> str:

@@ -87,7 +87,8 @@ class SqliteStore(ReportStore):
 
         def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
             rows = {key: connection.execute(_GET, (key,)).fetchone() for key in wanted}
-            return {key: unpacked(*row) for key, row in rows.items() if row is not None}
+            read = {key: unpacked(self, *row) for key, row in rows.items() if row is not None}
+            return {key: kept for key, kept in read.items() if kept is not None}
 
         return await self._file.read(select)
 
@@ -97,7 +98,8 @@ class SqliteStore(ReportStore):
 
         def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
             found = (connection.execute(_FIND, (subject, MOST_ANSWERS)) for subject in wanted)
-            return {key: unpacked(entry, b"") for rows in found for key, entry in rows}
+            read = {key: unpacked(self, entry, b"") for rows in found for key, entry in rows}
+            return {key: kept for key, kept in read.items() if kept is not None and isinstance(key, str)}
 
         return await self._file.read(select)
 
@@ -152,7 +154,8 @@ class SqliteStore(ReportStore):
             connection.execute("DELETE FROM forgotten WHERE at < ?", (now - FORGOTTEN_FOR,))
             connection.execute("REPLACE INTO forgotten VALUES (?, ?)", (site, now))
             rows = connection.execute(_ABOUT, (site,)).fetchall()
-            gone = [(key,) for key, entry in rows if is_gone(unpacked(entry, b""))]
+            read = [(key, unpacked(self, entry, b"")) for key, entry in rows]
+            gone = [(key,) for key, kept in read if kept is None or is_gone(kept)]
             connection.executemany("DELETE FROM answers WHERE key = ?", gone)
             return len(gone)
 

@@ -59,7 +59,7 @@ def run_async(main: Callable[[], Coroutine[object, object, T]]) -> T:
 async def connect(
     *, retry: RetryPolicy = FOR_A_PERSON, is_onlooker: bool = False
 ) -> AsyncGenerator[FathomClient, None]:
-    """Open a client with the token of ``FATHOM_API_TOKEN`` or of the keyring, and close it in the end.
+    """Open a client with the token of the environment or of the keyring, and close it in the end.
 
     A person waits for a command, so its requests are interactive.
 

@@ -3,12 +3,13 @@
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from attrs import field, frozen
 
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._util.secrets import read_token
+from fathom_async.errors import ConfigurationError
 
 SERVICE: Final = "fathom_async"
 TOKEN: Final = "FATHOM_API_TOKEN"  # noqa: S105 - its name
@@ -41,7 +42,10 @@ def find_token(environ: Mapping[str, str]) -> Credential:
     if token := environ.get(TOKEN):
         return Credential(token, "environment")
     if file := environ.get(TOKEN_FILE):
-        return Credential(_read(Path(file)), "file")
+        try:
+            return Credential(read_token(file), "file")
+        except ConfigurationError as error:
+            raise CommandError(f"no token: {error}", ExitCode.UNAUTHENTICATED) from None
     try:
         with _keyring() as ring:
             kept: str | None = ring.get_password(SERVICE, address(environ))
@@ -53,17 +57,6 @@ def find_token(environ: Mapping[str, str]) -> Credential:
             ExitCode.UNAUTHENTICATED,
         )
     return Credential(kept, "keyring")
-
-
-def _read(file: Path) -> str:
-    try:
-        token = file.expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        told = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise CommandError(f"no token: cannot read {file}: {told}", ExitCode.UNAUTHENTICATED) from None
-    if not token:
-        raise CommandError(f"no token: {file} is empty", ExitCode.UNAUTHENTICATED)
-    return token
 
 
 def check_keyring(environ: Mapping[str, str]) -> str | None:

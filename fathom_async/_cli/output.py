@@ -109,7 +109,7 @@ def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_sin
 
 def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
     kinds: dict[str, Kind] = {column.name: column.kind for column in report.query.codec.columns}
-    return Records(kinds, [tuple(each.values()) for each in report.to_dicts()])
+    return Records(kinds, [tuple(each[name] for name in kinds) for each in report.to_dicts()])
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:

@@ -76,7 +76,12 @@ def secoda(
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
         (token,) = service.credentials.values()
         async with SecodaClient(
-            token, base_url=service.url, reads=reads, budget=service.budget(budget), retry=FOR_A_PERSON
+            token,
+            base_url=service.url,
+            reads=reads,
+            budget=service.budget(budget),
+            retry=FOR_A_PERSON,
+            trust_env=True,
         ) as client:
             yield await plan_sync(
                 fathom,
@@ -133,6 +138,7 @@ def emma(
             timezone=timezone or os.environ.get("EMMA_TIMEZONE") or "UTC",
             budget=service.budget(budget),
             retry=FOR_A_PERSON,
+            trust_env=True,
         ) as client:
             yield await plan_sync(fathom, client, sites=sites or None, memory=memory)
 

@@ -2,13 +2,6 @@
 
 Only this module interprets an answer's status. It knows no service: lanes, headers and what a refusal looks like are
 parameters.
-
-Equal requests that may be shared, under way at the same time, are one:
-
-1. It is carried as its most urgent caller wants it: one who comes later moves it up in its lane, if it still waits,
-   and gives it the longer `timeout`.
-2. Each caller has a `max_wait` of its own. The lane knows the latest, and fails the request for all; the others leave
-   it by themselves, as those do who are cancelled.
 """
 
 import asyncio
@@ -18,24 +11,24 @@ import random
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
 from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
 from fathom_async._core.codec.objects import is_json
-from fathom_async._core.request import Request, Response, Transport
+from fathom_async._core.request import Options, Request, Response, Transport
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
+from fathom_async._core.sharing import Call
 from fathom_async._core.token import AskingTransport
 from fathom_async._ratelimit.account import LearnedLanes
-from fathom_async._ratelimit.admission import Admission, Again, Feedback, LimitHeaders, read_feedback
+from fathom_async._ratelimit.admission import Admission, Feedback, LimitHeaders, read_feedback
 from fathom_async._ratelimit.bucket import delay as delay_of
 from fathom_async._ratelimit.lane import Lane
-from fathom_async._ratelimit.plan import Priority, priority_of
-from fathom_async._util import checks
-from fathom_async._util.clock import Clock, Timer
+from fathom_async._ratelimit.plan import Priority
+from fathom_async._util.clock import Clock
 from fathom_async.errors import (
     APIError,
     ArgumentError,
@@ -43,7 +36,6 @@ from fathom_async.errors import (
     ClosedError,
     ConfigurationError,
     DecodeError,
-    FathomError,
     NetworkSettingsError,
     NotFoundError,
     RateLimitError,
@@ -56,90 +48,6 @@ T = TypeVar("T")
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
-
-
-def _flow_of(name: str | None) -> str:
-    return name or ""
-
-
-@frozen
-class Options:
-    """Settings of a single request.
-
-    Attributes:
-        priority: Order among waiting requests.
-        max_wait: Longest wait for admission in seconds, over all attempts; None for no bound.
-        timeout: Seconds from an attempt's admission to its whole answer.
-        flow: Waiting requests of one priority take turns by flow.
-    """
-
-    priority: Priority = field(default=Priority.NORMAL, converter=priority_of)
-    max_wait: float | None = None
-    timeout: float = 30.0
-    flow: str = field(default="", converter=_flow_of)
-
-    def __attrs_post_init__(self) -> None:
-        checks.seconds("timeout", self.timeout, least=0.001)
-        if self.max_wait is not None:
-            checks.seconds("max_wait", self.max_wait, least=0)
-
-
-@define(eq=False)
-class _Patience:
-    """How long one of several callers waits.
-
-    Attributes:
-        until: When it has waited for long enough.
-        max_wait: How long that is.
-        leaving: Set to its error when it waits no longer.
-    """
-
-    until: float
-    max_wait: float
-    leaving: "asyncio.Future[FathomError]"
-    timer: Timer | None = None
-
-    def end(self, error: FathomError) -> None:
-        if not self.leaving.done():
-            self.leaving.set_result(error)
-
-
-@define(eq=False)
-class _Call(Generic[T]):
-    """A request under way, and what has become of its attempts.
-
-    Attributes:
-        request: The request.
-        options: How it is carried (rule 1).
-        number: The same in all of its events.
-        deadline: When its last caller has waited for long enough.
-        requests: Those of all callers, for what they want to be told.
-        patience: That of the callers with a `max_wait`, if the request is shared (rule 2).
-        admission: The present attempt's; None between two.
-    """
-
-    request: Request[T]
-    options: Options
-    number: int
-    deadline: float
-    requests: list[Request[T]] = field(default=Factory(lambda self: [self.request], takes_self=True))
-    patience: list[_Patience] = field(factory=list[_Patience])
-    admission: Admission | None = None
-    again: Again | None = None
-    failures: int = 0
-    refusals: int = 0
-    failing_since: float | None = None
-    perhaps_done: bool = False
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether no attempt is on its way."""
-        return self.admission is None or not self.admission.is_over
-
-
-def _note_failure(admission: Admission, error: TransportError) -> None:
-    if not isinstance(error, NetworkSettingsError):  # which is no sign that the server is away
-        admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
 
 
 def is_too_many(response: Response) -> bool:
@@ -178,8 +86,8 @@ class Session:
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
-    _shared: WeakValueDictionary[Hashable, _Call[object]] = field(
-        init=False, factory=WeakValueDictionary[Hashable, _Call[object]]
+    _shared: WeakValueDictionary[Hashable, Call[object]] = field(
+        init=False, factory=WeakValueDictionary[Hashable, Call[object]]
     )
 
     def send(self, request: Request[T], options: Options) -> Coroutine[object, object, T]:
@@ -198,71 +106,37 @@ class Session:
             raise ArgumentError(f"there is no lane {request.lane!r}: pass one of {', '.join(self.lanes)}")
         if request.is_shared:
             return self._share(request, options)
-        return self._begin(_Call(request, options, next(self._numbers), self._deadline(options)))
+        return self._begin(Call(request, options, next(self._numbers), self._deadline(options), [request]))
 
     def _deadline(self, options: Options) -> float:
         return math.inf if options.max_wait is None else self.clock.now() + options.max_wait
 
-    def _begin(self, call: _Call[T]) -> Coroutine[object, object, T]:
+    def _begin(self, call: Call[T]) -> Coroutine[object, object, T]:
         return self._carry_out_observed(call) if self.telemetry.listens else self._carry_out(call)
 
     async def _share(self, request: Request[T], options: Options) -> T:
         """Carry out a request, or wait for an equal one that is under way."""
         key = request.sameness
         deadline = self._deadline(options)
-        call = cast("_Call[T] | None", self._shared.get(key)) if self.scope.is_running(key) else None
+        call = cast("Call[T] | None", self._shared.get(key)) if self.scope.is_running(key) else None
         if call is None:
-            call = _Call(request, options, next(self._numbers), deadline)
-            self._shared[key] = cast("_Call[object]", call)
+            call = Call(request, options, next(self._numbers), deadline, [request])
+            self._shared[key] = cast("Call[object]", call)
         else:
-            self._join(call, options, deadline)
-            call.requests.append(request)
+            call.join(request, options, deadline, self.lanes[call.request.lane])
             self.telemetry.shared += 1
-        patience = None
-        if options.max_wait is not None:
-            patience = _Patience(deadline, options.max_wait, asyncio.get_running_loop().create_future())
-            call.patience.append(patience)
-        for each in call.patience:
-            if each.timer is None and each.until < call.deadline:  # rule 2
-                until = max(each.until, self.clock.now() + self.lanes[request.lane].window.reply_time)
-                each.timer = self.clock.call_at(until, partial(self._lose_patience, call, each))
+        patience = None if options.max_wait is None else call.be_patient(deadline, options.max_wait)
+        if call.patience:
+            call.watch(self.lanes, self.clock)
         try:
             leaving = None if patience is None else patience.leaving
             return await self.scope.share(key, partial(self._begin, call), leaving)
         finally:
             call.requests.remove(request)
             if patience is not None:
-                call.patience.remove(patience)
-                if patience.timer is not None:
-                    patience.timer.cancel()
+                call.forget(patience)
 
-    def _join(self, call: _Call[T], options: Options, deadline: float) -> None:
-        """Carry a request as one more caller wants it, too.
-
-        Raises:
-            WaitTooLongError: It cannot be admitted within this caller's `max_wait`.
-        """
-        lane, admission, carried = self.lanes[call.request.lane], call.admission, call.options
-        priority, flow = carried.priority, carried.flow
-        if admission is not None and not admission.is_over:
-            lane.join(admission, options.priority, options.flow, options.max_wait)
-            priority, flow = admission.priority, admission.flow
-        elif call.is_waiting and options.max_wait is not None:
-            lane.check_wait(lane.eta(1, options.priority, options.flow), options.max_wait)
-        if options.priority < priority:
-            priority, flow = options.priority, options.flow
-        timeout = max(options.timeout, carried.timeout)
-        call.options = evolve(carried, priority=priority, flow=flow, timeout=timeout)
-        call.deadline = max(call.deadline, deadline)
-
-    def _lose_patience(self, call: _Call[T], caller: _Patience) -> None:
-        """Let a caller leave a request that the others wait for, unless an attempt is on its way."""
-        if call.is_waiting:
-            lane, options = self.lanes[call.request.lane], call.options
-            eta = lane.eta(1, options.priority, options.flow)
-            caller.end(lane.waiting.too_long(eta, caller.max_wait))
-
-    async def _carry_out_observed(self, call: _Call[T]) -> T:
+    async def _carry_out_observed(self, call: Call[T]) -> T:
         try:
             return await self._carry_out(call)
         except BaseException as error:
@@ -270,7 +144,7 @@ class Session:
             self.telemetry.emit(Failed(call.number, lane, self.clock.now(), reason))
             raise
 
-    async def _carry_out(self, call: _Call[T]) -> T:
+    async def _carry_out(self, call: Call[T]) -> T:
         request = call.request
         while True:
             within = call.options.timeout
@@ -298,7 +172,7 @@ class Session:
             if call.again == "failed":
                 await self._take_retry(lane)
 
-    def _delay(self, call: _Call[T], error: APIError | TransportError | DecodeError) -> float | None:
+    def _delay(self, call: Call[T], error: APIError | TransportError | DecodeError) -> float | None:
         """Return the seconds until the next attempt, or None to give up."""
         lane, now = self.lanes[call.request.lane], self.clock.now()
         call.admission = None
@@ -324,7 +198,7 @@ class Session:
         if call.again == "failed" and not lane.retries.has_capacity():
             delay = max(delay, delay_of(lane.retries, self.clock))
         for caller in call.patience:
-            if caller.until < now + delay and caller.until < call.deadline:  # rule 2
+            if caller.until < now + delay and caller.until < call.deadline:  # rule 2 of `sharing`
                 caller.end(error)
         return delay if now + delay <= call.deadline else None
 
@@ -347,7 +221,7 @@ class Session:
         if self.scope.is_shut:
             raise ClosedError("the client is closed")
         words = f"the function that returns the credentials did not do so within {within:g} s"
-        leaving: asyncio.Future[FathomError] = asyncio.get_running_loop().create_future()
+        leaving = asyncio.get_running_loop().create_future()
         until = self.clock.now() + within
         timer = self.clock.call_at(until, partial(leaving.set_result, TimeoutError(words, sent=False)))
         try:
@@ -386,7 +260,7 @@ class Session:
             # Tasks end by themselves, with `ClosedError`, unless the transport does not abort its requests.
             await close_all([*lanes, self.scope])
 
-    async def _attempt(self, call: _Call[T], within: float) -> Response:
+    async def _attempt(self, call: Call[T], within: float) -> Response:
         request, options, number = call.request, call.options, call.number
         max_wait = None if call.deadline == math.inf else max(0.0, call.deadline - self.clock.now())
         lane = self.lanes[request.lane]
@@ -420,7 +294,8 @@ class Session:
             try:
                 response = await self.transport.send(request, within, sent)
             except TransportError as error:
-                _note_failure(admission, error)
+                if not isinstance(error, NetworkSettingsError):  # which is no sign that the server is away
+                    admission.failed(f"{type(error).__name__}: {error.message}", answered=False)
                 raise
             finally:
                 telemetry.sent[lane.name] += admission.is_sent
@@ -456,7 +331,7 @@ class Session:
             return feedback
         return self.learned.named(request.lane, lane, response.status, feedback)
 
-    def _note_sent(self, call: _Call[T], admission: Admission) -> None:
+    def _note_sent(self, call: Call[T], admission: Admission) -> None:
         admission.sent()
         self.telemetry.emit(Sent(call.number, admission.lane.name, self.clock.now()))
         for each in call.requests:

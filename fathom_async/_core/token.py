@@ -17,6 +17,8 @@ from inspect import isawaitable
 from attrs import define, field
 
 from fathom_async._core.request import MaskingTransport, Request, Response
+from fathom_async._util import checks
+from fathom_async._util.checks import credential
 from fathom_async._util.secrets import Secrets, of_header
 from fathom_async.errors import ConfigurationError
 
@@ -24,6 +26,26 @@ Credentials = Callable[[], str | Awaitable[str]]
 """Returns what the header with the credentials says."""
 
 _REMEMBERED = 4
+
+
+def bearer(what: str, token: str | Credentials) -> str | Credentials:
+    """Return the ``Authorization`` header of a token, or a function that asks for the token.
+
+    Args:
+        what: Begins the message of the error.
+        token: The token, or a function, which may be a coroutine function, that returns it.
+
+    Raises:
+        ArgumentError: The token cannot be one; the function that is returned raises it, too.
+    """
+    if not callable(token):
+        return f"Bearer {credential(what, token)}"
+
+    async def ask() -> str:
+        made = token()
+        return f"Bearer {credential(what, await made if isawaitable(made) else made)}"
+
+    return ask
 
 
 @define(eq=False, repr=False)
@@ -65,7 +87,7 @@ class AskingTransport(MaskingTransport):
             if task is None or task.cancelling():
                 raise
             raise ConfigurationError("the function that returns the credentials was cancelled") from None
-        self.use(header)
+        self.use(checks.authorization(header))
         self.changes += header not in tuple(self._headers)[-1:]
         self._headers.append(header)
         secrets = (secret for each in self._headers for secret in of_header(each))

@@ -346,12 +346,13 @@ def _is_readable(connection: "Connection") -> bool:
     """Whether something waits to be read from a connection, if only its end."""
     transport = connection.transport
     socket = None if transport is None else transport.get_extra_info("socket")
-    if socket is None or socket.fileno() < 0:
+    number = -1 if socket is None else socket.fileno()
+    if number < 0:
         return False
     if sys.platform == "win32":
-        return bool(select.select([socket], [], [], 0)[0])
+        return bool(select.select([number], [], [], 0)[0])
     poll = select.poll()  # `select` takes no more than 1,024 descriptors
-    poll.register(socket, select.POLLIN)
+    poll.register(number, select.POLLIN)
     return bool(poll.poll(0))
 
 

@@ -30,15 +30,6 @@ class Priority(enum.IntEnum):
     BULK = 2
 
 
-def priority_of(value: int) -> Priority:
-    """Return the priority of a number."""
-    try:
-        return Priority(value)
-    except ValueError:
-        names = ", ".join(f"Priority.{each.name}" for each in Priority)
-        raise ArgumentError(f"priority must be one of {names}, not {value!r}") from None
-
-
 @frozen
 class RateLimit:
     """At most `requests` in any `per` seconds.

@@ -99,7 +99,7 @@ class Comparison(Generic[RowT_co]):
     limit: int | None = None
 
     def change(self, metric: str) -> Change:
-        """Return the change of a metric's total.
+        """Return the change of a metric's total, over all groups whatever the limit.
 
         Raises:
             ArgumentError: The reports have no such metric.
@@ -109,7 +109,10 @@ class Comparison(Generic[RowT_co]):
 
     @cached_property
     def rows(self) -> tuple[ComparedRow, ...]:
-        """Each group or date of both reports: in the order of the current one, then those that are gone."""
+        """Each group or date of both reports, in the order of the current one, then of the former one.
+
+        With a limit, those that are among the first ones of either.
+        """
         now, before = self._by_key(self.current), self._by_key(self.previous)
         first = [*[*now][: self.limit], *[*before][: self.limit]]
         return tuple(self._row(key, now.get(key), before.get(key)) for key in dict.fromkeys(first))

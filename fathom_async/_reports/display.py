@@ -4,9 +4,7 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import Final
 
-import msgspec
-
-from fathom_async._core.codec.rows import Column, Row
+from fathom_async._core.codec.rows import Column, Row, requested
 from fathom_async._reports.fields import VALUE
 from fathom_async._util.text import cells, cut, printable
 from fathom_async._util.text import columns as aligned
@@ -25,12 +23,12 @@ def heading(column: str) -> str:
 def as_text(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an aligned table: numbers to the right, long texts cut."""
     right = {place for place, column in enumerate(columns) if column.kind in {"count", "number"}}
-    return table_text(_headings(columns), _cells(rows[:TEXT_ROWS]), right, more=len(rows) - TEXT_ROWS)
+    return table_text(_headings(columns), requested(rows[:TEXT_ROWS]), right, more=len(rows) - TEXT_ROWS)
 
 
 def as_html(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     """Return the first rows as an HTML table, with everything escaped."""
-    return table_html(_headings(columns), _cells(rows[:HTML_ROWS]), more=len(rows) - HTML_ROWS)
+    return table_html(_headings(columns), requested(rows[:HTML_ROWS]), more=len(rows) - HTML_ROWS)
 
 
 def table_text(
@@ -52,10 +50,6 @@ def table_html(names: Sequence[str], rows: Sequence[Sequence[object]], *, more: 
 
 def _headings(columns: Sequence[Column]) -> list[str]:
     return [heading(column.name) for column in columns]
-
-
-def _cells(rows: Sequence[Row]) -> list[tuple[object, ...]]:
-    return [msgspec.structs.astuple(row) for row in rows]
 
 
 def _plain(cell: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TextIO, cast, get_args
 
 import msgspec
 
-from fathom_async._core.codec.rows import Column, ColumnKind, Row
+from fathom_async._core.codec.rows import Column, ColumnKind, Row, requested
 from fathom_async._util.arrow import arrow_table, check_counts
 from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.lazy import optional
@@ -43,7 +43,7 @@ def column_values(rows: Sequence[Row], column: str) -> "list[str | int | float |
 
 
 def to_dicts(rows: Sequence[Row]) -> "list[dict[str, str | int | float | date | None]]":
-    """Return each row as a dict, in the order of the columns."""
+    """Return each row as a dict, in the order of the columns, and then what nobody requested."""
     return [msgspec.structs.asdict(row) for row in rows]
 
 
@@ -60,7 +60,7 @@ def write_csv(
             write_csv(columns, rows, file, spreadsheet=spreadsheet)
         return
     names = [column.name for column in columns]
-    write_fields(names, map(msgspec.structs.astuple, rows), target, spreadsheet=spreadsheet)
+    write_fields(names, requested(rows), target, spreadsheet=spreadsheet)
 
 
 def to_jsonl(rows: Sequence[Row]) -> str:
@@ -71,7 +71,7 @@ def to_jsonl(rows: Sequence[Row]) -> str:
 def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
     """Return a polars frame."""
     polars = optional("polars", extra="polars")
-    check_counts(_kinds(columns), map(msgspec.structs.astuple, rows))
+    check_counts(_kinds(columns), requested(rows))
     schema = {column.name: getattr(polars, _POLARS[column.kind]) for column in columns}
     data = {name: column_values(rows, name) for name in schema}
     return cast("pl.DataFrame", polars.DataFrame(data, schema=schema))
@@ -80,7 +80,7 @@ def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
 def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
     """Return a pandas frame with nullable types."""
     pandas = optional("pandas", extra="pandas")
-    check_counts(_kinds(columns), map(msgspec.structs.astuple, rows))
+    check_counts(_kinds(columns), requested(rows))
     return pandas.DataFrame(
         {
             column.name: pandas.Series(column_values(rows, column.name), dtype=_PANDAS[column.kind])
@@ -91,7 +91,7 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
     """Return an Arrow table."""
-    return arrow_table(_kinds(columns), list(map(msgspec.structs.astuple, rows)))
+    return arrow_table(_kinds(columns), requested(rows))
 
 
 def write_parquet(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str]) -> None:

@@ -3,9 +3,10 @@
 1. The **step** back is the period's own length. In words, it is their unit: ``month to date`` steps back a month and
    ``last 30 days`` 30 days. Dates that are whole months or years step back as many of these, and other ranges as many
    days, or as many seconds if they do not begin and end with a day.
-2. A **year** back is the same dates a year before. A period that begins on 29 February begins on 28 February then.
-3. Aligned by **weekday**, a period goes back by whole weeks: by 52 for a year, otherwise by as few as leave no day in
-   both.
+2. A **year** back begins on the same date a year before, or on 28 February. Months end on the same date too, and
+   other periods are as long as they are now.
+3. Aligned by **weekday**, a period goes back by whole weeks: by 52 for a year, otherwise by as many as come closest
+   to its step and leave no day in both.
 4. A period that is still **running** is compared up to the last whole hour of the site's clock, or up to now if there
    is none yet, to the same part of the former one, which ends where its last day does if it is too short.
 """
@@ -93,15 +94,16 @@ def compared(
         raise QueryError(
             f"to must be {_FORMERS[0]!r}, {_FORMERS[1]!r} or a Period, not {to!r}{suggestion(to, _FORMERS)}"
         )
-    step = Step(months=_MONTHS["year"]) if to == "previous year" else step_of(period, words)
+    own, is_year = step_of(period, words), to == "previous year"
+    step = Step(months=_MONTHS["year"]) if is_year else own
     if by_weekday:
-        step = _in_weeks(step, period, is_year=to == "previous year")
+        step = _in_weeks(step, period, is_year=is_year)
     try:
         start = step.back(period.start)
-        former_end = step.back(end, is_end=True)
+        former_end = step.back(end, is_end=True) if own.months else start + (end - period.start)
     except (OverflowError, ValueError):
         raise QueryError(f"the {to} of {period.start.date()} is before the year 1") from None
-    if is_running and to == "previous period":
+    if is_running and not is_year:
         former_end = min(former_end, period.start)
     return Period(period.start, end - SECOND), Period(start, former_end - SECOND)
 
@@ -117,9 +119,8 @@ def _cut(period: Period, now: datetime) -> datetime:
 def _in_weeks(step: Step, period: Period, *, is_year: bool) -> Step:
     if is_year:
         return Step(length=_WEEKS_A_YEAR * _WEEK)
-    length = period.start - step.back(period.start) if step.months else step.length
-    length = max(length, period.end + SECOND - period.start)
-    return Step(length=math.ceil(length / _WEEK) * _WEEK)
+    length, back = period.end + SECOND - period.start, period.start - step.back(period.start)
+    return Step(length=max(math.ceil(length / _WEEK), round(back / _WEEK)) * _WEEK)
 
 
 @attrs.frozen
@@ -140,13 +141,17 @@ class Question(Generic[RowT_co]):
     def queries(self, now: date) -> "tuple[Query[RowT_co], Query[RowT_co]]":
         """Return the queries of both periods, for all groups: one that leaves the first few is not gone.
 
-        The moment is on the site's clock.
+        The moment is on the site's clock; a date is the end of that day.
         """
         query, moment, words = self.query, _naive(now), self.over if isinstance(self.over, str) else None
+        if self.by_weekday and query.date_grouping in {"month", "year"}:
+            raise QueryError(
+                f"by_weekday goes back by weeks, where no {query.date_grouping} begins; group by day, or leave it out"
+            )
         if (period := self._dated) is None and words is not None:
-            period = Period.parse(words, moment)
+            period = Period.parse(words, now)
         elif period is None and query.date_from is not None:
-            period = Period(query.date_from, query.date_to or moment.replace(hour=23, minute=59, second=59))
+            period = Period(query.date_from, query.date_to or Period.parse("today", now).end)
         if period is None:
             raise QueryError(
                 "a comparison needs a range; write over='last 30 days', or date_from in the query"
@@ -162,5 +167,5 @@ class Question(Generic[RowT_co]):
 
 
 def _naive(now: date) -> datetime:
-    moment = now if isinstance(now, datetime) else datetime.combine(now, time())
+    moment = now if isinstance(now, datetime) else datetime.combine(now + _DAY, time())
     return moment.replace(tzinfo=None, microsecond=0)

@@ -37,7 +37,6 @@ A group without records has no row. A server that answers totals without records
 it: `Report.total` is 0 either way, and None for averages.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
@@ -60,15 +59,11 @@ from fathom_async._reports.fields import (
     TIMESTAMP,
 )
 from fathom_async._reports.filters import Filter
+from fathom_async._reports.patterns import forgives, lets_through
 from fathom_async._reports.query import EventQuery, Query
 from fathom_async._reports.report import Report
 
 _LAST_YEAR: Final = 9999
-_PLAIN: Final = re.compile(
-    r"\^(?: [*?])*(?:[^\\^$.|?*+()[\]{}]|\\[\\^$.|?*+()[\]{}]|\.|\[[^\\^\]-]+\]\??|\(|\)\??|\|)*(?:\[/ \]\*| \*)?\$"
-    r"(?:\|\.\*\[\^ -\$&-~\]\.\*)?"
-)
-"""Literals in groups between anchors, and perhaps everything that is not plain ASCII."""
 
 
 @attrs.frozen(eq=False)
@@ -179,37 +174,6 @@ def _chosen(source: _View, target: _View) -> Mapping[str, str] | None:
     return values
 
 
-def is_plain(pattern: str) -> bool:
-    """Whether a pattern is literals between anchors, which all dialects read alike."""
-    return _compiled(pattern) is not None
-
-
-def lets_through(pattern: str, text: str) -> bool:
-    """Whether every dialect finds a text by a pattern of literals between anchors; False for other patterns.
-
-    >>> lets_through("^(/[aA]|/b) *$", "/a"), lets_through("^/", "/a")
-    (True, False)
-    """
-    found = _compiled(pattern)
-    return found is not None and found.search(text) is not None
-
-
-def _forgives(pattern: str, text: str) -> bool:
-    """Whether a pattern lets through what looks like a text, and does not hide that there is such a row."""
-    others = (f"{text} ", text.swapcase()) if text.isascii() else (f"{text} ",)
-    return all(lets_through(pattern, each) for each in others)
-
-
-@lru_cache(256)
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    if pattern != ".*[^ -$&-~].*" and _PLAIN.fullmatch(pattern) is None:
-        return None
-    try:
-        return re.compile(pattern)
-    except re.error:
-        return None
-
-
 def _is_within(unit: Unit, source: Query[Row], target: Query[Row], zone: ZoneInfo | None) -> bool:
     """Whether the target's range is made of buckets of the source; see rules 5 and 6."""
     clock = zone if target.timezone is None else ZoneInfo(target.timezone)
@@ -313,7 +277,7 @@ class SourceAnswer(Generic[RowT_co]):
         patterns = [
             each.value for each in self._query.filters if (each.property, each.operator) == (name, "matching")
         ]
-        if may_be_read_otherwise(value) or not all(_forgives(each, value) for each in patterns):
+        if may_be_read_otherwise(value) or not all(forgives(each, value) for each in patterns):
             return True
         counts = self._looks.get(name)
         if counts is None:

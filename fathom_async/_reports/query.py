@@ -1,8 +1,7 @@
 """Queries of the aggregation report, checked before a request is sent."""
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._core.codec.rows import Column, Row, RowCodec, RowT, RowT_co, row_codec
+from fathom_async._core.codec.rows import Column, Row, RowCodec, RowT_co, row_codec
 from fathom_async._reports import arguments
 from fathom_async._reports.arguments import (
     first_moment,
@@ -21,12 +20,10 @@ from fathom_async._reports.arguments import (
     time_zone,
     wall_clock,
 )
-from fathom_async._reports.calendar import SECOND
 from fathom_async._reports.fields import (
     DATE_COLUMN,
     MAX_ROWS,
     METRIC_KINDS,
-    TIMESTAMP,
     DateGrouping,
     Entity,
     EventAggregate,
@@ -54,7 +51,6 @@ LONGEST_QUERY: Final = 7_000
 
 _SURELY_FITS: Final = 500
 _LISTS: Final = ("aggregates", "field_grouping")
-_NOON: Final = 12
 _WORDS: Final = ("date_grouping", "date_from", "date_to", "sort_by", "timezone")
 
 
@@ -199,13 +195,22 @@ class Query(Generic[RowT_co]):
         return self._key
 
     @classmethod
-    def from_params(cls, params: Mapping[str, str]) -> Self:
+    def from_params(
+        cls, params: Mapping[str, str], *, extra: Mapping[str, str | Sequence[str]] | None = None
+    ) -> Self:
         """Return the query of these parameters, as `params` writes them.
+
+        Args:
+            params: The parameters.
+            extra: What of them this version does not know: the query's `extra`.
 
         Raises:
             QueryError: The parameters belong to another entity, or the server would reject them.
         """
-        given = {name: value for name, value in params.items() if value}
+        more = arguments.extra(extra or {})  # noqa: S610 - not Django's
+        given = {
+            name: value for name, value in params.items() if value and (name in _LISTS or name not in more)
+        }
         entity = given.pop("entity", None)
         if entity != cls.entity:
             raise QueryError(f"entity must be {cls.entity!r} for {cls.__name__}, not {entity!r}")
@@ -216,9 +221,11 @@ class Query(Generic[RowT_co]):
         values: dict[str, object] = {
             name: given.get(parameter, "") for parameter, name in cls._identity.items()
         }
-        values["aggregates"] = ()
+        values |= {"aggregates": (), "extra": more}
         values |= {name: given[name] for name in _WORDS if name in given}
-        values |= {name: _split(given[name]) for name in _LISTS if name in given}
+        for name in given.keys() & {*_LISTS}:
+            words = _split(given[name])
+            values[name] = words[: len(words) - len(more.get(name, ()))]
         if "filters" in given:
             values["filters"] = filters_from_json(given["filters"])
         if "limit" in given:
@@ -342,37 +349,13 @@ class EventQuery(Query[EventRow]):
 AnyQuery = PageviewQuery | EventQuery
 
 
-def query_from_params(params: Mapping[str, str]) -> AnyQuery:
+def query_from_params(
+    params: Mapping[str, str], extra: Mapping[str, str | Sequence[str]] | None = None
+) -> AnyQuery:
     """Return the query with these parameters, of the entity they name."""
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
-    return PageviewQuery.from_params(params) if entity == "pageview" else EventQuery.from_params(params)
-
-
-def hour_chunks(query: Query[RowT]) -> list[Query[RowT]]:
-    """Split a query by the hour into queries of at most 7 days, whose rows together are those of the query.
-
-    Cuts are at whole hours of the site's clock. An hour is one bucket of one chunk, so every figure of a row is what
-    the server would have said, unique visitors too. If there is room, cuts are at noon, which every day of every time
-    zone has exactly once. No other unit of dates is cut, and totals are not: visitors of two chunks would count
-    twice.
-
-    A range open at one end, and a limit of the whole that is no limit of its chunks, raise `QueryError`.
-    """
-    check_length(query)
-    if not query.exceeds_hour_span:
-        return [query]
-    if query.date_from is None or query.date_to is None:
-        raise QueryError(
-            "the server groups at most 7 days by the hour, and a range that is open at one end may be longer; "
-            "write date_from and date_to, or e.g. query.over('last 7 days', now=...)"
-        )
-    if query.limit is not None and not _sorts_exactly(query):
-        raise QueryError(
-            f"limit={query.limit} over more than 7 days by the hour is several requests, and which rows come "
-            "first is known only by 'timestamp' or an aggregate; sort by one of these, or leave out limit"
-        )
-    spans = _spans(query.date_from, query.date_to)
-    return [query.replace(date_from=first, date_to=last) for first, last in spans]
+    kind = PageviewQuery if entity == "pageview" else EventQuery
+    return kind.from_params(params, extra=extra)
 
 
 def check_length(query: Query[Row]) -> None:
@@ -385,28 +368,6 @@ def check_length(query: Query[Row]) -> None:
             f"{len(query.filters)} filters make a URL of {characters:,} characters, and servers take about "
             f"{LONGEST_QUERY:,}: write fewer or shorter ones, such as one 'matching' for several values"
         )
-
-
-def _sorts_exactly(query: Query[Row]) -> bool:
-    """Whether the first rows of the whole are among the first rows of the chunks."""
-    column = (query.sort_by or "").partition(":")[0]
-    return column in {DATE_COLUMN, TIMESTAMP, *query.aggregates}
-
-
-def _spans(first: datetime, last: datetime) -> Iterator[tuple[datetime, datetime]]:
-    while last - first > HOUR_GROUPING_SPAN:
-        cut = _cut(first, last)
-        yield first, cut - SECOND
-        first = cut
-    yield first, last
-
-
-def _cut(first: datetime, last: datetime) -> datetime:
-    """Return where the second chunk begins: at noon unless that takes one chunk more."""
-    latest = (first + HOUR_GROUPING_SPAN).replace(minute=0, second=0)
-    noon = latest.replace(hour=_NOON) - timedelta(days=latest.hour < _NOON)
-    after = math.ceil((last - latest) / HOUR_GROUPING_SPAN)
-    return noon if last - noon < after * HOUR_GROUPING_SPAN else latest
 
 
 def to_wire(moment: datetime) -> str:

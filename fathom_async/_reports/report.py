@@ -144,7 +144,7 @@ class Report(Generic[RowT_co]):
         return [None if value is None else Decimal(str(value)).scaleb(exponent) for value in values]
 
     def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:
-        """Return each row as a dict, in the order of the columns."""
+        """Return each row as a dict, in the order of the columns; then the columns that the query does not name."""
         return export.to_dicts(self.rows)
 
     def to_csv(self, target: str | PathLike[str] | TextIO, *, spreadsheet: bool = False) -> None:

@@ -1,12 +1,14 @@
 """Attributes of a report's rows, for editors and type checkers.
 
-The attributes exist where the query asked for the column; any other is an `AttributeError`. Rows are made by
-`fathom_async._core.codec.rows` with exactly the columns of their query.
+The attributes exist where the query asked for the column, or the server sends it unasked; any other is an
+`AttributeError`. Rows are made by `fathom_async._core.codec.rows` with the columns of their query.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
-from fathom_async._core.codec.rows import Row
+from fathom_async._core.codec.rows import ColumnKind, Row
+from fathom_async._reports.fields import METRIC_KINDS
 
 if TYPE_CHECKING:
     from datetime import date
@@ -18,7 +20,13 @@ class GroupedRow(Row, frozen=True, gc=False):
     ``date`` is a `datetime.date` (the first of the month or year for these groupings), and with
     ``date_grouping="hour"`` a `datetime.datetime` without a time zone: both on the clock of the site. A
     grouping column is None where the server has no value.
+
+    A column that the query does not name is an attribute too if the server sends it, and its values are texts,
+    numbers, flags or null. Rows that are read out of the answer to another query, as where queries are fused, have
+    their own columns only.
     """
+
+    kinds_: ClassVar[Mapping[str, ColumnKind]] = METRIC_KINDS
 
     if TYPE_CHECKING:
         date: date

@@ -1,5 +1,7 @@
 """Endpoints of events (goals). Source: https://usefathom.com/api/v1#events."""
 
+from collections.abc import Mapping
+
 from attrs import frozen
 
 from fathom_async._core.codec.objects import deletion, discard, object_decoder, page_decoder
@@ -73,18 +75,26 @@ class EventsResource:
         at = path("/sites/{}/events/{}", site_id, event_id)
         return await self._send(Request("GET", at, _EVENT, retired_hint=_GET))
 
-    async def create(self, site_id: str, *, name: str, currency: Currency | NotGiven = MISSING) -> Event:
+    async def create(
+        self,
+        site_id: str,
+        *,
+        name: str,
+        currency: Currency | NotGiven = MISSING,
+        extra: Mapping[str, object] | None = None,
+    ) -> Event:
         """Create an event. It is never sent twice.
 
         Args:
             site_id: Id of the site.
             name: At most 255 characters.
             currency: One of `CURRENCIES`; ``dollar`` by default.
+            extra: Further fields of the body, as JSON, that this version does not know.
 
         Raises:
             ArgumentError: The API would refuse an argument.
         """
-        fields = body(_FIELDS, name=name, currency=currency)
+        fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
         decode = object_decoder(Event, name=name)
         return await self._send(Request("POST", at, decode, body=fields, idempotent=False, retired_hint=_NEW))
@@ -96,8 +106,9 @@ class EventsResource:
         *,
         name: str | NotGiven = MISSING,
         currency: Currency | NotGiven = MISSING,
+        extra: Mapping[str, object] | None = None,
     ) -> Event:
-        """Change an event. Arguments that are not given stay unchanged.
+        """Change an event. Arguments that are not given stay unchanged; they are those of `create`.
 
         Raises:
             ArgumentError: No change is given, or the API would refuse an argument.
@@ -105,9 +116,11 @@ class EventsResource:
         """
         if event_id == "currency":
             raise ArgumentError("'currency' is another endpoint and not an id: use events.set_currency")
-        fields = body(_FIELDS, name=name, currency=currency)
+        fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events/{}", site_id, event_id)
-        decode = object_decoder(Event, id=event_id, **fields)
+        decode = object_decoder(
+            Event, id=event_id, **{each: fields[each] for each in _FIELDS if each in fields}
+        )
         return await self._send(Request("POST", at, decode, body=fields, idempotent=False, retired_hint=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
@@ -137,19 +150,22 @@ class EventsResource:
         at = path("/sites/{}/events", site_id)
         return await self._send(Request("DELETE", at, deletion, params, already_gone_result=gone))
 
-    async def set_currency(self, site_id: str, name: str, currency: Currency) -> Event:
+    async def set_currency(
+        self, site_id: str, name: str, currency: Currency, *, extra: Mapping[str, object] | None = None
+    ) -> Event:
         """Set the currency in which an event's values are shown; nothing is converted.
 
         Args:
             site_id: Id of the site.
             name: Name of the event, even of one that was never tracked.
             currency: One of `CURRENCIES`.
+            extra: Further fields of the body, as JSON, that this version does not know.
 
         Raises:
             ArgumentError: The API would refuse an argument.
             NotFoundError: There is no such site.
         """
-        fields = body(_FIELDS, name=name, currency=currency)
+        fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events/currency", site_id)
         decode = object_decoder(Event, name=name, currency=currency)
         return await self._send(Request("POST", at, decode, body=fields, idempotent=False))

@@ -1,5 +1,6 @@
 """Endpoints of milestones. Source: https://usefathom.com/api/v1#milestones."""
 
+from collections.abc import Mapping
 from datetime import date
 from operator import attrgetter
 
@@ -57,33 +58,47 @@ class MilestonesResource:
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         return await self._send(Request("GET", at, _MILESTONE))
 
-    async def create(self, site_id: str, *, name: str, milestone_date: date | str) -> Milestone:
+    async def create(
+        self,
+        site_id: str,
+        *,
+        name: str,
+        milestone_date: date | str,
+        extra: Mapping[str, object] | None = None,
+    ) -> Milestone:
         """Create a milestone. It is never sent twice.
 
         Args:
             site_id: Id of the site.
             name: At most 30 characters.
             milestone_date: The day, as a date or as ``YYYY-MM-DD``, in the site's time zone.
+            extra: Further fields of the body, as JSON, that this version does not know.
 
         Raises:
             ArgumentError: The API would refuse an argument.
         """
-        fields = body(_FIELDS, name=name, milestone_date=milestone_date)
+        fields = body(_FIELDS, extra, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones", site_id)
         return await self._send(Request("POST", at, _MILESTONE, body=fields, idempotent=False))
 
     async def update(
-        self, site_id: str, milestone_id: str, *, name: str, milestone_date: date | str
+        self,
+        site_id: str,
+        milestone_id: str,
+        *,
+        name: str,
+        milestone_date: date | str,
+        extra: Mapping[str, object] | None = None,
     ) -> Milestone:
-        """Replace a milestone's name and day; the API needs both.
+        """Replace a milestone's name and day; the API needs both. The arguments are those of `create`.
 
         Raises:
             ArgumentError: The API would refuse an argument.
             NotFoundError: There is no such milestone.
         """
-        fields = body(_FIELDS, name=name, milestone_date=milestone_date)
+        fields = body(_FIELDS, extra, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
-        decode = object_decoder(Milestone, id=milestone_id, **fields)
+        decode = object_decoder(Milestone, id=milestone_id, **{each: fields[each] for each in _FIELDS})
         return await self._send(Request("POST", at, decode, body=fields, idempotent=False))
 
     async def delete(self, site_id: str, milestone_id: str) -> Deleted:

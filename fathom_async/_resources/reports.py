@@ -133,7 +133,8 @@ class ReportsResource:
             keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
             priority: Order among waiting requests; behind all others by default.
             max_requests: Send no more requests than these, retries aside. A larger plan is refused before any report
-                is sent. A query that turns out to take a request beyond them fails with `ArgumentError`.
+                is sent. A query that turns out to take a request beyond them fails with `ArgumentError`. The list of
+                sites, which tells a store their time zones, is no report and does not count.
             on_progress: Called with the progress at the start and after each step.
 
         Raises:
@@ -213,8 +214,9 @@ class ReportsResource:
             to: ``previous period``: the one of the same length before it, which is a month for whole months and for
                 ``month to date``; ``previous year``: the same dates a year before; or a `Period`.
             over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
-            now: The moment on the site's clock, or an aware one. The present one by default. The site is requested
-                (from the other lane) where its time zone matters: while the period may run, and for words.
+            now: The moment on the site's clock, a date for the end of that day, or an aware moment; by default the
+                present one. The site is requested (from the other lane) where its time zone matters: while the period
+                may run, and for words.
             by_weekday: Whether to go back by whole weeks, so that Mondays are compared to Mondays.
             store: Where to keep the answers; see `run`.
             keeping: How long they stay fresh.

@@ -1,5 +1,6 @@
 """Endpoints of sites. Source: https://usefathom.com/api/v1#sites."""
 
+from collections.abc import Mapping
 from operator import attrgetter
 
 from attrs import evolve, frozen
@@ -74,6 +75,7 @@ class SitesResource:
         timezone: str | NotGiven = MISSING,
         multi_domain: bool | NotGiven = MISSING,
         multi_domain_option: str | NotGiven = MISSING,
+        extra: Mapping[str, object] | None = None,
     ) -> Site:
         """Create a site. It is never sent twice: see `TransportError.sent` for lost answers.
 
@@ -84,11 +86,13 @@ class SitesResource:
             timezone: TZ database name of its reports; that of the account by default.
             multi_domain: Whether it tracks several domains.
             multi_domain_option: Required if `multi_domain` is true: ``combined`` or ``separate``.
+            extra: Further fields of the body, as JSON, that this version does not know.
 
         Raises:
             ArgumentError: The API would refuse an argument.
         """
         fields = _body(
+            extra,
             name=name,
             sharing=sharing,
             share_password=share_password,
@@ -108,6 +112,7 @@ class SitesResource:
         timezone: str | NotGiven = MISSING,
         multi_domain: bool | NotGiven = MISSING,
         multi_domain_option: str | NotGiven | None = MISSING,
+        extra: Mapping[str, object] | None = None,
     ) -> Site:
         """Change a site. Arguments that are not given stay unchanged; None is sent as null.
 
@@ -119,11 +124,13 @@ class SitesResource:
             timezone: TZ database name of its reports.
             multi_domain: Whether it tracks several domains.
             multi_domain_option: Required if `multi_domain` is true: ``combined`` or ``separate``.
+            extra: Further fields of the body, as JSON, that this version does not know.
 
         Raises:
             ArgumentError: No change is given, or the API would refuse an argument.
         """
         fields = _body(
+            extra,
             name=name,
             sharing=sharing,
             share_password=share_password,
@@ -155,9 +162,9 @@ class SitesResource:
         await self._send(Request("DELETE", at, discard, retired_hint=_WIPE_IS_GONE))
 
 
-def _body(**values: object) -> dict[str, object]:
+def _body(extra: Mapping[str, object] | None, **values: object) -> dict[str, object]:
     """Return the body of `create` and `update`, where some fields require others."""
-    fields = body(_FIELDS, **values)
+    fields = body(_FIELDS, extra, **values)
     if fields.get("sharing") == "private" and fields.get("share_password") is None:
         raise ArgumentError("share_password is required if sharing is 'private'")
     if fields.get("multi_domain") is True and fields.get("multi_domain_option") is None:

@@ -1,16 +1,23 @@
 """Checks of arguments, made before a request is spent. Each check returns the value in the form that is sent."""
 
 import difflib
+import json
 import math
+import re
+from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
 from functools import cache
 from ipaddress import ip_address
-from typing import Final, Literal
+from typing import Final, Literal, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+import msgspec
+
+from fathom_async._util.secrets import shown_url
+from fathom_async._util.text import cut
 from fathom_async.errors import ArgumentError, ConfigurationError
 
 
@@ -32,17 +39,37 @@ MAX_PAGE = 100
 """The largest number of objects on a page of a list."""
 
 _MOST = 2**64
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_SHOWN = 80
 
 Check = Callable[[str, object], object]
 """Takes a parameter's name and value; returns the value in the form that is sent, or raises `ArgumentError`."""
 
 
-def body(checks: Mapping[str, Check], **values: object) -> dict[str, object]:
-    """Return a request's body, made of the parameters that were given: those that are not `MISSING`, at least one."""
+def body(checks: Mapping[str, Check], extra: object = None, /, **values: object) -> dict[str, object]:
+    """Return a request's body of the parameters that were given: those that are not `MISSING`, at least one.
+
+    `extra` is a JSON object of further fields, that are no parameters.
+    """
     found = {name: checks[name](name, value) for name, value in values.items() if value is not MISSING}
-    if not found:
+    further = {} if extra is None else json_object("extra", extra)
+    if name := next(filter(checks.__contains__, further), None):
+        raise ArgumentError(f"extra has {name!r}, which is an argument of its own; write it there")
+    if not found and not further:
         raise ArgumentError(f"nothing to send: give at least one of {', '.join(values)}")
-    return found
+    return found | further
+
+
+def json_object(name: str, value: object) -> dict[str, object]:
+    """Return a copy of a JSON object; reject what JSON cannot express."""
+    if not isinstance(value, Mapping):
+        raise ArgumentError(f"{name} must be a mapping, not {value!r}")
+    try:
+        copy = json.loads(json.dumps(dict(cast("Mapping[str, object]", value)), allow_nan=False))
+        msgspec.json.encode(copy)  # numbers of more than 64 bits, and half characters
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(f"{name} must hold JSON values only: {cut(str(error), _SHOWN)}") from None
+    return cast("dict[str, object]", copy)
 
 
 def seconds(name: str, value: object, *, least: float) -> float:
@@ -183,6 +210,34 @@ def credential(what: str, value: object) -> str:
     return value
 
 
+def header_name(name: str, value: object) -> None:
+    """Check the name of a header."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ConfigurationError(f"{name} must be the name of a header, such as X-Api-Key, not {value!r}")
+
+
+def header_text(what: str, value: object) -> str:
+    """Check what a header says, which may be a secret: the message does not show it."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ConfigurationError(f"{what} must be a string of printable ASCII characters")
+    return value
+
+
+def authorization(value: object) -> str:
+    """Check the header with the credentials; the message does not show it."""
+    written = header_text("what the header with the credentials says", value)
+    scheme, _, rest = written.partition(" ")
+    try:
+        is_right = bool(written) and (scheme.lower() != "basic" or b":" in b64decode(rest, validate=True))
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ConfigurationError(
+            "the credentials must not be empty, and those of Basic are base64 of user:password"
+        )
+    return written
+
+
 def base_url(value: str) -> str:
     """Check the base URL of an API, and return it without a trailing slash.
 
@@ -191,7 +246,7 @@ def base_url(value: str) -> str:
     parts = url_parts(value)
     is_http = parts is not None and parts.hostname and parts.scheme in ("http", "https")
     if parts is None or not is_http or not value.isprintable() or " " in value:
-        raise ConfigurationError(f"{value!r} is not a URL: write e.g. https://host/path")
+        raise ConfigurationError(f"{shown_url(value)} is not a URL: write e.g. https://host/path")
     if not {"?", "#"}.isdisjoint(value) or "@" in parts.netloc:
         raise ConfigurationError("the base URL must have no user, query or fragment")
     if parts.scheme == "http" and not _is_loopback(host := parts.hostname or ""):

@@ -10,10 +10,11 @@
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final, TypeVar, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from fathom_async.errors import FathomError
+from fathom_async.errors import ConfigurationError, FathomError
 
 ErrorT = TypeVar("ErrorT", bound=FathomError)
 
@@ -97,6 +98,29 @@ def without_secrets(url: str) -> str:
         return f"{parts.scheme}://{parts.path}"
     port = "" if parts.port is None else f":{parts.port}"
     return f"{parts.scheme}://{parts.hostname}{port}" + (parts.path if parts.path[1:].isdecimal() else "")
+
+
+def shown_url(value: object) -> str:
+    """Return what was given for a URL, as in its repr, without what may be a password, be it in the wrong place."""
+    written = re.sub(r"^(b?[\"'](?:\w+:/*)?).*@", rf"\1{_MASK}@", repr(value), flags=re.DOTALL)
+    return re.sub(r"([?#]).+(?=[\"'])", rf"\1{_MASK}", written, flags=re.DOTALL)
+
+
+def read_token(file: str) -> str:
+    """Return the token in a file.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is empty.
+    """
+    path = Path(file)
+    try:
+        token = path.expanduser().read_text("utf-8").strip()
+    except (OSError, ValueError, RuntimeError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigurationError(f"cannot read {path}: {told}") from None
+    if not token:
+        raise ConfigurationError(f"{path} is empty")
+    return token
 
 
 def told(error: Exception, url: str) -> str:

@@ -1,20 +1,17 @@
 """Checks of the connectors' arguments, in addition to `fathom_async._util.checks`."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING, cast
 
 from fathom_async._util.checks import count
-from fathom_async._util.text import cut
 from fathom_async.errors import ArgumentError
-from fathom_async.service import RateLimit, encode
+from fathom_async.service import RateLimit
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
-_SHOWN = 80
 
 
 def prose(name: str, value: object) -> str | None:
@@ -31,18 +28,6 @@ def texts(name: str, value: object) -> list[str]:
     if not all(isinstance(item, str) and item for item in found):
         raise ArgumentError(f"{name} must be a list of ids, not {value!r}")
     return cast("list[str]", found)
-
-
-def json_object(name: str, value: object) -> dict[str, object]:
-    """Return a copy of a JSON object; reject what JSON cannot express."""
-    if not isinstance(value, Mapping):
-        raise ArgumentError(f"{name} must be a mapping, not {value!r}")
-    try:
-        copy = json.loads(json.dumps(dict(cast("Mapping[str, object]", value)), allow_nan=False))
-        encode(copy)  # numbers of more than 64 bits, and half characters
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ArgumentError(f"{name} must hold JSON values only: {cut(str(error), _SHOWN)}") from None
-    return cast("dict[str, object]", copy)
 
 
 def finite(name: str, value: object) -> float:

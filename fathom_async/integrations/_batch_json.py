@@ -30,12 +30,13 @@ _KINDS: Final = {
 
 
 def batch_value(batch: Batch[Row]) -> Value:
-    return {"queries": [_params(query) for query in batch.queries], "account": batch.account}
+    queries = [_params(query) for query in batch.queries]
+    return {"queries": queries, "extra": [query.extra for query in batch.queries], "account": batch.account}
 
 
 def read_batch(value: Mapping[str, Any]) -> Batch[Row]:
     """Read a batch from a JSON value; its positions count within the batch."""
-    queries: tuple[AnyQuery, ...] = tuple(query_from_params(params) for params in value["queries"])
+    queries: tuple[AnyQuery, ...] = tuple(map(query_from_params, value["queries"], value["extra"]))
     return Batch(cast("tuple[Query[Row], ...]", queries), tuple(range(len(queries))), value["account"])
 
 

@@ -7,9 +7,10 @@ from typing import Any, Final, cast
 
 from fathom_async._reports import arguments
 from fathom_async._reports.arguments import first_moment, last_moment, listed, sendable, time_zone
+from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.filters import Filter, as_filters
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import AnyQuery, hour_chunks
+from fathom_async._reports.query import AnyQuery
 from fathom_async.errors import ArgumentError, QueryError
 from fathom_async.jobs._matrix import LISTS, as_toml
 

@@ -10,6 +10,7 @@ from fathom_async._cli import main
 from fathom_async.connectors.sync._memory import opened
 from fathom_async.testing import FathomServer, Status
 from tests.support.emma_pages import EmmaPages
+from tests.support.networks import Proxy
 from tests.support.secoda_pages import SecodaPages
 
 from .conftest import Command
@@ -202,6 +203,17 @@ async def test_whose_fault_it_is_is_told_without_the_token(
     assert ended.err.endswith(told)
     assert ended.err.count("\n") == 1
     assert "wrong-secret" not in ended.err
+
+
+@pytest.mark.parametrize(("service", "host"), [(SECODA, "api.secoda.co"), (("sync", "emma"), "api.e2ma.net")])
+async def test_the_services_are_reached_through_the_proxy_of_the_environment(
+    fathom: Command, service: tuple[str, ...], host: str
+) -> None:
+    async with Proxy(status=403).running() as proxy:
+        urls = {"SECODA_BASE_URL": "", "EMMA_BASE_URL": ""}
+        ended = await fathom(*service, HTTPS_PROXY=proxy.url, NO_PROXY="", **urls)
+    assert ended.code != 0
+    assert proxy.asked[0] == f"CONNECT {host}:443 HTTP/1.1"
 
 
 async def test_arguments_are_checked(fathom: Command, fathom_server: FathomServer) -> None:

@@ -543,6 +543,8 @@ async def test_what_would_be_refused_costs_no_request() -> None:
     async with SecodaClient("token", transport=wire) as secoda:
         with pytest.raises(ArgumentError, match="nothing to send"):
             await secoda.events.update(EVENT_ID)
+        with pytest.raises(ArgumentError, match="extra has 'title', which is an argument of its own"):
+            await secoda.events.update(CATEGORY_ID, extra={"title": "Clicked"})
         with pytest.raises(ArgumentError, match="there is no 'titel'"):
             await secoda.events.update(EVENT_ID, titel="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
         with pytest.raises(ArgumentError, match="tags must be a list of ids"):

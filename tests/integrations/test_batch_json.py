@@ -34,7 +34,12 @@ def travelled(outcome: Outcome[Row]) -> Outcome[Row]:
     return read_outcomes(batch, json.loads(json.dumps([outcome_value(outcome)])))[0]
 
 
-@pytest.mark.parametrize("query", [GROUPED, GROUPED.replace(sort_by="visits:desc", limit=7), EVENTS])
+NEW = GROUPED.replace(
+    extra={"field_grouping": ["new"], "aggregates": ["newer"], "newest": "x"}, sort_by="new:asc"
+)
+
+
+@pytest.mark.parametrize("query", [GROUPED, GROUPED.replace(sort_by="visits:desc", limit=7), EVENTS, NEW])
 def test_a_query_arrives_as_it_left_and_is_fused_as_there(query: Query[Row]) -> None:
     arrived = read_batch(json.loads(json.dumps(batch_value(Batch((query,), (3,), "acme")))))
     assert arrived == Batch((query,), (0,), "acme")

@@ -6,8 +6,8 @@ import pytest
 from aiolimiter import AsyncLimiter
 
 from fathom_async import Priority, RateLimit, RetryPolicy, ServerError
-from fathom_async._core.request import Request, Response
-from fathom_async._core.session import Options, Session
+from fathom_async._core.request import Options, Request, Response
+from fathom_async._core.session import Session
 from fathom_async._ratelimit import restraint
 from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.bucket import for_retries, guard, pace

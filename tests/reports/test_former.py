@@ -98,11 +98,52 @@ def test_a_former_month_that_is_shorter_ends_where_it_ends() -> None:
         ("2024-02", "2023-02-01 00:00:00 2023-02-28 23:59:59"),
         ("2024-02-29", "2023-02-28 00:00:00 2023-02-28 23:59:59"),
         ("2023-02", "2022-02-01 00:00:00 2022-02-28 23:59:59"),
+        ("2024-02-26 to 2024-03-03", "2023-02-26 00:00:00 2023-03-04 23:59:59"),
         ("last 30 days", "2025-11-01 00:00:00 2025-11-30 13:59:59"),
     ],
 )
 def test_a_year_back_is_the_same_dates(over: str, former: str) -> None:
     assert ranges(over, "previous year")[1] == former
+
+
+@pytest.mark.parametrize("over", ["today", "last 24 hours", "week to date", "last 7 days", "last 30 days"])
+def test_on_29_february_a_year_back_is_as_long(over: str) -> None:
+    leap_day = datetime.fromisoformat("2024-02-29 10:30")
+    current, former = Question(VISITS, "previous year", over, by_weekday=False).queries(leap_day)
+    assert former.date_from is not None
+    assert former.date_to is not None
+    assert current.date_from is not None
+    assert current.date_to is not None
+    assert former.date_to - former.date_from == current.date_to - current.date_from
+
+
+@pytest.mark.parametrize(
+    ("over", "former"),
+    [
+        ("2023-02", "2023-01-04 00:00:00 2023-01-31 23:59:59"),
+        ("2026-03", "2026-01-25 00:00:00 2026-02-24 23:59:59"),
+        ("month to date", "2026-09-27 00:00:00 2026-10-26 13:59:59"),
+        ("today", "2026-11-23 00:00:00 2026-11-23 13:59:59"),
+    ],
+)
+def test_by_weekday_it_goes_back_by_the_weeks_that_come_closest(over: str, former: str) -> None:
+    assert ranges(over, by_weekday=True)[1] == former
+
+
+@pytest.mark.parametrize("grouping", ["month", "year"])
+def test_months_are_not_aligned_by_weekday(grouping: str) -> None:
+    with pytest.raises(QueryError, match="group by day, or leave it out"):
+        ranges("year to date", query=VISITS.replace(date_grouping=grouping), by_weekday=True)
+
+
+def test_a_date_is_the_end_of_that_day() -> None:
+    assert ranges("today", now=date(2026, 11, 30)) == [
+        "2026-11-30 00:00:00 2026-11-30 23:59:59",
+        "2026-11-29 00:00:00 2026-11-29 23:59:59",
+    ]
+    assert ranges(None, now=date(2026, 11, 30), query=VISITS.replace(date_from="2026-11-01"))[0].endswith(
+        "2026-11-30 23:59:59"
+    )
 
 
 @pytest.mark.parametrize("over", ["2026-03", "2026-02", "Q1 2026", "last 30 days", "last 7 days", "today"])

@@ -8,7 +8,8 @@ import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery, Report
 from fathom_async._core.codec.rows import Row
-from fathom_async._reports.implication import SourceAnswer, implies, lets_through
+from fathom_async._reports.implication import SourceAnswer, implies
+from fathom_async._reports.patterns import lets_through
 from fathom_async._reports.query import AnyQuery
 
 JANUARY = PageviewQuery("CDBUGS", aggregates=["pageviews"], date_from="2026-01-01", date_to="2026-01-31")

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fathom_async import FathomClient
+from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
@@ -25,7 +26,7 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filters import Filter, where
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery, hour_chunks, query_from_params
+from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery, query_from_params
 from fathom_async.errors import DecodeError, QueryError
 from fathom_async.testing import FathomServer
 

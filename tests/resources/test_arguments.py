@@ -103,6 +103,29 @@ REFUSED: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], str]] = {
         lambda f: f.events.update("CDBUGS", "currency", name="A"),
         "use events.set_currency",
     ),
+    "a known field as an extra one": (
+        lambda f: f.sites.create(name="A", extra={"colour": "red", "timezone": "UTC"}),
+        "extra has 'timezone', which is an argument of its own",
+    ),
+    "a known field of an event as an extra one": (
+        lambda f: f.events.update("CDBUGS", "E", extra={"currency": "yen"}),
+        "extra has 'currency', which",
+    ),
+    "a known field of a milestone as an extra one": (
+        lambda f: f.milestones.update(
+            "CDBUGS", "M", name="A", milestone_date="2024-01-15", extra={"name": "B"}
+        ),
+        "extra has 'name', which",
+    ),
+    "extra fields that are no JSON": (
+        lambda f: f.sites.update("CDBUGS", extra={"day": date(2024, 1, 15)}),
+        "extra must hold JSON values only",
+    ),
+    "extra fields without names": (
+        lambda f: f.sites.update("CDBUGS", extra=["colour"]),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        "extra must be a mapping",
+    ),
+    "no extra field at all": (lambda f: f.sites.update("CDBUGS", extra={}), "nothing to send"),
     "a blank id": (lambda f: f.sites.get(" "), "cannot be an id"),
     "visitors of no site": (lambda f: f.reports.current_visitors(""), "site_id must be a non-empty string"),
 }

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -351,6 +352,49 @@ async def test_an_endpoint_sends_and_reads_what_its_page_says(mocked: Any, call:
     [(method, url)] = mocked.requests
     assert (method, url) == (call.method, normalize_url(BASE + call.target))
     assert sent_body(request) == call.body
+
+
+NEW: dict[str, object] = {"colour": "red", "id": [1, None], "cls": {"created_at": 5}}
+
+WRITES: dict[str, tuple[Callable[[FathomClient], Awaitable[object]], dict[str, object]]] = {
+    "sites.create": (lambda f: f.sites.create(name="A", extra=NEW), {"name": "A"}),
+    "sites.update": (lambda f: f.sites.update("CDBUGS", extra=NEW), {}),
+    "events.create": (lambda f: f.events.create("CDBUGS", name="A", extra=NEW), {"name": "A"}),
+    "events.update": (lambda f: f.events.update("CDBUGS", "E", extra=NEW), {}),
+    "events.set_currency": (
+        lambda f: f.events.set_currency("CDBUGS", "A", "yen", extra=NEW),
+        {"name": "A", "currency": "yen"},
+    ),
+    "milestones.create": (
+        lambda f: f.milestones.create("CDBUGS", name="A", milestone_date="2024-01-15", extra=NEW),
+        {"name": "A", "milestone_date": "2024-01-15"},
+    ),
+    "milestones.update": (
+        lambda f: f.milestones.update("CDBUGS", "M", name="A", milestone_date="2024-01-15", extra=NEW),
+        {"name": "A", "milestone_date": "2024-01-15"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("write", "known"), WRITES.values(), ids=WRITES)
+async def test_fields_that_we_do_not_know_are_sent(
+    mocked: Any, write: Callable[[FathomClient], Awaitable[object]], known: dict[str, object]
+) -> None:
+    anything: Any = re.compile(".*")
+    mocked.add(anything, "POST", payload=SITE | EVENT | MILESTONE)
+    async with FathomClient("secret") as fathom:
+        await write(fathom)
+    [[request]] = mocked.requests.values()
+    assert sent_body(request) == known | NEW
+
+
+async def test_a_field_that_we_do_not_know_stands_in_for_none_of_an_answer_without_a_body(
+    mocked: Any,
+) -> None:
+    mocked.add(BASE + "/sites/CDBUGS/events/E", "POST", status=204)
+    async with FathomClient("secret") as fathom:
+        made = await fathom.events.update("CDBUGS", "E", name="A", extra=NEW | {"created_at": 5})
+    assert made == Event("A", id="E")
 
 
 async def test_a_pageview_report(mocked: Any) -> None:

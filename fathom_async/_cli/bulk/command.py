@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from fathom_async import FathomClient, Progress
+from fathom_async import FathomClient
 from fathom_async._cli.bulk import overview
 from fathom_async._cli.bulk.report_spec import AS_WRITTEN, Fuse, ReportSpec, RunOptions, read_jobs, wanted
 from fathom_async._cli.bulk.runner import RunSummary, carry_out, overview_of
@@ -92,7 +92,7 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
     if len(summary.failed) > _SHOWN:
         note(f"and {len(summary.failed) - _SHOWN:,} more")
     where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
-    told = f"{counted(done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(progress)}"
+    told = f"{counted(done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(summary)}"
     stdout_console().print(told, markup=False, soft_wrap=True)
     if not summary.failed:
         return ExitCode.OK
@@ -103,14 +103,16 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
     return ExitCode.SOME_FAILED
 
 
-def _spent(progress: Progress | None) -> str:
+def _spent(summary: RunSummary) -> str:
     """Return what the reports took, and what was spared."""
+    progress = summary.progress
     if progress is None:
         return ""
     kept = progress.kept - progress.implied
     spared = {"fused": progress.fused, "from the store": kept, "implied by stored answers": progress.implied}
     words = [f"{number:,} {how}" for how, number in spared.items() if number]
-    took = f"{counted(progress.answered, 'request')}, {counted(progress.answered, 'pageview')} on the account"
+    pageviews = counted(summary.pageviews, "pageview")
+    took = f"{counted(summary.pageviews, 'request')}, {pageviews} on the account"
     return f"; {took} ({', '.join(words)})" if words else f"; {took}"
 
 

@@ -100,7 +100,7 @@ def _rows(wanted: ReportSpec, report: Report[Row], columns: dict[str, Kind]) -> 
     }
     has_hours = columns.get("date") == "hour"
     for row in report.to_dicts():
-        cells = about | row
+        cells = row | about
         moment = cells.get("date")
         if has_hours and isinstance(moment, date) and not isinstance(moment, datetime):
             cells["date"] = datetime.combine(moment, time())

@@ -67,6 +67,7 @@ class RunSummary:
         cut: Reports that may lack rows, because they have the most that the server returns.
         rows: Number of rows written.
         places: The dataset, or the directories written to.
+        pageviews: The cost on the account's bill: every request, also the list of sites for their time zones.
     """
 
     progress: Progress | None = None
@@ -74,6 +75,7 @@ class RunSummary:
     cut: list[ReportSpec] = field(factory=list[ReportSpec])
     rows: int = 0
     places: set[Path] = field(factory=set[Path])
+    pageviews: int = 0
 
     @property
     def may_be_retried(self) -> bool:
@@ -135,7 +137,10 @@ async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> Non
         if began is None:
             for each in notes:
                 await each.begin(started)
-        await _make(asking, options, reports, stores, summary)
+        try:
+            await _make(asking, options, reports, stores, summary)
+        finally:
+            summary.pageviews = fathom.stats.pageviews
         if not summary.may_be_retried:
             for each in notes:
                 await each.end()

@@ -3,15 +3,19 @@
 The server writes numbers as strings and dates in four forms; this module converts both. It creates one class and one
 decoder for each set of columns.
 
-An answer that does not fit is looked at again, row by row: an empty string in a column of numbers is null, and
-``timestamp`` another name of ``date``. What still does not fit is an error that names the column and the row, as no
-other value would be right: a count with a fraction, a number that is infinite, a word.
+1. A column that was not requested is kept beside those that were, as it is in JSON, if its name can be an attribute's
+   and its values are texts, numbers, flags or null. The first answer that has one fails at its first row, and is read
+   by a class with the column from then on: looking for such columns costs nothing where there are none.
+2. An answer that does not fit is looked at again, row by row: an empty string in a column of numbers is null, and
+   ``timestamp`` another name of ``date``.
+3. What still does not fit is an error that names the column and the row, as no other value would be right: a count
+   with a fraction, a number that is infinite, a word.
 """
 
 import codecs
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from types import GenericAlias
@@ -31,6 +35,9 @@ ColumnKind = Literal["text", "count", "number", "hour", "day", "month", "year"]
 _SHAPES: Final = 1024
 _DATES: Final = 8192
 _BODY_SHOWN: Final = 200
+_MOST_MORE: Final = 32
+"""Columns of rule 1."""
+_MORE: Final = str | int | float | bool | None
 TOO_DEEP: Final = "the answer is nested too deeply"
 
 
@@ -53,17 +60,25 @@ class Column:
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One row of a report, with an attribute for each of its columns.
+    """One row of a report, with an attribute for each of its columns, also for those that nobody requested.
 
     Rows of the same columns compare by value, hash, and can be pickled. They contain only strings, numbers and dates,
     so that the garbage collector need not track them.
     """
 
     columns_: ClassVar[tuple[Column, ...]] = ()
+    kinds_: ClassVar[Mapping[str, ColumnKind]] = {}
+    """Kinds of columns that are known, even if nobody requested them."""
 
     def __reduce__(self) -> tuple[object, ...]:
         base = cast("type[Row]", type(self).__mro__[1])
-        return _restored, (base, self.columns_, msgspec.structs.astuple(self))
+        more = self.__struct_fields__[len(self.columns_) :]
+        return _restored, (base, self.columns_, msgspec.structs.astuple(self), more)
+
+
+def requested(rows: Iterable[Row]) -> list[tuple[object, ...]]:
+    """Return each row's values in the requested columns."""
+    return [msgspec.structs.astuple(row)[: len(row.columns_)] for row in rows]
 
 
 RowT = TypeVar("RowT", bound=Row)
@@ -76,8 +91,10 @@ class RowCodec(Generic[RowT_co]):
 
     columns: tuple[Column, ...]
     row_type: type[RowT_co]
-    _rows: type[list[RowT_co]]
-    _decoder: msgspec.json.Decoder[list[RowT_co]]
+    rows_type: type[list[RowT_co]]
+    decoder: msgspec.json.Decoder[list[RowT_co]]
+    more: tuple[str, ...]
+    """The columns of rule 1."""
 
     def row(self, *values: object) -> RowT_co:
         """Return a row of these values, in the order of the columns; their types are not checked."""
@@ -90,9 +107,9 @@ class RowCodec(Generic[RowT_co]):
         """
         try:
             try:
-                return self._decoder.decode(body)
+                return self.decoder.decode(body)
             except msgspec.ValidationError:
-                return self._decode_oddities(body)
+                return self._read_again(body)
         except msgspec.ValidationError as error:
             raise DecodeError(_located(str(error)), body=body[:_BODY_SHOWN]) from error
         except RecursionError:
@@ -102,15 +119,44 @@ class RowCodec(Generic[RowT_co]):
                 return self.decode(plain)
             raise DecodeError(f"the report is not JSON: {error}", body=body[:_BODY_SHOWN]) from error
 
-    def _decode_oddities(self, body: bytes) -> list[RowT_co]:
+    def _read_again(self, body: bytes) -> list[RowT_co]:
+        try:
+            return self._widening(lambda codec: codec.decoder.decode(body))
+        except msgspec.ValidationError:  # rule 2
+            rows = self._without_oddities(body)
+        read_date = cast("Callable[[type, object], object]", _read_date)
+
+        def convert(codec: "RowCodec[RowT_co]") -> list[RowT_co]:
+            return msgspec.convert(rows, codec.rows_type, strict=False, dec_hook=read_date)
+
+        try:
+            return self._widening(convert)
+        except msgspec.ValidationError:  # rule 3
+            known = [column.name for column in self.columns]
+            rows = [{name: row[name] for name in known if name in row} for row in rows]
+            return convert(self)
+
+    def _widening(self, read: "Callable[[RowCodec[RowT_co]], list[RowT_co]]") -> list[RowT_co]:
+        """Read with a column more as often as there is one (rule 1)."""
+        codec = self
+        while True:
+            try:
+                return read(codec)
+            except msgspec.ValidationError as error:
+                unknown = _UNKNOWN.match(str(error))
+                if unknown is None or len(codec.more) == _MOST_MORE or not _can_be_kept(unknown["column"]):
+                    raise
+                more = (*codec.more, unknown["column"])
+                codec = cast("RowCodec[RowT_co]", _codec(self.columns, self.row_type.__mro__[1], more))
+
+    def _without_oddities(self, body: bytes) -> list[dict[str, object]]:
         rows = msgspec.json.decode(body, type=list[dict[str, object]])
         numbers = [column.name for column in self.columns if column.kind in {"count", "number"}]
         for row in rows:
             if "timestamp" in row:
                 row.setdefault("date", row["timestamp"])
             row.update({name: None for name in numbers if row.get(name) == ""})
-        read_date = cast("Callable[[type, object], object]", _read_date)
-        return msgspec.convert(rows, self._rows, strict=False, dec_hook=read_date)
+        return rows
 
     def encode(self, rows: Sequence[Row]) -> bytes:
         """Return the rows as JSON that `decode` reads back, with numbers as numbers and dates in full."""
@@ -119,29 +165,39 @@ class RowCodec(Generic[RowT_co]):
 
 def row_codec(columns: Sequence[Column], base: type[RowT]) -> RowCodec[RowT]:
     """Return the codec for these columns in this order, the same one each time; its rows inherit from `base`."""
-    return cast("RowCodec[RowT]", _codec(tuple(columns), base))
+    return cast("RowCodec[RowT]", _codec(tuple(columns), base, ()))
 
 
 @lru_cache(_SHAPES)
-def _codec(columns: tuple[Column, ...], base: type[Row]) -> RowCodec[Row]:
+def _codec(columns: tuple[Column, ...], base: type[Row], more: tuple[str, ...]) -> RowCodec[Row]:
     row_type = cast(
         "type[Row]",
         msgspec.defstruct(
             base.__name__,
-            [(column.name, _TYPES[column.kind]) for column in columns],
+            [(column.name, _TYPES[column.kind]) for column in columns]
+            + [(name, _TYPES[base.kinds_[name]] if name in base.kinds_ else _MORE, None) for name in more],
             bases=(base,),
             namespace={"columns_": columns},
             module=base.__module__,
             frozen=True,
             gc=False,
+            forbid_unknown_fields=True,
         ),
     )
     rows = cast("type[list[Row]]", GenericAlias(list, (row_type,)))
-    return RowCodec(columns, row_type, rows, msgspec.json.Decoder(rows, strict=False, dec_hook=_read_date))
+    decoder = msgspec.json.Decoder(rows, strict=False, dec_hook=_read_date)
+    return RowCodec(columns, row_type, rows, decoder, more)
 
 
-def _restored(base: type[Row], columns: tuple[Column, ...], values: tuple[object, ...]) -> Row:
-    return _codec(columns, base).row(*values)
+def _restored(
+    base: type[Row], columns: tuple[Column, ...], values: tuple[object, ...], more: tuple[str, ...] = ()
+) -> Row:
+    return _codec(columns, base, more).row(*values)
+
+
+def _can_be_kept(name: str) -> bool:
+    is_taken = hasattr(Row, name) or name.startswith("_") or name in {"date", "timestamp"}  # rule 2
+    return name.isidentifier() and not is_taken
 
 
 class _DateForm(type):
@@ -209,6 +265,7 @@ def _read_date(form: _DateForm, written: object) -> date:
 
 
 _PLACE: Final = re.compile(r" - at `\$(?:\[(?P<row>\d+)\])?(?:\.(?P<column>\w+))?.*`$", re.DOTALL)
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<column>.*)` - at", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(?P<column>\w+)`")
 
 

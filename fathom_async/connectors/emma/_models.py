@@ -76,7 +76,7 @@ class MemberEvent:
 
 
 def _copied(attributes: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return None if attributes is None else arguments.json_object("attributes", attributes)
+    return None if attributes is None else checks.json_object("attributes", attributes)
 
 
 @frozen(kw_only=True)

@@ -61,10 +61,10 @@ def _write(method: str, at: str, fields: dict[str, object]) -> Request[Resource]
 
 def _body(metadata: Metadata, **required: str) -> dict[str, object]:
     given: dict[str, object] = {**metadata, **required}
-    extra = arguments.json_object("extra", given.pop("extra", {}))
+    extra = given.pop("extra", None)
     if unknown := next((name for name in given if name not in _CHILD), None):
         raise ArgumentError(f"there is no {unknown!r}: pass some of {', '.join(_CHILD)}, or extra=")
-    return (checks.body(_CHILD, **given) if given or not extra else {}) | extra
+    return checks.body(_CHILD, extra, **given)
 
 
 def _every(**values: str) -> CatalogFilter:
@@ -120,7 +120,7 @@ class CatalogResource(_Reader):
         """
         params = {"filter": filter, "sort": sort}
         given = {
-            name: encode(arguments.json_object(name, value)).decode()
+            name: encode(checks.json_object(name, value)).decode()
             for name, value in params.items()
             if value is not None
         }

@@ -122,6 +122,16 @@ def rows(file: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(file.read_text().splitlines()))
 
 
+async def test_the_summary_counts_every_request_that_is_billed(
+    command: Command, tmp_path: Path, fathom_server: FathomServer
+) -> None:
+    for _ in range(2):  # the second one has the answers of the first, but not its list of sites
+        before = len(fathom_server.hits)
+        ended = await command("run", write(tmp_path, WEEK))
+        sent = len(fathom_server.hits) - before
+        assert re.search(rf"; {sent} requests?, {sent} pageviews? on the account", ended.out), ended.out
+
+
 async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Path) -> None:
     ended = await command("run", write(tmp_path, MONTHS))
     assert ended.code == 0
