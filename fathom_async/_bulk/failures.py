@@ -13,9 +13,11 @@
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Final, Generic
+from urllib.parse import unquote_plus, urlsplit
 
 import attrs
 
@@ -23,14 +25,16 @@ from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._bulk.request import Answer, Sender
 from fathom_async._bulk.results import Collector
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import EventQuery, Query
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import (
     APIError,
+    ArgumentError,
     DecodeError,
     FathomError,
     NotFoundError,
     PermissionDeniedError,
+    QueryError,
     RateLimitError,
     ServerError,
     TransportError,
@@ -49,6 +53,8 @@ _TOO_LONG: Final = frozenset(
 )
 _REJECTED: Final = _TOO_LONG | {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 """Parts of a fused request may be accepted although the whole was rejected."""
+_WORD: Final = re.compile(r"\w+")
+_PARAMETERS: Final = attrs.fields_dict(EventQuery).keys()
 
 
 class EverythingFailsError(Exception):
@@ -207,14 +213,24 @@ def _is_too_long(error: FathomError) -> bool:
 def _may_be_about_all(error: FathomError) -> bool:
     """Whether the account or its token may be at fault, rather than the query.
 
-    A lapsed account, and some missing permissions, are a 400 that names no field; the answer to a bad token may be a
-    web page, or a redirect to one.
+    A lapsed account, and some missing permissions, are a 400 that names nothing that was asked; the answer to a bad
+    token may be a web page, or a redirect to one.
     """
+    if isinstance(error, ArgumentError):  # of the network's settings, or of the token
+        return not isinstance(error, QueryError)
     if isinstance(error, DecodeError):
         return error.is_garbled
     if not isinstance(error, APIError) or isinstance(error, NotFoundError | RateLimitError | ServerError):
         return False
-    return error.status not in _REJECTED or (error.status == HTTPStatus.BAD_REQUEST and not error.errors)
+    is_bad = error.status == HTTPStatus.BAD_REQUEST
+    return error.status not in _REJECTED or (is_bad and not _names_what_is_asked(error))
+
+
+def _names_what_is_asked(error: APIError) -> bool:
+    """Whether a field of the error's messages is a parameter of a query, or stands in this one."""
+    named = {word for name in error.errors for word in _WORD.findall(name.lower())}
+    asked = _WORD.findall(unquote_plus(urlsplit(error.url).query).lower())
+    return not named.isdisjoint((*asked, *_PARAMETERS))
 
 
 def _may_succeed_in_part(error: FathomError) -> bool:

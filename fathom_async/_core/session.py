@@ -118,7 +118,7 @@ class Session:
 
     async def _share(self, request: Request[T], options: Options) -> T:
         """Carry out a request, or wait for an equal one that is under way."""
-        key = (request.method, request.target)
+        key = request.sameness
         deadline = self._deadline(options)
         call = cast("Call[T] | None", self._shared.get(key)) if self.scope.is_running(key) else None
         if call is None:
@@ -206,17 +206,30 @@ class Session:
 
     async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
         """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
-        await self._renew(transport)
+        await self._renew(transport, options.timeout)
+        before = transport.changes
         try:
             return await self.send(request, options)
         except AuthenticationError:
-            await self._renew(transport)
+            await self._renew(transport, options.timeout)
+            if transport.changes == before:
+                raise
         return await self.send(request, options)
 
-    async def _renew(self, transport: AskingTransport) -> None:
-        if transport.is_wanting:
-            self._check_loop()
-            await self.scope.share(transport, transport.renew)
+    async def _renew(self, transport: AskingTransport, within: float) -> None:
+        if not transport.is_wanting:
+            return
+        self._check_loop()
+        if self.scope.is_shut:
+            raise ClosedError("the client is closed")
+        words = f"the function that returns the credentials did not do so within {within:g} s"
+        leaving = asyncio.get_running_loop().create_future()
+        until = self.clock.now() + within
+        timer = self.clock.call_at(until, partial(leaving.set_result, TimeoutError(words, sent=False)))
+        try:
+            await self.scope.share(transport, transport.renew, leaving)
+        finally:
+            timer.cancel()
 
     @property
     def account(self) -> str:

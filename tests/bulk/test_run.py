@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from fathom_async import (
     FathomClient,
     FathomError,
     Filter,
+    NetworkSettingsError,
     NotFoundError,
     Outcome,
     PageviewQuery,
@@ -128,15 +130,17 @@ async def test_what_was_fused_and_failed_is_asked_for_in_halves_if_the_server_is
 class FailingAt:
     """A transport with a bad answer for requests that contain a text, and no rows for the others."""
 
-    def __init__(self, text: str, answer: Response) -> None:
+    def __init__(self, text: str, answer: Response | FathomError) -> None:
         self.text = text
         self.answer = answer
         self.questions = 0
         self.paths: list[str] = []
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:  # noqa: ARG002
-        sent()
         self.questions += 1
+        if isinstance(self.answer, FathomError):
+            raise self.answer
+        sent()
         self.paths.append(request.path)
         return self.answer if self.text in str(request.params) else Response(200, {}, b"[]")
 
@@ -195,6 +199,7 @@ async def test_when_the_server_fails_nothing_is_asked_again_one_by_one(
 
 LAPSED = Response(400, {}, b'{"error": "Your subscription has lapsed."}')
 UNAUTHENTICATED = Response(401, {}, b'{"message": "Unauthenticated."}')
+LAPSED_BY_FIELD = Response(400, {}, b'{"errors": {"account": ["Your subscription has lapsed."]}}')
 FORBIDDEN = Response(403, {}, b'{"error": "You do not have permission."}')
 FORBIDDEN_AS_400 = Response(400, {}, b'{"error": "You do not have permission to do this."}')
 UNPAID = Response(402, {}, b'{"error": "Payment required."}')
@@ -213,7 +218,8 @@ EACH_SITE = [TOTAL.replace(site_id=f"SITE{number}") for number in range(64)]
 
 
 @pytest.mark.parametrize(
-    "answer", [LAPSED, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400, UNPAID, REDIRECT, LOGIN_PAGE]
+    "answer",
+    [LAPSED, LAPSED_BY_FIELD, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400, UNPAID, REDIRECT, LOGIN_PAGE],
 )
 @pytest.mark.parametrize("store", [None, "memory://"])
 @pytest.mark.parametrize(
@@ -231,6 +237,29 @@ async def test_what_is_the_accounts_fault_ends_a_run_after_one_probe(
     is_permission = isinstance(outcomes[0].error, PermissionDeniedError) and queries is EACH_SITE
     most = (10 if is_permission else 4) * (ATTEMPTS_AT_JSON if answer is LOGIN_PAGE else 1)
     assert len([path for path in transport.paths if path.endswith("aggregations")]) <= most
+
+
+async def test_a_certificate_that_is_not_trusted_ends_a_run_after_a_few_attempts() -> None:
+    now = asyncio.get_running_loop().time
+    start, transport = now(), FailingAt("", NetworkSettingsError("not trusted", sent=False))
+    async with FathomClient("any", transport=transport) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(MANY)]
+    assert sorted(outcome.position for outcome in outcomes) == list(range(64))
+    assert {type(outcome.error) for outcome in outcomes} == {NetworkSettingsError}
+    assert transport.questions <= 4
+    assert now() - start < 1
+
+
+@pytest.mark.parametrize(
+    "field", ["filters", "filters.0.value", "pathname", "timezone", "limit", "Entity_ID"]
+)
+async def test_a_400_that_names_what_is_asked_fails_its_query_only(field: str) -> None:
+    words = json.dumps({"errors": {field: ["no"]}}).encode()
+    sites = ["BAD0", "GOOD", *(f"BAD{number}" for number in range(1, 9))]
+    async with FathomClient("any", transport=FailingAt("BAD", Response(400, {}, words))) as fathom:
+        queries = [on_page(1).replace(site_id=site) for site in sites]
+        outcomes = [outcome async for outcome in fathom.reports.run(queries)]
+    assert {outcome.query.site_id for outcome in outcomes if outcome.error is None} == {"GOOD"}
 
 
 async def test_a_token_for_some_sites_fails_at_the_others_only() -> None:
