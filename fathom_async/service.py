@@ -20,6 +20,7 @@ from fathom_async._core.request import (
     Request,
     Response,
     Transport,
+    checked,
     free_request,
     path,
 )
@@ -132,7 +133,8 @@ class Service:
         base_url: Root of the API; `https`, or `http` to this machine.
         authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
             a coroutine function, that returns it. The function is called before the first request, and again after a
-            401; the request is then tried once more. It needs a `budget_key` for a budget.
+            401; unless it returns the same, the request is then tried once more. It may take as long as an answer. It
+            needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         auth_header: The header with the credentials, such as ``X-Api-Key``.
         headers: Further headers of each request; no secrets.
@@ -215,9 +217,9 @@ class ServiceClient:
 
     def _start(self, settings: Service) -> None:
         """Open a session."""
+        session, options = open_session(settings), Options(timeout=settings.timeout)
         self.base_url: str = settings.base_url.rstrip("/")
-        options = Options(timeout=settings.timeout)
-        self._use(open_session(settings), options, is_view=False)
+        self._use(session, options, is_view=False)
 
     def _use(self, session: Session, options: Options, *, is_view: bool) -> None:
         self._session = session
@@ -229,9 +231,10 @@ class ServiceClient:
         """Return a coroutine that carries out a request of your own, through its lane and with these options.
 
         Raises:
+            ArgumentError: It cannot be sent.
             FathomError: As for the client's own requests.
         """
-        return self._session.send(request, self._options)
+        return Caller(self._session, self._options)(checked(request))
 
     def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
         """Return a list of your own: await it for one page, iterate over it for everything.
@@ -240,7 +243,7 @@ class ServiceClient:
             first: The request for the first page.
             following: Returns the request for the page after one: `by_link`, `by_next`, or a function of yours.
         """
-        return Listing(Caller(self._session, self._options), first, following)
+        return Listing(Caller(self._session, self._options), checked(first), following)
 
     def with_options(
         self,

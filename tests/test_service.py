@@ -2,14 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 from urllib.parse import parse_qsl
 
 import pytest
 from aiohttp import web
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+from multidict import CIMultiDict
 
-from fathom_async import ArgumentError, AuthenticationError, DecodeError, PagingError
+from fathom_async import (
+    ArgumentError,
+    AuthenticationError,
+    DecodeError,
+    PagingError,
+    RetryPolicy,
+    ServerError,
+)
 from fathom_async.models import Page
 from fathom_async.service import (
     LimitHeaders,
@@ -191,6 +200,15 @@ async def linked(request: web.Request) -> web.Response:
     return web.json_response(shown, headers=headers)
 
 
+@frozen
+class Items:
+    items: tuple[int, ...]
+    after: int
+
+
+read_items = object_decoder(Items)
+
+
 def things(body: bytes) -> Page[Thing]:
     return Page(read_things(body), has_more=False)
 
@@ -227,6 +245,23 @@ def test_the_next_link_is_found(header: str, link: str | None) -> None:
     assert (page.next, page.has_more, page.data) == (link, link is not None, (1,))
 
 
+@pytest.mark.parametrize("shows_key", [False, True])
+@pytest.mark.parametrize("place", range(3))
+async def test_the_next_link_is_found_in_whichever_line_it_is(place: int, shows_key: bool) -> None:
+    async def listed(request: web.Request) -> web.Response:
+        number = int(request.query.get("page", 1))
+        lines = ['<?page=1>; rel="first"', '<?page=9>; rel="last", <?page=8>; rel="penultimate"']
+        if number < 3:
+            lines.insert(place, f'<?page={number + 1}>; rel="next"')
+        headers = CIMultiDict([("link" if index else "LINK", line) for index, line in enumerate(lines)])
+        shown = request.headers["X-Api-Key"] if shows_key else ""
+        return web.json_response([{"number": number, "shown": shown}], headers=headers)
+
+    async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
+        first = Request("GET", "/things", things, lane="all", with_headers=with_link)
+        assert [thing.number async for thing in client.listing(first, by_link)] == [1, 2, 3]
+
+
 async def test_a_list_follows_the_cursor_of_its_bodies() -> None:
     async def listed(request: web.Request) -> web.Response:
         start = int(request.query.get("after", 0))
@@ -240,6 +275,36 @@ async def test_a_list_follows_the_cursor_of_its_bodies() -> None:
     async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
         listing = client.listing(Request("GET", "/items", page, lane="all"), by_next("after"))
         assert [item async for item in listing] == [*range(6)]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("11 11 2", [1, 1, 1, 1, 2]),
+        ("_ 5", [5]),
+        ("1 _ _ 2 _", [1, 2]),
+        ("_ _", []),
+        ("7 7", [7, 7]),
+    ],
+)
+async def test_a_page_with_a_cursor_may_be_empty_or_like_the_one_before(
+    written: str, expected: list[int]
+) -> None:
+    pages = [[int(item) for item in items if item != "_"] for items in written.split()]
+
+    async def listed(request: web.Request) -> web.Response:
+        number = int(request.query.get("after", 0))
+        return web.json_response({"items": pages[number], "after": (number + 1) % len(pages)})
+
+    def page(body: bytes) -> Page[int]:
+        found = read_items(body)
+        return LinkedPage(found.items, found.after > 0, next=str(found.after))
+
+    async with serving(listed) as server, ServiceClient(keyed(server.url)) as client:
+        listing = client.listing(Request("GET", "/items", page, lane="all"), by_next("after"))
+        assert [item async for item in listing] == expected
+        assert [list(page) async for page in listing.pages()] == pages
+    assert len(server.hits) == 2 * len(pages)
 
 
 async def test_a_page_that_links_to_itself_ends() -> None:
@@ -263,3 +328,202 @@ async def test_what_is_no_such_object_is_a_typed_error() -> None:
         with pytest.raises(DecodeError, match="number") as caught:
             await client.send(Request("GET", "/things", things, lane="all"))
     assert caught.value.url.endswith("/things")
+
+
+async def test_every_way_to_send_asks_the_function_for_its_key_and_asks_again_after_a_401() -> None:
+    keys = ["no key", *(f"the key of hour {hour}" for hour in range(1, 4))]
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response([], status=200 if request.headers["X-Api-Key"] == keys[0] else 401)
+
+    def ask() -> str:
+        return keys[0]
+
+    def discard(body: bytes) -> Page[int]:
+        del body
+        return Page((), has_more=False)
+
+    async with serving(answer) as server:
+        settings = evolve(keyed(server.url), authorization=ask)
+        async with ServiceClient(settings) as client:
+            ways: list[Callable[[], Awaitable[object]]] = [
+                lambda: client.send(Request("GET", "/x", parse, lane="all")),
+                lambda: client.with_options(timeout=5).send(Request("GET", "/x", parse, lane="all")),
+                lambda: client.listing(Request("GET", "/x", discard, lane="all"), by_link),
+                lambda: client.request("GET", "/x"),
+            ]
+            for way in ways:
+                await way()
+            for way in ways:
+                keys.insert(0, f"{keys[0]}, changed")
+                await way()
+    assert [hit.status for hit in server.hits] == [200] * 4 + [401, 200] * 4
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH", "MERGE"])
+@pytest.mark.parametrize("said", [None, True, False])
+async def test_a_request_is_sent_twice_only_if_its_method_or_its_author_says_that_it_may_be(
+    method: str, said: bool | None
+) -> None:
+    async def fail(request: web.Request) -> web.Response:
+        del request
+        return web.json_response({}, status=503)
+
+    request = Request(method, "/x", parse, lane="all")
+    request = request if said is None else evolve(request, idempotent=said)
+    async with serving(fail) as server:
+        settings = evolve(keyed(server.url), retry=RetryPolicy(attempts=2))
+        async with ServiceClient(settings) as client:
+            with pytest.raises(ServerError):
+                await client.send(request)
+    may = method in {"GET", "PUT", "DELETE"} if said is None else said
+    assert len(server.hits) == 1 + may
+
+
+class Reader:
+    """Reads answers by a method."""
+
+    def read(self, body: bytes) -> object:
+        return self, parse(body)
+
+
+def beside(found: object, headers: Mapping[str, str]) -> object:
+    return found, headers["Content-Type"]
+
+
+READER = Reader()
+SHARED = Request("POST", "/x", READER.read, {"a": "1"}, body={"a": 1}, lane="all", is_shared=True)
+
+
+CHANGES: list[tuple[dict[str, object], bool]] = [
+    ({}, True),
+    ({"decode": READER.read}, True),
+    ({"body": {"a": 1}, "params": {"a": "1"}}, True),
+    ({"body": {"a": 2}}, False),
+    ({"body": None}, False),
+    ({"params": {"a": "2"}}, False),
+    ({"method": "PATCH"}, False),
+    ({"content_type": "application/vnd.api+json"}, False),
+    ({"decode": parse}, False),
+    ({"decode": Reader().read}, False),
+    ({"with_headers": beside}, False),
+    ({"lane": "other"}, False),
+    ({"idempotent": True}, False),
+    ({"already_gone_result": "gone"}, False),
+]
+
+
+@pytest.mark.parametrize(("change", "is_one"), CHANGES)
+async def test_requests_that_differ_in_what_is_sent_or_how_it_is_read_are_not_one(
+    change: dict[str, object], is_one: bool
+) -> None:
+    async with serving(echo) as server:
+        settings = evolve(keyed(server.url), limits={**LIMITS, "other": RateLimit(100, per=60)})
+        async with ServiceClient(settings) as client:
+            other = cast("Callable[..., Request[object]]", evolve)(SHARED, **change)
+            both = await asyncio.gather(client.send(SHARED), client.send(other))
+            alone = await client.send(other)
+    assert both[1] == alone
+    assert len(server.hits) == (2 if is_one else 3)
+
+
+WRONG_SETTINGS: list[tuple[str, object, str]] = [
+    ("base_url", b"https://x", "is not a URL"),
+    ("authorization", "", "must not be empty"),
+    ("authorization", "s3cret\nline", "must be a string of printable ASCII"),
+    ("authorization", "s3cret\x00", "must be a string of printable ASCII"),
+    ("authorization", "s3crét", "must be a string of printable ASCII"),
+    ("authorization", " s3cret", "must be a string of printable ASCII"),
+    ("authorization", b"s3cret", "must be a string of printable ASCII"),
+    ("authorization", None, "must be a string of printable ASCII"),
+    ("authorization", "Basic s3cret", "those of Basic are base64"),
+    ("authorization", "basic czNjcmV0", "those of Basic are base64 of user:password"),
+    ("auth_header", "X Key", "auth_header must be the name of a header"),
+    ("auth_header", "", "auth_header must be the name of a header"),
+    ("headers", {"X A": "b"}, "a name in headers must be the name of a header"),
+    ("headers", {"X-A": "a\nb"}, r"headers\['X-A'\] must be a string of printable ASCII"),
+    ("headers", {"X-A": 1}, "headers must be a mapping of strings to str"),
+    ("headers", [("X-A", "1")], "headers must be a mapping of strings to str"),
+    ("limits", {}, "limits must name at least one lane"),
+    ("limits", {"all": 5}, "limits must be a mapping of strings to RateLimit"),
+    ("limits", {5: RateLimit(1, per=1)}, "limits must be a mapping of strings to RateLimit"),
+    ("limits", RateLimit(1, per=1), "limits must be a mapping of strings to RateLimit"),
+    ("concurrency", 0, "concurrency must be a whole number of at least 1"),
+    ("concurrency", -1, "concurrency must be a whole number of at least 1"),
+    ("concurrency", "5", "concurrency must be a whole number of at least 1"),
+    ("max_body", 0, "max_body must be a whole number of at least 1"),
+    ("retry", 5, "retry must be RetryPolicy or NoneType, not int"),
+    ("limit_headers", None, "limit_headers must be LimitHeaders, not NoneType"),
+    ("proxy", 5, "proxy must be str or NoneType, not int"),
+    ("trust_env", "yes", "trust_env must be bool, not str"),
+    ("on_event", 5, "on_event must be a function, not 5"),
+    ("is_refusal", None, "is_refusal must be a function, not None"),
+    ("timeout", "3", "timeout must be a number of seconds"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), WRONG_SETTINGS)
+def test_a_setting_that_cannot_be_is_an_error_at_once_which_shows_no_secret(
+    name: str, value: object, words: str
+) -> None:
+    with pytest.raises(ArgumentError, match=words) as caught:
+        ServiceClient(cast("Callable[..., Service]", evolve)(keyed("https://a.test"), **{name: value}))
+    assert "s3cr" not in f"{caught.value!r}{caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("said", [row[1] for row in WRONG_SETTINGS if row[0] == "authorization"])
+async def test_a_function_may_return_no_other_credentials_than_can_be_written(said: str) -> None:
+    def settings(url: str) -> Service:
+        return evolve(keyed(url), authorization=lambda: said)
+
+    async with serving(echo) as server, ServiceClient(settings(server.url)) as client:
+        with pytest.raises(ArgumentError) as caught:
+            await client.request("GET", "/x")
+        assert server.hits == ()
+    assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("said", ["k", "Basic dXNlcjpwYXNz", "Bearer a.b=", "Token token=abc, org=7"])
+async def test_credentials_of_any_scheme_are_sent_as_they_are(said: str) -> None:
+    def settings(url: str) -> Service:
+        return Service(base_url=url, authorization=said, limits=LIMITS, auth_header="X-Auth")
+
+    async with serving(echo) as server, ServiceClient(settings(server.url)) as client:
+        await client.request("GET", "/x")
+        assert server.hits[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "at", "more"),
+    [
+        ("G ET", "/x", {}),
+        ("get", "/x", {}),
+        ("", "/x", {}),
+        (None, "/x", {}),
+        *(
+            ("GET", at, {})
+            for at in ("x", "", 5, None, "/x\n", "/a b", "/x?a=1", "/x#a", "/é", "/../x", "/a/./b", "/%")
+        ),
+        ("GET", "/x", {"params": {"n": None}}),
+        ("GET", "/x", {"params": {"n": [None]}}),
+        ("GET", "/x", {"params": {"n": {"a": 1}}}),
+        ("GET", "/x", {"params": {"n": "\ud800"}}),
+        ("GET", "/x", {"params": "n=1"}),
+        ("POST", "/x", {"body": {"a": object()}}),
+        ("POST", "/x", {"body": {"a": "\ud800"}}),
+        ("POST", "/x", {"body": b"a", "content_type": "a\r\nX-Y: z"}),
+        ("POST", "/x", {"body": b"a", "content_type": None}),
+    ],
+)
+async def test_a_request_that_cannot_be_sent_is_an_error_before_anything_is(
+    method: str, at: str, more: dict[str, object]
+) -> None:
+    make = cast("Callable[..., Request[Page[object]]]", Request)
+    request = make(method, at, things, lane="all", **more)
+    async with serving(echo) as server, ServiceClient(keyed(server.url)) as client:
+        with pytest.raises(ArgumentError):
+            await client.send(request)
+        with pytest.raises(ArgumentError):
+            await client.listing(request, by_link)
+        assert server.hits == ()
+        assert client.limits["all"].used == 0

@@ -1,19 +1,23 @@
 """What a run does about a request that failed.
 
-1. **All.** An error that may be about the account is looked for at a few other sites. If they fail in the same way,
-   all queries of the run fail with it.
+1. **All.** Of an error that may be about the account, a few other sites are asked, or else this one, by the simplest
+   query. If all fail in the same way, all queries of the run fail with it. A token may be for some sites only: if
+   it lacks a permission, more of them are asked, and if any request of the run was answered, that is not about all.
 2. **Length.** What the server refuses for its length is sent with fewer values, also by other runs from then on.
 3. **Parts.** Another fused request is split, and its halves are sent, down to single queries: a query fails by its
    own answer only, and k bad ones of n take about 2 k log2(n) requests.
 4. **Outage.** Of a server that answers nothing, that would ask every query. So before a request is split, and again
    when both of its halves have failed, the simplest query about the same site or event is sent. If that fails, too,
-   the others fail as the request did. A rejection is an answer: it shows that the server is there.
+   the others fail as the request did. A rejection is an answer: it shows that the server is there. Any other refusal
+   may be a proxy's, which dislikes a fused URL, or about the site.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Final, Generic
+from urllib.parse import unquote_plus, urlsplit
 
 import attrs
 
@@ -21,22 +25,25 @@ from fathom_async._bulk.fusing import Fused, ServerKnowledge, fuse
 from fathom_async._bulk.request import Answer, Sender
 from fathom_async._bulk.results import Collector
 from fathom_async._core.codec.rows import RowT
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import EventQuery, Query
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import (
     APIError,
-    AuthenticationError,
+    ArgumentError,
     DecodeError,
     FathomError,
+    NotFoundError,
     PermissionDeniedError,
+    QueryError,
+    RateLimitError,
     ServerError,
     TransportError,
     ValidationError,
 )
 
 _HALVES: Final = 2
-_PROBES: Final = 3
-"""Sites that are asked, when one has failed, before all are believed to fail."""
+_PROBES, _PERMISSION_PROBES = 3, 9
+"""Other sites that are asked, when one has failed, before all are believed to fail."""
 _TOO_LONG: Final = frozenset(
     {
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -46,6 +53,8 @@ _TOO_LONG: Final = frozenset(
 )
 _REJECTED: Final = _TOO_LONG | {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 """Parts of a fused request may be accepted although the whole was rejected."""
+_WORD: Final = re.compile(r"\w+")
+_PARAMETERS: Final = attrs.fields_dict(EventQuery).keys()
 
 
 class EverythingFailsError(Exception):
@@ -78,7 +87,7 @@ class Failures(Generic[RowT]):
         `is_there` says whether the server is known to answer others.
         """
         if _may_be_about_all(error):
-            await self._probe(group, error)
+            is_there = await self._probe(group, error) or is_there
         if _is_too_long(error) and group.pattern_length:
             self._knowledge.longest_patterns = min(
                 self._knowledge.longest_patterns, group.pattern_length // 2
@@ -118,61 +127,77 @@ class Failures(Generic[RowT]):
         is_short = all(len(group.asked) <= _HALVES for group in groups)
         if is_short or any(error is None or _is_rejected(error) for error in errors):
             return True
-        query = groups[0].query
-        moment = query.date_from or query.date_to
-        control = query.replace(
-            aggregates=query.aggregates[:1],
-            field_grouping=(),
-            date_grouping=None,
-            date_from=moment and moment.date(),
-            date_to=moment and moment.date(),
-            filters=(),
-            sort_by=None,
-            limit=None,
-        )
         if not self._collector.spend(1):
             return True
-        answer = await self._sender.answer_to(Fused.of(control))
+        answer = await self._sender.answer_to(Fused.of(_simplest(groups[0].query)))
         return isinstance(answer, Answer) or _is_rejected(answer)
 
     def _fail(self, group: Fused[RowT], error: FathomError) -> None:
         for asked in group.asked:
             self._collector.fail(asked.query, error)
 
-    async def _probe(self, group: Fused[RowT], error: FathomError) -> None:
-        """Send a query of each of a few other sites, if there are any, to see whether they fail in the same way.
+    async def _probe(self, group: Fused[RowT], error: FathomError) -> bool:
+        """Find out whether other sites fail in the same way: that raises `EverythingFailsError`.
 
-        If all do, so would all others: that raises `EverythingFailsError`.
+        Return whether this site was asked instead, and answered.
         """
         async with self._probing:
-            others = self._probes(group)
-            if others and self._is_about_all is None:
+            if self._is_about_all is not None or self._is_about_sites(error):
+                is_there = False
+            else:
+                probes = self._probes(group, error)
+                is_there = [probe.site_id for probe in probes] == [group.query.site_id]
                 self._is_about_all = True
-                for query in others:
-                    if not await self._fails_alike(Fused.of(query), error):
+                for probe in probes:
+                    if not await self._fails_alike(probe, error) or self._is_about_sites(error):
                         self._is_about_all = False
                         break
-        if self._is_about_all or not others:
+        if self._is_about_all:
             raise EverythingFailsError(error)
+        return is_there
 
-    def _probes(self, group: Fused[RowT]) -> Sequence[Query[RowT]]:
-        """Return the last query of each of the last few other sites, or else another query of the same one."""
-        by_site: dict[str, Query[RowT]] = {}
-        for query in self._collector.open:
-            if query != group.query:
-                by_site[query.site_id] = query
+    def _is_about_sites(self, error: FathomError) -> bool:
+        """Whether the token may be for the sites that have answered, and not for this one."""
+        return self._sender.has_answered and isinstance(error, PermissionDeniedError | ValidationError)
+
+    def _probes(self, group: Fused[RowT], error: FathomError) -> Sequence[Query[RowT]]:
+        """Return the simplest queries of other sites, spread over all of them, or else one of the same site."""
+        by_site = {query.site_id: query for query in self._collector.open if query != group.query}
         same = by_site.pop(group.query.site_id, None)
-        return [*by_site.values()][-_PROBES:] or ([] if same is None else [same])
+        sites = list(by_site.values()) or ([] if same is None else [same])
+        most = _PERMISSION_PROBES if isinstance(error, PermissionDeniedError) else _PROBES
+        last = min(most, len(sites)) - 1
+        simplest = [_simplest(sites[place * (len(sites) - 1) // max(last, 1)]) for place in range(last + 1)]
+        return sites if simplest == [group.query] else simplest
 
-    async def _fails_alike(self, probe: Fused[RowT], error: FathomError) -> bool:
+    async def _fails_alike(self, probe: Query[RowT], error: FathomError) -> bool:
         if not self._collector.spend(1):
             return False
-        answer = await self._sender.answer_to(probe)
+        answer = await self._sender.answer_to(Fused.of(probe))
         if isinstance(answer, Answer):
             for query, report in answer.reports.items():
                 self._collector.hand_out(query, report, "asked", answer.asked_at)
             return False
-        return type(answer) is type(error) and _may_be_about_all(answer)
+        return _kind(answer) == _kind(error) and _may_be_about_all(answer)
+
+
+def _simplest(query: Query[RowT]) -> Query[RowT]:
+    """Return the simplest query about the same site or event."""
+    moment = query.date_from or query.date_to
+    return query.replace(
+        aggregates=query.aggregates[:1],
+        field_grouping=(),
+        date_grouping=None,
+        date_from=moment and moment.date(),
+        date_to=moment and moment.date(),
+        filters=(),
+        sort_by=None,
+        limit=None,
+    )
+
+
+def _kind(error: FathomError) -> tuple[type[FathomError], int | None]:
+    return type(error), error.status if isinstance(error, APIError) else None
 
 
 def _is_rejected(error: FathomError) -> bool:
@@ -188,15 +213,28 @@ def _is_too_long(error: FathomError) -> bool:
 def _may_be_about_all(error: FathomError) -> bool:
     """Whether the account or its token may be at fault, rather than the query.
 
-    A lapsed account, and some missing permissions, are a 400 that names no field.
+    A lapsed account, and some missing permissions, are a 400 that names nothing that was asked; the answer to a bad
+    token may be a web page, or a redirect to one.
     """
-    is_bare = (
-        isinstance(error, ValidationError) and error.status == HTTPStatus.BAD_REQUEST and not error.errors
-    )
-    return isinstance(error, AuthenticationError | PermissionDeniedError) or is_bare
+    if isinstance(error, ArgumentError):  # of the network's settings, or of the token
+        return not isinstance(error, QueryError)
+    if isinstance(error, DecodeError):
+        return error.is_garbled
+    if not isinstance(error, APIError) or isinstance(error, NotFoundError | RateLimitError | ServerError):
+        return False
+    is_bad = error.status == HTTPStatus.BAD_REQUEST
+    return error.status not in _REJECTED or (is_bad and not _names_what_is_asked(error))
+
+
+def _names_what_is_asked(error: APIError) -> bool:
+    """Whether a field of the error's messages is a parameter of a query, or stands in this one."""
+    named = {word for name in error.errors for word in _WORD.findall(name.lower())}
+    asked = _WORD.findall(unquote_plus(urlsplit(error.url).query).lower())
+    return not named.isdisjoint((*asked, *_PARAMETERS))
 
 
 def _may_succeed_in_part(error: FathomError) -> bool:
     """Whether parts of a failed request may succeed."""
-    was_sent = isinstance(error, TransportError) and error.sent
-    return was_sent or _is_rejected(error) or isinstance(error, ServerError | DecodeError)
+    if isinstance(error, TransportError):
+        return error.sent
+    return isinstance(error, APIError | DecodeError) and not isinstance(error, RateLimitError)

@@ -170,7 +170,10 @@ async def ask(
 
 
 class Sender(Generic[RowT]):
-    """Sends the requests of a run; `first` is set once one has shown what the others may expect."""
+    """Sends the requests of a run.
+
+    `first` is set once one has shown what the others may expect, and `has_answered` tells whether one succeeded.
+    """
 
     def __init__(
         self,
@@ -184,12 +187,14 @@ class Sender(Generic[RowT]):
         self._knowledge = knowledge
         self._cache = cache
         self.first = asyncio.Event()
+        self.has_answered = False
 
     async def answer_to(
         self, group: Fused[RowT], on_admitted: Admitted | None = None
     ) -> Answer[RowT] | FathomError:
         """Send a request, and count its chunks that wait for admission."""
         collector, attempts = self._collector, 0
+        breaker = self._caller.session.lanes["reports"].breaker
         chunks = queued = count_requests([group])
         collector.asking += chunks
         collector.queued += queued
@@ -203,7 +208,7 @@ class Sender(Generic[RowT]):
         async def admit() -> None:
             nonlocal attempts
             attempts += 1
-            if attempts > chunks:  # it failed in a way that may pass: only many requests show an outage
+            if attempts > chunks and breaker.has_failed:  # only many requests show an outage
                 self.first.set()
             if on_admitted is not None:
                 await on_admitted()
@@ -222,7 +227,7 @@ class Sender(Generic[RowT]):
         except FathomError as error:
             result: Answer[RowT] | FathomError = error
         else:
-            self._knowledge.is_confirmed = True
+            self._knowledge.is_confirmed = self.has_answered = True
             self.first.set()
             if group.open_fields:
                 self._knowledge.learn(report, group.open_fields, group.days)

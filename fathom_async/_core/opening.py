@@ -1,16 +1,19 @@
 """Opening a session: its transport, its lanes and its budget, from the settings of a service."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from types import UnionType
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from fathom_async._core.request import MaskingTransport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Session
 from fathom_async._core.token import AskingTransport
 from fathom_async._ratelimit.account import LearnedLanes
+from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, RateLimit, RatePlan
+from fathom_async._util import checks
 from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.secrets import Secrets, of_header
 from fathom_async._version import __version__
@@ -21,11 +24,14 @@ if TYPE_CHECKING:
     from fathom_async._ratelimit.budget import Budget
     from fathom_async.service import Service
 
+T = TypeVar("T")
+
 
 def open_session(settings: "Service") -> Session:
     """Return the session of a client; see `fathom_async.service.ServiceClient` for errors."""
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
+    _check(settings)
     headers = {
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
@@ -71,6 +77,47 @@ def open_session(settings: "Service") -> Session:
         not_found_hint=settings.not_found_hint,
         learned=learned,
     )
+
+
+def _check(settings: "Service") -> None:
+    """Check what would fail later, or elsewhere; a `ConfigurationError` names the setting."""
+    checks.base_url(settings.base_url)
+    checks.header_name("auth_header", settings.auth_header)
+    if not callable(settings.authorization):
+        checks.authorization(settings.authorization)
+    for name, value in _entries("headers", settings.headers, str):
+        checks.header_name("a name in headers", name)
+        checks.header_text(f"headers[{name!r}]", value)
+    if not _entries("limits", settings.limits, RateLimit):
+        raise ConfigurationError("limits must name at least one lane")
+    for name, kind in (
+        ("retry", RetryPolicy | None),
+        ("limit_headers", LimitHeaders),
+        ("proxy", str | None),
+        ("trust_env", bool),
+    ):
+        if not isinstance(value := getattr(settings, name), kind):
+            raise ConfigurationError(f"{name} must be {_named(kind)}, not {type(value).__name__}")
+    if not callable(settings.is_refusal):
+        raise ConfigurationError(f"is_refusal must be a function, not {settings.is_refusal!r}")
+    if settings.on_event is not None and not callable(settings.on_event):
+        raise ConfigurationError(f"on_event must be a function, not {settings.on_event!r}")
+    checks.count("max_body", settings.max_body)
+    if settings.concurrency is not None:
+        checks.count("concurrency", settings.concurrency)
+
+
+def _named(kind: type | UnionType) -> str:
+    return kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind.__args__)
+
+
+def _entries(name: str, given: object, kind: type[T]) -> Sequence[tuple[str, T]]:
+    """Return the items of a mapping from names to values of a kind."""
+    items = [*cast("Mapping[object, object]", given).items()] if isinstance(given, Mapping) else [(0, 0)]
+    for key, value in items:
+        if not isinstance(key, str) or not isinstance(value, kind):
+            raise ConfigurationError(f"{name} must be a mapping of strings to {kind.__name__}, not {given!r}")
+    return cast("Sequence[tuple[str, T]]", items)
 
 
 class _Lanes:

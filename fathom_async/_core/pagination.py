@@ -32,6 +32,8 @@ class Listing(Generic[T]):
     next page when the caller comes to the second half of one. ``async for page in listing.pages()`` iterates over all
     pages, each of which is requested when the caller comes to it.
 
+    A `LinkedPage` says itself what comes next: it may be empty, or have the objects of the page before.
+
     Args:
         send: Sends requests.
         first: The request for the first page.
@@ -70,7 +72,7 @@ class Listing(Generic[T]):
         """Iterate over all pages.
 
         Raises:
-            PagingError: The server announces more but sends an empty page, or a page again.
+            PagingError: The server announces more but sends an empty page, or the same page again.
         """
         request, page = self._first, await self._send(self._first)
         seen = {request.target}
@@ -83,14 +85,14 @@ class Listing(Generic[T]):
         self, request: Request[Page[T]], page: Page[T], seen: set[str]
     ) -> tuple[Request[Page[T]], Page[T]]:
         """Return the request for the next page, and that page."""
-        if not page.data:
+        if not page.data and not isinstance(page, LinkedPage):
             raise PagingError(f"the server sent an empty page of {request.path} that claims to have more")
         request = self._following(request, page)
         if request.target in seen:
             raise PagingError(f"the pages of {request.path} go in circles: {request.target} comes again")
         seen.add(request.target)
         following = await self._send(request)
-        if following.data and following.data == page.data:
+        if following.data and following.data == page.data and not isinstance(following, LinkedPage):
             raise PagingError(f"the server sent the same page of {request.path} again")
         return request, following
 
@@ -127,8 +129,9 @@ def by_next(parameter: str) -> Following[T]:
 
 
 def with_link(page: Page[T], headers: Mapping[str, str]) -> Page[T]:
-    """Return a page with the next one's address from the header ``Link``, for `Request.with_headers`."""
-    found = [link for link, terms in _LINKS.findall(headers.get("Link", "")) if _NEXT.search(terms)]
+    """Return a page with the next one's address from the headers ``Link``, for `Request.with_headers`."""
+    lines = ", ".join(value for name, value in headers.items() if name.lower() == "link")
+    found = [link for link, terms in _LINKS.findall(lines) if _NEXT.search(terms)]
     return LinkedPage(page.data, bool(found), page.url, page.extra, found[0] if found else None)
 
 

@@ -1,10 +1,15 @@
 """Requests and responses as plain values, and the transport that carries them."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from json import dumps
+from math import isfinite
+from types import MethodType
 from typing import Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
+from msgspec import to_builtins
 
 from fathom_async._core.codec.objects import encode, parse
 from fathom_async._core.codec.rows import utf8
@@ -14,12 +19,17 @@ from fathom_async._util.secrets import ESCAPES, Secrets
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import ArgumentError, FathomError
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _NOTHING: Mapping[str, str | Sequence[str]] = {}
 _UNSAFE = frozenset("/\\?#")
 _SUCCESS = range(200, 300)
 _EARLY = 4096
+_METHOD = re.compile(r"[A-Z][A-Z-]*")
+_PATH = re.compile(r"(?:/(?:[\w!$&'()*+,;=:@.~-]|%[0-9A-Fa-f]{2})*)+", re.ASCII)
+_REPEATABLE, _OTHERS = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
+"""HTTP methods of which sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2), or not."""
 
 
 def path(template: str, *segments: str) -> str:
@@ -59,16 +69,17 @@ class Request(Generic[T_co]):
         params: Query parameters; a list of strings for one that repeats.
         body: What is sent as JSON, such as a mapping or a list, or bytes that are sent as they are; None for nothing.
         lane: Name of the lane whose rate limit it counts against.
-        idempotent: Whether sending it twice has the same effect as sending it once. If not, it is retried only when
-            it certainly was not processed.
-        already_gone_result: The result when a success has no body, or when a retry finds nothing (404), because the
-            attempt before it, whose answer was lost, did the work. None if both are errors.
+        idempotent: Whether sending it twice has the same effect as sending it once, as by default with ``GET``,
+            ``PUT`` and ``DELETE``. If not, it is retried only when it certainly was not processed.
+        already_gone_result: The result when a success has no body, null or ``{}``, or when a retry finds nothing
+            (404), because the attempt before it, whose answer was lost, did the work. None if both are errors.
         retired_hint: Advice for the error message when the server has retired the endpoint (410).
-        is_shared: Whether identical requests under way at the same time may be one.
+        is_shared: Whether equal requests under way at the same time may be one: those that send the same, and read
+            the answer by the same functions.
         on_admitted: Awaited when an attempt has a permit, before it is sent. If it raises, the permit is released and
-                the caller gets the error, and so do those who share the request.
+            the caller gets the error, and so do those who share the request.
         on_sent: Called whenever the bytes of an attempt leave.
-            content_type: The body's media type.
+        content_type: The body's media type.
         with_headers: Returns the result again, with what the answer's case-insensitive headers add to it.
     """
 
@@ -78,7 +89,7 @@ class Request(Generic[T_co]):
     params: Mapping[str, str | Sequence[str]] = _NOTHING
     body: object = field(default=None, repr=False)
     lane: str = "crud"
-    idempotent: bool = True
+    idempotent: bool = Factory(lambda self: self.method in _REPEATABLE, takes_self=True)
     already_gone_result: T_co | None = None
     retired_hint: str = ""
     is_shared: bool = False
@@ -97,6 +108,56 @@ class Request(Generic[T_co]):
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
+
+    @property
+    def sameness(self) -> Hashable:
+        """What requests have in common that may be one, while they are kept."""
+        sent = (self.method, self.target, self.body_bytes, self.content_type, self.lane, self.idempotent)
+        return (*sent, _same(self.decode), id(self.with_headers), id(self.already_gone_result))
+
+    @property
+    def body_bytes(self) -> bytes | None:
+        """The body as it is sent."""
+        return self.body if isinstance(self.body, bytes | None) else encode(self.body)
+
+
+def checked(request: Request[T]) -> Request[T]:
+    """Return a request of a caller's own, if it can be sent.
+
+    Raises:
+        ArgumentError: It cannot.
+    """
+    if not isinstance(request, Request):
+        raise ArgumentError(f"a Request is sent, not {request!r}")
+    if not isinstance(request.method, str) or not _METHOD.fullmatch(request.method):
+        raise ArgumentError(f"the method must be one such as GET or POST, not {request.method!r}")
+    at = request.path
+    if not isinstance(at, str) or not _PATH.fullmatch(at) or not {".", ".."}.isdisjoint(at.split("/")):
+        raise ArgumentError(f"the path must begin with a slash, and be encoded as by path(), not {at!r}")
+    if not isinstance(request.params, Mapping):
+        raise ArgumentError(f"params must be a mapping, not {request.params!r}")
+    for name, value in request.params.items():
+        for each in (value,) if isinstance(value, str) or not isinstance(value, Sequence) else value:
+            _parameter(name, each)
+    _check_json("the body", request.body)
+    checks.header_text("content_type", request.content_type)
+    return request
+
+
+def _check_json(name: str, body: object) -> None:
+    try:
+        if not isinstance(body, bytes):
+            encode(body)
+            dumps(body, allow_nan=False, default=to_builtins)  # `encode` writes nan as null
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ArgumentError(f"{name} cannot be sent as JSON: {error}") from None
+
+
+def _same(decode: Callable[[bytes], object]) -> Hashable:
+    """Return what equal decoders have in common: a method of equal objects, such as queries, is one."""
+    if isinstance(decode, MethodType) and isinstance(owner := decode.__self__, Hashable):
+        return decode.__func__, owner
+    return id(decode)
 
 
 def _flow_of(name: str | None) -> str:
@@ -136,9 +197,6 @@ class Options:
 Parameter = str | int | float | bool | None
 """The value of a query parameter; None for none."""
 
-_REPEATABLE, _OTHERS = ("GET", "PUT", "DELETE"), ("POST", "PATCH")
-"""HTTP methods of which sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2), or not."""
-
 
 def free_request(
     method: str,
@@ -159,28 +217,25 @@ def free_request(
     Raises:
         ArgumentError: The method is unknown, the path could reach another endpoint, or a value cannot be sent.
     """
-    verb = method.upper()
+    verb = method.upper() if isinstance(method, str) else method
     checks.choice((*_REPEATABLE, *_OTHERS))("method", verb)
-    if not at.startswith("/") or at == "/":
+    if not isinstance(at, str) or not at.startswith("/") or at == "/":
         raise ArgumentError(f"the path must begin with a slash, such as /sites/CDBUGS, not {at!r}")
     *segments, last = at[1:].split("/")
     template = "/{}" * len(segments) + ("/{}" if last else "/")
     encoded = path(template, *segments, *([last] if last else []))
-    try:
-        encode(json)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ArgumentError(f"json cannot be sent as JSON: {error}") from None
+    if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
+        raise ArgumentError(f"params must be a mapping of names, not {params!r}")
+    _check_json("json", json)
     given = {name: _parameter(name, value) for name, value in params.items() if value is not None}
-    return Request(
-        verb, encoded, _parsed_or_none, given, body=json, lane=lane, idempotent=verb in _REPEATABLE
-    )
+    return Request(verb, encoded, _parsed_or_none, given, body=json, lane=lane)
 
 
 def _parameter(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, str | int | float):
-        raise ArgumentError(f"the parameter {name} must be a string or a number, not {value!r}")
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not isfinite(value)):
+        raise ArgumentError(f"the parameter {name} must be a string or a finite number, not {value!r}")
     return checks.encodable(name, str(value))
 
 
@@ -283,6 +338,6 @@ class MaskingTransport:
         from multidict import CIMultiDict  # noqa: PLC0415 - aiohttp's own
 
         mask = self.secrets.mask
-        headers = CIMultiDict({name: mask(value) for name, value in response.headers.items()})
+        headers = CIMultiDict([(name, mask(value)) for name, value in response.headers.items()])
         body = self.secrets.mask_bytes(utf8(response.body))
         return Response(response.status, headers, body, mask(response.reason))

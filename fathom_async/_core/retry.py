@@ -34,10 +34,14 @@ _ERRORS = range(400, 600)
 
 
 def _statuses(given: Iterable[int]) -> frozenset[int]:
-    for status in given:
+    try:
+        statuses = frozenset(given)  # of an iterator, once
+    except TypeError:
+        raise ArgumentError(f"statuses must be a set of numbers from 400 to 599, not {given!r}") from None
+    for status in statuses:
         if status not in _ERRORS:
             raise ArgumentError(f"statuses must be numbers from 400 to 599, not {status!r}")
-    return frozenset(given)
+    return statuses
 
 
 def _in_order(statuses: frozenset[int]) -> str:

@@ -48,6 +48,8 @@ T = TypeVar("T")
 
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
+_SILENCE = (b"", b"null", b"{}")
+"""Bodies of answers that say nothing."""
 
 
 def is_too_many(response: Response) -> bool:
@@ -116,7 +118,7 @@ class Session:
 
     async def _share(self, request: Request[T], options: Options) -> T:
         """Carry out a request, or wait for an equal one that is under way."""
-        key = (request.method, request.target)
+        key = request.sameness
         deadline = self._deadline(options)
         call = cast("Call[T] | None", self._shared.get(key)) if self.scope.is_running(key) else None
         if call is None:
@@ -204,17 +206,30 @@ class Session:
 
     async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
         """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
-        await self._renew(transport)
+        await self._renew(transport, options.timeout)
+        before = transport.changes
         try:
             return await self.send(request, options)
         except AuthenticationError:
-            await self._renew(transport)
+            await self._renew(transport, options.timeout)
+            if transport.changes == before:
+                raise
         return await self.send(request, options)
 
-    async def _renew(self, transport: AskingTransport) -> None:
-        if transport.is_wanting:
-            self._check_loop()
-            await self.scope.share(transport, transport.renew)
+    async def _renew(self, transport: AskingTransport, within: float) -> None:
+        if not transport.is_wanting:
+            return
+        self._check_loop()
+        if self.scope.is_shut:
+            raise ClosedError("the client is closed")
+        words = f"the function that returns the credentials did not do so within {within:g} s"
+        leaving = asyncio.get_running_loop().create_future()
+        until = self.clock.now() + within
+        timer = self.clock.call_at(until, partial(leaving.set_result, TimeoutError(words, sent=False)))
+        try:
+            await self.scope.share(transport, transport.renew, leaving)
+        finally:
+            timer.cancel()
 
     @property
     def account(self) -> str:
@@ -328,14 +343,15 @@ class Session:
     def _judge(self, request: Request[T], response: Response) -> T:
         if response.status not in _SUCCESS:
             raise self._error(request, response)
-        if request.already_gone_result is not None and not response.body.strip():
+        is_silent = response.body.strip() in _SILENCE
+        if request.already_gone_result is not None and is_silent:
             return request.already_gone_result  # such as 204
         try:
             found = request.decode(response.body)
             return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
             words, is_read = error.message, request.method == "GET"
-            if not is_read and not response.body.strip():
+            if not is_read and is_silent:
                 words += ": it was probably carried out, so look before you send it again"
             located = DecodeError(words, request.method, self.transport.url(request), response.body[:200])
             located.is_garbled = is_read and not is_json(response.body)

@@ -2,10 +2,13 @@
 
 1. It is asked when the first request needs them, and what it returns is kept.
 2. It is asked again when the server has answered 401 to what is kept, once for all requests that met this, and each
-   of them is tried once more. That is all for a request that was sent with former credentials.
+   of them is tried once more, unless it returned the same. That is all for a request that was sent with former
+   credentials.
 3. Old and new credentials are taken out of all answers.
+4. A caller waits for it as long as for an answer. It ends with the client.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -14,8 +17,10 @@ from inspect import isawaitable
 from attrs import define, field
 
 from fathom_async._core.request import MaskingTransport, Request, Response
+from fathom_async._util import checks
 from fathom_async._util.checks import credential
 from fathom_async._util.secrets import Secrets, of_header
+from fathom_async.errors import ConfigurationError
 
 Credentials = Callable[[], str | Awaitable[str]]
 """Returns what the header with the credentials says."""
@@ -47,13 +52,16 @@ def bearer(what: str, token: str | Credentials) -> str | Credentials:
 class AskingTransport(MaskingTransport):
     """Sends requests with the credentials that a function returns.
 
-    `secrets` are what has to be taken out besides; `use` lets the transport send the header from now on.
+    `secrets` are what has to be taken out besides; `use` lets the transport send the header from now on. `changes`
+    counts how often the function returned something new.
     """
 
     secrets: Secrets
     ask: Credentials
     use: Callable[[str], None]
     is_wanting: bool = field(init=False, default=True)
+    changes: int = field(init=False, default=0)
+    _asking: "asyncio.Task[object] | None" = field(init=False, default=None)
     _number: int = field(init=False, default=0)
     _others: Secrets = field(init=False)
     _headers: deque[str] = field(init=False, factory=lambda: deque[str](maxlen=_REMEMBERED))
@@ -76,11 +84,24 @@ class AskingTransport(MaskingTransport):
 
     async def renew(self) -> None:
         """Ask for the header, and use it."""
-        made = self.ask()
-        header = await made if isawaitable(made) else made
-        self.use(header)
+        self._asking = task = asyncio.current_task()
+        try:
+            made = self.ask()
+            header = await made if isawaitable(made) else made
+        except asyncio.CancelledError:
+            if task is None or task.cancelling():
+                raise
+            raise ConfigurationError("the function that returns the credentials was cancelled") from None
+        self.use(checks.authorization(header))
+        self.changes += header not in tuple(self._headers)[-1:]
         self._headers.append(header)
         secrets = (secret for each in self._headers for secret in of_header(each))
         self.secrets = self._others.and_also(*secrets)  # rule 3
         self._number += 1
         self.is_wanting = False
+
+    async def close(self) -> None:
+        """Close all connections, and end the function if it is being asked."""
+        if self._asking is not None:
+            self._asking.cancel()  # rule 4
+        await super().close()

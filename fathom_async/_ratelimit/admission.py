@@ -12,6 +12,7 @@ from attrs import define, field
 
 from fathom_async._ratelimit.breaker import MEMORY, FailedRequest
 from fathom_async._ratelimit.plan import Priority
+from fathom_async._util.text import plain_number
 from fathom_async._util.values import fast_frozen
 from fathom_async.errors import FathomError
 from fathom_async.telemetry import Paused, Recovered
@@ -75,7 +76,7 @@ def read_feedback(
 
 def _whole(text: str | None) -> int | None:
     try:
-        return None if text is None else int(text)
+        return None if text is None else int(plain_number(text))
     except ValueError:
         return None
 
@@ -83,7 +84,7 @@ def _whole(text: str | None) -> int | None:
 def _seconds(text: str, date: str | None, unix: Callable[[], float]) -> float | None:
     """Read ``Retry-After``: seconds, or a date, which the server's own date is subtracted from."""
     try:
-        seconds = float(text)
+        seconds = float(plain_number(text))
     except ValueError:
         until = _moment(text)
         if until is None:

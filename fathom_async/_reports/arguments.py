@@ -207,6 +207,8 @@ def _checked_limit(rows: object) -> int:
 
 def extra(given: Mapping[str, str | Iterable[str]]) -> dict[str, tuple[str, ...]]:
     """Return parameters that this version does not know, each with its values."""
+    if not isinstance(given, Mapping):
+        raise QueryError(f"extra must be a mapping of parameters to values, not {given!r}")
     found = dict[str, tuple[str, ...]]()
     for name, values in given.items():
         each = (values,) if isinstance(values, str) else listed(f"extra {name!r}", values)

@@ -10,7 +10,7 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    of a property that the source groups by, with a value that every server reads alike
    (`fathom_async._reports.collation.is_certain`): the group of that value. No other operator is evaluated, except
    that a source may be restricted to some values by a pattern of literals between anchors, such as ``^(/a|/b)$``:
-   every dialect lets these through.
+   every dialect lets these through. Rule 9 says when that is enough.
 3. **Sums.** ``pageviews``, ``conversions`` and ``value`` count occurrences: they are *additive* over groups, and null
    only if every part is. Visitors of two groups are not those of both, and averages have no sum: the other metrics
    are derived only where one group of the target is one of the source.
@@ -31,7 +31,9 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    dates in the same order are derived of it. But its rows are the first ones of the same report with a lower limit.
 9. **Look-alikes.** A server may take two texts for the same (`fathom_async._reports.collation.folded`). So no group
    is chosen if another one looks like it, or if the server may read its value as another, and rows are not summed
-   into groups that look alike, unless the caller knows that the server compares the property exactly.
+   into groups that look alike, unless the caller knows that the server compares the property exactly. A pattern may
+   hide what looks like a value, so none is chosen behind one that does not let all of that through
+   (`fathom_async._reports.patterns.forgives`).
 
 A group without records has no row. A server that answers totals without records with a row of zeros says the same by
 it: `Report.total` is 0 either way, and None for averages.

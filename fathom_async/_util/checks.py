@@ -3,6 +3,8 @@
 import difflib
 import json
 import math
+import re
+from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from enum import Enum
@@ -37,6 +39,7 @@ MAX_PAGE = 100
 """The largest number of objects on a page of a list."""
 
 _MOST = 2**64
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SHOWN = 80
 
 Check = Callable[[str, object], object]
@@ -205,6 +208,34 @@ def credential(what: str, value: object) -> str:
     ):
         raise ArgumentError(f"{what} must be a string of ASCII characters without spaces")
     return value
+
+
+def header_name(name: str, value: object) -> None:
+    """Check the name of a header."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ConfigurationError(f"{name} must be the name of a header, such as X-Api-Key, not {value!r}")
+
+
+def header_text(what: str, value: object) -> str:
+    """Check what a header says, which may be a secret: the message does not show it."""
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ConfigurationError(f"{what} must be a string of printable ASCII characters")
+    return value
+
+
+def authorization(value: object) -> str:
+    """Check the header with the credentials; the message does not show it."""
+    written = header_text("what the header with the credentials says", value)
+    scheme, _, rest = written.partition(" ")
+    try:
+        is_right = bool(written) and (scheme.lower() != "basic" or b":" in b64decode(rest, validate=True))
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise ConfigurationError(
+            "the credentials must not be empty, and those of Basic are base64 of user:password"
+        )
+    return written
 
 
 def base_url(value: str) -> str:

@@ -87,3 +87,8 @@ def _cells_of(character: str) -> int:
     if category(character).startswith("M"):
         return 0
     return 2 if east_asian_width(character) in "WF" else 1
+
+
+def plain_number(text: str) -> str:
+    """Return a text for `int` or `float` to read; an empty one if only Python takes it for a number, as ``1_0``."""
+    return text if text.isascii() and "_" not in text else ""

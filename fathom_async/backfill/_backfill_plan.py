@@ -59,8 +59,8 @@ class BatchSizer:
 class BackfillPlan(Generic[RowT]):
     """A backfill before its target is read.
 
-    The query has no range. Periods from `complete_before` on are not requested yet; those before `settled_before` are
-    requested once only, because hits may reach only later ones late. `zone` is the name of the periods' time zone.
+    The query has no range. Periods from `complete_before` on are not requested yet; those from `settled_before` on
+    are requested in each run, because hits may reach them late. `zone` is the name of the periods' time zone.
     """
 
     query: Query[RowT]

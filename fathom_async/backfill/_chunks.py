@@ -28,7 +28,7 @@ class Chunk:
 
 
 async def chunks(plan: BackfillPlan[RowT], ask: Ask[RowT], ledger: Ledger) -> AsyncGenerator[Chunk, None]:
-    """Request every wanted period that is not settled, and periods counted in another time zone.
+    """Request every wanted period that is not settled or is looked back at, and those counted in another time zone.
 
     Reports are requested one after the other: the rows of one decide how many periods go into the next, and here few
     requests matter more than concurrency.
@@ -64,7 +64,8 @@ def _due(plan: BackfillPlan[RowT], ledger: Ledger) -> tuple[Span, ...]:
             len(again),
             plan.layout.unit.name,
         )
-    return spans(again.union(plan.wanted).difference(*ledger.settled(plan.zone)))
+    settled = (span.before(plan.settled_before) for span in ledger.settled(plan.zone))
+    return spans(again.union(plan.wanted).difference(*settled))
 
 
 async def _whole(ask: Ask[RowT], query: Query[RowT], *, is_divisible: bool) -> Report[RowT] | None:

@@ -3,8 +3,9 @@
 **What is requested.** The target keeps a ledger of the periods that are *settled*: requested when they had been over
 for an hour, in which hits may arrive late, and for ``look_back`` periods. A run requests every period from ``since``
 on that is not settled: new ones, those that ended shortly before the previous run, and those it did not reach. A
-settled period is never requested twice, whether it has rows or not, unless the site's time zone changes: then its
-days differ from those in the target, which are all requested again, with a warning in the log.
+settled period is requested again, whether it has rows or not, only if it is among the latest ``look_back`` ones, or
+after a change of the site's time zone: its days then differ from those in the target, which are all requested again,
+with a warning in the log.
 
 **What is written.** Each answer replaces all rows of its periods in one transaction, together with the ledger: rows
 that are gone from the report are gone from the table. A run that is killed leaves whole periods behind, and the next

@@ -5,6 +5,7 @@
 import asyncio
 import resource
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -114,6 +115,24 @@ async def test_nothing_is_asked_twice_without_looking_back(target: Destination) 
         summary = await fill(PATHS, fathom.reports.complete, target, now)
         assert (len(server.hits), summary.periods) == (0, 0)
     assert read(target) == []
+
+
+@pytest.mark.parametrize(
+    ("look_backs", "asked"),
+    [((0, 7, 7), (17, 7, 7)), ((7, 0, 0), (17, 7, 0)), ((3, 7, 0), (17, 7, 3)), ((0, 99, 0), (17, 17, 0))],
+)
+async def test_looking_back_asks_for_the_latest_periods_again_whatever_an_earlier_run_has_settled(
+    look_backs: Sequence[int], asked: Sequence[int], target: Destination
+) -> None:
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    for number, (look_back, periods) in enumerate(zip(look_backs, asked, strict=True)):
+        data = traffic(number)
+        async with serving(data) as (_, fathom):
+            summary = await fill(VISITS, fathom.reports.complete, target, now, look_back=look_back)
+        assert summary.periods == periods
+        latest = f"2026-03-{10 - min(periods, 9):02}"
+        rows = [row for row in read(target) if str(row["date"]) >= latest]
+        assert not periods or rows == expected(data, VISITS, "day", latest, "2026-03-09")
 
 
 @pytest.mark.parametrize("grouping", ["day", "month"])

@@ -3,6 +3,7 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from fathom_async import (
+    APIError,
     ArgumentError,
     BulkError,
     ClosedError,
@@ -21,9 +23,11 @@ from fathom_async import (
     FathomClient,
     FathomError,
     Filter,
+    NetworkSettingsError,
     NotFoundError,
     Outcome,
     PageviewQuery,
+    PermissionDeniedError,
     Priority,
     QueryError,
     RateLimit,
@@ -126,15 +130,17 @@ async def test_what_was_fused_and_failed_is_asked_for_in_halves_if_the_server_is
 class FailingAt:
     """A transport with a bad answer for requests that contain a text, and no rows for the others."""
 
-    def __init__(self, text: str, answer: Response) -> None:
+    def __init__(self, text: str, answer: Response | FathomError) -> None:
         self.text = text
         self.answer = answer
         self.questions = 0
         self.paths: list[str] = []
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:  # noqa: ARG002
-        sent()
         self.questions += 1
+        if isinstance(self.answer, FathomError):
+            raise self.answer
+        sent()
         self.paths.append(request.path)
         return self.answer if self.text in str(request.params) else Response(200, {}, b"[]")
 
@@ -193,8 +199,13 @@ async def test_when_the_server_fails_nothing_is_asked_again_one_by_one(
 
 LAPSED = Response(400, {}, b'{"error": "Your subscription has lapsed."}')
 UNAUTHENTICATED = Response(401, {}, b'{"message": "Unauthenticated."}')
+LAPSED_BY_FIELD = Response(400, {}, b'{"errors": {"account": ["Your subscription has lapsed."]}}')
 FORBIDDEN = Response(403, {}, b'{"error": "You do not have permission."}')
 FORBIDDEN_AS_400 = Response(400, {}, b'{"error": "You do not have permission to do this."}')
+UNPAID = Response(402, {}, b'{"error": "Payment required."}')
+REDIRECT = Response(302, {"Location": "/login"}, b"<html></html>")
+LOGIN_PAGE = Response(200, {"Content-Type": "text/html"}, b"<html></html>")
+ATTEMPTS_AT_JSON = 1 + RetryPolicy().garbled
 MANY = [
     TOTAL.replace(
         site_id=f"SITE{number % 4}", aggregates=["visits"], date_from=f"2026-01-{1 + number // 4:02}"
@@ -203,9 +214,17 @@ MANY = [
 ]
 
 
-@pytest.mark.parametrize("answer", [LAPSED, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400])
+EACH_SITE = [TOTAL.replace(site_id=f"SITE{number}") for number in range(64)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [LAPSED, LAPSED_BY_FIELD, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400, UNPAID, REDIRECT, LOGIN_PAGE],
+)
 @pytest.mark.parametrize("store", [None, "memory://"])
-@pytest.mark.parametrize("queries", [MANY, [on_page(number) for number in range(64)]], ids=["sites", "pages"])
+@pytest.mark.parametrize(
+    "queries", [MANY, EACH_SITE, [on_page(number) for number in range(64)]], ids=["sites", "each", "pages"]
+)
 async def test_what_is_the_accounts_fault_ends_a_run_after_one_probe(
     answer: Response, store: str | None, queries: list[PageviewQuery]
 ) -> None:
@@ -213,8 +232,34 @@ async def test_what_is_the_accounts_fault_ends_a_run_after_one_probe(
     async with FathomClient("any", transport=transport) as fathom:
         outcomes = [outcome async for outcome in fathom.reports.run(queries, store=store)]
     assert sorted(outcome.position for outcome in outcomes) == list(range(64))
-    assert {getattr(outcome.error, "status", None) for outcome in outcomes} == {answer.status}
-    assert len([path for path in transport.paths if path.endswith("aggregations")]) <= 4
+    assert len({str(outcome.error) for outcome in outcomes}) == 1
+    assert isinstance(outcomes[0].error, DecodeError if answer is LOGIN_PAGE else APIError)
+    is_permission = isinstance(outcomes[0].error, PermissionDeniedError) and queries is EACH_SITE
+    most = (10 if is_permission else 4) * (ATTEMPTS_AT_JSON if answer is LOGIN_PAGE else 1)
+    assert len([path for path in transport.paths if path.endswith("aggregations")]) <= most
+
+
+async def test_a_certificate_that_is_not_trusted_ends_a_run_after_a_few_attempts() -> None:
+    now = asyncio.get_running_loop().time
+    start, transport = now(), FailingAt("", NetworkSettingsError("not trusted", sent=False))
+    async with FathomClient("any", transport=transport) as fathom:
+        outcomes = [outcome async for outcome in fathom.reports.run(MANY)]
+    assert sorted(outcome.position for outcome in outcomes) == list(range(64))
+    assert {type(outcome.error) for outcome in outcomes} == {NetworkSettingsError}
+    assert transport.questions <= 4
+    assert now() - start < 1
+
+
+@pytest.mark.parametrize(
+    "field", ["filters", "filters.0.value", "pathname", "timezone", "limit", "Entity_ID"]
+)
+async def test_a_400_that_names_what_is_asked_fails_its_query_only(field: str) -> None:
+    words = json.dumps({"errors": {field: ["no"]}}).encode()
+    sites = ["BAD0", "GOOD", *(f"BAD{number}" for number in range(1, 9))]
+    async with FathomClient("any", transport=FailingAt("BAD", Response(400, {}, words))) as fathom:
+        queries = [on_page(1).replace(site_id=site) for site in sites]
+        outcomes = [outcome async for outcome in fathom.reports.run(queries)]
+    assert {outcome.query.site_id for outcome in outcomes if outcome.error is None} == {"GOOD"}
 
 
 async def test_a_token_for_some_sites_fails_at_the_others_only() -> None:
@@ -227,29 +272,46 @@ async def test_a_token_for_some_sites_fails_at_the_others_only() -> None:
 
 
 @pytest.mark.parametrize("answer", [FORBIDDEN, FORBIDDEN_AS_400])
+@pytest.mark.parametrize("allowed", [{1, 2, 3, 4, 5, 6}, {2, 3, 4, 6}, *({number} for number in range(10))])
+async def test_of_ten_sites_those_that_a_token_is_for_are_answered_whichever_they_are(
+    answer: Response, allowed: set[int]
+) -> None:
+    transport = FailingAt("FORBIDDEN", answer)
+    sites = [f"SITE{number}" if number in allowed else f"FORBIDDEN{number}" for number in range(10)]
+    async with FathomClient("any", transport=transport, plan=RatePlan.hourly(1000, concurrency=5)) as fathom:
+        outcomes = [o async for o in fathom.reports.run([TOTAL.replace(site_id=site) for site in sites])]
+    assert {outcome.position for outcome in outcomes if outcome.error is None} == allowed
+    assert transport.questions < 2 * len(sites)
+
+
+@pytest.mark.parametrize("answer", [FORBIDDEN, FORBIDDEN_AS_400, LAPSED, UNPAID])
 @pytest.mark.parametrize("concurrency", [1, 50])
 async def test_where_several_sites_are_forbidden_the_others_are_answered(
     answer: Response, concurrency: int
 ) -> None:
     transport = FailingAt("FORBIDDEN", answer)
     plan = RatePlan.hourly(1000, concurrency=concurrency)
-    sites = [f"FORBIDDEN{number}" if number < 5 else f"SITE{number}" for number in range(40)]
+    refused = {0, 1, 2, 37, 38, 39}
+    sites = [f"FORBIDDEN{number}" if number in refused else f"SITE{number}" for number in range(40)]
     async with FathomClient("any", transport=transport, plan=plan) as fathom:
         for _ in range(2):
             outcomes = [
                 outcome
                 async for outcome in fathom.reports.run([TOTAL.replace(site_id=site) for site in sites])
             ]
-            failed = {outcome.query.site_id for outcome in outcomes if outcome.error}
-            assert failed == set(sites[:5])
+            assert {outcome.position for outcome in outcomes if outcome.error} == refused
 
 
-async def test_a_query_that_is_a_bare_400_by_itself_fails_no_other() -> None:
-    pages = [on_page(number) for number in range(16)]
-    transport = FailingAt("7.", LAPSED)
+@pytest.mark.parametrize("answer", [LAPSED, FORBIDDEN, UNPAID, REDIRECT, LOGIN_PAGE])
+@pytest.mark.parametrize("is_fused", [True, False])
+async def test_queries_that_are_refused_by_themselves_fail_no_other_though_they_come_first_and_last(
+    answer: Response, is_fused: bool
+) -> None:
+    pages = [on_page(number) for number in (7, *range(7), *range(8, 18))]
+    transport = FailingAt("7.", answer)
     async with FathomClient("any", transport=transport, plan=RatePlan.hourly(1000, concurrency=50)) as fathom:
-        outcomes = [outcome async for outcome in fathom.reports.run(pages)]
-    assert [outcome.query for outcome in outcomes if outcome.error] == [pages[7]]
+        outcomes = [outcome async for outcome in fathom.reports.run(pages, fuse=is_fused)]
+    assert {outcome.position for outcome in outcomes if outcome.error} == {0, len(pages) - 1}
 
 
 async def test_columns_come_in_the_order_of_each_query(quick: FathomClient) -> None:

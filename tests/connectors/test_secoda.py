@@ -376,7 +376,7 @@ async def test_unknown_fields_are_kept(secoda: SecodaClient, server: SecodaPages
     ("link", "words"),
     [
         ("https://api.secoda.co/api/v1/event/category/", "no page number"),
-        ("https://api.secoda.co/api/v1/event/category/?page=1", "same page"),
+        ("https://api.secoda.co/api/v1/event/category/?page=1", "go in circles"),
     ],
 )
 async def test_a_link_is_not_followed_blindly(link: str, words: str) -> None:

@@ -1,6 +1,7 @@
 """Requests that a caller writes by hand."""
 
 import json
+import math
 from collections.abc import Callable
 
 import pytest
@@ -103,7 +104,17 @@ async def test_a_path_is_quoted_once() -> None:
     [
         ("BREW", {}, "method must be one of GET, PUT, DELETE, POST, PATCH, not 'BREW'"),
         ("GET", {"lane": "fast"}, "lane must be one of crud, reports, not 'fast'"),
-        ("GET", {"params": {"a": ["b"]}}, "parameter a must be a string or a number"),
+        (None, {}, "method must be one of GET, PUT, DELETE, POST, PATCH, not None"),
+        ("GET", {"path": 5}, "path must begin with a slash, such as /sites/CDBUGS, not 5"),
+        ("GET", {"path": b"/sites"}, "path must begin with a slash, .* not b'/sites'"),
+        ("GET", {"params": "a=b"}, "params must be a mapping of names, not 'a=b'"),
+        ("GET", {"params": [("a", "b")]}, "params must be a mapping of names, not"),
+        ("GET", {"params": {"a": ["b"]}}, "parameter a must be a string or a finite number"),
+        ("GET", {"params": {"a": math.nan}}, "parameter a must be a string or a finite number, not nan"),
+        ("GET", {"params": {5: "b"}}, "params must be a mapping of names"),
+        ("POST", {"json": {"a": [math.nan]}}, "json cannot be sent as JSON"),
+        ("POST", {"json": {"a": {"b": (math.inf,)}}}, "json cannot be sent as JSON"),
+        ("POST", {"json": {"a": {-math.inf}}}, "json cannot be sent as JSON"),
         ("GET", {"params": {"a": "\ud800"}}, "surrogate"),
         ("POST", {"json": {"a": object()}}, "json cannot be sent as JSON"),
     ],
@@ -111,8 +122,9 @@ async def test_a_path_is_quoted_once() -> None:
 async def test_what_cannot_be_sent_is_an_error_before_anything_is(
     server: FathomServer, fathom: FathomClient, method: str, arguments: dict[str, object], words: str
 ) -> None:
+    given = {"path": "/sites", **arguments}
     with pytest.raises(ArgumentError, match=words):
-        await fathom.request(method, "/sites", **arguments)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await fathom.request(method, **given)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert not server.hits
 
 

@@ -1,6 +1,7 @@
 """The decision after a failed attempt."""
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import pytest
 
@@ -17,9 +18,6 @@ from fathom_async import (
     ValidationError,
 )
 from fathom_async._core.retry import next_delay, was_perhaps_done
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 POLICY = RetryPolicy(attempts=4, refusals=2, base=0.5, cap=3.0)
 SENT = ConnectError("broke", sent=True)
@@ -73,8 +71,9 @@ def test_the_back_off_doubles_up_to_its_cap_and_is_spread_by_chance() -> None:
     assert late == 3.0
 
 
-def test_the_statuses_are_a_setting() -> None:
-    policy = RetryPolicy(statuses=[409, 503])
+@pytest.mark.parametrize("kind", [list, tuple, iter, frozenset])
+def test_the_statuses_are_a_setting(kind: Callable[[Iterable[int]], Iterable[int]]) -> None:
+    policy = RetryPolicy(statuses=kind([409, 503]))
     kinds = [APIError(409, ""), ServerError(503, ""), ServerError(500, "")]
     delays = [next_delay(policy, kind, idempotent=True, failures=1, refusals=0, jitter=0) for kind in kinds]
     assert [each is not None for each in delays] == [True, True, False]
@@ -101,6 +100,10 @@ def test_an_answer_that_is_no_json_is_tried_again_so_often(most: int, tried: lis
         ({"longest_pause": "1h"}, "longest_pause must be a number of seconds"),
         ({"statuses": [200]}, "statuses must be numbers from 400 to 599, not 200"),
         ({"statuses": ["503"]}, "statuses must be numbers from 400 to 599, not '503'"),
+        ({"statuses": iter([503, 200])}, "statuses must be numbers from 400 to 599, not 200"),
+        ({"statuses": 503}, "statuses must be a set of numbers from 400 to 599, not 503"),
+        ({"statuses": None}, "statuses must be a set of numbers from 400 to 599, not None"),
+        ({"statuses": [[503]]}, "statuses must be a set of numbers from 400 to 599"),
     ],
 )
 def test_a_setting_that_cannot_be_says_what_to_write(settings: dict[str, object], words: str) -> None:

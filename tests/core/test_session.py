@@ -562,7 +562,9 @@ async def test_deleting_believes_only_an_answer_that_says_so(
         await fathom.sites.wipe(SITE)
 
 
-@pytest.mark.parametrize("answer", [Status(204), Body(b""), Body(b" \n")], ids=repr)
+@pytest.mark.parametrize(
+    "answer", [Status(204), Body(b""), Body(b" \n"), Body(b"null"), Body(b" {} ")], ids=repr
+)
 async def test_a_write_without_an_answer_is_a_success_where_it_can_be_told_what_it_did(
     server: FathomServer, fathom: FathomClient, answer: Fault
 ) -> None:

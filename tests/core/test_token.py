@@ -9,10 +9,12 @@ import pytest
 from fathom_async import (
     ArgumentError,
     AuthenticationError,
+    ClosedError,
     ConfigurationError,
     DecodeError,
     FathomClient,
     PageviewQuery,
+    TimeoutError,  # noqa: A004 - ours is one
 )
 from fathom_async.connectors import SecodaClient
 from fathom_async.testing import Body, FathomServer
@@ -184,3 +186,90 @@ async def test_a_budget_and_a_store_are_kept_by_account(server: FathomServer, tm
             assert fathom.limits["reports"].used == 1
     reports = [hit for hit in server.hits[asked:] if hit.lane == "reports"]
     assert len(reports) == 1
+
+
+async def test_a_function_that_returns_what_was_refused_costs_no_second_request() -> None:
+    vault = Vault(FIRST)
+    async with (
+        FathomServer(tokens=vault.valid) as server,
+        FathomClient(vault.ask, base_url=server.url) as fathom,
+    ):
+        vault.rotate("another")
+        calls = (fathom.account.get(), fathom.token.get(), fathom.sites.create(name="Acme"))
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in ended] == [AuthenticationError] * 3
+        assert (vault.asked, len(server.hits)) == (2, 3)
+
+
+@pytest.mark.parametrize("token", [FIRST, "two words", None])
+async def test_a_run_ends_where_the_function_returns_no_token_that_is_accepted(token: str) -> None:
+    vault = Vault(token)
+    queries = [PageviewQuery(f"SITE{number}", aggregates=["visits"]) for number in range(64)]
+    async with FathomServer(tokens={"another": ["*"]}) as server:
+        async with FathomClient(vault.ask, base_url=server.url, plan="hourly:1000:20") as fathom:
+            ended = [each async for each in fathom.reports.run(queries)]
+        assert len(ended) == 64
+        assert {type(each.error) for each in ended} == {
+            AuthenticationError if token == FIRST else ArgumentError
+        }
+        assert len(server.hits) == (4 if token == FIRST else 0)
+    assert vault.asked <= 5
+
+
+async def forever() -> str:
+    await asyncio.Event().wait()
+    return FIRST
+
+
+async def test_a_function_that_never_returns_is_waited_for_as_long_as_an_answer(
+    server: FathomServer,
+) -> None:
+    now = asyncio.get_running_loop().time
+    start = now()
+    async with FathomClient(forever, base_url=server.url, timeout=5) as fathom:
+        slow = asyncio.create_task(fathom.with_options(timeout=9).account.get())
+        with pytest.raises(TimeoutError, match="the function that returns the credentials") as caught:
+            await fathom.account.get()
+        assert now() - start == pytest.approx(5)
+        assert not caught.value.sent
+        with pytest.raises(TimeoutError, match="within 9 s"):
+            await slow
+        assert now() - start == pytest.approx(9)
+    assert server.hits == ()
+
+
+async def test_closing_the_client_ends_the_function_at_once(server: FathomServer) -> None:
+    now = asyncio.get_running_loop().time
+    fathom = FathomClient(forever, base_url=server.url)
+    calls = [asyncio.create_task(fathom.account.get()) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    start = now()
+    await fathom.aclose()
+    assert now() == start
+    for call in [*calls, asyncio.create_task(fathom.account.get())]:
+        with pytest.raises(ClosedError):
+            await call
+    assert now() == start
+
+
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_a_function_that_is_cancelled_by_itself_is_no_closed_client(
+    server: FathomServer, is_slow: bool
+) -> None:
+    asked = 0
+
+    def cancelled() -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise asyncio.CancelledError
+        return FIRST
+
+    async def cancelled_later() -> str:
+        await asyncio.sleep(1)
+        return cancelled()
+
+    async with FathomClient(cancelled_later if is_slow else cancelled, base_url=server.url) as fathom:
+        with pytest.raises(ConfigurationError, match="the function that returns the credentials was cancel"):
+            await fathom.account.get()
+        assert (await fathom.account.get()).name == "Homer Simpson"

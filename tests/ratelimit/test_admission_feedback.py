@@ -23,7 +23,7 @@ def test_most_answers_of_other_servers_say_nothing() -> None:
     assert read_feedback({}, now) is SILENT
 
 
-@pytest.mark.parametrize("text", ["", "ten", "1.5", "1,000"])
+@pytest.mark.parametrize("text", ["", "ten", "1.5", "1,000", "1_0", "\u0661"])
 def test_a_number_that_is_none_is_left_out(text: str) -> None:
     assert read_feedback({"X-RateLimit-Limit": text, "X-RateLimit-Remaining": text}, now) == Feedback()
 
@@ -60,7 +60,19 @@ def test_a_time_to_wait_is_read_in_every_form(text: str, seconds: float, date: s
 
 
 @pytest.mark.parametrize(
-    "text", ["", "soon", "nan", "inf", "1e400", "9" * 400, "Fri, 31 Jan 99999 10:00:30 GMT"]
+    "text",
+    [
+        "",
+        "soon",
+        "1_0",
+        "1_0.5",
+        "\u0661",
+        "nan",
+        "inf",
+        "1e400",
+        "9" * 400,
+        "Fri, 31 Jan 99999 10:00:30 GMT",
+    ],
 )
 def test_a_time_that_cannot_be_read_is_left_out(text: str) -> None:
     assert read_feedback({"Retry-After": text}, now).retry_after is None

@@ -2,9 +2,11 @@
 
 import json
 import random
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fathom_async import EventQuery, Filter, PageviewQuery, Report
+from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import AnyQuery
@@ -19,6 +22,7 @@ from fathom_async.testing import Dataset
 from fathom_async.testing._account_state import AccountState
 from fathom_async.testing._aggregation import read_aggregation, read_subject
 from fathom_async.testing._clock import ServerClock
+from fathom_async.testing._dialect import Difference, without
 from tests.bulk.fusing.world import BROWSERS, DATASETS, EVENTS, HAVANA, PAGEVIEWS, TEXTS, ZONE
 from tests.support.evaluation import evaluate
 
@@ -198,3 +202,74 @@ def test_derived_answers_are_those_of_a_plain_loop() -> None:
 
     check()
     assert told["derived"] > 400
+
+
+DIFFERENCES: tuple[Difference, ...] = ("case", "accents", "blanks", "slashes", "percent")
+WORDS = ("/cafe", "/x", "/bass", "/é", "/a.b", "/日", "/")
+
+
+def varied(chance: random.Random, text: str) -> str:
+    """A text that some server takes for this one."""
+    changes = (str, str.swapcase, str.upper, quote, "{} ".format, "{}/".format)
+    accents = (("e", "é"), ("a", "á"), ("é", "e"), ("ss", "ß"), ("ss", "s"), ("a", "%61"))
+    text = chance.choice(changes)(text)
+    return text.replace(*chance.choice(accents)) if chance.random() < 0.5 else text
+
+
+def in_cases(text: str) -> str:
+    return "".join(f"[{each}{each.upper()}]" if each.islower() else re.escape(each) for each in text)
+
+
+SPELLINGS: Sequence[Callable[[str], str]] = (re.escape, in_cases, in_cases)
+READERS: Sequence[Callable[[str], str]] = (str, str, str.strip, unquote)
+
+
+def pattern_of(chance: random.Random, texts: Sequence[str]) -> str:
+    """A pattern of ours, or one that somebody else may write."""
+    if chance.random() < 0.4:
+        return one_of(texts, is_exact=chance.random() < 0.2)
+    words = "|".join(map(chance.choice(SPELLINGS), texts))
+    strange = chance.choice(["", "|.*[^ -$&-~].*", "|.*[^ -$&-~].*"])
+    return f"^{chance.choice(['', ' ?'])}({words}){chance.choice(['', ' *', '[/ ]*', '[/ ]*'])}${strange}"
+
+
+def test_a_pattern_never_hides_what_the_server_takes_for_the_value_of_a_target() -> None:
+    told = Counter[str]()
+    by_path = PageviewQuery(
+        "CDBUGS", aggregates=["pageviews"], field_grouping=["pathname"], date_to="2026-01-31"
+    )
+
+    @settings(max_examples=400)
+    @given(st.integers(0, 1 << 32))
+    def check(seed: int) -> None:
+        chance = random.Random(seed)
+        ignored = frozenset(chance.sample(DIFFERENCES, chance.randint(0, 5)))
+        by_pattern = ignored.intersection(chance.sample(DIFFERENCES[:2], chance.randint(0, 2)))
+        in_groups = chance.choice([ignored, frozenset[Difference]()])
+        sharp_s = chance.choice(["ß", "s"])
+        read_value = chance.choice(READERS)
+
+        def read(text: str, ignored: frozenset[Difference]) -> str:
+            return without(text.replace("ß", sharp_s) if ignored else text, ignored)
+
+        records = [varied(chance, word) for word in chance.choices(WORDS, k=8)]
+        pattern = pattern_of(chance, [varied(chance, word) for word in some(chance, WORDS)])
+        flags = re.IGNORECASE if "case" in by_pattern else 0
+        match = chance.choice([re.search, re.fullmatch])
+        found = [text for text in records if match(pattern, read(text, by_pattern - {"case"}), flags)]
+        names = {read(text, in_groups): text for text in found}
+        counts = Counter(names[read(text, in_groups)] for text in found)
+        known = by_path.replace(filters=[Filter("pathname", "matching", pattern)])
+        answer = SourceAnswer(Report(known, tuple(known.codec.row(*each) for each in counts.items())))
+        for value in {*records, *(varied(chance, word) for word in WORDS)}:
+            target = by_path.replace(field_grouping=[], filters=[Filter("pathname", "is", value)])
+            derived = answer.derive(target)
+            if derived is not None:
+                assert derived.total("pageviews") == sum(
+                    read(text, ignored) == read(read_value(value), ignored) for text in records
+                ), (pattern, value, records, ignored)
+                told["told"] += 1
+                told["found"] += bool(derived.rows)
+
+    check()
+    assert min(told["told"], told["found"]) > 50, told

@@ -152,7 +152,7 @@ def test_what_is_an_argument_is_written_as_one(name: str) -> None:
         QUERY.replace(extra={name: "1"})
 
 
-@pytest.mark.parametrize("extra", [{"a": 1}, {"a": [1]}, {1: "a"}, {"a": "\ud800"}])
+@pytest.mark.parametrize("extra", [{"a": 1}, {"a": [1]}, {1: "a"}, {"a": "\ud800"}, [1], "a", None])
 def test_what_cannot_be_sent_is_an_error(extra: dict[str, str]) -> None:
     with pytest.raises(QueryError):
         QUERY.replace(extra=extra)

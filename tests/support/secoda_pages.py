@@ -42,6 +42,7 @@ class SecodaPages(ServiceServer):
         page_size: Items of a page of a list.
         lag: Seconds until a created resource is in the catalogue.
         lists_lag: Whether the deprecated lists lag, too.
+        retired: The status of the deprecated list of events, which is empty then; None while it works.
         generated: Whether items of lists name their parent `parent_id`, and have neither `parent` nor `archived`.
         links: What links to other pages begin with; the server's own address by default.
         old: Whether lists have the shape of older servers.
@@ -60,6 +61,7 @@ class SecodaPages(ServiceServer):
         page_size: int = 20,
         lag: float = 0.0,
         lists_lag: bool = False,
+        retired: int | None = None,
         generated: bool = False,
         links: str | None = None,
         old: bool = False,
@@ -88,6 +90,7 @@ class SecodaPages(ServiceServer):
         self.odd: Item = {}
         self._listed_at: dict[str, float] = {}
         self._page_size, self._lag, self._lists_lag = page_size, lag, lists_lag
+        self._retired = retired
         self._generated, self._links, self._old = generated, links, old
 
     def add(self, kind: str, title: object, *, parent: str | None = None, **fields: object) -> str:
@@ -115,6 +118,8 @@ class SecodaPages(ServiceServer):
 
     def _listing(self, kind: str) -> Endpoint:
         async def listing(request: web.Request) -> web.Response:
+            if kind == "event" and self._retired is not None:
+                return web.json_response({"count": 0, "results": []}, status=self._retired)
             items = [item for item in self.of_kind(kind) if not self._lists_lag or self._is_listed(item)]
             for name in ("integration_id", "parent_id"):
                 if (value := request.query.get(name)) is not None:

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from fathom_async._bulk.fusing.knowledge import ServerKnowledge
-from fathom_async._bulk.fusing.texts import fits_into
+from fathom_async._bulk.fusing.texts import length_of
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.calendar import Buckets, Unit, count_periods, is_shown_once
 from fathom_async._reports.collation import is_certain
@@ -55,7 +55,8 @@ class Shape:
     """What a query needs; equal only to itself.
 
     The subject is what requests share: entity, site, event, time zone, and all filters that fix no group. `fixed` are
-    the values of the groupable properties that one ``is`` filter each fixes, and `groups` those that rows show.
+    the values of the groupable properties that one ``is`` filter each fixes, `others` all other filters, and `groups`
+    the properties that rows show.
     `is_additive` says whether groups and buckets may be added up; `order` in which order of texts the server must
     answer, None where rows are put in order here. It may be a part of the ranges `times`, with its own buckets.
     """
@@ -63,6 +64,7 @@ class Shape:
     query: Query[Row]
     subject: Hashable
     fixed: Mapping[str, str]
+    others: frozenset[Filter]
     groups: frozenset[str]
     is_additive: bool
     order: str | None
@@ -81,15 +83,6 @@ class Shape:
         column = (self.query.sort_by or "").partition(":")[0]
         return column in self.query.aggregates and bool(self.groups or self.query.date_grouping)
 
-    @property
-    def others(self) -> frozenset[Filter]:
-        """Its filters that fix no group."""
-        return frozenset(
-            each
-            for each in self.query.filters
-            if each.operator != "is" or self.fixed.get(each.property) != each.value
-        )
-
 
 def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
     """Return the shape of a query, or None if more than one sequence of rows answers it."""
@@ -106,16 +99,14 @@ def shape_of(query: Query[Row], zone: ZoneInfo | None = None) -> Shape | None:
     groups = frozenset[str](query.field_grouping)
     if query.extra or not _is_ordered(query, groups.difference(fixed)):
         return None
-    subject = (
-        *(query.entity, query.site_id, query.entity_name if isinstance(query, EventQuery) else None),
-        *(query.timezone, frozenset(query.filters).difference(fixing)),
-    )
+    others = frozenset(query.filters).difference(fixing)
+    event = query.entity_name if isinstance(query, EventQuery) else None
+    subject = (query.entity, query.site_id, event, query.timezone, others)
     column = (query.sort_by or "").partition(":")[0]
     order = query.sort_by if column in groups.difference(fixed) else None
     is_additive = ADDITIVE_METRICS.issuperset(query.aggregates)
-    return Shape(
-        query, subject, fixed, groups, is_additive, order, dict(_times(query, zone, is_additive=is_additive))
-    )
+    times = dict(_times(query, zone, is_additive=is_additive))
+    return Shape(query, subject, fixed, others, groups, is_additive, order, times)
 
 
 def depends_on_zone(query: Query[Row]) -> bool:
@@ -183,7 +174,8 @@ class Box:
 
     `fields` are the values asked for of each property that a query names, None for all values. Rows must show
     `groups`, and may show `allowed`, because figures that do not add up need their own groups. `room` is how many
-    characters its values may take in the URL, and `rows` how many rows its answer may well have.
+    characters its values may take in the URL, and `lengths` how many those of a property take at the most, of each
+    that the request filters on. `rows` is how many rows its answer may well have.
     """
 
     shapes: tuple[Shape, ...]
@@ -193,6 +185,7 @@ class Box:
     times: Mapping[Time, Span]
     order: str | None
     room: int
+    lengths: Mapping[str, int]
     rows: int = 0
 
     @classmethod
@@ -204,12 +197,20 @@ class Box:
         room = _LONGEST_FILTERS - (len(quote(filters_to_json(others), safe="")) if others else 0)
         room = min(room, LONGEST_PATTERNS, knowledge.longest_patterns)
         allowed = None if shape.is_additive else shape.groups.union(shape.fixed)
-        box = cls((shape,), fields, shape.groups, allowed, shape.times, shape.order, room)
+        lengths = {name: length_of(frozenset({shape.fixed[name]}), room) for name in sorted(shape.fixed)}
+        box = cls((shape,), fields, shape.groups, allowed, shape.times, shape.order, room, lengths)
         return attrs.evolve(box, rows=box.counted(knowledge)[1])
 
     def joined(self, other: Self, knowledge: ServerKnowledge) -> Self | None:
         """Return the smallest box for the queries of both, or None if none is small enough."""
         if self.order != other.order and None not in {self.order, other.order}:
+            return None
+        times: Mapping[Time, Span] = {
+            time: (min(span[0], other.times[time][0]), max(span[1], other.times[time][1]))
+            for time, span in self.times.items()
+            if time in other.times
+        }
+        if not times:
             return None
         groups = self.groups | other.groups
         fields = {name: self._values(name, other) for name in {*self.fields, *other.fields}}
@@ -218,26 +219,19 @@ class Box:
             allowed = (self.allowed or frozenset()) & (other.allowed or frozenset())
         if allowed is not None and not _grouped(fields, groups) <= allowed:
             return None
-        times: Mapping[Time, Span] = {
-            time: (min(span[0], other.times[time][0]), max(span[1], other.times[time][1]))
-            for time, span in self.times.items()
-            if time in other.times
-        }
         order = self.order or other.order
-        shapes = self.shapes + other.shapes
-        box = type(self)(shapes, fields, groups, allowed, times, order, min(self.room, other.room))
+        shapes, room = self.shapes + other.shapes, min(self.room, other.room)
+        lengths = self._lengths(other, fields, room)
+        box = type(self)(shapes, fields, groups, allowed, times, order, room, lengths)
         one, two = self.shapes[0].query, other.shapes[0].query
         is_one_order = (one.date_grouping, one.sort_by) == (two.date_grouping, two.sort_by)
-        is_same = self.is_like(other) and (is_one_order or bool(box.grouped))
+        is_one_range = any(time.ends is not None and time in other.times for time in self.times)
+        is_alike = is_one_range and (self.fields, self.groups) == (other.fields, other.groups)
+        is_same = is_alike and (is_one_order or bool(box.grouped))  # no longer than one of them
         times, rows = box.counted(knowledge, is_same=is_same)
         if not times or (rows >= MAX_ROWS and box.grouped and not is_same):
             return None
         return attrs.evolve(box, times=times, rows=rows)
-
-    def is_like(self, other: Self) -> bool:
-        """Whether both need the same groups of the same range, so that one is no longer than the other."""
-        is_one_range = any(time.ends is not None and time in other.times for time in self.times)
-        return is_one_range and self.fields == other.fields and self.groups == other.groups
 
     def _values(self, name: str, other: Self) -> frozenset[str] | None:
         """Return the values of a property; one that some query does not name is summed over."""
@@ -249,24 +243,29 @@ class Box:
         """The properties that the request groups by."""
         return _grouped(self.fields, self.groups)
 
+    def _lengths(
+        self, other: Self, fields: Mapping[str, frozenset[str] | None], room: int
+    ) -> Mapping[str, int]:
+        """Return what those values take that still fit in, added up where that is enough."""
+        found: dict[str, int] = {}
+        for name, known in self.lengths.items():
+            values = fields[name]
+            if not values or name not in other.lengths or (len(values) > 1 and name not in TEXT_PROPERTIES):
+                continue
+            length = length_of(values, room, known=self.fields[name] or frozenset(), length=known)
+            if length <= room or len(values) == 1:
+                found[name] = length
+                room -= length
+        return found
+
     def restricted(self) -> Mapping[str, frozenset[str]]:
         """Return the properties that the request filters on, with the values that it lets through."""
-        room, found = self.room, dict[str, frozenset[str]]()
-        for name in sorted(self.fields):
-            values = self.fields[name]
-            if values is None or (len(values) > 1 and name not in TEXT_PROPERTIES):
-                continue
-            length = fits_into(values, room)
-            if length is not None or len(values) == 1:
-                room -= length or 0
-                found[name] = values
-        return found
+        return {name: values for name in self.lengths if (values := self.fields[name])}
 
     @property
     def pattern_length(self) -> int:
         """How many characters its patterns take in the URL, at the most."""
-        patterns = (values for values in self.restricted().values() if len(values) > 1)
-        return sum(fits_into(values, self.room) or 0 for values in patterns)
+        return sum(self.lengths[name] for name, values in self.restricted().items() if len(values) > 1)
 
     @property
     def time(self) -> tuple[Time, Span]:
@@ -279,32 +278,26 @@ class Box:
         return _days(self.time)
 
     @property
-    def buckets(self) -> Buckets | None:
-        """The buckets of the request, if its range is made of them."""
-        time, (first, last) = self.time
-        return Buckets(time.unit, first, last) if time.unit is not None and time.ends is None else None
-
-    @property
     def ends(self) -> tuple[datetime | None, datetime | None]:
         """First and last second of the request."""
-        time, _ = self.time
-        if time.ends is not None:
-            return time.ends
-        buckets = self.buckets
-        return (None, None) if buckets is None else (buckets.begin, buckets.end)
+        time, (first, last) = self.time
+        if time.ends is not None or time.unit is None:
+            return time.ends or (None, None)
+        buckets = Buckets(time.unit, first, last)
+        return buckets.begin, buckets.end
 
     def counted(
         self, knowledge: ServerKnowledge, *, is_same: bool = False
     ) -> tuple[Mapping[Time, Span], int]:
         """Return the ranges that are short enough, and how many rows an answer of the shortest may well have."""
         query, groups, guessed = self.shapes[0].query, 1, list[int]()
-        grouped, restricted = self.grouped, self.restricted()
+        grouped = self.grouped
         days = max(map(_days, self.times.items()), default=0)
         for name in grouped:
             values = self.fields[name]
             least = 0 if values is None else 2 * len(values)
-            if name in restricted:
-                groups *= len(restricted[name])
+            if name in self.lengths:
+                groups *= len(values or ())
             elif knowledge.is_known(query, name):
                 groups *= knowledge.count(query, name, days, least=least)
             elif not is_same:

@@ -1,7 +1,7 @@
 """Fuse queries into requests: find boxes that hold many queries, write each as one query, and split its answer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, Self, cast
 
@@ -152,17 +152,26 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     2. Boxes are put together where one can hold the queries of two: those with figures that do not add up first,
        since only they decide which groups a request must have, then each into the one that grows least.
     3. A box is given up if others can take all of its queries.
-
-    Filling boxes optimally is a packing problem, so this is done in a few ways, and the best one counts.
     """
+    failed = set[tuple[Box, Box]]()
+
+    def join(box: Box, other: Box) -> Box | None:
+        wider = None if (box, other) in failed else box.joined(other, knowledge)
+        if wider is None:
+            failed.add((box, other))
+        return wider
+
     lines: dict[Hashable, list[Shape]] = defaultdict(list)
+    single = {shape: Box.of(shape, knowledge) for shape in shapes}
     for shape in shapes:
         lines[frozenset(shape.fixed), shape.groups, shape.order, shape.natural].append(shape)
-    ways = ((_in_turn(order, knowledge) for order in _orders(line)) for line in lines.values())
+    ways = (
+        (_in_turn(map(single.__getitem__, order), join) for order in _orders(line)) for line in lines.values()
+    )
     filled = [box for tried in ways for box in _fewest(tried)]
     if len(filled) == 1:
         return filled
-    return _fewest(_emptied(_put_together(filled, prefers, knowledge), knowledge) for prefers in _PREFERENCES)
+    return _fewest(_emptied(_put_together(filled, kept, join), single, join) for kept in _PREFERENCES)
 
 
 def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
@@ -176,11 +185,13 @@ def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
     return best
 
 
-def _in_turn(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
+_Join = Callable[[Box, Box], Box | None]
+
+
+def _in_turn(boxes: Iterable[Box], join: _Join) -> Sequence[Box]:
     found: list[Box] = []
-    for shape in shapes:
-        box = Box.of(shape, knowledge)
-        wider = found[-1].joined(box, knowledge) if found else None
+    for box in boxes:
+        wider = join(found[-1], box) if found else None
         if wider is None:
             found.append(box)
         else:
@@ -204,34 +215,21 @@ def _place(shape: Shape, name: str) -> tuple[int, int] | str:
     return shape.fixed[name] if name else shape.times[shape.natural]
 
 
-_Preference = Callable[[Box, Box], tuple[bool, int]]
+_PREFERENCES: Final = ("", "grouped", "time")
+"""What boxes had better keep; of several that do, the one grows that takes the fewest rows for it."""
 
 
-def _least_rows(box: Box, wider: Box) -> tuple[bool, int]:
-    return False, wider.rows - box.rows
-
-
-def _same_groups(box: Box, wider: Box) -> tuple[bool, int]:
-    return box.grouped != wider.grouped, wider.rows - box.rows
-
-
-def _same_range(box: Box, wider: Box) -> tuple[bool, int]:
-    return box.time != wider.time, wider.rows - box.rows
-
-
-_PREFERENCES: Final[Sequence[_Preference]] = (_least_rows, _same_groups, _same_range)
-
-
-def _put_together(filled: Sequence[Box], prefers: _Preference, knowledge: ServerKnowledge) -> list[Box]:
+def _put_together(filled: Sequence[Box], kept: str, join: _Join) -> list[Box]:
     placed: list[Box] = []
     for box in sorted(filled, key=_demand):
-        found: list[tuple[tuple[bool, int], int, Box]] = []
+        found: list[tuple[bool, int, int, Box]] = []
         for place in range(max(0, len(placed) - _TRIED), len(placed)):
-            wider = placed[place].joined(box, knowledge)
+            wider = join(placed[place], box)
             if wider is not None:
-                found.append((prefers(placed[place], wider), place, wider))
+                is_other = bool(kept) and getattr(wider, kept) != getattr(placed[place], kept)
+                found.append((is_other, wider.rows - placed[place].rows, place, wider))
         if found:
-            _, place, wider = min(found, key=lambda each: each[:2])
+            *_, place, wider = min(found, key=lambda each: each[:3])
             placed[place] = wider
         else:
             placed.append(box)
@@ -247,15 +245,14 @@ def _demand(box: Box) -> tuple[object, ...]:
     return box.allowed is None, -len(box.groups), box.rows if box.allowed is None else -box.rows, box.time[1]
 
 
-def _emptied(placed: list[Box], knowledge: ServerKnowledge) -> Sequence[Box]:
+def _emptied(placed: list[Box], single: Mapping[Shape, Box], join: _Join) -> Sequence[Box]:
     """Give up boxes whose queries others can take, the smallest first."""
     for box in sorted(placed, key=lambda box: len(box.shapes))[:_TRIED]:
         if box.allowed is not None or len(placed) == 1:
             continue
         others = [each for each in placed if each is not box]
         for shape in box.shapes:
-            single = Box.of(shape, knowledge)
-            taken = ((place, each.joined(single, knowledge)) for place, each in enumerate(others[:_TRIED]))
+            taken = ((place, join(each, single[shape])) for place, each in enumerate(others[:_TRIED]))
             place, wider = next(((place, wider) for place, wider in taken if wider), (0, None))
             if wider is None:
                 break

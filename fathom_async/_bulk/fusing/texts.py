@@ -46,12 +46,16 @@ def one_of(texts: Iterable[str], *, is_exact: bool = False) -> str:
     return f"^{' ?' * blanks}{_rendered(sorted(plain))}[/ ]*$|{_OUTSIDE}" if plain else _OUTSIDE
 
 
-def fits_into(texts: frozenset[str], room: int) -> int | None:
-    """Return how many characters the pattern of some texts takes at the most, or None if more than there is room."""
-    least = sum(map(_length, texts))
-    if least > room:
-        least = _whole_length(texts)
-    return least if least <= room else None
+def length_of(
+    texts: frozenset[str], room: int, *, known: frozenset[str] = frozenset(), length: int = 0
+) -> int:
+    """Return how many characters the pattern of some texts takes at the most.
+
+    The lengths of the texts are added up, from that of those `known`. Only if there is less `room`, the pattern is
+    written, which takes less in the URL than the sum.
+    """
+    most = length + sum(map(_length, texts - known))
+    return most if most <= room else _whole_length(texts)
 
 
 @lru_cache(16_384)

@@ -11,6 +11,7 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
 from fathom_async._core.codec.rows import TOO_DEEP, utf8
+from fathom_async._util.text import plain_number
 from fathom_async.errors import DecodeError
 from fathom_async.models import Deleted, Page
 
@@ -41,7 +42,7 @@ def _text_or_none(value: object, _: object) -> str | None:
 def _whole(value: object, _: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    return int(_text(value, None))
+    return int(plain_number(_text(value, None)))
 
 
 def _flag(value: object, _: object) -> bool:
@@ -124,7 +125,7 @@ def is_json(body: bytes) -> bool:
 def object_decoder(cls: type[T], **known: object) -> Callable[[bytes], T]:
     """Return a function from a body to one object, whose `DecodeError` names the field.
 
-    `known` are the values of fields for answers that lack them, or have no body.
+    `known` are the values of fields for answers that lack them, are null, or have no body.
     """
     return _decoder(cls, known)
 
@@ -138,10 +139,12 @@ def _decoder(cls: type[T], known: Mapping[str, object] = MappingProxyType({})) -
     structure = _converter.get_structure_hook(cls)
 
     def decode(body: bytes) -> T:
-        raw = parse(body) if not known or body.strip() else dict[str, object]()
-        if known and isinstance(raw, dict):
+        raw = parse(body) if not known or body.strip() else None
+        if known and (raw is None or isinstance(raw, dict)):
             given = {
-                name: value for name, value in cast("dict[str, object]", raw).items() if value is not None
+                name: value
+                for name, value in cast("dict[str, object]", raw or {}).items()
+                if value is not None
             }
             raw = {**known, **given}
         try:

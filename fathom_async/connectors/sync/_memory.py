@@ -41,12 +41,14 @@ class Memory:
 
     _rows: sqlite3.Connection
     _unix: Callable[[], float]
+    _file: Path
 
     def recall(self, change: Change) -> Remembered | None:
         """Return when a creation was sent, and what it made; None if it never was."""
-        found = self._rows.execute(
-            "SELECT at, made FROM creations WHERE change = ?", [_key(change)]
-        ).fetchone()
+        with _explained(self._file):
+            found = self._rows.execute(
+                "SELECT at, made FROM creations WHERE change = ?", [_key(change)]
+            ).fetchone()
         return None if found is None else Remembered(max(0.0, self._unix() - found[0]), found[1])
 
     def sent(self, change: Change) -> None:
@@ -62,8 +64,9 @@ class Memory:
         self._write("DELETE FROM creations WHERE change = ?", _key(change))
 
     def _write(self, statement: str, *values: object) -> None:
-        self._rows.execute(statement, values)
-        self._rows.commit()
+        with _explained(self._file):
+            self._rows.execute(statement, values)
+            self._rows.commit()
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def opened(
             rows.execute("BEGIN EXCLUSIVE")
             rows.execute(_SCHEMA)
             rows.commit()  # the lock stays until the connection closes
-        yield Memory(rows, unix)
+        yield Memory(rows, unix, file)
     finally:
         rows.close()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -182,26 +182,30 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
 
     Raises:
         SyncError: Another sync of the destination is at work on this machine.
-        ConfigurationError: What was created cannot be kept in the plan's `memory`.
+        ConfigurationError: What was created cannot be kept in the plan's `memory`, or the network's settings stand in
+            the way.
         ClosedError: The client was closed.
         AuthenticationError: The service no longer accepts the credentials.
     """
     with opened(plan.destination.key, plan.memory) as memory:
-        state = await plan.destination.compare(plan.source)
-        due, planned = set(state.changes), set(plan.changes)
-        for change in state.changes:
-            if change not in planned:  # others may build on it, although it is not listed yet
-                await _is_remembered(state, memory, change)
-        for change in plan.changes:
+        state, due, unsettled = await _read(plan, memory, plan.changes)
+        for place, change in enumerate(plan.changes):
             if change not in due:
                 yield Applied(change, "gone" if state.lacks(change) else "unneeded")
                 continue
             try:
-                if change.verb == "create" and await _is_made(state, memory, change):
+                known = memory.recall(change) if change.verb == "create" else None
+                made = None if known is None else known.made
+                is_made = change.verb == "create" and await state.find(change, made)
+                if known is not None and change in unsettled and not is_made:
+                    await asyncio.sleep(max(0.0, SETTLE - known.age))
+                    state, due, unsettled = await _read(plan, memory, plan.changes[place:])
+                    is_made = change not in due or await state.find(change, made)
+                if is_made:
                     yield Applied(change, "unneeded")
                     continue
                 await _make(state, memory, change)
-            except (ClosedError, AuthenticationError):
+            except (ClosedError, AuthenticationError, ConfigurationError):
                 raise
             except FathomError as error:
                 yield Applied(change, "failed", error)
@@ -209,22 +213,23 @@ async def apply(plan: SyncPlan) -> AsyncGenerator[Applied, None]:
                 yield Applied(change, "done")
 
 
+async def _read(
+    plan: SyncPlan, memory: Memory, ahead: Sequence[Change]
+) -> tuple[RemoteState, set[Change], set[Change]]:
+    """Return the service's state, the changes due, and which of those ahead may have been made without showing."""
+    known = {change: memory.recall(change) for change in ahead if change.verb == "create"}
+    unsettled = {change for change, sent in known.items() if sent is not None and sent.age < SETTLE}
+    state, planned = await plan.destination.compare(plan.source), set(ahead)
+    for change in state.changes:
+        if change not in planned:  # others may build on it, although it is not listed yet
+            await _is_remembered(state, memory, change)
+    return state, set(state.changes), unsettled
+
+
 async def _is_remembered(state: RemoteState, memory: Memory, change: Change) -> bool:
     """Tell whether this machine made a creation that the service does not list yet."""
     known = memory.recall(change) if change.verb == "create" else None
     return known is not None and await state.find(change, known.made)
-
-
-async def _is_made(state: RemoteState, memory: Memory, change: Change) -> bool:
-    """Tell whether a creation happened, although the service did not list it."""
-    known = memory.recall(change)
-    made = None if known is None else known.made
-    if await state.find(change, made):
-        return True
-    if known is None or known.age >= SETTLE:
-        return False
-    await asyncio.sleep(SETTLE - known.age)
-    return await state.find(change, made)
 
 
 async def _make(state: RemoteState, memory: Memory, change: Change) -> None:

@@ -1,13 +1,15 @@
 """What is fused, and what is not."""
 
 import time
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
-from fathom_async._bulk.fusing import fuse
+from fathom_async._bulk.fusing import fuse, texts
+from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Pageview
 from tests.bulk.fusing.world import BEGIN, SALES, TOTAL, VISITS, ZONE, compare, dataset, during, on, one, same
@@ -301,3 +303,16 @@ def test_a_day_that_begins_an_hour_late_is_a_day() -> None:
     assert comparison.requests == 2, "servers differ in when a day begins whose midnight was skipped"
     assert same(comparison)
     assert [each.column("pageviews") for each in comparison.fused] == [[6], [46], [48]]
+
+
+def test_the_pattern_is_not_written_anew_for_each_query_that_joins(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+
+    def counted(values: Collection[str], *, is_exact: bool = False) -> str:
+        written.append(len(values))
+        return one_of(values, is_exact=is_exact)
+
+    monkeypatch.setattr(texts, "one_of", counted)
+    pages = [on(f"/planned/{page}", query) for page in range(1350) for query in (TOTAL, VISITS)]
+    assert len(fuse(pages)) == 2
+    assert len(written) < len(pages) / 10

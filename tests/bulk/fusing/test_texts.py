@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async._bulk.fusing.texts import fits_into, one_of
-from fathom_async._reports.collation import folded
+from fathom_async._bulk.fusing.texts import length_of, one_of
+from fathom_async._reports.collation import folded, is_certain, may_be_read_otherwise
 from fathom_async._reports.filters import Filter, filters_to_json
+from fathom_async._reports.patterns import forgives
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.text(
     st.sampled_from(' !"$()*+,-./:?@A[\\]^_`a{|}~\x7fé\n\x00'), max_size=6
@@ -39,6 +40,12 @@ def test_a_pattern_lets_through_its_texts_and_all_that_look_like_them(texts: lis
                 assert re.fullmatch(pattern, other, re.DOTALL) or "\n" in other, (pattern, other)
 
 
+@given(st.lists(TEXTS.filter(is_certain), min_size=1, max_size=8))
+def test_a_pattern_hides_nothing_that_looks_like_one_of_its_texts(texts: list[str]) -> None:
+    pattern = one_of(texts)
+    assert all(forgives(pattern, text) for text in texts if not may_be_read_otherwise(text))
+
+
 @given(st.lists(TEXTS.filter(bool), min_size=1, max_size=8), TEXTS)
 def test_an_exact_pattern_lets_through_little_else(texts: list[str], other: str) -> None:
     pattern = one_of(texts, is_exact=True)
@@ -51,8 +58,7 @@ def test_an_exact_pattern_lets_through_little_else(texts: list[str], other: str)
 def test_a_pattern_is_no_longer_in_a_url_than_was_said(texts: list[str], is_exact: bool) -> None:
     sent = filters_to_json([Filter("pathname", "matching", one_of(texts, is_exact=is_exact))])
     bare = filters_to_json([Filter("pathname", "matching", one_of([" "]))])
-    room = fits_into(frozenset(texts), 10_000)
-    assert room is not None
+    room = length_of(frozenset(texts), 10_000)
     assert len(quote(sent, safe="")) - len(quote(bare, safe="")) <= room + 40
 
 

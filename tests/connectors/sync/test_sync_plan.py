@@ -1,30 +1,35 @@
 """Syncs that meet others, services that lag behind, and destinations of one's own."""
 
 import asyncio
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from attrs import evolve, field, frozen
 
-from fathom_async import ConfigurationError, FathomClient, ValidationError
+from fathom_async import ConfigurationError, ConnectError, FathomClient, ValidationError
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.sync import (
     AccountEvents,
     Change,
     CreateEvent,
+    CreateEventType,
     DeleteEvent,
     SyncError,
     SyncPlan,
     UpdateEvent,
+    _sync_plan,
     apply,
     plan_sync,
 )
 from fathom_async.connectors.sync._changes import titled
+from fathom_async.connectors.sync._memory import opened
 from fathom_async.testing import Dataset, Disconnect, Event, FathomServer, Site, Status
 from tests.conftest import EAGER
 from tests.support.emma_pages import EmmaPages
@@ -145,6 +150,29 @@ async def test_a_sync_that_ends_anywhere_and_runs_again_creates_nothing_twice(
         assert not await plan_of(fathom, secoda)
         assert set(paths(server).values()) == {1}
         assert len(server.entries) == EVERYTHING
+
+
+@pytest.mark.parametrize("retired", [404, 410, 200])
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_lost_creation_is_looked_for_in_the_catalog_when_that_shows_it(
+    fathom: FathomClient, retired: int, lost: int
+) -> None:
+    async with SecodaPages(lag=20.0, retired=retired) as server, secoda_of(server) as secoda:
+
+        async def plan() -> SyncPlan:
+            return await plan_sync(
+                fathom, secoda, integration=INTEGRATION, sites=["S1"], currency=lambda _, __: "euro"
+            )
+
+        server.inject(
+            *[Disconnect(after_processing=True)] * lost, method="POST", path="/api/v1/event/events/"
+        )
+        assert Counter(await states(await plan()))["failed"] == 2 * lost  # and their currencies
+        assert set(await states(await plan())) <= {"done", "unneeded"}
+        await asyncio.sleep(20)
+        assert not await plan()
+    assert set(paths(server).values()) == {1}
+    assert len(server.entries) == 1 + 8 + 8
 
 
 async def test_what_was_deleted_by_hand_is_created_anew(fathom: FathomClient) -> None:
@@ -365,6 +393,88 @@ async def test_fathoms_events_go_to_any_destination(fathom: FathomClient) -> Non
     assert Counter(await states(plan)) == {"done": 7, "failed": 1}
     again = await plan_sync(fathom, diary)
     assert again.changes == (Note("event 3"),)
+
+
+@frozen
+class Slow(Diary):
+    """A destination that takes its time, and shows only late what it was sent."""
+
+    sent_at: list[tuple[str, float]] = field(factory=list[tuple[str, float]])
+    name: str = "slow"
+    key: str = "slow destination of tests"
+
+    async def compare(self, source: AccountEvents) -> "Slow":
+        shown = {name for name, at in self.sent_at if asyncio.get_running_loop().time() >= at + 28}
+        names = dict.fromkeys(str(event.name) for site in source.sites for event in site.events)
+        return evolve(self, changes=tuple(CreateEventType(name, name) for name in names if name not in shown))
+
+    async def find(self, change: Change, made: str | None) -> bool:
+        del change, made
+        return False
+
+    async def make(self, change: Change, sent: Callable[[], None]) -> str | None:
+        assert isinstance(change, CreateEventType)
+        await asyncio.sleep(10)
+        sent()
+        if change.event_type == "event 3" and not self.written:
+            self.written.append("event 3")
+            raise ValidationError(400, "not yet")
+        self.sent_at.append((change.event_type, asyncio.get_running_loop().time()))
+        if change.event_type == "event 7":
+            raise ConnectError("the connection broke", sent=True)
+        return None
+
+
+@pytest.mark.parametrize("later", [0, 15, 25, 40])
+async def test_a_lost_creation_is_not_repeated_whenever_the_next_sync_begins(
+    fathom: FathomClient, later: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_sync_plan, "opened", partial(opened, unix=asyncio.get_running_loop().time))
+    slow = Slow()
+    first = Counter(await states(await plan_sync(fathom, slow, sites=["S1"])))
+    await asyncio.sleep(later)
+    again = await states(await plan_sync(fathom, slow, sites=["S1"]))
+    assert first == {"done": 6, "failed": 2}
+    assert set(again) <= {"done", "unneeded"}
+    assert Counter(name for name, _ in slow.sent_at) == {f"event {number}": 1 for number in range(8)}
+
+
+class Full:
+    """A connection to a database that takes no more after a number of statements."""
+
+    def __init__(self, rows: sqlite3.Connection, left: int) -> None:
+        self._rows = rows
+        self._left = left
+        self.close, self.commit = rows.close, rows.commit
+
+    def execute(self, statement: str, values: Sequence[str] = ()) -> sqlite3.Cursor:
+        self._left -= 1
+        if self._left < 0:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+        return self._rows.execute(statement, values)
+
+
+@pytest.mark.parametrize("left", range(4, 112, 7))
+async def test_a_memory_that_becomes_full_ends_a_sync_with_its_file_and_creates_nothing_twice(
+    fathom: FathomClient, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def full(file: Path, timeout: float) -> Full:
+        return Full(connect(file, timeout=timeout), left)
+
+    async with SecodaPages(lag=20.0) as server, secoda_of(server) as secoda:
+        plan = await plan_of(fathom, secoda)
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite3, "connect", full)
+            assert (await plan_of(fathom, secoda)).changes == plan.changes
+            with pytest.raises(ConfigurationError, match=r"sync-\w+\.db.*disk is full"):
+                await states(plan)
+        assert set(await states(await plan_of(fathom, secoda))) <= {"done", "unneeded"}
+    assert set(paths(server).values()) == {1}
+    assert len(server.entries) == EVERYTHING
 
 
 async def test_a_sync_that_is_cancelled_lets_the_next_one_work(fathom: FathomClient) -> None:

@@ -34,6 +34,12 @@ def test_numbers_may_come_as_digits() -> None:
     assert object_decoder(CurrentVisitors)(b'{"total":"3"}').total == 3
 
 
+@pytest.mark.parametrize("digits", ["1_0", "\u0667", "1.0", "", "0x10"])
+def test_a_number_is_one_outside_of_python_too(digits: str) -> None:
+    with pytest.raises(DecodeError, match="total"):
+        object_decoder(CurrentVisitors)(f'{{"total":"{digits}"}}'.encode())
+
+
 def test_unknown_fields_are_kept_and_the_type_tag_is_not() -> None:
     body = SITE[:-1] + b',"plan":{"tier":6}}'
     assert object_decoder(Site)(body).extra == {"plan": {"tier": 6}}
