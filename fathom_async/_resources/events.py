@@ -97,7 +97,7 @@ class EventsResource:
         fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
         decode = object_decoder(Event, name=name)
-        return await self._send(Request("POST", at, decode, body=fields, idempotent=False, retired_hint=_NEW))
+        return await self._send(Request("POST", at, decode, body=fields, retired_hint=_NEW))
 
     async def update(
         self,
@@ -121,7 +121,7 @@ class EventsResource:
         decode = object_decoder(
             Event, id=event_id, **{each: fields[each] for each in _FIELDS if each in fields}
         )
-        return await self._send(Request("POST", at, decode, body=fields, idempotent=False, retired_hint=_SET))
+        return await self._send(Request("POST", at, decode, body=fields, retired_hint=_SET))
 
     async def delete(self, site_id: str, event_id: str) -> Deleted:
         """Delete an event permanently.
@@ -168,7 +168,7 @@ class EventsResource:
         fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events/currency", site_id)
         decode = object_decoder(Event, name=name, currency=currency)
-        return await self._send(Request("POST", at, decode, body=fields, idempotent=False))
+        return await self._send(Request("POST", at, decode, body=fields))
 
     async def wipe(self, site_id: str, event_id: str) -> None:
         """Delete an event's data. The live service has retired this endpoint.

@@ -79,7 +79,7 @@ class MilestonesResource:
         """
         fields = body(_FIELDS, extra, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones", site_id)
-        return await self._send(Request("POST", at, _MILESTONE, body=fields, idempotent=False))
+        return await self._send(Request("POST", at, _MILESTONE, body=fields))
 
     async def update(
         self,
@@ -99,7 +99,7 @@ class MilestonesResource:
         fields = body(_FIELDS, extra, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         decode = object_decoder(Milestone, id=milestone_id, **{each: fields[each] for each in _FIELDS})
-        return await self._send(Request("POST", at, decode, body=fields, idempotent=False))
+        return await self._send(Request("POST", at, decode, body=fields))
 
     async def delete(self, site_id: str, milestone_id: str) -> Deleted:
         """Delete a milestone permanently.

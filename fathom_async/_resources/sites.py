@@ -100,7 +100,7 @@ class SitesResource:
             multi_domain=multi_domain,
             multi_domain_option=multi_domain_option,
         )
-        return await self._send(Request("POST", "/sites", _SITE, body=fields, idempotent=False))
+        return await self._send(Request("POST", "/sites", _SITE, body=fields))
 
     async def update(
         self,
@@ -139,7 +139,7 @@ class SitesResource:
             multi_domain_option=multi_domain_option,
         )
         at = path("/sites/{}", site_id)
-        return await self._send(Request("POST", at, _SITE, body=fields, idempotent=False))
+        return await self._send(Request("POST", at, _SITE, body=fields))
 
     async def delete(self, site_id: str) -> Deleted:
         """Delete a site and its data permanently.

@@ -23,7 +23,7 @@ _NUMBER = object_decoder(int)
 def type_creation(dates: Dates, *, event_type: str, display_name: str) -> Request[EventType]:
     """Return the request that creates an event type."""
     fields = body(_FIELDS, event_type=event_type, display_name=display_name)
-    return Request("POST", "/events", dates.one(EventType), body=fields, lane=LANE, idempotent=False)
+    return Request("POST", "/events", dates.one(EventType), body=fields, lane=LANE)
 
 
 def _numbered(template: str, name: str, number: int) -> str:
@@ -155,7 +155,7 @@ class MemberEventsResource:
                 raise DecodeError(words, body=body[:200])
             return created
 
-        return Request("POST", "/events/members", read, body=fields, lane=LANE, idempotent=False)
+        return Request("POST", "/events/members", read, body=fields, lane=LANE)
 
     async def _create(
         self, events: tuple[NewMemberEvent, ...], request: Request[tuple[MemberEvent, ...]]
