@@ -9,13 +9,16 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal, cast
+from contextlib import nullcontext
+from itertools import pairwise
+from typing import Annotated, cast
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
 from fathom_async._cli.formatting import ASCII, examples
+from fathom_async._cli.settings import LIST, PLAN, VERBOSE, load_config, quietly
 from fathom_async._util.text import one_line
 
 
@@ -140,16 +143,20 @@ _add(
 )
 
 
-@app.command(
-    help_epilogue=examples(
-        'eval "$(fathom completion bash)"',
-        "fathom completion zsh > ~/.zfunc/_fathom",
-        "fathom completion fish > ~/.config/fish/completions/fathom.fish",
-    )
+_add(
+    "config:config",
+    "Show the settings, and where they come from.",
+    "fathom config",
+    "fathom config --format json",
+    more="They come from an option, else from the environment, else from config.toml; so does no token.",
 )
-def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
-    """Write the script that completes commands in your shell."""
-    print(app.generate_completion(shell=shell))  # noqa: T201 - the command's output
+_add(
+    "completion:completion",
+    "Write or install the script that completes commands in your shell.",
+    "fathom completion --install",
+    "fathom completion zsh --install",
+    'eval "$(fathom completion bash)"',
+)
 
 
 app.meta.suppress_keyboard_interrupt = False
@@ -165,11 +172,23 @@ def _with_options(
             "default that of FATHOM_PLAN; without it, what the server's answers show."
         ),
     ] = None,
+    quiet: Annotated[
+        bool, Parameter(name=("--quiet", "-q"), help="Write nothing but the result and errors.")
+    ] = False,
+    verbose: Annotated[
+        bool, Parameter(name=("--verbose", "-v"), help="Tell on standard error what becomes of each request.")
+    ] = False,
 ) -> object:
     """Carry out a command with the options that all commands have."""
     if plan is not None:
-        os.environ["FATHOM_PLAN"] = plan
-    return cast("object", app(words, exit_on_error=False, print_error=False, result_action="return_value"))
+        os.environ[PLAN] = plan
+    if verbose:
+        os.environ[VERBOSE] = "1"
+    load_config()
+    with quietly() if quiet else nullcontext():
+        return cast(
+            "object", app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        )
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -180,7 +199,7 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors=ASCII)
     try:
         code: object = app.meta(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            _listing(arguments), exit_on_error=False, print_error=False, result_action="return_value"
         )
         sys.stdout.flush()
     except CycloptsError as error:
@@ -195,6 +214,14 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
         return ended_by(error)
     return cast("int | None", code) or ExitCode.OK
+
+
+def _listing(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, with a value for ``--json`` where it has none and lists the columns."""
+    return [
+        f"{word}={LIST}" if word == "--json" and follower.startswith("-") else word
+        for word, follower in pairwise((*arguments, "-"))
+    ]
 
 
 def _message_of(error: CycloptsError) -> str:

@@ -9,8 +9,8 @@ from cyclopts import Parameter, validators
 
 from fathom_async import EventQuery, PageviewQuery, RetryPolicy, Site
 from fathom_async._cli.connection import connect, run_async
-from fathom_async._cli.failures import CommandError, ExitCode, interruption
-from fathom_async._cli.named_sites import sites_named
+from fathom_async._cli.failures import CommandError, interruption
+from fathom_async._cli.named_sites import site_ids, sites_named
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names, Selection, in_options
@@ -78,14 +78,13 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
     Each period is replaced as a whole, so the table is consistent whenever the command ends. Sites share one table.
 
     Args:
-        sites: IDs of the sites.
+        sites: Names, domains or IDs of the sites; by default that of FATHOM_SITE.
         target: Destination: parquet:directory, duckdb:file#table or sqlite:file#table.
         columns: Columns of the table.
         periods: Rows of the table.
     """
-    if not sites:
-        raise CommandError("name at least one site; `fathom sites list` shows them", ExitCode.USAGE)
-    queries = [columns.query(site) for site in dict.fromkeys(sites)]
+    columns.query("CDBUGS")  # errors come before any request
+    queries = [columns.query(site) for site in dict.fromkeys(site_ids(sites or ["."], is_read=True))]
     try:
         run_async(partial(_fill, queries, target, periods))
     except KeyboardInterrupt as error:

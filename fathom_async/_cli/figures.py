@@ -1,7 +1,7 @@
 """Figures of a report, to draw in a terminal or on a page."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 from attrs import frozen
@@ -9,7 +9,7 @@ from attrs import frozen
 from fathom_async._util.text import printable
 from fathom_async.reports import RATES, CalendarUnit
 
-Unit = Literal["hour", "day", "month", "year"]
+Unit = Literal["hour", "day", "week", "month", "year"]
 Number = int | float | None
 
 RANKED: Final = 20
@@ -101,6 +101,9 @@ def _time_series(metric: str, unit: Unit, rows: Sequence[Row], place: int, group
 def _every(unit: Unit, dates: set[date]) -> tuple[date, ...]:
     if not dates:
         return ()
+    if unit == "week":
+        first, last = min(dates), max(dates)
+        return tuple(first + timedelta(weeks=week) for week in range((last - first).days // 7 + 1))
     calendar = CalendarUnit(unit)
     indexes = range(calendar.index(min(dates)), calendar.index(max(dates)) + 1)
     return tuple(map(calendar.value, indexes))

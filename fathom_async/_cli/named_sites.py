@@ -1,34 +1,141 @@
-"""Sites named on the command line."""
+"""Sites named on the command line: by their ID, or by the name or domain that a list of all sites tells.
+
+A list takes one request per hundred sites. The store of ``FATHOM_STORE``, if there is one, keeps it for a day, for
+commands that only read: one that changes something never acts on a name that has moved on to another site.
+"""
 
 import asyncio
-from collections.abc import Iterable
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from fathom_async import FathomClient, NotFoundError, PermissionDeniedError, Site
+import msgspec
+
+from fathom_async import FathomClient, FathomError, NotFoundError, PermissionDeniedError, Site
+from fathom_async._cli.connection import call, run_async
+from fathom_async._cli.credentials import address, find_token
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.settings import SITE, STORE
+from fathom_async._util.checks import suggestion
+from fathom_async.store import CacheEntry, namespace, open_store
+
+_ID: Final = re.compile(r"[A-Z]{5,12}")
+_AROUND: Final = re.compile(r"^(https?://)?(www\.)?|/$")
+_DEFAULT: Final = "."
+_KNOWN_FOR: Final = 86_400.0
 
 
-async def sites_named(fathom: FathomClient, site_ids: Iterable[str]) -> dict[str, Site]:
+def site_id(named: str | None, *, is_read: bool = False) -> str:
+    """Return the ID of a site, by default the one of ``FATHOM_SITE``; see `site_ids`."""
+    return site_ids([_DEFAULT if named is None else named], is_read=is_read)[0]
+
+
+def site_ids(named: Sequence[str], *, is_read: bool = False) -> list[str]:
+    """Return the IDs of sites by their names, domains or IDs; only the first two send a request.
+
+    Args:
+        named: The names; ``.`` for the site of ``FATHOM_SITE``.
+        is_read: Whether names may come from the store: the command only reads.
+
+    Raises:
+        CommandError: No site is called so, or several are.
+    """
+    words = [_default() if word == _DEFAULT else word for word in named]
+    if all(map(_ID.fullmatch, words)):
+        return words
+    if is_read and (kept := known_sites()):
+        try:
+            return [_called(word, kept) for word in words]
+        except CommandError:
+            pass  # the site may be new
+    try:
+        found = call(_names)
+    except PermissionDeniedError:
+        raise CommandError(
+            f"this token may not list sites, so that {', '.join(words)} must be an ID, such as CDBUGS",
+            ExitCode.UNAUTHENTICATED,
+        ) from None
+    return [_called(word, found) for word in words]
+
+
+def known_sites() -> Mapping[str, str]:
+    """Return the names of sites by ID, as the store has kept them; none without a store."""
+    store = os.environ.get(STORE)
+
+    async def read() -> Mapping[str, str]:
+        async with open_store(store or "memory://") as opened:
+            entry = (await opened.get_many([_key()])).get(_key())
+            return {} if entry is None else msgspec.json.decode(entry.body, type=dict[str, str])
+
+    try:
+        return run_async(read) if store else {}
+    except (FathomError, msgspec.MsgspecError):
+        return {}
+
+
+async def sites_named(fathom: FathomClient, named: Iterable[str]) -> dict[str, Site]:
     """Return sites by ID, in the order named.
 
     Listing all sites takes one request per hundred; a token that may not list them requests one by one.
     """
-    wanted = list(dict.fromkeys(site_ids))
+    wanted = list(dict.fromkeys(named))
     try:
         found = {site.id: site async for site in fathom.sites.list()}
     except PermissionDeniedError:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_site(fathom, site_id)) for site_id in wanted]
+            tasks = [group.create_task(_site(fathom, word)) for word in wanted]
         found = {site.id: site for task in tasks if (site := task.result()) is not None}
-    if missing := [site_id for site_id in wanted if site_id not in found]:
-        raise CommandError(
-            f"this token has no site {', '.join(missing)}; `fathom sites list` shows its sites",
-            ExitCode.NOT_FOUND,
-        )
-    return {site_id: found[site_id] for site_id in wanted}
+    names = {site.id: site.name for site in found.values()}
+    return {key: found[key] for key in (_called(word, names) for word in wanted)}
 
 
-async def _site(fathom: FathomClient, site_id: str) -> Site | None:
+async def _names(fathom: FathomClient) -> dict[str, str]:
+    found = {site.id: site.name async for site in fathom.sites.list()}
+    if store := os.environ.get(STORE):
+        now = time.time()
+        async with open_store(store) as opened:
+            entry = CacheEntry(msgspec.json.encode(found), now, drop_after=now + _KNOWN_FOR)
+            await opened.put_many({_key(): entry})
+    return found
+
+
+def _called(word: str, names: Mapping[str, str]) -> str:
+    """Return the ID of the only site that is called so."""
+    folded = word.casefold()
+    found = [each for each, name in names.items() if folded in {each.casefold(), name.casefold()}]
+    found = found or [each for each, name in names.items() if _domain(name) == _domain(word)]
+    if len(found) == 1:
+        return found[0]
+    told = "; `fathom sites list` shows its sites"
+    if found:
+        told = f", but {len(found)} are: name one by its ID, {' or '.join(found)}"
+        raise CommandError(f"no single site is called {word!r}{told}", ExitCode.NOT_FOUND)
+    close = suggestion(word, [*names, *names.values()])
+    close = close if "did you mean" in close else ""
+    raise CommandError(f"this token has no site {word}{close}{told}", ExitCode.NOT_FOUND)
+
+
+def _domain(name: str) -> str:
+    return _AROUND.sub("", name.casefold())
+
+
+def _default() -> str:
+    if site := os.environ.get(SITE):
+        return site
+    raise CommandError(
+        f'name a site, or set {SITE} or site = "…" in `fathom config`; `fathom sites list` shows the sites',
+        ExitCode.USAGE,
+    )
+
+
+def _key() -> str:
+    return namespace(address(os.environ), f"names of sites, for {find_token(os.environ).token}")
+
+
+async def _site(fathom: FathomClient, word: str) -> Site | None:
     try:
-        return await fathom.sites.get(site_id)
+        return await fathom.sites.get(word)
     except NotFoundError:
         return None

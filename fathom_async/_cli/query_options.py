@@ -1,24 +1,25 @@
 """Options that describe a report, and the query made of them."""
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
-from cyclopts import Parameter, Token, validators
+from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, PageviewQuery, Period, QueryError, Report, Site
+from fathom_async import EventQuery, Period, QueryError, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
+from fathom_async._cli.output import listed, split
 from fathom_async._util.checks import site_zone
-from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
+from fathom_async.reports import MAX_ROWS, FieldGrouping, Query, Row
 
-Query = PageviewQuery | EventQuery
-Q = TypeVar("Q", PageviewQuery, EventQuery)
+Per = Literal["hour", "day", "week", "month", "year"]
+Q = TypeVar("Q", bound=Query[Row])
 RowT = TypeVar("RowT", bound=Row)
 
 # Arguments of a query, and their options.
@@ -34,15 +35,13 @@ _OPTIONS: Final = {
     "filters": "--where",
 }
 _IN_PYTHON: Final = "query.over('last 30 days', now=...)"
+_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
+_LAST: Final = re.compile(r"(?P<count>\d{1,4}) *(?P<unit>h|d|w|mo|y)", re.IGNORECASE)
+_DAYS: Final = frozenset({"today", "yesterday"})
 _ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
 
 
-def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
-    """Split options such as ``--by pathname,browser --by city`` into names."""
-    return tuple(name.strip() for token in tokens for name in token.value.split(",") if name.strip())
-
-
-Names = Parameter(converter=split, consume_multiple=False)
+Names = Parameter(converter=split, consume_multiple=False, completer=listed)
 
 
 @Parameter(name="*")
@@ -70,17 +69,20 @@ class Selection:
 class QueryOptions(Selection):
     """Options of a report, except its metrics."""
 
-    per: DateGrouping | None = None
-    """Group by dates of this length."""
+    per: Per | None = None
+    """Group by dates of this length; weeks, from Monday, are added up from days, so only of metrics that add up."""
+
+    last: str | None = None
+    """Range up to now: 24h, 30d, 12w, 6mo or 1y; the current hour, day, week or month is the last of them."""
+
+    period: str | None = None
+    """Range in words instead: 'previous month', 'year to date', 'Q1 2026'."""
 
     from_: Annotated[str | None, Parameter(name="--from")] = None
-    """First moment, on the site's clock: 2026-01-31 or '2026-01-31 15:00'."""
+    """First moment, on the site's clock: yesterday, 2026-01-31 or '2026-01-31 15:00'."""
 
     to: str | None = None
     """Last moment, likewise; a day ends with its last second."""
-
-    period: str | None = None
-    """Range in words instead: 'last 30 days', 'previous month', 'year to date'."""
 
     sort: str | None = None
     """Order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, by default."""
@@ -92,16 +94,42 @@ class QueryOptions(Selection):
     """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
 
     def query(self, make: Callable[..., Q], now: datetime) -> Q:
-        if self.period is not None and (self.from_ is not None or self.to is not None):
-            raise CommandError("give --period, or --from and --to, not both", ExitCode.USAGE)
+        """Return the query at a moment on the site's clock.
+
+        Raises:
+            CommandError: Some options do not go together, or have a value that they cannot have.
+        """
+        ranges = (self.last, self.period, self.from_ or self.to)
+        if sum(each is not None for each in ranges) > 1:
+            raise CommandError("give one of --last, --period, and --from with --to", ExitCode.USAGE)
         if self.complete and self.limit is not None:
             raise CommandError("--complete has every row; leave out --limit, or --complete", ExitCode.USAGE)
         with in_options():
-            query = self.selected(make, date_grouping=self.per, date_from=self.from_, date_to=self.to)
-            query = query.replace(sort_by=self._order(query), limit=self.limit)
-            return query if self.period is None else query.over(Period.parse(self.period, now), now=now)
+            grouping = "day" if self.per == "week" else self.per
+            query = self.selected(make, date_grouping=grouping)
+            query = query.replace(
+                sort_by=self._order(query), limit=None if self.per == "week" else self.limit
+            )
+            if self.words is not None:
+                return query.over(Period.parse(self.words, now), now=now)
+            first, last = (_day(each, now) for each in (self.from_, self.to))
+            return query.replace(
+                date_from=first.start if isinstance(first, Period) else first,
+                date_to=last.end if isinstance(last, Period) else last,
+            )
 
-    def _order(self, query: Query) -> str | None:
+    @property
+    def words(self) -> str | None:
+        """The range in words, unless it is by dates."""
+        if self.last is None:
+            return self.period
+        if (found := _LAST.fullmatch(self.last.strip())) is None:
+            raise CommandError(f"--last takes 24h, 30d, 12w, 6mo or 1y, not {self.last!r}", ExitCode.USAGE)
+        count, unit = int(found["count"]), _UNITS[found["unit"].lower()]
+        # A year back from now, rather than the part of this one that has passed.
+        return f"last {count * 12} months" if unit == "years" else f"last {count} {unit}"
+
+    def _order(self, query: Query[Row]) -> str | None:
         """Return the query's ``sort_by``, so that a limit keeps the highest groups."""
         if self.sort is not None:
             return re.sub(r"^date\b", "timestamp", self.sort)
@@ -116,12 +144,20 @@ class QueryOptions(Selection):
     @property
     def is_on_site_clock(self) -> bool:
         """Whether the range depends on the site's time zone: on its words, and not on dates."""
-        return self.period is not None and self.timezone is None and Period.dated(self.period) is None
+        if self.timezone is not None:
+            return False
+        if self.words is not None:
+            return Period.dated(self.words) is None
+        return bool({self.from_, self.to} & _DAYS)
 
     def now(self, site: Site | None) -> datetime:
         """Return the current time on the clock from which a period is counted: the site's, if it is needed."""
         name = self.timezone or (site and site.timezone) or "UTC"
         return datetime.now(site_zone(site.id, name) if site else ZoneInfo(name))
+
+
+def _day(written: str | None, now: datetime) -> Period | str | None:
+    return Period.parse(written, now) if written in _DAYS else written
 
 
 @contextmanager
@@ -138,7 +174,7 @@ def in_options() -> Generator[None]:
         raise CommandError(_ARGUMENT.sub(option, told), ExitCode.USAGE) from None
 
 
-def facts_of(query: Query) -> list[str]:
+def facts_of(query: Query[Row]) -> list[str]:
     parts: list[Any] = [query.date_from or "the first data", query.date_to or "now"]
     facts = [f"From {parts[0]} to {parts[1]}{f', {query.timezone}' if query.timezone else ''}"]
     if query.filters:
@@ -149,9 +185,9 @@ def facts_of(query: Query) -> list[str]:
     return facts
 
 
-def title_of(query: Query, site_name: str) -> str:
+def title_of(query: Query[Row], site_name: str, per: Per | None) -> str:
     """Return a heading, such as ``Acme: pageviews by pathname``."""
-    groups = [*([query.date_grouping] if query.date_grouping else []), *query.field_grouping]
+    groups = [*([per] if per else []), *query.field_grouping]
     event = f", {query.entity_name}" if isinstance(query, EventQuery) else ""
     by = f" by {' and '.join(groups)}" if groups else ""
     return f"{site_name}{event}: {', '.join(query.aggregates)}{by}"

@@ -14,6 +14,7 @@ from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.formatting import counted
+from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
 from fathom_async.connectors import EmmaClient, SecodaClient
@@ -60,7 +61,7 @@ def secoda(
     Shows the changes; makes them only with --apply.
 
     Args:
-        sites: IDs of the sites; all by default.
+        sites: Names, domains or IDs of the sites; all by default.
         integration: ID of the Secoda integration that the events belong to.
         remove: Delete events in these sites' categories that Fathom does not have.
         overwrite: Replace existing descriptions and currencies, even those that a person wrote.
@@ -71,6 +72,7 @@ def secoda(
         yes: Do not ask for confirmation before events are deleted.
     """
     service = _service("SECODA", SECODA_URL, "SECODA_API_TOKEN")
+    chosen = site_ids(sites) or None
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
@@ -87,7 +89,7 @@ def secoda(
                 fathom,
                 client,
                 integration=integration,
-                sites=sites or None,
+                sites=chosen,
                 overwrite=overwrite,
                 remove=remove,
                 memory=memory,
@@ -119,13 +121,14 @@ def emma(
     Shows the types to create; creates them only with --apply.
 
     Args:
-        sites: IDs of the sites; all by default.
+        sites: Names, domains or IDs of the sites; all by default.
         timezone: Time zone of Emma's dates, such as America/Chicago; UTC by default.
         budget: Where Emma's rate limit is kept that other programs spend too, such as file:///path.
         memory: Folder in which this machine keeps what it created.
         apply: Create the types.
     """
     service = _service("EMMA", EMMA_URL, "EMMA_ACCOUNT_ID", "EMMA_PUBLIC_KEY", "EMMA_PRIVATE_KEY")
+    chosen = site_ids(sites) or None
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
@@ -140,7 +143,7 @@ def emma(
             retry=FOR_A_PERSON,
             trust_env=True,
         ) as client:
-            yield await plan_sync(fathom, client, sites=sites or None, memory=memory)
+            yield await plan_sync(fathom, client, sites=chosen, memory=memory)
 
     return _run(service, planner, apply=apply, asks=False)
 
