@@ -211,8 +211,10 @@ def run(arguments: Sequence[str]) -> int:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         return _unread()  # rich has met the closed pipe
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
+    except KeyboardInterrupt as error:
         return ended_by(error)
+    except Exception as error:  # noqa: BLE001 - a command never ends with a traceback
+        return ended_by(_in_options(error, arguments))
     return cast("int | None", code) or ExitCode.OK
 
 
@@ -222,6 +224,14 @@ def _listing(arguments: Sequence[str]) -> list[str]:
         f"{word}={LIST}" if word == "--json" and follower.startswith("-") else word
         for word, follower in pairwise((*arguments, "-"))
     ]
+
+
+def _in_options(error: Exception, arguments: Sequence[str]) -> BaseException:
+    try:
+        from fathom_async._cli.options import in_options  # noqa: PLC0415 - it loads the client, as errors do
+    except ImportError:
+        return error
+    return in_options(error, arguments)
 
 
 def _message_of(error: CycloptsError) -> str:

@@ -13,7 +13,7 @@ from fathom_async._cli.failures import CommandError, interruption
 from fathom_async._cli.named_sites import site_ids, sites_named
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
-from fathom_async._cli.query_options import Names, Selection, in_options
+from fathom_async._cli.query_options import Names, Selection
 from fathom_async._cli.report import check_event
 from fathom_async._util.checks import site_zone
 from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
@@ -39,13 +39,12 @@ class Columns(Selection):
         """Return the query about a site.
 
         Raises:
-            CommandError: The server would refuse it.
+            QueryError: The server would refuse it.
         """
         metrics = self.metrics or (_METRICS if self.event is None else _EVENT_METRICS)
-        with in_options():
-            if self.event is None:
-                return self.selected(PageviewQuery, site_id=site, aggregates=metrics)
-            return self.selected(EventQuery, site_id=site, entity_name=self.event, aggregates=metrics)
+        if self.event is None:
+            return self.selected(PageviewQuery, site_id=site, aggregates=metrics)
+        return self.selected(EventQuery, site_id=site, entity_name=self.event, aggregates=metrics)
 
 
 @Parameter(name="*")

@@ -43,6 +43,8 @@ def site_ids(named: Sequence[str], *, is_read: bool = False) -> list[str]:
         CommandError: No site is called so, or several are.
     """
     words = [_default() if word == _DEFAULT else word for word in named]
+    if not all(map(str.strip, words)):
+        raise CommandError("the name of a site is empty", ExitCode.USAGE)
     if all(map(_ID.fullmatch, words)):
         return words
     if is_read and (kept := known_sites()):

@@ -1,8 +1,7 @@
 """Options that describe a report, and the query made of them."""
 
 import re
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -11,7 +10,7 @@ from zoneinfo import ZoneInfo
 from attrs import evolve, frozen
 from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, Period, QueryError, Report, Site
+from fathom_async import EventQuery, Period, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
 from fathom_async._cli.output import listed, split
@@ -22,23 +21,9 @@ Per = Literal["hour", "day", "week", "month", "year"]
 Q = TypeVar("Q", bound=Query[Row])
 RowT = TypeVar("RowT", bound=Row)
 
-# Arguments of a query, and their options.
-_OPTIONS: Final = {
-    "aggregates": "--metrics",
-    "field_grouping": "--by",
-    "date_grouping": "--per",
-    "date_from": "--from",
-    "date_to": "--to",
-    "sort_by": "--sort",
-    "limit": "--limit",
-    "timezone": "--timezone",
-    "filters": "--where",
-}
-_IN_PYTHON: Final = "query.over('last 30 days', now=...)"
 _UNITS: Final = {"h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
 _LAST: Final = re.compile(r"(?P<count>\d{1,4}) *(?P<unit>h|d|w|mo|y)", re.IGNORECASE)
 _DAYS: Final = frozenset({"today", "yesterday"})
-_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
 
 
 Names = Parameter(converter=split, consume_multiple=False, completer=listed)
@@ -104,19 +89,16 @@ class QueryOptions(Selection):
             raise CommandError("give one of --last, --period, and --from with --to", ExitCode.USAGE)
         if self.complete and self.limit is not None:
             raise CommandError("--complete has every row; leave out --limit, or --complete", ExitCode.USAGE)
-        with in_options():
-            grouping = "day" if self.per == "week" else self.per
-            query = self.selected(make, date_grouping=grouping)
-            query = query.replace(
-                sort_by=self._order(query), limit=None if self.per == "week" else self.limit
-            )
-            if self.words is not None:
-                return query.over(Period.parse(self.words, now), now=now)
-            first, last = (_day(each, now) for each in (self.from_, self.to))
-            return query.replace(
-                date_from=first.start if isinstance(first, Period) else first,
-                date_to=last.end if isinstance(last, Period) else last,
-            )
+        grouping = "day" if self.per == "week" else self.per
+        query = self.selected(make, date_grouping=grouping)
+        query = query.replace(sort_by=self._order(query), limit=None if self.per == "week" else self.limit)
+        if self.words is not None:
+            return query.over(Period.parse(self.words, now), now=now)
+        first, last = (_day(each, now) for each in (self.from_, self.to))
+        return query.replace(
+            date_from=first.start if isinstance(first, Period) else first,
+            date_to=last.end if isinstance(last, Period) else last,
+        )
 
     @property
     def words(self) -> str | None:
@@ -158,20 +140,6 @@ class QueryOptions(Selection):
 
 def _day(written: str | None, now: datetime) -> Period | str | None:
     return Period.parse(written, now) if written in _DAYS else written
-
-
-@contextmanager
-def in_options() -> Generator[None]:
-    """Translate errors of a query into the words of the command line."""
-
-    def option(found: re.Match[str]) -> str:
-        return _OPTIONS[found[1]] + (" " if found["is_set"] else "")
-
-    try:
-        yield
-    except QueryError as error:
-        told = str(error).replace(_IN_PYTHON, "--period 'last 30 days'")
-        raise CommandError(_ARGUMENT.sub(option, told), ExitCode.USAGE) from None
 
 
 def facts_of(query: Query[Row]) -> list[str]:

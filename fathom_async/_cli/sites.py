@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call
+from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import examples
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
@@ -123,6 +124,11 @@ def update(
 ) -> None:
     """Change a site; options that are left out change nothing."""
     output.check(_COLUMNS)
+    if not (new_password or any(each is not None for each in (name, sharing, timezone, multi_domain))):
+        raise CommandError(
+            "nothing to change: give --name, --sharing, --new-password, --timezone or --multi-domain",
+            ExitCode.USAGE,
+        )
     site = site_id(site)
     password = secret(_PASSWORD) if new_password or sharing == "private" else None
     change(

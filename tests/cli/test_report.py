@@ -135,10 +135,10 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
     ("arguments", "told"),
     [
         (["--by", "pathnam"], "--by has no 'pathnam'; did you mean 'pathname'?"),
-        (["--metrics", "conversions"], "--metrics has 'conversions' only in EventQuery"),
+        (["--metrics", "conversions"], "--metrics has 'conversions' only in `fathom events-report`"),
         (["--metrics", ""], "--metrics is empty"),
         (["--sort", "visits"], "--sort 'visits' has no direction; write 'visits:desc'"),
-        (["--sort", "date:asc"], "--sort 'timestamp:asc' needs a --per; write --per 'day'"),
+        (["--sort", "date:asc"], "--sort 'date:asc' needs a --per; write --per 'day'"),
         (["--per", "week", "--metrics", "visits"], "visits of several days do not add up"),
         (["--per", "fortnight"], "fortnight"),
         (["--last", "2q"], "--last takes 24h, 30d, 12w, 6mo or 1y, not '2q'"),
