@@ -35,7 +35,7 @@ app = App(
     help_epilogue=examples(
         "fathom login",
         "fathom sites list",
-        "fathom report CDBUGS --by pathname --period 'last 30 days' --chart",
+        "fathom report acme.com --by pathname --last 30d --chart",
         more="The token comes from FATHOM_API_TOKEN or from the system's keyring (fathom login).",
     ),
     version=__version__,
@@ -71,10 +71,11 @@ _add("milestones:milestones", "List, get, create, update, delete milestones.")
 _add(
     "report:report",
     "Report on the pageviews of a site.",
-    "fathom report CDBUGS --per day --period 'last 30 days' --chart",
+    "fathom report CDBUGS --per day --last 30d --chart",
+    "fathom report acme.com --per week --last 12w --compare previous",
     "fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'",
     "fathom report CDBUGS --by pathname --period 'month to date' --compare previous",
-    "fathom report CDBUGS --by country_code --sort visits:desc --limit 20",
+    "fathom report CDBUGS --by country_code --from yesterday --totals --limit 20",
     "fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv",
     "fathom report CDBUGS --by browser --per month --html browsers.html",
 )
@@ -91,9 +92,8 @@ _add(
     "fathom live",
     "fathom live CDBUGS DAFFYD --every 120",
     "fathom live CDBUGS --rounds 1 --format jsonl | jq .visitors",
-    more="""\
-Ctrl-C quits. Each refresh costs a request and a pageview per site. At most --share of the rate limit is spent, so
-many sites are refreshed less often than --every says.""",
+    more="Ctrl-C quits. Each refresh costs a request and a pageview per site. At most --share of the rate limit is "
+    "spent, so many sites are refreshed less often than --every says.",
 )
 _add(
     "bulk.command:run",
@@ -101,8 +101,8 @@ _add(
     "fathom run jobs.toml",
     "fathom run jobs.toml --dataset all.parquet",
     "fathom run jobs.toml --dry-run",
-    more="Exit codes: 0 all reports succeeded, 5 some failed, 130 interrupted.\n"
-    "After 5 and 130, the same command resumes the run.",
+    more="Exit codes: 0 all reports succeeded, 5 some failed, 130 interrupted. After 5 and 130, the same command "
+    "resumes the run.",
 )
 _add(
     "bulk.command:plan",
@@ -113,17 +113,17 @@ _add(
 _add(
     "backfill:backfill",
     "Update a table from a report, period by period.",
-    "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname \\\n    --since 2026-01-01",
-    "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits \\\n    --per month --since 2024-01-01",
-    "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\\n    --since 2026-01-01",
+    "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname --since 2026-01-01",
+    "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits --per month --since 2024-01-01",
+    "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
 _add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",
-    "Show what is left of the rate limits that programs share by FATHOM_BUDGET.",
-    "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget",
-    "fathom budget --format json",
+    "Show what is left of the rate limits that programs share.",
+    "fathom budget",
+    "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget --format json",
     more="It sends no request.",
 )
 _add(
@@ -148,7 +148,7 @@ _add(
     "Show the settings, and where they come from.",
     "fathom config",
     "fathom config --format json",
-    more="They come from an option, else from the environment, else from config.toml; so does no token.",
+    more="They come from an option, else from the environment, else from config.toml, which holds no token.",
 )
 _add(
     "completion:completion",

@@ -13,7 +13,7 @@ from cyclopts import App
 from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import counted
+from fathom_async._cli.formatting import counted, examples
 from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
@@ -24,25 +24,26 @@ from fathom_async.connectors.sync import DeleteEvent, SyncPlan, plan_sync
 from fathom_async.connectors.sync import apply as carry_out
 
 _UNDONE: Final = ("failed", "gone")
+_CODES: Final = "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
 
 Planner = Callable[[FathomClient], AbstractAsyncContextManager[SyncPlan]]
 """Makes a plan, which can be applied while the block runs."""
 
 sync = App(
     name="sync",
-    help_epilogue="Examples:\n\n  fathom sync secoda CDBUGS\n  fathom sync emma CDBUGS --apply",
+    help_epilogue=examples(
+        "fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9",
+        "fathom sync emma CDBUGS --apply",
+    ),
 )
 
 
 @sync.command(
-    help_epilogue=(
-        "Examples:\n\n"
-        "  fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9\n"
-        "  fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9 \\\n"
-        "    --remove --apply\n\n"
-        "The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL,\n"
-        "--budget from SECODA_BUDGET.\n"
-        "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
+    help_epilogue=examples(
+        "fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9",
+        "fathom sync secoda CDBUGS --remove --apply --integration cf103b47-8576-4467-ad34-384cd523abd9",
+        more="The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL, --budget from "
+        f"SECODA_BUDGET. {_CODES}",
     )
 )
 def secoda(
@@ -99,14 +100,11 @@ def secoda(
 
 
 @sync.command(
-    help_epilogue=(
-        "Examples:\n\n"
-        "  fathom sync emma\n"
-        "  fathom sync emma CDBUGS DAFFYD --apply\n\n"
-        "The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and\n"
-        "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL, --timezone from EMMA_TIMEZONE,\n"
-        "--budget from EMMA_BUDGET.\n"
-        "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
+    help_epilogue=examples(
+        "fathom sync emma",
+        "fathom sync emma CDBUGS DAFFYD --apply",
+        more="The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and EMMA_PRIVATE_KEY, the "
+        f"address from EMMA_BASE_URL, --timezone from EMMA_TIMEZONE, --budget from EMMA_BUDGET. {_CODES}",
     )
 )
 def emma(

@@ -31,7 +31,6 @@ TARGET = ("--target", "sqlite:stats.db#kept")
         ),
         (["backfill", SITE, *TARGET, "--since", "2026-11-01", "--event", ""], "--event is empty"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 async def test_a_bad_value_is_told_with_its_option(
     command: Command, fathom_server: FathomServer, arguments: list[str], told: str
