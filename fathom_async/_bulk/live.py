@@ -6,11 +6,12 @@ from itertools import cycle
 
 from attrs import frozen
 
+from fathom_async._core.request import id_of
 from fathom_async._core.scope import Scope
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import identifier
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
-from fathom_async.models import CurrentVisitors
+from fathom_async.models import CurrentVisitors, Site
 
 
 @frozen
@@ -30,11 +31,11 @@ class LiveVisitors:
     error: FathomError | None = None
 
 
-def check_sites(site_ids: Iterable[str]) -> tuple[str, ...]:
-    """Check the IDs of sites, and drop repeats."""
-    if isinstance(site_ids, str):
-        raise ArgumentError(f"site_ids takes a list of IDs; write [{site_ids!r}]")
-    sites = tuple(dict.fromkeys(identifier("site_id", site) for site in site_ids))
+def check_sites(site_ids: Iterable[str | Site]) -> tuple[str, ...]:
+    """Return the IDs of sites, checked and without repeats."""
+    if isinstance(site_ids, str | Site):
+        raise ArgumentError(f"site_ids takes a list of IDs; write [{id_of(site_ids)!r}]")
+    sites = tuple(dict.fromkeys(identifier("site_id", id_of(site)) for site in site_ids))
     if not sites:
         raise ArgumentError("site_ids is empty; name at least one site")
     return sites

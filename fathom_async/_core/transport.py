@@ -12,8 +12,10 @@ Imported when a client is made, not with the package, because importing aiohttp 
 """
 
 import asyncio
+import errno
 import os
 import select
+import socket
 import ssl as tls
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -412,7 +414,12 @@ def _words(error: BaseException) -> str:
         place, cause = f"{error.host}:{error.port}", error.os_error
         if isinstance(cause, ConnectionError | tls.SSLEOFError) and not cause.strerror:
             return f"{place} broke off TLS: it may want another version, or a certificate of yours (ssl=)"
-        return f"{place}: {cause.strerror or cause}"
+        words = str(cause.strerror or cause)
+        if cause.errno == errno.ECONNREFUSED:
+            words = "nothing listens there; is the base URL right, and the server running?"
+        elif isinstance(cause, socket.gaierror):
+            words += "; is the base URL right?"
+        return f"{place}: {words}"
     return f"{type(error).__name__} {error}".rstrip()
 
 

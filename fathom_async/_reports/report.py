@@ -15,7 +15,7 @@ import attrs
 
 from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
-from fathom_async._reports.arguments import known_word
+from fathom_async._reports.arguments import known_word, missing
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     CURRENCIES,
@@ -29,7 +29,6 @@ from fathom_async._reports.fields import (
     RateMetric,
 )
 from fathom_async._reports.filling import missing_rows
-from fathom_async._util.checks import suggestion
 from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Report(Generic[RowT_co]):
             ArgumentError: The report has no such column.
         """
         if name not in self.columns:
-            raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
+            raise ArgumentError(f"the report has no column {name!r}{missing(name, self.columns)}")
         return export.column_values(self.rows, name)
 
     @property

@@ -20,17 +20,18 @@ from fathom_async._bulk.run import Run
 from fathom_async._cache.entry import CachePolicy
 from fathom_async._cache.report_cache import ReportCache, Store, open_cache
 from fathom_async._core.codec.rows import RowT
+from fathom_async._core.request import id_of
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.comparison import Comparison
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.former import Question
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import Query, check_query
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import site_zone
 from fathom_async.errors import ArgumentError
-from fathom_async.models import CurrentVisitors
+from fathom_async.models import CurrentVisitors, Site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,6 +60,7 @@ class ReportsResource:
             NotFoundError: The site does not exist, or the token cannot see it.
             ValidationError: The server refused the query although it passed all checks.
         """
+        check_query("aggregate", query)
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(
@@ -90,6 +92,7 @@ class ReportsResource:
             InconsistentError: The server's answers contradict each other, so that rows may be wrong or missing.
             ValidationError: The server refused the query although it passed all checks.
         """
+        check_query("complete", query)
         cache = self._cache(store, keeping)
         ask = partial(complete, query, self._ask, max_requests)
         return await (ask() if cache is None else cache.complete(query, ask))
@@ -225,6 +228,7 @@ class ReportsResource:
             QueryError: There is no range, nothing of it has passed, or there is no such former period.
             NotFoundError: The site does not exist, or the token cannot see it.
         """
+        check_query("compare", query)
         question = Question(query, to, over, by_weekday)
         if now is None:
             now = datetime.fromtimestamp(self._send.session.unix(), UTC)
@@ -238,7 +242,7 @@ class ReportsResource:
         current, previous = (outcome.result() for outcome in both)
         return Comparison(current, previous, query.limit)
 
-    async def forget(self, site_id: str, *, since: date | str | None = None, store: Store) -> int:
+    async def forget(self, site_id: str | Site, *, since: date | str | None = None, store: Store) -> int:
         """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
 
         Args:
@@ -254,7 +258,7 @@ class ReportsResource:
         Raises:
             StoreError: The store cannot be used.
         """
-        return await open_cache(self._send, store, CachePolicy()).forget(site_id, since)
+        return await open_cache(self._send, store, CachePolicy()).forget(id_of(site_id), since)
 
     async def backfill(
         self,
@@ -300,6 +304,7 @@ class ReportsResource:
         """
         from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed
 
+        check_query("backfill", query)
         send = self._send.for_run(Priority(priority))
 
         async def requested() -> ZoneInfo | None:
@@ -319,7 +324,7 @@ class ReportsResource:
             now=lambda: datetime.fromtimestamp(send.session.unix(), UTC),
         )
 
-    async def current_visitors(self, site_id: str, *, detailed: bool = False) -> CurrentVisitors:
+    async def current_visitors(self, site_id: str | Site, *, detailed: bool = False) -> CurrentVisitors:
         """Return the current visitors of a site.
 
         Args:
@@ -333,7 +338,12 @@ class ReportsResource:
         return await self._send(endpoints.current_visitors(site_id, detailed=detailed))
 
     def live(
-        self, site_ids: Iterable[str], *, every: float = 60.0, share: float = 0.5, detailed: bool = False
+        self,
+        site_ids: Iterable[str | Site],
+        *,
+        every: float = 60.0,
+        share: float = 0.5,
+        detailed: bool = False,
     ) -> AsyncGenerator[LiveVisitors, None]:
         """Watch the current visitors of sites, until the iteration ends or the client is closed.
 
@@ -341,7 +351,7 @@ class ReportsResource:
         other, and does not end the iteration. Nothing runs between its steps.
 
         Args:
-            site_ids: Ids of the sites.
+            site_ids: The sites, or their ids.
             every: Seconds between requests for a site; more if the share requires it.
             share: Share of the reports lane to spend at most.
             detailed: Whether to include the top 150 pages and referrers.
