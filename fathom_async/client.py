@@ -72,7 +72,7 @@ class FathomClient(ServiceClient):
     ) -> None:
         root, is_learned = checks.base_url(base_url), plan is None
         if root.endswith("usefathom.com"):
-            raise ConfigurationError(f"{root} is not the API: write base_url={BASE_URL!r}, or leave it out")
+            raise ConfigurationError(f"{root} is not the API's address, which is {BASE_URL}")
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
         account = options.get("budget_key") if callable(token) else token

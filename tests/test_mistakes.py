@@ -93,7 +93,7 @@ MISTAKES: Final = {
     # What the client is made of.
     "FathomClient(None)": "is missing",
     "FathomClient('Bearer abc')": "the token alone, without 'Bearer'",
-    "FathomClient('any', base_url='https://api.usefathom.com')": "write base_url='https://api.usefathom.com/v1'",
+    "FathomClient('any', base_url='https://api.usefathom.com')": "the API's address, which is https://api.usefathom.com/v1",
     "FathomClient('any', base_url='api.usefathom.com/v1')": "write e.g. https://host/path",
     "FathomClient('any', budget='/tmp/budget')": "write file:///path/to/budget",
     "fathom.sites.create(name='Acme', timezone='Berlin')": "did you mean 'Europe/Berlin'?",

@@ -53,17 +53,30 @@ def interval(sites: int, every: float, share: float, limit: RateLimit) -> float:
     return max(every, sites * limit.per / (share * limit.requests))
 
 
-async def watch(
-    sites: Sequence[str], seconds: float, ask: Callable[[str], Awaitable[CurrentVisitors]], scope: Scope
-) -> AsyncGenerator[LiveVisitors, None]:
-    """Poll one site after the other, evenly spaced, one request at a time.
+def burst(sites: int, share: float, limit: RateLimit) -> int:
+    """Return how many requests of the first round go at once: no more than the share of a window."""
+    return min(sites, max(1, int(share * limit.requests)))
 
-    A delay shifts all later requests; missed ones are not made up for.
+
+async def watch(
+    sites: Sequence[str],
+    seconds: float,
+    ask: Callable[[str], Awaitable[CurrentVisitors]],
+    scope: Scope,
+    *,
+    at_once: int = 1,
+) -> AsyncGenerator[LiveVisitors, None]:
+    """Poll one site after the other, one request at a time: the first ones at once, and then evenly spaced.
+
+    What goes at once counts as if it had been spaced: the next request goes no earlier than it would have then, so
+    that no window has more than its share. A delay shifts all later requests; missed ones are not made up for.
     """
     due = scope.now()
-    for site_id in cycle(sites):
-        await scope.sleep(due - scope.now())
-        due = max(due, scope.now()) + seconds / len(sites)
+    for place, site_id in enumerate(cycle(sites)):
+        if place >= at_once:
+            await scope.sleep(due - scope.now())
+            due = max(due, scope.now())
+        due += seconds / len(sites)
         yield await _outcome(site_id, ask)
 
 

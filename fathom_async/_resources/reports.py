@@ -13,7 +13,7 @@ from attrs import frozen
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
 from fathom_async._bulk.fusing import ServerKnowledge
-from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
+from fathom_async._bulk.live import LiveVisitors, burst, check_sites, interval, watch
 from fathom_async._bulk.request import by_the_hour
 from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
@@ -347,8 +347,9 @@ class ReportsResource:
     ) -> AsyncGenerator[LiveVisitors, None]:
         """Watch the current visitors of sites, until the iteration ends or the client is closed.
 
-        Requests are sent one at a time, for each site in turn and evenly spaced. An error is an outcome like any
-        other, and does not end the iteration. Nothing runs between its steps.
+        Requests are sent one at a time, for each site in turn: in the first round at once, as far as the share of a
+        window goes, and then evenly spaced. An error is an outcome like any other, and does not end the iteration.
+        Nothing runs between its steps.
 
         Args:
             site_ids: The sites, or their ids.
@@ -360,10 +361,11 @@ class ReportsResource:
             ArgumentError: An argument is out of range, or an id is empty.
         """
         sites = check_sites(site_ids)
-        seconds = interval(len(sites), every, share, self._send.session.lanes["reports"].limit)
-        return watch(
-            sites, seconds, partial(self.current_visitors, detailed=detailed), self._send.session.scope
-        )
+        session = self._send.session
+        limit = session.lanes["reports"].limit
+        seconds = interval(len(sites), every, share, limit)
+        ask = partial(self.current_visitors, detailed=detailed)
+        return watch(sites, seconds, ask, session.scope, at_once=burst(len(sites), share, limit))
 
     def _cache(self, store: Store | None, keeping: CachePolicy | None) -> ReportCache | None:
         if store is not None:
