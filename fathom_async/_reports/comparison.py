@@ -9,9 +9,9 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
-from typing import Final, Generic
+from typing import ClassVar, Final, Generic
 
 import attrs
 
@@ -20,6 +20,7 @@ from fathom_async._reports import display
 from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
 from fathom_async._reports.report import Report
+from fathom_async._util.pydantic_schema import HasSchema
 
 Figure = int | float | None
 Key = tuple[int | None, tuple[str | None, ...]]
@@ -29,7 +30,7 @@ _PREVIOUS: Final = "previous"
 
 
 @attrs.frozen
-class Change:
+class Change(HasSchema):
     """A figure now and before.
 
     Attributes:
@@ -41,6 +42,8 @@ class Change:
     current: Figure
     previous: Figure
     is_share: bool = False
+
+    _derived: ClassVar[Mapping[str, object]] = {"absolute": Figure, "relative": float | None}
 
     @property
     def absolute(self) -> Figure:
@@ -65,7 +68,7 @@ class Change:
 
 
 @attrs.frozen
-class ComparedRow:
+class ComparedRow(HasSchema):
     """A group in both periods.
 
     Attributes:
@@ -77,7 +80,7 @@ class ComparedRow:
         is_gone: The other way round.
     """
 
-    date: date | None
+    date: datetime | date | None
     groups: tuple[str | None, ...]
     changes: Mapping[str, Change]
     is_new: bool = False
@@ -85,7 +88,7 @@ class ComparedRow:
 
 
 @attrs.frozen(repr=False)
-class Comparison(Generic[RowT_co]):
+class Comparison(HasSchema, Generic[RowT_co]):
     """A report and the same report of a former period.
 
     Attributes:
@@ -97,6 +100,8 @@ class Comparison(Generic[RowT_co]):
     current: Report[RowT_co]
     previous: Report[RowT_co]
     limit: int | None = None
+
+    _derived: ClassVar[Mapping[str, object]] = {"rows": tuple[ComparedRow, ...]}
 
     def change(self, metric: str) -> Change:
         """Return the change of a metric's total, over all groups whatever the limit.

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from operator import attrgetter
 from os import PathLike
-from typing import TYPE_CHECKING, Generic, TextIO, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TextIO, cast, overload
 
 import attrs
 
@@ -29,6 +29,7 @@ from fathom_async._reports.fields import (
     RateMetric,
 )
 from fathom_async._util.checks import suggestion
+from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ def _stops_at_limit(report: "Report[Row]") -> bool:
 
 
 @attrs.frozen(repr=False)
-class Report(Generic[RowT_co]):
+class Report(HasSchema, Generic[RowT_co]):
     """The rows that answer a query.
 
     Args:
-        query: The query.
+        query: The query; in JSON, its parameters.
         rows: Rows with the query's columns; see `PageviewRow` and `EventRow`.
         truncated: Whether there may be more rows, because the answer has as many as its limit allows. Derived from
             the query unless given.
@@ -202,6 +203,24 @@ class Report(Generic[RowT_co]):
 
     def _repr_html_(self) -> str:
         return display.as_html(self._kinds, self.rows)
+
+    @classmethod
+    def _types(cls) -> dict[str, object]:
+        more = {"query": dict[str, str], "extra": dict[str, tuple[str, ...]]}
+        return {**more, "rows": tuple[RowT_co, ...], "truncated": bool}
+
+    def _values(self) -> dict[str, object]:
+        more = {"query": self.query.params(), "extra": self.query.extra}
+        return {**more, "rows": self.rows, "truncated": self.truncated}
+
+    @classmethod
+    def _made_of(cls, values: dict[str, Any]) -> Self:
+        from fathom_async._reports.query import query_from_params  # noqa: PLC0415 - it imports this module
+
+        query = query_from_params(values["query"], values.get("extra"))
+        report = query.read(query.codec.encode(values["rows"]))
+        truncated = values.get("truncated", report.truncated)
+        return cast("Self", attrs.evolve(report, truncated=truncated))
 
     @property
     def _kinds(self) -> tuple[Column, ...]:
