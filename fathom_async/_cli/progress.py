@@ -98,11 +98,9 @@ def line_of(progress: Progress, waits: str = "") -> str:
 
 
 def together(before: Progress, part: Progress) -> Progress:
-    """Return how far several runs have come: those that are over, with the queries of all, and the running one."""
+    """Return what several runs took so far: those that are over, and the running one. Reports are counted apart."""
     return evolve(
         before,
-        done=before.done + part.done,
-        failed=before.failed + part.failed,
         kept=before.kept + part.kept,
         implied=before.implied + part.implied,
         fused=before.fused + part.fused,

@@ -313,14 +313,13 @@ class MaskingTransport:
         body = response.body
         if response.status not in _SUCCESS or body[:1] not in b"{[":
             return True
-        said, early = "\n".join(response.headers.values()).encode(), body[:_EARLY]
-        for mark in self.secrets.marks:  # rule 3, in loops: generators take a third longer
-            if mark in body or mark in said:
-                return True
-        for mark in self.secrets.early_marks:
-            if mark in early:
-                return True
-        return ESCAPES.search(body) is not None and self.secrets.are_escaped_in(body)
+        secrets, said = self.secrets, "\n".join(response.headers.values()).encode()
+        return (  # rule 3
+            any(map(body.__contains__, secrets.marks))
+            or any(map(said.__contains__, secrets.marks))
+            or any(map(body[:_EARLY].__contains__, secrets.early_marks))
+            or (ESCAPES.search(body) is not None and secrets.are_escaped_in(body))
+        )
 
     def url(self, request: Request[object]) -> str:
         """Return the full URL of a request; see `Transport.url`."""

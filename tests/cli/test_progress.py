@@ -48,11 +48,11 @@ def test_no_time_is_left_to_tell_while_nothing_is_to_come() -> None:
     assert line_of(idle, "waiting for another").endswith("10 kept, waiting for another")
 
 
-def test_several_runs_are_one() -> None:
+def test_several_runs_are_one_whose_reports_are_counted_apart() -> None:
     before = Progress(10, done=4, failed=1, kept=2, requests=3, answered=3)
     part = Progress(6, done=1, kept=1, requests=2, answered=0, seconds_left=30.0)
     assert together(before, part) == Progress(
-        10, done=5, failed=1, kept=3, requests=5, answered=3, seconds_left=30.0
+        10, done=4, failed=1, kept=3, requests=5, answered=3, seconds_left=30.0
     )
 
 
