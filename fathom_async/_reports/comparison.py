@@ -20,6 +20,7 @@ from fathom_async._reports import display
 from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
 from fathom_async._reports.report import Report
+from fathom_async._util.arrow import arrow_table
 from fathom_async._util.pydantic_schema import HasSchema
 
 Figure = int | float | None
@@ -128,6 +129,13 @@ class Comparison(HasSchema, Generic[RowT_co]):
         The change is absolute for shares, such as the bounce rate, and relative otherwise.
         """
         return [dict(zip(self.columns, self._cells(row), strict=True)) for row in self.rows]
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the rows of `to_dicts` as an Arrow table, as a report does."""
+        own = {column.name: column.kind for column in self.current.query.codec.columns}
+        kinds = {name: own.get(name.removesuffix(f"_{_PREVIOUS}"), "number") for name in self.columns}
+        table = arrow_table(kinds, [self._cells(row) for row in self.rows])
+        return table.__arrow_c_stream__(requested_schema)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Generic, Self, TextIO, cast, overload
 
 import attrs
+import msgspec
 
 from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
@@ -30,6 +31,7 @@ from fathom_async._reports.fields import (
 )
 from fathom_async._reports.filling import missing_rows
 from fathom_async._util.checks import suggestion
+from fathom_async._util.lazy import optional
 from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async.errors import ArgumentError, QueryError
 
@@ -99,7 +101,7 @@ class Report(HasSchema, Generic[RowT_co]):
         """
         if name not in self.columns:
             raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
-        return export.column_values(self.rows, name)
+        return list(map(attrgetter(name), self.rows))
 
     @property
     def first(self) -> RowT_co | None:
@@ -177,7 +179,7 @@ class Report(HasSchema, Generic[RowT_co]):
 
     def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:
         """Return each row as a dict, in the order of the columns; then the columns that the query does not name."""
-        return export.to_dicts(self.rows)
+        return [msgspec.structs.asdict(row) for row in self.rows]
 
     def to_csv(self, target: str | PathLike[str] | TextIO, *, spreadsheet: bool = False) -> None:
         """Write the report as CSV, with a header.
@@ -191,7 +193,7 @@ class Report(HasSchema, Generic[RowT_co]):
 
     def to_jsonl(self) -> str:
         """Return the report as JSON lines: one object per row."""
-        return export.to_jsonl(self.rows)
+        return msgspec.json.Encoder().encode_lines(self.rows).decode()
 
     def to_polars(self) -> "pl.DataFrame":
         """Return a polars frame: String, Int64, Float64, Date, and Datetime for hours.
@@ -210,7 +212,7 @@ class Report(HasSchema, Generic[RowT_co]):
         return export.to_pandas(self._kinds, self.rows)
 
     def to_arrow(self) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
-        """Return an Arrow table: string, int64, double, date32, and a timestamp for hours.
+        """Return an Arrow table: string, int64, double, date32, and for hours a timestamp on the site's clock.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
@@ -223,7 +225,13 @@ class Report(HasSchema, Generic[RowT_co]):
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
         """
-        export.write_parquet(self._kinds, self.rows, target)
+        parquet = optional("pyarrow.parquet", extra="arrow")
+        parquet.write_table(self.to_arrow(), target)  # pyright: ignore[reportUnknownMemberType]
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the table of `to_arrow` to any library that reads Arrow: ``polars.DataFrame(report)``."""
+        table = cast("Any", self.to_arrow())  # pyright: ignore[reportUnknownMemberType]
+        return table.__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
         rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}{', truncated' if self.truncated else ''}"
