@@ -158,8 +158,7 @@ class HttpTransport:
         self._headers = CIMultiDict[str]()
         for name, value in headers.items():
             self.set_header(name, value)
-        max_header = None if max_header is None else checks.count("max_header", max_header)
-        self._most = 0 if max_connections is None else checks.count("max_connections", max_connections)
+        self._most = max_connections or 0
         _check(tls.SSLContext, ssl=ssl)
         _check(aiohttp.ClientSession, session=session)
         if session is not None and (trust_env or self._most):
