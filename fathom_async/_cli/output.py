@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fathom_async import EventRow, PageviewRow, Report
+    from fathom_async import Report
+    from fathom_async.reports import Row
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
@@ -107,7 +108,7 @@ def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_sin
     return Records(columns, [tuple(getattr(each, name) for name in columns) for each in objects], is_single)
 
 
-def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
+def records_of_report(report: "Report[Row]") -> Records:
     kinds: dict[str, Kind] = {column.name: column.kind for column in report.query.codec.columns}
     return Records(kinds, [tuple(each[name] for name in kinds) for each in report.to_dicts()])
 

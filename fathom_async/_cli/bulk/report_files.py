@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final
 
 from fathom_async import Report
 from fathom_async._cli.bulk.report_spec import ReportSpec
@@ -12,9 +12,6 @@ from fathom_async._cli.files import check_directory, check_file, write_file
 from fathom_async._cli.output import Cell, Format, Kind, OutputOptions, Records, encoded, records_of_report
 from fathom_async._util.lazy import optional
 from fathom_async.reports import Row
-
-if TYPE_CHECKING:
-    from fathom_async import PageviewRow
 
 Found = tuple[ReportSpec, Report[Row]]
 
@@ -55,7 +52,7 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
 
 def write_report(wanted: ReportSpec, report: Report[Row]) -> None:
     """Write one report to its file."""
-    records = records_of_report(cast("Report[PageviewRow]", report))
+    records = records_of_report(report)
     write_file(wanted.path, encoded(records, wanted.format, spreadsheet=wanted.spreadsheet))
 
 
