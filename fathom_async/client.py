@@ -14,7 +14,7 @@ from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
 from fathom_async._util import checks
 from fathom_async._util.secrets import read_token
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, ConfigurationError
 from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer, network_options
 
 BASE_URL = "https://api.usefathom.com/v1"
@@ -71,6 +71,8 @@ class FathomClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         root, is_learned = checks.base_url(base_url), plan is None
+        if root.endswith("usefathom.com"):
+            raise ConfigurationError(f"{root} is not the API's address, which is {BASE_URL}")
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
         account = options.get("budget_key") if callable(token) else token

@@ -7,7 +7,7 @@ of it sends any request; with models and methods it is a client like `FathomClie
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self, TypedDict, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
@@ -396,6 +396,20 @@ class ServiceClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                f"a client is asynchronous: write `async with {type(self).__name__}(...) as client`"
+            )
+
+        __exit__ = None
+
+        def __getattr__(self, name: str) -> NoReturn:
+            known = [each for each in (*dir(type(self)), *vars(self)) if not each.startswith("_")]
+            told = f"{type(self).__name__} has no {name!r}{checks.suggestion(name, known)}"
+            raise AttributeError(told, name=name)
 
     def _lane(self, name: str | None) -> Lane:
         name = (self._scarcest or next(iter(self._session.lanes))) if name is None else name

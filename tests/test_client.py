@@ -111,7 +111,7 @@ def test_an_argument_that_is_none_is_refused_as_python_does(name: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut", None])
 def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
-    with pytest.raises(ArgumentError, match=r"the token, as created at .*, must be a string"):
+    with pytest.raises(ArgumentError, match=r"the token, as created at .*, (must be a string|is missing)"):
         FathomClient(token)
 
 
@@ -292,7 +292,7 @@ async def test_a_client_and_its_lists_show_what_one_needs_to_see_and_no_secret(s
         await until(lambda: fathom.limits["reports"].queued == 1)
         reports = "<Lane reports 0/10 used, 0 in flight, 1 queued>"
         assert repr(fathom) == f"<FathomClient: <Lane crud 0/2,000 used, 0 in flight, 0 queued>, {reports}>"
-        assert repr(fathom.sites.list(limit=5)) == "<Listing of /sites?limit=5>"
+        assert repr(fathom.sites.list(limit=5)).startswith("<Listing of /sites?limit=5: await it")
         waiting.cancel()
     assert repr(fathom).startswith("<FathomClient (closed): ")
     assert "s3cret" not in repr(fathom)

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from fathom_async import Comparison, EventRow, FathomClient, PageviewQuery, PageviewRow
 from fathom_async._cli.connection import call
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.output import Records, records_of_report
+from fathom_async._cli.output import Records, records_of_comparison
 from fathom_async._cli.query_options import Q, QueryOptions
-
-if TYPE_CHECKING:
-    from fathom_async._cli.output import Cell, Kind
 
 Former = Literal["previous", "year"]
 AnyComparison = Comparison[PageviewRow] | Comparison[EventRow]
@@ -46,22 +43,4 @@ def compared(make: Callable[..., Q], question: QueryOptions, former: Former, *, 
             return await fathom.reports.compare(query, to=_TO[former], over=question.period)
         return await fathom.reports.compare(query, to=_TO[former], over=question.period)
 
-    return _records(call(ask), is_table=is_table)
-
-
-def _records(comparison: AnyComparison, *, is_table: bool) -> Records:
-    query = comparison.current.query
-    asked = records_of_report(comparison.current).kinds
-    kinds: dict[str, Kind] = {name: kind for name, kind in asked.items() if name not in query.aggregates}
-    for name in query.aggregates:
-        kinds |= {name: asked[name], f"{name}_previous": asked[name]}
-        kinds[f"{name}_change"] = "text" if is_table else "number"
-    rows: list[tuple[Cell, ...]] = []
-    for row in comparison:
-        cells: list[Cell] = [*([row.date] if query.date_grouping else []), *row.groups]
-        for change in row.changes.values():
-            told = "gone" if row.is_gone else str(change)
-            figure = change.absolute if change.is_share else change.relative
-            cells += [change.current, change.previous, told if is_table else figure]
-        rows.append(tuple(cells))
-    return Records(kinds, rows)
+    return records_of_comparison(call(ask), is_table=is_table)

@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import errno
 import os
 import socket
 import ssl as tls
@@ -133,7 +134,7 @@ class Route:
             return f"{place} does not speak HTTP: check the base URL"
         is_unknown = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
         if is_unknown and not is_known and sys.platform == "linux":
-            return f"there is no host {place}: check the base URL and the proxy, or your name servers"
+            return f"there is no host {place}: check the base URL or the proxy, and your name servers"
         return ""
 
     def _words(self, error: BaseException, is_sent: bool) -> str:
@@ -149,7 +150,13 @@ class Route:
             place, cause = f"{error.host}:{error.port}", error.os_error
             if isinstance(cause, ConnectionError | tls.SSLEOFError) and not cause.strerror:
                 return f"{place} {_NO_TLS}{f', or {self._proxy_name} is none' if self.proxy else ''}"
-            return f"{place}: {cause.strerror or cause}"
+            words = str(cause.strerror or cause)
+            wrong = "proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "base URL"
+            if cause.errno == errno.ECONNREFUSED:
+                words = f"nothing listens there; is the {wrong} right, and the server running?"
+            elif isinstance(cause, socket.gaierror):
+                words += f"; is the {wrong} right?"
+            return f"{place}: {words}"
         return f"{type(error).__name__} {error}".rstrip()
 
     def _unreadable(self, error: BaseException, words: str) -> str:

@@ -15,7 +15,7 @@ import attrs
 
 from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
-from fathom_async._reports.arguments import known_word
+from fathom_async._reports.arguments import known_word, missing
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     CURRENCIES,
@@ -28,7 +28,7 @@ from fathom_async._reports.fields import (
     Currency,
     RateMetric,
 )
-from fathom_async._util.checks import suggestion
+from fathom_async._reports.filling import missing_rows
 from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Report(Generic[RowT_co]):
             ArgumentError: The report has no such column.
         """
         if name not in self.columns:
-            raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
+            raise ArgumentError(f"the report has no column {name!r}{missing(name, self.columns)}")
         return export.column_values(self.rows, name)
 
     @property
@@ -128,6 +128,36 @@ class Report(Generic[RowT_co]):
                 to run instead.
         """
         return total(self.query, self.rows, metric, is_truncated=self.truncated)
+
+    def filled(self, *, now: date | None = None) -> "Report[RowT_co]":
+        """Return the report with a row for every bucket of its range, in the order of the query.
+
+        The API has no row where nothing was counted. Here, each hour, day, month or year of the range has one, and if
+        the query has groups, one for each group that occurs at all. In rows that are added, counts are 0, and
+        averages None. A report without groups and dates has one row.
+
+        Args:
+            now: Today's date or the current moment, as in ``datetime.now(ZoneInfo(site.timezone))``: buckets that
+                begin later are left out, and an open range ends with the present one. Without it, a range is filled
+                to its end, and an open one to the last row. An aware moment also tells which hours the site's clock
+                skips; it is converted to the query's ``timezone`` if it has one.
+
+        Raises:
+            QueryError: The report stops at its limit, so that what it has no row for may have been counted.
+
+        >>> from fathom_async import PageviewQuery
+        >>> query = PageviewQuery("CDBUGS", aggregates=["visits"], date_grouping="month", date_from="2026-01-01")
+        >>> report = query.read(b'[{"date": "2026-02-01", "visits": 3}]')
+        >>> [row.visits for row in report.filled(now=date(2026, 3, 15))]
+        [0, 3, 0]
+        """
+        if self.truncated:
+            raise QueryError(
+                f"the report stops at {len(self):,} rows and may lack others, so that what has no row need not be "
+                f"0; for every row, ask reports.complete({_replaced(self.query, limit=None)})"
+            )
+        rows = [*self.rows, *missing_rows(self.query, self.rows, now)]
+        return attrs.evolve(self, rows=tuple(sort_rows(self.query, rows)))
 
     def money(self, currency: Currency) -> list[Decimal | None]:
         """Return the ``value`` column in the event's unit.
