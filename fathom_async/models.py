@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from fathom_async._util.tables import objects_html
+
 T = TypeVar("T")
 
 Extra = Mapping[str, object]
@@ -194,3 +196,6 @@ class Page(Generic[T]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def _repr_html_(self) -> str | None:
+        return objects_html(self.data, ["there are more on the next page"] if self.has_more else [])

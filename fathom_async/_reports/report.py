@@ -228,10 +228,10 @@ class Report(Generic[RowT_co]):
         return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}>"
 
     def __str__(self) -> str:
-        return display.as_text(self._kinds, self.rows)
+        return display.as_text(self._kinds, self.rows, is_truncated=self.truncated)
 
     def _repr_html_(self) -> str:
-        return display.as_html(self._kinds, self.rows)
+        return display.as_html(self._kinds, self.rows, is_truncated=self.truncated)
 
     @property
     def _kinds(self) -> tuple[Column, ...]:

@@ -45,3 +45,13 @@ def test_what_visitors_choose_steers_neither_terminal_nor_page() -> None:
 
     assert "/\\x1b[31m\\n<script>" in as_text(COLUMNS, [row])
     assert "&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;" in as_html(COLUMNS, [row])
+
+
+def test_a_report_that_was_cut_off_says_so() -> None:
+    rows = [ROW("/", 1, 0.0)] * 1000
+    assert as_text(COLUMNS, rows, is_truncated=True).endswith(
+        "… and 980 more rows\ncut off at 1,000 rows; there may be more"
+    )
+    assert as_html(COLUMNS, rows[:1], is_truncated=True).endswith(
+        "<p>cut off at 1 row; there may be more</p>"
+    )
