@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self, TypedDict, 
 from attrs import evolve, field, frozen
 
 from fathom_async._core.codec.objects import encode, object_decoder, parse
-from fathom_async._core.opening import open_session
+from fathom_async._core.opening import check, open_session
 from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
+from fathom_async._core.proxy import network_options
 from fathom_async._core.request import (
     Options,
     Parameter,
@@ -69,6 +70,7 @@ __all__ = [
     "credential",
     "encode",
     "is_too_many",
+    "network_options",
     "object_decoder",
     "parse",
     "path",
@@ -130,12 +132,14 @@ class ServiceOptions(TypedDict, total=False):
 class Service:
     """A service, and how one client uses it; what `ServiceOptions` describes has the same meaning here.
 
+    A setting that cannot be is a `ConfigurationError`, which names it.
+
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
         authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
             a coroutine function, that returns it. The function is called before the first request, and again after a
-            401; unless it returns the same, the request is then tried once more. It may take as long as an answer. It
-            needs a `budget_key` for a budget.
+            401; unless it returns the same, the request is then tried once more. It may take `timeout` seconds;
+            `max_wait` does not bound it. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         auth_header: The header with the credentials, such as ``X-Api-Key``.
         headers: Further headers of each request; no secrets.
@@ -179,6 +183,9 @@ class Service:
     session: "ClientSession | None" = None
     max_header: int | None = None
     max_connections: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check(self)
 
 
 class ServiceClient:

@@ -19,6 +19,7 @@ from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, p
 from fathom_async._bulk.run import Run
 from fathom_async._cache.entry import CachePolicy
 from fathom_async._cache.report_cache import ReportCache, Store, open_cache
+from fathom_async._cache.site_zones import SiteZones
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.request import id_of
 from fathom_async._core.session import Caller
@@ -94,7 +95,7 @@ class ReportsResource:
         """
         check_query("complete", query)
         cache = self._cache(store, keeping)
-        ask = partial(complete, query, self._ask, max_requests)
+        ask = partial(complete, query, self._ask, max_requests, now=self._send.session.unix())
         return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
@@ -218,8 +219,7 @@ class ReportsResource:
                 ``month to date``; ``previous year``: the same dates a year before; or a `Period`.
             over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
             now: The moment on the site's clock, a date for the end of that day, or an aware moment; by default the
-                present one. The site is requested (from the other lane) where its time zone matters: while the period
-                may run, and for words.
+                present one. The site's time zone is needed while the period may run, and for words; see `time_zones`.
             by_weekday: Whether to go back by whole weeks, so that Mondays are compared to Mondays.
             store: Where to keep the answers; see `run`.
             keeping: How long they stay fresh.
@@ -232,15 +232,34 @@ class ReportsResource:
         question = Question(query, to, over, by_weekday)
         if now is None:
             now = datetime.fromtimestamp(self._send.session.unix(), UTC)
-            now = await self._on_clock(now, query) if question.depends_on_clock(now) else now
+            now = await self._on_clock(now, query, store) if question.depends_on_clock(now) else now
         elif isinstance(now, datetime) and now.tzinfo is not None:
-            now = await self._on_clock(now, query)
+            now = await self._on_clock(now, query, store)
         priority = self._send.options.priority
         run = self.run(question.queries(now), store=store, keeping=keeping, priority=priority)
         async with aclosing(run):
             both = sorted([outcome async for outcome in run], key=attrgetter("position"))
         current, previous = (outcome.result() for outcome in both)
         return Comparison(current, previous, query.limit)
+
+    async def time_zones(
+        self, site_ids: Iterable[str | Site], *, store: Store | None = None
+    ) -> dict[str, ZoneInfo]:
+        """Return the time zones by which periods in words are counted, of those sites that have one.
+
+        They are known for a day. Those that are not are requested from the other lane, in one list for all of them.
+
+        Args:
+            site_ids: Ids of the sites.
+            store: Where time zones are kept, too; see `run`.
+
+        Raises:
+            NotFoundError: One of the sites does not exist, or the token cannot see it.
+        """
+        cache, sites = self._cache(store, None), list(dict.fromkeys(map(id_of, site_ids)))
+        zones = self._send.session.scope.resource("site zones", SiteZones)
+        now = self._send.session.unix()
+        return await zones.get(self._send, None if cache is None else cache.store, sites, now=now)
 
     async def forget(self, site_id: str | Site, *, since: date | str | None = None, store: Store) -> int:
         """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
@@ -374,10 +393,12 @@ class ReportsResource:
             raise ArgumentError("keeping says how long a store's answers stay fresh; name a store too")
         return None
 
-    async def _on_clock(self, moment: datetime, query: Query[RowT]) -> datetime:
+    async def _on_clock(self, moment: datetime, query: Query[RowT], store: Store | None) -> datetime:
         """Return a moment on the clock of a query."""
-        name = query.timezone or (await self._send(endpoints.site(query.site_id))).timezone
-        return moment.astimezone(ZoneInfo(name or "UTC"))
+        if query.timezone is not None:
+            return moment.astimezone(ZoneInfo(query.timezone))
+        zones = await self.time_zones([query.site_id], store=store)
+        return moment.astimezone(zones.get(query.site_id, UTC))
 
     async def _ask(self, query: Query[RowT]) -> Report[RowT]:
         return await self._send(endpoints.aggregation(query))

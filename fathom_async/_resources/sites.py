@@ -1,6 +1,6 @@
 """Endpoints of sites. Source: https://usefathom.com/api/v1#sites."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 from attrs import evolve, frozen
@@ -47,13 +47,11 @@ class SitesResource:
         Raises:
             ArgumentError: A parameter is out of range, or both cursors are given.
         """
-        session = self._send.session
-        zones = session.scope.resource("site zones", SiteZones)
         request = endpoints.sites(page_params(limit, starting_after, ending_before))
 
         def decode(body: bytes) -> Page[Site]:  # runs need not request what is known by then
             page = request.decode(body)
-            zones.note(page.data, session.unix())
+            self._note(page.data)
             return page
 
         return Listing(self._send, evolve(request, decode=decode), by_cursor(attrgetter("id")))
@@ -138,8 +136,9 @@ class SitesResource:
             multi_domain=multi_domain,
             multi_domain_option=multi_domain_option,
         )
-        at = path("/sites/{}", site_id)
-        return await self._send(Request("POST", at, _SITE, body=fields))
+        site = await self._send(Request("POST", path("/sites/{}", site_id), _SITE, body=fields))
+        self._note([site])
+        return site
 
     async def delete(self, site_id: str | Site) -> Deleted:
         """Delete a site and its data permanently.
@@ -159,6 +158,11 @@ class SitesResource:
         """
         at = path("/sites/{}/data", site_id)
         await self._send(Request("DELETE", at, discard, retired_hint=_WIPE_IS_GONE))
+
+    def _note(self, sites: Iterable[Site]) -> None:
+        """Remember time zones, which reports may depend on."""
+        session = self._send.session
+        session.scope.resource("site zones", SiteZones).note(sites, session.unix())
 
 
 def _body(extra: Mapping[str, object] | None, **values: object) -> dict[str, object]:
