@@ -408,7 +408,7 @@ class ServiceClient:
             )
             for name, lane in limits.items()
         ]
-        return table_html(names, rows, range(1, len(names)))
+        return table_html(names, rows, range(1, len(names)), len(rows))
 
     async def __aenter__(self) -> Self:
         return self

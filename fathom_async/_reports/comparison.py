@@ -22,7 +22,7 @@ from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
 from fathom_async._reports.report import Report
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.pydantic_schema import HasSchema
-from fathom_async._util.tables import table_html, table_text
+from fathom_async._util.tables import HTML_ROWS, table_html, table_text
 
 Figure = int | float | None
 Key = tuple[int | None, tuple[str | None, ...]]
@@ -162,13 +162,13 @@ class Comparison(HasSchema, Generic[RowT_co]):
     def _repr_html_(self) -> str:
         return table_html(*self._shown())
 
-    def _shown(self) -> tuple[Sequence[str], Sequence[Sequence[object]], range]:
-        """Return headings, cells, and the columns of figures."""
+    def _shown(self) -> tuple[Sequence[str], Sequence[Sequence[object]], range, int]:
+        """Return headings, cells, the columns of figures, and the number of rows."""
         query = self.current.query
         labels = self.columns[: -3 * len(query.aggregates)]
         titles = [title for name in query.aggregates for title in (heading(name), _PREVIOUS, _CHANGE)]
-        rows = [[*self._labels(row), *self._told(row)] for row in self.rows]
-        return [*labels, *titles], rows, range(len(labels), len(self.columns))
+        rows = [[*self._labels(row), *self._told(row)] for row in self.rows[:HTML_ROWS]]
+        return [*labels, *titles], rows, range(len(labels), len(self.columns)), len(self)
 
     def _told(self, row: ComparedRow) -> Iterator[object]:
         for change in row.changes.values():

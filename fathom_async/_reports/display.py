@@ -5,7 +5,7 @@ from typing import Final
 
 from fathom_async._core.codec.rows import Column, Row, requested
 from fathom_async._reports.fields import VALUE
-from fathom_async._util.tables import table_html, table_text
+from fathom_async._util.tables import HTML_ROWS
 
 _HEADINGS: Final = {VALUE: f"{VALUE} (cents)"}
 
@@ -15,24 +15,11 @@ def heading(column: str) -> str:
     return _HEADINGS.get(column, column)
 
 
-def as_text(columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool = False) -> str:
-    """Return the first rows as an aligned table: numbers to the right, long texts cut."""
-    return table_text(*_table(columns, rows, is_truncated))
-
-
-def as_html(columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool = False) -> str:
-    """Return the first rows as an HTML table, with everything escaped."""
-    return table_html(*_table(columns, rows, is_truncated))
-
-
-def _table(
-    columns: Sequence[Column], rows: Sequence[Row], is_truncated: bool
-) -> tuple[list[str], Sequence[Sequence[object]], set[int], list[str]]:
-    right = {place for place, column in enumerate(columns) if column.kind in {"count", "number"}}
+def table(
+    columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool
+) -> tuple[list[str], Sequence[Sequence[object]], set[int], int, list[str]]:
+    """Return what `table_text` and `table_html` show of a report, with the figures to the right."""
+    figures = {place for place, column in enumerate(columns) if column.kind in {"count", "number"}}
     note = f"cut off at {len(rows):,} row{'' if len(rows) == 1 else 's'}; there may be more"
-    return (
-        [heading(column.name) for column in columns],
-        requested(rows),
-        right,
-        [note] if is_truncated else [],
-    )
+    names = [heading(column.name) for column in columns]
+    return names, requested(rows[:HTML_ROWS]), figures, len(rows), [note] if is_truncated else []

@@ -15,16 +15,24 @@ _LEFT: Final = ' style="text-align: left"'  # notebooks align cells to the right
 
 
 def table_text(
-    names: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int], notes: Iterable[str] = ()
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    right: Collection[int],
+    count: int,
+    notes: Iterable[str] = (),
 ) -> str:
-    """Return an aligned table of the first rows, some columns `right`-aligned, and lines below it."""
+    """Return an aligned table of the first of `count` rows, some columns `right`-aligned, and lines below it."""
     lines = [[*names], *([cut(_plain(cell), _WIDEST) for cell in row] for row in rows[:TEXT_ROWS])]
     lines.insert(1, ["-" * max(map(cells, column)) for column in zip(*lines, strict=True)])
-    return "\n".join([*columns(lines, right=right), *_more(len(rows) - TEXT_ROWS), *notes])
+    return "\n".join([*columns(lines, right=right), *_more(count - TEXT_ROWS), *notes])
 
 
 def table_html(
-    names: Sequence[str], rows: Sequence[Sequence[object]], right: Collection[int], notes: Iterable[str] = ()
+    names: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    right: Collection[int],
+    count: int,
+    notes: Iterable[str] = (),
 ) -> str:
     """Return an HTML table with everything escaped; see `table_text`."""
 
@@ -36,7 +44,7 @@ def table_html(
         return f"<tr>{''.join(filled)}</tr>"
 
     head, body = line("th", names), "".join(line("td", row) for row in rows[:HTML_ROWS])
-    below = "".join(f"<p>{escape(_plain(line))}</p>" for line in [*_more(len(rows) - HTML_ROWS), *notes])
+    below = "".join(f"<p>{escape(_plain(line))}</p>" for line in [*_more(count - HTML_ROWS), *notes])
     return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>{below}"
 
 
@@ -46,7 +54,8 @@ def objects_html(objects: Sequence[object], notes: Iterable[str] = ()) -> str | 
         return None
     fields = [field.name for field in attrs.fields(kind)]
     names = [name for name in fields if any(getattr(each, name) not in (None, {}, ()) for each in objects)]
-    return table_html(names, [[getattr(each, name) for name in names] for each in objects], (), notes)
+    rows = [[getattr(each, name) for name in names] for each in objects]
+    return table_html(names, rows, (), len(rows), notes)
 
 
 def _plain(cell: object) -> str:

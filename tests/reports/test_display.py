@@ -1,11 +1,22 @@
 """Reports are printed aligned, shortened and escaped."""
 
-from fathom_async._core.codec.rows import Column, row_codec
-from fathom_async._reports.display import as_html, as_text
+from collections.abc import Sequence
+
+from fathom_async._core.codec.rows import Column, Row, row_codec
+from fathom_async._reports.display import table
 from fathom_async._reports.rows import EventRow, PageviewRow
+from fathom_async._util.tables import table_html, table_text
 
 COLUMNS = (Column("pathname", "text"), Column("pageviews", "count"), Column("bounce_rate", "number"))
 ROW = row_codec(COLUMNS, PageviewRow).row
+
+
+def as_text(columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool = False) -> str:
+    return table_text(*table(columns, rows, is_truncated=is_truncated))
+
+
+def as_html(columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool = False) -> str:
+    return table_html(*table(columns, rows, is_truncated=is_truncated))
 
 
 def test_numbers_are_to_the_right() -> None:

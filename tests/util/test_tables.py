@@ -14,14 +14,14 @@ class Thing:
 
 def test_what_stands_in_a_table_can_be_no_markup_wherever_it_stands() -> None:
     evil = "<img src=x onerror=alert(1)>'\"&\x1b[2J"
-    html = table_html([evil], [[evil], [Thing(evil, 1)]], (), [evil])
+    html = table_html([evil], [[evil], [Thing(evil, 1)]], (), 1, [evil])
     assert "<img" not in html
     assert "\x1b" not in html
     assert html.count("&lt;img src=x onerror=alert(1)&gt;") == 4
 
 
 def test_texts_are_to_the_left_and_figures_to_the_right() -> None:
-    html = table_html(["name", "size"], [["a", 1200]], [1])
+    html = table_html(["name", "size"], [["a", 1200]], [1], 1)
     assert '<td style="text-align: left">a</td><td>1,200</td>' in html
     assert '<th style="text-align: left">name</th><th>size</th>' in html
 
@@ -41,8 +41,8 @@ def test_what_is_no_table_is_none() -> None:
 
 def test_the_lines_below_say_what_is_left_out() -> None:
     rows = [["a"]] * 70
-    assert table_text(["name"], rows, (), ["and so on"]).splitlines()[-2:] == [
+    assert table_text(["name"], rows, (), 70, ["and so on"]).splitlines()[-2:] == [
         "… and 50 more rows",
         "and so on",
     ]
-    assert table_html(["name"], rows, (), []).endswith("<p>… and 10 more rows</p>")
+    assert table_html(["name"], rows, (), 70).endswith("<p>… and 10 more rows</p>")
