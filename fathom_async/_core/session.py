@@ -383,7 +383,9 @@ class Session:
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise RuntimeError("this client belongs to another event loop; make one client per loop")
+            raise RuntimeError(
+                "this client belongs to another event loop, and each asyncio.run makes one; open the client inside"
+            )
 
 
 @frozen(eq=False)

@@ -16,7 +16,7 @@ import msgspec
 
 from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
-from fathom_async._reports.arguments import known_word
+from fathom_async._reports.arguments import known_word, missing
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     CURRENCIES,
@@ -30,7 +30,6 @@ from fathom_async._reports.fields import (
     RateMetric,
 )
 from fathom_async._reports.filling import missing_rows
-from fathom_async._util.checks import suggestion
 from fathom_async._util.lazy import optional
 from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async.errors import ArgumentError, QueryError
@@ -100,7 +99,7 @@ class Report(HasSchema, Generic[RowT_co]):
             ArgumentError: The report has no such column.
         """
         if name not in self.columns:
-            raise ArgumentError(f"the report has no column {name!r}{suggestion(name, self.columns)}")
+            raise ArgumentError(f"the report has no column {name!r}{missing(name, self.columns)}")
         return list(map(attrgetter(name), self.rows))
 
     @property

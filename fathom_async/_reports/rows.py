@@ -6,9 +6,10 @@ The attributes exist where the query asked for the column, or the server sends i
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 from fathom_async._core.codec.rows import ColumnKind, Row
+from fathom_async._reports.arguments import missing
 from fathom_async._reports.fields import (
     DATE_COLUMN,
     EVENT_AGGREGATES,
@@ -53,6 +54,12 @@ class GroupedRow(Row, frozen=True, gc=False):
     """
 
     kinds_: ClassVar[Mapping[str, ColumnKind]] = METRIC_KINDS
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            told = "" if name.startswith("_") else missing(name, self.__struct_fields__)
+            raise AttributeError(f"the row has no column {name!r}{told}", name=name)
 
     if TYPE_CHECKING:
         date: date

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from attrs import define
 
-from fathom_async import Progress
-from fathom_async._cli.progress import Lines, line_of, repeating, reporter, together
+from fathom_async import FathomClient, Progress
+from fathom_async._cli.progress import Lines, line_of, repeating, reporter, telling, together
 
 
 @define
@@ -70,3 +70,17 @@ async def test_what_is_shown_is_kept_current_until_the_end() -> None:
     seen = len(ticks)
     await asyncio.sleep(10)
     assert len(ticks) == seen
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("seconds", "told"), [(2, 0), (60, 1)])
+async def test_without_a_terminal_a_long_wait_has_one_line(
+    fathom: FathomClient, capsys: pytest.CaptureFixture[str], seconds: float, told: int
+) -> None:
+    fathom.pause(seconds)
+    async with telling(fathom):
+        await fathom.account.get()
+        await fathom.reports.current_visitors("CDBUGS")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == told
+    assert all("the next request goes in 1 min" in line or "59 s" in line for line in lines)

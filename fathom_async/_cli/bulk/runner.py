@@ -42,10 +42,8 @@ from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.formatting import counted
-from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
-from fathom_async._util.checks import site_zone
 from fathom_async.store import ReportStore, open_store
 
 _KEEPING = CachePolicy()
@@ -122,7 +120,7 @@ async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> Non
             moment = datetime.fromtimestamp(began).astimezone()
             note(f"resuming the run of {moment:%Y-%m-%d %H:%M}; --fresh starts a new one")
         started = time.time() if began is None else began
-        reports = await _located(fathom, file, options, datetime.fromtimestamp(started, UTC))
+        reports = await _located(fathom, file, options, stores, datetime.fromtimestamp(started, UTC))
         found = overview_of(fathom, reports, is_fused=options.fuse)
         note(headline(found))
         keeping = CachePolicy(max_age=time.time() - started + _KEEPING.max_age)
@@ -199,13 +197,12 @@ def _is_cut(answer: Answer) -> bool:
 
 
 async def _located(
-    fathom: FathomClient, file: Path, options: RunOptions, moment: datetime
+    fathom: FathomClient, file: Path, options: RunOptions, stores: Mapping[str, ReportStore], moment: datetime
 ) -> list[ReportSpec]:
-    """Return the reports, with periods in their sites' time zones."""
-    naive = read_jobs(file, now=moment.replace(tzinfo=None))
+    """Return the reports, with periods in their sites' time zones, of which the first store keeps all."""
+    to_locate = sites_to_locate(read_jobs(file, now=moment.replace(tzinfo=None)))
     async with telling(fathom):
-        sites = await sites_named(fathom, to_locate) if (to_locate := sites_to_locate(naive)) else {}
-    zones = {site_id: site_zone(site_id, site.timezone) for site_id, site in sites.items() if site.timezone}
+        zones = await fathom.reports.time_zones(to_locate, store=next(iter(stores.values()), None))
     return wanted(read_jobs(file, now=moment, zones=zones), file, options)
 
 

@@ -139,11 +139,35 @@ def rows(file: Path) -> list[dict[str, str]]:
 async def test_the_summary_counts_every_request_that_is_billed(
     command: Command, tmp_path: Path, fathom_server: FathomServer
 ) -> None:
-    for _ in range(2):  # the second one has the answers of the first, but not its list of sites
-        before = len(fathom_server.hits)
-        ended = await command("run", write(tmp_path, WEEK))
-        sent = len(fathom_server.hits) - before
+    two_sites = WEEK.replace('site_id = "CDBUGS"', 'matrix = { site_id = ["CDBUGS", "GCDFSX"] }')
+    for content in (WEEK, two_sites):
+        fathom_server.reset_stats()
+        ended = await command("run", write(tmp_path, content))
+        assert (sent := len(fathom_server.hits)) >= 1
         assert re.search(rf"; {sent} requests?, {sent} pageviews? on the account", ended.out), ended.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dataset", "all.csv"], ["--no-fuse"], ["--max-requests", "0"]])
+@pytest.mark.parametrize("is_named_elsewhere", [False, True], ids=["one store", "two stores"])
+async def test_a_finished_run_that_is_started_again_sends_nothing(
+    command: Command,
+    tmp_path: Path,
+    fathom_server: FathomServer,
+    arguments: list[str],
+    is_named_elsewhere: bool,
+) -> None:
+    other = WEEK.replace("CDBUGS", "GCDFSX").replace("job.week", "job.other")
+    if is_named_elsewhere:
+        other += '[job.other.output]\nstore = "other.db"\n'
+    file = write(tmp_path, MONTHS + WEEK + other + EVERY_ROW)
+    if "--dataset" in arguments:
+        arguments = ["--dataset", str(tmp_path / "all.csv")]
+    first = await command("run", file)
+    assert (first.code, {hit.lane for hit in fathom_server.hits}) == (0, {"crud", "reports"})
+    fathom_server.reset_stats()
+    again = await command("run", file, *arguments)
+    assert (again.code, fathom_server.hits) == (0, ())
+    assert "; 0 requests, 0 pageviews on the account" in again.out
 
 
 async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Path) -> None:
@@ -495,7 +519,7 @@ async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Comman
         ('[job.a]\nsite_id = "A"\n', [], "job.a.aggregates: is missing"),
         (WEEK, ["--dataset", "all.xls"], "names no format"),
         (WEEK, ["--store", "http://nowhere"], "is of no kind known here"),
-        (WEEK.replace("CDBUGS", "NOSITE"), [], "this token has no site NOSITE"),
+        (WEEK.replace("CDBUGS", "NOSITE"), [], "`fathom sites list` shows the sites of this token"),
     ],
 )
 async def test_what_is_wrong_is_said_before_a_report_is_spent(
