@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from fathom_async._util.pydantic_schema import HasSchema
+
 T = TypeVar("T")
 
 Extra = Mapping[str, object]
@@ -17,7 +19,7 @@ _Fields = dict[str, object]
 
 
 @frozen
-class Account:
+class Account(HasSchema):
     """The account that owns the token.
 
     Attributes:
@@ -34,7 +36,7 @@ class Account:
 
 
 @frozen
-class Token:
+class Token(HasSchema):
     """Metadata of the API token in use; never its secret value.
 
     Attributes:
@@ -59,7 +61,7 @@ class Token:
 
 
 @frozen
-class Site:
+class Site(HasSchema):
     """A website.
 
     Attributes:
@@ -80,7 +82,7 @@ class Site:
 
 
 @frozen
-class Event:
+class Event(HasSchema):
     """An event (goal) of a site.
 
     Attributes:
@@ -99,7 +101,7 @@ class Event:
 
 
 @frozen
-class Milestone:
+class Milestone(HasSchema):
     """A dated annotation of a site's reports.
 
     Attributes:
@@ -120,7 +122,7 @@ class Milestone:
 
 
 @frozen
-class Deleted:
+class Deleted(HasSchema):
     """The answer to a deletion.
 
     Attributes:
@@ -137,7 +139,7 @@ class Deleted:
 
 
 @frozen
-class PageVisitors:
+class PageVisitors(HasSchema):
     """Current visitors of one page."""
 
     hostname: str | None
@@ -147,7 +149,7 @@ class PageVisitors:
 
 
 @frozen
-class ReferrerVisitors:
+class ReferrerVisitors(HasSchema):
     """Current visitors from one referrer."""
 
     referrer_hostname: str | None
@@ -157,7 +159,7 @@ class ReferrerVisitors:
 
 
 @frozen
-class CurrentVisitors:
+class CurrentVisitors(HasSchema):
     """The current visitors of a site.
 
     Attributes:
@@ -174,7 +176,7 @@ class CurrentVisitors:
 
 
 @frozen
-class Page(Generic[T]):
+class Page(HasSchema, Generic[T]):
     """One page of a list.
 
     Attributes:

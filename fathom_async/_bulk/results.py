@@ -336,7 +336,7 @@ def count_requests(groups: Iterable[Fused[Row]]) -> int:
 
 def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
     """Check that all of these are queries that can be sent."""
-    if isinstance(queries, Query):
+    if isinstance(queries, Query | str):
         raise ArgumentError("queries takes a list of queries; for a single one write [query]")
     asked = list(queries)
     for position, query in enumerate(asked):

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from fathom_async import Comparison, FathomClient, QueryError
 from fathom_async._cli.connection import call
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.output import Records, records_of_report
+from fathom_async._cli.output import Records, records_of_comparison
 from fathom_async._cli.query_options import Q, QueryOptions
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
-
-if TYPE_CHECKING:
-    from fathom_async._cli.output import Cell, Kind
 
 Former = Literal["previous", "year", "none"]
 
@@ -41,7 +38,8 @@ def compared(make: Callable[..., Q], question: QueryOptions, former: Former, *, 
     if question.period is not None:  # its words tell what the period before it is
         query = query.replace(date_from=None, date_to=None)
 
-    return _records(call(lambda fathom: _compare(fathom, query, question, former)), is_table=is_table)
+    comparison = call(lambda fathom: _compare(fathom, query, question, former))
+    return records_of_comparison(comparison, is_table=is_table)
 
 
 async def compared_totals(
@@ -82,21 +80,3 @@ async def _compare(
 ) -> Comparison[Row]:
     to, over = _TO[former], question.period
     return await fathom.reports.compare(query, to=to, over=over, now=now)
-
-
-def _records(comparison: Comparison[Row], *, is_table: bool) -> Records:
-    query = comparison.current.query
-    asked = records_of_report(comparison.current).kinds
-    kinds: dict[str, Kind] = {name: kind for name, kind in asked.items() if name not in query.aggregates}
-    for name in query.aggregates:
-        kinds |= {name: asked[name], f"{name}_previous": asked[name]}
-        kinds[f"{name}_change"] = "text" if is_table else "number"
-    rows: list[tuple[Cell, ...]] = []
-    for row in comparison:
-        cells: list[Cell] = [*([row.date] if query.date_grouping else []), *row.groups]
-        for change in row.changes.values():
-            told = "gone" if row.is_gone else str(change)
-            figure = change.absolute if change.is_share else change.relative
-            cells += [change.current, change.previous, told if is_table else figure]
-        rows.append(tuple(cells))
-    return Records(kinds, rows)

@@ -19,6 +19,7 @@ from fathom_async._util.text import one_line, printable
 
 DEBUG: Final = "FATHOM_DEBUG"
 _EXTRA: Final = frozenset({"rich", "cyclopts"})
+_BASE_URL: Final = re.compile(r"\b[Tt]he base URL\b")
 _API: Final = re.compile(r"/v\d+/")
 _PART: Final = re.compile(r"/sites/(?P<site>[^/]+)/(?P<kind>events|milestones)(?P<rest>/.)?")
 _TOKENS: Final = "https://app.usefathom.com/api"
@@ -146,7 +147,9 @@ def _of_this_package(error: BaseException) -> Failure | None:
         for kind, code, advice in _advice()
         if isinstance(error, kind)
     )
-    return Failure(one_line(f"{error}{advice and f'; {advice}'}"), code)
+    told = _BASE_URL.sub("FATHOM_BASE_URL", str(error))
+    is_told = "FATHOM_BASE_URL" in told and "FATHOM_BASE_URL" in advice
+    return Failure(one_line(told if is_told or not advice else f"{told}; {advice}"), code)
 
 
 def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception], str]]]:
@@ -173,7 +176,7 @@ def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception
         (errors.BulkError, ExitCode.SOME_FAILED, "run the same command again for the rest"),
         (errors.RateLimitError, ExitCode.BUSY, _again),
         (errors.WaitTooLongError, ExitCode.BUSY, ""),
-        (errors.ServerError, ExitCode.FAILED, "try again later"),
+        (errors.ServerError, ExitCode.FAILED, _later),
         (errors.TimeoutError, ExitCode.FAILED, "try again, or ask for less at once"),
         (errors.OutageError, ExitCode.FAILED, "try again later, or check the network and FATHOM_BASE_URL"),
         (errors.ConnectError, ExitCode.FAILED, "check the network and FATHOM_BASE_URL"),
@@ -194,7 +197,10 @@ def _look_up(error: Exception) -> str:
     return "check the ID: `fathom sites list` shows the sites of this token"
 
 
-def _again(error: Exception) -> str:
+def _later(error: Exception, otherwise: str = "later") -> str:
     seconds: float | None = getattr(error, "retry_after", None)
-    when = "in a minute" if seconds is None else f"in {duration(seconds)}"
-    return f"another program uses the same limit: try again {when}, or let both share FATHOM_BUDGET"
+    return f"try again {otherwise if seconds is None else f'in {duration(seconds)}'}"
+
+
+def _again(error: Exception) -> str:
+    return f"another program uses the same limit: {_later(error, 'in a minute')}, or let both share FATHOM_BUDGET"

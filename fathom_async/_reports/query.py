@@ -38,7 +38,8 @@ from fathom_async._reports.report import Report
 from fathom_async._reports.rows import EventRow, PageviewRow
 from fathom_async._reports.unsorted import warn_unsorted
 from fathom_async._util.checks import suggestion
-from fathom_async.errors import QueryError
+from fathom_async.errors import ArgumentError, QueryError
+from fathom_async.models import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,14 @@ class Query(Generic[RowT_co]):
     extra: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=dict[str, tuple[str, ...]], kw_only=True, converter=arguments.extra
     )
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *values: object, **named: object) -> Self:
+            arguments.check_names(cls.__name__, named, [field.name for field in attrs.fields(cls)], TypeError)
+            if len(values) > len(cls._identity):
+                raise TypeError(f"{cls.__name__} takes its metrics by name; write aggregates={values[-1]!r}")
+            return object.__new__(cls)
 
     def __attrs_post_init__(self) -> None:
         for argument in ("date_from", "date_to"):
@@ -148,8 +157,7 @@ class Query(Generic[RowT_co]):
             QueryError: The changed query is invalid, or there is no such argument.
         """
         known = [field.name for field in attrs.fields(type(self))]
-        for name in changes:
-            known_word("replace", name, known)
+        arguments.check_names(type(self).__name__, changes, known, QueryError)
         return cast("Callable[..., Self]", attrs.evolve)(self, **changes)
 
     def over(self, period: str | Period, *, now: date) -> Self:
@@ -164,6 +172,8 @@ class Query(Generic[RowT_co]):
         Raises:
             QueryError: The words are not a period.
         """
+        if not isinstance(now, date):
+            raise QueryError(f"now must be today's date or a moment, not {now!r}; write now=date.today()")
         if isinstance(now, datetime) and now.tzinfo is not None and self.timezone is not None:
             now = now.astimezone(ZoneInfo(self.timezone))
         resolved = period if isinstance(period, Period) else Period.parse(period, now)
@@ -356,6 +366,19 @@ def query_from_params(
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
     kind = PageviewQuery if entity == "pageview" else EventQuery
     return kind.from_params(params, extra=extra)
+
+
+def check_query(method: str, query: object) -> None:
+    """Check that an argument is one query."""
+    if isinstance(query, Query):
+        return
+    if isinstance(query, str | Site):
+        written = f"PageviewQuery({arguments.site_id(query)!r}, aggregates=['visits', 'pageviews'])"
+    elif isinstance(query, Iterable):
+        written = "reports.gather(queries) for many"
+    else:
+        written = "a PageviewQuery or an EventQuery"
+    raise ArgumentError(f"reports.{method} takes one query, not {query!r}; write {written}")
 
 
 def check_length(query: Query[Row]) -> None:

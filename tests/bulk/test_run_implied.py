@@ -8,10 +8,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async import CachePolicy, FathomClient, Filter, PageviewQuery, PageviewRow, RatePlan, Report
+from fathom_async import (
+    CachePolicy,
+    FathomClient,
+    Filter,
+    NotFoundError,
+    PageviewQuery,
+    PageviewRow,
+    RatePlan,
+    Report,
+)
 from fathom_async._util.clock import LoopClock
 from fathom_async.store import open_store
 from fathom_async.testing import Dataset, Delay, FathomServer, Status
@@ -287,6 +297,51 @@ async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites
     async with make() as fathom:
         await fathom.reports.gather(yesterday, store=tmp_path / "reports.db")
     assert asked(server) == before
+
+
+@pytest.mark.parametrize("hours", [0, 2, 20])
+async def test_a_finished_run_that_is_started_again_sends_nothing(
+    server: FathomServer, make: Make, clock: SetClock, tmp_path: Path, hours: int
+) -> None:
+    """Dated, in words and complete, in a second process, as long as the periods are the same and over."""
+    began = clock.date
+    async with make() as fathom:
+        sites = [SITE, (await fathom.sites.create(name="Other", timezone="Asia/Tokyo")).id]
+
+    async def run() -> list[Report[PageviewRow]]:
+        async with make() as fathom:
+            store = str(tmp_path / "reports.db")
+            zones = await fathom.reports.time_zones(sites, store=store)
+            dated = [OCTOBER.replace(site_id=site) for site in sites]
+            words = [query.over("yesterday", now=began.astimezone(zones[query.site_id])) for query in dated]
+            reports = await fathom.reports.gather([*dated, *words], store=store)
+            comparison = await fathom.reports.compare(dated[1], over="previous month", store=store)
+            whole = await fathom.reports.complete(words[1].replace(field_grouping=["pathname"]), store=store)
+            return [*reports, comparison.current, comparison.previous, whole]
+
+    first = await run()
+    clock.date += timedelta(hours=hours)
+    before = len(server.hits)
+    assert (await run() == first, len(server.hits)) == (True, before)
+
+
+async def test_a_time_zone_is_known_for_a_day_or_until_it_is_changed(
+    server: FathomServer, make: Make, clock: SetClock, place: str
+) -> None:
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        other = await fathom.sites.create(name="Other", timezone="Asia/Tokyo")
+        for site in ("NOSITE", SITE):
+            with pytest.raises(NotFoundError):
+                await fathom.reports.time_zones([site, "NOSITE", other.id], store=store)
+        for hours, requests in ((0, 1), (20, 0), (20, 1)):
+            clock.date += timedelta(hours=hours)
+            server.reset_stats()
+            async with make() as fresh:
+                zones = await fresh.reports.time_zones([SITE, other.id], store=store)
+            assert zones == {SITE: ZoneInfo("America/New_York"), other.id: ZoneInfo("Asia/Tokyo")}
+            assert len(server.hits) == requests
+        await fathom.sites.update(SITE, timezone="Europe/Berlin")
+        assert await fathom.reports.time_zones([SITE], store=store) == {SITE: ZoneInfo("Europe/Berlin")}
 
 
 async def test_a_token_that_may_not_list_sites_requests_those_that_it_needs(

@@ -83,6 +83,54 @@ def test_the_documented_example_makes_what_it_says() -> None:
     assert sales.output == Output("parquet", Path("sales"), "reports.db")
 
 
+def test_a_job_that_compares_has_both_queries_up_to_the_same_hour_of_the_sites_clock() -> None:
+    [job] = load(
+        '[job.growth]\naggregates = ["visits"]\nfield_grouping = ["pathname"]\nlimit = 3\nperiod = "today"\n'
+        'compare = "previous year"\nmatrix.site_id = ["CDBUGS", "PORKY"]\n'
+    ).jobs
+    named, tokyo = job.queries
+    assert (named.name, named.period, named.limit) == ("growth-CDBUGS", "today", 3)
+    assert [(query.date_from, query.date_to, query.limit) for query in named.queries] == [
+        (datetime(2026, 3, 19), datetime(2026, 3, 19, 22, 59, 59), None),  # noqa: DTZ001 - the site's clock
+        (datetime(2025, 3, 19), datetime(2025, 3, 19, 22, 59, 59), None),  # noqa: DTZ001 - the site's clock
+    ]
+    assert tokyo.queries[0].date_to == datetime(2026, 3, 20, 11, 59, 59)  # noqa: DTZ001 - the site's clock
+
+
+@pytest.mark.parametrize(
+    ("range_", "words"),
+    [
+        ('period = "2026-01"', None),
+        ('date_from = "2026-01-01"\ndate_to = "2026-01-31"', None),
+        ('period = "2026-03"', "2026-03"),
+        ('date_from = "2026-03-01"\ndate_to = "2026-03-31"', "previous period"),
+        ('period = "2026-03"\ntimezone = "Asia/Tokyo"', "2026-03"),
+    ],
+)
+def test_a_dated_comparison_depends_on_the_clock_only_while_its_period_runs(
+    range_: str, words: str | None
+) -> None:
+    written = f'{JOB}{range_}\ncompare = "previous period"\n'
+    zones = {} if words is None or "timezone" in range_ else ZONES
+    [job] = load_jobs(io.BytesIO(written.encode()), now=NOW, zones=zones).jobs
+    assert [(each.period, each.former is not None) for each in job.queries] == [(words, True)]
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ('compare = "previous month"', "job.pages.compare: compare has no 'previous month'"),
+        ("compare = true", "job.pages.compare: compare takes names as str, not True"),
+        ('compare = "previous year"', "job.pages: a comparison needs a range; write period ="),
+        ('compare = "previous year"\nperiod = "2027"', "job.pages: nothing of a period that begins at 2027"),
+        ('matrix.compare = ["previous year"]', "job.pages.matrix.compare: unknown key"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_a_fault(written: str, fault: str) -> None:
+    [told] = faults(f"{JOB}{written}\n")
+    assert told.startswith(fault)
+
+
 def test_a_period_is_counted_on_the_clock_of_the_site() -> None:
     [job] = load(
         '[job.day]\naggregates = ["visits"]\nperiod = "today"\nname = "{site_id}-{date_from}"\n'

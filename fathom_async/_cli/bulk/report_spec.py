@@ -26,22 +26,24 @@ class ReportSpec:
     Attributes:
         job: The job it belongs to.
         name: Its own name.
-        query: Its query.
+        queries: Its query, and the one of the former period if it is a comparison.
         is_complete: Whether to fetch every row, past the server's 1,000.
         store: Store of its answer.
         path: Its file, unless all reports go into one dataset.
         format: The format of that file.
         spreadsheet: Whether CSV is for a spreadsheet.
+        limit: The most rows of either period to compare.
     """
 
     job: str
     name: str
-    query: Query[Row]
+    queries: tuple[Query[Row], ...]
     is_complete: bool
     store: str
     path: Path
     format: Format
     spreadsheet: bool = False
+    limit: int | None = None
 
 
 @Parameter(name="*")
@@ -110,13 +112,14 @@ def wanted(jobs: JobFile, file: Path, options: RunOptions) -> list[ReportSpec]:
         ReportSpec(
             job.name,
             named.name,
-            named.query,
+            named.queries,
             job.complete,
             _store(job, file, options),
             (options.directory or file.parent / job.output.directory)
             / f"{named.name}.{options.format or job.output.format}",
             options.format or job.output.format,
             options.spreadsheet,
+            named.limit,
         )
         for job in jobs.jobs
         for named in job.queries
@@ -133,11 +136,6 @@ def sites_to_locate(jobs: JobFile) -> Sequence[str]:
             if named.period is not None and named.query.timezone is None
         )
     )
-
-
-def plain_queries(reports: Sequence[ReportSpec]) -> list[Query[Row]]:
-    """Return the queries of the reports that are not complete ones."""
-    return [each.query for each in reports if not each.is_complete]
 
 
 def _store(job: Job, file: Path, options: RunOptions) -> str:

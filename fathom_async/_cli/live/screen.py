@@ -21,7 +21,7 @@ from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors
 from fathom_async._cli.drawing import drawn, sparkline
 from fathom_async._cli.figures import Ranking
 from fathom_async._cli.formatting import counted, duration
-from fathom_async._cli.progress import repeating
+from fathom_async._cli.progress import repeating, waits
 from fathom_async._util.text import printable, printable_json
 
 _REMEMBERED: Final = 60
@@ -188,9 +188,8 @@ def _ranked(title: str, rows: Sequence[tuple[str, int]], width: int, height: int
 
 
 def _status(board: LiveState, lane: LaneStatus) -> Text:
-    what = f"each site every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports used"
-    if lane.paused_for:
-        what = f"paused by the server for {duration(lane.paused_for)}"
+    pace = f"each site every {duration(board.seconds)}; {lane.used:,} of {lane.limit:,} reports used"
+    what = waits(lane) or pace
     return Text(f"Ctrl-C quits; {what}", style="dim", no_wrap=True, overflow="ellipsis")
 
 

@@ -25,7 +25,7 @@ def report_of(query: Query[Row], *rows: tuple[object, ...]) -> Report[Row]:
 
 
 def one(name: str, query: Query[Row], path: Path = Path("one.csv")) -> ReportSpec:
-    return ReportSpec("job", name, query, is_complete=False, store="memory://", path=path, format="csv")
+    return ReportSpec("job", name, (query,), is_complete=False, store="memory://", path=path, format="csv")
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
