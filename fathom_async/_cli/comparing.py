@@ -38,9 +38,8 @@ def compared(make: Callable[..., Q], question: QueryOptions, former: Former, *, 
     if question.period is not None:  # its words tell what the period before it is
         query = query.replace(date_from=None, date_to=None)
 
-    return records_of_comparison(
-        call(lambda fathom: _compare(fathom, query, question, former)), is_table=is_table
-    )
+    comparison = call(lambda fathom: _compare(fathom, query, question, former))
+    return records_of_comparison(comparison, is_table=is_table)
 
 
 async def compared_totals(
@@ -48,17 +47,8 @@ async def compared_totals(
 ) -> Comparison[Row] | None:
     """Compare the totals of a report over its range with those of a former one, in one run.
 
-    A report by date whose metrics all add up is compared itself, which spares a request for its rows.
-
-    Args:
-        fathom: The client.
-        query: The report.
-        question: The options that it was made of.
-        former: What to compare to.
-        now: The present on the site's clock.
-
-    Returns:
-        The comparison; None if the report has no range with a former one.
+    A report by date whose metrics all add up is compared itself, which spares a request for its rows. It is made of
+    `question`, and `now` is the present on the site's clock. None if it has no range with a former one.
     """
     if former == "none" or query.date_from is None:
         return None
@@ -79,5 +69,4 @@ async def _compare(
     former: Former,
     now: datetime | None = None,
 ) -> Comparison[Row]:
-    to, over = _TO[former], question.period
-    return await fathom.reports.compare(query, to=to, over=over, now=now)
+    return await fathom.reports.compare(query, to=_TO[former], over=question.period, now=now)

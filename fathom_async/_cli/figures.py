@@ -58,9 +58,10 @@ class Total:
 
 Figure = Ranking | TimeSeries | Total
 Row = tuple[object, ...]
+Dates = tuple[date, ...]
 
 
-def every_date(report: Report[ReportRow], now: datetime) -> tuple[date, ...]:
+def every_date(report: Report[ReportRow], now: datetime) -> Dates:
     """Return the dates of a report's range, with and without rows, up to the present on the site's clock."""
     query = report.query
     if query.date_grouping is None:
@@ -78,7 +79,7 @@ def figures_of(
     *,
     metrics: Sequence[str],
     unit: Unit | None,
-    dates: tuple[date, ...] = (),
+    dates: Dates = (),
 ) -> list[Figure]:
     """Return a figure of each metric of a report; none of a report without rows.
 
@@ -104,7 +105,7 @@ def _ranking(metric: str, groups: Iterable[tuple[str, Number]]) -> Ranking:
 
 
 def _time_series(  # noqa: PLR0917 - what `figures_of` knows
-    metric: str, unit: Unit, dates: tuple[date, ...], rows: Sequence[Row], place: int, groups: int
+    metric: str, unit: Unit, dates: Dates, rows: Sequence[Row], place: int, groups: int
 ) -> TimeSeries:
     nothing = None if metric in RATES else 0  # a date without traffic has no row
     found: dict[str, dict[object, Number]] = {}

@@ -9,15 +9,7 @@ from typing import Annotated, Final
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from fathom_async import (
-    Comparison,
-    EventQuery,
-    FathomClient,
-    FathomError,
-    PageviewQuery,
-    Report,
-    Site,
-)
+from fathom_async import Comparison, EventQuery, FathomClient, FathomError, PageviewQuery, Report, Site
 from fathom_async._cli.comparing import Former, compared, compared_totals
 from fathom_async._cli.connection import call
 from fathom_async._cli.drawing import drawn

@@ -2,7 +2,7 @@
 
 # ruff: noqa: DTZ001 - the clock of a site has no time zone of its own
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -87,6 +87,7 @@ def test_a_report_has_a_title_and_its_conditions() -> None:
     )
     assert title_of(query) == "Visits per day, by UTM source and city"
     assert title_of(EventQuery("A", "purchase", aggregates=["value"])) == "purchase: value"
-    assert facts_of(query, "UTC") == ["All time, UTC"]
+    assert facts_of(query, UTC) == ["All time, UTC"]
+    assert facts_of(query, None) == ["All time"]
     filtered = query.replace(filters=[Filter("country_code", "is not", "US")], timezone="Asia/Tokyo")
-    assert facts_of(filtered, "UTC") == ["All time, Asia/Tokyo", "Where country is not 'US'"]
+    assert facts_of(filtered, UTC) == ["All time, Asia/Tokyo", "Where country is not 'US'"]

@@ -67,7 +67,7 @@ class HtmlPage:
 
     def html(self) -> str:
         """Return the page."""
-        facts = words.facts_of(self._query, str(self.now.tzinfo))
+        facts = words.facts_of(self._query, self.now.tzinfo)
         if self.report.rows and self._end:
             facts.append(f"Incomplete: {words.day(self._dates[-1], self._query.date_grouping)}, {self._end}")
         return Template(files("fathom_async._cli.html").joinpath("page.html").read_text("utf-8")).substitute(
@@ -133,16 +133,17 @@ class HtmlPage:
         yield f'<section aria-label="Totals"><dl class="totals">{"".join(found)}</dl>{before}</section>'
 
     def _total(self, metric: str) -> str:
-        if self.comparison is not None:
-            change = self.comparison.change(metric)
-            value, told = change.current, _told(metric, change)
-            if change.previous is not None:
-                told += f'<dd class="before">{self._figure(metric, change.previous)} before</dd>'
-        else:
-            try:
-                value, told = self.report.total(metric), ""
-            except QueryError:
-                return ""
+        told = ""
+        try:
+            if self.comparison is None:
+                value = self.report.total(metric)
+            else:
+                change = self.comparison.change(metric)
+                value, told = change.current, _told(metric, change)
+                if change.previous is not None:
+                    told += f'<dd class="before">{self._figure(metric, change.previous)} before</dd>'
+        except QueryError:
+            return ""
         figure = self._figure(metric, value)
         return f'<div><dt>{self._metric(metric)}</dt><dd class="value">{figure}</dd>{told}</div>'
 

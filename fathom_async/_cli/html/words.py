@@ -1,7 +1,7 @@
 """Metrics, fields, figures and dates in the words of people."""
 
 from collections.abc import Iterable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 from fathom_async._cli.figures import Number, Unit
@@ -110,9 +110,10 @@ def title_of(query: Query[Row]) -> str:
     return f"{event}{metrics if event else _capital(metrics)}{per}{by}"
 
 
-def facts_of(query: Query[Row], zone: str) -> list[str]:
-    """Return the period, in its time zone, and the conditions."""
-    facts = [f"{_capital(span(query.date_from, query.date_to))}, {query.timezone or zone}"]
+def facts_of(query: Query[Row], zone: tzinfo | None) -> list[str]:
+    """Return the period, in its time zone if that is known, and the conditions."""
+    name = query.timezone or zone
+    facts = [f"{_capital(span(query.date_from, query.date_to))}{f', {name}' if name else ''}"]
     if query.filters:
         conditions = (
             f"{inner(field_label(each.property))} {each.operator} {each.value!r}" for each in query.filters
