@@ -1,22 +1,27 @@
 """``--compare``: a report beside the same one of a former period."""
 
+import os
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from fathom_async import Change, Comparison
+from attrs import evolve
+
+from fathom_async import Change, Comparison, FathomClient, QueryError
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.output import Records, records_of_report
+from fathom_async._cli.output import Records, records_of_comparison
+from fathom_async._cli.settings import STORE
 from fathom_async._cli.weeks import weekly
-from fathom_async.reports import Query, Row
+from fathom_async.reports import ADDITIVE_METRICS, Query, Row
 
 if TYPE_CHECKING:
-    from fathom_async._cli.output import Cell, Kind
+    from fathom_async._cli.output import Cell
     from fathom_async._cli.query_options import QueryOptions
     from fathom_async._cli.weeks import Line
 
-Former = Literal["previous", "year"]
+Former = Literal["previous", "year", "none"]
 
-PERIODS: Final = {"previous": "previous period", "year": "previous year"}
+_TO: Final = {"previous": "previous period", "year": "previous year"}
 
 
 def check_comparable(question: "QueryOptions") -> None:
@@ -39,40 +44,88 @@ def compared_columns(query: Query[Row]) -> Iterator[str]:
         yield from (name, f"{name}_previous", f"{name}_change") if name in query.aggregates else (name,)
 
 
-def records_of_comparison(
-    comparison: Comparison[Row], question: "QueryOptions", totals: Sequence[Change] | None, *, is_table: bool
+def alone(query: Query[Row]) -> Query[Row]:
+    """Return the query for one row about all that a query groups."""
+    return query.replace(field_grouping=(), date_grouping=None, sort_by=None, limit=None)
+
+
+async def compared(
+    fathom: FathomClient,
+    query: Query[Row],
+    question: "QueryOptions",
+    former: Former,
+    now: datetime | None,
+    *,
+    is_table: bool,
+    has_totals: bool,
 ) -> Records:
-    """Return the rows of a comparison with both figures and the change: for a table such as ``+12.5 %``.
+    """Return each row in two periods with both figures and the change: in a table such as ``+12.5 %``.
+
+    Args:
+        fathom: The client.
+        query: The query, in its range.
+        question: The options that it is made of.
+        former: What to compare to.
+        now: The present on the site's clock, if it is known.
+        is_table: Whether the rows are for the eyes.
+        has_totals: Whether to add a row of totals.
 
     Raises:
         CommandError: Weeks would lack days.
     """
-    query, asked = comparison.current.query, records_of_report(comparison.current).kinds
-    kinds: dict[str, Kind] = {
-        name: asked.get(name.removesuffix("_previous"), "number") for name in compared_columns(query)
-    }
-    lines: list[Line] = [
-        ((*([row.date] if query.date_grouping else []), *row.groups), tuple(row.changes.values()))
-        for row in comparison
-    ]
-    gone = [row.is_gone for row in comparison]
+    found = await _compare(fathom, query, question, former, now)
+    rows = records_of_comparison(found, is_table=is_table)
     if question.per == "week":
-        if comparison.current.truncated or comparison.previous.truncated:
+        if found.current.truncated or found.previous.truncated:
             raise CommandError("--per week needs more days than the server returns; group by fewer fields")
-        lines = weekly(lines, query, question.sort, question.limit)
-        gone = [False] * len(lines)
-    rows = [
-        (*labels, *_cells(changes, is_table=is_table, is_gone=is_gone))
-        for (labels, changes), is_gone in zip(lines, gone, strict=True)
-    ]
-    if totals is None:
-        return Records(kinds, rows)
-    blanks = [""] * (len(query.columns) - len(query.aggregates) - 1)
-    return Records(kinds, rows, total=("total", *blanks, *_cells(totals, is_table=is_table)))
+        days: list[Line] = [((row.date, *row.groups), tuple(row.changes.values())) for row in found]
+        weeks = weekly(days, query, question.sort, question.limit)
+        rows = evolve(rows, rows=[(*names, *_cells(figures, is_table=is_table)) for names, figures in weeks])
+    labels = len(query.columns) - len(query.aggregates)
+    if not (has_totals and labels):
+        return rows
+    try:
+        totals = [found.change(name) for name in query.aggregates]
+    except QueryError:
+        one = await _compare(fathom, alone(query), question, former, now)
+        totals = [one.change(name) for name in query.aggregates]
+    return evolve(rows, total=("total", *[""] * (labels - 1), *_cells(totals, is_table=is_table)))
 
 
-def _cells(changes: Sequence[Change], *, is_table: bool, is_gone: bool = False) -> "Iterator[Cell]":
+async def compared_totals(
+    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime
+) -> Comparison[Row] | None:
+    """Compare the totals of a report over its range with those of a former one, in one run.
+
+    A report by date whose metrics all add up is compared itself, which spares a request for its rows. It is made of
+    `question`, and `now` is the present on the site's clock. None if it has no range with a former one.
+    """
+    if former == "none" or query.date_from is None:
+        return None
+    if query.field_grouping or not ADDITIVE_METRICS.issuperset(query.aggregates):
+        query = alone(query)
+    try:
+        return await _compare(fathom, query, question, former, now.replace(tzinfo=None))
+    except QueryError:
+        return None
+
+
+async def _compare(
+    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime | None
+) -> Comparison[Row]:
+    if question.words is not None:  # they tell what the period before it is
+        query = query.replace(date_from=None, date_to=None)
+    return await fathom.reports.compare(
+        query,
+        to=_TO[former],
+        over=question.words,
+        now=now,
+        by_weekday=question.per == "week",
+        store=os.environ.get(STORE) or None,
+    )
+
+
+def _cells(changes: Sequence[Change], *, is_table: bool) -> "Iterator[Cell]":
     for change in changes:
         figure = change.absolute if change.is_share else change.relative
-        told = "gone" if is_gone else str(change)
-        yield from (change.current, change.previous, told if is_table else figure)
+        yield from (change.current, change.previous, str(change) if is_table else figure)

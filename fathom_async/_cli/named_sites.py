@@ -4,16 +4,15 @@ A list takes one request per hundred sites. The store of ``FATHOM_STORE``, if th
 commands that only read: one that changes something never acts on a name that has moved on to another site.
 """
 
-import asyncio
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from fathom_async import FathomClient, FathomError, NotFoundError, PermissionDeniedError, Site
+from fathom_async import FathomClient, FathomError, PermissionDeniedError
 from fathom_async._cli.connection import call, run_async
 from fathom_async._cli.credentials import address, find_token
 from fathom_async._cli.failures import CommandError, ExitCode
@@ -77,22 +76,6 @@ def known_sites() -> Mapping[str, str]:
         return {}
 
 
-async def sites_named(fathom: FathomClient, named: Iterable[str]) -> dict[str, Site]:
-    """Return sites by ID, in the order named.
-
-    Listing all sites takes one request per hundred; a token that may not list them requests one by one.
-    """
-    wanted = list(dict.fromkeys(named))
-    try:
-        found = {site.id: site async for site in fathom.sites.list()}
-    except PermissionDeniedError:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_site(fathom, word)) for word in wanted]
-        found = {site.id: site for task in tasks if (site := task.result()) is not None}
-    names = {site.id: site.name for site in found.values()}
-    return {key: found[key] for key in (_called(word, names) for word in wanted)}
-
-
 async def _names(fathom: FathomClient) -> dict[str, str]:
     found = {site.id: site.name async for site in fathom.sites.list()}
     if store := os.environ.get(STORE):
@@ -134,10 +117,3 @@ def _default() -> str:
 
 def _key() -> str:
     return namespace(address(os.environ), f"names of sites, for {find_token(os.environ).token}")
-
-
-async def _site(fathom: FathomClient, word: str) -> Site | None:
-    try:
-        return await fathom.sites.get(word)
-    except NotFoundError:
-        return None

@@ -29,7 +29,9 @@ _OPTIONS: Final = {
     "EventQuery": "`fathom events-report`",
 }
 _IN_PYTHON: Final = "query.over('last 30 days', now=...)"
-_PARAMETER: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?(?!-)")
+_PARAMETER: Final = re.compile(
+    rf"\b({'|'.join(_OPTIONS)})\b(?:=\[(?P<names>'[^\]]*')\]|(?P<is_set>=(?=')))?(?!-)"
+)
 _FIRST: Final = re.compile(r"(?P<is_event>entity_)?name\b")
 
 
@@ -39,7 +41,8 @@ def in_options(error: BaseException, words: Sequence[str]) -> BaseException:
         return error
 
     def option(found: re.Match[str]) -> str:
-        return _OPTIONS[found[1]] + (" " if found["is_set"] else "")
+        names = (found["names"] or "").replace("'", "").replace(" ", "")
+        return _OPTIONS[found[1]] + (f" {names}" if names else " " if found["is_set"] else "")
 
     def first(found: re.Match[str]) -> str:
         name = "event" if found["is_event"] else "name"

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, Period, Report, Site
+from fathom_async import Period, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
 from fathom_async._cli.output import listed, split
@@ -140,22 +140,3 @@ class QueryOptions(Selection):
 
 def _day(written: str | None, now: datetime) -> Period | str | None:
     return Period.parse(written, now) if written in _DAYS else written
-
-
-def facts_of(query: Query[Row]) -> list[str]:
-    parts: list[Any] = [query.date_from or "the first data", query.date_to or "now"]
-    facts = [f"From {parts[0]} to {parts[1]}{f', {query.timezone}' if query.timezone else ''}"]
-    if query.filters:
-        facts.append(
-            "Where "
-            + " and ".join(f"{each.property} {each.operator} {each.value!r}" for each in query.filters)
-        )
-    return facts
-
-
-def title_of(query: Query[Row], site_name: str, per: Per | None) -> str:
-    """Return a heading, such as ``Acme: pageviews by pathname``."""
-    groups = [*([per] if per else []), *query.field_grouping]
-    event = f", {query.entity_name}" if isinstance(query, EventQuery) else ""
-    by = f" by {' and '.join(groups)}" if groups else ""
-    return f"{site_name}{event}: {', '.join(query.aggregates)}{by}"

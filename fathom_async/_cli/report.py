@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from fathom_async import (
     Change,
+    Comparison,
     EventQuery,
     FathomClient,
     FathomError,
@@ -23,18 +24,19 @@ from fathom_async import (
     Site,
 )
 from fathom_async._cli.comparing import (
-    PERIODS,
     Former,
+    alone,
     check_comparable,
+    compared,
     compared_columns,
-    records_of_comparison,
+    compared_totals,
 )
 from fathom_async._cli.connection import call
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.figures import Figure, figures_of
+from fathom_async._cli.figures import every_date, figures_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.html.page import HtmlPage, script
+from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import (
@@ -47,7 +49,7 @@ from fathom_async._cli.output import (
     stdout_console,
     write,
 )
-from fathom_async._cli.query_options import Names, QueryOptions, facts_of, title_of
+from fathom_async._cli.query_options import Names, QueryOptions
 from fathom_async._cli.resources import DefaultSite, SiteID
 from fathom_async._cli.settings import STORE
 from fathom_async._cli.weeks import check_additive, weekly
@@ -80,7 +82,10 @@ class Views:
     """Write a self-contained page with charts and rows."""
 
     compare: Former | None = None
-    """Show the figures of the previous period, or of the same dates a year before, and the change."""
+    """Show the figures of the previous period, or of the same dates a year before, and the change; a page does."""
+
+    fill: bool = False
+    """Add a row of zeros for each hour, day, month or year of the range in which nothing was counted."""
 
 
 NO_VIEWS: Final = Views()
@@ -151,32 +156,52 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
     views: Views,
     currency: str | None = None,
 ) -> None:
+    is_compared = views.compare not in {None, "none"} and views.html is None
     query = question.query(partial(make, _ANY_SITE), datetime.now(UTC))  # errors come before any request
-    _check(query, question, output, views)
+    _check(query, question, output, views, is_compared=is_compared)
     site = site_id(site, is_read=True)
     make = partial(make, site)
-    if views.compare is not None:
-        write(call(partial(_compare, site, make, question, output, views)), output)
+    if is_compared:
+        write(call(partial(_compared, site, make, question, output, views)), output)
         return
-    found, rows, name = call(partial(_report, site, make, question, views))
+    rest = None if output.output is None else output.output.name
+    page, totals = call(partial(_ask, site, make, question, views))
+    page = evolve(page, currency=currency, rest=rest)
+    found = page.report.filled(now=page.now) if views.fill else page.report
+    rows = records_of_report(found)
+    if question.per == "week":
+        rows = evolve(rows, rows=_weeks_of(found, question))
+    if totals is not None:
+        blanks = [""] * (len(rows.columns) - len(totals) - 1)
+        rows = evolve(rows, total=("total", *blanks, *totals))
     seen = readable(rows, currency)
-    _view(found.query, seen, name, views, question)
+    if views.html is not None:
+        write_file(views.html, page.html().encode())
+        note(f"wrote {views.html}")
+    if views.chart:
+        _draw(found, seen, page.now, question)
     if output.output is not None or not (views.chart or (views.html and output.is_by_default)):
         _write(rows, seen, output)
     if found.truncated and question.limit is None:
         note(f"these are the first {len(found):,} rows; for every row, add --complete")
 
 
-def _check(query: Query[Row], question: QueryOptions, output: OutputOptions, views: Views) -> None:
-    if question.per == "week":
-        check_additive(query.aggregates)
-    if views.compare is None:
-        output.check(query.columns)
-    else:
+def _check(
+    query: Query[Row], question: QueryOptions, output: OutputOptions, views: Views, *, is_compared: bool
+) -> None:
+    if is_compared:
         check_comparable(question)
         output.check(tuple(compared_columns(query)))
-        if views.chart or views.html is not None:
-            raise CommandError("--compare shows rows; leave out --chart and --html", ExitCode.USAGE)
+        if views.chart or views.fill:
+            raise CommandError("--compare shows rows; leave out --chart and --fill", ExitCode.USAGE)
+    else:
+        output.check(query.columns)
+    if question.per == "week":
+        check_additive(query.aggregates)
+        if views.html is not None or views.fill:
+            raise CommandError(
+                "--per week shows rows or a --chart; leave out --html and --fill", ExitCode.USAGE
+            )
     if views.chart and output.output is None and not output.is_by_default:
         raise CommandError(
             "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
@@ -184,64 +209,55 @@ def _check(query: Query[Row], question: QueryOptions, output: OutputOptions, vie
     if views.totals and output.resolved() != "table":
         raise CommandError("--totals is a row of a table; add --format table", ExitCode.USAGE)
     if views.html is not None:
-        script()  # a missing library
         check_file(views.html)
 
 
-async def _compare(  # noqa: PLR0917 - see `_carry_out`
+async def _compared(  # noqa: PLR0917 - see `_carry_out`
     site: str, make: Make, question: QueryOptions, output: OutputOptions, views: Views, fathom: FathomClient
 ) -> Records:
-    known, query = await _query(site, make, question, fathom)
-    over = question.words
-    ask = partial(
-        fathom.reports.compare,
-        to=PERIODS[views.compare or "previous"],
-        over=over,
-        now=question.now(known).replace(tzinfo=None) if known or question.timezone else None,
-        by_weekday=question.per == "week",
-        store=os.environ.get(STORE) or None,
+    known = await fathom.sites.get(site) if question.is_on_site_clock else None
+    now = question.now(known)
+    return await compared(
+        fathom,
+        question.query(make, now),
+        question,
+        views.compare or "previous",
+        now.replace(tzinfo=None) if known or question.timezone else None,
+        is_table=output.resolved() == "table",
+        has_totals=views.totals,
     )
-    if over is not None:  # its words tell what the period before it is
-        query = query.replace(date_from=None, date_to=None)
-    found = await ask(query)
-    totals: list[Change] | None = None
-    if views.totals and len(query.columns) > len(query.aggregates):
-        try:
-            totals = [found.change(name) for name in query.aggregates]
-        except QueryError:
-            alone = await ask(_alone(query))
-            totals = [alone.change(name) for name in query.aggregates]
-    return records_of_comparison(found, question, totals, is_table=output.resolved() == "table")
 
 
-async def _report(
+async def _ask(
     site: str, make: Make, question: QueryOptions, views: Views, fathom: FathomClient
-) -> tuple[Report[Row], Records, str]:
-    """Return a report, its rows, and the name of its site if that is shown."""
-    known, query = await _query(site, make, question, fathom)
-    found = await _answer(fathom, query, is_complete=question.complete or question.per == "week")
+) -> tuple[HtmlPage, Sequence[Cell] | None]:
+    """Return the report, what a page of it needs, which takes no more requests if there is no page, and totals."""
+    known = await _site(fathom, site, question, views)
+    now, comparison = question.now(known), None
+    query = question.query(make, now)
+    if views.html is not None:
+        comparison = await compared_totals(fathom, query, question, views.compare or "previous", now)
+    if comparison is not None:  # one range for the whole page
+        same = comparison.current.query
+        query = query.replace(date_from=same.date_from, date_to=same.date_to)
+    found = await _answer(fathom, query, question, comparison)
     if isinstance(query, EventQuery) and not found.rows:
         await check_event(fathom, query)
-    rows = records_of_report(question.in_order(found))
-    labels = [name for name in query.columns if name not in query.aggregates]
-    if question.per == "week":
-        rows = evolve(rows, rows=_weeks_of(found, labels, question))
-    if views.totals and labels:
+    totals = None
+    if views.totals and len(query.columns) > len(query.aggregates):
         try:
             totals = [found.total(name) for name in query.aggregates]
         except QueryError:
-            alone = await _answer(fathom, _alone(query))
-            totals = [alone.total(name) for name in query.aggregates]
-        rows = evolve(rows, total=("total", *[""] * (len(labels) - 1), *totals))
-    name = known.name if known else site if views.html is None else await _name(fathom, site)
-    return found, rows, name
+            one = await _answer(fathom, alone(query), question, None)
+            totals = [one.total(name) for name in query.aggregates]
+    return HtmlPage(found, known.name if known else site, now, comparison), totals
 
 
-def _weeks_of(report: Report[Row], labels: Sequence[str], question: QueryOptions) -> list[tuple[Cell, ...]]:
+def _weeks_of(report: Report[Row], question: QueryOptions) -> list[tuple[Cell, ...]]:
     query = report.query
     days: list[Line] = [
         (
-            tuple(getattr(row, name) for name in labels),
+            tuple(getattr(row, name) for name in query.columns if name not in query.aggregates),
             tuple(Change(getattr(row, name), None) for name in query.aggregates),
         )
         for row in report
@@ -250,29 +266,6 @@ def _weeks_of(report: Report[Row], labels: Sequence[str], question: QueryOptions
         note(f"the first week has only its days from {query.date_from.date()}")
     weeks = weekly(days, query, question.sort, question.limit)
     return [(*names, *(figure.current for figure in figures)) for names, figures in weeks]
-
-
-async def _query(
-    site: str, make: Make, question: QueryOptions, fathom: FathomClient
-) -> tuple[Site | None, Query[Row]]:
-    """Return the query, with the site if its clock must be known."""
-    known = await fathom.sites.get(site) if question.is_on_site_clock else None
-    return known, question.query(make, question.now(known))
-
-
-def _alone(query: Query[Row]) -> Query[Row]:
-    """Return the query for one row about all that a query groups."""
-    return query.replace(field_grouping=(), date_grouping=None, sort_by=None, limit=None)
-
-
-async def _answer(fathom: FathomClient, query: Query[Row], *, is_complete: bool = False) -> Report[Row]:
-    store = os.environ.get(STORE) or None
-    if is_complete:
-        return await fathom.reports.complete(query, store=store)
-    if store is None:
-        return await fathom.reports.aggregate(query)
-    async with aclosing(fathom.reports.run([query], store=store, priority=Priority.INTERACTIVE)) as outcomes:
-        return (await anext(outcomes)).result()
 
 
 async def check_event(fathom: FathomClient, query: EventQuery) -> None:
@@ -287,25 +280,31 @@ async def check_event(fathom: FathomClient, query: EventQuery) -> None:
         raise CommandError(f"there is no event {query.entity_name!r}; {look}", ExitCode.NOT_FOUND)
 
 
-async def _name(fathom: FathomClient, site: str) -> str:
-    """Return the name of a site, or its ID if that fails: the report is here already."""
+async def _site(fathom: FathomClient, site: str, question: QueryOptions, views: Views) -> Site | None:
+    """Return the site if the report needs its clock or its name; it can do without unless its period has words."""
+    is_filled = question.per is not None and (views.chart or views.fill)
+    if not (question.is_on_site_clock or views.html is not None or is_filled):
+        return None
     try:
-        return (await fathom.sites.get(site)).name
+        return await fathom.sites.get(site)
     except FathomError:
-        return site
+        if question.is_on_site_clock:
+            raise
+        return None
 
 
-def _view(query: Query[Row], seen: Records, name: str, views: Views, question: QueryOptions) -> None:
-    metrics = seen.columns[-len(query.aggregates) :]
-    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=question.per)
-    if views.html is not None:
-        page = HtmlPage(
-            title_of(query, name, question.per), facts_of(query), figures, seen, datetime.now().astimezone()
-        )
-        write_file(views.html, page.html().encode())
-        note(f"wrote {views.html}")
-    if views.chart:
-        _draw(figures)
+async def _answer(
+    fathom: FathomClient, query: Query[Row], question: QueryOptions, comparison: Comparison[Row] | None
+) -> Report[Row]:
+    if comparison is not None and comparison.current.query == query:
+        return question.in_order(comparison.current)
+    store = os.environ.get(STORE) or None
+    if question.complete or question.per == "week":
+        return question.in_order(await fathom.reports.complete(query, store=store))
+    if store is None:
+        return question.in_order(await fathom.reports.aggregate(query))
+    async with aclosing(fathom.reports.run([query], store=store, priority=Priority.INTERACTIVE)) as outcomes:
+        return question.in_order((await anext(outcomes)).result())
 
 
 def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
@@ -317,7 +316,13 @@ def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
     write(rows, output)
 
 
-def _draw(figures: Sequence[Figure]) -> None:
+def _draw(report: Report[Row], seen: Records, now: datetime, question: QueryOptions) -> None:
+    query = report.query
+    metrics = seen.columns[-len(query.aggregates) :]
+    dates = every_date(report, now)
+    if question.per == "week":
+        dates = tuple(sorted({day - timedelta(days=day.weekday()) for day in dates}))
+    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=question.per, dates=dates)
     console = stdout_console()
     width = console.width if console.is_terminal else _UNPIPED
     if not figures:
