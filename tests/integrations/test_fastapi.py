@@ -379,7 +379,8 @@ async def test_one_worker_watches_the_live_visitors_for_all(
         await until(lambda: any(feed.latest for feed in feeds))
         await until(lambda: all("CDBUGS" in feed.latest for feed in feeds))
         assert len({feed.latest["CDBUGS"] for feed in feeds}) == 1
-    assert [hit.query["site_id"] for hit in fathom_server.hits] == ["CDBUGS"]
+    asked = [hit.query["site_id"] for hit in fathom_server.hits]
+    assert asked == sites[: len(asked)]
 
 
 @pytest.mark.fathom_server(reports_throttle=None)
