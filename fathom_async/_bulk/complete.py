@@ -25,11 +25,25 @@ rest. A value that alone exceeds the row cap is split by the next column.
 
 import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
 
-from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
+import attrs
+
+from fathom_async._bulk.range_scan import (
+    Filters,
+    KeyRange,
+    choose_column,
+    choose_split_key,
+    fits,
+    heaviest,
+    just_above,
+    just_behind,
+    rank,
+    texts_of,
+)
 from fathom_async._bulk.request import Ask
 from fathom_async._cache.entry import GRACE, is_over
 from fathom_async._core.codec.rows import RowT
@@ -213,7 +227,7 @@ class _Completion(Generic[RowT]):
         if column in CATEGORICAL_PROPERTIES:
             await self._by_value(own, spent, column, seen)
             return
-        await RangeScan(self, own, spent, column).begin(seen)
+        await _RangeScan(self, own, spent, column).begin(seen)
 
     async def _by_value(self, own: Filters, spent: frozenset[str], column: str, seen: Report[RowT]) -> None:
         name = cast("CategoricalProperty", column)
@@ -270,6 +284,78 @@ class _Completion(Generic[RowT]):
             return tuple(rows)
         read, make = attrgetter(*self._wanted.columns), self._wanted.codec.row
         return tuple(make(*read(row)) for row in rows)
+
+
+class _RangeScan(Generic[RowT]):
+    """Reads all texts of one column, window by window, of the part that the filters `own` describe."""
+
+    def __init__(self, reader: _Completion[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
+        self._reader = reader
+        self._own = own
+        self._spent = spent
+        self._column = column
+
+    async def begin(self, seen: Report[RowT]) -> None:
+        """Read everything, given an answer that reached the row cap."""
+        span = KeyRange(self._column)
+        if seen.query.sort_by != f"{self._column}:asc":
+            seen = await self._window(span)
+        while seen.truncated and not self._reader.is_all(seen.rows):
+            texts = texts_of(seen.rows, self._column)
+            key = self._choose_key(span, texts)
+            if key is None:
+                key = just_above(texts[0])
+                await self._heavy(attrs.evolve(span, high=key or span.high), seen)
+                if key is None:
+                    return
+            else:
+                self._presume(attrs.evolve(span, high=key), seen.rows)
+            span = attrs.evolve(span, low=key)
+            seen = await self._window(span)
+        self._reader.keep(seen)
+
+    def _choose_key(self, span: KeyRange, texts: Sequence[str]) -> str | None:
+        """Return the split key nearest to the end of a window, or a short one if that takes too long a URL.
+
+        It is behind all rows, if no other row may have the last text, and else before those of the last text.
+        """
+        behind = just_behind(texts[-1]) if self._reader.has_one_row_each(self._column) else None
+        last, short = (choose_split_key(texts, len(texts) - 1, slack) for slack in (0, len(texts) // 20))
+        keys = (behind, last and last[1])
+        is_usable = (key and self._fits(attrs.evolve(span, high=key)) for key in keys)
+        return next((key for key, usable in zip(keys, is_usable, strict=True) if usable), short and short[1])
+
+    def _fits(self, span: KeyRange) -> bool:
+        return self._reader.may_be_asked(self._own + span.filters(), f"{self._column}:asc")
+
+    def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
+        high = rank(span.high or "")
+        below = [row for row in rows if rank(getattr(row, self._column) or "") < high]
+        self._reader.presume(below, partial(self._read, span))
+
+    async def _read(self, span: KeyRange) -> None:
+        """Read a part that should fit, or else its halves."""
+        report = await self._window(span)
+        if not report.truncated:
+            self._reader.keep(report)
+            return
+        texts = texts_of(report.rows, self._column)
+        cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
+        if cut is not None:
+            halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
+            await gather_all(self._read(half) for half in halves)
+            return
+        key = just_above(texts[0])
+        await self._heavy(attrs.evolve(span, high=key or span.high), report)
+        if key is not None:
+            await self._read(attrs.evolve(span, low=key))
+
+    async def _heavy(self, span: KeyRange, seen: Report[RowT]) -> None:
+        """Read a region in which one text alone exceeds the row cap."""
+        await self._reader.separate(self._own + span.filters(), self._spent | {self._column}, seen)
+
+    async def _window(self, span: KeyRange) -> Report[RowT]:
+        return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")
 
 
 def _fits_into_url(query: Query[RowT]) -> bool:

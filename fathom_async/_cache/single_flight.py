@@ -6,7 +6,11 @@ Claims have two scopes, for two questions:
   does not even queue. Without it, every page that needs the same missing report would wait in the lane by itself,
   and the lane would estimate as many minutes as there are pages.
 * **The store** (`StoreFlight`): is anybody asking right now, in any process? A claim is written down in the store
-  when the request is admitted, and renewed for as long as its caller lives.
+  when the request is admitted (`fathom_async._bulk.request.AdmissionClaim`), and renewed for as long as its caller
+  lives.
+
+They are not one: the first has priorities and ends at once, since it is made before a request queues; the second
+lapses, and a waiting request must not hold it.
 
 What concerns claims of a store is carried out one after the other, in tasks of their own: a claim whose caller was
 cancelled is made and given up, never the other way round.
