@@ -134,7 +134,7 @@ class _Completion(Generic[RowT]):
         counted = query.aggregates if self._count in query.aggregates else (*query.aggregates, self._count)
         self._query = query.replace(aggregates=counted, sort_by=None)
         by_date = () if query.date_grouping is None else (DATE_COLUMN,)
-        self._keys = (*by_date, *query.field_grouping)
+        self.keys = (*by_date, *query.field_grouping)
         known = {*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES}
         self._columns = tuple(name for name in query.field_grouping if name in known)
         self._rows: dict[tuple[object, ...], RowT] = {}
@@ -165,7 +165,7 @@ class _Completion(Generic[RowT]):
         return f"{self._count}:desc"
 
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
-        query = self._part(own, sort_by)
+        query = self.query_of(own, sort_by)
         if not _fits_into_url(query):
             self._give_up(own, "the filters that would separate them do not fit into a URL")
         report = await self._ask(query)
@@ -176,15 +176,9 @@ class _Completion(Generic[RowT]):
                 )
         return report
 
-    def may_be_asked(self, own: Filters, sort_by: str) -> bool:
-        return _fits_into_url(self._part(own, sort_by))
-
-    def _part(self, own: Filters, sort_by: str) -> Query[RowT]:
+    def query_of(self, own: Filters, sort_by: str) -> Query[RowT]:
         filters = tuple(dict.fromkeys(self._wanted.filters + own))
         return self._query.replace(filters=filters, sort_by=sort_by)
-
-    def has_one_row_each(self, column: str) -> bool:
-        return self._keys == (column,)
 
     def is_all(self, rows: Sequence[RowT]) -> bool:
         return self._is_over and self._add_up(rows)
@@ -201,7 +195,7 @@ class _Completion(Generic[RowT]):
         return cast("int | None", getattr(row, self._count)) or 0
 
     def _key(self, row: RowT) -> tuple[object, ...]:
-        return tuple([getattr(row, name) for name in self._keys])
+        return tuple([getattr(row, name) for name in self.keys])
 
     def keep(self, rows: Iterable[RowT]) -> None:
         for row in rows:
@@ -305,7 +299,7 @@ class _RangeScan(Generic[RowT]):
             key = self._choose_key(span, texts)
             if key is None:
                 key = just_above(texts[0])
-                await self._heavy(attrs.evolve(span, high=key or span.high), seen)
+                await self._heavy(attrs.evolve(span, high=key), seen)
                 if key is None:
                     return
             else:
@@ -319,14 +313,16 @@ class _RangeScan(Generic[RowT]):
 
         It is behind all rows, if no other row may have the last text, and else before those of the last text.
         """
-        behind = just_behind(texts[-1]) if self._reader.has_one_row_each(self._column) else None
+        behind = just_behind(texts[-1]) if self._reader.keys == (self._column,) else None
         last, short = (choose_split_key(texts, len(texts) - 1, slack) for slack in (0, len(texts) // 20))
         keys = (behind, last and last[1])
-        is_usable = (key and self._fits(attrs.evolve(span, high=key)) for key in keys)
-        return next((key for key, usable in zip(keys, is_usable, strict=True) if usable), short and short[1])
+        return next(
+            (key for key in keys if key and self._fits(attrs.evolve(span, high=key))), short and short[1]
+        )
 
     def _fits(self, span: KeyRange) -> bool:
-        return self._reader.may_be_asked(self._own + span.filters(), f"{self._column}:asc")
+        own = self._own + span.filters()
+        return _fits_into_url(self._reader.query_of(own, f"{self._column}:asc"))
 
     def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
         high = rank(span.high or "")

@@ -29,13 +29,14 @@ from collections.abc import (
     Iterable,
     Mapping,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from attrs import frozen
 
+from fathom_async._cache.store import ReportStore
 from fathom_async._ratelimit.plan import Priority
 from fathom_async.errors import ClosedError, FathomError
 
@@ -272,3 +273,17 @@ def poll(every: float) -> Watch:
             await flight.check()
 
     return watch
+
+
+class FlightStore(ReportStore):
+    """A store that leaves its claims to a `StoreFlight`."""
+
+    _flight: StoreFlight
+
+    def claim(self, keys: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._flight.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until a key is free; see `ReportStore.wait`."""
+        await self._flight.wait(key)
