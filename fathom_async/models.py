@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from attrs import field, frozen
 
 from fathom_async._util.pydantic_schema import HasSchema
+from fathom_async._util.tables import objects_html
 
 T = TypeVar("T")
 
@@ -196,3 +197,6 @@ class Page(HasSchema, Generic[T]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def _repr_html_(self) -> str | None:
+        return objects_html(self.data, ["there are more on the next page"] if self.has_more else [])

@@ -470,7 +470,7 @@ WRONG_SETTINGS: list[tuple[str, object, str]] = [
     ("reserves", {"all": 100}, r"reserves\['all'\] leaves nothing of 100 requests"),
     ("reserves", {"reports": 1}, "a lane in reserves must be one of all, not 'reports'"),
     ("reserves", 5, "reserves must be a mapping of strings to int, not 5"),
-    ("aliases", {"crud": "al"}, r"aliases\['crud'\] must be one of all, not 'al' \(did you mean 'all'\?\)"),
+    ("aliases", {"crud": "al"}, r"aliases\['crud'\] must be one of all, not 'al'; did you mean 'all'"),
     ("aliases", "all", "aliases must be a mapping of strings to str"),
     ("budget", 5, "the budget is not a URL"),
     ("budget", "redis://", "the budget's URL names no host"),

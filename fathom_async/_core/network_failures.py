@@ -134,7 +134,7 @@ class Route:
             return f"{place} does not speak HTTP: check the base URL"
         is_unknown = isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME
         if is_unknown and not is_known and sys.platform == "linux":
-            return f"there is no host {place}: check the base URL and the proxy, or your name servers"
+            return f"there is no host {place}: check the base URL or the proxy, and your name servers"
         return ""
 
     def _words(self, error: BaseException, is_sent: bool) -> str:
@@ -151,10 +151,11 @@ class Route:
             if isinstance(cause, ConnectionError | tls.SSLEOFError) and not cause.strerror:
                 return f"{place} {_NO_TLS}{f', or {self._proxy_name} is none' if self.proxy else ''}"
             words = str(cause.strerror or cause)
+            wrong = "proxy" if isinstance(error, aiohttp.ClientProxyConnectionError) else "base URL"
             if cause.errno == errno.ECONNREFUSED:
-                words = "nothing listens there; is the base URL right, and the server running?"
+                words = f"nothing listens there; is the {wrong} right, and the server running?"
             elif isinstance(cause, socket.gaierror):
-                words += "; is the base URL right?"
+                words += f"; is the {wrong} right?"
             return f"{place}: {words}"
         return f"{type(error).__name__} {error}".rstrip()
 

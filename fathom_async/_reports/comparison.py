@@ -16,12 +16,13 @@ from typing import ClassVar, Final, Generic
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT_co
-from fathom_async._reports import display
 from fathom_async._reports.calendar import Unit
+from fathom_async._reports.display import heading
 from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
 from fathom_async._reports.report import Report
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.pydantic_schema import HasSchema
+from fathom_async._util.tables import HTML_ROWS, table_html, table_text
 
 Figure = int | float | None
 Key = tuple[int | None, tuple[str | None, ...]]
@@ -156,19 +157,18 @@ class Comparison(HasSchema, Generic[RowT_co]):
         return f"<Comparison of {self.current!r} with {self.previous!r}: {rows}>"
 
     def __str__(self) -> str:
-        names, rows = self._shown(display.TEXT_ROWS)
-        texts = len(self.columns) - 3 * len(self.current.query.aggregates)
-        return display.table_text(names, rows, range(texts, len(names)), more=len(self) - display.TEXT_ROWS)
+        return table_text(*self._shown())
 
     def _repr_html_(self) -> str:
-        return display.table_html(*self._shown(display.HTML_ROWS), more=len(self) - display.HTML_ROWS)
+        return table_html(*self._shown())
 
-    def _shown(self, most: int) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-        """Return headings and cells."""
+    def _shown(self) -> tuple[Sequence[str], Sequence[Sequence[object]], range, int]:
+        """Return headings, cells, the columns of figures, and the number of rows."""
         query = self.current.query
         labels = self.columns[: -3 * len(query.aggregates)]
-        titles = [title for name in query.aggregates for title in (display.heading(name), _PREVIOUS, _CHANGE)]
-        return [*labels, *titles], [[*self._labels(row), *self._told(row)] for row in self.rows[:most]]
+        titles = [title for name in query.aggregates for title in (heading(name), _PREVIOUS, _CHANGE)]
+        rows = [[*self._labels(row), *self._told(row)] for row in self.rows[:HTML_ROWS]]
+        return [*labels, *titles], rows, range(len(labels), len(self.columns)), len(self)
 
     def _told(self, row: ComparedRow) -> Iterator[object]:
         for change in row.changes.values():

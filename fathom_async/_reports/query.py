@@ -297,8 +297,8 @@ class PageviewQuery(Query[PageviewRow]):
             ``timezone``, and rejected without one.
         date_to: Last moment, likewise; a date ends with its last second. By default, now.
         filters: Filters, all of which must match.
-        sort_by: ``field:asc`` or ``field:desc`` of an aggregate, a grouping, or with a date grouping
-            ``timestamp``.
+        sort_by: ``field:asc`` or ``field:desc`` of an aggregate or a grouping, those of `extra` too, or with a date
+            grouping ``timestamp``.
         limit: Maximum number of rows, from 1 to 1000. A report grouped by fields has at most 1000 rows. Without
             ``sort_by``, these are arbitrary groups.
         timezone: TZ database name of a time zone other than the site's. Deprecated by Fathom.
@@ -329,7 +329,7 @@ class PageviewQuery(Query[PageviewRow]):
     aggregates: tuple[PageviewAggregate, ...] = attrs.field(
         kw_only=True, converter=arguments.pageview_aggregates
     )
-    sort_by: PageviewSort | None = attrs.field(default=None, kw_only=True)
+    sort_by: PageviewSort | str | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -353,7 +353,7 @@ class EventQuery(Query[EventRow]):
 
     entity_name: str = attrs.field(converter=arguments.entity_name)
     aggregates: tuple[EventAggregate, ...] = attrs.field(kw_only=True, converter=arguments.event_aggregates)
-    sort_by: EventSort | None = attrs.field(default=None, kw_only=True)
+    sort_by: EventSort | str | None = attrs.field(default=None, kw_only=True)
 
 
 AnyQuery = PageviewQuery | EventQuery

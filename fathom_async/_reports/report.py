@@ -32,6 +32,7 @@ from fathom_async._reports.fields import (
 from fathom_async._reports.filling import missing_rows
 from fathom_async._util.lazy import optional
 from fathom_async._util.pydantic_schema import HasSchema
+from fathom_async._util.tables import table_html, table_text
 from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
@@ -237,10 +238,10 @@ class Report(HasSchema, Generic[RowT_co]):
         return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}>"
 
     def __str__(self) -> str:
-        return display.as_text(self._kinds, self.rows)
+        return table_text(*display.table(self._kinds, self.rows, is_truncated=self.truncated))
 
     def _repr_html_(self) -> str:
-        return display.as_html(self._kinds, self.rows)
+        return table_html(*display.table(self._kinds, self.rows, is_truncated=self.truncated))
 
     @classmethod
     def _types(cls) -> dict[str, object]:

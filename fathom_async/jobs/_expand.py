@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.arguments import known_word, sendable
+from fathom_async._reports.arguments import extra, known_word, sendable
 from fathom_async._reports.former import FORMERS, Question
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
@@ -115,6 +115,9 @@ def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults)
     _check_together(place, fixed, axes, faults)
     _check_values(place, fixed, axes, faults)
     template = _template(place, table, axes, faults)
+    further = cast("Mapping[str, str | list[str]]", table.get("extra", {}))
+    with faults.at(f"{place}.extra"):
+        extra(further)
     with faults.at(f"{place}.compare"):
         compare = known_word("compare", table["compare"], FORMERS) if "compare" in table else None
     if size(axes) > room:
@@ -134,7 +137,7 @@ def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults)
             )
             given["filters"] = attrs.evolve(chosen["filters"], value=both)
         with faults.at(place):
-            query = _query(given, clock)
+            query = _query(given, further, clock)
             check_hours(query)
             period = cast("str | None", given["period"].value) if "period" in given else None
             counted = None if period is None or Period.dated(period) else period
@@ -216,8 +219,9 @@ def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) ->
     return default
 
 
-def _query(given: Given, clock: JobClock) -> AnyQuery:
+def _query(given: Given, further: Mapping[str, str | list[str]], clock: JobClock) -> AnyQuery:
     values: dict[str, Any] = {key: each.value for key, each in given.items() if key != "period"}
+    values["extra"] = further
     if "filters" in values:
         values["filters"] = filters_of(values["filters"])
     query: AnyQuery = EventQuery(**values) if "entity_name" in values else PageviewQuery(**values)

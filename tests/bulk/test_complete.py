@@ -174,7 +174,7 @@ async def test_texts_that_a_server_takes_for_one_are_counted_once() -> None:
 
     report = await complete(BY_PATH, ask)
     assert len(report) == 2600
-    assert sum(report.column("pageviews")) == 2 * 2600 + len(padded)
+    assert report.total("pageviews") == 2 * 2600 + len(padded)
 
 
 def backwards(text: str) -> str:

@@ -449,3 +449,28 @@ def test_long_lists_of_faults_are_cut_in_the_message_only() -> None:
         load("".join(f"[job.j{number}]\n" for number in range(15)))
     assert len(caught.value.faults) == 30
     assert str(caught.value).endswith("\n  and 10 more")
+
+
+def test_a_job_may_have_parameters_that_this_version_does_not_know() -> None:
+    (job,) = load(
+        JOB
+        + 'sort_by = "bots:desc"\nextra = { aggregates = ["bots"], mode = "exact" }\nmatrix.limit = [5, 6]'
+    ).jobs
+    assert [query.query.params()["limit"] for query in job.queries] == ["5", "6"]
+    for query in job.queries:
+        assert query.query.columns == ("pageviews", "bots")
+        assert query.query.params()["mode"] == "exact"
+        assert query.query.sort_by == "bots:desc"
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("extra = 5", "job.pages.extra: extra must be a mapping of parameters to values, not 5"),
+        ("extra = { mode = [1] }", "job.pages.extra: extra 'mode' must be"),
+        ('extra = { limit = "5" }', "extra has 'limit', which is an argument of its own"),
+        ('matrix.extra = [{ mode = "exact" }]', "job.pages.matrix.extra"),
+    ],
+)
+def test_extra_parameters_that_cannot_be_are_told(written: str, words: str) -> None:
+    assert words in "\n".join(faults(JOB + written))
