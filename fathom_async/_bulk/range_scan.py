@@ -38,6 +38,8 @@ LONGEST_KEY: Final = 150
 
 _SPECIAL: Final = frozenset("\\^$.|?*+()[]{}")
 _LOWEST: Final = " "
+_VISIBLE: Final = "!"
+"""The lowest character that is no blank."""
 # Control characters come after all others: a class that begins with a space need not name them.
 _RANKS: Final = {code: 0x10FF00 + code for code in range(ord(_LOWEST))}
 
@@ -57,6 +59,11 @@ def at_least(key: str) -> str:
 def just_above(text: str) -> str | None:
     """Return the split key between a text and everything above it, or None if no pattern can express it."""
     return _writable(text + _LOWEST)
+
+
+def just_behind(text: str) -> str | None:
+    """Return the split key above a text, with or without blanks behind it, since servers may take those for one."""
+    return _writable(text + _VISIBLE)
 
 
 def split_key(low: str, high: str) -> str | None:
@@ -179,14 +186,24 @@ def _above(character: str) -> str:
 
 Filters = tuple[Filter, ...]
 
-_SPARE: Final = 10
-
 
 class Reader(Protocol[RowT]):
     """Sends the requests of a scan, and collects the rows."""
 
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
         """Request one part."""
+        ...
+
+    def may_be_asked(self, own: Filters, sort_by: str) -> bool:
+        """Whether the filters of a part fit into a URL."""
+        ...
+
+    def has_one_row_each(self, column: str) -> bool:
+        """Whether no two rows have the same text in a column."""
+        ...
+
+    def is_all(self, rows: Sequence[RowT]) -> bool:
+        """Whether it is proven that these rows are all that were missing."""
         ...
 
     def keep(self, rows: Iterable[RowT]) -> None:
@@ -216,20 +233,33 @@ class RangeScan(Generic[RowT]):
         span = KeyRange(self._column)
         if seen.query.sort_by != f"{self._column}:asc":
             seen = await self._window(span)
-        while seen.truncated:
+        while seen.truncated and not self._reader.is_all(seen.rows):
             texts = texts_of(seen.rows, self._column)
-            cut = choose_split_key(texts, len(texts) - _SPARE, len(texts) // 20)
-            if cut is None:
+            key = self._choose_key(span, texts)
+            if key is None:
                 key = just_above(texts[0])
                 await self._heavy(attrs.evolve(span, high=key or span.high), seen)
                 if key is None:
                     return
             else:
-                key = cut[1]
                 self._presume(attrs.evolve(span, high=key), seen.rows)
             span = attrs.evolve(span, low=key)
             seen = await self._window(span)
         self._reader.keep(seen)
+
+    def _choose_key(self, span: KeyRange, texts: Sequence[str]) -> str | None:
+        """Return the split key nearest to the end of a window, or a short one if that takes too long a URL.
+
+        It is behind all rows, if no other row may have the last text, and else before those of the last text.
+        """
+        behind = just_behind(texts[-1]) if self._reader.has_one_row_each(self._column) else None
+        last, short = (choose_split_key(texts, len(texts) - 1, slack) for slack in (0, len(texts) // 20))
+        keys = (behind, last and last[1])
+        is_usable = (key and self._fits(attrs.evolve(span, high=key)) for key in keys)
+        return next((key for key, usable in zip(keys, is_usable, strict=True) if usable), short and short[1])
+
+    def _fits(self, span: KeyRange) -> bool:
+        return self._reader.may_be_asked(self._own + span.filters(), f"{self._column}:asc")
 
     def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
         high = rank(span.high or "")

@@ -14,7 +14,7 @@ A run is a task of its own, which ends with its iterator or with the client. Eac
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic
 
 import attrs
@@ -100,9 +100,9 @@ class Run(Generic[RowT]):
         self._since = cache.now()
         if known := await cache.recall():
             self._knowledge.add(known)
-        at_once = cache.keeping.stale_while_revalidate > 0
+        await cache.recall_zones(queries)
         found = await cache.look(queries)
-        if not at_once and await cache.learn(queries):
+        if await cache.learn([query for query in queries if query not in found]):
             found = await cache.look(queries)
         stale: list[Query[RowT]] = []
         for query, kept in found.items():
@@ -111,10 +111,9 @@ class Run(Generic[RowT]):
             )
             if not kept.is_fresh:
                 stale.append(query)
-        if found and at_once:
-            _ = self._spawn(self._refresh(cache, found, stale))
+        if stale:
+            _ = self._spawn(self._refresh(cache, stale))
         missing = [query for query in queries if query not in found]
-        await cache.learn(missing)
         unclear = {query.site_id for query in missing if depends_on_zone(query)}
         if self._is_fused and len(missing) > 1 and unclear:
             await cache.zones.learn(cache.caller, cache.store, unclear, now=cache.now())
@@ -171,10 +170,8 @@ class Run(Generic[RowT]):
         for query, kept in answers.items():
             self._collector.hand_out(query, kept.report, kept.origin, kept.asked_at)
 
-    async def _refresh(
-        self, cache: ReportCache, served: Iterable[Query[RowT]], stale: Sequence[Query[RowT]]
-    ) -> None:
-        """Look up the time zones that were missing, and refresh stale answers unless another run does."""
+    async def _refresh(self, cache: ReportCache, stale: Sequence[Query[RowT]]) -> None:
+        """Refresh stale answers unless another run does."""
         session = self._caller.session
         # Background work: lowest priority, no max_wait.
         caller = Caller(session, Options(Priority.BULK, timeout=self._caller.options.timeout))
@@ -183,7 +180,7 @@ class Run(Generic[RowT]):
         again._collector.allowance = self._collector.allowance
         again._since = self._since
         try:
-            await cache.learn(served)
+            await cache.learn(stale)
             await self._is_planned.wait()
             await again._ask_all(stale, cache)
         except* ClosedError:

@@ -92,16 +92,16 @@ class ReportCache:
         """Return the present moment in Unix seconds."""
         return self.caller.session.unix()
 
+    async def recall_zones(self, queries: Iterable[Query[RowT]]) -> None:
+        """Read the time zones of these queries' sites that the store has."""
+        sites = {query.site_id for query in queries if query.timezone is None}
+        await self.zones.load(self.caller, self.store, sites, now=self.now())
+
     async def learn(self, queries: Iterable[Query[RowT]]) -> bool:
-        """Learn the time zones that these queries need; return whether there is news."""
-        at, wanted, needed = self.now(), set[str](), set[str]()
-        for query in queries:
-            if query.timezone is None:
-                wanted.add(query.site_id)
-                if needs_zone(query, at, self.keeping.grace):
-                    needed.add(query.site_id)
-        is_news = await self.zones.load(self.caller, self.store, wanted, now=at)
-        return await self.zones.learn(self.caller, self.store, needed, now=at) or is_news
+        """Request the time zones that these queries depend on and the store lacks; return whether there were any."""
+        at = self.now()
+        sites = {query.site_id for query in queries if needs_zone(query, at, self.keeping.grace)}
+        return await self.zones.learn(self.caller, self.store, sites, now=at)
 
     async def look(
         self, queries: Iterable[Query[RowT]], *, since: float = math.inf
@@ -200,17 +200,21 @@ class ReportCache:
 
     async def complete(self, query: Query[RowT], ask: Callable[[], Awaitable[Report[RowT]]]) -> Report[RowT]:
         """Return a report with every row: the stored one if it is fresh, or else that of `ask`, which is stored."""
-        await self.learn([query])
-        key = self._complete_key(query)
-        kept = (await self.store.get_many([key])).get(key)
-        if kept is not None and self._judge(kept, query, math.inf) == "fresh":
-            report = _read(kept, query)
-            if report is not None:
-                return report
-        asked_at = self.now()
-        report = await ask()
-        await self._put({key: report}, asked_at)
+        await self.recall_zones([query])
+        report = await self._complete_kept(query)
+        if report is None and await self.learn([query]):
+            report = await self._complete_kept(query)
+        if report is None:
+            asked_at = self.now()
+            report = await ask()
+            await self._put({self._complete_key(query): report}, asked_at)
         return report
+
+    async def _complete_kept(self, query: Query[RowT]) -> Report[RowT] | None:
+        for kept in (await self.store.get_many([self._complete_key(query)])).values():
+            if self._judge(kept, query, math.inf) == "fresh":
+                return _read(kept, query)
+        return None
 
     async def put(self, reports: Mapping[Query[RowT], Report[RowT]], asked_at: float) -> None:
         """Store answers, all or none, requested at a Unix time. A failure is logged; the caller still has them."""

@@ -20,13 +20,14 @@ from fathom_async._cache.entry import CacheEntry, digest, replaces
 from fathom_async._cache.store import ReportStore
 from fathom_async._core.pagination import Listing, by_cursor
 from fathom_async._core.session import Caller
-from fathom_async._util.checks import MISSING, NotGiven, known_zone
+from fathom_async._util.checks import MISSING, NotGiven, known_zone, site_zone
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, PermissionDeniedError
 from fathom_async.models import Site
 
-KNOWN_FOR = 3600.0
-"""Seconds after which a site's time zone is requested again."""
+KNOWN_FOR = 86_400.0
+"""Seconds after which a site's time zone is requested again. Once it is known to have changed, answers that were kept
+on the former clock are not served."""
 
 _ASK_AGAIN_AFTER = 60.0
 """The same after a failure."""
@@ -91,9 +92,21 @@ class SiteZones:
             except FathomError as error:
                 _log.info("the time zones of %d sites are unknown: %s", len(todo), error)
             self._failed_at |= {site: now for site in todo if self._is_outdated(site, now)}
-            learned = [site for site in self._zones if self._learned_at[site] == now]
-            await _keep(caller, store, {site: json.dumps(self._zones[site]) for site in learned}, now)
+            await self._keep_learned(caller, store, now)
             return True
+
+    async def get(
+        self, caller: Caller, store: ReportStore | None, sites: Collection[str], *, now: float
+    ) -> dict[str, ZoneInfo]:
+        """Return the time zones of those sites that have one, requested where they are unknown; see `load`."""
+        if store is not None:
+            await self.load(caller, store, sites, now=now)
+        async with self._asking:
+            if todo := {site for site in sites if self._is_outdated(site, now)}:
+                await self._ask(caller, todo, now)
+                if store is not None:
+                    await self._keep_learned(caller, store, now)
+        return {site: site_zone(site, name) for site in sites if (name := self._zones[site])}
 
     async def forget(self, caller: Caller, store: ReportStore, site_id: str, *, now: float) -> None:
         """Forget the time zone of a site, here and in the store; the arguments are those of `load`."""
@@ -102,6 +115,7 @@ class SiteZones:
         await _keep(caller, store, {site_id: ""}, now)
 
     async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> None:
+        """Request time zones in one list, and those that it lacks one by one."""
         left = set(todo)
         if len(left) > 1:
             listing = Listing(caller, endpoints.sites({"limit": "100"}), by_cursor(lambda site: site.id))
@@ -112,8 +126,11 @@ class SiteZones:
                         left -= {site.id for site in page.data}
                         if not left:
                             break
-                return
         await gather_all(self._ask_for(caller, site_id, now) for site_id in left)
+
+    async def _keep_learned(self, caller: Caller, store: ReportStore, now: float) -> None:
+        learned = [site for site in self._zones if self._learned_at[site] == now]
+        await _keep(caller, store, {site: json.dumps(self._zones[site]) for site in learned}, now)
 
     async def _ask_for(self, caller: Caller, site_id: str, now: float) -> None:
         self.note([await caller(endpoints.site(site_id))], now)

@@ -7,15 +7,13 @@ from zoneinfo import ZoneInfo
 from attrs import frozen
 from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, PageviewQuery, RetryPolicy, Site
+from fathom_async import EventQuery, PageviewQuery, RetryPolicy
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, interruption
-from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
 from fathom_async._cli.query_options import Names, Selection, in_options
 from fathom_async._cli.report import check_event
-from fathom_async._util.checks import site_zone
 from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
 
 Metric = PageviewAggregate | EventAggregate
@@ -97,13 +95,11 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
 
 async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> None:
     console = stdout_console()
-    named = dict[str, Site]()
+    sites = [query.site_id for query in queries]
     async with connect(retry=RetryPolicy()) as fathom:
 
         async def zone_of(site_id: str) -> ZoneInfo | None:
-            if not named:  # one list for all sites
-                named.update(await sites_named(fathom, [query.site_id for query in queries]))
-            return site_zone(site_id, name) if (name := named[site_id].timezone) else None
+            return (await fathom.reports.time_zones(sites)).get(site_id)  # one list for all sites
 
         for query in queries:
             async with telling(fathom):
@@ -115,7 +111,7 @@ async def _fill(queries: list[Query[Row]], target: str, periods: Periods) -> Non
                     grouping=periods.per,
                     look_back=periods.look_back,
                     incomplete=periods.incomplete,
-                    zone=partial(zone_of, query.site_id) if len(queries) > 1 else None,
+                    zone=partial(zone_of, query.site_id),
                 )
             if isinstance(query, EventQuery) and not summary.rows:
                 await check_event(fathom, query)

@@ -263,10 +263,8 @@ class Session:
             await close_all([*lanes, self.scope])
 
     async def _attempt(self, call: Call[T], within: float) -> Response:
-        request, options, number = call.request, call.options, call.number
-        max_wait = None if call.deadline == math.inf else max(0.0, call.deadline - self.clock.now())
+        request, options, number, telemetry = call.request, call.options, call.number, self.telemetry
         lane = self.lanes[request.lane]
-        telemetry = self.telemetry
         if telemetry.listens:
             now = self.clock.now()
             attempt = call.failures + call.refusals + 1
@@ -274,7 +272,7 @@ class Session:
         call.admission = admission = lane.permit(
             options.priority,
             flow=options.flow,
-            max_wait=max_wait,
+            max_wait=None if call.deadline == math.inf else max(0.0, call.deadline - self.clock.now()),
             again=call.again,
             asks=request,
             kind=request.lane,
@@ -287,9 +285,9 @@ class Session:
             if self.scope.is_shut:
                 raise ClosedError("the client was closed before this request was sent")
             telemetry.waited += admission.waited
-            sent = admission.sent
-            admitted = self.clock.now() if telemetry.listens else 0.0
+            sent, admitted = admission.sent, 0.0
             if telemetry.listens:
+                admitted = self.clock.now()
                 telemetry.emit(Admitted(number, lane.name, admitted, admission.waited))
             if telemetry.listens or request.on_sent is not None or len(call.requests) > 1:
                 sent = partial(self._note_sent, call, admission)
@@ -385,7 +383,9 @@ class Session:
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise RuntimeError("this client belongs to another event loop; make one client per loop")
+            raise RuntimeError(
+                "this client belongs to another event loop, and each asyncio.run makes one; open the client inside"
+            )
 
 
 @frozen(eq=False)

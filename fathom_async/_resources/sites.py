@@ -1,6 +1,6 @@
 """Endpoints of sites. Source: https://usefathom.com/api/v1#sites."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 
 from attrs import evolve, frozen
@@ -9,7 +9,7 @@ from fathom_async import _endpoints as endpoints
 from fathom_async._cache.site_zones import SiteZones
 from fathom_async._core.codec.objects import deletion, discard, object_decoder
 from fathom_async._core.pagination import Listing, by_cursor
-from fathom_async._core.request import Request, path
+from fathom_async._core.request import Request, id_of, path
 from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, body, page_params
@@ -47,18 +47,16 @@ class SitesResource:
         Raises:
             ArgumentError: A parameter is out of range, or both cursors are given.
         """
-        session = self._send.session
-        zones = session.scope.resource("site zones", SiteZones)
         request = endpoints.sites(page_params(limit, starting_after, ending_before))
 
         def decode(body: bytes) -> Page[Site]:  # runs need not request what is known by then
             page = request.decode(body)
-            zones.note(page.data, session.unix())
+            self._note(page.data)
             return page
 
         return Listing(self._send, evolve(request, decode=decode), by_cursor(attrgetter("id")))
 
-    async def get(self, site_id: str) -> Site:
+    async def get(self, site_id: str | Site) -> Site:
         """Return a site.
 
         Raises:
@@ -104,7 +102,7 @@ class SitesResource:
 
     async def update(
         self,
-        site_id: str,
+        site_id: str | Site,
         *,
         name: str | NotGiven = MISSING,
         sharing: str | NotGiven = MISSING,
@@ -138,21 +136,21 @@ class SitesResource:
             multi_domain=multi_domain,
             multi_domain_option=multi_domain_option,
         )
-        at = path("/sites/{}", site_id)
-        return await self._send(Request("POST", at, _SITE, body=fields))
+        site = await self._send(Request("POST", path("/sites/{}", site_id), _SITE, body=fields))
+        self._note([site])
+        return site
 
-    async def delete(self, site_id: str) -> Deleted:
+    async def delete(self, site_id: str | Site) -> Deleted:
         """Delete a site and its data permanently.
 
         Raises:
             NotFoundError: There is no such site.
         """
-        gone = Deleted(site_id, object="site")
-        return await self._send(
-            Request("DELETE", path("/sites/{}", site_id), deletion, already_gone_result=gone)
-        )
+        at = path("/sites/{}", site_id)
+        gone = Deleted(id_of(site_id), object="site")
+        return await self._send(Request("DELETE", at, deletion, already_gone_result=gone))
 
-    async def wipe(self, site_id: str) -> None:
+    async def wipe(self, site_id: str | Site) -> None:
         """Delete a site's data. The live service has retired this endpoint.
 
         Raises:
@@ -160,6 +158,11 @@ class SitesResource:
         """
         at = path("/sites/{}/data", site_id)
         await self._send(Request("DELETE", at, discard, retired_hint=_WIPE_IS_GONE))
+
+    def _note(self, sites: Iterable[Site]) -> None:
+        """Remember time zones, which reports may depend on."""
+        session = self._send.session
+        session.scope.resource("site zones", SiteZones).note(sites, session.unix())
 
 
 def _body(extra: Mapping[str, object] | None, **values: object) -> dict[str, object]:

@@ -8,10 +8,22 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from fathom_async import CachePolicy, FathomClient, Filter, PageviewQuery, PageviewRow, RatePlan, Report
+from benchmarks.fusing import analyst, weekly
+from fathom_async import (
+    CachePolicy,
+    FathomClient,
+    Filter,
+    NotFoundError,
+    PageviewQuery,
+    PageviewRow,
+    RatePlan,
+    Report,
+)
+from fathom_async._reports.query import AnyQuery
 from fathom_async._util.clock import LoopClock
 from fathom_async.store import open_store
 from fathom_async.testing import Dataset, Delay, FathomServer, Status
@@ -82,31 +94,19 @@ def during(first: int, last: int, query: PageviewQuery = OCTOBER) -> PageviewQue
     return query.replace(date_from=date(2026, 10, first), date_to=date(2026, 10, last))
 
 
-ANALYST: Sequence[Sequence[PageviewQuery]] = [
-    [PAGES],
-    [PAGES.replace(aggregates=["pageviews"], sort_by="pageviews:desc", limit=5)],
-    [OCTOBER.replace(aggregates=["visits", "uniques"], filters=[Filter("pathname", "is", "/pricing")])],
-    [OCTOBER],
-    [DEVICES],
-    [OCTOBER.replace(date_grouping="day")],
-    [during(5, 11), during(12, 18), during(7, 7)],
-    [OCTOBER.replace(field_grouping=["device_type"], sort_by="pageviews:desc")],
-    [OCTOBER.replace(filters=[MOBILE], date_grouping="day"), during(5, 11).replace(filters=[MOBILE])],
-]
-
-
-async def unfused(make: Make, queries: Sequence[PageviewQuery]) -> Sequence[Report[PageviewRow]]:
+async def unfused(make: Make, queries: Sequence[AnyQuery]) -> Sequence[object]:
     async with make() as fathom:
-        return [await fathom.reports.aggregate(query) for query in queries]
+        return await fathom.reports.gather(queries, fuse=False)
 
 
 async def test_an_analysts_session_of_nine_steps_is_two_requests(
     server: FathomServer, make: Make, place: str
 ) -> None:
-    expected = [await unfused(make, step) for step in ANALYST]
+    steps = [queries for _, queries in analyst(TODAY)]
+    expected = [await unfused(make, step) for step in steps]
     before = asked(server)
     async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
-        answers = [await fathom.reports.gather(step, store=store) for step in ANALYST]
+        answers = [await fathom.reports.gather(step, store=store) for step in steps]
     assert answers == expected
     assert asked(server) - before == 2
 
@@ -114,26 +114,15 @@ async def test_an_analysts_session_of_nine_steps_is_two_requests(
 async def test_a_weekly_job_over_eight_weeks_is_a_request_a_week(
     server: FathomServer, make: Make, clock: SetClock, tmp_path: Path
 ) -> None:
-    """Each week: four weeks by day and device, and then the totals of the last week and the one before."""
-    monday = date(2026, 9, 7)
     answers: list[object] = []
     expected: list[object] = []
     sent = 0
-    for week in range(8):
-        today = monday + timedelta(weeks=week)
+    for today, queries in weekly():
         clock.date = datetime(today.year, today.month, today.day, 20, tzinfo=UTC)
-        month = DEVICES.replace(date_from=today - timedelta(weeks=4), date_to=today - timedelta(days=1))
-        totals = [
-            OCTOBER.replace(
-                date_from=today - timedelta(weeks=ago), date_to=today - timedelta(weeks=ago - 1, days=1)
-            )
-            for ago in (1, 2)
-        ]
-        expected += await unfused(make, [month, *totals])
+        expected += await unfused(make, queries)
         before = asked(server)
         async with make() as fathom:
-            answers += await fathom.reports.gather([month], store=tmp_path / "reports.db")
-            answers += await fathom.reports.gather(totals, store=tmp_path / "reports.db")
+            answers += await fathom.reports.gather(queries, store=tmp_path / "reports.db")
         sent += asked(server) - before
     assert answers == expected
     assert sent == 8
@@ -205,15 +194,14 @@ async def test_an_answer_that_was_asked_for_before_a_site_was_forgotten_is_not_k
                 return await fathom.reports.complete(yesterday, store=store)
             return (await fathom.reports.gather([yesterday], store=store))[0]
 
-        server.inject(Delay(5.0), path="/aggregations")
-        server.inject(Delay(5.0), path=f"/sites/{SITE}")
+        server.inject(Delay(1.0), path="/aggregations")
+        server.inject(Delay(1.0), path=f"/sites/{SITE}")
         asking = asyncio.create_task(ask(fathom))
-        for _ in range(2):  # the look-up of the time zone is in flight, and then the report
-            await asyncio.sleep(3.0)
+        for pending in (1, 0):  # the look-up of the time zone is in flight, and then the report
+            await until(lambda pending=pending: server.pending_faults == pending)  # type: ignore[misc]
             clock.date += timedelta(seconds=3)
             await other.reports.forget(SITE, store=store)
             clock.date += timedelta(seconds=3)
-            await asyncio.sleep(3.0)
         await asking
         for again in (2, 0):
             server.reset_stats()
@@ -287,6 +275,51 @@ async def test_dated_periods_need_no_time_zone_and_others_one_list_for_all_sites
     async with make() as fathom:
         await fathom.reports.gather(yesterday, store=tmp_path / "reports.db")
     assert asked(server) == before
+
+
+@pytest.mark.parametrize("hours", [0, 2, 20])
+async def test_a_finished_run_that_is_started_again_sends_nothing(
+    server: FathomServer, make: Make, clock: SetClock, tmp_path: Path, hours: int
+) -> None:
+    """Dated, in words and complete, in a second process, as long as the periods are the same and over."""
+    began = clock.date
+    async with make() as fathom:
+        sites = [SITE, (await fathom.sites.create(name="Other", timezone="Asia/Tokyo")).id]
+
+    async def run() -> list[Report[PageviewRow]]:
+        async with make() as fathom:
+            store = str(tmp_path / "reports.db")
+            zones = await fathom.reports.time_zones(sites, store=store)
+            dated = [OCTOBER.replace(site_id=site) for site in sites]
+            words = [query.over("yesterday", now=began.astimezone(zones[query.site_id])) for query in dated]
+            reports = await fathom.reports.gather([*dated, *words], store=store)
+            comparison = await fathom.reports.compare(dated[1], over="previous month", store=store)
+            whole = await fathom.reports.complete(words[1].replace(field_grouping=["pathname"]), store=store)
+            return [*reports, comparison.current, comparison.previous, whole]
+
+    first = await run()
+    clock.date += timedelta(hours=hours)
+    before = len(server.hits)
+    assert (await run() == first, len(server.hits)) == (True, before)
+
+
+async def test_a_time_zone_is_known_for_a_day_or_until_it_is_changed(
+    server: FathomServer, make: Make, clock: SetClock, place: str
+) -> None:
+    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+        other = await fathom.sites.create(name="Other", timezone="Asia/Tokyo")
+        for site in ("NOSITE", SITE):
+            with pytest.raises(NotFoundError):
+                await fathom.reports.time_zones([site, "NOSITE", other.id], store=store)
+        for hours, requests in ((0, 1), (20, 0), (20, 1)):
+            clock.date += timedelta(hours=hours)
+            server.reset_stats()
+            async with make() as fresh:
+                zones = await fresh.reports.time_zones([SITE, other.id], store=store)
+            assert zones == {SITE: ZoneInfo("America/New_York"), other.id: ZoneInfo("Asia/Tokyo")}
+            assert len(server.hits) == requests
+        await fathom.sites.update(SITE, timezone="Europe/Berlin")
+        assert await fathom.reports.time_zones([SITE], store=store) == {SITE: ZoneInfo("Europe/Berlin")}
 
 
 async def test_a_token_that_may_not_list_sites_requests_those_that_it_needs(

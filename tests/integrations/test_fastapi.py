@@ -119,8 +119,9 @@ async def test_a_route_has_the_clients_answer(visitor: aiohttp.ClientSession) ->
 async def test_all_requests_of_an_application_share_one_client(
     visitor: aiohttp.ClientSession, server: FathomServer
 ) -> None:
-    responses = await asyncio.gather(*(visitor.get("/visits/CDBUGS") for _ in range(50)))
-    assert {response.status for response in responses} == {200}
+    async with AsyncExitStack() as pages:
+        asked = (pages.enter_async_context(visitor.get("/visits/CDBUGS")) for _ in range(50))
+        assert {response.status for response in await asyncio.gather(*asked)} == {200}
     assert len(server.hits) < 10, "identical questions in flight are asked once"
     assert server.refused == 0
 
@@ -174,7 +175,8 @@ async def test_what_the_operator_must_mend_is_an_error_in_the_log(
     visitor: aiohttp.ClientSession, server: FathomServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.inject(Status(401))
-    await visitor.get("/visits/CDBUGS")
+    async with visitor.get("/visits/CDBUGS") as response:
+        assert response.status == 502
     records = [record for record in caplog.records if "replied to" in record.message]
     assert [record.levelno for record in records] == [logging.ERROR]
     assert "replied to GET /visits/CDBUGS with 502: AuthenticationError: 401" in records[0].message
@@ -287,7 +289,8 @@ async def test_health_tells_the_budget_and_spends_nothing(
         assert (await response.json())["status"] == "ok"
     assert not server.hits
     for limit in range(1, 11):
-        await visitor.get(f"/urgent/{limit}")
+        async with visitor.get(f"/urgent/{limit}") as response:
+            assert response.status == 200
     async with visitor.get("/health/fathom") as response:
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-store"
@@ -376,7 +379,8 @@ async def test_one_worker_watches_the_live_visitors_for_all(
         await until(lambda: any(feed.latest for feed in feeds))
         await until(lambda: all("CDBUGS" in feed.latest for feed in feeds))
         assert len({feed.latest["CDBUGS"] for feed in feeds}) == 1
-    assert [hit.query["site_id"] for hit in fathom_server.hits] == ["CDBUGS"]
+    asked = [hit.query["site_id"] for hit in fathom_server.hits]
+    assert asked == sites[: len(asked)]
 
 
 @pytest.mark.fathom_server(reports_throttle=None)

@@ -8,12 +8,12 @@ from typing import Annotated, Final, Literal
 from cyclopts import Parameter, validators
 from rich.console import Console
 
-from fathom_async import FathomClient
+from fathom_async import FathomClient, PermissionDeniedError
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.live.screen import LiveState, Show, SiteView, lines, screen
-from fathom_async._cli.named_sites import sites_named
 from fathom_async._cli.progress import is_screen, telling
+from fathom_async._util.tasks import gather_all
 
 Format = Literal["table", "jsonl"]
 
@@ -73,16 +73,26 @@ async def _display(format: Format | None, board: LiveState, fathom: FathomClient
         async with screen(console, board, lambda: fathom.limits["reports"]) as show:
             yield show
     else:
-        yield lines(as_json=format == "jsonl" or (format is None and not console.is_terminal))
+        async with telling(fathom, is_drawn=False):
+            yield lines(as_json=format == "jsonl" or (format is None and not console.is_terminal))
 
 
 async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str]:
-    if site_ids:
-        return {site_id: site.name for site_id, site in (await sites_named(fathom, site_ids)).items()}
-    found = {site.id: site.name async for site in fathom.sites.list()}
-    if not found:
+    """Return the names of sites by ID, in the order given; by default, of all that the token may list."""
+    try:
+        names = {site.id: site.name async for site in fathom.sites.list()}
+    except PermissionDeniedError:
+        if not site_ids:
+            raise
+        names = {site.id: site.name for site in await gather_all(map(fathom.sites.get, site_ids))}
+    if missing := [site_id for site_id in site_ids if site_id not in names]:
+        raise CommandError(
+            f"this token has no site {', '.join(missing)}; `fathom sites list` shows its sites",
+            ExitCode.NOT_FOUND,
+        )
+    if not names:
         raise CommandError(
             "this token has no sites; create one by `fathom sites create`, or name sites that it may read",
             ExitCode.NOT_FOUND,
         )
-    return found
+    return {site_id: names[site_id] for site_id in site_ids or names}

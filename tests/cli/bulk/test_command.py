@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 from attrs import define
 
+from fathom_async import FathomClient, PageviewQuery
 from fathom_async._cache.open import open_store
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.testing import FathomServer, Status
@@ -85,6 +87,18 @@ upper = { property = "pathname", operator = "is", value = "/About" }
 """Two reports that are cut off when they are asked for together, and two whose texts may be one to the server."""
 
 
+GROWTH = """\
+[output]
+directory = "reports"
+
+[job.growth]
+site_id = "CDBUGS"
+aggregates = ["visits", "bounce_rate"]
+field_grouping = ["pathname"]
+period = "2026-02"
+"""
+
+
 @define
 class Slowing:
     """Server seconds: so many requests are quick, the others slow."""
@@ -125,11 +139,35 @@ def rows(file: Path) -> list[dict[str, str]]:
 async def test_the_summary_counts_every_request_that_is_billed(
     command: Command, tmp_path: Path, fathom_server: FathomServer
 ) -> None:
-    for _ in range(2):  # the second one has the answers of the first, but not its list of sites
-        before = len(fathom_server.hits)
-        ended = await command("run", write(tmp_path, WEEK))
-        sent = len(fathom_server.hits) - before
+    two_sites = WEEK.replace('site_id = "CDBUGS"', 'matrix = { site_id = ["CDBUGS", "GCDFSX"] }')
+    for content in (WEEK, two_sites):
+        fathom_server.reset_stats()
+        ended = await command("run", write(tmp_path, content))
+        assert (sent := len(fathom_server.hits)) >= 1
         assert re.search(rf"; {sent} requests?, {sent} pageviews? on the account", ended.out), ended.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dataset", "all.csv"], ["--no-fuse"], ["--max-requests", "0"]])
+@pytest.mark.parametrize("is_named_elsewhere", [False, True], ids=["one store", "two stores"])
+async def test_a_finished_run_that_is_started_again_sends_nothing(
+    command: Command,
+    tmp_path: Path,
+    fathom_server: FathomServer,
+    arguments: list[str],
+    is_named_elsewhere: bool,
+) -> None:
+    other = WEEK.replace("CDBUGS", "GCDFSX").replace("job.week", "job.other")
+    if is_named_elsewhere:
+        other += '[job.other.output]\nstore = "other.db"\n'
+    file = write(tmp_path, MONTHS + WEEK + other + EVERY_ROW)
+    if "--dataset" in arguments:
+        arguments = ["--dataset", str(tmp_path / "all.csv")]
+    first = await command("run", file)
+    assert (first.code, {hit.lane for hit in fathom_server.hits}) == (0, {"crud", "reports"})
+    fathom_server.reset_stats()
+    again = await command("run", file, *arguments)
+    assert (again.code, fathom_server.hits) == (0, ())
+    assert "; 0 requests, 0 pageviews on the account" in again.out
 
 
 async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Path) -> None:
@@ -148,6 +186,50 @@ async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Pat
         "visits",
         "pageviews",
     }
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+@pytest.mark.parametrize("complete", [False, True])
+async def test_a_job_that_compares_writes_what_python_compares(
+    command: Command, fathom_server: FathomServer, tmp_path: Path, *, complete: bool
+) -> None:
+    growth = GROWTH + 'compare = "previous period"\n'
+    jobs = write(tmp_path, growth + ("complete = true\n" if complete else "limit = 5\n"))
+    ended = await command("run", jobs, "--format", "jsonl")
+    assert (ended.code, ended.out.partition(" in ")[0]) == (0, "1 report")
+    query = PageviewQuery(
+        "CDBUGS",
+        aggregates=["visits", "bounce_rate"],
+        field_grouping=["pathname"],
+        sort_by="visits:desc",
+        limit=None if complete else 5,
+    )
+    async with FathomClient("any", base_url=fathom_server.url) as fathom:
+        comparison = await fathom.reports.compare(query, over="2026-02")
+    written = (tmp_path / "reports" / "growth.jsonl").read_text().splitlines()
+    assert len(written) >= 5
+    told = [json.loads(line) for line in written]
+    by_path = itemgetter("pathname")  # ties of the two orders
+    assert sorted(told, key=by_path) == sorted(comparison.to_dicts(), key=by_path)
+    fathom_server.reset_stats()
+    again = await command("run", jobs, "--dataset", str(tmp_path / "all.csv"), "--max-requests", "0")
+    assert (again.code, asked(fathom_server)) == (0, {})
+    assert [row["visits_previous"] for row in rows(tmp_path / "all.csv")] == [
+        str(row["visits_previous"]) for row in told
+    ]
+
+
+async def test_a_comparison_fails_with_either_of_its_reports_and_is_retried_like_others(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(tmp_path, GROWTH + 'compare = "previous year"\nlimit = 5\n')
+    fathom_server.inject(*[Status(500)] * 8, path="/aggregations")
+    broken = await command("run", jobs)
+    assert broken.code == 5
+    assert "1 of 1 report failed; run the same command again to retry only these" in broken.err
+    assert names(tmp_path / "reports") == set()
+    again = await command("run", jobs)
+    assert (again.code, names(tmp_path / "reports")) == (0, {"growth.csv"})
 
 
 async def test_a_plan_above_the_most_requests_sends_nothing(
@@ -437,7 +519,7 @@ async def test_a_plan_in_a_narrow_terminal_still_has_its_figures(command: Comman
         ('[job.a]\nsite_id = "A"\n', [], "job.a.aggregates: is missing"),
         (WEEK, ["--dataset", "all.xls"], "names no format"),
         (WEEK, ["--store", "http://nowhere"], "is of no kind known here"),
-        (WEEK.replace("CDBUGS", "NOSITE"), [], "this token has no site NOSITE"),
+        (WEEK.replace("CDBUGS", "NOSITE"), [], "`fathom sites list` shows the sites of this token"),
     ],
 )
 async def test_what_is_wrong_is_said_before_a_report_is_spent(
