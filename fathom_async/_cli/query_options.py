@@ -34,7 +34,7 @@ _OPTIONS: Final = {
     "filters": "--where",
 }
 _IN_PYTHON: Final = "query.over('last 30 days', now=...)"
-_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
+_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?:=\[(?P<names>'[^\]]*')\]|(?P<is_set>=(?=')))?")
 
 
 def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -129,7 +129,8 @@ def in_options() -> Generator[None]:
     """Translate errors of a query into the words of the command line."""
 
     def option(found: re.Match[str]) -> str:
-        return _OPTIONS[found[1]] + (" " if found["is_set"] else "")
+        names = (found["names"] or "").replace("'", "").replace(" ", "")
+        return _OPTIONS[found[1]] + (f" {names}" if names else " " if found["is_set"] else "")
 
     try:
         yield

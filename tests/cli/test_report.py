@@ -135,6 +135,10 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
     ("arguments", "told"),
     [
         (["--by", "pathnam"], "--by has no 'pathnam'; did you mean 'pathname'?"),
+        (["--by", "page"], "--by has no 'page'; did you mean 'pathname'?"),
+        (["--by", "visits"], "--by has no 'visits'; write --metrics visits"),
+        (["--metrics", "browser,city"], "--metrics has no 'browser'; write --by browser,city"),
+        (["--sort=-pageviews"], "--sort cannot be '-pageviews'; write 'pageviews:desc'"),
         (["--metrics", "conversions"], "--metrics has 'conversions' only in EventQuery"),
         (["--metrics", ""], "--metrics is empty"),
         (["--sort", "visits"], "--sort 'visits' has no direction; write 'visits:desc'"),

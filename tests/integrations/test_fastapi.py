@@ -442,6 +442,29 @@ async def test_live_visitors_cost_requests_only_while_somebody_looks(fathom_serv
         assert before < len(fathom_server.hits) <= before + 4, "a minute of two sites, and one more"
 
 
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_only_the_sites_that_somebody_looks_at_are_asked_about_with_whichever_worker(
+    fathom_server: FathomServer,
+) -> None:
+    sites = ["CDBUGS", "GCDFSX", "DAFFYD"]
+    async with (
+        MemoryStore() as store,
+        client_of(fathom_server) as one,
+        client_of(fathom_server) as other,
+        live_feed(one, sites, store=store) as first,
+        live_feed(other, sites, store=store) as second,
+    ):
+        for _ in range(300):
+            assert set(first.look(["CDBUGS", "NOSUCH"], seconds=5)) <= {"CDBUGS"}
+            assert set(second.look(["DAFFYD"], seconds=5)) <= {"DAFFYD"}
+            await asyncio.sleep(1)
+        assert set(first.look(sites, seconds=0)) >= {"CDBUGS", "DAFFYD"}
+    assert {hit.query["site_id"] for hit in fathom_server.hits} == {"CDBUGS", "DAFFYD"}
+    assert len(fathom_server.hits) <= 2 * 300 / 60 + 2, (
+        "each once a minute, and once when it was first looked at"
+    )
+
+
 async def test_a_feed_refuses_wrong_arguments_before_it_runs(fathom: FathomClient) -> None:
     async with MemoryStore() as store:
         with pytest.raises(ArgumentError, match="share must be over 0"):
