@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from fathom_async._core.codec.objects import object_decoder, page_decoder
 from fathom_async._core.codec.rows import RowT
-from fathom_async._core.request import Request, path
+from fathom_async._core.request import Request, id_of, path
 from fathom_async._reports.query import Query, check_length
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import identifier
@@ -18,7 +18,7 @@ _SITES = page_decoder(Site)
 _VISITORS = object_decoder(CurrentVisitors)
 
 
-def site(site_id: str) -> Request[Site]:
+def site(site_id: str | Site) -> Request[Site]:
     """Return the request for a site. Source: https://usefathom.com/api/v1#sites."""
     return Request("GET", path("/sites/{}", site_id), _SITE)
 
@@ -38,9 +38,9 @@ def aggregation(query: Query[RowT]) -> Request[Report[RowT]]:
     return _report("/aggregations", query.read, query.params())
 
 
-def current_visitors(site_id: str, *, detailed: bool) -> Request[CurrentVisitors]:
+def current_visitors(site_id: str | Site, *, detailed: bool) -> Request[CurrentVisitors]:
     """Return the request for a site's current visitors. Source: https://usefathom.com/api/v1#reports."""
-    params = {"site_id": identifier("site_id", site_id)} | ({"detailed": "true"} if detailed else {})
+    params = {"site_id": identifier("site_id", id_of(site_id))} | ({"detailed": "true"} if detailed else {})
     return _report("/current_visitors", _VISITORS, params)
 
 

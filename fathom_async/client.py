@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import ClassVar, Self, Unpack
+from typing import ClassVar, Self, Unpack, cast
 
 from fathom_async._cache.entry import namespace
 from fathom_async._core.session import Caller
@@ -14,8 +14,8 @@ from fathom_async._resources.reports import ReportsResource
 from fathom_async._resources.sites import SitesResource
 from fathom_async._util import checks
 from fathom_async._util.secrets import read_token
-from fathom_async.errors import ArgumentError
-from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer
+from fathom_async.errors import ArgumentError, ConfigurationError
+from fathom_async.service import Credentials, Service, ServiceClient, ServiceOptions, bearer, network_options
 
 BASE_URL = "https://api.usefathom.com/v1"
 
@@ -71,6 +71,8 @@ class FathomClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         root, is_learned = checks.base_url(base_url), plan is None
+        if root.endswith("usefathom.com"):
+            raise ConfigurationError(f"{root} is not the API's address, which is {BASE_URL}")
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
         account = options.get("budget_key") if callable(token) else token
@@ -103,8 +105,9 @@ class FathomClient(ServiceClient):
     ) -> Self:
         """Return a client for ``FATHOM_API_TOKEN``, or for the token in the file ``FATHOM_API_TOKEN_FILE``.
 
-        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set, and the process's
-        ``HTTPS_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE``, unless there is a ``session`` or ``trust_env=False``.
+        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set, and unless there is
+        a ``session``, ``FATHOM_MAX_HEADER``, ``FATHOM_MAX_CONNECTIONS``, and the process's ``HTTPS_PROXY``,
+        ``NO_PROXY`` and ``SSL_CERT_FILE``; ``trust_env=False`` leaves the proxy out.
 
         Args:
             environ: Environment variables; those of the process by default.
@@ -120,8 +123,9 @@ class FathomClient(ServiceClient):
             token = read_token(file)
         if not token:
             raise ArgumentError("set FATHOM_API_TOKEN to a token from https://app.usefathom.com/api")
+        if options.get("session") is None:
+            options = cast("ServiceOptions", {**network_options(environ), **options})
         options.setdefault("budget", environ.get("FATHOM_BUDGET") or None)
-        options.setdefault("trust_env", options.get("session") is None)
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,

@@ -209,7 +209,7 @@ class ConnectError(TransportError, ConnectionError):
 
 
 class NetworkSettingsError(ConnectError, ConfigurationError):
-    """A proxy or the server's certificate stands in the way; the message says what to set. It is not tried again."""
+    """A proxy, certificate or host is not what it has to be; the message says what to set. It is not tried again."""
 
 
 class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the builtin is one of its bases

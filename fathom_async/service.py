@@ -7,13 +7,14 @@ of it sends any request; with models and methods it is a client like `FathomClie
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self, TypedDict, TypeVar, cast
 
 from attrs import evolve, field, frozen
 
 from fathom_async._core.codec.objects import encode, object_decoder, parse
-from fathom_async._core.opening import open_session
+from fathom_async._core.opening import check, open_session
 from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
+from fathom_async._core.proxy import network_options
 from fathom_async._core.request import (
     Options,
     Parameter,
@@ -33,6 +34,7 @@ from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock
+from fathom_async._util.tables import table_html
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
@@ -68,6 +70,7 @@ __all__ = [
     "credential",
     "encode",
     "is_too_many",
+    "network_options",
     "object_decoder",
     "parse",
     "path",
@@ -129,12 +132,14 @@ class ServiceOptions(TypedDict, total=False):
 class Service:
     """A service, and how one client uses it; what `ServiceOptions` describes has the same meaning here.
 
+    A setting that cannot be is a `ConfigurationError`, which names it.
+
     Attributes:
         base_url: Root of the API; `https`, or `http` to this machine.
         authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
             a coroutine function, that returns it. The function is called before the first request, and again after a
-            401; unless it returns the same, the request is then tried once more. It may take as long as an answer. It
-            needs a `budget_key` for a budget.
+            401; unless it returns the same, the request is then tried once more. It may take `timeout` seconds;
+            `max_wait` does not bound it. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         auth_header: The header with the credentials, such as ``X-Api-Key``.
         headers: Further headers of each request; no secrets.
@@ -179,6 +184,9 @@ class Service:
     max_header: int | None = None
     max_connections: int | None = None
 
+    def __attrs_post_init__(self) -> None:
+        check(self)
+
 
 class ServiceClient:
     """A client of one service, and views of it with other options.
@@ -212,7 +220,8 @@ class ServiceClient:
             TypeError: One of them is not in `ServiceOptions`.
         """
         for name in options.keys() - ServiceOptions.__annotations__.keys():
-            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+            hint = checks.suggestion(name, ServiceOptions.__annotations__.keys())
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}{hint}")
         return options
 
     def _start(self, settings: Service) -> None:
@@ -382,6 +391,26 @@ class ServiceClient:
         lanes = ", ".join(map(repr, dict.fromkeys(self._session.lanes.values())))
         return f"<{type(self).__name__}{' (closed)' if self._session.scope.is_shut else ''}: {lanes}>"
 
+    def _repr_html_(self) -> str | None:
+        try:
+            limits = self.limits
+        except RuntimeError:  # no event loop runs here
+            return None
+        names = ("lane", "used", "of", "per (s)", "waiting", "in flight", "next in (s)")
+        rows = [
+            (
+                name,
+                lane.used,
+                lane.limit,
+                round(lane.per),
+                lane.queued,
+                lane.in_flight,
+                round(lane.next_slot_in),
+            )
+            for name, lane in limits.items()
+        ]
+        return table_html(names, rows, range(1, len(names)), len(rows))
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -389,6 +418,20 @@ class ServiceClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    if not TYPE_CHECKING:
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(
+                f"a client is asynchronous: write `async with {type(self).__name__}(...) as client`"
+            )
+
+        __exit__ = None
+
+        def __getattr__(self, name: str) -> NoReturn:
+            known = [each for each in (*dir(type(self)), *vars(self)) if not each.startswith("_")]
+            told = f"{type(self).__name__} has no {name!r}{checks.suggestion(name, known)}"
+            raise AttributeError(told, name=name)
 
     def _lane(self, name: str | None) -> Lane:
         name = (self._scarcest or next(iter(self._session.lanes))) if name is None else name

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from fathom_async import (
     ArgumentError,
     ConfigurationError,
+    DecodeError,
     FathomClient,
     NotFoundError,
     Priority,
@@ -21,6 +23,30 @@ from fathom_async import (
 from fathom_async.connectors import SecodaClient
 from fathom_async.testing import FathomServer, LaravelWindow
 from tests.conftest import until
+
+NETWORK = {"FATHOM_API_TOKEN": "any", "FATHOM_MAX_HEADER": "100", "FATHOM_MAX_CONNECTIONS": "2"}
+
+
+async def test_the_environment_sets_the_limits_of_the_network_unless_they_are_given(
+    server: FathomServer,
+) -> None:
+    environ = NETWORK | {"FATHOM_BASE_URL": server.url}
+    async with FathomClient.from_env(environ | {"FATHOM_MAX_HEADER": "10"}) as fathom:
+        with pytest.raises(DecodeError, match="over 10 bytes; set max_header"):
+            await fathom.sites.get("CDBUGS")
+    async with FathomClient.from_env(environ, max_header=10_000) as fathom:
+        assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
+    async with aiohttp.ClientSession() as session, FathomClient.from_env(environ, session=session) as fathom:
+        assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
+
+
+@pytest.mark.parametrize("name", ["FATHOM_MAX_HEADER", "FATHOM_MAX_CONNECTIONS"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", " 5"])
+def test_a_limit_in_the_environment_that_is_no_number_is_named(name: str, value: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match=f"{name} must be a whole number of at least 1, not {value!r}"
+    ):
+        FathomClient.from_env(NETWORK | {name: value})
 
 
 async def test_a_client_made_from_the_environment(server: FathomServer) -> None:
@@ -85,7 +111,7 @@ def test_an_argument_that_is_none_is_refused_as_python_does(name: str) -> None:
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "ümlaut", None])
 def test_a_token_that_cannot_be_one_is_refused(token: str) -> None:
-    with pytest.raises(ArgumentError, match=r"the token, as created at .*, must be a string"):
+    with pytest.raises(ArgumentError, match=r"the token, as created at .*, (must be a string|is missing)"):
         FathomClient(token)
 
 
@@ -259,6 +285,24 @@ async def test_options_may_be_taken_back(server: FathomServer) -> None:
         assert (await tab.sites.get("CDBUGS")).id == "CDBUGS"
 
 
+async def test_a_notebook_shows_the_lanes_and_a_page_of_a_list(server: FathomServer) -> None:
+    async with FathomClient("s3cret", base_url=server.url) as fathom:
+        await fathom.sites.create(name="<script>alert(1)</script>")
+        [everything, first] = [await fathom.sites.list(), await fathom.sites.list(limit=1)]
+        pages = [page._repr_html_() or "" for page in (everything, first)]  # pyright: ignore[reportPrivateUsage]
+        lanes = fathom._repr_html_() or ""  # pyright: ignore[reportPrivateUsage]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages[0]
+    assert "<script" not in pages[0]
+    assert ["more on the next page" in page for page in pages] == [False, True]
+    assert 'left">crud</td><td>3</td><td>2,000</td><td>3,600</td><td>0</td><td>0</td><td>0</td>' in lanes
+    assert "s3cret" not in lanes
+
+
+def test_a_client_is_shown_outside_of_an_event_loop_too() -> None:
+    assert FathomClient("any")._repr_html_() is None  # pyright: ignore[reportPrivateUsage]
+    assert "?/10 used" in repr(FathomClient("any"))
+
+
 async def test_a_client_and_its_lists_show_what_one_needs_to_see_and_no_secret(server: FathomServer) -> None:
     async with FathomClient("s3cret", base_url=server.url) as fathom:
         fathom.pause(60)
@@ -266,7 +310,7 @@ async def test_a_client_and_its_lists_show_what_one_needs_to_see_and_no_secret(s
         await until(lambda: fathom.limits["reports"].queued == 1)
         reports = "<Lane reports 0/10 used, 0 in flight, 1 queued>"
         assert repr(fathom) == f"<FathomClient: <Lane crud 0/2,000 used, 0 in flight, 0 queued>, {reports}>"
-        assert repr(fathom.sites.list(limit=5)) == "<Listing of /sites?limit=5>"
+        assert repr(fathom.sites.list(limit=5)).startswith("<Listing of /sites?limit=5: await it")
         waiting.cancel()
     assert repr(fathom).startswith("<FathomClient (closed): ")
     assert "s3cret" not in repr(fathom)

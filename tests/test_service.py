@@ -459,6 +459,23 @@ WRONG_SETTINGS: list[tuple[str, object, str]] = [
     ("on_event", 5, "on_event must be a function, not 5"),
     ("is_refusal", None, "is_refusal must be a function, not None"),
     ("timeout", "3", "timeout must be a number of seconds"),
+    ("timeout", 0, "timeout must be a number of seconds of at least 0.001"),
+    ("max_header", 0, "max_header must be a whole number of at least 1"),
+    ("max_connections", True, "max_connections must be a whole number of at least 1"),
+    ("adaptive", 1, "adaptive must be bool, not int"),
+    ("account", None, "account must be str, not NoneType"),
+    ("not_found_hint", 5, "not_found_hint must be str, not int"),
+    ("reserves", {"all": -1}, r"reserves\['all'\] must be a whole number of at least 0"),
+    ("reserves", {"all": True}, r"reserves\['all'\] must be a whole number of at least 0"),
+    ("reserves", {"all": 100}, r"reserves\['all'\] leaves nothing of 100 requests"),
+    ("reserves", {"reports": 1}, "a lane in reserves must be one of all, not 'reports'"),
+    ("reserves", 5, "reserves must be a mapping of strings to int, not 5"),
+    ("aliases", {"crud": "al"}, r"aliases\['crud'\] must be one of all, not 'al'; did you mean 'all'"),
+    ("aliases", "all", "aliases must be a mapping of strings to str"),
+    ("budget", 5, "the budget is not a URL"),
+    ("budget", "redis://", "the budget's URL names no host"),
+    ("budget_key", " ", "budget_key must be a name"),
+    ("budget_key", 5, "budget_key must be a name"),
 ]
 
 
@@ -467,7 +484,7 @@ def test_a_setting_that_cannot_be_is_an_error_at_once_which_shows_no_secret(
     name: str, value: object, words: str
 ) -> None:
     with pytest.raises(ArgumentError, match=words) as caught:
-        ServiceClient(cast("Callable[..., Service]", evolve)(keyed("https://a.test"), **{name: value}))
+        cast("Callable[..., Service]", evolve)(keyed("https://a.test"), **{name: value})
     assert "s3cr" not in f"{caught.value!r}{caught.value.__cause__!r}"
 
 

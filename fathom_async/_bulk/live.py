@@ -6,11 +6,12 @@ from itertools import cycle
 
 from attrs import frozen
 
+from fathom_async._core.request import id_of
 from fathom_async._core.scope import Scope
 from fathom_async._ratelimit.plan import RateLimit
 from fathom_async._util.checks import identifier
 from fathom_async.errors import ArgumentError, ClosedError, FathomError
-from fathom_async.models import CurrentVisitors
+from fathom_async.models import CurrentVisitors, Site
 
 
 @frozen
@@ -30,11 +31,11 @@ class LiveVisitors:
     error: FathomError | None = None
 
 
-def check_sites(site_ids: Iterable[str]) -> tuple[str, ...]:
-    """Check the IDs of sites, and drop repeats."""
-    if isinstance(site_ids, str):
-        raise ArgumentError(f"site_ids takes a list of IDs; write [{site_ids!r}]")
-    sites = tuple(dict.fromkeys(identifier("site_id", site) for site in site_ids))
+def check_sites(site_ids: Iterable[str | Site]) -> tuple[str, ...]:
+    """Return the IDs of sites, checked and without repeats."""
+    if isinstance(site_ids, str | Site):
+        raise ArgumentError(f"site_ids takes a list of IDs; write [{id_of(site_ids)!r}]")
+    sites = tuple(dict.fromkeys(identifier("site_id", id_of(site)) for site in site_ids))
     if not sites:
         raise ArgumentError("site_ids is empty; name at least one site")
     return sites
@@ -52,17 +53,30 @@ def interval(sites: int, every: float, share: float, limit: RateLimit) -> float:
     return max(every, sites * limit.per / (share * limit.requests))
 
 
-async def watch(
-    sites: Sequence[str], seconds: float, ask: Callable[[str], Awaitable[CurrentVisitors]], scope: Scope
-) -> AsyncGenerator[LiveVisitors, None]:
-    """Poll one site after the other, evenly spaced, one request at a time.
+def burst(sites: int, share: float, limit: RateLimit) -> int:
+    """Return how many requests of the first round go at once: no more than the share of a window."""
+    return min(sites, max(1, int(share * limit.requests)))
 
-    A delay shifts all later requests; missed ones are not made up for.
+
+async def watch(
+    sites: Sequence[str],
+    seconds: float,
+    ask: Callable[[str], Awaitable[CurrentVisitors]],
+    scope: Scope,
+    *,
+    at_once: int = 1,
+) -> AsyncGenerator[LiveVisitors, None]:
+    """Poll one site after the other, one request at a time: the first ones at once, and then evenly spaced.
+
+    What goes at once counts as if it had been spaced: the next request goes no earlier than it would have then, so
+    that no window has more than its share. A delay shifts all later requests; missed ones are not made up for.
     """
     due = scope.now()
-    for site_id in cycle(sites):
-        await scope.sleep(due - scope.now())
-        due = max(due, scope.now()) + seconds / len(sites)
+    for place, site_id in enumerate(cycle(sites)):
+        if place >= at_once:
+            await scope.sleep(due - scope.now())
+            due = max(due, scope.now())
+        due += seconds / len(sites)
         yield await _outcome(site_id, ask)
 
 

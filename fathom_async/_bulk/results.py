@@ -296,9 +296,10 @@ class BulkPlan(Generic[RowT_co]):
     def _headline(self) -> str:
         factor = f", {self.queries / self.requests:.1f} times fewer" if self.requests < self.queries else ""
         minutes, seconds = divmod(round(self.seconds), 60)
+        when = f"{minutes} min {seconds:02} s" if minutes or seconds else "all admitted at once"
         return (
             f"{_count(self.queries, 'query', 'queries')} in {_count(self.requests, 'request', 'requests')}{factor}; "
-            f"{minutes} min {seconds:02} s; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
+            f"{when}; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
         )
 
 
@@ -336,7 +337,7 @@ def count_requests(groups: Iterable[Fused[Row]]) -> int:
 
 def checked(queries: Iterable[Query[RowT]]) -> Sequence[Query[RowT]]:
     """Check that all of these are queries that can be sent."""
-    if isinstance(queries, Query):
+    if isinstance(queries, Query | str):
         raise ArgumentError("queries takes a list of queries; for a single one write [query]")
     asked = list(queries)
     for position, query in enumerate(asked):

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from fathom_async import EventRow, PageviewRow, Report
+    from fathom_async import Comparison, Report
+    from fathom_async.reports import Row
 
 Format = Literal["table", "json", "jsonl", "csv", "parquet"]
 Cell = str | int | float | date | tuple[str, ...] | None
@@ -107,9 +108,28 @@ def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_sin
     return Records(columns, [tuple(getattr(each, name) for name in columns) for each in objects], is_single)
 
 
-def records_of_report(report: "Report[PageviewRow] | Report[EventRow]") -> Records:
+def records_of_report(report: "Report[Row]") -> Records:
     kinds: dict[str, Kind] = {column.name: column.kind for column in report.query.codec.columns}
     return Records(kinds, [tuple(each[name] for name in kinds) for each in report.to_dicts()])
+
+
+def records_of_comparison(comparison: "Comparison[Row]", *, is_table: bool = False) -> Records:
+    """Return each row with both figures and the change, for the eyes such as ``+12.5 %``."""
+    query = comparison.current.query
+    asked = records_of_report(comparison.current).kinds
+    kinds: dict[str, Kind] = {name: kind for name, kind in asked.items() if name not in query.aggregates}
+    for name in query.aggregates:
+        kinds |= {name: asked[name], f"{name}_previous": asked[name]}
+        kinds[f"{name}_change"] = "text" if is_table else "number"
+    rows: list[tuple[Cell, ...]] = []
+    for row in comparison:
+        cells: list[Cell] = [*([row.date] if query.date_grouping else []), *row.groups]
+        for change in row.changes.values():
+            told = "gone" if row.is_gone else str(change)
+            figure = change.absolute if change.is_share else change.relative
+            cells += [change.current, change.previous, told if is_table else figure]
+        rows.append(tuple(cells))
+    return Records(kinds, rows)
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:

@@ -10,12 +10,15 @@ from typing import Final, Protocol
 from attrs import define, evolve, field
 from rich.console import Console
 
-from fathom_async import FathomClient, Progress
+from fathom_async import FathomClient, LaneStatus, Progress
 from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async._cli.output import note
 from fathom_async.integrations.rich import ProgressBar
 
 _PATIENCE: Final = 0.5
 _FRAME: Final = 0.25
+_LONG: Final = 5.0
+"""Seconds of a wait that is worth a line."""
 
 
 class Reporter(Protocol):
@@ -98,11 +101,9 @@ def line_of(progress: Progress, waits: str = "") -> str:
 
 
 def together(before: Progress, part: Progress) -> Progress:
-    """Return how far several runs have come: those that are over, with the queries of all, and the running one."""
+    """Return what several runs took so far: those that are over, and the running one. Reports are counted apart."""
     return evolve(
         before,
-        done=before.done + part.done,
-        failed=before.failed + part.failed,
         kept=before.kept + part.kept,
         implied=before.implied + part.implied,
         fused=before.fused + part.fused,
@@ -113,17 +114,26 @@ def together(before: Progress, part: Progress) -> Progress:
 
 
 @asynccontextmanager
-async def telling(fathom: FathomClient) -> AsyncGenerator[None]:
-    """Show in a terminal, on standard error, what the requests of the block wait for."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    status = Console(stderr=True, highlight=False).status("")
+async def telling(fathom: FathomClient, *, is_drawn: bool = True) -> AsyncGenerator[None]:
+    """Show on standard error what the requests of the block wait for.
 
-    def tell() -> None:
+    A terminal shows it all the time if `is_drawn`. Anything else gets a line, as soon as it is to be a long wait.
+    """
+    console = Console(stderr=True, highlight=False)
+    status, is_told = console.status(""), False
+
+    def draw() -> None:
         status.update(situation(fathom))
         status.start()
 
+    def write() -> None:
+        nonlocal is_told
+        lane = _busiest(fathom)
+        if not is_told and max(lane.retry_in, lane.paused_for, lane.queued and lane.next_slot_in) >= _LONG:
+            note(situation(fathom))
+            is_told = True
+
+    tell = draw if is_drawn and is_screen(console) else write
     try:
         async with repeating(tell, _FRAME, after=_PATIENCE):
             yield
@@ -131,13 +141,27 @@ async def telling(fathom: FathomClient) -> AsyncGenerator[None]:
         status.stop()
 
 
+def _busiest(fathom: FathomClient) -> LaneStatus:
+    return max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
+
+
 def situation(fathom: FathomClient) -> str:
-    lane = max(fathom.limits.values(), key=lambda lane: (lane.queued > 0, lane.paused_for, lane.in_flight))
+    lane = _busiest(fathom)
+    answers = (
+        f"waiting for {counted(lane.in_flight, 'answer')}" if lane.in_flight else "waiting for the server"
+    )
+    return waits(lane) or answers
+
+
+def waits(lane: LaneStatus) -> str:
+    """Return why a lane admits nothing now; an empty text if it does."""
     if lane.away_for is not None:
         return f"the server is away, trying again in {duration(lane.retry_in)}"
     when = duration(lane.next_slot_in)
     if lane.paused_for:
         return f"the server asked for a pause; the next request goes in {when}"
-    if lane.queued:
-        return f"{counted(lane.queued, 'request')} queued; the rate limit admits the next one in {when}"
-    return f"waiting for {counted(lane.in_flight, 'answer')}" if lane.in_flight else "waiting for the server"
+    return (
+        f"{counted(lane.queued, 'request')} queued; the rate limit admits the next one in {when}"
+        if lane.queued
+        else ""
+    )

@@ -21,6 +21,7 @@ from fathom_async.connectors.emma import BASE_URL as EMMA_URL
 from fathom_async.connectors.secoda import BASE_URL as SECODA_URL
 from fathom_async.connectors.sync import DeleteEvent, SyncPlan, plan_sync
 from fathom_async.connectors.sync import apply as carry_out
+from fathom_async.service import network_options
 
 _UNDONE: Final = ("failed", "gone")
 
@@ -81,7 +82,7 @@ def secoda(
             reads=reads,
             budget=service.budget(budget),
             retry=FOR_A_PERSON,
-            trust_env=True,
+            **network_options(os.environ),
         ) as client:
             yield await plan_sync(
                 fathom,
@@ -138,7 +139,7 @@ def emma(
             timezone=timezone or os.environ.get("EMMA_TIMEZONE") or "UTC",
             budget=service.budget(budget),
             retry=FOR_A_PERSON,
-            trust_env=True,
+            **network_options(os.environ),
         ) as client:
             yield await plan_sync(fathom, client, sites=sites or None, memory=memory)
 

@@ -31,7 +31,6 @@ def open_session(settings: "Service") -> Session:
     """Return the session of a client; see `fathom_async.service.ServiceClient` for errors."""
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
-    _check(settings)
     headers = {
         "Accept": "application/json",
         "User-Agent": f"fathom_async/{__version__}",
@@ -79,36 +78,17 @@ def open_session(settings: "Service") -> Session:
     )
 
 
-def _check(settings: "Service") -> None:
-    """Check what would fail later, or elsewhere; a `ConfigurationError` names the setting."""
-    checks.base_url(settings.base_url)
-    checks.header_name("auth_header", settings.auth_header)
-    if not callable(settings.authorization):
-        checks.authorization(settings.authorization)
-    for name, value in _entries("headers", settings.headers, str):
-        checks.header_name("a name in headers", name)
-        checks.header_text(f"headers[{name!r}]", value)
-    if not _entries("limits", settings.limits, RateLimit):
-        raise ConfigurationError("limits must name at least one lane")
-    for name, kind in (
-        ("retry", RetryPolicy | None),
-        ("limit_headers", LimitHeaders),
-        ("proxy", str | None),
-        ("trust_env", bool),
-    ):
-        if not isinstance(value := getattr(settings, name), kind):
-            raise ConfigurationError(f"{name} must be {_named(kind)}, not {type(value).__name__}")
-    if not callable(settings.is_refusal):
-        raise ConfigurationError(f"is_refusal must be a function, not {settings.is_refusal!r}")
-    if settings.on_event is not None and not callable(settings.on_event):
-        raise ConfigurationError(f"on_event must be a function, not {settings.on_event!r}")
-    checks.count("max_body", settings.max_body)
-    if settings.concurrency is not None:
-        checks.count("concurrency", settings.concurrency)
-
-
-def _named(kind: type | UnionType) -> str:
-    return kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind.__args__)
+def check(settings: "Service") -> None:
+    """Check what would fail later, or elsewhere; an `ArgumentError` names the setting."""
+    for name, check_one in _CHECKS.items():
+        check_one(name, getattr(settings, name))
+    limits = settings.limits
+    for name, reserve in _entries("reserves", settings.reserves, int):
+        checks.choice(limits)("a lane in reserves", name)
+        if checks.count(f"reserves[{name!r}]", reserve, least=0) >= limits[name].requests:
+            raise ConfigurationError(f"reserves[{name!r}] leaves nothing of {limits[name].requests} requests")
+    for name, lane in _entries("aliases", settings.aliases, str):
+        checks.choice(limits)(f"aliases[{name!r}]", lane)
 
 
 def _entries(name: str, given: object, kind: type[T]) -> Sequence[tuple[str, T]]:
@@ -118,6 +98,62 @@ def _entries(name: str, given: object, kind: type[T]) -> Sequence[tuple[str, T]]
         if not isinstance(key, str) or not isinstance(value, kind):
             raise ConfigurationError(f"{name} must be a mapping of strings to {kind.__name__}, not {given!r}")
     return cast("Sequence[tuple[str, T]]", items)
+
+
+def _of(kind: type | UnionType) -> checks.Check:
+    named = kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind.__args__)
+
+    def check_kind(name: str, value: object) -> object:
+        if not isinstance(value, kind):
+            raise ConfigurationError(f"{name} must be {named}, not {type(value).__name__}")
+        return value
+
+    return check_kind
+
+
+def _function(name: str, value: object) -> object:
+    if not callable(value):
+        raise ConfigurationError(f"{name} must be a function, not {value!r}")
+    return value
+
+
+def _headers(name: str, value: object) -> None:
+    for header, text in _entries(name, value, str):
+        checks.header_name("a name in headers", header)
+        checks.header_text(f"headers[{header!r}]", text)
+
+
+def _limits(name: str, value: object) -> None:
+    if not _entries(name, value, RateLimit):
+        raise ConfigurationError("limits must name at least one lane")
+
+
+def _key(name: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value.strip()):
+        raise ConfigurationError(f"{name} must be a name, such as that of the account, not {value!r}")
+
+
+_CHECKS: Mapping[str, Callable[[str, object], object]] = {
+    "base_url": lambda _, value: checks.base_url(cast("str", value)),
+    "authorization": lambda _, value: callable(value) or checks.authorization(value),
+    "auth_header": checks.header_name,
+    "headers": _headers,
+    "limits": _limits,
+    "timeout": partial(checks.seconds, least=0.001),
+    "budget": checks.nullable(lambda _, value: checks.budget_url(cast("str", value))),
+    "budget_key": _key,
+    "on_budget_lost": checks.fail_or_share,
+    "limit_headers": _of(LimitHeaders),
+    "retry": _of(RetryPolicy | None),
+    "proxy": _of(str | None),
+    "is_refusal": _function,
+    "on_event": checks.nullable(_function),
+    "max_body": checks.count,
+    **dict.fromkeys(("concurrency", "max_header", "max_connections"), checks.nullable(checks.count)),
+    **dict.fromkeys(("account", "not_found_hint"), _of(str)),
+    **dict.fromkeys(("adaptive", "is_learned", "trust_env"), _of(bool)),
+}
+"""Checks of a service's settings by name; those of other settings need the session."""
 
 
 class _Lanes:
@@ -202,8 +238,6 @@ class _Lanes:
 
 def _budget(settings: "Service") -> "Budget | None":
     given = settings.budget_key
-    if given is not None and not (isinstance(given, str) and given.strip()):
-        raise ConfigurationError(f"budget_key must be a name, such as that of the account, not {given!r}")
     if settings.budget is None:
         return None
     from fathom_async._ratelimit.budget import Budget  # noqa: PLC0415 - most clients have none

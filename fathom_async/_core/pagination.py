@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from attrs import evolve, frozen
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_ASYNCHRONOUS: Final = "write `async for item in listing` for everything, `(await listing).data` for a page"
 _LINKS = re.compile(r'<([^>]*)>((?:[^"<,]|"[^"]*")*)')
 _NEXT = re.compile(r';\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)', re.IGNORECASE)
 
@@ -46,7 +47,15 @@ class Listing(Generic[T]):
         self._following = following
 
     def __repr__(self) -> str:
-        return f"<Listing of {self._first.target}>"
+        return f"<Listing of {self._first.target}: await it for a page, or use `async for`>"
+
+    if not TYPE_CHECKING:
+
+        def __iter__(self) -> NoReturn:
+            raise TypeError(f"a listing is asynchronous; {_ASYNCHRONOUS}")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(f"a listing has no {name!r}; {_ASYNCHRONOUS}", name=name)
 
     def __await__(self) -> Generator[object, object, Page[T]]:
         return self._send(self._first).__await__()

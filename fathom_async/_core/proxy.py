@@ -1,5 +1,7 @@
-"""Which proxy leads to the API: the one that is given, or the environment's."""
+"""What the environment says of the network: which proxy leads to the API, unless one is given, and the limits."""
 
+from collections.abc import Mapping
+from typing import TypedDict
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -7,6 +9,33 @@ from fathom_async._util import checks
 from fathom_async.errors import ConfigurationError
 
 _FORM = "write http://user:password@host:port"
+
+
+class NetworkOptions(TypedDict, total=False):
+    """Those of `fathom_async.service.ServiceOptions` that the environment may set."""
+
+    trust_env: bool
+    max_header: int
+    max_connections: int
+
+
+def network_options(environ: Mapping[str, str]) -> NetworkOptions:
+    """Return what every client that is set up by the environment takes: its proxy, and the limits that it names.
+
+    ``FATHOM_MAX_HEADER`` and ``FATHOM_MAX_CONNECTIONS`` are numbers; others raise `ConfigurationError`.
+    """
+    options: NetworkOptions = {"trust_env": True}
+    if given := environ.get("FATHOM_MAX_HEADER"):
+        options["max_header"] = _count("FATHOM_MAX_HEADER", given)
+    if given := environ.get("FATHOM_MAX_CONNECTIONS"):
+        options["max_connections"] = _count("FATHOM_MAX_CONNECTIONS", given)
+    return options
+
+
+def _count(name: str, given: str) -> int:
+    if not given.isdecimal() or not int(given):
+        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {given!r}")
+    return int(given)
 
 
 def proxy_for(base_url: str, proxy: str | None, *, trust_env: bool) -> str | None:

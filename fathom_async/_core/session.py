@@ -206,30 +206,16 @@ class Session:
 
     async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
         """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
-        await self._renew(transport, options.timeout)
+        self._check_loop()
+        await transport.ensure(self.scope, self.clock, options.timeout)
         before = transport.changes
         try:
             return await self.send(request, options)
         except AuthenticationError:
-            await self._renew(transport, options.timeout)
+            await transport.ensure(self.scope, self.clock, options.timeout)
             if transport.changes == before:
                 raise
         return await self.send(request, options)
-
-    async def _renew(self, transport: AskingTransport, within: float) -> None:
-        if not transport.is_wanting:
-            return
-        self._check_loop()
-        if self.scope.is_shut:
-            raise ClosedError("the client is closed")
-        words = f"the function that returns the credentials did not do so within {within:g} s"
-        leaving = asyncio.get_running_loop().create_future()
-        until = self.clock.now() + within
-        timer = self.clock.call_at(until, partial(leaving.set_result, TimeoutError(words, sent=False)))
-        try:
-            await self.scope.share(transport, transport.renew, leaving)
-        finally:
-            timer.cancel()
 
     @property
     def account(self) -> str:
@@ -263,10 +249,8 @@ class Session:
             await close_all([*lanes, self.scope])
 
     async def _attempt(self, call: Call[T], within: float) -> Response:
-        request, options, number = call.request, call.options, call.number
-        max_wait = None if call.deadline == math.inf else max(0.0, call.deadline - self.clock.now())
+        request, options, number, telemetry = call.request, call.options, call.number, self.telemetry
         lane = self.lanes[request.lane]
-        telemetry = self.telemetry
         if telemetry.listens:
             now = self.clock.now()
             attempt = call.failures + call.refusals + 1
@@ -274,7 +258,7 @@ class Session:
         call.admission = admission = lane.permit(
             options.priority,
             flow=options.flow,
-            max_wait=max_wait,
+            max_wait=None if call.deadline == math.inf else max(0.0, call.deadline - self.clock.now()),
             again=call.again,
             asks=request,
             kind=request.lane,
@@ -287,9 +271,9 @@ class Session:
             if self.scope.is_shut:
                 raise ClosedError("the client was closed before this request was sent")
             telemetry.waited += admission.waited
-            sent = admission.sent
-            admitted = self.clock.now() if telemetry.listens else 0.0
+            sent, admitted = admission.sent, 0.0
             if telemetry.listens:
+                admitted = self.clock.now()
                 telemetry.emit(Admitted(number, lane.name, admitted, admission.waited))
             if telemetry.listens or request.on_sent is not None or len(call.requests) > 1:
                 sent = partial(self._note_sent, call, admission)
@@ -385,7 +369,9 @@ class Session:
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise RuntimeError("this client belongs to another event loop; make one client per loop")
+            raise RuntimeError(
+                "this client belongs to another event loop, and each asyncio.run makes one; open the client inside"
+            )
 
 
 @frozen(eq=False)

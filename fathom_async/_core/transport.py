@@ -12,25 +12,31 @@ Imported when a client is made, not with the package, because importing aiohttp 
 """
 
 import asyncio
-import os
 import select
 import ssl as tls
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache, partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
 from attrs import define, field
 from multidict import CIMultiDict
 from yarl import URL
 
 from fathom_async import errors
 from fathom_async._core.codec.objects import encode
+from fathom_async._core.network_failures import (
+    CONNECT_TIMEOUT,
+    OWN_ERRORS,
+    Route,
+    SecondSendingError,
+    StaleError,
+    TooLargeError,
+)
 from fathom_async._core.proxy import proxy_for
 from fathom_async._core.request import Request, Response
 from fathom_async._util import checks
@@ -40,27 +46,11 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds for name look-up, TCP and TLS."""
-
 _KEPT_URLS = 128
 _KEPT_DEADLINES = 64
 _KEPT_SECRETS = 16
 _TURNS = 3
 """Turns of the event loop after which it has noticed that a connection was closed."""
-_PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-
-
-class _SecondSendingError(Exception):
-    """aiohttp is about to send the same request again by itself (rule 2)."""
-
-
-class _StaleError(Exception):
-    """The connection was closed before anything was sent on it (rule 3)."""
-
-
-class _TooLargeError(Exception):
-    """The answer is larger than `max_body`."""
 
 
 @define(eq=False)
@@ -72,10 +62,11 @@ class _Attempt:
     cancelled_before: int
     is_sent: bool = False
     is_late: bool = False
+    broke_by: aiohttp.ClientError | None = None
 
     def check(self) -> None:
         if self.is_sent:
-            raise _SecondSendingError
+            raise self.broke_by or SecondSendingError
 
     def sent(self) -> None:
         self.is_sent = True
@@ -128,10 +119,13 @@ class _Connector(aiohttp.TCPConnector):
         attempt.check()
         connection = await super().connect(req, traces, timeout)
         try:
-            if _is_readable(connection) and await _is_closed(connection):
+            try:
+                await _check_open(connection)
+            except StaleError:
                 connection.close()
                 # The event loop has noticed by now which others were closed.
                 connection = await super().connect(req, traces, timeout)
+                await _check_open(connection)
             attempt.sent()
         except BaseException:
             connection.close()
@@ -164,9 +158,7 @@ class HttpTransport:
         self._headers = CIMultiDict[str]()
         for name, value in headers.items():
             self.set_header(name, value)
-        self._max_body = max_body
-        self._max_header = None if max_header is None else checks.count("max_header", max_header)
-        self._most = 0 if max_connections is None else checks.count("max_connections", max_connections)
+        self._most = max_connections or 0
         _check(tls.SSLContext, ssl=ssl)
         _check(aiohttp.ClientSession, session=session)
         if session is not None and (trust_env or self._most):
@@ -175,8 +167,8 @@ class HttpTransport:
                 "aiohttp.ClientSession(trust_env=True, connector=aiohttp.TCPConnector(limit=10))"
             )
         found = proxy_for(self._base, proxy, trust_env=trust_env)
-        self._proxy = None if found is None else URL(found)
-        self._ssl = True if ssl is None else ssl
+        self._route = Route(None if found is None else URL(found), ssl, max_body, max_header)
+        self._has_answered = False
         self._lent = session
         self._session: aiohttp.ClientSession | None = None
         self._is_closed = False
@@ -201,12 +193,12 @@ class HttpTransport:
     def tell_secrets(self, conceal: Callable[[str], None]) -> None:
         """Call a function with the passwords of the proxy, and of a borrowed session once a request shows them."""
         self._conceal = conceal
-        for secret in of_url(str(self._proxy or "")):
+        for secret in of_url(str(self._route.proxy or "")):
             conceal(secret)
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
         """Send a request once; see `Transport.send`."""
-        session = self._session or self._open()
+        session, route = self._session or self._open(), self._route
         task = cast("asyncio.Task[object]", asyncio.current_task())
         attempt = _Attempt(sent, task, task.cancelling())
         token = _attempt.set(attempt)
@@ -223,26 +215,23 @@ class HttpTransport:
                 raise_for_status=False,
                 auto_decompress=True,
                 timeout=_timeout(within),
-                proxy=self._proxy,
-                ssl=self._ssl,
-                max_line_size=self._max_header,
-                max_field_size=self._max_header,
+                proxy=route.proxy,
+                ssl=route.ssl or True,
+                max_line_size=route.max_header,
+                max_field_size=route.max_header,
                 middlewares=self._middlewares,
             ) as answer:
+                self._has_answered = True
                 if answer.status != HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
                     return Response(
                         answer.status, answer.headers, await self._read(answer), answer.reason or ""
                     )
-                failure: errors.FathomError = self._refused_by_proxy(
-                    answer.status, request.method, self.url(request)
-                )
-        except asyncio.CancelledError as error:
-            if not attempt.end():
+                failure: errors.FathomError = route.refusal(answer.status, request.method, self.url(request))
+        except (asyncio.CancelledError, aiohttp.ClientError, OSError, *OWN_ERRORS) as error:
+            if not attempt.end() and isinstance(error, asyncio.CancelledError):
                 raise
-            failure = self._failure(error, request, within, attempt.is_sent)
-        except (aiohttp.ClientError, OSError, _SecondSendingError, _StaleError, _TooLargeError) as error:
-            attempt.end()
-            failure = self._failure(error, request, within, attempt.is_sent)
+            where, is_known = (request.method, self.url(request)), self._has_answered
+            failure = route.failure(error, where, within, is_sent=attempt.is_sent, is_known=is_known)
         except RuntimeError:
             if not session.closed:
                 raise
@@ -267,13 +256,14 @@ class HttpTransport:
         if self._is_closed:
             raise errors.ClosedError("the client is closed")
         self._deadline = lru_cache(_KEPT_DEADLINES)(partial(_Deadline, asyncio.get_running_loop()))
-        if self._lent is not None:
-            # A middleware of a request replaces those of its session.
-            self._middlewares = (*self._lent._middlewares, self._watch)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self._session = self._lent or aiohttp.ClientSession(
-            connector=_Connector(limit=self._most),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        if self._lent is None:
+            jar = aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(connector=_Connector(limit=self._most), cookie_jar=jar)
+            self._session._retry_connection = False  # rule 2  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            return self._session
+        # A middleware of a request replaces those of its session.
+        self._middlewares = (*self._lent._middlewares, self._watch)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._session = self._lent
         return self._session
 
     def _headers_of(self, request: Request[object]) -> CIMultiDict[str]:
@@ -295,69 +285,29 @@ class HttpTransport:
         req.headers.update(self._headers)  # over those of the session, and of a .netrc file
 
         async def watched(connection: "Connection") -> aiohttp.ClientResponse:
-            if _is_readable(connection) and await _is_closed(connection):
-                raise _StaleError
+            await _check_open(connection)
             attempt.sent()
             return await send(connection)
 
         req.send = watched  # type: ignore[method-assign, assignment]
         try:
+            with suppress(StaleError):
+                return await handler(req)
             return await handler(req)
-        except _StaleError:
-            return await handler(req)
+        except aiohttp.ClientError as error:
+            attempt.broke_by = error  # aiohttp would try again, and the next failure hide this one
+            raise
 
     async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
         length = answer.content_length
-        if length is not None and length <= self._max_body and "Content-Encoding" not in answer.headers:
+        if length is not None and length <= self._route.max_body and "Content-Encoding" not in answer.headers:
             return await answer.read()
         body = bytearray()
         async for chunk in answer.content.iter_any():
             body += chunk
-            if len(body) > self._max_body:
-                raise _TooLargeError
+            if len(body) > self._route.max_body:
+                raise TooLargeError
         return bytes(body)
-
-    def _failure(
-        self, error: BaseException, request: Request[object], within: float, is_sent: bool
-    ) -> errors.FathomError:
-        where = request.method, self.url(request)
-        if isinstance(error, asyncio.CancelledError | TimeoutError):
-            words = "answer" if is_sent else "connection"
-            limit = within if isinstance(error, asyncio.CancelledError) else min(within, CONNECT_TIMEOUT)
-            return errors.TimeoutError(f"no {words} within {limit:g} s", *where, is_sent)
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            return self._refused_by_proxy(error.status, *where)
-        if distrusted := _distrusted(error, is_default=self._ssl is True):
-            return errors.NetworkSettingsError(distrusted, *where, False)
-        words = _words(error)
-        if unreadable := self._unreadable(error, words):
-            return errors.DecodeError(unreadable, *where)
-        what = "the connection broke" if is_sent else "no connection"
-        return errors.ConnectError(f"{what}: {words}", *where, is_sent)
-
-    def _unreadable(self, error: BaseException, words: str) -> str:
-        """Say why the whole answer cannot be read, nor that to another attempt; nothing if that is not certain."""
-        if isinstance(error, _TooLargeError):
-            return (
-                f"the answer is larger than max_body={self._max_body} bytes; request less, or raise the limit"
-            )
-        if words.startswith("Got more than"):
-            size = self._max_header or "aiohttp's 8,190"
-            return f"the answer's header has a line over {size} bytes; set max_header"
-        if words.startswith("Too many headers"):
-            return "the answer has more headers than aiohttp reads"
-        if words.startswith("Can not decode"):
-            return f"the answer's body is not what its header says: {words}"
-        return ""
-
-    def _refused_by_proxy(self, status: int, method: str, url: str) -> errors.ConnectError:
-        host = "the proxy" if self._proxy is None else f"the proxy {self._proxy.host}:{self._proxy.port}"
-        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            words = f"{host} wants a user and a password (407): write them into its URL, http://user:password@host:port"
-            return errors.NetworkSettingsError(words, method, url, False)
-        words = f"{host} answered {status} instead of connecting"
-        is_lasting = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
-        return (errors.NetworkSettingsError if is_lasting else errors.ConnectError)(words, method, url, False)
 
 
 def _check(kind: type[object], **given: object) -> None:
@@ -392,44 +342,15 @@ def _is_readable(connection: "Connection") -> bool:
     return bool(poll.poll(0))
 
 
-async def _is_closed(connection: "Connection") -> bool:
-    """Let the event loop read what waits on a connection, and tell whether nothing may be sent on it any more."""
+async def _check_open(connection: "Connection") -> None:
+    """Let the event loop read what waits on a connection, and raise `StaleError` if nothing may be sent on it."""
+    if not _is_readable(connection):
+        return
     for _ in range(_TURNS):
         await asyncio.sleep(0)
     protocol = connection.protocol
-    return protocol is None or not protocol.is_connected() or protocol.should_close
-
-
-def _words(error: BaseException) -> str:
-    """Return what happened, without what the server said."""
-    if isinstance(error, _SecondSendingError | _StaleError):
-        return "the server closed it before it answered"
-    if isinstance(error, aiohttp.ClientResponseError):  # the answer is not valid HTTP
-        return error.message.partition(":\n")[0].partition(": b'")[0]
-    if isinstance(error.__cause__, ContentEncodingError):
-        return error.__cause__.message
-    if isinstance(error, aiohttp.ClientConnectorError):
-        place, cause = f"{error.host}:{error.port}", error.os_error
-        if isinstance(cause, ConnectionError | tls.SSLEOFError) and not cause.strerror:
-            return f"{place} broke off TLS: it may want another version, or a certificate of yours (ssl=)"
-        return f"{place}: {cause.strerror or cause}"
-    return f"{type(error).__name__} {error}".rstrip()
-
-
-def _distrusted(error: BaseException, *, is_default: bool) -> str:
-    """Say why there is no TLS, nor will be for another attempt; nothing for other errors."""
-    if not isinstance(error, aiohttp.ClientSSLError):
-        return ""
-    cause: object = getattr(error, "certificate_error", None) or error.os_error
-    if isinstance(cause, tls.SSLCertVerificationError):
-        file = os.environ.get("SSL_CERT_FILE", "") if is_default else ""
-        advice = "if your network has its own CA, pass ssl=ssl.create_default_context(cafile=…) or set SSL_CERT_FILE"
-        if file and not Path(file).is_file():
-            advice = f"SSL_CERT_FILE is {file!r}, which is not a file"
-        return f"the certificate of {error.host} is not trusted ({cause.verify_message}): {advice}"
-    if isinstance(cause, tls.SSLError) and not isinstance(cause, tls.SSLEOFError):
-        return f"no TLS with {error.host}:{error.port} ({cause.reason}): check that it speaks https, or pass ssl="
-    return ""
+    if protocol is None or not protocol.is_connected() or protocol.should_close:
+        raise StaleError(None if protocol is None else protocol.exception())
 
 
 @lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
@@ -18,8 +19,6 @@ from fathom_async.errors import FathomError
 from fathom_async.telemetry import Paused, Recovered
 
 if TYPE_CHECKING:
-    from aiolimiter import AsyncLimiter
-
     from fathom_async._ratelimit.lane import Lane
     from fathom_async._ratelimit.protocol import Permit
 
@@ -74,6 +73,7 @@ def read_feedback(
     )
 
 
+@lru_cache(maxsize=1024)
 def _whole(text: str | None) -> int | None:
     try:
         return None if text is None else int(plain_number(text))
@@ -132,7 +132,6 @@ class Admission:
     asks: Asked | None
     kind: str
     permit: "Permit | None" = field(default=None, init=False)
-    bucket: "AsyncLimiter | None" = field(default=None, init=False)
     is_sent: bool = field(default=False, init=False)
     waited: float = field(default=0.0, init=False)
     admitted_at: float = field(default=0.0, init=False)
@@ -150,13 +149,6 @@ class Admission:
                 self._give_up()
                 raise
             self.waited = self.admitted_at - self.queued_at
-        self.lane.untaken -= 1
-        if self.bucket is not None:
-            try:
-                await self.bucket.acquire()  # it has the token, and does not wait
-            except BaseException:
-                self._abandon()
-                raise
         return self
 
     async def __aexit__(
@@ -189,7 +181,6 @@ class Admission:
 
     def _give_up(self) -> None:
         if self.permit is not None:  # admitted and cancelled in the same tick
-            self.lane.untaken -= 1
             self._abandon()
         else:
             self.lane.waiting.discard(self)

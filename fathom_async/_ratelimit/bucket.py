@@ -8,8 +8,8 @@ All have the plan's rate, N requests in T seconds, and differ in how many tokens
 3. **1**, and a rate a little lower, after refusals that no header explains: the requests are spaced evenly.
 4. **N / 10**, at least 5, for retries alone, so that an outage does not eat the window.
 
-The lane asks `AsyncLimiter.has_capacity` for one more request than it has admitted; the request then takes its token
-by `AsyncLimiter.acquire`, which finds it there.
+The lane asks `AsyncLimiter.has_capacity`, and takes the token of a request as it admits it: `AsyncLimiter.acquire`
+does not wait for one that is there.
 """
 
 from aiolimiter import AsyncLimiter

@@ -12,7 +12,6 @@ from fathom_async._ratelimit.shared.commands import CLASSIC, QuotaConfig, Sharin
 from fathom_async._ratelimit.shared.failover import FailoverWindow
 from fathom_async._ratelimit.shared.protocol import Store
 from fathom_async._ratelimit.shared.window import SharedWindow
-from fathom_async._util import checks
 from fathom_async._util.clock import Clock
 from fathom_async.errors import ConfigurationError
 
@@ -33,10 +32,6 @@ class Budget:
     url: str = field(repr=False)
     key: str = field(repr=False)
     on_lost: Literal["fail"] | float = "fail"
-
-    def __attrs_post_init__(self) -> None:
-        checks.budget_url(self.url)
-        checks.fail_or_share("on_budget_lost", self.on_lost)
 
     def window(
         self,

@@ -77,7 +77,6 @@ class Lane:
         self._on_moved = on_moved
         self.telemetry: Telemetry = telemetry or Telemetry()
         self.window: Window = share or LocalWindow(limit, reserve=reserve, count_delay=count_delay)
-        self.untaken: int = 0  # admitted, and the bucket's token not taken yet
         self.concurrency: Concurrency = Concurrency(concurrency or MAX_IN_FLIGHT)
         self.restraint: Restraint = Restraint(self, limit, adaptive, elsewhere)
         self.breaker: Breaker = Breaker(rng)
@@ -279,9 +278,9 @@ class Lane:
     def admit(self, waiter: Admission, now: float) -> None:
         """Give a request its permit; everything must allow it."""
         waiter.permit = self.window.take(waiter.priority)
-        waiter.bucket = self.restraint.bucket
+        for _ in self.restraint.bucket.acquire().__await__():
+            raise AssertionError("a request was admitted without a token")
         waiter.admitted_at = self._last_admission = now
-        self.untaken += 1
         if self.breaker.has_failed:
             self.breaker.admitted(waiter)
 
@@ -308,9 +307,8 @@ class Lane:
         if not window.has_room(demand, now):
             look = window.next_look(demand, now)
             return math.inf if look is None else max(look, now + TICK)
-        tokens = 1 + self.untaken
-        has_tokens = restraint.bucket.has_capacity(tokens)
-        return now if has_tokens else now + max(delay(restraint.bucket, self.clock, tokens), TICK)
+        has_token = restraint.bucket.has_capacity()
+        return now if has_token else now + max(delay(restraint.bucket, self.clock), TICK)
 
     def dispatch(self, now: float) -> None:
         if self._queue.size or self.waiting.timer is not None:

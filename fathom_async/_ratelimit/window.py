@@ -114,10 +114,11 @@ class Forecast:
 
     def wanted(self, priority: Priority, permits: int, now: float) -> int:
         """Return how many permits a class has to leave: k of rule 1 of `fathom_async._ratelimit.promise`."""
-        if not any(self._is_expected(each, now) for each in range(priority)):  # rule 3
-            return 0
-        expected = self.rate(priority, now) * self._span
-        return min(permits - 1, max(2, permits // 50) + math.ceil(SAFETY * expected))  # rule 2
+        for each in range(priority):
+            if self._is_expected(each, now):
+                expected = self.rate(priority, now) * self._span
+                return min(permits - 1, max(2, permits // 50) + math.ceil(SAFETY * expected))  # rule 2
+        return 0  # rule 3
 
     def rate(self, priority: Priority, now: float) -> float:
         """Return how many requests more urgent than this class come in a second (rule 4)."""

@@ -141,3 +141,35 @@ METRIC_KINDS: Final[dict[str, ColumnKind]] = {
 
 ADDITIVE_METRICS: Final = frozenset({"pageviews", "conversions", "value"})
 """Metrics that count occurrences, so that those of several rows add up."""
+
+SYNONYMS: Final = {
+    synonym: name
+    for name, synonyms in {
+        "pathname": "page pages url",
+        "operating_system": "os platform",
+        "referrer_hostname": "referer",
+        "hostname": "host",
+        "visits": "sessions users visitors",
+        "pageviews": "hits",
+        "conversions": "completions",
+        "avg_duration": "time",
+        "is": "= == equals",
+        "is not": "!= <>",
+        "is like": "contains like",
+        "matching": "~ =~ regex",
+        "not matching": "!~",
+        "site_id": "site sites",
+        "entity_name": "event goal",
+        "aggregates": "metric metrics",
+        "field_grouping": "by group_by groupby dimensions fields",
+        "date_grouping": "per interval granularity",
+        "date_from": "start since from_",
+        "date_to": "end until to",
+        "sort_by": "sort order order_by",
+        "filters": "where",
+        "timezone": "tz zone",
+        "period": "range date_range over",
+    }.items()
+    for synonym in synonyms.split()
+}
+"""What other services call things, where the spelling alone suggests nothing, or something else."""

@@ -3,12 +3,12 @@
 import json
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, NoReturn, cast, overload
 
 import attrs
 
-from fathom_async._reports.arguments import known_word, listed, sendable
+from fathom_async._reports.arguments import hint, known_word, listed, sendable
 from fathom_async._reports.fields import (
     CATEGORICAL_OPERATORS,
     CATEGORICAL_PROPERTIES,
@@ -21,7 +21,6 @@ from fathom_async._reports.fields import (
     Operator,
     TextProperty,
 )
-from fathom_async._util.checks import suggestion
 from fathom_async.errors import QueryError
 
 
@@ -58,6 +57,8 @@ class Filter:
         known_word("operator", operator, OPERATORS)
         if operator in PATTERN_OPERATORS:
             _check_pattern(property, operator, value)
+        if not isinstance(value, str):
+            raise QueryError(_wrong_value(property, value))
         sendable(f"the value of a {property} filter", value)
         object.__setattr__(self, "property", property)
         object.__setattr__(self, "operator", operator)
@@ -67,6 +68,19 @@ class Filter:
         raise QueryError(
             "filters do not combine with `and`, `or`, `not` or `in`: write a list, all of which must match"
         )
+
+    if not TYPE_CHECKING:
+
+        def __and__(self, other: object) -> NoReturn:
+            raise QueryError(f"filters do not combine with `&`: write filters=[{self}, {other}]")
+
+        def __or__(self, other: object) -> NoReturn:
+            same = isinstance(other, Filter) and (other.property, other.operator) == (self.property, "is")
+            values = [self.value, other.value] if same and self.operator == "is" else []
+            raise QueryError(f"the API knows no 'or': {_any_of(self.property, values)}")
+
+        def __invert__(self) -> NoReturn:
+            raise QueryError(f"write where.{self.property} != {self.value!r} instead of ~")
 
     def to_dict(self) -> dict[str, str]:
         """Return the filter as the API writes it."""
@@ -93,10 +107,12 @@ def as_filters(conditions: Iterable[Filter]) -> tuple[Filter, ...]:
     """Return the filters, all different."""
     if isinstance(conditions, Filter):
         raise QueryError(f"filters takes a list; write filters=[{conditions!r}]")
+    if isinstance(conditions, str | Mapping) and conditions:
+        raise QueryError(f"filters takes a list such as [where.pathname == '/'], not {conditions!r}")
     checked: list[Filter] = []
-    for each in listed("filters", conditions):
+    for each in listed("filters", cast("object", conditions)):
         if not isinstance(each, Filter):
-            raise QueryError(f"filters takes Filter(property, operator, value), not {each!r}")
+            raise QueryError(f"filters takes conditions such as where.pathname == '/', not {each!r}")
         if each in checked:
             raise QueryError(
                 f"filters has {each.property} {each.operator} {each.value!r} twice; write it once"
@@ -127,6 +143,23 @@ def _check_property(property: str) -> None:
             "keyword can be grouped by, but not filtered on; filter on utm_term or referrer_source"
         )
     known_word("filters", property, (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES))
+
+
+def _any_of(property: str, values: Iterable[object]) -> str:
+    """Say how to filter by one of several values."""
+    pattern = "|".join(re.escape(str(value)) for value in values)
+    if property in CATEGORICAL_PROPERTIES or not pattern:
+        return "send one query for each, and reports.run fuses them where it can"
+    return f"write where.{property}.matching({f'^({pattern})$'!r})"
+
+
+def _wrong_value(property: str, value: object) -> str:
+    if value is None:
+        return f"a filter has a str; for what has no {property}, group by it and take the row in which it is None"
+    if isinstance(value, list | tuple | set | frozenset):
+        several = cast("Iterable[object]", value)
+        return f"a filter has one value, not {value!r}; {_any_of(property, several)}"
+    return f"the value of a {property} filter must be a str, not {value!r}; write {str(value)!r}"
 
 
 def _check_pattern(property: str, operator: str, value: object) -> None:
@@ -207,6 +240,14 @@ class CategoricalField:
     def __repr__(self) -> str:
         return f"where.{self._name}"
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            known = ", ".join(each for each in dir(type(self)) if not each.startswith("_"))
+            raise AttributeError(f"{self!r} has no {name!r}; there are: ==, !=, {known}", name=name)
+
     def _filter(self, operator: Operator, value: str) -> Filter:
         return Filter(cast("TextProperty", self._name), operator, value)
 
@@ -268,7 +309,7 @@ class Where:
 
         def __getattr__(self, name: str) -> NoReturn:
             known = (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES)
-            raise AttributeError(f"{name!r} cannot be filtered on{suggestion(name, known)}")
+            raise AttributeError(f"{name!r} cannot be filtered on{hint(name, known)}", name=name)
 
 
 where: Where = Where()

@@ -27,7 +27,7 @@ from fathom_async.errors import QueryError
 if TYPE_CHECKING:
     from fathom_async._reports.query import Query
 
-_FORMERS: Final = ("previous period", "previous year")
+FORMERS: Final = ("previous period", "previous year")
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 _LENGTHS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 _LAST_ZONE: Final = timedelta(hours=12)
@@ -90,9 +90,9 @@ def compared(
             )
         former_end = to.start + (end - period.start) if is_running else to.end + SECOND
         return Period(period.start, end - SECOND), Period(to.start, min(former_end - SECOND, to.end))
-    if to not in _FORMERS:
+    if to not in FORMERS:
         raise QueryError(
-            f"to must be {_FORMERS[0]!r}, {_FORMERS[1]!r} or a Period, not {to!r}{suggestion(to, _FORMERS)}"
+            f"to must be {FORMERS[0]!r}, {FORMERS[1]!r} or a Period, not {to!r}{suggestion(to, FORMERS)}"
         )
     own, is_year = step_of(period, words), to == "previous year"
     step = Step(months=_MONTHS["year"]) if is_year else own

@@ -38,7 +38,8 @@ from fathom_async._reports.report import Report
 from fathom_async._reports.rows import EventRow, PageviewRow
 from fathom_async._reports.unsorted import warn_unsorted
 from fathom_async._util.checks import suggestion
-from fathom_async.errors import QueryError
+from fathom_async.errors import ArgumentError, QueryError
+from fathom_async.models import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +84,14 @@ class Query(Generic[RowT_co]):
     extra: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=dict[str, tuple[str, ...]], kw_only=True, converter=arguments.extra
     )
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *values: object, **named: object) -> Self:
+            arguments.check_names(cls.__name__, named, [field.name for field in attrs.fields(cls)], TypeError)
+            if len(values) > len(cls._identity):
+                raise TypeError(f"{cls.__name__} takes its metrics by name; write aggregates={values[-1]!r}")
+            return object.__new__(cls)
 
     def __attrs_post_init__(self) -> None:
         for argument in ("date_from", "date_to"):
@@ -148,8 +157,7 @@ class Query(Generic[RowT_co]):
             QueryError: The changed query is invalid, or there is no such argument.
         """
         known = [field.name for field in attrs.fields(type(self))]
-        for name in changes:
-            known_word("replace", name, known)
+        arguments.check_names(type(self).__name__, changes, known, QueryError)
         return cast("Callable[..., Self]", attrs.evolve)(self, **changes)
 
     def over(self, period: str | Period, *, now: date) -> Self:
@@ -164,6 +172,8 @@ class Query(Generic[RowT_co]):
         Raises:
             QueryError: The words are not a period.
         """
+        if not isinstance(now, date):
+            raise QueryError(f"now must be today's date or a moment, not {now!r}; write now=date.today()")
         if isinstance(now, datetime) and now.tzinfo is not None and self.timezone is not None:
             now = now.astimezone(ZoneInfo(self.timezone))
         resolved = period if isinstance(period, Period) else Period.parse(period, now)
@@ -287,8 +297,8 @@ class PageviewQuery(Query[PageviewRow]):
             ``timezone``, and rejected without one.
         date_to: Last moment, likewise; a date ends with its last second. By default, now.
         filters: Filters, all of which must match.
-        sort_by: ``field:asc`` or ``field:desc`` of an aggregate, a grouping, or with a date grouping
-            ``timestamp``.
+        sort_by: ``field:asc`` or ``field:desc`` of an aggregate or a grouping, those of `extra` too, or with a date
+            grouping ``timestamp``.
         limit: Maximum number of rows, from 1 to 1000. A report grouped by fields has at most 1000 rows. Without
             ``sort_by``, these are arbitrary groups.
         timezone: TZ database name of a time zone other than the site's. Deprecated by Fathom.
@@ -319,7 +329,7 @@ class PageviewQuery(Query[PageviewRow]):
     aggregates: tuple[PageviewAggregate, ...] = attrs.field(
         kw_only=True, converter=arguments.pageview_aggregates
     )
-    sort_by: PageviewSort | None = attrs.field(default=None, kw_only=True)
+    sort_by: PageviewSort | str | None = attrs.field(default=None, kw_only=True)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -343,7 +353,7 @@ class EventQuery(Query[EventRow]):
 
     entity_name: str = attrs.field(converter=arguments.entity_name)
     aggregates: tuple[EventAggregate, ...] = attrs.field(kw_only=True, converter=arguments.event_aggregates)
-    sort_by: EventSort | None = attrs.field(default=None, kw_only=True)
+    sort_by: EventSort | str | None = attrs.field(default=None, kw_only=True)
 
 
 AnyQuery = PageviewQuery | EventQuery
@@ -356,6 +366,19 @@ def query_from_params(
     entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
     kind = PageviewQuery if entity == "pageview" else EventQuery
     return kind.from_params(params, extra=extra)
+
+
+def check_query(method: str, query: object) -> None:
+    """Check that an argument is one query."""
+    if isinstance(query, Query):
+        return
+    if isinstance(query, str | Site):
+        written = f"PageviewQuery({arguments.site_id(query)!r}, aggregates=['visits', 'pageviews'])"
+    elif isinstance(query, Iterable):
+        written = "reports.gather(queries) for many"
+    else:
+        written = "a PageviewQuery or an EventQuery"
+    raise ArgumentError(f"reports.{method} takes one query, not {query!r}; write {written}")
 
 
 def check_length(query: Query[Row]) -> None:

@@ -12,7 +12,7 @@ from fathom_async._reports.fields import CURRENCIES, Currency
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, body, page_params
 from fathom_async.errors import ArgumentError
-from fathom_async.models import Deleted, Event
+from fathom_async.models import Deleted, Event, Site
 
 _FIELDS: dict[str, Check] = {"name": checks.text(255), "currency": checks.choice(CURRENCIES)}
 
@@ -41,7 +41,7 @@ class EventsResource:
 
     def list(
         self,
-        site_id: str,
+        site_id: str | Site,
         *,
         limit: int = 100,
         starting_after: str | None = None,
@@ -65,7 +65,7 @@ class EventsResource:
             by_cursor(lambda event: event.id or event.name),
         )
 
-    async def get(self, site_id: str, event_id: str) -> Event:
+    async def get(self, site_id: str | Site, event_id: str) -> Event:
         """Return an event by its id.
 
         Raises:
@@ -77,7 +77,7 @@ class EventsResource:
 
     async def create(
         self,
-        site_id: str,
+        site_id: str | Site,
         *,
         name: str,
         currency: Currency | NotGiven = MISSING,
@@ -101,7 +101,7 @@ class EventsResource:
 
     async def update(
         self,
-        site_id: str,
+        site_id: str | Site,
         event_id: str,
         *,
         name: str | NotGiven = MISSING,
@@ -123,7 +123,7 @@ class EventsResource:
         )
         return await self._send(Request("POST", at, decode, body=fields, retired_hint=_SET))
 
-    async def delete(self, site_id: str, event_id: str) -> Deleted:
+    async def delete(self, site_id: str | Site, event_id: str) -> Deleted:
         """Delete an event permanently.
 
         Raises:
@@ -136,7 +136,7 @@ class EventsResource:
             Request("DELETE", at, deletion, already_gone_result=gone, retired_hint=_DELETE)
         )
 
-    async def delete_by_name(self, site_id: str, name: str) -> Deleted:
+    async def delete_by_name(self, site_id: str | Site, name: str) -> Deleted:
         """Delete the record of an event and its currency.
 
         Its history stays in reports, and the event reappears as soon as the site sends it again.
@@ -151,7 +151,7 @@ class EventsResource:
         return await self._send(Request("DELETE", at, deletion, params, already_gone_result=gone))
 
     async def set_currency(
-        self, site_id: str, name: str, currency: Currency, *, extra: Mapping[str, object] | None = None
+        self, site_id: str | Site, name: str, currency: Currency, *, extra: Mapping[str, object] | None = None
     ) -> Event:
         """Set the currency in which an event's values are shown; nothing is converted.
 
@@ -170,7 +170,7 @@ class EventsResource:
         decode = object_decoder(Event, name=name, currency=currency)
         return await self._send(Request("POST", at, decode, body=fields))
 
-    async def wipe(self, site_id: str, event_id: str) -> None:
+    async def wipe(self, site_id: str | Site, event_id: str) -> None:
         """Delete an event's data. The live service has retired this endpoint.
 
         Raises:

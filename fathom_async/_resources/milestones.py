@@ -12,7 +12,7 @@ from fathom_async._core.request import Request, path
 from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import Check, body, page_params
-from fathom_async.models import Deleted, Milestone
+from fathom_async.models import Deleted, Milestone, Site
 
 _FIELDS: dict[str, Check] = {"name": checks.text(30), "milestone_date": checks.day}
 
@@ -28,7 +28,7 @@ class MilestonesResource:
 
     def list(
         self,
-        site_id: str,
+        site_id: str | Site,
         *,
         limit: int = 100,
         starting_after: str | None = None,
@@ -49,7 +49,7 @@ class MilestonesResource:
         first = Request("GET", path("/sites/{}/milestones", site_id), _MILESTONES, params)
         return Listing(self._send, first, by_cursor(attrgetter("id")))
 
-    async def get(self, site_id: str, milestone_id: str) -> Milestone:
+    async def get(self, site_id: str | Site, milestone_id: str) -> Milestone:
         """Return a milestone.
 
         Raises:
@@ -60,7 +60,7 @@ class MilestonesResource:
 
     async def create(
         self,
-        site_id: str,
+        site_id: str | Site,
         *,
         name: str,
         milestone_date: date | str,
@@ -83,7 +83,7 @@ class MilestonesResource:
 
     async def update(
         self,
-        site_id: str,
+        site_id: str | Site,
         milestone_id: str,
         *,
         name: str,
@@ -101,7 +101,7 @@ class MilestonesResource:
         decode = object_decoder(Milestone, id=milestone_id, **{each: fields[each] for each in _FIELDS})
         return await self._send(Request("POST", at, decode, body=fields))
 
-    async def delete(self, site_id: str, milestone_id: str) -> Deleted:
+    async def delete(self, site_id: str | Site, milestone_id: str) -> Deleted:
         """Delete a milestone permanently.
 
         Raises:

@@ -13,7 +13,7 @@ from attrs import frozen
 from fathom_async import _endpoints as endpoints
 from fathom_async._bulk.complete import complete
 from fathom_async._bulk.fusing import ServerKnowledge
-from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
+from fathom_async._bulk.live import LiveVisitors, burst, check_sites, interval, watch
 from fathom_async._bulk.request import by_the_hour
 from fathom_async._bulk.results import BulkPlan, OnProgress, Outcome, checked, planned, reports_in_order
 from fathom_async._bulk.run import Run
@@ -21,17 +21,18 @@ from fathom_async._cache.entry import CachePolicy
 from fathom_async._cache.report_cache import ReportCache, Store, open_cache
 from fathom_async._cache.site_zones import SiteZones
 from fathom_async._core.codec.rows import RowT
+from fathom_async._core.request import id_of
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.comparison import Comparison
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.former import Question
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import Query, check_query
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import site_zone
 from fathom_async.errors import ArgumentError
-from fathom_async.models import CurrentVisitors
+from fathom_async.models import CurrentVisitors, Site
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,6 +61,7 @@ class ReportsResource:
             NotFoundError: The site does not exist, or the token cannot see it.
             ValidationError: The server refused the query although it passed all checks.
         """
+        check_query("aggregate", query)
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
 
     async def complete(
@@ -91,6 +93,7 @@ class ReportsResource:
             InconsistentError: The server's answers contradict each other, so that rows may be wrong or missing.
             ValidationError: The server refused the query although it passed all checks.
         """
+        check_query("complete", query)
         cache = self._cache(store, keeping)
         ask = partial(complete, query, self._ask, max_requests, now=self._send.session.unix())
         return await (ask() if cache is None else cache.complete(query, ask))
@@ -225,6 +228,7 @@ class ReportsResource:
             QueryError: There is no range, nothing of it has passed, or there is no such former period.
             NotFoundError: The site does not exist, or the token cannot see it.
         """
+        check_query("compare", query)
         question = Question(query, to, over, by_weekday)
         if now is None:
             now = datetime.fromtimestamp(self._send.session.unix(), UTC)
@@ -238,7 +242,9 @@ class ReportsResource:
         current, previous = (outcome.result() for outcome in both)
         return Comparison(current, previous, query.limit)
 
-    async def time_zones(self, site_ids: Iterable[str], *, store: Store | None = None) -> dict[str, ZoneInfo]:
+    async def time_zones(
+        self, site_ids: Iterable[str | Site], *, store: Store | None = None
+    ) -> dict[str, ZoneInfo]:
         """Return the time zones by which periods in words are counted, of those sites that have one.
 
         They are known for a day. Those that are not are requested from the other lane, in one list for all of them.
@@ -250,12 +256,12 @@ class ReportsResource:
         Raises:
             NotFoundError: One of the sites does not exist, or the token cannot see it.
         """
-        cache, sites = self._cache(store, None), list(dict.fromkeys(site_ids))
+        cache, sites = self._cache(store, None), list(dict.fromkeys(map(id_of, site_ids)))
         zones = self._send.session.scope.resource("site zones", SiteZones)
         now = self._send.session.unix()
         return await zones.get(self._send, None if cache is None else cache.store, sites, now=now)
 
-    async def forget(self, site_id: str, *, since: date | str | None = None, store: Store) -> int:
+    async def forget(self, site_id: str | Site, *, since: date | str | None = None, store: Store) -> int:
         """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
 
         Args:
@@ -271,7 +277,7 @@ class ReportsResource:
         Raises:
             StoreError: The store cannot be used.
         """
-        return await open_cache(self._send, store, CachePolicy()).forget(site_id, since)
+        return await open_cache(self._send, store, CachePolicy()).forget(id_of(site_id), since)
 
     async def backfill(
         self,
@@ -317,6 +323,7 @@ class ReportsResource:
         """
         from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed
 
+        check_query("backfill", query)
         send = self._send.for_run(Priority(priority))
 
         async def requested() -> ZoneInfo | None:
@@ -336,7 +343,7 @@ class ReportsResource:
             now=lambda: datetime.fromtimestamp(send.session.unix(), UTC),
         )
 
-    async def current_visitors(self, site_id: str, *, detailed: bool = False) -> CurrentVisitors:
+    async def current_visitors(self, site_id: str | Site, *, detailed: bool = False) -> CurrentVisitors:
         """Return the current visitors of a site.
 
         Args:
@@ -350,15 +357,21 @@ class ReportsResource:
         return await self._send(endpoints.current_visitors(site_id, detailed=detailed))
 
     def live(
-        self, site_ids: Iterable[str], *, every: float = 60.0, share: float = 0.5, detailed: bool = False
+        self,
+        site_ids: Iterable[str | Site],
+        *,
+        every: float = 60.0,
+        share: float = 0.5,
+        detailed: bool = False,
     ) -> AsyncGenerator[LiveVisitors, None]:
         """Watch the current visitors of sites, until the iteration ends or the client is closed.
 
-        Requests are sent one at a time, for each site in turn and evenly spaced. An error is an outcome like any
-        other, and does not end the iteration. Nothing runs between its steps.
+        Requests are sent one at a time, for each site in turn: in the first round at once, as far as the share of a
+        window goes, and then evenly spaced. An error is an outcome like any other, and does not end the iteration.
+        Nothing runs between its steps.
 
         Args:
-            site_ids: Ids of the sites.
+            site_ids: The sites, or their ids.
             every: Seconds between requests for a site; more if the share requires it.
             share: Share of the reports lane to spend at most.
             detailed: Whether to include the top 150 pages and referrers.
@@ -367,10 +380,11 @@ class ReportsResource:
             ArgumentError: An argument is out of range, or an id is empty.
         """
         sites = check_sites(site_ids)
-        seconds = interval(len(sites), every, share, self._send.session.lanes["reports"].limit)
-        return watch(
-            sites, seconds, partial(self.current_visitors, detailed=detailed), self._send.session.scope
-        )
+        session = self._send.session
+        limit = session.lanes["reports"].limit
+        seconds = interval(len(sites), every, share, limit)
+        ask = partial(self.current_visitors, detailed=detailed)
+        return watch(sites, seconds, ask, session.scope, at_once=burst(len(sites), share, limit))
 
     def _cache(self, store: Store | None, keeping: CachePolicy | None) -> ReportCache | None:
         if store is not None:

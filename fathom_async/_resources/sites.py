@@ -9,7 +9,7 @@ from fathom_async import _endpoints as endpoints
 from fathom_async._cache.site_zones import SiteZones
 from fathom_async._core.codec.objects import deletion, discard, object_decoder
 from fathom_async._core.pagination import Listing, by_cursor
-from fathom_async._core.request import Request, path
+from fathom_async._core.request import Request, id_of, path
 from fathom_async._core.session import Caller
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, Check, NotGiven, body, page_params
@@ -56,7 +56,7 @@ class SitesResource:
 
         return Listing(self._send, evolve(request, decode=decode), by_cursor(attrgetter("id")))
 
-    async def get(self, site_id: str) -> Site:
+    async def get(self, site_id: str | Site) -> Site:
         """Return a site.
 
         Raises:
@@ -102,7 +102,7 @@ class SitesResource:
 
     async def update(
         self,
-        site_id: str,
+        site_id: str | Site,
         *,
         name: str | NotGiven = MISSING,
         sharing: str | NotGiven = MISSING,
@@ -140,18 +140,17 @@ class SitesResource:
         self._note([site])
         return site
 
-    async def delete(self, site_id: str) -> Deleted:
+    async def delete(self, site_id: str | Site) -> Deleted:
         """Delete a site and its data permanently.
 
         Raises:
             NotFoundError: There is no such site.
         """
-        gone = Deleted(site_id, object="site")
-        return await self._send(
-            Request("DELETE", path("/sites/{}", site_id), deletion, already_gone_result=gone)
-        )
+        at = path("/sites/{}", site_id)
+        gone = Deleted(id_of(site_id), object="site")
+        return await self._send(Request("DELETE", at, deletion, already_gone_result=gone))
 
-    async def wipe(self, site_id: str) -> None:
+    async def wipe(self, site_id: str | Site) -> None:
         """Delete a site's data. The live service has retired this endpoint.
 
         Raises:

@@ -1,14 +1,15 @@
 """Expand one job's table into its queries."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import attrs
 
-from fathom_async._reports.arguments import sendable
+from fathom_async._reports.arguments import extra, known_word, sendable
+from fathom_async._reports.former import FORMERS, Question
 from fathom_async._reports.periods import Period
 from fathom_async._reports.query import AnyQuery, EventQuery, PageviewQuery
 from fathom_async.errors import ArgumentError
@@ -59,11 +60,21 @@ class NamedQuery:
         name: Letters, digits, ``.``, ``_``, ``+`` and ``-``; the same each time the file is read.
         query: The query.
         period: The words of its range, if they mean another range at another moment.
+        former: The same query of the period that it is compared to. Both are then as `ReportsResource.compare` asks
+            them: up to now, and for all groups.
+        limit: The most rows of either period to compare.
     """
 
     name: str
     query: AnyQuery
     period: str | None
+    former: AnyQuery | None = None
+    limit: int | None = None
+
+    @property
+    def queries(self) -> tuple[AnyQuery, ...]:
+        """What to ask: the query, and the former one if there is one."""
+        return (self.query,) if self.former is None else (self.query, self.former)
 
 
 @attrs.frozen
@@ -75,8 +86,10 @@ class JobClock:
 
     def now_for(self, query: AnyQuery) -> datetime:
         """Return the current moment, as `Query.over` takes it; fail if the time zone of the site is unknown."""
-        if self.now.tzinfo is None or query.timezone is not None:
+        if self.now.tzinfo is None:
             return self.now
+        if query.timezone is not None:
+            return self.now.astimezone(ZoneInfo(query.timezone))
         if query.site_id not in self.zones:
             raise ArgumentError(
                 f"the time zone of the site {query.site_id!r} is unknown, so its days are undefined; "
@@ -102,6 +115,11 @@ def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults)
     _check_together(place, fixed, axes, faults)
     _check_values(place, fixed, axes, faults)
     template = _template(place, table, axes, faults)
+    further = cast("Mapping[str, str | list[str]]", table.get("extra", {}))
+    with faults.at(f"{place}.extra"):
+        extra(further)
+    with faults.at(f"{place}.compare"):
+        compare = known_word("compare", table["compare"], FORMERS) if "compare" in table else None
     if size(axes) > room:
         faults.add(
             f"{place}.matrix",
@@ -119,12 +137,25 @@ def expanded(job: str, table: Table, clock: JobClock, room: int, faults: Faults)
             )
             given["filters"] = attrs.evolve(chosen["filters"], value=both)
         with faults.at(place):
-            query = _query(given, clock)
+            query = _query(given, further, clock)
             check_hours(query)
             period = cast("str | None", given["period"].value) if "period" in given else None
             counted = None if period is None or Period.dated(period) else period
-            queries.append(NamedQuery(filled(template, _parts(job, given, query)), query, counted))
+            named = NamedQuery(filled(template, _parts(job, given, query)), query, counted)
+            queries.append(_compared(named, compare, period, clock) if compare else named)
     return tuple(queries)
+
+
+def _compared(named: NamedQuery, to: str, period: str | None, clock: JobClock) -> NamedQuery:
+    """Return a query beside the one of a former period."""
+    query = named.query
+    if query.date_from is None:
+        raise ArgumentError('a comparison needs a range; write period = "last 30 days", or date_from')
+    question = Question(query, to, period, by_weekday=False)
+    runs = question.depends_on_clock(clock.now.astimezone(UTC) if clock.now.tzinfo else clock.now)
+    both = question.queries(clock.now_for(query) if runs else clock.now)
+    current, former = cast("tuple[AnyQuery, AnyQuery]", both)
+    return NamedQuery(named.name, current, (period or to) if runs else None, former, query.limit)
 
 
 def _axes(place: str, table: Table, faults: Faults) -> list[Axis]:
@@ -188,8 +219,9 @@ def _template(place: str, table: Table, axes: Sequence[Axis], faults: Faults) ->
     return default
 
 
-def _query(given: Given, clock: JobClock) -> AnyQuery:
+def _query(given: Given, further: Mapping[str, str | list[str]], clock: JobClock) -> AnyQuery:
     values: dict[str, Any] = {key: each.value for key, each in given.items() if key != "period"}
+    values["extra"] = further
     if "filters" in values:
         values["filters"] = filters_of(values["filters"])
     query: AnyQuery = EventQuery(**values) if "entity_name" in values else PageviewQuery(**values)

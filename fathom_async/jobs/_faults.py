@@ -2,11 +2,10 @@
 
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from typing import Final
 
 import attrs
 
-from fathom_async._util.checks import suggestion
+from fathom_async._reports.arguments import hint
 from fathom_async.errors import ArgumentError
 
 _SHOWN = 20
@@ -76,27 +75,6 @@ class Faults:
             raise JobFileError(file, tuple(self._found))
 
 
-_MEANT: Final = {
-    "metric": "aggregates",
-    "metrics": "aggregates",
-    "by": "field_grouping",
-    "group_by": "field_grouping",
-    "fields": "field_grouping",
-    "per": "date_grouping",
-    "site": "site_id",
-    "sites": "site_id",
-    "event": "entity_name",
-    "range": "period",
-    "since": "date_from",
-    "until": "date_to",
-    "sort": "sort_by",
-    "order_by": "sort_by",
-}
-"""Common synonyms whose spelling alone suggests nothing, or something else."""
-
-
 def no_such_key(key: str, known: Collection[str]) -> str:
     """Return the error message for an unknown key."""
-    meant = _MEANT.get(key.lower().replace("-", "_"))
-    hint = f"; did you mean {meant!r}?" if meant in known else suggestion(key, known)
-    return f"unknown key{hint}"
+    return f"unknown key{hint(key, known)}"

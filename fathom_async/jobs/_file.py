@@ -22,7 +22,7 @@ FORMATS: Final[tuple[Format, ...]] = ("csv", "jsonl", "parquet")
 MOST_QUERIES: Final = 10_000
 
 _TOP: Final = ("job", "output")
-_JOB: Final = (*PARAMETERS, "complete", "name", "matrix", "output")
+_JOB: Final = (*PARAMETERS, "extra", "compare", "complete", "name", "matrix", "output")
 _OUTPUT: Final = ("format", "directory", "store")
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -42,6 +43,7 @@ Ask = Callable[[Query[Any]], Coroutine[object, object, Report[Any]]]
 Table = list[dict[str, Any]]
 
 
+@lru_cache(maxsize=32)
 def traffic(seed: int = 1, *, visits: int = 300, days: int = 40) -> Dataset:
     """Bursts of visits with quiet days between them, and sales, of two sites."""
     chance = random.Random(seed)

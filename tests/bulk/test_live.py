@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from fathom_async import ArgumentError, ClosedError, CurrentVisitors, LoopClock, RateLimit, TransportError
-from fathom_async._bulk.live import LiveVisitors, check_sites, interval, watch
+from fathom_async._bulk.live import LiveVisitors, burst, check_sites, interval, watch
 from fathom_async._core.scope import Scope
 
 
@@ -39,6 +39,24 @@ async def test_sites_take_turns_evenly_spaced() -> None:
     outcomes = await first(watch(("A", "B"), 60, ask, hand), 5)
     assert asked == [(100, "A"), (130, "B"), (160, "A"), (190, "B"), (220, "A")]
     assert [outcome.visitors and outcome.visitors.total for outcome in outcomes] == [1, 2, 3, 4, 5]
+
+
+async def test_the_first_round_goes_at_once_and_no_window_has_more_than_its_share() -> None:
+    limit, share = RateLimit(10, per=60), 0.5
+    for count in (1, 3, 5, 8, 20):
+        hand, asked = Hand(), list[float]()
+
+        async def ask(_: str, hand: Hand = hand, asked: list[float] = asked) -> CurrentVisitors:
+            asked.append(hand.now() - 100)
+            return CurrentVisitors(1)
+
+        sites = [f"site {number}" for number in range(count)]
+        seconds, at_once = interval(count, 30, share, limit), burst(count, share, limit)
+        await first(watch(sites, seconds, ask, hand, at_once=at_once), 40)
+        assert asked[:at_once] == [0] * min(count, 5)
+        assert all(later - first >= 60 for first, later in zip(asked, asked[5:], strict=False))
+        even = [place * seconds / count for place in range(40)]
+        assert asked[at_once:] == pytest.approx(even[at_once:])
 
 
 async def test_a_delay_is_not_made_up_for_by_a_burst() -> None:

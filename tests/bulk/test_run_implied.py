@@ -194,15 +194,14 @@ async def test_an_answer_that_was_asked_for_before_a_site_was_forgotten_is_not_k
                 return await fathom.reports.complete(yesterday, store=store)
             return (await fathom.reports.gather([yesterday], store=store))[0]
 
-        server.inject(Delay(5.0), path="/aggregations")
-        server.inject(Delay(5.0), path=f"/sites/{SITE}")
+        server.inject(Delay(1.0), path="/aggregations")
+        server.inject(Delay(1.0), path=f"/sites/{SITE}")
         asking = asyncio.create_task(ask(fathom))
-        for _ in range(2):  # the look-up of the time zone is in flight, and then the report
-            await asyncio.sleep(3.0)
+        for pending in (1, 0):  # the look-up of the time zone is in flight, and then the report
+            await until(lambda pending=pending: server.pending_faults == pending)  # type: ignore[misc]
             clock.date += timedelta(seconds=3)
             await other.reports.forget(SITE, store=store)
             clock.date += timedelta(seconds=3)
-            await asyncio.sleep(3.0)
         await asking
         for again in (2, 0):
             server.reset_stats()

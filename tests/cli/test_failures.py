@@ -144,14 +144,15 @@ async def test_an_address_that_is_no_api(command: Command, fathom_server: Fathom
     fathom_server.inject(*[Html()] * 10)
     ended = await command("sites", "get", "CDBUGS")
     assert ended.code == 1
-    assert "check that FATHOM_BASE_URL is an API's address" in ended.err
+    assert ended.err.count("FATHOM_BASE_URL") == 1
+    assert "a web page instead of JSON: are the credentials and FATHOM_BASE_URL right?" in ended.err
 
 
 def test_nobody_listens() -> None:
     env = {"FATHOM_API_TOKEN": "very-secret", "FATHOM_BASE_URL": "http://127.0.0.1:9/v1"}
     ended = run("sites", "get", "CDBUGS", env=env)
     assert (ended.code, ended.out) == (1, "")
-    assert "check the network and FATHOM_BASE_URL" in ended.err
+    assert "nothing listens there; is FATHOM_BASE_URL right, and the server running?" in ended.err
     assert ended.err.count("\n") == 1
     traced = run("sites", "get", "CDBUGS", env={**env, "FATHOM_DEBUG": "1"})
     assert "Traceback" in traced.err

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from attrs import define
 
-from fathom_async import Progress
-from fathom_async._cli.progress import Lines, line_of, repeating, reporter, together
+from fathom_async import FathomClient, Progress
+from fathom_async._cli.progress import Lines, line_of, repeating, reporter, telling, together
 
 
 @define
@@ -48,11 +48,11 @@ def test_no_time_is_left_to_tell_while_nothing_is_to_come() -> None:
     assert line_of(idle, "waiting for another").endswith("10 kept, waiting for another")
 
 
-def test_several_runs_are_one() -> None:
+def test_several_runs_are_one_whose_reports_are_counted_apart() -> None:
     before = Progress(10, done=4, failed=1, kept=2, requests=3, answered=3)
     part = Progress(6, done=1, kept=1, requests=2, answered=0, seconds_left=30.0)
     assert together(before, part) == Progress(
-        10, done=5, failed=1, kept=3, requests=5, answered=3, seconds_left=30.0
+        10, done=4, failed=1, kept=3, requests=5, answered=3, seconds_left=30.0
     )
 
 
@@ -70,3 +70,17 @@ async def test_what_is_shown_is_kept_current_until_the_end() -> None:
     seen = len(ticks)
     await asyncio.sleep(10)
     assert len(ticks) == seen
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("seconds", "told"), [(2, 0), (60, 1)])
+async def test_without_a_terminal_a_long_wait_has_one_line(
+    fathom: FathomClient, capsys: pytest.CaptureFixture[str], seconds: float, told: int
+) -> None:
+    fathom.pause(seconds)
+    async with telling(fathom):
+        await fathom.account.get()
+        await fathom.reports.current_visitors("CDBUGS")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == told
+    assert all("the next request goes in 1 min" in line or "59 s" in line for line in lines)

@@ -132,7 +132,9 @@ EVERYTHING = NewMemberEvent(
     mailing_id=7,
     event_timestamp=AT,
 )
-BY_NAMES = NewMemberEvent(email="marge@simpsonsfamily.doh", event_type="visited_website")
+BY_NAMES = NewMemberEvent(
+    email="marge@simpsonsfamily.doh", event_type="visited_website", extra={"colour": {"a": [1]}}
+)
 
 
 @frozen
@@ -190,12 +192,12 @@ CALLS = {
         evolve(PURCHASED_TYPE, event_type="New Purchased Tickets", display_name="new_purchased_tickets"),
     ),
     "event_types.update": Call(
-        lambda e: e.event_types.update(200, **TICKETS),
+        lambda e: e.event_types.update(200, **TICKETS, extra={"colour": "red"}),
         "PUT",
         "/events/200",
         PURCHASED,
         PURCHASED_TYPE,
-        body=TICKETS,
+        body={**TICKETS, "colour": "red"},
     ),
     "event_types.delete": Call(
         lambda e: e.event_types.delete(200),
@@ -220,7 +222,7 @@ CALLS = {
                     "mailing_id": 7,
                     "event_timestamp": "@D:2025-12-02T11:23:47",
                 },
-                {"email": "marge@simpsonsfamily.doh", "event_type": "visited_website"},
+                {"email": "marge@simpsonsfamily.doh", "event_type": "visited_website", "colour": {"a": [1]}},
             ]
         },
     ),
@@ -741,3 +743,11 @@ def test_a_plan_is_checked() -> None:
 )
 def test_a_refusal_is_told_by_its_words_wherever_they_stand(response: Response, is_one: bool) -> None:
     assert is_refusal(response) is is_one
+
+
+def test_an_event_has_no_argument_of_its_own_in_extra() -> None:
+    for name in ("email", "extra", "attributes"):
+        with pytest.raises(ArgumentError, match=f"extra has '{name}', which is an argument of its own"):
+            NewMemberEvent(member_id=1, event_type_id=2, extra={name: "x"})
+    with pytest.raises(ArgumentError, match="extra must hold JSON values only"):
+        NewMemberEvent(member_id=1, event_type_id=2, extra={"colour": object()})

@@ -113,10 +113,12 @@ CALLS = {
         {"title": "Landing Page"},
     ),
     "categories.create": Call(
-        lambda s: s.categories.create(title="Landing Page", integration=INTEGRATION_ID, teams=TEAMS),
+        lambda s: s.categories.create(
+            title="Landing Page", integration=INTEGRATION_ID, teams=TEAMS, extra={"colour": "red"}
+        ),
         "POST",
         "/event/category/",
-        body={"title": "Landing Page", "integration": INTEGRATION_ID, "teams": TEAMS},
+        body={"title": "Landing Page", "integration": INTEGRATION_ID, "teams": TEAMS, "colour": "red"},
         status=201,
     ),
     "categories.get": Call(lambda s: s.categories.get(CATEGORY_ID), "GET", f"/event/category/{CATEGORY_ID}/"),

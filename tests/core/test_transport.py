@@ -3,7 +3,9 @@
 import asyncio
 import builtins
 import gc
+import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from fathom_async._core.transport import HttpTransport
 from fathom_async.service import Request, Service, ServiceClient
 from fathom_async.testing import FathomServer
 from tests.conftest import EAGER
-from tests.support.networks import Forgetful, Proxy, certificate, encrypted, join, listening
+from tests.support.networks import Alerting, Forgetful, Proxy, certificate, encrypted, join, listening
 
 SITE = b'{"id":"CDBUGS","object":"site","name":"Acme","sharing":"none","created_at":"2020-07-27 12:01:01"}'
 
@@ -80,34 +82,149 @@ async def test_a_file_of_certificates_that_is_not_there_is_named(
                 await fathom.sites.get("CDBUGS")
 
 
-@pytest.mark.parametrize("wants", ["TLS 1.3", "TLS 1.2", "a certificate", "nothing, but the tunnel breaks"])
-async def test_who_breaks_off_the_start_of_tls_is_named_with_what_it_may_want(
+def _wanting(wants: str, tls: ssl.SSLContext, ours: ssl.SSLContext, ca: Path) -> None:
+    """Let a server and a client disagree."""
+    if wants == "TLS 1.3":
+        tls.minimum_version, ours.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+    elif wants == "TLS 1.2":
+        tls.maximum_version, ours.minimum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+    elif wants.startswith("a certificate"):
+        tls.verify_mode = ssl.CERT_REQUIRED
+        tls.load_verify_locations(ca)
+        if wants.endswith("1.2"):
+            tls.maximum_version = ssl.TLSVersion.TLSv1_2
+
+
+WANTED = ["TLS 1.3", "TLS 1.2", "a certificate by TLS 1.2", "a certificate by TLS 1.3"]
+
+
+@pytest.mark.parametrize("wants", WANTED)
+@pytest.mark.parametrize("is_borrowed", [False, True])
+async def test_an_alert_of_tls_says_what_the_server_wants_and_is_not_tried_again(
+    wants: str, is_borrowed: bool, tmp_path: Path
+) -> None:
+    tls = certificate(tmp_path, "DNS:localhost")
+    ours = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+    _wanting(wants, tls, ours, tmp_path / "ca.pem")
+    with Alerting(tls) as server:
+        url = f"https://localhost:{server.port}/v1"
+        async with aiohttp.ClientSession() as session:
+            lent = session if is_borrowed else None
+            async with FathomClient("any", base_url=url, ssl=ours, session=lent) as fathom:
+                # TLS 1.3 tells it so late that a body may already meet a closed connection.
+                posts = [] if wants.endswith("certificate by TLS 1.3") else [fathom.sites.create(name="Acme")]
+                for ask in (fathom.sites.get("CDBUGS"), *posts):
+                    words = rf"localhost:{server.port} (wants a certificate of yours|\(.*ALERT)"
+                    with pytest.raises(NetworkSettingsError, match=words) as caught:
+                        await ask
+                    assert not caught.value.sent
+                assert fathom.stats.retried == 0
+
+
+@pytest.mark.parametrize("wants", ["TLS 1.3", "TLS 1.2", "a certificate by TLS 1.2", "the tunnel breaks"])
+async def test_who_breaks_off_the_start_of_tls_without_an_alert_is_named_with_what_it_may_want(
     wants: str, trusting: ssl.SSLContext, tmp_path: Path
 ) -> None:
     tls = certificate(tmp_path, "DNS:localhost")
     trusting.load_verify_locations(tmp_path / "ca.pem")
-    if wants == "TLS 1.3":
-        tls.minimum_version, trusting.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
-    elif wants == "TLS 1.2":
-        tls.maximum_version, trusting.minimum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
-    elif wants == "a certificate":
-        tls.maximum_version, tls.verify_mode = ssl.TLSVersion.TLSv1_2, ssl.CERT_REQUIRED
-        tls.load_verify_locations(tmp_path / "ca.pem")
+    _wanting(wants, tls, trusting, tmp_path / "ca.pem")
+    is_tunnel, words = wants == "the tunnel breaks", ""
 
     async def shut(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         await reader.read(1)
 
     async with (
-        listening(shut, tls=None if wants.startswith("nothing") else tls) as port,
+        listening(shut, tls=None if is_tunnel else tls) as port,
         Proxy(target=port).running() as proxy,
     ):
-        given = {"proxy": proxy.url} if wants.startswith("nothing") else {}
+        given = {"proxy": proxy.url} if is_tunnel else {}
         url, once = f"https://localhost:{port}/v1", RetryPolicy(attempts=1)
         async with FathomClient("any", base_url=url, ssl=trusting, retry=once, **given) as fathom:  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-            with pytest.raises(ConnectError, match=rf"localhost:{port}(:| broke off TLS)") as caught:
+            words = r", or the proxy 127.0.0.1:\d+ is none" if is_tunnel else ""
+            with pytest.raises(ConnectError, match=rf"localhost:{port}(:| broke off TLS.*{words})") as caught:
                 await fathom.sites.get("CDBUGS")
     assert "object at" not in str(caught.value)
     assert not caught.value.sent
+
+
+NO_HTTP = [b"SSH-2.0-OpenSSH_9.6\r\n", b"\x15\x03\x01\x00\x02\x02\x46", b"HTTP/3.0 200 OK\r\n\r\n"]
+
+
+@pytest.mark.parametrize("said", NO_HTTP)
+async def test_a_proxy_that_is_another_kind_of_server_is_told_at_once(said: bytes) -> None:
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.write(said)
+
+    async with listening(answer) as port:
+        url, proxy = "https://localhost:9/v1", f"http://127.0.0.1:{port}"
+        async with FathomClient("any", base_url=url, proxy=proxy, retry=EAGER) as fathom:
+            with pytest.raises(NetworkSettingsError, match=f"the proxy 127.0.0.1:{port} does not speak HTTP"):
+                await fathom.sites.get("CDBUGS")
+    assert asked == 1
+
+
+@pytest.mark.parametrize("said", NO_HTTP)
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_server_that_does_not_speak_http_is_told_at_once_unless_it_has_answered(
+    said: bytes, is_known: bool
+) -> None:
+    answers = [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(SITE) + SITE] * 2
+    answers.insert(is_known, said)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers.pop(0))
+
+    async with listening(answer) as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        async with FathomClient("any", base_url=url, retry=EAGER) as fathom:
+            if is_known:
+                await fathom.sites.get("CDBUGS")
+                await fathom.sites.get("CDBUGS")
+            else:
+                with pytest.raises(NetworkSettingsError, match=f"127.0.0.1:{port} does not speak HTTP"):
+                    await fathom.sites.get("CDBUGS")
+            assert fathom.stats.retried == is_known
+
+
+@pytest.mark.parametrize("code", ["EAI_NONAME", "EAI_AGAIN"])
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_a_name_that_does_not_exist_is_told_at_once_unless_it_did_before(
+    server: FathomServer, code: str, is_known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, failing = asyncio.get_running_loop(), False
+    look_up = loop.getaddrinfo
+
+    async def fail_once(*given: object, **more: object) -> object:
+        nonlocal failing
+        if failing:
+            failing = False
+            raise socket.gaierror(getattr(socket, code), "no name")
+        return await look_up(*given, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(loop, "getaddrinfo", fail_once)
+    url = server.url.replace("127.0.0.1", "localhost")
+    connector = aiohttp.TCPConnector(force_close=True, use_dns_cache=False)
+    is_told = (
+        code == "EAI_NONAME" and not is_known and sys.platform == "linux"
+    )  # elsewhere any outage says so
+    async with (
+        aiohttp.ClientSession(connector=connector) as lent,
+        FathomClient("any", base_url=url, session=lent, retry=EAGER) as fathom,
+    ):
+        if is_known:
+            await fathom.sites.get("CDBUGS")
+        failing = True
+        if is_told:
+            with pytest.raises(NetworkSettingsError, match=r"there is no host localhost:\d+: check"):
+                await fathom.sites.get("CDBUGS")
+        assert (await fathom.sites.get("CDBUGS")).id == "CDBUGS"
+        assert fathom.stats.retried == (not is_told)
 
 
 async def test_a_server_that_speaks_no_tls_is_told_at_once(server: FathomServer) -> None:
@@ -203,7 +320,8 @@ async def test_a_proxy_that_wants_a_password_is_told_without_showing_one(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "asked"), [(403, NetworkSettingsError, 1), (502, ConnectError, 4)]
+    ("status", "kind", "asked"),
+    [(403, NetworkSettingsError, 1), (501, NetworkSettingsError, 1), (502, ConnectError, 4)],
 )
 async def test_what_a_proxy_refuses_is_tried_again_if_it_may_pass(
     secure: str, status: int, kind: type[ConnectError], asked: int

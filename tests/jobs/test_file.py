@@ -83,6 +83,54 @@ def test_the_documented_example_makes_what_it_says() -> None:
     assert sales.output == Output("parquet", Path("sales"), "reports.db")
 
 
+def test_a_job_that_compares_has_both_queries_up_to_the_same_hour_of_the_sites_clock() -> None:
+    [job] = load(
+        '[job.growth]\naggregates = ["visits"]\nfield_grouping = ["pathname"]\nlimit = 3\nperiod = "today"\n'
+        'compare = "previous year"\nmatrix.site_id = ["CDBUGS", "PORKY"]\n'
+    ).jobs
+    named, tokyo = job.queries
+    assert (named.name, named.period, named.limit) == ("growth-CDBUGS", "today", 3)
+    assert [(query.date_from, query.date_to, query.limit) for query in named.queries] == [
+        (datetime(2026, 3, 19), datetime(2026, 3, 19, 22, 59, 59), None),  # noqa: DTZ001 - the site's clock
+        (datetime(2025, 3, 19), datetime(2025, 3, 19, 22, 59, 59), None),  # noqa: DTZ001 - the site's clock
+    ]
+    assert tokyo.queries[0].date_to == datetime(2026, 3, 20, 11, 59, 59)  # noqa: DTZ001 - the site's clock
+
+
+@pytest.mark.parametrize(
+    ("range_", "words"),
+    [
+        ('period = "2026-01"', None),
+        ('date_from = "2026-01-01"\ndate_to = "2026-01-31"', None),
+        ('period = "2026-03"', "2026-03"),
+        ('date_from = "2026-03-01"\ndate_to = "2026-03-31"', "previous period"),
+        ('period = "2026-03"\ntimezone = "Asia/Tokyo"', "2026-03"),
+    ],
+)
+def test_a_dated_comparison_depends_on_the_clock_only_while_its_period_runs(
+    range_: str, words: str | None
+) -> None:
+    written = f'{JOB}{range_}\ncompare = "previous period"\n'
+    zones = {} if words is None or "timezone" in range_ else ZONES
+    [job] = load_jobs(io.BytesIO(written.encode()), now=NOW, zones=zones).jobs
+    assert [(each.period, each.former is not None) for each in job.queries] == [(words, True)]
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ('compare = "previous month"', "job.pages.compare: compare has no 'previous month'"),
+        ("compare = true", "job.pages.compare: compare takes names as str, not True"),
+        ('compare = "previous year"', "job.pages: a comparison needs a range; write period ="),
+        ('compare = "previous year"\nperiod = "2027"', "job.pages: nothing of a period that begins at 2027"),
+        ('matrix.compare = ["previous year"]', "job.pages.matrix.compare: unknown key"),
+    ],
+)
+def test_a_comparison_that_cannot_be_made_is_a_fault(written: str, fault: str) -> None:
+    [told] = faults(f"{JOB}{written}\n")
+    assert told.startswith(fault)
+
+
 def test_a_period_is_counted_on_the_clock_of_the_site() -> None:
     [job] = load(
         '[job.day]\naggregates = ["visits"]\nperiod = "today"\nname = "{site_id}-{date_from}"\n'
@@ -401,3 +449,28 @@ def test_long_lists_of_faults_are_cut_in_the_message_only() -> None:
         load("".join(f"[job.j{number}]\n" for number in range(15)))
     assert len(caught.value.faults) == 30
     assert str(caught.value).endswith("\n  and 10 more")
+
+
+def test_a_job_may_have_parameters_that_this_version_does_not_know() -> None:
+    (job,) = load(
+        JOB
+        + 'sort_by = "bots:desc"\nextra = { aggregates = ["bots"], mode = "exact" }\nmatrix.limit = [5, 6]'
+    ).jobs
+    assert [query.query.params()["limit"] for query in job.queries] == ["5", "6"]
+    for query in job.queries:
+        assert query.query.columns == ("pageviews", "bots")
+        assert query.query.params()["mode"] == "exact"
+        assert query.query.sort_by == "bots:desc"
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("extra = 5", "job.pages.extra: extra must be a mapping of parameters to values, not 5"),
+        ("extra = { mode = [1] }", "job.pages.extra: extra 'mode' must be"),
+        ('extra = { limit = "5" }', "extra has 'limit', which is an argument of its own"),
+        ('matrix.extra = [{ mode = "exact" }]', "job.pages.matrix.extra"),
+    ],
+)
+def test_extra_parameters_that_cannot_be_are_told(written: str, words: str) -> None:
+    assert words in "\n".join(faults(JOB + written))

@@ -41,7 +41,7 @@ def test_a_url_that_names_no_budget_is_refused(url: str, words: str) -> None:
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan"), "wait"])
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(ArgumentError, match=r"on_budget_lost must be \"fail\" or a share"):
-        Budget("file:///tmp/budget", "k", share)
+        FathomClient(TOKEN, on_budget_lost=share)
 
 
 def test_without_the_redis_library_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_columns_are_the_date_then_groupings_then_aggregates() -> None:
         ({"date_from": datetime(2026, 1, 1, tzinfo=UTC)}, "has the time zone UTC"),
         ({"filters": where.browser == "Chrome"}, r"write filters=\[Filter"),
         ({"filters": [where.browser == "Chrome"] * 2}, "twice; write it once"),
-        ({"filters": [("browser", "is", "Chrome")]}, "takes Filter"),
+        ({"filters": [("browser", "is", "Chrome")]}, "takes conditions such as where"),
         ({"sort_by": "pageviews"}, "write 'pageviews:desc'"),
         ({"sort_by": "pageviews:down"}, "write 'pageviews:desc'"),
         ({"sort_by": "visits:desc"}, "neither an aggregate nor a grouping here; there are: pageviews"),

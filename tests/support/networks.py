@@ -1,6 +1,7 @@
 """A network as companies have it: a proxy that may ask for a password, and TLS with a CA of one's own."""
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -165,3 +166,30 @@ class Forgetful:
                     self.seen.append(head.split()[0])
                     data = b""
                     connection.sendall(self._answer)
+
+
+class Alerting:
+    """A TLS server in a thread: one of asyncio sends no alert when it breaks off."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                spoken = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                with suppress(OSError):
+                    spoken.do_handshake()
+                with spoken, suppress(OSError):
+                    while os.read(spoken.fileno(), 4096):  # what nobody reads resets the connection: no alert
+                        pass

@@ -37,7 +37,7 @@ async def test_a_backfill_names_the_zone_that_is_not_known(server: FathomServer,
 
 
 def test_a_machine_without_zones_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fathom_async._reports.arguments.available_timezones", set[str])
+    monkeypatch.setattr("fathom_async._util.checks.available_timezones", set[str])
     with pytest.raises(
         QueryError, match=r"timezone has no 'Mars/Base', as this machine has no time zones; pip"
     ):

@@ -10,18 +10,22 @@ from fathom_async import (
     AuthenticationError,
     CachePolicy,
     ClosedError,
+    Comparison,
     FathomClient,
     FathomError,
     Outcome,
     Progress,
+    Report,
     StoreError,
 )
-from fathom_async._cli.bulk.report_spec import ReportSpec, plain_queries
+from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.progress import together
-from fathom_async.reports import OnProgress, Row
+from fathom_async.reports import OnProgress, Query, Row
 from fathom_async.store import ReportStore
 
-Found = tuple[ReportSpec, Outcome[Row]]
+Answer = Report[Row] | Comparison[Row]
+Found = tuple[ReportSpec, Answer | FathomError]
+_Each = tuple[ReportSpec, Outcome[Row]]
 
 
 @frozen
@@ -44,18 +48,18 @@ class Asking:
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore]
     ) -> list[ReportSpec]:
         """Return the reports that the stores do not answer; sends no report."""
-        kept = set[int]()
+        kept = set[Query[Row]]()
         offline = evolve(self, max_requests=0)
         for run in offline.runs(reports, stores, lambda _: None):
             with suppress(ArgumentError):
                 async with aclosing(run) as found:
-                    kept.update([id(each) async for each, outcome in found if outcome.error is None])
-        return [each for each in reports if id(each) not in kept]
+                    kept.update([outcome.query async for _, outcome in found if outcome.error is None])
+        return [each for each in reports if not kept.issuperset(each.queries)]
 
     async def outcomes(
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
-        """Yield the outcome of each report, as it comes.
+        """Yield each report or its error, as it comes; a comparison as soon as both of its reports are there.
 
         Args:
             reports: All reports.
@@ -70,21 +74,29 @@ class Asking:
 
         def show(part: Progress) -> None:
             nonlocal latest
-            latest = together(before, part)
+            latest = evolve(together(before, part), done=latest.done, failed=latest.failed)
             on_progress(latest)
 
+        found: dict[str, list[Outcome[Row]]] = {}
         for run in self.runs(reports, stores, show):
-            async with aclosing(run) as found:
-                async for wanted, outcome in found:
+            async with aclosing(run) as outcomes:
+                async for wanted, outcome in outcomes:
                     if isinstance(outcome.error, AuthenticationError):
                         raise outcome.error
-                    yield wanted, outcome
+                    found.setdefault(wanted.name, []).append(outcome)
+                    if len(found[wanted.name]) < len(wanted.queries):
+                        continue
+                    answer = _answer(wanted, found.pop(wanted.name))
+                    failed = latest.failed + isinstance(answer, FathomError)
+                    latest = evolve(latest, done=latest.done + 1, failed=failed)
+                    on_progress(latest)
+                    yield wanted, answer
             before = latest
 
     def runs(
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], show: OnProgress
-    ) -> Iterator[AsyncGenerator[Found, None]]:
-        """Yield the runs of the reports, to be carried out one after the other; see `outcomes`."""
+    ) -> Iterator[AsyncGenerator[_Each, None]]:
+        """Yield the runs of the reports, to be carried out one after the other, each with an outcome per query."""
         for place, store in stores.items():
             here = [each for each in reports if each.store == place]
             yield self._plain(here, store, show)
@@ -92,10 +104,10 @@ class Asking:
 
     async def _plain(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
-    ) -> AsyncGenerator[Found, None]:
-        plain = [each for each in reports if not each.is_complete]
+    ) -> AsyncGenerator[_Each, None]:
+        plain = [(each, query) for each in reports if not each.is_complete for query in each.queries]
         run = self.fathom.reports.run(
-            plain_queries(plain),
+            [query for _, query in plain],
             fuse=self.is_fused,
             store=store,
             keeping=self.keeping,
@@ -104,22 +116,22 @@ class Asking:
         )
         async with aclosing(run) as outcomes:
             async for outcome in outcomes:
-                yield plain[outcome.position], outcome
+                yield plain[outcome.position][0], outcome
 
     async def _complete(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
-    ) -> AsyncGenerator[Found, None]:
+    ) -> AsyncGenerator[_Each, None]:
         """Request one after the other, so that an interrupted run has whole reports."""
-        complete = [each for each in reports if each.is_complete]
+        complete = [(each, query) for each in reports if each.is_complete for query in each.queries]
         progress = Progress(len(complete), requests=len(complete))
-        for wanted in complete:
+        for wanted, query in complete:
             sent = self._sent
             seconds = self.fathom.eta(len(complete) - progress.done, lane="reports")
             on_progress(evolve(progress, seconds_left=seconds))
             try:
                 report, error = (
                     await self.fathom.reports.complete(
-                        wanted.query, store=store, keeping=self.keeping, max_requests=self._left
+                        query, store=store, keeping=self.keeping, max_requests=self._left
                     ),
                     None,
                 )
@@ -137,7 +149,7 @@ class Asking:
                 answered=progress.answered + spent,
             )
             on_progress(progress)
-            yield wanted, Outcome(wanted.query, report, error)
+            yield wanted, Outcome(query, report, error)
 
     @property
     def _sent(self) -> int:
@@ -146,3 +158,12 @@ class Asking:
     @property
     def _left(self) -> int | None:
         return None if self.max_requests is None else max(0, self.max_requests - self._sent)
+
+
+def _answer(wanted: ReportSpec, outcomes: Sequence[Outcome[Row]]) -> Answer | FathomError:
+    """Return the answer that the outcomes of a report's queries make together."""
+    reports = {outcome.query: outcome.report for outcome in outcomes if outcome.report is not None}
+    if len(reports) < len(wanted.queries):
+        return next((each.error for each in outcomes if each.error is not None), FathomError("no answer"))
+    first, *former = (reports[query] for query in wanted.queries)
+    return Comparison(first, former[0], wanted.limit) if former else first

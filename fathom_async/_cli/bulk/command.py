@@ -81,8 +81,6 @@ async def _anybody() -> AsyncGenerator[FathomClient]:
 
 def _ended(options: RunOptions, summary: RunSummary) -> int:
     """Print the results, and return the exit code."""
-    progress = summary.progress
-    done = 0 if progress is None else progress.done - progress.failed
     if summary.cut:
         note(
             f"{_names(summary.cut)}: cut off at the most rows that the server returns; set complete = true for all"
@@ -92,14 +90,16 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
     if len(summary.failed) > _SHOWN:
         note(f"and {len(summary.failed) - _SHOWN:,} more")
     where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
-    told = f"{counted(done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(summary)}"
+    told = f"{counted(summary.done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(summary)}"
     stdout_console().print(told, markup=False, soft_wrap=True)
     if not summary.failed:
         return ExitCode.OK
     what_to_do = "fix the job file, or use another token"
     if summary.may_be_retried and options.keep:
         what_to_do = "run the same command again to retry only these"
-    note(f"{len(summary.failed):,} of {counted(len(summary.failed) + done, 'report')} failed; {what_to_do}")
+    note(
+        f"{len(summary.failed):,} of {counted(len(summary.failed) + summary.done, 'report')} failed; {what_to_do}"
+    )
     return ExitCode.SOME_FAILED
 
 

@@ -6,7 +6,6 @@ from typing import Final
 from attrs import frozen
 
 from fathom_async import BulkPlan
-from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.output import Kind, Records
 from fathom_async._util.text import printable
@@ -27,23 +26,20 @@ class Overview:
     """The requests that a job file would send.
 
     Attributes:
+        reports: Number of reports.
         plan: The fused run.
-        complete: The reports with every row: at least a request each.
+        complete: The queries for every row: at least a request each.
         seconds: Until the last request is admitted.
     """
 
+    reports: int
     plan: BulkPlan[Row]
-    complete: Sequence[ReportSpec]
+    complete: Sequence[Query[Row]]
     seconds: float
 
     @property
-    def reports(self) -> int:
-        """Number of reports."""
-        return self.plan.queries + len(self.complete)
-
-    @property
     def requests(self) -> int:
-        """Number of requests, with one for each complete report; each is a pageview on the account's bill."""
+        """Number of requests, with one for each complete query; each is a pageview on the account's bill."""
         return self.plan.requests + len(self.complete)
 
     def cells(self) -> tuple[int | float, ...]:
@@ -98,4 +94,4 @@ def _lines(overview: Overview) -> Iterator[tuple[int, str, Query[Row]]]:
     for group in overview.plan.groups:
         yield len(group.asked), ", ".join(group.how) or "as asked", group.query
     for each in overview.complete:
-        yield 1, "every row", each.query
+        yield 1, "every row", each

@@ -1,6 +1,6 @@
 """The reports of a job file, each with its file and its store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -26,22 +26,30 @@ class ReportSpec:
     Attributes:
         job: The job it belongs to.
         name: Its own name.
-        query: Its query.
+        queries: Its query, and the one of the former period if it is a comparison.
         is_complete: Whether to fetch every row, past the server's 1,000.
         store: Store of its answer.
         path: Its file, unless all reports go into one dataset.
         format: The format of that file.
         spreadsheet: Whether CSV is for a spreadsheet.
+        limit: The most rows of either period to compare.
+        fill: Whether to add rows of zeros.
+        html: Whether to write a page, too.
+        zone: The site's time zone, if it is known.
     """
 
     job: str
     name: str
-    query: Query[Row]
+    queries: tuple[Query[Row], ...]
     is_complete: bool
     store: str
     path: Path
     format: Format
     spreadsheet: bool = False
+    limit: int | None = None
+    fill: bool = False
+    html: bool = False
+    zone: ZoneInfo | None = None
 
 
 @Parameter(name="*")
@@ -60,6 +68,12 @@ class RunOptions:
 
     spreadsheet: bool = False
     """Write CSV for a spreadsheet: legible to Excel, and without formulas, which visitors could smuggle in."""
+
+    fill: bool = False
+    """Add a row of zeros for each hour, day, month or year of the range in which nothing was counted."""
+
+    html: bool = False
+    """Write a page with charts beside each report, from the same answers."""
 
     store: str | None = None
     """Store of cached answers, a path or redis://host:6379/0; by default the job file's, or jobs.db beside it."""
@@ -98,25 +112,32 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
         ) from None
 
 
-def wanted(jobs: JobFile, file: Path, options: RunOptions) -> list[ReportSpec]:
+def wanted(
+    jobs: JobFile, file: Path, options: RunOptions, zones: Mapping[str, ZoneInfo] | None = None
+) -> list[ReportSpec]:
     """Return all reports of a file, in its order; its paths are relative to it.
 
     Args:
         jobs: What the file says.
         file: Its path.
         options: Options that override the file.
+        zones: Time zones of sites, as far as they are known.
     """
     return [
         ReportSpec(
             job.name,
             named.name,
-            named.query,
+            named.queries,
             job.complete,
             _store(job, file, options),
             (options.directory or file.parent / job.output.directory)
             / f"{named.name}.{options.format or job.output.format}",
             options.format or job.output.format,
             options.spreadsheet,
+            named.limit,
+            options.fill,
+            options.html,
+            (zones or {}).get(named.query.site_id),
         )
         for job in jobs.jobs
         for named in job.queries
@@ -133,11 +154,6 @@ def sites_to_locate(jobs: JobFile) -> Sequence[str]:
             if named.period is not None and named.query.timezone is None
         )
     )
-
-
-def plain_queries(reports: Sequence[ReportSpec]) -> list[Query[Row]]:
-    """Return the queries of the reports that are not complete ones."""
-    return [each.query for each in reports if not each.is_complete]
 
 
 def _store(job: Job, file: Path, options: RunOptions) -> str:

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import define, evolve, field
 
@@ -21,18 +21,18 @@ from fathom_async import (
     Priority,
     Progress,
     RateLimitError,
+    Report,
     RetryPolicy,
     ServerError,
     TransportError,
 )
-from fathom_async._cli.bulk.asking import Asking
+from fathom_async._cli.bulk.asking import Answer, Asking
 from fathom_async._cli.bulk.eta import EtaEstimator
 from fathom_async._cli.bulk.overview import Overview, headline
 from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import (
     ReportSpec,
     RunOptions,
-    plain_queries,
     read_jobs,
     sites_to_locate,
     wanted,
@@ -46,10 +46,6 @@ from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
 from fathom_async.store import ReportStore, open_store
 
-if TYPE_CHECKING:
-    from fathom_async import Report
-    from fathom_async.reports import Row
-
 _KEEPING = CachePolicy()
 _FLOW: Final = "fathom run"
 _TEMPORARY = (TransportError, ServerError, RateLimitError, DecodeError, BudgetError)
@@ -61,6 +57,7 @@ class RunSummary:
 
     Attributes:
         progress: Progress of the run; None before it begins.
+        done: Number of reports that were answered.
         failed: Failed reports, and their errors.
         cut: Reports that may lack rows, because they have the most that the server returns.
         rows: Number of rows written.
@@ -69,6 +66,7 @@ class RunSummary:
     """
 
     progress: Progress | None = None
+    done: int = 0
     failed: list[tuple[ReportSpec, FathomError]] = field(factory=list[tuple[ReportSpec, FathomError]])
     cut: list[ReportSpec] = field(factory=list[ReportSpec])
     rows: int = 0
@@ -83,10 +81,13 @@ class RunSummary:
 
 def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused: bool) -> Overview:
     """Return the requests that these reports would send."""
-    plan = fathom.reports.plan(plain_queries(reports), fuse=is_fused)
-    complete = [each for each in reports if each.is_complete]
+    plain = [query for each in reports if not each.is_complete for query in each.queries]
+    plan = fathom.reports.plan(plain, fuse=is_fused)
+    complete = [query for each in reports if each.is_complete for query in each.queries]
     requests = plan.requests + len(complete)
-    return Overview(plan, complete, _as_run(fathom).eta(requests, lane="reports") if requests else 0.0)
+    return Overview(
+        len(reports), plan, complete, _as_run(fathom).eta(requests, lane="reports") if requests else 0.0
+    )
 
 
 def _as_run(fathom: FathomClient) -> FathomClient:
@@ -151,7 +152,7 @@ async def _make(
     stores: Mapping[str, ReportStore],
     summary: RunSummary,
 ) -> None:
-    answers: dict[str, tuple[ReportSpec, Report[Row]]] = {}
+    answers: dict[str, tuple[ReportSpec, Answer]] = {}
     with reporter() as show:
         eta = EtaEstimator(asking.fathom)
 
@@ -169,23 +170,29 @@ async def _make(
             repeating(refresh, 1.0),
             aclosing(asking.outcomes(reports, stores, on_progress)) as outcomes,
         ):
-            async for each, outcome in outcomes:
-                if outcome.report is None:
-                    summary.failed.append((each, outcome.error or FathomError("no answer")))
+            async for each, answer in outcomes:
+                if isinstance(answer, FathomError):
+                    summary.failed.append((each, answer))
                     continue
-                if outcome.report.truncated and each.query.limit is None:
+                summary.done += 1
+                if each.limit is None and _is_cut(answer):
                     summary.cut.append(each)
                 if options.dataset is not None:
-                    answers[each.name] = each, outcome.report
+                    answers[each.name] = each, answer
                 else:
-                    await asyncio.to_thread(write_report, each, outcome.report)
-                    summary.rows += len(outcome.report)
+                    summary.rows += await asyncio.to_thread(write_report, each, answer)
                     summary.places.add(each.path.parent)
     if options.dataset is not None:
         found = [answers[each.name] for each in reports if each.name in answers]
         write = partial(write_dataset, options.dataset, options.format, found)
         summary.rows = await asyncio.to_thread(write)
         summary.places.add(options.dataset)
+
+
+def _is_cut(answer: Answer) -> bool:
+    """Whether rows may be missing that were asked for."""
+    reports = [answer] if isinstance(answer, Report) else [answer.current, answer.previous]
+    return any(report.truncated and report.query.limit is None for report in reports)
 
 
 async def _located(
@@ -195,7 +202,7 @@ async def _located(
     to_locate = sites_to_locate(read_jobs(file, now=moment.replace(tzinfo=None)))
     async with telling(fathom):
         zones = await fathom.reports.time_zones(to_locate, store=next(iter(stores.values()), None))
-    return wanted(read_jobs(file, now=moment, zones=zones), file, options)
+    return wanted(read_jobs(file, now=moment, zones=zones), file, options, zones)
 
 
 async def _began_at(notes: Iterable[Unfinished]) -> float | None:

@@ -73,7 +73,8 @@ async def _display(format: Format | None, board: LiveState, fathom: FathomClient
         async with screen(console, board, lambda: fathom.limits["reports"]) as show:
             yield show
     else:
-        yield lines(as_json=format == "jsonl" or (format is None and not console.is_terminal))
+        async with telling(fathom, is_drawn=False):
+            yield lines(as_json=format == "jsonl" or (format is None and not console.is_terminal))
 
 
 async def _names(fathom: FathomClient, site_ids: Sequence[str]) -> dict[str, str]:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field, fields, frozen
 
 from fathom_async._util import checks
+from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.emma._wire import Dates
 from fathom_async.errors import ArgumentError
@@ -22,7 +23,7 @@ def _attributes_of(extra: Extra) -> object:
 
 
 @frozen
-class EventType:
+class EventType(HasSchema):
     """An event type.
 
     Attributes:
@@ -43,7 +44,7 @@ class EventType:
 
 
 @frozen
-class MemberEvent:
+class MemberEvent(HasSchema):
     """An event of a member.
 
     Attributes:
@@ -75,12 +76,16 @@ class MemberEvent:
         return cast("dict[str, object]", found) if isinstance(found, dict) else None
 
 
-def _copied(attributes: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    return None if attributes is None else checks.json_object("attributes", attributes)
+def _attributes(given: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    return None if given is None else checks.json_object("attributes", given)
+
+
+def _extra(given: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    return None if given is None else checks.json_object("extra", given)
 
 
 @frozen(kw_only=True)
-class NewMemberEvent:
+class NewMemberEvent(HasSchema):
     """An event of a member to create.
 
     Args:
@@ -92,6 +97,7 @@ class NewMemberEvent:
         event_monetary_value: Its value.
         mailing_id: Number of its mailing.
         event_timestamp: Its time, timezone-aware; Emma's current time by default.
+        extra: Further fields, as JSON, that this version does not know; copied.
 
     Raises:
         ArgumentError: Emma would reject it.
@@ -101,10 +107,11 @@ class NewMemberEvent:
     email: str | None = None
     event_type_id: int | None = None
     event_type: str | None = None
-    attributes: Mapping[str, object] | None = field(default=None, converter=_copied)
+    attributes: Mapping[str, object] | None = field(default=None, converter=_attributes)
     event_monetary_value: float | None = None
     mailing_id: int | None = None
     event_timestamp: datetime | None = None
+    extra: Mapping[str, object] | None = field(default=None, converter=_extra)
 
     def __attrs_post_init__(self) -> None:
         _one_of(member_id=self.member_id, email=self.email)
@@ -118,6 +125,8 @@ class NewMemberEvent:
             checks.text(LONGEST)("event_type", self.event_type)
         if self.event_monetary_value is not None:
             arguments.finite("event_monetary_value", self.event_monetary_value)
+        if taken := {each.name for each in fields(NewMemberEvent)} & {*(self.extra or {})}:
+            raise ArgumentError(f"extra has {min(taken)!r}, which is an argument of its own; write it there")
         moment = self.event_timestamp
         if moment is not None and (not isinstance(moment, datetime) or moment.utcoffset() is None):
             raise ArgumentError(
@@ -133,10 +142,13 @@ class NewMemberEvent:
         """
         moment = self.event_timestamp and dates.write("event_timestamp", self.event_timestamp)
         given = asdict(self, recurse=False) | {
-            "attributes": _copied(self.attributes),
+            "attributes": _attributes(self.attributes),
             "event_timestamp": moment,
         }
-        return {name: value for name, value in given.items() if value is not None}
+        del given["extra"]
+        return {name: value for name, value in given.items() if value is not None} | checks.json_object(
+            "extra", self.extra or {}
+        )
 
 
 def _one_of(**values: object) -> None:

@@ -1,6 +1,6 @@
 """Endpoints of Emma's events. Source: http://myemma.com/api-docs/, "Events"."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fathom_async._util import checks
 from fathom_async._util.checks import Check, body
@@ -20,9 +20,11 @@ _COUNT = {"count": "true"}
 _NUMBER = object_decoder(int)
 
 
-def type_creation(dates: Dates, *, event_type: str, display_name: str) -> Request[EventType]:
+def type_creation(
+    dates: Dates, extra: Mapping[str, object] | None = None, /, *, event_type: str, display_name: str
+) -> Request[EventType]:
     """Return the request that creates an event type."""
-    fields = body(_FIELDS, event_type=event_type, display_name=display_name)
+    fields = body(_FIELDS, extra, event_type=event_type, display_name=display_name)
     return Request("POST", "/events", dates.one(EventType), body=fields, lane=LANE)
 
 
@@ -61,30 +63,41 @@ class EventTypesResource:
         at = _numbered("/events/{}", "event_type_id", event_type_id)
         return await self._send(Request("GET", at, self._read, lane=LANE))
 
-    async def create(self, *, event_type: str, display_name: str) -> EventType:
+    async def create(
+        self, *, event_type: str, display_name: str, extra: Mapping[str, object] | None = None
+    ) -> EventType:
         """Create a type. Never retried: see `TransportError.sent` if the answer is lost.
 
         Args:
             event_type: Its name in events.
             display_name: Its name for people.
+            extra: Further fields, as JSON, that this version does not know.
         """
-        creation = type_creation(self._dates, event_type=event_type, display_name=display_name)
+        creation = type_creation(self._dates, extra, event_type=event_type, display_name=display_name)
         return await self._send(creation)
 
-    async def update(self, event_type_id: int, *, event_type: str, display_name: str) -> EventType:
+    async def update(
+        self,
+        event_type_id: int,
+        *,
+        event_type: str,
+        display_name: str,
+        extra: Mapping[str, object] | None = None,
+    ) -> EventType:
         """Replace both names of a type.
 
         Args:
             event_type_id: Its number.
             event_type: Its name in events.
             display_name: Its name for people.
+            extra: Further fields, as JSON, that this version does not know.
 
         Raises:
             NotFoundError: There is no such type.
             ValidationError: Another type has the name.
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
-        fields = body(_FIELDS, event_type=event_type, display_name=display_name)
+        fields = body(_FIELDS, extra, event_type=event_type, display_name=display_name)
         return await self._send(Request("PUT", at, self._read, body=fields, lane=LANE))
 
     async def delete(self, event_type_id: int) -> Deleted:

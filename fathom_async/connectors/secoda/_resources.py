@@ -43,9 +43,9 @@ CatalogFilter = Mapping[str, object]
 """Such as ``{"operator": "exact", "field": "type", "value": "event"}``; ``and`` and ``or`` have `operands`."""
 
 
-def category_creation(**fields: object) -> Request[Resource]:
+def category_creation(extra: Mapping[str, object] | None = None, **fields: object) -> Request[Resource]:
     """Return the request that creates a category."""
-    return _write("POST", "/event/category/", checks.body(_CATEGORY, **fields))
+    return _write("POST", "/event/category/", checks.body(_CATEGORY, extra, **fields))
 
 
 def child_creation(
@@ -162,6 +162,7 @@ class CategoriesResource(_Reader):
         title: str | NotGiven = MISSING,
         integration: str | NotGiven = MISSING,
         teams: Sequence[str] | NotGiven = MISSING,
+        extra: Mapping[str, object] | None = None,
     ) -> Resource:
         """Create a category. Never retried: see `TransportError.sent` if the answer is lost.
 
@@ -169,11 +170,12 @@ class CategoriesResource(_Reader):
             title: Its name.
             integration: UUID of its integration; the service requires one.
             teams: Ids of the teams it belongs to.
+            extra: Further fields, as JSON, that this version does not know.
 
         Raises:
             ArgumentError: There is no argument, or one has the wrong type.
         """
-        return await self._send(category_creation(title=title, integration=integration, teams=teams))
+        return await self._send(category_creation(extra, title=title, integration=integration, teams=teams))
 
 
 class _Children(_Reader):

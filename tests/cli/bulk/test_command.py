@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 from attrs import define
 
+from fathom_async import FathomClient, PageviewQuery
 from fathom_async._cache.open import open_store
 from fathom_async._cli.bulk.unfinished import LIFE, Unfinished
 from fathom_async.testing import FathomServer, Status
@@ -83,6 +85,18 @@ lower = { property = "pathname", operator = "is", value = "/about" }
 upper = { property = "pathname", operator = "is", value = "/About" }
 """
 """Two reports that are cut off when they are asked for together, and two whose texts may be one to the server."""
+
+
+GROWTH = """\
+[output]
+directory = "reports"
+
+[job.growth]
+site_id = "CDBUGS"
+aggregates = ["visits", "bounce_rate"]
+field_grouping = ["pathname"]
+period = "2026-02"
+"""
 
 
 @define
@@ -172,6 +186,50 @@ async def test_each_report_is_a_file_of_its_name(command: Command, tmp_path: Pat
         "visits",
         "pageviews",
     }
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+@pytest.mark.parametrize("complete", [False, True])
+async def test_a_job_that_compares_writes_what_python_compares(
+    command: Command, fathom_server: FathomServer, tmp_path: Path, *, complete: bool
+) -> None:
+    growth = GROWTH + 'compare = "previous period"\n'
+    jobs = write(tmp_path, growth + ("complete = true\n" if complete else "limit = 5\n"))
+    ended = await command("run", jobs, "--format", "jsonl")
+    assert (ended.code, ended.out.partition(" in ")[0]) == (0, "1 report")
+    query = PageviewQuery(
+        "CDBUGS",
+        aggregates=["visits", "bounce_rate"],
+        field_grouping=["pathname"],
+        sort_by="visits:desc",
+        limit=None if complete else 5,
+    )
+    async with FathomClient("any", base_url=fathom_server.url) as fathom:
+        comparison = await fathom.reports.compare(query, over="2026-02")
+    written = (tmp_path / "reports" / "growth.jsonl").read_text().splitlines()
+    assert len(written) >= 5
+    told = [json.loads(line) for line in written]
+    by_path = itemgetter("pathname")  # ties of the two orders
+    assert sorted(told, key=by_path) == sorted(comparison.to_dicts(), key=by_path)
+    fathom_server.reset_stats()
+    again = await command("run", jobs, "--dataset", str(tmp_path / "all.csv"), "--max-requests", "0")
+    assert (again.code, asked(fathom_server)) == (0, {})
+    assert [row["visits_previous"] for row in rows(tmp_path / "all.csv")] == [
+        str(row["visits_previous"]) for row in told
+    ]
+
+
+async def test_a_comparison_fails_with_either_of_its_reports_and_is_retried_like_others(
+    command: Command, fathom_server: FathomServer, tmp_path: Path
+) -> None:
+    jobs = write(tmp_path, GROWTH + 'compare = "previous year"\nlimit = 5\n')
+    fathom_server.inject(*[Status(500)] * 8, path="/aggregations")
+    broken = await command("run", jobs)
+    assert broken.code == 5
+    assert "1 of 1 report failed; run the same command again to retry only these" in broken.err
+    assert names(tmp_path / "reports") == set()
+    again = await command("run", jobs)
+    assert (again.code, names(tmp_path / "reports")) == (0, {"growth.csv"})
 
 
 async def test_a_plan_above_the_most_requests_sends_nothing(

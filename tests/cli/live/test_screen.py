@@ -35,9 +35,9 @@ def board() -> LiveState:
     return EMPTY.with_(HEARD, None).with_(BROKEN, "no route; check the network")
 
 
-def drawn(board: LiveState, *, width: int = 80, height: int = 24) -> str:
+def drawn(board: LiveState, *, width: int = 80, height: int = 24, lane: LaneStatus = LANE) -> str:
     console = Console(file=StringIO(), width=width, height=height, highlight=False)
-    console.print(draw(board, LANE, NOW, width, height))
+    console.print(draw(board, lane, NOW, width, height))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -47,6 +47,21 @@ def test_what_is_heard_replaces_what_was_known_and_an_error_leaves_it() -> None:
     assert (site.visitors, site.error) == (VISITORS, "gone")
     again = site.with_(evolve(HEARD, visitors=CurrentVisitors(3)), None)
     assert (again.history, again.error) == ((12, 3), None)
+
+
+def test_the_last_line_says_what_it_waits_for() -> None:
+    said = {
+        "each site every 30 s; 3 of 10 reports used": LANE,
+        "1 request queued; the rate limit admits the next one in 42 s": evolve(
+            LANE, queued=1, next_slot_in=42.0
+        ),
+        "the server asked for a pause; the next request goes in 9 s": evolve(
+            LANE, paused_for=8.0, next_slot_in=9.0
+        ),
+        "the server is away, trying again in 4 s": evolve(LANE, away_for=6.0, retry_in=4.0),
+    }
+    for words, lane in said.items():
+        assert drawn(EMPTY, lane=lane).splitlines()[-1] == f"Ctrl-C quits; {words}"
 
 
 def test_the_history_forgets_what_is_long_ago() -> None:

@@ -21,6 +21,7 @@ from fathom_async._ratelimit.shared import redis as redis_store_module
 from fathom_async._ratelimit.shared.commands import Command
 from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.window import SharedWindow
+from fathom_async._util import checks
 from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ArgumentError, BudgetError, ClosedError, ConfigurationError
 from tests.conftest import until
@@ -381,7 +382,7 @@ async def test_a_budget_that_was_never_there_fails_and_closes(
 
 def test_a_password_is_in_no_message() -> None:
     with pytest.raises(ArgumentError) as caught:
-        Budget("redis://:hush@", "k")
+        checks.budget_url("redis://:hush@")
     assert "hush" not in str(caught.value)
 
 
