@@ -51,7 +51,7 @@ types-public: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes fathom_async --ignoreexternal
 
 unit: $(READY) ## run the tests (PYTEST_ARGS)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS)
 
 eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
 	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"

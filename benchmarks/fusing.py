@@ -4,10 +4,12 @@
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, get_args
 
 from attrs import frozen
@@ -17,6 +19,7 @@ from benchmarks.report import table
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan
 from fathom_async._reports.fields import EventAggregate, FieldGrouping, PageviewAggregate
 from fathom_async._reports.query import AnyQuery
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import Completion, Dataset, Event, FathomServer
 
 SITE: Final = "CDBUGS"
@@ -111,6 +114,39 @@ def log(data: Dataset) -> Iterator[AnyQuery]:
         yield _during(PageviewQuery(SITE, aggregates=[metric], date_grouping="day"), *spans[4])
 
 
+Step = tuple[date, Sequence[AnyQuery]]
+"""The queries of one run, and the day on which it takes place."""
+
+
+def analyst(today: date = TODAY + timedelta(days=2)) -> Iterator[Step]:
+    """Yield what an analyst wants to know of the previous month, one question after the other."""
+    last = today.replace(day=1) - timedelta(days=1)
+    month = _during(PageviewQuery(SITE, aggregates=["pageviews"]), last.replace(day=1), last)
+    pages = month.replace(aggregates=["pageviews", "visits", "uniques"], field_grouping=["pathname"])
+    path, mobile = Filter("pathname", "is", "/pricing"), Filter("device_type", "is", "Mobile")
+    week = month.replace(date_from=last.replace(day=5), date_to=last.replace(day=11))
+    yield today, [pages]
+    yield today, [pages.replace(aggregates=["pageviews"], sort_by="pageviews:desc", limit=5)]
+    yield today, [month.replace(aggregates=["visits", "uniques"], filters=[path])]
+    yield today, [month]
+    yield today, [month.replace(date_grouping="day", field_grouping=["device_type"])]
+    yield today, [month.replace(date_grouping="day")]
+    yield today, [week, *(_during(week, last.replace(day=day), last.replace(day=day)) for day in (7, 12))]
+    yield today, [month.replace(field_grouping=["device_type"], sort_by="pageviews:desc")]
+    yield today, [month.replace(filters=[mobile], date_grouping="day"), week.replace(filters=[mobile])]
+
+
+def weekly(monday: date = date(2026, 9, 7)) -> Iterator[Step]:
+    """Yield a job of eight weeks: four weeks by day and device, then the last week and the one before."""
+    views = PageviewQuery(SITE, aggregates=["pageviews"])
+    for week in range(8):
+        today = monday + timedelta(weeks=week)
+        days = [today - timedelta(weeks=ago) for ago in range(5)]
+        month = views.replace(date_grouping="day", field_grouping=["device_type"])
+        yield today, [_between(month, days[4], today)]
+        yield today, [_between(views, days[1], today), _between(views, days[2], days[1])]
+
+
 def _during(query: PageviewQuery, first: date, last: date) -> PageviewQuery:
     return query.replace(date_from=first, date_to=last)
 
@@ -159,6 +195,17 @@ def _shop_data() -> Dataset:
     return Dataset(sites=data.sites, events=events, completions=done)
 
 
+class _SetClock(LoopClock):
+    """A loop's clock on a day, at 20:00 UTC."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__()
+        self._unix = datetime(day.year, day.month, day.day, 20, tzinfo=UTC).timestamp()
+
+    def unix(self) -> float:
+        return self._unix
+
+
 @frozen
 class Found:
     """What a set of queries took.
@@ -168,8 +215,8 @@ class Found:
         asked: Number of queries.
         sent: Number of reports sent.
         others: Number of requests for the time zones of sites.
-        known: Number of requests of a plan, once answers have shown how long they are.
-        seconds: Seconds that the plan took.
+        known: Number of requests of a plan for all queries of a day, once answers have shown how long they are.
+        seconds: Seconds that the first plan took.
         different: Answers that differ from those of single requests.
     """
 
@@ -182,26 +229,29 @@ class Found:
     different: int
 
 
-async def measure(name: str, data: Dataset, queries: Sequence[AnyQuery]) -> Found:
-    """Query the embedded server both ways."""
-    async with (
-        FathomServer(data=data, reports_throttle=None) as server,
-        FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
-    ):
-        separate = await fathom.reports.gather(queries, fuse=False)
-    async with (
-        FathomServer(data=data, reports_throttle=None) as server,
-        FathomClient("any", base_url=server.url, plan=_FREE) as fathom,
-    ):
-        begin = time.perf_counter()
-        fathom.reports.plan(queries)
-        seconds = time.perf_counter() - begin
-        together = await fathom.reports.gather(queries, store="memory://")
+async def measure(name: str, data: Dataset, steps: Iterable[Step]) -> Found:
+    """Query the embedded server both ways; each day is a process of its own, with the store of the days before."""
+    days = [(day, [queries for _, queries in run]) for day, run in groupby(steps, key=itemgetter(0))]
+    every = list(chain.from_iterable(chain.from_iterable(runs) for _, runs in days))
+    known, spent, together = 0, list[float](), list[object]()
+    async with FathomServer(data=data, reports_throttle=None) as server:
+        async with FathomClient("any", base_url=server.url, plan=_FREE) as fathom:
+            separate = await fathom.reports.gather(every, fuse=False)
+        server.reset_stats()
+        with TemporaryDirectory() as directory:
+            for day, runs in days:
+                clock = _SetClock(day)
+                async with FathomClient("any", base_url=server.url, plan=_FREE, clock=clock) as fathom:
+                    begin = time.perf_counter()
+                    fathom.reports.plan(runs[0])
+                    spent.append(time.perf_counter() - begin)
+                    for queries in runs:
+                        together += await fathom.reports.gather(queries, store=f"{directory}/reports.db")
+                    known += fathom.reports.plan(list(chain.from_iterable(runs))).requests
         sent = sum(hit.lane == "reports" for hit in server.hits)
         others = len(server.hits) - sent
-        known = fathom.reports.plan(queries).requests
     different = sum(one != two for one, two in zip(separate, together, strict=True))
-    return Found(name, len(queries), sent, others, known, seconds, different)
+    return Found(name, len(every), sent, others, known, spent[0], different)
 
 
 async def _run(rounds: int) -> Sequence[Comparison]:
@@ -210,15 +260,18 @@ async def _run(rounds: int) -> Sequence[Comparison]:
     many_pages = Dataset.synthetic(sites=1, days=31, visits_per_day=100, paths=300, until=TODAY)
     many_sites = Dataset.synthetic(sites=40, days=366, visits_per_day=2, until=TODAY)
     shopping = _shop_data()
-    sets = [
-        ("dashboard", data, list(dashboard(data))),
-        ("200 pages", many_pages, list(pages(many_pages))),
-        ("agency of 40 sites", many_sites, list(agency(many_sites))),
-        ("shop of 20 events", shopping, list(shop(shopping))),
+    long = Dataset.synthetic(sites=1, days=90, until=TODAY)
+    sets: list[tuple[str, Dataset, list[Step]]] = [
+        ("dashboard", data, [(TODAY, list(dashboard(data)))]),
+        ("200 pages", many_pages, [(TODAY, list(pages(many_pages)))]),
+        ("agency of 40 sites", many_sites, [(TODAY, list(agency(many_sites)))]),
+        ("shop of 20 events", shopping, [(TODAY, list(shop(shopping)))]),
+        ("analyst, nine steps", long, list(analyst())),
+        ("job of eight weeks", long, list(weekly())),
     ]
     if _LOG.exists():
         real = Dataset.from_access_log(_LOG, hostname="semicomplete.com")
-        sets.insert(1, ("real log", real, list(log(real))))
+        sets.insert(1, ("real log", real, [(TODAY, list(log(real)))]))
     else:
         print(f"\nwithout the set of a real log: {_LOG} is not there")
     found = [await measure(*each) for each in sets]
@@ -246,10 +299,11 @@ def _line(found: Found) -> tuple[str, ...]:
 BENCHMARK = Benchmark(
     name="fusing",
     measures=(
-        "The requests that large sets of queries take: a dashboard, a real log, pages, an agency and a shop. All "
-        "queries are sent one by one and as a run, and every answer is compared. Time zones of sites take "
-        "requests of the other lane. The floor is the plan of the same run once its answers have shown how many "
-        "values properties have."
+        "The requests that large sets of queries take: a dashboard, a real log, pages, an agency, a shop, and two "
+        "that come one after the other, an analyst's questions and a weekly job. All queries are sent one by one "
+        "and as runs with a store, and every answer is compared. Time zones of sites take requests of the other "
+        "lane. The floor is a plan for all queries of a day, once answers have shown how many values properties "
+        "have."
     ),
     run=_run,
 )

@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from fathom_async._util.pydantic_schema import HasSchema
+from fathom_async._util.tables import objects_html
+
 T = TypeVar("T")
 
 Extra = Mapping[str, object]
@@ -17,7 +20,7 @@ _Fields = dict[str, object]
 
 
 @frozen
-class Account:
+class Account(HasSchema):
     """The account that owns the token.
 
     Attributes:
@@ -34,7 +37,7 @@ class Account:
 
 
 @frozen
-class Token:
+class Token(HasSchema):
     """Metadata of the API token in use; never its secret value.
 
     Attributes:
@@ -59,7 +62,7 @@ class Token:
 
 
 @frozen
-class Site:
+class Site(HasSchema):
     """A website.
 
     Attributes:
@@ -80,7 +83,7 @@ class Site:
 
 
 @frozen
-class Event:
+class Event(HasSchema):
     """An event (goal) of a site.
 
     Attributes:
@@ -99,7 +102,7 @@ class Event:
 
 
 @frozen
-class Milestone:
+class Milestone(HasSchema):
     """A dated annotation of a site's reports.
 
     Attributes:
@@ -120,7 +123,7 @@ class Milestone:
 
 
 @frozen
-class Deleted:
+class Deleted(HasSchema):
     """The answer to a deletion.
 
     Attributes:
@@ -137,7 +140,7 @@ class Deleted:
 
 
 @frozen
-class PageVisitors:
+class PageVisitors(HasSchema):
     """Current visitors of one page."""
 
     hostname: str | None
@@ -147,7 +150,7 @@ class PageVisitors:
 
 
 @frozen
-class ReferrerVisitors:
+class ReferrerVisitors(HasSchema):
     """Current visitors from one referrer."""
 
     referrer_hostname: str | None
@@ -157,7 +160,7 @@ class ReferrerVisitors:
 
 
 @frozen
-class CurrentVisitors:
+class CurrentVisitors(HasSchema):
     """The current visitors of a site.
 
     Attributes:
@@ -174,7 +177,7 @@ class CurrentVisitors:
 
 
 @frozen
-class Page(Generic[T]):
+class Page(HasSchema, Generic[T]):
     """One page of a list.
 
     Attributes:
@@ -194,3 +197,6 @@ class Page(Generic[T]):
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def _repr_html_(self) -> str | None:
+        return objects_html(self.data, ["there are more on the next page"] if self.has_more else [])

@@ -10,6 +10,7 @@ from fathom_async._bulk.results import OnProgress
 from fathom_async._core.codec.rows import Column, ColumnKind, Row
 from fathom_async._reports.calendar import Unit as CalendarUnit
 from fathom_async._reports.fields import (
+    ADDITIVE_METRICS,
     CATEGORICAL_PROPERTIES,
     CURRENCIES,
     MAX_ROWS,
@@ -28,6 +29,7 @@ from fathom_async._reports.fields import (
 from fathom_async._reports.query import Query
 
 __all__ = [
+    "ADDITIVE_METRICS",
     "CATEGORICAL_PROPERTIES",
     "CURRENCIES",
     "MAX_ROWS",

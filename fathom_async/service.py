@@ -34,6 +34,7 @@ from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
 from fathom_async._util.clock import Clock
+from fathom_async._util.tables import table_html
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
@@ -219,7 +220,8 @@ class ServiceClient:
             TypeError: One of them is not in `ServiceOptions`.
         """
         for name in options.keys() - ServiceOptions.__annotations__.keys():
-            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+            hint = checks.suggestion(name, ServiceOptions.__annotations__.keys())
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}{hint}")
         return options
 
     def _start(self, settings: Service) -> None:
@@ -388,6 +390,26 @@ class ServiceClient:
     def __repr__(self) -> str:
         lanes = ", ".join(map(repr, dict.fromkeys(self._session.lanes.values())))
         return f"<{type(self).__name__}{' (closed)' if self._session.scope.is_shut else ''}: {lanes}>"
+
+    def _repr_html_(self) -> str | None:
+        try:
+            limits = self.limits
+        except RuntimeError:  # no event loop runs here
+            return None
+        names = ("lane", "used", "of", "per (s)", "waiting", "in flight", "next in (s)")
+        rows = [
+            (
+                name,
+                lane.used,
+                lane.limit,
+                round(lane.per),
+                lane.queued,
+                lane.in_flight,
+                round(lane.next_slot_in),
+            )
+            for name, lane in limits.items()
+        ]
+        return table_html(names, rows, range(1, len(names)), len(rows))
 
     async def __aenter__(self) -> Self:
         return self

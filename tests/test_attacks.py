@@ -27,7 +27,7 @@ from fathom_async import (
     RetryPolicy,
     TimeoutError,  # noqa: A004 - the package's own
 )
-from fathom_async.testing import FathomServer
+from fathom_async.testing import FathomServer, run_virtual
 from tests.support.scripted import Act, http, scripted
 
 ONCE: Final = RetryPolicy(attempts=1, refusals=0)
@@ -81,6 +81,7 @@ def sending(*pieces: bytes, pause: float = 0.0, then: float = 0.0) -> Act:
     return act
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("form", ANSWERS)
 async def test_a_connection_may_break_at_any_byte(form: str) -> None:
     answer, found = ANSWERS[form], None
@@ -92,6 +93,7 @@ async def test_a_connection_may_break_at_any_byte(form: str) -> None:
     assert found == JANE or form == "an error"
 
 
+@pytest.mark.virtual_time
 async def test_a_create_is_sent_once_wherever_the_connection_breaks() -> None:
     answer = http(b'{"id": "CDBUGS", "object": "site", "name": "Acme"}')
     for place in range(0, len(answer), 3):
@@ -101,6 +103,7 @@ async def test_a_create_is_sent_once_wherever_the_connection_breaks() -> None:
             assert len(server.requests) == 1
 
 
+@pytest.mark.virtual_time
 async def test_a_server_may_stall_at_any_place() -> None:
     async def stalled(answer: bytes) -> object:
         async with scripted(sending(answer, then=30)) as server:
@@ -111,6 +114,7 @@ async def test_a_server_may_stall_at_any_place() -> None:
     assert {type(each) for each in found} == {TimeoutError}
 
 
+@pytest.mark.virtual_time
 async def test_bytes_that_trickle_do_not_put_the_timeout_off() -> None:
     pieces = [ANSWERS["in chunks"][place : place + 1] for place in range(len(ANSWERS["in chunks"]))]
     async with scripted(sending(*pieces, pause=0.05)) as server:
@@ -147,7 +151,7 @@ def endless(start: bytes, again: bytes) -> Act:
 )
 async def test_an_answer_without_end_ends_the_call(start: bytes, again: bytes) -> None:
     async with scripted(endless(start, again)) as server:
-        found = await outcome(server.url, account, timeout=2, max_body=100_000)
+        found = await outcome(server.url, account, timeout=0.5, max_body=100_000)
     assert isinstance(found, FathomError)
 
 
@@ -230,7 +234,7 @@ def test_garbage_is_an_error_of_this_package(garbage: bytes) -> None:
         async with scripted(garbage) as server:
             return await outcome(server.url, account, timeout=2)
 
-    found = asyncio.run(call())
+    found = run_virtual(call())
     assert isinstance(found, FathomError | Account)
 
 

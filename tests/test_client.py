@@ -285,6 +285,24 @@ async def test_options_may_be_taken_back(server: FathomServer) -> None:
         assert (await tab.sites.get("CDBUGS")).id == "CDBUGS"
 
 
+async def test_a_notebook_shows_the_lanes_and_a_page_of_a_list(server: FathomServer) -> None:
+    async with FathomClient("s3cret", base_url=server.url) as fathom:
+        await fathom.sites.create(name="<script>alert(1)</script>")
+        [everything, first] = [await fathom.sites.list(), await fathom.sites.list(limit=1)]
+        pages = [page._repr_html_() or "" for page in (everything, first)]  # pyright: ignore[reportPrivateUsage]
+        lanes = fathom._repr_html_() or ""  # pyright: ignore[reportPrivateUsage]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in pages[0]
+    assert "<script" not in pages[0]
+    assert ["more on the next page" in page for page in pages] == [False, True]
+    assert 'left">crud</td><td>3</td><td>2,000</td><td>3,600</td><td>0</td><td>0</td><td>0</td>' in lanes
+    assert "s3cret" not in lanes
+
+
+def test_a_client_is_shown_outside_of_an_event_loop_too() -> None:
+    assert FathomClient("any")._repr_html_() is None  # pyright: ignore[reportPrivateUsage]
+    assert "?/10 used" in repr(FathomClient("any"))
+
+
 async def test_a_client_and_its_lists_show_what_one_needs_to_see_and_no_secret(server: FathomServer) -> None:
     async with FathomClient("s3cret", base_url=server.url) as fathom:
         fathom.pause(60)

@@ -26,6 +26,7 @@ PUBLIC = [
     "fathom_async.connectors.sync",
     "fathom_async.errors",
     "fathom_async.integrations",
+    "fathom_async.integrations.charts",
     "fathom_async.integrations.dask",
     "fathom_async.integrations.dlt",
     "fathom_async.integrations.fastapi",

@@ -1,12 +1,12 @@
-"""Bar charts as coordinates for an SVG of 100 by 100, which the page stretches; labels are HTML beside it."""
+"""The bars of a board's chart; labels are HTML beside it."""
 
-import math
 from collections.abc import Sequence
 
 from attrs import frozen
 
-_GAP = 0.25
-"""Fraction of a bar's width that stays empty."""
+from fathom_async.integrations.charts import Scale, bars, round_up
+
+__all__ = ["Bar", "Chart", "draw", "round_up"]
 
 
 @frozen
@@ -49,26 +49,13 @@ class Chart:
 
 def draw(labels: Sequence[str], visits: Sequence[int], pageviews: Sequence[int]) -> Chart:
     """Return the chart of two series of the same length, with at least one bar."""
-    top = round_up(max((*visits, *pageviews)))
-    place = 100 / len(labels)
-    bars = [
-        Bar(
-            label=label,
-            visits=front,
-            pageviews=behind,
-            x=round(place * (number + _GAP / 2), 3),
-            width=round(place * (1 - _GAP), 3),
-            visits_height=round(100 * front / top, 2),
-            pageviews_height=round(100 * behind / top, 2),
+    scale = Scale.of([*visits, *pageviews])
+    drawn = [
+        Bar(label, front, behind, first.x, first.width, first.height, second.height)
+        for label, front, behind, first, second in zip(
+            labels, visits, pageviews, bars(visits, scale), bars(pageviews, scale), strict=True
         )
-        for number, (label, front, behind) in enumerate(zip(labels, visits, pageviews, strict=True))
+        if first is not None and second is not None
     ]
-    return Chart(bars, top, [labels[position] for position in sorted({0, len(labels) // 2, len(labels) - 1})])
-
-
-def round_up(number: int) -> int:
-    """Round up to an even number with at most two significant digits: 4, 38, 1,300."""
-    if number <= 4:  # noqa: PLR2004 - so that half of it is a whole number
-        return 4
-    step: int = max(2, 10 ** (len(str(number)) - 1) // 5)
-    return math.ceil(number / step) * step
+    marks = [labels[position] for position in sorted({0, len(labels) // 2, len(labels) - 1})]
+    return Chart(drawn, int(scale.top), marks)

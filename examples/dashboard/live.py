@@ -1,8 +1,8 @@
 """Current visitors: a feed that restarts when the sites change."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from examples.dashboard.sites import Sites
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from fathom_async.integrations.fastapi import LiveFeed
 
 _SHARE = 0.3
-_NOW = timedelta(minutes=5)
-"""Age up to which a count is current; the page's script has the same value."""
+_KNOWN_SECONDS = 3600.0
 
 
 class Live:
@@ -33,21 +32,12 @@ class Live:
         self._sites = sites
         self._feed: LiveFeed | None = None
 
-    def count(self, site_id: str) -> LiveCount | None:
-        """Return the current visitors of a site; None if unknown or too old."""
-        count = None if self._feed is None else self._feed.latest.get(site_id)
-        return None if count is None or age(count) > _NOW else count
-
-    async def updates(self) -> AsyncGenerator[LiveCount, None]:
-        """Yield the latest count of each site, then each newer one.
-
-        The stream ends with `run`, and when the sites change: browsers reconnect by themselves.
-        """
-        if self._feed is not None:
-            async with aclosing(self._feed.updates()) as counts:
-                async for count in counts:
-                    if age(count) <= _NOW:
-                        yield count
+    def look(self, site_ids: Iterable[str], seconds: float) -> Mapping[str, LiveCount]:
+        """Return the current visitors of sites, where known, and keep them up to date for some seconds."""
+        if self._feed is None:
+            return {}
+        counts = self._feed.look(site_ids, seconds)
+        return {site: count for site, count in counts.items() if age(count) <= _KNOWN_SECONDS}
 
     async def run(self) -> None:
         """Keep sites and counts up to date until cancelled."""
@@ -62,6 +52,6 @@ class Live:
                     await self._sites.refresh_later()
 
 
-def age(count: LiveCount) -> timedelta:
-    """Return the age of a count."""
-    return datetime.now(UTC) - count.at
+def age(count: LiveCount) -> float:
+    """Return the age of a count in seconds."""
+    return (datetime.now(UTC) - count.at).total_seconds()

@@ -12,22 +12,40 @@ and in their dialect of regular expressions, so every answer is checked: a row i
 not request, is an error. SQL's null, which neither matches nor fails to match, is lost by filters; rows of null that
 other answers contained fill the gap, and what is still missing then is an error.
 
-**What makes it cheap.** A *window*, the first 1,000 rows in the order of the column, is all rows below a split key
-near its end, if the server's order is that of code points. The next window begins at that key, and so on: with the
-total, a request for each thousand rows and one or two more. If the rows do not add up to the total, because the
-order is another one or because traffic came in, each part that was presumed whole is requested by itself.
+**What makes it cheap.** A *window*, the first 1,000 rows in the order of the column, is all rows below a split key at
+its end, if the server's order is that of code points. The next window begins at that key, and so on: with the total,
+a request for each thousand rows and one more. The last window may be full, too. If the rows add up to the total then,
+they are all; but not if traffic may have come in since the total was requested, which would make up for rows that are
+missing. If the rows do not add up to the total, because the order is another one or because traffic came in, each
+part that was presumed whole is requested by itself.
 
 Categorical columns support only ``is`` and ``is not``, so they are split into their most frequent values and the
 rest. A value that alone exceeds the row cap is split by the next column.
 """
 
+import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
 
-from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
+import attrs
+
+from fathom_async._bulk.range_scan import (
+    Filters,
+    KeyRange,
+    choose_column,
+    choose_split_key,
+    fits,
+    heaviest,
+    just_above,
+    just_behind,
+    rank,
+    texts_of,
+)
 from fathom_async._bulk.request import Ask
+from fathom_async._cache.entry import GRACE, is_over
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.fields import (
@@ -74,8 +92,10 @@ _MOST_VALUES: Final = 8
 _COUNTS: Final = {"pageview": "pageviews", "event": "conversions"}
 
 
-async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None = None) -> Report[RowT]:
-    """Return the report with every row of a query without a limit."""
+async def complete(
+    query: Query[RowT], ask: Ask[RowT], max_requests: int | None = None, *, now: float = -math.inf
+) -> Report[RowT]:
+    """Return the report with every row of a query without a limit; the Unix time `now` tells if its range is over."""
     if query.limit is not None:
         raise QueryError(f"a complete report has every row; leave out limit={query.limit}")
     left = max_requests
@@ -95,21 +115,26 @@ async def complete(query: Query[RowT], ask: Ask[RowT], max_requests: int | None 
             f"a complete report is known to be complete by its groups adding up, and those of {', '.join(names)} in "
             "extra may overlap; ask by reports.aggregate with filters or dates for at most 1,000 rows each"
         )
-    chunks = await gather_all(_Completion(chunk, ask_if_allowed).run() for chunk in hour_chunks(query))
+    chunks = await gather_all(
+        _Completion(chunk, ask_if_allowed, is_over=is_over(chunk, now, None, GRACE)).run()
+        for chunk in hour_chunks(query)
+    )
     return Report(query, tuple(sort_rows(query, (row for rows in chunks for row in rows))), truncated=False)
 
 
 class _Completion(Generic[RowT]):
     """Collects the rows of one report."""
 
-    def __init__(self, query: Query[RowT], ask: Ask[RowT]) -> None:
+    def __init__(self, query: Query[RowT], ask: Ask[RowT], *, is_over: bool) -> None:
         self._wanted = query
         self._ask = ask
+        self._is_over = is_over
+        self._total = 0
         self._count = _COUNTS[query.entity]
         counted = query.aggregates if self._count in query.aggregates else (*query.aggregates, self._count)
         self._query = query.replace(aggregates=counted, sort_by=None)
         by_date = () if query.date_grouping is None else (DATE_COLUMN,)
-        self._keys = (*by_date, *query.field_grouping)
+        self.keys = (*by_date, *query.field_grouping)
         known = {*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES}
         self._columns = tuple(name for name in query.field_grouping if name in known)
         self._rows: dict[tuple[object, ...], RowT] = {}
@@ -121,17 +146,18 @@ class _Completion(Generic[RowT]):
             return (await self._ask(self._wanted)).rows
         text = next((name for name in self._columns if name in TEXT_PROPERTIES), None)
         first = await self.part((), f"{text}:asc" if text else self._sampling)
-        if not first.truncated:
+        if first.truncated:
+            self._total = await self._ask_total()
+        if not first.truncated or self._add_up(first):
             self.keep(first)
             return self._projected()
-        total = await self._total()
         await self.separate((), frozenset(), first)
-        if self._presumed and self._missing(total):
+        if self._presumed and self._missing():
             presumed, self._presumed = self._presumed, []
             for key in [self._key(row) for rows, _ in presumed for row in rows]:
                 del self._rows[key]
             await gather_all(read() for _, read in presumed)
-        self._check(total)
+        self._check()
         return self._projected()
 
     @property
@@ -139,9 +165,8 @@ class _Completion(Generic[RowT]):
         return f"{self._count}:desc"
 
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
-        filters = tuple(dict.fromkeys(self._wanted.filters + own))
-        query = self._query.replace(filters=filters, sort_by=sort_by)
-        if len(urlencode(query.params())) > LONGEST_QUERY:
+        query = self.query_of(own, sort_by)
+        if not _fits_into_url(query):
             self._give_up(own, "the filters that would separate them do not fit into a URL")
         report = await self._ask(query)
         for row in report:
@@ -151,15 +176,26 @@ class _Completion(Generic[RowT]):
                 )
         return report
 
-    async def _total(self) -> int:
+    def query_of(self, own: Filters, sort_by: str) -> Query[RowT]:
+        filters = tuple(dict.fromkeys(self._wanted.filters + own))
+        return self._query.replace(filters=filters, sort_by=sort_by)
+
+    def is_all(self, rows: Sequence[RowT]) -> bool:
+        return self._is_over and self._add_up(rows)
+
+    def _add_up(self, rows: Iterable[RowT]) -> bool:
+        counts = [self._counted(row) for row in rows]
+        return all(counts) and self._missing() == sum(counts)
+
+    async def _ask_total(self) -> int:
         whole = self._query.replace(aggregates=(self._count,), field_grouping=(), date_grouping=None)
-        return sum(self._counted(row) for row in await self._ask(whole))
+        return sum(map(self._counted, await self._ask(whole)))
 
     def _counted(self, row: RowT) -> int:
         return cast("int | None", getattr(row, self._count)) or 0
 
     def _key(self, row: RowT) -> tuple[object, ...]:
-        return tuple([getattr(row, name) for name in self._keys])
+        return tuple([getattr(row, name) for name in self.keys])
 
     def keep(self, rows: Iterable[RowT]) -> None:
         for row in rows:
@@ -185,7 +221,7 @@ class _Completion(Generic[RowT]):
         if column in CATEGORICAL_PROPERTIES:
             await self._by_value(own, spent, column, seen)
             return
-        await RangeScan(self, own, spent, column).begin(seen)
+        await _RangeScan(self, own, spent, column).begin(seen)
 
     async def _by_value(self, own: Filters, spent: frozenset[str], column: str, seen: Report[RowT]) -> None:
         name = cast("CategoricalProperty", column)
@@ -218,12 +254,12 @@ class _Completion(Generic[RowT]):
             )
         return f"{', '.join(self._columns)} have no more values to split by; filter more narrowly"
 
-    def _missing(self, total: int) -> int:
-        return total - sum(map(self._counted, self._rows.values()))
+    def _missing(self) -> int:
+        return self._total - sum(map(self._counted, self._rows.values()))
 
-    def _check(self, total: int) -> None:
+    def _check(self) -> None:
         """Reject rows that add up to less than the total; more than it is new traffic."""
-        missing = self._missing(total)
+        missing = self._missing()
         if missing <= 0:
             return
         for key, row in self._nulls.items():
@@ -231,8 +267,8 @@ class _Completion(Generic[RowT]):
                 missing -= self._counted(row)
         if missing > 0:
             raise InconsistentError(
-                f"{missing:,} of {total:,} {self._count} are missing: the server leaves out rows without a value "
-                f"when it filters on {', '.join(self._columns)}; add a filter for known values, such as "
+                f"{missing:,} of {self._total:,} {self._count} are missing: the server leaves out rows without a "
+                f"value when it filters on {', '.join(self._columns)}; add a filter for known values, such as "
                 f"Filter({self._columns[0]!r}, 'matching', '.')"
             )
 
@@ -242,3 +278,81 @@ class _Completion(Generic[RowT]):
             return tuple(rows)
         read, make = attrgetter(*self._wanted.columns), self._wanted.codec.row
         return tuple(make(*read(row)) for row in rows)
+
+
+class _RangeScan(Generic[RowT]):
+    """Reads all texts of one column, window by window, of the part that the filters `own` describe."""
+
+    def __init__(self, reader: _Completion[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
+        self._reader = reader
+        self._own = own
+        self._spent = spent
+        self._column = column
+
+    async def begin(self, seen: Report[RowT]) -> None:
+        """Read everything, given an answer that reached the row cap."""
+        span = KeyRange(self._column)
+        if seen.query.sort_by != f"{self._column}:asc":
+            seen = await self._window(span)
+        while seen.truncated and not self._reader.is_all(seen.rows):
+            texts = texts_of(seen.rows, self._column)
+            key = self._choose_key(span, texts)
+            if key is None:
+                key = just_above(texts[0])
+                await self._heavy(attrs.evolve(span, high=key), seen)
+                if key is None:
+                    return
+            else:
+                self._presume(attrs.evolve(span, high=key), seen.rows)
+            span = attrs.evolve(span, low=key)
+            seen = await self._window(span)
+        self._reader.keep(seen)
+
+    def _choose_key(self, span: KeyRange, texts: Sequence[str]) -> str | None:
+        """Return the split key nearest to the end of a window, or a short one if that takes too long a URL.
+
+        It is behind all rows, if no other row may have the last text, and else before those of the last text.
+        """
+        behind = just_behind(texts[-1]) if self._reader.keys == (self._column,) else None
+        last, short = (choose_split_key(texts, len(texts) - 1, slack) for slack in (0, len(texts) // 20))
+        keys = (behind, last and last[1])
+        return next(
+            (key for key in keys if key and self._fits(attrs.evolve(span, high=key))), short and short[1]
+        )
+
+    def _fits(self, span: KeyRange) -> bool:
+        own = self._own + span.filters()
+        return _fits_into_url(self._reader.query_of(own, f"{self._column}:asc"))
+
+    def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
+        high = rank(span.high or "")
+        below = [row for row in rows if rank(getattr(row, self._column) or "") < high]
+        self._reader.presume(below, partial(self._read, span))
+
+    async def _read(self, span: KeyRange) -> None:
+        """Read a part that should fit, or else its halves."""
+        report = await self._window(span)
+        if not report.truncated:
+            self._reader.keep(report)
+            return
+        texts = texts_of(report.rows, self._column)
+        cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
+        if cut is not None:
+            halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
+            await gather_all(self._read(half) for half in halves)
+            return
+        key = just_above(texts[0])
+        await self._heavy(attrs.evolve(span, high=key or span.high), report)
+        if key is not None:
+            await self._read(attrs.evolve(span, low=key))
+
+    async def _heavy(self, span: KeyRange, seen: Report[RowT]) -> None:
+        """Read a region in which one text alone exceeds the row cap."""
+        await self._reader.separate(self._own + span.filters(), self._spent | {self._column}, seen)
+
+    async def _window(self, span: KeyRange) -> Report[RowT]:
+        return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")
+
+
+def _fits_into_url(query: Query[RowT]) -> bool:
+    return len(urlencode(query.params())) <= LONGEST_QUERY

@@ -15,19 +15,17 @@ mean to the server: along the keys its answers start with *yes* and end with *no
 
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import takewhile
 from operator import eq
-from typing import TYPE_CHECKING, Final, Generic, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
-from fathom_async._core.codec.rows import Row, RowT
+from fathom_async._core.codec.rows import Row
 from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, TEXT_PROPERTIES
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.report import Report
-from fathom_async._util.tasks import gather_all
 
 if TYPE_CHECKING:
     from fathom_async._reports.fields import TextProperty
@@ -36,8 +34,12 @@ if TYPE_CHECKING:
 LONGEST_KEY: Final = 150
 """Characters of a split key: its pattern is some twenty times as long in a URL."""
 
+Filters = tuple[Filter, ...]
+
 _SPECIAL: Final = frozenset("\\^$.|?*+()[]{}")
 _LOWEST: Final = " "
+_VISIBLE: Final = "!"
+"""The lowest character that is no blank."""
 # Control characters come after all others: a class that begins with a space need not name them.
 _RANKS: Final = {code: 0x10FF00 + code for code in range(ord(_LOWEST))}
 
@@ -57,6 +59,11 @@ def at_least(key: str) -> str:
 def just_above(text: str) -> str | None:
     """Return the split key between a text and everything above it, or None if no pattern can express it."""
     return _writable(text + _LOWEST)
+
+
+def just_behind(text: str) -> str | None:
+    """Return the split key above a text, with or without blanks behind it, since servers may take those for one."""
+    return _writable(text + _VISIBLE)
 
 
 def split_key(low: str, high: str) -> str | None:
@@ -175,87 +182,3 @@ def _above(character: str) -> str:
             return "[^ ]"
         case _:
             return f"[^ -{character}]"
-
-
-Filters = tuple[Filter, ...]
-
-_SPARE: Final = 10
-
-
-class Reader(Protocol[RowT]):
-    """Sends the requests of a scan, and collects the rows."""
-
-    async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
-        """Request one part."""
-        ...
-
-    def keep(self, rows: Iterable[RowT]) -> None:
-        """Collect the rows of a part that is complete."""
-        ...
-
-    def presume(self, rows: Sequence[RowT], read: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Collect rows that are a whole part unless the server has another order; `read` reads that part."""
-        ...
-
-    async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
-        """Read a part whose answer reached the row cap, splitting it by columns that are not yet spent."""
-        ...
-
-
-class RangeScan(Generic[RowT]):
-    """Reads all texts of one column, window by window, of the part that the filters `own` describe."""
-
-    def __init__(self, reader: Reader[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
-        self._reader = reader
-        self._own = own
-        self._spent = spent
-        self._column = column
-
-    async def begin(self, seen: Report[RowT]) -> None:
-        """Read everything, given an answer that reached the row cap."""
-        span = KeyRange(self._column)
-        if seen.query.sort_by != f"{self._column}:asc":
-            seen = await self._window(span)
-        while seen.truncated:
-            texts = texts_of(seen.rows, self._column)
-            cut = choose_split_key(texts, len(texts) - _SPARE, len(texts) // 20)
-            if cut is None:
-                key = just_above(texts[0])
-                await self._heavy(attrs.evolve(span, high=key or span.high), seen)
-                if key is None:
-                    return
-            else:
-                key = cut[1]
-                self._presume(attrs.evolve(span, high=key), seen.rows)
-            span = attrs.evolve(span, low=key)
-            seen = await self._window(span)
-        self._reader.keep(seen)
-
-    def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
-        high = rank(span.high or "")
-        below = [row for row in rows if rank(getattr(row, self._column) or "") < high]
-        self._reader.presume(below, partial(self._read, span))
-
-    async def _read(self, span: KeyRange) -> None:
-        """Read a part that should fit, or else its halves."""
-        report = await self._window(span)
-        if not report.truncated:
-            self._reader.keep(report)
-            return
-        texts = texts_of(report.rows, self._column)
-        cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
-        if cut is not None:
-            halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
-            await gather_all(self._read(half) for half in halves)
-            return
-        key = just_above(texts[0])
-        await self._heavy(attrs.evolve(span, high=key or span.high), report)
-        if key is not None:
-            await self._read(attrs.evolve(span, low=key))
-
-    async def _heavy(self, span: KeyRange, seen: Report[RowT]) -> None:
-        """Read a region in which one text alone exceeds the row cap."""
-        await self._reader.separate(self._own + span.filters(), self._spent | {self._column}, seen)
-
-    async def _window(self, span: KeyRange) -> Report[RowT]:
-        return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")

@@ -296,9 +296,10 @@ class BulkPlan(Generic[RowT_co]):
     def _headline(self) -> str:
         factor = f", {self.queries / self.requests:.1f} times fewer" if self.requests < self.queries else ""
         minutes, seconds = divmod(round(self.seconds), 60)
+        when = f"{minutes} min {seconds:02} s" if minutes or seconds else "all admitted at once"
         return (
             f"{_count(self.queries, 'query', 'queries')} in {_count(self.requests, 'request', 'requests')}{factor}; "
-            f"{minutes} min {seconds:02} s; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
+            f"{when}; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
         )
 
 

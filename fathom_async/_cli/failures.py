@@ -11,8 +11,6 @@ from enum import IntEnum
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from attrs import frozen
-
 from fathom_async._cli.formatting import duration
 from fathom_async._util.tasks import first_of
 from fathom_async._util.text import one_line, printable
@@ -66,19 +64,6 @@ def interruption(error: KeyboardInterrupt) -> ExitCode:
     return ExitCode.TERMINATED if isinstance(error, TerminatedError) else ExitCode.INTERRUPTED
 
 
-@frozen
-class Failure:
-    """An error as the user sees it.
-
-    Attributes:
-        message: What is wrong, and what to do.
-        code: Exit code of the process.
-    """
-
-    message: str
-    code: ExitCode
-
-
 def ended_by(error: BaseException) -> ExitCode:
     """Write the line about an error to standard error, and return the exit code.
 
@@ -100,24 +85,24 @@ def ended_by(error: BaseException) -> ExitCode:
     return failure.code
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Return the message and the exit code of an error, or of the first one of a group."""
+def failure_of(error: BaseException) -> CommandError:
+    """Return an error as the user sees it, or the first one of a group."""
     error = first_of(error)
     if isinstance(error, CommandError):
-        return Failure(one_line(error.message), error.code)
+        return CommandError(one_line(error.message), error.code)
     if isinstance(error, KeyboardInterrupt):
         told = "terminated" if isinstance(error, TerminatedError) else "interrupted"
-        return Failure(told, interruption(error))
+        return CommandError(told, interruption(error))
     for failure in (_of_this_package, _of_the_system):
         if found := failure(error):
             return found
-    return Failure(
+    return CommandError(
         one_line(f"unexpected {type(error).__name__}: {error}; set {DEBUG}=1 to see where it comes from"),
         ExitCode.FAILED,
     )
 
 
-def _of_the_system(error: BaseException) -> Failure | None:
+def _of_the_system(error: BaseException) -> CommandError | None:
     if isinstance(error, ImportError):
         if isinstance(error.__cause__, ImportError):  # of a command's module
             error = error.__cause__
@@ -127,21 +112,21 @@ def _of_the_system(error: BaseException) -> Failure | None:
             if missing in _EXTRA
             else str(error)
         )
-        return Failure(one_line(told), ExitCode.FAILED)
+        return CommandError(one_line(told), ExitCode.FAILED)
     if isinstance(error, OSError):
         where = "" if error.filename is None else f"{error.filename}: "
-        return Failure(one_line(f"{where}{error.strerror or error}"), ExitCode.FAILED)
+        return CommandError(one_line(f"{where}{error.strerror or error}"), ExitCode.FAILED)
     return None
 
 
-def _of_this_package(error: BaseException) -> Failure | None:
+def _of_this_package(error: BaseException) -> CommandError | None:
     import fathom_async as errors  # noqa: PLC0415 - it takes long, and `fathom --help` has no errors
     from fathom_async.jobs import JobFileError  # noqa: PLC0415
 
     if not isinstance(error, errors.FathomError):
         return None
     if isinstance(error, JobFileError):  # one fault a line, so that all can be fixed at once
-        return Failure("\n".join(map(one_line, str(error).split("\n"))), ExitCode.USAGE)
+        return CommandError("\n".join(map(one_line, str(error).split("\n"))), ExitCode.USAGE)
     code, advice = next(
         (code, advice(error) if callable(advice) else advice)
         for kind, code, advice in _advice()
@@ -149,7 +134,7 @@ def _of_this_package(error: BaseException) -> Failure | None:
     )
     told = _BASE_URL.sub("FATHOM_BASE_URL", str(error))
     is_told = "FATHOM_BASE_URL" in told and "FATHOM_BASE_URL" in advice
-    return Failure(one_line(told if is_told or not advice else f"{told}; {advice}"), code)
+    return CommandError(one_line(told if is_told or not advice else f"{told}; {advice}"), code)
 
 
 def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception], str]]]:
@@ -167,11 +152,7 @@ def _advice() -> list[tuple[type[Exception], ExitCode, str | Callable[[Exception
             ExitCode.UNAUTHENTICATED,
             "`fathom whoami` shows what this token may do",
         ),
-        (
-            errors.NotFoundError,
-            ExitCode.NOT_FOUND,
-            _look_up,
-        ),
+        (errors.NotFoundError, ExitCode.NOT_FOUND, _look_up),
         (errors.GoneError, ExitCode.NOT_FOUND, ""),
         (errors.BulkError, ExitCode.SOME_FAILED, "run the same command again for the rest"),
         (errors.RateLimitError, ExitCode.BUSY, _again),

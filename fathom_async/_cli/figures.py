@@ -6,8 +6,10 @@ from typing import Final, Literal
 
 from attrs import frozen
 
+from fathom_async import Report
 from fathom_async._util.text import printable
-from fathom_async.reports import RATES, CalendarUnit
+from fathom_async.reports import RATES
+from fathom_async.reports import Row as ReportRow
 
 Unit = Literal["hour", "day", "month", "year"]
 Number = int | float | None
@@ -56,21 +58,39 @@ class Total:
 
 Figure = Ranking | TimeSeries | Total
 Row = tuple[object, ...]
+Dates = tuple[date, ...]
+
+
+def every_date(report: Report[ReportRow], now: datetime) -> Dates:
+    """Return the dates of a report's range, with and without rows, up to the present on the site's clock."""
+    query = report.query
+    if query.date_grouping is None:
+        return ()
+    found: set[date] = {getattr(row, "date") for row in report}  # noqa: B009 - only some rows have one
+    start = query.date_from or min(found, default=None)
+    alone = query.replace(field_grouping=(), sort_by=None, limit=None, extra={}, date_from=start)
+    found |= {getattr(row, "date") for row in Report(alone, ()).filled(now=now)}  # noqa: B009 - likewise
+    return tuple(sorted(found))
 
 
 def figures_of(
-    columns: Sequence[str], rows: Sequence[Row], *, metrics: Sequence[str], unit: Unit | None
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    metrics: Sequence[str],
+    unit: Unit | None,
+    dates: Dates = (),
 ) -> list[Figure]:
     """Return a figure of each metric of a report; none of a report without rows.
 
-    The columns are ``date`` if there is a unit, then groupings, then metrics.
+    The columns are ``date`` if there is a unit, then groupings, then metrics. The dates are all those of the range.
     """
     groups = len(columns) - len(metrics) - (unit is not None)
     found: list[Figure] = []
     for metric in metrics if rows else ():
         place = columns.index(metric)
         if unit is not None:
-            found.append(_time_series(metric, unit, rows, place, groups))
+            found.append(_time_series(metric, unit, dates, rows, place, groups))
         elif groups:
             found.append(_ranking(metric, [(_label(row[:groups]), _number(row[place])) for row in rows]))
         else:
@@ -84,8 +104,9 @@ def _ranking(metric: str, groups: Iterable[tuple[str, Number]]) -> Ranking:
     return Ranking(metric, labels, values, max(0, len(ranked) - RANKED))
 
 
-def _time_series(metric: str, unit: Unit, rows: Sequence[Row], place: int, groups: int) -> TimeSeries:
-    dates = _every(unit, {row[0] for row in rows if isinstance(row[0], date)})
+def _time_series(  # noqa: PLR0917 - what `figures_of` knows
+    metric: str, unit: Unit, dates: Dates, rows: Sequence[Row], place: int, groups: int
+) -> TimeSeries:
     nothing = None if metric in RATES else 0  # a date without traffic has no row
     found: dict[str, dict[object, Number]] = {}
     for row in rows:
@@ -96,14 +117,6 @@ def _time_series(metric: str, unit: Unit, rows: Sequence[Row], place: int, group
         Line(label, tuple(values.get(each, nothing) for each in dates)) for label, values in highest[:LINES]
     )
     return TimeSeries(metric, unit, dates, lines, max(0, len(highest) - LINES))
-
-
-def _every(unit: Unit, dates: set[date]) -> tuple[date, ...]:
-    if not dates:
-        return ()
-    calendar = CalendarUnit(unit)
-    indexes = range(calendar.index(min(dates)), calendar.index(max(dates)) + 1)
-    return tuple(map(calendar.value, indexes))
 
 
 def day_label(moment: date, unit: Unit) -> str:

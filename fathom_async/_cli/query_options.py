@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
@@ -34,7 +34,7 @@ _OPTIONS: Final = {
     "filters": "--where",
 }
 _IN_PYTHON: Final = "query.over('last 30 days', now=...)"
-_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?P<is_set>=(?='))?")
+_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?:=\[(?P<names>'[^\]]*')\]|(?P<is_set>=(?=')))?")
 
 
 def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
@@ -129,29 +129,11 @@ def in_options() -> Generator[None]:
     """Translate errors of a query into the words of the command line."""
 
     def option(found: re.Match[str]) -> str:
-        return _OPTIONS[found[1]] + (" " if found["is_set"] else "")
+        names = (found["names"] or "").replace("'", "").replace(" ", "")
+        return _OPTIONS[found[1]] + (f" {names}" if names else " " if found["is_set"] else "")
 
     try:
         yield
     except QueryError as error:
         told = str(error).replace(_IN_PYTHON, "--period 'last 30 days'")
         raise CommandError(_ARGUMENT.sub(option, told), ExitCode.USAGE) from None
-
-
-def facts_of(query: Query) -> list[str]:
-    parts: list[Any] = [query.date_from or "the first data", query.date_to or "now"]
-    facts = [f"From {parts[0]} to {parts[1]}{f', {query.timezone}' if query.timezone else ''}"]
-    if query.filters:
-        facts.append(
-            "Where "
-            + " and ".join(f"{each.property} {each.operator} {each.value!r}" for each in query.filters)
-        )
-    return facts
-
-
-def title_of(query: Query, site_name: str) -> str:
-    """Return a heading, such as ``Acme: pageviews by pathname``."""
-    groups = [*([query.date_grouping] if query.date_grouping else []), *query.field_grouping]
-    event = f", {query.entity_name}" if isinstance(query, EventQuery) else ""
-    by = f" by {' and '.join(groups)}" if groups else ""
-    return f"{site_name}{event}: {', '.join(query.aggregates)}{by}"

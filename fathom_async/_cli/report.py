@@ -1,22 +1,22 @@
 """``fathom report`` and ``fathom events-report``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from fathom_async import EventQuery, EventRow, FathomClient, FathomError, PageviewQuery, PageviewRow, Report
-from fathom_async._cli.comparing import Former, compared
+from fathom_async import Comparison, EventQuery, FathomClient, FathomError, PageviewQuery, Report, Site
+from fathom_async._cli.comparing import Former, compared, compared_totals
 from fathom_async._cli.connection import call
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.figures import Figure, figures_of
+from fathom_async._cli.figures import every_date, figures_of
 from fathom_async._cli.files import check_file, write_file
-from fathom_async._cli.html.page import HtmlPage, script
+from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.money import VALUE, read_currency, readable
 from fathom_async._cli.output import (
     STANDARD,
@@ -27,10 +27,8 @@ from fathom_async._cli.output import (
     stdout_console,
     write,
 )
-from fathom_async._cli.query_options import Names, Q, Query, QueryOptions, facts_of, title_of
-from fathom_async.reports import EventAggregate, PageviewAggregate
-
-AnyReport = Report[PageviewRow] | Report[EventRow]
+from fathom_async._cli.query_options import Names, Q, QueryOptions, in_options
+from fathom_async.reports import EventAggregate, PageviewAggregate, Query, Row
 
 _UNPIPED: Final = 100
 
@@ -47,7 +45,10 @@ class Views:
     """Write a self-contained page with charts and rows."""
 
     compare: Former | None = None
-    """Show the figures of the previous period, or of the same dates a year before, and the change."""
+    """Show the figures of the previous period, or of the same dates a year before, and the change; a page does."""
+
+    fill: bool = False
+    """Add a row of zeros for each hour, day, month or year of the range in which nothing was counted."""
 
 
 NO_VIEWS: Final = Views()
@@ -116,33 +117,50 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
         raise CommandError(
             "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
         )
-    if views.compare is not None:
-        if views.chart or views.html is not None:
-            raise CommandError("--compare shows rows; leave out --chart and --html", ExitCode.USAGE)
+    if views.compare is not None and views.compare != "none" and views.html is None:
+        if views.chart or views.fill:
+            raise CommandError("--compare shows rows; leave out --chart and --fill", ExitCode.USAGE)
         write(compared(make, question, views.compare, is_table=output.resolved() == "table"), output)
         return
     if views.html is not None:
-        script()  # so does a missing library
         check_file(views.html)
 
-    async def ask(fathom: FathomClient) -> tuple[Query, AnyReport, str]:
-        known = await fathom.sites.get(site) if question.is_on_site_clock else None
-        query = question.query(make, question.now(known))
-        found = await _answer(fathom, query, question)
-        if isinstance(query, EventQuery) and not found.rows:
-            await check_event(fathom, query)
-        if views.html is None or known is not None:
-            return query, found, known.name if known else site
-        return query, found, await _name(fathom, site)
-
-    query, found, name = call(ask)
+    rest = None if output.output is None else output.output.name
+    page = call(partial(_ask, site, make, question, views))
+    page = evolve(page, currency=currency, rest=rest)
+    found = page.report
+    if views.fill:
+        with in_options():
+            found = found.filled(now=page.now)
     rows = records_of_report(found)
     seen = readable(rows, currency)
-    _view(query, seen, name, views)
+    if views.html is not None:
+        write_file(views.html, page.html().encode())
+        note(f"wrote {views.html}")
+    if views.chart:
+        _draw(found, seen, page.now)
     if output.output is not None or not (views.chart or (views.html and output.format is None)):
         _write(rows, seen, output)
     if found.truncated and question.limit is None:
         note(f"these are the first {len(found):,} rows; for every row, add --complete")
+
+
+async def _ask(
+    site: str, make: Callable[..., Q], question: QueryOptions, views: Views, fathom: FathomClient
+) -> HtmlPage:
+    """Return the report, and what a page of it needs, which takes no more requests if there is no page."""
+    known = await _site(fathom, site, question, views)
+    now, comparison = question.now(known), None
+    query = question.query(make, now)
+    if views.html is not None:
+        comparison = await compared_totals(fathom, query, question, views.compare or "previous", now)
+    if comparison is not None:  # one range for the whole page
+        same = comparison.current.query
+        query = query.replace(date_from=same.date_from, date_to=same.date_to)
+    found = await _answer(fathom, query, question, comparison)
+    if isinstance(query, EventQuery) and not found.rows:
+        await check_event(fathom, query)
+    return HtmlPage(found, known.name if known else site, now, comparison)
 
 
 async def check_event(fathom: FathomClient, query: EventQuery) -> None:
@@ -157,30 +175,26 @@ async def check_event(fathom: FathomClient, query: EventQuery) -> None:
         raise CommandError(f"there is no event {query.entity_name!r}; {look}", ExitCode.NOT_FOUND)
 
 
-async def _name(fathom: FathomClient, site: str) -> str:
-    """Return the name of a site, or its ID if that fails: the report is here already."""
+async def _site(fathom: FathomClient, site: str, question: QueryOptions, views: Views) -> Site | None:
+    """Return the site if the report needs its clock or its name; it can do without unless its period has words."""
+    is_filled = question.per is not None and (views.chart or views.fill)
+    if not (question.is_on_site_clock or views.html is not None or is_filled):
+        return None
     try:
-        return (await fathom.sites.get(site)).name
+        return await fathom.sites.get(site)
     except FathomError:
-        return site
+        if question.is_on_site_clock:
+            raise
+        return None
 
 
-async def _answer(fathom: FathomClient, query: Query, question: QueryOptions) -> AnyReport:
+async def _answer(
+    fathom: FathomClient, query: Query[Row], question: QueryOptions, comparison: Comparison[Row] | None
+) -> Report[Row]:
+    if comparison is not None and comparison.current.query == query:
+        return question.in_order(comparison.current)
     ask = fathom.reports.complete if question.complete else fathom.reports.aggregate
-    if isinstance(query, PageviewQuery):
-        return question.in_order(await ask(query))
     return question.in_order(await ask(query))
-
-
-def _view(query: Query, seen: Records, name: str, views: Views) -> None:
-    metrics = seen.columns[-len(query.aggregates) :]
-    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping)
-    if views.html is not None:
-        page = HtmlPage(title_of(query, name), facts_of(query), figures, seen, datetime.now().astimezone())
-        write_file(views.html, page.html().encode())
-        note(f"wrote {views.html}")
-    if views.chart:
-        _draw(figures)
 
 
 def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
@@ -192,7 +206,11 @@ def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
     write(rows, output)
 
 
-def _draw(figures: Sequence[Figure]) -> None:
+def _draw(report: Report[Row], seen: Records, now: datetime) -> None:
+    query = report.query
+    metrics = seen.columns[-len(query.aggregates) :]
+    dates = every_date(report, now)
+    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping, dates=dates)
     console = stdout_console()
     width = console.width if console.is_terminal else _UNPIPED
     if not figures:

@@ -128,7 +128,8 @@ def next_delay(
         return None  # the server stays away for longer than the caller waits
     if failures < policy.attempts:
         return asked + jitter * min(policy.cap, math.ldexp(policy.base, failures - 1))
-    return asked + (0.75 + jitter / 2) * max(policy.cap, LONGEST)  # as rarely as a breaker probes
+    pause = (0.75 + jitter / 2) * max(policy.cap, LONGEST)  # as rarely as a breaker probes
+    return min(asked + pause, policy.outage - since)
 
 
 def says_away(error: FathomError) -> bool:

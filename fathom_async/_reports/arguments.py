@@ -163,7 +163,14 @@ def _moment(argument: str, value: object, bare: time) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, str):
-        value = _parsed(argument, value)
+        read = date.fromisoformat if len(value.strip()) == _DATE_LENGTH else datetime.fromisoformat
+        try:
+            value = read(value.strip())
+        except ValueError:
+            raise QueryError(
+                f"{argument} cannot be read: {value!r}; write '2026-01-31' or '2026-01-31 15:30:00', "
+                "and for ranges such as 'last 30 days' use query.over('last 30 days', now=...)"
+            ) from None
     if isinstance(value, datetime):
         return value.replace(microsecond=0)
     if isinstance(value, date):
@@ -171,18 +178,6 @@ def _moment(argument: str, value: object, bare: time) -> datetime | None:
     raise QueryError(
         f"{argument} takes a date, a datetime or a str such as '2026-01-31 15:30:00', not {value!r}"
     )
-
-
-def _parsed(argument: str, written: str) -> date:
-    try:
-        if len(written.strip()) == _DATE_LENGTH:
-            return date.fromisoformat(written.strip())
-        return datetime.fromisoformat(written.strip())
-    except ValueError:
-        raise QueryError(
-            f"{argument} cannot be read: {written!r}; write '2026-01-31' or '2026-01-31 15:30:00', "
-            "and for ranges such as 'last 30 days' use query.over('last 30 days', now=...)"
-        ) from None
 
 
 _DIRECTIONS: Final = ("asc", "desc")

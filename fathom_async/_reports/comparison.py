@@ -9,17 +9,20 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
-from typing import Final, Generic
+from typing import ClassVar, Final, Generic
 
 import attrs
 
 from fathom_async._core.codec.rows import Row, RowT_co
-from fathom_async._reports import display
 from fathom_async._reports.calendar import Unit
+from fathom_async._reports.display import heading
 from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
 from fathom_async._reports.report import Report
+from fathom_async._util.arrow import arrow_table
+from fathom_async._util.pydantic_schema import HasSchema
+from fathom_async._util.tables import HTML_ROWS, table_html, table_text
 
 Figure = int | float | None
 Key = tuple[int | None, tuple[str | None, ...]]
@@ -29,7 +32,7 @@ _PREVIOUS: Final = "previous"
 
 
 @attrs.frozen
-class Change:
+class Change(HasSchema):
     """A figure now and before.
 
     Attributes:
@@ -41,6 +44,8 @@ class Change:
     current: Figure
     previous: Figure
     is_share: bool = False
+
+    _derived: ClassVar[Mapping[str, object]] = {"absolute": Figure, "relative": float | None}
 
     @property
     def absolute(self) -> Figure:
@@ -65,7 +70,7 @@ class Change:
 
 
 @attrs.frozen
-class ComparedRow:
+class ComparedRow(HasSchema):
     """A group in both periods.
 
     Attributes:
@@ -77,7 +82,7 @@ class ComparedRow:
         is_gone: The other way round.
     """
 
-    date: date | None
+    date: datetime | date | None
     groups: tuple[str | None, ...]
     changes: Mapping[str, Change]
     is_new: bool = False
@@ -85,7 +90,7 @@ class ComparedRow:
 
 
 @attrs.frozen(repr=False)
-class Comparison(Generic[RowT_co]):
+class Comparison(HasSchema, Generic[RowT_co]):
     """A report and the same report of a former period.
 
     Attributes:
@@ -97,6 +102,8 @@ class Comparison(Generic[RowT_co]):
     current: Report[RowT_co]
     previous: Report[RowT_co]
     limit: int | None = None
+
+    _derived: ClassVar[Mapping[str, object]] = {"rows": tuple[ComparedRow, ...]}
 
     def change(self, metric: str) -> Change:
         """Return the change of a metric's total, over all groups whatever the limit.
@@ -124,6 +131,13 @@ class Comparison(Generic[RowT_co]):
         """
         return [dict(zip(self.columns, self._cells(row), strict=True)) for row in self.rows]
 
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the rows of `to_dicts` as an Arrow table, as a report does."""
+        own = {column.name: column.kind for column in self.current.query.codec.columns}
+        kinds = {name: own.get(name.removesuffix(f"_{_PREVIOUS}"), "number") for name in self.columns}
+        table = arrow_table(kinds, [self._cells(row) for row in self.rows])
+        return table.__arrow_c_stream__(requested_schema)
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of `to_dicts`."""
@@ -143,19 +157,18 @@ class Comparison(Generic[RowT_co]):
         return f"<Comparison of {self.current!r} with {self.previous!r}: {rows}>"
 
     def __str__(self) -> str:
-        names, rows = self._shown(display.TEXT_ROWS)
-        texts = len(self.columns) - 3 * len(self.current.query.aggregates)
-        return display.table_text(names, rows, range(texts, len(names)), more=len(self) - display.TEXT_ROWS)
+        return table_text(*self._shown())
 
     def _repr_html_(self) -> str:
-        return display.table_html(*self._shown(display.HTML_ROWS), more=len(self) - display.HTML_ROWS)
+        return table_html(*self._shown())
 
-    def _shown(self, most: int) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-        """Return headings and cells."""
+    def _shown(self) -> tuple[Sequence[str], Sequence[Sequence[object]], range, int]:
+        """Return headings, cells, the columns of figures, and the number of rows."""
         query = self.current.query
         labels = self.columns[: -3 * len(query.aggregates)]
-        titles = [title for name in query.aggregates for title in (display.heading(name), _PREVIOUS, _CHANGE)]
-        return [*labels, *titles], [[*self._labels(row), *self._told(row)] for row in self.rows[:most]]
+        titles = [title for name in query.aggregates for title in (heading(name), _PREVIOUS, _CHANGE)]
+        rows = [[*self._labels(row), *self._told(row)] for row in self.rows[:HTML_ROWS]]
+        return [*labels, *titles], rows, range(len(labels), len(self.columns)), len(self)
 
     def _told(self, row: ComparedRow) -> Iterator[object]:
         for change in row.changes.values():

@@ -1,15 +1,12 @@
-"""Export rows as dicts, CSV, JSON lines, and tables of polars, pandas and Arrow.
+"""Export rows as CSV, and as tables of polars, pandas and Arrow.
 
 The table libraries are optional, and imported on use.
 """
 
 from collections.abc import Sequence
-from operator import attrgetter
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, cast, get_args
-
-import msgspec
 
 from fathom_async._core.codec.rows import Column, ColumnKind, Row, requested
 from fathom_async._util.arrow import arrow_table, check_counts
@@ -17,8 +14,6 @@ from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.lazy import optional
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
     import polars as pl
     import pyarrow as pa  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
@@ -37,16 +32,6 @@ _PANDAS: Final[dict[str, str]] = dict.fromkeys(KINDS, "datetime64[us]") | {
 }
 
 
-def column_values(rows: Sequence[Row], column: str) -> "list[str | int | float | date | None]":
-    """Return the values of one column."""
-    return list(map(attrgetter(column), rows))
-
-
-def to_dicts(rows: Sequence[Row]) -> "list[dict[str, str | int | float | date | None]]":
-    """Return each row as a dict, in the order of the columns, and then what nobody requested."""
-    return [msgspec.structs.asdict(row) for row in rows]
-
-
 def write_csv(
     columns: Sequence[Column],
     rows: Sequence[Row],
@@ -63,29 +48,20 @@ def write_csv(
     write_fields(names, requested(rows), target, spreadsheet=spreadsheet)
 
 
-def to_jsonl(rows: Sequence[Row]) -> str:
-    """Return one JSON object per line."""
-    return msgspec.json.Encoder().encode_lines(rows).decode()
-
-
 def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
     """Return a polars frame."""
     polars = optional("polars", extra="polars")
-    check_counts(_kinds(columns), requested(rows))
     schema = {column.name: getattr(polars, _POLARS[column.kind]) for column in columns}
-    data = {name: column_values(rows, name) for name in schema}
-    return cast("pl.DataFrame", polars.DataFrame(data, schema=schema))
+    return cast("pl.DataFrame", polars.DataFrame(_by_column(columns, rows), schema=schema))
 
 
 def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
     """Return a pandas frame with nullable types."""
     pandas = optional("pandas", extra="pandas")
-    check_counts(_kinds(columns), requested(rows))
+    types = (_PANDAS[column.kind] for column in columns)
+    values = _by_column(columns, rows).items()
     return pandas.DataFrame(
-        {
-            column.name: pandas.Series(column_values(rows, column.name), dtype=_PANDAS[column.kind])
-            for column in columns
-        }
+        {name: pandas.Series(each, dtype=kind) for (name, each), kind in zip(values, types, strict=True)}
     )
 
 
@@ -94,10 +70,11 @@ def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # p
     return arrow_table(_kinds(columns), requested(rows))
 
 
-def write_parquet(columns: Sequence[Column], rows: Sequence[Row], target: str | PathLike[str]) -> None:
-    """Write a Parquet file."""
-    parquet = optional("pyarrow.parquet", extra="arrow")
-    parquet.write_table(to_arrow(columns, rows), target)  # pyright: ignore[reportUnknownMemberType]
+def _by_column(columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, list[object]]:
+    """Return the values of each column, of which counts fit into a table."""
+    found = requested(rows)
+    check_counts(_kinds(columns), found)
+    return {column.name: [row[place] for row in found] for place, column in enumerate(columns)}
 
 
 def _kinds(columns: Sequence[Column]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from datetime import date
 from decimal import Decimal
 from operator import attrgetter
 from os import PathLike
-from typing import TYPE_CHECKING, Generic, TextIO, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TextIO, cast, overload
 
 import attrs
+import msgspec
 
 from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
 from fathom_async._reports import display, export
@@ -29,6 +30,9 @@ from fathom_async._reports.fields import (
     RateMetric,
 )
 from fathom_async._reports.filling import missing_rows
+from fathom_async._util.lazy import optional
+from fathom_async._util.pydantic_schema import HasSchema
+from fathom_async._util.tables import table_html, table_text
 from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
@@ -47,11 +51,11 @@ def _stops_at_limit(report: "Report[Row]") -> bool:
 
 
 @attrs.frozen(repr=False)
-class Report(Generic[RowT_co]):
+class Report(HasSchema, Generic[RowT_co]):
     """The rows that answer a query.
 
     Args:
-        query: The query.
+        query: The query; in JSON, its parameters.
         rows: Rows with the query's columns; see `PageviewRow` and `EventRow`.
         truncated: Whether there may be more rows, because the answer has as many as its limit allows. Derived from
             the query unless given.
@@ -89,6 +93,12 @@ class Report(Generic[RowT_co]):
     def __iter__(self) -> Iterator[RowT_co]:
         return iter(self.rows)
 
+    if not TYPE_CHECKING:
+
+        def __getitem__(self, what: object) -> NoReturn:
+            instead = f"column({what!r})" if isinstance(what, str) else f"rows[{what!r}]"
+            raise TypeError(f"write report.{instead} instead of report[{what!r}]")
+
     def column(self, name: str) -> list[str | int | float | date | None]:
         """Return the values of one column.
 
@@ -97,7 +107,7 @@ class Report(Generic[RowT_co]):
         """
         if name not in self.columns:
             raise ArgumentError(f"the report has no column {name!r}{missing(name, self.columns)}")
-        return export.column_values(self.rows, name)
+        return list(map(attrgetter(name), self.rows))
 
     @property
     def first(self) -> RowT_co | None:
@@ -175,7 +185,7 @@ class Report(Generic[RowT_co]):
 
     def to_dicts(self) -> list[dict[str, str | int | float | date | None]]:
         """Return each row as a dict, in the order of the columns; then the columns that the query does not name."""
-        return export.to_dicts(self.rows)
+        return [msgspec.structs.asdict(row) for row in self.rows]
 
     def to_csv(self, target: str | PathLike[str] | TextIO, *, spreadsheet: bool = False) -> None:
         """Write the report as CSV, with a header.
@@ -189,7 +199,7 @@ class Report(Generic[RowT_co]):
 
     def to_jsonl(self) -> str:
         """Return the report as JSON lines: one object per row."""
-        return export.to_jsonl(self.rows)
+        return msgspec.json.Encoder().encode_lines(self.rows).decode()
 
     def to_polars(self) -> "pl.DataFrame":
         """Return a polars frame: String, Int64, Float64, Date, and Datetime for hours.
@@ -208,7 +218,7 @@ class Report(Generic[RowT_co]):
         return export.to_pandas(self._kinds, self.rows)
 
     def to_arrow(self) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
-        """Return an Arrow table: string, int64, double, date32, and a timestamp for hours.
+        """Return an Arrow table: string, int64, double, date32, and for hours a timestamp on the site's clock.
 
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
@@ -221,17 +231,41 @@ class Report(Generic[RowT_co]):
         Raises:
             ImportError: pyarrow is not installed; the message names the extra.
         """
-        export.write_parquet(self._kinds, self.rows, target)
+        parquet = optional("pyarrow.parquet", extra="arrow")
+        parquet.write_table(self.to_arrow(), target)  # pyright: ignore[reportUnknownMemberType]
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Export the table of `to_arrow` to any library that reads Arrow: ``polars.DataFrame(report)``."""
+        table = cast("Any", self.to_arrow())  # pyright: ignore[reportUnknownMemberType]
+        return table.__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
         rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}{', truncated' if self.truncated else ''}"
         return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}>"
 
     def __str__(self) -> str:
-        return display.as_text(self._kinds, self.rows)
+        return table_text(*display.table(self._kinds, self.rows, is_truncated=self.truncated))
 
     def _repr_html_(self) -> str:
-        return display.as_html(self._kinds, self.rows)
+        return table_html(*display.table(self._kinds, self.rows, is_truncated=self.truncated))
+
+    @classmethod
+    def _types(cls) -> dict[str, object]:
+        more = {"query": dict[str, str], "extra": dict[str, tuple[str, ...]]}
+        return {**more, "rows": tuple[RowT_co, ...], "truncated": bool}
+
+    def _values(self) -> dict[str, object]:
+        more = {"query": self.query.params(), "extra": self.query.extra}
+        return {**more, "rows": self.rows, "truncated": self.truncated}
+
+    @classmethod
+    def _made_of(cls, values: dict[str, Any]) -> Self:
+        from fathom_async._reports.query import query_from_params  # noqa: PLC0415 - it imports this module
+
+        query = query_from_params(values["query"], values.get("extra"))
+        report = query.read(query.codec.encode(values["rows"]))
+        truncated = values.get("truncated", report.truncated)
+        return cast("Self", attrs.evolve(report, truncated=truncated))
 
     @property
     def _kinds(self) -> tuple[Column, ...]:

@@ -4,15 +4,41 @@ The attributes exist where the query asked for the column, or the server sends i
 `AttributeError`. Rows are made by `fathom_async._core.codec.rows` with the columns of their query.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, ClassVar, Final, NoReturn
 
 from fathom_async._core.codec.rows import ColumnKind, Row
 from fathom_async._reports.arguments import missing
-from fathom_async._reports.fields import METRIC_KINDS
+from fathom_async._reports.fields import (
+    DATE_COLUMN,
+    EVENT_AGGREGATES,
+    FIELD_GROUPINGS,
+    METRIC_KINDS,
+    PAGEVIEW_AGGREGATES,
+    RATES,
+    VALUE,
+)
 
-if TYPE_CHECKING:
-    from datetime import date
+_GROUPS: Final[Mapping[str, tuple[object, str | None]]] = {
+    DATE_COLUMN: (
+        datetime | date,
+        "On the site's clock: a moment for hours, the first day of a month or year.",
+    ),
+    **dict.fromkeys(FIELD_GROUPINGS, (str | None, None)),
+}
+_UNITS: Final = {
+    "avg_duration": "In seconds.",
+    "bounce_rate": "From 0 to 1.",
+    VALUE: "In cents where the event's unit is a currency.",
+}
+
+
+def _shape(metrics: Sequence[str]) -> Mapping[str, tuple[object, str | None]]:
+    return {
+        **_GROUPS,
+        **{name: ((float if name in RATES else int) | None, _UNITS.get(name)) for name in metrics},
+    }
 
 
 class GroupedRow(Row, frozen=True, gc=False):
@@ -34,6 +60,9 @@ class GroupedRow(Row, frozen=True, gc=False):
         def __getattr__(self, name: str) -> NoReturn:
             told = "" if name.startswith("_") else missing(name, self.__struct_fields__)
             raise AttributeError(f"the row has no column {name!r}{told}", name=name)
+
+        def __getitem__(self, name: object) -> NoReturn:
+            raise TypeError(f"a row has attributes; write row.{name} instead of row[{name!r}]")
 
     if TYPE_CHECKING:
         date: date
@@ -68,6 +97,8 @@ class PageviewRow(GroupedRow, frozen=True, gc=False):
     null. ``visits``, ``uniques``, ``avg_duration`` and ``bounce_rate`` must not be added up over rows.
     """
 
+    shape_: ClassVar[Mapping[str, tuple[object, str | None]]] = _shape(PAGEVIEW_AGGREGATES)
+
     if TYPE_CHECKING:
         visits: int | None
         uniques: int | None
@@ -82,6 +113,8 @@ class EventRow(GroupedRow, frozen=True, gc=False):
     ``value`` is in cents where the event's unit is a currency, and a plain number otherwise: see
     `fathom_async._reports.report.Report.money`. A metric is None where the server says null.
     """
+
+    shape_: ClassVar[Mapping[str, tuple[object, str | None]]] = _shape(EVENT_AGGREGATES)
 
     if TYPE_CHECKING:
         conversions: int | None

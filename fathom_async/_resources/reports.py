@@ -95,7 +95,7 @@ class ReportsResource:
         """
         check_query("complete", query)
         cache = self._cache(store, keeping)
-        ask = partial(complete, query, self._ask, max_requests)
+        ask = partial(complete, query, self._ask, max_requests, now=self._send.session.unix())
         return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:

@@ -15,10 +15,9 @@ import attrs
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async._util.arrow import arrow_type
 from fathom_async._util.lazy import optional
-from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path
+from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path, lock
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
-from fathom_async.backfill._lock import lock
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:

@@ -11,10 +11,9 @@ from typing import Final
 import attrs
 
 from fathom_async._reports.fields import DATE_COLUMN
-from fathom_async.backfill._destination import TargetError
+from fathom_async.backfill._destination import TargetError, lock
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
-from fathom_async.backfill._lock import lock
 from fathom_async.errors import ArgumentError
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")

@@ -1,12 +1,15 @@
 """A progress bar for bulk reports, drawn with rich; needs the extra ``fathom_async[cli]``."""
 
+import asyncio
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
 from attrs import evolve
 
 from fathom_async._bulk.results import Progress
+from fathom_async._util.lazy import optional
 from fathom_async._util.text import bar
 
 try:
@@ -16,6 +19,7 @@ try:
 except ImportError as _error:
     raise ImportError('a progress bar needs rich: pip install "fathom_async[cli]"') from _error
 
+_FRAME: Final = 0.25
 _LONGEST: Final = 40
 _SHORTEST: Final = 8
 _LEAST: Final = 2
@@ -25,8 +29,8 @@ _LEAST: Final = 2
 class ProgressBar:
     """A bar in the terminal: ``with ProgressBar() as bar: … reports.gather(queries, on_progress=bar)``.
 
-    The time left follows from the rate limit: it runs until the lane admits the last request, and does not
-    extrapolate from the speed of the first ones.
+    In a notebook it is below the cell. The time left follows from the rate limit: it runs until the lane admits the
+    last request, and does not extrapolate from the speed of the first ones.
 
     Args:
         title: Text in front of the bar.
@@ -37,7 +41,11 @@ class ProgressBar:
         self._title = title
         self._console = console or Console(stderr=True)
         self._latest: tuple[Progress, str, float] | None = None
-        self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=4)
+        self._live = (
+            _Cell(self._draw)
+            if self._console.is_jupyter
+            else Live(console=self._console, get_renderable=self._draw, refresh_per_second=1 / _FRAME)
+        )
 
     def __call__(self, progress: Progress, waits: str = "") -> None:
         """Update the bar; `waits` says what the run waits for, if it is not the rate limit."""
@@ -60,6 +68,32 @@ class ProgressBar:
         # A terminal may go on in the next line as soon as the last column is filled.
         line = _line(self._title, now, waits, self._console.width - 1)
         return Text(line, no_wrap=True, overflow="crop")
+
+
+class _Cell:
+    """Draws below a cell of a notebook, where rich needs ipywidgets for it."""
+
+    def __init__(self, draw: Callable[[], Text]) -> None:
+        self._draw = draw
+        self._line = ""
+
+    def start(self) -> None:
+        show = optional("IPython.display", extra="cli").display
+        self._update: Callable[..., None] = show({"text/plain": ""}, raw=True, display_id=True).update
+        self._tick()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        self._refresh()
+
+    def _tick(self) -> None:
+        self._refresh()
+        self._timer = asyncio.get_running_loop().call_later(_FRAME, self._tick)
+
+    def _refresh(self) -> None:
+        before, self._line = self._line, str(self._draw())
+        if self._line != before:
+            self._update({"text/plain": self._line}, raw=True)
 
 
 def _line(title: str, progress: Progress, waits: str, width: int) -> str:

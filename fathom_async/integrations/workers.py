@@ -194,15 +194,8 @@ class WorkerClients:
             yield shared.client
         finally:
             shared.users -= 1
-            await self._close_idle()
-
-    async def _close_idle(self) -> None:
-        while (name := self._superfluous()) is not None:
-            await self._open.pop(name).client.aclose()
-
-    def _superfluous(self) -> str | None:
-        idle = [name for name, shared in self._open.items() if not shared.users]
-        return idle[0] if len(idle) > self._keep else None
+            while len(idle := [name for name, each in self._open.items() if not each.users]) > self._keep:
+                await self._open.pop(idle[0]).client.aclose()
 
 
 @attrs.define

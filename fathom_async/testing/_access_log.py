@@ -2,7 +2,8 @@
 
 A pageview is a `GET` with a status of 2xx or 3xx; lines that do not parse count as skipped. Requests of one address
 and agent form one visit until a pause of half an hour. A page's duration is the time to the next page, and unknown
-for the last one; a visit of a single page bounced.
+for the last one; a visit of a single page bounced. Browser, operating system and device follow from the user agent by
+a few rules that cover most traffic.
 """
 
 import gzip
@@ -16,7 +17,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from attrs import evolve, frozen
 
-from fathom_async.testing._agents import parse_agent
 from fathom_async.testing._dataset import Dataset, Pageview, Site
 
 _LINE = re.compile(
@@ -40,6 +40,34 @@ _SOURCES = (
     ("Hacker News", re.compile(r"^news\.ycombinator\.com$")),
     ("GitHub", re.compile(r"(^|\.)github\.com$")),
     ("Stack Overflow", re.compile(r"(^|\.)stackoverflow\.com$")),
+)
+_BOT = re.compile(
+    r"bot\b|bot[/;)]|crawl|spider|slurp|feed|fetch|curl|wget|python|java/|ruby|libwww|monitor|check",
+    re.IGNORECASE,
+)
+_BROWSERS = (
+    ("Edge", re.compile(r"Edge?/")),
+    ("Opera", re.compile(r"OPR/|Opera")),
+    ("Mobile Firefox", re.compile(r"Mobile;.*Firefox/|FxiOS")),
+    ("Firefox", re.compile(r"Firefox/|Iceweasel/")),
+    ("Chrome", re.compile(r"Chrome/|CriOS|Chromium/")),
+    ("Android Browser", re.compile(r"Android.*Version/")),
+    ("Mobile Safari", re.compile(r"(iPhone|iPad|iPod).*Safari")),
+    ("Safari", re.compile(r"Safari/")),
+    ("Internet Explorer", re.compile(r"MSIE |Trident/")),
+)
+_SYSTEMS = (
+    ("iOS", re.compile(r"iPhone|iPad|iPod")),
+    ("Android", re.compile(r"Android")),
+    ("Windows", re.compile(r"Windows")),
+    ("macOS", re.compile(r"Mac OS X|Macintosh")),
+    ("Chrome OS", re.compile(r"CrOS")),
+    ("Linux", re.compile(r"Linux|X11")),
+)
+_DEVICES = (
+    ("Tablet", re.compile(r"iPad|Tablet|Android(?!.*Mobile)")),
+    ("Phone", re.compile(r"iPhone|iPod|Mobile|Android")),
+    ("Desktop", re.compile(r"Windows|Macintosh|Linux|X11|CrOS")),
 )
 
 
@@ -156,7 +184,7 @@ def _referrer(text: str, own_host: str) -> Mapping[str, str]:
         or host.removeprefix("www.") == own_host.removeprefix("www.")
     ):
         return {}
-    source = next((name for name, pattern in _SOURCES if pattern.search(host)), host.removeprefix("www."))
+    source = _first(_SOURCES, host) or host.removeprefix("www.")
     keyword = parse_qs(url.query).get("q", [""])[0]
     return {
         "referrer_hostname": f"{url.scheme}://{host}",
@@ -164,3 +192,24 @@ def _referrer(text: str, own_host: str) -> Mapping[str, str]:
         "referrer_source": source,
         "keyword": keyword,
     }
+
+
+@frozen
+class Agent:
+    """A classified user agent; an unknown value is an empty string, and a script or a feed reader is a bot too."""
+
+    browser: str
+    operating_system: str
+    device_type: str
+    is_bot: bool
+
+
+@lru_cache(maxsize=4096)
+def parse_agent(text: str) -> Agent:
+    """Classify a `User-Agent` header."""
+    is_bot = text in ("", "-") or _BOT.search(text) is not None
+    return Agent(_first(_BROWSERS, text), _first(_SYSTEMS, text), _first(_DEVICES, text), is_bot)
+
+
+def _first(rules: Sequence[tuple[str, re.Pattern[str]]], text: str) -> str:
+    return next((name for name, pattern in rules if pattern.search(text)), "")

@@ -71,7 +71,6 @@ class ListeningServer(ABC):
         conditions: Conditions,
         tokens: Tokens,
         options: CommonOptions,
-        middleware: Callable[[Conditions, ServerClock, Tokens, Random], Middleware] = Middleware,
     ) -> None:
         self._host, self._port = options.get("host", "127.0.0.1"), options.get("port", 0)
         conditions = evolve(
@@ -85,7 +84,7 @@ class ListeningServer(ABC):
         )
         self.throttles: Mapping[str, Throttle | None] = conditions.throttles
         random = Random(f"{options.get('seed', 1)}:latency")  # noqa: S311 - made-up delays
-        self._middleware = middleware(conditions, self.clock, tokens, random)
+        self._middleware = Middleware(conditions, self.clock, tokens, random)
         self._runner: web.AppRunner | None = None
         self._socket: socket.socket | None = None
 

@@ -96,13 +96,13 @@ class Endpoints:
     def _manageable(self, request: web.Request) -> str:
         """Return the id of the request's site, if its token may manage it."""
         site_id = request.match_info["site_id"]
-        self._grant(request).require_manage(site_id)
+        self._grant(request).require(f"manage:{site_id}")
         return site_id
 
     # The account, its token and its sites.
 
     async def _account(self, request: web.Request) -> web.Response:
-        self._grant(request).require_account()
+        self._grant(request).require()
         name, email = "Homer Simpson", "homer@simpsonsfamily.doh"
         return web.json_response({"id": 500302232, "object": "account", "name": name, "email": email})
 
@@ -121,12 +121,12 @@ class Endpoints:
         )
 
     async def _list_sites(self, request: web.Request) -> web.Response:
-        self._grant(request).require_every_site()
+        self._grant(request).require("all-sites-readonly")
         sites = self.account.sites()
         return _page(sites, request, url="/v1/sites", cursor=lambda site: site.id, render=SiteEntry.to_json)
 
     async def _create_site(self, request: web.Request) -> web.Response:
-        self._grant(request).require_account()
+        self._grant(request).require()
         form = await _read_form(request)
         form.require("name")
         fields = _read_site(form)
@@ -143,7 +143,7 @@ class Endpoints:
         return web.json_response(site.to_json())
 
     async def _delete_site(self, request: web.Request) -> web.Response:
-        self._grant(request).require_account()
+        self._grant(request).require()
         site_id = request.match_info["site_id"]
         self.account.remove_site(site_id)
         return _deleted("site", site_id)

@@ -13,25 +13,14 @@ class Grant:
 
     abilities: tuple[str, ...]
 
-    def require_account(self) -> None:
-        """Raise a 400 unless the token has full account access."""
-        self._require("*")
-
-    def require_every_site(self) -> None:
-        """Raise a 400 unless the token reads all sites."""
-        self._require("*", "all-sites-readonly")
+    def require(self, *abilities: str) -> None:
+        """Raise a 400 unless the token has one of these abilities, or full account access."""
+        if not {"*", *abilities} & set(self.abilities):
+            raise permission_denied()
 
     def require_read(self, site_id: str) -> None:
         """Raise a 400 unless the token reads this site."""
-        self._require("*", "all-sites-readonly", f"read:{site_id}", f"manage:{site_id}")
-
-    def require_manage(self, site_id: str) -> None:
-        """Raise a 400 unless the token manages this site."""
-        self._require("*", f"manage:{site_id}")
-
-    def _require(self, *abilities: str) -> None:
-        if not set(abilities) & set(self.abilities):
-            raise permission_denied()
+        self.require("all-sites-readonly", f"read:{site_id}", f"manage:{site_id}")
 
 
 class Tokens:

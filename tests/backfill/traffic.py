@@ -3,9 +3,10 @@
 import json
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,10 +39,11 @@ SALES = EventQuery(
     "CDBUGS", "buy", aggregates=["value", "unique_conversions"], field_grouping=["country_code"]
 )
 
-Ask = Callable[[Query[Any]], Awaitable[Report[Any]]]
+Ask = Callable[[Query[Any]], Coroutine[object, object, Report[Any]]]
 Table = list[dict[str, Any]]
 
 
+@lru_cache(maxsize=32)
 def traffic(seed: int = 1, *, visits: int = 300, days: int = 40) -> Dataset:
     """Bursts of visits with quiet days between them, and sales, of two sites."""
     chance = random.Random(seed)

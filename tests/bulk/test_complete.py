@@ -3,7 +3,9 @@
 import pickle
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 import pytest
@@ -113,6 +115,66 @@ async def test_every_row_comes_in_few_requests(make: Callable[[int], list[str]],
     service = Service(some(make(count)))
     check(await complete(BY_PATH, service.ask), service.groups)
     assert len(service.asked) <= (1 if count < 1000 else -(-count // 940) + 1)
+
+
+@pytest.mark.parametrize("make", [numbered, slugs])
+@pytest.mark.parametrize("is_over", [True, False], ids=["over", "open"])
+@pytest.mark.parametrize(
+    "counts", [range(1, 3000, 79), range(1000, 3001, 40), range(1996, 2004), range(2993, 3003)], ids=str
+)
+async def test_up_to_3000_rows_take_one_request_more_than_needed(
+    make: Callable[[int], list[str]], is_over: bool, counts: range
+) -> None:
+    """And one more for a full last window, if traffic may have come in since the total was requested."""
+    paths = sorted(make(counts.stop))
+    query = BY_PATH.replace(date_to="2026-01-31")
+    now = datetime(2026, 2, 3 if is_over else 1, tzinfo=UTC).timestamp()
+    for count in counts:
+        service = Service({(path,): 1 + at % 7 for at, path in enumerate(paths[:count])})
+        check(await complete(query, service.ask, now=now), service.groups)
+        needed = -(-count // 1000)
+        assert len(service.asked) <= needed + (count >= 1000) + (not is_over and count in {2000, 3000})
+
+
+async def test_a_full_window_is_not_the_last_one_because_traffic_makes_up_for_what_is_missing() -> None:
+    service = Service({(path,): 10 for path in numbered(2500)})
+
+    async def ask(query: Query[PageviewRow]) -> Report[PageviewRow]:
+        report = await service.ask(query)
+        if not query.field_grouping:
+            service.groups = {
+                key: count + 5 * (at < 2000) for at, (key, count) in enumerate(sorted(service.groups.items()))
+            }
+        return report
+
+    assert len(await complete(BY_PATH, ask)) == 2500
+
+
+async def test_long_texts_and_filters_are_separated_by_short_keys() -> None:
+    paths = [f"/{n:04d}/{'x' * 140}" for n in range(2500)]
+    chosen = Filter("pathname", "not matching", "^(" + "|".join(f"/z{n:03d}" for n in range(500)) + ")")
+    service = Service({(path,): 3 for path in paths})
+    check(await complete(BY_PATH.replace(filters=[chosen]), service.ask), service.groups)
+
+
+async def test_texts_that_a_server_takes_for_one_are_counted_once() -> None:
+    """It groups them without blanks behind them, and its patterns see those blanks."""
+    service = Service({(path,): 2 for path in numbered(2600)})
+    padded = dict.fromkeys(sorted(numbered(2600))[900:1100], 1)
+
+    with_blanks = Service({(f"{path} ",): count for path, count in padded.items()})
+
+    async def ask(query: Query[PageviewRow]) -> Report[PageviewRow]:
+        counts: Counter[str] = Counter()
+        for report in (await service.ask(query), await with_blanks.ask(query)):
+            for row in report:
+                counts[(row.pathname or "").rstrip() if query.field_grouping else ""] += row.pageviews or 0
+        rows = sorted(counts.items())[: query.effective_limit]
+        return Report(query, tuple(query.codec.row(*row[-len(query.columns) :]) for row in rows))
+
+    report = await complete(BY_PATH, ask)
+    assert len(report) == 2600
+    assert report.total("pageviews") == 2 * 2600 + len(padded)
 
 
 def backwards(text: str) -> str:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from benchmarks.fusing import analyst, weekly
 from fathom_async import (
     CachePolicy,
     FathomClient,
@@ -22,6 +23,7 @@ from fathom_async import (
     RatePlan,
     Report,
 )
+from fathom_async._reports.query import AnyQuery
 from fathom_async._util.clock import LoopClock
 from fathom_async.store import open_store
 from fathom_async.testing import Dataset, Delay, FathomServer, Status
@@ -92,31 +94,19 @@ def during(first: int, last: int, query: PageviewQuery = OCTOBER) -> PageviewQue
     return query.replace(date_from=date(2026, 10, first), date_to=date(2026, 10, last))
 
 
-ANALYST: Sequence[Sequence[PageviewQuery]] = [
-    [PAGES],
-    [PAGES.replace(aggregates=["pageviews"], sort_by="pageviews:desc", limit=5)],
-    [OCTOBER.replace(aggregates=["visits", "uniques"], filters=[Filter("pathname", "is", "/pricing")])],
-    [OCTOBER],
-    [DEVICES],
-    [OCTOBER.replace(date_grouping="day")],
-    [during(5, 11), during(12, 18), during(7, 7)],
-    [OCTOBER.replace(field_grouping=["device_type"], sort_by="pageviews:desc")],
-    [OCTOBER.replace(filters=[MOBILE], date_grouping="day"), during(5, 11).replace(filters=[MOBILE])],
-]
-
-
-async def unfused(make: Make, queries: Sequence[PageviewQuery]) -> Sequence[Report[PageviewRow]]:
+async def unfused(make: Make, queries: Sequence[AnyQuery]) -> Sequence[object]:
     async with make() as fathom:
-        return [await fathom.reports.aggregate(query) for query in queries]
+        return await fathom.reports.gather(queries, fuse=False)
 
 
 async def test_an_analysts_session_of_nine_steps_is_two_requests(
     server: FathomServer, make: Make, place: str
 ) -> None:
-    expected = [await unfused(make, step) for step in ANALYST]
+    steps = [queries for _, queries in analyst(TODAY)]
+    expected = [await unfused(make, step) for step in steps]
     before = asked(server)
     async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
-        answers = [await fathom.reports.gather(step, store=store) for step in ANALYST]
+        answers = [await fathom.reports.gather(step, store=store) for step in steps]
     assert answers == expected
     assert asked(server) - before == 2
 
@@ -124,26 +114,15 @@ async def test_an_analysts_session_of_nine_steps_is_two_requests(
 async def test_a_weekly_job_over_eight_weeks_is_a_request_a_week(
     server: FathomServer, make: Make, clock: SetClock, tmp_path: Path
 ) -> None:
-    """Each week: four weeks by day and device, and then the totals of the last week and the one before."""
-    monday = date(2026, 9, 7)
     answers: list[object] = []
     expected: list[object] = []
     sent = 0
-    for week in range(8):
-        today = monday + timedelta(weeks=week)
+    for today, queries in weekly():
         clock.date = datetime(today.year, today.month, today.day, 20, tzinfo=UTC)
-        month = DEVICES.replace(date_from=today - timedelta(weeks=4), date_to=today - timedelta(days=1))
-        totals = [
-            OCTOBER.replace(
-                date_from=today - timedelta(weeks=ago), date_to=today - timedelta(weeks=ago - 1, days=1)
-            )
-            for ago in (1, 2)
-        ]
-        expected += await unfused(make, [month, *totals])
+        expected += await unfused(make, queries)
         before = asked(server)
         async with make() as fathom:
-            answers += await fathom.reports.gather([month], store=tmp_path / "reports.db")
-            answers += await fathom.reports.gather(totals, store=tmp_path / "reports.db")
+            answers += await fathom.reports.gather(queries, store=tmp_path / "reports.db")
         sent += asked(server) - before
     assert answers == expected
     assert sent == 8
@@ -215,15 +194,14 @@ async def test_an_answer_that_was_asked_for_before_a_site_was_forgotten_is_not_k
                 return await fathom.reports.complete(yesterday, store=store)
             return (await fathom.reports.gather([yesterday], store=store))[0]
 
-        server.inject(Delay(5.0), path="/aggregations")
-        server.inject(Delay(5.0), path=f"/sites/{SITE}")
+        server.inject(Delay(1.0), path="/aggregations")
+        server.inject(Delay(1.0), path=f"/sites/{SITE}")
         asking = asyncio.create_task(ask(fathom))
-        for _ in range(2):  # the look-up of the time zone is in flight, and then the report
-            await asyncio.sleep(3.0)
+        for pending in (1, 0):  # the look-up of the time zone is in flight, and then the report
+            await until(lambda pending=pending: server.pending_faults == pending)  # type: ignore[misc]
             clock.date += timedelta(seconds=3)
             await other.reports.forget(SITE, store=store)
             clock.date += timedelta(seconds=3)
-            await asyncio.sleep(3.0)
         await asking
         for again in (2, 0):
             server.reset_stats()

@@ -12,7 +12,7 @@ from fathom_async import ArgumentError, CachePolicy, Outcome, PageviewQuery
 from fathom_async._core.codec.rows import Row
 from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Dataset, ServerDialect, Site
-from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, SOME
+from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, GUESTS, SOME
 from tests.bulk.test_failures import PATHS, Faulty
 from tests.bulk.test_failures import run as run_against
 from tests.bulk.test_run_dialects import DIALECTS, dataset, queries, told
@@ -57,7 +57,7 @@ def test_a_run_keeps_to_its_requests_on_every_server(
             assert needed > more or store is not None, "a store may turn out to have what was to be requested"
 
 
-@pytest.mark.parametrize("asked", [CUT_OFF, ALIKE, [*SOME, *CUT_OFF, *ALIKE, *BY_DAY]])
+@pytest.mark.parametrize("asked", [CUT_OFF, ALIKE, GUESTS, [*SOME, *CUT_OFF, *ALIKE, *BY_DAY]])
 @pytest.mark.parametrize("more", range(5))
 async def test_what_is_cut_off_or_alike_is_asked_within_the_bound(
     asked: list[PageviewQuery], more: int

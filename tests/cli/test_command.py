@@ -166,7 +166,7 @@ def test_a_missing_extra_is_named(missing: str) -> None:
 
 
 def test_help_loads_neither_aiohttp_nor_the_commands() -> None:
-    heavy = ("aiohttp", "plotly", "keyring", "fathom_async.client", "fathom_async._cli.report")
+    heavy = ("aiohttp", "keyring", "fathom_async.client", "fathom_async._cli.report")
     code = (
         "import sys; from fathom_async._cli import main; main(['--help']); "
         f"print([name for name in {heavy} if name in sys.modules])"

@@ -51,8 +51,7 @@ async def test_completions_are_compared_too(command: Command) -> None:
     ("arguments", "told"),
     [
         ((), "--compare needs a range; add --period 'last 30 days', or --from and --to"),
-        (("--period", "2026-01", "--chart"), "leave out --chart and --html"),
-        (("--period", "2026-01", "--html", "a.html"), "leave out --chart and --html"),
+        (("--period", "2026-01", "--chart"), "leave out --chart and --fill"),
         (("--period", "2026-01", "--complete"), "leave out --complete"),
     ],
 )

@@ -2,8 +2,9 @@
 
 from datetime import date, datetime
 
+from fathom_async import PageviewQuery, Report
 from fathom_async._cli.drawing import drawn
-from fathom_async._cli.figures import Line, Ranking, TimeSeries, Total, figures_of
+from fathom_async._cli.figures import Line, Ranking, TimeSeries, Total, every_date, figures_of
 
 PAGES = [("/", 100, 0.5), ("/a\x1b[2J", 50, None), (None, 0, 0.25)]
 
@@ -23,29 +24,32 @@ def test_groups_are_ranked_and_the_lowest_are_left_out() -> None:
 
 def test_a_date_without_traffic_is_zero_but_has_no_average() -> None:
     rows = [(date(2026, 1, 30), 5, 1.5), (date(2026, 2, 1), 7, 2.5)]
-    visits, duration = figures_of(
-        ("date", "visits", "avg_duration"), rows, metrics=("visits", "avg_duration"), unit="day"
-    )
     days = (date(2026, 1, 30), date(2026, 1, 31), date(2026, 2, 1))
+    metrics = ("visits", "avg_duration")
+    visits, duration = figures_of(("date", *metrics), rows, metrics=metrics, unit="day", dates=days)
     assert visits == TimeSeries("visits", "day", days, (Line("", (5, 0, 7)),))
     assert duration == TimeSeries("avg_duration", "day", days, (Line("", (1.5, None, 2.5)),))
 
 
-def test_months_years_and_hours_follow_each_other() -> None:
-    def dates(unit: str, first: date, last: date) -> list[str]:
-        rows = [(first, 1), (last, 1)]
-        (course,) = figures_of(("date", "visits"), rows, metrics=("visits",), unit=unit)  # type: ignore[arg-type]
-        assert isinstance(course, TimeSeries)
-        return [str(each) for each in course.dates]
+def test_the_dates_are_those_of_the_range_and_of_the_rows() -> None:
+    def dates(**query: object) -> list[str]:
+        asked = PageviewQuery("A", aggregates=["visits"], date_grouping="day").replace(**query)
+        rows = [asked.codec.row(date(2026, 1, 3), *["/"] * len(asked.field_grouping), 1)]
+        return [f"{each:%m-%d}" for each in every_date(Report(asked, tuple(rows)), datetime(2026, 1, 5, 12))]  # noqa: DTZ001
 
-    assert dates("month", date(2025, 11, 1), date(2026, 2, 1))[1:3] == ["2025-12-01", "2026-01-01"]
-    assert dates("year", date(2024, 1, 1), date(2026, 1, 1))[1] == "2025-01-01"
-    assert len(dates("hour", datetime(2026, 1, 1, 22), datetime(2026, 1, 2, 1))) == 4  # noqa: DTZ001
+    days = ["01-01", "01-02", "01-03", "01-04"]
+    assert dates(date_from="2026-01-01", date_to="2026-01-04") == days
+    assert dates(date_from="2026-01-01", date_to="2026-12-31") == [*days, "01-05"], "nothing is still to come"
+    assert dates() == ["01-03", "01-04", "01-05"]
+    cut = {"field_grouping": ["pathname"], "limit": 1, "sort_by": "visits:desc"}
+    assert dates(date_from="2026-01-02", date_to="2026-01-04", **cut) == days[1:]
+    assert every_date(Report(PageviewQuery("A", aggregates=["visits"]), ()), datetime(2026, 1, 5)) == ()  # noqa: DTZ001
 
 
 def test_groups_over_time_are_lines_from_the_highest_peak_down() -> None:
     rows = [(date(2026, 1, day), f"b{group}", group * day) for day in (1, 2) for group in range(10)]
-    (course,) = figures_of(("date", "browser", "visits"), rows, metrics=("visits",), unit="day")
+    days = (date(2026, 1, 1), date(2026, 1, 2))
+    (course,) = figures_of(("date", "browser", "visits"), rows, metrics=("visits",), unit="day", dates=days)
     assert isinstance(course, TimeSeries)
     assert [line.label for line in course.lines] == [f"b{group}" for group in range(9, 1, -1)]
     assert (course.lines[0].values, course.left_out) == ((9, 18), 2)

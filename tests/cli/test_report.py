@@ -110,7 +110,7 @@ async def test_a_paid_report_is_written_even_if_the_name_of_the_site_cannot_be_r
     page = tmp_path / "report.html"
     ended = await command("report", SITE, "--html", str(page))
     assert (ended.code, ended.err) == (0, f"fathom: wrote {page}\n")
-    assert "<h1>CDBUGS: pageviews, visits</h1>" in page.read_text()
+    assert "<title>CDBUGS: Pageviews and visits</title>" in page.read_text()
 
 
 async def test_periods_are_counted_by_the_clock_of_the_site(
@@ -135,6 +135,10 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
     ("arguments", "told"),
     [
         (["--by", "pathnam"], "--by has no 'pathnam'; did you mean 'pathname'?"),
+        (["--by", "page"], "--by has no 'page'; did you mean 'pathname'?"),
+        (["--by", "visits"], "--by has no 'visits'; write --metrics visits"),
+        (["--metrics", "browser,city"], "--metrics has no 'browser'; write --by browser,city"),
+        (["--sort=-pageviews"], "--sort cannot be '-pageviews'; write 'pageviews:desc'"),
         (["--metrics", "conversions"], "--metrics has 'conversions' only in EventQuery"),
         (["--metrics", ""], "--metrics is empty"),
         (["--sort", "visits"], "--sort 'visits' has no direction; write 'visits:desc'"),
@@ -228,7 +232,8 @@ async def test_a_slow_answer_is_told(command: Command, fathom_server: FathomServ
     [
         (("--period", "2026-01"), 1),
         (("--period", "last 30 days"), 2),
-        (("--period", "last 30 days", "--html", "page.html"), 2),
+        (("--period", "last 30 days", "--html", "page.html"), 3),
+        (("--period", "last 30 days", "--html", "page.html", "--compare", "none"), 2),
         (("--period", "2026-01", "--html", "page.html"), 2),
         (("--period", "last 30 days", "--timezone", "UTC"), 1),
     ],

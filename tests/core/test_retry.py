@@ -152,7 +152,9 @@ def test_an_outage_uses_up_time_instead_of_attempts(error: FathomError) -> None:
 
     assert again(4, None) is None
     assert again(3, 0.0) == 2.0
-    assert again(4, 0.0) == again(9_999, POLICY.outage - 1) == 37.5
+    assert again(4, 0.0) == again(9_999, POLICY.outage - 38) == 37.5
+    assert again(9_999, POLICY.outage - 1) == 1.0, "the last attempt is the end of its patience"
+    assert again(4, 3.0, RetryPolicy(outage=5)) == 2.0
     assert again(4, POLICY.outage) is again(1, POLICY.outage) is None
     assert again(1, 0.0, RetryPolicy(attempts=1)) is None
 

@@ -27,6 +27,7 @@ README = Path(__file__).parents[2] / "README.md"
 GIVEN = {
     "README.md": {"fathom", "token", "queries"},
     "docs/fastapi.md": {"queries"},
+    "docs/python.md": {"fathom"},
     "docs/many-machines.md": {"queries", "queries_of", "secrets", "REDIS"},
 }
 """Names that the examples of a page assume."""
@@ -193,6 +194,8 @@ def defined(code: str) -> set[str]:
             case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
                 found.add(name)
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.ExceptHandler(name=str(name)):
                 found.add(name)
             case ast.alias(name=name, asname=other):
                 found.add(other or name)

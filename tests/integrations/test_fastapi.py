@@ -119,8 +119,9 @@ async def test_a_route_has_the_clients_answer(visitor: aiohttp.ClientSession) ->
 async def test_all_requests_of_an_application_share_one_client(
     visitor: aiohttp.ClientSession, server: FathomServer
 ) -> None:
-    responses = await asyncio.gather(*(visitor.get("/visits/CDBUGS") for _ in range(50)))
-    assert {response.status for response in responses} == {200}
+    async with AsyncExitStack() as pages:
+        asked = (pages.enter_async_context(visitor.get("/visits/CDBUGS")) for _ in range(50))
+        assert {response.status for response in await asyncio.gather(*asked)} == {200}
     assert len(server.hits) < 10, "identical questions in flight are asked once"
     assert server.refused == 0
 
@@ -174,7 +175,8 @@ async def test_what_the_operator_must_mend_is_an_error_in_the_log(
     visitor: aiohttp.ClientSession, server: FathomServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.inject(Status(401))
-    await visitor.get("/visits/CDBUGS")
+    async with visitor.get("/visits/CDBUGS") as response:
+        assert response.status == 502
     records = [record for record in caplog.records if "replied to" in record.message]
     assert [record.levelno for record in records] == [logging.ERROR]
     assert "replied to GET /visits/CDBUGS with 502: AuthenticationError: 401" in records[0].message
@@ -287,7 +289,8 @@ async def test_health_tells_the_budget_and_spends_nothing(
         assert (await response.json())["status"] == "ok"
     assert not server.hits
     for limit in range(1, 11):
-        await visitor.get(f"/urgent/{limit}")
+        async with visitor.get(f"/urgent/{limit}") as response:
+            assert response.status == 200
     async with visitor.get("/health/fathom") as response:
         assert response.status == 200
         assert response.headers["Cache-Control"] == "no-store"
@@ -437,6 +440,29 @@ async def test_live_visitors_cost_requests_only_while_somebody_looks(fathom_serv
         assert set(first.latest) == {"CDBUGS", "GCDFSX"}
         await asyncio.sleep(3600)
         assert before < len(fathom_server.hits) <= before + 4, "a minute of two sites, and one more"
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_only_the_sites_that_somebody_looks_at_are_asked_about_with_whichever_worker(
+    fathom_server: FathomServer,
+) -> None:
+    sites = ["CDBUGS", "GCDFSX", "DAFFYD"]
+    async with (
+        MemoryStore() as store,
+        client_of(fathom_server) as one,
+        client_of(fathom_server) as other,
+        live_feed(one, sites, store=store) as first,
+        live_feed(other, sites, store=store) as second,
+    ):
+        for _ in range(300):
+            assert set(first.look(["CDBUGS", "NOSUCH"], seconds=5)) <= {"CDBUGS"}
+            assert set(second.look(["DAFFYD"], seconds=5)) <= {"DAFFYD"}
+            await asyncio.sleep(1)
+        assert set(first.look(sites, seconds=0)) >= {"CDBUGS", "DAFFYD"}
+    assert {hit.query["site_id"] for hit in fathom_server.hits} == {"CDBUGS", "DAFFYD"}
+    assert len(fathom_server.hits) <= 2 * 300 / 60 + 2, (
+        "each once a minute, and once when it was first looked at"
+    )
 
 
 async def test_a_feed_refuses_wrong_arguments_before_it_runs(fathom: FathomClient) -> None:

@@ -1,9 +1,13 @@
 """The progress bar, drawn into a terminal that is a string."""
 
+import asyncio
 import io
 import re
+import sys
+from types import ModuleType
 
 import pytest
+from attrs import define, evolve, field
 from rich.console import Console
 
 from fathom_async._bulk.results import Progress
@@ -50,3 +54,33 @@ def test_nothing_is_counted_down_while_nothing_is_to_come() -> None:
     assert "left" not in drawn(idle)
     waits = "waiting up to 0:28 for another run's answers"
     assert f"10/30 {waits} 0/0 requests" in drawn(idle, 120, waits=waits)
+
+
+@define
+class Cell:
+    """What stands below a cell of a notebook."""
+
+    shown: list[str] = field(factory=list[str])
+
+    def display(self, data: dict[str, str], *, raw: bool, display_id: bool) -> "Cell":
+        assert (data, raw, display_id) == ({"text/plain": ""}, True, True)
+        return self
+
+    def update(self, data: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.shown.append(data["text/plain"])
+
+
+@pytest.mark.virtual_time
+async def test_a_notebook_has_the_bar_below_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = Cell()
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", cell)
+    with ProgressBar(console=Console(force_jupyter=True)) as bar:
+        bar(evolve(HALF, seconds_left=0.0))
+        await asyncio.sleep(1)
+        bar(Progress(30, done=30, requests=20, answered=20))
+    await asyncio.sleep(1)
+    assert len(cell.shown) == 2
+    assert "15/30" in cell.shown[0]
+    assert cell.shown[1].endswith("30/30 20/20 requests")

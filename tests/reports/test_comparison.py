@@ -144,7 +144,7 @@ def test_it_reads_well_in_a_terminal_and_in_a_notebook() -> None:
         "-              5         5   +0.0 %         1.00      1.00  +0.0 points",
         "/gone          0        30     gone            -      0.75         gone",
     ]
-    assert "<th>pathname</th><th>visits</th><th>previous</th>" in both()._repr_html_()  # pyright: ignore[reportPrivateUsage]
+    assert "pathname</th><th>visits</th><th>previous</th>" in both()._repr_html_()  # pyright: ignore[reportPrivateUsage]
     assert repr(both()) == (
         "<Comparison of <Report of pathname, visits, bounce_rate for CDBUGS: 3 rows> "
         "with <Report of pathname, visits, bounce_rate for CDBUGS: 3 rows>: 4 rows>"

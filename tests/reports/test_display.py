@@ -1,11 +1,22 @@
 """Reports are printed aligned, shortened and escaped."""
 
-from fathom_async._core.codec.rows import Column, row_codec
-from fathom_async._reports.display import as_html, as_text
+from collections.abc import Sequence
+
+from fathom_async._core.codec.rows import Column, Row, row_codec
+from fathom_async._reports.display import table
 from fathom_async._reports.rows import EventRow, PageviewRow
+from fathom_async._util.tables import table_html, table_text
 
 COLUMNS = (Column("pathname", "text"), Column("pageviews", "count"), Column("bounce_rate", "number"))
 ROW = row_codec(COLUMNS, PageviewRow).row
+
+
+def as_text(columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool = False) -> str:
+    return table_text(*table(columns, rows, is_truncated=is_truncated))
+
+
+def as_html(columns: Sequence[Column], rows: Sequence[Row], *, is_truncated: bool = False) -> str:
+    return table_html(*table(columns, rows, is_truncated=is_truncated))
 
 
 def test_numbers_are_to_the_right() -> None:
@@ -45,3 +56,13 @@ def test_what_visitors_choose_steers_neither_terminal_nor_page() -> None:
 
     assert "/\\x1b[31m\\n<script>" in as_text(COLUMNS, [row])
     assert "&lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;" in as_html(COLUMNS, [row])
+
+
+def test_a_report_that_was_cut_off_says_so() -> None:
+    rows = [ROW("/", 1, 0.0)] * 1000
+    assert as_text(COLUMNS, rows, is_truncated=True).endswith(
+        "… and 980 more rows\ncut off at 1,000 rows; there may be more"
+    )
+    assert as_html(COLUMNS, rows[:1], is_truncated=True).endswith(
+        "<p>cut off at 1 row; there may be more</p>"
+    )

@@ -8,18 +8,24 @@ import io
 import json
 import sys
 from datetime import date, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 import polars as pl
 import pytest
 
 from fathom_async._cli.output import encoded, records_of_report
+from fathom_async._reports.comparison import Comparison
 from fathom_async._reports.query import EventQuery, PageviewQuery
 from fathom_async._reports.report import Report
 from fathom_async._reports.rows import EventRow, PageviewRow
 from fathom_async.errors import DecodeError
+
+pa: Any = import_module("pyarrow")
+sql: Any = duckdb.sql
 
 DAILY = PageviewQuery(
     "CDBUGS", aggregates=["pageviews", "avg_duration"], field_grouping=["pathname"], date_grouping="day"
@@ -177,6 +183,62 @@ def test_arrow_has_hours(hours: Report[EventRow]) -> None:
     assert table.to_pylist() == [{"date": datetime(2026, 1, 1, 15), "value": 1999}]
 
 
+def taken(source: Any) -> dict[str, Any]:
+    """Return what each library makes of an object that exports Arrow, as an Arrow table."""
+    frame: Any = pd.DataFrame
+    return {
+        "pyarrow": pa.table(source),
+        "polars": pl.DataFrame(source).to_arrow(),
+        "pandas": pa.Table.from_pandas(frame.from_arrow(source), preserve_index=False),
+        "duckdb": sql("SELECT * FROM source").to_arrow_table(),
+    }
+
+
+@pytest.mark.parametrize("body", [BODY, b"[]"])
+def test_every_library_of_tables_takes_a_report_as_it_is(body: bytes) -> None:
+    report = DAILY.read(body)
+    tables = taken(report)
+    assert {name: table.to_pylist() for name, table in tables.items()} == dict.fromkeys(
+        tables, report.to_dicts()
+    )
+    assert [str(field.type) for field in tables["duckdb"].schema] == [
+        "date32[day]",
+        "string",
+        "int64",
+        "double",
+    ]
+    assert [str(kind) for kind in pl.DataFrame(report).dtypes] == ["Date", "String", "Int64", "Float64"]
+
+
+def test_every_library_of_tables_takes_hours_on_the_clock_of_the_site(hours: Report[EventRow]) -> None:
+    tables = taken(hours)
+    assert [table.to_pylist() for table in tables.values()] == [hours.to_dicts()] * len(tables)
+    assert str(tables["pyarrow"].schema.field("date").type) == "timestamp[us]"
+
+
+@pytest.mark.parametrize("body", [BODY, b"[]"])
+def test_every_library_of_tables_takes_a_comparison_as_it_is(body: bytes) -> None:
+    before = DAILY.replace(date_from="2025-12-01", date_to="2025-12-31")
+    now = DAILY.replace(date_from="2026-01-01", date_to="2026-01-31")
+    comparison = Comparison(now.read(body), before.read(body.replace(b"2026-01", b"2025-12")))
+    tables = taken(comparison)
+    assert [table.to_pylist() for table in tables.values()] == [comparison.to_dicts()] * len(tables)
+    assert [str(field.type) for field in tables["pyarrow"].schema] == [
+        *("date32[day]", "string"),
+        *("int64", "int64", "double"),
+        *("double", "double", "double"),
+    ]
+
+
+def test_a_reader_may_request_other_types(report: Report[PageviewRow]) -> None:
+    wanted = (
+        arrow(report).schema.set(2, pa.field("pageviews", pa.int32())).set(0, pa.field("date", pa.date64()))
+    )
+    reader = pa.RecordBatchReader.from_stream(report, schema=wanted)
+    assert reader.schema == wanted
+    assert reader.read_all().to_pylist() == report.to_dicts()
+
+
 @pytest.mark.parametrize("count", [2**63 - 1, 2**63])
 def test_counts_that_do_not_fit_into_a_table_are_told_by_name(count: int, tmp_path: Path) -> None:
     large = PageviewQuery("CDBUGS", aggregates=["visits"]).read(b'[{"visits": %d}]' % count)
@@ -184,6 +246,9 @@ def test_counts_that_do_not_fit_into_a_table_are_told_by_name(count: int, tmp_pa
     frames: list[Any] = [getattr(large, f"to_{kind}") for kind in ("polars", "pandas", "arrow")]
     for export in (
         *frames,
+        lambda: pl.DataFrame(large),
+        lambda: pa.table(large),
+        lambda: pa.table(Comparison(large, large)),
         lambda: large.to_parquet(tmp_path / "visits.parquet"),
         lambda: encoded(records_of_report(large), "parquet"),
     ):
@@ -196,7 +261,12 @@ def test_counts_that_do_not_fit_into_a_table_are_told_by_name(count: int, tmp_pa
 
 @pytest.mark.parametrize(
     ("export", "library", "extra"),
-    [("to_polars", "polars", "polars"), ("to_pandas", "pandas", "pandas"), ("to_arrow", "pyarrow", "arrow")],
+    [
+        ("to_polars", "polars", "polars"),
+        ("to_pandas", "pandas", "pandas"),
+        ("to_arrow", "pyarrow", "arrow"),
+        ("__arrow_c_stream__", "pyarrow", "arrow"),
+    ],
 )
 def test_a_library_that_is_missing_is_an_extra(
     export: str, library: str, extra: str, report: Report[PageviewRow], monkeypatch: pytest.MonkeyPatch

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from attrs import frozen
 
-from fathom_async.testing import FathomServer, LaravelWindow
+from fathom_async.testing import Dataset, FathomServer, LaravelWindow
 from tests.support.forked import Forked
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +25,10 @@ class Options:
     latency: tuple[float, float] = (0.0, 0.005)
     speed: float = 1.0
     now: datetime | None = None
+
+    def data(self) -> Dataset:
+        """Return what it reports on: little, so that the first report comes as soon as the others."""
+        return Dataset.synthetic(sites=1, days=100, until=(self.now or datetime.now(UTC)).date())
 
 
 @frozen
@@ -98,6 +102,7 @@ def serve(test: Connection, options: Options) -> None:
 async def _serve(test: Connection, options: Options) -> None:
     throttle = LaravelWindow(options.requests, per=options.per)
     async with FathomServer(
+        data=options.data(),
         reports_throttle=throttle,
         latency=options.latency,
         speed=options.speed,

@@ -1,18 +1,30 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Self
 
 import aiohttp
 import pytest_asyncio
+from aiohttp.connector import Connection
 
 from fathom_async.testing import FathomServer
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
 
+class ReadResponse(aiohttp.ClientResponse):
+    """A response that was read before a test sees it, so that its connection does not outlive the test."""
+
+    async def start(self, connection: Connection) -> Self:
+        await super().start(connection)
+        with suppress(aiohttp.ClientError):
+            await self.read()
+        return self
+
+
 @pytest_asyncio.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     headers = {"Authorization": "Bearer any", "Accept": "application/json"}
-    async with aiohttp.ClientSession(headers=headers) as session:
+    async with aiohttp.ClientSession(headers=headers, response_class=ReadResponse) as session:
         yield session
 
 

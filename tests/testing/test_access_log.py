@@ -6,8 +6,7 @@ import aiohttp
 import pytest
 
 from fathom_async.testing import Dataset, FathomServer
-from fathom_async.testing._access_log import parse_access_log
-from fathom_async.testing._agents import parse_agent
+from fathom_async.testing._access_log import parse_access_log, parse_agent
 
 CHROME = "Mozilla/5.0 (Windows NT 6.1; WOW64) AppleWebKit/537.36 Chrome/32.0.1700.77 Safari/537.36"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 7_0 like Mac OS X) Version/7.0 Mobile/11A465 Safari/9537.53"

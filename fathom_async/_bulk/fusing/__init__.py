@@ -15,8 +15,9 @@ done in a few orders, and the one with the fewest boxes counts. Time is near-lin
 groups are kept out where that saves rows, by a pattern (`fathom_async._bulk.fusing.texts`) that has no part in what
 is exact.
 
-**3. Order.** A query is fused only if exactly one sequence of rows may answer it. The first rows by a figure are cut
-here from a complete answer, unless two of them are equal.
+**3. Order.** A box holds only queries that exactly one sequence of rows may answer. Others are asked as they are, and
+what their answers contain rides along. The first rows by a figure are cut here from a complete answer, unless two of
+them are equal.
 
 **4. Rows.** A request that groups by fields gets at most 1,000 rows, and nothing tells what is missing. So a box is
 planned only if dates times values stay below, as far as answers of the account have shown how many values a property

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from math import inf, prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, Self, cast
 
@@ -11,6 +13,7 @@ from fathom_async._bulk.fusing.box import Box, Shape, shape_of
 from fathom_async._bulk.fusing.knowledge import ServerKnowledge
 from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
+from fathom_async._reports.calendar import count_periods
 from fathom_async._reports.fields import MAX_ROWS, METRIC_KINDS
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.implication import SourceAnswer, implies
@@ -113,16 +116,18 @@ def fuse(queries: Sequence[Query[RowT]], knowledge: ServerKnowledge | None = Non
     answer, and every position is answered by one of them.
     """
     known = knowledge or ServerKnowledge()
-    fused: list[Fused[RowT]] = []
-    asked_as: dict[Shape, Member[RowT]] = {}
+    shapes_of = {
+        asked: shape_of(asked.query, known.zones.get(asked.query.site_id)) for asked in _distinct(queries)
+    }
+    hosts = _hosts(shapes_of, known)
+    guests = set(chain.from_iterable(hosts.values()))
+    asked_as = {
+        shape: asked for asked, shape in shapes_of.items() if shape is not None and asked not in guests
+    }
     subjects: dict[Hashable, list[Shape]] = defaultdict(list)
-    for asked in _distinct(queries):
-        shape = shape_of(asked.query, known.zones.get(asked.query.site_id))
-        if shape is None:
-            fused.append(_alone(asked))
-        else:
-            asked_as[shape] = asked
-            subjects[shape.subject].append(shape)
+    for shape in asked_as:
+        subjects[shape.subject].append(shape)
+    fused = [_hosted(host, contained) for host, contained in hosts.items()]
     for shapes in subjects.values():
         for box in boxes(shapes, known):
             fused += _together(box, asked_as, known)
@@ -141,8 +146,43 @@ def _distinct(queries: Sequence[Query[RowT]]) -> list[Member[RowT]]:
     return [Member(tuple(found), queries[found[0]]) for found in positions.values()]
 
 
-def _alone(asked: Member[RowT]) -> Fused[RowT]:
-    return Fused(asked.query, (asked,), tuple(_repeats([asked])))
+def _hosts(
+    shapes_of: Mapping[Member[RowT], Shape | None], knowledge: ServerKnowledge
+) -> Mapping[Member[RowT], Sequence[Member[RowT]]]:
+    """Return the queries that are asked as they are, which have no shape, with those that their answers contain."""
+    hosts: dict[Member[RowT], list[Member[RowT]]] = {
+        asked: [] for asked, shape in shapes_of.items() if shape is None
+    }
+    roomy: dict[str, list[Member[RowT]]] = defaultdict(list)
+    for asked in hosts:
+        if _is_roomy(asked.query, knowledge):
+            roomy[asked.query.site_id].append(asked)
+    for asked in (*list(hosts), *(asked for asked, shape in shapes_of.items() if shape is not None)):
+        near = (host for host in roomy.get(asked.query.site_id, ()) if host is not asked)
+        zone = knowledge.zones.get(asked.query.site_id)
+        host = next(
+            (host for host in islice(near, _TRIED) if implies(host.query, asked.query, zone=zone)), None
+        )
+        if host is None:
+            continue
+        hosts[host] += [asked, *hosts.pop(asked, ())]
+        if asked in roomy[asked.query.site_id]:
+            roomy[asked.query.site_id].remove(asked)
+    return hosts
+
+
+def _is_roomy(query: Query[Row], knowledge: ServerKnowledge) -> bool:
+    """Whether the answer to a query that is asked as it is may well be complete."""
+    values = prod(knowledge.count(query, name, inf, least=1) for name in query.field_grouping)
+    dates = count_periods(query.date_grouping, query.date_from, query.date_to) if query.date_grouping else 1
+    return query.limit is None and dates is not None and values * dates < MAX_ROWS
+
+
+def _hosted(host: Member[RowT], guests: Sequence[Member[RowT]]) -> Fused[RowT]:
+    """Return the request of a query that no other may widen, with those that its answer contains."""
+    how = (f"{len(guests)} contained in another",) if guests else ()
+    asked = tuple(sorted((host, *guests), key=attrgetter("positions")))
+    return Fused(host.query, asked, (*how, *_repeats(asked)))
 
 
 def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
@@ -268,15 +308,15 @@ def _together(
     """Yield the request of a box, and those of the queries that its answer does not contain after all."""
     members = sorted((asked_as[shape] for shape in box.shapes), key=attrgetter("positions"))
     if len(members) == 1:
-        yield _alone(members[0])
+        yield _hosted(members[0], ())
         return
     query = _request(members, box, knowledge)
     zone = knowledge.zones.get(query.site_id)
     strays = [each for each in members if not implies(query, each.query, zone=zone) and each.query != query]
-    yield from map(_alone, strays)
+    yield from (_hosted(stray, ()) for stray in strays)
     kept = tuple(each for each in members if each not in strays)
     if len(kept) == 1:
-        yield _alone(kept[0])
+        yield _hosted(kept[0], ())
     elif kept:
         open_fields = box.grouped.difference(box.restricted())
         yield Fused(query, kept, tuple(_words(kept, box)), open_fields, box.days, box.pattern_length)

@@ -1,15 +1,18 @@
 """Reports written to disk, a file each or all in one dataset; files are replaced atomically."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from itertools import chain
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from fathom_async import Report
 from fathom_async._cli.bulk.asking import Answer
 from fathom_async._cli.bulk.report_spec import ReportSpec
+from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory, check_file, write_file
+from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.output import (
     Cell,
     Format,
@@ -38,10 +41,13 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
     """Check that the reports can be written, before requests are spent.
 
     Raises:
-        CommandError: The dataset's ending names no format.
+        CommandError: The dataset's ending names no format, or there is no place for pages.
         ImportError: Parquet needs an extra.
         OSError: A directory cannot be created, or a file not be written.
     """
+    reports = list(reports)
+    if dataset is not None and any(each.html for each in reports):
+        raise CommandError("--html writes a page beside each report; leave out --dataset", ExitCode.USAGE)
     if dataset is None:
         formats: set[Format] = {each.format for each in reports}
         directories = {each.path.parent for each in reports}
@@ -57,9 +63,15 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
         check_file(dataset)
 
 
-def write_report(wanted: ReportSpec, answer: Answer) -> None:
-    """Write one report to its file."""
-    write_file(wanted.path, encoded(_records(answer), wanted.format, spreadsheet=wanted.spreadsheet))
+def write_report(wanted: ReportSpec, answer: Answer) -> int:
+    """Write one report to its file, and its page if it has one; return the number of rows."""
+    records = _records(wanted, answer)
+    write_file(wanted.path, encoded(records, wanted.format, spreadsheet=wanted.spreadsheet))
+    if wanted.html:
+        report, comparison = (answer, None) if isinstance(answer, Report) else (answer.current, answer)
+        page = HtmlPage(report, report.query.site_id, _now(wanted), comparison, rest=wanted.path.name)
+        write_file(wanted.path.with_suffix(".html"), page.html().encode())
+    return len(records.rows)
 
 
 def write_dataset(path: Path, format: Format | None, found: Sequence[tuple[ReportSpec, Answer]]) -> int:
@@ -72,7 +84,7 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[tuple[Repor
         format: Its format; what its ending names by default.
         found: The reports, in the order of the file.
     """
-    parts = [(wanted, _records(answer)) for wanted, answer in found]
+    parts = [(wanted, _records(wanted, answer)) for wanted, answer in found]
     columns = _columns([records.kinds for _, records in parts])
     rows = [row for wanted, records in parts for row in _rows(wanted, records, columns)]
     chosen = OutputOptions(format=format, output=path).resolved()
@@ -81,8 +93,20 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[tuple[Repor
     return len(rows)
 
 
-def _records(answer: Answer) -> Records:
-    return records_of_report(answer) if isinstance(answer, Report) else records_of_comparison(answer)
+def _records(wanted: ReportSpec, answer: Answer) -> Records:
+    if not isinstance(answer, Report):
+        return records_of_comparison(answer)
+    return records_of_report(
+        answer.filled(now=_now(wanted)) if wanted.fill and not answer.truncated else answer
+    )
+
+
+def _now(wanted: ReportSpec) -> datetime:
+    """Return the present on the site's clock, or that of UTC, without a time zone, if the site's is not known."""
+    name = wanted.queries[0].timezone
+    zone = wanted.zone if name is None else ZoneInfo(name)
+    now = datetime.now(zone or UTC)
+    return now if zone else now.replace(tzinfo=None)
 
 
 def _columns(reports: Sequence[Mapping[str, Kind]]) -> dict[str, Kind]:

@@ -1,6 +1,6 @@
 """The reports of a job file, each with its file and its store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -33,6 +33,9 @@ class ReportSpec:
         format: The format of that file.
         spreadsheet: Whether CSV is for a spreadsheet.
         limit: The most rows of either period to compare.
+        fill: Whether to add rows of zeros.
+        html: Whether to write a page, too.
+        zone: The site's time zone, if it is known.
     """
 
     job: str
@@ -44,6 +47,9 @@ class ReportSpec:
     format: Format
     spreadsheet: bool = False
     limit: int | None = None
+    fill: bool = False
+    html: bool = False
+    zone: ZoneInfo | None = None
 
 
 @Parameter(name="*")
@@ -62,6 +68,12 @@ class RunOptions:
 
     spreadsheet: bool = False
     """Write CSV for a spreadsheet: legible to Excel, and without formulas, which visitors could smuggle in."""
+
+    fill: bool = False
+    """Add a row of zeros for each hour, day, month or year of the range in which nothing was counted."""
+
+    html: bool = False
+    """Write a page with charts beside each report, from the same answers."""
 
     store: str | None = None
     """Store of cached answers, a path or redis://host:6379/0; by default the job file's, or jobs.db beside it."""
@@ -100,13 +112,16 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
         ) from None
 
 
-def wanted(jobs: JobFile, file: Path, options: RunOptions) -> list[ReportSpec]:
+def wanted(
+    jobs: JobFile, file: Path, options: RunOptions, zones: Mapping[str, ZoneInfo] | None = None
+) -> list[ReportSpec]:
     """Return all reports of a file, in its order; its paths are relative to it.
 
     Args:
         jobs: What the file says.
         file: Its path.
         options: Options that override the file.
+        zones: Time zones of sites, as far as they are known.
     """
     return [
         ReportSpec(
@@ -120,6 +135,9 @@ def wanted(jobs: JobFile, file: Path, options: RunOptions) -> list[ReportSpec]:
             options.format or job.output.format,
             options.spreadsheet,
             named.limit,
+            options.fill,
+            options.html,
+            (zones or {}).get(named.query.site_id),
         )
         for job in jobs.jobs
         for named in job.queries

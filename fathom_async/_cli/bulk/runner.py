@@ -180,8 +180,7 @@ async def _make(
                 if options.dataset is not None:
                     answers[each.name] = each, answer
                 else:
-                    await asyncio.to_thread(write_report, each, answer)
-                    summary.rows += len(answer)
+                    summary.rows += await asyncio.to_thread(write_report, each, answer)
                     summary.places.add(each.path.parent)
     if options.dataset is not None:
         found = [answers[each.name] for each in reports if each.name in answers]
@@ -203,7 +202,7 @@ async def _located(
     to_locate = sites_to_locate(read_jobs(file, now=moment.replace(tzinfo=None)))
     async with telling(fathom):
         zones = await fathom.reports.time_zones(to_locate, store=next(iter(stores.values()), None))
-    return wanted(read_jobs(file, now=moment, zones=zones), file, options)
+    return wanted(read_jobs(file, now=moment, zones=zones), file, options, zones)
 
 
 async def _began_at(notes: Iterable[Unfinished]) -> float | None:

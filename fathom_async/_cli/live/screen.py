@@ -29,6 +29,7 @@ _SIDE_BY_SIDE: Final = 70
 _TREND: Final = 16
 _WITH_TREND: Final = 50
 _WITH_AGE: Final = 34
+_PLACE: Final = ("hostname", "pathname", "visitors")
 _FRAME: Final = 6
 """Lines of the headings, the status and what stands between."""
 
@@ -237,27 +238,21 @@ def lines(*, as_json: bool) -> Show:
 def record(heard: LiveVisitors, name: str, error: str | None) -> str:
     """Return an answer, and its error in words, as a JSON object in one line."""
     visitors = heard.visitors
-    return msgspec.json.encode(
-        {
-            "at": heard.at,
-            "site_id": heard.site_id,
-            "site": name,
-            "visitors": None if visitors is None else visitors.total,
-            "pages": [
-                {"hostname": page.hostname, "pathname": page.pathname, "visitors": page.total}
-                for page in (visitors.content if visitors else ())
-            ],
-            "referrers": [
-                {
-                    "hostname": each.referrer_hostname,
-                    "pathname": each.referrer_pathname,
-                    "visitors": each.total,
-                }
-                for each in (visitors.referrers if visitors else ())
-            ],
-            "error": error,
-        }
-    ).decode()
+    pages = [(page.hostname, page.pathname, page.total) for page in (visitors.content if visitors else ())]
+    referrers = [
+        (each.referrer_hostname, each.referrer_pathname, each.total)
+        for each in (visitors.referrers if visitors else ())
+    ]
+    told = {
+        "at": heard.at,
+        "site_id": heard.site_id,
+        "site": name,
+        "visitors": None if visitors is None else visitors.total,
+        "pages": [dict(zip(_PLACE, page, strict=True)) for page in pages],
+        "referrers": [dict(zip(_PLACE, each, strict=True)) for each in referrers],
+        "error": error,
+    }
+    return msgspec.json.encode(told).decode()
 
 
 @contextmanager

@@ -17,17 +17,21 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import GenericAlias
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Generic, Literal, Optional, TypeVar, cast
 
 import attrs
 import msgspec
 
+from fathom_async._util.pydantic_schema import LazySerializer, schema_of
 from fathom_async.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 ColumnKind = Literal["text", "count", "number", "hour", "day", "month", "year"]
 """``count`` is an int, ``number`` a float, ``hour`` a datetime; ``day``, ``month`` and ``year`` are dates."""
@@ -69,6 +73,17 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     columns_: ClassVar[tuple[Column, ...]] = ()
     kinds_: ClassVar[Mapping[str, ColumnKind]] = {}
     """Kinds of columns that are known, even if nobody requested them."""
+    shape_: ClassVar[Mapping[str, tuple[object, str | None]]] = {}
+    """Type and description of each column that a row may have, for its schema."""
+    __pydantic_serializer__: ClassVar = LazySerializer()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        def read(values: Mapping[str, object]) -> Row:
+            kept = {name: value for name, value in values.items() if name == "date" or _can_be_kept(name)}
+            return _codec((), cls, tuple(kept)).row(*kept.values())
+
+        return schema_of(cls, handler.generate_schema(_shape(cls)), read, msgspec.structs.asdict)
 
     def __reduce__(self) -> tuple[object, ...]:
         base = cast("type[Row]", type(self).__mro__[1])
@@ -187,6 +202,26 @@ def _codec(columns: tuple[Column, ...], base: type[Row], more: tuple[str, ...]) 
     rows = cast("type[list[Row]]", GenericAlias(list, (row_type,)))
     decoder = msgspec.json.Decoder(rows, strict=False, dec_hook=_read_date)
     return RowCodec(columns, row_type, rows, decoder, more)
+
+
+@cache
+def _shape(base: type[Row]) -> object:
+    """Return a typed dict of the columns that a row may have; each row has some of them, and maybe others."""
+    from pydantic import BeforeValidator, ConfigDict, Field  # noqa: PLC0415 - rule 1 of `pydantic_schema`
+    from typing_extensions import TypedDict  # noqa: PLC0415 - comes with pydantic
+
+    columns = {name: Annotated[kind, Field(description=about)] for name, (kind, about) in base.shape_.items()}
+    if "date" in columns:
+        columns["date"] = Annotated[columns["date"], BeforeValidator(_day_or_more)]
+    shape = cast("Callable[..., type]", TypedDict)(base.__name__, columns, total=False)
+    shape.__doc__, shape.__module__ = (base.__doc__ or "").partition("\n\n")[0], base.__module__
+    shape.__pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[attr-defined]
+    return shape
+
+
+def _day_or_more(written: object) -> object:
+    is_day = isinstance(written, str) and len(written) == len("2026-01-31")
+    return date.fromisoformat(cast("str", written)) if is_day else written
 
 
 def _restored(

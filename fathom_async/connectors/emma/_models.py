@@ -7,6 +7,7 @@ from typing import cast
 from attrs import asdict, field, fields, frozen
 
 from fathom_async._util import checks
+from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.emma._wire import Dates
 from fathom_async.errors import ArgumentError
@@ -22,7 +23,7 @@ def _attributes_of(extra: Extra) -> object:
 
 
 @frozen
-class EventType:
+class EventType(HasSchema):
     """An event type.
 
     Attributes:
@@ -43,7 +44,7 @@ class EventType:
 
 
 @frozen
-class MemberEvent:
+class MemberEvent(HasSchema):
     """An event of a member.
 
     Attributes:
@@ -84,7 +85,7 @@ def _extra(given: Mapping[str, object] | None) -> Mapping[str, object] | None:
 
 
 @frozen(kw_only=True)
-class NewMemberEvent:
+class NewMemberEvent(HasSchema):
     """An event of a member to create.
 
     Args:

@@ -6,6 +6,7 @@ from typing import TypedDict, TypeVar
 
 from attrs import field, frozen
 
+from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async.models import Extra
 from fathom_async.service import LinkedPage
 
@@ -15,7 +16,7 @@ _Fields = dict[str, object]
 
 
 @frozen
-class Resource:
+class Resource(HasSchema):
     """An entry of the catalog: a category of events, an event, or a property of an event.
 
     Attributes:

@@ -15,12 +15,18 @@ try:
 except ImportError as _error:
     raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from _error
 
+from fastapi.encoders import encoders_by_class_tuples as _encoders
+from pydantic_core import to_jsonable_python as _plain
+
+from fathom_async._core.codec.rows import Row as _Row
+from fathom_async._util.pydantic_schema import HasSchema as _HasSchema
 from fathom_async.integrations.fastapi._client import Fathom, FathomState, fathom, fathom_lifespan
 from fathom_async.integrations.fastapi._health import Health, LaneHealth, health_router
 from fathom_async.integrations.fastapi._live import LiveCount, LiveFeed, live_feed
 from fathom_async.integrations.fastapi._replies import Reply, install_error_handlers, reply_to
 
 del _fastapi
+_encoders[_plain] = (_HasSchema, _Row)  # routes without an annotation return them too
 
 __all__ = [
     "Fathom",

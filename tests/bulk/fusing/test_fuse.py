@@ -177,7 +177,6 @@ DOTTED = TOTAL.replace(filters=[Filter("domain", "is", "x.com")])
         pytest.param(
             DAILY.replace(limit=3), DAILY.replace(aggregates=["visits"], limit=3), id="any three dates"
         ),
-        pytest.param(TOTAL, BY_PATH, id="groupings"),
         pytest.param(on(""), on("/a"), id="no value and one value"),
         pytest.param(on("/a", on("/b")), on("/a", on("/c")), id="two values at once"),
         pytest.param(DOTTED, DOTTED.replace(filters=[Filter("domain", "is", "y.com")]), id="no grouping"),
@@ -209,6 +208,33 @@ DOTTED = TOTAL.replace(filters=[Filter("domain", "is", "x.com")])
 )  # fmt: skip
 def test_never_where_it_would_change_a_result(first: AnyQuery, second: AnyQuery) -> None:
     assert [fused.query for fused in fuse([first, second])] == [first, second]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_what_an_answer_in_no_certain_order_contains_rides_along(step: int) -> None:
+    views = [
+        Pageview(site_id="CDBUGS", at=BEGIN + timedelta(days=n % 3), session=f"{n}", pathname=f"/{n % 4}")
+        for n in range(9)
+    ]
+    by_day = BY_PATH.replace(aggregates=["visits", "pageviews"], date_grouping="day")
+    by_day = during("2026-01-01", "2026-01-03", by_day.replace(field_grouping=["device_type"]))
+    total = by_day.replace(date_grouping=None, field_grouping=[], aggregates=["pageviews"])
+    contained = [
+        total,
+        total.replace(field_grouping=["device_type"], sort_by="pageviews:desc"),
+        during("2026-01-02"),
+    ]
+    comparison = compare(dataset(views), [by_day, *contained][::step])
+    assert same(comparison)
+    assert [fused.query for fused in fuse([by_day, *contained][::step])] == [by_day]
+    top = BY_PATH.replace(sort_by="pageviews:desc")
+    [fused] = fuse([TOTAL, top, on("/a"), BY_PATH][::step])
+    assert (fused.query, fused.how) == (BY_PATH, ("3 contained in another",))
+
+
+def test_nothing_rides_along_with_an_answer_that_may_be_cut_off() -> None:
+    for query in (BY_PATH.replace(date_grouping="day"), BY_PATH.replace(sort_by="pageviews:desc", limit=300)):
+        assert [fused.query for fused in fuse([query, TOTAL])] == [query, TOTAL]
 
 
 def test_an_excluded_value_stays_excluded() -> None:

@@ -2,12 +2,13 @@
 
 from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 from attrs import evolve
 
-from fathom_async import EventQuery, PageviewQuery, Report
+from fathom_async import Comparison, EventQuery, PageviewQuery, Report
 from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
 from fathom_async._cli.bulk.report_spec import ReportSpec
 from fathom_async._cli.failures import CommandError
@@ -74,3 +75,31 @@ def test_directories_are_made_before_anything_is_asked(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b").is_dir()
     with pytest.raises(CommandError, match="names no format"):
         prepare([], tmp_path / "all.xls", None)
+    with pytest.raises(CommandError, match="leave out --dataset"):
+        prepare([evolve(one("pages", PAGES), html=True)], tmp_path / "all.csv", None)
+
+
+def test_a_page_stands_beside_its_report_and_shows_its_figures(tmp_path: Path) -> None:
+    wanted_ = evolve(one("pages", PAGES, tmp_path / "pages.csv"), html=True)
+    write_report(wanted_, report_of(PAGES, ("/", 1234)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pages.csv", "pages.html"]
+    page = (tmp_path / "pages.html").read_text("utf-8")
+    assert "<h1>ACMEAA</h1>" in page
+    assert "<td>1,234</td>" in page
+    assert "UTC" not in page, "nobody knows the time zone"
+    former = PAGES.replace(date_from="2025-12-01", date_to="2025-12-31")
+    write_report(wanted_, Comparison(report_of(PAGES, ("/", 20)), report_of(former, ("/", 10))))
+    assert "<span>up</span>" in (tmp_path / "pages.html").read_text("utf-8").replace(' class="hidden"', "")
+
+
+def test_rows_of_zeros_are_added_on_wish(tmp_path: Path) -> None:
+    days = DAYS.replace(date_to="2026-01-03")
+    report = report_of(days, (date(2026, 1, 2), 5))
+    wanted_ = evolve(one("days", days, tmp_path / "days.csv"), fill=True, zone=ZoneInfo("Europe/Berlin"))
+    assert write_report(wanted_, report) == 3
+    filled = ["2026-01-01,0", "2026-01-02,5", "2026-01-03,0"]
+    assert (tmp_path / "days.csv").read_text().splitlines()[1:] == filled
+    assert write_dataset(tmp_path / "all.csv", None, [(wanted_, report)]) == 3
+    cut = evolve(report_of(PAGES.replace(limit=1, sort_by="pageviews:desc"), ("/", 3)), truncated=True)
+    write_report(evolve(wanted_, path=tmp_path / "cut.csv", queries=(cut.query,)), cut)
+    assert (tmp_path / "cut.csv").read_text().splitlines()[1:] == ["/,3"], "what is cut off is not zero"
