@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit eager browser dist lock test-newest test-lowest versions bench setup clean
+.PHONY: help demo dashboard test lint types unit eager uvloop browser dist lock test-newest test-lowest versions bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -55,6 +55,9 @@ unit: $(READY) ## run the tests (PYTEST_ARGS)
 
 eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
 	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"
+
+uvloop: ## run the tests on uvloop, which has to be installed in $(VENV)
+	$(MAKE) unit PYTEST_ARGS="-p tests.support.on_uvloop $(PYTEST_ARGS)"
 
 # Tests in a real browser: CHROMIUM is its executable, PICTURES a directory for screenshots.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)

@@ -220,7 +220,8 @@ class ServiceClient:
             TypeError: One of them is not in `ServiceOptions`.
         """
         for name in options.keys() - ServiceOptions.__annotations__.keys():
-            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}")
+            hint = checks.suggestion(name, ServiceOptions.__annotations__.keys())
+            raise TypeError(f"{cls.__name__}() got an unexpected keyword argument {name!r}{hint}")
         return options
 
     def _start(self, settings: Service) -> None:

@@ -80,6 +80,9 @@ MISTAKES: Final = {
     "query.replace(filters={'pathname': '/a'})": "a list such as [where.pathname == '/']",
     # Columns that were not asked for.
     "report.column('pageviews')": "write aggregates=[..., 'pageviews'] in the query",
+    "row['visits']": "write row.visits",
+    "report['visits']": "write report.column('visits')",
+    "report[0]": "write report.rows[0]",
     "row.pageviews": "write aggregates=[..., 'pageviews'] in the query",
     "row.browser": "write field_grouping=['browser'] in the query",
     "row.date": "write date_grouping='day' in the query",
@@ -92,6 +95,7 @@ MISTAKES: Final = {
     "fathom.site": "did you mean 'sites'?",
     # What the client is made of.
     "FathomClient(None)": "is missing",
+    "FathomClient('any', retries=3)": "did you mean 'retry'?",
     "FathomClient('Bearer abc')": "the token alone, without 'Bearer'",
     "FathomClient('any', base_url='https://api.usefathom.com')": "the API's address, which is https://api.usefathom.com/v1",
     "FathomClient('any', base_url='api.usefathom.com/v1')": "write e.g. https://host/path",

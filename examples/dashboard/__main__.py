@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from examples.dashboard.settings import Settings
-from fathom_async import AuthenticationError, FathomError
+from fathom_async import AuthenticationError, FathomClient, FathomError, PageviewQuery
 from fathom_async.testing import Dataset, FathomServer
 
 _GRACE_SECONDS = 1
 """Seconds for which a stopping worker waits for open responses."""
+_MAKING_UP = 300.0
 _PATIENCE = 5.0
 """Seconds to wait for the API to check the token."""
 
@@ -90,7 +91,12 @@ def _arguments() -> argparse.Namespace:
         default=Path("dashboard-data"),
         help="directory for the answers of a real account",
     )
-    parser.add_argument("--speed", type=float, default=1.0, help="speed of the embedded server's clock")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=6.0,
+        help="speed of the embedded server's clock; at 6, a minute lasts 10 s",
+    )
     return parser.parse_args()
 
 
@@ -102,9 +108,11 @@ async def _environment(arguments: argparse.Namespace) -> AsyncGenerator[Mapping[
         yield _shared(arguments.data)
         return
     sys.stdout.write(
-        "FATHOM_API_TOKEN is not set: the sites are made up, the limit of 10 reports a minute is real.\n"
+        "FATHOM_API_TOKEN is not set: the sites are made up. The limit of 10 reports a minute is real, "
+        f"but a minute lasts {60 / arguments.speed:g} s; see --speed.\n"
     )
-    data = await asyncio.to_thread(Dataset.synthetic, days=740, visits_per_day=80)
+    data = Dataset.synthetic(days=740, visits_per_day=40)
+    await _make_up(data)
     with tempfile.TemporaryDirectory() as directory:
         async with FathomServer(data=data, latency=(0.02, 0.1), speed=arguments.speed) as server:
             yield {
@@ -113,6 +121,15 @@ async def _environment(arguments: argparse.Namespace) -> AsyncGenerator[Mapping[
                 "FATHOM_BASE_URL": server.url,
                 "DASHBOARD_SPEED": str(arguments.speed),
             }
+
+
+async def _make_up(data: Dataset) -> None:
+    """Have the data made up, which the first report would wait for."""
+    async with (
+        FathomServer(data=data) as server,
+        FathomClient("any", base_url=server.url, timeout=_MAKING_UP) as fathom,
+    ):
+        await fathom.reports.aggregate(PageviewQuery(data.sites[0].id, aggregates=["visits"]))
 
 
 def _shared(directory: Path) -> Mapping[str, str]:

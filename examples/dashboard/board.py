@@ -1,7 +1,7 @@
-"""The board of one site over one range: four queries and the figures from their reports."""
+"""The board of one site over one range: its queries, and the figures from their reports."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from operator import attrgetter
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -10,15 +10,17 @@ from attrs import frozen
 
 from examples.dashboard.charts import Chart, draw
 from examples.dashboard.ranges import Grouping, Range
-from fathom_async import PageviewQuery, PageviewRow, Report, Site
+from fathom_async import Change, Comparison, PageviewQuery, PageviewRow, Report, Site
 
+REPORTS = 5
+"""The reports of a board: one for each query, and one for the period before."""
 _TOP = 8
 _NO_FIGURE = "-"
 
 
 @frozen
 class Questions:
-    """The queries of a board. The chart's query covers the range before as well, which saves a request."""
+    """The queries of a board; `figures` is compared with the period before."""
 
     figures: PageviewQuery
     series: PageviewQuery
@@ -28,21 +30,14 @@ class Questions:
     @classmethod
     def about(cls, site: Site, span: Range, now: datetime) -> Self:
         """Return the queries for a time on the site's clock."""
-        visits = PageviewQuery(site.id, aggregates=["visits"], sort_by="visits:desc", limit=_TOP)
+        counts = PageviewQuery(site.id, aggregates=["visits", "pageviews"]).over(span.words, now=now)
+        top = counts.replace(aggregates=["visits"], sort_by="visits:desc", limit=_TOP)
         return cls(
-            figures=PageviewQuery(
-                site.id, aggregates=["visits", "pageviews", "avg_duration", "bounce_rate"]
-            ).over(span.words, now=now),
-            series=PageviewQuery(
-                site.id, aggregates=["visits", "pageviews"], date_grouping=span.grouping
-            ).over(span.with_previous(now), now=now),
-            pages=visits.replace(field_grouping=["pathname"]).over(span.words, now=now),
-            referrers=visits.replace(field_grouping=["referrer_hostname"]).over(span.words, now=now),
+            figures=PageviewQuery(site.id, aggregates=["visits", "pageviews", "avg_duration", "bounce_rate"]),
+            series=counts.replace(date_grouping=span.grouping),
+            pages=top.replace(field_grouping=["pathname"]),
+            referrers=top.replace(field_grouping=["referrer_hostname"]),
         )
-
-    def all(self) -> Sequence[PageviewQuery]:
-        """Return the queries in the order that `Board.of` expects."""
-        return (self.figures, self.series, self.pages, self.referrers)
 
 
 @frozen
@@ -52,12 +47,18 @@ class Figure:
     Attributes:
         label: Name of the metric.
         text: The number, formatted.
-        change: Change from the range before, as a fraction of it; None if there is nothing to compare with.
+        before: The same of the period before.
+        change: The change from there: "12 %", "3.6 points", "new"; empty if there is nothing to compare with.
+        direction: -1, 0 or 1.
+        is_good: Whether the change is for the better.
     """
 
     label: str
     text: str
-    change: float | None = None
+    before: str
+    change: str = ""
+    direction: int = 0
+    is_good: bool = True
 
 
 @frozen
@@ -86,7 +87,9 @@ class Board:
         chart: Visits and pageviews over time.
         pages: The pages with the most visits.
         referrers: The referrers with the most visits.
-        as_of: When the oldest answer was requested, on the site's clock.
+        until: End of the part of both periods that `figures` compares.
+        as_of: When the oldest report was requested, on the site's clock.
+        is_empty: Whether nothing was counted in this range.
     """
 
     site: Site
@@ -95,11 +98,21 @@ class Board:
     chart: Chart
     pages: Sequence[Line]
     referrers: Sequence[Line]
+    until: datetime
     as_of: datetime
+    is_empty: bool
 
     @classmethod
     def of(
-        cls, site: Site, span: Range, now: datetime, reports: Sequence[Report[PageviewRow]], asked_at: float
+        cls,
+        site: Site,
+        span: Range,
+        now: datetime,
+        *,
+        compared: Comparison[PageviewRow],
+        series: Report[PageviewRow],
+        rankings: Sequence[Report[PageviewRow]],
+        as_of: datetime,
     ) -> Self:
         """Build a board from its reports.
 
@@ -107,16 +120,23 @@ class Board:
             site: The site.
             span: The range.
             now: The time of the queries, on the site's clock.
-            reports: The reports, in the order of `Questions.all`.
-            asked_at: Unix time at which the oldest report was requested.
+            compared: The figures of the range and of the one before.
+            series: Visits and pageviews over time.
+            rankings: The top pages, and the top referrers.
+            as_of: When the oldest report was requested.
         """
-        figures, series, pages, referrers = reports
         by_moment = {_moment(row.date): row for row in series}
         moments = span.moments(now)
+        pages, referrers = rankings
         return cls(
             site=site,
             span=span,
-            figures=_figures(figures, by_moment, moments, span.moments_before(now)),
+            figures=[
+                figure_of("Visits", compared.change("visits"), _whole),
+                figure_of("Pageviews", compared.change("pageviews"), _whole),
+                figure_of("Average visit", compared.change("avg_duration"), _minutes),
+                figure_of("Bounce rate", compared.change("bounce_rate"), "{:.0%}".format, is_good_up=False),
+            ],
             chart=draw(
                 [_label(moment, span.grouping) for moment in moments],
                 [_count(by_moment, moment, "visits") for moment in moments],
@@ -124,7 +144,9 @@ class Board:
             ),
             pages=_ranking(pages, "pathname", "(unknown)"),
             referrers=_ranking(referrers, "referrer_hostname", "Direct, or unknown"),
-            as_of=datetime.fromtimestamp(asked_at, clock_of(site)),
+            until=_moment(compared.current.query.date_to or now) + timedelta(seconds=1),
+            as_of=as_of,
+            is_empty=not (len(series) or len(pages)),
         )
 
 
@@ -138,25 +160,22 @@ def now_at(site: Site) -> datetime:
     return datetime.now(UTC).astimezone(clock_of(site))
 
 
-def _figures(
-    report: Report[PageviewRow],
-    by_moment: Mapping[datetime, PageviewRow],
-    moments: Sequence[datetime],
-    before: Sequence[datetime],
-) -> Sequence[Figure]:
-    def change(metric: str) -> float | None:
-        """Compare complete bars only: leave out the current hour, day or month."""
-        new = sum(_count(by_moment, moment, metric) for moment in moments[:-1])
-        old = sum(_count(by_moment, moment, metric) for moment in before)
-        return new / old - 1 if old else None
-
-    duration, bounces = report.total("avg_duration"), report.total("bounce_rate")
-    return (
-        Figure("Visits", f"{report.total('visits'):,}", change("visits")),
-        Figure("Pageviews", f"{report.total('pageviews'):,}", change("pageviews")),
-        Figure("Average visit", _NO_FIGURE if duration is None else _minutes(duration)),
-        Figure("Bounce rate", _NO_FIGURE if bounces is None else f"{bounces:.0%}"),
+def figure_of(
+    label: str, change: Change, words: Callable[[float], str], *, is_good_up: bool = True
+) -> Figure:
+    """Return a figure with its change; `words` formats the number."""
+    now, before = (
+        _NO_FIGURE if figure is None else words(figure) for figure in (change.current, change.previous)
     )
+    if change.absolute is None:
+        return Figure(label, now, before)
+    text = str(change).lstrip("+-")
+    direction = 0 if text.startswith("0.0 ") else (change.absolute > 0) - (change.absolute < 0)
+    return Figure(label, now, before, text, direction, is_good=is_good_up == (direction > 0))
+
+
+def _whole(count: float) -> str:
+    return f"{count:,}"
 
 
 def _minutes(duration: float) -> str:
@@ -178,7 +197,7 @@ def _short(address: str | None) -> str:
 
 
 def _moment(day: date) -> datetime:
-    return day if isinstance(day, datetime) else datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the site's
+    return day.replace(tzinfo=None) if isinstance(day, datetime) else datetime(day.year, day.month, day.day)  # noqa: DTZ001 - the site's
 
 
 def _count(by_moment: Mapping[datetime, PageviewRow], moment: datetime, metric: str) -> int:

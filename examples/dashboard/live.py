@@ -1,8 +1,8 @@
 """Current visitors: a feed that restarts when the sites change."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from examples.dashboard.sites import Sites
@@ -13,9 +13,9 @@ from fathom_async.store import ReportStore
 if TYPE_CHECKING:
     from fathom_async.integrations.fastapi import LiveFeed
 
+_EVERY = 60.0
 _SHARE = 0.3
-_NOW = timedelta(minutes=5)
-"""Age up to which a count is current; the page's script has the same value."""
+_KNOWN_SECONDS = 3600.0
 
 
 class Live:
@@ -25,29 +25,22 @@ class Live:
         fathom: Client that sends the requests.
         store: The store in which the workers share the counts.
         sites: The sites, which `run` refreshes.
+        speed: Speed of the client's clock; 1 is real time.
     """
 
-    def __init__(self, fathom: FathomClient, store: ReportStore, sites: Sites) -> None:
+    def __init__(self, fathom: FathomClient, store: ReportStore, sites: Sites, speed: float = 1.0) -> None:
         self._fathom = fathom
         self._store = store
         self._sites = sites
+        self._every = _EVERY / speed
         self._feed: LiveFeed | None = None
 
-    def count(self, site_id: str) -> LiveCount | None:
-        """Return the current visitors of a site; None if unknown or too old."""
-        count = None if self._feed is None else self._feed.latest.get(site_id)
-        return None if count is None or age(count) > _NOW else count
-
-    async def updates(self) -> AsyncGenerator[LiveCount, None]:
-        """Yield the latest count of each site, then each newer one.
-
-        The stream ends with `run`, and when the sites change: browsers reconnect by themselves.
-        """
-        if self._feed is not None:
-            async with aclosing(self._feed.updates()) as counts:
-                async for count in counts:
-                    if age(count) <= _NOW:
-                        yield count
+    def look(self, site_ids: Iterable[str], seconds: float) -> Mapping[str, LiveCount]:
+        """Return the current visitors of sites, where known, and keep them up to date for some seconds."""
+        if self._feed is None:
+            return {}
+        counts = self._feed.look(site_ids, seconds)
+        return {site: count for site, count in counts.items() if age(count) <= _KNOWN_SECONDS}
 
     async def run(self) -> None:
         """Keep sites and counts up to date until cancelled."""
@@ -56,12 +49,12 @@ class Live:
             async with AsyncExitStack() as stack:
                 self._feed = None
                 if ids:
-                    feed = live_feed(self._fathom, ids, store=self._store, share=_SHARE)
+                    feed = live_feed(self._fathom, ids, store=self._store, every=self._every, share=_SHARE)
                     self._feed = await stack.enter_async_context(feed)
                 while self._sites.ids == ids:
                     await self._sites.refresh_later()
 
 
-def age(count: LiveCount) -> timedelta:
-    """Return the age of a count."""
-    return datetime.now(UTC) - count.at
+def age(count: LiveCount) -> float:
+    """Return the age of a count in seconds."""
+    return (datetime.now(UTC) - count.at).total_seconds()

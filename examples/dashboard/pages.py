@@ -1,5 +1,6 @@
 """HTML from templates; renders each board once for all pages."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -9,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from examples.dashboard.board import Board
+from examples.dashboard.boards import Notice
 from examples.dashboard.ranges import RANGES, RangeName
 from fathom_async import Site
 from fathom_async.integrations.fastapi import LiveCount
@@ -21,14 +23,41 @@ class Panel:
     Attributes:
         site: The site.
         live: Current visitors; None if unknown.
-        board: HTML of its board; empty if the board is not ready.
-        message: The reason why the board is not ready.
+        live_age: How old that number is, in words; empty if it is current.
+        board: HTML of its board; empty if there is none.
+        board_age: How old the board is, in words; empty if it is current.
+        notice: Why the board is missing or old.
     """
 
     site: Site
     live: LiveCount | None = None
+    live_age: str = ""
     board: str = ""
-    message: str = ""
+    board_age: str = ""
+    notice: Notice | None = None
+
+
+@frozen
+class Choice:
+    """What a page shows, and what it may show.
+
+    Attributes:
+        title: Title of the dashboard.
+        base: Path of the dashboard on its server, with a slash at its end.
+        sites: All sites to choose from.
+        notes: Messages about missing sites.
+        name: Name of the range.
+        most: Most sites to show at once.
+        picked: Whether the visitor chose the sites.
+    """
+
+    title: str
+    base: str
+    sites: Sequence[Site]
+    notes: Sequence[str]
+    name: RangeName
+    most: int
+    picked: bool
 
 
 class Renderer:
@@ -51,9 +80,9 @@ class Renderer:
         self._board = environment.get_template("board.html")
         self._written: WeakKeyDictionary[Board, Markup] = WeakKeyDictionary()
 
-    def page(self, panels: tuple[Panel, ...], notes: tuple[str, ...], name: RangeName) -> bytes:
+    def page(self, panels: tuple[Panel, ...], choice: Choice) -> bytes:
         """Return the whole page: a panel for each site, and the notes about missing sites."""
-        return self._kept_page(panels, notes, name)
+        return self._kept_page(panels, choice)
 
     def board(self, board: Board) -> str:
         """Return the HTML of a board."""
@@ -61,5 +90,5 @@ class Renderer:
             self._written[board] = Markup(self._board.render(board=board))  # noqa: S704 - the template escaped it
         return self._written[board]
 
-    def _write_page(self, panels: tuple[Panel, ...], notes: tuple[str, ...], name: RangeName) -> bytes:
-        return self._page.render(panels=panels, notes=notes, ranges=RANGES, chosen=name).encode()
+    def _write_page(self, panels: tuple[Panel, ...], choice: Choice) -> bytes:
+        return self._page.render(panels=panels, choice=choice, ranges=RANGES).encode()

@@ -53,30 +53,13 @@ class Range:
         bars = _bars(start, self.grouping, now.tzinfo)
         return list(takewhile(lambda moment: moment <= now.replace(tzinfo=None), bars))
 
-    def with_previous(self, now: datetime) -> Period:
-        """Return one period over the range and the range of the same length before it."""
-        period = Period.parse(self.words, now)
-        return Period(self._before(period, period.start), period.end)
-
-    def moments_before(self, now: datetime) -> Sequence[datetime]:
-        """Return the start of each bar of the range before, up to the one that matches the current bar."""
-        period = Period.parse(self.words, now)
-        end = self._before(period, self.moments(now)[-1])
-        bars = _bars(self._before(period, period.start), self.grouping, now.tzinfo)
-        return list(takewhile(lambda moment: moment < end, bars))
-
-    def _before(self, period: Period, moment: datetime) -> datetime:
-        if self.grouping == "month":
-            return moment.replace(year=moment.year - 1)
-        return moment - (period.end + _SECOND - period.start)
-
 
 RANGES = {
     RangeName.TODAY: Range("Today", "today", "yesterday", "hour"),
-    RangeName.WEEK: Range("7 days", "last 7 days", "7 days before", "day"),
-    RangeName.MONTH: Range("30 days", "last 30 days", "30 days before", "day"),
-    RangeName.QUARTER: Range("90 days", "last 90 days", "90 days before", "day"),
-    RangeName.YEAR: Range("12 months", "last 12 months", "12 months before", "month"),
+    RangeName.WEEK: Range("7 days", "last 7 days", "the 7 days before", "day"),
+    RangeName.MONTH: Range("30 days", "last 30 days", "the 30 days before", "day"),
+    RangeName.QUARTER: Range("90 days", "last 90 days", "the 90 days before", "day"),
+    RangeName.YEAR: Range("12 months", "last 12 months", "the 12 months before", "month"),
 }
 
 

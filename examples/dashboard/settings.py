@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Self
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fathom_async import ArgumentError, FathomClient, LoopClock, RatePlan
 from fathom_async.client import BASE_URL
@@ -24,17 +24,27 @@ class Settings:
         store: ``DASHBOARD_STORE``: answers that the workers share, a path or ``redis://host/0``.
         hosts: ``DASHBOARD_HOSTS``: comma-separated names that it answers to, such as ``stats.example.com``; by
             default those of this machine, so that no page of another site can read the figures under its own name.
-        sites: ``DASHBOARD_SITES``: comma-separated ids; the account's first three by default.
+        sites: ``DASHBOARD_SITES``: comma-separated ids of the sites to choose from, all of them shown at first; by
+            default those of the account, of which the first three are shown.
+        title: ``DASHBOARD_TITLE``
+        root_path: ``DASHBOARD_ROOT_PATH``: path below which a proxy serves it, such as ``/stats``.
+        login: ``DASHBOARD_LOGIN``: ``user:password`` that visitors have to know.
+        login_header: ``DASHBOARD_LOGIN_HEADER``: header in which a proxy names the visitor it let in, such as
+            ``X-Forwarded-User``. The proxy must be the only way in, and drop this header from what visitors send.
         speed: ``DASHBOARD_SPEED``: speed of the embedded server's clock; 1 is real time.
         plan: ``FATHOM_PLAN``: rate limits of the account; learned from the server's answers by default.
     """
 
-    token: str
+    token: str = field(repr=False)
     base_url: str = BASE_URL
     budget: str | None = None
     store: str = "memory://"
     hosts: tuple[str, ...] = LOOPBACK
     sites: tuple[str, ...] = ()
+    title: str = "Dashboard"
+    root_path: str = ""
+    login: str | None = field(default=None, repr=False)
+    login_header: str | None = None
     speed: float = 1.0
     plan: RatePlan | str | None = None
 
@@ -51,6 +61,10 @@ class Settings:
             store=environ.get("DASHBOARD_STORE") or "memory://",
             hosts=_listed(environ, "DASHBOARD_HOSTS") or LOOPBACK,
             sites=_listed(environ, "DASHBOARD_SITES"),
+            title=environ.get("DASHBOARD_TITLE") or "Dashboard",
+            root_path=environ.get("DASHBOARD_ROOT_PATH", "").rstrip("/"),
+            login=_login(environ.get("DASHBOARD_LOGIN") or None),
+            login_header=environ.get("DASHBOARD_LOGIN_HEADER") or None,
             speed=float(environ.get("DASHBOARD_SPEED") or 1),
             plan=environ.get("FATHOM_PLAN") or None,
         )
@@ -70,6 +84,12 @@ class Settings:
             on_budget_lost=0.2 if self.budget else "fail",
             clock=LoopClock(self.speed),
         )
+
+
+def _login(text: str | None) -> str | None:
+    if text is not None and not all(text.partition(":")):
+        raise ArgumentError("DASHBOARD_LOGIN must be user:password")
+    return text
 
 
 def _listed(environ: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ _RETRY_SECONDS = 10.0
 _PATIENCE = 2.0
 """Seconds for which a starting worker waits for the API before it uses the stored sites."""
 _DEFAULT_COUNT = 3
+_MOST = 6
+"""Most sites that a visitor may choose, as each takes several of ten reports a minute."""
 
 _log = logging.getLogger("examples.dashboard")
 _SITES = msgspec.json.Decoder(tuple[Site, ...])
@@ -28,12 +30,14 @@ class Sites:
         fathom: Client that sends the requests.
         store: Stores the sites for a worker that starts while the API is unreachable.
         account: Name of the account in the store.
-        wanted: Ids of the sites; the account's first three if empty.
+        wanted: Ids of the sites; all sites of the account if empty.
         speed: Speed of the client's clock; 1 is real time.
 
     Attributes:
         all: The sites, in order.
         notes: Messages to visitors about missing sites.
+        most: Most sites that a visitor may choose.
+        are_known: Whether the API has named the sites since the worker started.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class Sites:
         self._wanted = wanted
         self._speed = speed
         self._ask_in = _RETRY_SECONDS
+        self.most = max(_MOST, len(wanted))
+        self.are_known = False
         self.all: Sequence[Site] = ()
         self.notes: Sequence[str] = ("The sites are loading; reload the page in a moment.",)
 
@@ -61,6 +67,11 @@ class Sites:
     def get(self, site_id: str) -> Site | None:
         """Return the site with this id; None if unknown."""
         return next((site for site in self.all if site.id == site_id), None)
+
+    def pick(self, site_ids: Sequence[str]) -> Sequence[Site]:
+        """Return the sites that a visitor chose; by default the wanted ones, or the first few of the account."""
+        chosen = [site for site in self.all if site.id in site_ids]
+        return chosen[: self.most] or self.all[: len(self._wanted) or _DEFAULT_COUNT]
 
     async def start(self) -> None:
         """Request the sites; use the stored ones if the API does not answer soon."""
@@ -90,7 +101,7 @@ class Sites:
 
     async def _ask_for_list(self) -> None:
         try:
-            listed = (await self._fathom.sites.list(limit=_DEFAULT_COUNT)).data
+            listed = [site async for site in self._fathom.sites.list()]
         except FathomError as error:
             _log.warning("cannot refresh the sites: %s", error)
             if not self.all:
@@ -123,6 +134,7 @@ class Sites:
                         f"Site {site_id} is unavailable at the moment; the dashboard will try again."
                     )
         self.all, self.notes, self._ask_in = tuple(sites), tuple(notes), ask_in
+        self.are_known = self.are_known or ask_in == _EVERY_SECONDS
         if ask_in == _EVERY_SECONDS:
             await self._keep()
 

@@ -25,11 +25,25 @@ rest. A value that alone exceeds the row cap is split by the next column.
 
 import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
 
-from fathom_async._bulk.range_scan import Filters, RangeScan, choose_column, fits, heaviest
+import attrs
+
+from fathom_async._bulk.range_scan import (
+    Filters,
+    KeyRange,
+    choose_column,
+    choose_split_key,
+    fits,
+    heaviest,
+    just_above,
+    just_behind,
+    rank,
+    texts_of,
+)
 from fathom_async._bulk.request import Ask
 from fathom_async._cache.entry import GRACE, is_over
 from fathom_async._core.codec.rows import RowT
@@ -120,7 +134,7 @@ class _Completion(Generic[RowT]):
         counted = query.aggregates if self._count in query.aggregates else (*query.aggregates, self._count)
         self._query = query.replace(aggregates=counted, sort_by=None)
         by_date = () if query.date_grouping is None else (DATE_COLUMN,)
-        self._keys = (*by_date, *query.field_grouping)
+        self.keys = (*by_date, *query.field_grouping)
         known = {*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES}
         self._columns = tuple(name for name in query.field_grouping if name in known)
         self._rows: dict[tuple[object, ...], RowT] = {}
@@ -151,7 +165,7 @@ class _Completion(Generic[RowT]):
         return f"{self._count}:desc"
 
     async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
-        query = self._part(own, sort_by)
+        query = self.query_of(own, sort_by)
         if not _fits_into_url(query):
             self._give_up(own, "the filters that would separate them do not fit into a URL")
         report = await self._ask(query)
@@ -162,15 +176,9 @@ class _Completion(Generic[RowT]):
                 )
         return report
 
-    def may_be_asked(self, own: Filters, sort_by: str) -> bool:
-        return _fits_into_url(self._part(own, sort_by))
-
-    def _part(self, own: Filters, sort_by: str) -> Query[RowT]:
+    def query_of(self, own: Filters, sort_by: str) -> Query[RowT]:
         filters = tuple(dict.fromkeys(self._wanted.filters + own))
         return self._query.replace(filters=filters, sort_by=sort_by)
-
-    def has_one_row_each(self, column: str) -> bool:
-        return self._keys == (column,)
 
     def is_all(self, rows: Sequence[RowT]) -> bool:
         return self._is_over and self._add_up(rows)
@@ -187,7 +195,7 @@ class _Completion(Generic[RowT]):
         return cast("int | None", getattr(row, self._count)) or 0
 
     def _key(self, row: RowT) -> tuple[object, ...]:
-        return tuple([getattr(row, name) for name in self._keys])
+        return tuple([getattr(row, name) for name in self.keys])
 
     def keep(self, rows: Iterable[RowT]) -> None:
         for row in rows:
@@ -213,7 +221,7 @@ class _Completion(Generic[RowT]):
         if column in CATEGORICAL_PROPERTIES:
             await self._by_value(own, spent, column, seen)
             return
-        await RangeScan(self, own, spent, column).begin(seen)
+        await _RangeScan(self, own, spent, column).begin(seen)
 
     async def _by_value(self, own: Filters, spent: frozenset[str], column: str, seen: Report[RowT]) -> None:
         name = cast("CategoricalProperty", column)
@@ -270,6 +278,80 @@ class _Completion(Generic[RowT]):
             return tuple(rows)
         read, make = attrgetter(*self._wanted.columns), self._wanted.codec.row
         return tuple(make(*read(row)) for row in rows)
+
+
+class _RangeScan(Generic[RowT]):
+    """Reads all texts of one column, window by window, of the part that the filters `own` describe."""
+
+    def __init__(self, reader: _Completion[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
+        self._reader = reader
+        self._own = own
+        self._spent = spent
+        self._column = column
+
+    async def begin(self, seen: Report[RowT]) -> None:
+        """Read everything, given an answer that reached the row cap."""
+        span = KeyRange(self._column)
+        if seen.query.sort_by != f"{self._column}:asc":
+            seen = await self._window(span)
+        while seen.truncated and not self._reader.is_all(seen.rows):
+            texts = texts_of(seen.rows, self._column)
+            key = self._choose_key(span, texts)
+            if key is None:
+                key = just_above(texts[0])
+                await self._heavy(attrs.evolve(span, high=key), seen)
+                if key is None:
+                    return
+            else:
+                self._presume(attrs.evolve(span, high=key), seen.rows)
+            span = attrs.evolve(span, low=key)
+            seen = await self._window(span)
+        self._reader.keep(seen)
+
+    def _choose_key(self, span: KeyRange, texts: Sequence[str]) -> str | None:
+        """Return the split key nearest to the end of a window, or a short one if that takes too long a URL.
+
+        It is behind all rows, if no other row may have the last text, and else before those of the last text.
+        """
+        behind = just_behind(texts[-1]) if self._reader.keys == (self._column,) else None
+        last, short = (choose_split_key(texts, len(texts) - 1, slack) for slack in (0, len(texts) // 20))
+        keys = (behind, last and last[1])
+        return next(
+            (key for key in keys if key and self._fits(attrs.evolve(span, high=key))), short and short[1]
+        )
+
+    def _fits(self, span: KeyRange) -> bool:
+        own = self._own + span.filters()
+        return _fits_into_url(self._reader.query_of(own, f"{self._column}:asc"))
+
+    def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
+        high = rank(span.high or "")
+        below = [row for row in rows if rank(getattr(row, self._column) or "") < high]
+        self._reader.presume(below, partial(self._read, span))
+
+    async def _read(self, span: KeyRange) -> None:
+        """Read a part that should fit, or else its halves."""
+        report = await self._window(span)
+        if not report.truncated:
+            self._reader.keep(report)
+            return
+        texts = texts_of(report.rows, self._column)
+        cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
+        if cut is not None:
+            halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
+            await gather_all(self._read(half) for half in halves)
+            return
+        key = just_above(texts[0])
+        await self._heavy(attrs.evolve(span, high=key or span.high), report)
+        if key is not None:
+            await self._read(attrs.evolve(span, low=key))
+
+    async def _heavy(self, span: KeyRange, seen: Report[RowT]) -> None:
+        """Read a region in which one text alone exceeds the row cap."""
+        await self._reader.separate(self._own + span.filters(), self._spent | {self._column}, seen)
+
+    async def _window(self, span: KeyRange) -> Report[RowT]:
+        return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")
 
 
 def _fits_into_url(query: Query[RowT]) -> bool:

@@ -15,19 +15,17 @@ mean to the server: along the keys its answers start with *yes* and end with *no
 
 import re
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 from itertools import takewhile
 from operator import eq
-from typing import TYPE_CHECKING, Final, Generic, Protocol, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
-from fathom_async._core.codec.rows import Row, RowT
+from fathom_async._core.codec.rows import Row
 from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, TEXT_PROPERTIES
 from fathom_async._reports.filters import Filter
-from fathom_async._reports.report import Report
-from fathom_async._util.tasks import gather_all
 
 if TYPE_CHECKING:
     from fathom_async._reports.fields import TextProperty
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 
 LONGEST_KEY: Final = 150
 """Characters of a split key: its pattern is some twenty times as long in a URL."""
+
+Filters = tuple[Filter, ...]
 
 _SPECIAL: Final = frozenset("\\^$.|?*+()[]{}")
 _LOWEST: Final = " "
@@ -182,110 +182,3 @@ def _above(character: str) -> str:
             return "[^ ]"
         case _:
             return f"[^ -{character}]"
-
-
-Filters = tuple[Filter, ...]
-
-
-class Reader(Protocol[RowT]):
-    """Sends the requests of a scan, and collects the rows."""
-
-    async def part(self, own: Filters, sort_by: str) -> Report[RowT]:
-        """Request one part."""
-        ...
-
-    def may_be_asked(self, own: Filters, sort_by: str) -> bool:
-        """Whether the filters of a part fit into a URL."""
-        ...
-
-    def has_one_row_each(self, column: str) -> bool:
-        """Whether no two rows have the same text in a column."""
-        ...
-
-    def is_all(self, rows: Sequence[RowT]) -> bool:
-        """Whether it is proven that these rows are all that were missing."""
-        ...
-
-    def keep(self, rows: Iterable[RowT]) -> None:
-        """Collect the rows of a part that is complete."""
-        ...
-
-    def presume(self, rows: Sequence[RowT], read: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Collect rows that are a whole part unless the server has another order; `read` reads that part."""
-        ...
-
-    async def separate(self, own: Filters, spent: frozenset[str], seen: Report[RowT]) -> None:
-        """Read a part whose answer reached the row cap, splitting it by columns that are not yet spent."""
-        ...
-
-
-class RangeScan(Generic[RowT]):
-    """Reads all texts of one column, window by window, of the part that the filters `own` describe."""
-
-    def __init__(self, reader: Reader[RowT], own: Filters, spent: frozenset[str], column: str) -> None:
-        self._reader = reader
-        self._own = own
-        self._spent = spent
-        self._column = column
-
-    async def begin(self, seen: Report[RowT]) -> None:
-        """Read everything, given an answer that reached the row cap."""
-        span = KeyRange(self._column)
-        if seen.query.sort_by != f"{self._column}:asc":
-            seen = await self._window(span)
-        while seen.truncated and not self._reader.is_all(seen.rows):
-            texts = texts_of(seen.rows, self._column)
-            key = self._choose_key(span, texts)
-            if key is None:
-                key = just_above(texts[0])
-                await self._heavy(attrs.evolve(span, high=key or span.high), seen)
-                if key is None:
-                    return
-            else:
-                self._presume(attrs.evolve(span, high=key), seen.rows)
-            span = attrs.evolve(span, low=key)
-            seen = await self._window(span)
-        self._reader.keep(seen)
-
-    def _choose_key(self, span: KeyRange, texts: Sequence[str]) -> str | None:
-        """Return the split key nearest to the end of a window, or a short one if that takes too long a URL.
-
-        It is behind all rows, if no other row may have the last text, and else before those of the last text.
-        """
-        behind = just_behind(texts[-1]) if self._reader.has_one_row_each(self._column) else None
-        last, short = (choose_split_key(texts, len(texts) - 1, slack) for slack in (0, len(texts) // 20))
-        keys = (behind, last and last[1])
-        is_usable = (key and self._fits(attrs.evolve(span, high=key)) for key in keys)
-        return next((key for key, usable in zip(keys, is_usable, strict=True) if usable), short and short[1])
-
-    def _fits(self, span: KeyRange) -> bool:
-        return self._reader.may_be_asked(self._own + span.filters(), f"{self._column}:asc")
-
-    def _presume(self, span: KeyRange, rows: Sequence[RowT]) -> None:
-        high = rank(span.high or "")
-        below = [row for row in rows if rank(getattr(row, self._column) or "") < high]
-        self._reader.presume(below, partial(self._read, span))
-
-    async def _read(self, span: KeyRange) -> None:
-        """Read a part that should fit, or else its halves."""
-        report = await self._window(span)
-        if not report.truncated:
-            self._reader.keep(report)
-            return
-        texts = texts_of(report.rows, self._column)
-        cut = choose_split_key(texts, len(texts) // 2, len(texts) // 4)
-        if cut is not None:
-            halves = (attrs.evolve(span, high=cut[1]), attrs.evolve(span, low=cut[1]))
-            await gather_all(self._read(half) for half in halves)
-            return
-        key = just_above(texts[0])
-        await self._heavy(attrs.evolve(span, high=key or span.high), report)
-        if key is not None:
-            await self._read(attrs.evolve(span, low=key))
-
-    async def _heavy(self, span: KeyRange, seen: Report[RowT]) -> None:
-        """Read a region in which one text alone exceeds the row cap."""
-        await self._reader.separate(self._own + span.filters(), self._spent | {self._column}, seen)
-
-    async def _window(self, span: KeyRange) -> Report[RowT]:
-        return await self._reader.part(self._own + span.filters(), f"{self._column}:asc")

@@ -10,7 +10,7 @@ is decided once it has a permit. If it is not, the permit goes to the next one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from fathom_async._cache.report_cache import Found
 
 
-Ask = Callable[[Query[RowT]], Awaitable[Report[RowT]]]
+Ask = Callable[[Query[RowT]], Coroutine[object, object, Report[RowT]]]
 """Runs one query."""
 
 
@@ -44,14 +44,10 @@ async def by_the_hour(query: Query[RowT], ask: Ask[RowT]) -> Report[RowT]:
     chunks = hour_chunks(query)
     if len(chunks) == 1:
         return await ask(query)
-    reports = await gather_all(_run(ask, chunk) for chunk in chunks)
+    reports = await gather_all(map(ask, chunks))
     rows = sort_rows(query, (row for report in reports for row in report))
     is_cut = len(rows) >= query.limit if query.limit else any(report.truncated for report in reports)
     return Report(query, tuple(rows[: query.limit]), truncated=is_cut)
-
-
-async def _run(ask: Ask[RowT], query: Query[RowT]) -> Report[RowT]:
-    return await ask(query)
 
 
 class GivenBackError(Exception):

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from fathom_async._cache.entry import CacheEntry, replaces
-from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.single_flight import FlightStore, StoreFlight
+from fathom_async._cache.store import LEASE, MOST_ANSWERS
 from fathom_async.errors import ArgumentError, ClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractAsyncContextManager
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _OVERHEAD: Final = 500
 
 
-class MemoryStore(ReportStore):
+class MemoryStore(FlightStore):
     """A `ReportStore` that ends with the process.
 
     Args:
@@ -82,14 +81,6 @@ class MemoryStore(ReportStore):
                 self._keep(key, kept)
             self._claims.pop(key, None)
         self._flight.ended(answers)
-
-    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

@@ -17,14 +17,13 @@ from time import time
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
-from fathom_async._cache.single_flight import StoreFlight
-from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.single_flight import FlightStore, StoreFlight
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
 from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import ClosedError, ConfigurationError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
-    from contextlib import AbstractAsyncContextManager
 
     from redis.asyncio import Redis
 
@@ -68,7 +67,7 @@ end
 """
 
 
-class RedisStore(ReportStore):
+class RedisStore(FlightStore):
     """A `ReportStore` on a Redis server.
 
     Answers expire after their `CacheEntry.drop_after`. The server bounds their size: give it a ``maxmemory`` and the
@@ -127,14 +126,6 @@ class RedisStore(ReportStore):
         rows = zip(wanted, cast("list[list[bytes]]", found), strict=True)
         read = {key: unpacked(self, entry, *body or [b""]) for key, (entry, *body) in rows if entry}
         return {key: kept for key, kept in read.items() if kept is not None}
-
-    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

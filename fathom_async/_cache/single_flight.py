@@ -6,7 +6,11 @@ Claims have two scopes, for two questions:
   does not even queue. Without it, every page that needs the same missing report would wait in the lane by itself,
   and the lane would estimate as many minutes as there are pages.
 * **The store** (`StoreFlight`): is anybody asking right now, in any process? A claim is written down in the store
-  when the request is admitted, and renewed for as long as its caller lives.
+  when the request is admitted (`fathom_async._bulk.request.AdmissionClaim`), and renewed for as long as its caller
+  lives.
+
+They are not one: the first has priorities and ends at once, since it is made before a request queues; the second
+lapses, and a waiting request must not hold it.
 
 What concerns claims of a store is carried out one after the other, in tasks of their own: a claim whose caller was
 cancelled is made and given up, never the other way round.
@@ -25,13 +29,14 @@ from collections.abc import (
     Iterable,
     Mapping,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from attrs import frozen
 
+from fathom_async._cache.store import ReportStore
 from fathom_async._ratelimit.plan import Priority
 from fathom_async.errors import ClosedError, FathomError
 
@@ -268,3 +273,17 @@ def poll(every: float) -> Watch:
             await flight.check()
 
     return watch
+
+
+class FlightStore(ReportStore):
+    """A store that leaves its claims to a `StoreFlight`."""
+
+    _flight: StoreFlight
+
+    def claim(self, keys: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
+        """Claim keys until the end of the block; see `ReportStore.claim`."""
+        return self._flight.claim(keys)
+
+    async def wait(self, key: str) -> None:
+        """Wait until a key is free; see `ReportStore.wait`."""
+        await self._flight.wait(key)

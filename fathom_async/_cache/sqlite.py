@@ -10,13 +10,12 @@ from time import time
 from typing import TYPE_CHECKING, Final
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
-from fathom_async._cache.single_flight import StoreFlight, poll
+from fathom_async._cache.single_flight import FlightStore, StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
-from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS, ReportStore
+from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
 
 if TYPE_CHECKING:
     import sqlite3
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
 MAX_BYTES: Final = 1024**3
@@ -51,7 +50,7 @@ _CLAIM = """
 _HELD = "SELECT 1 FROM claims WHERE key = ? AND abs(? - renewed) < ?"
 
 
-class SqliteStore(ReportStore):
+class SqliteStore(FlightStore):
     """A `ReportStore` in a file, opened by its first use.
 
     Args:
@@ -130,14 +129,6 @@ class SqliteStore(ReportStore):
 
         await self._file.write(put)
         self._flight.ended(answers)
-
-    def claim(self, keys: Iterable[str]) -> "AbstractAsyncContextManager[frozenset[str]]":
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
-        return self._flight.claim(keys)
-
-    async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
-        await self._flight.wait(key)
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

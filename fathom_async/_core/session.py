@@ -206,30 +206,16 @@ class Session:
 
     async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
         """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
-        await self._renew(transport, options.timeout)
+        self._check_loop()
+        await transport.ensure(self.scope, self.clock, options.timeout)
         before = transport.changes
         try:
             return await self.send(request, options)
         except AuthenticationError:
-            await self._renew(transport, options.timeout)
+            await transport.ensure(self.scope, self.clock, options.timeout)
             if transport.changes == before:
                 raise
         return await self.send(request, options)
-
-    async def _renew(self, transport: AskingTransport, within: float) -> None:
-        if not transport.is_wanting:
-            return
-        self._check_loop()
-        if self.scope.is_shut:
-            raise ClosedError("the client is closed")
-        words = f"the function that returns the credentials did not do so within {within:g} s"
-        leaving = asyncio.get_running_loop().create_future()
-        until = self.clock.now() + within
-        timer = self.clock.call_at(until, partial(leaving.set_result, TimeoutError(words, sent=False)))
-        try:
-            await self.scope.share(transport, transport.renew, leaving)
-        finally:
-            timer.cancel()
 
     @property
     def account(self) -> str:

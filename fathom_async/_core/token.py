@@ -11,16 +11,19 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from inspect import isawaitable
 
 from attrs import define, field
 
 from fathom_async._core.request import MaskingTransport, Request, Response
+from fathom_async._core.scope import Scope
 from fathom_async._util import checks
 from fathom_async._util.checks import credential
+from fathom_async._util.clock import Clock
 from fathom_async._util.secrets import Secrets, of_header
-from fathom_async.errors import ConfigurationError
+from fathom_async.errors import ClosedError, ConfigurationError, TimeoutError  # noqa: A004 - ours is one
 
 Credentials = Callable[[], str | Awaitable[str]]
 """Returns what the header with the credentials says."""
@@ -82,7 +85,23 @@ class AskingTransport(MaskingTransport):
         super().conceal(*secrets)
         self._others = self._others.and_also(*secrets)
 
-    async def renew(self) -> None:
+    async def ensure(self, scope: Scope, clock: Clock, within: float) -> None:
+        """Ask for the header if it is wanted, once for all who want it, and wait for so many seconds (rule 4)."""
+        if not self.is_wanting:
+            return
+        if scope.is_shut:
+            raise ClosedError("the client is closed")
+        words = f"the function that returns the credentials did not do so within {within:g} s"
+        leaving = asyncio.get_running_loop().create_future()
+        timer = clock.call_at(
+            clock.now() + within, partial(leaving.set_result, TimeoutError(words, sent=False))
+        )
+        try:
+            await scope.share(self, self._renew, leaving)
+        finally:
+            timer.cancel()
+
+    async def _renew(self) -> None:
         """Ask for the header, and use it."""
         self._asking = task = asyncio.current_task()
         try:

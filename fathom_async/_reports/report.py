@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from operator import attrgetter
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Generic, Self, TextIO, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TextIO, cast, overload
 
 import attrs
 import msgspec
@@ -92,6 +92,12 @@ class Report(HasSchema, Generic[RowT_co]):
 
     def __iter__(self) -> Iterator[RowT_co]:
         return iter(self.rows)
+
+    if not TYPE_CHECKING:
+
+        def __getitem__(self, what: object) -> NoReturn:
+            instead = f"column({what!r})" if isinstance(what, str) else f"rows[{what!r}]"
+            raise TypeError(f"write report.{instead} instead of report[{what!r}]")
 
     def column(self, name: str) -> list[str | int | float | date | None]:
         """Return the values of one column.

@@ -61,6 +61,9 @@ class GroupedRow(Row, frozen=True, gc=False):
             told = "" if name.startswith("_") else missing(name, self.__struct_fields__)
             raise AttributeError(f"the row has no column {name!r}{told}", name=name)
 
+        def __getitem__(self, name: object) -> NoReturn:
+            raise TypeError(f"a row has attributes; write row.{name} instead of row[{name!r}]")
+
     if TYPE_CHECKING:
         date: date
         hostname: str | None

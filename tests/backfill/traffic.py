@@ -3,7 +3,7 @@
 import json
 import random
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -39,7 +39,7 @@ SALES = EventQuery(
     "CDBUGS", "buy", aggregates=["value", "unique_conversions"], field_grouping=["country_code"]
 )
 
-Ask = Callable[[Query[Any]], Awaitable[Report[Any]]]
+Ask = Callable[[Query[Any]], Coroutine[object, object, Report[Any]]]
 Table = list[dict[str, Any]]
 
 

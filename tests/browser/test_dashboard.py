@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from examples.dashboard.app import create_app
 from examples.dashboard.settings import Settings
-from fathom_async import RateLimit, RatePlan
+from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 from fathom_async.testing import Dataset, FathomServer
 from tests.support.serving import serving
 
@@ -29,6 +29,8 @@ async def open_page(browser: Browser) -> AsyncGenerator[Open]:
     said: list[str] = []
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(FathomServer(data=DATA, reports_throttle=None, speed=SPEED))
+        async with FathomClient("any", base_url=server.url, timeout=300) as fathom:  # makes up the data
+            await fathom.reports.aggregate(PageviewQuery("CDBUGS", aggregates=["visits"]))
         settings = Settings("any", base_url=server.url, plan=PLENTY, speed=SPEED)
         visitor = await stack.enter_async_context(serving(create_app(settings)))
 
@@ -76,13 +78,67 @@ async def test_a_range_is_picked_with_the_keyboard(open_page: Open) -> None:
     await page.keyboard.press("Enter")
     await expect(page).to_have_title("7 days · Dashboard")
     await expect(page.locator("[data-pending]")).to_have_count(0, timeout=30_000)
-    for chart in await page.get_by_role("img").all():
+    for chart in await page.get_by_role("slider").all():
         await expect(chart.locator("rect.front")).to_have_count(7)
+
+
+async def test_the_figures_of_a_bar_are_told_by_key_pointer_and_tap(open_page: Open) -> None:
+    page = await open_page("/?range=7d&site=CDBUGS")
+    chart, tip = page.get_by_role("slider"), page.locator(".tip")
+    await expect(tip).to_be_hidden()
+    await chart.focus()
+    last = await tip.inner_text()
+    await page.keyboard.press("ArrowLeft")
+    await expect(tip).not_to_have_text(last)
+    await expect(tip).to_have_text(re.compile(r"^\d+ \w+: \d+ visits, \d+ pageviews$"))
+    await expect(chart).to_have_attribute("aria-valuetext", await tip.inner_text())
+    await page.keyboard.press("End")
+    await expect(tip).to_have_text(last)
+    await chart.blur()
+    await expect(tip).to_be_hidden()
+    await chart.locator("rect.reach").first.hover(force=True)
+    await expect(tip).not_to_have_text(last)
+    await chart.locator("rect.reach").last.dispatch_event("pointerdown")
+    await expect(tip).to_have_text(last)
+
+
+async def test_sites_are_picked(open_page: Open) -> None:
+    page = await open_page()
+    await page.locator(".picker summary").click()
+    await page.get_by_role("checkbox", name="Acme Inc").uncheck()
+    await page.get_by_role("button", name="Show").click()
+    await expect(page.locator("section.site")).to_have_count(2)
+    await page.get_by_role("link", name="7 days").click()
+    await expect(page).to_have_title("7 days · Dashboard")
+    await expect(page.locator("section.site")).to_have_count(2)
+
+
+async def test_a_page_that_nobody_sees_does_not_look(open_page: Open) -> None:
+    page = await open_page()
+    await page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    assert await page.evaluate("source") is None
+    await page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    assert await page.evaluate("source.readyState") in {0, 1}
+
+
+async def test_a_server_that_is_gone_is_told_and_what_is_shown_stays(open_page: Open) -> None:
+    page = await open_page()
+    await expect(page.locator(".cut-off")).to_be_hidden()
+    await page.add_init_script(
+        "EventSource = class { constructor() { setTimeout(() => this.onerror()); }"
+        " addEventListener() {} close() {} }"
+    )
+    await page.reload()
+    await expect(page.get_by_text("The dashboard's server does not answer; trying again.")).to_be_visible()
+    await expect(page.locator(".figures")).to_have_count(3)
 
 
 async def test_the_figures_open_as_a_table_with_the_keyboard(open_page: Open) -> None:
     page = await open_page()
-    figures = page.locator("details").first
+    figures = page.locator("details[data-keep]").first
     await figures.locator("summary").focus()
     await page.keyboard.press("Enter")
     await expect(figures.locator("tbody tr")).to_have_count(30)
@@ -98,14 +154,19 @@ async def test_the_live_number_changes_by_itself(open_page: Open) -> None:
     await expect(live).to_have_text(re.compile(r"^\d+$"))
 
 
-async def test_a_live_number_that_nobody_renews_is_forgotten(open_page: Open) -> None:
+async def test_a_live_number_that_nobody_renews_gets_old_and_is_forgotten(open_page: Open) -> None:
     page = await open_page()
     live = page.locator("output[data-live]")
     await expect(live).to_have_text([re.compile(r"^\d+$")] * 3, timeout=30_000)
-    await page.add_init_script("EventSource = class { close() {} }")  # a stream that stands still
+    # a stream that stands still
+    await page.add_init_script("EventSource = class { addEventListener() {} close() {} }")
     await page.clock.install()
     await page.reload()
     await page.clock.fast_forward("04:00")
     await expect(live).to_have_text([re.compile(r"^\d+$")] * 3)
-    await page.clock.fast_forward("02:00")
+    await expect(page.locator(".live.is-old")).to_have_count(0)
+    await page.clock.fast_forward("04:00")
+    await expect(live).to_have_text([re.compile(r"^\d+$")] * 3)
+    await expect(page.locator(".live.is-old .ago").first).to_have_text(": 8 min ago")
+    await page.clock.fast_forward("01:00:00")
     await expect(live).to_have_text([NOT_KNOWN] * 3)

@@ -111,7 +111,9 @@ async def test_an_alert_of_tls_says_what_the_server_wants_and_is_not_tried_again
         async with aiohttp.ClientSession() as session:
             lent = session if is_borrowed else None
             async with FathomClient("any", base_url=url, ssl=ours, session=lent) as fathom:
-                for ask in (fathom.sites.get("CDBUGS"), fathom.sites.create(name="Acme")):
+                # TLS 1.3 tells it so late that a body may already meet a closed connection.
+                posts = [] if wants.endswith("certificate by TLS 1.3") else [fathom.sites.create(name="Acme")]
+                for ask in (fathom.sites.get("CDBUGS"), *posts):
                     words = rf"localhost:{server.port} (wants a certificate of yours|\(.*ALERT)"
                     with pytest.raises(NetworkSettingsError, match=words) as caught:
                         await ask

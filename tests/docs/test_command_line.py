@@ -1,4 +1,4 @@
-"""``docs/command-line.md`` and the command agree."""
+"""``docs/command-line.md``, ``docs/command-line-bulk.md`` and the command agree."""
 
 import re
 import shlex
@@ -9,7 +9,9 @@ import pytest
 from fathom_async._cli.app import app
 from fathom_async._cli.failures import ExitCode
 
-TEXT = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "command-line.md").read_text("utf-8")
+BULK = (DOCS / "command-line-bulk.md").read_text("utf-8")
 FATHOM = re.compile(r"^\$ (?:.*\| |(?:\w+=\S+ )+)?fathom (?P<arguments>.+)$", re.MULTILINE)
 
 
@@ -25,7 +27,7 @@ def arguments(line: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("line", FATHOM.findall(TEXT))
+@pytest.mark.parametrize("line", FATHOM.findall(TEXT + BULK))
 def test_every_example_is_understood(line: str) -> None:
     command, *_ = app.parse_args(arguments(line), exit_on_error=False, print_error=False)
     assert command.__module__.startswith("fathom_async._cli."), "it is no help page"

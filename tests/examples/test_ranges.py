@@ -1,13 +1,13 @@
-"""Which bars a chart has, on days when the clock changes too."""
+"""Which bars a chart has, on days when the clock changes too, and what a board says of its figures."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from examples.dashboard.board import Board, Questions
+from examples.dashboard.board import Board, Questions, figure_of
 from examples.dashboard.ranges import RANGES, RangeName
-from fathom_async import FathomClient, Site
+from fathom_async import Change, FathomClient, Site
 from fathom_async.testing import Dataset, FathomServer
 
 NOON = datetime(2026, 3, 15, 12, 30, tzinfo=UTC)
@@ -16,17 +16,6 @@ TODAY = RANGES[RangeName.TODAY]
 
 def hours(zone: str, now: datetime) -> list[str]:
     return [f"{moment:%H}" for moment in TODAY.moments(now.astimezone(ZoneInfo(zone)))]
-
-
-@pytest.mark.parametrize("name", RangeName)
-def test_a_range_is_compared_with_the_one_before_it(name: RangeName) -> None:
-    span = RANGES[name]
-    moments, before = span.moments(NOON), span.moments_before(NOON)
-    now = NOON.replace(tzinfo=None)
-    assert len(before) == len(moments) - 1, "the running one is compared with nothing"
-    assert moments[-1] <= now < moments[-1] + timedelta(days=31)
-    assert before[0] == span.with_previous(NOON).start
-    assert max(before) < min(moments)
 
 
 def test_the_bars_of_a_range_are_those_that_have_begun() -> None:
@@ -60,11 +49,6 @@ def test_a_day_without_its_midnight_has_a_bar_and_one_that_never_was_has_none() 
     assert [moment.day for moment in week.moments(apia)] == [26, 27, 28, 29, 31, 1]
 
 
-def test_today_is_compared_with_the_same_hours_of_a_day_that_lacks_one() -> None:
-    after = datetime(2026, 3, 30, 4, 30, tzinfo=ZoneInfo("Europe/Berlin"))
-    assert [moment.hour for moment in TODAY.moments_before(after)] == [0, 1, 3]
-
-
 @pytest.mark.parametrize(
     "day", [datetime(2026, 3, 29, 20, tzinfo=UTC), datetime(2026, 10, 25, 20, tzinfo=UTC)]
 )
@@ -76,15 +60,48 @@ async def test_on_the_day_of_a_change_the_bars_hold_every_visit(day: datetime) -
     ):
         site = await fathom.sites.update("CDBUGS", timezone="Europe/Berlin")
         now = day.astimezone(ZoneInfo("Europe/Berlin"))
-        reports = await fathom.reports.gather(Questions.about(site, TODAY, now).all())
-        board = Board.of(site, TODAY, now, reports, day.timestamp())
-    begun = [row for row in reports[1] if f"{now:%Y-%m-%d}" <= str(row.date) <= f"{now:%Y-%m-%d %H}:00:00"]
+        board = await board_of(fathom, site, now)
+        rows = await fathom.reports.aggregate(Questions.about(site, TODAY, now).series)
+    begun = [row for row in rows if str(row.date) <= f"{now:%Y-%m-%d %H}:00:00"]
     assert sum(bar.visits for bar in board.chart.bars) == sum(row.visits or 0 for row in begun) > 0
     assert len(board.chart.bars) == 22
 
 
-def test_a_site_without_data_has_counts_of_nothing_and_no_averages() -> None:
-    site = Site("QUIET", "Quiet", "none", NOON, "UTC")
-    reports = [query.read(b"[]") for query in Questions.about(site, TODAY, NOON).all()]
-    board = Board.of(site, TODAY, NOON, reports, NOON.timestamp())
+async def board_of(fathom: FathomClient, site: Site, now: datetime) -> Board:
+    questions = Questions.about(site, TODAY, now)
+    compared = await fathom.reports.compare(questions.figures, over=TODAY.words, now=now.replace(tzinfo=None))
+    series, *rankings = await fathom.reports.gather([questions.series, questions.pages, questions.referrers])
+    return Board.of(site, TODAY, now, compared=compared, series=series, rankings=rankings, as_of=now)
+
+
+async def test_a_site_without_data_has_counts_of_nothing_and_no_averages() -> None:
+    async with (
+        FathomServer(data=Dataset.synthetic(days=1, visits_per_day=1)) as server,
+        FathomClient("any", base_url=server.url) as fathom,
+    ):
+        board = await board_of(fathom, await fathom.sites.create(name="Quiet"), NOON)
     assert [figure.text for figure in board.figures] == ["0", "0", "-", "-"]
+    assert board.is_empty
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (Change(120, 100), ("20.0 %", 1, True)),
+        (Change(80, 100), ("20.0 %", -1, False)),
+        (Change(100_001, 100_000), ("0.0 %", 0, True)),
+        (Change(5, 0), ("new", 1, True)),
+        (Change(None, 3), ("", 0, True)),
+    ],
+)
+def test_a_figure_has_its_change_and_says_whether_that_is_good(
+    change: Change, shown: tuple[str, int, bool]
+) -> None:
+    figure = figure_of("Visits", change, "{:,}".format)
+    assert (figure.change, figure.direction, figure.is_good or not figure.direction) == shown
+
+
+def test_fewer_bounces_are_good() -> None:
+    figure = figure_of("Bounce rate", Change(0.4, 0.5, is_share=True), "{:.0%}".format, is_good_up=False)
+    assert (figure.text, figure.before, figure.change) == ("40%", "50%", "10.0 points")
+    assert (figure.direction, figure.is_good) == (-1, True)

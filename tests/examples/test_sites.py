@@ -1,6 +1,7 @@
 """The dashboard's sites come, go and become unavailable; its page still works."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
@@ -45,8 +46,8 @@ def settings_of(
     return Settings("any", base_url=server.url, store=store, sites=sites, speed=speed, plan=PLENTY)
 
 
-async def page_of(visitor: aiohttp.ClientSession) -> str:
-    async with visitor.get("/") as response:
+async def page_of(visitor: aiohttp.ClientSession, path: str = "/") -> str:
+    async with visitor.get(path) as response:
         assert response.status == 200
         return await response.text()
 
@@ -92,12 +93,34 @@ async def test_sites_that_are_renamed_added_or_deleted_show_up_by_themselves(
         await page_with(visitor, lambda page: f'<output data-live="{new.id}" data-at=' in page)
 
 
-async def test_a_stream_ends_when_there_are_other_sites_so_that_browsers_connect_anew(
+async def test_an_open_page_hears_that_a_site_is_gone(server: FathomServer, fathom: FathomClient) -> None:
+    async with (
+        serving(create_app(settings_of(server))) as visitor,
+        visitor.get("/live?site=CDBUGS&site=DAFFYD") as response,
+    ):
+        await fathom.sites.delete("DAFFYD")
+        gone = b'"site": "DAFFYD", "kind": "gone"'
+        while gone not in await response.content.readuntil(b"\n\n"):
+            pass
+
+
+async def test_a_visitor_picks_from_all_sites_but_not_too_many(
     server: FathomServer, fathom: FathomClient
 ) -> None:
-    async with serving(create_app(settings_of(server))) as visitor, visitor.get("/live") as response:
-        await fathom.sites.delete("DAFFYD")
-        assert b'"site": "CDBUGS"' in await response.read()
+    for number in range(8):
+        await fathom.sites.create(name=f"More {number}")
+    ids = [site.id async for site in fathom.sites.list()]
+    async with serving(create_app(settings_of(server))) as visitor:
+        page = await page_of(visitor)
+        assert (shown(page), page.count('type="checkbox"')) == (ids[:3], len(ids))
+        assert shown(await page_of(visitor, f"/?site={ids[5]}&site={ids[9]}&site=NOSUCH")) == [ids[5], ids[9]]
+        assert shown(await page_of(visitor, "/?site=" + "&site=".join(ids))) == ids[:6]
+        assert shown(await page_of(visitor, "/?site=NOSUCH")) == ids[:3]
+
+
+def shown(page: str) -> list[str]:
+    """Return the ids of the sites on a page."""
+    return re.findall(r'data-site="(\w+)"', page)
 
 
 async def test_a_failure_keeps_the_sites_and_is_logged(
@@ -106,7 +129,7 @@ async def test_a_failure_keeps_the_sites_and_is_logged(
     async with serving(create_app(settings_of(server))) as visitor:
         server.inject(*OUTAGE, path="/sites")
         while "cannot refresh the sites: 500" not in caplog.text:
-            assert (await page_of(visitor)).count("data-board=") == 3
+            assert (await page_of(visitor)).count("data-site=") == 3
             await asyncio.sleep(0.1)
 
 
@@ -137,7 +160,7 @@ async def test_a_start_in_an_outage_takes_the_sites_and_boards_that_are_kept(
     server.inject(*OUTAGE * 100)
     async with serving(create_app(settings)) as visitor:
         page = await page_of(visitor)
-    assert page.count("data-board=") == before.count("data-board=") > 0
+    assert page.count("data-site=") == before.count("data-site=") > 0
     assert "data-pending" not in page
 
 
@@ -154,16 +177,23 @@ async def test_sites_that_cannot_be_read_from_the_store_are_asked_for(
     assert "cannot read the stored sites" in caplog.text
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(240, "7"), (301, NOT_KNOWN)])
-async def test_a_number_of_visitors_that_is_old_is_not_shown_as_that_of_now(
-    server: FathomServer, tmp_path: Path, seconds: float, shown: str
+@pytest.mark.parametrize(
+    ("seconds", "number", "age"), [(240, "7", ""), (301, "7", "5 min"), (3_601, NOT_KNOWN, "")]
+)
+async def test_a_number_of_visitors_that_is_old_is_shown_with_its_age_and_then_forgotten(
+    server: FathomServer, tmp_path: Path, seconds: float, number: str, age: str
 ) -> None:
     settings = settings_of(server, "CDBUGS", store=str(tmp_path / "reports.db"), speed=1)
     server.inject(*OUTAGE * 100, path="/current_visitors")
     async with open_store(settings.store) as store:
         await store.put_many({"live:CDBUGS": CacheEntry(b"7", LoopClock().unix() - seconds)})
-    async with serving(create_app(settings)) as visitor, visitor.get("/live") as response:
-        page = await page_with(visitor, lambda page: f">{shown}</output>" in page)
-        assert ("data-at=" in page) == (shown == "7")
-        if shown == "7":
-            assert b'"visitors": 7, "age": 24' in await response.content.readuntil(b"\n\n")
+    async with (
+        serving(create_app(settings)) as visitor,
+        visitor.get("/live?site=CDBUGS") as response,
+    ):
+        page = await page_with(visitor, lambda page: f">{number}</output>" in page)
+        assert ("data-at=" in page) == (number == "7")
+        assert ('class="live is-old"' in page, f": {age} ago</span>" in page) == (bool(age), bool(age))
+        if number == "7":
+            while b'"visitors": 7, "age": ' not in await response.content.readuntil(b"\n\n"):
+                pass

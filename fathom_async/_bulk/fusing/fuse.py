@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from math import inf, prod
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, Self, cast
@@ -116,29 +116,18 @@ def fuse(queries: Sequence[Query[RowT]], knowledge: ServerKnowledge | None = Non
     answer, and every position is answered by one of them.
     """
     known = knowledge or ServerKnowledge()
-    asked_as: dict[Shape, Member[RowT]] = {}
+    shapes_of = {
+        asked: shape_of(asked.query, known.zones.get(asked.query.site_id)) for asked in _distinct(queries)
+    }
+    hosts = _hosts(shapes_of, known)
+    guests = set(chain.from_iterable(hosts.values()))
+    asked_as = {
+        shape: asked for asked, shape in shapes_of.items() if shape is not None and asked not in guests
+    }
     subjects: dict[Hashable, list[Shape]] = defaultdict(list)
-    hosts: dict[Member[RowT], list[Member[RowT]]] = {}
-    for asked in _distinct(queries):
-        shape = shape_of(asked.query, known.zones.get(asked.query.site_id))
-        if shape is None:
-            hosts[asked] = []
-        else:
-            asked_as[shape] = asked
-    roomy: dict[str, list[Member[RowT]]] = defaultdict(list)
-    for asked in hosts:
-        if _is_roomy(asked.query, known):
-            roomy[asked.query.site_id].append(asked)
-    for asked in list(hosts):
-        if (host := _host_of(asked, roomy, known)) is not None:
-            hosts[host] += [asked, *hosts.pop(asked)]
-            roomy[asked.query.site_id] = [each for each in roomy[asked.query.site_id] if each is not asked]
-    for shape, asked in asked_as.items():
-        if (host := _host_of(asked, roomy, known)) is not None:
-            hosts[host].append(asked)
-        else:
-            subjects[shape.subject].append(shape)
-    fused = [_hosted(host, guests) for host, guests in hosts.items()]
+    for shape in asked_as:
+        subjects[shape.subject].append(shape)
+    fused = [_hosted(host, contained) for host, contained in hosts.items()]
     for shapes in subjects.values():
         for box in boxes(shapes, known):
             fused += _together(box, asked_as, known)
@@ -157,19 +146,36 @@ def _distinct(queries: Sequence[Query[RowT]]) -> list[Member[RowT]]:
     return [Member(tuple(found), queries[found[0]]) for found in positions.values()]
 
 
+def _hosts(
+    shapes_of: Mapping[Member[RowT], Shape | None], knowledge: ServerKnowledge
+) -> Mapping[Member[RowT], Sequence[Member[RowT]]]:
+    """Return the queries that are asked as they are, which have no shape, with those that their answers contain."""
+    hosts: dict[Member[RowT], list[Member[RowT]]] = {
+        asked: [] for asked, shape in shapes_of.items() if shape is None
+    }
+    roomy: dict[str, list[Member[RowT]]] = defaultdict(list)
+    for asked in hosts:
+        if _is_roomy(asked.query, knowledge):
+            roomy[asked.query.site_id].append(asked)
+    for asked in (*list(hosts), *(asked for asked, shape in shapes_of.items() if shape is not None)):
+        near = (host for host in roomy.get(asked.query.site_id, ()) if host is not asked)
+        zone = knowledge.zones.get(asked.query.site_id)
+        host = next(
+            (host for host in islice(near, _TRIED) if implies(host.query, asked.query, zone=zone)), None
+        )
+        if host is None:
+            continue
+        hosts[host] += [asked, *hosts.pop(asked, ())]
+        if asked in roomy[asked.query.site_id]:
+            roomy[asked.query.site_id].remove(asked)
+    return hosts
+
+
 def _is_roomy(query: Query[Row], knowledge: ServerKnowledge) -> bool:
     """Whether the answer to a query that is asked as it is may well be complete."""
     values = prod(knowledge.count(query, name, inf, least=1) for name in query.field_grouping)
     dates = count_periods(query.date_grouping, query.date_from, query.date_to) if query.date_grouping else 1
     return query.limit is None and dates is not None and values * dates < MAX_ROWS
-
-
-def _host_of(
-    asked: Member[RowT], roomy: Mapping[str, Sequence[Member[RowT]]], knowledge: ServerKnowledge
-) -> Member[RowT] | None:
-    query, zone = asked.query, knowledge.zones.get(asked.query.site_id)
-    near = (host for host in roomy.get(query.site_id, ()) if host is not asked)
-    return next((host for host in islice(near, _TRIED) if implies(host.query, query, zone=zone)), None)
 
 
 def _hosted(host: Member[RowT], guests: Sequence[Member[RowT]]) -> Fused[RowT]:
@@ -205,7 +211,7 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     filled = [box for tried in ways for box in _fewest(tried)]
     if len(filled) == 1:
         return filled
-    return _fewest(_emptied(_put_together(filled, kept, join), single, join) for kept in _PREFERENCES)
+    return _emptied(_put_together(filled, join), single, join)
 
 
 def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
@@ -249,21 +255,16 @@ def _place(shape: Shape, name: str) -> tuple[int, int] | str:
     return shape.fixed[name] if name else shape.times[shape.natural]
 
 
-_PREFERENCES: Final = ("", "grouped", "time")
-"""What boxes had better keep; of several that do, the one grows that takes the fewest rows for it."""
-
-
-def _put_together(filled: Sequence[Box], kept: str, join: _Join) -> list[Box]:
+def _put_together(filled: Sequence[Box], join: _Join) -> list[Box]:
     placed: list[Box] = []
     for box in sorted(filled, key=_demand):
-        found: list[tuple[bool, int, int, Box]] = []
+        found: list[tuple[int, int, Box]] = []
         for place in range(max(0, len(placed) - _TRIED), len(placed)):
             wider = join(placed[place], box)
             if wider is not None:
-                is_other = bool(kept) and getattr(wider, kept) != getattr(placed[place], kept)
-                found.append((is_other, wider.rows - placed[place].rows, place, wider))
+                found.append((wider.rows - placed[place].rows, place, wider))
         if found:
-            *_, place, wider = min(found, key=lambda each: each[:3])
+            _, place, wider = min(found, key=lambda each: each[:2])
             placed[place] = wider
         else:
             placed.append(box)

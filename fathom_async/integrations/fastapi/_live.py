@@ -3,14 +3,17 @@
 1. Ten reports a minute are too few for every worker to watch the sites itself. The worker that holds a claim in the
    shared store watches the sites and writes each number to the store; the others read it. When that worker stops or
    dies, its claim ends or expires, and another worker takes over.
-2. Every request is billed. A worker takes part only while somebody looks at its feed: while an iterator of `updates`
-   is open, and for `LOOK` seconds after `latest` was read. After the last one left, at most one more request is sent.
-3. A worker begins with the sites whose counts are oldest.
+2. Every request is billed. A site is asked about only while somebody looks at it: while an iterator of `updates` is
+   open, and for some seconds after `look` or `latest`. After the last one left, at most one more request is sent.
+3. The worker that watches begins with the sites whose counts are oldest, once one of them is due, and asks for those
+   that others look at too: they leave marks in the store.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -29,6 +32,8 @@ _log = logging.getLogger("fathom_async")
 
 LOOK: Final = 60.0
 """Seconds for which somebody who read `LiveFeed.latest` counts as looking."""
+_MARK: Final = 15.0
+"""Seconds for which a mark says that somebody looks at a site with another worker."""
 
 _POLL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 5.0
@@ -56,7 +61,7 @@ class LiveCount:
 class LiveFeed:
     """The current visitors of some sites, for any number of listeners; made by `live_feed`.
 
-    Counts are requested only while somebody looks; see `updates` and `latest`.
+    Counts are requested only while somebody looks; see `look` and `updates`.
     """
 
     def __init__(self, site_ids: tuple[str, ...], store: ReportStore) -> None:
@@ -68,7 +73,9 @@ class LiveFeed:
         self._changed = asyncio.Event()
         self._looked = asyncio.Event()
         self._listeners = 0
-        self._look_until = 0.0
+        self._look_until: dict[str, float] = {}
+        self._marked_at: dict[str, float] = {}
+        self._noted_at: dict[str, float] = {}
         self._is_over = False
 
     @property
@@ -79,9 +86,19 @@ class LiveFeed:
     @property
     def latest(self) -> Mapping[str, LiveCount]:
         """The newest count of each site that has one, by id; reading it keeps counts coming for `LOOK` seconds."""
-        self._look_until = self._loop.time() + LOOK
+        return self.look(self._keys)
+
+    def look(self, site_ids: Iterable[str], seconds: float = LOOK) -> Mapping[str, LiveCount]:
+        """Return the newest counts of some sites, and keep new ones coming for this long.
+
+        Args:
+            site_ids: Ids of the sites; those that the feed does not know have no count.
+            seconds: Seconds for which somebody looks at them.
+        """
+        sites = [site for site in site_ids if site in self._keys]
+        self._look_until |= dict.fromkeys(sites, self._loop.time() + seconds)
         self._looked.set()
-        return dict(self._latest)
+        return {site: self._latest[site] for site in sites if site in self._latest}
 
     async def updates(self) -> AsyncGenerator[LiveCount, None]:
         """Yield the latest count of each site, then each newer one, until the feed ends.
@@ -124,7 +141,14 @@ class LiveFeed:
             self._changed.set()
 
     def _is_looked_at(self) -> bool:
-        return self._listeners > 0 or self._loop.time() < self._look_until
+        return bool(self._looked_at())
+
+    def _looked_at(self) -> AbstractSet[str]:
+        """Return the sites that somebody looks at with this worker."""
+        if self._listeners:
+            return self._keys.keys()
+        now = self._loop.time()
+        return {site for site, until in self._look_until.items() if now < until}
 
     async def _take_part(self, fathom: FathomClient, every: float, share: float) -> None:
         await self._read()
@@ -135,18 +159,49 @@ class LiveFeed:
             await self._follow()
 
     async def _watch(self, fathom: FathomClient, every: float, share: float) -> None:
-        known = self._latest
-        oldest_first = sorted(
-            self._keys, key=lambda site: known[site].at.timestamp() if site in known else 0.0
-        )
-        async with aclosing(fathom.reports.live(oldest_first, every=every, share=share)) as rounds:  # rule 3
-            async for seen in rounds:
-                # Newer counts show that another process took over after this one slept past its lease.
-                if await self._read():
-                    return
-                await self._put(seen)
-                if not self._is_looked_at():  # rule 2
-                    return
+        """Ask about the sites that somebody looks at, until that changes (rules 2 and 3)."""
+        known, wanted = self._latest, await self._wanted()
+        if not wanted:
+            return
+        sites = (site for site in self._keys if site in wanted)
+        oldest_first = sorted(sites, key=lambda site: known[site].at.timestamp() if site in known else 0.0)
+        async with aclosing(fathom.reports.live(oldest_first, every=every, share=share)) as rounds:
+            seen: asyncio.Future[LiveVisitors] | None = None
+            try:
+                while self._is_looked_at() and await self._wanted() == wanted:
+                    if seen is None and not self._is_due(oldest_first[0], every):
+                        await asyncio.sleep(_POLL_SECONDS)
+                        continue
+                    seen = asyncio.ensure_future(anext(rounds)) if seen is None or seen.done() else seen
+                    await asyncio.wait((seen,), timeout=_POLL_SECONDS)
+                    if seen.done():
+                        # Newer counts show that another process took over after this one slept past its lease.
+                        if await self._read():
+                            return
+                        await self._put(seen.result())
+            finally:
+                if seen is not None:
+                    seen.cancel()
+                    await asyncio.gather(seen, return_exceptions=True)
+
+    def _is_due(self, site: str, every: float) -> bool:
+        return self._loop.time() >= self._noted_at.get(site, -math.inf) + every
+
+    async def _wanted(self) -> AbstractSet[str]:
+        """Return the sites that somebody looks at with any worker."""
+        marks = {f"look:{site}": site for site in self._keys}
+        kept = await self._store.get_many(marks)
+        now = datetime.now(UTC).timestamp()
+        return self._looked_at() | {marks[key] for key, mark in kept.items() if now < mark.asked_at + _MARK}
+
+    async def _mark(self) -> None:
+        """Tell the worker that watches which sites somebody looks at with this one."""
+        now = datetime.now(UTC).timestamp()
+        due = [site for site in self._looked_at() if self._marked_at.get(site, 0.0) + _MARK / 2 < now]
+        self._marked_at |= dict.fromkeys(due, now)
+        marks = {f"look:{site}": CacheEntry(b"1", now, drop_after=now + _MARK) for site in due}
+        if marks:
+            await self._store.put_many(marks)
 
     async def _put(self, seen: LiveVisitors) -> None:
         if seen.visitors is None:
@@ -162,6 +217,7 @@ class LiveFeed:
         gone = asyncio.ensure_future(self._store.wait(self._watch_key))
         try:
             while not gone.done() and self._is_looked_at():
+                await self._mark()
                 await self._read()
                 await asyncio.wait((gone,), timeout=_POLL_SECONDS)
             if gone.done():
@@ -189,6 +245,7 @@ class LiveFeed:
         newer = {count.site_id: count for count in counts}
         if newer:
             self._latest |= newer
+            self._noted_at |= dict.fromkeys(newer, self._loop.time())
             self._changed.set()
             self._changed = asyncio.Event()
 
@@ -204,9 +261,10 @@ async def live_feed(
 ) -> AsyncGenerator[LiveFeed]:
     """Watch the current visitors of sites while somebody looks, together with all workers that share the store.
 
-    Somebody looks while an iterator of `LiveFeed.updates` is open, and for a minute after `LiveFeed.latest` was read.
-    Without anybody, no request is sent. One of the workers sends them; `share` is the total of all workers. If that
-    worker is killed, another one takes over within `fathom_async.store.LEASE` seconds.
+    Somebody looks at a site after `LiveFeed.look`, and at all sites while an iterator of `LiveFeed.updates` is open
+    or for a minute after `LiveFeed.latest`. Without anybody, no request is sent. One of the workers sends them;
+    `share` is the total of all workers. If that worker is killed, another one takes over within
+    `fathom_async.store.LEASE` seconds.
 
     Args:
         fathom: Client that sends the requests. Set no ``max_wait``: a late number is better than none.
