@@ -32,7 +32,7 @@ _COLUMNS: dict[str, Kind] = {
 
 def whoami(*, output: OutputOptions = STANDARD) -> None:
     """Show the account and what the token may do."""
-    output.check()
+    output.check(_COLUMNS)
     account, token = call(_ask)
     row = (
         None if account is None else account.name,

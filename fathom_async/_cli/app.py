@@ -9,13 +9,16 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Literal, cast
+from contextlib import nullcontext
+from itertools import pairwise
+from typing import Annotated, cast
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
 from fathom_async._cli.formatting import ASCII, examples
+from fathom_async._cli.settings import LIST, PLAN, VERBOSE, load_config, quietly
 from fathom_async._util.text import one_line
 
 
@@ -32,7 +35,7 @@ app = App(
     help_epilogue=examples(
         "fathom login",
         "fathom sites list",
-        "fathom report CDBUGS --by pathname --period 'last 30 days' --chart",
+        "fathom report acme.com --by pathname --last 30d --chart",
         more="The token comes from FATHOM_API_TOKEN or from the system's keyring (fathom login).",
     ),
     version=__version__,
@@ -68,10 +71,11 @@ _add("milestones:milestones", "List, get, create, update, delete milestones.")
 _add(
     "report:report",
     "Report on the pageviews of a site.",
-    "fathom report CDBUGS --per day --period 'last 30 days' --chart",
+    "fathom report CDBUGS --per day --last 30d --chart",
+    "fathom report acme.com --per week --last 12w --compare previous",
     "fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'",
     "fathom report CDBUGS --by pathname --period 'month to date' --compare previous",
-    "fathom report CDBUGS --by country_code --sort visits:desc --limit 20",
+    "fathom report CDBUGS --by country_code --from yesterday --totals --limit 20",
     "fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv",
     "fathom report CDBUGS --by browser --per month --html browsers.html",
 )
@@ -88,9 +92,8 @@ _add(
     "fathom live",
     "fathom live CDBUGS DAFFYD --every 120",
     "fathom live CDBUGS --rounds 1 --format jsonl | jq .visitors",
-    more="""\
-Ctrl-C quits. Each refresh costs a request and a pageview per site. At most --share of the rate limit is spent, so
-many sites are refreshed less often than --every says.""",
+    more="Ctrl-C quits. Each refresh costs a request and a pageview per site. At most --share of the rate limit is "
+    "spent, so many sites are refreshed less often than --every says.",
 )
 _add(
     "bulk.command:run",
@@ -98,8 +101,8 @@ _add(
     "fathom run jobs.toml",
     "fathom run jobs.toml --dataset all.parquet",
     "fathom run jobs.toml --dry-run",
-    more="Exit codes: 0 all reports succeeded, 5 some failed, 130 interrupted.\n"
-    "After 5 and 130, the same command resumes the run.",
+    more="Exit codes: 0 all reports succeeded, 5 some failed, 130 interrupted. After 5 and 130, the same command "
+    "resumes the run.",
 )
 _add(
     "bulk.command:plan",
@@ -110,17 +113,17 @@ _add(
 _add(
     "backfill:backfill",
     "Update a table from a report, period by period.",
-    "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname \\\n    --since 2026-01-01",
-    "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits \\\n    --per month --since 2024-01-01",
-    "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales \\\n    --since 2026-01-01",
+    "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname --since 2026-01-01",
+    "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits --per month --since 2024-01-01",
+    "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
 _add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",
-    "Show what is left of the rate limits that programs share by FATHOM_BUDGET.",
-    "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget",
-    "fathom budget --format json",
+    "Show what is left of the rate limits that programs share.",
+    "fathom budget",
+    "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget --format json",
     more="It sends no request.",
 )
 _add(
@@ -140,16 +143,20 @@ _add(
 )
 
 
-@app.command(
-    help_epilogue=examples(
-        'eval "$(fathom completion bash)"',
-        "fathom completion zsh > ~/.zfunc/_fathom",
-        "fathom completion fish > ~/.config/fish/completions/fathom.fish",
-    )
+_add(
+    "config:config",
+    "Show the settings, and where they come from.",
+    "fathom config",
+    "fathom config --format json",
+    more="They come from an option, else from the environment, else from config.toml, which holds no token.",
 )
-def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
-    """Write the script that completes commands in your shell."""
-    print(app.generate_completion(shell=shell))  # noqa: T201 - the command's output
+_add(
+    "completion:completion",
+    "Write or install the script that completes commands in your shell.",
+    "fathom completion --install",
+    "fathom completion zsh --install",
+    'eval "$(fathom completion bash)"',
+)
 
 
 app.meta.suppress_keyboard_interrupt = False
@@ -165,11 +172,23 @@ def _with_options(
             "default that of FATHOM_PLAN; without it, what the server's answers show."
         ),
     ] = None,
+    quiet: Annotated[
+        bool, Parameter(name=("--quiet", "-q"), help="Write nothing but the result and errors.")
+    ] = False,
+    verbose: Annotated[
+        bool, Parameter(name=("--verbose", "-v"), help="Tell on standard error what becomes of each request.")
+    ] = False,
 ) -> object:
     """Carry out a command with the options that all commands have."""
     if plan is not None:
-        os.environ["FATHOM_PLAN"] = plan
-    return cast("object", app(words, exit_on_error=False, print_error=False, result_action="return_value"))
+        os.environ[PLAN] = plan
+    if verbose:
+        os.environ[VERBOSE] = "1"
+    load_config()
+    with quietly() if quiet else nullcontext():
+        return cast(
+            "object", app(words, exit_on_error=False, print_error=False, result_action="return_value")
+        )
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -180,7 +199,7 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors=ASCII)
     try:
         code: object = app.meta(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
+            _listing(arguments), exit_on_error=False, print_error=False, result_action="return_value"
         )
         sys.stdout.flush()
     except CycloptsError as error:
@@ -192,9 +211,27 @@ def run(arguments: Sequence[str]) -> int:
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         return _unread()  # rich has met the closed pipe
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a command never ends with a traceback
+    except KeyboardInterrupt as error:
         return ended_by(error)
+    except Exception as error:  # noqa: BLE001 - a command never ends with a traceback
+        return ended_by(_in_options(error, arguments))
     return cast("int | None", code) or ExitCode.OK
+
+
+def _listing(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments, with a value for ``--json`` where it has none and lists the columns."""
+    return [
+        f"{word}={LIST}" if word == "--json" and follower.startswith("-") else word
+        for word, follower in pairwise((*arguments, "-"))
+    ]
+
+
+def _in_options(error: Exception, arguments: Sequence[str]) -> BaseException:
+    try:
+        from fathom_async._cli.options import in_options  # noqa: PLC0415 - it loads the client, as errors do
+    except ImportError:
+        return error
+    return in_options(error, arguments)
 
 
 def _message_of(error: CycloptsError) -> str:

@@ -9,10 +9,11 @@ from cyclopts import Parameter, validators
 
 from fathom_async import EventQuery, PageviewQuery, RetryPolicy
 from fathom_async._cli.connection import connect, run_async
-from fathom_async._cli.failures import CommandError, ExitCode, interruption
+from fathom_async._cli.failures import CommandError, interruption
+from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import stdout_console
 from fathom_async._cli.progress import telling
-from fathom_async._cli.query_options import Names, Selection, in_options
+from fathom_async._cli.query_options import Names, Selection
 from fathom_async._cli.report import check_event
 from fathom_async.reports import DateGrouping, EventAggregate, PageviewAggregate, Query, Row
 
@@ -37,13 +38,12 @@ class Columns(Selection):
         """Return the query about a site.
 
         Raises:
-            CommandError: The server would refuse it.
+            QueryError: The server would refuse it.
         """
         metrics = self.metrics or (_METRICS if self.event is None else _EVENT_METRICS)
-        with in_options():
-            if self.event is None:
-                return self.selected(PageviewQuery, site_id=site, aggregates=metrics)
-            return self.selected(EventQuery, site_id=site, entity_name=self.event, aggregates=metrics)
+        if self.event is None:
+            return self.selected(PageviewQuery, site_id=site, aggregates=metrics)
+        return self.selected(EventQuery, site_id=site, entity_name=self.event, aggregates=metrics)
 
 
 @Parameter(name="*")
@@ -76,14 +76,13 @@ def backfill(*sites: str, target: str, columns: Columns = WHOLE, periods: Period
     Each period is replaced as a whole, so the table is consistent whenever the command ends. Sites share one table.
 
     Args:
-        sites: IDs of the sites.
+        sites: Names, domains or IDs of the sites; by default that of FATHOM_SITE.
         target: Destination: parquet:directory, duckdb:file#table or sqlite:file#table.
         columns: Columns of the table.
         periods: Rows of the table.
     """
-    if not sites:
-        raise CommandError("name at least one site; `fathom sites list` shows them", ExitCode.USAGE)
-    queries = [columns.query(site) for site in dict.fromkeys(sites)]
+    columns.query("CDBUGS")  # errors come before any request
+    queries = [columns.query(site) for site in dict.fromkeys(site_ids(sites or ["."], is_read=True))]
     try:
         run_async(partial(_fill, queries, target, periods))
     except KeyboardInterrupt as error:

@@ -7,12 +7,13 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from fathom_async import LaneStatus, RatePlan
-from fathom_async._cli.connection import BUDGET, PLAN, connect, is_unused, run_async
+from fathom_async._cli.connection import connect, is_unused, own_budget, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
 from fathom_async._cli.formatting import counted, duration, per
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
+from fathom_async._cli.settings import BUDGET, PLAN
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",
@@ -34,8 +35,8 @@ _SHOWN: Final[dict[str, Kind]] = {
 
 
 def budget(*, output: OutputOptions = STANDARD) -> None:
-    """Show what is left of the rate limits that programs share by FATHOM_BUDGET. It sends no request."""
-    output.check()
+    """Show what is left of the rate limits that programs share. It sends no request."""
+    output.check(_COLUMNS)
     lanes = _lanes()
     if output.resolved() == "table":
         write(Records(_SHOWN, [_words(name, lane) for name, lane in lanes.items()]), output)
@@ -44,9 +45,11 @@ def budget(*, output: OutputOptions = STANDARD) -> None:
 
 
 def _lanes() -> Mapping[str, LaneStatus]:
-    if not (url := os.environ.get(BUDGET)):
+    if (url := os.environ.get(BUDGET)) is None:
+        url = own_budget(os.environ, _token())
+    if not url:
         raise CommandError(
-            f"{BUDGET} is not set, so every program has a budget of its own; "
+            f"{BUDGET} is empty, so every program has a budget of its own; "
             f"to share one, set {BUDGET}=file:///path/to/budget",
             ExitCode.USAGE,
         )
@@ -54,11 +57,15 @@ def _lanes() -> Mapping[str, LaneStatus]:
         _check_place(Path(unquote(urlsplit(url).path)))
         note("no program has used this budget yet")
         return _unused(RatePlan.parse(os.environ.get(PLAN) or "classic"))
+    _token()
+    return run_async(_look)
+
+
+def _token() -> str:
     try:
-        find_token(os.environ)
+        return find_token(os.environ).token
     except CommandError as error:
         raise CommandError(f"each token has a budget of its own, and there is {error}", error.code) from None
-    return run_async(_look)
 
 
 def _check_place(file: Path) -> None:

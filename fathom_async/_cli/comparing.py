@@ -1,49 +1,99 @@
 """``--compare``: a report beside the same one of a former period."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Final, Literal
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Literal
 
-from fathom_async import Comparison, FathomClient, QueryError
-from fathom_async._cli.connection import call
+from attrs import evolve
+
+from fathom_async import Change, Comparison, FathomClient, QueryError
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.output import Records, records_of_comparison
-from fathom_async._cli.query_options import Q, QueryOptions
+from fathom_async._cli.settings import STORE
+from fathom_async._cli.weeks import weekly
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
+
+if TYPE_CHECKING:
+    from fathom_async._cli.output import Cell
+    from fathom_async._cli.query_options import QueryOptions
+    from fathom_async._cli.weeks import Line
 
 Former = Literal["previous", "year", "none"]
 
 _TO: Final = {"previous": "previous period", "year": "previous year"}
 
 
-def compared(make: Callable[..., Q], question: QueryOptions, former: Former, *, is_table: bool) -> Records:
-    """Ask for a report in two periods, and return each row with both figures and the change.
-
-    Args:
-        make: Makes the query.
-        question: The options.
-        former: What to compare to.
-        is_table: Whether changes are for the eyes, such as ``+12.5 %``.
+def check_comparable(question: "QueryOptions") -> None:
+    """Check that a report can be compared.
 
     Raises:
         CommandError: The options do not go together.
     """
     if question.complete:
         raise CommandError("--compare compares the first 1,000 rows; leave out --complete", ExitCode.USAGE)
-    if question.period is None and question.from_ is None:
+    if question.words is None and question.from_ is None:
         raise CommandError(
-            "--compare needs a range; add --period 'last 30 days', or --from and --to", ExitCode.USAGE
+            "--compare needs a range; add --last 30d, --period, or --from and --to", ExitCode.USAGE
         )
-    query = question.query(make, datetime.now(UTC))
-    if question.period is not None:  # its words tell what the period before it is
-        query = query.replace(date_from=None, date_to=None)
 
-    comparison = call(lambda fathom: _compare(fathom, query, question, former))
-    return records_of_comparison(comparison, is_table=is_table)
+
+def compared_columns(query: Query[Row]) -> Iterator[str]:
+    """Yield the columns of a comparison."""
+    for name in query.columns:
+        yield from (name, f"{name}_previous", f"{name}_change") if name in query.aggregates else (name,)
+
+
+def alone(query: Query[Row]) -> Query[Row]:
+    """Return the query for one row about all that a query groups."""
+    return query.replace(field_grouping=(), date_grouping=None, sort_by=None, limit=None)
+
+
+async def compared(
+    fathom: FathomClient,
+    query: Query[Row],
+    question: "QueryOptions",
+    former: Former,
+    now: datetime | None,
+    *,
+    is_table: bool,
+    has_totals: bool,
+) -> Records:
+    """Return each row in two periods with both figures and the change: in a table such as ``+12.5 %``.
+
+    Args:
+        fathom: The client.
+        query: The query, in its range.
+        question: The options that it is made of.
+        former: What to compare to.
+        now: The present on the site's clock, if it is known.
+        is_table: Whether the rows are for the eyes.
+        has_totals: Whether to add a row of totals.
+
+    Raises:
+        CommandError: Weeks would lack days.
+    """
+    found = await _compare(fathom, query, question, former, now)
+    rows = records_of_comparison(found, is_table=is_table)
+    if question.per == "week":
+        if found.current.truncated or found.previous.truncated:
+            raise CommandError("--per week needs more days than the server returns; group by fewer fields")
+        days: list[Line] = [((row.date, *row.groups), tuple(row.changes.values())) for row in found]
+        weeks = weekly(days, query, question.sort, question.limit)
+        rows = evolve(rows, rows=[(*names, *_cells(figures, is_table=is_table)) for names, figures in weeks])
+    labels = len(query.columns) - len(query.aggregates)
+    if not (has_totals and labels):
+        return rows
+    try:
+        totals = [found.change(name) for name in query.aggregates]
+    except QueryError:
+        one = await _compare(fathom, alone(query), question, former, now)
+        totals = [one.change(name) for name in query.aggregates]
+    return evolve(rows, total=("total", *[""] * (labels - 1), *_cells(totals, is_table=is_table)))
 
 
 async def compared_totals(
-    fathom: FathomClient, query: Query[Row], question: QueryOptions, former: Former, now: datetime
+    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime
 ) -> Comparison[Row] | None:
     """Compare the totals of a report over its range with those of a former one, in one run.
 
@@ -53,9 +103,7 @@ async def compared_totals(
     if former == "none" or query.date_from is None:
         return None
     if query.field_grouping or not ADDITIVE_METRICS.issuperset(query.aggregates):
-        query = query.replace(field_grouping=(), date_grouping=None, sort_by=None, limit=None)
-    if question.period is not None:
-        query = query.replace(date_from=None, date_to=None)
+        query = alone(query)
     try:
         return await _compare(fathom, query, question, former, now.replace(tzinfo=None))
     except QueryError:
@@ -63,10 +111,21 @@ async def compared_totals(
 
 
 async def _compare(
-    fathom: FathomClient,
-    query: Query[Row],
-    question: QueryOptions,
-    former: Former,
-    now: datetime | None = None,
+    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime | None
 ) -> Comparison[Row]:
-    return await fathom.reports.compare(query, to=_TO[former], over=question.period, now=now)
+    if question.words is not None:  # they tell what the period before it is
+        query = query.replace(date_from=None, date_to=None)
+    return await fathom.reports.compare(
+        query,
+        to=_TO[former],
+        over=question.words,
+        now=now,
+        by_weekday=question.per == "week",
+        store=os.environ.get(STORE) or None,
+    )
+
+
+def _cells(changes: Sequence[Change], *, is_table: bool) -> "Iterator[Cell]":
+    for change in changes:
+        figure = change.absolute if change.is_share else change.relative
+        yield from (change.current, change.previous, str(change) if is_table else figure)

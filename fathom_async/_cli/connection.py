@@ -1,27 +1,31 @@
 """A client as the environment and the keyring describe it, and the event loop that commands run in."""
 
 import asyncio
+import importlib.util
 import logging
 import os
 import signal
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from fathom_async import FathomClient, Priority, RetryPolicy
-from fathom_async._cli.credentials import TOKEN, find_token
+from fathom_async import ConfigurationError, FathomClient, Priority, RetryPolicy
+from fathom_async._cli.credentials import TOKEN, address, find_token
 from fathom_async._cli.failures import DEBUG, TerminatedError
 from fathom_async._cli.formatting import duration
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import telling
+from fathom_async._cli.settings import BUDGET, VERBOSE
+from fathom_async._cli.tracing import Trace
+from fathom_async._util.text import one_line
 from fathom_async.telemetry import Event, Paused, Retried
 
 T = TypeVar("T")
 
-BUDGET: Final = "FATHOM_BUDGET"
-PLAN: Final = "FATHOM_PLAN"
 FOR_A_PERSON: Final = RetryPolicy(outage=5)
 """How commands that a person waits for retry: a server that is away fails them soon."""
 
@@ -64,6 +68,7 @@ async def connect(
     A person waits for a command, so its requests are interactive.
 
     ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` (or ``--plan``) apply too, and the network's variables.
+    Without ``FATHOM_BUDGET``, all commands of a user share a file, so that the server refuses none of them.
 
     Args:
         retry: How to retry. All but `FOR_A_PERSON` wait for a server that is away, and say so.
@@ -75,12 +80,38 @@ async def connect(
         ArgumentError: The token, the address, the plan or the budget is invalid.
     """
     _quieten_log()
-    environ = {**os.environ, TOKEN: find_token(os.environ).token}
-    if is_onlooker and is_unused(environ.get(BUDGET, "")):
+    token = find_token(os.environ).token
+    environ = {**os.environ, TOKEN: token}
+    is_given = BUDGET in environ
+    if not is_given:
+        environ[BUDGET] = own_budget(environ, token)
+    if is_onlooker and is_unused(environ[BUDGET]):
         del environ[BUDGET]
-    on_event = None if retry is FOR_A_PERSON else _note_outage
-    async with FathomClient.from_env(environ, retry=retry, on_event=on_event) as fathom:
+    on_event = Trace() if os.environ.get(VERBOSE) else None if retry is FOR_A_PERSON else _note_outage
+    open_client = partial(FathomClient.from_env, retry=retry, on_event=on_event)
+    try:
+        client = open_client(environ)
+    except ConfigurationError as error:
+        if is_given or not environ.get(BUDGET):
+            raise
+        note(one_line(f"no rate limits are shared with other commands: {error}; {BUDGET}= turns this off"))
+        client = open_client({**environ, BUDGET: ""})
+    async with client as fathom:
         yield fathom.with_options(priority=Priority.INTERACTIVE)
+
+
+def own_budget(environ: Mapping[str, str], token: str) -> str:
+    """Return the URL of the file by which a user's commands share the limits of an account; empty on Windows.
+
+    Its name is a hash, from which nobody learns the token.
+    """
+    if not importlib.util.find_spec("fcntl"):
+        return ""
+    state = Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state").absolute() / "fathom"
+    with suppress(OSError):  # opening the file then fails, too
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = f"{address(environ)} {token}".encode()
+    return (state / f"{blake2b(key, digest_size=16, person=b'fathom account').hexdigest()}.budget").as_uri()
 
 
 def is_unused(budget: str) -> bool:

@@ -6,9 +6,10 @@ from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call
 from fathom_async._cli.formatting import examples
+from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, write_change
-from fathom_async._cli.prompts import confirm
-from fathom_async._cli.resources import Limit, SiteID, Yes, change, show_list
+from fathom_async._cli.prompts import confirm, need_terminal
+from fathom_async._cli.resources import DefaultSite, Limit, SiteID, Yes, change, show_list
 from fathom_async.reports import Currency
 
 _COLUMNS: dict[str, Kind] = {"id": "text", "name": "text", "created_at": "moment"}
@@ -24,8 +25,10 @@ events = App(
 
 
 @events.command(name="list", help_epilogue=examples("fathom events list CDBUGS"))
-def list_(site: SiteID, /, *, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
+def list_(site: DefaultSite = None, /, *, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
     """List the events of a site, oldest first."""
+    output.check(_COLUMNS)
+    site = site_id(site)
     show_list(_COLUMNS, limit, output, lambda fathom, page: fathom.events.list(site, limit=page))
 
 
@@ -39,6 +42,8 @@ def set_currency(
     output: OutputOptions = STANDARD,
 ) -> None:
     """Set the currency that an event's values are shown in; it converts nothing."""
+    output.check(_CHANGED)
+    site = site_id(site)
     change(
         _CHANGED,
         output,
@@ -62,7 +67,10 @@ def delete(
     output: OutputOptions = STANDARD,
 ) -> None:
     """Delete an event and its currency; its figures stay in reports, and it is back when it is tracked again."""
-    output.check()
+    output.check(_DELETED)
+    if not yes:
+        need_terminal()
+    site = site_id(site)
     confirm(f"Delete the event {name!r} of {site} and its currency (its figures stay in reports)", yes=yes)
     gone = call(lambda fathom: fathom.events.delete_by_name(site, name))
     rows = Records(_DELETED, [(gone.id, name, gone.object, gone.deleted)], is_single=True)

@@ -11,7 +11,7 @@ from fathom_async._util.text import printable
 from fathom_async.reports import RATES
 from fathom_async.reports import Row as ReportRow
 
-Unit = Literal["hour", "day", "month", "year"]
+Unit = Literal["hour", "day", "week", "month", "year"]
 Number = int | float | None
 
 RANKED: Final = 20

@@ -1,12 +1,16 @@
 """How figures and durations are written."""
 
 import codecs
+import re
+from collections.abc import Sequence
+from shutil import get_terminal_size
 from typing import Final
 
 ASCII: Final = "fathom_async.ascii"
 """Name of the error handler for terminals that cannot show the characters of a chart."""
 
 _MINUTE: Final = 60
+_WORD: Final = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\S)+")
 _MARKS: Final = dict(zip("▁▂▃▄▅▆▇█▏▎▍▌▋▊▉░●○…·", "   .:::#...####.#.~-", strict=True))
 
 
@@ -44,5 +48,18 @@ def counted(number: int, noun: str) -> str:
 
 
 def examples(*lines: str, more: str = "") -> str:
-    """Return the text below a command's help: its examples, and anything more."""
-    return "\n".join(("Examples:", "", *(f"  {line}" for line in lines), *(("", more) if more else ())))
+    """Return the text below a command's help: its examples, which the terminal does not break, and anything more."""
+    width = get_terminal_size().columns - 1
+    whole = (f"  {_continued(_WORD.findall(line), width)}" for line in lines)
+    return "\n".join(("Examples:", "", *whole, *(("", more) if more else ())))
+
+
+def _continued(words: Sequence[str], width: int) -> str:
+    """Return a command on as many lines as it needs, so that the shell takes it as it is shown."""
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) + len("  \\ ") > width:
+            lines.append(f"  {word}")
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return " \\\n  ".join(lines)

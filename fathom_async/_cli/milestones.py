@@ -8,9 +8,10 @@ from fathom_async import FathomClient, Milestone
 from fathom_async._cli.connection import call
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import examples
+from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
 from fathom_async._cli.prompts import confirm, need_terminal
-from fathom_async._cli.resources import DELETED, Limit, SiteID, Yes, change, show, show_list
+from fathom_async._cli.resources import DELETED, DefaultSite, Limit, SiteID, Yes, change, show, show_list
 
 _COLUMNS: dict[str, Kind] = {
     "id": "text",
@@ -35,14 +36,18 @@ milestones = App(
 
 
 @milestones.command(name="list", help_epilogue=examples("fathom milestones list CDBUGS"))
-def list_(site: SiteID, /, *, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
+def list_(site: DefaultSite = None, /, *, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
     """List the milestones of a site, in the order of their creation."""
+    output.check(_COLUMNS)
+    site = site_id(site)
     show_list(_COLUMNS, limit, output, lambda fathom, page: fathom.milestones.list(site, limit=page))
 
 
 @milestones.command(help_epilogue=examples(f"fathom milestones get CDBUGS {_EXAMPLE}"))
 def get(site: SiteID, milestone: MilestoneID, /, *, output: OutputOptions = STANDARD) -> None:
     """Show one milestone."""
+    output.check(_COLUMNS)
+    site = site_id(site)
     show(_COLUMNS, output, lambda fathom: fathom.milestones.get(site, milestone))
 
 
@@ -56,6 +61,8 @@ def create(
     output: OutputOptions = STANDARD,
 ) -> None:
     """Create a milestone."""
+    output.check(_COLUMNS)
+    site = site_id(site)
     change(
         _COLUMNS,
         output,
@@ -75,9 +82,10 @@ def update(
     output: OutputOptions = STANDARD,
 ) -> None:
     """Change a milestone; options that are left out change nothing."""
+    output.check(_COLUMNS)
     if name is None and date_ is None:
-        output.check()
         raise CommandError("nothing to change: give --name or --date", ExitCode.USAGE)
+    site = site_id(site)
 
     async def ask(fathom: FathomClient) -> Milestone:
         old = await fathom.milestones.get(site, milestone)  # the API takes both fields or nothing
@@ -96,9 +104,11 @@ def delete(
     site: SiteID, milestone: MilestoneID, /, *, yes: Yes = False, output: OutputOptions = STANDARD
 ) -> None:
     """Delete a milestone, for good."""
-    output.check()
+    output.check(DELETED)
     if not yes:
         need_terminal()
+    site = site_id(site)
+    if not yes:
         found = call(lambda fathom: fathom.milestones.get(site, milestone))
         confirm(f"Delete the milestone {found.name!r} of {found.milestone_date}, for good", yes=False)
     change(

@@ -45,10 +45,15 @@ def readable(rows: Records, currency: str | None) -> Records:
     kinds = {label if name == VALUE else name: kind for name, kind in rows.kinds.items()}
     if currency is None:
         return evolve(rows, kinds=kinds)
+
+    def amount_in(row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        return (*row[:place], _amount(row[place]), *row[place + 1 :])
+
     return evolve(
         rows,
         kinds=kinds,
-        rows=[(*row[:place], _amount(row[place]), *row[place + 1 :]) for row in rows.rows],
+        rows=[amount_in(row) for row in rows.rows],
+        total=rows.total and amount_in(rows.total),
     )
 
 

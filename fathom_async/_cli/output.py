@@ -1,19 +1,22 @@
 """Rows, written in any format to a terminal, a pipe or a file."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
-from attrs import frozen
-from cyclopts import Parameter
+from attrs import evolve, frozen
+from cyclopts import Parameter, Token
+from cyclopts.completion import CompletionContext
 
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
 from fathom_async._cli.files import check_file, write_file
+from fathom_async._cli.settings import LIST, errors
 from fathom_async._util.arrow import arrow_table
+from fathom_async._util.checks import suggestion
 from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.lazy import optional
 from fathom_async._util.text import cells, printable, printable_json
@@ -43,6 +46,18 @@ _LONGEST_WORD: Final = 16
 _GAP: Final = 3
 
 
+def listed(context: CompletionContext) -> list[str]:
+    """Return what a shell completes the last of several names to: those that were not chosen yet."""
+    chosen, comma, _ = context.incomplete.rpartition(",")
+    names = context.argument.get_choices(force=True) or ()
+    return [f"{chosen}{comma}{name}" for name in names if name not in chosen.split(",")] if comma else []
+
+
+def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
+    """Split options such as ``--by pathname,browser --by city`` into names."""
+    return tuple(name.strip() for token in tokens for name in token.value.split(",") if name.strip())
+
+
 @Parameter(name="*")
 @frozen(kw_only=True)
 class OutputOptions:
@@ -54,13 +69,26 @@ class OutputOptions:
     output: Annotated[Path | None, Parameter(alias="-o")] = None
     """Write into this file instead of standard output."""
 
+    json: Annotated[tuple[str, ...], Parameter(converter=split, consume_multiple=False)] = ()
+    """Write these columns, separated by commas, as JSON; without any, tell which there are."""
+
     spreadsheet: bool = False
     """Write CSV for a spreadsheet: legible to Excel, and without formulas, which visitors could smuggle in."""
+
+    bom: bool = False
+    """Start CSV with a byte order mark, by which Excel knows UTF-8, and leave texts as they are."""
+
+    @property
+    def is_by_default(self) -> bool:
+        """Whether no format was asked for."""
+        return self.format is None and not self.json
 
     def resolved(self) -> Format:
         """Return the format: the one given, that of the file's ending, or the default of standard output."""
         if self.format is not None:
             return self.format
+        if self.json:
+            return "json"
         if self.output is not None:
             suffix = self.output.suffix.lower()
             if suffix in _SUFFIXES:
@@ -72,8 +100,19 @@ class OutputOptions:
             )
         return "table" if sys.stdout.isatty() else "jsonl"
 
-    def check(self) -> None:
-        """Check that rows can be written; every command does so before it sends anything."""
+    def check(self, columns: Collection[str]) -> None:
+        """Check that rows with these columns can be written; every command does so before it sends anything."""
+        if self.json and self.resolved() not in {"json", "jsonl"}:
+            raise CommandError(f"--json and --format {self.format} exclude each other", ExitCode.USAGE)
+        if self.json == (LIST,):
+            raise CommandError(
+                f"--json takes columns, separated by commas: {', '.join(columns)}", ExitCode.USAGE
+            )
+        for name in self.json:
+            if name not in columns:
+                raise CommandError(f"there is no column {name!r}{suggestion(name, columns)}", ExitCode.USAGE)
+        if self.bom and self.resolved() != "csv":
+            raise CommandError("--bom is for CSV; add --format csv", ExitCode.USAGE)
         if self.resolved() == "parquet":
             if self.output is None and sys.stdout.isatty():
                 raise CommandError(
@@ -89,11 +128,15 @@ STANDARD: Final = OutputOptions()
 
 @frozen
 class Records:
-    """Rows to write, and what each column holds; a single object is written as one, not as a list."""
+    """Rows to write, and what each column holds; a single object is written as one, not as a list.
+
+    A table ends with the row of totals, if there is one.
+    """
 
     kinds: Mapping[str, Kind]
     rows: Sequence[tuple[Cell, ...]]
     is_single: bool = False
+    total: tuple[Cell, ...] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -101,6 +144,11 @@ class Records:
 
     def dicts(self) -> list[dict[str, Cell]]:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def only(self, columns: Sequence[str]) -> "Records":
+        """Return these columns."""
+        rows = [tuple(row[name] for name in columns) for row in self.dicts()]
+        return evolve(self, kinds={name: self.kinds[name] for name in columns}, rows=rows)
 
 
 def records_of(columns: Mapping[str, Kind], objects: Iterable[object], *, is_single: bool = False) -> Records:
@@ -138,14 +186,16 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
     A terminal gets no control characters in any format; files and pipes get texts unchanged.
     """
     chosen = options.resolved()
+    rows = rows.only(options.json) if options.json else rows
     if options.output is not None:
-        write_file(options.output, encoded(rows, chosen, spreadsheet=options.spreadsheet))
+        write_file(options.output, encoded(rows, chosen, spreadsheet=options.spreadsheet, bom=options.bom))
     elif chosen == "table":
         console = stdout_console()
         console.print(table(rows, console.width))
     else:
         on_terminal = sys.stdout.isatty()
-        write_bytes(encoded(rows, chosen, for_terminal=on_terminal, spreadsheet=options.spreadsheet))
+        how = {"spreadsheet": options.spreadsheet, "bom": options.bom}
+        write_bytes(encoded(rows, chosen, for_terminal=on_terminal, **how))
 
 
 def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
@@ -165,10 +215,17 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def encoded(rows: Records, format: Format, *, for_terminal: bool = False, spreadsheet: bool = False) -> bytes:
+def encoded(
+    rows: Records,
+    format: Format,
+    *,
+    for_terminal: bool = False,
+    spreadsheet: bool = False,
+    bom: bool = False,
+) -> bytes:
     """Return records in a format, for a terminal with control characters escaped, as a table always has them.
 
-    CSV may be for a spreadsheet; see `write_fields`.
+    CSV may be for a spreadsheet, see `write_fields`, or start with a byte order mark only.
     """
     match format:
         case "table":
@@ -187,7 +244,7 @@ def encoded(rows: Records, format: Format, *, for_terminal: bool = False, spread
             text = StringIO(newline="")
             fields = ([_field(cell, for_terminal=for_terminal) for cell in row] for row in rows.rows)
             write_fields(rows.columns, fields, text, spreadsheet=spreadsheet)
-            return text.getvalue().encode()
+            return text.getvalue().encode("utf-8-sig" if bom and not spreadsheet else "utf-8")
         case "parquet":
             sink = BytesIO()
             optional("pyarrow.parquet", extra="arrow").write_table(arrow_table(rows.kinds, rows.rows), sink)
@@ -213,6 +270,8 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    last = None if rows.total is None or not rows.rows else rows.rows[-1]
+    rows = rows if rows.total is None else evolve(rows, rows=[*rows.rows, rows.total])
     if rows.is_single or _least_width(rows) > width:
         grid = Table.grid(padding=(0, 2))
         for place, row in enumerate(rows.rows):
@@ -227,6 +286,8 @@ def table(rows: Records, width: int = _WIDE) -> "Table":
         found.add_column(name, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
     for row in rows.rows:
         found.add_row(*(Text(shown(cell)) for cell in row))
+        if row is last:
+            found.add_section()
     return found
 
 
@@ -275,5 +336,6 @@ def stdout_console() -> "Console":
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
-def note(text: str) -> None:
-    sys.stderr.write(f"fathom: {text}\n")
+def note(text: str, *, is_error: bool = False) -> None:
+    """Write a line on standard error; a command that is quiet writes errors only."""
+    (errors() if is_error else sys.stderr).write(f"fathom: {text}\n")

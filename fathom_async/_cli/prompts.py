@@ -4,6 +4,7 @@ import sys
 from getpass import getpass
 
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.settings import errors
 from fathom_async._util.text import one_line
 
 
@@ -12,11 +13,11 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     need_terminal()
-    sys.stderr.write(f"{one_line(question)}? [y/N] ")
-    sys.stderr.flush()
+    errors().write(f"{one_line(question)}? [y/N] ")
+    errors().flush()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
-        sys.stderr.write("\n")
+        errors().write("\n")
     if answer.strip().lower() not in {"y", "yes"}:
         raise CommandError("nothing was changed")
 
@@ -28,7 +29,7 @@ def need_terminal() -> None:
 
 def secret(question: str) -> str:
     """Read a secret from a prompt without echo, or the first line of a pipe."""
-    typed = getpass(f"{question}: ", sys.stderr) if sys.stdin.isatty() else sys.stdin.readline()
+    typed = getpass(f"{question}: ", errors()) if sys.stdin.isatty() else sys.stdin.readline()
     if not typed.strip():
         raise CommandError("nothing was given; type it, or pipe it in", ExitCode.USAGE)
     return typed.strip()

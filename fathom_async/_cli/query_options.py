@@ -1,48 +1,32 @@
 """Options that describe a report, and the query made of them."""
 
 import re
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
-from cyclopts import Parameter, Token, validators
+from cyclopts import Parameter, validators
 
-from fathom_async import EventQuery, PageviewQuery, Period, QueryError, Report, Site
+from fathom_async import Period, Report, Site
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.filter_syntax import condition
+from fathom_async._cli.output import listed, split
 from fathom_async._util.checks import site_zone
-from fathom_async.reports import MAX_ROWS, DateGrouping, FieldGrouping, Row
+from fathom_async.reports import MAX_ROWS, FieldGrouping, Query, Row
 
-Query = PageviewQuery | EventQuery
-Q = TypeVar("Q", PageviewQuery, EventQuery)
+Per = Literal["hour", "day", "week", "month", "year"]
+Q = TypeVar("Q", bound=Query[Row])
 RowT = TypeVar("RowT", bound=Row)
 
-# Arguments of a query, and their options.
-_OPTIONS: Final = {
-    "aggregates": "--metrics",
-    "field_grouping": "--by",
-    "date_grouping": "--per",
-    "date_from": "--from",
-    "date_to": "--to",
-    "sort_by": "--sort",
-    "limit": "--limit",
-    "timezone": "--timezone",
-    "filters": "--where",
-}
-_IN_PYTHON: Final = "query.over('last 30 days', now=...)"
-_ARGUMENT: Final = re.compile(rf"\b({'|'.join(_OPTIONS)})\b(?:=\[(?P<names>'[^\]]*')\]|(?P<is_set>=(?=')))?")
+_UNITS: Final = {"h": "hours", "d": "days", "w": "weeks", "mo": "months", "y": "years"}
+_LAST: Final = re.compile(r"(?P<count>\d{1,4}) *(?P<unit>h|d|w|mo|y)", re.IGNORECASE)
+_DAYS: Final = frozenset({"today", "yesterday"})
 
 
-def split(_kind: object, tokens: Sequence[Token]) -> tuple[str, ...]:
-    """Split options such as ``--by pathname,browser --by city`` into names."""
-    return tuple(name.strip() for token in tokens for name in token.value.split(",") if name.strip())
-
-
-Names = Parameter(converter=split, consume_multiple=False)
+Names = Parameter(converter=split, consume_multiple=False, completer=listed)
 
 
 @Parameter(name="*")
@@ -70,17 +54,20 @@ class Selection:
 class QueryOptions(Selection):
     """Options of a report, except its metrics."""
 
-    per: DateGrouping | None = None
-    """Group by dates of this length."""
+    per: Per | None = None
+    """Group by dates of this length; weeks, from Monday, are added up from days, so only of metrics that add up."""
+
+    last: str | None = None
+    """Range up to now: 24h, 30d, 12w, 6mo or 1y; the current hour, day, week or month is the last of them."""
+
+    period: str | None = None
+    """Range in words instead: 'previous month', 'year to date', 'Q1 2026'."""
 
     from_: Annotated[str | None, Parameter(name="--from")] = None
-    """First moment, on the site's clock: 2026-01-31 or '2026-01-31 15:00'."""
+    """First moment, on the site's clock: yesterday, 2026-01-31 or '2026-01-31 15:00'."""
 
     to: str | None = None
     """Last moment, likewise; a day ends with its last second."""
-
-    period: str | None = None
-    """Range in words instead: 'last 30 days', 'previous month', 'year to date'."""
 
     sort: str | None = None
     """Order, such as pageviews:desc or date:asc; with --by, the first of --metrics, descending, by default."""
@@ -92,16 +79,39 @@ class QueryOptions(Selection):
     """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
 
     def query(self, make: Callable[..., Q], now: datetime) -> Q:
-        if self.period is not None and (self.from_ is not None or self.to is not None):
-            raise CommandError("give --period, or --from and --to, not both", ExitCode.USAGE)
+        """Return the query at a moment on the site's clock.
+
+        Raises:
+            CommandError: Some options do not go together, or have a value that they cannot have.
+        """
+        ranges = (self.last, self.period, self.from_ or self.to)
+        if sum(each is not None for each in ranges) > 1:
+            raise CommandError("give one of --last, --period, and --from with --to", ExitCode.USAGE)
         if self.complete and self.limit is not None:
             raise CommandError("--complete has every row; leave out --limit, or --complete", ExitCode.USAGE)
-        with in_options():
-            query = self.selected(make, date_grouping=self.per, date_from=self.from_, date_to=self.to)
-            query = query.replace(sort_by=self._order(query), limit=self.limit)
-            return query if self.period is None else query.over(Period.parse(self.period, now), now=now)
+        grouping = "day" if self.per == "week" else self.per
+        query = self.selected(make, date_grouping=grouping)
+        query = query.replace(sort_by=self._order(query), limit=None if self.per == "week" else self.limit)
+        if self.words is not None:
+            return query.over(Period.parse(self.words, now), now=now)
+        first, last = (_day(each, now) for each in (self.from_, self.to))
+        return query.replace(
+            date_from=first.start if isinstance(first, Period) else first,
+            date_to=last.end if isinstance(last, Period) else last,
+        )
 
-    def _order(self, query: Query) -> str | None:
+    @property
+    def words(self) -> str | None:
+        """The range in words, unless it is by dates."""
+        if self.last is None:
+            return self.period
+        if (found := _LAST.fullmatch(self.last.strip())) is None:
+            raise CommandError(f"--last takes 24h, 30d, 12w, 6mo or 1y, not {self.last!r}", ExitCode.USAGE)
+        count, unit = int(found["count"]), _UNITS[found["unit"].lower()]
+        # A year back from now, rather than the part of this one that has passed.
+        return f"last {count * 12} months" if unit == "years" else f"last {count} {unit}"
+
+    def _order(self, query: Query[Row]) -> str | None:
         """Return the query's ``sort_by``, so that a limit keeps the highest groups."""
         if self.sort is not None:
             return re.sub(r"^date\b", "timestamp", self.sort)
@@ -116,7 +126,11 @@ class QueryOptions(Selection):
     @property
     def is_on_site_clock(self) -> bool:
         """Whether the range depends on the site's time zone: on its words, and not on dates."""
-        return self.period is not None and self.timezone is None and Period.dated(self.period) is None
+        if self.timezone is not None:
+            return False
+        if self.words is not None:
+            return Period.dated(self.words) is None
+        return bool({self.from_, self.to} & _DAYS)
 
     def now(self, site: Site | None) -> datetime:
         """Return the current time on the clock from which a period is counted: the site's, if it is needed."""
@@ -124,16 +138,5 @@ class QueryOptions(Selection):
         return datetime.now(site_zone(site.id, name) if site else ZoneInfo(name))
 
 
-@contextmanager
-def in_options() -> Generator[None]:
-    """Translate errors of a query into the words of the command line."""
-
-    def option(found: re.Match[str]) -> str:
-        names = (found["names"] or "").replace("'", "").replace(" ", "")
-        return _OPTIONS[found[1]] + (f" {names}" if names else " " if found["is_set"] else "")
-
-    try:
-        yield
-    except QueryError as error:
-        told = str(error).replace(_IN_PYTHON, "--period 'last 30 days'")
-        raise CommandError(_ARGUMENT.sub(option, told), ExitCode.USAGE) from None
+def _day(written: str | None, now: datetime) -> Period | str | None:
+    return Period.parse(written, now) if written in _DAYS else written

@@ -1,16 +1,36 @@
 """``fathom report`` and ``fathom events-report``."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+import os
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 from attrs import evolve, frozen
 from cyclopts import Parameter
 
-from fathom_async import Comparison, EventQuery, FathomClient, FathomError, PageviewQuery, Report, Site
-from fathom_async._cli.comparing import Former, compared, compared_totals
+from fathom_async import (
+    Change,
+    Comparison,
+    EventQuery,
+    FathomClient,
+    FathomError,
+    PageviewQuery,
+    Priority,
+    QueryError,
+    Report,
+    Site,
+)
+from fathom_async._cli.comparing import (
+    Former,
+    alone,
+    check_comparable,
+    compared,
+    compared_columns,
+    compared_totals,
+)
 from fathom_async._cli.connection import call
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError, ExitCode
@@ -18,8 +38,10 @@ from fathom_async._cli.figures import every_date, figures_of
 from fathom_async._cli.files import check_file, write_file
 from fathom_async._cli.html.page import HtmlPage
 from fathom_async._cli.money import VALUE, read_currency, readable
+from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import (
     STANDARD,
+    Cell,
     OutputOptions,
     Records,
     note,
@@ -27,16 +49,31 @@ from fathom_async._cli.output import (
     stdout_console,
     write,
 )
-from fathom_async._cli.query_options import Names, Q, QueryOptions, in_options
+from fathom_async._cli.query_options import Names, QueryOptions
+from fathom_async._cli.resources import DefaultSite, SiteID
+from fathom_async._cli.settings import STORE
+from fathom_async._cli.weeks import check_additive, weekly
 from fathom_async.reports import EventAggregate, PageviewAggregate, Query, Row
 
+if TYPE_CHECKING:
+    from fathom_async._cli.weeks import Line
+
+Make = Callable[..., Query[Row]]
+MetricT = TypeVar("MetricT", PageviewAggregate, EventAggregate)
+
+_PAGEVIEW_METRICS: Final[tuple[PageviewAggregate, ...]] = ("pageviews", "visits")
+_EVENT_METRICS: Final[tuple[EventAggregate, ...]] = ("conversions", "unique_conversions")
+_ANY_SITE: Final = "CDBUGS"
 _UNPIPED: Final = 100
 
 
 @Parameter(name="*")
 @frozen(kw_only=True)
 class Views:
-    """Charts and pages of a report, and what it is compared to."""
+    """Charts, totals and pages of a report, and what it is compared to."""
+
+    totals: bool = False
+    """Add a row of totals to the table; those of visits, visitors and averages take one more request."""
 
     chart: bool = False
     """Draw a chart in the terminal instead of listing the rows."""
@@ -56,10 +93,10 @@ ASKED: Final = QueryOptions()
 
 
 def report(
-    site: str,
+    site: DefaultSite = None,
     /,
     *,
-    metrics: Annotated[tuple[PageviewAggregate, ...], Names] = ("pageviews", "visits"),
+    metrics: Annotated[tuple[PageviewAggregate, ...] | None, Names] = None,
     question: QueryOptions = ASKED,
     output: OutputOptions = STANDARD,
     views: Views = NO_VIEWS,
@@ -67,21 +104,22 @@ def report(
     """Report on the pageviews of a site.
 
     Args:
-        site: ID of the site.
-        metrics: Metrics, separated by commas.
+        site: The site.
+        metrics: Metrics, separated by commas; pageviews,visits by default.
         question: The query.
         output: Destination and format of the rows.
         views: Charts, pages and comparisons.
     """
-    _carry_out(site, partial(PageviewQuery, site, aggregates=metrics), question, output, views)
+    metrics = _metrics(_PAGEVIEW_METRICS, question) if metrics is None else metrics
+    _carry_out(site, partial(PageviewQuery, aggregates=metrics), question, output, views)
 
 
 def events_report(
-    site: str,
+    site: SiteID,
     event: str,
     /,
     *,
-    metrics: Annotated[tuple[EventAggregate, ...], Names] = ("conversions", "unique_conversions"),
+    metrics: Annotated[tuple[EventAggregate, ...] | None, Names] = None,
     question: QueryOptions = ASKED,
     output: OutputOptions = STANDARD,
     views: Views = NO_VIEWS,
@@ -90,65 +128,110 @@ def events_report(
     """Report on the completions of an event.
 
     Args:
-        site: ID of the site.
+        site: The site.
         event: Name of the event, as the dashboard shows it.
-        metrics: Metrics, separated by commas; value is in cents where it is money.
+        metrics: Metrics, separated by commas; conversions,unique_conversions by default; value is in cents if money.
         question: The query.
         output: Destination and format of the rows.
         views: Charts, pages and comparisons.
         currency: Show value in this currency, such as EUR, instead of cents, in tables, charts and pages.
     """
+    metrics = _metrics(_EVENT_METRICS, question) if metrics is None else metrics
     if currency is not None:
         currency = read_currency(currency, metrics)
-    _carry_out(site, partial(EventQuery, site, event, aggregates=metrics), question, output, views, currency)
+    make = partial(EventQuery, entity_name=event, aggregates=metrics)
+    _carry_out(site, make, question, output, views, currency)
+
+
+def _metrics(usual: tuple[MetricT, ...], question: QueryOptions) -> tuple[MetricT, ...]:
+    """Return the metrics that a report has by default, of which the first adds up."""
+    return usual[:1] if question.per == "week" else usual
 
 
 def _carry_out(  # noqa: PLR0917 - the parameters of both commands
-    site: str,
-    make: Callable[..., Q],
+    site: str | None,
+    make: Make,
     question: QueryOptions,
     output: OutputOptions,
     views: Views,
     currency: str | None = None,
 ) -> None:
-    output.check()  # errors come before any request
-    question.query(make, datetime.now(UTC))
-    if views.chart and output.output is None and output.format is not None:
-        raise CommandError(
-            "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
-        )
-    if views.compare is not None and views.compare != "none" and views.html is None:
-        if views.chart or views.fill:
-            raise CommandError("--compare shows rows; leave out --chart and --fill", ExitCode.USAGE)
-        write(compared(make, question, views.compare, is_table=output.resolved() == "table"), output)
+    is_compared = views.compare not in {None, "none"} and views.html is None
+    query = question.query(partial(make, _ANY_SITE), datetime.now(UTC))  # errors come before any request
+    _check(query, question, output, views, is_compared=is_compared)
+    site = site_id(site, is_read=True)
+    make = partial(make, site)
+    if is_compared:
+        write(call(partial(_compared, site, make, question, output, views)), output)
         return
-    if views.html is not None:
-        check_file(views.html)
-
     rest = None if output.output is None else output.output.name
-    page = call(partial(_ask, site, make, question, views))
+    page, totals = call(partial(_ask, site, make, question, views))
     page = evolve(page, currency=currency, rest=rest)
-    found = page.report
-    if views.fill:
-        with in_options():
-            found = found.filled(now=page.now)
+    found = page.report.filled(now=page.now) if views.fill else page.report
     rows = records_of_report(found)
+    if question.per == "week":
+        rows = evolve(rows, rows=_weeks_of(found, question))
+    if totals is not None:
+        blanks = [""] * (len(rows.columns) - len(totals) - 1)
+        rows = evolve(rows, total=("total", *blanks, *totals))
     seen = readable(rows, currency)
     if views.html is not None:
         write_file(views.html, page.html().encode())
         note(f"wrote {views.html}")
     if views.chart:
-        _draw(found, seen, page.now)
-    if output.output is not None or not (views.chart or (views.html and output.format is None)):
+        _draw(found, seen, page.now, question)
+    if output.output is not None or not (views.chart or (views.html and output.is_by_default)):
         _write(rows, seen, output)
     if found.truncated and question.limit is None:
         note(f"these are the first {len(found):,} rows; for every row, add --complete")
 
 
+def _check(
+    query: Query[Row], question: QueryOptions, output: OutputOptions, views: Views, *, is_compared: bool
+) -> None:
+    if is_compared:
+        check_comparable(question)
+        output.check(tuple(compared_columns(query)))
+        if views.chart or views.fill:
+            raise CommandError("--compare shows rows; leave out --chart and --fill", ExitCode.USAGE)
+    else:
+        output.check(query.columns)
+    if question.per == "week":
+        check_additive(query.aggregates)
+        if views.html is not None or views.fill:
+            raise CommandError(
+                "--per week shows rows or a --chart; leave out --html and --fill", ExitCode.USAGE
+            )
+    if views.chart and output.output is None and not output.is_by_default:
+        raise CommandError(
+            "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
+        )
+    if views.totals and output.resolved() != "table":
+        raise CommandError("--totals is a row of a table; add --format table", ExitCode.USAGE)
+    if views.html is not None:
+        check_file(views.html)
+
+
+async def _compared(  # noqa: PLR0917 - see `_carry_out`
+    site: str, make: Make, question: QueryOptions, output: OutputOptions, views: Views, fathom: FathomClient
+) -> Records:
+    known = await fathom.sites.get(site) if question.is_on_site_clock else None
+    now = question.now(known)
+    return await compared(
+        fathom,
+        question.query(make, now),
+        question,
+        views.compare or "previous",
+        now.replace(tzinfo=None) if known or question.timezone else None,
+        is_table=output.resolved() == "table",
+        has_totals=views.totals,
+    )
+
+
 async def _ask(
-    site: str, make: Callable[..., Q], question: QueryOptions, views: Views, fathom: FathomClient
-) -> HtmlPage:
-    """Return the report, and what a page of it needs, which takes no more requests if there is no page."""
+    site: str, make: Make, question: QueryOptions, views: Views, fathom: FathomClient
+) -> tuple[HtmlPage, Sequence[Cell] | None]:
+    """Return the report, what a page of it needs, which takes no more requests if there is no page, and totals."""
     known = await _site(fathom, site, question, views)
     now, comparison = question.now(known), None
     query = question.query(make, now)
@@ -160,7 +243,29 @@ async def _ask(
     found = await _answer(fathom, query, question, comparison)
     if isinstance(query, EventQuery) and not found.rows:
         await check_event(fathom, query)
-    return HtmlPage(found, known.name if known else site, now, comparison)
+    totals = None
+    if views.totals and len(query.columns) > len(query.aggregates):
+        try:
+            totals = [found.total(name) for name in query.aggregates]
+        except QueryError:
+            one = await _answer(fathom, alone(query), question, None)
+            totals = [one.total(name) for name in query.aggregates]
+    return HtmlPage(found, known.name if known else site, now, comparison), totals
+
+
+def _weeks_of(report: Report[Row], question: QueryOptions) -> list[tuple[Cell, ...]]:
+    query = report.query
+    days: list[Line] = [
+        (
+            tuple(getattr(row, name) for name in query.columns if name not in query.aggregates),
+            tuple(Change(getattr(row, name), None) for name in query.aggregates),
+        )
+        for row in report
+    ]
+    if query.date_from is not None and query.date_from.weekday():
+        note(f"the first week has only its days from {query.date_from.date()}")
+    weeks = weekly(days, query, question.sort, question.limit)
+    return [(*names, *(figure.current for figure in figures)) for names, figures in weeks]
 
 
 async def check_event(fathom: FathomClient, query: EventQuery) -> None:
@@ -193,8 +298,13 @@ async def _answer(
 ) -> Report[Row]:
     if comparison is not None and comparison.current.query == query:
         return question.in_order(comparison.current)
-    ask = fathom.reports.complete if question.complete else fathom.reports.aggregate
-    return question.in_order(await ask(query))
+    store = os.environ.get(STORE) or None
+    if question.complete or question.per == "week":
+        return question.in_order(await fathom.reports.complete(query, store=store))
+    if store is None:
+        return question.in_order(await fathom.reports.aggregate(query))
+    async with aclosing(fathom.reports.run([query], store=store, priority=Priority.INTERACTIVE)) as outcomes:
+        return question.in_order((await anext(outcomes)).result())
 
 
 def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
@@ -206,11 +316,13 @@ def _write(rows: Records, seen: Records, output: OutputOptions) -> None:
     write(rows, output)
 
 
-def _draw(report: Report[Row], seen: Records, now: datetime) -> None:
+def _draw(report: Report[Row], seen: Records, now: datetime, question: QueryOptions) -> None:
     query = report.query
     metrics = seen.columns[-len(query.aggregates) :]
     dates = every_date(report, now)
-    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=query.date_grouping, dates=dates)
+    if question.per == "week":
+        dates = tuple(sorted({day - timedelta(days=day.weekday()) for day in dates}))
+    figures = figures_of(seen.columns, seen.rows, metrics=metrics, unit=question.per, dates=dates)
     console = stdout_console()
     width = console.width if console.is_terminal else _UNPIPED
     if not figures:

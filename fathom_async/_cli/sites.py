@@ -5,10 +5,22 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call
+from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.formatting import examples
+from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
 from fathom_async._cli.prompts import confirm, need_terminal, secret
-from fathom_async._cli.resources import DELETED, Limit, SiteID, Yes, change, given, show, show_list
+from fathom_async._cli.resources import (
+    DELETED,
+    DefaultSite,
+    Limit,
+    SiteID,
+    Yes,
+    change,
+    given,
+    show,
+    show_list,
+)
 
 _COLUMNS: dict[str, Kind] = {
     "id": "text",
@@ -48,8 +60,10 @@ def list_(*, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
 
 
 @sites.command(help_epilogue=examples("fathom sites get CDBUGS"))
-def get(site: SiteID, /, *, output: OutputOptions = STANDARD) -> None:
+def get(site: DefaultSite = None, /, *, output: OutputOptions = STANDARD) -> None:
     """Show one site."""
+    output.check(_COLUMNS)
+    site = site_id(site)
     show(_COLUMNS, output, lambda fathom: fathom.sites.get(site))
 
 
@@ -72,7 +86,7 @@ def create(
     output: OutputOptions = STANDARD,
 ) -> None:
     """Create a site."""
-    output.check()
+    output.check(_COLUMNS)
     password = secret(_PASSWORD) if sharing == "private" else None
     change(
         _COLUMNS,
@@ -109,7 +123,13 @@ def update(
     output: OutputOptions = STANDARD,
 ) -> None:
     """Change a site; options that are left out change nothing."""
-    output.check()
+    output.check(_COLUMNS)
+    if not (new_password or any(each is not None for each in (name, sharing, timezone, multi_domain))):
+        raise CommandError(
+            "nothing to change: give --name, --sharing, --new-password, --timezone or --multi-domain",
+            ExitCode.USAGE,
+        )
+    site = site_id(site)
     password = secret(_PASSWORD) if new_password or sharing == "private" else None
     change(
         _COLUMNS,
@@ -130,9 +150,11 @@ def update(
 @sites.command(help_epilogue=examples("fathom sites delete CDBUGS", "fathom sites delete CDBUGS --yes"))
 def delete(site: SiteID, /, *, yes: Yes = False, output: OutputOptions = STANDARD) -> None:
     """Delete a site and all of its data, for good."""
-    output.check()
+    output.check(DELETED)
     if not yes:
         need_terminal()
+    site = site_id(site)
+    if not yes:
         found = call(lambda fathom: fathom.sites.get(site))
         confirm(f"Delete the site {found.name!r} ({found.id}) and all of its data, for good", yes=False)
     change(DELETED, output, lambda fathom: fathom.sites.delete(site), done="the site {0.id} was deleted")

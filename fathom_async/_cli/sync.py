@@ -13,7 +13,8 @@ from cyclopts import App
 from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import counted
+from fathom_async._cli.formatting import counted, examples
+from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
 from fathom_async.connectors import EmmaClient, SecodaClient
@@ -24,25 +25,26 @@ from fathom_async.connectors.sync import apply as carry_out
 from fathom_async.service import network_options
 
 _UNDONE: Final = ("failed", "gone")
+_CODES: Final = "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
 
 Planner = Callable[[FathomClient], AbstractAsyncContextManager[SyncPlan]]
 """Makes a plan, which can be applied while the block runs."""
 
 sync = App(
     name="sync",
-    help_epilogue="Examples:\n\n  fathom sync secoda CDBUGS\n  fathom sync emma CDBUGS --apply",
+    help_epilogue=examples(
+        "fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9",
+        "fathom sync emma CDBUGS --apply",
+    ),
 )
 
 
 @sync.command(
-    help_epilogue=(
-        "Examples:\n\n"
-        "  fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9\n"
-        "  fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9 \\\n"
-        "    --remove --apply\n\n"
-        "The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL,\n"
-        "--budget from SECODA_BUDGET.\n"
-        "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
+    help_epilogue=examples(
+        "fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9",
+        "fathom sync secoda CDBUGS --remove --apply --integration cf103b47-8576-4467-ad34-384cd523abd9",
+        more="The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL, --budget from "
+        f"SECODA_BUDGET. {_CODES}",
     )
 )
 def secoda(
@@ -61,7 +63,7 @@ def secoda(
     Shows the changes; makes them only with --apply.
 
     Args:
-        sites: IDs of the sites; all by default.
+        sites: Names, domains or IDs of the sites; all by default.
         integration: ID of the Secoda integration that the events belong to.
         remove: Delete events in these sites' categories that Fathom does not have.
         overwrite: Replace existing descriptions and currencies, even those that a person wrote.
@@ -72,6 +74,7 @@ def secoda(
         yes: Do not ask for confirmation before events are deleted.
     """
     service = _service("SECODA", SECODA_URL, "SECODA_API_TOKEN")
+    chosen = site_ids(sites) or None
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
@@ -88,7 +91,7 @@ def secoda(
                 fathom,
                 client,
                 integration=integration,
-                sites=sites or None,
+                sites=chosen,
                 overwrite=overwrite,
                 remove=remove,
                 memory=memory,
@@ -98,14 +101,11 @@ def secoda(
 
 
 @sync.command(
-    help_epilogue=(
-        "Examples:\n\n"
-        "  fathom sync emma\n"
-        "  fathom sync emma CDBUGS DAFFYD --apply\n\n"
-        "The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and\n"
-        "EMMA_PRIVATE_KEY, the address from EMMA_BASE_URL, --timezone from EMMA_TIMEZONE,\n"
-        "--budget from EMMA_BUDGET.\n"
-        "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
+    help_epilogue=examples(
+        "fathom sync emma",
+        "fathom sync emma CDBUGS DAFFYD --apply",
+        more="The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and EMMA_PRIVATE_KEY, the "
+        f"address from EMMA_BASE_URL, --timezone from EMMA_TIMEZONE, --budget from EMMA_BUDGET. {_CODES}",
     )
 )
 def emma(
@@ -120,13 +120,14 @@ def emma(
     Shows the types to create; creates them only with --apply.
 
     Args:
-        sites: IDs of the sites; all by default.
+        sites: Names, domains or IDs of the sites; all by default.
         timezone: Time zone of Emma's dates, such as America/Chicago; UTC by default.
         budget: Where Emma's rate limit is kept that other programs spend too, such as file:///path.
         memory: Folder in which this machine keeps what it created.
         apply: Create the types.
     """
     service = _service("EMMA", EMMA_URL, "EMMA_ACCOUNT_ID", "EMMA_PUBLIC_KEY", "EMMA_PRIVATE_KEY")
+    chosen = site_ids(sites) or None
 
     @asynccontextmanager
     async def planner(fathom: FathomClient) -> AsyncGenerator[SyncPlan, None]:
@@ -141,7 +142,7 @@ def emma(
             retry=FOR_A_PERSON,
             **network_options(os.environ),
         ) as client:
-            yield await plan_sync(fathom, client, sites=sites or None, memory=memory)
+            yield await plan_sync(fathom, client, sites=chosen, memory=memory)
 
     return _run(service, planner, apply=apply, asks=False)
 

@@ -47,6 +47,12 @@ class Command:
         return {**self.env, **env}
 
 
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Keep commands from the settings of whoever runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
 @pytest.fixture
 def command(fathom_server: FathomServer, tmp_path: Path) -> Command:
     return Command(

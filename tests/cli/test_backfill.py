@@ -102,7 +102,7 @@ async def test_ctrl_c_leaves_whole_periods_and_says_so(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--target", "parquet:x", "--since", SINCE], "name at least one site"),
+        (["--target", "parquet:x", "--since", SINCE], "name a site, or set FATHOM_SITE"),
         (["CDBUGS", "--target", "stats.db", "--since", SINCE], "does not say its kind"),
         (["CDBUGS", "--target", "parquet:x", "--since", "October"], "since cannot be read: 'October'"),
         (["CDBUGS", "--target", "parquet:x", "--since", SINCE, "--by", "page"], "page"),

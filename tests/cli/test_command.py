@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -192,19 +191,3 @@ def test_the_help_of_every_command_has_an_example(
     out = capsys.readouterr().out
     assert f"  fathom {' '.join(command)}" in out
     assert max(map(len, out.splitlines())) <= 80
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_knows_every_command_and_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", shell]) == 0
-    script = capsys.readouterr().out
-    for word in ("events-report", "milestones", "--metrics", "avg_duration", "parquet"):
-        assert word in script
-
-
-def test_bash_takes_the_completion(tmp_path: Path) -> None:
-    script = tmp_path / "fathom.bash"
-    script.write_text(run("completion", "bash").out)
-    asked = f'source {script}; COMP_WORDS=(fathom sit); COMP_CWORD=1; _fathom; echo "${{COMPREPLY[*]}}"; '
-    ended = subprocess.run(["/bin/bash", "-c", asked], capture_output=True, text=True, check=False)
-    assert (ended.stdout, ended.stderr) == ("sites\n", "")

@@ -50,7 +50,7 @@ async def test_completions_are_compared_too(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "--compare needs a range; add --period 'last 30 days', or --from and --to"),
+        ((), "--compare needs a range; add --last 30d, --period, or --from and --to"),
         (("--period", "2026-01", "--chart"), "leave out --chart and --fill"),
         (("--period", "2026-01", "--complete"), "leave out --complete"),
     ],

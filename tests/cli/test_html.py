@@ -207,7 +207,7 @@ def test_the_table_says_how_many_rows_there_are_and_where() -> None:
     page = page_of(PAGES, *rows)
     (told,) = Outline(page.html()).told("caption")
     assert told.startswith(f"The first {MOST_ROWS} of 1,000 rows; --output report.csv writes all of them; ")
-    assert told.endswith("the report stops there, and may lack others")
+    assert told.endswith("the report stops at 1,000, so there may be more")
     (told,) = Outline(evolve(page, rest="report.csv").html()).told("caption")
     assert f"{MOST_ROWS} of 1,000 rows; the rest is in report.csv" in told
     assert len(page.html().encode()) < 200_000

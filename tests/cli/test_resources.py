@@ -153,5 +153,5 @@ async def test_an_update_of_nothing_is_refused(command: Command, fathom_server: 
     assert (ended.code, ended.err) == (2, "fathom: nothing to change: give --name or --date\n")
     ended = await command("sites", "update", SITE)
     assert ended.code == 2
-    assert "nothing to send" in ended.err
+    assert "nothing to change: give --name, --sharing" in ended.err
     assert not fathom_server.hits

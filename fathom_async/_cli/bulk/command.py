@@ -11,11 +11,12 @@ from fathom_async import FathomClient
 from fathom_async._cli.bulk import overview
 from fathom_async._cli.bulk.report_spec import AS_WRITTEN, Fuse, ReportSpec, RunOptions, read_jobs, wanted
 from fathom_async._cli.bulk.runner import RunSummary, carry_out, overview_of
-from fathom_async._cli.connection import PLAN, connect, run_async
+from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, stdout_console, write
+from fathom_async._cli.settings import PLAN
 
 _SHOWN = 20
 
@@ -50,7 +51,7 @@ def plan(jobs: Path, /, *, fuse: Fuse = True, output: OutputOptions = STANDARD) 
         fuse: Whether to fuse queries into fewer requests.
         output: Destination and format of the figures.
     """
-    output.check()
+    output.check(overview.COLUMNS)
     run_async(partial(_show, jobs, output, is_fused=fuse))
 
 
@@ -86,9 +87,9 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
             f"{_names(summary.cut)}: cut off at the most rows that the server returns; set complete = true for all"
         )
     for each, error in summary.failed[:_SHOWN]:
-        note(f"{each.name}: {failure_of(error).message}")
+        note(f"{each.name}: {failure_of(error).message}", is_error=True)
     if len(summary.failed) > _SHOWN:
-        note(f"and {len(summary.failed) - _SHOWN:,} more")
+        note(f"and {len(summary.failed) - _SHOWN:,} more", is_error=True)
     where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
     told = f"{counted(summary.done, 'report')}{where}, {counted(summary.rows, 'row')}{_spent(summary)}"
     stdout_console().print(told, markup=False, soft_wrap=True)
@@ -97,9 +98,8 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
     what_to_do = "fix the job file, or use another token"
     if summary.may_be_retried and options.keep:
         what_to_do = "run the same command again to retry only these"
-    note(
-        f"{len(summary.failed):,} of {counted(len(summary.failed) + summary.done, 'report')} failed; {what_to_do}"
-    )
+    failed = f"{len(summary.failed):,} of {counted(len(summary.failed) + summary.done, 'report')} failed"
+    note(f"{failed}; {what_to_do}", is_error=True)
     return ExitCode.SOME_FAILED
 
 

@@ -1,5 +1,6 @@
 """The reports of a job file, each with its file and its store."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from attrs import frozen
 from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.settings import STORE
 from fathom_async.jobs import Job, JobFile, load_jobs
 from fathom_async.reports import Query, Row
 
@@ -76,7 +78,7 @@ class RunOptions:
     """Write a page with charts beside each report, from the same answers."""
 
     store: str | None = None
-    """Store of cached answers, a path or redis://host:6379/0; by default the job file's, or jobs.db beside it."""
+    """Store of cached answers, a path or redis://host:6379/0; by default the job file's, FATHOM_STORE, or jobs.db."""
 
     keep: Annotated[bool, Parameter(negative="--no-keep")] = True
     """Whether to cache answers, so that a run can be resumed."""
@@ -161,5 +163,7 @@ def _store(job: Job, file: Path, options: RunOptions) -> str:
         return _MEMORY
     if options.store is not None:
         return options.store
+    if not job.output.store and (usual := os.environ.get(STORE)):
+        return usual
     written = job.output.store or file.with_suffix(".db").name
     return written if "://" in written else str(file.parent / Path(written).expanduser())

@@ -310,7 +310,7 @@ class HtmlPage:
             rest = f"the rest is in {self.rest}" if self.rest else "--output report.csv writes all of them"
             told = f"The first {MOST_ROWS} of {told}; {rest}"
         if self.report.truncated:
-            told += "; the report stops there, and may lack others"
+            told += f"; the report stops at {rows:,}, so there may be more"
         return _text(told)
 
     def _head(self, names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from fathom_async import FathomClient, PermissionDeniedError
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
 from fathom_async._cli.live.screen import LiveState, Show, SiteView, lines, screen
+from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.progress import is_screen, telling
 from fathom_async._util.tasks import gather_all
 
@@ -30,15 +31,16 @@ def live(
     """Watch current visitors, pages and referrers: full-screen in a terminal, line by line elsewhere.
 
     Args:
-        sites: IDs of the sites; all sites of the token by default.
+        sites: Names, domains or IDs of the sites; all sites of the token by default.
         every: Seconds from one request for a site to the next; more if the share demands it.
         share: Share of the rate limit to spend.
         rounds: Stop after this many requests per site.
         format: table for the screen, or for lines of text without a terminal; jsonl for a JSON object per answer.
             By default table in a terminal and jsonl elsewhere.
     """
+    named = site_ids(sites, is_read=True)
     try:
-        run_async(partial(_watch, sites, every, share, rounds, format))
+        run_async(partial(_watch, named, every, share, rounds, format))
     except KeyboardInterrupt as error:
         return interruption(error)
     return ExitCode.OK
