@@ -22,7 +22,7 @@ from fathom_async import backfill, jobs, models, reports, service, store, teleme
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
 from fathom_async.connectors.sync._names import naming
-from fathom_async.integrations import fastapi, workers
+from fathom_async.integrations import charts, fastapi, workers
 from tests.test_public import PUBLIC
 
 NOW: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -132,6 +132,7 @@ VALUES: Final[list[object]] = [
     models.Token("a", 1, ("*",), NOW, None, NOW, NOW, EXTRA),
     *(models.PageVisitors("https://a", "/", 3), models.ReferrerVisitors("https://b", "/", 3)),
     models.CurrentVisitors(3, (), ()),
+    *(charts.Scale(0.0, 10.0), charts.Bar(0.0, 1.0, 2.0, 3.0)),
     reports.CalendarUnit("day"),
     telemetry.Queued(1, "crud", "GET", "/sites", 1, 0.0),
     telemetry.Admitted(1, "crud", 0.0, 0.0),

@@ -168,7 +168,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             fathom = state["fathom"]
             sites = Sites(fathom, store, known.account, known.sites, known.speed)
             await sites.start()
-            live = Live(fathom, store, sites)
+            live = Live(fathom, store, sites, known.speed)
             async with Boards(fathom, store, known.speed) as boards, asyncio.TaskGroup() as group:
                 keeping = group.create_task(live.run())
                 await boards.warm(sites.pick(()), RangeName.MONTH)

@@ -13,6 +13,7 @@ from fathom_async.store import ReportStore
 if TYPE_CHECKING:
     from fathom_async.integrations.fastapi import LiveFeed
 
+_EVERY = 60.0
 _SHARE = 0.3
 _KNOWN_SECONDS = 3600.0
 
@@ -24,12 +25,14 @@ class Live:
         fathom: Client that sends the requests.
         store: The store in which the workers share the counts.
         sites: The sites, which `run` refreshes.
+        speed: Speed of the client's clock; 1 is real time.
     """
 
-    def __init__(self, fathom: FathomClient, store: ReportStore, sites: Sites) -> None:
+    def __init__(self, fathom: FathomClient, store: ReportStore, sites: Sites, speed: float = 1.0) -> None:
         self._fathom = fathom
         self._store = store
         self._sites = sites
+        self._every = _EVERY / speed
         self._feed: LiveFeed | None = None
 
     def look(self, site_ids: Iterable[str], seconds: float) -> Mapping[str, LiveCount]:
@@ -46,7 +49,7 @@ class Live:
             async with AsyncExitStack() as stack:
                 self._feed = None
                 if ids:
-                    feed = live_feed(self._fathom, ids, store=self._store, share=_SHARE)
+                    feed = live_feed(self._fathom, ids, store=self._store, every=self._every, share=_SHARE)
                     self._feed = await stack.enter_async_context(feed)
                 while self._sites.ids == ids:
                     await self._sites.refresh_later()

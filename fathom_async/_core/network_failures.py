@@ -65,14 +65,9 @@ class Route:
     def failure(
         self, error: BaseException, where: tuple[str, str], within: float, *, is_sent: bool, is_known: bool
     ) -> errors.FathomError:
-        """Return our error for one of aiohttp's, for a timeout, or for one of the above.
+        """Return our error for one of aiohttp's, for the end of the timeout, or for one of the above.
 
-        Args:
-            error: The error.
-            where: Method and URL of the request.
-            within: Its timeout.
-            is_sent: Whether its bytes left.
-            is_known: Whether anything has answered before (rule 2).
+        `where` are the request's method and URL; something `is_known` that has answered before (rule 2).
         """
         if isinstance(error, asyncio.CancelledError | TimeoutError):
             words, limit = "answer" if is_sent else "connection", within

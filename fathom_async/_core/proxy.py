@@ -25,17 +25,12 @@ def network_options(environ: Mapping[str, str]) -> NetworkOptions:
     ``FATHOM_MAX_HEADER`` and ``FATHOM_MAX_CONNECTIONS`` are numbers; others raise `ConfigurationError`.
     """
     options: NetworkOptions = {"trust_env": True}
-    if given := environ.get("FATHOM_MAX_HEADER"):
-        options["max_header"] = _count("FATHOM_MAX_HEADER", given)
-    if given := environ.get("FATHOM_MAX_CONNECTIONS"):
-        options["max_connections"] = _count("FATHOM_MAX_CONNECTIONS", given)
+    for name in ("max_header", "max_connections"):
+        if given := environ.get(written := f"FATHOM_{name.upper()}"):
+            if not given.isdecimal() or not int(given):
+                raise ConfigurationError(f"{written} must be a whole number of at least 1, not {given!r}")
+            options[name] = int(given)
     return options
-
-
-def _count(name: str, given: str) -> int:
-    if not given.isdecimal() or not int(given):
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, not {given!r}")
-    return int(given)
 
 
 def proxy_for(base_url: str, proxy: str | None, *, trust_env: bool) -> str | None:

@@ -37,7 +37,7 @@ class HasSchema:
     """Gives an attrs class its schema."""
 
     __slots__ = ()
-    __pydantic_serializer__ = LazySerializer()
+    __pydantic_serializer__: ClassVar[LazySerializer] = LazySerializer()
 
     _derived: ClassVar[Mapping[str, object]] = {}
     """The types of properties that follow from the fields (rule 3)."""

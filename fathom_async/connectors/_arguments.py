@@ -48,10 +48,3 @@ def rate_limit(_: object, attribute: "Attribute[RateLimit]", value: object) -> N
 def at_once(_: object, attribute: "Attribute[int]", value: object) -> None:
     """Validate a number of requests in flight."""
     count(attribute.name, value)
-
-
-def url_text(name: str, value: object) -> str:
-    """Check that a base URL is a string; opening the session checks the rest."""
-    if not isinstance(value, str):
-        raise ArgumentError(f"{name} must be a URL such as https://…, not {value!r}")
-    return value

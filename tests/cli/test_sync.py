@@ -192,7 +192,11 @@ async def test_credentials_are_looked_for_before_anything_is_sent(
     [
         ({"SECODA_API_TOKEN": "wrong-secret"}, 3, "; check SECODA_API_TOKEN\n"),
         ({"SECODA_BASE_URL": "http://127.0.0.1:1"}, 1, "; check the network and SECODA_BASE_URL\n"),
-        ({"FATHOM_BASE_URL": "http://127.0.0.1:1"}, 1, "is FATHOM_BASE_URL right, and the server running?"),
+        (
+            {"FATHOM_BASE_URL": "http://127.0.0.1:1"},
+            1,
+            "; is FATHOM_BASE_URL right, and the server running? (",
+        ),
     ],
 )
 async def test_whose_fault_it_is_is_told_without_the_token(

@@ -715,7 +715,7 @@ async def test_keys_go_into_the_header_and_nowhere_else() -> None:
         ({"public_key": "a:b"}, "must not have a colon"),
         ({"timezone": "Mars"}, "TZ database name"),
         ({"base_url": "http://api.e2ma.net"}, "plain http"),
-        ({"base_url": None}, "base_url must be a URL"),
+        ({"base_url": None}, "is not a URL"),
     ],
 )
 def test_settings_are_checked(settings: dict[str, object], words: str) -> None:

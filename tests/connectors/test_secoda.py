@@ -573,7 +573,7 @@ def test_settings_are_checked() -> None:
     assert "two words" not in str(caught.value)
     with pytest.raises(ArgumentError, match="plain http"):
         SecodaClient("token", base_url="http://api.secoda.co")
-    with pytest.raises(ArgumentError, match="base_url must be a URL"):
+    with pytest.raises(ArgumentError, match="is not a URL"):
         SecodaClient("token", base_url=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="concurrency must be a whole number of at least 1, not -1"):
         SecodaPlan(concurrency=-1)

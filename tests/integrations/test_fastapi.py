@@ -415,23 +415,23 @@ async def test_a_listener_has_what_is_known_then_what_is_newer_and_ends_with_the
 
 @pytest.mark.fathom_server(reports_throttle=None)
 async def test_live_visitors_cost_requests_only_while_somebody_looks(fathom_server: FathomServer) -> None:
+    sites = ["CDBUGS", "GCDFSX"]
     async with (
         MemoryStore() as store,
         client_of(fathom_server) as one,
         client_of(fathom_server) as other,
-        live_feed(one, ["CDBUGS", "GCDFSX"], store=store) as first,
-        live_feed(other, ["CDBUGS", "GCDFSX"], store=store) as second,
+        live_feed(one, sites, store=store) as first,
+        live_feed(other, sites, store=store) as second,
     ):
         await asyncio.sleep(3600)
         assert not fathom_server.hits
 
-        known = set[datetime]()
         for feed in (first, second, first):
             before = len(fathom_server.hits)
+            known = {count.at for each in (first, second) for count in each.look(sites, 0).values()}
             async with aclosing(feed.updates()) as updates, asyncio.timeout(90):
                 async for count in updates:
                     if count.at not in known:
-                        known.add(count.at)
                         break
             await asyncio.sleep(3600)
             assert before < len(fathom_server.hits) <= before + 2, "one count, and one request that was due"
@@ -463,6 +463,25 @@ async def test_only_the_sites_that_somebody_looks_at_are_asked_about_with_whiche
     assert len(fathom_server.hits) <= 2 * 300 / 60 + 2, (
         "each once a minute, and once when it was first looked at"
     )
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_who_looks_away_and_back_costs_no_request_before_one_is_due(
+    fathom_server: FathomServer,
+) -> None:
+    async with (
+        MemoryStore() as store,
+        client_of(fathom_server) as fathom,
+        live_feed(fathom, ["CDBUGS", "GCDFSX"], store=store) as feed,
+    ):
+        for _ in range(5):
+            feed.look(feed.sites, seconds=4)
+            await asyncio.sleep(8)
+        assert len(fathom_server.hits) == 2
+        await asyncio.sleep(60)
+        feed.look(feed.sites, seconds=4)
+        await asyncio.sleep(8)
+        assert len(fathom_server.hits) == 4
 
 
 async def test_a_feed_refuses_wrong_arguments_before_it_runs(fathom: FathomClient) -> None:

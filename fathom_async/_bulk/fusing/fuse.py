@@ -211,7 +211,7 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     filled = [box for tried in ways for box in _fewest(tried)]
     if len(filled) == 1:
         return filled
-    return _fewest(_emptied(_put_together(filled, kept, join), single, join) for kept in _PREFERENCES)
+    return _emptied(_put_together(filled, join), single, join)
 
 
 def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
@@ -255,21 +255,16 @@ def _place(shape: Shape, name: str) -> tuple[int, int] | str:
     return shape.fixed[name] if name else shape.times[shape.natural]
 
 
-_PREFERENCES: Final = ("", "grouped", "time")
-"""What boxes had better keep; of several that do, the one grows that takes the fewest rows for it."""
-
-
-def _put_together(filled: Sequence[Box], kept: str, join: _Join) -> list[Box]:
+def _put_together(filled: Sequence[Box], join: _Join) -> list[Box]:
     placed: list[Box] = []
     for box in sorted(filled, key=_demand):
-        found: list[tuple[bool, int, int, Box]] = []
+        found: list[tuple[int, int, Box]] = []
         for place in range(max(0, len(placed) - _TRIED), len(placed)):
             wider = join(placed[place], box)
             if wider is not None:
-                is_other = bool(kept) and getattr(wider, kept) != getattr(placed[place], kept)
-                found.append((is_other, wider.rows - placed[place].rows, place, wider))
+                found.append((wider.rows - placed[place].rows, place, wider))
         if found:
-            *_, place, wider = min(found, key=lambda each: each[:3])
+            _, place, wider = min(found, key=lambda each: each[:2])
             placed[place] = wider
         else:
             placed.append(box)

@@ -75,7 +75,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     """Kinds of columns that are known, even if nobody requested them."""
     shape_: ClassVar[Mapping[str, tuple[object, str | None]]] = {}
     """Type and description of each column that a row may have, for its schema."""
-    __pydantic_serializer__: ClassVar = LazySerializer()
+    __pydantic_serializer__: ClassVar[LazySerializer] = LazySerializer()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":

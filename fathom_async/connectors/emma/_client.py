@@ -84,7 +84,7 @@ class EmmaClient(ServiceClient):
     ) -> None:
         plan = plan or EmmaPlan()
         settings = Service(
-            base_url=f"{arguments.url_text('base_url', base_url).rstrip('/')}/{_account(account_id)}",
+            base_url=f"{checks.base_url(base_url)}/{_account(account_id)}",
             authorization=_basic(public_key, private_key),
             limits={LANE: plan.requests},
             concurrency=plan.concurrency,

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Unpack
 
 from attrs import field, frozen
 
-from fathom_async._util.checks import choice
+from fathom_async._util import checks
 from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.secoda._resources import (
     READS,
@@ -29,7 +29,7 @@ BASE_URL = "https://api.secoda.co"
 _PREFIX = "/api/v1"
 _WRITES = RateLimit(30, per=60)
 _READS = RateLimit(600, per=60)
-_reads = choice(("catalog", "events"))
+_reads = checks.choice(("catalog", "events"))
 
 
 @frozen
@@ -88,7 +88,7 @@ class SecodaClient(ServiceClient):
         **options: Unpack[ServiceOptions],
     ) -> None:
         plan = plan or SecodaPlan()
-        root = arguments.url_text("base_url", base_url).rstrip("/").removesuffix(_PREFIX)
+        root = checks.base_url(base_url).removesuffix(_PREFIX)
         settings = Service(
             base_url=root + _PREFIX,
             authorization=bearer("the token", token),

@@ -15,7 +15,7 @@ try:
 except ImportError as _error:
     raise ImportError('FastAPI is missing: pip install "fathom_async[fastapi]"') from _error
 
-from fastapi.encoders import encoders_by_class_tuples as _encoders
+from fastapi import encoders as _encoders
 from pydantic_core import to_jsonable_python as _plain
 
 from fathom_async._core.codec.rows import Row as _Row
@@ -26,7 +26,8 @@ from fathom_async.integrations.fastapi._live import LiveCount, LiveFeed, live_fe
 from fathom_async.integrations.fastapi._replies import Reply, install_error_handlers, reply_to
 
 del _fastapi
-_encoders[_plain] = (_HasSchema, _Row)  # routes without an annotation return them too
+# Routes without an annotation return them too; FastAPI does not document this mapping.
+getattr(_encoders, "encoders_by_class_tuples", {})[_plain] = (_HasSchema, _Row)
 
 __all__ = [
     "Fathom",

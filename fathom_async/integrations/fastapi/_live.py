@@ -5,12 +5,13 @@
    dies, its claim ends or expires, and another worker takes over.
 2. Every request is billed. A site is asked about only while somebody looks at it: while an iterator of `updates` is
    open, and for some seconds after `look` or `latest`. After the last one left, at most one more request is sent.
-3. The worker that watches begins with the sites whose counts are oldest, and asks for those that others look at too:
-   they leave marks in the store.
+3. The worker that watches begins with the sites whose counts are oldest, once one of them is due, and asks for those
+   that others look at too: they leave marks in the store.
 """
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing, asynccontextmanager
@@ -74,6 +75,7 @@ class LiveFeed:
         self._listeners = 0
         self._look_until: dict[str, float] = {}
         self._marked_at: dict[str, float] = {}
+        self._noted_at: dict[str, float] = {}
         self._is_over = False
 
     @property
@@ -159,22 +161,31 @@ class LiveFeed:
     async def _watch(self, fathom: FathomClient, every: float, share: float) -> None:
         """Ask about the sites that somebody looks at, until that changes (rules 2 and 3)."""
         known, wanted = self._latest, await self._wanted()
+        if not wanted:
+            return
         sites = (site for site in self._keys if site in wanted)
         oldest_first = sorted(sites, key=lambda site: known[site].at.timestamp() if site in known else 0.0)
         async with aclosing(fathom.reports.live(oldest_first, every=every, share=share)) as rounds:
-            seen = asyncio.ensure_future(anext(rounds))
+            seen: asyncio.Future[LiveVisitors] | None = None
             try:
                 while self._is_looked_at() and await self._wanted() == wanted:
+                    if seen is None and not self._is_due(oldest_first[0], every):
+                        await asyncio.sleep(_POLL_SECONDS)
+                        continue
+                    seen = asyncio.ensure_future(anext(rounds)) if seen is None or seen.done() else seen
                     await asyncio.wait((seen,), timeout=_POLL_SECONDS)
                     if seen.done():
                         # Newer counts show that another process took over after this one slept past its lease.
                         if await self._read():
                             return
                         await self._put(seen.result())
-                        seen = asyncio.ensure_future(anext(rounds))
             finally:
-                seen.cancel()
-                await asyncio.gather(seen, return_exceptions=True)
+                if seen is not None:
+                    seen.cancel()
+                    await asyncio.gather(seen, return_exceptions=True)
+
+    def _is_due(self, site: str, every: float) -> bool:
+        return self._loop.time() >= self._noted_at.get(site, -math.inf) + every
 
     async def _wanted(self) -> AbstractSet[str]:
         """Return the sites that somebody looks at with any worker."""
@@ -234,6 +245,7 @@ class LiveFeed:
         newer = {count.site_id: count for count in counts}
         if newer:
             self._latest |= newer
+            self._noted_at |= dict.fromkeys(newer, self._loop.time())
             self._changed.set()
             self._changed = asyncio.Event()
 
