@@ -4,7 +4,7 @@ A `Service` says where a service is, who calls it, what it admits and what its r
 of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self, TypedDict, TypeVar, cast
@@ -285,8 +285,8 @@ class ServiceClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Parameter] | None = None,
-        json: Mapping[str, object] | None = None,
+        params: Mapping[str, Parameter | Sequence[Parameter]] | None = None,
+        json: Mapping[str, object] | Sequence[object] | None = None,
         lane: str | None = None,
     ) -> object:
         """Send a request that this version has no method for; it has the same limits, retries and errors.
@@ -296,8 +296,8 @@ class ServiceClient:
                 they certainly were not processed.
             path: Path below the base URL, such as ``/sites/CDBUGS``; its segments are quoted, and may not be empty
                 or dots.
-            params: Query parameters; None leaves one out.
-            json: Body of the request.
+            params: Query parameters; None leaves one out, a list repeats it.
+            json: Body of the request, an object or a list.
             lane: One of the names in `limits`, the first of them by default.
 
         Returns:

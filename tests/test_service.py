@@ -380,6 +380,26 @@ async def test_a_request_is_sent_twice_only_if_its_method_or_its_author_says_tha
     assert len(server.hits) == 1 + may
 
 
+@pytest.mark.parametrize(
+    ("method", "said", "times"),
+    [("GET", None, 3), ("GET", False, 1), ("POST", None, 1), ("POST", True, 3), ("PUT", None, 1),
+     ("DELETE", None, 1), ("PATCH", True, 1)],
+)  # fmt: skip
+async def test_an_answer_that_is_no_json_is_asked_for_again_if_the_request_only_reads(
+    method: str, said: bool | None, times: int
+) -> None:
+    async def garble(request: web.Request) -> web.Response:
+        del request
+        return web.Response(text="<html>", content_type="text/html")
+
+    request = Request(method, "/x", parse, lane="all")
+    request = request if said is None else evolve(request, idempotent=said)
+    async with serving(garble) as server, ServiceClient(keyed(server.url)) as client:
+        with pytest.raises(DecodeError, match="web page"):
+            await client.send(request)
+    assert len(server.hits) == times
+
+
 class Reader:
     """Reads answers by a method."""
 
