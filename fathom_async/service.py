@@ -142,6 +142,7 @@ class Service:
             `max_wait` does not bound it. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         auth_header: The header with the credentials, such as ``X-Api-Key``.
+        auth_query: The query parameter with the credentials, such as ``api_key``, instead of a header.
         headers: Further headers of each request; no secrets.
         limit_headers: The names of the headers that tell the limits.
         concurrency: Requests in flight at once, per lane; None for a hundred.
@@ -158,6 +159,7 @@ class Service:
     authorization: str | Credentials = field(repr=False)
     limits: Mapping[str, RateLimit]
     auth_header: str = "Authorization"
+    auth_query: str = ""
     headers: Mapping[str, str] = field(factory=dict[str, str])
     limit_headers: LimitHeaders = field(factory=LimitHeaders)
     concurrency: int | None = None

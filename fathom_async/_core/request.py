@@ -342,7 +342,7 @@ class MaskingTransport:
 
     def url(self, request: Request[object]) -> str:
         """Return the full URL of a request; see `Transport.url`."""
-        return self.transport.url(request)
+        return self.secrets.mask(self.transport.url(request))
 
     async def close(self) -> None:
         """Close all connections; see `Transport.close`."""
