@@ -8,7 +8,6 @@ store. While no results arrive, `Results` sends empty tasks, whose results show 
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Generic
@@ -52,13 +51,11 @@ class Results(Generic[RowT]):
     counts as lost, and the batches of an unreadable result backend fail.
     """
 
-    def __init__(
-        self, send: Send[RowT], *, nudge: float, lost_after: float, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, send: Send[RowT], *, nudge: float, lost_after: float) -> None:
         self._send = send
         self._nudge = nudge
         self._lost_after = lost_after
-        self._now = now
+        self._now = asyncio.get_running_loop().time
         self._waiting: dict[str, _Sent[RowT]] = {}
         self._probes: deque[tuple[Task, list[_Sent[RowT]]]] = deque(maxlen=_PROBES)
         self._unread_since: float | None = None

@@ -14,6 +14,8 @@ from fathom_async._cache.memory import MemoryStore
 from fathom_async.integrations.taskiq import FathomTasks
 from fathom_async.testing import FathomServer
 
+pytestmark = pytest.mark.virtual_time
+
 QUERIES = [
     PageviewQuery("CDBUGS", aggregates=["visits"], date_to=f"2026-0{month}-28", limit=month)
     for month in range(1, 4)
