@@ -357,6 +357,8 @@ async def _check_open(connection: "Connection") -> None:
         await asyncio.sleep(0)
     protocol = connection.protocol
     if protocol is None or not protocol.is_connected() or protocol.should_close:
+        for _ in range(_TURNS):  # an alert of TLS closes the connection some turns before it says why
+            await asyncio.sleep(0)
         raise StaleError(None if protocol is None else protocol.exception())
 
 

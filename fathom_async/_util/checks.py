@@ -6,6 +6,7 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from enum import Enum
 from ipaddress import ip_address
@@ -263,11 +264,10 @@ def file_path(value: str | PathLike[str]) -> Path:
     """Return a path with ``~`` expanded; one that no file can have raises `ConfigurationError`."""
     try:
         path = Path(value).expanduser()
-        path.lstat()
+        with suppress(OSError):  # what does not exist may be made
+            path.lstat()
     except (ValueError, RuntimeError) as error:  # a null character, a surrogate, a user who does not exist
         raise ConfigurationError(f"{fspath(value)!r} cannot be a path: {error}") from None
-    except OSError:
-        pass  # what does not exist may be made
     return path
 
 
