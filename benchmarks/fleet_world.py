@@ -6,9 +6,11 @@ Redis runs one command at a time, each for the measured duration, so that comman
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
+from typing import TYPE_CHECKING, cast
 
 from attrs import define, field, frozen
 
@@ -22,11 +24,18 @@ from fathom_async._ratelimit.shared.protocol import Done, Listener
 from fathom_async._ratelimit.shared.state import SharedState, size_of
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
+from fathom_async._util.tasks import first_of
+from fathom_async.errors import WaitTooLongError
+from fathom_async.integrations._dispatch import HOLD, Dispatch
+from fathom_async.integrations.workers import Batch
 from fathom_async.testing import LaravelWindow
 
+if TYPE_CHECKING:
+    from fathom_async._core.codec.rows import Row
+
 LIMIT = RateLimit(10, per=60)
+SLOW = RateLimit(1, per=60)
 SPAN = LIMIT.per + LIMIT.pad
-TERMS = QuotaConfig(LIMIT.requests, LIMIT.per, SPAN, settle=COUNT_DELAY, ticket_ttl=1.0)
 TIMEOUT = 30.0
 
 HALF_WAY = 0.0005
@@ -35,6 +44,8 @@ HALF_WAY = 0.0005
 TO_FATHOM = (0.02, 0.05)
 HANDLER = (0.05, 0.3)
 """Seconds of the network, one way, and range of seconds of the handler."""
+
+TICK, FOREVER = 0.001, 1e9
 
 HAND_OUT = 0.005
 """Seconds that the engine takes to give a worker its next task."""
@@ -56,7 +67,8 @@ class Plan:
         tasks_at_once: Number of tasks that a worker runs at once.
         requests: Requests of each account.
         a_task: Requests in one task.
-        in_turns: Whether to interleave the tasks of the accounts instead of one account after the other.
+        at_once: Most unfinished tasks of an account; 0 gives the engine all tasks at once.
+        slow: Every how manieth account may send one request a minute only; 0 for none.
         shards: Number of Redis servers, each with the budgets and answers of some accounts.
         killed: Number of workers to kill.
         killed_at: Second at which to kill them.
@@ -69,22 +81,24 @@ class Plan:
     tasks_at_once: int
     requests: int
     a_task: int
-    in_turns: bool
+    at_once: int
+    slow: int
     shards: int
     killed: int
     killed_at: float
     step: float
     store: float
 
-    def tasks(self) -> deque[Task]:
-        """Return all tasks, in the order of the engine's queue."""
+    def tasks(self) -> Sequence[Task]:
+        """Return all tasks; accounts take turns."""
         parts = [
             range(first, min(first + self.a_task, self.requests))
             for first in range(0, self.requests, self.a_task)
         ]
-        if self.in_turns:
-            return deque((account, part) for part in parts for account in range(self.accounts))
-        return deque((account, part) for account in range(self.accounts) for part in parts)
+        return [(account, part) for part in parts for account in range(self.accounts)]
+
+    def is_slow(self, account: int) -> bool:
+        return bool(self.slow) and account % self.slow == 0
 
 
 @frozen
@@ -96,8 +110,8 @@ class Result:
         refused: Requests that the servers refused.
         again: Requests that workers repeated.
         lost: Requests that never got an answer.
-        makespan: Seconds from the first request to the last.
-        optimum: Seconds that one machine per account would take at best.
+        makespan: Seconds from the first request to the last, of accounts that are not slow.
+        optimum: Seconds that one machine per account would take at best, for those.
         steps: Steps of the budget.
         steps_a_second: Steps per second of all Redis servers together: mean, and busiest second.
         busy: Utilization of the busiest Redis server.
@@ -145,8 +159,9 @@ class Redis:
 
 @define(eq=False)
 class Account:
-    """One account: its budget in Redis, its limiter at the server, and its stored answers."""
+    """One account: its limit, its budget in Redis, its limiter at the server, and its stored answers."""
 
+    limit: RateLimit
     redis: Redis
     pool: SharedState
     throttle: LaravelWindow
@@ -212,7 +227,7 @@ class Worker:
 
     is_alive: bool = True
     lanes: dict[int, tuple[Lane, int]] = field(factory=dict[int, tuple[Lane, int]])
-    under_way: dict[int, Task] = field(factory=dict[int, Task])
+    under_way: dict[int, int] = field(factory=dict[int, int])
     runners: list["asyncio.Task[None]"] = field(factory=list["asyncio.Task[None]"])
 
 
@@ -222,23 +237,31 @@ class World:
     def __init__(self, plan: Plan, seed: int = 1) -> None:
         self._plan = plan
         self._random = Random(seed)
-        self._todo = plan.tasks()
+        self._tasks = plan.tasks()
+        self._dispatch: Dispatch[Row] = Dispatch(
+            [Batch((), (), str(account)) for account, _ in self._tasks],
+            at_once=plan.at_once or len(self._tasks),
+        )
+        self._queue: asyncio.Queue[int] = asyncio.Queue()
         self._open = 0
         self._most_open = 0
-        self._left = len(self._todo)
-        self._over = asyncio.Event()
+        self._changed = asyncio.Event()
         self._redis = [Redis() for _ in range(plan.shards)]
         size = size_of(LIMIT.requests)
         memory = memoryview(bytearray(8 * size * plan.accounts)).cast("d")
-        self._accounts = [
-            Account(
-                self._redis[number % plan.shards],
-                SharedState(memory[number * size : (number + 1) * size], TERMS),
-                LaravelWindow(LIMIT.requests, per=LIMIT.per),
-                self._random.uniform(0, 60),
+        self._accounts: list[Account] = []
+        for number in range(plan.accounts):
+            limit = SLOW if plan.is_slow(number) else LIMIT
+            terms = QuotaConfig(limit.requests, limit.per, SPAN, settle=COUNT_DELAY, ticket_ttl=1.0)
+            self._accounts.append(
+                Account(
+                    limit,
+                    self._redis[number % plan.shards],
+                    SharedState(memory[number * size : number * size + size_of(limit.requests)], terms),
+                    LaravelWindow(limit.requests, per=limit.per),
+                    self._random.uniform(0, 60),
+                )
             )
-            for number in range(plan.accounts)
-        ]
         self._workers = [Worker() for _ in range(plan.workers)]
 
     async def run(self) -> Result:
@@ -247,7 +270,13 @@ class World:
         for worker in self._workers:
             self._start(worker, self._plan.tasks_at_once)
         loop.call_at(self._plan.killed_at, self._kill)
-        await self._over.wait()
+        while not self._dispatch.is_over:
+            self._changed.clear()
+            for place in self._dispatch.due(loop.time()):
+                self._queue.put_nowait(place)
+            with suppress(TimeoutError):
+                pause = min(max(self._dispatch.next_due() - loop.time(), TICK), FOREVER)
+                await asyncio.wait_for(self._changed.wait(), pause)
         return self._result()
 
     def _start(self, worker: Worker, number: int) -> None:
@@ -255,14 +284,18 @@ class World:
         worker.runners += [asyncio.ensure_future(self._work(worker, first + n)) for n in range(number)]
 
     async def _work(self, worker: Worker, runner: int) -> None:
-        while self._todo:
-            task = worker.under_way[runner] = self._todo.popleft()
+        while True:
+            place = worker.under_way[runner] = await self._queue.get()
             await asyncio.sleep(self._random.uniform(0.5, 1.5) * HAND_OUT)
-            await self._carry_out(worker, task)
+            now = asyncio.get_running_loop().time
+            try:
+                await self._carry_out(worker, self._tasks[place])
+            except* WaitTooLongError as errors:
+                self._dispatch.put_back(place, cast("WaitTooLongError", first_of(errors)), now())
+            else:
+                self._dispatch.settle(place, (), now())
             del worker.under_way[runner]
-            self._left -= 1
-            if not self._left:
-                self._over.set()
+            self._changed.set()
 
     async def _carry_out(self, worker: Worker, task: Task) -> None:
         number, requests = task
@@ -283,9 +316,9 @@ class World:
         else:
             account, users = self._accounts[number], 0
             link = Link(account, worker, self._plan.step)
-            sharing = Sharing(LIMIT, TIMEOUT + SPAN, count_delay=COUNT_DELAY)
+            sharing = Sharing(account.limit, TIMEOUT + SPAN, count_delay=COUNT_DELAY)
             window = SharedWindow(sharing, link, clock=LoopClock())
-            lane = Lane("reports", LIMIT, clock=LoopClock(), share=window)
+            lane = Lane("reports", account.limit, clock=LoopClock(), share=window)
             self._open += 1
             self._most_open = max(self._most_open, self._open)
         worker.lanes[number] = lane, users + 1
@@ -307,10 +340,10 @@ class World:
             await asyncio.sleep(max(0.0, self._plan.killed_at + LEASE - asyncio.get_running_loop().time()))
         while number not in account.kept:
             account.claims[number] = worker
-            async with lane.permit(Priority.BULK) as admission:
+            async with lane.permit(Priority.BULK, max_wait=HOLD if self._plan.at_once else None) as admission:
                 admission.sent()
                 allowed, remaining = await self._ask(account, number)
-                said = Feedback(LIMIT.requests, remaining, None if allowed else 1.0)
+                said = Feedback(account.limit.requests, remaining, None if allowed else 1.0)
                 if not allowed:
                     admission.refused(said)
                     continue
@@ -334,23 +367,21 @@ class World:
 
     def _kill(self) -> None:
         """Kill workers in the middle of their tasks, which the engine reassigns later."""
-        dead, alive = self._workers[: self._plan.killed], self._workers[self._plan.killed :]
-        lost: list[Task] = []
+        dead = self._workers[: self._plan.killed]
+        lost: list[int] = []
         for worker in dead:
             worker.is_alive = False
             lost += worker.under_way.values()
             for runner in worker.runners:
                 runner.cancel()
-        asyncio.get_running_loop().call_later(MISSED_AFTER, self._carry_out_again, lost, alive)
-
-    def _carry_out_again(self, lost: Sequence[Task], alive: Sequence[Worker]) -> None:
-        self._todo.extendleft(lost)
-        for number in range(len(lost)):
-            self._start(alive[number % len(alive)], 1)
+        for place in lost:
+            asyncio.get_running_loop().call_later(MISSED_AFTER, self._queue.put_nowait, place)
 
     def _result(self) -> Result:
+        healthy = [account for account in self._accounts if account.limit is LIMIT]
         times = [at for account in self._accounts for at in account.hits]
-        begin, makespan = min(times), max(times) - min(times)
+        begin, end = min(times), max(times)
+        makespan = max(at for account in healthy for at in account.hits) - begin
         seconds = Counter(second for redis in self._redis for second in redis.by_second.elements())
         steps = sum(redis.steps for redis in self._redis)
         again = sum(times - 1 for account in self._accounts for times in account.seen.values())
@@ -362,10 +393,10 @@ class World:
             again=again - refused,
             lost=wanted - sum(len(account.kept) for account in self._accounts),
             makespan=makespan,
-            optimum=self._accounts[0].throttle.optimum(self._plan.requests),
+            optimum=healthy[0].throttle.optimum(self._plan.requests),
             steps=steps,
-            steps_a_second=(steps / makespan, float(max(seconds.values()))),
-            busy=max(redis.worked for redis in self._redis) / (begin + makespan),
+            steps_a_second=(steps / (end - begin), float(max(seconds.values()))),
+            busy=max(redis.worked for redis in self._redis) / end,
             queued=max(redis.longest for redis in self._redis),
             clients=self._most_open,
         )

@@ -6,8 +6,11 @@ until its request is done. Dask reruns the tasks of a killed worker.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 
 try:
@@ -22,6 +25,7 @@ from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.query import Query
 from fathom_async.errors import ArgumentError, FathomError
+from fathom_async.integrations._dispatch import AT_ONCE, HOLD, PATIENCE, Dispatch
 from fathom_async.integrations.workers import (
     Batch,
     Connect,
@@ -41,7 +45,18 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
     from distributed import Client, Future, Worker
 
-__all__ = ["Batch", "FathomWorker", "ask", "bag", "batches", "delayed", "in_order", "interleaved", "outcomes"]
+__all__ = [
+    "Batch",
+    "FathomWorker",
+    "ask",
+    "bag",
+    "batches",
+    "delayed",
+    "in_order",
+    "interleaved",
+    "outcomes",
+    "outcomes_of",
+]
 
 _NAME = "fathom_async"
 
@@ -86,15 +101,21 @@ class FathomWorker(WorkerPlugin):
         if clients is not None:
             await clients.aclose()
 
-    def ask(self, batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+    def ask(self, batch: Batch[RowT], max_wait: float | None = None) -> Sequence[Outcome[RowT]]:
         """Run a batch and return its outcomes; call this in a thread of the worker."""
         if self._clients is None or self._loop is None:
             raise ArgumentError("the worker is closing or was never set up")
-        return asyncio.run_coroutine_threadsafe(self._clients.ask(batch), self._loop).result()
+        asked = self._clients.ask(batch, max_wait=max_wait)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
 
-def ask(batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+def ask(batch: Batch[RowT], max_wait: float | None = None) -> Sequence[Outcome[RowT]]:
     """Run a batch and return its outcomes; submit this as a task to workers that have a `FathomWorker`.
+
+    Args:
+        batch: The batch.
+        max_wait: Longest wait for the account's limit, in seconds; queries that would wait for longer fail with
+            `WaitTooLongError`. By default, what `connect` chose.
 
     Raises:
         ArgumentError: This is not a worker, or it has no `FathomWorker`.
@@ -108,7 +129,7 @@ def ask(batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
         raise ArgumentError(
             "the worker has no FathomWorker: call client.register_plugin(FathomWorker()) first"
         )
-    return plugin.ask(batch)
+    return plugin.ask(batch, max_wait)
 
 
 def outcomes(
@@ -129,9 +150,39 @@ def outcomes(
         QueryError: The API cannot answer one of the queries.
     """
     todo = batches(queries, account=account, requests=requests)
-    submit = cast("Callable[..., list[Future[Any]]]", client.map)  # pyright: ignore[reportUnknownMemberType]
-    futures = submit(ask, todo, pure=False)
-    return in_order(chain.from_iterable(map(_result, todo, futures)))
+    return in_order(chain.from_iterable(outcomes_of(client, todo)))
+
+
+def outcomes_of(
+    client: "Client", todo: Sequence[Batch[RowT]], *, at_once: int = AT_ONCE, patience: float = PATIENCE
+) -> Sequence[Sequence[Outcome[RowT]]]:
+    """Run batches on a cluster; return the outcomes of each, in order.
+
+    Args:
+        client: A synchronous client of a cluster whose workers have a `FathomWorker`.
+        todo: Batches of one account, or of several, which take turns.
+        at_once: Most unfinished tasks of one account, so that waiting tasks of slow accounts do not occupy workers
+            that others need.
+        patience: Seconds for which to send tasks again that cannot run, because the budget or the store is out of
+            reach, before their errors are outcomes.
+    """
+    dispatch = Dispatch(todo, at_once=at_once, patience=patience)
+    submit = cast("Callable[..., Future[Any]]", client.submit)  # pyright: ignore[reportUnknownMemberType]
+    waiting: dict[Future[Any], int] = {}
+    done: SimpleQueue[Future[Any]] = SimpleQueue()
+    while not dispatch.is_over:
+        for place in dispatch.due(time.monotonic()):
+            future = submit(ask, todo[place], HOLD, pure=False)
+            waiting[future] = place
+            cast("Any", future).add_done_callback(done.put)
+        pause = dispatch.next_due() - time.monotonic()
+        try:
+            future = done.get(timeout=None if pause == math.inf else max(pause, 0.0))
+        except Empty:
+            continue
+        place = waiting.pop(future)
+        dispatch.settle(place, _result(todo[place], future), time.monotonic())
+    return dispatch.outcomes
 
 
 def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Sequence[Delayed]":

@@ -20,8 +20,9 @@ from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.query import Query
 from fathom_async._util import checks
-from fathom_async.errors import ArgumentError
+from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.integrations._batch_json import batch_value, outcome_value, read_batch
+from fathom_async.integrations._dispatch import AT_ONCE, HOLD, PATIENCE, Dispatch
 from fathom_async.integrations._taskiq_results import POLL_SECONDS, Results
 from fathom_async.integrations.workers import (
     Batch,
@@ -55,6 +56,10 @@ class FathomTasks:
             workers only when a new message arrives.
         lost_after: Seconds after which to send a task again that has no result although later ones have; after two
             repeats its queries fail. Set it higher than the time the broker takes to reassign a dead worker's tasks.
+        at_once: Most unfinished tasks of one account, so that waiting tasks of slow accounts do not occupy workers
+            that others need.
+        patience: Seconds for which to send tasks again that cannot run, because the budget or the store is out of
+            reach, before their errors are outcomes.
     """
 
     def __init__(
@@ -67,12 +72,16 @@ class FathomTasks:
         name: str = "fathom_async.reports",
         nudge: float = 30.0,
         lost_after: float = 900.0,
+        at_once: int = AT_ONCE,
+        patience: float = PATIENCE,
     ) -> None:
         self._connect = connect
         self._store = store
         self._keep = keep
         self._nudge = checks.seconds("nudge", nudge, least=POLL_SECONDS)
         self._lost_after = checks.seconds("lost_after", lost_after, least=POLL_SECONDS)
+        self._at_once = checks.count("at_once", at_once)
+        self._patience = checks.seconds("patience", patience, least=0)
         self._clients: WorkerClients | None = None
 
         async def ask(batch: dict[str, Any]) -> list[dict[str, Any]]:
@@ -106,18 +115,25 @@ class FathomTasks:
         """Run batches on the workers; return the outcomes of each, in order.
 
         Args:
-            todo: Batches of one account, or of several, in the order of `interleaved`.
+            todo: Batches of one account, or of several, which take turns.
         """
-        return await Results[RowT](self._send, nudge=self._nudge, lost_after=self._lost_after).of(todo)
+        dispatch = Dispatch(todo, at_once=self._at_once, patience=self._patience)
+        results = Results(self._send, todo, dispatch, nudge=self._nudge, lost_after=self._lost_after)
+        return await results.outcomes()
 
     async def _send(self, batch: Batch[Any]) -> "AsyncTaskiqTask[list[Any]]":
-        return await self._task.kiq(batch_value(batch))
+        return await self._task.kiq({**batch_value(batch), "max_wait": HOLD})
 
     async def _ask(self, batch: dict[str, Any]) -> list[dict[str, Any]]:
         if self._clients is None:
             raise ArgumentError("not a started worker: run this task on a taskiq worker")
-        asked = read_batch(batch)
-        return [outcome_value(outcome) for outcome in await self._clients.ask(asked)] if asked.queries else []
+        if not (asked := read_batch(batch)).queries:
+            return []
+        try:
+            outcomes = await self._clients.ask(asked, max_wait=batch.get("max_wait"))
+        except FathomError as error:
+            outcomes = asked.failed(error)
+        return list(map(outcome_value, outcomes))
 
     async def _open(self, state: TaskiqState) -> None:
         del state

@@ -154,21 +154,25 @@ class WorkerClients:
         self._open: dict[str, _Shared] = {}
         self._is_closed = False
 
-    async def ask(self, batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+    async def ask(self, batch: Batch[RowT], *, max_wait: float | None = None) -> Sequence[Outcome[RowT]]:
         """Run a batch; return its outcomes in order. A query that fails yields an outcome with its error.
 
         The store has the answers before this returns.
+
+        Args:
+            batch: The batch.
+            max_wait: Longest wait for the account's limit, in seconds; a query that would wait for longer fails with
+                `WaitTooLongError`. By default, what `connect` chose.
 
         Raises:
             StoreError: The store cannot be used; it keeps the answers it has.
             ClosedError: The worker is closing.
             ArgumentError: `connect` cannot make a client for the account.
         """
-        async with (
-            self._client(batch.account) as fathom,
-            aclosing(fathom.reports.run(batch.queries, store=self._store)) as run,
-        ):
-            outcomes = [outcome async for outcome in run]
+        async with self._client(batch.account) as client:
+            fathom = client if max_wait is None else client.with_options(max_wait=max_wait)
+            async with aclosing(fathom.reports.run(batch.queries, store=self._store)) as run:
+                outcomes = [outcome async for outcome in run]
         positions = batch.positions
         return [attrs.evolve(each, position=positions[each.position]) for each in in_order(outcomes)]
 

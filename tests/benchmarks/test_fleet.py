@@ -11,7 +11,8 @@ PLAN = Plan(
     tasks_at_once=10,
     requests=21,
     a_task=1,
-    in_turns=True,
+    at_once=4,
+    slow=0,
     shards=2,
     killed=1,
     killed_at=64.0,
@@ -29,10 +30,13 @@ def test_a_fleet_keeps_to_every_limit_and_comes_close_to_the_optimum() -> None:
     assert result.makespan <= 1.15 * result.optimum
 
 
-def test_accounts_one_after_the_other_take_a_multiple() -> None:
-    result = run_virtual(World(evolve(PLAN, in_turns=False, tasks_at_once=5)).run())
+def test_slow_accounts_do_not_hold_up_the_others() -> None:
+    uneven = evolve(PLAN, slow=5, killed=0)
+    result = run_virtual(World(uneven).run())
     assert (result.refused, result.lost) == (0, 0)
-    assert result.makespan > 3 * result.optimum
+    assert result.makespan <= 1.1 * result.optimum
+    unbounded = run_virtual(World(evolve(uneven, at_once=0)).run())
+    assert unbounded.makespan > 3 * result.optimum
 
 
 def test_too_slow_a_redis_shows() -> None:

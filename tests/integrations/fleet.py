@@ -4,21 +4,24 @@ import asyncio
 import fcntl
 import math
 import os
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
+
+import attrs
 
 from fathom_async import FathomClient, NotFoundError, PageviewQuery, RateLimit, RatePlan, where
 from fathom_async._bulk.results import Outcome
 from fathom_async._cache.redis import RedisStore
 from fathom_async._core.codec.rows import Row
 from fathom_async._util.clock import LoopClock
+from fathom_async.integrations.workers import Batch, batches, interleaved
 from fathom_async.testing import FathomServer
 from tests.ratelimit.shared.processes import TOKEN
-from tests.support.fathom_process import Options, Seen
+from tests.support.fathom_process import FathomProcess, Options, Seen, fathom_process
 
 SPEED = 20.0
 LEASE = 3.0
@@ -42,11 +45,12 @@ def environment(url: str, redis_url: str) -> dict[str, str]:
 
 
 def connect(account: str) -> FathomClient:
-    """A worker's client, whose time passes as fast as the server's."""
-    assert not account
+    """A worker's client, whose time passes as fast as the server's; an account's name is its limit and its server."""
+    limit, _, url = account.partition(" ")
     return FathomClient(
-        os.environ["FATHOM_API_TOKEN"],
-        base_url=os.environ["FATHOM_BASE_URL"],
+        os.environ["FATHOM_API_TOKEN"] + url.replace("/", ""),
+        base_url=url or os.environ["FATHOM_BASE_URL"],
+        plan=RatePlan(reports=RateLimit(int(limit), per=SERVER.per)) if limit else None,
         budget=os.environ["FATHOM_BUDGET"],
         timeout=10.0,  # in real seconds, of a machine that may be busy
         clock=LoopClock(SPEED),
@@ -74,6 +78,30 @@ def queries() -> list[PageviewQuery]:
         for number in range(BATCHES - 1)
     ]
     return [*asked, PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-08-01")]
+
+
+@contextmanager
+def uneven_accounts() -> Generator[tuple[Sequence[Batch[Any]], Sequence[FathomProcess]]]:
+    """Batches of two accounts that may send one request a window, and of three others; and the others' servers."""
+    slow = attrs.evolve(SERVER, requests=1)
+    with ExitStack() as servers:
+        started = [
+            servers.enter_context(fathom_process(each)) for each in (slow, slow, SERVER, SERVER, SERVER)
+        ]
+        asked = [queries()[: 6 if number < 2 else 20] for number in range(len(started))]
+        names = [f"{1 if number < 2 else 10} {server.url}" for number, server in enumerate(started)]
+        parts = [batches(each, account=name) for each, name in zip(asked, names, strict=True)]
+        yield interleaved(parts), started[2:]
+
+
+def check_uneven(outcomes: Iterable[Sequence[Outcome[Any]]], servers: Iterable[FathomProcess]) -> None:
+    """Check that everything was answered, and that each of these servers was used as if it was alone."""
+    assert [each.error for part in outcomes for each in part if each.error is not None] == []
+    for server in servers:
+        seen = server.seen()
+        print(f"makespan {seen.makespan / seen.optimum:.3f} of the optimum: {seen.windows}")  # noqa: T201
+        assert (seen.refused, seen.requests) == (0, 20)
+        assert len(seen.windows) <= 4
 
 
 async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:

@@ -29,12 +29,14 @@ THREADS = 2
 
 
 @contextmanager
-def cluster(environment: dict[str, str], directory: Path, workers: int) -> Generator[Client]:
-    """Worker processes of two threads each, without an account yet."""
+def cluster(
+    environment: dict[str, str], directory: Path, workers: int, threads: int = THREADS
+) -> Generator[Client]:
+    """Worker processes without an account yet."""
     make = cast("Callable[..., Any]", LocalCluster)
     local = make(
         n_workers=workers,
-        threads_per_worker=THREADS,
+        threads_per_worker=threads,
         processes=True,
         dashboard_address=":0",
         local_directory=str(directory),
@@ -78,6 +80,17 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
             assert (victim in process_ids(client)) is not is_killed
             seen = server.seen()
     fleet.check(outcomes, seen, under_way=THREADS if is_killed else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_slow_accounts_do_not_hold_up_the_others(mortal_redis: RedisServer, tmp_path: Path) -> None:
+    with fleet.alone(), fleet.uneven_accounts() as (todo, servers):
+        with cluster(fleet.environment("", mortal_redis.url), tmp_path, 2, threads=8) as client:
+            register(client)
+            outcomes = fathom_dask.outcomes_of(client, todo, at_once=2)
+        fleet.check_uneven(outcomes, servers)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from fathom_async import FathomClient, FathomError, NotFoundError, PageviewQuery
 from fathom_async._bulk.results import Outcome
 from fathom_async._cache.memory import MemoryStore
 from fathom_async.errors import StoreError
-from fathom_async.integrations.taskiq import FathomTasks, batches, interleaved
+from fathom_async.integrations.taskiq import Batch, FathomTasks, batches, interleaved
 from fathom_async.testing import FathomServer
 from tests.integrations import fleet
 from tests.integrations.taskiq_broker import broker_and_tasks
@@ -96,6 +96,28 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
     fleet.check(outcomes, seen, under_way=TASKS if is_killed else 0)
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_slow_accounts_do_not_hold_up_the_others(
+    mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = fleet.environment("", mortal_redis.url)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with fleet.alone(), fleet.uneven_accounts() as (todo, servers), workers(environment):
+        fleet.check_uneven(asyncio.run(outcomes_of(todo)), servers)
+
+
+async def outcomes_of(todo: Sequence[Batch[Any]]) -> Sequence[Sequence[Outcome[Any]]]:
+    broker, tasks = broker_and_tasks(at_once=2)
+    await broker.startup()
+    try:
+        return await tasks.outcomes_of(todo)
+    finally:
+        await broker.shutdown()
+
+
 async def test_outcomes_come_in_the_order_asked_and_errors_are_outcomes() -> None:
     async with FathomServer(reports_throttle=None) as server:
         broker = InMemoryBroker()
@@ -142,7 +164,7 @@ async def test_a_task_that_fails_is_the_outcome_of_all_its_queries() -> None:
         raise StoreError("the store is out of reach")
 
     broker = InMemoryBroker()
-    tasks = FathomTasks(broker, connect=lambda _: FathomClient("any"), store=out_of_reach)
+    tasks = FathomTasks(broker, connect=lambda _: FathomClient("any"), store=out_of_reach, patience=0)
     await broker.startup()
     outcomes = await tasks.outcomes([QUERIES[0], QUERIES[2]])
     await broker.shutdown()

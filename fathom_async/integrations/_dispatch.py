@@ -1,0 +1,150 @@
+"""Decide which batches of a job go to the engine, and when; pure, and the same for all engines.
+
+1. An account has at most `at_once` unfinished tasks, and the next is sent as one ends. So the tasks of a slow account
+   occupy few workers, and those of the others pass it.
+2. A task that could not run **yet** is no outcome: the store or the budget was out of reach, or the worker was
+   closing. Its batch is sent again; the answers that are in the store cost no request.
+3. Meanwhile one task at a time tries, after pauses that double, until one of the account succeeds. Once none has for
+   `patience` seconds, errors are outcomes.
+4. A task that would wait for its account's limit for longer than `HOLD` is handed back at once (`max_wait`), and sent
+   again in the same manner, for as long as it takes. So no task runs for long, and one that does is lost.
+"""
+
+import logging
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import zip_longest
+from typing import Final, Generic
+
+import attrs
+
+from fathom_async._bulk.results import Outcome
+from fathom_async._core.codec.rows import RowT
+from fathom_async._util import checks
+from fathom_async.errors import BudgetError, ClosedError, FathomError, StoreError, WaitTooLongError
+from fathom_async.integrations.workers import Batch
+
+_log = logging.getLogger("fathom_async")
+
+AT_ONCE: Final = 4
+PATIENCE: Final = 600.0
+HOLD: Final = 120.0
+"""Seconds for which a task may wait for its account's limit (rule 4)."""
+
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 30.0
+_LONGEST_REST: Final = 300.0
+_NOT_YET: Final = (BudgetError, ClosedError, StoreError, WaitTooLongError)
+
+
+@attrs.define(eq=False)
+class _Account:
+    """The batches of an account that are not sent, and since when none of its tasks could run."""
+
+    name: str
+    todo: deque[int] = attrs.field(factory=deque[int])
+    sent: int = 0
+    not_before: float = -math.inf
+    pause: float = 0.0
+    failing_since: float | None = None
+
+
+class Dispatch(Generic[RowT]):
+    """Keeps account of the batches of one job, each by its index; times are those of a monotonic clock.
+
+    Args:
+        todo: The batches.
+        at_once: Most unfinished tasks of one account.
+        patience: Seconds without a success after which an account's errors are outcomes.
+
+    Attributes:
+        found: The outcomes of finished batches, by index.
+    """
+
+    def __init__(
+        self, todo: Sequence[Batch[RowT]], *, at_once: int = AT_ONCE, patience: float = PATIENCE
+    ) -> None:
+        self.found: dict[int, Sequence[Outcome[RowT]]] = {}
+        self._todo = todo
+        self._at_once = checks.count("at_once", at_once)
+        self._patience = checks.seconds("patience", patience, least=0)
+        self._accounts: dict[str, _Account] = {}
+        for place, batch in enumerate(todo):
+            self._accounts.setdefault(batch.account, _Account(batch.account)).todo.append(place)
+        self._ready = dict.fromkeys(self._accounts)
+        self._later: list[tuple[float, str]] = []
+        self._failing: set[str] = set()
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.found) == len(self._todo)
+
+    @property
+    def outcomes(self) -> Sequence[Sequence[Outcome[RowT]]]:
+        return [self.found[place] for place in range(len(self._todo))]
+
+    def due(self, now: float) -> Sequence[int]:
+        """Return the batches to send now; accounts take turns."""
+        while self._later and self._later[0][0] <= now:
+            self._ready[heappop(self._later)[1]] = None
+        ready, self._ready = self._ready, {}
+        turns = zip_longest(*(self._take(self._accounts[name], now) for name in ready))
+        return [place for turn in turns for place in turn if place is not None]
+
+    def next_due(self) -> float:
+        """Return when to ask again, unless a task ends before."""
+        return self._later[0][0] if self._later else math.inf
+
+    def settle(self, place: int, outcomes: Sequence[Outcome[RowT]], now: float) -> None:
+        """Note the outcomes of a batch, or send it again later."""
+        error = next((each.error for each in outcomes if isinstance(each.error, _NOT_YET)), None)
+        if error is not None:
+            self.put_back(place, error, now)
+            return
+        account = self._account(place)
+        self.found[place] = outcomes
+        account.failing_since, account.pause, account.not_before = None, 0.0, -math.inf
+        if account.name in self._failing:
+            self._failing.remove(account.name)
+            if not self._failing:
+                _log.warning("tasks run again")
+
+    def put_back(self, place: int, error: FathomError, now: float) -> None:
+        """Send a batch again that could not run, unless that has gone on for too long."""
+        account = self._account(place)
+        longest = _LONGEST_PAUSE
+        if isinstance(error, WaitTooLongError) and not error.away:  # rule 4
+            account.todo.appendleft(place)
+            longest = min(max(error.eta - error.max_wait, _FIRST_PAUSE), _LONGEST_REST)
+        else:
+            account.failing_since = now if account.failing_since is None else account.failing_since
+            if now - account.failing_since >= self._patience:
+                self.found[place] = self._todo[place].failed(error)
+                account.pause, account.not_before = 0.0, -math.inf
+                return
+            if not self._failing:
+                _log.warning(
+                    "a task cannot run, such tasks are sent again for %g s: %s", self._patience, error
+                )
+            self._failing.add(account.name)
+            account.todo.append(place)
+        if now >= account.not_before:  # those sent before the pause began are not another reason for one
+            account.pause = min(max(2 * account.pause, _FIRST_PAUSE), longest)
+            account.not_before = now + account.pause
+        heappush(self._later, (account.not_before, account.name))
+
+    def _account(self, place: int) -> _Account:
+        account = self._accounts[self._todo[place].account]
+        account.sent -= 1
+        self._ready[account.name] = None
+        return account
+
+    def _take(self, account: _Account, now: float) -> Iterable[int]:
+        if now < account.not_before:
+            return ()
+        most = 1 if account.pause else self._at_once  # rule 3
+        taken = [account.todo.popleft() for _ in range(min(most - account.sent, len(account.todo)))]
+        account.sent += len(taken)
+        return taken
