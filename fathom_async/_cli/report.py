@@ -159,8 +159,6 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
     is_compared = views.compare not in {None, "none"} and views.html is None
     query = question.query(partial(make, _ANY_SITE), datetime.now(UTC))  # errors come before any request
     _check(query, question, output, views, is_compared=is_compared)
-    if views.fill and question.limit is not None:
-        raise CommandError("--fill needs every row; leave out --limit, or --fill", ExitCode.USAGE)
     site = site_id(site, is_read=True)
     make = partial(make, site)
     if is_compared:
@@ -207,11 +205,7 @@ def _check(
     else:
         output.check(query.columns)
     if question.per == "week":
-        check_additive(query.aggregates)
-        if views.html is not None or views.fill:
-            raise CommandError(
-                "--per week shows rows or a --chart; leave out --html and --fill", ExitCode.USAGE
-            )
+        _check_weekly(query, views)
     if views.chart and output.output is None and not output.is_by_default:
         raise CommandError(
             "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
@@ -220,8 +214,23 @@ def _check(
         others = {"--json": output.json, "--chart": views.chart, "--html": views.html}
         instead = next((f"leave out {name}" for name in others if others[name]), "add --format table")
         raise CommandError(f"--totals is a row of a table; {instead}", ExitCode.USAGE)
+    if views.fill:
+        _check_filled(question)
     if views.html is not None:
         check_file(views.html)
+
+
+def _check_weekly(query: Query[Row], views: Views) -> None:
+    check_additive(query.aggregates)
+    if views.html is not None or views.fill:
+        raise CommandError("--per week shows rows or a --chart; leave out --html and --fill", ExitCode.USAGE)
+
+
+def _check_filled(question: QueryOptions) -> None:
+    if question.per is None:
+        raise CommandError("--fill adds rows by date; add --per day", ExitCode.USAGE)
+    if question.limit is not None:
+        raise CommandError("--fill needs every row; leave out --limit, or --fill", ExitCode.USAGE)
 
 
 async def _compared(  # noqa: PLR0917 - see `_carry_out`

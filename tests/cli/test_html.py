@@ -313,7 +313,7 @@ async def test_rows_are_filled_on_wish(command: Command) -> None:
     assert [json.loads(line) for line in ended.out.splitlines()] == [
         {"date": f"2026-01-0{day}", "visits": 0} for day in (1, 2, 3)
     ]
-    cut = await command("report", "CDBUGS", "--by", "pathname", "--limit", "1", "--fill")
+    cut = await command("report", "CDBUGS", "--per", "day", "--limit", "1", "--fill")
     assert cut.code == 2
     assert "leave out --limit" in cut.err
     both = await command(*january, "--fill", "--compare", "previous")

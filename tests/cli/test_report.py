@@ -153,6 +153,7 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
         (["--totals", "--html", "page.html"], "--totals is a row of a table; leave out --html"),
         (["--compare", "previous"], "--compare needs a range"),
         (["--compare", "year", "--html", "page.html"], "--compare needs a range"),
+        (["--fill"], "--fill adds rows by date; add --per day"),
         (["--per", "day", "--fill", "--limit", "3"], "--fill needs every row; leave out --limit, or --fill"),
         (["--json", "visit"], "there is no column 'visit'; did you mean 'visits'?"),
         (["--json"], "--json takes columns, separated by commas: pageviews, visits"),
