@@ -4,7 +4,7 @@ A `Service` says where a service is, who calls it, what it admits and what its r
 of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self, TypedDict, TypeVar, cast
@@ -142,6 +142,7 @@ class Service:
             `max_wait` does not bound it. It needs a `budget_key` for a budget.
         limits: The rate limit of each lane.
         auth_header: The header with the credentials, such as ``X-Api-Key``.
+        auth_query: The query parameter with the credentials, such as ``api_key``, instead of a header.
         headers: Further headers of each request; no secrets.
         limit_headers: The names of the headers that tell the limits.
         concurrency: Requests in flight at once, per lane; None for a hundred.
@@ -158,6 +159,7 @@ class Service:
     authorization: str | Credentials = field(repr=False)
     limits: Mapping[str, RateLimit]
     auth_header: str = "Authorization"
+    auth_query: str = ""
     headers: Mapping[str, str] = field(factory=dict[str, str])
     limit_headers: LimitHeaders = field(factory=LimitHeaders)
     concurrency: int | None = None
@@ -285,8 +287,8 @@ class ServiceClient:
         method: str,
         path: str,
         *,
-        params: Mapping[str, Parameter] | None = None,
-        json: Mapping[str, object] | None = None,
+        params: Mapping[str, Parameter | Sequence[Parameter]] | None = None,
+        json: Mapping[str, object] | Sequence[object] | None = None,
         lane: str | None = None,
     ) -> object:
         """Send a request that this version has no method for; it has the same limits, retries and errors.
@@ -296,8 +298,8 @@ class ServiceClient:
                 they certainly were not processed.
             path: Path below the base URL, such as ``/sites/CDBUGS``; its segments are quoted, and may not be empty
                 or dots.
-            params: Query parameters; None leaves one out.
-            json: Body of the request.
+            params: Query parameters; None leaves one out, a list repeats it.
+            json: Body of the request, an object or a list.
             lane: One of the names in `limits`, the first of them by default.
 
         Returns:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import pickle
 from collections.abc import Awaitable, Callable, Mapping
 from typing import cast
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
 from aiohttp import web
@@ -18,6 +19,7 @@ from fathom_async import (
     PagingError,
     RetryPolicy,
     ServerError,
+    ValidationError,
 )
 from fathom_async.models import Page
 from fathom_async.service import (
@@ -90,6 +92,47 @@ async def test_the_key_goes_into_the_header_that_the_service_wants() -> None:
     assert (headers["X-Api-Key"], headers["Api-Version"]) == ("s3cret-of-the-service", "2")
     assert headers["Accept"] == "application/vnd.api+json"
     assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize("key", ["a+key/=&of%41-the-service", "short-key"])
+async def test_a_key_in_the_query_is_sent_with_each_page_and_shown_by_nothing(key: str) -> None:
+    seen: list[tuple[list[str], list[str]]] = []
+    events: list[object] = []
+
+    async def listed(request: web.Request) -> web.Response:
+        seen.append((request.query.getall("key"), request.query.getall("label")))
+        page = len(seen)
+        if page == 3:
+            return web.Response(status=400, text=f"bad request {request.url} {request.query['key']}")
+        link = f'<{request.url.update_query(page=page + 1)}>; rel="next"'
+        return web.json_response([{"number": page}], headers={"Link": link})
+
+    async with serving(listed) as server:
+        settings = evolve(keyed(server.url), auth_query="key", authorization=key, on_event=events.append)
+        async with ServiceClient(settings) as client:
+            params = {"label": ["a,b", "c d"]}
+            first = Request("GET", "/things", things, params, lane="all", with_headers=with_link)
+            with pytest.raises(ValidationError, match=r"bad request .*label=.*page=3") as caught:
+                _ = [thing async for thing in client.listing(first, by_link)]
+            shown = f"{caught.value!r} {caught.value} {pickle.dumps(caught.value)!r} {events} {client!r} {settings!r}"
+    assert seen == [([key], params["label"])] * 3
+    assert not [form for form in (key, quote(key), quote(key, safe=""), quote_plus(key)) if form in shown]
+
+
+async def test_a_key_in_the_query_changes_with_what_its_function_returns() -> None:
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.query["key"])
+        return web.json_response({}, status=401 if len(seen) == 2 else 200)
+
+    keys = iter(["the-first-key", "the-second-key"])
+    async with serving(answer) as server:
+        settings = evolve(keyed(server.url), auth_query="key", authorization=lambda: next(keys))
+        async with ServiceClient(settings) as client:
+            for _ in range(2):
+                await client.request("GET", "/x")
+    assert seen == ["the-first-key", "the-first-key", "the-second-key"]
 
 
 async def test_no_error_and_no_repr_shows_the_key() -> None:
@@ -378,6 +421,26 @@ async def test_a_request_is_sent_twice_only_if_its_method_or_its_author_says_tha
                 await client.send(request)
     may = method in {"GET", "PUT", "DELETE"} if said is None else said
     assert len(server.hits) == 1 + may
+
+
+@pytest.mark.parametrize(
+    ("method", "said", "times"),
+    [("GET", None, 3), ("GET", False, 1), ("POST", None, 1), ("POST", True, 3), ("PUT", None, 1),
+     ("DELETE", None, 1), ("PATCH", True, 1)],
+)  # fmt: skip
+async def test_an_answer_that_is_no_json_is_asked_for_again_if_the_request_only_reads(
+    method: str, said: bool | None, times: int
+) -> None:
+    async def garble(request: web.Request) -> web.Response:
+        del request
+        return web.Response(text="<html>", content_type="text/html")
+
+    request = Request(method, "/x", parse, lane="all")
+    request = request if said is None else evolve(request, idempotent=said)
+    async with serving(garble) as server, ServiceClient(keyed(server.url)) as client:
+        with pytest.raises(DecodeError, match="web page"):
+            await client.send(request)
+    assert len(server.hits) == times
 
 
 class Reader:

@@ -213,8 +213,8 @@ def _is_too_long(error: FathomError) -> bool:
 def _may_be_about_all(error: FathomError) -> bool:
     """Whether the account or its token may be at fault, rather than the query.
 
-    A lapsed account, and some missing permissions, are a 400 that names nothing that was asked; the answer to a bad
-    token may be a web page, or a redirect to one.
+    A lapsed account, and some missing permissions, are a rejection that names nothing that was asked; the answer to
+    a bad token may be a web page, or a redirect to one.
     """
     if isinstance(error, ArgumentError):  # of the network's settings, or of the token
         return not isinstance(error, QueryError)
@@ -222,8 +222,9 @@ def _may_be_about_all(error: FathomError) -> bool:
         return error.is_garbled
     if not isinstance(error, APIError) or isinstance(error, NotFoundError | RateLimitError | ServerError):
         return False
-    is_bad = error.status == HTTPStatus.BAD_REQUEST
-    return error.status not in _REJECTED or (is_bad and not _names_what_is_asked(error))
+    if error.status in _TOO_LONG:
+        return False
+    return error.status not in _REJECTED or not _names_what_is_asked(error)
 
 
 def _names_what_is_asked(error: APIError) -> bool:

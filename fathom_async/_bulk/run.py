@@ -234,6 +234,7 @@ class Run(Generic[RowT]):
             return await self._finish(group, await self._sender.answer_to(group))
         if (known := await self._answer_kept(group, cache)) is not None:
             self._collector.spend(-count_requests([group]))
+            await cache.put(known.reports, known.asked_at)  # a later look might not derive all of them again
             return await self._finish(group, known)
         async with AdmissionClaim(cache, [asked.query for asked in group.asked], self._since) as turn:
             try:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from fathom_async._cache.memory import MAX_BYTES, MemoryStore
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.store import ReportStore
+from fathom_async._util.checks import file_path
 from fathom_async.errors import ConfigurationError
 
 _ADVICE: Final = (
@@ -44,7 +45,7 @@ def open_store(
         raise ConfigurationError(f"the store is neither a path nor a URL, which has '://': {_ADVICE}")
     if not fspath(where).strip():
         raise ConfigurationError(f"the store must not be empty: {_ADVICE}")
-    return _in_file(Path(where).expanduser(), clock, max_bytes)
+    return _in_file(file_path(where), clock, max_bytes)
 
 
 def _of_url(url: str, clock: Callable[[], float], max_bytes: int | None) -> ReportStore:

@@ -141,6 +141,8 @@ class StoreFlight:
         self._check_open()
         wanted, owner = tuple(dict.fromkeys(keys)), uuid4().hex
         acquiring = self._start(owner, self._acquire(wanted, owner))
+        # A caller that is cancelled meanwhile hears no error, and asyncio would log it as lost.
+        acquiring.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             yield await asyncio.shield(acquiring)
         finally:

@@ -11,7 +11,7 @@ from fathom_async import Change, Comparison, FathomClient, QueryError
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.output import Records, records_of_comparison
 from fathom_async._cli.settings import STORE
-from fathom_async._cli.weeks import weekly
+from fathom_async._cli.weeks import tell_cut_weeks, weekly
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
 
 if TYPE_CHECKING:
@@ -24,13 +24,9 @@ Former = Literal["previous", "year", "none"]
 _TO: Final = {"previous": "previous period", "year": "previous year"}
 
 
-def check_comparable(question: "QueryOptions") -> None:
-    """Check that a report can be compared.
-
-    Raises:
-        CommandError: The options do not go together.
-    """
-    if question.complete:
+def check_comparable(question: "QueryOptions", *, has_rows: bool) -> None:
+    """Raise a `CommandError` if a report, row by row or just its totals, cannot be compared."""
+    if has_rows and question.complete:
         raise CommandError("--compare compares the first 1,000 rows; leave out --complete", ExitCode.USAGE)
     if question.words is None and question.from_ is None:
         raise CommandError(
@@ -79,6 +75,7 @@ async def compared(
         if found.current.truncated or found.previous.truncated:
             raise CommandError("--per week needs more days than the server returns; group by fewer fields")
         days: list[Line] = [((row.date, *row.groups), tuple(row.changes.values())) for row in found]
+        tell_cut_weeks(found.current.query)
         weeks = weekly(days, query, question.sort, question.limit)
         rows = evolve(rows, rows=[(*names, *_cells(figures, is_table=is_table)) for names, figures in weeks])
     labels = len(query.columns) - len(query.aggregates)

@@ -18,6 +18,7 @@ BASE_URL: Final = "FATHOM_BASE_URL"
 _DEFAULT_URL: Final = "https://api.usefathom.com/v1"
 _WHERE = "https://app.usefathom.com/api"
 _INSTEAD: Final = f"set {TOKEN}, or {TOKEN_FILE} to a file that only you can read"
+_NO_KEYRING: Final = f"this system has no keyring; {_INSTEAD}"
 
 
 @frozen
@@ -69,6 +70,8 @@ def check_keyring(environ: Mapping[str, str]) -> str | None:
         ring.get_password(SERVICE, address(environ))
         backend = ring.get_keyring()
         first = next(iter(getattr(backend, "backends", ())), backend)  # a chainer stores in the first
+        if type(first).__module__ == "keyring.backends.null":  # which keeps nothing, and says nothing of it
+            raise CommandError(_NO_KEYRING)
         is_plain = "plaintext" in type(first).__name__.lower()
         place: str = getattr(first, "file_path", "a file")
         return (
@@ -117,7 +120,7 @@ def _keyring() -> Generator[Any]:  # a module that may not be there has no type
     try:
         yield ring
     except errors.NoKeyringError:
-        raise CommandError(f"this system has no keyring; {_INSTEAD}") from None
+        raise CommandError(_NO_KEYRING) from None
     except errors.KeyringLocked:
         raise CommandError(f"the keyring is locked; unlock it, or {_INSTEAD}") from None
     except errors.KeyringError as error:

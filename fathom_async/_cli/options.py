@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from fathom_async import ArgumentError
+from fathom_async import ArgumentError, NetworkSettingsError
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async.jobs import JobFileError
 
@@ -37,8 +37,8 @@ _FIRST: Final = re.compile(r"(?P<is_event>entity_)?name\b")
 
 def in_options(error: BaseException, words: Sequence[str]) -> BaseException:
     """Return an error about an argument as one about what was typed; the fields of a job file keep their names."""
-    if not isinstance(error, ArgumentError) or isinstance(error, JobFileError):
-        return error
+    if not isinstance(error, ArgumentError) or isinstance(error, JobFileError | NetworkSettingsError):
+        return error  # the latter quotes a URL
 
     def option(found: re.Match[str]) -> str:
         names = (found["names"] or "").replace("'", "").replace(" ", "")

@@ -119,7 +119,7 @@ class QueryOptions(Selection):
 
     def in_order(self, report: Report[RowT]) -> Report[RowT]:
         """Return the report in the order asked: by date, where it has dates and no ``--sort``."""
-        if self.sort is not None or self.per is None:
+        if self.sort is not None or report.query.date_grouping is None:  # a row of totals has no date
             return report
         return evolve(report, rows=tuple(sorted(report.rows, key=attrgetter("date"))))
 

@@ -52,7 +52,7 @@ from fathom_async._cli.output import (
 from fathom_async._cli.query_options import Names, QueryOptions
 from fathom_async._cli.resources import DefaultSite, SiteID
 from fathom_async._cli.settings import STORE
-from fathom_async._cli.weeks import check_additive, weekly
+from fathom_async._cli.weeks import check_additive, tell_cut_weeks, weekly
 from fathom_async.reports import EventAggregate, PageviewAggregate, Query, Row
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
     is_compared = views.compare not in {None, "none"} and views.html is None
     query = question.query(partial(make, _ANY_SITE), datetime.now(UTC))  # errors come before any request
     _check(query, question, output, views, is_compared=is_compared)
+    if views.fill and question.limit is not None:
+        raise CommandError("--fill needs every row; leave out --limit, or --fill", ExitCode.USAGE)
     site = site_id(site, is_read=True)
     make = partial(make, site)
     if is_compared:
@@ -167,7 +169,8 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
     rest = None if output.output is None else output.output.name
     page, totals = call(partial(_ask, site, make, question, views))
     page = evolve(page, currency=currency, rest=rest)
-    found = page.report.filled(now=page.now) if views.fill else page.report
+    found, is_filled = page.report, views.fill and not page.report.truncated
+    found = found.filled(now=page.now) if is_filled else found
     rows = records_of_report(found)
     if question.per == "week":
         rows = evolve(rows, rows=_weeks_of(found, question))
@@ -180,17 +183,24 @@ def _carry_out(  # noqa: PLR0917 - the parameters of both commands
         note(f"wrote {views.html}")
     if views.chart:
         _draw(found, seen, page.now, question)
-    if output.output is not None or not (views.chart or (views.html and output.is_by_default)):
+    if _has_rows(output, views):
         _write(rows, seen, output)
     if found.truncated and question.limit is None:
-        note(f"these are the first {len(found):,} rows; for every row, add --complete")
+        told = ", and no zeros were added" if views.fill else ""
+        note(f"these are the first {len(found):,} rows{told}; for every row, add --complete")
+
+
+def _has_rows(output: OutputOptions, views: Views) -> bool:
+    """Return whether rows are written, rather than a chart or a page alone."""
+    return output.output is not None or not (views.chart or (views.html and output.is_by_default))
 
 
 def _check(
     query: Query[Row], question: QueryOptions, output: OutputOptions, views: Views, *, is_compared: bool
 ) -> None:
+    if views.compare not in {None, "none"}:
+        check_comparable(question, has_rows=is_compared)
     if is_compared:
-        check_comparable(question)
         output.check(tuple(compared_columns(query)))
         if views.chart or views.fill:
             raise CommandError("--compare shows rows; leave out --chart and --fill", ExitCode.USAGE)
@@ -206,8 +216,10 @@ def _check(
         raise CommandError(
             "--chart and --format both write to standard output; add --output FILE", ExitCode.USAGE
         )
-    if views.totals and output.resolved() != "table":
-        raise CommandError("--totals is a row of a table; add --format table", ExitCode.USAGE)
+    if views.totals and (output.resolved() != "table" or not _has_rows(output, views)):
+        others = {"--json": output.json, "--chart": views.chart, "--html": views.html}
+        instead = next((f"leave out {name}" for name in others if others[name]), "add --format table")
+        raise CommandError(f"--totals is a row of a table; {instead}", ExitCode.USAGE)
     if views.html is not None:
         check_file(views.html)
 
@@ -262,8 +274,7 @@ def _weeks_of(report: Report[Row], question: QueryOptions) -> list[tuple[Cell, .
         )
         for row in report
     ]
-    if query.date_from is not None and query.date_from.weekday():
-        note(f"the first week has only its days from {query.date_from.date()}")
+    tell_cut_weeks(query)
     weeks = weekly(days, query, question.sort, question.limit)
     return [(*names, *(figure.current for figure in figures)) for names, figures in weeks]
 

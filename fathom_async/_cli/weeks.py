@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from typing import Final
 
 from fathom_async import Change
 from fathom_async._cli.failures import CommandError, ExitCode
+from fathom_async._cli.output import note
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
+
+_SUNDAY: Final = 6
 
 Labels = tuple[date | str | None, ...]
 Line = tuple[Labels, tuple[Change, ...]]
@@ -24,6 +28,15 @@ def check_additive(metrics: Sequence[str]) -> None:
             f"or leave out all --metrics but {', '.join(sorted(ADDITIVE_METRICS))}",
             ExitCode.USAGE,
         )
+
+
+def tell_cut_weeks(query: Query[Row]) -> None:
+    """Note which weeks at the ends of the range of a query it has in part."""
+    first, last = query.date_from, query.date_to
+    if first is not None and first.weekday():
+        note(f"the first week has only its days from {first.date()}")
+    if last is not None and last.weekday() != _SUNDAY:
+        note(f"the last week has only its days to {last.date()}")
 
 
 def weekly(days: Iterable[Line], query: Query[Row], sort: str | None, limit: int | None) -> list[Line]:

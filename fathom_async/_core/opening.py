@@ -54,7 +54,10 @@ def open_session(settings: "Service") -> Session:
 
     def use(header: str) -> None:
         if isinstance(sender, HttpTransport):
-            sender.set_header(settings.auth_header, header)
+            if settings.auth_query:
+                sender.set_parameter(settings.auth_query, header)
+            else:
+                sender.set_header(settings.auth_header, header)
 
     header, transport = settings.authorization, MaskingTransport(sender, Secrets())
     if callable(header):
@@ -150,7 +153,7 @@ _CHECKS: Mapping[str, Callable[[str, object], object]] = {
     "on_event": checks.nullable(_function),
     "max_body": checks.count,
     **dict.fromkeys(("concurrency", "max_header", "max_connections"), checks.nullable(checks.count)),
-    **dict.fromkeys(("account", "not_found_hint"), _of(str)),
+    **dict.fromkeys(("account", "auth_query", "not_found_hint"), _of(str)),
     **dict.fromkeys(("adaptive", "is_learned", "trust_env"), _of(bool)),
 }
 """Checks of a service's settings by name; those of other settings need the session."""

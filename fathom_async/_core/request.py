@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from json import dumps
 from math import isfinite
 from types import MethodType
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from attrs import Factory, define, field, frozen
@@ -114,6 +114,11 @@ class Request(Generic[T_co]):
         return f"{path} {self.params.get('site_id') or self.params.get('entity_id') or ''}"
 
     @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing: a ``GET``, or a ``POST`` that may be repeated."""
+        return self.idempotent and self.method in {"GET", "POST"}
+
+    @property
     def target(self) -> str:
         """Path and query, encoded: the part after the base URL."""
         return f"{self.path}?{urlencode(self.params, doseq=True)}" if self.params else self.path
@@ -146,8 +151,7 @@ def checked(request: Request[T]) -> Request[T]:
     if not isinstance(request.params, Mapping):
         raise ArgumentError(f"params must be a mapping, not {request.params!r}")
     for name, value in request.params.items():
-        for each in (value,) if isinstance(value, str) or not isinstance(value, Sequence) else value:
-            _parameter(name, each)
+        _parameters(name, value)
     _check_json("the body", request.body)
     checks.header_text("content_type", request.content_type)
     return request
@@ -210,8 +214,8 @@ Parameter = str | int | float | bool | None
 def free_request(
     method: str,
     at: str,
-    params: Mapping[str, Parameter],
-    json: Mapping[str, object] | None,
+    params: Mapping[str, Parameter | Sequence[Parameter]],
+    json: Mapping[str, object] | Sequence[object] | None,
     lane: str,
 ) -> Request[object]:
     """Return a request whose answer is parsed JSON, or None if it has no body.
@@ -236,8 +240,14 @@ def free_request(
     if not isinstance(params, Mapping) or not all(isinstance(name, str) for name in params):
         raise ArgumentError(f"params must be a mapping of names, not {params!r}")
     _check_json("json", json)
-    given = {name: _parameter(name, value) for name, value in params.items() if value is not None}
+    given = {name: _parameters(name, value) for name, value in params.items() if value is not None}
     return Request(verb, encoded, _parsed_or_none, given, body=json, lane=lane)
+
+
+def _parameters(name: str, value: object) -> str | list[str]:
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        return _parameter(name, value)
+    return [_parameter(name, each) for each in cast("Sequence[object]", value)]
 
 
 def _parameter(name: str, value: object) -> str:
@@ -332,7 +342,7 @@ class MaskingTransport:
 
     def url(self, request: Request[object]) -> str:
         """Return the full URL of a request; see `Transport.url`."""
-        return self.transport.url(request)
+        return self.secrets.mask(self.transport.url(request))
 
     async def close(self) -> None:
         """Close all connections; see `Transport.close`."""

@@ -334,7 +334,7 @@ class Session:
             found = request.decode(response.body)
             return found if request.with_headers is None else request.with_headers(found, response.headers)
         except DecodeError as error:
-            words, is_read = error.message, request.method == "GET"
+            words, is_read = error.message, request.is_read
             if not is_read and is_silent:
                 words += ": it was probably carried out, so look before you send it again"
             located = DecodeError(words, request.method, self.transport.url(request), response.body[:200])

@@ -158,6 +158,7 @@ class HttpTransport:
         self._headers = CIMultiDict[str]()
         for name, value in headers.items():
             self.set_header(name, value)
+        self._parameter = dict[str, str]()
         self._most = max_connections or 0
         _check(tls.SSLContext, ssl=ssl)
         _check(aiohttp.ClientSession, session=session)
@@ -184,11 +185,17 @@ class HttpTransport:
         return self._base + request.target
 
     def _make_url(self, target: str) -> URL:
-        return URL(self._base + target, encoded=True)
+        url = URL(self._base + target, encoded=True)
+        return url.update_query(self._parameter) if self._parameter else url
 
     def set_header(self, name: str, value: str) -> None:
         """Send a header with every request from now on."""
         self._headers[name] = value
+
+    def set_parameter(self, name: str, value: str) -> None:
+        """Send a query parameter with every request from now on, which `url` does not show."""
+        self._parameter = {name: value}
+        self._url.cache_clear()
 
     def tell_secrets(self, conceal: Callable[[str], None]) -> None:
         """Call a function with the passwords of the proxy, and of a borrowed session once a request shows them."""
@@ -350,6 +357,8 @@ async def _check_open(connection: "Connection") -> None:
         await asyncio.sleep(0)
     protocol = connection.protocol
     if protocol is None or not protocol.is_connected() or protocol.should_close:
+        for _ in range(_TURNS):  # an alert of TLS closes the connection some turns before it says why
+            await asyncio.sleep(0)
         raise StaleError(None if protocol is None else protocol.exception())
 
 

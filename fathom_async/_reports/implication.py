@@ -22,8 +22,10 @@ others, the targets, under these rules. `implies` tells from the queries alone w
    read others differently. Where the site's time zone is not known, no hour is certain, and a day is if it is in
    all time zones that lately changed their clocks at midnight. One doubt is left to callers who name no time zone:
    in the Azores, the two days a year on which clocks change at 0:00 begin with the first 0:00, as most servers have
-   it. Else no range of any site could begin on the last Sunday of October.
-7. **Order.** A target is derived if exactly one sequence of rows answers it. It has one row, or only dates; or sorts
+   it. Else no range of any site could begin on the last Sunday of October. An end that is the source's stays where
+   the server saw it: dates beyond an end that clocks skip are within it, and of two for one of the target, none is.
+7. **Order.** A target is derived if exactly one sequence of rows answers it. It has one row, or only dates, which
+   the rows must show, since a server may find several groups for one value of ``is``; or sorts
    by a column in which no two of its rows are equal, down to and including the first one that its limit cuts off.
    Numbers and dates sort as such. Texts keep the order of a source that sorts by the same column, since collations
    differ.
@@ -246,7 +248,7 @@ class SourceAnswer(Generic[RowT_co]):
         if chosen is None:
             return None
         derived = self._merge(target, chosen) if match.is_merged else self._take(target, chosen)
-        if derived is None:
+        if derived is None or (not match.is_merged and self._has_more_dates(target, derived)):
             return None
         return _in_order(target, derived, query, is_all=not self._report.truncated)
 
@@ -267,8 +269,13 @@ class SourceAnswer(Generic[RowT_co]):
             rows = self._grouped(names).get(tuple(match.values[name] for name in names), ())
         if match.is_cut and self._query.date_grouping is not None:
             unit = Unit(self._query.date_grouping)
-            first = None if target.date_from is None else unit.index(target.date_from)
-            last = None if target.date_to is None else unit.index(target.date_to)
+            first, last = (  # at an end of the source, its dates may lie beyond where clocks skip that moment
+                None if end is None or end == its else unit.index(end)
+                for end, its in (
+                    (target.date_from, self._query.date_from),
+                    (target.date_to, self._query.date_to),
+                )
+            )
             dated = ((unit.index(_date(row)), row) for row in rows)
             rows = [
                 row for at, row in dated if (first is None or first <= at) and (last is None or at <= last)
@@ -304,6 +311,13 @@ class SourceAnswer(Generic[RowT_co]):
             return _in_columns(target, rows, self._query.columns)
         return [target.codec.row(*(_value(target, row, name) for name in target.columns)) for row in rows]
 
+    def _has_more_dates(self, target: Query[RowT], rows: Collection[RowT]) -> bool:
+        """Whether one date of the target is several of the source, which rule 6 explains."""
+        if target.date_grouping == self._query.date_grouping:
+            return False
+        labels = _reader([name for name in target.columns if name not in target.aggregates])
+        return len(set(map(labels, rows))) < len(rows)
+
     def _merge(self, target: Query[RowT], rows: Iterable[Row]) -> Sequence[RowT] | None:
         """Return the sums of rows, in the order of their first parts; see rules 3 and 9."""
         labels = [name for name in target.columns if name not in target.aggregates]
@@ -334,7 +348,8 @@ def _in_order(
         is_cut = limit is not None and len(rows) > limit
         if target.date_grouping is not None:
             rows = sorted(rows, key=_date)
-        return None if is_cut else Report(target, tuple(rows))
+        dates = {None if target.date_grouping is None else _date(row) for row in rows}
+        return None if is_cut or len(dates) < len(rows) else Report(target, tuple(rows))
     column, _, direction = target.sort_by.partition(":")
     read = attrgetter(DATE_COLUMN if column == TIMESTAMP else column)
     if column in FIELD_GROUPINGS:

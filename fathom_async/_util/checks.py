@@ -6,9 +6,12 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from enum import Enum
 from ipaddress import ip_address
+from os import PathLike, fspath
+from pathlib import Path
 from typing import Final, Literal, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -257,6 +260,17 @@ def base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def file_path(value: str | PathLike[str]) -> Path:
+    """Return a path with ``~`` expanded; one that no file can have raises `ConfigurationError`."""
+    try:
+        path = Path(value).expanduser()
+        with suppress(OSError):  # what does not exist may be made
+            path.lstat()
+    except (ValueError, RuntimeError) as error:  # a null character, a surrogate, a user who does not exist
+        raise ConfigurationError(f"{fspath(value)!r} cannot be a path: {error}") from None
+    return path
+
+
 def budget_url(value: str) -> str:
     """Check that it is a file's URL or a Redis or Valkey server's; no message shows it: it may hold a password."""
     parts = url_parts(value)
@@ -272,7 +286,7 @@ def budget_url(value: str) -> str:
         fault = "the budget is not a URL of a known kind"
     elif parts.netloc not in {"", "localhost"} or not parts.path.strip("/") or parts.path.endswith("/"):
         fault = "the budget's URL names no file of this machine"
-    elif not parts.path.startswith("/") or "\0" in unquote(parts.path):
+    elif not parts.path.startswith("/") or not unquote(parts.path).isprintable():
         fault = "the budget's URL must have the file's absolute path"
     else:
         fault = "the budget's URL must have no query or fragment" if parts.query or parts.fragment else ""

@@ -2,18 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
 from fathom_async.errors import FathomError
-
-
-def expanded_path(value: str | PathLike[str]) -> Path:
-    """Return a path with ``~`` expanded."""
-    return Path(value).expanduser()
 
 
 class TargetError(FathomError):

@@ -8,8 +8,9 @@ from typing import cast
 import attrs
 
 from fathom_async._reports.export import KINDS
+from fathom_async._util.checks import file_path
 from fathom_async._util.lazy import optional
-from fathom_async.backfill._destination import OpenDestination, expanded_path
+from fathom_async.backfill._destination import OpenDestination
 from fathom_async.backfill._layout import Cells, Layout
 from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
 
@@ -29,7 +30,7 @@ class DuckDBTable:
         ArgumentError: The table's name is not a plain word.
     """
 
-    path: Path = attrs.field(converter=expanded_path)
+    path: Path = attrs.field(converter=file_path)
     table: str = attrs.field(converter=table_name)
 
     def __str__(self) -> str:

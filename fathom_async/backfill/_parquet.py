@@ -14,8 +14,9 @@ import attrs
 
 from fathom_async._reports.fields import DATE_COLUMN
 from fathom_async._util.arrow import arrow_type
+from fathom_async._util.checks import file_path
 from fathom_async._util.lazy import optional
-from fathom_async.backfill._destination import OpenDestination, TargetError, expanded_path, lock
+from fathom_async.backfill._destination import OpenDestination, TargetError, lock
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
 from fathom_async.errors import ArgumentError
@@ -40,7 +41,7 @@ class ParquetDataset:
         path: The directory; its parent must exist.
     """
 
-    path: Path = attrs.field(converter=expanded_path)
+    path: Path = attrs.field(converter=file_path)
 
     def __str__(self) -> str:
         return f"parquet:{self.path}"

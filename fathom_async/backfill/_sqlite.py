@@ -9,7 +9,8 @@ from typing import Final
 import attrs
 
 from fathom_async._reports.export import KINDS
-from fathom_async.backfill._destination import OpenDestination, expanded_path
+from fathom_async._util.checks import file_path
+from fathom_async.backfill._destination import OpenDestination
 from fathom_async.backfill._layout import Cell, Cells, Layout
 from fathom_async.backfill._sql import Connection, Dialect, SqlTable, table_name
 
@@ -31,7 +32,7 @@ class SqliteTable:
         ArgumentError: The table's name is not a plain word.
     """
 
-    path: Path = attrs.field(converter=expanded_path)
+    path: Path = attrs.field(converter=file_path)
     table: str = attrs.field(converter=table_name)
 
     def __str__(self) -> str:

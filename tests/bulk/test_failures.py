@@ -140,7 +140,7 @@ class Proxied(Faulty):
         return self._fail() if "matching" in str(request.params.get("filters")) else response
 
 
-@pytest.mark.parametrize("fault", [400, 401, 403, 404, 405, 406, 410, 451, 500, "a page of HTML"])
+@pytest.mark.parametrize("fault", [400, 401, 403, 404, 405, 406, 410, 422, 451, 500, "a page of HTML"])
 @pytest.mark.parametrize("store", [None, "memory://"])
 def test_where_a_proxy_refuses_fused_requests_every_query_is_answered_by_itself(
     fault: Fault, store: str | None

@@ -117,7 +117,7 @@ async def test_a_query_that_fails_sinks_nobody_else(quick: FathomClient) -> None
     assert third.result().rows
 
 
-@pytest.mark.parametrize(("fault", "more"), [(Status(422), 2), (Status(501), 3), (Html(), 3)])
+@pytest.mark.parametrize(("fault", "more"), [(Status(422), 3), (Status(501), 3), (Html(), 3)])
 async def test_what_was_fused_and_failed_is_asked_for_in_halves_if_the_server_is_there(
     open_server: FathomServer, once: FathomClient, fault: Fault, more: int
 ) -> None:
@@ -155,7 +155,7 @@ class FailingAt:
     ("answer", "error", "controls"),
     [
         (Response(500, {}, b"no"), ServerError, 1),
-        (Response(422, {}, b"no"), ValidationError, 0),
+        (Response(422, {}, b"no"), ValidationError, 1),
         (Response(200, {}, b"no"), DecodeError, 1),
     ],
 )
@@ -202,6 +202,7 @@ UNAUTHENTICATED = Response(401, {}, b'{"message": "Unauthenticated."}')
 LAPSED_BY_FIELD = Response(400, {}, b'{"errors": {"account": ["Your subscription has lapsed."]}}')
 FORBIDDEN = Response(403, {}, b'{"error": "You do not have permission."}')
 FORBIDDEN_AS_400 = Response(400, {}, b'{"error": "You do not have permission to do this."}')
+LAPSED_AS_422 = Response(422, {}, b'{"message": "Your subscription has lapsed."}')
 UNPAID = Response(402, {}, b'{"error": "Payment required."}')
 REDIRECT = Response(302, {"Location": "/login"}, b"<html></html>")
 LOGIN_PAGE = Response(200, {"Content-Type": "text/html"}, b"<html></html>")
@@ -219,7 +220,10 @@ EACH_SITE = [TOTAL.replace(site_id=f"SITE{number}") for number in range(64)]
 
 @pytest.mark.parametrize(
     "answer",
-    [LAPSED, LAPSED_BY_FIELD, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400, UNPAID, REDIRECT, LOGIN_PAGE],
+    [
+        *(LAPSED, LAPSED_BY_FIELD, LAPSED_AS_422, UNAUTHENTICATED, FORBIDDEN, FORBIDDEN_AS_400),
+        *(UNPAID, REDIRECT, LOGIN_PAGE),
+    ],
 )
 @pytest.mark.parametrize("store", [None, "memory://"])
 @pytest.mark.parametrize(

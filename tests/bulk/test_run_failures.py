@@ -52,7 +52,7 @@ WAYS_OUT: Mapping[str, tuple[Sequence[PageviewQuery], Sequence[Fault]]] = {
     "400": (SOME, [Status(400)]),
     "413": (SOME, [Status(413)]),
     "422": (SOME, [Status(422)]),
-    "422 to a half, too": (SOME, [Status(422)] * 2),
+    "422 to a half, too": (SOME, [Status(422, {"errors": {"filters": ["no"]}})] * 2),
     "500 until it is given up": (SOME, [Status(500)] * ATTEMPTS),
     "503, then cut off": (CUT_OFF, [Status(503)]),
     "429": (SOME, [Status(429, headers={"Retry-After": "0"})]),

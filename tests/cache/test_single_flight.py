@@ -3,13 +3,16 @@
 # pyright: reportPrivateUsage=false
 
 import asyncio
+import gc
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fathom_async import CachePolicy, FathomClient, PageviewQuery, Priority, WaitTooLongError
-from fathom_async._cache.single_flight import SingleFlight
+from fathom_async._cache.single_flight import SingleFlight, StoreFlight
+from fathom_async.errors import StoreError
 from fathom_async.testing import Delay, FathomServer
 from tests.conftest import until
 
@@ -136,3 +139,39 @@ async def test_an_intent_keeps_back_who_is_as_urgent_or_less() -> None:
     assert less["a"].done()
     with single_flight.declare(["a", "b", "c"], Priority.BULK) as after:
         assert not after
+
+
+class FullDisk:
+    """A backend that takes a while to find out that its disk is full."""
+
+    async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
+        await asyncio.sleep(1)
+        raise StoreError(f"no room for {owner} of {keys}")
+
+    async def release(self, held: Mapping[str, str]) -> None:
+        raise AssertionError(held)
+
+    async def renew(self, held: Mapping[str, str]) -> None:
+        raise AssertionError(held)
+
+    async def held(self, keys: Collection[str]) -> Collection[str]:
+        raise AssertionError(keys)
+
+
+async def test_a_claim_that_fails_after_its_caller_was_cancelled_is_not_logged_as_lost() -> None:
+    lost = list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+    flight = StoreFlight(FullDisk(), lease=30)
+
+    async def claim() -> None:
+        async with flight.claim(["a"]):
+            raise AssertionError
+
+    given_up, waiting = asyncio.create_task(claim()), asyncio.create_task(claim())
+    await asyncio.sleep(0.5)
+    given_up.cancel()
+    assert isinstance((await asyncio.gather(waiting, return_exceptions=True))[0], StoreError)
+    await flight.aclose()
+    del given_up, waiting
+    gc.collect()
+    assert lost == []

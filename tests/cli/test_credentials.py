@@ -79,6 +79,7 @@ async def test_login_asks_for_no_token_that_it_cannot_keep(
 ) -> None:
     for ring, told in (
         ("keyring.backends.fail.Keyring", "this system has no keyring"),
+        ("keyring.backends.null.Keyring", "this system has no keyring"),
         (LOCKED, "is locked"),
     ):
         ended = await command.in_terminal("login", PYTHON_KEYRING_BACKEND=ring)

@@ -2,6 +2,8 @@
 
 import pytest
 
+from fathom_async import NetworkSettingsError
+from fathom_async._cli.options import in_options
 from fathom_async.testing import FathomServer
 
 from .conftest import Command
@@ -48,3 +50,8 @@ async def test_the_fields_of_a_job_file_keep_their_names(command: Command) -> No
     assert ended.code == 2
     assert "aggregates" in ended.err
     assert "--metrics" not in ended.err
+
+
+def test_a_url_in_an_error_of_the_network_stays_as_it_was_sent() -> None:
+    error = NetworkSettingsError("it does not speak HTTP", "GET", "https://a.test/v1/sites?limit=100", True)
+    assert in_options(error, ["sites", "list"]) is error

@@ -147,7 +147,13 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
         (["--per", "fortnight"], "fortnight"),
         (["--last", "2q"], "--last takes 24h, 30d, 12w, 6mo or 1y, not '2q'"),
         (["--last", "30d", "--to", "2026-01-01"], "give one of --last, --period"),
-        (["--totals"], "--totals is a row of a table"),
+        (["--totals"], "--totals is a row of a table; add --format table"),
+        (["--totals", "--json", "visits"], "--totals is a row of a table; leave out --json"),
+        (["--totals", "--chart"], "--totals is a row of a table; leave out --chart"),
+        (["--totals", "--html", "page.html"], "--totals is a row of a table; leave out --html"),
+        (["--compare", "previous"], "--compare needs a range"),
+        (["--compare", "year", "--html", "page.html"], "--compare needs a range"),
+        (["--per", "day", "--fill", "--limit", "3"], "--fill needs every row; leave out --limit, or --fill"),
         (["--json", "visit"], "there is no column 'visit'; did you mean 'visits'?"),
         (["--json"], "--json takes columns, separated by commas: pageviews, visits"),
         (["--json", "visits", "--format", "csv"], "--json and --format csv exclude each other"),
@@ -233,6 +239,21 @@ async def test_a_slow_answer_is_told(command: Command, fathom_server: FathomServ
     ended = await command.in_terminal("report", SITE)
     assert ended.code == 0
     assert "waiting for 1 answer" in ended.out
+
+
+async def test_a_report_that_the_server_cuts_off_is_not_filled(command: Command) -> None:
+    ended = await command("report", SITE, "--per", "day", "--by", "pathname,browser", "--fill")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 1000)
+    told = "these are the first 1,000 rows, and no zeros were added; for every row, add --complete"
+    assert ended.err == f"fathom: {told}\n"
+
+
+async def test_a_terminal_has_no_totals_without_a_table(
+    command: Command, fathom_server: FathomServer
+) -> None:
+    ended = await command.in_terminal("report", SITE, "--by", "browser", "--totals", "--chart")
+    assert (ended.code, len(fathom_server.hits)) == (2, 0)
+    assert "leave out --chart" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,31 @@ async def test_weeks_are_compared_to_whole_weeks(command: Command) -> None:
     assert [row["date"] for row in year] == ["2026-01-12", "2026-01-19"]
 
 
+@pytest.mark.parametrize("compared", [(), ("--compare", "previous")])
+async def test_weeks_that_the_ends_of_the_range_cut_are_told(
+    command: Command, compared: tuple[str, ...]
+) -> None:
+    cut = await command(
+        "report", SITE, "--per", "week", "--from", "2026-01-14", "--to", "2026-02-05", *compared
+    )
+    assert cut.err == (
+        "fathom: the first week has only its days from 2026-01-14\n"
+        "fathom: the last week has only its days to 2026-02-05\n"
+    )
+    whole = await command(
+        "report", SITE, "--per", "week", "--from", "2026-01-12", "--to", "2026-02-01", *compared
+    )
+    assert (whole.code, whole.err) == (0, "")
+
+
+@pytest.mark.parametrize("more", [(), ("--complete",), ("--limit", "2"), ("--compare", "previous")])
+async def test_totals_of_dates_have_no_date(command: Command, more: tuple[str, ...]) -> None:
+    table = await command("report", SITE, "--per", "day", "--totals", "--format", "table", *RANGE, *more)
+    alone = rows(await command("report", SITE, *RANGE))[0]
+    assert table.code == 0, table.err
+    assert f"{alone['visits']:,}" in table.out.splitlines()[-1].split()
+
+
 async def test_weeks_are_drawn(command: Command) -> None:
     ended = await command("report", SITE, "--per", "week", "--chart", *RANGE)
     assert ended.code == 0

@@ -92,6 +92,14 @@ async def test_a_path_that_could_reach_another_place_is_refused(
     assert not server.hits
 
 
+async def test_lists_repeat_a_parameter_and_are_a_body() -> None:
+    wire = Wire(b"1")
+    async with client(wire) as fathom:
+        await fathom.request("POST", "/x", params={"id": ["a", 2, "c&d"], "no": []}, json=["a", {"b": 1}])
+    assert wire.requests[0].target == "/x?id=a&id=2&id=c%26d"
+    assert wire.requests[0].body_bytes == b'["a",{"b":1}]'
+
+
 async def test_a_path_is_quoted_once() -> None:
     wire = Wire(b"1")
     async with client(wire) as fathom:
@@ -109,7 +117,7 @@ async def test_a_path_is_quoted_once() -> None:
         ("GET", {"path": b"/sites"}, "path must begin with a slash, .* not b'/sites'"),
         ("GET", {"params": "a=b"}, "params must be a mapping of names, not 'a=b'"),
         ("GET", {"params": [("a", "b")]}, "params must be a mapping of names, not"),
-        ("GET", {"params": {"a": ["b"]}}, "parameter a must be a string or a finite number"),
+        ("GET", {"params": {"a": [["b"]]}}, "parameter a must be a string or a finite number"),
         ("GET", {"params": {"a": math.nan}}, "parameter a must be a string or a finite number, not nan"),
         ("GET", {"params": {5: "b"}}, "params must be a mapping of names"),
         ("POST", {"json": {"a": [math.nan]}}, "json cannot be sent as JSON"),

@@ -214,3 +214,34 @@ def test_a_pattern_that_hides_look_alikes_is_a_doubt() -> None:
         assert implies(known, on("/a"))
         assert derived(answer(known, *rows), on("/a")) == (None if pattern in theirs else [(2,)])
         assert derived(answer(known, *rows, exact=("pathname",)), on("/a")) == [(2,)]
+
+
+def test_an_end_that_clocks_skip_may_be_read_as_one_of_the_day_before() -> None:
+    asked = JANUARY.replace(
+        date_from="2025-09-07", date_to="2025-09-07"
+    )  # begins at 1:00 in America/Santiago
+    days = asked.replace(date_grouping="day", aggregates=["pageviews", "visits"])
+    known = answer(days, (date(2025, 9, 6), 1, 1), (date(2025, 9, 7), 3, 2))
+    assert derived(known, asked) is None
+    assert derived(known, asked.replace(sort_by="pageviews:desc")) is None
+    by_path = days.replace(field_grouping=["pathname"])
+    known = answer(by_path, (date(2025, 9, 6), "/a", 1, 1), (date(2025, 9, 7), "/a", 3, 2))
+    top = asked.replace(field_grouping=["pathname"], sort_by="pageviews:desc", limit=5)
+    assert derived(known, top) is None
+    week = days.replace(date_to="2025-09-13")
+    known = answer(week, (date(2025, 9, 6), 1, 1), (date(2025, 9, 7), 3, 2), (date(2025, 9, 13), 7, 7))
+    assert derived(known, days.replace(date_to="2025-09-12")) == [
+        (date(2025, 9, 6), 1, 1),
+        (date(2025, 9, 7), 3, 2),
+    ]
+    assert derived(known, asked.replace(date_to="2025-09-12")) == [(4,)]
+
+
+def test_several_rows_without_an_order_are_not_put_in_one() -> None:
+    empty = BY_PATH.replace(filters=[Filter("pathname", "is", "")])  # a server may take null for it
+    known = answer(empty, (None, 2, 1), ("", 3, 2))
+    assert derived(known, empty.replace(aggregates=["visits"])) is None
+    assert derived(known, empty.replace(aggregates=["visits"], sort_by="visits:asc")) == [(None, 1), ("", 2)]
+    daily = empty.replace(date_grouping="day")
+    known = answer(daily, (date(2026, 1, 1), None, 2, 1), (date(2026, 1, 1), "", 3, 2))
+    assert derived(known, daily.replace(aggregates=["visits"])) is None

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from attrs import frozen
 from cyclopts import Parameter, validators
@@ -25,7 +25,11 @@ from fathom_async._cli.figures import Ranking, TimeSeries, figures_of
 from fathom_async._cli.formatting import counted, duration
 from fathom_async._cli.progress import repeating, reporter, situation
 from fathom_async._util.text import columns, cut, printable
+from fathom_async.reports import CalendarUnit
 from fathom_async.testing import FathomServer
+
+if TYPE_CHECKING:
+    from fathom_async.reports import DateGrouping
 
 Reports = Mapping[str, Sequence[Report[PageviewRow]]]
 """Reports over all days, by the site's name."""
@@ -158,11 +162,15 @@ def traffic_of(reports: Iterable[Report[PageviewRow]]) -> TimeSeries | None:
     for report in reports:
         if report.query.date_grouping is not None:
             total.update({row.date: row.pageviews or 0 for row in report})
+    unit: DateGrouping = "hour" if any(isinstance(each, datetime) for each in total) else "day"
+    calendar = CalendarUnit(unit)
+    places = range(calendar.index(min(total)), calendar.index(max(total)) + 1) if total else range(0)
     found = figures_of(
         ("date", _PAGEVIEWS),
         list(total.items()),
         metrics=(_PAGEVIEWS,),
-        unit="hour" if any(isinstance(each, datetime) for each in total) else "day",
+        unit=unit,
+        dates=tuple(map(calendar.value, places)),
     )
     return next((figure for figure in found if isinstance(figure, TimeSeries)), None)
 

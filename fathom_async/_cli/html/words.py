@@ -55,9 +55,10 @@ def short(metric: str, value: float) -> str:
     """Return a figure that takes little room: ``12.5k``, ``2:01``, ``44 %``."""
     if metric in RATES:
         return figure(metric, value).removesuffix("\N{NO-BREAK SPACE}min")
-    for size, letter in ((1_000_000_000, "bn"), (1_000_000, "m"), (1_000, "k")):
-        if abs(value) >= max(size, _LONG):
-            return f"{value / size:,.3g}{letter}"
+    rounded = float(f"{value:.3g}")  # 999,999 is a million, not a thousand thousands
+    for size, letter in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= _LONG and abs(rounded) >= size:
+            return f"{rounded / size:,.12g}{letter}"
     return f"{value:,.2f}".removesuffix(".00") if isinstance(value, float) else f"{value:,}"
 
 

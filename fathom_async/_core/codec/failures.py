@@ -70,11 +70,12 @@ def _words(raw: Mapping[str, object]) -> str:
 
 
 def _plain_words(response: Response) -> str:
-    """Return the beginning of a body that is a plain text or a JSON string instead of an object or a web page."""
+    """Return the beginning of a body that is a text, a JSON string or a list of them; nothing of a web page."""
     text = response.body.decode("utf-8", "replace").strip()
-    if text.startswith('"'):
+    if text.startswith(('"', "[")):
         with suppress(msgspec.DecodeError):
-            text = msgspec.json.decode(response.body, type=str).strip()
+            said = msgspec.json.decode(response.body, type=str | list[str])
+            text = (said if isinstance(said, str) else "; ".join(said)).strip()
     is_text = text[:1] not in "<{[" and "<html" not in text.lower()
     return one_line(text[: 2 * _SHOWN])[:_SHOWN].strip() if is_text else ""
 

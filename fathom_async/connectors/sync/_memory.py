@@ -17,6 +17,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from fathom_async._util.checks import file_path
 from fathom_async.connectors.sync._changes import Change
 from fathom_async.connectors.sync._destination import SyncError
 from fathom_async.errors import ConfigurationError
@@ -78,11 +79,9 @@ def opened(
     `destination` tells it from others. The folder is by default ``$XDG_STATE_HOME/fathom_async``, or ``fathom_async``
     in ``~/.local/state``. While another sync is at work, that raises `SyncError`.
     """
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    file = (
-        Path(folder or Path(state, "fathom_async"))
-        / f"sync-{sha256(destination.encode()).hexdigest()[:16]}.db"
-    )
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    name = f"sync-{sha256(destination.encode()).hexdigest()[:16]}.db"
+    file = file_path(Path(folder or Path(state, "fathom_async"), name))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         rows = sqlite3.connect(file, timeout=0)

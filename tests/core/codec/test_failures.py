@@ -82,7 +82,10 @@ def test_the_servers_words_are_passed_on(body: bytes, message: str) -> None:
         (b" \n <!DOCTYPE html><p>words", ""),
         (b'"<b>words</b>"', ""),
         (b"oops <HTML>words", ""),
+        (b'["a plan has ten", "no"]', "a plan has ten; no"),
+        (b'["<b>words</b>"]', ""),
         (b"[1]", ""),
+        (b"[]", ""),
         (b"", ""),
     ],
 )
