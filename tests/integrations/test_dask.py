@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from distributed import Client, LocalCluster
+from redis import Redis
 
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
@@ -91,6 +93,43 @@ def test_slow_accounts_do_not_hold_up_the_others(mortal_redis: RedisServer, tmp_
             register(client)
             outcomes = fathom_dask.outcomes_of(client, todo, at_once=2)
         fleet.check_uneven(outcomes, servers)
+
+
+def break_down(outage: str, redis_server: RedisServer, server: FathomProcess) -> None:
+    """Make Redis fail for some seconds in the second window."""
+    server.wait_for(fleet.SERVER.requests + 2)
+    if outage == "down":
+        redis_server.kill()
+        time.sleep(5.0)
+        redis_server.start()
+        return
+    with cast("Any", Redis).from_url(redis_server.url) as redis:
+        if outage == "flushed":
+            redis.flushall()
+            return
+        redis.config_set("maxmemory", "1")
+        time.sleep(5.0)
+        redis.config_set("maxmemory", "0")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.parametrize("outage", ["down", "out of memory", "flushed"])
+def test_everything_is_answered_through_an_outage_of_redis(
+    outage: str, mortal_redis: RedisServer, tmp_path: Path
+) -> None:
+    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
+        with cluster(environment, tmp_path, 2) as client:
+            register(client)
+            breaker = threading.Thread(target=break_down, args=(outage, mortal_redis, server))
+            breaker.start()
+            outcomes = fathom_dask.outcomes(client, fleet.queries())
+            breaker.join()
+            seen = server.seen()
+    assert fleet.meaning(outcomes) == fleet.expected()
+    assert seen.refused == 0
 
 
 @pytest.mark.slow
