@@ -147,16 +147,26 @@ async def test_stale_answers_are_served_at_once_and_asked_for_anew_behind_everyb
         assert await served() == "asked"
 
 
-async def test_a_refresh_that_fails_is_told_in_the_log_alone(
-    server: FathomServer, make: Make, clock: TurnedClock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("about", "told"),
+    [({"errors": {"filters": ["no"]}}, "a stale answer could not"), (None, "stale answers could not")],
+    ids=["the query", "the account"],
+)
+async def test_a_refresh_that_fails_is_told_in_the_log_alone(  # noqa: PLR0917 - fixtures
+    server: FathomServer,
+    make: Make,
+    clock: TurnedClock,
+    caplog: pytest.LogCaptureFixture,
+    about: dict[str, object] | None,
+    told: str,
 ) -> None:
     keeping = CachePolicy(max_age=60, stale_while_revalidate=3600)
     async with make() as fathom:
         await fathom.reports.gather([OPEN], store="memory://", keeping=keeping)
         clock.turn(seconds=61)
-        server.inject(Status(422))
+        server.inject(Status(422, about))
         await fathom.reports.gather([OPEN], store="memory://", keeping=keeping)
-        await until(lambda: "a stale answer could not be refreshed" in caplog.text)
+        await until(lambda: f"{told} be refreshed" in caplog.text)
 
 
 async def test_runs_at_the_same_time_ask_once(server: FathomServer, make: Make, tmp_path: Path) -> None:
