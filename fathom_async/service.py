@@ -4,15 +4,15 @@ A `Service` says where a service is, who calls it, what it admits and what its r
 of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar, cast
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from fathom_async._core.codec.objects import encode, object_decoder, parse
-from fathom_async._core.opening import check, open_session
+from fathom_async._core.opening import open_session
 from fathom_async._core.pagination import Following, LinkedPage, Listing, by_link, by_next, with_link
 from fathom_async._core.proxy import network_options
 from fathom_async._core.request import (
@@ -25,25 +25,24 @@ from fathom_async._core.request import (
     free_request,
     path,
 )
-from fathom_async._core.retry import RetryPolicy, was_perhaps_done
+from fathom_async._core.retry import was_perhaps_done
 from fathom_async._core.session import Caller, Session, is_too_many
+from fathom_async._core.settings import MAX_BODY, Service, ServiceOptions
 from fathom_async._core.token import Credentials, bearer
 from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import LaneStatus, Priority, RateLimit
 from fathom_async._util import checks
 from fathom_async._util.checks import MISSING, NotGiven, credential
-from fathom_async._util.clock import Clock
 from fathom_async._util.tables import table_html
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
-from fathom_async.telemetry import Hook, Stats
+from fathom_async.telemetry import Stats
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    from collections.abc import Callable
 
-    from aiohttp import ClientSession
 
 T = TypeVar("T")
 
@@ -77,117 +76,6 @@ __all__ = [
     "was_perhaps_done",
     "with_link",
 ]
-
-MAX_BODY = 64 * 1024 * 1024
-"""Default size limit of an answer, in bytes."""
-
-
-class ServiceOptions(TypedDict, total=False):
-    """Keyword arguments that the clients of all services take; each may be left out.
-
-    Attributes:
-        timeout: Seconds from an attempt's admission to its whole answer; 30 by default. Waiting for admission does
-            not count, not even behind requests that get no answer: `max_wait` bounds it.
-        retry: How often to try again after a failure.
-        max_body: The largest answer to read, in bytes after decompression; 64 MiB by default.
-        budget: Where rate limits are kept that other processes spend too: ``file:///path`` for the processes of one
-            machine, ``redis://host:port/db`` for those of many. None: this client is the only one.
-        budget_key: Name of the budget there; clients that share a budget pass the same key. By default each set of
-            credentials has its own.
-        on_budget_lost: What to do when the budget is out of reach for some seconds: ``"fail"`` with `BudgetError`,
-            or carry on with a share of the limits, such as 0.25 when four processes share them. Either ends by
-            itself.
-        on_event: Called with every event of `fathom_async.telemetry`, in the event loop; it must be quick.
-        clock: Source of time for the lanes; for tests and demonstrations.
-        transport: Sends requests instead of aiohttp, which the options below are for; for tests. It is closed with
-            the client.
-        proxy: URL of an HTTP proxy, such as ``http://user:password@proxy.example:3128``.
-        trust_env: Whether to use the proxy that ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` name; not by default.
-        ssl: What to trust, as ``ssl.create_default_context(cafile="company.pem")`` makes it; by default the system's
-            certificates, or those of ``SSL_CERT_FILE``.
-        session: An ``aiohttp.ClientSession`` to send requests through, which stays open: with its connector, proxy,
-            cookies, middlewares and traces. Not with ``trust_env`` and ``max_connections``, which are settings of it.
-        max_header: The longest line in the header of an answer, in bytes; 8,190 by default.
-        max_connections: Open connections at once; by default as many as there are requests in flight.
-    """
-
-    timeout: float
-    retry: RetryPolicy | None
-    max_body: int
-    budget: str | None
-    budget_key: str | None
-    on_budget_lost: Literal["fail"] | float
-    on_event: Hook | None
-    clock: Clock | None
-    transport: Transport | None
-    proxy: str | None
-    trust_env: bool
-    ssl: "SSLContext | None"
-    session: "ClientSession | None"
-    max_header: int | None
-    max_connections: int | None
-
-
-@frozen(kw_only=True)
-class Service:
-    """A service, and how one client uses it; what `ServiceOptions` describes has the same meaning here.
-
-    A setting that cannot be is a `ConfigurationError`, which names it.
-
-    Attributes:
-        base_url: Root of the API; `https`, or `http` to this machine.
-        authorization: What the header of that name, or of `auth_header`, says, a secret; or a function, which may be
-            a coroutine function, that returns it. The function is called before the first request, and again after a
-            401; unless it returns the same, the request is then tried once more. It may take `timeout` seconds;
-            `max_wait` does not bound it. It needs a `budget_key` for a budget.
-        limits: The rate limit of each lane.
-        auth_header: The header with the credentials, such as ``X-Api-Key``.
-        auth_query: The query parameter with the credentials, such as ``api_key``, instead of a header.
-        headers: Further headers of each request; no secrets.
-        limit_headers: The names of the headers that tell the limits.
-        concurrency: Requests in flight at once, per lane; None for a hundred.
-        is_refusal: Whether an answer refuses a request for going over a rate limit.
-        reserves: Requests of every window of a lane left to the account's other clients.
-        adaptive: Whether to adopt a larger limit when the server names one; a smaller one always is.
-        is_learned: Whether `limits` are those of the classic plan until the answers show another one.
-        aliases: Lanes by further names.
-        account: Tells the answers of this account from those of others; it holds no secret.
-        not_found_hint: Ends the message of a 404.
-    """
-
-    base_url: str
-    authorization: str | Credentials = field(repr=False)
-    limits: Mapping[str, RateLimit]
-    auth_header: str = "Authorization"
-    auth_query: str = ""
-    headers: Mapping[str, str] = field(factory=dict[str, str])
-    limit_headers: LimitHeaders = field(factory=LimitHeaders)
-    concurrency: int | None = None
-    is_refusal: Callable[[Response], bool] = is_too_many
-    reserves: Mapping[str, int] = field(factory=dict[str, int])
-    adaptive: bool = False
-    is_learned: bool = False
-    aliases: Mapping[str, str] = field(factory=dict[str, str])
-    account: str = ""
-    not_found_hint: str = ""
-    timeout: float = 30.0
-    retry: RetryPolicy | None = None
-    max_body: int = MAX_BODY
-    budget: str | None = field(default=None, repr=False)
-    budget_key: str | None = field(default=None, repr=False)
-    on_budget_lost: Literal["fail"] | float = "fail"
-    on_event: Hook | None = None
-    clock: Clock | None = None
-    transport: Transport | None = None
-    proxy: str | None = field(default=None, repr=False)
-    trust_env: bool = False
-    ssl: "SSLContext | None" = None
-    session: "ClientSession | None" = None
-    max_header: int | None = None
-    max_connections: int | None = None
-
-    def __attrs_post_init__(self) -> None:
-        check(self)
 
 
 class ServiceClient:

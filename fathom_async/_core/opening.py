@@ -1,19 +1,17 @@
 """Opening a session: its transport, its lanes and its budget, from the settings of a service."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from functools import partial
-from types import UnionType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from fathom_async._core.request import MaskingTransport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Session
+from fathom_async._core.settings import Service
 from fathom_async._core.token import AskingTransport
 from fathom_async._ratelimit.account import LearnedLanes
-from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import ACCOUNT, MOST_SHARED, RateLimit, RatePlan
-from fathom_async._util import checks
 from fathom_async._util.clock import Clock, LoopClock
 from fathom_async._util.secrets import Secrets, of_header
 from fathom_async._version import __version__
@@ -22,12 +20,11 @@ from fathom_async.telemetry import Adapted, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.budget import Budget
-    from fathom_async.service import Service
 
 T = TypeVar("T")
 
 
-def open_session(settings: "Service") -> Session:
+def open_session(settings: Service) -> Session:
     """Return the session of a client; see `fathom_async.service.ServiceClient` for errors."""
     from fathom_async._core.transport import HttpTransport  # noqa: PLC0415 - importing aiohttp takes long
 
@@ -81,88 +78,10 @@ def open_session(settings: "Service") -> Session:
     )
 
 
-def check(settings: "Service") -> None:
-    """Check what would fail later, or elsewhere; an `ArgumentError` names the setting."""
-    for name, check_one in _CHECKS.items():
-        check_one(name, getattr(settings, name))
-    limits = settings.limits
-    for name, reserve in _entries("reserves", settings.reserves, int):
-        checks.choice(limits)("a lane in reserves", name)
-        if checks.count(f"reserves[{name!r}]", reserve, least=0) >= limits[name].requests:
-            raise ConfigurationError(f"reserves[{name!r}] leaves nothing of {limits[name].requests} requests")
-    for name, lane in _entries("aliases", settings.aliases, str):
-        checks.choice(limits)(f"aliases[{name!r}]", lane)
-
-
-def _entries(name: str, given: object, kind: type[T]) -> Sequence[tuple[str, T]]:
-    """Return the items of a mapping from names to values of a kind."""
-    items = [*cast("Mapping[object, object]", given).items()] if isinstance(given, Mapping) else [(0, 0)]
-    for key, value in items:
-        if not isinstance(key, str) or not isinstance(value, kind):
-            raise ConfigurationError(f"{name} must be a mapping of strings to {kind.__name__}, not {given!r}")
-    return cast("Sequence[tuple[str, T]]", items)
-
-
-def _of(kind: type | UnionType) -> checks.Check:
-    named = kind.__name__ if isinstance(kind, type) else " or ".join(each.__name__ for each in kind.__args__)
-
-    def check_kind(name: str, value: object) -> object:
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} must be {named}, not {type(value).__name__}")
-        return value
-
-    return check_kind
-
-
-def _function(name: str, value: object) -> object:
-    if not callable(value):
-        raise ConfigurationError(f"{name} must be a function, not {value!r}")
-    return value
-
-
-def _headers(name: str, value: object) -> None:
-    for header, text in _entries(name, value, str):
-        checks.header_name("a name in headers", header)
-        checks.header_text(f"headers[{header!r}]", text)
-
-
-def _limits(name: str, value: object) -> None:
-    if not _entries(name, value, RateLimit):
-        raise ConfigurationError("limits must name at least one lane")
-
-
-def _key(name: str, value: object) -> None:
-    if value is not None and not (isinstance(value, str) and value.strip()):
-        raise ConfigurationError(f"{name} must be a name, such as that of the account, not {value!r}")
-
-
-_CHECKS: Mapping[str, Callable[[str, object], object]] = {
-    "base_url": lambda _, value: checks.base_url(cast("str", value)),
-    "authorization": lambda _, value: callable(value) or checks.authorization(value),
-    "auth_header": checks.header_name,
-    "headers": _headers,
-    "limits": _limits,
-    "timeout": partial(checks.seconds, least=0.001),
-    "budget": checks.nullable(lambda _, value: checks.budget_url(cast("str", value))),
-    "budget_key": _key,
-    "on_budget_lost": checks.fail_or_share,
-    "limit_headers": _of(LimitHeaders),
-    "retry": _of(RetryPolicy | None),
-    "proxy": _of(str | None),
-    "is_refusal": _function,
-    "on_event": checks.nullable(_function),
-    "max_body": checks.count,
-    **dict.fromkeys(("concurrency", "max_header", "max_connections"), checks.nullable(checks.count)),
-    **dict.fromkeys(("account", "auth_query", "not_found_hint"), _of(str)),
-    **dict.fromkeys(("adaptive", "is_learned", "trust_env"), _of(bool)),
-}
-"""Checks of a service's settings by name; those of other settings need the session."""
-
-
 class _Lanes:
     """Makes the lanes of a client."""
 
-    def __init__(self, settings: "Service", clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(self, settings: Service, clock: Clock, telemetry: Telemetry) -> None:
         self._settings = settings
         self._clock = clock
         self._telemetry = telemetry
@@ -239,7 +158,7 @@ class _Lanes:
         )
 
 
-def _budget(settings: "Service") -> "Budget | None":
+def _budget(settings: Service) -> "Budget | None":
     given = settings.budget_key
     if settings.budget is None:
         return None

@@ -383,12 +383,14 @@ def check_query(method: str, query: object) -> None:
 
 def check_length(query: Query[Row]) -> None:
     """Check that a query fits into a URL."""
-    if sum(len(str(each.value)) for each in query.filters) < _SURELY_FITS:
+    written = (*(each.value for each in query.filters), *query.extra.values())
+    if sum(len(str(each)) for each in written) < _SURELY_FITS:
         return
     characters = len(urlencode(query.params()))
     if characters > LONGEST_QUERY:
         raise QueryError(
-            f"{len(query.filters)} filters make a URL of {characters:,} characters, and servers take about "
+            f"{len(query.filters)} filters{' and extra' if query.extra else ''} make a URL of {characters:,} "
+            "characters, and servers take about "
             f"{LONGEST_QUERY:,}: write fewer or shorter ones, such as one 'matching' for several values"
         )
 

@@ -359,6 +359,8 @@ def test_filters_that_fit_into_no_url_are_refused_shortly() -> None:
         hour_chunks(query)
     assert len(str(caught.value)) < 200
     assert hour_chunks(query.replace(filters=filters[:15]))
+    with pytest.raises(QueryError, match=r"^15 filters and extra make a URL of"):
+        hour_chunks(query.replace(filters=filters[:15], extra={"note": "x" * 10_000}))
 
 
 async def test_what_fits_into_no_url_is_not_sent(server: FathomServer, fathom: FathomClient) -> None:
