@@ -60,21 +60,23 @@ local function remove_lapsed()
   end
   for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', lapse, '-inf', text(now))) do remove_ticket(ticket) end
 end
-remove_lapsed()
 
 local old = fields.terms
-if old and old ~= config.terms then
+local has_other_terms = old and old ~= config.terms
+if step.plan ~= 0 and not has_other_terms and get('plan') ~= step.plan and get('plan_until') > now then -- rule 13
+  return {'plan', get('plan'), arrival} -- a step that is rejected changes nothing
+end
+remove_lapsed()
+
+if has_other_terms then
   local busy = redis.call('ZCARD', permits) + redis.call('ZCARD', others) + redis.call('ZCARD', queue)
   if busy > 0 or math.max(get('blocked'), get('plan_until')) > now then return {'terms', old, arrival} end
   forget()
 end
 
-if step.plan ~= 0 then -- rule 13
-  if get('plan') ~= step.plan and get('plan_until') > now then return {'plan', get('plan'), arrival} end
-  if step.action ~= 'look' or get('plan') == step.plan then
-    put('plan', step.plan)
-    put('plan_until', now + config.plan_for)
-  end
+if step.plan ~= 0 and (step.action ~= 'look' or get('plan') == step.plan) then
+  put('plan', step.plan)
+  put('plan_until', now + config.plan_for)
 end
 
 -- Rule 12: memory that was lost.

@@ -618,6 +618,13 @@ def test_the_redis_script_does_what_the_pool_does(
     asyncio.run(against_redis(lasting_redis.url, terms_of(requests, span), min(reserve, requests - 1), plan))
 
 
+def test_a_rejected_plan_changes_nothing_in_the_script_either(lasting_redis: RedisServer) -> None:
+    first = Act(0, "ask", 1, 0, 1, 0.25, None, 0, 0, 0, (0, 0, 0), INTERACTIVE, (0, 0), 0, 0.0, 0)
+    rejected = evolve(first, after=20, plan=-1)  # what has lapsed by then has not, once the clock goes back
+    acts = [first, evolve(first, plan=600), rejected, evolve(first, after=-30)]
+    asyncio.run(against_redis(lasting_redis.url, terms_of(1, 61.0), 0, acts))
+
+
 def test_who_was_held_back_for_long_enough_takes_a_permit_from_the_script_too(
     lasting_redis: RedisServer,
 ) -> None:
