@@ -36,7 +36,9 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
         "py.typed",
         "__init__.pyi",
         "_cli/html/page.html",
-        "_cli/html/colours.js",
+        "_cli/completion/_fathom",
+        "_cli/completion/fathom.bash",
+        "_cli/completion/fathom.fish",
         "_ratelimit/shared/step.lua",
     )
     assert {f"fathom_async/{name}" for name in others} <= set(names)
