@@ -13,6 +13,7 @@ lapses sends none, so that there is a look every second too.
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from time import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import FlightStore, StoreFlight
 from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
-from fathom_async._util.secrets import told, without_secrets
-from fathom_async.errors import ClosedError, ConfigurationError, StoreError
+from fathom_async._util.redis_pool import SharedRedis
+from fathom_async._util.secrets import told
+from fathom_async.errors import ClosedError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -204,20 +206,25 @@ class _Server:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.where = without_secrets(url)
-        self._redis = _connect(url, self.where)
+        self._redis = SharedRedis(url, "a store", timeout=_TIMEOUT, most=_CONNECTIONS)
+        self.where: str = self._redis.where
         self._is_closed = False
 
     async def do(self, wanted: Iterable[T], command: Callable[[Any, T], object]) -> list[object]:
         """Carry out a command for each key or call; return the replies in their order."""
         wanted = tuple(wanted)
+
+        async def execute(redis: "Redis", some: Iterable[T]) -> list[object]:
+            line = cast("Any", redis.pipeline(transaction=False))
+            for each in some:
+                command(line, each)
+            return cast("list[object]", await line.execute())
+
         replies: list[object] = []
         with self._errors():
             for start in range(0, len(wanted), _AT_ONCE):
-                line = cast("Any", self._redis.pipeline(transaction=False))
-                for each in wanted[start : start + _AT_ONCE]:
-                    command(line, each)
-                replies += await line.execute()
+                some = wanted[start : start + _AT_ONCE]
+                replies += await self._redis.run(partial(execute, some=some))
         return replies
 
     async def run(self, script: str, common: Iterable[str], calls: Iterable["Call"]) -> None:
@@ -233,18 +240,22 @@ class _Server:
 
     async def names(self, pattern: str) -> list[str]:
         """Return the names of all keys of a pattern."""
-        with self._errors():
+
+        async def scan(redis: "Redis") -> list[str]:
             found = cast(
                 "AsyncGenerator[bytes]",
-                self._redis.scan_iter(match=pattern, count=_AT_ONCE),  # pyright: ignore[reportUnknownMemberType]
+                redis.scan_iter(match=pattern, count=_AT_ONCE),  # pyright: ignore[reportUnknownMemberType]
             )
             return list({name.decode() async for name in found})
+
+        with self._errors():
+            return await self._redis.run(scan)
 
     async def listen(self, flight: StoreFlight) -> None:
         """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
-            subscription = cast("Any", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
+            subscription = cast("Any", self._redis.subscriptions.pubsub())  # pyright: ignore[reportUnknownMemberType]
             try:
                 await subscription.subscribe(_ENDED)
                 while flight.keys:
@@ -258,7 +269,7 @@ class _Server:
                 await subscription.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections that nobody else uses."""
         self._is_closed = True
         await self._redis.aclose()
 
@@ -268,15 +279,9 @@ class _Server:
 
         if self._is_closed:
             raise ClosedError("the store is closed")
-        task = asyncio.current_task()
-        cancelled = task.cancelling() if task else 0
         try:
             yield
-            if task and task.cancelling() > cancelled:  # redis-py may take a cancellation for itself
-                raise asyncio.CancelledError
         except (RedisError, OSError) as error:
-            if task and task.cancelling() > cancelled:
-                raise asyncio.CancelledError from error
             raise StoreError(f"the store {self.where} cannot be used: {told(error, self._url)}") from None
 
 
@@ -301,22 +306,3 @@ def _forgotten(site: str) -> str:
 
 def _subject(subject: str) -> str:
     return f"{_PREFIX}about:{{{subject}}}"
-
-
-def _connect(url: str, where: str) -> "Redis":
-    try:
-        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
-    except ImportError:
-        raise ConfigurationError(
-            'a store in Redis needs the redis library: pip install "fathom_async[redis]"'
-        ) from None
-    try:
-        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
-            max_connections=_CONNECTIONS,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"{where} is not a Redis URL: {told(error, url)}") from None
-    return Redis.from_pool(pool)

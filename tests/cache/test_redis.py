@@ -151,27 +151,6 @@ async def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(
         assert await store.get_many(["a"]) == {"a": CacheEntry(b"x", 1.0)}
 
 
-@pytest.mark.parametrize("end", [redis.ConnectionError("the server went away"), None])
-async def test_a_cancellation_that_the_library_took_for_itself_is_one_all_the_same(
-    empty_redis: str, end: Exception | None
-) -> None:
-    async with RedisStore(empty_redis) as store:
-
-        async def ask() -> None:
-            with store._server._errors():
-                try:
-                    await asyncio.Event().wait()
-                except asyncio.CancelledError:
-                    if end:
-                        raise end from None
-
-        asking = asyncio.create_task(ask())
-        await asyncio.sleep(0)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-
-
 async def test_a_password_is_in_no_message() -> None:
     async with RedisStore("redis://me:hush@127.0.0.1:1/0?password=hush2") as store:
         with pytest.raises(StoreError) as caught:
