@@ -1,82 +1,67 @@
-"""The blocks of ``docs/many-machines.md`` that need no other machine run as shown."""
+"""docs/many-machines.md: the keys on a Redis server."""
 
-import ast
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownLambdaType=false
+
 import asyncio
-import inspect
-import json
+import math
 import re
+from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Final
 
-import pytest
+import redis
 
-from fathom_async import PageviewQuery
-from fathom_async.integrations.fleet import Batch, Fleet, Json, batches, interleaved
-from fathom_async.integrations.workers import WorkerClients
+from fathom_async import CachePolicy, FathomClient, PageviewQuery, Priority, RateLimit, RatePlan
+from fathom_async._util.clock import LoopClock
 from fathom_async.testing import FathomServer
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
-
-PAGE = (Path(__file__).parents[2] / "docs" / "many-machines.md").read_text("utf8")
-
-
-class Engine:
-    """Carries JSON texts to a worker of this process."""
-
-    def __init__(self) -> None:
-        self.tasks: list[Json] = []
-        self.clients: WorkerClients | None = None
-
-    async def call(self, function: str, task: Json) -> object:
-        self.tasks.append(json.loads(json.dumps(task)))
-        return json.loads(json.dumps(await getattr(self.clients, function)(self.tasks[-1])))
+LISTED: Final = re.findall(
+    r"`(fathom:[^`]+)`", Path(__file__).parents[2].joinpath("docs", "many-machines.md").read_text("utf-8")
+)
+QUERY: Final = PageviewQuery("CDBUGS", aggregates=["visits"], field_grouping=["pathname"])
+QUERIES: Final = [QUERY.replace(date_from="2026-01-01", date_to=f"2026-01-{day:02}") for day in range(2, 9)]
+SPACE: Final = "__keyspace@0__:"
+SPEED: Final = 60.0
 
 
-def section(title: str) -> str:
-    return PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+async def test_all_keys_of_a_budget_and_a_store_are_listed_and_expire(empty_redis: str) -> None:
+    with redis.Redis.from_url(empty_redis, decode_responses=True) as server:
+        server.config_set("notify-keyspace-events", "KA")
+        with server.pubsub(ignore_subscribe_messages=True) as written:
+            written.psubscribe(f"{SPACE}*")
+            assert written.get_message(timeout=60.0) is None, "the confirmation is ignored"
+            await use(empty_redis)
+            said = iter(lambda: written.get_message(timeout=1.0), None)
+            keys = {str(message["channel"]).removeprefix(SPACE) for message in said}
+        server.config_set("notify-keyspace-events", "")
+        lasting = {key for key in server.scan_iter("*") if server.ttl(key) == -1}
+    patterns = {re.escape(listed).replace("…", ".+") for listed in LISTED}
+    assert {key for key in keys if not any(re.fullmatch(each, key) for each in patterns)} == set()
+    assert {each for each in patterns if not any(re.fullmatch(each, key) for key in keys)} == set()
+    assert lasting == set()
 
 
-async def run(text: str, names: dict[str, Any]) -> None:
-    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        made: object = eval(compile(block, "docs", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
-        if inspect.isawaitable(made):
-            await cast("Awaitable[object]", made)
+async def use(url: str) -> None:
+    """Write keys: wait in the lane and for each other's answers, beside others; keep answers, and forget them."""
 
+    async def run(fathom: FathomClient, priority: Priority, keeping: CachePolicy) -> None:
+        await fathom.reports.gather([*QUERIES, QUERY], store=url, priority=priority, keeping=keeping)
 
-@pytest.fixture
-def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    async def ask_beside(stranger: FathomClient) -> None:
+        while True:
+            await stranger.reports.aggregate(QUERY)
 
-
-async def test_any_engine_and_what_a_job_tells(
-    in_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    days = [
-        PageviewQuery(site, aggregates=["visits"], date_to=f"2026-0{month}-28")
-        for month in (1, 2)
-        for site in ("CDBUGS", "NOBODYS")
-    ]
-    engine = Engine()
-    names: dict[str, Any] = {"engine": engine, "task": batches(days[:1])[0].to_json()}
-    async with FathomServer(reports_throttle=None) as server:
-        for name, value in {
-            "FATHOM_API_TOKEN": "any",
-            "FATHOM_BASE_URL": server.url,
-            "FATHOM_BUDGET": f"file://{in_folder}/budget",
-            "FATHOM_STORE": str(in_folder / "reports.db"),
-        }.items():
-            monkeypatch.setenv(name, value)
-        await run(section("Any engine"), names)
-        assert json.loads(names["answer"][0]["rows"])[0]["visits"] is not None
-        engine.clients = WorkerClients()
-        names["todo"] = interleaved([batches(days)])
-        assert isinstance(names["fleet"], Fleet)
-        await run(section("Before, during and after a job"), names)
-        await engine.clients.aclose()
-    assert "4 queries in at most 4 requests" in capsys.readouterr().out
-    failed: Sequence[Json] = json.loads((in_folder / "failed.json").read_text())
-    assert {query.site_id for each in failed for query in Batch.from_json(each).queries} == {"NOBODYS"}
-    assert len(names["ended"]) == len(engine.tasks)
-    assert not asyncio.all_tasks() - {asyncio.current_task()}
+    clock, few = LoopClock(SPEED), RatePlan(reports=RateLimit(2, per=60))
+    async with FathomServer(speed=SPEED) as server:
+        one, other = (FathomClient("any", base_url=server.url, budget=url, clock=clock) for _ in range(2))
+        async with one, other, FathomClient("any", base_url=server.url, plan=few, clock=clock) as stranger:
+            asking = asyncio.create_task(ask_beside(stranger))
+            runs = (
+                (one, Priority.BULK, CachePolicy()),
+                (other, Priority.NORMAL, CachePolicy(max_age=math.inf, keep_for=math.inf)),
+            )
+            await asyncio.gather(*starmap(run, runs))
+            await asyncio.gather(*map(one.reports.aggregate, QUERIES))
+            await one.sites.list()
+            await one.reports.forget("CDBUGS", store=url)
+            asking.cancel()
