@@ -1,7 +1,7 @@
 """``--compare``: a report beside the same one of a former period."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,6 +15,8 @@ from fathom_async._cli.weeks import tell_cut_weeks, weekly
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fathom_async._cli.output import Cell
     from fathom_async._cli.query_options import QueryOptions
     from fathom_async._cli.weeks import Line
@@ -32,12 +34,6 @@ def check_comparable(question: "QueryOptions", *, has_rows: bool) -> None:
         raise CommandError(
             "--compare needs a range; add --last 30d, --period, or --from and --to", ExitCode.USAGE
         )
-
-
-def compared_columns(query: Query[Row]) -> Iterator[str]:
-    """Yield the columns of a comparison."""
-    for name in query.columns:
-        yield from (name, f"{name}_previous", f"{name}_change") if name in query.aggregates else (name,)
 
 
 def alone(query: Query[Row]) -> Query[Row]:
@@ -124,5 +120,4 @@ async def _compare(
 
 def _cells(changes: Sequence[Change], *, is_table: bool) -> "Iterator[Cell]":
     for change in changes:
-        figure = change.absolute if change.is_share else change.relative
-        yield from (change.current, change.previous, str(change) if is_table else figure)
+        yield from (change.current, change.previous, str(change) if is_table else change.figure)

@@ -163,21 +163,12 @@ def records_of_report(report: "Report[Row]") -> Records:
 
 def records_of_comparison(comparison: "Comparison[Row]", *, is_table: bool = False) -> Records:
     """Return each row with both figures and the change, for the eyes such as ``+12.5 %``."""
-    query = comparison.current.query
-    asked = records_of_report(comparison.current).kinds
-    kinds: dict[str, Kind] = {name: kind for name, kind in asked.items() if name not in query.aggregates}
-    for name in query.aggregates:
-        kinds |= {name: asked[name], f"{name}_previous": asked[name]}
-        kinds[f"{name}_change"] = "text" if is_table else "number"
-    rows: list[tuple[Cell, ...]] = []
-    for row in comparison:
-        cells: list[Cell] = [*([row.date] if query.date_grouping else []), *row.groups]
-        for change in row.changes.values():
-            told = "gone" if row.is_gone else str(change)
-            figure = change.absolute if change.is_share else change.relative
-            cells += [change.current, change.previous, told if is_table else figure]
-        rows.append(tuple(cells))
-    return Records(kinds, rows)
+    own = records_of_report(comparison.current).kinds
+    told: Kind = "text" if is_table else "number"
+    kinds: dict[str, Kind] = {
+        name: own.get(name.removesuffix("_previous"), told) for name in comparison.columns
+    }
+    return Records(kinds, [tuple(comparison.cells(row, in_words=is_table)) for row in comparison])
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:

@@ -21,7 +21,7 @@ from typing import Final
 from attrs import frozen
 
 from fathom_async import Change, Comparison, QueryError, Report, __version__
-from fathom_async._cli.drawing import bundle
+from fathom_async._cli.drawing import bundle, highest
 from fathom_async._cli.figures import Number, Unit, every_date
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.html import words
@@ -251,7 +251,7 @@ class HtmlPage:
         """Return a chart with its axes; a small one of many if they share a `scale`."""
         most, is_small = (_MOST_POINTS, False) if scale is None else (_MOST_SMALL, True)
         together = bundle(len(values), most)
-        dates, values = self._dates[::together], _highest(values, together)
+        dates, values = self._dates[::together], highest(values, together)
         scale = scale or Scale.of(values)
         title = f"{title}, {words.span(self._query.date_from, self._query.date_to)}"
         tips = [
@@ -343,12 +343,6 @@ def _told(metric: str, change: Change) -> str:
         f'<dd class="change {"same" if metric in RATES else tone}"><span aria-hidden="true">{mark}</span>'
         f'<span class="hidden">{said}</span> {size}</dd> '
     )
-
-
-def _highest(values: Sequence[Number], together: int) -> list[Number]:
-    """Return the highest of each so many neighbours, None where none has a value."""
-    parts = (values[start : start + together] for start in range(0, len(values), together))
-    return [max((each for each in part if each is not None), default=None) for part in parts]
 
 
 def _marks(dates: Sequence[date], unit: Unit, *, is_small: bool) -> str:
