@@ -120,9 +120,8 @@ async def plan_sync(
     In Secoda, each site becomes a category with the site's events: the name as the title, a description, and a
     property ``currency`` if the currency is known. In Emma, each name of an event becomes an event type.
 
-    Names decide what is the same. Where sites share a name, the titles of their categories include the id; an
-    existing category keeps its title, with or without the id, unless another site could have it too. Events without
-    a name and archived entries stay as they are.
+    Names decide what is the same. Where sites share a name, the titles of their categories include the id. Events
+    without a name, archived entries and categories under other titles stay as they are.
 
     Args:
         fathom: The client of Fathom; its token must be able to list the sites.
