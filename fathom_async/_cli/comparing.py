@@ -53,17 +53,7 @@ async def compared(
 ) -> Records:
     """Return each row in two periods with both figures and the change: in a table such as ``+12.5 %``.
 
-    Args:
-        fathom: The client.
-        query: The query, in its range.
-        question: The options that it is made of.
-        former: What to compare to.
-        now: The present on the site's clock, if it is known.
-        is_table: Whether the rows are for the eyes.
-        has_totals: Whether to add a row of totals.
-
-    Raises:
-        CommandError: Weeks would lack days.
+    The query, in its range, is made of `question`; `now` is the present on the site's clock, if it is known.
     """
     found = await _compare(fathom, query, question, former, now)
     rows = records_of_comparison(found, is_table=is_table)

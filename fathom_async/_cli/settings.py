@@ -56,11 +56,7 @@ def config_file(environ: Mapping[str, str]) -> Path:
 
 
 def read_config(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the file says, by variable; nothing if there is no file.
-
-    Raises:
-        CommandError: It is no TOML, or has something else in it than settings; the message says what to write.
-    """
+    """Return what the file says, by variable; nothing if there is no file."""
     file = config_file(environ)
     try:
         written = tomllib.loads(file.read_text("utf-8"))

@@ -149,13 +149,7 @@ def emma(
 
 @frozen
 class _Service:
-    """Address and credentials of a service, from the environment.
-
-    Attributes:
-        url: Its address.
-        address: The variable of the address.
-        credentials: The variables of the credentials, with their values.
-    """
+    """A service: its address, the variable of that, and the variables of its credentials with their values."""
 
     url: str
     address: str
@@ -167,11 +161,7 @@ class _Service:
 
     @contextmanager
     def advising(self) -> Generator[None]:
-        """Say what to check when this service, not Fathom, fails.
-
-        Raises:
-            CommandError: It failed.
-        """
+        """Say what to check when this service, not Fathom, fails."""
         try:
             yield
         except FathomError as error:

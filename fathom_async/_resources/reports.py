@@ -308,6 +308,7 @@ class ReportsResource:
             QueryError: The query does not suit a table of periods.
             TargetBusyError: Another backfill is writing to the target.
             TargetError: The target cannot be used.
+            InconsistentError: The server returned rows that were not requested, or two of the same group.
             ImportError: The target needs an extra that is not installed; the message names it.
         """
         from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed

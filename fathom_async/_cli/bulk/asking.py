@@ -30,14 +30,7 @@ _Each = tuple[ReportSpec, Outcome[Row]]
 
 @frozen
 class Asking:
-    """Settings that all requests of a run share.
-
-    Args:
-        fathom: The client.
-        keeping: How long cached answers stay fresh.
-        is_fused: Whether to fuse queries.
-        max_requests: The most requests that the run may send; None for any number.
-    """
+    """Settings that all requests of a run share; it may send any number of requests if `max_requests` is None."""
 
     fathom: FathomClient
     keeping: CachePolicy
@@ -61,14 +54,7 @@ class Asking:
     ) -> AsyncGenerator[Found, None]:
         """Yield each report or its error, as it comes; a comparison as soon as both of its reports are there.
 
-        Args:
-            reports: All reports.
-            stores: The stores that they name.
-            on_progress: Called with the progress of all of them.
-
-        Raises:
-            AuthenticationError: The token is invalid, so no request would succeed.
-            StoreError: A store cannot be used.
+        An invalid token ends it, since no request would succeed.
         """
         before = latest = Progress(len(reports))
 

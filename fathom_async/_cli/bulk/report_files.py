@@ -38,13 +38,7 @@ _DATES: Final = _MONTHS | {"hour", "day"}
 
 
 def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
-    """Check that the reports can be written, before requests are spent.
-
-    Raises:
-        CommandError: The dataset's ending names no format, or there is no place for pages.
-        ImportError: Parquet needs an extra.
-        OSError: A directory cannot be created, or a file not be written.
-    """
+    """Check that the reports can be written, before requests are spent."""
     reports = list(reports)
     if dataset is not None and any(each.html for each in reports):
         raise CommandError("--html writes a page beside each report; leave out --dataset", ExitCode.USAGE)
@@ -78,11 +72,6 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[tuple[Repor
     """Write all reports to one file, and return the number of rows.
 
     Columns are the report's name, job, site, event and range, then every column that any report has.
-
-    Args:
-        path: The file.
-        format: Its format; what its ending names by default.
-        found: The reports, in the order of the file.
     """
     parts = [(wanted, _records(wanted, answer)) for wanted, answer in found]
     columns = _columns([records.kinds for _, records in parts])

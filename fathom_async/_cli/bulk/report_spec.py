@@ -100,12 +100,7 @@ AS_WRITTEN: Final = RunOptions()
 
 
 def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = None) -> JobFile:
-    """Return the jobs of a file; see `load_jobs`.
-
-    Raises:
-        CommandError: There is no such file.
-        JobFileError: It is invalid.
-    """
+    """Return the jobs of a file; see `load_jobs`."""
     try:
         return load_jobs(file, now=now, zones=zones)
     except FileNotFoundError:
@@ -117,14 +112,7 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
 def wanted(
     jobs: JobFile, file: Path, options: RunOptions, zones: Mapping[str, ZoneInfo] | None = None
 ) -> list[ReportSpec]:
-    """Return all reports of a file, in its order; its paths are relative to it.
-
-    Args:
-        jobs: What the file says.
-        file: Its path.
-        options: Options that override the file.
-        zones: Time zones of sites, as far as they are known.
-    """
+    """Return all reports of a file, in its order; its paths are relative to it."""
     return [
         ReportSpec(
             job.name,

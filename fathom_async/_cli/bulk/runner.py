@@ -95,19 +95,7 @@ def _as_run(fathom: FathomClient) -> FathomClient:
 
 
 async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> None:
-    """Run the reports of a job file, and write them.
-
-    Args:
-        file: The job file.
-        options: What the command line says.
-        summary: Collects the results, so that they are known even of an interrupted run.
-
-    Raises:
-        CommandError: There is no token, no such file or no such site.
-        JobFileError: The job file is invalid.
-        FathomError: No request would succeed.
-        OSError: A file cannot be written.
-    """
+    """Run the reports of a job file, and write them; the summary has the results even of an interrupted run."""
     # Read once before any request; without the sites' time zones, periods follow this machine's clock.
     now = datetime.now().astimezone().replace(tzinfo=None)
     draft = wanted(read_jobs(file, now=now), file, options)

@@ -22,7 +22,7 @@ from attrs import frozen
 
 from fathom_async import Change, Comparison, QueryError, Report, __version__
 from fathom_async._cli.drawing import bundle, highest
-from fathom_async._cli.figures import Number, Unit, every_date
+from fathom_async._cli.figures import LINES, NAMELESS, RANKED, Number, Unit, every_date
 from fathom_async._cli.formatting import counted
 from fathom_async._cli.html import words
 from fathom_async._cli.money import VALUE
@@ -31,8 +31,6 @@ from fathom_async.integrations.charts import Scale, bars, column_chart, line_cha
 from fathom_async.reports import ADDITIVE_METRICS, PLAIN_UNITS, RATES, CalendarUnit, Query, Row
 
 MOST_ROWS: Final = 100
-RANKED: Final = 20
-GROUPS: Final = 8
 _MOST_BARS: Final = 92
 _MOST_POINTS: Final = 500
 _MOST_SMALL: Final = 120
@@ -40,7 +38,6 @@ _LABELLED: Final = 12
 _NARROW: Final = 6
 _LONGEST: Final = 160
 _HUNDRED: Final = 100
-_NAMELESS: Final = "(none)"
 
 Group = tuple[str | None, ...]
 
@@ -214,7 +211,7 @@ class HtmlPage:
 
     @cached_property
     def _largest(self) -> list[Group]:
-        return sorted(self._lines, key=self._weight, reverse=True)[:GROUPS]
+        return sorted(self._lines, key=self._weight, reverse=True)[:LINES]
 
     def _weight(self, group: Group) -> float:
         """Return how large a group is: visitors of several dates do not add up, so that the highest date counts."""
@@ -242,7 +239,7 @@ class HtmlPage:
             f"{self._chart(metric, unit, values, f'{title}, {_named(group)}', scale)}</figure>"
             for group, values in found.items()
         )
-        more = f"<p>The {GROUPS} largest of {counted(len(self._lines), 'group')}.</p>" if left_out else ""
+        more = f"<p>The {LINES} largest of {counted(len(self._lines), 'group')}.</p>" if left_out else ""
         return _section(_text(title), f'{more}<div class="small">{small}</div>')
 
     def _chart(
@@ -389,7 +386,7 @@ def _label(group: Group) -> str:
 
 
 def _named(group: Group) -> str:
-    return " · ".join(cut(printable(part), _LONGEST) if part else _NAMELESS for part in group)
+    return " · ".join(cut(printable(part), _LONGEST) if part else NAMELESS for part in group)
 
 
 def _text(text: str) -> str:
