@@ -23,14 +23,7 @@ _SHOWN: Final = 40
 
 @frozen
 class Overview:
-    """The requests that a job file would send.
-
-    Attributes:
-        reports: Number of reports.
-        plan: The fused run.
-        complete: The queries for every row: at least a request each.
-        seconds: Until the last request is admitted.
-    """
+    """The requests that a job file would send: a fused run, and at least one for each query for every row."""
 
     reports: int
     plan: BulkPlan[Row]

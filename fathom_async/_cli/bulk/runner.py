@@ -81,9 +81,9 @@ class RunSummary:
 
 def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused: bool) -> Overview:
     """Return the requests that these reports would send."""
-    plain = [query for each in reports if not each.is_complete for query in each.queries]
+    plain = [query for each in reports if not each.job.complete for query in each.named.queries]
     plan = fathom.reports.plan(plain, fuse=is_fused)
-    complete = [query for each in reports if each.is_complete for query in each.queries]
+    complete = [query for each in reports if each.job.complete for query in each.named.queries]
     requests = plan.requests + len(complete)
     return Overview(
         len(reports), plan, complete, _as_run(fathom).eta(requests, lane="reports") if requests else 0.0
@@ -163,15 +163,15 @@ async def _make(
                     summary.failed.append((each, answer))
                     continue
                 summary.done += 1
-                if each.limit is None and _is_cut(answer):
+                if each.named.limit is None and _is_cut(answer):
                     summary.cut.append(each)
                 if options.dataset is not None:
-                    answers[each.name] = each, answer
+                    answers[each.named.name] = each, answer
                 else:
                     summary.rows += await asyncio.to_thread(write_report, each, answer)
                     summary.places.add(each.path.parent)
     if options.dataset is not None:
-        found = [answers[each.name] for each in reports if each.name in answers]
+        found = [answers[each.named.name] for each in reports if each.named.name in answers]
         write = partial(write_dataset, options.dataset, options.format, found)
         summary.rows = await asyncio.to_thread(write)
         summary.places.add(options.dataset)

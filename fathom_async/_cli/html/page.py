@@ -44,15 +44,9 @@ Group = tuple[str | None, ...]
 
 @frozen
 class HtmlPage:
-    """The page of a report.
+    """The page of a report, with the totals of its range and of a former one in `comparison`.
 
-    Args:
-        report: The report.
-        site: Name of the site.
-        now: The present on the site's clock.
-        comparison: The totals of the report's range and of a former one.
-        currency: The currency of values; cents by default.
-        rest: Name of the file with every row.
+    `now` is the present on the site's clock, and `rest` the name of a file with every row.
     """
 
     report: Report[Row]
