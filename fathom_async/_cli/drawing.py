@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total, day_label
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
-from fathom_async._util.text import bar, cells, columns, cut
+from fathom_async._util.text import bar, cells, columns, counted, cut
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32

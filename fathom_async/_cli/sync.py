@@ -13,10 +13,11 @@ from cyclopts import App
 from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import counted, examples
+from fathom_async._cli.formatting import examples
 from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
+from fathom_async._util.text import counted
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.emma import BASE_URL as EMMA_URL
 from fathom_async.connectors.secoda import BASE_URL as SECODA_URL

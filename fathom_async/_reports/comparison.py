@@ -17,12 +17,12 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT_co
 from fathom_async._reports.calendar import Unit
-from fathom_async._reports.display import heading
-from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
+from fathom_async._reports.fields import DATE_COLUMN, HEADINGS, RATES, SHARES
 from fathom_async._reports.report import Report
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async._util.tables import HTML_ROWS, table_html, table_text
+from fathom_async._util.text import counted
 
 Figure = int | float | None
 Key = tuple[int | None, tuple[str | None, ...]]
@@ -168,8 +168,7 @@ class Comparison(HasSchema, Generic[RowT_co]):
         return len(self.rows)
 
     def __repr__(self) -> str:
-        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
-        return f"<Comparison of {self.current!r} with {self.previous!r}: {rows}>"
+        return f"<Comparison of {self.current!r} with {self.previous!r}: {counted(len(self), 'row')}>"
 
     def __str__(self) -> str:
         return table_text(*self._shown())
@@ -181,7 +180,9 @@ class Comparison(HasSchema, Generic[RowT_co]):
         """Return headings, cells, the columns of figures, and the number of rows."""
         query = self.current.query
         labels = self.columns[: -3 * len(query.aggregates)]
-        titles = [title for name in query.aggregates for title in (heading(name), _PREVIOUS, _CHANGE)]
+        titles = [
+            title for name in query.aggregates for title in (HEADINGS.get(name, name), _PREVIOUS, _CHANGE)
+        ]
         rows = [self.cells(row, in_words=True) for row in self.rows[:HTML_ROWS]]
         return [*labels, *titles], rows, range(len(labels), len(self.columns)), len(self)
 

@@ -27,6 +27,7 @@ from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.query import Query
 from fathom_async._util.checks import suggestion
+from fathom_async._util.text import counted
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
 from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._destination import Destination, OpenDestination
@@ -63,9 +64,8 @@ class BackfillSummary:
     def __str__(self) -> str:
         if self.first is None:
             return f"{self.target}: no period is complete yet"
-        counts = {"period": self.periods, "report": self.reports, "row": self.rows}
-        periods, reports, rows = (f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
-        asked = f"{periods} requested in {reports}, {rows}"
+        periods, reports = counted(self.periods, "period"), counted(self.reports, "report")
+        asked = f"{periods} requested in {reports}, {counted(self.rows, 'row')}"
         return f"{self.target}: {self.first} to {self.last}; {asked}"
 
 

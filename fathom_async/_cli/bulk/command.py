@@ -14,9 +14,9 @@ from fathom_async._cli.bulk.runner import RunSummary, carry_out, overview_of
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, stdout_console, write
 from fathom_async._cli.settings import PLAN
+from fathom_async._util.text import counted
 
 _SHOWN = 20
 

@@ -6,9 +6,9 @@ from typing import Final
 from attrs import frozen
 
 from fathom_async import BulkPlan
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.formatting import duration
 from fathom_async._cli.output import Kind, Records
-from fathom_async._util.text import printable
+from fathom_async._util.text import counted, printable
 from fathom_async.reports import Query, Row
 
 COLUMNS: Final[dict[str, Kind]] = {

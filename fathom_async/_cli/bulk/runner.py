@@ -41,9 +41,9 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.failures import CommandError
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async._util.text import counted
 from fathom_async.store import ReportStore, open_store
 
 _KEEPING = CachePolicy()

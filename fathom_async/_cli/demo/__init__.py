@@ -22,9 +22,9 @@ from fathom_async._cli.demo.source import Source, source_of
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError
 from fathom_async._cli.figures import Line, Ranking, TimeSeries
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.formatting import duration
 from fathom_async._cli.progress import repeating, reporter, situation
-from fathom_async._util.text import columns, cut, printable
+from fathom_async._util.text import columns, counted, cut, printable
 from fathom_async.reports import CalendarUnit
 from fathom_async.testing import FathomServer
 

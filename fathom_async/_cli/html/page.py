@@ -23,10 +23,9 @@ from attrs import frozen
 from fathom_async import Change, Comparison, QueryError, Report, __version__
 from fathom_async._cli.drawing import bundle, highest
 from fathom_async._cli.figures import LINES, NAMELESS, RANKED, Number, Unit, every_date
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.html import words
 from fathom_async._cli.money import VALUE
-from fathom_async._util.text import cut, printable
+from fathom_async._util.text import counted, cut, printable
 from fathom_async.integrations.charts import Scale, bars, column_chart, line_chart, meter
 from fathom_async.reports import ADDITIVE_METRICS, PLAIN_UNITS, RATES, CalendarUnit, Query, Row
 
