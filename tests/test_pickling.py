@@ -21,7 +21,6 @@ import fathom_async as fathom
 from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
-from fathom_async.connectors.sync._names import naming
 from fathom_async.integrations import batches, charts, fastapi, fleet
 from tests.test_public import PUBLIC
 
@@ -153,7 +152,7 @@ VALUES: Final[list[object]] = [
     *(sync.CreateCategory("a"), sync.CreateEvent("a", "b", "c"), sync.UpdateEvent("a", "b", "c")),
     *(sync.CreateProperty("a", "b", "c", "d"), sync.UpdateProperty("a", "b", "c", "d")),
     *(sync.DeleteEvent("a", "b", 1), sync.CreateEventType("a", "b")),
-    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), naming([SIGNUPS.site]))),
+    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), {SIGNUPS.site.id: "Acme"})),
     service.LimitHeaders("RateLimit-Limit"),
     sync.Applied(sync.CreateCategory("a"), "failed", REFUSED),
     *(jobs.Fault("job.a", "is odd"), jobs.Output(), jobs.NamedQuery("a", VISITS, None)),
