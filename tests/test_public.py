@@ -30,6 +30,7 @@ PUBLIC = [
     "fathom_async.integrations.dask",
     "fathom_async.integrations.dlt",
     "fathom_async.integrations.fastapi",
+    "fathom_async.integrations.mcp",
     "fathom_async.integrations.opentelemetry",
     "fathom_async.integrations.rich",
     "fathom_async.integrations.taskiq",

@@ -118,6 +118,13 @@ _add(
     "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
+_add(
+    "mcp:mcp",
+    "Let a language model read your figures, over the Model Context Protocol.",
+    "fathom mcp",
+    "fathom mcp --max-requests 30",
+    more="An assistant's program starts it: see docs/mcp.md. It changes nothing, and FATHOM_STORE keeps its answers.",
+)
 _add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",
