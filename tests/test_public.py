@@ -32,6 +32,7 @@ PUBLIC = [
     "fathom_async.integrations.fastapi",
     "fathom_async.integrations.mcp",
     "fathom_async.integrations.opentelemetry",
+    "fathom_async.integrations.prometheus",
     "fathom_async.integrations.rich",
     "fathom_async.integrations.taskiq",
     "fathom_async.integrations.workers",
