@@ -46,6 +46,7 @@ PUBLIC = [
     "fathom_async.telemetry",
     "fathom_async.testing",
     "fathom_async.testing.plugin",
+    "fathom_async.watch",
 ]
 MOVED = {
     "fathom_async.store.kept": ("fathom_async.store", ["Keeping", "Kept", "namespace"]),
