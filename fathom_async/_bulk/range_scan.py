@@ -95,7 +95,6 @@ class KeyRange:
     high: str | None = None
 
     def filters(self) -> tuple[Filter, ...]:
-        """Return the filters on the column."""
         name = cast("TextProperty", self.column)
         above = () if self.low is None else (Filter(name, "matching", at_least(self.low)),)
         below = () if self.high is None else (Filter(name, "not matching", at_least(self.high)),)

@@ -362,7 +362,6 @@ def query_from_params(
 
 
 def check_query(method: str, query: object) -> None:
-    """Check that an argument is one query."""
     if isinstance(query, Query):
         return
     if isinstance(query, str | Site):

@@ -70,7 +70,6 @@ class Layout:
 
     @classmethod
     def of(cls, query: "Query[Row]") -> "Layout":
-        """Return the layout for a query with a date grouping."""
         if query.date_grouping is None:
             raise ArgumentError("a table of periods needs a date grouping")
         groupings = sorted(query.field_grouping, key=_ORDER.index)
@@ -156,7 +155,6 @@ _KEYS: Final[dict[Entity, tuple[str, ...]]] = {
 
 
 def series_of(query: "Query[Row]") -> Series:
-    """Return the series of a query."""
     return Series(query.site_id, query.entity_name if isinstance(query, EventQuery) else None)
 
 
