@@ -14,11 +14,10 @@ from typing import Final
 from fathom_async import FathomError, RetryPolicy
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import telling
 from fathom_async._cli.settings import STORE, WEBHOOK
-from fathom_async._util.text import printable, printable_json
+from fathom_async._util.text import counted, printable, printable_json
 from fathom_async.store import open_store
 from fathom_async.watch import Alert, Rule, WatchResult, check, load_rules, webhook
 from fathom_async.watch import replay as look_back
