@@ -22,7 +22,7 @@ from fathom_async import backfill, jobs, models, reports, service, store, teleme
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
 from fathom_async.connectors.sync._names import naming
-from fathom_async.integrations import charts, fastapi, workers
+from fathom_async.integrations import batches, charts, fastapi, fleet
 from tests.test_public import PUBLIC
 
 NOW: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -162,7 +162,8 @@ VALUES: Final[list[object]] = [
     *(fastapi.LiveCount("CDBUGS", 3, NOW), fastapi.Reply(HTTPStatus.BAD_GATEWAY, "a")),
     fastapi.LaneHealth.of(fathom.LaneStatus(10, 60, 1, 0, 0, 0.0), 0.0),
     fastapi.Health(status="ok", lanes={}, sent={"crud": 1}, refused=0, retried=0, shared=0),
-    *workers.batches([VISITS, SALES]),
+    *batches.batches([VISITS, SALES]),
+    fleet.FleetPlan(1, 2, 3, 4, 5.0, "a"),
     *(
         testing.Status(503, {"a": 1}),
         testing.Disconnect(),
@@ -188,7 +189,7 @@ LIVE: Final = {
     "clients, which hold connections, and what sends through them": (
         *("FathomClient", "SecodaClient", "EmmaClient", "ServiceClient"),
         *("Caller", "Listing", "SyncPlan"),
-        *("LiveFeed", "WorkerClients", "FathomTasks", "FathomWorker"),
+        *("LiveFeed", "WorkerClients", "Fleet", "FathomTasks", "DaskFleet", "FathomWorker"),
     ),
     "settings of one client, which hold its token": ("Service",),
     "stores, which hold a file or a connection": ("MemoryStore", "RedisStore", "SqliteStore"),
