@@ -26,10 +26,12 @@ PUBLIC = [
     "fathom_async.connectors.sync",
     "fathom_async.errors",
     "fathom_async.integrations",
+    "fathom_async.integrations.batches",
     "fathom_async.integrations.charts",
     "fathom_async.integrations.dask",
     "fathom_async.integrations.dlt",
     "fathom_async.integrations.fastapi",
+    "fathom_async.integrations.fleet",
     "fathom_async.integrations.opentelemetry",
     "fathom_async.integrations.rich",
     "fathom_async.integrations.taskiq",
@@ -42,6 +44,7 @@ PUBLIC = [
     "fathom_async.telemetry",
     "fathom_async.testing",
     "fathom_async.testing.plugin",
+    "fathom_async.watch",
 ]
 MOVED = {
     "fathom_async.store.kept": ("fathom_async.store", ["Keeping", "Kept", "namespace"]),

@@ -118,6 +118,15 @@ _add(
     "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
+_add(
+    "watch:watch",
+    "Tell what is unusual, by rules, each alert once.",
+    "fathom watch rules.toml",
+    "fathom watch rules.toml --replay 90d",
+    "FATHOM_WEBHOOK=https://host/path fathom watch rules.toml --every 1h",
+    more="Run it from cron, or with --every as a service. Exit codes: 0 all rules were checked, and all alerts told; "
+    "5 some were not, and the next check makes up for it.",
+)
 _add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",
