@@ -340,14 +340,20 @@ class World:
             await asyncio.sleep(max(0.0, self._plan.killed_at + LEASE - asyncio.get_running_loop().time()))
         while number not in account.kept:
             account.claims[number] = worker
-            async with lane.permit(Priority.BULK, max_wait=HOLD if self._plan.at_once else None) as admission:
-                admission.sent()
-                allowed, remaining = await self._ask(account, number)
-                said = Feedback(account.limit.requests, remaining, None if allowed else 1.0)
-                if not allowed:
-                    admission.refused(said)
-                    continue
-                admission.answered(said)
+            try:
+                async with lane.permit(
+                    Priority.BULK, max_wait=HOLD if self._plan.at_once else None
+                ) as admission:
+                    admission.sent()
+                    allowed, remaining = await self._ask(account, number)
+                    said = Feedback(account.limit.requests, remaining, None if allowed else 1.0)
+                    if not allowed:
+                        admission.refused(said)
+                        continue
+                    admission.answered(said)
+            except WaitTooLongError:
+                del account.claims[number]
+                raise
             await redis.commands(store / 2)  # kept, and the claim ended
             account.kept.add(number)
 

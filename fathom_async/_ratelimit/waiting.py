@@ -5,7 +5,7 @@ One dispatcher admits them, called after whatever may let one go, and by one tim
 1. Requests are admitted as `fathom_async._ratelimit.queue` says. While the server is away, the probe is a request
    about what has not failed, if there is one (`fathom_async._ratelimit.breaker`, rule 3).
 2. A request whose `max_wait` cannot be met is failed as soon as that is known: when the time is over, or a pause will
-   last for longer.
+   last for longer, or a shared budget has no permit for longer, as a process learns that did not know it yet.
 3. In an outage, those with a `max_wait` are failed at once, and the others when they have waited through it for too
    long. Where few subjects failed, this is for requests about them only.
 """
@@ -84,7 +84,7 @@ class Waiting:
                 lane.admit(waiter, now)
         self.awaits_answer = due == math.inf or self._lane.breaker.has_failed or lane.is_probing(now)
         if self._deadlines:
-            self._fail_late(now)
+            self._fail_late(now, due if lane.window.is_shared and not self.awaits_answer else now)
         if self._lane.window.failure is not None:
             self.fail_all(self._lane.window.failure)
         if not queue.size:
@@ -161,11 +161,12 @@ class Waiting:
         away = self._lane.breaker.reason if self._lane.breaker.is_away else ""
         return WaitTooLongError(self._lane.name, eta, max_wait, away)
 
-    def _fail_late(self, now: float) -> None:
+    def _fail_late(self, now: float, due: float) -> None:
+        closed_until = max(self._lane.restraint.paused_until, due)
         while self._deadlines:
             deadline, _, waiter = self._deadlines[0]
             if not waiter.is_over and deadline == waiter.deadline:
-                if deadline > now and deadline >= self._lane.restraint.paused_until:
+                if deadline > now and deadline >= closed_until:
                     break
                 self._fail(waiter)
             heappop(self._deadlines)

@@ -7,7 +7,7 @@
 3. Meanwhile one task at a time tries, after pauses that double, until one of the account succeeds. Once none has for
    `patience` seconds, errors are outcomes.
 4. A task that would wait for its account's limit for longer than `HOLD` is handed back at once (`max_wait`), and sent
-   again in the same manner, for as long as it takes. So no task runs for long, and one that does is lost.
+   again when half of the wait is over, for as long as it takes. So no task runs for long, and one that does is lost.
 5. What the engine fails to run `_MOST_TIMES` times is an outcome, if it ran another batch since the first time: this
    batch kills its workers.
 """
@@ -142,10 +142,10 @@ class Dispatch(Generic[RowT]):
     def put_back(self, place: int, error: Exception, now: float) -> Sequence[Outcome[RowT]] | None:
         """Send a batch again that could not run, or return its outcomes if that has gone on for too long."""
         account = self._account(place)
-        longest = _LONGEST_PAUSE
+        pause = min(max(2 * account.pause, _FIRST_PAUSE), _LONGEST_PAUSE)
         if isinstance(error, WaitTooLongError) and not error.away:  # rule 4
             account.todo.appendleft(place)
-            longest = min(max(error.eta - error.max_wait, _FIRST_PAUSE), _LONGEST_REST)
+            pause = min(max((error.eta - error.max_wait) / 2, _FIRST_PAUSE), _LONGEST_REST)
         else:
             account.failing_since = now if account.failing_since is None else account.failing_since
             if now - account.failing_since >= self._patience or self._fails_for_good(place, error):
@@ -158,8 +158,7 @@ class Dispatch(Generic[RowT]):
             self._failing.add(account.name)
             account.todo.append(place)
         if now >= account.not_before:  # those sent before the pause began are not another reason for one
-            account.pause = min(max(2 * account.pause, _FIRST_PAUSE), longest)
-            account.not_before = now + account.pause
+            account.pause, account.not_before = pause, now + pause
         heappush(self._later, (account.not_before, account.name))
         return None
 

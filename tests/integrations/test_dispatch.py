@@ -74,7 +74,7 @@ def test_what_could_not_run_yet_is_no_outcome(error: FathomError) -> None:
     end, errors = simulate(dispatch, run)
     assert end < 45
     assert [type(each) for each in errors] == [NotFoundError] * 10
-    assert len(sent) <= 10 + 20
+    assert len(sent) <= 10 + 21
 
 
 def test_one_task_at_a_time_tries_whether_it_can_run() -> None:
