@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import ClassVar, Self, Unpack, cast
 
+from fathom_async._cache.account import AccountFinder
 from fathom_async._cache.entry import namespace
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import ACCOUNT, RatePlan, plan_of
@@ -75,9 +76,10 @@ class FathomClient(ServiceClient):
             raise ConfigurationError(f"{root} is not the API's address, which is {BASE_URL}")
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
-        account = options.get("budget_key") if callable(token) else token
+        given = options.get("budget_key")
+        account = given or ("" if callable(token) else token)
         if not callable(token):
-            options["budget_key"] = options.get("budget_key") or f"{root} {token}"
+            options["budget_key"] = given or f"{root} {token}"
         settings = Service(
             base_url=base_url,
             authorization=bearer(_WHAT, token),
@@ -94,6 +96,8 @@ class FathomClient(ServiceClient):
             **self._known(options),
         )
         self._start(settings)
+        if settings.budget is not None and not (given or callable(token)):
+            self._session.finder = AccountFinder(self._session, root, settings.account, settings.budget)
 
     @classmethod
     def from_env(
