@@ -63,6 +63,7 @@ class AccountFinder:
     _is_named: bool = field(init=False, default=False)
     _account: str = field(init=False, default="")
     _search: asyncio.Task[None] | None = field(init=False, default=None)
+    _began: float = field(init=False, default=0.0)
     _again_at: float = field(init=False, default=-math.inf)
 
     async def wait(self, options: Options) -> None:
@@ -75,12 +76,15 @@ class AccountFinder:
         session, is_first = self.session, self._again_at == -math.inf
         if session.scope.is_shut:
             raise ClosedError("the client is closed")
-        if self._search is None and session.clock.now() >= self._again_at:
-            self._search = session.scope.spawn(self._find())
+        now = session.clock.now()
+        if self._search is None and now >= self._again_at:
+            self._search, self._began = session.scope.spawn(self._find()), now
         if (search := self._search) is None or not is_first:
             return
-        max_wait = math.inf if options.max_wait is None else options.max_wait / session.speed
-        await asyncio.wait([search], timeout=min(options.timeout, max_wait))
+        left = options.timeout - (now - self._began) / session.speed
+        if options.max_wait is not None:
+            left = min(left, options.max_wait / session.speed)
+        await asyncio.wait([search], timeout=max(left, 0.0))
         if search.cancelled():
             raise ClosedError("the client was closed while this request was waiting")
         if search.done():
@@ -96,7 +100,8 @@ class AccountFinder:
     async def use(self, store: ReportStore, options: Options) -> None:
         """Let the session know its answers in a store by the account (rule 5); see `wait`."""
         with suppress(AuthenticationError):  # which the first request meets, too
-            await self.wait(options)
+            if self.is_searching:
+                await self.wait(options)
         if not self._account or self._is_named or isinstance(store, MemoryStore):
             return
 
@@ -130,14 +135,14 @@ class AccountFinder:
                 found = await _once(kept, self._key, ask, self.session.unix())
         except (
             StoreError
-        ) as error:  # the budget may be out of reach, too, and requests go on (`on_budget_lost`)
+        ) as error:  # the budget may be out of reach too, and requests go on (`on_budget_lost`)
             _log.info("the account of the token cannot be kept: %s", error)
             found = (await ask()).body.decode()
         self._use(found, lanes[0] if lanes else None)
 
     def _use(self, account: str, asked: Lane | None) -> None:
-        self._account, self.is_searching = account, False
-        if account and self.session.rekey is not None:
+        is_news, self._account, self.is_searching = self.is_searching, account, False
+        if account and is_news and self.session.rekey is not None:
             self.session.rekey(f"{self.root} account {account}", asked)
 
     async def _ask(self) -> str:
@@ -172,9 +177,8 @@ async def _once(store: ReportStore, key: str, ask: Callable[[], Awaitable[CacheE
     """Return what a store keeps under a key; ask for it unless another task or process is about to."""
     while (kept := await _recalled(store, key, now)) is None:
         async with store.claim([key]) as mine:
-            if (
-                mine and (kept := await _recalled(store, key, now)) is None
-            ):  # it may have been put since we looked
+            # Whoever held the claim until now may have put it since we looked.
+            if mine and (kept := await _recalled(store, key, now)) is None:
                 kept = await ask()
                 with suppress(StoreError):
                     await store.put_many({key: kept})
