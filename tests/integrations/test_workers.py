@@ -152,7 +152,9 @@ async def test_a_worker_that_drains_stores_what_is_in_flight_and_hands_the_rest_
     async with connect("") as beside:
         lane = (await beside.look())["reports"]
     assert (lane.used, lane.waiting) == (2, 0), "nothing is held but what was sent"
-    another = WorkerClients(lambda _: FathomClient("any", base_url=server.url), lambda: store)
+    another = WorkerClients(
+        lambda _: FathomClient("any", base_url=server.url, budget_key="acme"), lambda: store
+    )
     for batch in todo:
         assert all(outcome.report is not None for outcome in await another.ask(batch))
     assert len(server.hits) == 6, "each was sent once, by one worker or the other"
