@@ -204,6 +204,9 @@ class Link:
     def peek(self, step: Command) -> None:
         """Return None, as Redis does."""
 
+    def rekey(self, key: str) -> None:
+        """Do nothing: its budget is that of an account already."""
+
     def _carry_out(self, step: Command, done: Done | None) -> None:
         loop, redis = asyncio.get_running_loop(), self.account.redis
         redis.steps += 1

@@ -56,6 +56,7 @@ from fathom_async.errors import (
     UnsortedLimitWarning as UnsortedLimitWarning,
     ValidationError as ValidationError,
     WaitTooLongError as WaitTooLongError,
+    WorkerTokenError as WorkerTokenError,
 )
 from fathom_async.models import (
     Account as Account,

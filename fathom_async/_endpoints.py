@@ -9,13 +9,19 @@ from fathom_async._core.request import Request, id_of, path
 from fathom_async._reports.query import Query, check_length
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import identifier
-from fathom_async.models import CurrentVisitors, Page, Site
+from fathom_async.models import Account, CurrentVisitors, Page, Site
 
 T = TypeVar("T")
 
+_ACCOUNT = object_decoder(Account)
 _SITE = object_decoder(Site)
 _SITES = page_decoder(Site)
 _VISITORS = object_decoder(CurrentVisitors)
+
+
+def account() -> Request[Account]:
+    """Return the request for the account of the token. Source: https://usefathom.com/api/v1#account."""
+    return Request("GET", "/account", _ACCOUNT)
 
 
 def site(site_id: str | Site) -> Request[Site]:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self, Unpack, cast
 
 import attrs
 
+from fathom_async._cache.account import AccountFinder
 from fathom_async._cache.entry import namespace
 from fathom_async._core.session import Caller
 from fathom_async._ratelimit.plan import ACCOUNT, RatePlan, plan_of
@@ -77,9 +78,10 @@ class FathomClient(ServiceClient):
             raise ConfigurationError(f"{root} is not the API's address, which is {BASE_URL}")
         plan = plan_of(plan) or RatePlan.classic()
         is_one = plan.reports is None
-        account = options.get("budget_key") if callable(token) else token
+        given = options.get("budget_key")
+        account = given or ("" if callable(token) else token)
         if not callable(token):
-            options["budget_key"] = options.get("budget_key") or f"{root} {token}"
+            options["budget_key"] = given or f"{root} {token}"
         settings = Service(
             base_url=base_url,
             authorization=bearer(_WHAT, token),
@@ -96,6 +98,8 @@ class FathomClient(ServiceClient):
             **self._known(options),
         )
         self._start(settings)
+        if settings.budget is not None and not (given or callable(token)):
+            self._session.finder = AccountFinder(self._session, root, settings.account, settings.budget)
 
     @classmethod
     def from_env(

@@ -223,5 +223,29 @@ class OutageError(TransportError):
         super().__init__(message, method, url, sent)
 
 
+class WorkerTokenError(FathomError):
+    """A worker whose token the server rejects; it takes no task of the account for now, and another worker may.
+
+    Args:
+        account: Name of the account, as the worker's `connect` takes it.
+        host: The worker's machine.
+        pid: Number of its process.
+        reason: What the server said.
+    """
+
+    def __init__(self, account: str, host: str, pid: int, reason: str) -> None:
+        super().__init__(account, host, pid, reason)
+        self.account = account
+        self.host = host
+        self.pid = pid
+        self.reason = reason
+
+    def __str__(self) -> str:
+        named = f"of the account {self.account!r} " if self.account else ""
+        return (
+            f"the server rejects the token {named}that the worker {self.host}:{self.pid} has: {self.reason}"
+        )
+
+
 class StoreError(FathomError):
     """A store of answers cannot be used: its disk is full, its server out of reach or its file damaged."""

@@ -219,6 +219,8 @@ class ServiceClient:
                 let this client in.
             ClosedError: The client was closed.
         """
+        if self._session.finder is not None and self._session.finder.is_searching:
+            await self._session.finder.look()
         known: set[Lane] = set()
         while lanes := set(self._session.lanes.values()) - known:  # the budget may know of other ones
             await gather_all(lane.refresh() for lane in lanes)

@@ -80,6 +80,7 @@ ERRORS: Final[list[Exception]] = [
     *(kind("it broke", "GET", URL, False) for kind in BREAKS),
     fathom.DecodeError("not JSON", "GET", URL, b"<html>"),
     fathom.WaitTooLongError("reports", 42.5, 2.0),
+    fathom.WorkerTokenError("acme", "worker-7.internal", 4711, "401 Unauthorized"),
     fathom.InseparableError("too many rows", VISITS, 1000),
     fathom.BulkError([ANSWERED, FAILED]),
     emma.BatchError([REJECTED]),

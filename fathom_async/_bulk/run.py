@@ -102,6 +102,7 @@ class Run(Generic[RowT]):
             self._collector.fail(query, failure.error)
 
     async def _drive_with(self, cache: ReportCache, queries: Sequence[Query[RowT]]) -> None:
+        await cache.find_account()
         self._since = cache.now()
         if known := await cache.recall():
             self._knowledge.add(known)

@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from fathom_async._cache.account import AccountFinder
 from fathom_async._cache.entry import (
     CacheEntry,
     CachePolicy,
@@ -91,6 +92,12 @@ class ReportCache:
     def now(self) -> float:
         """Return the present moment in Unix seconds."""
         return self.caller.session.unix()
+
+    async def find_account(self) -> None:
+        """Find out whose answers these are, before any of their keys is made."""
+        finder = self.caller.session.finder
+        if isinstance(finder, AccountFinder):
+            await finder.use(self.store, self.caller.options)
 
     async def recall_zones(self, queries: Iterable[Query[RowT]]) -> None:
         """Read the time zones of these queries' sites that the store has."""
@@ -200,6 +207,7 @@ class ReportCache:
 
     async def complete(self, query: Query[RowT], ask: Callable[[], Awaitable[Report[RowT]]]) -> Report[RowT]:
         """Return a report with every row: the stored one if it is fresh, or else that of `ask`, which is stored."""
+        await self.find_account()
         await self.recall_zones([query])
         report = await self._complete_kept(query)
         if report is None and await self.learn([query]):
@@ -259,6 +267,7 @@ class ReportCache:
         The site's time zone is forgotten, too: that it was changed is a reason to forget.
         """
         moment = first_moment(since, "since")
+        await self.find_account()
         await self.zones.load(self.caller, self.store, [site_id], now=self.now())
         zone = self.zones.zone(site_id)
         gone = await self.store.forget(

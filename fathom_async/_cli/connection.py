@@ -82,7 +82,9 @@ async def connect(
     if is_onlooker and is_unused(environ[BUDGET]):
         del environ[BUDGET]
     on_event = Trace() if os.environ.get(VERBOSE) else None if retry is FOR_A_PERSON else _note_outage
-    open_client = partial(FathomClient.from_env, retry=retry, on_event=on_event)
+    # Nobody else shares a file that is named after the token, so that its account does not matter.
+    key = None if is_given else token
+    open_client = partial(FathomClient.from_env, retry=retry, on_event=on_event, budget_key=key)
     try:
         client = open_client(environ)
     except ConfigurationError as error:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from attrs import evolve
+
 from fathom_async._core.request import MaskingTransport
 from fathom_async._core.retry import RetryPolicy
 from fathom_async._core.session import Session
@@ -20,6 +22,7 @@ from fathom_async.telemetry import Adapted, Telemetry
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.budget import Budget
+    from fathom_async._ratelimit.shared.window import SharedWindow
 
 T = TypeVar("T")
 
@@ -75,6 +78,7 @@ def open_session(settings: Service) -> Session:
         account=settings.account,
         not_found_hint=settings.not_found_hint,
         learned=learned,
+        rekey=lane.rekey,
     )
 
 
@@ -86,6 +90,7 @@ class _Lanes:
         self._clock = clock
         self._telemetry = telemetry
         self._budget = _budget(settings)
+        self._windows: list[tuple[SharedWindow, str]] = []
 
     def given(self, on_moved: Callable[[int], None] | None = None) -> dict[str, Lane]:
         """Return the lanes of the settings, by name."""
@@ -110,6 +115,15 @@ class _Lanes:
         learned = LearnedLanes(self.given(moved), self._hourly, self._report)
         return learned
 
+    def rekey(self, key: str, asked: Lane | None) -> None:
+        """Move all lanes to a budget of another key, where a request is held that was sent through one of them."""
+        if self._budget is not None:
+            self._budget = evolve(self._budget, key=key)
+            for window, name in self._windows:
+                self._budget.rekey(window, name)
+                if asked is not None and asked.window is window:
+                    window.hold()
+
     def _hourly(self, requests: int, concurrency: int) -> Lane:
         plan = RatePlan.hourly(requests, concurrency=concurrency)
         return self._make(ACCOUNT, plan.crud, plan.concurrency, frozenset)
@@ -133,9 +147,10 @@ class _Lanes:
                     f"a budget keeps count of {MOST_SHARED:,} requests in a window at the most, not of "
                     f"{limit.requests:,}: write the limit that the account has"
                 )
+            # Processes that learn another figure at different times must not disagree about one window.
+            shared = f"{name} {limit.requests}" if name == ACCOUNT else name
             share = self._budget.window(
-                # Processes that learn another figure at different times must not disagree about one window.
-                f"{name} {limit.requests}" if name == ACCOUNT else name,
+                shared,
                 limit,
                 clock=self._clock,
                 timeout=settings.timeout,
@@ -143,6 +158,7 @@ class _Lanes:
                 concurrency=concurrency,
                 is_given=not settings.is_learned,
             )
+            self._windows.append((share, shared))
         return Lane(
             name,
             limit,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from attrs import Factory, define, evolve, field, frozen
@@ -60,6 +60,18 @@ def is_too_many(response: Response) -> bool:
     return response.status == _TOO_MANY
 
 
+class Finder(Protocol):
+    """Finds the account of the token while it `is_searching`; before that, nothing is to be sent."""
+
+    is_searching: bool
+
+    async def wait(self, options: Options) -> None:
+        """Wait until the account is known, or turns out not to be for now."""
+
+    async def look(self) -> None:
+        """Find the account if that takes no request."""
+
+
 @define(eq=False, repr=False)
 class Session:
     """Carries requests through lanes over one transport; used from one event loop, by any number of tasks.
@@ -75,6 +87,8 @@ class Session:
         account: Tells the answers of this session from those of others; it holds no secret. Empty if unknown.
         not_found_hint: Ends the message of a 404.
         learned: Changes `lanes` with the account's plan, as the answers show it; None where it is given.
+        finder: Finds the account of the token, where its budget is shared; None where nobody needs it.
+        rekey: Moves the lanes to the budget of another key, where a request is held that was sent through this one.
         scope: Ends with the session.
     """
 
@@ -88,6 +102,8 @@ class Session:
     _account: str = field(default="", kw_only=True, alias="account")
     not_found_hint: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
+    finder: Finder | None = field(init=False, default=None)
+    rekey: Callable[[str, Lane | None], None] | None = field(default=None, kw_only=True)
     scope: Scope = field(init=False, default=Factory(lambda self: Scope(self.clock), takes_self=True))
     _numbers: Iterator[int] = field(init=False, factory=lambda: itertools.count(1))
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
@@ -220,6 +236,16 @@ class Session:
                 raise
         return await self.send(request, options)
 
+    async def send_as_account(self, finder: Finder, request: Request[T], options: Options) -> T:
+        """Carry out a request once the account is known; waiting for that counts as waiting for admission."""
+        self._check_loop()
+        began = self.clock.now()
+        await finder.wait(options)
+        if options.max_wait is not None:
+            left = max(0.0, options.max_wait - (self.clock.now() - began))
+            options = evolve(options, max_wait=left)
+        return await self.send(request, options)
+
     @property
     def account(self) -> str:
         """See the class.
@@ -232,6 +258,10 @@ class Session:
                 "a store keeps answers by account: name it by budget_key=, as the token may change"
             )
         return self._account
+
+    @account.setter
+    def account(self, account: str) -> None:
+        self._account = account
 
     async def _take_retry(self, lane: Lane) -> None:
         """Wait until the lane may be burdened with one more retry."""
@@ -407,6 +437,8 @@ class Caller:
     def __call__(self, request: Request[T]) -> Coroutine[object, object, T]:
         """Carry out a request; see `Session.send`."""
         session, transport = self.session, self.session.transport
+        if session.finder is not None and session.finder.is_searching:
+            return session.send_as_account(session.finder, request, self.options)
         if isinstance(transport, AskingTransport):
             return session.send_with_token(transport, request, self.options)
         return session.send(request, self.options)

@@ -39,8 +39,8 @@ class ServiceOptions(TypedDict, total=False):
         max_body: The largest answer to read, in bytes after decompression; 64 MiB by default.
         budget: Where rate limits are kept that other processes spend too: ``file:///path`` for the processes of one
             machine, ``redis://host:port/db`` for those of many. None: this client is the only one.
-        budget_key: Name of the budget there; clients that share a budget pass the same key. By default each set of
-            credentials has its own.
+        budget_key: Name of the account there, and in stores; clients with the same key share both. By default each
+            set of credentials has its own, except that `FathomClient` asks the server for the account.
         on_budget_lost: What to do when the budget is out of reach for some seconds: ``"fail"`` with `BudgetError`,
             or carry on with a share of the limits, such as 0.25 when four processes share them. Either ends by
             itself.

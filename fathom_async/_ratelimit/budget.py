@@ -19,6 +19,7 @@ COUNT_DELAY = 5.0
 """Seconds after which the server has certainly counted a request that was sent."""
 
 _TICKET_TTL = 1.0
+_TOLD = ("crud", "reports")
 
 
 @frozen
@@ -55,13 +56,19 @@ class Budget:
         plan = (hourly(limit.requests, concurrency) if is_hourly else CLASSIC) if is_given else 0
         sharing = Sharing(limit, lease, reserve, COUNT_DELAY, concurrency, plan)
         classic = RatePlan.classic()
-        others = {"crud": classic.crud, "reports": classic.reports or classic.crud} if plan > 0 else {}
+        others = (
+            dict(zip(_TOLD, (classic.crud, classic.reports or classic.crud), strict=True)) if plan > 0 else {}
+        )
         store, *tell = (self._store(*each, clock) for each in ((lane, limit), *others.items()))
         if self.on_lost == "fail":
             return SharedWindow(sharing, store, clock=clock, tell=tell)
         return FailoverWindow(
             sharing, store, max(1, int(limit.requests * self.on_lost)), clock=clock, tell=tell
         )
+
+    def rekey(self, window: SharedWindow, lane: str) -> None:
+        """Let the window of a lane, made by another budget, belong to this one."""
+        window.rekey([_digest(self.key, each) for each in (lane, *_TOLD)])
 
     def _store(self, lane: str, limit: RateLimit, clock: Clock) -> Store:
         span, key = limit.per + limit.pad, _digest(self.key, lane)

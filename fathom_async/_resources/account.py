@@ -2,12 +2,12 @@
 
 from attrs import frozen
 
+from fathom_async import _endpoints as endpoints
 from fathom_async._core.codec.objects import object_decoder
 from fathom_async._core.request import Request
 from fathom_async._core.session import Caller
 from fathom_async.models import Account, Token
 
-_ACCOUNT = object_decoder(Account)
 _TOKEN = object_decoder(Token)
 
 
@@ -23,7 +23,7 @@ class AccountResource:
         Raises:
             PermissionDeniedError: The token does not have full access.
         """
-        return await self._send(Request("GET", "/account", _ACCOUNT))
+        return await self._send(endpoints.account())
 
 
 @frozen(eq=False, repr=False)

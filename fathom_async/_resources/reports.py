@@ -245,6 +245,8 @@ class ReportsResource:
         """
         cache, sites = self._cache(store, None), list(dict.fromkeys(map(id_of, site_ids)))
         zones = self._send.session.scope.resource("site zones", SiteZones)
+        if cache is not None:
+            await cache.find_account()
         now = self._send.session.unix()
         return await zones.get(self._send, None if cache is None else cache.store, sites, now=now)
 

@@ -6,10 +6,13 @@ once: they repeat it after its worker died, and sometimes while its worker is st
 repeated task from sending its requests again.
 """
 
+import asyncio
+import logging
 import os
+import platform
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, cast
+from contextlib import aclosing, asynccontextmanager, suppress
+from typing import Any, Final, NoReturn, cast
 
 import attrs
 
@@ -22,7 +25,14 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._util import checks
 from fathom_async._util.tasks import gather_all
 from fathom_async.client import FathomClient
-from fathom_async.errors import ArgumentError, ClosedError, ConfigurationError, FathomError
+from fathom_async.errors import (
+    ArgumentError,
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    FathomError,
+    WorkerTokenError,
+)
 from fathom_async.integrations.batches import Batch, Json, in_order, outcome_value
 
 Connect = Callable[[str], FathomClient]
@@ -33,6 +43,16 @@ OpenStore = Callable[[], ReportStore | None]
 
 GRACE = 10.0
 """Seconds for which a worker that stops waits for answers."""
+
+HAND_BACK: Final = 3.0
+"""Seconds after which a worker hands back a task that it has no valid token for, so that others take most of them."""
+
+RECONNECT: Final = 30.0
+"""Seconds until `connect` is called again for an account whose token was rejected; they double each time."""
+
+_LONGEST: Final = 300.0
+
+_log = logging.getLogger("fathom_async")
 
 _REDIS = "redis://budget.internal:6379/0"
 
@@ -101,6 +121,9 @@ def _priority_from_env(environ: Mapping[str, str]) -> Priority:
 class WorkerClients:
     """The clients of one worker process, one for each account; any number of tasks of one event loop can share them.
 
+    Once the server has rejected the token of an account, the worker hands back the account's tasks, each after
+    `HAND_BACK` seconds, and calls `connect` again after `RECONNECT`: the secret may have been replaced meanwhile.
+
     Args:
         connect: Makes the client of an account.
         store: Opens the store that all workers share.
@@ -129,7 +152,8 @@ class WorkerClients:
         self._keep = checks.count("keep", keep)
         self._store = store()
         self._open: dict[str, _Shared] = {}
-        self._is_closed = False
+        self._rejected: dict[str, _Rejected] = {}
+        self._closing = asyncio.Event()
 
     async def answer(self, task: Json) -> Sequence[Json]:
         """Run a task of a `Fleet`; return its answer. Both are JSON values.
@@ -163,9 +187,14 @@ class WorkerClients:
             StoreError: The store cannot be used; it keeps the answers it has.
             ClosedError: The worker is closing.
             ArgumentError: `connect` cannot make a client for the account.
+            WorkerTokenError: The server rejects the account's token; another worker may have a better one.
         """
-        async with self._client(batch.account) as client:
-            fathom = client if max_wait is None else client.with_options(max_wait=max_wait)
+        rejected = self._rejected.get(batch.account)
+        if rejected is not None and asyncio.get_running_loop().time() < rejected.until:
+            await self._hand_back(rejected.error)
+        outcomes, refusal = list[Outcome[RowT]](), None
+        async with self._client(batch.account) as shared:
+            fathom = shared.client if max_wait is None else shared.client.with_options(max_wait=max_wait)
             keeping = attrs.evolve(self._keeping, max_age=max(self._keeping.max_age, age))
             run = fathom.reports.run(
                 batch.queries,
@@ -173,8 +202,22 @@ class WorkerClients:
                 keeping=None if self._store is None else keeping,
                 priority=self._priority,
             )
-            async with aclosing(run):
-                outcomes = [outcome async for outcome in run]
+            try:
+                async with aclosing(run):
+                    async for outcome in run:
+                        outcomes.append(outcome)
+                        if isinstance(outcome.error, AuthenticationError):
+                            refusal = outcome.error
+                            break
+            except ClosedError:
+                if shared.rejected is None:
+                    raise
+            if refusal is not None:
+                await self._reject(batch.account, shared, refusal)
+        if shared.rejected is not None:
+            await self._hand_back(shared.rejected)
+        if any(each.origin == "asked" and each.report is not None for each in outcomes):
+            self._accept(batch.account)
         positions = batch.positions
         return [attrs.evolve(each, position=positions[each.position]) for each in in_order(outcomes)]
 
@@ -187,7 +230,7 @@ class WorkerClients:
         Args:
             grace: Most seconds to wait for answers.
         """
-        self._is_closed = True
+        self._closing.set()
         opened, self._open = self._open, {}
         await gather_all(_drained(shared.client, grace) for shared in opened.values())
 
@@ -200,24 +243,56 @@ class WorkerClients:
                 await self._store.aclose()
 
     @asynccontextmanager
-    async def _client(self, account: str) -> AsyncGenerator[FathomClient]:
-        if self._is_closed:
+    async def _client(self, account: str) -> AsyncGenerator["_Shared"]:
+        if self._closing.is_set():
             raise ClosedError("the worker is closing")
         shared = self._open.pop(account, None) or _Shared(self._connect(account))
         self._open[account] = shared
         shared.users += 1
         try:
-            yield shared.client
+            yield shared
         finally:
             shared.users -= 1
             while len(idle := [name for name, each in self._open.items() if not each.users]) > self._keep:
                 await self._open.pop(idle[0]).client.aclose()
+
+    async def _hand_back(self, error: WorkerTokenError) -> NoReturn:
+        """Fail a task after a while, at once if the worker is closing."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), HAND_BACK)
+        raise error
+
+    async def _reject(self, account: str, shared: "_Shared", refusal: AuthenticationError) -> None:
+        """Close a client whose token was rejected; tasks that wait in it are handed back, too."""
+        if shared.rejected is not None:
+            return
+        shared.rejected = error = WorkerTokenError(account, platform.node(), os.getpid(), refusal.message)
+        if self._open.get(account) is shared:
+            del self._open[account]
+        before = self._rejected.get(account)
+        pause = RECONNECT if before is None else min(2 * before.pause, _LONGEST)
+        self._rejected[account] = _Rejected(error, pause, asyncio.get_running_loop().time() + pause)
+        if before is None:
+            _log.warning("tasks are handed back until there is another token: %s", error)
+        await shared.client.aclose()
+
+    def _accept(self, account: str) -> None:
+        if self._rejected.pop(account, None) is not None:
+            _log.warning("the token of the account %r is accepted again", account)
 
 
 @attrs.define
 class _Shared:
     client: FathomClient
     users: int = 0
+    rejected: WorkerTokenError | None = None
+
+
+@attrs.frozen
+class _Rejected:
+    error: WorkerTokenError
+    pause: float
+    until: float
 
 
 async def _drained(client: FathomClient, grace: float) -> None:

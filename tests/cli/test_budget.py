@@ -54,7 +54,7 @@ async def test_a_narrow_terminal_shows_every_figure(command: Command, tmp_path: 
     ended = await command.in_terminal("budget", FATHOM_BUDGET=shared, columns=40)
     shown = re.sub(r"\x1b\[\d*m", "", ended.out)
     assert re.search(
-        r"limit +2,000 an hour\s+used +1\s+left +1,999\s+waiting +nobody\s+next slot +now", shown
+        r"limit +2,000 an hour\s+used +2\s+left +1,998\s+waiting +nobody\s+next slot +now", shown
     )
     assert "…" not in ended.out
 

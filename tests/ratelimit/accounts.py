@@ -110,7 +110,7 @@ def classic(**options: object) -> Account:
 
 
 def client(account: Account, **options: object) -> FathomClient:
-    return FathomClient("token", transport=account, **options)  # type: ignore[arg-type]
+    return FathomClient("token", transport=account, **{"budget_key": "acme", **options})  # type: ignore[arg-type]
 
 
 async def reports(fathom: FathomClient, count: int, first: int = 0) -> list[object]:

@@ -3,11 +3,12 @@
 import os
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fathom_async import ArgumentError, FathomClient, RateLimit, RatePlan
+from fathom_async import ArgumentError, ConfigurationError, FathomClient, RateLimit, RatePlan
 from fathom_async._ratelimit.budget import Budget
 from fathom_async.testing import FathomServer
 
@@ -56,20 +57,19 @@ def test_on_windows_the_message_says_what_to_use_instead_of_a_file(monkeypatch: 
         FathomClient(TOKEN, budget="file:///tmp/budget")
 
 
-async def test_clients_of_one_token_share_a_budget(server: FathomServer, budget: str) -> None:
+async def test_clients_of_one_account_share_a_budget_whatever_their_tokens(
+    server: FathomServer, budget: str
+) -> None:
     async with (
         FathomClient(TOKEN, base_url=server.url, budget=budget) as one,
         FathomClient(TOKEN, base_url=server.url, budget=budget) as two,
-        FathomClient("another", base_url=server.url, budget=budget) as stranger,
+        FathomClient("another", base_url=server.url, budget=budget) as other,
     ):
-        await one.reports.current_visitors("CDBUGS")
-        await two.reports.current_visitors("CDBUGS")
-        await stranger.reports.current_visitors("CDBUGS")
-        assert two.limits["reports"].used == 2
-        await stranger.reports.current_visitors("CDBUGS", detailed=True)
-        assert stranger.limits["reports"].used == 2 + 2  # the server's answer tells of the two
+        for fathom in (one, two, other):
+            await fathom.reports.current_visitors("CDBUGS")
+        assert {(await fathom.look())["reports"].used for fathom in (one, two, other)} == {3}
         await one.sites.get("CDBUGS")
-        assert one.limits["crud"].used == 1
+        assert (await other.look())["crud"].used == 2 + 1  # two asked for the account
 
 
 async def test_tokens_of_one_account_share_by_a_key(server: FathomServer, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ async def test_an_hourly_plan_shares_one_lane(server: FathomServer, tmp_path: Pa
         TOKEN, base_url=server.url, plan=plan, budget=f"file://{tmp_path}/budget"
     ) as fathom:
         await fathom.sites.get("CDBUGS")
-        assert fathom.limits["reports"].used == 1
+        assert fathom.limits["reports"].used == 2  # the account, and the site
 
 
 @pytest.mark.parametrize("content", [b"my diary", HEADER + b"x" * 500, HEADER + b"short"])
@@ -137,8 +137,15 @@ async def test_a_plan_may_change_while_nobody_uses_the_budget_and_not_otherwise(
         pass
     async with FathomClient(TOKEN, base_url=server.url, plan=doubled, budget=budget) as fathom:
         await fathom.reports.current_visitors("CDBUGS")
-        with pytest.raises(ArgumentError, match="limit of 20 requests in 60 s, not 10 in 60 s"):
-            FathomClient(TOKEN, base_url=server.url, budget=budget)
+        words = "limit of 20 requests in 60 s, not 10 in 60 s"
+        async with FathomClient("another", base_url=server.url, budget=budget) as other:
+            with pytest.raises(ConfigurationError, match=words):
+                await other.reports.current_visitors("CDBUGS")
+        open_named = partial(FathomClient, TOKEN, base_url=server.url, budget=budget, budget_key="acme")
+        async with open_named(plan=doubled) as named:
+            await named.reports.current_visitors("CDBUGS")
+            with pytest.raises(ConfigurationError, match=words):
+                open_named()
 
 
 @pytest.mark.parametrize("number", [1, 3])

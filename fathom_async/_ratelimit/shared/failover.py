@@ -120,13 +120,13 @@ class FailoverWindow(SharedWindow):
         self._is_alone = False
         while self._untold:  # rule 2
             if (until := self._untold.popleft()) > now:
-                self._hold(until - now)
+                self.hold(until - now)
         super().back()
 
     def _hold_later(self, delay: float) -> None:
         """Let the store hold a permit for a request that it does not know of (rule 2)."""
         if not self._is_alone:
-            self._hold(delay)
+            self.hold(delay)
             return
         now = self._clock.now()
         while self._untold and self._untold[0] <= now:

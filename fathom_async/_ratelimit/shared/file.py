@@ -84,6 +84,11 @@ class FileStore:
     def listen(self, listener: Listener) -> None:
         self._health.listen(listener)
 
+    def rekey(self, key: str) -> None:
+        self._key = key.encode("ascii")
+        self._epoch = self._total = 0
+        self._close()
+
     def submit(self, step: Command, done: Done | None = None) -> None:
         if not self._is_closed:
             self._pending.append((step, done))

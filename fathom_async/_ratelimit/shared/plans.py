@@ -65,17 +65,17 @@ class PlanTeller:
                 return
             self.telling -= 1
             if reply is None:
-                self._go_on(LOST_AFTER)  # rule 3
+                self.go_on(LOST_AFTER)  # rule 3
             elif not self.telling and not self._window.failure:
                 if action == "look":
                     self._tell("move")
                 else:
-                    self._go_on(PLAN_FOR / 2)
+                    self.go_on(PLAN_FOR / 2)
 
         for store in self.stores:
             store.submit(Command(action, self._owner, count=self._requests, plan=self._plan), told)
 
-    def _go_on(self, seconds: float) -> None:
+    def go_on(self, seconds: float) -> None:
         """Let the window ask, and tell again after so many seconds."""
         self.telling = 0
         self._round += 1
@@ -93,7 +93,7 @@ class PlanTeller:
         if isinstance(error, ArgumentError):
             self._window.lost(error)
         elif self.telling:
-            self._go_on(LOST_AFTER)
+            self.go_on(LOST_AFTER)
 
     def back(self) -> None:
         if isinstance(self._window.failure, ArgumentError):

@@ -47,6 +47,9 @@ class Store(Protocol):
         """Return what a look would, without a change to the store; None where that takes time."""
         ...
 
+    def rekey(self, key: str) -> None:
+        """Carry out the steps from now on under another key."""
+
     async def aclose(self) -> None:
         """Carry out what can be carried out at once, and close."""
 

@@ -87,7 +87,6 @@ class RedisStore:
         self._redis = SharedRedis(url, "a budget", timeout=_TIMEOUT, most=_CONNECTIONS)
         self._url = url
         self._where: str = self._redis.where
-        self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
         self._speed = speed
         self._config = dumps(
             {
@@ -120,12 +119,16 @@ class RedisStore:
         self._wake = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
         self._is_closed = False
-        self._epoch = self._total = 0
         self._heard_at = 0.0
         self._server_ahead: float | None = None
+        self.rekey(key)
 
     def listen(self, listener: Listener) -> None:
         self._health.listen(listener)
+
+    def rekey(self, key: str) -> None:
+        self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
+        self._epoch = self._total = 0
 
     def submit(self, step: Command, done: Done | None = None) -> None:
         self._pending.append(_Job(step, done))
@@ -171,6 +174,7 @@ class RedisStore:
                 # It may have been carried out, only its reply was lost.
                 calls.append((Command("freed", job.step.owner, job.step.id, job.step.count), None))
             calls.append((job.step, job.done))
+        keys = self._keys
         try:
             answers = await self._call([step for step, _ in calls])
             replies = [self._read(answer, step) for answer, (step, _) in zip(answers, calls, strict=True)]
@@ -185,7 +189,8 @@ class RedisStore:
         self._health.worked()
         self._heard_at = time.monotonic()
         for (_, done), reply in zip(calls, replies, strict=True):
-            self._epoch, self._total = reply.epoch, reply.total
+            if self._keys is keys:
+                self._epoch, self._total = reply.epoch, reply.total
             if done is not None:
                 done(reply)
         return None

@@ -87,6 +87,8 @@ class SharedWindow(Window):
         self._last_reply: Result | None = None
         self._replied_at = 0.0
         self._told_until = 0.0
+        self._expected: set[Priority] = set()
+        self._moved: int | None = None
         self._plan = PlanTeller(sharing, store, tell, self, clock)
         store.listen(self)
 
@@ -219,8 +221,9 @@ class SharedWindow(Window):
         )
         return True
 
-    def _hold(self, delay: float) -> None:
-        """Let the store hold a permit for a request that it does not know of."""
+    def hold(self, delay: float | None = None) -> None:
+        """Let the store hold a permit for a request that it does not know, by default for one sent now."""
+        delay = self._sharing.count_delay + self.span if delay is None else delay
         self._store.submit(Command("hold", self._me(), self._next_numbers(1), delay=delay))
 
     def release_idle(self) -> None:
@@ -239,6 +242,7 @@ class SharedWindow(Window):
         if priority < len(self._arrived):
             self._arrived[priority] += count
             if not count:
+                self._expected.add(priority)
                 self._store.submit(Command("expect", self._me(), priority=priority))
         if count and self._is_new(priority):
             self._ask_at = 0.0
@@ -261,7 +265,22 @@ class SharedWindow(Window):
         self._limit = RateLimit(requests, self._limit.per)
 
     def move(self, requests: int) -> None:
+        self._moved = requests
         self._store.submit(Command("move", self._me(), count=requests))
+
+    def rekey(self, keys: Sequence[str]) -> None:
+        """Belong to another budget from now on, which has a key for each store; it holds what is in flight."""
+        self.release_idle()
+        for store, key in zip((self._store, *self._plan.stores), keys, strict=False):
+            store.rekey(key)
+        self._last_reply = self._last_word = None
+        for _ in range(self._in_flight):
+            self.hold()
+        for priority in self._expected:
+            self._store.submit(Command("expect", self._me(), priority=priority))
+        if self._moved is not None:
+            self.move(self._moved)
+        self._plan.go_on(0.0)
 
     # Said by the store; see `Listener`.
 

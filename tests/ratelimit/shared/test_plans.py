@@ -38,6 +38,9 @@ class Asked:
         del step
         return None
 
+    def rekey(self, key: str) -> None:
+        """Nothing is kept by a key."""
+
     def answer(self, reply: Result | None = LOOK) -> str:
         step, done = self.steps.pop(0)
         assert done is not None
