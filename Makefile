@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit eager uvloop browser dist lock test-newest test-lowest versions bench setup clean
+.PHONY: help demo dashboard test lint types unit soak eager uvloop browser dist lock test-newest test-lowest versions bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -52,6 +52,9 @@ types-public: $(READY)
 
 unit: $(READY) ## run the tests (PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS)
+
+soak: ## run the tests with more random examples and combinations of cases, each of them (PYTEST_ARGS)
+	SOAK=1 $(MAKE) unit PYTEST_ARGS="$(PYTEST_ARGS)"
 
 eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
 	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"

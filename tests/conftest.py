@@ -4,11 +4,12 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 import redis
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
@@ -27,10 +28,27 @@ sys.dont_write_bytecode = False
 EAGER = RetryPolicy(base=0.001, cap=0.01)
 
 
-def pytest_collection_finish() -> None:
-    """Exempt modules and tests of the suite from garbage collection."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the node id with its group that pytest-xdist has chosen for it.
+
+    pytest-xdist 3.8 writes it where pytest 9.2 no longer reads it, so that groups have no effect:
+    https://github.com/pytest-dev/pytest-xdist/issues/1386.
+    """
+    for item in items:
+        if grouped := getattr(item, "_nodeid", None):
+            item._id = NodeId.parse(grouped)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while the suite is loaded, and exempt its modules and tests from then on."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -21,8 +21,7 @@ import fathom_async as fathom
 from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
-from fathom_async.connectors.sync._names import naming
-from fathom_async.integrations import charts, fastapi, workers
+from fathom_async.integrations import batches, charts, fastapi, fleet
 from tests.test_public import PUBLIC
 
 NOW: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -153,7 +152,7 @@ VALUES: Final[list[object]] = [
     *(sync.CreateCategory("a"), sync.CreateEvent("a", "b", "c"), sync.UpdateEvent("a", "b", "c")),
     *(sync.CreateProperty("a", "b", "c", "d"), sync.UpdateProperty("a", "b", "c", "d")),
     *(sync.DeleteEvent("a", "b", 1), sync.CreateEventType("a", "b")),
-    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), naming([SIGNUPS.site]))),
+    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), {SIGNUPS.site.id: "Acme"})),
     service.LimitHeaders("RateLimit-Limit"),
     sync.Applied(sync.CreateCategory("a"), "failed", REFUSED),
     *(jobs.Fault("job.a", "is odd"), jobs.Output(), jobs.NamedQuery("a", VISITS, None)),
@@ -162,7 +161,8 @@ VALUES: Final[list[object]] = [
     *(fastapi.LiveCount("CDBUGS", 3, NOW), fastapi.Reply(HTTPStatus.BAD_GATEWAY, "a")),
     fastapi.LaneHealth.of(fathom.LaneStatus(10, 60, 1, 0, 0, 0.0), 0.0),
     fastapi.Health(status="ok", lanes={}, sent={"crud": 1}, refused=0, retried=0, shared=0),
-    *workers.batches([VISITS, SALES]),
+    *batches.batches([VISITS, SALES]),
+    fleet.FleetPlan(1, 2, 3, 4, 5.0, "a"),
     *(
         testing.Status(503, {"a": 1}),
         testing.Disconnect(),
@@ -188,7 +188,7 @@ LIVE: Final = {
     "clients, which hold connections, and what sends through them": (
         *("FathomClient", "SecodaClient", "EmmaClient", "ServiceClient"),
         *("Caller", "Listing", "SyncPlan"),
-        *("LiveFeed", "WorkerClients", "FathomTasks", "FathomWorker"),
+        *("LiveFeed", "WorkerClients", "Fleet", "FathomTasks", "DaskFleet", "FathomWorker"),
     ),
     "settings of one client, which hold its token": ("Service",),
     "stores, which hold a file or a connection": ("MemoryStore", "RedisStore", "SqliteStore"),

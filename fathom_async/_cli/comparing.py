@@ -1,7 +1,7 @@
 """``--compare``: a report beside the same one of a former period."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,6 +15,8 @@ from fathom_async._cli.weeks import tell_cut_weeks, weekly
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fathom_async._cli.output import Cell
     from fathom_async._cli.query_options import QueryOptions
     from fathom_async._cli.weeks import Line
@@ -34,12 +36,6 @@ def check_comparable(question: "QueryOptions", *, has_rows: bool) -> None:
         )
 
 
-def compared_columns(query: Query[Row]) -> Iterator[str]:
-    """Yield the columns of a comparison."""
-    for name in query.columns:
-        yield from (name, f"{name}_previous", f"{name}_change") if name in query.aggregates else (name,)
-
-
 def alone(query: Query[Row]) -> Query[Row]:
     """Return the query for one row about all that a query groups."""
     return query.replace(field_grouping=(), date_grouping=None, sort_by=None, limit=None)
@@ -57,17 +53,7 @@ async def compared(
 ) -> Records:
     """Return each row in two periods with both figures and the change: in a table such as ``+12.5 %``.
 
-    Args:
-        fathom: The client.
-        query: The query, in its range.
-        question: The options that it is made of.
-        former: What to compare to.
-        now: The present on the site's clock, if it is known.
-        is_table: Whether the rows are for the eyes.
-        has_totals: Whether to add a row of totals.
-
-    Raises:
-        CommandError: Weeks would lack days.
+    The query, in its range, is made of `question`; `now` is the present on the site's clock, if it is known.
     """
     found = await _compare(fathom, query, question, former, now)
     rows = records_of_comparison(found, is_table=is_table)
@@ -124,5 +110,4 @@ async def _compare(
 
 def _cells(changes: Sequence[Change], *, is_table: bool) -> "Iterator[Cell]":
     for change in changes:
-        figure = change.absolute if change.is_share else change.relative
-        yield from (change.current, change.previous, str(change) if is_table else figure)
+        yield from (change.current, change.previous, str(change) if is_table else change.figure)

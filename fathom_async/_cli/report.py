@@ -28,7 +28,6 @@ from fathom_async._cli.comparing import (
     alone,
     check_comparable,
     compared,
-    compared_columns,
     compared_totals,
 )
 from fathom_async._cli.connection import call
@@ -199,7 +198,7 @@ def _check(
     if views.compare not in {None, "none"}:
         check_comparable(question, has_rows=is_compared)
     if is_compared:
-        output.check(tuple(compared_columns(query)))
+        output.check(Comparison(Report(query, ()), Report(query, ())).columns)
         if views.chart or views.fill:
             raise CommandError("--compare shows rows; leave out --chart and --fill", ExitCode.USAGE)
     else:

@@ -14,9 +14,10 @@ from fathom_async import RatePlan
 from fathom_async._cli.connection import run_async
 from fathom_async._cli.demo.source import source_of
 from fathom_async._cli.failures import CommandError
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.formatting import duration
 from fathom_async._cli.output import note
 from fathom_async._cli.settings import PLAN
+from fathom_async._util.text import counted
 from fathom_async.testing import FathomServer
 
 if TYPE_CHECKING:

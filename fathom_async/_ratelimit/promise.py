@@ -105,6 +105,20 @@ class Permits:
             at = self.upcoming(index + 1)[index]
         return at + turns * self.span
 
+    def promised_at(self, position: int, left: int) -> float:
+        """Return from when on the promise allows to take a permit behind so many others."""
+        usable = self.total - self.reserve
+        turns, position = divmod(position, usable)
+        returns = self.upcoming(position + left + 1)
+        return promised_at(returns, left, self.span, usable, position) + turns * self.span
+
+    def aged_at(self, position: int, passes: int, left: int, since: float | None) -> float:
+        """Return when a class, held back since then, takes a permit whatever is left: when passed over, or rule 5."""
+        if not left:
+            return max(self.nth(position + passes), self.now)
+        held_since = self.nth(0) if since is None else since
+        return max(self.nth(position), held_since + passes / PASSES * patience(left, self.span), self.now)
+
     def upcoming(self, count: int) -> list[float]:
         """Return when the next so many permits can be used, in order."""
         usable = self.total - self.reserve

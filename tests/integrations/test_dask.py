@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from distributed import Client, LocalCluster
-from redis import Redis
 
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
@@ -87,29 +86,39 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
 @pytest.mark.slow
 @pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
+def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing_twice(
+    mortal_redis: RedisServer, tmp_path: Path
+) -> None:
+    with fleet.alone(), fathom_process(fleet.SLOW) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
+        with cluster(environment, tmp_path, 2, threads=4) as client:
+            register(client)
+
+            def replace() -> None:
+                for number, worker in enumerate(process_ids(client)):
+                    server.wait_for(5 + 10 * number)
+                    os.kill(worker, signal.SIGTERM)  # its nanny starts another
+                    while worker in process_ids(client) or len(process_ids(client)) < 2:
+                        time.sleep(0.05)
+
+            replacing = threading.Thread(target=replace)
+            replacing.start()
+            outcomes = fathom_dask.outcomes(client, fleet.queries())
+            replacing.join()
+            seen = server.seen()
+    assert fleet.meaning(outcomes) == fleet.expected()
+    assert (seen.refused, seen.repeated) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
 def test_slow_accounts_do_not_hold_up_the_others(mortal_redis: RedisServer, tmp_path: Path) -> None:
     with fleet.alone(), fleet.uneven_accounts() as (todo, servers):
         with cluster(fleet.environment("", mortal_redis.url), tmp_path, 2, threads=8) as client:
             register(client)
             outcomes = fathom_dask.outcomes_of(client, todo, at_once=2)
         fleet.check_uneven(outcomes, servers)
-
-
-def break_down(outage: str, redis_server: RedisServer, server: FathomProcess) -> None:
-    """Make Redis fail for some seconds in the second window."""
-    server.wait_for(fleet.SERVER.requests + 2)
-    if outage == "down":
-        redis_server.kill()
-        time.sleep(5.0)
-        redis_server.start()
-        return
-    with cast("Any", Redis).from_url(redis_server.url) as redis:
-        if outage == "flushed":
-            redis.flushall()
-            return
-        redis.config_set("maxmemory", "1")
-        time.sleep(5.0)
-        redis.config_set("maxmemory", "0")
 
 
 @pytest.mark.slow
@@ -123,7 +132,7 @@ def test_everything_is_answered_through_an_outage_of_redis(
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 2) as client:
             register(client)
-            breaker = threading.Thread(target=break_down, args=(outage, mortal_redis, server))
+            breaker = threading.Thread(target=fleet.break_down, args=(outage, mortal_redis, server))
             breaker.start()
             outcomes = fathom_dask.outcomes(client, fleet.queries())
             breaker.join()

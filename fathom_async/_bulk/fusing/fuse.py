@@ -19,6 +19,7 @@ from fathom_async._reports.filters import Filter
 from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.text import counted
 from fathom_async.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -386,7 +387,7 @@ def _words(asked: Sequence["Member[Row]"], box: Box) -> Iterator[str]:
 
 def _repeats(asked: Sequence["Member[Row]"]) -> Iterator[str]:
     if repeats := sum(len(each.positions) - 1 for each in asked):
-        yield f"{repeats} repeat{'s' if repeats > 1 else ''} left out"
+        yield f"{counted(repeats, 'repeat')} left out"
 
 
 def _plural(name: str) -> str:
