@@ -35,10 +35,13 @@ def application(containing: str, **given: object) -> "FastAPI":
     return cast("FastAPI", given["app"])
 
 
+def print_nothing(*_: object) -> None: ...
+
+
 @pytest.fixture
 def survived() -> Iterator[None]:
     """Let the tests outlive SIGTERM, which uvicorn raises once more when it has stopped."""
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     yield
     signal.signal(signal.SIGTERM, before)
 
@@ -69,9 +72,9 @@ async def test_the_job_in_the_service_goes_on_after_a_restart_and_sends_nothing_
     job = "nightly"
     async with FathomServer(latency=(2.0, 3.0)) as server:
         monkeypatch.setenv("FATHOM_BASE_URL", server.url)
-        async with serving(application(job, queries=queries, print=lambda *_: None)):
+        async with serving(application(job, queries=queries, print=print_nothing)):
             await until(lambda: len(server.hits) >= 2)
-        async with serving(application(job, queries=queries, print=lambda *_: None)):
+        async with serving(application(job, queries=queries, print=print_nothing)):
             await asyncio.sleep(100)
         assert len({str(sorted(hit.query.items())) for hit in server.hits}) == len(server.hits)
         assert server.refused == 0

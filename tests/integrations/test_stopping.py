@@ -12,7 +12,7 @@ from tests.conftest import until
 def heard() -> Iterator[list[str]]:
     """What is heard of SIGTERM, first by the handler of a server."""
     found: list[str] = []
-    before = signal.signal(signal.SIGTERM, lambda *_: found.append("server"))
+    before = signal.signal(signal.SIGTERM, lambda _number, _frame: found.append("server"))
     yield found
     signal.signal(signal.SIGTERM, before)
 
