@@ -36,6 +36,7 @@ PUBLIC = [
     "fathom_async.integrations.opentelemetry",
     "fathom_async.integrations.prometheus",
     "fathom_async.integrations.rich",
+    "fathom_async.integrations.stopping",
     "fathom_async.integrations.taskiq",
     "fathom_async.integrations.workers",
     "fathom_async.jobs",

@@ -23,13 +23,13 @@ from examples.dashboard.pages import Choice, Panel, Renderer
 from examples.dashboard.ranges import RangeName
 from examples.dashboard.settings import LOOPBACK, Settings
 from examples.dashboard.sites import Sites
-from examples.dashboard.stopping import when_told_to_stop
 from fathom_async.integrations.fastapi import (
     LiveCount,
     fathom_lifespan,
     health_router,
     install_error_handlers,
 )
+from fathom_async.integrations.stopping import when_told_to_stop
 from fathom_async.store import open_store
 
 if TYPE_CHECKING:

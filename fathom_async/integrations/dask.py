@@ -112,9 +112,11 @@ class FathomWorker(WorkerPlugin):
         )
 
     async def teardown(self, worker: "Worker") -> None:
-        """Give the tasks that are under way to other workers, and close; Dask calls this."""
+        """Wait for what is in flight, give the other tasks to other workers, and close; Dask calls this."""
         del worker
         clients, self._clients = self._clients, None
+        if clients is not None:
+            await clients.drain()
         for asked in list(self._under_way):
             asked.cancel()
         if clients is not None:

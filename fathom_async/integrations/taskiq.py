@@ -9,6 +9,7 @@ Create the `FathomTasks` in the module of the broker, which the workers import t
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -23,6 +24,7 @@ from fathom_async.integrations._dispatch import AT_ONCE, PATIENCE
 from fathom_async.integrations._taskiq_results import POLL_SECONDS, Results
 from fathom_async.integrations.batches import Batch, Json, batches, interleaved
 from fathom_async.integrations.fleet import Fleet
+from fathom_async.integrations.stopping import when_told_to_stop
 from fathom_async.integrations.workers import (
     Connect,
     OpenStore,
@@ -85,6 +87,8 @@ class FathomTasks(Fleet):
         self._lost_after = checks.seconds("lost_after", lost_after, least=POLL_SECONDS)
         self._results: Results | None = None
         self._clients: WorkerClients | None = None
+        self._stopping = AsyncExitStack()
+        self._draining: asyncio.Future[None] | None = None
 
         async def ask(batch: dict[str, Any]) -> list[Any]:
             return await self._answer(batch)  # taskiq takes no methods
@@ -109,12 +113,18 @@ class FathomTasks(Fleet):
 
     async def _open(self, state: TaskiqState) -> None:
         del state
-        self._clients = WorkerClients(
+        self._clients = clients = WorkerClients(
             self._connect, self._store, keep=self._keep, keeping=self._keeping, priority=self._priority
         )
+        self._stopping.push_async_callback(clients.aclose)
+
+        def stop() -> None:
+            self._draining = asyncio.ensure_future(clients.drain())
+
+        # taskiq waits for running tasks before it calls `_close`, and these wait for the limits of their accounts.
+        self._stopping.enter_context(when_told_to_stop(stop))
 
     async def _close(self, state: TaskiqState) -> None:
         del state
-        clients, self._clients = self._clients, None
-        if clients is not None:
-            await clients.aclose()
+        self._clients = None
+        await self._stopping.aclose()

@@ -27,6 +27,7 @@ README = Path(__file__).parents[2] / "README.md"
 GIVEN = {
     "README.md": {"fathom", "token", "queries"},
     "docs/fastapi.md": {"queries"},
+    "docs/operations.md": {"queries"},
     "docs/python.md": {"fathom"},
     "docs/many-machines.md": {"queries", "queries_of", "secrets", "REDIS", "fleet", "todo", "engine", "task"},
 }

@@ -30,6 +30,9 @@ SPEED = 20.0
 LEASE = 3.0
 NOW = datetime(2026, 10, 31, 12, tzinfo=UTC)
 SERVER = Options(requests=10, per=60, latency=(0.0, 0.15), speed=SPEED, now=NOW)
+SLOW = attrs.evolve(SERVER, latency=(4.0, 8.0))
+"""A server whose answers take 0.2 to 0.4 real seconds, so that there are always requests in flight."""
+
 WORKERS = 4
 BATCHES = 35
 """A window of ten takes three seconds, so that the best there is takes nine."""

@@ -3,9 +3,11 @@
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +17,10 @@ from distributed import Client, LocalCluster
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
 from fathom_async.integrations.dask import FathomWorker
+from tests.examples.test_launcher import free_port
 from tests.integrations import fleet
 from tests.ratelimit.shared.processes import TOKEN
-from tests.support.fathom_process import FathomProcess, fathom_process
+from tests.support.fathom_process import ROOT, FathomProcess, fathom_process
 from tests.support.redis_server import RedisServer
 
 if TYPE_CHECKING:
@@ -80,6 +83,55 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
             assert (victim in process_ids(client)) is not is_killed
             seen = server.seen()
     fleet.check(outcomes, seen, under_way=THREADS if is_killed else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing_twice(
+    mortal_redis: RedisServer, tmp_path: Path
+) -> None:
+    """Workers as the command line starts them: those of a `LocalCluster` do not know SIGTERM."""
+    port = str(free_port())
+    with fleet.alone(), fathom_process(fleet.SLOW) as server, ExitStack() as started:
+        environment = fleet.environment(server.url, mortal_redis.url)
+
+        def start(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
+            command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *arguments]
+            process = subprocess.Popen(
+                [*command, "--dashboard-address", ":0"],
+                cwd=ROOT,
+                env=os.environ | environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        def worker() -> "subprocess.Popen[bytes]":
+            return start("worker", f"127.0.0.1:{port}", "--nthreads", "4", "--local-directory", str(tmp_path))
+
+        start("scheduler", "--host", "127.0.0.1", "--port", port)
+        processes = [worker(), worker()]
+        with cast("Callable[..., Any]", Client)(f"127.0.0.1:{port}", timeout=60) as client:
+            client.wait_for_workers(len(processes))
+            register(client)
+
+            def replace() -> None:
+                for number, process in enumerate(processes):
+                    server.wait_for(5 + 10 * number)
+                    process.terminate()
+                    worker()
+                    process.wait()
+
+            replacing = threading.Thread(target=replace)
+            replacing.start()
+            outcomes = fathom_dask.outcomes(client, fleet.queries())
+            replacing.join()
+        seen = server.seen()
+    assert fleet.meaning(outcomes) == fleet.expected()
+    assert (seen.refused, seen.repeated) == (0, 0)
 
 
 @pytest.mark.slow

@@ -46,6 +46,7 @@ from fathom_async._cache.memory import MemoryStore
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async.integrations.fastapi import (
     Fathom,
+    FathomState,
     LiveFeed,
     fathom,
     fathom_lifespan,
@@ -300,6 +301,44 @@ async def test_health_tells_the_budget_and_spends_nothing(
     lane = health["lanes"]["reports"]
     assert (lane["limit"], lane["per"], lane["used"], lane["queued"]) == (10, 60.0, 10, 0)
     assert lane["next_slot_in"] > 50
+
+
+async def test_beside_a_bulk_job_the_first_two_pages_and_then_as_many_as_usual_are_answered_in_time(
+    server: FathomServer,
+) -> None:
+    finished: list[int] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[FathomState]:
+        async with asyncio.TaskGroup() as jobs, fathom_lifespan(lambda: client_of(server))(app) as state:
+
+            async def job() -> None:
+                run = state["fathom"].reports.gather([query_of(1000 - n) for n in range(40)], fuse=False)
+                finished.append(len(await run))
+
+            jobs.create_task(job())
+            yield state
+
+    app = FastAPI(lifespan=lifespan)
+    install_error_handlers(app)
+
+    @app.get("/pages/{limit}")
+    async def page(limit: int, fathom: Fathom) -> int:
+        return len(await fathom.reports.aggregate(query_of(limit)))
+
+    statuses: list[int] = []
+    async with serving(app) as visitor:
+        for limit in range(1, 13):
+            await asyncio.sleep(15)
+            async with visitor.get(f"/pages/{limit}") as response:
+                statuses.append(response.status)
+        await until(lambda: bool(finished))
+    assert (statuses[:2], set(statuses[4:])) == ([200, 200], {200}), "a minute is over after the fourth"
+    assert (finished, server.refused) == ([40], 0)
+
+
+def query_of(limit: int) -> PageviewQuery:
+    return QUERY.replace(limit=limit)
 
 
 async def test_the_lifespan_goes_together_with_the_applications_own(server: FathomServer) -> None:

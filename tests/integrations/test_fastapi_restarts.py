@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, Literal
 
 import aiohttp
-import attrs
 import pytest
 
 from tests.conftest import until
@@ -22,9 +21,6 @@ from tests.examples.test_launcher import free_port
 from tests.integrations import backend, fleet
 from tests.support.fathom_process import ROOT, FathomProcess, fathom_process
 from tests.support.redis_server import RedisServer
-
-SLOW = attrs.evolve(fleet.SERVER, latency=(4.0, 8.0))
-"""A server whose answers take 0.2 to 0.4 real seconds, so that there are always requests in flight."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -86,13 +82,13 @@ async def until_seen(server: FathomProcess, requests: int) -> None:
 async def test_a_service_that_is_stopped_and_started_sends_each_request_once(
     kind: Literal["file", "redis"], workers: int, streams: int, mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
-    with fleet.alone(), fathom_process(SLOW) as server:
+    with fleet.alone(), fathom_process(fleet.SLOW) as server:
         environ = environment(kind, server, mortal_redis.url, tmp_path)
         async with AsyncExitStack() as opened:
             process, visitor = await opened.enter_async_context(service(environ, workers))
             for _ in range(streams):
                 await opened.enter_async_context(visitor.get("/stream"))
-            await until_seen(server, SLOW.requests + 2)
+            await until_seen(server, fleet.SLOW.requests + 2)
             process.terminate()
             async with asyncio.timeout(20):  # it takes 1 s for the streams, and up to 0.4 s for the answers
                 await process.wait()
@@ -100,7 +96,7 @@ async def test_a_service_that_is_stopped_and_started_sends_each_request_once(
             assert asked < backend.JOB, "it was stopped in the middle of the job"
         async with service(environ, workers):
             await until_seen(server, backend.JOB)
-            await asyncio.sleep(2 * SLOW.latency[1] / fleet.SPEED)
+            await asyncio.sleep(2 * fleet.SLOW.latency[1] / fleet.SPEED)
         seen = server.seen()
     assert (seen.refused, seen.repeated, seen.requests) == (0, 0, backend.JOB)
 
@@ -109,7 +105,7 @@ async def test_workers_that_are_replaced_one_by_one_serve_every_page(
     mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with fleet.alone(), fathom_process(SLOW) as server, log.open("w") as file:
+    with fleet.alone(), fathom_process(fleet.SLOW) as server, log.open("w") as file:
         environ = fleet.environment(server.url, mortal_redis.url)
         async with service(environ, 2, log=file) as (process, visitor):
             statuses = Counter[int]()

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from taskiq import InMemoryBroker
 from taskiq.api import run_receiver_task
@@ -39,23 +41,24 @@ QUERIES = [
 @contextmanager
 def workers(environment: dict[str, str]) -> Generator[list["subprocess.Popen[bytes]"]]:
     """Workers as the command line starts them, each with a process group of its own."""
-    command = [sys.executable, "-m", "taskiq", "worker", "--workers", "1", "--max-async-tasks", str(TASKS)]
-    processes = [
-        subprocess.Popen(
-            [*command, "tests.integrations.taskiq_broker:broker"],
-            cwd=ROOT,
-            env=os.environ | environment,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(fleet.WORKERS)
-    ]
+    processes = [start(environment) for _ in range(fleet.WORKERS)]
     try:
         yield processes
     finally:
         for process in processes:
             kill(process)
+
+
+def start(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "taskiq", "worker", "--workers", "1", "--max-async-tasks", str(TASKS)]
+    return subprocess.Popen(
+        [*command, "tests.integrations.taskiq_broker:broker"],
+        cwd=ROOT,
+        env=os.environ | environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def kill(process: "subprocess.Popen[bytes]") -> None:
@@ -117,6 +120,47 @@ def test_everything_is_answered_through_an_outage_of_redis(
             seen = server.seen()
     assert fleet.meaning(outcomes) == fleet.expected()
     assert seen.refused == 0
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing_twice(
+    mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fleet.alone(), fathom_process(fleet.SLOW) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with workers(environment) as processes:
+
+            def replace() -> None:
+                for number, process in enumerate(tuple(processes)):
+                    server.wait_for(5 * (number + 1))
+                    process.terminate()
+                    processes.append(start(environment))
+                    process.wait()
+
+            replacing = threading.Thread(target=replace)
+            replacing.start()
+            outcomes = asyncio.run(ask(None, server))
+            replacing.join()
+            seen = server.seen()
+    assert fleet.meaning(outcomes) == fleet.expected()
+    assert (seen.refused, seen.repeated) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_an_idle_worker_stops_when_it_is_told(mortal_redis: RedisServer) -> None:
+    with fleet.alone(), workers(fleet.environment("http://127.0.0.1:1", mortal_redis.url)) as processes:
+        with cast("Any", SyncRedis).from_url(mortal_redis.url) as redis:
+            while len(redis.client_list(_type="normal")) <= len(processes):  # each has a blocking connection
+                time.sleep(0.05)
+        for process in processes:
+            process.terminate()
+        assert [process.wait() for process in processes] == [0] * len(processes)
 
 
 @pytest.mark.slow
