@@ -14,11 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest versions bench setup clean
-=======
-.PHONY: help demo dashboard test lint types unit eager uvloop browser dist lock test-newest test-lowest test-floors versions bench setup clean
->>>>>>> s6-redis
+.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \

@@ -1,72 +1,27 @@
 """The clients of one worker process."""
 
 import asyncio
-<<<<<<< HEAD
 from collections.abc import AsyncIterator
-=======
-import pickle
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import cast
->>>>>>> s6-ops
 
 import pytest
 
 from fathom_async import (
     ArgumentError,
     ClosedError,
-<<<<<<< HEAD
     ConfigurationError,
     FathomClient,
     NotFoundError,
     PageviewQuery,
-)
-from fathom_async._cache.memory import MemoryStore
-from fathom_async.integrations.batches import Batch, in_order
-from fathom_async.integrations.workers import WorkerClients, client_from_env, store_from_env
-from fathom_async.testing import FathomServer
-from tests.integrations.asked import by_browser, by_day
-=======
-    FathomClient,
-    NotFoundError,
-    PageviewQuery,
-    QueryError,
     RateLimit,
     RatePlan,
 )
-from fathom_async._bulk.fusing import fuse
 from fathom_async._cache.memory import MemoryStore
-from fathom_async.integrations.workers import (
-    Batch,
-    WorkerClients,
-    batches,
-    client_from_env,
-    in_order,
-    interleaved,
-    store_from_env,
-)
+from fathom_async.integrations.batches import Batch, batches, in_order
+from fathom_async.integrations.workers import WorkerClients, client_from_env, store_from_env
 from fathom_async.testing import Delay, FathomServer
 from tests.conftest import until
-
-
-def by_day(day: int, name: str = "pageviews", site: str = "CDBUGS") -> PageviewQuery:
-    date = f"2026-01-{day:02}"
-    return PageviewQuery.from_params(
-        {"entity": "pageview", "entity_id": site, "aggregates": name, "date_from": date, "date_to": date}
-    )
-
-
-def by_browser(site: str, limit: int) -> PageviewQuery:
-    """A query that can be asked only by itself."""
-    return PageviewQuery(
-        site,
-        aggregates=["visits"],
-        field_grouping=["browser"],
-        sort_by="visits:desc",
-        limit=limit,
-        date_to=f"2026-01-{limit:02}",
-    )
->>>>>>> s6-ops
+from tests.integrations.asked import by_browser, by_day
 
 
 @pytest.fixture
