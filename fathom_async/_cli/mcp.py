@@ -13,12 +13,14 @@ from typing import Annotated, Final
 from cyclopts import Parameter, validators
 
 from fathom_async._cli.connection import connect, run_async
-from fathom_async._cli.failures import DEBUG
+from fathom_async._cli.failures import DEBUG, ExitCode
 from fathom_async._cli.output import note
 from fathom_async._cli.settings import STORE
 from fathom_async.integrations.mcp import mcp_server
 
 _CHUNK: Final = 65_536
+_PATIENCE: Final = 2.0
+"""Seconds that a program which started the command has to read what is written, once it is to end."""
 
 
 def mcp(*, max_requests: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 100) -> None:
@@ -44,7 +46,9 @@ async def _serve(max_requests: int) -> None:
             await asyncio.shield(serving)
         finally:
             end_input()
+            hurry = asyncio.get_running_loop().call_later(_PATIENCE, os._exit, ExitCode.TERMINATED)
             await serving
+            hurry.cancel()
 
 
 def _endable_input() -> Callable[[], None]:

@@ -15,7 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp_types import TextContent
 
 from fathom_async._cli.failures import ExitCode
-from fathom_async.testing import Delay, FathomServer
+from fathom_async.testing import Dataset, Delay, FathomServer
 from tests.conftest import until
 
 from .command import COMMAND, environment, run, run_python
@@ -46,7 +46,7 @@ async def started(env: dict[str, str], *options: str) -> AsyncGenerator[Process]
     finally:
         if process.returncode is None:
             process.kill()
-            _ = await process.communicate()
+        _ = await process.communicate()
 
 
 async def say(process: Process, message: dict[str, object]) -> None:
@@ -104,6 +104,20 @@ async def test_the_end_of_the_input_and_signals_end_it_at_once(
     assert all(json.loads(line)["jsonrpc"] == "2.0" for line in out.splitlines())
     told = {"end": b"", signal.SIGTERM: b"fathom: terminated\n", signal.SIGINT: b"fathom: interrupted\n"}
     assert err == told[how]
+
+
+async def test_a_program_that_reads_nothing_does_not_keep_it() -> None:
+    data = Dataset.synthetic(sites=250, days=1)
+    async with (
+        FathomServer(data=data) as server,
+        started(settings(server), "--max-requests", "200") as process,
+    ):
+        for number in range(40):  # far more than a pipe holds
+            await call(process, number + 2, "list_sites")
+        await until(lambda: len(server.hits) == 120)
+        process.terminate()
+        await until(lambda: process.returncode is not None)  # `wait` would read first
+        assert process.returncode == ExitCode.TERMINATED
 
 
 async def test_the_log_goes_to_standard_error_and_has_no_token(server: FathomServer) -> None:
