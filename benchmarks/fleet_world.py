@@ -27,7 +27,7 @@ from fathom_async._util.clock import LoopClock
 from fathom_async._util.tasks import first_of
 from fathom_async.errors import WaitTooLongError
 from fathom_async.integrations._dispatch import HOLD, Dispatch
-from fathom_async.integrations.workers import Batch
+from fathom_async.integrations.batches import Batch
 from fathom_async.testing import LaravelWindow
 
 if TYPE_CHECKING:

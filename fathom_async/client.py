@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from typing import ClassVar, Self, Unpack, cast
+from typing import ClassVar, Literal, Self, Unpack, cast
+
+import attrs
 
 from fathom_async._cache.entry import namespace
 from fathom_async._core.session import Caller
@@ -105,9 +107,10 @@ class FathomClient(ServiceClient):
     ) -> Self:
         """Return a client for ``FATHOM_API_TOKEN``, or for the token in the file ``FATHOM_API_TOKEN_FILE``.
 
-        ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` are used, too, if they are set, and unless there is
-        a ``session``, ``FATHOM_MAX_HEADER``, ``FATHOM_MAX_CONNECTIONS``, and the process's ``HTTPS_PROXY``,
-        ``NO_PROXY`` and ``SSL_CERT_FILE``; ``trust_env=False`` leaves the proxy out.
+        These are used, too, if they are set: ``FATHOM_BASE_URL``, ``FATHOM_PLAN``, ``FATHOM_RESERVE``,
+        ``FATHOM_BUDGET``, ``FATHOM_BUDGET_KEY`` and ``FATHOM_ON_BUDGET_LOST``. Unless there is a ``session``, so are
+        ``FATHOM_MAX_HEADER``, ``FATHOM_MAX_CONNECTIONS``, and the process's ``HTTPS_PROXY``, ``NO_PROXY`` and
+        ``SSL_CERT_FILE``; ``trust_env=False`` leaves the proxy out.
 
         Args:
             environ: Environment variables; those of the process by default.
@@ -126,10 +129,13 @@ class FathomClient(ServiceClient):
         if options.get("session") is None:
             options = cast("ServiceOptions", {**network_options(environ), **options})
         options.setdefault("budget", environ.get("FATHOM_BUDGET") or None)
+        options.setdefault("budget_key", environ.get("FATHOM_BUDGET_KEY") or None)
+        if lost := environ.get("FATHOM_ON_BUDGET_LOST"):
+            options.setdefault("on_budget_lost", _fail_or_share(lost))
         return cls(
             token,
             base_url=environ.get("FATHOM_BASE_URL") or BASE_URL,
-            plan=plan or environ.get("FATHOM_PLAN") or None,
+            plan=plan or _plan_from(environ),
             **options,
         )
 
@@ -140,3 +146,19 @@ class FathomClient(ServiceClient):
         self.events = EventsResource(send)
         self.milestones = MilestonesResource(send)
         self.reports = ReportsResource(send)
+
+
+def _plan_from(environ: Mapping[str, str]) -> RatePlan | str | None:
+    plan, reserve = environ.get("FATHOM_PLAN") or None, environ.get("FATHOM_RESERVE")
+    if not reserve:
+        return plan
+    if not reserve.isdecimal():
+        raise ConfigurationError(f"FATHOM_RESERVE must be a number of requests, not {reserve!r}")
+    return attrs.evolve(plan_of(plan) or RatePlan.classic(), reserve=int(reserve))
+
+
+def _fail_or_share(text: str) -> Literal["fail"] | float:
+    try:
+        return float(text)
+    except ValueError:
+        return cast('Literal["fail"]', text)  # what else it says is refused with the other settings

@@ -18,10 +18,10 @@ from typing import Final, is_typeddict
 import pytest
 
 import fathom_async as fathom
-from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing
+from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing, watch
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
-from fathom_async.integrations import charts, fastapi, workers
+from fathom_async.integrations import batches, charts, fastapi, fleet
 from tests.test_public import PUBLIC
 
 NOW: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -35,6 +35,7 @@ REFUSED: Final = fathom.RateLimitError(429, "Too Many Attempts.", {"a": ["b"]}, 
 ANSWERED: Final = fathom.Outcome(VISITS, REPORT, asked_at=5.0)
 FAILED: Final = fathom.Outcome(SALES, error=REFUSED, position=1)
 EXTRA: Final = {"new": {"deep": [1]}}
+RULE: Final = watch.Rule(name="a", site_id="CDBUGS", metric="visits", below=1)
 PURCHASE: Final = emma.NewMemberEvent(member_id=5, event_type="purchase", attributes={"a": 1})
 REJECTED: Final = emma.Batch((PURCHASE,), error=REFUSED)
 
@@ -158,10 +159,12 @@ VALUES: Final[list[object]] = [
     *(jobs.Fault("job.a", "is odd"), jobs.Output(), jobs.NamedQuery("a", VISITS, None)),
     jobs.Job("a", (jobs.NamedQuery("a", VISITS, None),), False, jobs.Output()),
     jobs.JobFile("jobs.toml", ()),
+    *(RULE, watch.Alert(RULE, NOW, NOW, 0, 1, None), watch.WatchResult(errors={RULE: REFUSED})),
     *(fastapi.LiveCount("CDBUGS", 3, NOW), fastapi.Reply(HTTPStatus.BAD_GATEWAY, "a")),
     fastapi.LaneHealth.of(fathom.LaneStatus(10, 60, 1, 0, 0, 0.0), 0.0),
     fastapi.Health(status="ok", lanes={}, sent={"crud": 1}, refused=0, retried=0, shared=0),
-    *workers.batches([VISITS, SALES]),
+    *batches.batches([VISITS, SALES]),
+    fleet.FleetPlan(1, 2, 3, 4, 5.0, "a"),
     *(
         testing.Status(503, {"a": 1}),
         testing.Disconnect(),
@@ -187,7 +190,7 @@ LIVE: Final = {
     "clients, which hold connections, and what sends through them": (
         *("FathomClient", "SecodaClient", "EmmaClient", "ServiceClient"),
         *("Caller", "Listing", "SyncPlan"),
-        *("LiveFeed", "WorkerClients", "FathomTasks", "FathomWorker"),
+        *("LiveFeed", "WorkerClients", "Fleet", "FathomTasks", "DaskFleet", "FathomWorker"),
     ),
     "settings of one client, which hold its token": ("Service",),
     "stores, which hold a file or a connection": ("MemoryStore", "RedisStore", "SqliteStore"),

@@ -26,11 +26,15 @@ PUBLIC = [
     "fathom_async.connectors.sync",
     "fathom_async.errors",
     "fathom_async.integrations",
+    "fathom_async.integrations.batches",
     "fathom_async.integrations.charts",
     "fathom_async.integrations.dask",
     "fathom_async.integrations.dlt",
     "fathom_async.integrations.fastapi",
+    "fathom_async.integrations.fleet",
+    "fathom_async.integrations.mcp",
     "fathom_async.integrations.opentelemetry",
+    "fathom_async.integrations.prometheus",
     "fathom_async.integrations.rich",
     "fathom_async.integrations.taskiq",
     "fathom_async.integrations.workers",
@@ -42,6 +46,7 @@ PUBLIC = [
     "fathom_async.telemetry",
     "fathom_async.testing",
     "fathom_async.testing.plugin",
+    "fathom_async.watch",
 ]
 MOVED = {
     "fathom_async.store.kept": ("fathom_async.store", ["Keeping", "Kept", "namespace"]),

@@ -11,58 +11,79 @@ lapses sends none, so that there is a look every second too.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
 from time import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import FlightStore, StoreFlight
 from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
-from fathom_async._util.secrets import told, without_secrets
-from fathom_async.errors import ClosedError, ConfigurationError, StoreError
+from fathom_async._util.redis_pool import SharedRedis
+from fathom_async._util.secrets import told
+from fathom_async.errors import ClosedError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
     from redis.asyncio import Redis
 
+T = TypeVar("T")
+
 _TIMEOUT = 5.0
 _CONNECTIONS = 8
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 500
+_IN_SCRIPT = 100
+_FOR_GOOD = 10 * 365 * 86_400.0
+"""Seconds for which an answer without a `CacheEntry.drop_after` is kept: a server can evict only what expires."""
+
+Call = tuple[Sequence[str], Sequence[str | bytes]]
+"""The keys and arguments of a script for one of many."""
+
 _PREFIX: Final = "fathom:1:"
 _ENDED: Final = f"{_PREFIX}ended"
 
+# Of each answer, four keys and six arguments.
 _PUT: Final = """
-local old = redis.call('HGET', KEYS[1], 'asked_at')
-local forgotten_at = redis.call('GET', KEYS[3])
 local clock = redis.call('TIME')
-local is_forgotten = forgotten_at and clock[1] + clock[2] / 1000000 - ARGV[6] < tonumber(forgotten_at)
-if not is_forgotten and (not old or tonumber(ARGV[1]) >= tonumber(old) or tonumber(old) > tonumber(ARGV[2])) then
-  redis.call('DEL', KEYS[1])
-  redis.call('HSET', KEYS[1], unpack(ARGV, 7))
-  if ARGV[3] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
+local now = clock[1] + clock[2] / 1000000
+for i = 0, #KEYS / 4 - 1 do
+  local answer, claim, forgotten, subject = unpack(KEYS, 4 * i + 1, 4 * i + 4)
+  local key, asked_at, age, ttl, entry, body = unpack(ARGV, 6 * i + 4, 6 * i + 9)
+  local old = redis.call('HGET', answer, 'asked_at')
+  local forgotten_at = redis.call('GET', forgotten)
+  local is_forgotten = forgotten_at and now - age < tonumber(forgotten_at)
+  if not is_forgotten and (not old or tonumber(asked_at) >= tonumber(old) or tonumber(old) > tonumber(ARGV[1])) then
+    redis.call('DEL', answer)
+    redis.call('HSET', answer, 'asked_at', asked_at, 'entry', entry, 'body', body)
+    redis.call('PEXPIRE', answer, ttl)
+  end
+  if subject ~= '' then
+    redis.call('ZADD', subject, asked_at, key)
+    redis.call('ZREMRANGEBYRANK', subject, 0, -1 - tonumber(ARGV[2]))
+    redis.call('PEXPIRE', subject, math.max(tonumber(ttl), redis.call('PTTL', subject)))
+  end
+  if redis.call('DEL', claim) == 1 then redis.call('PUBLISH', ARGV[3], key) end
 end
-redis.call('DEL', KEYS[2])
-redis.call('PUBLISH', ARGV[4], ARGV[5])
 """
 _FORGET: Final = """
 local clock = redis.call('TIME')
 redis.call('SET', KEYS[1], string.format('%d.%06d', clock[1], clock[2]), 'EX', ARGV[1])
 """
-_NOTE: Final = """
-redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
-redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[3]))
-if ARGV[4] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
-"""
 _RENEW: Final = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+for i, claim in ipairs(KEYS) do
+  if redis.call('GET', claim) == ARGV[i + 1] then redis.call('PEXPIRE', claim, ARGV[1]) end
+end
 """
 _RELEASE: Final = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('DEL', KEYS[1])
-  redis.call('PUBLISH', ARGV[2], ARGV[3])
+for i, claim in ipairs(KEYS) do
+  if redis.call('GET', claim) == ARGV[2 * i] then
+    redis.call('DEL', claim)
+    redis.call('PUBLISH', ARGV[1], ARGV[2 * i + 1])
+  end
 end
 """
 
@@ -70,8 +91,8 @@ end
 class RedisStore(FlightStore):
     """A `ReportStore` on a Redis server.
 
-    Answers expire after their `CacheEntry.drop_after`. The server bounds their size: give it a ``maxmemory`` and the
-    ``maxmemory-policy volatile-lru``. To keep them over a restart, it must be told to persist.
+    Answers expire after their `CacheEntry.drop_after`, or after ten years. The server bounds their size: give it a
+    ``maxmemory`` and the ``maxmemory-policy volatile-lru``. To keep them over a restart, it must be told to persist.
 
     Args:
         url: Where the server is, ``redis://``, ``rediss://`` or ``unix://``.
@@ -106,19 +127,16 @@ class RedisStore(FlightStore):
         """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
 
-        def put(line: Any, key: str) -> None:  # noqa: ANN401 - redis-py's annotations are partly unknown
+        def put(key: str) -> Call:
             kept = answers[key]
-            ttl = "" if kept.drop_after is None else str(max(1, round((kept.drop_after - now) * 1000)))
-            age = repr(max(0.0, now - kept.asked_at))
-            order = (repr(kept.asked_at), repr(now + SKEW), ttl, _ENDED, key, age)
-            keys = (_answer(key), _claim(key), _forgotten(kept.site or ""))
-            fields = ("asked_at", order[0], "entry", packed(kept), "body", kept.body)
-            line.eval(_PUT, 3, *keys, *order, *fields)
-            if kept.subject is not None:
-                line.eval(_NOTE, 1, _subject(kept.subject), order[0], key, str(MOST_ANSWERS), ttl)
+            seconds = _FOR_GOOD if kept.drop_after is None else kept.drop_after - now
+            age, ttl = repr(max(0.0, now - kept.asked_at)), str(max(1, round(seconds * 1000)))
+            subject = "" if kept.subject is None else _subject(kept.subject)
+            keys = (_answer(key), _claim(key), _forgotten(kept.site or ""), subject)
+            return keys, (key, repr(kept.asked_at), age, ttl, *packed(kept))
 
-        await self._server.do(answers, put)
-        self._flight.ended(answers)
+        common = (repr(now + SKEW), str(MOST_ANSWERS), _ENDED)
+        await self._flight.answer(answers, self._server.run(_PUT, common, map(put, answers)))
 
     async def _read(self, keys: Iterable[str], *fields: str) -> dict[str, CacheEntry]:
         wanted = tuple(keys)
@@ -133,9 +151,7 @@ class RedisStore(FlightStore):
 
     async def forget(self, site: str, is_gone: Callable[[CacheEntry], bool]) -> int:
         """Forget answers about a site; see `ReportStore.forget`."""
-        await self._server.do(
-            [site], lambda line, _: line.eval(_FORGET, 1, _forgotten(site), str(round(FORGOTTEN_FOR)))
-        )
+        await self._server.run(_FORGET, (str(round(FORGOTTEN_FOR)),), [((_forgotten(site),), ())])
         names = await self._server.names(_answer("*"))
         kept = await self._read([name.partition("{")[2][:-1] for name in names], "entry")
         gone = [key for key, each in kept.items() if each.site == site and is_gone(each)]
@@ -173,13 +189,12 @@ class _ClaimKeys:
         return [key for key, is_made in zip(keys, made, strict=True) if is_made]
 
     async def renew(self, held: Mapping[str, str]) -> None:
-        lease = str(self._lease)
-        await self._server.do(held, lambda line, key: line.eval(_RENEW, 1, _claim(key), held[key], lease))
+        calls = (((_claim(key),), (owner,)) for key, owner in held.items())
+        await self._server.run(_RENEW, (str(self._lease),), calls)
 
     async def release(self, held: Mapping[str, str]) -> None:
-        await self._server.do(
-            held, lambda line, key: line.eval(_RELEASE, 1, _claim(key), held[key], _ENDED, key)
-        )
+        calls = (((_claim(key),), (owner, key)) for key, owner in held.items())
+        await self._server.run(_RELEASE, (_ENDED,), calls)
 
     async def held(self, keys: Collection[str]) -> Collection[str]:
         found = await self._server.do(keys, lambda line, key: line.exists(_claim(key)))
@@ -191,36 +206,56 @@ class _Server:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.where = without_secrets(url)
-        self._redis = _connect(url, self.where)
+        self._redis = SharedRedis(url, "a store", timeout=_TIMEOUT, most=_CONNECTIONS)
+        self.where: str = self._redis.where
         self._is_closed = False
 
-    async def do(self, keys: Iterable[str], command: Callable[[Any, str], object]) -> list[object]:
-        """Carry out a command for each key; return the replies in their order."""
-        wanted = tuple(keys)
+    async def do(self, wanted: Iterable[T], command: Callable[[Any, T], object]) -> list[object]:
+        """Carry out a command for each key or call; return the replies in their order."""
+        wanted = tuple(wanted)
+
+        async def execute(redis: "Redis", some: Iterable[T]) -> list[object]:
+            line = cast("Any", redis.pipeline(transaction=False))
+            for each in some:
+                command(line, each)
+            return cast("list[object]", await line.execute())
+
         replies: list[object] = []
         with self._errors():
             for start in range(0, len(wanted), _AT_ONCE):
-                line = cast("Any", self._redis.pipeline(transaction=False))
-                for key in wanted[start : start + _AT_ONCE]:
-                    command(line, key)
-                replies += await line.execute()
+                some = wanted[start : start + _AT_ONCE]
+                replies += await self._redis.run(partial(execute, some=some))
         return replies
+
+    async def run(self, script: str, common: Iterable[str], calls: Iterable["Call"]) -> None:
+        """Run a script for many keys, with the arguments that all have in common first."""
+        rest = iter(calls)
+        some = iter(lambda: tuple(islice(rest, _IN_SCRIPT)), ())
+        calls_of_many = ([*zip(*each, strict=True)] for each in some)
+        lines = (
+            (tuple(chain.from_iterable(keys)), (*common, *chain.from_iterable(own)))
+            for keys, own in calls_of_many
+        )
+        await self.do(lines, lambda line, call: line.eval(script, len(call[0]), *call[0], *call[1]))
 
     async def names(self, pattern: str) -> list[str]:
         """Return the names of all keys of a pattern."""
-        with self._errors():
+
+        async def scan(redis: "Redis") -> list[str]:
             found = cast(
                 "AsyncGenerator[bytes]",
-                self._redis.scan_iter(match=pattern, count=_AT_ONCE),  # pyright: ignore[reportUnknownMemberType]
+                redis.scan_iter(match=pattern, count=_AT_ONCE),  # pyright: ignore[reportUnknownMemberType]
             )
             return list({name.decode() async for name in found})
+
+        with self._errors():
+            return await self._redis.run(scan)
 
     async def listen(self, flight: StoreFlight) -> None:
         """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
-            subscription = cast("Any", self._redis.pubsub())  # pyright: ignore[reportUnknownMemberType]
+            subscription = cast("Any", self._redis.subscriptions.pubsub())  # pyright: ignore[reportUnknownMemberType]
             try:
                 await subscription.subscribe(_ENDED)
                 while flight.keys:
@@ -234,7 +269,7 @@ class _Server:
                 await subscription.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections that nobody else uses."""
         self._is_closed = True
         await self._redis.aclose()
 
@@ -244,15 +279,9 @@ class _Server:
 
         if self._is_closed:
             raise ClosedError("the store is closed")
-        task = asyncio.current_task()
-        cancelled = task.cancelling() if task else 0
         try:
             yield
-            if task and task.cancelling() > cancelled:  # redis-py may take a cancellation for itself
-                raise asyncio.CancelledError
         except (RedisError, OSError) as error:
-            if task and task.cancelling() > cancelled:
-                raise asyncio.CancelledError from error
             raise StoreError(f"the store {self.where} cannot be used: {told(error, self._url)}") from None
 
 
@@ -277,22 +306,3 @@ def _forgotten(site: str) -> str:
 
 def _subject(subject: str) -> str:
     return f"{_PREFIX}about:{{{subject}}}"
-
-
-def _connect(url: str, where: str) -> "Redis":
-    try:
-        from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
-    except ImportError:
-        raise ConfigurationError(
-            'a store in Redis needs the redis library: pip install "fathom_async[redis]"'
-        ) from None
-    try:
-        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url,
-            max_connections=_CONNECTIONS,
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"{where} is not a Redis URL: {told(error, url)}") from None
-    return Redis.from_pool(pool)

@@ -171,6 +171,15 @@ class StoreFlight:
         keys = self.keys
         self.ended(set(keys).difference(await self._backend.held(keys)))
 
+    async def answer(self, keys: Iterable[str], putting: Awaitable[object]) -> None:
+        """Store the answers of keys, which ends all claims on them; so ours need no release any more."""
+        held = {key: self._held[key] for key in keys if key in self._held}
+        await putting
+        for key, owner in held.items():
+            if self._held.get(key) == owner:
+                del self._held[key]
+        self.ended(keys)
+
     def ended(self, keys: Iterable[str]) -> None:
         """Wake the tasks that wait for these keys."""
         for key in keys:
@@ -223,7 +232,7 @@ class StoreFlight:
         except FathomError as error:
             _log.warning("%d claims could not be released and will lapse: %s", len(keys), error)
         for key in keys:
-            del self._held[key]
+            self._held.pop(key, None)
         self.ended(keys)
 
     async def _renew(self) -> None:

@@ -104,31 +104,19 @@ class SqliteStore(FlightStore):
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
         """Keep answers; see `ReportStore.put_many`."""
-        now = self._clock()
-        rows = [
-            (
-                key,
-                each.asked_at,
-                each.drop_after,
-                each.subject,
-                packed(each),
-                each.body,
-                each.site,
-                now + SKEW,
-            )
-            for key, each in answers.items()
-        ]
+        now, rows = self._clock(), tuple(answers.items())
 
         def put(connection: "sqlite3.Connection") -> None:
-            connection.executemany(_PUT, rows)
-            connection.executemany("DELETE FROM claims WHERE key = ?", [(row[0],) for row in rows])
+            for key, each in rows:
+                order, where = (each.asked_at, each.drop_after, each.subject), (each.site, now + SKEW)
+                connection.execute(_PUT, (key, *order, *packed(each), *where))
+                connection.execute("DELETE FROM claims WHERE key = ?", (key,))
             connection.execute("DELETE FROM answers WHERE drop_after < ?", (now,))
             while connection.execute(_USED).fetchone()[0] > self._max_bytes:
                 if connection.execute(_DELETE_OLDEST).rowcount == 0:
                     break
 
-        await self._file.write(put)
-        self._flight.ended(answers)
+        await self._flight.answer(answers, self._file.write(put))
 
     async def delete(self, keys: Iterable[str]) -> None:
         """Forget answers."""

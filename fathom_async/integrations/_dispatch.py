@@ -2,18 +2,20 @@
 
 1. An account has at most `at_once` unfinished tasks, and the next is sent as one ends. So the tasks of a slow account
    occupy few workers, and those of the others pass it.
-2. A task that could not run **yet** is no outcome: the store or the budget was out of reach, or the worker was
-   closing. Its batch is sent again; the answers that are in the store cost no request.
+2. A task that could not run **yet** is no outcome: the store or the budget was out of reach, the worker was closing,
+   or the engine failed. Its batch is sent again; the answers that are in the store cost no request.
 3. Meanwhile one task at a time tries, after pauses that double, until one of the account succeeds. Once none has for
    `patience` seconds, errors are outcomes.
 4. A task that would wait for its account's limit for longer than `HOLD` is handed back at once (`max_wait`), and sent
    again in the same manner, for as long as it takes. So no task runs for long, and one that does is lost.
+5. What the engine fails to run `_MOST_TIMES` times is an outcome, if it ran another batch since the first time: this
+   batch kills its workers.
 """
 
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import zip_longest
 from typing import Final, Generic
@@ -24,7 +26,7 @@ from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._util import checks
 from fathom_async.errors import BudgetError, ClosedError, FathomError, StoreError, WaitTooLongError
-from fathom_async.integrations.workers import Batch
+from fathom_async.integrations.batches import Batch
 
 _log = logging.getLogger("fathom_async")
 
@@ -36,6 +38,7 @@ HOLD: Final = 120.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _LONGEST_REST: Final = 300.0
+_MOST_TIMES: Final = 3
 _NOT_YET: Final = (BudgetError, ClosedError, StoreError, WaitTooLongError)
 
 
@@ -49,6 +52,18 @@ class _Account:
     not_before: float = -math.inf
     pause: float = 0.0
     failing_since: float | None = None
+    begun: float | None = None
+    ended: int = 0
+    """Requests of the batches that ended, and `left` of the others."""
+    left: int = 0
+
+
+@attrs.define
+class _Failures:
+    """How often the engine failed to run a batch, and how many others had ended the first time (rule 5)."""
+
+    times: int
+    others: int
 
 
 class Dispatch(Generic[RowT]):
@@ -58,32 +73,28 @@ class Dispatch(Generic[RowT]):
         todo: The batches.
         at_once: Most unfinished tasks of one account.
         patience: Seconds without a success after which an account's errors are outcomes.
-
-    Attributes:
-        found: The outcomes of finished batches, by index.
     """
 
     def __init__(
         self, todo: Sequence[Batch[RowT]], *, at_once: int = AT_ONCE, patience: float = PATIENCE
     ) -> None:
-        self.found: dict[int, Sequence[Outcome[RowT]]] = {}
         self._todo = todo
         self._at_once = checks.count("at_once", at_once)
         self._patience = checks.seconds("patience", patience, least=0)
         self._accounts: dict[str, _Account] = {}
+        self._ended = 0
+        self._failures: dict[int, _Failures] = {}
         for place, batch in enumerate(todo):
-            self._accounts.setdefault(batch.account, _Account(batch.account)).todo.append(place)
+            account = self._accounts.setdefault(batch.account, _Account(batch.account))
+            account.todo.append(place)
+            account.left += batch.requests
         self._ready = dict.fromkeys(self._accounts)
         self._later: list[tuple[float, str]] = []
         self._failing: set[str] = set()
 
     @property
     def is_over(self) -> bool:
-        return len(self.found) == len(self._todo)
-
-    @property
-    def outcomes(self) -> Sequence[Sequence[Outcome[RowT]]]:
-        return [self.found[place] for place in range(len(self._todo))]
+        return self._ended == len(self._todo)
 
     def due(self, now: float) -> Sequence[int]:
         """Return the batches to send now; accounts take turns."""
@@ -97,22 +108,39 @@ class Dispatch(Generic[RowT]):
         """Return when to ask again, unless a task ends before."""
         return self._later[0][0] if self._later else math.inf
 
-    def settle(self, place: int, outcomes: Sequence[Outcome[RowT]], now: float) -> None:
-        """Note the outcomes of a batch, or send it again later."""
+    def seconds_left(self, planned: Callable[[int], float], now: float) -> float:
+        """Estimate the seconds until the last batch ends: as slow as planned, or as the account has been so far.
+
+        Args:
+            planned: Returns the seconds in which an account's limit admits a number of requests.
+            now: The time.
+        """
+        return max(
+            (
+                max(planned(each.left), each.left * _pace(each, now))
+                for each in self._accounts.values()
+                if each.left
+            ),
+            default=0.0,
+        )
+
+    def settle(
+        self, place: int, outcomes: Sequence[Outcome[RowT]], now: float
+    ) -> Sequence[Outcome[RowT]] | None:
+        """Return the outcomes of a batch, or None if it is sent again later."""
         error = next((each.error for each in outcomes if isinstance(each.error, _NOT_YET)), None)
         if error is not None:
-            self.put_back(place, error, now)
-            return
+            return self.put_back(place, error, now)
         account = self._account(place)
-        self.found[place] = outcomes
         account.failing_since, account.pause, account.not_before = None, 0.0, -math.inf
         if account.name in self._failing:
             self._failing.remove(account.name)
             if not self._failing:
                 _log.warning("tasks run again")
+        return self._end(place, outcomes)
 
-    def put_back(self, place: int, error: FathomError, now: float) -> None:
-        """Send a batch again that could not run, unless that has gone on for too long."""
+    def put_back(self, place: int, error: Exception, now: float) -> Sequence[Outcome[RowT]] | None:
+        """Send a batch again that could not run, or return its outcomes if that has gone on for too long."""
         account = self._account(place)
         longest = _LONGEST_PAUSE
         if isinstance(error, WaitTooLongError) and not error.away:  # rule 4
@@ -120,13 +148,12 @@ class Dispatch(Generic[RowT]):
             longest = min(max(error.eta - error.max_wait, _FIRST_PAUSE), _LONGEST_REST)
         else:
             account.failing_since = now if account.failing_since is None else account.failing_since
-            if now - account.failing_since >= self._patience:
-                self.found[place] = self._todo[place].failed(error)
+            if now - account.failing_since >= self._patience or self._fails_for_good(place, error):
                 account.pause, account.not_before = 0.0, -math.inf
-                return
+                return self._end(place, self._todo[place].failed(_told(error)))
             if not self._failing:
                 _log.warning(
-                    "a task cannot run, such tasks are sent again for %g s: %s", self._patience, error
+                    "a task cannot run, such tasks are sent again for %g s: %s", self._patience, _told(error)
                 )
             self._failing.add(account.name)
             account.todo.append(place)
@@ -134,6 +161,7 @@ class Dispatch(Generic[RowT]):
             account.pause = min(max(2 * account.pause, _FIRST_PAUSE), longest)
             account.not_before = now + account.pause
         heappush(self._later, (account.not_before, account.name))
+        return None
 
     def _account(self, place: int) -> _Account:
         account = self._accounts[self._todo[place].account]
@@ -141,10 +169,37 @@ class Dispatch(Generic[RowT]):
         self._ready[account.name] = None
         return account
 
+    def _end(self, place: int, outcomes: Sequence[Outcome[RowT]]) -> Sequence[Outcome[RowT]]:
+        batch = self._todo[place]
+        account = self._accounts[batch.account]
+        account.left -= batch.requests
+        account.ended += batch.requests
+        self._ended += 1
+        self._failures.pop(place, None)
+        return outcomes
+
+    def _fails_for_good(self, place: int, error: Exception) -> bool:
+        """Count a failure of the engine (rule 5)."""
+        if isinstance(error, FathomError):
+            return False
+        failures = self._failures.setdefault(place, _Failures(0, self._ended))
+        failures.times += 1
+        return failures.times >= _MOST_TIMES and self._ended > failures.others
+
     def _take(self, account: _Account, now: float) -> Iterable[int]:
         if now < account.not_before:
             return ()
+        account.begun = now if account.begun is None else account.begun
         most = 1 if account.pause else self._at_once  # rule 3
         taken = [account.todo.popleft() for _ in range(min(most - account.sent, len(account.todo)))]
         account.sent += len(taken)
         return taken
+
+
+def _pace(account: _Account, now: float) -> float:
+    """Return the seconds that a request of the account has taken on average."""
+    return (now - account.begun) / account.ended if account.begun is not None and account.ended else 0.0
+
+
+def _told(error: Exception) -> FathomError:
+    return error if isinstance(error, FathomError) else FathomError(f"the task failed: {error!r}")

@@ -6,12 +6,9 @@ until its request is done. Dask reruns the tasks of a killed worker.
 """
 
 import asyncio
-import math
-import time
-from collections.abc import Iterable, Sequence
-from itertools import chain
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import CancelledError
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 try:
     import distributed
@@ -23,30 +20,32 @@ except ImportError as _error:
 
 from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
+from fathom_async._ratelimit.plan import Priority, RatePlan
 from fathom_async._reports.query import Query
 from fathom_async.errors import ArgumentError, FathomError
-from fathom_async.integrations._dispatch import AT_ONCE, HOLD, PATIENCE, Dispatch
+from fathom_async.integrations._dispatch import AT_ONCE, PATIENCE
+from fathom_async.integrations.batches import Batch, Json, batches, in_order, interleaved
+from fathom_async.integrations.fleet import Fleet, OnProgress
 from fathom_async.integrations.workers import (
-    Batch,
     Connect,
     OpenStore,
     WorkerClients,
-    batches,
     client_from_env,
-    in_order,
-    interleaved,
     store_from_env,
 )
+from fathom_async.store import CachePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from dask.bag import Bag
     from dask.delayed import Delayed
-    from distributed import Client, Future, Worker
+    from distributed import Client, Worker
 
 __all__ = [
     "Batch",
+    "DaskFleet",
     "FathomWorker",
     "ask",
     "bag",
@@ -57,6 +56,8 @@ __all__ = [
     "outcomes",
     "outcomes_of",
 ]
+
+T = TypeVar("T")
 
 _NAME = "fathom_async"
 
@@ -72,117 +73,184 @@ class FathomWorker(WorkerPlugin):
 
     Args:
         connect: Makes the client of an account; by default from the worker's ``FATHOM_API_TOKEN``,
-            ``FATHOM_BUDGET``, ``FATHOM_BASE_URL`` and ``FATHOM_PLAN``.
+            ``FATHOM_BUDGET`` and what else `FathomClient.from_env` reads.
         store: Opens the store that all workers share; by default the one at the worker's ``FATHOM_STORE``.
         keep: Number of idle clients to keep open.
+        keeping: How long stored answers stay fresh; see `WorkerClients`.
+        priority: Order among waiting requests; see `WorkerClients`.
+        patience: Seconds for which a bag or delayed value tries again what cannot run; see `Fleet`.
     """
 
     name = _NAME
 
     def __init__(
-        self, *, connect: Connect = client_from_env, store: OpenStore = store_from_env, keep: int = 10
+        self,
+        *,
+        connect: Connect = client_from_env,
+        store: OpenStore = store_from_env,
+        keep: int = 10,
+        keeping: CachePolicy | None = None,
+        priority: Priority | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._connect = connect
         self._open_store = store
         self._keep = keep
+        self._keeping = keeping
+        self._priority = priority
+        self._patience = patience
         self._clients: WorkerClients | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._under_way: set[Future[Any]] = set()
 
     async def setup(self, worker: "Worker") -> None:
         """Open the clients and the store in the worker's event loop; Dask calls this."""
         del worker
         self._loop = asyncio.get_running_loop()
-        self._clients = WorkerClients(self._connect, self._open_store, keep=self._keep)
+        self._clients = WorkerClients(
+            self._connect, self._open_store, keep=self._keep, keeping=self._keeping, priority=self._priority
+        )
 
     async def teardown(self, worker: "Worker") -> None:
-        """Close the clients and the store; Dask calls this."""
+        """Give the tasks that are under way to other workers, and close; Dask calls this."""
         del worker
         clients, self._clients = self._clients, None
+        for asked in list(self._under_way):
+            asked.cancel()
         if clients is not None:
             await clients.aclose()
 
-    def ask(self, batch: Batch[RowT], max_wait: float | None = None) -> Sequence[Outcome[RowT]]:
-        """Run a batch and return its outcomes; call this in a thread of the worker."""
-        if self._clients is None or self._loop is None:
-            raise ArgumentError("the worker is closing or was never set up")
-        asked = self._clients.ask(batch, max_wait=max_wait)
-        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+    def answer(self, task: Json) -> Sequence[Json]:
+        """Run a task of a `Fleet`; call this in a thread of the worker."""
+        return self._wait_for(lambda clients: clients.answer(task))
+
+    def ask(self, batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+        """Run a batch, again if need be, and return its outcomes; call this in a thread of the worker."""
+
+        async def through(clients: WorkerClients) -> Sequence[Outcome[RowT]]:
+            return (await Fleet(clients.answer, patience=self._patience).outcomes_of([batch]))[0]
+
+        return self._wait_for(through)
+
+    def _wait_for(self, work: "Callable[[WorkerClients], Coroutine[object, object, T]]") -> T:
+        clients, loop = self._clients, self._loop
+        if clients is None or loop is None:
+            raise distributed.Reschedule
+        asked = asyncio.run_coroutine_threadsafe(work(clients), loop)
+        self._under_way.add(asked)
+        try:
+            return asked.result()
+        except CancelledError:
+            raise distributed.Reschedule from None  # the worker is closing
+        finally:
+            self._under_way.discard(asked)
 
 
-def ask(batch: Batch[RowT], max_wait: float | None = None) -> Sequence[Outcome[RowT]]:
-    """Run a batch and return its outcomes; submit this as a task to workers that have a `FathomWorker`.
-
-    Args:
-        batch: The batch.
-        max_wait: Longest wait for the account's limit, in seconds; queries that would wait for longer fail with
-            `WaitTooLongError`. By default, what `connect` chose.
+def answer(task: Json) -> Sequence[Json]:
+    """Run a task of a `Fleet`; submit this to workers that have a `FathomWorker`.
 
     Raises:
         ArgumentError: This is not a worker, or it has no `FathomWorker`.
-        StoreError: The store cannot be used.
     """
-    try:
-        plugin = distributed.get_worker().plugins.get(_NAME)
-    except ValueError:
-        raise ArgumentError("not a worker of dask.distributed: compute with a Client") from None
-    if not isinstance(plugin, FathomWorker):
-        raise ArgumentError(
-            "the worker has no FathomWorker: call client.register_plugin(FathomWorker()) first"
-        )
-    return plugin.ask(batch, max_wait)
+    return _plugin().answer(task)
+
+
+def ask(batch: Batch[RowT]) -> Sequence[Outcome[RowT]]:
+    """Run a batch and return its outcomes; submit this as a task to workers that have a `FathomWorker`.
+
+    Raises:
+        ArgumentError: This is not a worker, or it has no `FathomWorker`.
+    """
+    return _plugin().ask(batch)
+
+
+class DaskFleet(Fleet):
+    """Runs batches on a Dask cluster whose workers have a `FathomWorker`.
+
+    Args:
+        client: A client of the cluster, synchronous or asynchronous; any event loop can use the fleet.
+        at_once: Most unfinished tasks of one account; see `Fleet`.
+        patience: Seconds for which to send tasks again that cannot run; see `Fleet`.
+        plan: The rate limits of each account, for estimates; see `Fleet`.
+    """
+
+    def __init__(
+        self,
+        client: "Client",
+        *,
+        at_once: int = AT_ONCE,
+        patience: float = PATIENCE,
+        plan: RatePlan | str | None = None,
+    ) -> None:
+        super().__init__(self._submit, at_once=at_once, patience=patience, plan=plan)
+        self._client = cast("Any", client)  # much of it has no annotations
+
+    async def _submit(self, task: Json) -> Sequence[Json]:
+        return await asyncio.wrap_future(self.start(self._answered(task)))
+
+    def start(self, work: Coroutine[object, object, T]) -> "Future[T]":
+        """Start work in the event loop of the client."""
+        return asyncio.run_coroutine_threadsafe(work, self._client.loop.asyncio_loop)
+
+    async def _answered(self, task: Json) -> Sequence[Json]:
+        """Run a task; in the event loop of the client."""
+        future = self._client.submit(answer, task, pure=False)
+        try:
+            return cast("Sequence[Json]", await future)
+        except distributed.KilledWorker as error:
+            raise FathomError(f"the task failed: {error!r}") from None
+        finally:
+            future.release()
 
 
 def outcomes(
-    client: "Client", queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1
+    client: "Client",
+    queries: Iterable[Query[RowT]],
+    *,
+    account: str = "",
+    requests: int = 1,
+    on_progress: OnProgress | None = None,
 ) -> Sequence[Outcome[RowT]]:
-    """Run many queries on a cluster; return their outcomes in order.
-
-    A query that fails yields an outcome with its error, and so does one whose task failed for good.
+    """Run many queries on a cluster; return their outcomes in order, like ``DaskFleet(client).outcomes``.
 
     Args:
         client: A synchronous client of a cluster whose workers have a `FathomWorker`.
         queries: `PageviewQuery`s and `EventQuery`s.
         account: Name of the account, as the workers' `connect` takes it.
         requests: Number of fused requests in a task.
+        on_progress: Called, in another thread, with the progress at the start and whenever a task has ended.
 
     Raises:
-        ArgumentError: An item is not a query.
+        ArgumentError: An item is not a query, or the client is asynchronous.
         QueryError: The API cannot answer one of the queries.
     """
-    todo = batches(queries, account=account, requests=requests)
-    return in_order(chain.from_iterable(outcomes_of(client, todo)))
+    fleet = DaskFleet(client)
+    asked = fleet.outcomes(queries, account=account, requests=requests, on_progress=on_progress)
+    return _wait_for(client, fleet, asked)
 
 
 def outcomes_of(
-    client: "Client", todo: Sequence[Batch[RowT]], *, at_once: int = AT_ONCE, patience: float = PATIENCE
+    client: "Client",
+    todo: Sequence[Batch[RowT]],
+    *,
+    at_once: int = AT_ONCE,
+    patience: float = PATIENCE,
+    on_progress: OnProgress | None = None,
 ) -> Sequence[Sequence[Outcome[RowT]]]:
-    """Run batches on a cluster; return the outcomes of each, in order.
+    """Run batches on a cluster; return the outcomes of each, in order, like ``DaskFleet(client).outcomes_of``.
 
     Args:
         client: A synchronous client of a cluster whose workers have a `FathomWorker`.
         todo: Batches of one account, or of several, which take turns.
-        at_once: Most unfinished tasks of one account, so that waiting tasks of slow accounts do not occupy workers
-            that others need.
-        patience: Seconds for which to send tasks again that cannot run, because the budget or the store is out of
-            reach, before their errors are outcomes.
+        at_once: See `Fleet`, as for `patience`.
+        patience: See there.
+        on_progress: Called, in another thread, with the progress at the start and whenever a batch has ended.
+
+    Raises:
+        ArgumentError: The client is asynchronous.
     """
-    dispatch = Dispatch(todo, at_once=at_once, patience=patience)
-    submit = cast("Callable[..., Future[Any]]", client.submit)  # pyright: ignore[reportUnknownMemberType]
-    waiting: dict[Future[Any], int] = {}
-    done: SimpleQueue[Future[Any]] = SimpleQueue()
-    while not dispatch.is_over:
-        for place in dispatch.due(time.monotonic()):
-            future = submit(ask, todo[place], HOLD, pure=False)
-            waiting[future] = place
-            cast("Any", future).add_done_callback(done.put)
-        pause = dispatch.next_due() - time.monotonic()
-        try:
-            future = done.get(timeout=None if pause == math.inf else max(pause, 0.0))
-        except Empty:
-            continue
-        place = waiting.pop(future)
-        dispatch.settle(place, _result(todo[place], future), time.monotonic())
-    return dispatch.outcomes
+    fleet = DaskFleet(client, at_once=at_once, patience=patience)
+    return _wait_for(client, fleet, fleet.outcomes_of(todo, on_progress=on_progress))
 
 
 def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Sequence[Delayed]":
@@ -199,10 +267,24 @@ def bag(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1)
     return _from_delayed(delayed(queries, account=account, requests=requests))
 
 
-def _result(batch: Batch[RowT], future: "Future[Any]") -> Sequence[Outcome[RowT]]:
+def _wait_for(client: "Client", fleet: DaskFleet, work: Coroutine[object, object, T]) -> T:
+    if client.asynchronous:
+        work.close()
+        raise ArgumentError("await DaskFleet(client).outcomes(…) with an asynchronous client")
+    asked = fleet.start(work)
     try:
-        return cast("Callable[[], Sequence[Outcome[RowT]]]", future.result)()  # pyright: ignore[reportUnknownMemberType]
-    except FathomError as error:
-        return batch.failed(error)
-    except Exception as error:  # noqa: BLE001 - such as Dask's own after each worker that ran the task died
-        return batch.failed(FathomError(f"the task failed: {error!r}"))
+        return asked.result()
+    finally:
+        asked.cancel()
+
+
+def _plugin() -> FathomWorker:
+    try:
+        plugin = distributed.get_worker().plugins.get(_NAME)
+    except ValueError:
+        raise ArgumentError("not a worker of dask.distributed: compute with a Client") from None
+    if not isinstance(plugin, FathomWorker):
+        raise ArgumentError(
+            "the worker has no FathomWorker: call client.register_plugin(FathomWorker()) first"
+        )
+    return plugin

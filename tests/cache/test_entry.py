@@ -1,12 +1,14 @@
 """Cache entries: one serves every equal query, and reveals nothing else."""
 
+import json
 from datetime import datetime
 
 import attrs
+import msgspec
 import pytest
 
 from fathom_async import EventQuery, Filter, PageviewQuery
-from fathom_async._cache.entry import SKEW, CacheEntry, answer_key, namespace, replaces
+from fathom_async._cache.entry import SKEW, CacheEntry, answer_key, namespace, packed, replaces, unpacked
 from fathom_async._util.checks import known_zone
 from fathom_async.errors import DecodeError
 
@@ -133,3 +135,25 @@ def test_keys_stay_the_same_over_processes_and_show_no_token() -> None:
 )
 def test_the_newer_answer_stays_unless_it_is_of_the_future(new: float, old: float, *, expected: bool) -> None:
     assert replaces(new, old, now=100.0) is expected
+
+
+def test_rows_that_an_older_version_cannot_read_are_damaged_to_it_and_no_crash() -> None:
+    query = PageviewQuery("CDBUGS", aggregates=["pageviews"], field_grouping=["pathname"])
+    rows = [{"pathname": f"/blog/{number}", "pageviews": str(number)} for number in range(100)]
+    kept = CacheEntry.of(query.read(json.dumps(rows).encode()), 1.0, subject="site:x")
+    entry, body = packed(kept)
+    assert len(body) < len(kept.body) / 3
+    assert unpacked("here", entry, body) == kept
+    older = attrs.evolve(msgspec.msgpack.decode(entry, type=CacheEntry), body=body)
+    with pytest.raises(DecodeError):
+        older.report(query)
+
+
+def test_small_answers_stay_as_older_versions_wrote_them() -> None:
+    kept = CacheEntry(b'[{"pageviews":7}]', 1.0, truncated=True, timezone="Europe/Berlin", query="{}")
+    assert packed(kept) == (msgspec.msgpack.encode(attrs.evolve(kept, body=b"")), kept.body)
+
+
+def test_what_an_older_version_wrote_is_read() -> None:
+    kept = CacheEntry(b"[" + b"7," * 5_000 + b"7]", 1.0, truncated=True, timezone="Europe/Berlin", query="{}")
+    assert unpacked("here", msgspec.msgpack.encode(attrs.evolve(kept, body=b"")), kept.body) == kept

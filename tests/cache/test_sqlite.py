@@ -166,7 +166,7 @@ async def test_a_full_disk_is_told_and_harms_nothing(path: Path) -> None:
         await store.put_many({"a": ANSWER})
         await store._file.read(lambda connection: connection.execute("PRAGMA max_page_count = 20").fetchall())
         with pytest.raises(StoreError, match=r"reports\.db cannot be used: database or disk is full"):
-            await store.put_many({"b": ANSWER, "c": CacheEntry(bytes(1_000_000), 1.0)})
+            await store.put_many({"b": ANSWER, "c": CacheEntry(os.urandom(1_000_000), 1.0)})
         assert await store.get_many("abc") == {"a": ANSWER}
         await store.put_many({"b": ANSWER})
         assert (await store.get_many("abc")).keys() == {"a", "b"}
@@ -315,7 +315,7 @@ async def test_the_oldest_answers_go_when_the_file_is_too_large(path: Path) -> N
     most = 1_000_000
     async with SqliteStore(path, max_bytes=most) as store:
         for number in range(50):
-            await store.put_many({str(number): CacheEntry(bytes(50_000), float(number))})
+            await store.put_many({str(number): CacheEntry(os.urandom(50_000), float(number))})
             assert sum(file.stat().st_size for file in path.parent.glob("*.db")) < 1.2 * most
         kept = sorted(map(int, await store.get_many(map(str, range(50)))))
     assert kept == list(range(50 - len(kept), 50))
@@ -324,7 +324,9 @@ async def test_the_oldest_answers_go_when_the_file_is_too_large(path: Path) -> N
 
 async def test_what_is_pruned_gives_its_space_back(path: Path) -> None:
     async with SqliteStore(path) as store:
-        await store.put_many({str(number): CacheEntry(bytes(50_000), float(number)) for number in range(50)})
+        await store.put_many(
+            {str(number): CacheEntry(os.urandom(50_000), float(number)) for number in range(50)}
+        )
         assert await store.prune(49.0) == 49
         assert path.stat().st_size < 150_000  # noqa: ASYNC240 - a test may
         assert (await store.get_many(map(str, range(50)))).keys() == {"49"}
@@ -348,5 +350,5 @@ async def test_a_lock_of_another_program_is_waited_for_and_told(
 
 async def test_an_answer_that_is_larger_than_the_store_is_not_kept(path: Path) -> None:
     async with SqliteStore(path, max_bytes=100_000) as store:
-        await store.put_many({"a": CacheEntry(bytes(500_000), 1.0)})
+        await store.put_many({"a": CacheEntry(os.urandom(500_000), 1.0)})
         assert await store.get_many(["a"]) == {}

@@ -34,6 +34,14 @@ async def test_what_was_put_is_got(store: ReportStore) -> None:
     assert await store.get_many([]) == {}
 
 
+@pytest.mark.parametrize("size", [0, 511, 512, 200_000])
+async def test_an_answer_of_any_size_is_got_as_it_was_put(store: ReportStore, size: int) -> None:
+    answer = attrs.evolve(ANSWER, body=b"abc" * (size // 3) + b"d" * (size % 3), subject="site:x", query="{}")
+    await store.put_many({"a": answer})
+    assert await store.get_many(["a"]) == {"a": answer}
+    assert await store.find(["site:x"]) == {"a": attrs.evolve(answer, body=b"")}
+
+
 async def test_a_thousand_answers_are_put_and_got_at_once(store: ReportStore) -> None:
     answers = {f"key {number}": CacheEntry(b"[]", NOW + number / 8) for number in range(1_234)}
     await store.put_many(answers)
@@ -307,3 +315,13 @@ async def check_forgetting(store: ReportStore, other: ReportStore, here: Clock, 
     late = {"a": about("one:x", asked_at=here.now)}
     await store.put_many(late)
     assert await other.get_many("a") == late
+
+
+async def test_the_end_of_a_claim_that_was_answered_releases_no_later_claim(store: ReportStore) -> None:
+    later = store.claim(["a"])
+    async with store.claim(["a"]):
+        await store.put_many({"a": ANSWER})
+        assert await later.__aenter__() == {"a"}
+    assert await claims(store, "a") == frozenset()
+    await later.__aexit__(None, None, None)
+    assert await claims(store, "a") == {"a"}

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 
+import msgspec
 import pytest
 import redis
 
@@ -54,10 +55,18 @@ def damage(place: str, column: str, value: bytes | str | float) -> None:
         connection.execute(f"UPDATE answers SET {column} = ?", (value,))  # noqa: S608 - a name of ours
 
 
+@pytest.mark.parametrize("least", [0, 1 << 30], ids=["compressed", "as it is"])
 @pytest.mark.parametrize(("column", "value"), DAMAGE, ids=lambda value: repr(value)[:12])
 async def test_a_damaged_answer_is_asked_for_again(
-    place: str, column: str, value: bytes | str | float, fathom_server: FathomServer
+    place: str,
+    column: str,
+    value: bytes | str | float,
+    *,
+    least: int,
+    fathom_server: FathomServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(entry, "_LEAST_COMPRESSED", least)
     async with FathomClient("any", base_url=fathom_server.url, plan="hourly:100000:5") as fathom:
         before = await fathom.reports.gather(QUERIES, store=place)
     damage(place, column, value)
@@ -68,6 +77,17 @@ async def test_a_damaged_answer_is_asked_for_again(
         await fathom.reports.forget("CDBUGS", store=place)
     async with open_store(place) as store:
         await store.prune(NOW + 900)
+
+
+async def test_an_answer_packed_in_a_way_that_is_not_known_yet_is_asked_for_again(
+    place: str, fathom_server: FathomServer
+) -> None:
+    async with FathomClient("any", base_url=fathom_server.url, plan="hourly:100000:5") as fathom:
+        before = await fathom.reports.gather(QUERIES, store=place)
+        damage(place, "entry", msgspec.msgpack.encode({"body": b"", "asked_at": NOW, "packing": "zstd"}))
+        sent = len(fathom_server.hits)
+        assert await fathom.reports.gather(QUERIES, store=place) == before
+    assert len(fathom_server.hits) > sent
 
 
 async def test_damage_is_told_once(

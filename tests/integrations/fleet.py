@@ -4,24 +4,27 @@ import asyncio
 import fcntl
 import math
 import os
+import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+from typing import Any, cast
 
 import attrs
+from redis import Redis
 
 from fathom_async import FathomClient, NotFoundError, PageviewQuery, RateLimit, RatePlan, where
 from fathom_async._bulk.results import Outcome
 from fathom_async._cache.redis import RedisStore
 from fathom_async._core.codec.rows import Row
 from fathom_async._util.clock import LoopClock
-from fathom_async.integrations.workers import Batch, batches, interleaved
+from fathom_async.integrations.batches import Batch, batches, interleaved
 from fathom_async.testing import FathomServer
 from tests.ratelimit.shared.processes import TOKEN
 from tests.support.fathom_process import FathomProcess, Options, Seen, fathom_process
+from tests.support.redis_server import RedisServer
 
 SPEED = 20.0
 LEASE = 3.0
@@ -102,6 +105,23 @@ def check_uneven(outcomes: Iterable[Sequence[Outcome[Any]]], servers: Iterable[F
         print(f"makespan {seen.makespan / seen.optimum:.3f} of the optimum: {seen.windows}")  # noqa: T201
         assert (seen.refused, seen.requests) == (0, 20)
         assert len(seen.windows) <= 4
+
+
+def break_down(outage: str, redis_server: RedisServer, server: FathomProcess) -> None:
+    """Make Redis fail for some seconds in the second window."""
+    server.wait_for(SERVER.requests + 2)
+    if outage == "down":
+        redis_server.kill()
+        time.sleep(5.0)
+        redis_server.start()
+        return
+    with cast("Any", Redis).from_url(redis_server.url) as redis:
+        if outage == "flushed":
+            redis.flushall()
+            return
+        redis.config_set("maxmemory", "1")
+        time.sleep(5.0)
+        redis.config_set("maxmemory", "0")
 
 
 async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:

@@ -4,7 +4,6 @@ import os
 import pickle
 import signal
 import threading
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from distributed import Client, LocalCluster
-from redis import Redis
 
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
 from fathom_async.integrations import dask as fathom_dask
@@ -95,23 +93,6 @@ def test_slow_accounts_do_not_hold_up_the_others(mortal_redis: RedisServer, tmp_
         fleet.check_uneven(outcomes, servers)
 
 
-def break_down(outage: str, redis_server: RedisServer, server: FathomProcess) -> None:
-    """Make Redis fail for some seconds in the second window."""
-    server.wait_for(fleet.SERVER.requests + 2)
-    if outage == "down":
-        redis_server.kill()
-        time.sleep(5.0)
-        redis_server.start()
-        return
-    with cast("Any", Redis).from_url(redis_server.url) as redis:
-        if outage == "flushed":
-            redis.flushall()
-            return
-        redis.config_set("maxmemory", "1")
-        time.sleep(5.0)
-        redis.config_set("maxmemory", "0")
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("fleet")
 @pytest.mark.timeout(300)  # it may have to wait for others
@@ -123,7 +104,7 @@ def test_everything_is_answered_through_an_outage_of_redis(
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 2) as client:
             register(client)
-            breaker = threading.Thread(target=break_down, args=(outage, mortal_redis, server))
+            breaker = threading.Thread(target=fleet.break_down, args=(outage, mortal_redis, server))
             breaker.start()
             outcomes = fathom_dask.outcomes(client, fleet.queries())
             breaker.join()

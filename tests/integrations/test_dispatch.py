@@ -11,7 +11,7 @@ from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import Row
 from fathom_async.errors import StoreError, WaitTooLongError
 from fathom_async.integrations._dispatch import Dispatch
-from fathom_async.integrations.workers import Batch
+from fathom_async.integrations.batches import Batch
 
 QUERY = PageviewQuery("CDBUGS", aggregates=["visits"])
 
@@ -25,15 +25,26 @@ def ended(error: FathomError | None = None) -> Sequence[Outcome[Row]]:
     return [Outcome(QUERY, None, error or NotFoundError(404, "nobody"))]
 
 
-def simulate(dispatch: Dispatch[Row], run: Callable[[int, float], FathomError | None]) -> float:
-    """Run each task at once; return when the job is over."""
-    now = 0.0
+Found = dict[int, Exception | None]
+
+
+def simulate(
+    dispatch: Dispatch[Row], run: Callable[[int, float], Exception | None]
+) -> tuple[float, Sequence[Exception | None]]:
+    """Run each task at once; return when the job is over, and the errors of its batches."""
+    now, found = 0.0, Found()
     while not dispatch.is_over:
         for place in dispatch.due(now):
-            dispatch.settle(place, ended(run(place, now)), now)
+            error = run(place, now)
+            if error is None or isinstance(error, FathomError):
+                outcomes = dispatch.settle(place, ended(error), now)
+            else:
+                outcomes = dispatch.put_back(place, error, now)
+            if outcomes is not None:
+                found[place] = outcomes[0].error
         if not dispatch.is_over and dispatch.next_due() > now:
             now = dispatch.next_due() if dispatch.next_due() < math.inf else now
-    return now
+    return now, [found[place] for place in range(len(found))]
 
 
 def test_accounts_take_turns_and_have_few_unfinished_tasks() -> None:
@@ -60,8 +71,9 @@ def test_what_could_not_run_yet_is_no_outcome(error: FathomError) -> None:
         return error if now < 10 else None
 
     dispatch = job(*["a"] * 10)
-    assert simulate(dispatch, run) < 45
-    assert all(isinstance(outcomes[0].error, NotFoundError) for outcomes in dispatch.outcomes)
+    end, errors = simulate(dispatch, run)
+    assert end < 45
+    assert [type(each) for each in errors] == [NotFoundError] * 10
     assert len(sent) <= 10 + 20
 
 
@@ -80,9 +92,9 @@ def test_errors_are_outcomes_when_patience_ends_and_that_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     dispatch = job(*["a"] * 5, *["b"] * 5, patience=100.0)
-    end = simulate(dispatch, lambda _place, _now: StoreError("away"))
+    end, errors = simulate(dispatch, lambda _place, _now: StoreError("away"))
     assert 100 <= end <= 100 + 30
-    assert all(isinstance(outcomes[0].error, StoreError) for outcomes in dispatch.outcomes)
+    assert [type(each) for each in errors] == [StoreError] * 10
     assert [record.message for record in caplog.records] == [
         "a task cannot run, such tasks are sent again for 100 s: away"
     ]
@@ -96,9 +108,8 @@ def test_an_end_of_an_outage_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_batch_that_never_runs_does_not_keep_others_from_it() -> None:
     dispatch = job(*["a"] * 50, patience=60.0)
-    simulate(dispatch, lambda place, _now: StoreError("too large") if place == 7 else None)
-    errors = [type(outcomes[0].error) for outcomes in dispatch.outcomes]
-    assert errors == [*[NotFoundError] * 7, StoreError, *[NotFoundError] * 42]
+    _, errors = simulate(dispatch, lambda place, _now: StoreError("too large") if place == 7 else None)
+    assert [type(each) for each in errors] == [*[NotFoundError] * 7, StoreError, *[NotFoundError] * 42]
 
 
 def test_a_used_up_limit_is_waited_for_without_tasks_for_as_long_as_it_takes() -> None:
@@ -109,15 +120,53 @@ def test_a_used_up_limit_is_waited_for_without_tasks_for_as_long_as_it_takes() -
         return WaitTooLongError("reports", 3720 - now, 120.0) if now < 3600 else None
 
     dispatch = job(*["a"] * 8, patience=1.0)
-    assert simulate(dispatch, run) >= 3600
+    end, errors = simulate(dispatch, run)
+    assert end >= 3600
     assert len([at for at in tried if at < 3600]) <= 2 * 3600 / 300 + 2
-    assert all(isinstance(outcomes[0].error, NotFoundError) for outcomes in dispatch.outcomes)
+    assert [type(each) for each in errors] == [NotFoundError] * 8
 
 
 def test_a_server_that_is_away_is_not_waited_for_without_end() -> None:
     dispatch = job("a", patience=60.0)
-    simulate(dispatch, lambda _place, _now: WaitTooLongError("reports", 5.0, 120.0, "no connection"))
-    assert isinstance(dispatch.outcomes[0][0].error, WaitTooLongError)
+    away = WaitTooLongError("reports", 5.0, 120.0, "no connection")
+    assert simulate(dispatch, lambda _place, _now: away)[1] == [away]
+
+
+def test_what_the_engine_fails_to_run_while_it_runs_others_is_not_sent_for_ever() -> None:
+    tried: list[int] = []
+
+    def run(place: int, _now: float) -> Exception | None:
+        tried.append(place)
+        return RuntimeError("the worker died") if place == 3 else None
+
+    end, errors = simulate(job(*["a"] * 9), run)
+    assert end < 10
+    assert tried.count(3) == 3
+    assert [str(each) for each in errors if not isinstance(each, NotFoundError)] == [
+        "the task failed: RuntimeError('the worker died')"
+    ]
+
+
+def test_an_engine_that_runs_nothing_is_waited_for_as_long_as_patience_lasts() -> None:
+    def run(_place: int, now: float) -> Exception | None:
+        return ConnectionError("the broker is away") if now < 500 else None
+
+    end, errors = simulate(job(*["a"] * 9), run)
+    assert 500 <= end <= 530
+    assert [type(each) for each in errors] == [NotFoundError] * 9
+
+
+def test_the_time_left_is_that_of_the_slowest_account_by_plan_or_by_pace() -> None:
+    dispatch = job(*["a"] * 10, *["b"] * 4)
+    assert dispatch.seconds_left(lambda requests: 6.0 * requests, 0.0) == 60.0
+    for now in (100.0, 200.0):
+        for place in dispatch.due(now - 100.0):
+            if place >= 10:
+                dispatch.settle(place, ended(), now)
+    assert dispatch.seconds_left(lambda requests: 6.0 * requests, 200.0) == 60.0
+    for place in dispatch.due(200.0) or (0, 1):
+        dispatch.settle(place, ended(), 200.0)
+    assert dispatch.seconds_left(lambda requests: 6.0 * requests, 200.0) == 8 * 100.0
 
 
 def test_bounds_are_checked() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -94,6 +95,28 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
             assert (processes[0].poll() is not None) is is_killed
             seen = server.seen()
     fleet.check(outcomes, seen, under_way=TASKS if is_killed else 0)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.parametrize("outage", ["down", "out of memory", "flushed"])
+def test_everything_is_answered_through_an_outage_of_redis(
+    outage: str, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broker, results, budget and store are all lost: the server that comes back is empty."""
+    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with workers(environment):
+            breaker = threading.Thread(target=fleet.break_down, args=(outage, mortal_redis, server))
+            breaker.start()
+            outcomes = asyncio.run(ask(None, server))
+            breaker.join()
+            seen = server.seen()
+    assert fleet.meaning(outcomes) == fleet.expected()
+    assert seen.refused == 0
 
 
 @pytest.mark.slow

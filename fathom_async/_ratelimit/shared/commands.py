@@ -142,6 +142,7 @@ class Result:
         moved: The limit of the lane that everybody has moved to; 0 for none.
         queues: How many requests wait behind each ticket of others, by class.
         left: How many permits each class leaves to those above it.
+        places: How many of those tickets of others go before ours; all of them, while we have none.
     """
 
     granted: int
@@ -162,19 +163,21 @@ class Result:
     moved: int = 0
     queues: tuple[Sequence[int], Sequence[int], Sequence[int]] = ((), (), ())
     left: Counts = NOBODY
+    places: Counts = NOBODY
 
     def returns_in(self, position: int, passing: int, priority: Priority, usable: int, span: float) -> float:
         """Return the seconds until so many permits after the next one can be used by a class, if nobody else comes.
 
-        Processes of one class take turns. Of the other classes, up to `PASSES` go before each of those, or one
-        before so many. Permits are taken to come back evenly between the first and the last. Of the asker's own
-        that go before, some are `passing`: more urgent.
+        Processes of one class take turns, in the order of their tickets. Of the other classes, up to `PASSES` go
+        before each of those, or one before so many. Permits are taken to come back evenly between the first and the
+        last. Of the asker's own that go before, some are `passing`: more urgent.
         """
         urgent, patient = (
             sum(map(sum, part)) for part in (self.queues[:priority], self.queues[priority + 1 :])
         )
         position -= passing
-        ahead = position + sum(min(length, position + 1) for length in self.queues[priority])
+        place, queues = self.places[priority], self.queues[priority]
+        ahead = position + sum(min(length, position + (n < place)) for n, length in enumerate(queues))
         mine = ahead + 1
         ahead += min(urgent + passing, PASSES * mine)
         ahead += min(patient, ahead // PASSES)

@@ -1,6 +1,6 @@
 """A shared window in Redis, for processes on any number of machines.
 
-Steps are carried out in their order by one task over one connection, as many at a time as have gathered. All
+Steps are carried out in their order by one task, as many at a time as have gathered. All
 times are the server's own; what goes over the wire are delays, so the clients' clocks do not matter. A step is
 carried out by the script ``step.lua``.
 """
@@ -8,6 +8,7 @@ carried out by the script ``step.lua``.
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from hashlib import sha1
 from importlib import resources
 from json import dumps
@@ -24,7 +25,8 @@ from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listen
 from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
-from fathom_async._util.secrets import told, without_secrets
+from fathom_async._util.redis_pool import SharedRedis
+from fathom_async._util.secrets import told
 from fathom_async.errors import BudgetError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _MICRO = 1_000_000
 _TIMEOUT = 2.0
+_CONNECTIONS = 4
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
@@ -81,9 +84,9 @@ class RedisStore:
     reply_time = 1.0
 
     def __init__(self, url: str, key: str, terms: QuotaConfig, *, speed: float = 1.0) -> None:
-        self._redis = _connect(url)
+        self._redis = SharedRedis(url, "a budget", timeout=_TIMEOUT, most=_CONNECTIONS)
         self._url = url
-        self._where = without_secrets(url)
+        self._where: str = self._redis.where
         self._keys = [f"fathom:{{{key}}}:{kind}" for kind in _KINDS]
         self._speed = speed
         self._config = dumps(
@@ -134,7 +137,7 @@ class RedisStore:
         return None
 
     async def aclose(self) -> None:
-        """Carry out what is left, for a second at most, and close the connection."""
+        """Carry out what is left, for a second at most, and close the connection, if nobody else uses it."""
         self._is_closed = True
         self._wake.set()
         worker, self._worker = self._worker, None
@@ -142,9 +145,8 @@ class RedisStore:
             if worker is not None and not self._health.is_lost:
                 await asyncio.wait((worker,), timeout=_LAST_WORDS_WITHIN)
         finally:
-            while worker is not None and not worker.done():  # redis-py may take a cancellation for itself
+            if worker is not None:
                 worker.cancel()
-                await asyncio.wait((worker,), timeout=_FIRST_RETRY)
             await self._redis.aclose()
 
     async def _work(self) -> None:
@@ -216,19 +218,26 @@ class RedisStore:
             again = [index for index, answer in enumerate(answers) if _is_to_be_sent(answer)]
             if not again:
                 break
-            if any(isinstance(answers[index], NoScriptError) for index in again):
-                await self._redis.script_load(SCRIPT)
+            is_unknown = any(isinstance(answers[index], NoScriptError) for index in again)
             until = self._reply_expected_until()
-            pipeline = cast("_Pipeline", self._redis.pipeline(transaction=False))
-            for index in again:
-                arguments = self._arguments(steps[index], known, until)
-                pipeline.evalsha(_SHA, len(self._keys), *self._keys, *arguments)
-            for index, answer in zip(again, await pipeline.execute(raise_on_error=False), strict=True):
+            calls = [self._arguments(steps[index], known, until) for index in again]
+            told = await self._redis.run(partial(self._execute, calls=calls, is_unknown=is_unknown))
+            for index, answer in zip(again, told, strict=True):
                 answers[index] = answer
                 if isinstance(answer, list):
                     arrival = cast("list[object]", answer)[-1]
                     self._server_ahead = int(cast("bytes", arrival)) / _MICRO - time.monotonic()
         return answers
+
+    async def _execute(
+        self, redis: "Redis", *, calls: Sequence[tuple[str, str]], is_unknown: bool
+    ) -> list[object]:
+        if is_unknown:
+            await redis.script_load(SCRIPT)
+        pipeline = cast("_Pipeline", redis.pipeline(transaction=False))
+        for arguments in calls:
+            pipeline.evalsha(_SHA, len(self._keys), *self._keys, *arguments)
+        return await pipeline.execute(raise_on_error=False)
 
     def _reply_expected_until(self) -> int:
         if self._server_ahead is None:
@@ -280,24 +289,3 @@ def _is_mistake(error: Exception) -> bool:
 
     kinds = exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError
     return isinstance(error, kinds) or any(word in str(error) for word in _REFUSALS)
-
-
-def _connect(url: str) -> "Redis":
-    try:
-        from redis.asyncio import Redis  # noqa: PLC0415 - an optional dependency
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-    except ImportError:
-        raise ConfigurationError(
-            'a budget in Redis needs the redis library: pip install "fathom_async[redis]"'
-        ) from None
-    try:
-        return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,  # it is the same protocol
-            socket_timeout=_TIMEOUT,
-            socket_connect_timeout=_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=2,
-        )
-    except ValueError as error:
-        raise ConfigurationError(f"{without_secrets(url)} is not a Redis URL: {told(error, url)}") from None

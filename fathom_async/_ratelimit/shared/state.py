@@ -188,6 +188,7 @@ class SharedState:
             left=(0, left(Priority.NORMAL, usable, now), left(Priority.BULK, usable, now))
             if full
             else NOBODY,
+            places=(tickets.place(owner, 0)[1], tickets.place(owner, 1)[1], tickets.place(owner, 2)[1]),
         )
 
     def _open(self, step: Command, now: float, known: int, total: int) -> float:

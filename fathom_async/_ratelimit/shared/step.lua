@@ -435,7 +435,7 @@ function actions.look() end
 actions[step.action]()
 remove_lapsed()
 
-local queues, owners, waiting = {{}, {}, {}}, {}, 0
+local queues, places, owners, waiting = {{}, {}, {}}, {}, {}, 0
 local all = redis.call('ZRANGE', queue, 0, -1)
 local behind = #all > 0 and redis.call('HMGET', counts, unpack(all))
 for i, ticket in ipairs(all) do
@@ -444,8 +444,11 @@ for i, ticket in ipairs(all) do
     table.insert(queues[class + 1], tonumber(behind[i] or 1))
     if not owners[owner] then waiting = waiting + 1 end
     owners[owner] = true
+  else
+    places[class + 1] = #queues[class + 1]
   end
 end
+for class = 1, BULK + 1 do places[class] = places[class] or #queues[class] end
 
 local first, last = math.huge, 0
 local latest = math.max(get('blocked'), get('unsure'))
@@ -467,5 +470,5 @@ end
 return {
   granted, as_due, wait, count_held(), count_own() - get('total'), waiting, math.max(0, get('blocked') - now), get('pauses'),
   get('epoch'), first - now, last - now, get('total'), get('heard') > 0 and now - get('heard') or config.never, math.max(0, get('unsure') - now), learned_cap(), get('moved'),
-  queues, {wanted(0), wanted(1), wanted(2)}, arrival,
+  queues, {wanted(0), wanted(1), wanted(2)}, places, arrival,
 }

@@ -45,7 +45,7 @@ class Tickets:
     def leave(self, owner: int) -> None:
         self._kept = {key: ticket for key, ticket in self._kept.items() if key // _CLASSES != owner}
 
-    def place(self, owner: int, priority: Priority) -> tuple[int, int, int]:
+    def place(self, owner: int, priority: int) -> tuple[int, int, int]:
         """Return how many are of more urgent classes, and how many of this class before and behind an owner's."""
         equals = [key // _CLASSES for key in self._kept if key % _CLASSES == priority]
         position = equals.index(owner) if owner in equals else len(equals)

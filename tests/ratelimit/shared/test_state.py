@@ -533,7 +533,7 @@ class Turn:
 def flat(result: Result) -> dict[str, float]:
     """The numbers of a result, those of tuples one by one."""
     values = asdict(result)
-    for name in ("due", "left"):
+    for name in ("due", "left", "places"):
         values |= {f"{name}{index}": value for index, value in enumerate(values.pop(name))}
     for number, queue in enumerate(values.pop("queues")):
         values |= {f"queue{number}": len(queue)} | {

@@ -644,6 +644,26 @@ def test_an_eta_counts_the_turns_of_other_processes(
     assert network.refused == 0
 
 
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize("each", [1, 3])
+async def test_who_waits_too_long_hears_when_its_turn_would_have_come(
+    priority: Priority, each: int, tmp_path: Path
+) -> None:
+    """Also of an account of one request a minute, for which each process that goes first is a minute."""
+    network = Network(SlidingLog(1, per=60))
+    first, *lanes = (lane_at(tmp_path, 1) for _ in range(6))
+    await network.request(first, priority)
+    running: dict[Lane, list[asyncio.Task[float]]] = {lane: [] for lane in lanes}
+    for lane in [*lanes] * each:
+        running[lane].append(asyncio.create_task(network.request(lane, priority)))
+        await asyncio.sleep(1)
+    at, etas = now(), [lane.eta_behind((0, 0, 0), priority) for lane in lanes]
+    admitted = [min([await task for task in tasks]) - at for tasks in running.values()]
+    assert etas == pytest.approx(admitted, rel=0.05, abs=2)
+    assert etas[-1] - etas[0] == pytest.approx(4 * SPAN, rel=0.1)
+    await close([first, *lanes])
+
+
 @pytest.mark.parametrize(("others", "bulk"), [(1, 3), (3, 0), (3, 12), (8, 5)])
 @pytest.mark.parametrize("phase", [0.0, 120.0])
 def test_an_eta_of_bulk_counts_who_is_more_urgent_once(
