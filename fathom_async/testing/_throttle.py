@@ -71,7 +71,6 @@ class _Limit(ABC):
     per: float = field(validator=gt(0))
 
     def hit(self, now: float) -> Verdict:
-        """Count one request, or refuse it."""
         wait = self._count(now)
         if wait is None:
             return Verdict(allowed=True, limit=self.limit, remaining=self.remaining(now))
@@ -82,7 +81,6 @@ class _Limit(ABC):
         """Return the number of requests that would be allowed now."""
 
     def optimum(self, n: int, start: float = 0.0) -> float:
-        """Return the seconds from the first to the last of `n` requests of a perfect client."""
         del start
         return self._full_windows(n) * self.per
 
