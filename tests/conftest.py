@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from fathom_async import FathomClient, RetryPolicy
 from fathom_async.testing import FathomServer
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.soak import SOAK
 
 settings.register_profile(  # the machine may be busy
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -24,6 +26,8 @@ settings.load_profile("default")
 # Tests start hundreds of processes, each of which would compile the package anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+_numbers = count()
 
 EAGER = RetryPolicy(base=0.001, cap=0.01)
 
@@ -60,10 +64,19 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the test's own for what the package remembers of a user."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state"
+def _garbage() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """In a long run, let what a test leaves open fail this test, and not one that happens to run later."""
+    yield
+    if SOAK:
+        gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for what the package remembers of a user; it is not made yet."""
+    folder = tmp_path_factory.getbasetemp() / f"state{next(_numbers)}"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture

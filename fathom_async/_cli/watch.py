@@ -79,7 +79,7 @@ async def _watch(rules: Sequence[Rule], where: str, every: timedelta | None, ove
         tell = await stack.enter_async_context(webhook(url)) if url else _write
         while True:
             try:
-                async with telling(fathom):
+                async with telling(fathom, is_drawn=False):  # what is drawn would get hold of the alerts
                     code = _end(rules, await check(fathom, rules, tell, store=store))
             except FathomError as error:
                 if every is None:

@@ -51,8 +51,10 @@ if TYPE_CHECKING:
     from fathom_async._bulk.results import Outcome
     from fathom_async._cache.report_cache import Store
     from fathom_async._core.codec.rows import Row
+    from fathom_async._core.pagination import Listing
     from fathom_async._reports.query import Query
     from fathom_async.client import FathomClient
+    from fathom_async.models import Event, Site
 
 _LONGEST_ANSWER: Final = 20_000
 _LONGEST_TEXT: Final = 300
@@ -192,17 +194,14 @@ class _Tools:
         self._turns = asyncio.Lock()
 
     async def list_sites(self) -> str:
-        """List the sites: ids, names and time zones. Costs a request."""
+        """List the sites: ids, names and time zones. Costs a request for each 100."""
         async with self._turn(1):
-            names = ("id", "name", "timezone")
-            return _table(
-                [{each: getattr(site, each) for each in names} async for site in self._fathom.sites.list()]
-            )
+            return await self._listed(self._fathom.sites.list(), "id", "name", "timezone")
 
     async def list_events(self, site_id: str) -> str:
-        """List the events of a site by name, for entity_name. Costs a request."""
+        """List the events of a site by name, for entity_name. Costs a request for each 100."""
         async with self._turn(1):
-            return _table([{"name": event.name} async for event in self._fathom.events.list(site_id)])
+            return await self._listed(self._fathom.events.list(site_id), "name")
 
     async def plan(self, queries: _Queries) -> str:
         """Tell how many requests report would take for these queries, and how long; sends nothing."""
@@ -210,8 +209,8 @@ class _Tools:
             requests = self._requests(queries)
             seconds = math.ceil(self._fathom.eta(requests))
         return (
-            f"{_count(len(queries), 'report')} in {_count(requests, 'request')} at most, fewer where answers are "
-            f"kept; {seconds} s of waiting; {self._left} of {self._max_requests} requests are left"
+            f"reports: {len(queries)}; requests: {requests} at most, fewer where answers are kept; "
+            f"waiting: {seconds} s; {self._left} of {self._max_requests} requests are left"
         )
 
     async def report(self, queries: _Queries) -> str:
@@ -265,6 +264,14 @@ class _Tools:
     def _check(self, requests: int) -> None:
         if requests > self._left:
             raise errors.ArgumentError(f"this takes more than max_requests={self._left}")
+
+    async def _listed(self, listing: "Listing[Site] | Listing[Event]", *columns: str) -> str:
+        rows: list[dict[str, object]] = []
+        async with aclosing(listing.pages()) as pages:
+            async for page in pages:
+                rows += [{name: getattr(each, name) for name in columns} for each in page.data]
+                self._check(int(page.has_more))
+        return _table(rows)
 
     def _requests(self, wishes: Sequence[QueryInput]) -> int:
         """Return how many requests queries take at most, whatever the site's clock."""
@@ -346,7 +353,3 @@ def _cell(value: object) -> object:
     if isinstance(value, str):
         return cut(printable(value), _LONGEST_TEXT)
     return round(value, 4) if isinstance(value, float) else value
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -11,9 +11,9 @@ Needs the extra ``fathom_async[prometheus]``.
 """
 
 import asyncio
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final, Literal
 
 from attrs import frozen
@@ -29,7 +29,7 @@ from fathom_async.service import ServiceClient
 from fathom_async.telemetry import Stats
 
 _PATIENCE: Final = 1.0
-"""Seconds that another thread waits for the event loop."""
+"""Seconds that another thread waits for an event loop that is busy; it then tells what was copied last."""
 
 
 @frozen
@@ -98,8 +98,9 @@ class ClientMetrics(Collector):
         self._labels = ("account",) if isinstance(clients, Mapping) else ()
         self._loop = asyncio.get_running_loop()
         self._told = defaultdict[tuple[str, ...], float](float)
+        self._made: list[tuple[ClientMetric, Counter | Gauge]] = []
         registry.register(self)  # a registry collects in this order: the copy comes first
-        self._made = [(metric, self._make(metric, registry)) for metric in METRICS]
+        self._made += [(metric, self._make(metric, registry)) for metric in METRICS]
 
     def update(self) -> None:
         """Copy what the clients count now; call it in the event loop."""
@@ -124,21 +125,12 @@ class ClientMetrics(Collector):
         if is_here:
             self.update()
         elif self._loop.is_running():
-            is_done = threading.Event()
-
-            def copy() -> None:
-                try:
-                    self.update()
-                finally:
-                    is_done.set()
-
-            self._loop.call_soon_threadsafe(copy)
-            _ = is_done.wait(_PATIENCE)
+            with suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._updated(), self._loop).result(_PATIENCE)
         return ()
 
-    def describe(self) -> Iterable[Metric]:
-        """Return no metric: they are registered by themselves."""
-        return ()
+    async def _updated(self) -> None:
+        self.update()
 
     def _make(self, metric: ClientMetric, registry: CollectorRegistry) -> Counter | Gauge:
         labels = (*self._labels, *filter(None, [metric.label]))

@@ -64,6 +64,7 @@ def is_different(one: Report[Row], two: Report[Row]) -> bool:
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_implied_answers_are_those_of_single_queries_on_every_server(name: str) -> None:
-    found = asyncio.run(differences(DIALECTS[name], seed=len(name), sets=tries(5, soak=12)))
+    sets = tries(6, soak=12)
+    found = asyncio.run(differences(DIALECTS[name], seed=len(name), sets=sets))
     assert found["wrong"] == 0
-    assert found["implied"] > 5
+    assert found["implied"] > sets / 2 - 1

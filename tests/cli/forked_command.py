@@ -38,6 +38,7 @@ class Call:
 def carry_out(_: Connection, call: Call) -> None:
     """Turn into the process that a shell would have started, and end as the command ends."""
     signal.alarm(PATIENCE)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whether or not the tests run in the background
     os.setsid()  # the terminal that it opens first is the one whose Ctrl-C reaches it
     for number, stream in enumerate(call.streams):
         opened = os.open(stream, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)

@@ -13,7 +13,7 @@ from mcp_types import TextContent, TextResourceContents
 from fathom_async import FathomClient, PageviewQuery
 from fathom_async._reports import fields
 from fathom_async.integrations.mcp import mcp_server
-from fathom_async.testing import FathomServer, Status
+from fathom_async.testing import Dataset, FathomServer, Status
 from tests.conftest import EAGER
 from tests.support.scripted import Act, Scripted, scripted
 
@@ -140,8 +140,8 @@ async def test_a_plan_tells_the_requests_and_sends_none(fathom: FathomClient) ->
     wishes = [pages(), pages(field_grouping=[]), pages(field_grouping=["browser"], period="previous month")]
     async with assistant(fathom) as model:
         told = await model.told("plan", queries=wishes)
-        assert "3 reports in 2 requests at most" in told
-        assert "0 s of waiting; 100 of 100 requests are left" in told
+        assert told.startswith("reports: 3; requests: 2 at most")
+        assert told.endswith("waiting: 0 s; 100 of 100 requests are left")
         assert sent(fathom) == 0
         _ = await model.told("report", queries=wishes[:2])
     assert fathom.stats.sent["reports"] == 1, "they are fused"
@@ -200,6 +200,20 @@ async def test_calls_at_once_share_what_may_be_sent(fathom: FathomClient) -> Non
         calls = [model.call("live_visitors", site_id=site) for site in ["CDBUGS", "GCDFSX", "DAFFYD"] * 3]
         done = [is_done for is_done, _ in await asyncio.gather(*calls)]
     assert done.count(True) == sent(fathom) == 3
+
+
+@pytest.mark.parametrize("most", [2, 3])
+async def test_a_list_of_many_pages_is_told_whole_or_not_at_all(most: int) -> None:
+    data = Dataset.synthetic(sites=250, days=1)
+    async with (
+        FathomServer(data=data) as server,
+        FathomClient("any", base_url=server.url) as fathom,
+        assistant(fathom, max_requests=most) as model,
+    ):
+        is_done, text = await model.call("list_sites")
+        assert sent(fathom) == most
+    assert is_done == (most == 3)
+    assert len(table(text)) == (251 if is_done else 1)
 
 
 WRONG: Sequence[tuple[dict[str, object], str]] = [
