@@ -70,7 +70,7 @@ browser: $(READY) ## run the tests of HTML pages in Chromium (CHROMIUM, PICTURES
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
 docs: $(READY) ## build the documentation site into build/docs, and test it
-	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --nitpicky -b html docs build/docs
+	$(BIN)/python -m sphinx --quiet --jobs auto --fresh-env --fail-on-warning --keep-going --nitpicky -b html docs build/docs
 	SITE=build/docs $(BIN)/python -m pytest tests/site $(PYTEST_ARGS)
 
 docs-links: $(READY) ## ask for every page elsewhere that the documentation links to; needs the network

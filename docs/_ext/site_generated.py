@@ -152,7 +152,7 @@ def metrics() -> str:
             (
                 f"`{name}`",
                 "pageviews" if name in fields.PAGEVIEW_AGGREGATES else "events",
-                "`float`, or None" if name in fields.RATES else "`int`, or None",
+                "`float \\| None`" if name in fields.RATES else "`int \\| None`",
                 (shown[name][1] or "a count").removesuffix(".").removeprefix("In ").replace("From", "from"),
                 "yes" if name in fields.ADDITIVE_METRICS else "no",
             )

@@ -122,8 +122,10 @@ def _read(_app: Sphinx, name: str, content: list[str]) -> None:
     content[0] = on_site(name, content[0])
 
 
-def _docstring(_app: Sphinx, _what: str, _name: str, _of: object, _options: object, lines: list[str]) -> None:
-    lines[:] = in_rst(lines)
+def _docstring(_app: Sphinx, what: str, _name: str, of: object, _options: object, lines: list[str]) -> None:
+    is_of_its_type = what == "data" and type(of).__module__ in {"builtins", "types", "typing"} and lines != []
+    words = inspect.cleandoc(type(of).__doc__ or "") if is_of_its_type else None
+    lines[:] = [] if "\n".join(lines).strip() == words else in_rst(lines)
 
 
 def _signature(
@@ -152,8 +154,8 @@ def _named(literal: re.Match[str]) -> str:
 
 
 def _skip(_app: Sphinx, _what: str, name: str, _of: object, *_rest: object) -> bool | None:
-    """Leave out what has a name for internal use, such as ``shape_`` of rows, whose columns have all other names."""
-    return True if name.endswith("_") and not name.startswith("__") else None
+    """Leave out what is for libraries: ``shape_`` of rows, whose columns have all other names, and pydantic's."""
+    return True if name == "model_config" or re.fullmatch(r"[a-z]\w*_", name) else None
 
 
 def _missing(

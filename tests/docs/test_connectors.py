@@ -1,38 +1,22 @@
 """The examples of ``docs/connectors.md`` work as shown."""
 
-import ast
-import inspect
-import re
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
-
 from fathom_async import FathomClient
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.emma import NewMemberEvent
 from fathom_async.connectors.sync import apply, plan_sync
 from fathom_async.testing import Dataset, Event, FathomServer, Site
+from tests.support.documentation import blocks, run
 from tests.support.emma_pages import EmmaPages
 from tests.support.secoda_pages import SecodaPages
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-PAGE = Path(__file__).parents[2] / "docs" / "connectors.md"
 DATA = Dataset(
     sites=[Site(id="CDBUGS", name="Acme")],
     events=[Event(site_id="CDBUGS", id="A", name="signup"), Event(site_id="CDBUGS", id="B", name="purchase")],
 )
 
 
-async def run(block: str, names: dict[str, object]) -> None:
-    """Run a block of code that may await."""
-    made: object = eval(compile(block, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
-    if inspect.isawaitable(made):
-        await cast("Awaitable[object]", made)
-
-
 async def test_every_example_runs_unchanged() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.DOTALL)
+    shown = blocks("connectors.md")
     names: dict[str, object] = {
         "apply": apply,
         "plan_sync": plan_sync,
@@ -51,10 +35,10 @@ async def test_every_example_runs_unchanged() -> None:
         SecodaClient("any", base_url=catalog.url) as secoda,
         EmmaClient(100, public_key="a", private_key="b", base_url=mail.url) as emma,
     ):
-        for block in blocks:
+        for block in shown:
             names |= {"fathom": fathom, "secoda": secoda, "emma": emma}
             await run(block, names)
-    assert len(blocks) == 6
+    assert len(shown) == 6
     assert len(mail.events) == 12
     assert {kind["event_type"] for kind in mail.types.values()} == {"purchase", "signup"}
     titles = [entry["title"] for entry in catalog.entries.values()]

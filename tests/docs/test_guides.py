@@ -108,6 +108,12 @@ def test_the_tests_pass_as_they_stand(tmp_path: Path) -> None:
     assert "2 passed" in done.stdout, done.stdout
 
 
+def test_every_page_with_code_has_a_test_that_names_it() -> None:
+    tests = "\n".join(file.read_text("utf-8") for file in Path(__file__).parent.glob("test_*.py"))
+    pages = {page.name for page in DOCS.rglob("*.md") if "```python" in page.read_text("utf-8")}
+    assert {page for page in pages if page not in tests} == set()
+
+
 def test_the_words_of_other_clients_become_names_that_exist() -> None:
     text = (DOCS / "migrating.md").read_text("utf-8")
     called = set(re.findall(r"fathom\.(\w+\.\w+)\(", text))

@@ -1,26 +1,20 @@
 """The examples of ``docs/networks.md`` work as shown, but for the proxy's address."""
 
-import ast
 import asyncio
-import inspect
 import os
 import re
 import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from fathom_async import FathomClient
 from fathom_async.testing import FathomServer
+from tests.support.documentation import DOCS, blocks, run
 from tests.support.networks import Proxy, certificate, encrypted
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
 PROXY = "http://user:password@proxy.example:3128"
 
 
@@ -38,17 +32,6 @@ async def proxy(tmp_path: Path) -> AsyncIterator[Proxy]:
             yield running
 
 
-def every_block() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.DOTALL)
-
-
-async def run(block: str, names: dict[str, object]) -> None:
-    """Run a block of code that may await."""
-    made: object = eval(compile(block, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
-    if inspect.isawaitable(made):
-        await cast("Awaitable[object]", made)
-
-
 class Vault:
     async def read(self, name: str) -> str:
         return name
@@ -57,7 +40,7 @@ class Vault:
 async def test_the_token_may_come_from_a_vault(
     server: FathomServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [block] = [block for block in every_block() if "vault" in block]
+    [block] = [block for block in blocks("networks.md") if "vault" in block]
     await run(block, {"vault": Vault(), "FathomClient": partial(FathomClient, base_url=server.url)})
     assert capsys.readouterr().out == "Homer Simpson\n"
 
@@ -69,17 +52,23 @@ async def test_the_examples_reach_the_api_through_the_proxy(
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
     monkeypatch.delenv("NO_PROXY", raising=False)
     names: dict[str, object] = {"token": "any"}
-    blocks = [block for block in every_block() if "vault" not in block]
-    for block in blocks:
+    shown = [block for block in blocks("networks.md") if "vault" not in block]
+    for block in shown:
         await run(block.replace(PROXY, proxy.url), names)
-    assert len(blocks) == 2
-    assert capsys.readouterr().out == "Homer Simpson\n" * len(blocks)
-    assert proxy.asked == [proxy.tunnel_to("api.usefathom.com:443")] * len(blocks)
+    assert len(shown) == 2
+    assert capsys.readouterr().out == "Homer Simpson\n" * len(shown)
+    assert proxy.asked == [proxy.tunnel_to("api.usefathom.com:443")] * len(shown)
 
 
 @pytest.mark.parametrize("is_trusted", [True, False])
 async def test_the_command_reads_the_environment(proxy: Proxy, tmp_path: Path, is_trusted: bool) -> None:
-    text = PAGE.read_text("utf8").partition("```sh")[2].partition("```")[0].replace(PROXY, proxy.url)
+    text = (
+        (DOCS / "networks.md")
+        .read_text("utf8")
+        .partition("```sh")[2]
+        .partition("```")[0]
+        .replace(PROXY, proxy.url)
+    )
     given = dict(re.findall(r"\b([A-Z_]+)=(\S+)", text))
     assert given.keys() == {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"}
     given["SSL_CERT_FILE"] = str(tmp_path / ("company.pem" if is_trusted else "no.pem"))

@@ -1,16 +1,14 @@
 """The client and the server of ``docs/services.md`` work as shown, within the service's limit."""
 
-import ast
 import asyncio
-import inspect
 import re
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from fathom_async.testing import ServiceServer, Status
+from tests.support.documentation import DOCS, blocks, run
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,19 +17,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.virtual_time
 
-PAGE = Path(__file__).parents[2] / "docs" / "services.md"
-TEXT = PAGE.read_text("utf8")
-BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+TEXT = (DOCS / "services.md").read_text("utf8")
+BLOCKS = blocks("services.md")
 CLIENT, SERVER = (
     re.findall(rf"<!-- {name} -->\n```python\n(.*?)```", TEXT, re.DOTALL)[0] for name in ("client", "server")
 )
-
-
-async def run(block: str, names: dict[str, object]) -> None:
-    """Run a block of code that may await."""
-    made: object = eval(compile(block, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
-    if inspect.isawaitable(made):
-        await cast("Awaitable[object]", made)
 
 
 async def embedded() -> tuple[ServiceServer, dict[str, object]]:
