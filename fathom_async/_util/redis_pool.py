@@ -11,7 +11,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -61,32 +61,36 @@ class _Connection:
     siblings: "dict[_Key, _Connection]"
     users: int = 0
     waiting: list[_Call] = field(factory=list[_Call])
+    sent: list[_Call] = field(factory=list[_Call])
     sending: "asyncio.Task[None] | None" = None
 
     async def send(self) -> None:
         """Send what was called until now, and so on until nothing is left (rule 2)."""
         while self.waiting:
             calls = [each for each in self.waiting if not each[1].done()]
-            self.waiting = []
-            line = cast("Pipeline", self.redis.pipeline(transaction=False))
-            ends = [(call(line), len(line))[1] for call, _ in calls]
+            self.waiting, self.sent = [], calls
             try:
+                line = cast("Pipeline", self.redis.pipeline(transaction=False))
+                ends = [(call(line), len(line))[1] for call, _ in calls]
                 replies = await line.execute(raise_on_error=False) if ends else []
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear it
-                for _, reply in calls:
-                    if not reply.done():
-                        reply.set_exception(error)
-            else:
-                for (_, reply), begin, end in zip(calls, [0, *ends], ends, strict=False):
-                    if not reply.done():
-                        reply.set_result(replies[begin:end])
+                _fail(calls, error)
+                continue
+            for (_, reply), begin, end in zip(calls, [0, *ends], ends, strict=False):
+                if not reply.done():
+                    reply.set_result(replies[begin:end])
 
     async def aclose(self) -> None:
         if self.sending is not None:
             self.sending.cancel()
-        for _, reply in self.waiting:
-            reply.cancel()
+        _fail([*self.sent, *self.waiting], ConnectionError("closed"))
         await self.redis.aclose()
+
+
+def _fail(calls: Iterable[_Call], error: Exception) -> None:
+    for _, reply in calls:
+        if not reply.done():
+            reply.set_exception(error)
 
 
 _connections: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Connection]]] = (
