@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit eager uvloop browser dist lock test-newest test-lowest test-floors versions bench setup clean
+.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -26,7 +26,7 @@ demo: $(DEMO) $(PROJECT) ## run 42 reports against an embedded server (DEMO_ARGS
 dashboard: $(READY) ## run the example application (DASHBOARD_ARGS)
 	$(BIN)/python -m examples.dashboard $(DASHBOARD_ARGS)
 
-test: lint types unit dist ## run what CI runs: lint, types, unit and dist
+test: lint types unit docs dist ## run what CI runs: lint, types, unit, docs and dist
 
 lint: $(READY) ## check style and format
 	$(BIN)/ruff check .
@@ -53,6 +53,9 @@ types-public: $(READY)
 unit: $(READY) ## run the tests (PYTEST_ARGS)
 	$(BIN)/python -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS)
 
+soak: ## run the tests with more random examples and combinations of cases, each of them (PYTEST_ARGS)
+	SOAK=1 $(MAKE) unit PYTEST_ARGS="$(PYTEST_ARGS)"
+
 eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
 	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"
 
@@ -65,6 +68,13 @@ CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || comman
 browser: $(READY) ## run the tests of HTML pages in Chromium (CHROMIUM, PICTURES)
 	@test -n "$(CHROMIUM)" || { echo "Chromium not found; run make browser CHROMIUM=/path/to/chromium"; exit 1; }
 	CHROMIUM="$(CHROMIUM)" $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+docs: $(READY) ## build the documentation site into build/docs, and test it
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going --nitpicky -b html docs build/docs
+	SITE=build/docs $(BIN)/python -m pytest tests/site $(PYTEST_ARGS)
+
+docs-links: $(READY) ## ask for every page elsewhere that the documentation links to; needs the network
+	$(BIN)/python -m sphinx --quiet --fresh-env -b linkcheck docs build/docs-links
 
 dist: $(READY) ## build the wheel and the source distribution into dist/, and test both in clean environments
 	rm -rf dist

@@ -219,7 +219,7 @@ async def _fill(workers: Workers, name: str, load: Load) -> float:
     async with asyncio.timeout(300 / load.speed + 60):
         while in_a_row < 5 * load.workers:
             in_a_row = in_a_row + 1 if (await _load(workers.port, name)).is_whole else 0
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     return (time.monotonic() - begin) * load.speed
 
 

@@ -27,6 +27,7 @@ from fathom_async._reports.fields import (
     TextProperty,
 )
 from fathom_async._reports.query import Query
+from fathom_async._resources.reports import BulkOptions
 
 __all__ = [
     "ADDITIVE_METRICS",
@@ -37,6 +38,7 @@ __all__ = [
     "PLAIN_UNITS",
     "RATES",
     "TEXT_PROPERTIES",
+    "BulkOptions",
     "CalendarUnit",
     "Column",
     "ColumnKind",

@@ -4,16 +4,19 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 import redis
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 
 from fathom_async import FathomClient, RetryPolicy
 from fathom_async.testing import FathomServer
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.soak import SOAK
 
 settings.register_profile(  # the machine may be busy
     "default", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -24,13 +27,32 @@ settings.load_profile("default")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+_numbers = count()
+
 EAGER = RetryPolicy(base=0.001, cap=0.01)
 
 
-def pytest_collection_finish() -> None:
-    """Exempt modules and tests of the suite from garbage collection."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the node id with its group that pytest-xdist has chosen for it.
+
+    pytest-xdist 3.8 writes it where pytest 9.2 no longer reads it, so that groups have no effect:
+    https://github.com/pytest-dev/pytest-xdist/issues/1386.
+    """
+    for item in items:
+        if grouped := getattr(item, "_nodeid", None):
+            item._id = NodeId.parse(grouped)  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while the suite is loaded, and exempt its modules and tests from then on."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -42,10 +64,19 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the test's own for what the package remembers of a user."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state"
+def _garbage() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """In a long run, let what a test leaves open fail this test, and not one that happens to run later."""
+    yield
+    if SOAK:
+        gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for what the package remembers of a user; it is not made yet."""
+    folder = tmp_path_factory.getbasetemp() / f"state{next(_numbers)}"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture

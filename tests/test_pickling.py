@@ -18,10 +18,9 @@ from typing import Final, is_typeddict
 import pytest
 
 import fathom_async as fathom
-from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing
+from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing, watch
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
-from fathom_async.connectors.sync._names import naming
 from fathom_async.integrations import batches, charts, fastapi, fleet
 from tests.test_public import PUBLIC
 
@@ -36,6 +35,7 @@ REFUSED: Final = fathom.RateLimitError(429, "Too Many Attempts.", {"a": ["b"]}, 
 ANSWERED: Final = fathom.Outcome(VISITS, REPORT, asked_at=5.0)
 FAILED: Final = fathom.Outcome(SALES, error=REFUSED, position=1)
 EXTRA: Final = {"new": {"deep": [1]}}
+RULE: Final = watch.Rule(name="a", site_id="CDBUGS", metric="visits", below=1)
 PURCHASE: Final = emma.NewMemberEvent(member_id=5, event_type="purchase", attributes={"a": 1})
 REJECTED: Final = emma.Batch((PURCHASE,), error=REFUSED)
 
@@ -153,12 +153,13 @@ VALUES: Final[list[object]] = [
     *(sync.CreateCategory("a"), sync.CreateEvent("a", "b", "c"), sync.UpdateEvent("a", "b", "c")),
     *(sync.CreateProperty("a", "b", "c", "d"), sync.UpdateProperty("a", "b", "c", "d")),
     *(sync.DeleteEvent("a", "b", 1), sync.CreateEventType("a", "b")),
-    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), naming([SIGNUPS.site]))),
+    *(SIGNUPS, sync.AccountEvents((SIGNUPS,), {SIGNUPS.site.id: "Acme"})),
     service.LimitHeaders("RateLimit-Limit"),
     sync.Applied(sync.CreateCategory("a"), "failed", REFUSED),
     *(jobs.Fault("job.a", "is odd"), jobs.Output(), jobs.NamedQuery("a", VISITS, None)),
     jobs.Job("a", (jobs.NamedQuery("a", VISITS, None),), False, jobs.Output()),
     jobs.JobFile("jobs.toml", ()),
+    *(RULE, watch.Alert(RULE, NOW, NOW, 0, 1, None), watch.WatchResult(errors={RULE: REFUSED})),
     *(fastapi.LiveCount("CDBUGS", 3, NOW), fastapi.Reply(HTTPStatus.BAD_GATEWAY, "a")),
     fastapi.LaneHealth.of(fathom.LaneStatus(10, 60, 1, 0, 0, 0.0), 0.0),
     fastapi.Health(status="ok", lanes={}, sent={"crud": 1}, refused=0, retried=0, shared=0),

@@ -32,7 +32,9 @@ PUBLIC = [
     "fathom_async.integrations.dlt",
     "fathom_async.integrations.fastapi",
     "fathom_async.integrations.fleet",
+    "fathom_async.integrations.mcp",
     "fathom_async.integrations.opentelemetry",
+    "fathom_async.integrations.prometheus",
     "fathom_async.integrations.rich",
     "fathom_async.integrations.taskiq",
     "fathom_async.integrations.workers",
@@ -44,6 +46,7 @@ PUBLIC = [
     "fathom_async.telemetry",
     "fathom_async.testing",
     "fathom_async.testing.plugin",
+    "fathom_async.watch",
 ]
 MOVED = {
     "fathom_async.store.kept": ("fathom_async.store", ["Keeping", "Kept", "namespace"]),

@@ -17,6 +17,7 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
+from fathom_async._util.text import counted
 from fathom_async.errors import ArgumentError, FathomError
 
 Origin = Literal["asked", "fused", "kept", "implied", "stale"]
@@ -278,10 +279,7 @@ class BulkPlan(Generic[RowT_co]):
         return self.requests
 
     def __repr__(self) -> str:
-        queries, requests = (
-            _count(self.queries, "query", "queries"),
-            _count(self.requests, "request", "requests"),
-        )
+        queries, requests = counted(self.queries, "query", "queries"), counted(self.requests, "request")
         return f"<BulkPlan of {queries} in {requests}, {self.seconds:,.0f} s>"
 
     def __str__(self) -> str:
@@ -298,13 +296,9 @@ class BulkPlan(Generic[RowT_co]):
         minutes, seconds = divmod(round(self.seconds), 60)
         when = f"{minutes} min {seconds:02} s" if minutes or seconds else "all admitted at once"
         return (
-            f"{_count(self.queries, 'query', 'queries')} in {_count(self.requests, 'request', 'requests')}{factor}; "
-            f"{when}; {_count(self.pageviews, 'pageview', 'pageviews')} on the account"
+            f"{counted(self.queries, 'query', 'queries')} in {counted(self.requests, 'request')}{factor}; "
+            f"{when}; {counted(self.pageviews, 'pageview')} on the account"
         )
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def planned(

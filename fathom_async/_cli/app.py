@@ -118,6 +118,22 @@ _add(
     "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales --since 2026-01-01",
     more="Run it from cron: it requests only periods that are new or may have changed.",
 )
+_add(
+    "watch:watch",
+    "Tell what is unusual, by rules, each alert once.",
+    "fathom watch rules.toml",
+    "fathom watch rules.toml --replay 90d",
+    "FATHOM_WEBHOOK=https://host/path fathom watch rules.toml --every 1h",
+    more="Run it from cron, or with --every as a service. Exit codes: 0 all rules were checked, and all alerts told; "
+    "5 some were not, and the next check makes up for it.",
+)
+_add(
+    "mcp:mcp",
+    "Let a language model read your figures, over the Model Context Protocol.",
+    "fathom mcp",
+    "fathom mcp --max-requests 30",
+    more="An assistant's program starts it: see docs/mcp.md. It changes nothing, and FATHOM_STORE keeps its answers.",
+)
 _add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",

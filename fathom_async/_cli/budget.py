@@ -11,9 +11,10 @@ from fathom_async._cli.connection import connect, is_unused, own_budget, run_asy
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.files import check_directory
-from fathom_async._cli.formatting import counted, duration, per
+from fathom_async._cli.formatting import duration, per
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, note, write
 from fathom_async._cli.settings import BUDGET, PLAN
+from fathom_async._util.text import counted
 
 _COLUMNS: Final[dict[str, Kind]] = {
     "lane": "text",

@@ -3,28 +3,24 @@
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from attrs import evolve
 
 from fathom_async import Change, Comparison, FathomClient, QueryError
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.output import Records, records_of_comparison
+from fathom_async._cli.output import Cell, Records, records_of_comparison
+from fathom_async._cli.query_options import QueryOptions
 from fathom_async._cli.settings import STORE
-from fathom_async._cli.weeks import tell_cut_weeks, weekly
+from fathom_async._cli.weeks import Line, tell_cut_weeks, weekly
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
-
-if TYPE_CHECKING:
-    from fathom_async._cli.output import Cell
-    from fathom_async._cli.query_options import QueryOptions
-    from fathom_async._cli.weeks import Line
 
 Former = Literal["previous", "year", "none"]
 
 _TO: Final = {"previous": "previous period", "year": "previous year"}
 
 
-def check_comparable(question: "QueryOptions", *, has_rows: bool) -> None:
+def check_comparable(question: QueryOptions, *, has_rows: bool) -> None:
     """Raise a `CommandError` if a report, row by row or just its totals, cannot be compared."""
     if has_rows and question.complete:
         raise CommandError("--compare compares the first 1,000 rows; leave out --complete", ExitCode.USAGE)
@@ -32,12 +28,6 @@ def check_comparable(question: "QueryOptions", *, has_rows: bool) -> None:
         raise CommandError(
             "--compare needs a range; add --last 30d, --period, or --from and --to", ExitCode.USAGE
         )
-
-
-def compared_columns(query: Query[Row]) -> Iterator[str]:
-    """Yield the columns of a comparison."""
-    for name in query.columns:
-        yield from (name, f"{name}_previous", f"{name}_change") if name in query.aggregates else (name,)
 
 
 def alone(query: Query[Row]) -> Query[Row]:
@@ -48,7 +38,7 @@ def alone(query: Query[Row]) -> Query[Row]:
 async def compared(
     fathom: FathomClient,
     query: Query[Row],
-    question: "QueryOptions",
+    question: QueryOptions,
     former: Former,
     now: datetime | None,
     *,
@@ -57,17 +47,7 @@ async def compared(
 ) -> Records:
     """Return each row in two periods with both figures and the change: in a table such as ``+12.5 %``.
 
-    Args:
-        fathom: The client.
-        query: The query, in its range.
-        question: The options that it is made of.
-        former: What to compare to.
-        now: The present on the site's clock, if it is known.
-        is_table: Whether the rows are for the eyes.
-        has_totals: Whether to add a row of totals.
-
-    Raises:
-        CommandError: Weeks would lack days.
+    The query, in its range, is made of `question`; `now` is the present on the site's clock, if it is known.
     """
     found = await _compare(fathom, query, question, former, now)
     rows = records_of_comparison(found, is_table=is_table)
@@ -90,7 +70,7 @@ async def compared(
 
 
 async def compared_totals(
-    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime
+    fathom: FathomClient, query: Query[Row], question: QueryOptions, former: Former, now: datetime
 ) -> Comparison[Row] | None:
     """Compare the totals of a report over its range with those of a former one, in one run.
 
@@ -108,7 +88,7 @@ async def compared_totals(
 
 
 async def _compare(
-    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime | None
+    fathom: FathomClient, query: Query[Row], question: QueryOptions, former: Former, now: datetime | None
 ) -> Comparison[Row]:
     if question.words is not None:  # they tell what the period before it is
         query = query.replace(date_from=None, date_to=None)
@@ -122,7 +102,6 @@ async def _compare(
     )
 
 
-def _cells(changes: Sequence[Change], *, is_table: bool) -> "Iterator[Cell]":
+def _cells(changes: Sequence[Change], *, is_table: bool) -> Iterator[Cell]:
     for change in changes:
-        figure = change.absolute if change.is_share else change.relative
-        yield from (change.current, change.previous, str(change) if is_table else figure)
+        yield from (change.current, change.previous, str(change) if is_table else change.figure)

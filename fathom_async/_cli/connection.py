@@ -70,14 +70,8 @@ async def connect(
     ``FATHOM_BASE_URL``, ``FATHOM_BUDGET`` and ``FATHOM_PLAN`` (or ``--plan``) apply too, and the network's variables.
     Without ``FATHOM_BUDGET``, all commands of a user share a file, so that the server refuses none of them.
 
-    Args:
-        retry: How to retry. All but `FOR_A_PERSON` wait for a server that is away, and say so.
-        is_onlooker: Whether the command sends nothing: it then creates no budget file, which other users' programs
-            might be unable to open.
-
-    Raises:
-        CommandError: There is no token.
-        ArgumentError: The token, the address, the plan or the budget is invalid.
+    All retries but `FOR_A_PERSON` wait for a server that is away, and say so. An onlooker sends nothing: it creates
+    no budget file, which other users' programs might be unable to open.
     """
     _quieten_log()
     token = find_token(os.environ).token

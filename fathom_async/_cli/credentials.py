@@ -23,23 +23,14 @@ _NO_KEYRING: Final = f"this system has no keyring; {_INSTEAD}"
 
 @frozen
 class Credential:
-    """A token, and where it was found.
-
-    Attributes:
-        token: It never shows in a repr.
-        source: The environment, the file that it names, or the keyring.
-    """
+    """A token, and where it was found."""
 
     token: str = field(repr=False)
     source: Literal["environment", "file", "keyring"]
 
 
 def find_token(environ: Mapping[str, str]) -> Credential:
-    """Return the token of the environment, or else of the file that it names, or else of the keyring.
-
-    Raises:
-        CommandError: There is none.
-    """
+    """Return the token of the environment, or else of the file that it names, or else of the keyring."""
     if token := environ.get(TOKEN):
         return Credential(token, "environment")
     if file := environ.get(TOKEN_FILE):
@@ -61,11 +52,7 @@ def find_token(environ: Mapping[str, str]) -> Credential:
 
 
 def check_keyring(environ: Mapping[str, str]) -> str | None:
-    """Check that a token can be stored, before anybody is asked for one; return a warning, if there is one.
-
-    Raises:
-        CommandError: There is no keyring, or it is locked.
-    """
+    """Check that a token can be stored, before anybody is asked for one; return a warning, if there is one."""
     with _keyring() as ring:
         ring.get_password(SERVICE, address(environ))
         backend = ring.get_keyring()
@@ -80,22 +67,14 @@ def check_keyring(environ: Mapping[str, str]) -> str | None:
 
 
 def store_token(environ: Mapping[str, str], token: str) -> str:
-    """Store a token in the keyring, and return the keyring's name.
-
-    Raises:
-        CommandError: There is no keyring, or it fails.
-    """
+    """Store a token in the keyring, and return the keyring's name."""
     with _keyring() as ring:
         ring.set_password(SERVICE, address(environ), token)
         return str(ring.get_keyring().name)
 
 
 def remove_token(environ: Mapping[str, str]) -> bool:
-    """Remove the token from the keyring; return whether there was one.
-
-    Raises:
-        CommandError: There is no keyring, or it fails.
-    """
+    """Remove the token from the keyring; return whether there was one."""
     with _keyring() as ring:
         if ring.get_password(SERVICE, address(environ)) is None:
             return False

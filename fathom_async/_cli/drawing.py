@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from fathom_async._cli.figures import Figure, Number, Ranking, TimeSeries, Total, day_label
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import shown
-from fathom_async._util.text import bar, cells, columns, cut
+from fathom_async._util.text import bar, cells, columns, counted, cut
 
 _HEIGHT: Final = 8
 _LABEL: Final = 32
@@ -51,7 +50,7 @@ def _columns(figure: TimeSeries, width: int) -> Iterator[str]:
     top = shown(max((value or 0 for value in values), default=0))
     room = max(1, width - len(top) - 2 * _GAP)
     together = bundle(len(values), room)
-    heights = _highest(values, together)
+    heights = _heights(values, together)
     thickness = thickness_for(len(heights), room)
     each = f", each column is the highest of {counted(together, figure.unit)}" if together > 1 else ""
     yield f"{figure.metric} by {figure.unit}{each}"
@@ -70,7 +69,7 @@ def _sparklines(figure: TimeSeries, width: int) -> Iterator[str]:
     room = max(1, width - name - beside - 3 * _GAP - len("highest "))
     rows: list[tuple[str, ...]] = []
     for line, peak in zip(figure.lines, peaks, strict=True):
-        heights = _highest(line.values, bundle(len(line.values), room))
+        heights = _heights(line.values, bundle(len(line.values), room))
         rows.append((cut(line.label, name), f"highest {peak.rjust(beside)}", sparkline(heights)))
     return _indented(columns(rows))
 
@@ -79,12 +78,8 @@ def _indented(lines: Iterable[str]) -> Iterator[str]:
     return (f"  {line}" for line in lines)
 
 
-def _highest(values: Sequence[Number], together: int) -> list[float]:
-    """Return the highest of each so many neighbours: visitors, durations and rates do not add up."""
-    return [
-        float(max(value or 0 for value in values[start : start + together]))
-        for start in range(0, len(values), together)
-    ]
+def _heights(values: Sequence[Number], together: int) -> list[float]:
+    return [value or 0.0 for value in highest(values, together)]
 
 
 def _ends(figure: TimeSeries) -> str:
@@ -121,6 +116,12 @@ def thickness_for(count: int, width: int) -> int:
 def bundle(count: int, most: int) -> int:
     """Return how many neighbours to merge so that at most `most` of `count` values are left."""
     return max(1, math.ceil(count / max(most, 1)))
+
+
+def highest(values: Sequence[Number], together: int) -> list[Number]:
+    """Return the highest of each so many neighbours, None where none has a value: visitors and rates have no sum."""
+    parts = (values[start : start + together] for start in range(0, len(values), together))
+    return [max((each for each in part if each is not None), default=None) for part in parts]
 
 
 def axis(labels: Sequence[str], *, width: int, thickness: int = 1) -> str:

@@ -16,7 +16,7 @@ Number = int | float | None
 
 RANKED: Final = 20
 LINES: Final = 8
-_NAMELESS: Final = "(none)"
+NAMELESS: Final = "(none)"
 
 
 @frozen
@@ -127,7 +127,7 @@ def day_label(moment: date, unit: Unit) -> str:
 
 
 def _label(group: Row) -> str:
-    return " · ".join(_NAMELESS if part in {None, ""} else printable(str(part)) for part in group)
+    return " · ".join(NAMELESS if part in {None, ""} else printable(str(part)) for part in group)
 
 
 def _number(value: object) -> Number:

@@ -42,11 +42,6 @@ def per(seconds: float) -> str:
     return {60.0: "a minute", 3600.0: "an hour"}.get(seconds, f"in {duration(seconds)}")
 
 
-def counted(number: int, noun: str) -> str:
-    """Return ``1 site`` or ``1,200 sites``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def examples(*lines: str, more: str = "") -> str:
     """Return the text below a command's help: its examples, which the terminal does not break, and anything more."""
     width = get_terminal_size().columns - 1

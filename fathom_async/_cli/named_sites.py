@@ -34,12 +34,7 @@ def site_id(named: str | None, *, is_read: bool = False) -> str:
 def site_ids(named: Sequence[str], *, is_read: bool = False) -> list[str]:
     """Return the IDs of sites by their names, domains or IDs; only the first two send a request.
 
-    Args:
-        named: The names; ``.`` for the site of ``FATHOM_SITE``.
-        is_read: Whether names may come from the store: the command only reads.
-
-    Raises:
-        CommandError: No site is called so, or several are.
+    Of the names, ``.`` is the site of ``FATHOM_SITE``; they may come from the store if the command only reads.
     """
     words = [_default() if word == _DEFAULT else word for word in named]
     if not all(map(str.strip, words)):

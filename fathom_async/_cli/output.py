@@ -75,9 +75,6 @@ class OutputOptions:
     spreadsheet: bool = False
     """Write CSV for a spreadsheet: legible to Excel, and without formulas, which visitors could smuggle in."""
 
-    bom: bool = False
-    """Start CSV with a byte order mark, by which Excel knows UTF-8, and leave texts as they are."""
-
     @property
     def is_by_default(self) -> bool:
         """Whether no format was asked for."""
@@ -111,8 +108,6 @@ class OutputOptions:
         for name in self.json:
             if name not in columns:
                 raise CommandError(f"there is no column {name!r}{suggestion(name, columns)}", ExitCode.USAGE)
-        if self.bom and self.resolved() != "csv":
-            raise CommandError("--bom is for CSV; add --format csv", ExitCode.USAGE)
         if self.resolved() == "parquet":
             if self.output is None and sys.stdout.isatty():
                 raise CommandError(
@@ -146,7 +141,6 @@ class Records:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
     def only(self, columns: Sequence[str]) -> "Records":
-        """Return these columns."""
         rows = [tuple(row[name] for name in columns) for row in self.dicts()]
         return evolve(self, kinds={name: self.kinds[name] for name in columns}, rows=rows)
 
@@ -163,21 +157,12 @@ def records_of_report(report: "Report[Row]") -> Records:
 
 def records_of_comparison(comparison: "Comparison[Row]", *, is_table: bool = False) -> Records:
     """Return each row with both figures and the change, for the eyes such as ``+12.5 %``."""
-    query = comparison.current.query
-    asked = records_of_report(comparison.current).kinds
-    kinds: dict[str, Kind] = {name: kind for name, kind in asked.items() if name not in query.aggregates}
-    for name in query.aggregates:
-        kinds |= {name: asked[name], f"{name}_previous": asked[name]}
-        kinds[f"{name}_change"] = "text" if is_table else "number"
-    rows: list[tuple[Cell, ...]] = []
-    for row in comparison:
-        cells: list[Cell] = [*([row.date] if query.date_grouping else []), *row.groups]
-        for change in row.changes.values():
-            told = "gone" if row.is_gone else str(change)
-            figure = change.absolute if change.is_share else change.relative
-            cells += [change.current, change.previous, told if is_table else figure]
-        rows.append(tuple(cells))
-    return Records(kinds, rows)
+    own = records_of_report(comparison.current).kinds
+    told: Kind = "text" if is_table else "number"
+    kinds: dict[str, Kind] = {
+        name: own.get(name.removesuffix("_previous"), told) for name in comparison.columns
+    }
+    return Records(kinds, [tuple(comparison.cells(row, in_words=is_table)) for row in comparison])
 
 
 def write(rows: Records, options: OutputOptions = STANDARD) -> None:
@@ -188,14 +173,13 @@ def write(rows: Records, options: OutputOptions = STANDARD) -> None:
     chosen = options.resolved()
     rows = rows.only(options.json) if options.json else rows
     if options.output is not None:
-        write_file(options.output, encoded(rows, chosen, spreadsheet=options.spreadsheet, bom=options.bom))
+        write_file(options.output, encoded(rows, chosen, spreadsheet=options.spreadsheet))
     elif chosen == "table":
         console = stdout_console()
         console.print(table(rows, console.width))
     else:
         on_terminal = sys.stdout.isatty()
-        how = {"spreadsheet": options.spreadsheet, "bom": options.bom}
-        write_bytes(encoded(rows, chosen, for_terminal=on_terminal, **how))
+        write_bytes(encoded(rows, chosen, for_terminal=on_terminal, spreadsheet=options.spreadsheet))
 
 
 def write_change(rows: Records, options: OutputOptions, *, done: str) -> None:
@@ -215,18 +199,8 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def encoded(
-    rows: Records,
-    format: Format,
-    *,
-    for_terminal: bool = False,
-    spreadsheet: bool = False,
-    bom: bool = False,
-) -> bytes:
-    """Return records in a format, for a terminal with control characters escaped, as a table always has them.
-
-    CSV may be for a spreadsheet, see `write_fields`, or start with a byte order mark only.
-    """
+def encoded(rows: Records, format: Format, *, for_terminal: bool = False, spreadsheet: bool = False) -> bytes:
+    """Return records in a format, for a terminal with control characters escaped, as a table always has them."""
     match format:
         case "table":
             text = StringIO()
@@ -244,7 +218,7 @@ def encoded(
             text = StringIO(newline="")
             fields = ([_field(cell, for_terminal=for_terminal) for cell in row] for row in rows.rows)
             write_fields(rows.columns, fields, text, spreadsheet=spreadsheet)
-            return text.getvalue().encode("utf-8-sig" if bom and not spreadsheet else "utf-8")
+            return text.getvalue().encode()
         case "parquet":
             sink = BytesIO()
             optional("pyarrow.parquet", extra="arrow").write_table(arrow_table(rows.kinds, rows.rows), sink)

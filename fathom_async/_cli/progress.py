@@ -11,8 +11,9 @@ from attrs import define, evolve, field
 from rich.console import Console
 
 from fathom_async import FathomClient, LaneStatus, Progress
-from fathom_async._cli.formatting import clock_time, counted, duration
+from fathom_async._cli.formatting import clock_time, duration
 from fathom_async._cli.output import note
+from fathom_async._util.text import counted
 from fathom_async.integrations.rich import ProgressBar
 
 _PATIENCE: Final = 0.5

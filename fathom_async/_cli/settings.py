@@ -4,7 +4,6 @@ The file sets variables of the environment that are not set. One that is set to 
 turns off what the file says.
 """
 
-import difflib
 import os
 import sys
 import tomllib
@@ -20,6 +19,7 @@ SITE: Final = "FATHOM_SITE"
 PLAN: Final = "FATHOM_PLAN"
 BUDGET: Final = "FATHOM_BUDGET"
 STORE: Final = "FATHOM_STORE"
+WEBHOOK: Final = "FATHOM_WEBHOOK"
 VERBOSE: Final = "FATHOM_VERBOSE"
 VARIABLES: Final = {
     "site": SITE,
@@ -57,11 +57,7 @@ def config_file(environ: Mapping[str, str]) -> Path:
 
 
 def read_config(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the file says, by variable; nothing if there is no file.
-
-    Raises:
-        CommandError: It is no TOML, or has something else in it than settings; the message says what to write.
-    """
+    """Return what the file says, by variable; nothing if there is no file."""
     file = config_file(environ)
     try:
         written = tomllib.loads(file.read_text("utf-8"))
@@ -71,11 +67,11 @@ def read_config(environ: Mapping[str, str]) -> dict[str, str]:
         raise CommandError(f"{file} is no TOML: {error}", ExitCode.USAGE) from None
     for key, value in written.items():
         if key not in VARIABLES:
-            close = difflib.get_close_matches(key, VARIABLES, 1)
-            told = f"did you mean {close[0]}?" if close else f"there are: {', '.join(VARIABLES)}"
-            if "token" in key:
-                told = "store the token by `fathom login`, which encrypts it"
-            raise CommandError(f"{file} has the unknown key {key}; {told}", ExitCode.USAGE)
+            from fathom_async._util.checks import suggestion  # noqa: PLC0415 - `fathom --help` has no errors
+
+            login = "; store the token by `fathom login`, which encrypts it"
+            told = login if "token" in key else suggestion(key, VARIABLES)
+            raise CommandError(f"{file} has the unknown key {key}{told}", ExitCode.USAGE)
         if not isinstance(value, str):
             raise CommandError(f'{file}: write {key} = "…", a text in quotes', ExitCode.USAGE)
     return {VARIABLES[key]: value for key, value in written.items()}

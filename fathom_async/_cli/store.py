@@ -9,11 +9,12 @@ from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call, run_async
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import counted, examples
+from fathom_async._cli.formatting import examples
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import note
 from fathom_async._cli.resources import SiteID
 from fathom_async._cli.settings import STORE
+from fathom_async._util.text import counted
 from fathom_async.store import open_store
 
 _EXAMPLE = "fathom store forget CDBUGS --since 2026-01-01 --store jobs.db"

@@ -13,10 +13,11 @@ from cyclopts import App
 from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import counted, examples
+from fathom_async._cli.formatting import examples
 from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
+from fathom_async._util.text import counted
 from fathom_async.connectors import EmmaClient, SecodaClient
 from fathom_async.connectors.emma import BASE_URL as EMMA_URL
 from fathom_async.connectors.secoda import BASE_URL as SECODA_URL
@@ -149,13 +150,7 @@ def emma(
 
 @frozen
 class _Service:
-    """Address and credentials of a service, from the environment.
-
-    Attributes:
-        url: Its address.
-        address: The variable of the address.
-        credentials: The variables of the credentials, with their values.
-    """
+    """A service: its address, the variable of that, and the variables of its credentials with their values."""
 
     url: str
     address: str
@@ -167,11 +162,7 @@ class _Service:
 
     @contextmanager
     def advising(self) -> Generator[None]:
-        """Say what to check when this service, not Fathom, fails.
-
-        Raises:
-            CommandError: It failed.
-        """
+        """Say what to check when this service, not Fathom, fails."""
         try:
             yield
         except FathomError as error:

@@ -17,11 +17,7 @@ Line = tuple[Labels, tuple[Change, ...]]
 
 
 def check_additive(metrics: Sequence[str]) -> None:
-    """Check that the figures of a week are those of its days, added up.
-
-    Raises:
-        CommandError: Those of a metric are not.
-    """
+    """Check that the figures of a week are those of its days, added up."""
     if wrong := [name for name in metrics if name not in ADDITIVE_METRICS]:
         raise CommandError(
             f"--per week adds up days, but {' and '.join(wrong)} of several days do not add up; write --per day, "

@@ -28,17 +28,13 @@ Nothing here can admit more than the window does, so that the proof of the windo
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice, repeat
 from operator import mul, sub
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from fathom_async._ratelimit.queue import PASSES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 STRETCH = 1.1
 """By how much longer than the average distance between permits a more urgent request may have to wait for one."""
@@ -104,6 +100,20 @@ class Permits:
         else:
             at = self.upcoming(index + 1)[index]
         return at + turns * self.span
+
+    def promised_at(self, position: int, left: int) -> float:
+        """Return from when on the promise allows to take a permit behind so many others."""
+        usable = self.total - self.reserve
+        turns, position = divmod(position, usable)
+        returns = self.upcoming(position + left + 1)
+        return promised_at(returns, left, self.span, usable, position) + turns * self.span
+
+    def aged_at(self, position: int, passes: int, left: int, since: float | None) -> float:
+        """Return when a class, held back since then, takes a permit whatever is left: when passed over, or rule 5."""
+        if not left:
+            return max(self.nth(position + passes), self.now)
+        held_since = self.nth(0) if since is None else since
+        return max(self.nth(position), held_since + passes / PASSES * patience(left, self.span), self.now)
 
     def upcoming(self, count: int) -> list[float]:
         """Return when the next so many permits can be used, in order."""

@@ -55,9 +55,8 @@ from operator import itemgetter
 
 from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
-from fathom_async._ratelimit.promise import Permits, patience, promised_at
+from fathom_async._ratelimit.promise import Permits, patience
 from fathom_async._ratelimit.protocol import Demand, Permit, Window, WindowStatus
-from fathom_async._ratelimit.queue import PASSES
 
 MEMORY = 900.0
 """Seconds over which arrivals are counted at the least."""
@@ -185,11 +184,8 @@ class LocalWindow(Window):
         self._limit = RateLimit(requests, self._limit.per)
 
     def is_cold(self, now: float) -> bool:
-        return (
-            self._is_refused
-            or now - self._heard_at >= self._stale_after
-            or (self._certain <= 0 and now < self._shared_until)
-        )
+        is_used_up = self._certain <= 0 and now < self._shared_until
+        return self._is_refused or is_used_up or now - self._heard_at >= self._stale_after
 
     def on_rate_limited(self, now: float) -> None:
         self._is_refused = True
@@ -225,15 +221,9 @@ class LocalWindow(Window):
             return at
         # More urgent requests that are expected take a part of what comes back, but for every ninth (queue, rule 2).
         taken = self._forecast.rate(priority, now) * self.span / self._usable
-        return min(now + (at - now) / max(1 - taken, 1 / 9), self._aged_at(position, priority, now, passes))
-
-    def _aged_at(self, position: int, priority: Priority, now: float, passes: int) -> float:
-        """Return when a class takes a permit at the latest, as it was passed over or waited for long enough."""
-        permits, left = self._permits(now), self._forecast.wanted(priority, self._usable, now)
-        if not left:
-            return max(permits.nth(position + passes), now)
-        since = self._held_since.get(priority, permits.nth(0))
-        return max(permits.nth(position), since + passes / PASSES * patience(left, self.span), now)
+        left = self._forecast.wanted(priority, self._usable, now)
+        aged_at = self._permits(now).aged_at(position, passes, left, self._held_since.get(priority))
+        return min(now + (at - now) / max(1 - taken, 1 / 9), aged_at)
 
     def take(self, priority: Priority) -> Permit:
         self._returned.clear()
@@ -254,10 +244,8 @@ class LocalWindow(Window):
     def release(self, permit: Permit) -> None:
         self._more()
         self._in_flight -= 1
-        if permit.sent_at is None:
-            self._free += 1
-        elif permit in self._sent:
-            del self._sent[permit]
+        if permit.sent_at is None or permit in self._sent:
+            self._sent.pop(permit, None)
             self._free += 1
 
     def abandon(self, permit: Permit) -> None:
@@ -315,13 +303,10 @@ class LocalWindow(Window):
 
     def _promised_at(self, position: int, priority: Priority, now: float) -> float:
         """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
-        usable = self._usable
-        left = self._forecast.wanted(priority, usable, now) if priority else 0
+        left = self._forecast.wanted(priority, self._usable, now) if priority else 0
         if not left or self._free - position > left + self._reserve:
             return -math.inf
-        turns, position = divmod(position, usable)
-        returns = self._permits(now).upcoming(position + left + 1)
-        return promised_at(returns, left, self.span, usable, position) + turns * self.span
+        return self._permits(now).promised_at(position, left)
 
     def _permits(self, now: float) -> Permits:
         latest = now + self.span

@@ -17,12 +17,12 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT_co
 from fathom_async._reports.calendar import Unit
-from fathom_async._reports.display import heading
-from fathom_async._reports.fields import DATE_COLUMN, RATES, SHARES
+from fathom_async._reports.fields import DATE_COLUMN, HEADINGS, RATES, SHARES
 from fathom_async._reports.report import Report
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.pydantic_schema import HasSchema
 from fathom_async._util.tables import HTML_ROWS, table_html, table_text
+from fathom_async._util.text import counted
 
 Figure = int | float | None
 Key = tuple[int | None, tuple[str | None, ...]]
@@ -58,6 +58,11 @@ class Change(HasSchema):
         if self.absolute is None or not self.previous or self.is_share:
             return None
         return self.absolute / self.previous
+
+    @property
+    def figure(self) -> Figure:
+        """The change in one figure: absolute for shares, relative otherwise."""
+        return self.absolute if self.is_share else self.relative
 
     def __str__(self) -> str:
         if self.absolute is None:
@@ -129,13 +134,23 @@ class Comparison(HasSchema, Generic[RowT_co]):
 
         The change is absolute for shares, such as the bounce rate, and relative otherwise.
         """
-        return [dict(zip(self.columns, self._cells(row), strict=True)) for row in self.rows]
+        return [dict(zip(self.columns, self.cells(row), strict=True)) for row in self.rows]
+
+    def cells(self, row: ComparedRow, *, in_words: bool = False) -> "list[str | int | float | date | None]":
+        """Return the values of a row, in the order of `columns`; in words, a change is such as ``+12.5 %``."""
+        cells: list[str | int | float | date | None] = [*row.groups]
+        if self.current.query.date_grouping is not None:
+            cells.insert(0, row.date)
+        for change in row.changes.values():
+            told = "gone" if row.is_gone else str(change)
+            cells += [change.current, change.previous, told if in_words else change.figure]
+        return cells
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Export the rows of `to_dicts` as an Arrow table, as a report does."""
         own = {column.name: column.kind for column in self.current.query.codec.columns}
         kinds = {name: own.get(name.removesuffix(f"_{_PREVIOUS}"), "number") for name in self.columns}
-        table = arrow_table(kinds, [self._cells(row) for row in self.rows])
+        table = arrow_table(kinds, [self.cells(row) for row in self.rows])
         return table.__arrow_c_stream__(requested_schema)
 
     @property
@@ -153,8 +168,7 @@ class Comparison(HasSchema, Generic[RowT_co]):
         return len(self.rows)
 
     def __repr__(self) -> str:
-        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}"
-        return f"<Comparison of {self.current!r} with {self.previous!r}: {rows}>"
+        return f"<Comparison of {self.current!r} with {self.previous!r}: {counted(len(self), 'row')}>"
 
     def __str__(self) -> str:
         return table_text(*self._shown())
@@ -166,23 +180,11 @@ class Comparison(HasSchema, Generic[RowT_co]):
         """Return headings, cells, the columns of figures, and the number of rows."""
         query = self.current.query
         labels = self.columns[: -3 * len(query.aggregates)]
-        titles = [title for name in query.aggregates for title in (heading(name), _PREVIOUS, _CHANGE)]
-        rows = [[*self._labels(row), *self._told(row)] for row in self.rows[:HTML_ROWS]]
+        titles = [
+            title for name in query.aggregates for title in (HEADINGS.get(name, name), _PREVIOUS, _CHANGE)
+        ]
+        rows = [self.cells(row, in_words=True) for row in self.rows[:HTML_ROWS]]
         return [*labels, *titles], rows, range(len(labels), len(self.columns)), len(self)
-
-    def _told(self, row: ComparedRow) -> Iterator[object]:
-        for change in row.changes.values():
-            yield from (change.current, change.previous, "gone" if row.is_gone else str(change))
-
-    def _cells(self, row: ComparedRow) -> "list[str | int | float | date | None]":
-        cells: list[str | int | float | date | None] = self._labels(row)
-        for change in row.changes.values():
-            told = change.absolute if change.is_share else change.relative
-            cells += [change.current, change.previous, told]
-        return cells
-
-    def _labels(self, row: ComparedRow) -> "list[str | int | float | date | None]":
-        return [*([row.date] if self.current.query.date_grouping else []), *row.groups]
 
     def _by_key(self, report: Report[RowT_co]) -> dict[Key, RowT_co]:
         place = _place_in(report)

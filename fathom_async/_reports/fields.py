@@ -124,6 +124,8 @@ OPERATORS: Final[tuple[str, ...]] = CATEGORICAL_OPERATORS + PATTERN_OPERATORS
 
 VALUE: Final = "value"
 """The metric that is in cents where the event's unit is a currency."""
+HEADINGS: Final = {VALUE: f"{VALUE} (cents)"}
+"""What stands above a column whose name does not tell its unit."""
 DATE_COLUMN: Final = "date"
 """The answer's name of the column that sorting calls `TIMESTAMP`."""
 TIMESTAMP: Final = "timestamp"

@@ -394,10 +394,6 @@ def _date(row: Row) -> date:
 
 def _reader(names: Sequence[str]) -> Callable[[Row], _Key]:
     """Return what reads columns of a row, as a tuple however many there are."""
-    match names:
-        case []:
-            return lambda _: ()
-        case [name]:
-            return lambda row: (getattr(row, name),)
-        case _:
-            return attrgetter(*names)
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda row: tuple([getattr(row, name) for name in names])

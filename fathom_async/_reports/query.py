@@ -1,7 +1,7 @@
 """Queries of the aggregation report, checked before a request is sent."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -13,13 +13,6 @@ import attrs
 
 from fathom_async._core.codec.rows import Column, Row, RowCodec, RowT_co, row_codec
 from fathom_async._reports import arguments
-from fathom_async._reports.arguments import (
-    first_moment,
-    known_word,
-    last_moment,
-    time_zone,
-    wall_clock,
-)
 from fathom_async._reports.fields import (
     DATE_COLUMN,
     MAX_ROWS,
@@ -40,9 +33,6 @@ from fathom_async._reports.unsorted import warn_unsorted
 from fathom_async._util.checks import suggestion
 from fathom_async.errors import ArgumentError, QueryError
 from fathom_async.models import Site
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HOUR_GROUPING_SPAN: Final = timedelta(days=7)
 """The longest range that the server groups by hour."""
@@ -75,12 +65,12 @@ class Query(Generic[RowT_co]):
     date_grouping: DateGrouping | None = attrs.field(
         default=None, kw_only=True, converter=arguments.date_grouping
     )
-    date_from: datetime | None = attrs.field(default=None, kw_only=True, converter=first_moment)
-    date_to: datetime | None = attrs.field(default=None, kw_only=True, converter=last_moment)
+    date_from: datetime | None = attrs.field(default=None, kw_only=True, converter=arguments.first_moment)
+    date_to: datetime | None = attrs.field(default=None, kw_only=True, converter=arguments.last_moment)
     filters: tuple[Filter, ...] = attrs.field(default=(), kw_only=True, converter=as_filters)
     sort_by: str | None = attrs.field(default=None, kw_only=True)
     limit: int | None = attrs.field(default=None, kw_only=True, converter=arguments.limit)
-    timezone: str | None = attrs.field(default=None, kw_only=True, converter=time_zone)
+    timezone: str | None = attrs.field(default=None, kw_only=True, converter=arguments.time_zone)
     extra: Mapping[str, tuple[str, ...]] = attrs.field(
         factory=dict[str, tuple[str, ...]], kw_only=True, converter=arguments.extra
     )
@@ -97,7 +87,7 @@ class Query(Generic[RowT_co]):
         for argument in ("date_from", "date_to"):
             moment: datetime | None = getattr(self, argument)
             if moment is not None:
-                object.__setattr__(self, argument, wall_clock(argument, moment, self.timezone))
+                object.__setattr__(self, argument, arguments.wall_clock(argument, moment, self.timezone))
         if self.date_from is not None and self.date_to is not None and self.date_to < self.date_from:
             raise QueryError(
                 f"date_to {to_wire(self.date_to)} is before date_from {to_wire(self.date_from)}; swap them"
@@ -234,12 +224,12 @@ class Query(Generic[RowT_co]):
         values |= {"aggregates": (), "extra": more}
         values |= {name: given[name] for name in _WORDS if name in given}
         for name in given.keys() & {*_LISTS}:
-            words = _split(given[name])
+            words = [word.strip() for word in given[name].split(",")]
             values[name] = words[: len(words) - len(more.get(name, ()))]
         if "filters" in given:
             values["filters"] = filters_from_json(given["filters"])
         if "limit" in given:
-            values["limit"] = _whole("limit", given["limit"])
+            values["limit"] = int(given["limit"]) if given["limit"].isdecimal() else given["limit"]
         return cast("Callable[..., Self]", cls)(**values)
 
     def __eq__(self, other: object) -> bool:
@@ -363,13 +353,12 @@ def query_from_params(
     params: Mapping[str, str], extra: Mapping[str, str | Sequence[str]] | None = None
 ) -> AnyQuery:
     """Return the query with these parameters, of the entity they name."""
-    entity = known_word("entity", params.get("entity", ""), ("pageview", "event"))
+    entity = arguments.known_word("entity", params.get("entity", ""), ("pageview", "event"))
     kind = PageviewQuery if entity == "pageview" else EventQuery
     return kind.from_params(params, extra=extra)
 
 
 def check_query(method: str, query: object) -> None:
-    """Check that an argument is one query."""
     if isinstance(query, Query):
         return
     if isinstance(query, str | Site):
@@ -398,14 +387,3 @@ def check_length(query: Query[Row]) -> None:
 def to_wire(moment: datetime) -> str:
     """Return a moment as the API writes it: ``2026-01-31 23:59:59``."""
     return moment.isoformat(sep=" ", timespec="seconds")
-
-
-def _split(written: str) -> list[str]:
-    return [word.strip() for word in written.split(",")]
-
-
-def _whole(argument: str, written: str) -> int:
-    try:
-        return int(written)
-    except ValueError:
-        raise QueryError(f"{argument} must be a whole number, not {written!r}") from None

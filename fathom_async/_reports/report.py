@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TextIO, cast, ov
 import attrs
 import msgspec
 
-from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co
-from fathom_async._reports import display, export
+from fathom_async._core.codec.rows import Column, Row, RowT, RowT_co, requested
+from fathom_async._reports import export
 from fathom_async._reports.arguments import known_word, missing
 from fathom_async._reports.fields import (
     ADDITIVE_METRICS,
     CURRENCIES,
     DATE_COLUMN,
+    HEADINGS,
     PLAIN_UNITS,
     RATES,
     TIMESTAMP,
@@ -32,7 +33,8 @@ from fathom_async._reports.fields import (
 from fathom_async._reports.filling import missing_rows
 from fathom_async._util.lazy import optional
 from fathom_async._util.pydantic_schema import HasSchema
-from fathom_async._util.tables import table_html, table_text
+from fathom_async._util.tables import HTML_ROWS, table_html, table_text
+from fathom_async._util.text import counted
 from fathom_async.errors import ArgumentError, QueryError
 
 if TYPE_CHECKING:
@@ -240,14 +242,21 @@ class Report(HasSchema, Generic[RowT_co]):
         return table.__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        rows = f"{len(self):,} row{'' if len(self) == 1 else 's'}{', truncated' if self.truncated else ''}"
+        rows = f"{counted(len(self), 'row')}{', truncated' if self.truncated else ''}"
         return f"<Report of {', '.join(self.columns)} for {self.query.site_id}: {rows}>"
 
     def __str__(self) -> str:
-        return table_text(*display.table(self._kinds, self.rows, is_truncated=self.truncated))
+        return table_text(*self._shown())
 
     def _repr_html_(self) -> str:
-        return table_html(*display.table(self._kinds, self.rows, is_truncated=self.truncated))
+        return table_html(*self._shown())
+
+    def _shown(self) -> tuple[list[str], Sequence[Sequence[object]], set[int], int, list[str]]:
+        """Return headings, cells, the columns of figures, the number of rows, and notes."""
+        figures = {place for place, column in enumerate(self._kinds) if column.kind in {"count", "number"}}
+        names = [HEADINGS.get(name, name) for name in self.columns]
+        notes = [f"cut off at {counted(len(self), 'row')}; there may be more"] if self.truncated else []
+        return names, requested(self.rows[:HTML_ROWS]), figures, len(self), notes
 
     @classmethod
     def _types(cls) -> dict[str, object]:
@@ -304,7 +313,7 @@ def total(query: "Query[Row]", rows: Sequence[Row], metric: str, *, is_truncated
             f"; or for every row, reports.complete({_replaced(query, limit=None)})" if is_additive else ""
         )
         raise QueryError(
-            f"the report stops at {len(rows):,} row{'' if len(rows) == 1 else 's'} and may lack others, so that it "
+            f"the report stops at {counted(len(rows), 'row')} and may lack others, so that it "
             f"does not tell the total of {metric}; {_ask_alone(query)}{every_row}"
         )
     if len(rows) > 1 and not is_additive:

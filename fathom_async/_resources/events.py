@@ -33,8 +33,9 @@ _WIPE = (
 class EventsResource:
     """The events of a site. Source: https://usefathom.com/api/v1#events.
 
-    The live service has retired the methods that take an event's id: they raise `GoneError`. Recordings and mirrors
-    of the older API still have them.
+    Methods raise `ArgumentError` for what the API would refuse, and `NotFoundError` if there is no such event.
+    The live service has retired those that take an event's id, and `create`: they raise `GoneError`, which names what
+    to call instead. Recordings and mirrors of the older API still have them.
     """
 
     _send: Caller
@@ -54,9 +55,6 @@ class EventsResource:
             limit: Objects per page, 1 to 100.
             starting_after: Cursor of an event (its id, or its name if it has none); lists those after it.
             ending_before: Cursor of an event; lists those before it, newest first.
-
-        Raises:
-            ArgumentError: A parameter is out of range, or both cursors are given.
         """
         params = page_params(limit, starting_after, ending_before)
         return Listing(
@@ -66,12 +64,7 @@ class EventsResource:
         )
 
     async def get(self, site_id: str | Site, event_id: str) -> Event:
-        """Return an event by its id.
-
-        Raises:
-            GoneError: The service identifies events by name only.
-            NotFoundError: There is no such event.
-        """
+        """Return an event by its id."""
         at = path("/sites/{}/events/{}", site_id, event_id)
         return await self._send(Request("GET", at, _EVENT, retired_hint=_GET))
 
@@ -90,9 +83,6 @@ class EventsResource:
             name: At most 255 characters.
             currency: One of `CURRENCIES`; ``dollar`` by default.
             extra: Further fields of the body, as JSON, that this version does not know.
-
-        Raises:
-            ArgumentError: The API would refuse an argument.
         """
         fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events", site_id)
@@ -108,12 +98,7 @@ class EventsResource:
         currency: Currency | NotGiven = MISSING,
         extra: Mapping[str, object] | None = None,
     ) -> Event:
-        """Change an event. Arguments that are not given stay unchanged; they are those of `create`.
-
-        Raises:
-            ArgumentError: No change is given, or the API would refuse an argument.
-            GoneError: The service identifies events by name only.
-        """
+        """Change an event. Arguments that are not given stay unchanged; they are those of `create`."""
         if event_id == "currency":
             raise ArgumentError("'currency' is another endpoint and not an id: use events.set_currency")
         fields = body(_FIELDS, extra, name=name, currency=currency)
@@ -124,12 +109,7 @@ class EventsResource:
         return await self._send(Request("POST", at, decode, body=fields, retired_hint=_SET))
 
     async def delete(self, site_id: str | Site, event_id: str) -> Deleted:
-        """Delete an event permanently.
-
-        Raises:
-            GoneError: The service identifies events by name only.
-            NotFoundError: There is no such event.
-        """
+        """Delete an event permanently."""
         at = path("/sites/{}/events/{}", site_id, event_id)
         gone = Deleted(event_id, object="event")
         return await self._send(
@@ -140,10 +120,6 @@ class EventsResource:
         """Delete the record of an event and its currency.
 
         Its history stays in reports, and the event reappears as soon as the site sends it again.
-
-        Raises:
-            ArgumentError: The name is empty.
-            NotFoundError: There is no such event.
         """
         params = {"name": checks.identifier("name", name)}
         gone = Deleted(name, object="event")
@@ -160,10 +136,6 @@ class EventsResource:
             name: Name of the event, even of one that was never tracked.
             currency: One of `CURRENCIES`.
             extra: Further fields of the body, as JSON, that this version does not know.
-
-        Raises:
-            ArgumentError: The API would refuse an argument.
-            NotFoundError: There is no such site.
         """
         fields = body(_FIELDS, extra, name=name, currency=currency)
         at = path("/sites/{}/events/currency", site_id)
@@ -171,10 +143,6 @@ class EventsResource:
         return await self._send(Request("POST", at, decode, body=fields))
 
     async def wipe(self, site_id: str | Site, event_id: str) -> None:
-        """Delete an event's data. The live service has retired this endpoint.
-
-        Raises:
-            GoneError: The service has retired the endpoint; the message names a replacement.
-        """
+        """Delete an event's data. The live service has retired this endpoint."""
         at = path("/sites/{}/events/{}/data", site_id, event_id)
         await self._send(Request("DELETE", at, discard, retired_hint=_WIPE))

@@ -22,7 +22,10 @@ _MILESTONES = page_decoder(Milestone)
 
 @frozen(eq=False, repr=False)
 class MilestonesResource:
-    """Dated annotations of a site's reports. Source: https://usefathom.com/api/v1#milestones."""
+    """Dated annotations of a site's reports. Source: https://usefathom.com/api/v1#milestones.
+
+    Methods raise `ArgumentError` for what the API would refuse, and `NotFoundError` if there is no such milestone.
+    """
 
     _send: Caller
 
@@ -41,20 +44,13 @@ class MilestonesResource:
             limit: Objects per page, 1 to 100.
             starting_after: Id of a milestone; lists those created after it, oldest first.
             ending_before: Id of a milestone; lists those created before it, newest first.
-
-        Raises:
-            ArgumentError: A parameter is out of range, or both cursors are given.
         """
         params = page_params(limit, starting_after, ending_before)
         first = Request("GET", path("/sites/{}/milestones", site_id), _MILESTONES, params)
         return Listing(self._send, first, by_cursor(attrgetter("id")))
 
     async def get(self, site_id: str | Site, milestone_id: str) -> Milestone:
-        """Return a milestone.
-
-        Raises:
-            NotFoundError: There is no such milestone.
-        """
+        """Return a milestone."""
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         return await self._send(Request("GET", at, _MILESTONE))
 
@@ -73,9 +69,6 @@ class MilestonesResource:
             name: At most 30 characters.
             milestone_date: The day, as a date or as ``YYYY-MM-DD``, in the site's time zone.
             extra: Further fields of the body, as JSON, that this version does not know.
-
-        Raises:
-            ArgumentError: The API would refuse an argument.
         """
         fields = body(_FIELDS, extra, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones", site_id)
@@ -90,23 +83,14 @@ class MilestonesResource:
         milestone_date: date | str,
         extra: Mapping[str, object] | None = None,
     ) -> Milestone:
-        """Replace a milestone's name and day; the API needs both. The arguments are those of `create`.
-
-        Raises:
-            ArgumentError: The API would refuse an argument.
-            NotFoundError: There is no such milestone.
-        """
+        """Replace a milestone's name and day; the API needs both. The arguments are those of `create`."""
         fields = body(_FIELDS, extra, name=name, milestone_date=milestone_date)
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         decode = object_decoder(Milestone, id=milestone_id, **{each: fields[each] for each in _FIELDS})
         return await self._send(Request("POST", at, decode, body=fields))
 
     async def delete(self, site_id: str | Site, milestone_id: str) -> Deleted:
-        """Delete a milestone permanently.
-
-        Raises:
-            NotFoundError: There is no such milestone.
-        """
+        """Delete a milestone permanently."""
         at = path("/sites/{}/milestones/{}", site_id, milestone_id)
         gone = Deleted(milestone_id, object="milestone")
         return await self._send(Request("DELETE", at, deletion, already_gone_result=gone))

@@ -1,11 +1,11 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
@@ -35,10 +35,19 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from fathom_async.backfill._destination import Destination
     from fathom_async.backfill._run import BackfillSummary
+
+
+class BulkOptions(TypedDict, total=False):
+    """The options of `ReportsResource.run`."""
+
+    fuse: bool
+    store: Store | None
+    keeping: CachePolicy | None
+    priority: Priority
+    max_requests: int | None
+    on_progress: OnProgress | None
 
 
 @frozen(eq=False, repr=False)
@@ -161,40 +170,18 @@ class ReportsResource:
         return run.outcomes()
 
     async def gather(
-        self,
-        queries: Iterable[Query[RowT]],
-        *,
-        fuse: bool = True,
-        store: Store | None = None,
-        keeping: CachePolicy | None = None,
-        priority: Priority = Priority.BULK,
-        max_requests: int | None = None,
-        on_progress: OnProgress | None = None,
+        self, queries: Iterable[Query[RowT]], **options: Unpack[BulkOptions]
     ) -> list[Report[RowT]]:
         """Run many reports like `run`, and return them in the order of the queries.
 
         Args:
-            queries: As in `run`, like everything else.
-            fuse: See there.
-            store: See there.
-            keeping: See there.
-            priority: See there.
-            max_requests: See there.
-            on_progress: See there.
+            queries: As in `run`.
+            **options: Those of `run`.
 
         Raises:
             BulkError: Some queries failed; its `outcomes` include the other reports.
         """
-        outcomes = self.run(
-            queries,
-            fuse=fuse,
-            store=store,
-            keeping=keeping,
-            priority=priority,
-            max_requests=max_requests,
-            on_progress=on_progress,
-        )
-        return await reports_in_order(outcomes)
+        return await reports_in_order(self.run(queries, **options))
 
     async def compare(
         self,
@@ -319,6 +306,7 @@ class ReportsResource:
             QueryError: The query does not suit a table of periods.
             TargetBusyError: Another backfill is writing to the target.
             TargetError: The target cannot be used.
+            InconsistentError: The server returned rows that were not requested, or two of the same group.
             ImportError: The target needs an extra that is not installed; the message names it.
         """
         from fathom_async.backfill._run import backfill  # noqa: PLC0415 - rarely needed

@@ -30,7 +30,10 @@ _WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the d
 
 @frozen(eq=False, repr=False)
 class SitesResource:
-    """The account's websites. Source: https://usefathom.com/api/v1#sites."""
+    """The account's websites. Source: https://usefathom.com/api/v1#sites.
+
+    Methods raise `ArgumentError` for what the API would refuse, and `NotFoundError` if there is no such site.
+    """
 
     _send: Caller
 
@@ -43,9 +46,6 @@ class SitesResource:
             limit: Objects per page, 1 to 100.
             starting_after: Id of a site; lists those created after it, oldest first.
             ending_before: Id of a site; lists those created before it, newest first.
-
-        Raises:
-            ArgumentError: A parameter is out of range, or both cursors are given.
         """
         request = endpoints.sites(page_params(limit, starting_after, ending_before))
 
@@ -57,11 +57,7 @@ class SitesResource:
         return Listing(self._send, evolve(request, decode=decode), by_cursor(attrgetter("id")))
 
     async def get(self, site_id: str | Site) -> Site:
-        """Return a site.
-
-        Raises:
-            NotFoundError: There is no such site.
-        """
+        """Return a site."""
         return await self._send(endpoints.site(site_id))
 
     async def create(
@@ -85,9 +81,6 @@ class SitesResource:
             multi_domain: Whether it tracks several domains.
             multi_domain_option: Required if `multi_domain` is true: ``combined`` or ``separate``.
             extra: Further fields of the body, as JSON, that this version does not know.
-
-        Raises:
-            ArgumentError: The API would refuse an argument.
         """
         fields = _body(
             extra,
@@ -123,9 +116,6 @@ class SitesResource:
             multi_domain: Whether it tracks several domains.
             multi_domain_option: Required if `multi_domain` is true: ``combined`` or ``separate``.
             extra: Further fields of the body, as JSON, that this version does not know.
-
-        Raises:
-            ArgumentError: No change is given, or the API would refuse an argument.
         """
         fields = _body(
             extra,
@@ -141,11 +131,7 @@ class SitesResource:
         return site
 
     async def delete(self, site_id: str | Site) -> Deleted:
-        """Delete a site and its data permanently.
-
-        Raises:
-            NotFoundError: There is no such site.
-        """
+        """Delete a site and its data permanently."""
         at = path("/sites/{}", site_id)
         gone = Deleted(id_of(site_id), object="site")
         return await self._send(Request("DELETE", at, deletion, already_gone_result=gone))

@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from fathom_async._util.text import cells, columns, cut, printable
+from fathom_async._util.text import cells, columns, counted, cut, printable
 
 TEXT_ROWS: Final = 20
 HTML_ROWS: Final = 60
@@ -68,4 +68,4 @@ def _plain(cell: object) -> str:
 
 
 def _more(count: int) -> list[str]:
-    return [f"… and {count:,} more row{'' if count == 1 else 's'}"] if count > 0 else []
+    return [f"… and {counted(count, 'more row')}"] if count > 0 else []

@@ -89,6 +89,11 @@ def _cells_of(character: str) -> int:
     return 2 if east_asian_width(character) in "WF" else 1
 
 
+def counted(number: int, noun: str, several: str = "") -> str:
+    """Return ``1 site`` or ``1,200 sites``."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
+
+
 def plain_number(text: str) -> str:
     """Return a text for `int` or `float` to read; an empty one if only Python takes it for a number, as ``1_0``."""
     return text if text.isascii() and "_" not in text else ""

@@ -27,6 +27,7 @@ from fathom_async._core.codec.rows import RowT
 from fathom_async._reports.fields import DateGrouping
 from fathom_async._reports.query import Query
 from fathom_async._util.checks import suggestion
+from fathom_async._util.text import counted
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
 from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._destination import Destination, OpenDestination
@@ -63,9 +64,8 @@ class BackfillSummary:
     def __str__(self) -> str:
         if self.first is None:
             return f"{self.target}: no period is complete yet"
-        counts = {"period": self.periods, "report": self.reports, "row": self.rows}
-        periods, reports, rows = (f"{n:,} {what}{'' if n == 1 else 's'}" for what, n in counts.items())
-        asked = f"{periods} requested in {reports}, {rows}"
+        periods, reports = counted(self.periods, "period"), counted(self.reports, "report")
+        asked = f"{periods} requested in {reports}, {counted(self.rows, 'row')}"
         return f"{self.target}: {self.first} to {self.last}; {asked}"
 
 
@@ -84,30 +84,9 @@ async def backfill(
 ) -> BackfillSummary:
     """Bring a table up to date with a report, requesting only what it does not have yet.
 
-    One target holds the same report of many sites or events, filled in one after the other.
-
-    Args:
-        query: The query, without range, limit and order. The table has the columns ``site_id``, for events
-            ``entity_name``, ``date``, the groupings and the aggregates.
-        ask: Returns a report with every row, as `ReportsResource.complete` does.
-        target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable`, or such a target as a string:
-            ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``.
-        since: The first day; the period that contains it is filled in whole.
-        until: The last day, likewise; by default today.
-        grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-        look_back: Number of the latest complete periods to request again in each run. None is needed for what
-            visitors do; it is for data that is added or corrected later, such as imports.
-        incomplete: Whether to write the current period too; it is requested again until it is settled.
-        zone: The site's time zone, or a function that looks it up. Not needed if the query has a ``timezone``.
-        now: Returns the current moment, with a time zone.
-
-    Raises:
-        ArgumentError: An argument is out of range, or the target holds another report or something else.
-        QueryError: The query cannot fill a table of periods.
-        TargetBusyError: Another backfill is writing into the target.
-        TargetError: The target cannot be used.
-        InconsistentError: The server returned rows that were not requested, or two of the same group.
-        ImportError: The target needs an extra that is not installed; the message names it.
+    The arguments and the errors are those of `ReportsResource.backfill`, besides these: `ask` returns a report with
+    every row, as `ReportsResource.complete` does, and `now` the moment, with a time zone. `zone` is not needed if the
+    query has a ``timezone``.
     """
     where = target_of(target)
     plan_in = partial(

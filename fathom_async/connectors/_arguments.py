@@ -2,14 +2,9 @@
 
 from collections.abc import Iterable
 from math import isfinite
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from fathom_async._util.checks import count
 from fathom_async.errors import ArgumentError
-from fathom_async.service import RateLimit
-
-if TYPE_CHECKING:
-    from attrs import Attribute
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
@@ -37,14 +32,3 @@ def finite(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int) or not _LEAST <= value <= _MOST:
         raise ArgumentError(f"{name} must be a finite number")
     return value
-
-
-def rate_limit(_: object, attribute: "Attribute[RateLimit]", value: object) -> None:
-    """Validate a rate limit."""
-    if not isinstance(value, RateLimit):
-        raise ArgumentError(f"{attribute.name} must be a RateLimit, not {value!r}")
-
-
-def at_once(_: object, attribute: "Attribute[int]", value: object) -> None:
-    """Validate a number of requests in flight."""
-    count(attribute.name, value)

@@ -99,34 +99,33 @@ def load_jobs(
     >>> [each.name for each in load_jobs(BytesIO(toml), now=datetime(2026, 3, 15)).jobs[0].queries]
     ['pages-CDBUGS', 'pages-DAFFYD']
     """
-    file, content = _read(source)
-    try:
-        tables: dict[str, object] = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise JobFileError(file, [Fault("", f"this is not TOML: {error}")]) from None
+    file, tables = read_tables(source)
     faults = Faults()
     jobs = _jobs(tables, JobClock(now, zones or {}), faults)
     faults.check(file)
     return JobFile(file, jobs)
 
 
-def _read(source: str | PathLike[str] | BinaryIO) -> tuple[str, bytes]:
-    if isinstance(source, str | PathLike):
-        return fspath(source), Path(source).read_bytes()
-    content: object = source.read()
+def read_tables(source: str | PathLike[str] | BinaryIO) -> tuple[str, Table]:
+    """Return the name of a file, and what it says."""
+    file = fspath(source) if isinstance(source, str | PathLike) else str(getattr(source, "name", "the file"))
+    content: object = Path(source).read_bytes() if isinstance(source, str | PathLike) else source.read()
     if not isinstance(content, bytes):
-        raise ArgumentError("open the job file in binary mode: open(path, 'rb')")
-    return str(getattr(source, "name", "the job file")), content
+        raise ArgumentError("open the file in binary mode: open(path, 'rb')")
+    try:
+        return file, tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise JobFileError(file, [Fault("", f"this is not TOML: {error}")]) from None
 
 
 def _jobs(tables: Table, clock: JobClock, faults: Faults) -> tuple[Job, ...]:
-    _check_keys("", tables, _TOP, faults)
+    check_keys("", tables, _TOP, faults)
     shared = _output("output", tables.get("output", {}), Output(), faults)
     jobs: list[Job] = []
     names: set[str] = set()
-    for name, table in _tables(tables.get("job", {}), faults).items():
+    for name, table in named_tables("job", tables, faults).items():
         place = f"job.{name}"
-        _check_keys(place, table, _JOB, faults)
+        check_keys(place, table, _JOB, faults)
         output = _output(f"{place}.output", table.get("output", {}), shared, faults)
         is_complete = _complete(place, table, faults)
         room = MOST_QUERIES - len(names)
@@ -143,11 +142,13 @@ def _jobs(tables: Table, clock: JobClock, faults: Faults) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
-def _tables(written: object, faults: Faults) -> dict[str, dict[str, object]]:
-    tables = cast("dict[str, object]", written) if isinstance(written, dict) else {}
-    found = {name: cast("dict[str, object]", job) for name, job in tables.items() if isinstance(job, dict)}
+def named_tables(kind: str, written: Table, faults: Faults) -> dict[str, dict[str, object]]:
+    """Return the tables of a kind by name, at least one."""
+    given = written.get(kind, {})
+    tables = cast("dict[str, object]", given) if isinstance(given, dict) else {}
+    found = {name: cast("dict[str, object]", each) for name, each in tables.items() if isinstance(each, dict)}
     if len(found) < len(tables) or not found:
-        faults.add("job", "each job is a named table; write e.g. [job.top-pages]")
+        faults.add(kind, f"each {kind} is a named table; write e.g. [{kind}.top-pages]")
     return found
 
 
@@ -165,7 +166,7 @@ def _output(place: str, written: object, default: Output, faults: Faults) -> Out
         faults.add(place, f"must be a table; write [{place}]")
         return default
     table = cast("dict[str, object]", written)
-    _check_keys(place, table, _OUTPUT, faults)
+    check_keys(place, table, _OUTPUT, faults)
     for key, value in table.items():
         with faults.at(f"{place}.{key}"):
             match key:
@@ -173,21 +174,23 @@ def _output(place: str, written: object, default: Output, faults: Faults) -> Out
                     known_word("format", value, FORMATS)
                     default = attrs.evolve(default, format=cast("Format", value))
                 case "directory":
-                    default = attrs.evolve(default, directory=Path(_not_empty("directory", value)))
+                    default = attrs.evolve(default, directory=Path(not_empty("directory", value)))
                 case "store":
-                    default = attrs.evolve(default, store=_not_empty("store", value))
+                    default = attrs.evolve(default, store=not_empty("store", value))
                 case _:
                     pass
     return default
 
 
-def _not_empty(key: str, value: object) -> str:
+def not_empty(key: str, value: object) -> str:
+    """Check a text that has something in it."""
     if not sendable(key, value).strip():
         raise ArgumentError(f"{key} is empty; name one, or leave it out")
     return sendable(key, value)
 
 
-def _check_keys(place: str, table: Table, known: Sequence[str], faults: Faults) -> None:
+def check_keys(place: str, table: Table, known: Sequence[str], faults: Faults) -> None:
+    """Add an error for each key that is not known."""
     for key in table:
         if key not in known:
             faults.add(f"{place}.{key}".lstrip("."), no_such_key(key, known))

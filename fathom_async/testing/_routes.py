@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from aiohttp import web
 from attrs import frozen
@@ -24,12 +24,9 @@ from fathom_async.testing._dataset import Dataset
 from fathom_async.testing._dialect import ServerDialect
 from fathom_async.testing._http_errors import gone
 from fathom_async.testing._query_engine import ResultRow
-from fathom_async.testing._tokens import Tokens
+from fathom_async.testing._tokens import Grant, Tokens
 from fathom_async.testing._validation import Form
 from fathom_async.testing._visitors import count_visitors, describe_visitors, recent_views
-
-if TYPE_CHECKING:
-    from fathom_async.testing._tokens import Grant
 
 T = TypeVar("T")
 
@@ -130,17 +127,15 @@ class Endpoints:
         form = await _read_form(request)
         form.require("name")
         fields = _read_site(form)
-        site = self.account.add_site(fields.name or "")
-        fields.apply(site)
-        return web.json_response(site.to_json())
+        site = self.account.add_site(fields.pop("name"))
+        return _changed(site, fields)
 
     async def _get_site(self, request: web.Request) -> web.Response:
         return web.json_response(self.account.site(self._readable(request)).to_json())
 
     async def _update_site(self, request: web.Request) -> web.Response:
         site = self.account.site(self._manageable(request))
-        _read_site(await _read_form(request)).apply(site)
-        return web.json_response(site.to_json())
+        return _changed(site, _read_site(await _read_form(request)))
 
     async def _delete_site(self, request: web.Request) -> web.Response:
         self._grant(request).require()
@@ -292,21 +287,11 @@ class Endpoints:
         return engine.report(wanted, self.seed)
 
 
-@frozen
-class _SiteFields:
-    name: str | None
-    sharing: str | None
-    timezone: str | None
-
-    def apply(self, site: SiteEntry) -> None:
-        site.name = self.name or site.name
-        site.sharing = self.sharing or site.sharing
-        site.timezone = self.timezone or site.timezone
-
-
-def _read_site(form: Form) -> _SiteFields:
-    fields = _SiteFields(form.text("name"), form.choice("sharing", _SHARING), form.timezone("timezone"))
-    if fields.sharing == "private":
+def _read_site(form: Form) -> dict[str, str]:
+    """Return the fields that are given and that a site shows."""
+    read = form.text("name"), form.choice("sharing", _SHARING), form.timezone("timezone")
+    fields = {name: value for name, value in zip(("name", "sharing", "timezone"), read, strict=True) if value}
+    if fields.get("sharing") == "private":
         form.require("share_password", "when sharing is private")
     if form.boolean("multi_domain"):
         form.require("multi_domain_option", "when multi domain is true")
@@ -314,6 +299,12 @@ def _read_site(form: Form) -> _SiteFields:
     form.choice("multi_domain_option", _MULTI_DOMAIN)
     form.check()
     return fields
+
+
+def _changed(site: SiteEntry, fields: Mapping[str, str]) -> web.Response:
+    for name, value in fields.items():
+        setattr(site, name, value)
+    return web.json_response(site.to_json())
 
 
 async def _read_milestone(request: web.Request) -> tuple[str, date]:

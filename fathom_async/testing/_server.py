@@ -1,8 +1,7 @@
 """A Fathom server inside the process: the whole API over real sockets, real limits, real figures."""
 
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Literal, Self, Unpack
+from typing import Literal, Unpack
 
 from aiohttp import web
 
@@ -93,18 +92,6 @@ class FathomServer(ListeningServer):
         self.data: Dataset = data or Dataset.synthetic(seed=seed, until=self.clock.now().date())
         account = AccountState(self.data, self.clock, seed)
         self._endpoints = Endpoints(account, self.clock, known, event_shape, self.data, seed, dialect)
-
-    @classmethod
-    def from_access_log(cls, path: str | Path, **options: Unpack[ServerOptions]) -> Self:
-        """Return a server with one site, which has the traffic of a web server's log.
-
-        Args:
-            path: A log in combined format, plain or gzipped. For more control over how it is read, pass
-                `data=Dataset.from_access_log(...)` to the constructor.
-            **options: As for the constructor, except `data`.
-        """
-        options["data"] = Dataset.from_access_log(path)
-        return cls(**options)
 
     def _routes(self) -> Sequence[web.RouteDef]:
         return self._endpoints.table()

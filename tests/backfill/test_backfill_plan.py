@@ -11,6 +11,7 @@ import pytest
 from fathom_async import ArgumentError, PageviewQuery
 from fathom_async._reports.rows import PageviewRow
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
+from tests.support.soak import tries
 
 QUERY = PageviewQuery("CDBUGS", aggregates=["pageviews"])
 NEW_YORK = ZoneInfo("America/New_York")
@@ -97,14 +98,20 @@ def test_periods_are_settled_an_hour_after_their_end_or_once_later_ones_are_over
     assert made.layout.unit.value(made.settled_before) == first
 
 
-@pytest.mark.parametrize("zone", ["America/Santiago", "America/Havana", "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    ("zone", "back"),
+    [("America/Santiago", (4, 4)), ("America/Havana", (11, 1)), ("Australia/Lord_Howe", (4, 5))],
+)
 @pytest.mark.parametrize("grouping", ["hour", "day"])
 def test_where_clocks_go_back_a_period_is_settled_an_hour_after_it_has_ended_for_the_last_time(
-    zone: str, grouping: str
+    zone: str, back: tuple[int, int], grouping: str
 ) -> None:
     clock = ZoneInfo(zone)
-    moment, unsettled = datetime(2026, 1, 1, tzinfo=UTC), dict[int, datetime]()
-    while moment.year == 2026:
+    around, days = tries(
+        (datetime(2026, *back, tzinfo=UTC), 14), soak=(datetime(2026, 7, 1, tzinfo=UTC), 182)
+    )
+    moment, unsettled = around - timedelta(days=days), dict[int, datetime]()
+    while moment < around + timedelta(days=days):
         made = plan(zone=clock, now=moment, grouping=grouping, look_back=0)
         running = made.layout.unit.index(moment.astimezone(clock).replace(tzinfo=None))
         unsettled[running] = moment

@@ -42,6 +42,7 @@ from tests.backfill.traffic import (
     until,
 )
 from tests.support.evaluation import ZONE
+from tests.support.soak import tries
 
 
 async def test_a_dataset_in_the_working_directory_is_the_target_unless_another_is_named(
@@ -205,7 +206,7 @@ class Step:
     incomplete: bool
 
 
-@settings(max_examples=25)
+@settings(max_examples=tries(10, soak=25))
 @given(
     kind=st.sampled_from(KINDS),
     query=st.sampled_from([VISITS, PATHS, SALES]),

@@ -1,12 +1,10 @@
 """A site with more paths than a report has rows, and queries whose fused requests end in every way."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from fathom_async import Filter, PageviewQuery
 from fathom_async.testing import Dataset, Pageview, Site
 
-ROOT = Path(__file__).parents[2]
 SITE = "CDBUGS"
 JANUARY = PageviewQuery(SITE, aggregates=["visits"], date_from="2025-01-01", date_to="2025-01-31")
 

@@ -17,6 +17,7 @@ from fathom_async._bulk.request import Ask
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import LONGEST_QUERY, Query
 from fathom_async._reports.rows import PageviewRow
+from tests.support.soak import tries
 
 Key = tuple[str | None, ...]
 
@@ -120,7 +121,14 @@ async def test_every_row_comes_in_few_requests(make: Callable[[int], list[str]],
 @pytest.mark.parametrize("make", [numbered, slugs])
 @pytest.mark.parametrize("is_over", [True, False], ids=["over", "open"])
 @pytest.mark.parametrize(
-    "counts", [range(1, 3000, 79), range(1000, 3001, 40), range(1996, 2004), range(2993, 3003)], ids=str
+    "counts",
+    [
+        range(1, 3000, tries(237, soak=79)),
+        range(1000, 3001, tries(200, soak=40)),
+        range(1996, 2004),
+        range(2993, 3003),
+    ],
+    ids=str,
 )
 async def test_up_to_3000_rows_take_one_request_more_than_needed(
     make: Callable[[int], list[str]], is_over: bool, counts: range

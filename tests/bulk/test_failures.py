@@ -22,6 +22,7 @@ from fathom_async import (
 )
 from fathom_async._core.request import Request, Response
 from fathom_async._util.clock import LoopClock
+from tests.support.soak import tries
 
 PATHS = [f"/{number:02}" for number in range(64)]
 BASE = PageviewQuery("CDBUGS", aggregates=["visits"], date_from="2026-01-01", date_to="2026-01-31")
@@ -114,7 +115,7 @@ BAD = st.sets(st.sampled_from(PATHS), min_size=1, max_size=12)
 STORES = st.sampled_from([None, "memory://"])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=tries(25, soak=60))
 @given(bad=BAD, fault=st.sampled_from(FAULTS), store=STORES)
 def test_a_query_fails_by_its_own_answer_only(bad: set[str], fault: Fault, store: str | None) -> None:
     server = Faulty(bad, fault)
@@ -150,7 +151,7 @@ def test_where_a_proxy_refuses_fused_requests_every_query_is_answered_by_itself(
     assert server.sent <= 2.25 * len(QUERIES)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=tries(20, soak=40))
 @given(bad=BAD, after=st.integers(1, 60))
 def test_a_server_that_goes_away_during_the_search_ends_it(bad: set[str], after: int) -> None:
     server = Faulty(bad, falls_over_after=after)

@@ -17,6 +17,7 @@ from fathom_async._reports.query import AnyQuery
 from fathom_async.testing import Dataset, Pageview, ServerDialect, Site
 from tests.bulk.test_run_dialects import told
 from tests.support.direct import DirectTransport, direct_client
+from tests.support.soak import tries
 
 if TYPE_CHECKING:
     from fathom_async import Report
@@ -126,7 +127,7 @@ READINGS = {
 def test_a_plus_and_line_ends_are_read_as_in_single_queries(name: str) -> None:
     reading, dialect = READINGS[name]
     chance = random.Random(name)
-    for turn in range(60):
+    for turn in range(tries(20, soak=60)):
         data = site(chance.sample(TEXTS + TEXTS_OF_LINES, 8))
         values = chance.sample(TEXTS + TEXTS_OF_LINES, 6)
         asked: list[AnyQuery] = [MONTH.replace(filters=[Filter("pathname", "is", value)]) for value in values]
@@ -165,7 +166,7 @@ def test_more_dates_than_a_server_may_answer_are_not_added_up() -> None:
         for metrics in (["pageviews"], ["visits"], ["pageviews", "visits"])
         for first in ("2020-01-01", "2023-01-01")
     ]
-    for _ in range(25):
+    for _ in range(tries(8, soak=25)):
         asyncio.run(compare(lambda: Quirky(data, most=1_000), chance.sample(some, 5)))
     daily = [years.replace(date_grouping="day", aggregates=[metric]) for metric in ("pageviews", "visits")]
     assert asyncio.run(compare(lambda: Quirky(data, most=1_000), daily)) == 1

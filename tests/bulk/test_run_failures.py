@@ -5,7 +5,6 @@ two processes do. That nothing waits for itself shows in that the tests end.
 """
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ from fathom_async import (
     FathomError,
     PageviewQuery,
     PageviewRow,
-    RateLimit,
     RatePlan,
     Report,
     ServerError,
@@ -34,12 +32,13 @@ from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async._util.clock import LoopClock
 from fathom_async.service import MAX_BODY
-from fathom_async.telemetry import Sent
 from fathom_async.testing import Body, Delay, Disconnect, FathomServer, Html, Status
 from fathom_async.testing._faults import Fault
-from tests.bulk.paths import ALIKE, CUT_OFF, DATA, KINDS, ROOT, SOME, of_path
+from tests.bulk.paths import ALIKE, CUT_OFF, DATA, KINDS, SOME, of_path
+from tests.bulk.processes import ask_and_say_so
 from tests.cache.processes import shared_store
 from tests.conftest import EAGER, until
+from tests.support.forked import Forked
 
 ATTEMPTS = EAGER.attempts
 
@@ -239,33 +238,10 @@ async def test_when_the_process_that_asks_is_killed_another_one_asks_once_its_cl
     place = str(tmp_path / "reports.db" if kind == "file" else request.getfixturevalue("empty_redis"))
     right = await right_answers(server, KINDS[queries])
     server.inject(Delay(3600), path="/aggregations")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, server.url, place, queries, stdout=asyncio.subprocess.PIPE, cwd=ROOT
-    )
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"sent\n"
+    process = Forked(ask_and_say_so, server.url, place, KINDS[queries])
+    assert await asyncio.to_thread(process.said, str) == "sent"
     async with make(server) as fathom, shared_store(place) as store:
         waiting = asyncio.create_task(fathom.reports.gather(KINDS[queries], store=store))
         await asyncio.sleep(0.1)
-        process.kill()
-        await process.wait()
+        await asyncio.to_thread(process.kill)
         assert await waiting == right
-
-
-async def ask_and_say_so(url: str, place: str, queries: str) -> None:
-    """Run the queries, in a process that the test kills."""
-
-    def say(event: object) -> None:
-        if isinstance(event, Sent) and event.lane == "reports":
-            print("sent", flush=True)  # noqa: T201 - to the test
-
-    plan = RatePlan(crud=RateLimit(1_000, per=3600), reports=RateLimit(1_000, per=3600))
-    async with (
-        FathomClient("any", base_url=url, plan=plan, on_event=say) as fathom,
-        shared_store(place) as store,
-    ):
-        await fathom.reports.gather(KINDS[queries], store=store)
-
-
-if __name__ == "__main__":
-    asyncio.run(ask_and_say_so(*sys.argv[1:]))

@@ -17,6 +17,7 @@ from tests.bulk.test_failures import PATHS, Faulty
 from tests.bulk.test_failures import run as run_against
 from tests.bulk.test_run_dialects import DIALECTS, dataset, queries, told
 from tests.support.direct import DirectTransport, direct_client
+from tests.support.soak import tries
 
 pytestmark = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 
@@ -34,7 +35,7 @@ async def attempt(
         return ended, len(transport.asked) - plan.requests
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=tries(30, soak=80))
 @given(
     seed=st.integers(0, 10_000),
     name=st.sampled_from(list(DIALECTS)),
@@ -72,7 +73,7 @@ async def test_what_is_cut_off_or_alike_is_asked_within_the_bound(
     assert (needed <= more) == all(each.error is None for each in ended)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=tries(20, soak=40))
 @given(
     bad=st.sets(st.sampled_from(PATHS), min_size=1, max_size=5),
     fault=st.sampled_from([500, 400, 422]),

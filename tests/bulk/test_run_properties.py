@@ -6,7 +6,6 @@ one they are two processes, and one of them is killed over and over.
 
 import asyncio
 import random
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,8 +27,6 @@ from fathom_async import (
     PageviewQuery,
     PageviewRow,
     Priority,
-    RateLimit,
-    RatePlan,
     Report,
 )
 from fathom_async._cache.memory import MemoryStore
@@ -39,15 +36,15 @@ from fathom_async._core.request import Request, Response
 from fathom_async._core.transport import HttpTransport
 from fathom_async.service import MAX_BODY
 from fathom_async.testing import FathomServer
-from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, OPEN, ROOT, SOME
+from tests.bulk.paths import ALIKE, BY_DAY, CUT_OFF, DATA, OPEN, SOME
+from tests.bulk.processes import QUEUEING, run_for_ever
 from tests.cache.processes import shared_store
 from tests.conftest import EAGER
+from tests.support.forked import Forked
 from tests.support.redis_server import RedisServer
+from tests.support.soak import tries
 
 QUERIES = [*SOME, *CUT_OFF, *ALIKE, *BY_DAY, *OPEN]
-PLAN = RatePlan(
-    crud=RateLimit(10_000, per=3600), reports=RateLimit(10_000, per=3600), concurrency=2
-)  # so that requests queue
 
 Answers = Mapping[PageviewQuery, Report[PageviewRow]]
 Ended = BulkError | list[Report[PageviewRow]]
@@ -205,7 +202,7 @@ def client(url: str, faults: "deque[int | str]") -> FathomClient:
     return FathomClient(
         "any",
         base_url=url,
-        plan=PLAN,
+        plan=QUEUEING,
         retry=EAGER,
         clock=LoopClock(100),
         timeout=3000,
@@ -218,7 +215,7 @@ def right() -> Answers:
     """What a server without any trouble answers to each query."""
 
     async def ask() -> Answers:
-        async with serving() as server, FathomClient("any", base_url=server.url, plan=PLAN) as fathom:
+        async with serving() as server, FathomClient("any", base_url=server.url, plan=QUEUEING) as fathom:
             return {query: await fathom.reports.aggregate(query) for query in QUERIES}
 
     return asyncio.run(ask())
@@ -243,7 +240,10 @@ async def two_connections(kind: str, redis: str) -> AsyncGenerator[Sequence[Repo
 
 
 @pytest.mark.parametrize("kind", ["no store", "memory", "file", "redis"])
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=tries(10, soak=25),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=STEPS)
 def test_every_run_ends_and_with_right_answers(
     kind: str, lasting_redis: RedisServer, right: Answers, steps: Sequence[object]
@@ -265,37 +265,17 @@ async def test_runs_end_with_right_answers_beside_a_process_that_is_killed_over_
     chance = random.Random(kind)
     async with (
         serving() as server,
-        FathomClient("any", base_url=server.url, plan=PLAN) as fathom,
+        FathomClient("any", base_url=server.url, plan=QUEUEING) as fathom,
         shared_store(place) as store,
     ):
-        for number in range(4):
-            command = (sys.executable, "-m", __name__, server.url, place, str(number))
-            other = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
-            assert other.stdout is not None
-            assert await other.stdout.readline() == b"ran\n"
+        for number in range(tries(2, soak=4)):
+            other = Forked(run_for_ever, server.url, place, number, QUERIES)
+            assert await asyncio.to_thread(other.said, str) == "ran"
             asked = [chance.sample(QUERIES, chance.randint(1, 8)) for _ in range(5)]
             runs = [
                 fathom.reports.gather(each, store=store, keeping=CachePolicy(max_age=0)) for each in asked
             ]
             ended = asyncio.gather(*runs)
             await asyncio.sleep(chance.uniform(0, 0.05))
-            other.kill()
-            await other.wait()
+            await asyncio.to_thread(other.kill)
             assert await ended == [[right[query] for query in each] for each in asked]
-
-
-async def run_for_ever(url: str, place: str, seed: str) -> None:
-    """Run random queries repeatedly, in a process that the test kills."""
-    chance = random.Random(seed)
-    async with (
-        FathomClient("any", base_url=url, plan=PLAN, retry=EAGER) as fathom,
-        shared_store(place) as store,
-    ):
-        while True:
-            queries = chance.sample(QUERIES, chance.randint(1, 8))
-            await fathom.reports.gather(queries, store=store, keeping=CachePolicy(max_age=0))
-            print("ran", flush=True)  # noqa: T201 - to the test
-
-
-if __name__ == "__main__":
-    asyncio.run(run_for_ever(*sys.argv[1:]))

@@ -4,13 +4,15 @@ import contextlib
 import os
 import pty
 import signal
-import subprocess
+from pathlib import Path
 
 from pexpect import EOF, TIMEOUT  # type: ignore[import-untyped]
 from pexpect.fdpexpect import fdspawn  # type: ignore[import-untyped]
 
-from .command import COMMAND, Ended, environment
-from .forked_command import PATIENCE
+from tests.support.forked import Forked
+
+from .command import Ended, environment
+from .forked_command import PATIENCE, Call, carry_out
 
 Act = tuple[str, str]
 """A regular expression to wait for, and what to type then."""
@@ -24,13 +26,8 @@ def in_terminal(
 ) -> Ended:
     """Run the command, and return all that the terminal has shown, from both streams."""
     master, slave = pty.openpty()
-    # The shell leads a session, so that the terminal it opens first is the one whose Ctrl-C reaches it.
-    script = f'exec <"$0" >"$0" 2>&1; stty cols {columns} rows 50; exec "$@"'
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", script, os.ttyname(slave), *COMMAND, *arguments],
-        env=environment() | (env or {}),
-        start_new_session=True,
-    )
+    terminal = [Path(os.ttyname(slave))] * 3
+    process = Forked(carry_out, Call(arguments, environment() | (env or {}), Path.cwd(), terminal, columns))
     screen: fdspawn[str] = fdspawn(master, encoding="utf-8", timeout=PATIENCE)
     shown = ""
     try:
@@ -39,17 +36,18 @@ def in_terminal(
             shown += f"{screen.before}{screen.after}"
             os.write(master, typed.encode())
         shown += screen.buffer
-        while process.poll() is None:
+        while process.is_alive():
             shown += _next(screen)
         while rest := _next(screen):
             shown += rest
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        code = process.wait()
         os.close(slave)
         os.close(master)
-    return Ended(process.returncode, shown.replace("\r\n", "\n"))
+    assert code is not None
+    return Ended(code, shown.replace("\r\n", "\n"))
 
 
 def _next(screen: "fdspawn[str]") -> str:

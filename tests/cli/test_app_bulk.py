@@ -5,7 +5,7 @@ import pytest
 from fathom_async._cli import main
 
 
-@pytest.mark.parametrize("command", ["live", "run", "plan", "backfill", "budget", "serve"])
+@pytest.mark.parametrize("command", ["live", "run", "plan", "backfill", "budget", "serve", "watch"])
 def test_help_has_examples_that_are_not_wrapped(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     told = capsys.readouterr().out

@@ -128,13 +128,22 @@ def test_unusable_logs_end_with_one_line(tmp_path: Path) -> None:
         (["demo", "--sped", "3"], "--sped"),
         (["bogus"], "bogus"),
         (["report", "CDBUGS", "DAFFYD"], "unexpected argument: DAFFYD"),
-        (["demo", "--reports", "1000000"], "different reports"),
     ],
 )
 def test_unusable_arguments(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert reason in err
+    assert err.count("\n") == 1
+
+
+def test_more_reports_than_a_log_has_cannot_be_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = write_log(tmp_path / "access.log")
+    assert main(["demo", "--access-log", str(log), "--reports", "1000000"]) == 2
+    err = capsys.readouterr().err
+    assert "different reports" in err
     assert err.count("\n") == 1
 
 

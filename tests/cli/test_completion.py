@@ -50,6 +50,8 @@ def files_in(folder: Path) -> list[Path]:
         (["report", "CDBUGS", "--by", "=", "city,coun"], ["city,country_code"]),
         (["report", "CDBUGS", "--by", "city,city"], []),
         (["run", "jobs.t"], ["jobs.toml"]),
+        (["watch", "jobs.t"], ["jobs.toml"]),
+        (["watch", "jobs.toml", "--re"], ["--replay"]),
         (["report", ""], []),
         (["--ver"], ["--verbose", "--version"]),
     ],

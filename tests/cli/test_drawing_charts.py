@@ -3,8 +3,8 @@
 import pytest
 
 from fathom_async._cli.drawing import axis, bundle, column_chart, sparkline
-from fathom_async._cli.formatting import ASCII, clock_time, counted, duration
-from fathom_async._util.text import bar, printable
+from fathom_async._cli.formatting import ASCII, clock_time, duration
+from fathom_async._util.text import bar, counted, printable
 
 
 def test_sparkline_rises_with_the_values() -> None:

@@ -11,7 +11,8 @@ import pytest
 from attrs import evolve
 
 from fathom_async import Comparison, EventQuery, PageviewQuery, Report
-from fathom_async._cli.html.page import GROUPS, MOST_ROWS, RANKED, HtmlPage
+from fathom_async._cli.figures import LINES, RANKED
+from fathom_async._cli.html.page import MOST_ROWS, HtmlPage
 from fathom_async.reports import Query, Row
 from fathom_async.testing import FathomServer
 
@@ -215,10 +216,10 @@ def test_the_table_says_how_many_rows_there_are_and_where() -> None:
 
 def test_groups_over_time_are_small_charts_of_one_scale() -> None:
     query = DAYS.replace(field_grouping=["pathname"], aggregates=["pageviews"])
-    rows = [(date(2026, 1, day), f"/{place}", 10 + place) for day in (29, 30) for place in range(GROUPS + 2)]
+    rows = [(date(2026, 1, day), f"/{place}", 10 + place) for day in (29, 30) for place in range(LINES + 2)]
     outline = outline_of(query, *rows)
-    assert outline.told("figcaption") == [f"/{place}" for place in range(GROUPS + 1, 1, -1)]
-    assert f"The {GROUPS} largest of {GROUPS + 2} groups." in outline.told("p")
+    assert outline.told("figcaption") == [f"/{place}" for place in range(LINES + 1, 1, -1)]
+    assert f"The {LINES} largest of {LINES + 2} groups." in outline.told("p")
     assert outline.told("dd") == [str(sum(row[2] for row in rows))]
 
 

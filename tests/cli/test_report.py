@@ -158,7 +158,6 @@ async def test_complete_has_every_row_and_otherwise_a_note_says_that_there_are_m
         (["--json", "visit"], "there is no column 'visit'; did you mean 'visits'?"),
         (["--json"], "--json takes columns, separated by commas: pageviews, visits"),
         (["--json", "visits", "--format", "csv"], "--json and --format csv exclude each other"),
-        (["--bom"], "--bom is for CSV"),
         (["--from", "January"], "--from cannot be read: 'January'"),
         (["--from", "yesterdy"], "use --period 'last 30 days'"),
         (["--from", "2026-02-01", "--to", "2026-01-01"], "swap them"),

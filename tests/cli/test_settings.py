@@ -57,7 +57,7 @@ async def test_config_tells_each_setting_and_where_it_comes_from(command: Comman
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ('sites = "CDBUGS"', "has the unknown key sites; did you mean site?"),
+        ('sites = "CDBUGS"', "has the unknown key sites; did you mean 'site'?"),
         ('colour = "red"', "has the unknown key colour; there are: site, plan, budget, store, base_url"),
         ('token = "x"', "has the unknown key token; store the token by `fathom login`"),
         ('api_token = "x"', "store the token by `fathom login`"),

@@ -199,8 +199,3 @@ async def test_json_has_the_columns_that_were_chosen(command: Command, fathom_se
     assert which.code == 2
     assert "browser, pageviews, pageviews_previous, pageviews_change, visits" in which.err
     assert not fathom_server.hits
-
-
-async def test_a_byte_order_mark_leaves_texts_as_they_are(command: Command) -> None:
-    plain, marked = [await command("sites", "list", "--format", "csv", *more) for more in ((), ("--bom",))]
-    assert marked.out == f"\ufeff{plain.out}"

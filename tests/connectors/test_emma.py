@@ -726,9 +726,9 @@ def test_settings_are_checked(settings: dict[str, object], words: str) -> None:
 
 def test_a_plan_is_checked() -> None:
     with pytest.raises(ArgumentError, match="concurrency must be a whole number of at least 1, not 0"):
-        EmmaPlan(concurrency=0)
-    with pytest.raises(ArgumentError, match="requests must be a RateLimit, not None"):
-        EmmaPlan(requests=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        EmmaClient(100, **KEYS, plan=EmmaPlan(concurrency=0))
+    with pytest.raises(ArgumentError, match="limits must"):
+        EmmaClient(100, **KEYS, plan=EmmaPlan(requests=None))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

@@ -576,9 +576,9 @@ def test_settings_are_checked() -> None:
     with pytest.raises(ArgumentError, match="is not a URL"):
         SecodaClient("token", base_url=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="concurrency must be a whole number of at least 1, not -1"):
-        SecodaPlan(concurrency=-1)
-    with pytest.raises(ArgumentError, match="writes must be a RateLimit, not None"):
-        SecodaPlan(writes=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        SecodaClient("token", plan=SecodaPlan(concurrency=-1))
+    with pytest.raises(ArgumentError, match="limits must"):
+        SecodaClient("token", plan=SecodaPlan(writes=None))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     with pytest.raises(ArgumentError, match="reads must be one of"):
         SecodaClient("token", reads="both")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 

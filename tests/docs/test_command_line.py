@@ -1,4 +1,4 @@
-"""``docs/command-line.md``, ``docs/command-line-bulk.md`` and the command agree."""
+"""``docs/command-line.md``, ``docs/command-line-bulk.md``, ``docs/watch.md`` and the command agree."""
 
 import re
 import shlex
@@ -12,6 +12,7 @@ from fathom_async._cli.failures import ExitCode
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "command-line.md").read_text("utf-8")
 BULK = (DOCS / "command-line-bulk.md").read_text("utf-8")
+WATCH = (DOCS / "watch.md").read_text("utf-8")
 FATHOM = re.compile(r"^\$ (?:.*\| |(?:\w+=\S+ )+)?fathom (?P<arguments>.+)$", re.MULTILINE)
 
 
@@ -27,7 +28,7 @@ def arguments(line: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("line", FATHOM.findall(TEXT + BULK))
+@pytest.mark.parametrize("line", FATHOM.findall(TEXT + BULK + WATCH))
 def test_every_example_is_understood(line: str) -> None:
     command, *_ = app.parse_args(arguments(line), exit_on_error=False, print_error=False)
     assert command.__module__.startswith("fathom_async._cli."), "it is no help page"

@@ -11,6 +11,9 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
+TOCTREE = re.compile(r"(?ms)^```\{toctree\}\n(.*?)^```$")
+
+
 def prose(page: Path) -> str:
     return re.sub(r"(?ms)^```.*?^```$", "", page.read_text("utf-8"))
 
@@ -18,6 +21,9 @@ def prose(page: Path) -> str:
 def links(page: Path) -> Iterator[tuple[Path, str]]:
     for path, anchor in LINK.findall(prose(page)):
         yield (page.parent / path).resolve() if path else page, anchor
+    for tree in TOCTREE.findall(page.read_text("utf-8")):
+        for entry in re.findall(r"(?m)^[\w/-]+$", tree):
+            yield page.parent / f"{entry}.md", ""
 
 
 def anchors(page: Path) -> set[str]:

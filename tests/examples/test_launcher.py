@@ -15,6 +15,7 @@ import pytest
 
 from fathom_async.testing import Dataset, FathomServer, Status
 from tests.conftest import until
+from tests.support.soak import tries
 
 EVENTS = "text/event-stream"
 ROOT = Path(__file__).parents[2]
@@ -101,7 +102,7 @@ async def test_an_outage_does_not_keep_it_from_starting(server: FathomServer, tm
         assert "<h1>Dashboard</h1>" in await until_it_answers(visitor)
 
 
-@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("workers", [1, tries(2, soak=4)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_at_once_and_without_a_traceback(
     server: FathomServer, tmp_path: Path, workers: int, number: signal.Signals

@@ -419,7 +419,7 @@ def test_all_faults_are_told_at_once() -> None:
         "job.b.matrix.site_id",
         "job.b.matrix.date_grouping",
     ]
-    assert str(caught.value).startswith("the job file has 5 errors:\n  output.format: format has no 'doc'")
+    assert str(caught.value).startswith("the file has 5 errors:\n  output.format: format has no 'doc'")
 
 
 def test_a_fault_of_many_combinations_is_told_once() -> None:

@@ -17,6 +17,7 @@ from fathom_async._util.clock import LoopClock
 from fathom_async.errors import ClosedError, WaitTooLongError
 from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, run_virtual
 from tests.ratelimit.servers import Server, play, silence
+from tests.support.soak import tries
 
 pytestmark = pytest.mark.virtual_time
 
@@ -404,7 +405,7 @@ async def test_a_header_that_speaks_of_another_lane_is_left_alone() -> None:
     assert lane.status().limit == 2000
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(100, soak=200))
 @given(
     st.integers(1, 5),
     st.lists(

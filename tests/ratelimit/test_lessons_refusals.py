@@ -14,6 +14,7 @@ from fathom_async._util.clock import LoopClock
 from fathom_async.testing import ConcurrencyCap, LaravelWindow, SlidingLog, TokenBucket, run_virtual
 from fathom_async.testing._throttle import Throttle, Verdict
 from tests.ratelimit.servers import CountsRefused, Server, SlidingCounter, Words, play, silence, truth
+from tests.support.soak import tries
 
 SEEDS = range(3)
 
@@ -181,7 +182,7 @@ WRONG: dict[str, Callable[[], Words]] = {
 }
 
 
-@pytest.mark.parametrize("requests", [60, 300, 1000])
+@pytest.mark.parametrize("requests", [60, 300, *tries([], soak=[1000])])
 @pytest.mark.parametrize("words", WRONG.values(), ids=WRONG)
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_what_remains_may_be_told_wrongly(
@@ -193,7 +194,7 @@ def test_what_remains_may_be_told_wrongly(
     assert outcome.seconds <= 1.5 * kind().optimum(requests)
 
 
-@pytest.mark.parametrize("requests", [60, 300, 1000])
+@pytest.mark.parametrize("requests", [60, 300, *tries([], soak=[1000])])
 @pytest.mark.parametrize("burst", [1, 2, 3, 5])
 @pytest.mark.parametrize("words", [truth, silence])
 def test_a_small_burst_is_found_out(words: Words, burst: int, requests: int) -> None:

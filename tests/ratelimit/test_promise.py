@@ -13,6 +13,7 @@ from fathom_async._util.clock import LoopClock
 from fathom_async.errors import WaitTooLongError
 from fathom_async.testing import LaravelWindow, SlidingLog, run_virtual
 from tests.ratelimit.servers import Server
+from tests.support.soak import tries
 
 INTERACTIVE, NORMAL, BULK = Priority
 PER = {10: 60.0, 600: 3600.0, 2000: 3600.0}
@@ -36,25 +37,28 @@ async def after_a_burst(lanes: tuple[Lane, Lane], server: Server, burst: int, ur
     await lanes[1].refresh()
 
 
+PAIRS = [(INTERACTIVE, BULK), (INTERACTIVE, NORMAL), (NORMAL, BULK)]
+SMALL = [(10, 5, 1), (10, 5, 4), (10, 8, 1)]
+MIDDLE = [
+    (600, 50, 10),
+    (600, 250, 1),
+    (600, 250, 10),
+    (600, 250, 30),
+    (600, 400, 1),
+    (600, 400, 30),
+    (600, 595, 1),
+    (600, 600, 10),
+]
+LARGE = [(2000, 800, 1), (2000, 1900, 20)]
+
+
 @pytest.mark.parametrize("is_shared", [False, True])
 @pytest.mark.parametrize("throttle", [LaravelWindow, SlidingLog])
-@pytest.mark.parametrize(("urgent", "ours"), [(INTERACTIVE, NORMAL), (INTERACTIVE, BULK), (NORMAL, BULK)])
 @pytest.mark.parametrize(
-    ("requests", "burst", "behind"),
+    ("requests", "burst", "behind", "urgent", "ours"),
     [
-        (10, 5, 1),
-        (10, 5, 4),
-        (10, 8, 1),
-        (600, 50, 10),
-        (600, 250, 1),
-        (600, 250, 10),
-        (600, 250, 30),
-        (600, 400, 1),
-        (600, 400, 30),
-        (600, 595, 1),
-        (600, 600, 10),
-        (2000, 800, 1),
-        (2000, 1900, 20),
+        *((*sizes, *pair) for sizes in SMALL + MIDDLE for pair in PAIRS),
+        *((*sizes, *pair) for sizes in LARGE for pair in tries(PAIRS[:1], soak=PAIRS)),
     ],
 )
 def test_after_a_burst_nobody_waits_longer_than_beside_those_who_might_come_and_eta_says_so(

@@ -19,6 +19,7 @@ from fathom_async._ratelimit.protocol import Demand, Permit
 from fathom_async._ratelimit.window import MEMORY, Forecast, LocalWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async.testing import AlignedWindow, LaravelWindow, SlidingLog, Throttle, TokenBucket, run_virtual
+from tests.support.soak import tries
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.admission import Again
@@ -182,7 +183,7 @@ request_fates = st.tuples(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(100, soak=300), deadline=None)
 @given(st.integers(1, 6), st.lists(request_fates, min_size=1, max_size=60), st.integers(0, 2**31))
 def test_no_window_of_server_time_ever_holds_more_hits_than_the_limit(
     requests: int, fates: list[tuple[float, float, str]], seed: int

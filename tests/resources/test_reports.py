@@ -29,6 +29,7 @@ from fathom_async._bulk.complete import InseparableError
 from fathom_async._core.codec.rows import RowT
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
 from tests.support.evaluation import ZONE, evaluate
+from tests.support.soak import tries
 
 pytestmark = pytest.mark.virtual_time
 
@@ -213,7 +214,7 @@ QUERIES = st.builds(
 )
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(15, soak=30), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VIEWS, max_size=40), st.lists(QUERIES, min_size=1, max_size=6))
 def test_every_typed_report_equals_a_plain_loop(views: list[Pageview], queries: list[PageviewQuery]) -> None:
     data = dataset(views)

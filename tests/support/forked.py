@@ -36,6 +36,9 @@ class Forked:
     def pid(self) -> int:
         return cast("int", self._process.pid)
 
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
     def said(self, kind: type[T]) -> T:
         """Wait for its next message."""
         said: object = self._line.recv()

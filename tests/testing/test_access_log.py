@@ -100,7 +100,7 @@ def test_agents_are_told_apart(text: str, browser: str, system: str, device: str
 async def test_a_server_can_run_on_a_log(tmp_path: Path, http: aiohttp.ClientSession) -> None:
     log = tmp_path / "access.log.gz"
     log.write_bytes(gzip.compress((line("10:00:00", "/a") + line("10:00:10", "/b")).encode()))
-    async with FathomServer.from_access_log(log, speed=2) as server:
+    async with FathomServer(data=Dataset.from_access_log(log), speed=2) as server:
         query = {
             "entity": "pageview",
             "entity_id": "CDBUGS",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fathom_async.testing import Completion, Dataset, Event, FathomServer, Pageview, Site
 from tests.support.evaluation import ZONE, Row, evaluate
+from tests.support.soak import tries
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
 
@@ -113,7 +114,7 @@ def small_dataset(views: Sequence[Pageview], done: Sequence[Completion] = ()) ->
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=tries(20, soak=40))
 @given(st.lists(VIEWS, max_size=20), st.lists(DONE, max_size=10), st.lists(queries(), min_size=1, max_size=8))
 def test_every_report_equals_a_plain_loop(
     views: list[Pageview], done: list[Completion], asked: list[dict[str, str]]

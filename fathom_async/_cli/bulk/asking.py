@@ -30,14 +30,7 @@ _Each = tuple[ReportSpec, Outcome[Row]]
 
 @frozen
 class Asking:
-    """Settings that all requests of a run share.
-
-    Args:
-        fathom: The client.
-        keeping: How long cached answers stay fresh.
-        is_fused: Whether to fuse queries.
-        max_requests: The most requests that the run may send; None for any number.
-    """
+    """Settings that all requests of a run share; it may send any number of requests if `max_requests` is None."""
 
     fathom: FathomClient
     keeping: CachePolicy
@@ -54,21 +47,14 @@ class Asking:
             with suppress(ArgumentError):
                 async with aclosing(run) as found:
                     kept.update([outcome.query async for _, outcome in found if outcome.error is None])
-        return [each for each in reports if not kept.issuperset(each.queries)]
+        return [each for each in reports if not kept.issuperset(each.named.queries)]
 
     async def outcomes(
         self, reports: Sequence[ReportSpec], stores: Mapping[str, ReportStore], on_progress: OnProgress
     ) -> AsyncGenerator[Found, None]:
         """Yield each report or its error, as it comes; a comparison as soon as both of its reports are there.
 
-        Args:
-            reports: All reports.
-            stores: The stores that they name.
-            on_progress: Called with the progress of all of them.
-
-        Raises:
-            AuthenticationError: The token is invalid, so no request would succeed.
-            StoreError: A store cannot be used.
+        An invalid token ends it, since no request would succeed.
         """
         before = latest = Progress(len(reports))
 
@@ -83,10 +69,10 @@ class Asking:
                 async for wanted, outcome in outcomes:
                     if isinstance(outcome.error, AuthenticationError):
                         raise outcome.error
-                    found.setdefault(wanted.name, []).append(outcome)
-                    if len(found[wanted.name]) < len(wanted.queries):
+                    found.setdefault(wanted.named.name, []).append(outcome)
+                    if len(found[wanted.named.name]) < len(wanted.named.queries):
                         continue
-                    answer = _answer(wanted, found.pop(wanted.name))
+                    answer = _answer(wanted, found.pop(wanted.named.name))
                     failed = latest.failed + isinstance(answer, FathomError)
                     latest = evolve(latest, done=latest.done + 1, failed=failed)
                     on_progress(latest)
@@ -105,7 +91,7 @@ class Asking:
     async def _plain(
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
     ) -> AsyncGenerator[_Each, None]:
-        plain = [(each, query) for each in reports if not each.is_complete for query in each.queries]
+        plain = [(each, query) for each in reports if not each.job.complete for query in each.named.queries]
         run = self.fathom.reports.run(
             [query for _, query in plain],
             fuse=self.is_fused,
@@ -122,7 +108,7 @@ class Asking:
         self, reports: Sequence[ReportSpec], store: ReportStore, on_progress: OnProgress
     ) -> AsyncGenerator[_Each, None]:
         """Request one after the other, so that an interrupted run has whole reports."""
-        complete = [(each, query) for each in reports if each.is_complete for query in each.queries]
+        complete = [(each, query) for each in reports if each.job.complete for query in each.named.queries]
         progress = Progress(len(complete), requests=len(complete))
         for wanted, query in complete:
             sent = self._sent
@@ -163,7 +149,7 @@ class Asking:
 def _answer(wanted: ReportSpec, outcomes: Sequence[Outcome[Row]]) -> Answer | FathomError:
     """Return the answer that the outcomes of a report's queries make together."""
     reports = {outcome.query: outcome.report for outcome in outcomes if outcome.report is not None}
-    if len(reports) < len(wanted.queries):
+    if len(reports) < len(wanted.named.queries):
         return next((each.error for each in outcomes if each.error is not None), FathomError("no answer"))
-    first, *former = (reports[query] for query in wanted.queries)
-    return Comparison(first, former[0], wanted.limit) if former else first
+    first, *former = (reports[query] for query in wanted.named.queries)
+    return Comparison(first, former[0], wanted.named.limit) if former else first

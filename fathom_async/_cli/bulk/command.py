@@ -14,9 +14,9 @@ from fathom_async._cli.bulk.runner import RunSummary, carry_out, overview_of
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.credentials import find_token
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of, interruption
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import STANDARD, OutputOptions, Records, note, stdout_console, write
 from fathom_async._cli.settings import PLAN
+from fathom_async._util.text import counted
 
 _SHOWN = 20
 
@@ -87,7 +87,7 @@ def _ended(options: RunOptions, summary: RunSummary) -> int:
             f"{_names(summary.cut)}: cut off at the most rows that the server returns; set complete = true for all"
         )
     for each, error in summary.failed[:_SHOWN]:
-        note(f"{each.name}: {failure_of(error).message}", is_error=True)
+        note(f"{each.named.name}: {failure_of(error).message}", is_error=True)
     if len(summary.failed) > _SHOWN:
         note(f"and {len(summary.failed) - _SHOWN:,} more", is_error=True)
     where = f" in {', '.join(sorted(map(str, summary.places)))}" if summary.places else ""
@@ -117,7 +117,7 @@ def _spent(summary: RunSummary) -> str:
 
 
 def _names(reports: list[ReportSpec]) -> str:
-    names = ", ".join(each.name for each in reports[:_SHOWN])
+    names = ", ".join(each.named.name for each in reports[:_SHOWN])
     return names if len(reports) <= _SHOWN else f"{names} and {len(reports) - _SHOWN:,} more"
 
 

@@ -11,12 +11,7 @@ _PAUSE = 0.5
 
 
 class EtaEstimator:
-    """Estimates the time left from the lane, so that a pause imposed by the server counts at once.
-
-    Args:
-        fathom: The client of the run.
-        now: Returns monotonic seconds.
-    """
+    """Estimates the time left from the lane, so that a pause imposed by the server counts at once."""
 
     def __init__(self, fathom: FathomClient, now: Callable[[], float] = time.monotonic) -> None:
         self._fathom = fathom

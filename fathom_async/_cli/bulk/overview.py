@@ -6,9 +6,9 @@ from typing import Final
 from attrs import frozen
 
 from fathom_async import BulkPlan
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.formatting import duration
 from fathom_async._cli.output import Kind, Records
-from fathom_async._util.text import printable
+from fathom_async._util.text import counted, printable
 from fathom_async.reports import Query, Row
 
 COLUMNS: Final[dict[str, Kind]] = {
@@ -23,14 +23,7 @@ _SHOWN: Final = 40
 
 @frozen
 class Overview:
-    """The requests that a job file would send.
-
-    Attributes:
-        reports: Number of reports.
-        plan: The fused run.
-        complete: The queries for every row: at least a request each.
-        seconds: Until the last request is admitted.
-    """
+    """The requests that a job file would send: a fused run, and at least one for each query for every row."""
 
     reports: int
     plan: BulkPlan[Row]
@@ -43,7 +36,6 @@ class Overview:
         return self.plan.requests + len(self.complete)
 
     def cells(self) -> tuple[int | float, ...]:
-        """Return the figures, in the order of `COLUMNS`."""
         return (self.reports, self.requests, self.requests, round(self.seconds, 1), len(self.complete))
 
 

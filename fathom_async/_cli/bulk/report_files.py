@@ -38,18 +38,12 @@ _DATES: Final = _MONTHS | {"hour", "day"}
 
 
 def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format | None) -> None:
-    """Check that the reports can be written, before requests are spent.
-
-    Raises:
-        CommandError: The dataset's ending names no format, or there is no place for pages.
-        ImportError: Parquet needs an extra.
-        OSError: A directory cannot be created, or a file not be written.
-    """
+    """Check that the reports can be written, before requests are spent."""
     reports = list(reports)
-    if dataset is not None and any(each.html for each in reports):
+    if dataset is not None and any(each.options.html for each in reports):
         raise CommandError("--html writes a page beside each report; leave out --dataset", ExitCode.USAGE)
     if dataset is None:
-        formats: set[Format] = {each.format for each in reports}
+        formats = {OutputOptions(output=each.path).resolved() for each in reports}
         directories = {each.path.parent for each in reports}
     else:
         formats = {OutputOptions(format=format, output=dataset).resolved()}
@@ -66,8 +60,9 @@ def prepare(reports: Iterable[ReportSpec], dataset: Path | None, format: Format 
 def write_report(wanted: ReportSpec, answer: Answer) -> int:
     """Write one report to its file, and its page if it has one; return the number of rows."""
     records = _records(wanted, answer)
-    write_file(wanted.path, encoded(records, wanted.format, spreadsheet=wanted.spreadsheet))
-    if wanted.html:
+    chosen = OutputOptions(output=wanted.path).resolved()
+    write_file(wanted.path, encoded(records, chosen, spreadsheet=wanted.options.spreadsheet))
+    if wanted.options.html:
         report, comparison = (answer, None) if isinstance(answer, Report) else (answer.current, answer)
         page = HtmlPage(report, report.query.site_id, _now(wanted), comparison, rest=wanted.path.name)
         write_file(wanted.path.with_suffix(".html"), page.html().encode())
@@ -78,17 +73,12 @@ def write_dataset(path: Path, format: Format | None, found: Sequence[tuple[Repor
     """Write all reports to one file, and return the number of rows.
 
     Columns are the report's name, job, site, event and range, then every column that any report has.
-
-    Args:
-        path: The file.
-        format: Its format; what its ending names by default.
-        found: The reports, in the order of the file.
     """
     parts = [(wanted, _records(wanted, answer)) for wanted, answer in found]
     columns = _columns([records.kinds for _, records in parts])
     rows = [row for wanted, records in parts for row in _rows(wanted, records, columns)]
     chosen = OutputOptions(format=format, output=path).resolved()
-    spreadsheet = any(wanted.spreadsheet for wanted, _ in found)
+    spreadsheet = any(wanted.options.spreadsheet for wanted, _ in found)
     write_file(path, encoded(Records(columns, rows), chosen, spreadsheet=spreadsheet))
     return len(rows)
 
@@ -97,13 +87,13 @@ def _records(wanted: ReportSpec, answer: Answer) -> Records:
     if not isinstance(answer, Report):
         return records_of_comparison(answer)
     return records_of_report(
-        answer.filled(now=_now(wanted)) if wanted.fill and not answer.truncated else answer
+        answer.filled(now=_now(wanted)) if wanted.options.fill and not answer.truncated else answer
     )
 
 
 def _now(wanted: ReportSpec) -> datetime:
     """Return the present on the site's clock, or that of UTC, without a time zone, if the site's is not known."""
-    name = wanted.queries[0].timezone
+    name = wanted.named.query.timezone
     zone = wanted.zone if name is None else ZoneInfo(name)
     now = datetime.now(zone or UTC)
     return now if zone else now.replace(tzinfo=None)
@@ -121,10 +111,10 @@ def _columns(reports: Sequence[Mapping[str, Kind]]) -> dict[str, Kind]:
 
 
 def _rows(wanted: ReportSpec, records: Records, columns: dict[str, Kind]) -> Iterable[tuple[Cell, ...]]:
-    query = wanted.queries[0]
+    query = wanted.named.query
     about: dict[str, Cell] = {
-        "report": wanted.name,
-        "job": wanted.job,
+        "report": wanted.named.name,
+        "job": wanted.job.name,
         "site_id": query.site_id,
         "entity_name": getattr(query, "entity_name", None),
         "date_from": query.date_from,

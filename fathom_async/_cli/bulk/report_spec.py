@@ -12,46 +12,12 @@ from cyclopts import Parameter
 
 from fathom_async._cli.failures import CommandError, ExitCode
 from fathom_async._cli.settings import STORE
-from fathom_async.jobs import Job, JobFile, load_jobs
-from fathom_async.reports import Query, Row
+from fathom_async.jobs import Job, JobFile, NamedQuery, load_jobs
 
 Format = Literal["csv", "jsonl", "parquet"]
 Fuse = Annotated[bool, Parameter(negative="--no-fuse")]
 
 _MEMORY: Final = "memory://"
-
-
-@frozen
-class ReportSpec:
-    """One report of a job file.
-
-    Attributes:
-        job: The job it belongs to.
-        name: Its own name.
-        queries: Its query, and the one of the former period if it is a comparison.
-        is_complete: Whether to fetch every row, past the server's 1,000.
-        store: Store of its answer.
-        path: Its file, unless all reports go into one dataset.
-        format: The format of that file.
-        spreadsheet: Whether CSV is for a spreadsheet.
-        limit: The most rows of either period to compare.
-        fill: Whether to add rows of zeros.
-        html: Whether to write a page, too.
-        zone: The site's time zone, if it is known.
-    """
-
-    job: str
-    name: str
-    queries: tuple[Query[Row], ...]
-    is_complete: bool
-    store: str
-    path: Path
-    format: Format
-    spreadsheet: bool = False
-    limit: int | None = None
-    fill: bool = False
-    html: bool = False
-    zone: ZoneInfo | None = None
 
 
 @Parameter(name="*")
@@ -99,13 +65,23 @@ class RunOptions:
 AS_WRITTEN: Final = RunOptions()
 
 
-def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = None) -> JobFile:
-    """Return the jobs of a file; see `load_jobs`.
+@frozen
+class ReportSpec:
+    """One report of a job: its query, its store, and its file, unless all reports go into one dataset.
 
-    Raises:
-        CommandError: There is no such file.
-        JobFileError: It is invalid.
+    The site's time zone is None if it is not known.
     """
+
+    job: Job
+    named: NamedQuery
+    options: RunOptions
+    store: str
+    path: Path
+    zone: ZoneInfo | None = None
+
+
+def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = None) -> JobFile:
+    """Return the jobs of a file; see `load_jobs`."""
     try:
         return load_jobs(file, now=now, zones=zones)
     except FileNotFoundError:
@@ -117,28 +93,15 @@ def read_jobs(file: Path, *, now: datetime, zones: dict[str, ZoneInfo] | None = 
 def wanted(
     jobs: JobFile, file: Path, options: RunOptions, zones: Mapping[str, ZoneInfo] | None = None
 ) -> list[ReportSpec]:
-    """Return all reports of a file, in its order; its paths are relative to it.
-
-    Args:
-        jobs: What the file says.
-        file: Its path.
-        options: Options that override the file.
-        zones: Time zones of sites, as far as they are known.
-    """
+    """Return all reports of a file, in its order; its paths are relative to it."""
     return [
         ReportSpec(
-            job.name,
-            named.name,
-            named.queries,
-            job.complete,
+            job,
+            named,
+            options,
             _store(job, file, options),
             (options.directory or file.parent / job.output.directory)
             / f"{named.name}.{options.format or job.output.format}",
-            options.format or job.output.format,
-            options.spreadsheet,
-            named.limit,
-            options.fill,
-            options.html,
             (zones or {}).get(named.query.site_id),
         )
         for job in jobs.jobs

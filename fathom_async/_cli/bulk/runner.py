@@ -41,9 +41,9 @@ from fathom_async._cli.bulk.unfinished import Unfinished
 from fathom_async._cli.connection import connect
 from fathom_async._cli.credentials import address
 from fathom_async._cli.failures import CommandError
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import repeating, reporter, telling
+from fathom_async._util.text import counted
 from fathom_async.store import ReportStore, open_store
 
 _KEEPING = CachePolicy()
@@ -80,10 +80,9 @@ class RunSummary:
 
 
 def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused: bool) -> Overview:
-    """Return the requests that these reports would send."""
-    plain = [query for each in reports if not each.is_complete for query in each.queries]
+    plain = [query for each in reports if not each.job.complete for query in each.named.queries]
     plan = fathom.reports.plan(plain, fuse=is_fused)
-    complete = [query for each in reports if each.is_complete for query in each.queries]
+    complete = [query for each in reports if each.job.complete for query in each.named.queries]
     requests = plan.requests + len(complete)
     return Overview(
         len(reports), plan, complete, _as_run(fathom).eta(requests, lane="reports") if requests else 0.0
@@ -95,19 +94,7 @@ def _as_run(fathom: FathomClient) -> FathomClient:
 
 
 async def carry_out(file: Path, options: RunOptions, summary: RunSummary) -> None:
-    """Run the reports of a job file, and write them.
-
-    Args:
-        file: The job file.
-        options: What the command line says.
-        summary: Collects the results, so that they are known even of an interrupted run.
-
-    Raises:
-        CommandError: There is no token, no such file or no such site.
-        JobFileError: The job file is invalid.
-        FathomError: No request would succeed.
-        OSError: A file cannot be written.
-    """
+    """Run the reports of a job file, and write them; the summary has the results even of an interrupted run."""
     # Read once before any request; without the sites' time zones, periods follow this machine's clock.
     now = datetime.now().astimezone().replace(tzinfo=None)
     draft = wanted(read_jobs(file, now=now), file, options)
@@ -175,15 +162,15 @@ async def _make(
                     summary.failed.append((each, answer))
                     continue
                 summary.done += 1
-                if each.limit is None and _is_cut(answer):
+                if each.named.limit is None and _is_cut(answer):
                     summary.cut.append(each)
                 if options.dataset is not None:
-                    answers[each.name] = each, answer
+                    answers[each.named.name] = each, answer
                 else:
                     summary.rows += await asyncio.to_thread(write_report, each, answer)
                     summary.places.add(each.path.parent)
     if options.dataset is not None:
-        found = [answers[each.name] for each in reports if each.name in answers]
+        found = [answers[each.named.name] for each in reports if each.named.name in answers]
         write = partial(write_dataset, options.dataset, options.format, found)
         summary.rows = await asyncio.to_thread(write)
         summary.places.add(options.dataset)

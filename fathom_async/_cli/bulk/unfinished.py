@@ -17,35 +17,23 @@ LIFE: Final = 20 * 3600.0
 
 @frozen
 class Unfinished:
-    """The record in a store of a run that has begun and not ended.
-
-    Args:
-        store: The store.
-        key: Which run.
-    """
+    """The record in a store of a run that has begun and not ended."""
 
     store: ReportStore
     key: str
 
     @classmethod
     def of(cls, store: ReportStore, file: Path, address: str) -> "Unfinished":
-        """Return the record of a job file's run against an API."""
         return cls(store, namespace(address, f"run of {file.resolve()}"))
 
     async def began_at(self, now: float) -> float | None:
-        """Return the Unix seconds when the run to resume began; None if there is none.
-
-        Raises:
-            StoreError: The store cannot be used.
-        """
+        """Return the Unix seconds when the run to resume began; None if there is none."""
         note = (await self.store.get_many([self.key])).get(self.key)
         return note.asked_at if note is not None and 0 <= now - note.asked_at < LIFE else None
 
     async def begin(self, now: float) -> None:
-        """Record that a run begins."""
         await self.store.delete([self.key])
         await self.store.put_many({self.key: CacheEntry(b"[]", now, drop_after=now + LIFE)})
 
     async def end(self) -> None:
-        """Record that it is over."""
         await self.store.delete([self.key])

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from attrs import frozen
 from cyclopts import Parameter, validators
@@ -21,21 +21,17 @@ from fathom_async._cli.demo.job import DemoJob
 from fathom_async._cli.demo.source import Source, source_of
 from fathom_async._cli.drawing import drawn
 from fathom_async._cli.failures import CommandError
-from fathom_async._cli.figures import Ranking, TimeSeries, figures_of
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.figures import Line, Ranking, TimeSeries
+from fathom_async._cli.formatting import duration
 from fathom_async._cli.progress import repeating, reporter, situation
-from fathom_async._util.text import columns, cut, printable
-from fathom_async.reports import CalendarUnit
+from fathom_async._util.text import columns, counted, cut, printable
+from fathom_async.reports import CalendarUnit, DateGrouping
 from fathom_async.testing import FathomServer
-
-if TYPE_CHECKING:
-    from fathom_async.reports import DateGrouping
 
 Reports = Mapping[str, Sequence[Report[PageviewRow]]]
 """Reports over all days, by the site's name."""
 
 _FRAME: Final = 1 / 12
-_PAGEVIEWS: Final = "pageviews"
 _SITE_WIDTH: Final = 20
 _PAGES_SHOWN: Final = 9
 _BESIDE_PAGE: Final = 34
@@ -162,17 +158,13 @@ def traffic_of(reports: Iterable[Report[PageviewRow]]) -> TimeSeries | None:
     for report in reports:
         if report.query.date_grouping is not None:
             total.update({row.date: row.pageviews or 0 for row in report})
+    if not total:
+        return None
     unit: DateGrouping = "hour" if any(isinstance(each, datetime) for each in total) else "day"
     calendar = CalendarUnit(unit)
-    places = range(calendar.index(min(total)), calendar.index(max(total)) + 1) if total else range(0)
-    found = figures_of(
-        ("date", _PAGEVIEWS),
-        list(total.items()),
-        metrics=(_PAGEVIEWS,),
-        unit=unit,
-        dates=tuple(map(calendar.value, places)),
-    )
-    return next((figure for figure in found if isinstance(figure, TimeSeries)), None)
+    places = range(calendar.index(min(total)), calendar.index(max(total)) + 1)
+    dates = tuple(map(calendar.value, places))
+    return TimeSeries("pageviews", unit, dates, (Line("", tuple(total[each] for each in dates)),))
 
 
 def _pages(reports: Reports) -> Ranking | None:

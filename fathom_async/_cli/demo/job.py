@@ -18,7 +18,7 @@ from fathom_async import FathomClient, FathomError, Outcome, PageviewQuery, Page
 from fathom_async._cli.bulk.overview import asked
 from fathom_async._cli.demo.source import Source
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import counted
+from fathom_async._util.text import counted
 from fathom_async.reports import FieldGrouping, OnProgress, PageviewAggregate
 
 T = TypeVar("T")

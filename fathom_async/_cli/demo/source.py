@@ -7,8 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import counted
-from fathom_async._util.text import printable
+from fathom_async._util.text import counted, printable
 from fathom_async.testing import Dataset
 
 _DAYS_REPORTED = 30

@@ -21,18 +21,15 @@ from typing import Final
 from attrs import frozen
 
 from fathom_async import Change, Comparison, QueryError, Report, __version__
-from fathom_async._cli.drawing import bundle
-from fathom_async._cli.figures import Number, Unit, every_date
-from fathom_async._cli.formatting import counted
+from fathom_async._cli.drawing import bundle, highest
+from fathom_async._cli.figures import LINES, NAMELESS, RANKED, Number, Unit, every_date
 from fathom_async._cli.html import words
 from fathom_async._cli.money import VALUE
-from fathom_async._util.text import cut, printable
+from fathom_async._util.text import counted, cut, printable
 from fathom_async.integrations.charts import Scale, bars, column_chart, line_chart, meter
 from fathom_async.reports import ADDITIVE_METRICS, PLAIN_UNITS, RATES, CalendarUnit, Query, Row
 
 MOST_ROWS: Final = 100
-RANKED: Final = 20
-GROUPS: Final = 8
 _MOST_BARS: Final = 92
 _MOST_POINTS: Final = 500
 _MOST_SMALL: Final = 120
@@ -40,22 +37,15 @@ _LABELLED: Final = 12
 _NARROW: Final = 6
 _LONGEST: Final = 160
 _HUNDRED: Final = 100
-_NAMELESS: Final = "(none)"
 
 Group = tuple[str | None, ...]
 
 
 @frozen
 class HtmlPage:
-    """The page of a report.
+    """The page of a report, with the totals of its range and of a former one in `comparison`.
 
-    Args:
-        report: The report.
-        site: Name of the site.
-        now: The present on the site's clock.
-        comparison: The totals of the report's range and of a former one.
-        currency: The currency of values; cents by default.
-        rest: Name of the file with every row.
+    `now` is the present on the site's clock, and `rest` the name of a file with every row.
     """
 
     report: Report[Row]
@@ -66,7 +56,6 @@ class HtmlPage:
     rest: str | None = None
 
     def html(self) -> str:
-        """Return the page."""
         facts = words.facts_of(self._query, self.now.tzinfo)
         if self.report.rows and self._end:
             facts.append(f"Incomplete: {words.day(self._dates[-1], self._query.date_grouping)}, {self._end}")
@@ -214,7 +203,7 @@ class HtmlPage:
 
     @cached_property
     def _largest(self) -> list[Group]:
-        return sorted(self._lines, key=self._weight, reverse=True)[:GROUPS]
+        return sorted(self._lines, key=self._weight, reverse=True)[:LINES]
 
     def _weight(self, group: Group) -> float:
         """Return how large a group is: visitors of several dates do not add up, so that the highest date counts."""
@@ -242,7 +231,7 @@ class HtmlPage:
             f"{self._chart(metric, unit, values, f'{title}, {_named(group)}', scale)}</figure>"
             for group, values in found.items()
         )
-        more = f"<p>The {GROUPS} largest of {counted(len(self._lines), 'group')}.</p>" if left_out else ""
+        more = f"<p>The {LINES} largest of {counted(len(self._lines), 'group')}.</p>" if left_out else ""
         return _section(_text(title), f'{more}<div class="small">{small}</div>')
 
     def _chart(
@@ -251,7 +240,7 @@ class HtmlPage:
         """Return a chart with its axes; a small one of many if they share a `scale`."""
         most, is_small = (_MOST_POINTS, False) if scale is None else (_MOST_SMALL, True)
         together = bundle(len(values), most)
-        dates, values = self._dates[::together], _highest(values, together)
+        dates, values = self._dates[::together], highest(values, together)
         scale = scale or Scale.of(values)
         title = f"{title}, {words.span(self._query.date_from, self._query.date_to)}"
         tips = [
@@ -345,12 +334,6 @@ def _told(metric: str, change: Change) -> str:
     )
 
 
-def _highest(values: Sequence[Number], together: int) -> list[Number]:
-    """Return the highest of each so many neighbours, None where none has a value."""
-    parts = (values[start : start + together] for start in range(0, len(values), together))
-    return [max((each for each in part if each is not None), default=None) for part in parts]
-
-
 def _marks(dates: Sequence[date], unit: Unit, *, is_small: bool) -> str:
     """Return labels below a chart, of each of few bars, otherwise of five; a phone has no room for the wide ones."""
     count = len(dates)
@@ -395,7 +378,7 @@ def _label(group: Group) -> str:
 
 
 def _named(group: Group) -> str:
-    return " · ".join(cut(printable(part), _LONGEST) if part else _NAMELESS for part in group)
+    return " · ".join(cut(printable(part), _LONGEST) if part else NAMELESS for part in group)
 
 
 def _text(text: str) -> str:

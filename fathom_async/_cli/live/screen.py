@@ -20,9 +20,9 @@ from rich.text import Text
 from fathom_async import CurrentVisitors, LaneStatus, LiveVisitors
 from fathom_async._cli.drawing import drawn, sparkline
 from fathom_async._cli.figures import Ranking
-from fathom_async._cli.formatting import counted, duration
+from fathom_async._cli.formatting import duration
 from fathom_async._cli.progress import repeating, waits
-from fathom_async._util.text import printable, printable_json
+from fathom_async._util.text import counted, printable, printable_json
 
 _REMEMBERED: Final = 60
 _SIDE_BY_SIDE: Final = 70

@@ -382,9 +382,6 @@ class SharedState:
         self._memory[_PAUSES] += 1
         self._memory[_HEARD] = 0.0
 
-    def _move(self, step: Command, now: float) -> None:  # noqa: ARG002 - one signature for all actions
-        self._memory[_MOVED] = step.count
-
     _ACTIONS: ClassVar[dict[Action, Callable[["SharedState", Command, float], object]]] = {
         "hold": _hold,
         "answered": _answered,
@@ -398,5 +395,5 @@ class SharedState:
             max(step.count, self._held.in_flight()), now
         ),  # rule 10
         "expect": lambda self, step, now: self._forecast.note(step.priority, now, 0),
-        "move": _move,
+        "move": lambda self, step, _: self._memory.__setitem__(_MOVED, step.count),
     }

@@ -5,10 +5,9 @@ from http import HTTPStatus
 from typing import ClassVar, Unpack
 from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
+from attrs import frozen
 
 from fathom_async._util import checks
-from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.emma._resources import LANE, EventTypesResource, MemberEventsResource
 from fathom_async.connectors.emma._wire import Dates
 from fathom_async.errors import ArgumentError
@@ -36,13 +35,10 @@ class EmmaPlan:
     Attributes:
         requests: Limit of all requests.
         concurrency: Requests in flight at once.
-
-    Raises:
-        ArgumentError: A value cannot be a limit.
     """
 
-    requests: RateLimit = field(default=_LIMIT, validator=arguments.rate_limit)
-    concurrency: int = field(default=10, validator=arguments.at_once)
+    requests: RateLimit = _LIMIT
+    concurrency: int = 10
 
 
 class EmmaClient(ServiceClient):
@@ -63,7 +59,7 @@ class EmmaClient(ServiceClient):
         timezone: The time zone of Emma's dates.
 
     Raises:
-        ArgumentError: The account or a key is malformed, or the base URL would expose the keys on the network.
+        ArgumentError: The account, a key or a limit is malformed, or the base URL would expose the keys.
     """
 
     event_types: EventTypesResource

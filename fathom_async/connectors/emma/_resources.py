@@ -23,7 +23,6 @@ _NUMBER = object_decoder(int)
 def type_creation(
     dates: Dates, extra: Mapping[str, object] | None = None, /, *, event_type: str, display_name: str
 ) -> Request[EventType]:
-    """Return the request that creates an event type."""
     fields = body(_FIELDS, extra, event_type=event_type, display_name=display_name)
     return Request("POST", "/events", dates.one(EventType), body=fields, lane=LANE)
 
@@ -33,7 +32,7 @@ def _numbered(template: str, name: str, number: int) -> str:
 
 
 class EventTypesResource:
-    """Event types."""
+    """Event types; methods that take the number of one raise `NotFoundError` if there is none."""
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
@@ -55,11 +54,7 @@ class EventTypesResource:
         return await self._send(Request("GET", "/events", _NUMBER, _COUNT, lane=LANE))
 
     async def get(self, event_type_id: int) -> EventType:
-        """Return a type.
-
-        Raises:
-            NotFoundError: There is no such type.
-        """
+        """Return a type."""
         at = _numbered("/events/{}", "event_type_id", event_type_id)
         return await self._send(Request("GET", at, self._read, lane=LANE))
 
@@ -93,7 +88,6 @@ class EventTypesResource:
             extra: Further fields, as JSON, that this version does not know.
 
         Raises:
-            NotFoundError: There is no such type.
             ValidationError: Another type has the name.
         """
         at = _numbered("/events/{}", "event_type_id", event_type_id)
@@ -101,18 +95,14 @@ class EventTypesResource:
         return await self._send(Request("PUT", at, self._read, body=fields, lane=LANE))
 
     async def delete(self, event_type_id: int) -> Deleted:
-        """Delete a type and all its events permanently.
-
-        Raises:
-            NotFoundError: There is no such type.
-        """
+        """Delete a type and all its events permanently."""
         at = _numbered("/events/{}", "event_type_id", event_type_id)
         gone = Deleted(str(event_type_id), object="event_type")
         return await self._send(delete_request(at, gone, lane=LANE))
 
 
 class MemberEventsResource:
-    """Members' events."""
+    """Members' events; methods that take the number of a member raise `NotFoundError` if there is none."""
 
     def __init__(self, send: Caller, dates: Dates) -> None:
         self._send = send
@@ -140,20 +130,13 @@ class MemberEventsResource:
             member_id: Number of the member.
             start: Position of the first one, from 0.
             end: Position after the last one; None for all.
-
-        Raises:
-            NotFoundError: There is no such member.
         """
         at = _numbered("/events/members/{}", "member_id", member_id)
         read = self._dates.many(MemberEvent)
         return in_ranges(self._send, at, read, start=start, end=end, lane=LANE)
 
     async def count(self, member_id: int) -> int:
-        """Return the number of a member's events.
-
-        Raises:
-            NotFoundError: There is no such member.
-        """
+        """Return the number of a member's events."""
         at = _numbered("/events/members/{}", "member_id", member_id)
         return await self._send(Request("GET", at, _NUMBER, _COUNT, lane=LANE))
 

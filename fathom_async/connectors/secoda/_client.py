@@ -2,10 +2,9 @@
 
 from typing import ClassVar, Literal, Unpack
 
-from attrs import field, frozen
+from attrs import frozen
 
 from fathom_async._util import checks
-from fathom_async.connectors import _arguments as arguments
 from fathom_async.connectors.secoda._resources import (
     READS,
     WRITES,
@@ -40,14 +39,11 @@ class SecodaPlan:
         writes: Limit of POST, PUT and PATCH, as documented.
         reads: Limit of GET and DELETE; a courtesy, because the service documents none.
         concurrency: Requests in flight at once, per lane.
-
-    Raises:
-        ArgumentError: A value cannot be a limit.
     """
 
-    writes: RateLimit = field(default=_WRITES, validator=arguments.rate_limit)
-    reads: RateLimit = field(default=_READS, validator=arguments.rate_limit)
-    concurrency: int = field(default=10, validator=arguments.at_once)
+    writes: RateLimit = _WRITES
+    reads: RateLimit = _READS
+    concurrency: int = 10
 
 
 class SecodaClient(ServiceClient):
@@ -68,7 +64,7 @@ class SecodaClient(ServiceClient):
         resources: The whole catalog.
 
     Raises:
-        ArgumentError: The token is malformed, or the base URL would expose it on the network.
+        ArgumentError: The token or a limit is malformed, or the base URL would expose the token on the network.
     """
 
     categories: CategoriesResource

@@ -44,7 +44,6 @@ CatalogFilter = Mapping[str, object]
 
 
 def category_creation(extra: Mapping[str, object] | None = None, **fields: object) -> Request[Resource]:
-    """Return the request that creates a category."""
     return _write("POST", "/event/category/", checks.body(_CATEGORY, extra, **fields))
 
 
@@ -68,7 +67,6 @@ def _body(metadata: Metadata, **required: str) -> dict[str, object]:
 
 
 def _every(**values: str) -> CatalogFilter:
-    """Return the filter for entries with all of these values."""
     operands = [{"operator": "exact", "field": field, "value": value} for field, value in values.items()]
     return operands[0] if len(operands) == 1 else {"operator": "and", "operands": operands}
 
@@ -96,7 +94,10 @@ class _Reader:
 
 
 class CatalogResource(_Reader):
-    """The whole catalog, including events."""
+    """The whole catalog, including events.
+
+    Methods raise `NotFoundError` if there is no such entry, and `ArgumentError` if an argument has the wrong type.
+    """
 
     def list(
         self,
@@ -129,16 +130,15 @@ class CatalogResource(_Reader):
         return self._list("/resource/catalog/", {**given, **number, **members}, _CATALOG)
 
     async def get(self, resource_id: str) -> Resource:
-        """Return a resource.
-
-        Raises:
-            NotFoundError: There is no such resource.
-        """
+        """Return a resource."""
         return await self._get(path(_ANY, resource_id))
 
 
 class CategoriesResource(_Reader):
-    """Categories, the parents of events."""
+    """Categories, the parents of events.
+
+    Methods raise `NotFoundError` if there is no such entry, and `ArgumentError` if an argument has the wrong type.
+    """
 
     def list(self, *, title: str | None = None) -> Listing[Resource]:
         """List categories: await it for one page, iterate over it for all.
@@ -149,11 +149,7 @@ class CategoriesResource(_Reader):
         return self._list("/event/category/", _given(title=title))
 
     async def get(self, event_category_id: str) -> Resource:
-        """Return a category.
-
-        Raises:
-            NotFoundError: There is no such category.
-        """
+        """Return a category."""
         return await self._get(path("/event/category/{}/", event_category_id))
 
     async def create(
@@ -171,9 +167,6 @@ class CategoriesResource(_Reader):
             integration: UUID of its integration; the service requires one.
             teams: Ids of the teams it belongs to.
             extra: Further fields, as JSON, that this version does not know.
-
-        Raises:
-            ArgumentError: There is no argument, or one has the wrong type.
         """
         return await self._send(category_creation(extra, title=title, integration=integration, teams=teams))
 
@@ -200,11 +193,7 @@ class _Children(_Reader):
         return self._list(f"{self._at}/", given)
 
     async def get(self, resource_id: str) -> Resource:
-        """Return one of them.
-
-        Raises:
-            NotFoundError: There is no such thing.
-        """
+        """Return one of them."""
         return await self._get(path(f"{self._at}/{{}}/", resource_id))
 
     async def create(
@@ -217,9 +206,6 @@ class _Children(_Reader):
             integration: UUID of its integration.
             parent: Id of the category of an event, or of the event of a property.
             **metadata: Further fields; see `Metadata`.
-
-        Raises:
-            ArgumentError: An argument has the wrong type.
         """
         given = {"title": title, "integration": integration, "parent": parent}
         return await self._send(child_creation(self._at, **given, **metadata))
@@ -230,25 +216,20 @@ class _Children(_Reader):
         Args:
             resource_id: Its id.
             **metadata: The fields to change; see `Metadata`.
-
-        Raises:
-            ArgumentError: There is no argument, or one has the wrong type.
-            NotFoundError: There is no such thing.
         """
         return await self._send(_write("PATCH", path(f"{self._at}/{{}}/", resource_id), _body(metadata)))
 
     async def delete(self, resource_id: str) -> Deleted:
-        """Delete one permanently.
-
-        Raises:
-            NotFoundError: There is no such thing.
-        """
+        """Delete one permanently."""
         at = path(f"{self._at}/{{}}/", resource_id)
         return await self._send(delete_request(at, Deleted(resource_id, object=self._kind), lane=READS))
 
 
 class CatalogEventsResource(_Children):
-    """Events; read from the catalog by default, because the service has deprecated the other endpoints."""
+    """Events; read from the catalog by default, because the service has deprecated the other endpoints.
+
+    Methods raise `NotFoundError` if there is no such entry, and `ArgumentError` if an argument has the wrong type.
+    """
 
     _at, _kind = EVENTS, "event"
 
@@ -273,11 +254,7 @@ class CatalogEventsResource(_Children):
         return super()._found(_given(parent_id=parent_id, title=title))
 
     async def get(self, resource_id: str) -> Resource:
-        """Return an event.
-
-        Raises:
-            NotFoundError: There is no such event.
-        """
+        """Return an event."""
         if self._catalog is None:
             return await super().get(resource_id)
         found = await self._catalog.get(resource_id)
@@ -288,6 +265,9 @@ class CatalogEventsResource(_Children):
 
 
 class PropertiesResource(_Children):
-    """Properties of events."""
+    """Properties of events.
+
+    Methods raise `NotFoundError` if there is no such entry, and `ArgumentError` if an argument has the wrong type.
+    """
 
     _at, _kind = PROPERTIES, "event_property"

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from attrs import evolve, field, frozen
+from attrs import frozen
 
 from fathom_async.connectors.secoda._models import Resource
 from fathom_async.connectors.sync import _changes as sync
 from fathom_async.connectors.sync._changes import Change, titled
-from fathom_async.connectors.sync._names import Naming, key
+from fathom_async.connectors.sync._names import key
 from fathom_async.connectors.sync._source import LONGEST, AccountEvents
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
@@ -49,14 +49,14 @@ class Documented:
 
 @frozen
 class Catalog:
-    """The wanted catalog; `overwrites` and `removes` as in `plan_sync`."""
+    """The wanted catalog, and the titles of all sites; `overwrites` and `removes` as in `plan_sync`."""
 
     categories: tuple[str, ...]
     events: tuple[Documented, ...]
     notes: tuple[str, ...] = ()
     overwrites: bool = False
     removes: bool = False
-    naming: Naming = field(factory=Naming)
+    titles: frozenset[str] = frozenset()
 
 
 def document(
@@ -78,7 +78,7 @@ def document(
         counted.notes,
         overwrites,
         removes,
-        counted.naming,
+        frozenset(counted.titles.values()),
     )
 
 
@@ -92,7 +92,6 @@ def catalog_changes(
     wanted: Catalog, present: Mapping[Path, Sequence[Resource]]
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
     """Return the changes from the present entries, in a possible order, and notes on what stays as it is."""
-    wanted = _as_titled(wanted, present)
     archived = {path for path, found in present.items() if all(resource.archived for resource in found)}
     events = {(key(event.category), key(event.event)) for event in wanted.events}
     titles = {key(category): category for category in wanted.categories}
@@ -117,36 +116,15 @@ def catalog_changes(
                 f"{titled(*path)}: {len(twins)} of this title, {', '.join(twins)}; delete all but one"
             )
     if any(isinstance(change, sync.CreateCategory) for change in changes):
-        notes += _left_over(wanted.naming, present)
+        notes += _left_over({*wanted.titles, *wanted.categories}, present)
     return tuple(changes), tuple(notes)
 
 
-def _as_titled(wanted: Catalog, present: Mapping[Path, Sequence[Resource]]) -> Catalog:
-    """Replace titles by those that existing categories got when more, or fewer, sites shared a name."""
-    titles = wanted.naming.titles
-    had = {
-        titles[site]: former
-        for site, former in wanted.naming.formerly.items()
-        if (key(titles[site]),) not in present and (key(former),) in present
-    }
-    return evolve(
-        wanted,
-        categories=tuple(had.get(title, title) for title in wanted.categories),
-        events=tuple(
-            evolve(event, category=had.get(event.category, event.category)) for event in wanted.events
-        ),
-    )
-
-
-def _left_over(naming: Naming, present: Mapping[Path, Sequence[Resource]]) -> Iterator[str]:
-    """Yield notes on categories that a new one may repeat, because a site was renamed."""
-    known, contested = set(map(key, naming.known)), set(map(key, naming.contested))
-    titles = sorted(path[0] for path, found in present.items() if len(path) == 1 and not found[0].archived)
-    yield from (
-        f"{titled(title)}: several sites have this name, left alone" for title in titles if title in contested
-    )
-    others = [title for title in titles if title not in known | contested]
-    if others:
+def _left_over(titles: Iterable[str], present: Mapping[Path, Sequence[Resource]]) -> Iterator[str]:
+    """Yield a note on categories that a new one may repeat, because a site was renamed, or shared its name before."""
+    known = set(map(key, titles))
+    others = sorted(path[0] for path, found in present.items() if len(path) == 1 and not found[0].archived)
+    if others := [title for title in others if title not in known]:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         some = ", ".join(map(titled, others[:_SHOWN]))
         yield f"{some}{more}: no site has this name, left alone; was a site renamed?"

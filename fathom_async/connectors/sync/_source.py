@@ -1,6 +1,6 @@
 """Fathom's sites and events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from attrs import frozen
@@ -9,7 +9,7 @@ from fathom_async._util.checks import identifier
 from fathom_async._util.tasks import gather_all
 from fathom_async._util.text import cut
 from fathom_async.connectors.sync._changes import titled
-from fathom_async.connectors.sync._names import Naming, key, naming
+from fathom_async.connectors.sync._names import category_titles, key
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
 
@@ -43,11 +43,11 @@ class AccountEvents:
 
     Attributes:
         sites: The chosen sites.
-        naming: The titles of all sites' categories.
+        titles: The titles of all sites' categories, by the site's id.
     """
 
     sites: tuple[SiteEvents, ...]
-    naming: Naming
+    titles: Mapping[str, str]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -74,10 +74,10 @@ async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> A
     sites = [site async for site in fathom.sites.list()]
     if missing := sorted((chosen or frozenset()) - {site.id for site in sites}):
         raise ArgumentError(f"there is no site {', '.join(missing)} in this account")
-    named = naming(sites)
+    titles = category_titles(sites)
     wanted = [site for site in sites if chosen is None or site.id in chosen]
-    read = await gather_all(_read_site(fathom, site, named.titles[site.id]) for site in wanted)
-    return AccountEvents(tuple(read), named)
+    read = await gather_all(_read_site(fathom, site, titles[site.id]) for site in wanted)
+    return AccountEvents(tuple(read), titles)
 
 
 async def _read_site(fathom: "FathomClient", site: Site, title: str) -> SiteEvents:

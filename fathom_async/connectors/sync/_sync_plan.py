@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import field, frozen
 
 from fathom_async._util.checks import flag, identifier
-from fathom_async._util.text import printable
+from fathom_async._util.text import counted, printable
 from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.secoda._client import SecodaClient
 from fathom_async.connectors.sync._catalog import (
@@ -70,13 +70,13 @@ class SyncPlan:
         often = Counter[tuple[str, tuple[str, str]]]()
         for change in self.changes:
             often[change.verb, change.noun] += change.count if isinstance(change, DeleteEvent) else 1
-        return ", ".join(f"{verb} {count:,} {noun[count > 1]}" for (verb, noun), count in often.items())
+        return ", ".join(f"{verb} {counted(count, *noun)}" for (verb, noun), count in often.items())
 
     def __str__(self) -> str:
         head = f"{self.service}: nothing to change"
         if self.changes:
-            count = "1 change" if len(self.changes) == 1 else f"{len(self.changes):,} changes"
-            head = f"{self.service}: {count} to make, about {_duration(self.seconds)}: {self.counts}"
+            count, about = counted(len(self.changes), "change"), _duration(self.seconds)
+            head = f"{self.service}: {count} to make, about {about}: {self.counts}"
         lines = [head, *(f"  {change}" for change in self.changes), *(f"  ! {note}" for note in self.notes)]
         return "\n".join(map(printable, lines))
 
@@ -120,9 +120,8 @@ async def plan_sync(
     In Secoda, each site becomes a category with the site's events: the name as the title, a description, and a
     property ``currency`` if the currency is known. In Emma, each name of an event becomes an event type.
 
-    Names decide what is the same. Where sites share a name, the titles of their categories include the id; an
-    existing category keeps its title, with or without the id, unless another site could have it too. Events without
-    a name and archived entries stay as they are.
+    Names decide what is the same. Where sites share a name, the titles of their categories include the id. Events
+    without a name, archived entries and categories under other titles stay as they are.
 
     Args:
         fathom: The client of Fathom; its token must be able to list the sites.

@@ -25,6 +25,7 @@ from tests.bulk.fusing.world import (
     same,
     some_of,
 )
+from tests.support.soak import tries
 
 pytestmark = pytest.mark.filterwarnings("ignore::fathom_async.UnsortedLimitWarning")
 
@@ -69,13 +70,13 @@ def ordered(draw: st.DrawFn) -> PageviewQuery:
     return base.replace(filters=filters, **changes)
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(25, soak=50))
 @given(DATASETS, ordered(), st.lists(some_of(PAGEVIEWS), min_size=2, max_size=5, unique_by=tuple))
 def test_a_different_aggregates(data: Dataset, query: PageviewQuery, aggregates: list[list[str]]) -> None:
     in_one(data, [query.replace(aggregates=each) for each in aggregates])
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(25, soak=50))
 @given(DATASETS, st.sampled_from(["pathname", "entry_page"]), texts(2), some_of(PAGEVIEWS), st.booleans())
 def test_b_different_values_of_a_text(
     data: Dataset, name: str, values: list[str], aggregates: list[str], is_grouped: bool
@@ -86,7 +87,7 @@ def test_b_different_values_of_a_text(
     in_one(data, [query.replace(filters=[Filter.from_dict(_is(name, value))]) for value in values])
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(25, soak=50))
 @given(DATASETS, texts(2), some_of(BROWSERS[:3], 2), st.randoms(use_true_random=False))
 def test_b_different_values_of_several_properties(
     data: Dataset, paths: list[str], browsers: list[str], chance: random.Random
@@ -103,7 +104,7 @@ def test_b_different_values_of_several_properties(
     )
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(25, soak=50))
 @given(DATASETS, some_of(PAGEVIEWS), st.lists(st.integers(30, 35), min_size=2, unique=True), st.booleans())
 def test_c_different_days(data: Dataset, aggregates: list[str], days: list[int], is_dated: bool) -> None:
     base = PageviewQuery("CDBUGS", aggregates=["visits"], timezone=ZONE).replace(aggregates=aggregates)
@@ -123,14 +124,14 @@ LONG_PERIODS = {
 }
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(25, soak=50))
 @given(DATASETS, some_of(EVENTS), st.sampled_from([*LONG_PERIODS]))
 def test_c_different_hours_months_and_years(data: Dataset, aggregates: list[str], unit: str) -> None:
     base = EventQuery("CDBUGS", "buy", aggregates=["value"], timezone=ZONE).replace(aggregates=aggregates)
     in_one(data, [base.replace(date_from=first, date_to=last) for first, last in LONG_PERIODS[unit]])
 
 
-@settings(max_examples=50)
+@settings(max_examples=tries(25, soak=50))
 @given(DATASETS, queries(), st.integers(2, 4))
 def test_d_equal_queries_once(data: Dataset, query: AnyQuery, times: int) -> None:
     in_one(data, [query] * times)
@@ -139,7 +140,7 @@ def test_d_equal_queries_once(data: Dataset, query: AnyQuery, times: int) -> Non
 def test_anything_at_all() -> None:
     asked = saved = 0
 
-    @settings(max_examples=150)
+    @settings(max_examples=tries(50, soak=150))
     @given(DATASETS, st.lists(variations(), min_size=1, max_size=4))
     def check(data: Dataset, sets: list[list[AnyQuery]]) -> None:
         nonlocal asked, saved

@@ -10,10 +10,11 @@ from attrs import evolve
 
 from fathom_async import Comparison, EventQuery, PageviewQuery, Report
 from fathom_async._cli.bulk.report_files import prepare, write_dataset, write_report
-from fathom_async._cli.bulk.report_spec import ReportSpec
+from fathom_async._cli.bulk.report_spec import AS_WRITTEN, ReportSpec, RunOptions
 from fathom_async._cli.failures import CommandError
 from fathom_async._core.codec.rows import Row
-from fathom_async._reports.query import Query
+from fathom_async._reports.query import AnyQuery, Query
+from fathom_async.jobs import Job, NamedQuery, Output
 
 PAGES = PageviewQuery("ACMEAA", aggregates=["pageviews"], field_grouping=["pathname"])
 DAYS = PageviewQuery("ACMEAA", aggregates=["visits"], date_grouping="day", date_from="2026-01-01")
@@ -25,8 +26,12 @@ def report_of(query: Query[Row], *rows: tuple[object, ...]) -> Report[Row]:
     return Report(query, tuple(query.codec.row(*row) for row in rows))
 
 
-def one(name: str, query: Query[Row], path: Path = Path("one.csv")) -> ReportSpec:
-    return ReportSpec("job", name, (query,), is_complete=False, store="memory://", path=path, format="csv")
+def one(
+    name: str, query: AnyQuery, path: Path = Path("one.csv"), options: RunOptions = AS_WRITTEN
+) -> ReportSpec:
+    named = NamedQuery(name, query, None)
+    job = Job("job", (named,), complete=False, output=Output())
+    return ReportSpec(job, named, options, "memory://", path)
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -38,7 +43,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_files_and_datasets_are_for_a_spreadsheet_if_wished(tmp_path: Path) -> None:
-    wanted_ = evolve(one("pages", PAGES, tmp_path / "pages.csv"), spreadsheet=True)
+    wanted_ = one("pages", PAGES, tmp_path / "pages.csv", RunOptions(spreadsheet=True))
     report = report_of(PAGES, ("=1", 3))
     write_report(wanted_, report)
     write_dataset(tmp_path / "all.csv", None, [(wanted_, report)])
@@ -76,11 +81,11 @@ def test_directories_are_made_before_anything_is_asked(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="names no format"):
         prepare([], tmp_path / "all.xls", None)
     with pytest.raises(CommandError, match="leave out --dataset"):
-        prepare([evolve(one("pages", PAGES), html=True)], tmp_path / "all.csv", None)
+        prepare([one("pages", PAGES, options=RunOptions(html=True))], tmp_path / "all.csv", None)
 
 
 def test_a_page_stands_beside_its_report_and_shows_its_figures(tmp_path: Path) -> None:
-    wanted_ = evolve(one("pages", PAGES, tmp_path / "pages.csv"), html=True)
+    wanted_ = one("pages", PAGES, tmp_path / "pages.csv", RunOptions(html=True))
     write_report(wanted_, report_of(PAGES, ("/", 1234)))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pages.csv", "pages.html"]
     page = (tmp_path / "pages.html").read_text("utf-8")
@@ -95,11 +100,13 @@ def test_a_page_stands_beside_its_report_and_shows_its_figures(tmp_path: Path) -
 def test_rows_of_zeros_are_added_on_wish(tmp_path: Path) -> None:
     days = DAYS.replace(date_to="2026-01-03")
     report = report_of(days, (date(2026, 1, 2), 5))
-    wanted_ = evolve(one("days", days, tmp_path / "days.csv"), fill=True, zone=ZoneInfo("Europe/Berlin"))
+    wanted_ = one("days", days, tmp_path / "days.csv", RunOptions(fill=True))
+    wanted_ = evolve(wanted_, zone=ZoneInfo("Europe/Berlin"))
     assert write_report(wanted_, report) == 3
     filled = ["2026-01-01,0", "2026-01-02,5", "2026-01-03,0"]
     assert (tmp_path / "days.csv").read_text().splitlines()[1:] == filled
     assert write_dataset(tmp_path / "all.csv", None, [(wanted_, report)]) == 3
-    cut = evolve(report_of(PAGES.replace(limit=1, sort_by="pageviews:desc"), ("/", 3)), truncated=True)
-    write_report(evolve(wanted_, path=tmp_path / "cut.csv", queries=(cut.query,)), cut)
+    query = PAGES.replace(limit=1, sort_by="pageviews:desc")
+    cut = evolve(report_of(query, ("/", 3)), truncated=True)
+    write_report(one("cut", query, tmp_path / "cut.csv", RunOptions(fill=True)), cut)
     assert (tmp_path / "cut.csv").read_text().splitlines()[1:] == ["/,3"], "what is cut off is not zero"

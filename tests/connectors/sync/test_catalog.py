@@ -28,7 +28,7 @@ from fathom_async.connectors.sync._catalog import (
     known_currency,
     usual_description,
 )
-from fathom_async.connectors.sync._names import Naming, category_titles, key, naming
+from fathom_async.connectors.sync._names import category_titles, key
 from fathom_async.connectors.sync._source import AccountEvents, SiteEvents
 from fathom_async.models import Event, Site
 
@@ -158,24 +158,9 @@ def test_sites_of_one_name_are_told_apart_by_their_ids() -> None:
 
 def named_as(sites: list[Site]) -> Catalog:
     """The wanted entries of the first site, which has one event, among others."""
-    named = naming(sites)
-    title = named.titles["ACME"]
-    return Catalog((title,), (evolve(SIGNUP, category=title),), naming=named)
-
-
-def test_a_category_keeps_the_id_that_it_has_when_no_other_site_has_the_name_any_more() -> None:
-    there = present(evolve(CATEGORY, title="Acme (ACME)"))
-    assert catalog_changes(named_as([ACME]), there) == ((), ())
-    alone = evolve(named_as([ACME]), removes=True)
-    others = present(evolve(CATEGORY, title="Acme (ACME)"), Resource("e2", "old", parent="c"))
-    assert catalog_changes(alone, others)[0] == (DeleteEvent("Acme (ACME)", "old"),)
-
-
-def test_a_category_that_two_sites_may_mean_is_nobodys_and_is_told_of() -> None:
-    wanted = named_as([ACME, evolve(ACME, id="OTHER")])
-    changes, notes = catalog_changes(wanted, present())
-    assert changes[0] == CreateCategory("Acme (ACME)")
-    assert notes == ("Acme: several sites have this name, left alone",)
+    titles = category_titles(sites)
+    title = titles["ACME"]
+    return Catalog((title,), (evolve(SIGNUP, category=title),), titles=frozenset(titles.values()))
 
 
 def test_a_renamed_site_gets_a_new_category_and_the_old_one_is_told_of() -> None:
@@ -183,19 +168,14 @@ def test_a_renamed_site_gets_a_new_category_and_the_old_one_is_told_of() -> None
     changes, notes = catalog_changes(renamed, present())
     assert changes[0] == CreateCategory("Acme Inc")
     assert notes == ("Acme: no site has this name, left alone; was a site renamed?",)
+    shared = named_as([ACME, evolve(ACME, id="OTHER")])
+    assert catalog_changes(shared, present())[1] == notes
+    of_another = present(Resource("c1", "Acme (OTHER)"))
+    assert catalog_changes(shared, of_another)[1] == notes
     many = [Resource(f"c{n}", f"Theirs {n}") for n in range(4)]
     assert catalog_changes(renamed, present(*many))[1] == (
         "Acme, Theirs 0, Theirs 1 and 2 more: no site has this name, left alone; was a site renamed?",
     )
-
-
-def test_a_former_title_is_one_that_no_other_site_may_mean() -> None:
-    two = [ACME, evolve(ACME, id="OTHER")]
-    assert naming([ACME]).formerly == {"ACME": "Acme (ACME)"}
-    assert naming(two).formerly == {}
-    assert naming(two).contested == {"Acme"}
-    tricky = evolve(ACME, id="X", name="Acme (ACME)")
-    assert naming([ACME, tricky]).formerly == {"X": "Acme (ACME) (X)"}
 
 
 @example({"A": "x", "C": "x", "B": "x (A)", "D": "x (A) (B)"})
@@ -209,9 +189,8 @@ def test_what_fathom_knows_becomes_what_should_be_there() -> None:
     counted = SiteEvents(
         ACME, "Acme", (Event("signup", currency="euro"), Event("купить 🛒")), notes=("2 left out",)
     )
-    named = naming([ACME])
     made = document(
-        AccountEvents((counted,), named),
+        AccountEvents((counted,), {"ACME": "Acme"}),
         describe=usual_description,
         currency=known_currency,
         overwrites=False,
@@ -224,7 +203,7 @@ def test_what_fathom_knows_becomes_what_should_be_there() -> None:
             Documented("Acme", "купить 🛒", "Event of Acme (ACME), counted by Fathom Analytics.", None),
         ),
         ("2 left out",),
-        naming=named,
+        titles=frozenset({"Acme"}),
     )
 
 
@@ -233,7 +212,7 @@ def untyped(result: object) -> Callable[..., object]:
 
 
 def test_what_callers_say_is_stripped_and_has_to_be_text() -> None:
-    counted = AccountEvents((SiteEvents(ACME, "Acme", (Event("signup"),)),), Naming())
+    counted = AccountEvents((SiteEvents(ACME, "Acme", (Event("signup"),)),), {})
     made = document(
         counted,
         describe=lambda _site, _event: " said ",
