@@ -103,7 +103,9 @@ async def _run(rounds: int) -> Sequence[Comparison]:
         f"times out: a real client waits {REPLY_TIMEOUT:g} s for a reply and tries again; the simulated one waits on"
     )
     print(f"\ntarget: {LARGE.accounts:,} accounts within {TARGET} times the optimum")
-    for scenario in (each for each in SCENARIOS if each.accounts == LARGE.accounts):
+    for scenario in (
+        each for each in SCENARIOS if each.name == LARGE.name and each.accounts == LARGE.accounts
+    ):
         result = results[scenario]
         ratio = result.makespan / result.optimum
         word = "reached" if ratio <= TARGET and result.queued <= REPLY_TIMEOUT else "missed"
