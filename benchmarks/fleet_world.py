@@ -20,12 +20,12 @@ from fathom_async._ratelimit.budget import COUNT_DELAY
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
 from fathom_async._ratelimit.shared.commands import Command, QuotaConfig, Sharing
-from fathom_async._ratelimit.shared.protocol import Done, Listener
+from fathom_async._ratelimit.shared.protocol import Done, Health, Listener
 from fathom_async._ratelimit.shared.state import SharedState, size_of
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util.clock import LoopClock
 from fathom_async._util.tasks import first_of
-from fathom_async.errors import WaitTooLongError
+from fathom_async.errors import BudgetError, StoreError, WaitTooLongError
 from fathom_async.integrations._dispatch import HOLD, Dispatch
 from fathom_async.integrations.batches import Batch
 from fathom_async.testing import LaravelWindow
@@ -44,6 +44,12 @@ HALF_WAY = 0.0005
 TO_FATHOM = (0.02, 0.05)
 HANDLER = (0.05, 0.3)
 """Seconds of the network, one way, and range of seconds of the handler."""
+
+RETRY = 1.0
+"""Seconds after which a client tries again to reach Redis."""
+
+LOOK_UP_STEPS = 3
+"""Steps of the budget of the other lane for the request that brings an account's time zones."""
 
 TICK, FOREVER = 0.001, 1e9
 
@@ -74,6 +80,9 @@ class Plan:
         killed_at: Second at which to kill them.
         step: CPU seconds of Redis per step of the budget.
         store: CPU seconds of Redis per request for the commands of the store.
+        zones: Whether the time zones of the accounts' sites are unknown at first.
+        away_at: Second at which the first Redis server goes away, with its memory kept.
+        away_for: Seconds until it is back; 0 for no outage.
     """
 
     accounts: int
@@ -88,6 +97,9 @@ class Plan:
     killed_at: float
     step: float
     store: float
+    zones: bool = False
+    away_at: float = 0.0
+    away_for: float = 0.0
 
     def tasks(self) -> Sequence[Task]:
         """Return all tasks; accounts take turns."""
@@ -117,6 +129,8 @@ class Result:
         busy: Utilization of the busiest Redis server.
         queued: Longest wait of a command in the queue of a Redis server, in seconds.
         clients: Largest number of open clients in all workers together.
+        looked_up: Time zones that were requested.
+        put_back: Tasks that were sent again because Redis was away.
     """
 
     requests: int
@@ -130,6 +144,8 @@ class Result:
     busy: float
     queued: float
     clients: int
+    looked_up: int
+    put_back: int
 
 
 @define
@@ -141,6 +157,11 @@ class Redis:
     longest: float = 0.0
     steps: int = 0
     by_second: Counter[int] = field(factory=Counter[int])
+    away: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def is_away(self) -> bool:
+        return self.away[0] <= asyncio.get_running_loop().time() < self.away[1]
 
     def work(self, seconds: float) -> float:
         """Enqueue work now; return the time at which it is done."""
@@ -154,6 +175,8 @@ class Redis:
         """Run commands of the store, and wait for the reply."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(HALF_WAY)
+        if self.is_away:
+            raise StoreError("away")
         await asyncio.sleep(self.work(seconds) - loop.time() + HALF_WAY)
 
 
@@ -171,6 +194,8 @@ class Account:
     refused: int = 0
     kept: set[int] = field(factory=set[int])
     claims: dict[int, "Worker"] = field(factory=dict[int, "Worker"])
+    has_zone: bool = True
+    looked_up: int = 0
 
     def hit(self, number: int) -> tuple[bool, int]:
         """Count or refuse a request."""
@@ -192,9 +217,12 @@ class Link:
     worker: "Worker"
     seconds: float
     reply_time: float = 1.0
+    health: Health = field(factory=Health)
+    unsent: list[tuple[Command, Done | None]] = field(factory=list[tuple[Command, "Done | None"]])
 
     def listen(self, listener: Listener) -> None:
-        """Do nothing: the connection never breaks."""
+        """Name the window, which fails its requests in an outage."""
+        self.health.listen(listener)
 
     def submit(self, step: Command, done: Done | None = None) -> None:
         """Send a step, unless the process is dead."""
@@ -209,12 +237,32 @@ class Link:
 
     def _carry_out(self, step: Command, done: Done | None) -> None:
         loop, redis = asyncio.get_running_loop(), self.account.redis
+        if self.unsent or redis.is_away:
+            self.unsent.append((step, done))
+            if len(self.unsent) == 1:
+                self._try_again()
+            return
         redis.steps += 1
         redis.by_second[int(loop.time())] += 1
         ready = redis.work(self.seconds)
         reply = self.account.pool.step(step, loop.time() + 1.0)
         if done is not None:
             loop.call_at(ready + HALF_WAY, self._tell, done, reply)
+
+    def _try_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        if not self.account.redis.is_away:
+            unsent, self.unsent = self.unsent, []
+            self.health.worked()
+            for step, done in unsent:
+                self._carry_out(step, done)
+            return
+        if self.health.failed(BudgetError("away"), loop.time()):
+            dropped = [done for step, done in self.unsent if step.action in {"ask", "look"} and done]
+            self.unsent = [each for each in self.unsent if each[0].action not in {"ask", "look"}]
+            for done in dropped:
+                done(None)
+        loop.call_later(RETRY, self._try_again)
 
     def _tell(self, done: Done, reply: object) -> None:
         if self.worker.is_alive:
@@ -263,8 +311,11 @@ class World:
                     SharedState(memory[number * size : number * size + size_of(limit.requests)], terms),
                     LaravelWindow(limit.requests, per=limit.per),
                     self._random.uniform(0, 60),
+                    has_zone=not plan.zones,
                 )
             )
+        self._redis[0].away = plan.away_at, plan.away_at + plan.away_for
+        self._put_back = 0
         self._workers = [Worker() for _ in range(plan.workers)]
 
     async def run(self) -> Result:
@@ -293,8 +344,10 @@ class World:
             now = asyncio.get_running_loop().time
             try:
                 await self._carry_out(worker, self._tasks[place])
-            except* WaitTooLongError as errors:
-                self._dispatch.put_back(place, cast("WaitTooLongError", first_of(errors)), now())
+            except* (WaitTooLongError, BudgetError, StoreError) as errors:
+                error = first_of(errors)
+                self._put_back += not isinstance(error, WaitTooLongError)
+                self._dispatch.put_back(place, cast("Exception", error), now())
             else:
                 self._dispatch.settle(place, (), now())
             del worker.under_way[runner]
@@ -337,6 +390,8 @@ class World:
 
     async def _request(self, worker: Worker, lane: Lane, account: Account, number: int) -> None:
         redis, store = account.redis, self._plan.store
+        if not account.has_zone:
+            await self._look_up(account)
         await redis.commands(store / 2)  # looked for, claimed, looked for again
         claim = account.claims.get(number)
         if claim is not None and claim is not worker and number not in account.kept:
@@ -357,8 +412,16 @@ class World:
             except WaitTooLongError:
                 del account.claims[number]
                 raise
-            await redis.commands(store / 2)  # kept, and the claim ended
             account.kept.add(number)
+            with suppress(StoreError):  # it is logged
+                await redis.commands(store / 2)  # kept, and the claim ended
+
+    async def _look_up(self, account: Account) -> None:
+        """Request time zones, in a lane that is not full."""
+        account.looked_up += 1
+        await account.redis.commands(LOOK_UP_STEPS * self._plan.step + self._plan.store / 2)
+        await asyncio.sleep(2 * self._random.uniform(*TO_FATHOM) + self._random.uniform(*HANDLER))
+        account.has_zone = True
 
     async def _ask(self, account: Account, number: int) -> tuple[bool, int]:
         loop, there = asyncio.get_running_loop(), self._random.uniform(*TO_FATHOM)
@@ -408,4 +471,6 @@ class World:
             busy=max(redis.worked for redis in self._redis) / end,
             queued=max(redis.longest for redis in self._redis),
             clients=self._most_open,
+            looked_up=sum(account.looked_up for account in self._accounts),
+            put_back=self._put_back,
         )

@@ -16,24 +16,21 @@ from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from time import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import FlightStore, StoreFlight
 from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
-from fathom_async._util.redis_pool import SharedRedis
+from fathom_async._util.redis_pool import Pipeline, SharedRedis
 from fathom_async._util.secrets import told
 from fathom_async.errors import ClosedError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
-
-    from redis.asyncio import Redis
+    from collections.abc import Generator
 
 T = TypeVar("T")
 
 _TIMEOUT = 5.0
-_CONNECTIONS = 8
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 500
 _IN_SCRIPT = 100
@@ -206,25 +203,26 @@ class _Server:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._redis = SharedRedis(url, "a store", timeout=_TIMEOUT, most=_CONNECTIONS)
+        self._redis = SharedRedis(url, "a store", timeout=_TIMEOUT)
         self.where: str = self._redis.where
         self._is_closed = False
 
-    async def do(self, wanted: Iterable[T], command: Callable[[Any, T], object]) -> list[object]:
+    async def do(self, wanted: Iterable[T], command: Callable[[Pipeline, T], object]) -> list[object]:
         """Carry out a command for each key or call; return the replies in their order."""
         wanted = tuple(wanted)
 
-        async def execute(redis: "Redis", some: Iterable[T]) -> list[object]:
-            line = cast("Any", redis.pipeline(transaction=False))
+        def queue(line: Pipeline, some: Iterable[T]) -> None:
             for each in some:
                 command(line, each)
-            return cast("list[object]", await line.execute())
 
         replies: list[object] = []
         with self._errors():
             for start in range(0, len(wanted), _AT_ONCE):
                 some = wanted[start : start + _AT_ONCE]
-                replies += await self._redis.run(partial(execute, some=some))
+                replies += await self._redis.run(partial(queue, some=some))
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
         return replies
 
     async def run(self, script: str, common: Iterable[str], calls: Iterable["Call"]) -> None:
@@ -238,24 +236,22 @@ class _Server:
         )
         await self.do(lines, lambda line, call: line.eval(script, len(call[0]), *call[0], *call[1]))
 
-    async def names(self, pattern: str) -> list[str]:
+    async def names(self, pattern: str) -> set[str]:
         """Return the names of all keys of a pattern."""
-
-        async def scan(redis: "Redis") -> list[str]:
-            found = cast(
-                "AsyncGenerator[bytes]",
-                redis.scan_iter(match=pattern, count=_AT_ONCE),  # pyright: ignore[reportUnknownMemberType]
-            )
-            return list({name.decode() async for name in found})
-
-        with self._errors():
-            return await self._redis.run(scan)
+        found: set[str] = set()
+        cursors = [0]
+        while cursors:
+            replies = await self.do(cursors, lambda line, cursor: line.scan(cursor, pattern, _AT_ONCE))
+            cursor, names = cast("list[tuple[int, list[bytes]]]", replies)[0]
+            found.update(name.decode() for name in names)
+            cursors = [int(cursor)] if int(cursor) else []
+        return found
 
     async def listen(self, flight: StoreFlight) -> None:
         """Report released claims as long as any task waits."""
         loop = asyncio.get_running_loop()
         with self._errors():
-            subscription = cast("Any", self._redis.subscriptions.pubsub())  # pyright: ignore[reportUnknownMemberType]
+            subscription = self._redis.pubsub()
             try:
                 await subscription.subscribe(_ENDED)
                 while flight.keys:

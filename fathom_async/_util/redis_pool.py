@@ -1,16 +1,18 @@
 """Connections to Redis servers, shared by all that a process has to do with the same server.
 
-1. Budgets and stores of one event loop share a pool if they name the same URL and have the same timeout. So a worker
-   has as many connections with forty accounts as with one.
-2. The first command opens a pool, and its last user closes it.
-3. Whoever finds all connections in use waits for one, and so takes its turn.
-4. redis-py's pools lose connections when a task is cancelled that waits for one, or that gives one back. So commands
-   are carried out in tasks that nobody cancels: a caller that is cancelled leaves its own to the timeout.
-5. Subscriptions hold their connection for as long as they last; those are not of the pool, or they could use it up.
+1. Budgets and stores of one event loop share a connection if they name the same URL and have the same timeout. So a
+   worker has as many connections with forty accounts as with one.
+2. What is called while others wait for their replies is sent after them, all at once: a server that is busy is sent
+   fewer and larger messages, and nobody waits for a connection. An outage is heard by all who wait.
+3. The first call connects, and the last user disconnects.
+4. redis-py loses connections, and its blocking pools more than that, when the task that uses them is cancelled. So a
+   task that nobody cancels does; a caller that is cancelled does not hear its reply.
+5. A subscription has a connection of its own for as long as it lasts.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, field
@@ -19,25 +21,81 @@ from fathom_async._util.secrets import told, without_secrets
 from fathom_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from redis.asyncio import Redis
 
-T = TypeVar("T")
-
-_Key = tuple[str, float, int]
+_Key = tuple[str, float]
 
 
-@define
-class _Pool:
-    commands: "Redis"
-    subscriptions: "Redis"
-    siblings: "dict[_Key, _Pool]"
+class Pipeline(Protocol):
+    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
+
+    def __len__(self) -> int: ...
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
+
+    def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
+
+    def script_load(self, script: str) -> object: ...
+
+    def hmget(self, name: str, keys: "tuple[str, ...]") -> object: ...
+
+    def zrevrange(self, name: str, start: int, end: int) -> object: ...
+
+    def set(self, name: str, value: str, *, nx: bool, px: int) -> object: ...
+
+    def exists(self, name: str) -> object: ...
+
+    def delete(self, name: str) -> object: ...
+
+    def scan(self, cursor: int, match: str, count: int) -> object: ...
+
+    def execute(self, *, raise_on_error: bool) -> Awaitable[list[object]]: ...
+
+
+_Call = tuple[Callable[[Pipeline], object], asyncio.Future[list[object]]]
+
+
+@define(eq=False)
+class _Connection:
+    redis: "Redis"
+    siblings: "dict[_Key, _Connection]"
     users: int = 0
-    tasks: set[asyncio.Task[object]] = field(factory=set[asyncio.Task[object]])
+    waiting: list[_Call] = field(factory=list[_Call])
+    sent: list[_Call] = field(factory=list[_Call])
+    sending: "asyncio.Task[None] | None" = None
+
+    async def send(self) -> None:
+        """Send what was called until now, and so on until nothing is left (rule 2)."""
+        while self.waiting:
+            calls = [each for each in self.waiting if not each[1].done()]
+            self.waiting, self.sent = [], calls
+            try:
+                line = cast("Pipeline", self.redis.pipeline(transaction=False))
+                ends = [(call(line), len(line))[1] for call, _ in calls]
+                replies = await line.execute(raise_on_error=False) if ends else []
+            except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear it
+                _fail(calls, error)
+                continue
+            for (_, reply), begin, end in zip(calls, [0, *ends], ends, strict=False):
+                if not reply.done():
+                    reply.set_result(replies[begin:end])
+
+    async def aclose(self) -> None:
+        if self.sending is not None:
+            self.sending.cancel()
+        _fail([*self.sent, *self.waiting], ConnectionError("closed"))
+        await self.redis.aclose()
 
 
-_pools: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Pool]]] = WeakKeyDictionary()
+def _fail(calls: Iterable[_Call], error: Exception) -> None:
+    for _, reply in calls:
+        if not reply.done():
+            reply.set_exception(error)
+
+
+_connections: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Key, _Connection]]] = (
+    WeakKeyDictionary()
+)
 
 
 class SharedRedis:
@@ -47,13 +105,12 @@ class SharedRedis:
         url: Where the server is.
         what: What is in it, for messages.
         timeout: Seconds to wait for a connection, and for a reply.
-        most: How many connections to use at most.
 
     Raises:
         ConfigurationError: The redis library is not installed, or cannot read the URL.
     """
 
-    def __init__(self, url: str, what: str, *, timeout: float, most: int) -> None:
+    def __init__(self, url: str, what: str, *, timeout: float) -> None:
         try:
             from redis.asyncio import ConnectionPool  # noqa: PLC0415 - an optional dependency
         except ImportError:
@@ -68,56 +125,49 @@ class SharedRedis:
             ConnectionPool.from_url(url)  # pyright: ignore[reportUnknownMemberType]
         except ValueError as error:
             raise ConfigurationError(f"{self.where} is not a Redis URL: {told(error, url)}") from None
-        self._key: _Key = url, timeout, most
-        self._pool: _Pool | None = None
+        self._key: _Key = url, timeout
+        self._connection: _Connection | None = None
 
-    async def run(self, work: "Callable[[Redis], Coroutine[object, object, T]]") -> T:
-        """Return what commands bring; they are carried out even if the caller is cancelled (rule 4)."""
-        pool = self._open()
-        task = asyncio.create_task(work(pool.commands))
-        pool.tasks.add(task)
-        task.add_done_callback(pool.tasks.discard)
-        return await asyncio.shield(task)
+    async def run(self, call: Callable[[Pipeline], object]) -> list[object]:
+        """Return the replies to the commands that `call` puts into a pipeline; those may be errors.
 
-    @property
-    def subscriptions(self) -> "Redis":
-        """The client for subscriptions."""
-        return self._open().subscriptions
+        It is called when they are sent, and not if the caller was cancelled before.
+        """
+        connection, loop = self._open(), asyncio.get_running_loop()
+        told: asyncio.Future[list[object]] = loop.create_future()
+        connection.waiting.append((call, told))
+        if connection.sending is None or connection.sending.done():
+            connection.sending = loop.create_task(connection.send())
+        return await told
+
+    def pubsub(self) -> Any:  # noqa: ANN401 - redis-py's annotations are partly unknown
+        """Return a subscription."""
+        return cast("Any", self._open().redis).pubsub()
 
     async def aclose(self) -> None:
-        """Close the connections, unless others use them."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.users -= 1
-            if not pool.users:
-                del pool.siblings[self._key]  # from here on, another user opens a pool of its own
-                for task in pool.tasks:
-                    task.cancel()
-                try:
-                    await pool.commands.aclose()
-                finally:
-                    await pool.subscriptions.aclose()
+        """Disconnect, unless others are connected."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.users -= 1
+            if not connection.users:
+                del connection.siblings[self._key]  # from here on, another user connects anew
+                await connection.aclose()
 
-    def _open(self) -> _Pool:
-        if self._pool is None:
-            pools = _pools.setdefault(asyncio.get_running_loop(), {})
-            if self._key not in pools:
-                pools[self._key] = _Pool(*_clients(*self._key), pools)
-            self._pool = pools[self._key]
-            self._pool.users += 1
-        return self._pool
+    def _open(self) -> _Connection:
+        if self._connection is None:
+            connections = _connections.setdefault(asyncio.get_running_loop(), {})
+            if self._key not in connections:
+                connections[self._key] = _Connection(_client(*self._key), connections)
+            self._connection = connections[self._key]
+            self._connection.users += 1
+        return self._connection
 
 
-def _clients(url: str, timeout: float, most: int) -> tuple["Redis", "Redis"]:
-    from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis  # noqa: PLC0415 - an optional dependency
+def _client(url: str, timeout: float) -> "Redis":
+    from redis.asyncio import Redis  # noqa: PLC0415 - an optional dependency
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
 
-    options: dict[str, Any] = {
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    commands = BlockingConnectionPool.from_url(url, max_connections=most, timeout=timeout, **options)  # pyright: ignore[reportUnknownMemberType]
-    subscriptions = ConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
-    return Redis.from_pool(commands), Redis.from_pool(subscriptions)
+    return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0)
+    )

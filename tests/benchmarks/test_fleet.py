@@ -43,3 +43,17 @@ def test_too_slow_a_redis_shows() -> None:
     slow = run_virtual(World(evolve(PLAN, step=0.02)).run())
     assert slow.queued > 0.5
     assert slow.busy > 0.1
+
+
+def test_an_outage_of_redis_loses_nothing_and_refuses_nothing() -> None:
+    plan = evolve(PLAN, shards=1, killed=0, away_at=30.0, away_for=60.0)
+    result = run_virtual(World(plan).run())
+    assert (result.refused, result.lost) == (0, 0)
+    assert result.put_back > 0
+    assert result.makespan <= result.optimum + 2 * plan.away_for
+
+
+def test_time_zones_are_looked_up_once_for_each_account_and_worker_at_most() -> None:
+    result = run_virtual(World(evolve(PLAN, zones=True, killed=0)).run())
+    assert 20 <= result.looked_up <= 20 * 4
+    assert result.makespan <= 1.15 * result.optimum

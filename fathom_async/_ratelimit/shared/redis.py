@@ -7,12 +7,12 @@ carried out by the script ``step.lua``.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from hashlib import sha1
 from importlib import resources
 from json import dumps
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, cast
 
 from attrs import fields
 
@@ -25,16 +25,12 @@ from fathom_async._ratelimit.shared.protocol import FORMAT, Done, Health, Listen
 from fathom_async._ratelimit.shared.tickets import MAX_TICKETS
 from fathom_async._ratelimit.window import MEMORY as FORECAST_MEMORY
 from fathom_async._ratelimit.window import SAFETY, SEEN_FOR
-from fathom_async._util.redis_pool import SharedRedis
+from fathom_async._util.redis_pool import Pipeline, SharedRedis
 from fathom_async._util.secrets import told
 from fathom_async.errors import BudgetError, ConfigurationError
 
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
-
 _MICRO = 1_000_000
 _TIMEOUT = 2.0
-_CONNECTIONS = 4
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 _LAST_WORDS_WITHIN = 1.0
 _ROUNDS = 3
@@ -53,14 +49,6 @@ SCRIPT = resources.files("fathom_async._ratelimit.shared").joinpath("step.lua").
 _SHA = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 # Processes of another format look for permits under these names, and so see that the budget is in use.
 _KINDS = ("slots", "others", "flying", "queue", "lapse", "counts", "meta")
-
-
-class _Pipeline(Protocol):
-    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
-
-    def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
-
-    def execute(self, raise_on_error: bool) -> Awaitable[list[object]]: ...
 
 
 class _Job:
@@ -84,7 +72,7 @@ class RedisStore:
     reply_time = 1.0
 
     def __init__(self, url: str, key: str, terms: QuotaConfig, *, speed: float = 1.0) -> None:
-        self._redis = SharedRedis(url, "a budget", timeout=_TIMEOUT, most=_CONNECTIONS)
+        self._redis = SharedRedis(url, "a budget", timeout=_TIMEOUT)
         self._url = url
         self._where: str = self._redis.where
         self._speed = speed
@@ -224,25 +212,22 @@ class RedisStore:
             if not again:
                 break
             is_unknown = any(isinstance(answers[index], NoScriptError) for index in again)
-            until = self._reply_expected_until()
-            calls = [self._arguments(steps[index], known, until) for index in again]
-            told = await self._redis.run(partial(self._execute, calls=calls, is_unknown=is_unknown))
-            for index, answer in zip(again, told, strict=True):
+            queue = partial(self._queue, [steps[index] for index in again], known, is_unknown=is_unknown)
+            told = await self._redis.run(queue)
+            for index, answer in zip(again, told[is_unknown:], strict=True):
                 answers[index] = answer
                 if isinstance(answer, list):
                     arrival = cast("list[object]", answer)[-1]
                     self._server_ahead = int(cast("bytes", arrival)) / _MICRO - time.monotonic()
         return answers
 
-    async def _execute(
-        self, redis: "Redis", *, calls: Sequence[tuple[str, str]], is_unknown: bool
-    ) -> list[object]:
+    def _queue(self, steps: Sequence[Command], known: int, pipeline: Pipeline, *, is_unknown: bool) -> None:
         if is_unknown:
-            await redis.script_load(SCRIPT)
-        pipeline = cast("_Pipeline", redis.pipeline(transaction=False))
-        for arguments in calls:
+            pipeline.script_load(SCRIPT)
+        until = self._reply_expected_until()
+        for step in steps:
+            arguments = self._arguments(step, known, until)
             pipeline.evalsha(_SHA, len(self._keys), *self._keys, *arguments)
-        return await pipeline.execute(raise_on_error=False)
 
     def _reply_expected_until(self) -> int:
         if self._server_ahead is None:
