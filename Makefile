@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest versions bench setup clean
+.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -92,6 +92,11 @@ lock: $(READY) ## update the lock files: the newest versions, and the lowest tha
 	$(call compile,$(LOCK),--all-extras --group dev)
 	$(call compile,$(DEMO_LOCK),--extra cli --group install --constraints $(LOCK))
 	$(call compile,locks/lowest.txt,--all-extras --group dev --resolution lowest-direct)
+	printf '%s\n' $(FLOORS) | $(BIN)/uv pip compile - --quiet --no-deps --generate-hashes \
+	  --custom-compile-command "make lock" --output-file locks/floors.txt
+
+# What locks/lowest.txt cannot have: taskiq-redis and Celery, which are there too, need newer versions.
+FLOORS := redis==5.0.2 tzdata==2024.1
 
 # Resolves versions on each call, and so may fail without a change in this repository.
 test-newest: $(READY) ## run types and unit on the newest versions of all dependencies
@@ -101,7 +106,14 @@ test-newest: $(READY) ## run types and unit on the newest versions of all depend
 
 # On the oldest Python, because such old versions have no builds for newer ones.
 test-lowest: ## run unit on the lowest versions that pyproject.toml declares, on Python 3.11
-	$(MAKE) unit PYTHON=python3.11 VENV=.venv-lowest LOCK=locks/lowest.txt DEMO_LOCK=locks/lowest.txt
+	$(MAKE) unit test-floors PYTHON=python3.11 VENV=.venv-lowest LOCK=locks/lowest.txt DEMO_LOCK=locks/lowest.txt
+
+test-floors: $(READY) ## run the tests of budgets and stores on the versions in locks/floors.txt
+	rm -rf .venv-floors
+	$(PIP) install --quiet --no-deps --require-hashes --target .venv-floors --requirement locks/floors.txt
+	PYTHONPATH="$(abspath .venv-floors)" $(BIN)/python -m pytest -n 4 $(FLOOR_TESTS)
+
+FLOOR_TESTS := tests/cache tests/ratelimit tests/reports tests/util
 
 PYTHONS := 3.11 3.12 3.13 3.14
 

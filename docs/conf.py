@@ -33,6 +33,6 @@ napoleon_use_ivar = True
 
 html_theme = "furo"
 html_title = f"fathom_async {release}"
-html_theme_options = {"navigation_with_keys": True}
+html_theme_options = {"navigation_with_keys": True, "light_css_variables": {"code-font-size": "0.75rem"}}
 html_copy_source = False
 html_show_sphinx = False

@@ -269,6 +269,19 @@ class ServiceClient:
         """
         self._lane(lane).resume()
 
+    async def drain(self, seconds: float = 10.0) -> None:
+        """Send nothing any more, and wait for the answers to the requests that are in flight; then call `aclose`.
+
+        So a program that is told to stop does not lose answers that the server has counted. Requests that wait for
+        admission wait on, and fail with `ClosedError` when the client is closed. Draining a view does nothing.
+
+        Args:
+            seconds: How long to wait at most.
+        """
+        checks.seconds("seconds", seconds, least=0)
+        if not self._is_view:
+            await self._session.drain(seconds)
+
     async def aclose(self) -> None:
         """Close the connections; requests that are waiting or in flight fail with `ClosedError`.
 

@@ -77,7 +77,7 @@ _COMPUTED = ("FATHOM_MAX_CONNECTIONS", "FATHOM_MAX_HEADER")
 _READERS = {
     "fathom_async/_cli": "the command `fathom`",
     "fathom_async/client.py": "`FathomClient.from_env()`",
-    "fathom_async/integrations/workers.py": "workers of Dask and taskiq",
+    "fathom_async/integrations": "workers of job engines",
     "examples/dashboard": "the example dashboard",
 }
 _FURTHER = {

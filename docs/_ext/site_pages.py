@@ -30,7 +30,9 @@ from fathom_async import reports
 
 ROOT = "fathom_async"
 _MARK = re.compile(r"<!-- (?P<kind>api|theory|generated|index): (?P<words>[\w., ]+) -->")
-_README = re.compile(r"\]\((?:\.\./)+README\.md(?P<anchor>#[\w-]+)?\)")
+_ABOVE = re.compile(
+    r"\]\((?:\.\./)+(?P<file>README|CHANGELOG|CONTRIBUTING|SECURITY)\.md(?P<anchor>#[\w-]+)?\)"
+)
 _OUTSIDE = re.compile(r"\[(?P<text>[^\]]+)\]\((?:\.\./)+(?:examples|benchmarks|tests)\b[^)]*\)")
 _START = {"", "#install", "#example"}
 _INDEX: dict[int, dict[str, list[str]]] = {}
@@ -45,9 +47,10 @@ def on_site(name: str, text: str) -> str:
     def page(found: re.Match[str]) -> str:
         up = "../" * (len(PurePosixPath(name).parts) - 1)
         anchor = found["anchor"] or ""
-        return f"]({up}{'index' if anchor in _START else 'overview'}.md{anchor})"
+        readme = "index" if anchor in _START else "overview"
+        return f"]({up}{readme if found['file'] == 'README' else found['file'].lower()}.md{anchor})"
 
-    return _OUTSIDE.sub(r"\g<text>", _README.sub(page, _MARK.sub(_filled, text)))
+    return _OUTSIDE.sub(r"\g<text>", _ABOVE.sub(page, _MARK.sub(_filled, text)))
 
 
 def _filled(mark: re.Match[str]) -> str:
@@ -128,9 +131,8 @@ def _signature(
 ) -> tuple[str | None, str | None]:
     """Return a signature with names for long lists of literals, and dots for defaults that a function makes."""
     if isinstance(of, type) and attrs.has(of) and given is not None:  # a `__new__` of its own says less
-        return _short(
-            stringify_signature(signature(of.__init__, bound_method=True), short_literals=True)
-        ), None
+        made = signature(of.__init__, bound_method=True)
+        return _short(stringify_signature(made, show_return_annotation=False)), None
     return _short(given), _short(returns)
 
 
@@ -147,6 +149,11 @@ def _named(literal: re.Match[str]) -> str:
         return literal[0].replace("~typing.", "")
     names = [name for name in exported(reports) if get_args(getattr(reports, name)) == tuple(values)]
     return names[0] if names else "str"
+
+
+def _skip(_app: Sphinx, _what: str, name: str, _of: object, *_rest: object) -> bool | None:
+    """Leave out what has a name for internal use, such as ``shape_`` of rows, whose columns have all other names."""
+    return True if name.endswith("_") and not name.startswith("__") else None
 
 
 def _missing(
@@ -213,5 +220,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", _read)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _missing)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from examples.dashboard.settings import Settings
@@ -46,14 +46,18 @@ async def main() -> int | str:
 
 
 async def _run(arguments: argparse.Namespace) -> int | str:
-    async with _environment(arguments) as environment:
-        if refusal := await _refusal(os.environ | environment):
+    async with _environment(arguments) as settings, AsyncExitStack() as stack:
+        environment = os.environ | settings
+        if refusal := await _refusal(environment):
             return refusal
+        if not environment.get("PROMETHEUS_MULTIPROC_DIR"):
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+            environment["PROMETHEUS_MULTIPROC_DIR"] = directory
         workers = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "uvicorn", "--factory", "examples.dashboard.app:create_app"),
             *("--host", arguments.host, "--port", str(arguments.port), "--workers", str(arguments.workers)),
             *("--timeout-graceful-shutdown", str(_GRACE_SECONDS), "--no-access-log"),
-            env=os.environ | environment,
+            env=environment,
             process_group=0,  # Ctrl-C reaches this process only, which then stops the workers once
         )
         try:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator,
 from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from attrs import frozen
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
@@ -31,6 +31,9 @@ from fathom_async.integrations.fastapi import (
     install_error_handlers,
 )
 from fathom_async.store import open_store
+
+if TYPE_CHECKING:
+    from examples.dashboard.metrics import Metrics
 
 _HERE = Path(__file__).parent
 _TICK = 1.0
@@ -170,16 +173,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await sites.start()
             live = Live(fathom, store, sites, known.speed)
             async with Boards(fathom, store, known.speed) as boards, asyncio.TaskGroup() as group:
-                keeping = group.create_task(live.run())
+                keeping = [group.create_task(live.run())]
+                metrics = None
+                if known.metrics:
+                    from examples.dashboard.metrics import Metrics  # noqa: PLC0415 - it is an extra
+
+                    metrics = Metrics(fathom, known)
+                    keeping.append(group.create_task(metrics.run()))
                 await boards.warm(sites.pick(()), RangeName.MONTH)
 
                 def stop() -> None:
-                    keeping.cancel()
+                    for task in keeping:
+                        task.cancel()
                     boards.stop()
 
                 with when_told_to_stop(stop):
                     pages = Renderer(_HERE / "templates")
-                    yield {**state, "dashboard": Dashboard(known.title, sites, boards, live, pages)}
+                    dashboard = Dashboard(known.title, sites, boards, live, pages)
+                    yield {**state, "dashboard": dashboard, "metrics": metrics}
                 stop()
 
     app = FastAPI(
@@ -196,7 +207,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health_router())
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_routes(app)
+    if known.metrics:
+        app.add_api_route("/metrics", _metrics)
     return app
+
+
+async def _metrics(request: Request) -> Response:
+    metrics: Metrics = request.state.metrics
+    return await metrics.answer(request)
 
 
 def _add_routes(app: FastAPI) -> None:

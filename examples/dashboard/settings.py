@@ -31,6 +31,7 @@ class Settings:
         login: ``DASHBOARD_LOGIN``: ``user:password`` that visitors have to know.
         login_header: ``DASHBOARD_LOGIN_HEADER``: header in which a proxy names the visitor it let in, such as
             ``X-Forwarded-User``. The proxy must be the only way in, and drop this header from what visitors send.
+        metrics: ``DASHBOARD_METRICS``: ``1`` serves ``/metrics``, for Prometheus; without a login, to this machine.
         speed: ``DASHBOARD_SPEED``: speed of the embedded server's clock; 1 is real time.
         plan: ``FATHOM_PLAN``: rate limits of the account; learned from the server's answers by default.
     """
@@ -45,6 +46,7 @@ class Settings:
     root_path: str = ""
     login: str | None = field(default=None, repr=False)
     login_header: str | None = None
+    metrics: bool = False
     speed: float = 1.0
     plan: RatePlan | str | None = None
 
@@ -65,6 +67,7 @@ class Settings:
             root_path=environ.get("DASHBOARD_ROOT_PATH", "").rstrip("/"),
             login=_login(environ.get("DASHBOARD_LOGIN") or None),
             login_header=environ.get("DASHBOARD_LOGIN_HEADER") or None,
+            metrics=environ.get("DASHBOARD_METRICS", "") not in {"", "0"},
             speed=float(environ.get("DASHBOARD_SPEED") or 1),
             plan=environ.get("FATHOM_PLAN") or None,
         )

@@ -27,7 +27,7 @@ import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Generic, NoReturn, cast
+from typing import Final, Generic, NoReturn, cast
 from urllib.parse import urlencode
 
 import attrs
@@ -46,23 +46,20 @@ from fathom_async._bulk.range_scan import (
 )
 from fathom_async._bulk.request import Ask
 from fathom_async._cache.entry import GRACE, is_over
-from fathom_async._core.codec.rows import RowT
+from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.chunks import hour_chunks
 from fathom_async._reports.fields import (
     CATEGORICAL_PROPERTIES,
     DATE_COLUMN,
     MAX_ROWS,
     TEXT_PROPERTIES,
+    CategoricalProperty,
 )
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import LONGEST_QUERY, Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError, FathomError, QueryError
-
-if TYPE_CHECKING:
-    from fathom_async._core.codec.rows import Row
-    from fathom_async._reports.fields import CategoricalProperty
 
 
 class InseparableError(FathomError):

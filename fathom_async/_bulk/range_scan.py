@@ -19,17 +19,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
 from operator import eq
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import attrs
 
 from fathom_async._core.codec.rows import Row
-from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, TEXT_PROPERTIES
+from fathom_async._reports.fields import CATEGORICAL_PROPERTIES, TEXT_PROPERTIES, TextProperty
 from fathom_async._reports.filters import Filter
-
-if TYPE_CHECKING:
-    from fathom_async._reports.fields import TextProperty
-
 
 LONGEST_KEY: Final = 150
 """Characters of a split key: its pattern is some twenty times as long in a URL."""
@@ -95,7 +91,6 @@ class KeyRange:
     high: str | None = None
 
     def filters(self) -> tuple[Filter, ...]:
-        """Return the filters on the column."""
         name = cast("TextProperty", self.column)
         above = () if self.low is None else (Filter(name, "matching", at_least(self.low)),)
         below = () if self.high is None else (Filter(name, "not matching", at_least(self.high)),)

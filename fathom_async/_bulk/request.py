@@ -14,14 +14,14 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self
+from typing import Generic, Self
 
 import attrs
 from attrs import evolve
 
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, check_of, is_exact
 from fathom_async._bulk.results import Collector, count_requests
-from fathom_async._cache.report_cache import ReportCache
+from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.session import Caller
 from fathom_async._endpoints import aggregation
@@ -30,10 +30,6 @@ from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report, sort_rows
 from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ClosedError, FathomError, StoreError
-
-if TYPE_CHECKING:
-    from fathom_async._cache.report_cache import Found
-
 
 Ask = Callable[[Query[RowT]], Coroutine[object, object, Report[RowT]]]
 """Runs one query."""

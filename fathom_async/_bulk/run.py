@@ -15,14 +15,22 @@ A run is a task of its own, which ends with its iterator or with the client. Eac
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic
+from typing import Generic
 
 import attrs
 
 from fathom_async._bulk.failures import EverythingFailsError, Failures
 from fathom_async._bulk.fusing import Fused, ServerKnowledge, apart, depends_on_zone, doubted, fuse
 from fathom_async._bulk.request import AdmissionClaim, Answer, GivenBackError, Sender, answer_to
-from fathom_async._bulk.results import Allowance, Collector, OnProgress, Outcome, count_requests, grouped
+from fathom_async._bulk.results import (
+    Allowance,
+    Collector,
+    OnProgress,
+    Origin,
+    Outcome,
+    count_requests,
+    grouped,
+)
 from fathom_async._cache.report_cache import Found, ReportCache
 from fathom_async._core.codec.rows import RowT
 from fathom_async._core.request import Options
@@ -31,9 +39,6 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports.query import Query
 from fathom_async._util.tasks import first_of
 from fathom_async.errors import ArgumentError, ClosedError, FathomError, StoreError
-
-if TYPE_CHECKING:
-    from fathom_async._bulk.results import Origin
 
 _log = logging.getLogger("fathom_async")
 

@@ -127,6 +127,13 @@ _add(
     more="Run it from cron, or with --every as a service. Exit codes: 0 all rules were checked, and all alerts told; "
     "5 some were not, and the next check makes up for it.",
 )
+_add(
+    "mcp:mcp",
+    "Let a language model read your figures, over the Model Context Protocol.",
+    "fathom mcp",
+    "fathom mcp --max-requests 30",
+    more="An assistant's program starts it: see docs/mcp.md. It changes nothing, and FATHOM_STORE keeps its answers.",
+)
 _add("store:store", "Delete cached answers.")
 _add(
     "budget:budget",

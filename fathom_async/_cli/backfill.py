@@ -35,7 +35,6 @@ class Columns(Selection):
     """Metrics, separated by commas: pageviews,visits, or conversions,value (in cents) of an event."""
 
     def query(self, site: str) -> Query[Row]:
-        """Return the query about a site."""
         metrics = self.metrics or (_METRICS if self.event is None else _EVENT_METRICS)
         if self.event is None:
             return self.selected(PageviewQuery, site_id=site, aggregates=metrics)

@@ -1,32 +1,26 @@
 """``--compare``: a report beside the same one of a former period."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from attrs import evolve
 
 from fathom_async import Change, Comparison, FathomClient, QueryError
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.output import Records, records_of_comparison
+from fathom_async._cli.output import Cell, Records, records_of_comparison
+from fathom_async._cli.query_options import QueryOptions
 from fathom_async._cli.settings import STORE
-from fathom_async._cli.weeks import tell_cut_weeks, weekly
+from fathom_async._cli.weeks import Line, tell_cut_weeks, weekly
 from fathom_async.reports import ADDITIVE_METRICS, Query, Row
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from fathom_async._cli.output import Cell
-    from fathom_async._cli.query_options import QueryOptions
-    from fathom_async._cli.weeks import Line
 
 Former = Literal["previous", "year", "none"]
 
 _TO: Final = {"previous": "previous period", "year": "previous year"}
 
 
-def check_comparable(question: "QueryOptions", *, has_rows: bool) -> None:
+def check_comparable(question: QueryOptions, *, has_rows: bool) -> None:
     """Raise a `CommandError` if a report, row by row or just its totals, cannot be compared."""
     if has_rows and question.complete:
         raise CommandError("--compare compares the first 1,000 rows; leave out --complete", ExitCode.USAGE)
@@ -44,7 +38,7 @@ def alone(query: Query[Row]) -> Query[Row]:
 async def compared(
     fathom: FathomClient,
     query: Query[Row],
-    question: "QueryOptions",
+    question: QueryOptions,
     former: Former,
     now: datetime | None,
     *,
@@ -76,7 +70,7 @@ async def compared(
 
 
 async def compared_totals(
-    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime
+    fathom: FathomClient, query: Query[Row], question: QueryOptions, former: Former, now: datetime
 ) -> Comparison[Row] | None:
     """Compare the totals of a report over its range with those of a former one, in one run.
 
@@ -94,7 +88,7 @@ async def compared_totals(
 
 
 async def _compare(
-    fathom: FathomClient, query: Query[Row], question: "QueryOptions", former: Former, now: datetime | None
+    fathom: FathomClient, query: Query[Row], question: QueryOptions, former: Former, now: datetime | None
 ) -> Comparison[Row]:
     if question.words is not None:  # they tell what the period before it is
         query = query.replace(date_from=None, date_to=None)
@@ -108,6 +102,6 @@ async def _compare(
     )
 
 
-def _cells(changes: Sequence[Change], *, is_table: bool) -> "Iterator[Cell]":
+def _cells(changes: Sequence[Change], *, is_table: bool) -> Iterator[Cell]:
     for change in changes:
         yield from (change.current, change.previous, str(change) if is_table else change.figure)

@@ -1,7 +1,7 @@
 """Conditions as they are typed, such as ``pathname matching ^/blog``, read into filters."""
 
 import re
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from fathom_async import Filter, QueryError
 from fathom_async.reports import (
@@ -9,10 +9,8 @@ from fathom_async.reports import (
     OPERATORS,
     TEXT_PROPERTIES,
     Operator,
+    TextProperty,
 )
-
-if TYPE_CHECKING:
-    from fathom_async.reports import TextProperty
 
 EXAMPLE: Final = "'pathname matching ^/blog'"
 _PROPERTIES: Final = (*TEXT_PROPERTIES, *CATEGORICAL_PROPERTIES)

@@ -141,7 +141,6 @@ class Records:
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
     def only(self, columns: Sequence[str]) -> "Records":
-        """Return these columns."""
         rows = [tuple(row[name] for name in columns) for row in self.dicts()]
         return evolve(self, kinds={name: self.kinds[name] for name in columns}, rows=rows)
 

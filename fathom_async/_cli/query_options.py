@@ -79,7 +79,6 @@ class QueryOptions(Selection):
     """Fetch every row, past the 1,000 at which the server stops; takes more requests."""
 
     def query(self, make: Callable[..., Q], now: datetime) -> Q:
-        """Return the query at a moment on the site's clock."""
         ranges = (self.last, self.period, self.from_ or self.to)
         if sum(each is not None for each in ranges) > 1:
             raise CommandError("give one of --last, --period, and --from with --to", ExitCode.USAGE)

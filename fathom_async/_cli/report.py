@@ -6,7 +6,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from attrs import evolve, frozen
 from cyclopts import Parameter
@@ -51,11 +51,8 @@ from fathom_async._cli.output import (
 from fathom_async._cli.query_options import Names, QueryOptions
 from fathom_async._cli.resources import DefaultSite, SiteID
 from fathom_async._cli.settings import STORE
-from fathom_async._cli.weeks import check_additive, tell_cut_weeks, weekly
+from fathom_async._cli.weeks import Line, check_additive, tell_cut_weeks, weekly
 from fathom_async.reports import EventAggregate, PageviewAggregate, Query, Row
-
-if TYPE_CHECKING:
-    from fathom_async._cli.weeks import Line
 
 Make = Callable[..., Query[Row]]
 MetricT = TypeVar("MetricT", PageviewAggregate, EventAggregate)

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
@@ -18,10 +18,7 @@ from fathom_async._cli.formatting import duration
 from fathom_async._cli.output import note
 from fathom_async._cli.settings import PLAN
 from fathom_async._util.text import counted
-from fathom_async.testing import FathomServer
-
-if TYPE_CHECKING:
-    from fathom_async.testing import ServerOptions
+from fathom_async.testing import FathomServer, ServerOptions
 
 _PORTS = 65_535
 _FASTEST = 10_000.0

@@ -14,11 +14,10 @@ from typing import Final
 from fathom_async import FathomError, RetryPolicy
 from fathom_async._cli.connection import connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import counted
 from fathom_async._cli.output import note
 from fathom_async._cli.progress import telling
 from fathom_async._cli.settings import STORE, WEBHOOK
-from fathom_async._util.text import printable, printable_json
+from fathom_async._util.text import counted, printable, printable_json
 from fathom_async.store import open_store
 from fathom_async.watch import Alert, Rule, WatchResult, check, load_rules, webhook
 from fathom_async.watch import replay as look_back
@@ -80,7 +79,7 @@ async def _watch(rules: Sequence[Rule], where: str, every: timedelta | None, ove
         tell = await stack.enter_async_context(webhook(url)) if url else _write
         while True:
             try:
-                async with telling(fathom):
+                async with telling(fathom, is_drawn=False):  # what is drawn would get hold of the alerts
                     code = _end(rules, await check(fathom, rules, tell, store=store))
             except FathomError as error:
                 if every is None:

@@ -5,10 +5,12 @@ parameters.
 """
 
 import asyncio
+import builtins
 import itertools
 import math
 import random
 from collections.abc import Callable, Coroutine, Hashable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TypeVar, cast
@@ -46,6 +48,7 @@ from fathom_async.telemetry import Admitted, Answered, Failed, Queued, Retried, 
 
 T = TypeVar("T")
 
+_LOOK_SECONDS = 0.02
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 _TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 _SILENCE = (b"", b"null", b"{}")
@@ -236,10 +239,25 @@ class Session:
             await self.scope.sleep(delay_of(lane.retries, self.clock))
         await lane.retries.acquire()
 
+    @property
+    def _all_lanes(self) -> set[Lane]:
+        return set(self.lanes.values()).union(self.learned or ())
+
+    async def drain(self, seconds: float) -> None:
+        """Send nothing any more, and wait for the answers to what was sent, for so many seconds at most.
+
+        Requests that wait stay where they are: failing them would abort the runs that others belong to.
+        """
+        with suppress(builtins.TimeoutError):
+            async with asyncio.timeout(seconds):
+                # An answer may bring another plan, with other lanes.
+                while [lane for lane in self._all_lanes if lane.hold()]:  # noqa: ASYNC110 - lanes set no event
+                    await asyncio.sleep(_LOOK_SECONDS)
+
     async def close(self) -> None:
         """Fail waiting requests, abort the others, and leave nothing running."""
         self.scope.shut()
-        lanes = set(self.lanes.values()).union(self.learned or ())
+        lanes = self._all_lanes
         for lane in lanes:
             lane.close()
         try:

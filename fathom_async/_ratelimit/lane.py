@@ -84,7 +84,7 @@ class Lane:
         self._queue = self.waiting.queue
         self._last_admission = float("-inf")
         self.answered_at: float = float("-inf")
-        self._closed = False
+        self._closed = self._is_held = False
         self.window.bind(self)
 
     def permit(
@@ -182,11 +182,19 @@ class Lane:
         self.restraint.paused_until = 0.0
         self.dispatch(self.now())
 
+    def hold(self) -> bool:
+        """Admit nothing any more; return whether an answer is still to come."""
+        if not self._is_held:
+            self._is_held = True
+            self.waiting.stop()
+            self.window.release_idle()
+        return self.window.in_flight > 0
+
     def close(self) -> None:
         """Admit nothing any more, and fail all waiting requests."""
         self._closed = True
+        self.hold()
         self.waiting.fail_all(ClosedError("the client was closed while this request was waiting"))
-        self.waiting.stop()
 
     async def aclose(self) -> None:
         """Close, and return a shared window's unused permits."""
@@ -299,7 +307,7 @@ class Lane:
             return restraint.paused_until
         if breaker.has_failed and breaker.holds(now):
             return breaker.retry_at if now < breaker.retry_at else math.inf
-        if window.in_flight >= self._most_in_flight(now):
+        if self._is_held or window.in_flight >= self._most_in_flight(now):
             return math.inf
         if self.is_probing(now) and now < self._last_admission + PROBE_PATIENCE:  # rule 1
             return self._last_admission + PROBE_PATIENCE
@@ -311,15 +319,15 @@ class Lane:
         return now if has_token else now + max(delay(restraint.bucket, self.clock), TICK)
 
     def dispatch(self, now: float) -> None:
-        if self._queue.size or self.waiting.timer is not None:
+        if (self._queue.size or self.waiting.timer is not None) and not self._is_held:
             self.waiting.dispatch(now)
 
     # Called by the window.
 
     def wanted(self) -> Wanted | None:
         now = self.now()
-        is_away = self.breaker.has_failed and self.breaker.holds(now)
-        if not self._queue.size or now < self.restraint.paused_until or is_away:
+        is_held = self._is_held or (self.breaker.has_failed and self.breaker.holds(now))
+        if not self._queue.size or now < self.restraint.paused_until or is_held:
             return None
         usable = min(self._queue.size, self._most_in_flight(now) - self.window.in_flight)
         if usable < 1:
@@ -330,7 +338,7 @@ class Lane:
         )
 
     def on_change(self) -> None:
-        if self._queue.size and not self._closed:
+        if self._queue.size:
             self.dispatch(self.now())
 
     def on_cap(self, cap: int) -> None:

@@ -28,17 +28,13 @@ Nothing here can admit more than the window does, so that the proof of the windo
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice, repeat
 from operator import mul, sub
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from fathom_async._ratelimit.queue import PASSES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 STRETCH = 1.1
 """By how much longer than the average distance between permits a more urgent request may have to wait for one."""

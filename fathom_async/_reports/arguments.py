@@ -50,7 +50,6 @@ def missing(column: str, columns: Sequence[str]) -> str:
 
 
 def check_names(what: str, given: Iterable[str], known: Sequence[str], error: type[Exception]) -> None:
-    """Check the names of arguments."""
     for name in given:
         if name not in known:
             is_range = "period" in {name, SYNONYMS.get(name)}
@@ -192,7 +191,6 @@ def site_id(value: str | Site) -> str:
 
 
 def entity_name(value: str) -> str:
-    """Return an event's name, as the dashboard shows it."""
     name = sendable("entity_name", value)
     if not name.strip():
         raise QueryError("entity_name is empty; write the event's name as the dashboard shows it")
@@ -200,17 +198,14 @@ def entity_name(value: str) -> str:
 
 
 def pageview_aggregates(words: Iterable[PageviewAggregate]) -> tuple[PageviewAggregate, ...]:
-    """Return the aggregates of a pageview query."""
     return cast("tuple[PageviewAggregate, ...]", _aggregates(words, PAGEVIEW_AGGREGATES))
 
 
 def event_aggregates(words: Iterable[EventAggregate]) -> tuple[EventAggregate, ...]:
-    """Return the aggregates of an event query."""
     return cast("tuple[EventAggregate, ...]", _aggregates(words, EVENT_AGGREGATES))
 
 
 def field_grouping(words: Iterable[FieldGrouping]) -> tuple[FieldGrouping, ...]:
-    """Return the fields to group by."""
     names = listed("field_grouping", words)
     if "domain" in map(str, names):
         raise QueryError("domain can be filtered on, but not grouped by; group by 'hostname'")
@@ -218,12 +213,10 @@ def field_grouping(words: Iterable[FieldGrouping]) -> tuple[FieldGrouping, ...]:
 
 
 def date_grouping(word: DateGrouping | None) -> DateGrouping | None:
-    """Return the date grouping."""
     return None if word is None else cast("DateGrouping", known_word("date_grouping", word, DATE_GROUPINGS))
 
 
 def limit(rows: int | None) -> int | None:
-    """Return the row limit."""
     return None if rows is None else _checked_limit(rows)
 
 

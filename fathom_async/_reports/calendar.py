@@ -84,7 +84,6 @@ class Buckets:
 
     @property
     def begin(self) -> datetime:
-        """The first second."""
         return Unit(self.unit).start(self.first)
 
     @property

@@ -49,7 +49,6 @@ def write_csv(
 
 
 def to_polars(columns: Sequence[Column], rows: Sequence[Row]) -> "pl.DataFrame":
-    """Return a polars frame."""
     polars = optional("polars", extra="polars")
     schema = {column.name: getattr(polars, _POLARS[column.kind]) for column in columns}
     return cast("pl.DataFrame", polars.DataFrame(_by_column(columns, rows), schema=schema))
@@ -66,7 +65,6 @@ def to_pandas(columns: Sequence[Column], rows: Sequence[Row]) -> "pd.DataFrame":
 
 
 def to_arrow(columns: Sequence[Column], rows: Sequence[Row]) -> "pa.Table":  # pyright: ignore[reportUnknownParameterType, reportUnknownMemberType]
-    """Return an Arrow table."""
     return arrow_table(_kinds(columns), requested(rows))
 
 

@@ -127,7 +127,6 @@ def filters_to_json(filters: Iterable[Filter]) -> str:
 
 
 def filters_from_json(encoded: str) -> tuple[Filter, ...]:
-    """Return the filters of a JSON string."""
     try:
         data: object = json.loads(encoded)
     except (ValueError, RecursionError) as error:

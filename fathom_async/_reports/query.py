@@ -1,7 +1,7 @@
 """Queries of the aggregation report, checked before a request is sent."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from operator import attrgetter
@@ -33,9 +33,6 @@ from fathom_async._reports.unsorted import warn_unsorted
 from fathom_async._util.checks import suggestion
 from fathom_async.errors import ArgumentError, QueryError
 from fathom_async.models import Site
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HOUR_GROUPING_SPAN: Final = timedelta(days=7)
 """The longest range that the server groups by hour."""
@@ -362,7 +359,6 @@ def query_from_params(
 
 
 def check_query(method: str, query: object) -> None:
-    """Check that an argument is one query."""
     if isinstance(query, Query):
         return
     if isinstance(query, str | Site):

@@ -1,6 +1,6 @@
 """Endpoints of reports. Source: https://usefathom.com/api/v1#reports."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
@@ -35,8 +35,6 @@ from fathom_async.errors import ArgumentError
 from fathom_async.models import CurrentVisitors, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from fathom_async.backfill._destination import Destination
     from fathom_async.backfill._run import BackfillSummary
 

@@ -75,14 +75,12 @@ def json_object(name: str, value: object) -> dict[str, object]:
 
 
 def seconds(name: str, value: object, *, least: float) -> float:
-    """Check a duration in seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
         raise ArgumentError(f"{name} must be a number of seconds of at least {least:g}, not {value!r}")
     return value
 
 
 def count(name: str, value: object, *, least: int = 1) -> int:
-    """Check a whole number."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
         raise ArgumentError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return value
@@ -105,7 +103,6 @@ def text(longest: int) -> Check:
 
 
 def choice(choices: Collection[str]) -> Check:
-    """Check that a value is one of the choices."""
 
     def check(name: str, value: object) -> object:
         if value in choices:
@@ -123,14 +120,12 @@ def nullable(check: Check) -> Check:
 
 
 def flag(name: str, value: object) -> bool:
-    """Check a boolean."""
     if not isinstance(value, bool):
         raise ArgumentError(f"{name} must be True or False, not {value!r}")
     return value
 
 
 def timezone(name: str, value: object) -> object:
-    """Check a TZ database name."""
     if isinstance(value, str) and known_zone(value):
         return value
     raise ArgumentError(f"{name} must be a TZ database name, not {value!r}{similar_zone(str(value))}")
@@ -215,7 +210,6 @@ def credential(what: str, value: object) -> str:
 
 
 def header_name(name: str, value: object) -> None:
-    """Check the name of a header."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise ConfigurationError(f"{name} must be the name of a header, such as X-Api-Key, not {value!r}")
 

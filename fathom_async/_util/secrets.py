@@ -62,16 +62,13 @@ class Secrets:
         return any(mark in plain for mark in self.marks + self.early_marks)
 
     def and_also(self, *secrets: str) -> "Secrets":
-        """Return these credentials and others."""
         return Secrets(*self._secrets, *secrets)
 
     def mask(self, text: str) -> str:
-        """Return a text without the credentials."""
         plain = _unescaped(text)  # rule 4
         return self._pattern.sub(_MASK, plain if self._pattern.search(plain) else text)
 
     def mask_bytes(self, body: bytes) -> bytes:
-        """Return a body without the credentials."""
         return self.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
     def masked(self, error: ErrorT) -> ErrorT:

@@ -3,12 +3,12 @@
 import json
 from datetime import date
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import attrs
 
 from fathom_async._bulk.complete import InconsistentError
-from fathom_async._core.codec.rows import Column
+from fathom_async._core.codec.rows import Column, Row
 from fathom_async._reports.calendar import Unit
 from fathom_async._reports.fields import (
     DATE_COLUMN,
@@ -19,15 +19,11 @@ from fathom_async._reports.fields import (
     Entity,
 )
 from fathom_async._reports.filters import filters_to_json
-from fathom_async._reports.query import EventQuery
+from fathom_async._reports.query import EventQuery, Query
+from fathom_async._reports.report import Report
 from fathom_async._util.arrow import check_counts
 from fathom_async.backfill._ledger import Span
 from fathom_async.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from fathom_async._core.codec.rows import Row
-    from fathom_async._reports.query import Query
-    from fathom_async._reports.report import Report
 
 Cell = str | int | float | date | None
 Cells = tuple[Cell, ...]
@@ -69,8 +65,7 @@ class Layout:
     definition: dict[str, str]
 
     @classmethod
-    def of(cls, query: "Query[Row]") -> "Layout":
-        """Return the layout for a query with a date grouping."""
+    def of(cls, query: Query[Row]) -> "Layout":
         if query.date_grouping is None:
             raise ArgumentError("a table of periods needs a date grouping")
         groupings = sorted(query.field_grouping, key=_ORDER.index)
@@ -121,7 +116,7 @@ class Layout:
                 f"{instead}, or use the same query"
             )
 
-    def rows(self, series: Series, report: "Report[Row]", span: Span) -> list[Cells]:
+    def rows(self, series: Series, report: Report[Row], span: Span) -> list[Cells]:
         """Return the rows of a report as rows of the table, sorted by date and groupings.
 
         Raises:
@@ -155,8 +150,7 @@ _KEYS: Final[dict[Entity, tuple[str, ...]]] = {
 }
 
 
-def series_of(query: "Query[Row]") -> Series:
-    """Return the series of a query."""
+def series_of(query: Query[Row]) -> Series:
     return Series(query.site_id, query.entity_name if isinstance(query, EventQuery) else None)
 
 

@@ -67,7 +67,6 @@ class Ledger:
 
     @classmethod
     def from_json(cls, unit: Unit, kept: LedgerJson) -> "Ledger":
-        """Return the ledger that `to_json` returned."""
         return cls(
             {
                 index: Filled(zone, name == "settled")
@@ -79,7 +78,6 @@ class Ledger:
         )
 
     def to_json(self, unit: Unit) -> LedgerJson:
-        """Return the ledger as JSON."""
 
         def written(found: Iterable[Span]) -> list[list[str]]:
             return [

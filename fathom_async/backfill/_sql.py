@@ -75,7 +75,6 @@ class SqlTable:
         self._connection: Connection | None = None
 
     def open(self) -> None:
-        """See `OpenDestination.open`."""
         if not self._path.parent.is_dir():
             raise ArgumentError(
                 f"there is no directory {self._path.parent} for {self._path.name}; create it first"
@@ -88,7 +87,6 @@ class SqlTable:
             self._prepare(connection)
 
     def ledger(self, series: Series) -> Ledger:
-        """See `OpenDestination.ledger`."""
         with self._transaction() as connection:
             return self._read(connection, series)
 
@@ -111,7 +109,6 @@ class SqlTable:
             self._put(connection, _name(series), json.dumps(ledger.to_json(unit)))
 
     def close(self) -> None:
-        """See `OpenDestination.close`."""
         connection, self._connection = self._connection, None
         try:
             if connection is not None:

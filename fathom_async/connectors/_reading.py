@@ -51,7 +51,6 @@ def tolerant(cls: type[T], renamed: Mapping[str, str] | None = None) -> Callable
 
 
 def array(body: bytes) -> list[object]:
-    """Parse a JSON array."""
     found = parse(body)
     if not isinstance(found, list):
         raise DecodeError("the answer is not a list", body=body[:200])

@@ -20,6 +20,7 @@ from fathom_async._cache.store import ReportStore
 from fathom_async._core.codec.rows import RowT
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._util import checks
+from fathom_async._util.tasks import gather_all
 from fathom_async.client import FathomClient
 from fathom_async.errors import ArgumentError, ClosedError, ConfigurationError, FathomError
 from fathom_async.integrations.batches import Batch, Json, in_order, outcome_value
@@ -29,6 +30,9 @@ Connect = Callable[[str], FathomClient]
 
 OpenStore = Callable[[], ReportStore | None]
 """Opens the store that all workers share; the worker closes it with its clients."""
+
+GRACE = 10.0
+"""Seconds for which a worker that stops waits for answers."""
 
 _REDIS = "redis://budget.internal:6379/0"
 
@@ -174,13 +178,23 @@ class WorkerClients:
         positions = batch.positions
         return [attrs.evolve(each, position=positions[each.position]) for each in in_order(outcomes)]
 
-    async def aclose(self) -> None:
-        """Close all clients, then the store."""
+    async def drain(self, grace: float = GRACE) -> None:
+        """Close all clients, but let what is in flight be answered and stored; take no more batches.
+
+        A batch that waits for its account's limit ends with `ClosedError`, so that its engine can send it to another
+        worker at once.
+
+        Args:
+            grace: Most seconds to wait for answers.
+        """
         self._is_closed = True
+        opened, self._open = self._open, {}
+        await gather_all(_drained(shared.client, grace) for shared in opened.values())
+
+    async def aclose(self, grace: float = GRACE) -> None:
+        """Drain, then close the store."""
         try:
-            while self._open:
-                _, shared = self._open.popitem()
-                await shared.client.aclose()
+            await self.drain(grace)
         finally:
             if self._store is not None:
                 await self._store.aclose()
@@ -204,3 +218,8 @@ class WorkerClients:
 class _Shared:
     client: FathomClient
     users: int = 0
+
+
+async def _drained(client: FathomClient, grace: float) -> None:
+    async with client:
+        await client.drain(grace)

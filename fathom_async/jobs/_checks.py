@@ -32,7 +32,6 @@ def check_value(key: str, value: object, *, is_event: bool, in_matrix: str | Non
 
 
 def filters_of(value: object) -> tuple[Filter, ...]:
-    """Return the filters of a list of tables."""
     return as_filters(Filter.from_dict(each) for each in listed("filters", value))
 
 

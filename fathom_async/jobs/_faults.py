@@ -58,7 +58,6 @@ class Faults:
         return len(self._found)
 
     def add(self, place: str, message: str) -> None:
-        """Add an error."""
         self._found[Fault(place, message)] = None
 
     @contextmanager
@@ -76,5 +75,4 @@ class Faults:
 
 
 def no_such_key(key: str, known: Collection[str]) -> str:
-    """Return the error message for an unknown key."""
     return f"unknown key{hint(key, known)}"

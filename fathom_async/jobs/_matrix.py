@@ -117,7 +117,6 @@ def as_axis(key: str, written: object) -> Axis:
 
 
 def size(axes: Sequence[Axis]) -> int:
-    """Return the number of combinations."""
     return prod(len(each.choices) for each in axes)
 
 
@@ -129,7 +128,6 @@ def combinations(axes: Sequence[Axis]) -> Iterator[dict[str, Choice]]:
 
 
 def described(value: object) -> str:
-    """Return a value as text, for names."""
     if isinstance(value, dict):
         return " ".join(map(described, cast("dict[str, object]", value).values()))
     if isinstance(value, list):
@@ -138,7 +136,6 @@ def described(value: object) -> str:
 
 
 def as_toml(value: object) -> str:
-    """Return a value as TOML writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):

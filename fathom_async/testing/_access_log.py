@@ -206,7 +206,6 @@ class Agent:
 
 @lru_cache(maxsize=4096)
 def parse_agent(text: str) -> Agent:
-    """Classify a `User-Agent` header."""
     is_bot = text in ("", "-") or _BOT.search(text) is not None
     return Agent(_first(_BROWSERS, text), _first(_SYSTEMS, text), _first(_DEVICES, text), is_bot)
 

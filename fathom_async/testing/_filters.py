@@ -6,18 +6,15 @@ regular expression anywhere in the value. An unknown value is the empty string, 
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from attrs import frozen
 
 from fathom_async.testing._dataset import GROUPINGS
 from fathom_async.testing._dialect import ServerDialect, without
 from fathom_async.testing._validation import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 OPERATORS = ("is", "is not", "is like", "is not like", "matching", "not matching")
 _CATEGORIES = frozenset(

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
@@ -21,9 +21,8 @@ from fathom_async.testing._tokens import Tokens
 from fathom_async.testing._traffic import Hit, max_in_window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fathom_async.testing._throttle import Throttle
+
 
 # Tests end with requests in flight on purpose; do not wait for those.
 _SHUTDOWN_SECONDS = 0.05

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from aiohttp import web
 from attrs import frozen
@@ -24,12 +24,9 @@ from fathom_async.testing._dataset import Dataset
 from fathom_async.testing._dialect import ServerDialect
 from fathom_async.testing._http_errors import gone
 from fathom_async.testing._query_engine import ResultRow
-from fathom_async.testing._tokens import Tokens
+from fathom_async.testing._tokens import Grant, Tokens
 from fathom_async.testing._validation import Form
 from fathom_async.testing._visitors import count_visitors, describe_visitors, recent_views
-
-if TYPE_CHECKING:
-    from fathom_async.testing._tokens import Grant
 
 T = TypeVar("T")
 

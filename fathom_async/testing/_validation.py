@@ -78,7 +78,6 @@ class Form:
         return None
 
     def integer(self, name: str, low: int, high: int) -> int | None:
-        """Read an integer within bounds."""
         value = self._values.get(name)
         if value is None:
             return None

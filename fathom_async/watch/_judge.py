@@ -120,11 +120,9 @@ def lacking(rule: Rule, series: Series, last: int) -> str:
     known, needed = _history(rule, series, last), (len(rule.earlier) + 1) // 2
     if len(known) < needed:
         return f"not enough history, {len(known)} of the {needed} comparable periods that it takes"
-    return (
-        ""
-        if not known or median(known)
-        else "nothing is unusual, since the median of comparable periods is 0"
-    )
+    if known and not median(known):
+        return "nothing is unusual, since the median of comparable periods is 0"
+    return ""
 
 
 def _history(rule: Rule, series: Series, last: int) -> list[Figure]:

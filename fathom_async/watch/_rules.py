@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from math import ceil, isfinite
 from os import PathLike
-from typing import Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 import attrs
 
@@ -26,6 +26,9 @@ from fathom_async.errors import ArgumentError
 from fathom_async.jobs._expand import Table
 from fathom_async.jobs._faults import Faults
 from fathom_async.jobs._file import check_keys, named_tables, not_empty, read_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PERIOD: Final = re.compile(r"(?:(?P<count>[1-9][0-9]{0,2}) )?(?P<unit>hour|day)s?")
 _WEEK: Final = {"hour": 168, "day": 7}
@@ -163,6 +166,7 @@ def load_rules(source: str | PathLike[str] | BinaryIO) -> tuple[Rule, ...]:
 
 def _rules(name: str, table: Table, faults: Faults) -> Iterator[Rule]:
     """Yield the rule of a table for each of its sites."""
+    make = cast("Callable[..., Rule]", Rule)
     place, before, given = f"rule.{name}", len(faults), cast("dict[str, Any]", table)
     known = [field.name for field in attrs.fields(Rule) if field.name != "name"]
     check_keys(place, given, known, faults)
@@ -176,11 +180,7 @@ def _rules(name: str, table: Table, faults: Faults) -> Iterator[Rule]:
     for key in [key for key in known if key in given]:  # one by one, so that all errors are found
         for value in sites if key == "site_id" else [given[key]]:
             with faults.at(f"{place}.{key}"):
-                _made(valid | {key: value})
+                make(**valid | {key: value})
     for site in sites if len(faults) == before else ():
         with faults.at(place):
-            yield _made(given | {"name": name, "site_id": site})
-
-
-def _made(given: dict[str, Any]) -> Rule:
-    return Rule(**given)
+            yield make(**given | {"name": name, "site_id": site})

@@ -10,7 +10,7 @@ import msgspec
 
 from fathom_async._core.retry import TRANSIENT
 from fathom_async._util.checks import base_url, url_parts
-from fathom_async.errors import APIError, ConfigurationError, ConnectError, FathomError
+from fathom_async.errors import APIError, ConfigurationError, FathomError, TransportError
 from fathom_async.watch._judge import Alert
 
 _AGAIN: Final = TRANSIENT | {HTTPStatus.TOO_MANY_REQUESTS}
@@ -30,7 +30,7 @@ async def webhook(url: str) -> AsyncGenerator[Callable[[Alert], Awaitable[None]]
 
     Raises:
         ConfigurationError: It is no such URL.
-        ConnectError: The function got no answer.
+        TransportError: The function got no answer.
         APIError: The function got an error.
     """
     from aiohttp import ClientError, ClientSession, ClientTimeout  # noqa: PLC0415 - it loads slowly
@@ -50,7 +50,7 @@ async def webhook(url: str) -> AsyncGenerator[Callable[[Alert], Awaitable[None]]
                     return None
                 return APIError(answer.status, "the webhook did not take the alert", None, "POST", host)
         except (ClientError, TimeoutError) as error:
-            return ConnectError(f"no answer from the webhook at {host}: {type(error).__name__}")
+            return TransportError(f"no answer from the webhook at {host}: {type(error).__name__}")
 
     async def tell(alert: Alert) -> None:
         nonlocal pauses

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from fathom_async.testing import FathomServer, Status
+from fathom_async.testing import Delay, FathomServer, Status
 from tests.conftest import until
 
 from .command import COMMAND, environment
@@ -51,15 +51,22 @@ async def test_alerts_are_lines_of_json_each_once(command: Command, rules: str) 
     assert Path(rules).with_suffix(".db").exists()
 
 
-async def test_processes_at_once_tell_an_alert_once(command: Command, rules: str) -> None:
-    ended = await asyncio.gather(*(command("watch", rules) for _ in range(3)))
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_processes_at_once_tell_an_alert_once(
+    command: Command, rules: str, kind: str, empty_redis: str
+) -> None:
+    store = "" if kind == "sqlite" else empty_redis
+    ended = await asyncio.gather(*(command("watch", rules, FATHOM_STORE=store) for _ in range(3)))
     assert [each.code for each in ended] == [0, 0, 0], ended
     lines = [json.loads(line)["site_id"] for each in ended for line in each.out.splitlines()]
     assert sorted(lines) == ["CDBUGS", "GCDFSX"]
 
 
-async def test_a_terminal_gets_a_sentence(command: Command, rules: str) -> None:
-    ended = await command.in_terminal("watch", rules)
+async def test_a_terminal_gets_a_sentence(command: Command, fathom_server: FathomServer, rules: str) -> None:
+    fathom_server.inject(Delay(1.0), path="/aggregations")
+    ended = await command.in_terminal("watch", rules, columns=40)
+    assert "\x1b" not in ended.out, "nothing is drawn over alerts, which may go to a file"
+    assert max(map(len, ended.out.splitlines())) > 50, "a line is one line"
     assert "seen: " in ended.out
     assert "pageviews of CDBUGS on " in ended.out
     assert "{" not in ended.out

@@ -27,6 +27,7 @@ from fathom_async import (
     PageviewQuery,
     PermissionDeniedError,
     RateLimitError,
+    Report,
     RetryPolicy,
     ServerError,
     TimeoutError,  # noqa: A004 - ours is one
@@ -405,6 +406,72 @@ async def test_closing_ends_every_waiting_request_with_an_error(busy: FathomClie
     assert busy.limits["reports"].in_flight == 0
     with pytest.raises(ClosedError):
         await busy.sites.get(SITE)
+
+
+@pytest.fixture
+async def slow(server: FathomServer) -> AsyncIterator[tuple[FathomClient, list["asyncio.Task[object]"]]]:
+    """A client with nine reports in flight, which take 3 s, and five in the queue."""
+    client = FathomClient("any", base_url=server.url, retry=EAGER)
+    await client.reports.current_visitors(SITE)  # opens the lane
+    server.inject(*[Delay(3.0)] * 14)
+    calls: list[asyncio.Task[object]] = [
+        asyncio.create_task(client.reports.aggregate(PageviewQuery(SITE, aggregates=["visits"], limit=n)))
+        for n in range(1, 15)
+    ]
+    await until(lambda: client.limits["reports"].in_flight == 9)
+    yield client, calls
+    await client.aclose()
+
+
+async def test_draining_waits_for_what_was_sent_and_sends_nothing_more(
+    server: FathomServer, slow: tuple[FathomClient, list["asyncio.Task[object]"]]
+) -> None:
+    client, calls = slow
+    draining = asyncio.create_task(client.drain())
+    late = asyncio.create_task(client.sites.get(SITE))
+    await draining
+    assert sum(call.done() for call in calls) == 9
+    assert client.limits["reports"].in_flight == 0
+    await asyncio.sleep(120)
+    await client.aclose()
+    outcomes = await asyncio.gather(*calls, late, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Report] * 9 + [ClosedError] * 6
+    assert len(server.hits) == 1 + 9
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_draining_ends_when_its_time_is_over_and_when_it_is_cancelled(
+    is_cancelled: bool, slow: tuple[FathomClient, list["asyncio.Task[object]"]]
+) -> None:
+    client, calls = slow
+    draining = asyncio.create_task(client.drain(100 if is_cancelled else 1))
+    await asyncio.sleep(0.1)
+    if is_cancelled:
+        draining.cancel()
+    await asyncio.wait([draining])
+    assert (client.limits["reports"].in_flight, draining.cancelled()) == (9, is_cancelled)
+    await client.aclose()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ClosedError] * 14
+
+
+async def test_draining_a_view_does_nothing(server: FathomServer, fathom: FathomClient) -> None:
+    await fathom.with_options(max_wait=5).drain()
+    assert (await fathom.sites.get(SITE)).id == SITE
+    assert len(server.hits) == 1
+
+
+async def test_what_fails_while_the_client_drains_is_not_tried_again() -> None:
+    async with FathomServer(latency=(1.0, 1.0)) as server:
+        server.inject(Status(503))
+        client = FathomClient("any", base_url=server.url, retry=EAGER)
+        call = asyncio.create_task(client.sites.get(SITE))
+        await until(lambda: client.limits["crud"].in_flight == 1)
+        await client.drain()
+        await client.aclose()
+        with pytest.raises(ClosedError):
+            await call
+        assert [hit.status for hit in server.hits] == [503]
 
 
 async def test_closing_wakes_a_request_that_waits_to_be_tried_again(server: FathomServer) -> None:

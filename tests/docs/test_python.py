@@ -1,36 +1,18 @@
 """The blocks of ``docs/python.md`` run in their order, in one namespace, against the embedded server."""
 
-import ast
-import inspect
 import logging
 import re
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
 from fathom_async import ClosedError, Comparison, FathomClient, Period
 from fathom_async.testing import Dataset, FathomServer
+from tests.support.documentation import DOCS, blocks, run
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 BUDGET = "/var/lib/fathom"
-
-
-def blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", PAGE.read_text("utf8"), re.DOTALL)
-
-
-async def run(block: str, names: dict[str, Any]) -> None:
-    """Run a block of code that may await."""
-    made: object = eval(compile(block, PAGE.name, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307 - ours
-    if inspect.isawaitable(made):
-        await cast("Awaitable[object]", made)
 
 
 async def test_the_blocks_run_one_after_the_other(
@@ -41,11 +23,9 @@ async def test_the_blocks_run_one_after_the_other(
         monkeypatch.setenv("FATHOM_BASE_URL", server.url)
         async with FathomClient.from_env() as fathom:
             names: dict[str, Any] = {"fathom": fathom}
-            for block in blocks():
-                if "import pytest" not in block:
-                    await run(block.replace(BUDGET, str(tmp_path)), names)
+            for block in blocks("python.md"):
+                await run(block.replace(BUDGET, str(tmp_path)), names)
             logging.getLogger("fathom_async").setLevel(logging.NOTSET)
-            await names["notebook"].aclose()
             with pytest.raises(ClosedError):
                 await names["client"].account.get()
     shown = capsys.readouterr().out
@@ -59,22 +39,8 @@ async def test_the_blocks_run_one_after_the_other(
     assert names["moment"].tzinfo.key == names["site"].timezone
 
 
-def test_the_test_passes_as_it_stands(tmp_path: Path) -> None:
-    [block] = [block for block in blocks() if "import pytest" in block]
-    (tmp_path / "test_mine.py").write_text(block, "utf8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--strict-markers", "-q", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
-    assert "1 passed" in done.stdout, done.stdout
-
-
 def test_the_words_for_periods_are_those_that_are_read() -> None:
-    table = PAGE.read_text("utf8").partition("| words |")[2].partition("\n\n")[0]
+    table = (DOCS / "python.md").read_text("utf8").partition("| words |")[2].partition("\n\n")[0]
     words = [word for row in table.splitlines()[2:] for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
     assert len(words) == 12
     for word in words:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,14 @@ from fathom_async import (
     FathomClient,
     NotFoundError,
     PageviewQuery,
+    RateLimit,
+    RatePlan,
 )
 from fathom_async._cache.memory import MemoryStore
-from fathom_async.integrations.batches import Batch, in_order
+from fathom_async.integrations.batches import Batch, batches, in_order
 from fathom_async.integrations.workers import WorkerClients, client_from_env, store_from_env
-from fathom_async.testing import FathomServer
+from fathom_async.testing import Delay, FathomServer
+from tests.conftest import until
 from tests.integrations.asked import by_browser, by_day
 
 
@@ -80,6 +84,42 @@ async def test_clients_that_nobody_uses_are_closed_but_for_the_last(server: Fath
     await workers.aclose()
     with pytest.raises(ClosedError, match="the worker is closing"):
         await workers.ask(Batch((by_day(1),), (0,)))
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+@pytest.mark.parametrize("kind", ["file", "redis"])
+async def test_a_worker_that_drains_stores_what_is_in_flight_and_hands_the_rest_back(
+    server: FathomServer, requests: int, kind: str, empty_redis: str, tmp_path: Path
+) -> None:
+    store = MemoryStore()
+    plan = RatePlan(reports=RateLimit(2, per=60))
+    budget = empty_redis if kind == "redis" else f"file://{tmp_path}/budget"
+
+    def connect(_: str) -> FathomClient:
+        return FathomClient("any", base_url=server.url, plan=plan, budget=budget)
+
+    workers = WorkerClients(connect, lambda: store)
+    todo = batches([by_browser("CDBUGS", limit) for limit in range(1, 7)], requests=requests)
+    server.inject(*[Delay(0.3)] * 6)
+    async with asyncio.timeout(55):  # the window is over later
+        calls = [asyncio.create_task(workers.ask(batch)) for batch in todo]
+        await until(lambda: len(server.hits) == 2)
+        await workers.drain()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    answered = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert len(answered) == (2 if requests == 1 else 0)
+    assert {type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)} == {ClosedError}
+    with pytest.raises(ClosedError, match="the worker is closing"):
+        await workers.ask(todo[0])
+    async with connect("") as beside:
+        lane = (await beside.look())["reports"]
+    assert (lane.used, lane.waiting) == (2, 0), "nothing is held but what was sent"
+    another = WorkerClients(lambda _: FathomClient("any", base_url=server.url), lambda: store)
+    for batch in todo:
+        assert all(outcome.report is not None for outcome in await another.ask(batch))
+    assert len(server.hits) == 6, "each was sent once, by one worker or the other"
+    await workers.aclose()
+    await another.aclose()
 
 
 def test_a_worker_whose_environment_lacks_something_says_what() -> None:

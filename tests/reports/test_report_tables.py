@@ -15,7 +15,7 @@ def as_text(query: Query[RowT], rows: Sequence[RowT], *, is_truncated: bool = Fa
 
 
 def as_html(query: Query[RowT], rows: Sequence[RowT], *, is_truncated: bool = False) -> str:
-    return Report(query, tuple(rows), truncated=is_truncated)._repr_html_()
+    return Report(query, tuple(rows), truncated=is_truncated)._repr_html_()  # pyright: ignore[reportPrivateUsage]
 
 
 def test_numbers_are_to_the_right() -> None:

@@ -38,6 +38,7 @@ class Seen:
     Attributes:
         requests: How many came in.
         refused: How many of them were refused.
+        repeated: How many asked for what was asked for before.
         windows: How many were counted in each window of the limit.
         makespan: Server seconds from the first to the last of these.
         optimum: What it could have been at best.
@@ -45,6 +46,7 @@ class Seen:
 
     requests: int
     refused: int
+    repeated: int
     windows: Sequence[int]
     makespan: float
     optimum: float
@@ -115,6 +117,7 @@ async def _serve(test: Connection, options: Options) -> None:
             seen = Seen(
                 requests=len(hits),
                 refused=len(hits) - len(times),
+                repeated=len(hits) - len({str(sorted(hit.query.items())) for hit in hits}),
                 windows=_windows(times, options.per),
                 makespan=times[-1] - times[0] if times else 0.0,
                 optimum=throttle.optimum(len(times)) if times else 0.0,

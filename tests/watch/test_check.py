@@ -130,16 +130,17 @@ async def test_a_site_that_fails_does_not_hold_up_the_others() -> None:
     store, told = MemoryStore(), Told()
     rules = [rule(name="gone", site_id="NOSUCH", below=1), rule(name="ok", below=1)]
     rules += [rule(name="sick", site_id="DAFFYD", below=1), rule(name="own", timezone="Asia/Tokyo", below=1)]
+    rules.append(rule(name="lost", site_id="NOSUCH", timezone="UTC", below=1))
     async with serving(data()) as (server, fathom):
         server.inject(*[Status(500)] * 40, path="/aggregations")
         failed = await check(fathom, rules, told, store=store)
         assert {each.name: type(error) for each, error in failed.errors.items()} == {
             "gone": NotFoundError,
-            **dict.fromkeys(("ok", "sick", "own"), ServerError),
+            **dict.fromkeys(("ok", "sick", "own", "lost"), ServerError),
         }
     async with serving(data()) as (_, fathom):
         result = await check(fathom, rules, told, store=store)
-    assert [each.name for each in result.errors] == ["gone"]
+    assert [each.name for each in result.errors] == ["gone", "lost"]
     assert sorted(alert.rule.name for alert in told.alerts) == ["ok", "own", "sick"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from attrs import define, field
 
-from fathom_async import APIError, ConfigurationError, ConnectError
+from fathom_async import APIError, ConfigurationError, TransportError
 from fathom_async.watch import Alert, webhook
 from fathom_async.watch._judge import judge
 
@@ -103,7 +103,7 @@ async def test_neither_an_error_nor_the_log_shows_the_url(caplog: pytest.LogCapt
                 await tell(alert())
             errors.append(refused.value)
     async with webhook(receiver.url) as tell:
-        with pytest.raises(ConnectError, match=r"no answer from the webhook at 127\.0\.0\.1") as gone:
+        with pytest.raises(TransportError, match=r"no answer from the webhook at 127\.0\.0\.1") as gone:
             await tell(alert())
         errors.append(gone.value)
     for broken in (

@@ -9,19 +9,16 @@ both. So a text is preferred that looks like an asked one without a row.
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from urllib.parse import quote
 
 from fathom_async._bulk.fusing.fuse import Fused
 from fathom_async._core.codec.rows import Row, RowT
 from fathom_async._reports.collation import folded, may_be_read_otherwise
-from fathom_async._reports.fields import RATES, VALUE
+from fathom_async._reports.fields import RATES, VALUE, TextProperty
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
-
-if TYPE_CHECKING:
-    from fathom_async._reports.fields import TextProperty
 
 _ACCENTED: Final = dict(zip("aceinouyACEINOUY", "áçéíñóúýÁÇÉÍÑÓÚÝ", strict=True))
 _LONGEST: Final = 200

@@ -1,11 +1,11 @@
 """Fuse queries into requests: find boxes that hold many queries, write each as one query, and split its answer."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from math import inf, prod
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Generic, Self, cast
+from typing import Final, Generic, Self, cast
 
 import attrs
 
@@ -14,18 +14,13 @@ from fathom_async._bulk.fusing.knowledge import ServerKnowledge
 from fathom_async._bulk.fusing.texts import one_of
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.calendar import count_periods
-from fathom_async._reports.fields import MAX_ROWS, METRIC_KINDS
+from fathom_async._reports.fields import MAX_ROWS, METRIC_KINDS, TextProperty
 from fathom_async._reports.filters import Filter
 from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import Query
 from fathom_async._reports.report import Report
 from fathom_async._util.text import counted
 from fathom_async.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from fathom_async._reports.fields import TextProperty
 
 _TRIED: Final = 64
 """Boxes of a subject that a further one is compared with, so that the effort stays near-linear."""

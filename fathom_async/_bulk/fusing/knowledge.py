@@ -81,7 +81,6 @@ class ServerKnowledge:
         """Do nothing: it holds nothing open."""
 
     def to_json(self) -> bytes:
-        """Return what is known, for a store."""
         return json.dumps([self.exact, self.counts, self.longest_patterns]).encode()
 
     def add(self, encoded: bytes) -> Self:

@@ -36,7 +36,6 @@ class Overview:
         return self.plan.requests + len(self.complete)
 
     def cells(self) -> tuple[int | float, ...]:
-        """Return the figures, in the order of `COLUMNS`."""
         return (self.reports, self.requests, self.requests, round(self.seconds, 1), len(self.complete))
 
 

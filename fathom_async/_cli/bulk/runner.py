@@ -80,7 +80,6 @@ class RunSummary:
 
 
 def overview_of(fathom: FathomClient, reports: Sequence[ReportSpec], *, is_fused: bool) -> Overview:
-    """Return the requests that these reports would send."""
     plain = [query for each in reports if not each.job.complete for query in each.named.queries]
     plan = fathom.reports.plan(plain, fuse=is_fused)
     complete = [query for each in reports if each.job.complete for query in each.named.queries]

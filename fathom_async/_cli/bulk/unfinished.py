@@ -24,7 +24,6 @@ class Unfinished:
 
     @classmethod
     def of(cls, store: ReportStore, file: Path, address: str) -> "Unfinished":
-        """Return the record of a job file's run against an API."""
         return cls(store, namespace(address, f"run of {file.resolve()}"))
 
     async def began_at(self, now: float) -> float | None:
@@ -33,10 +32,8 @@ class Unfinished:
         return note.asked_at if note is not None and 0 <= now - note.asked_at < LIFE else None
 
     async def begin(self, now: float) -> None:
-        """Record that a run begins."""
         await self.store.delete([self.key])
         await self.store.put_many({self.key: CacheEntry(b"[]", now, drop_after=now + LIFE)})
 
     async def end(self) -> None:
-        """Record that it is over."""
         await self.store.delete([self.key])

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from attrs import frozen
 from cyclopts import Parameter, validators
@@ -25,11 +25,8 @@ from fathom_async._cli.figures import Line, Ranking, TimeSeries
 from fathom_async._cli.formatting import duration
 from fathom_async._cli.progress import repeating, reporter, situation
 from fathom_async._util.text import columns, counted, cut, printable
-from fathom_async.reports import CalendarUnit
+from fathom_async.reports import CalendarUnit, DateGrouping
 from fathom_async.testing import FathomServer
-
-if TYPE_CHECKING:
-    from fathom_async.reports import DateGrouping
 
 Reports = Mapping[str, Sequence[Report[PageviewRow]]]
 """Reports over all days, by the site's name."""

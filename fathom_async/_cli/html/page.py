@@ -56,7 +56,6 @@ class HtmlPage:
     rest: str | None = None
 
     def html(self) -> str:
-        """Return the page."""
         facts = words.facts_of(self._query, self.now.tzinfo)
         if self.report.rows and self._end:
             facts.append(f"Incomplete: {words.day(self._dates[-1], self._query.date_grouping)}, {self._end}")

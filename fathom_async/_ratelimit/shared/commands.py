@@ -102,7 +102,6 @@ class Sharing:
 
 
 def hourly(requests: int, concurrency: int | None) -> int:
-    """Return the number of an hourly plan."""
     return requests * _CAPS + min(concurrency or 0, _CAPS - 1)
 
 

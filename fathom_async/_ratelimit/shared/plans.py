@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 from fathom_async._ratelimit.shared.commands import PLAN_FOR, Action, Command, Result, Sharing
 from fathom_async._ratelimit.shared.protocol import LOST_AFTER, Store
-from fathom_async._util.clock import Clock
+from fathom_async._util.clock import Clock, Timer
 from fathom_async.errors import ArgumentError, FathomError
 
 if TYPE_CHECKING:
     from fathom_async._ratelimit.shared.window import SharedWindow
-    from fathom_async._util.clock import Timer
 
 
 class PlanTeller:

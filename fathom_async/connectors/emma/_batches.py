@@ -87,7 +87,6 @@ class BatchError(FathomError):
 
 
 def in_batches(events: Iterable[NewMemberEvent]) -> list[tuple[NewMemberEvent, ...]]:
-    """Split events into batches."""
     if isinstance(events, NewMemberEvent):
         raise ArgumentError("events must be a collection: write create([event])")
     if not isinstance(events, Iterable):

@@ -23,7 +23,6 @@ _NUMBER = object_decoder(int)
 def type_creation(
     dates: Dates, extra: Mapping[str, object] | None = None, /, *, event_type: str, display_name: str
 ) -> Request[EventType]:
-    """Return the request that creates an event type."""
     fields = body(_FIELDS, extra, event_type=event_type, display_name=display_name)
     return Request("POST", "/events", dates.one(EventType), body=fields, lane=LANE)
 

@@ -19,7 +19,6 @@ _to_resource = tolerant(Resource, {"parent_id": "parent", "integration_id": "int
 
 
 def read_resource(body: bytes) -> Resource:
-    """Decode one resource."""
     return _to_resource(parse(body))
 
 

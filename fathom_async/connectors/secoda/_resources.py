@@ -44,7 +44,6 @@ CatalogFilter = Mapping[str, object]
 
 
 def category_creation(extra: Mapping[str, object] | None = None, **fields: object) -> Request[Resource]:
-    """Return the request that creates a category."""
     return _write("POST", "/event/category/", checks.body(_CATEGORY, extra, **fields))
 
 
@@ -68,7 +67,6 @@ def _body(metadata: Metadata, **required: str) -> dict[str, object]:
 
 
 def _every(**values: str) -> CatalogFilter:
-    """Return the filter for entries with all of these values."""
     operands = [{"operator": "exact", "field": field, "value": value} for field, value in values.items()]
     return operands[0] if len(operands) == 1 else {"operator": "and", "operands": operands}
 

@@ -45,13 +45,11 @@ class EmmaState:
     _emma: EmmaClient
 
     async def find(self, change: Change, made: str | None) -> bool:
-        """Look for the type of a creation."""
         del made
         present = {key(kind.event_type) async for kind in self._emma.event_types.list()}
         return isinstance(change, CreateEventType) and change.event_type in present
 
     async def make(self, change: Change, sent: Callable[[], None]) -> str:
-        """Create a type."""
         if not isinstance(change, CreateEventType):
             raise SyncError(f"Emma has event types only: {change}")
         names = {"event_type": change.event_type, "display_name": change.display_name}
@@ -73,11 +71,9 @@ class EmmaDestination:
 
     @property
     def key(self) -> str:
-        """Address and account."""
         return f"{self.name} {self.emma.base_url}"
 
     async def compare(self, source: AccountEvents) -> EmmaState:
-        """Read the event types."""
         wanted = tuple(dict.fromkeys(key(event.name) for one in source.sites for event in one.events))
         changes, notes = missing_types(wanted, [kind async for kind in self.emma.event_types.list()])
         return EmmaState(changes, (*source.notes, *notes), self.emma)

@@ -126,11 +126,9 @@ class SecodaDestination:
 
     @property
     def key(self) -> str:
-        """Address and integration."""
         return f"{self.name} {self.secoda.base_url} {bare_id(self.integration)}"
 
     async def compare(self, source: AccountEvents) -> SecodaState:
-        """Read the catalog."""
         secoda, integration = self.secoda, self.integration
         present = by_path(
             *await gather_all(

@@ -11,6 +11,9 @@ from fathom_async._ratelimit.plan import Priority
 from fathom_async._util.checks import MISSING, NotGiven
 from fathom_async.client import FathomClient
 
+GRACE = 5.0
+"""Default of `grace` of a lifespan, in seconds."""
+
 
 class FathomState(TypedDict):
     """Values that the lifespan adds to the state of every request."""
@@ -19,7 +22,7 @@ class FathomState(TypedDict):
 
 
 def fathom_lifespan(
-    make_client: Callable[[], FathomClient] = FathomClient.from_env,
+    make_client: Callable[[], FathomClient] = FathomClient.from_env, *, grace: float = GRACE
 ) -> Callable[[object], AbstractAsyncContextManager[FathomState]]:
     """Return a lifespan that keeps one client open, for ``FastAPI(lifespan=...)``.
 
@@ -33,6 +36,8 @@ def fathom_lifespan(
     Args:
         make_client: Makes the client in the event loop of the application; `FathomClient.from_env` by default.
             Workers of one account share its limits if the client has a ``budget``.
+        grace: Seconds for which a worker that stops waits for answers, such as those that background tasks expect;
+            nothing more is sent meanwhile.
 
     Raises:
         ArgumentError: `make_client` cannot make the client; raised when the application starts, which then fails.
@@ -42,7 +47,10 @@ def fathom_lifespan(
     async def lifespan(_: object) -> AsyncGenerator[FathomState]:
         async with make_client() as client:
             client.expect(Priority.INTERACTIVE)
-            yield FathomState(fathom=client)
+            try:
+                yield FathomState(fathom=client)
+            finally:
+                await client.drain(grace)
 
     return lifespan
 
