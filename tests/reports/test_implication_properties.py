@@ -162,7 +162,7 @@ def expect_same(world: World, known: AnyQuery, asked: AnyQuery, told: Counter[st
 def test_derived_answers_are_those_of_the_server() -> None:
     told = Counter[str]()
 
-    @settings(max_examples=(examples := tries(50, soak=150)))
+    @settings(max_examples=(examples := tries(100, soak=150)))
     @given(DATASETS, st.integers(0, 1 << 32))
     def check(data: Dataset, seed: int) -> None:
         world, chance = World(data), random.Random(seed)
@@ -186,7 +186,7 @@ def plain(data: Dataset, query: AnyQuery) -> Counter[Row]:
 def test_derived_answers_are_those_of_a_plain_loop() -> None:
     told = Counter[str]()
 
-    @settings(max_examples=(examples := tries(20, soak=60)))
+    @settings(max_examples=(examples := tries(30, soak=60)))
     @given(DATASETS, st.integers(0, 1 << 32))
     def check(data: Dataset, seed: int) -> None:
         world, chance = World(data), random.Random(seed)

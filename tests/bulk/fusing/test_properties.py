@@ -140,7 +140,7 @@ def test_d_equal_queries_once(data: Dataset, query: AnyQuery, times: int) -> Non
 def test_anything_at_all() -> None:
     asked = saved = 0
 
-    @settings(max_examples=tries(50, soak=150))
+    @settings(max_examples=tries(75, soak=150))
     @given(DATASETS, st.lists(variations(), min_size=1, max_size=4))
     def check(data: Dataset, sets: list[list[AnyQuery]]) -> None:
         nonlocal asked, saved
