@@ -5,7 +5,7 @@
 2. A task that could not run **yet** is no outcome: the store or the budget was out of reach, the worker was closing,
    or the engine failed. Its batch is sent again; the answers that are in the store cost no request.
 3. Meanwhile one task at a time tries, after pauses that double, until one of the account succeeds. Once none has for
-   `patience` seconds, errors are outcomes.
+   `patience` seconds, errors are outcomes. A token that all workers find rejected is waited for at most a minute.
 4. A task that would wait for its account's limit for longer than `HOLD` is handed back at once (`max_wait`), and sent
    again when half of the wait is over, for as long as it takes. So no task runs for long, and one that does is lost.
 5. What the engine fails to run `_MOST_TIMES` times is an outcome, if it ran another batch since the first time: this
@@ -25,7 +25,14 @@ import attrs
 from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import RowT
 from fathom_async._util import checks
-from fathom_async.errors import BudgetError, ClosedError, FathomError, StoreError, WaitTooLongError
+from fathom_async.errors import (
+    BudgetError,
+    ClosedError,
+    FathomError,
+    StoreError,
+    WaitTooLongError,
+    WorkerTokenError,
+)
 from fathom_async.integrations.batches import Batch
 
 _log = logging.getLogger("fathom_async")
@@ -38,8 +45,9 @@ HOLD: Final = 120.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 _LONGEST_REST: Final = 300.0
+_TOKEN_PATIENCE: Final = 60.0
 _MOST_TIMES: Final = 3
-_NOT_YET: Final = (BudgetError, ClosedError, StoreError, WaitTooLongError)
+_NOT_YET: Final = (BudgetError, ClosedError, StoreError, WaitTooLongError, WorkerTokenError)
 
 
 @attrs.define(eq=False)
@@ -148,12 +156,15 @@ class Dispatch(Generic[RowT]):
             pause = min(max((error.eta - error.max_wait) / 2, _FIRST_PAUSE), _LONGEST_REST)
         else:
             account.failing_since = now if account.failing_since is None else account.failing_since
-            if now - account.failing_since >= self._patience or self._fails_for_good(place, error):
+            patience = (
+                min(self._patience, _TOKEN_PATIENCE) if isinstance(error, WorkerTokenError) else self._patience
+            )
+            if now - account.failing_since >= patience or self._fails_for_good(place, error):
                 account.pause, account.not_before = 0.0, -math.inf
                 return self._end(place, self._todo[place].failed(_told(error)))
             if not self._failing:
                 _log.warning(
-                    "a task cannot run, such tasks are sent again for %g s: %s", self._patience, _told(error)
+                    "a task cannot run, such tasks are sent again for %g s: %s", patience, _told(error)
                 )
             self._failing.add(account.name)
             account.todo.append(place)

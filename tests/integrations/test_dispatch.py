@@ -9,7 +9,7 @@ import pytest
 from fathom_async import ArgumentError, BudgetError, ClosedError, FathomError, NotFoundError, PageviewQuery
 from fathom_async._bulk.results import Outcome
 from fathom_async._core.codec.rows import Row
-from fathom_async.errors import StoreError, WaitTooLongError
+from fathom_async.errors import StoreError, WaitTooLongError, WorkerTokenError
 from fathom_async.integrations._dispatch import Dispatch
 from fathom_async.integrations.batches import Batch
 
@@ -174,3 +174,12 @@ def test_bounds_are_checked() -> None:
         job(at_once=0)
     with pytest.raises(ArgumentError, match="patience"):
         job(patience=-1)
+
+
+def test_a_token_that_every_worker_finds_rejected_is_waited_for_a_minute() -> None:
+    rejected = WorkerTokenError("a", "host", 7, "Unauthenticated.")
+    end, errors = simulate(job(*["a"] * 5), lambda _place, _now: rejected)
+    assert 60 <= end <= 90
+    assert errors == [rejected] * 5
+    _, errors = simulate(job(*["a"] * 9), lambda place, now: rejected if place % 2 and now < 50 else None)
+    assert [type(each) for each in errors] == [NotFoundError] * 9

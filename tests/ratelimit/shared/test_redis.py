@@ -23,7 +23,7 @@ from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
 from fathom_async._ratelimit.shared.window import SharedWindow
 from fathom_async._util import checks
 from fathom_async._util.clock import LoopClock
-from fathom_async.errors import ArgumentError, BudgetError, ClosedError, ConfigurationError
+from fathom_async.errors import ArgumentError, BudgetError, ClosedError, ConfigurationError, WaitTooLongError
 from tests.conftest import until
 from tests.support.redis_server import RedisServer, redis_server
 
@@ -76,6 +76,19 @@ async def test_who_waits_for_nothing_can_be_served(lasting_redis: RedisServer) -
     for _ in range(3):
         await request(lane, max_wait=0.0)
     await lane.aclose()
+
+
+async def test_a_new_process_fails_at_once_what_cannot_wait_until_others_permits_return(
+    lasting_redis: RedisServer,
+) -> None:
+    key = uuid4().hex
+    lane, new = lane_on(lasting_redis, key), lane_on(lasting_redis, key)
+    await asyncio.gather(*(request(lane) for _ in range(10)))
+    with pytest.raises(WaitTooLongError) as caught:
+        await request(new, max_wait=30.0)
+    assert caught.value.eta > 40  # it would be less than 31 after the 30 seconds
+    await lane.aclose()
+    await new.aclose()
 
 
 async def test_cancelled_questions_leak_no_slot(lasting_redis: RedisServer) -> None:

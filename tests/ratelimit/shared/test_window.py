@@ -304,24 +304,6 @@ async def test_max_wait_looks_at_what_all_have_spent(tmp_path: Path) -> None:
     await close(lanes)
 
 
-async def test_a_new_process_that_finds_the_limit_used_up_fails_impatient_requests_at_once(
-    tmp_path: Path,
-) -> None:
-    lanes = [lane_at(tmp_path, 2) for _ in range(3)]
-    for lane in lanes[:2]:
-        await request(lane)
-    with pytest.raises(WaitTooLongError) as caught:
-        await request(lanes[2], max_wait=30)
-    assert now() < 1
-    assert caught.value.eta == pytest.approx(SPAN, abs=0.5)
-    patient = asyncio.create_task(request(lanes[2], max_wait=70))
-    with pytest.raises(WaitTooLongError):
-        await request(lanes[2], max_wait=30)
-    assert now() < 1
-    assert await patient == pytest.approx(SPAN + 0.1, abs=0.1)
-    await close(lanes)
-
-
 async def test_a_reserve_holds_for_a_shared_window_too(tmp_path: Path) -> None:
     lanes = [lane_at(tmp_path, 10, reserve=4) for _ in range(2)]
     await asyncio.gather(*map(request, lanes))
