@@ -157,7 +157,9 @@ class Dispatch(Generic[RowT]):
         else:
             account.failing_since = now if account.failing_since is None else account.failing_since
             patience = (
-                min(self._patience, _TOKEN_PATIENCE) if isinstance(error, WorkerTokenError) else self._patience
+                min(self._patience, _TOKEN_PATIENCE)
+                if isinstance(error, WorkerTokenError)
+                else self._patience
             )
             if now - account.failing_since >= patience or self._fails_for_good(place, error):
                 account.pause, account.not_before = 0.0, -math.inf
