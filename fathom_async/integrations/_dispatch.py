@@ -101,6 +101,7 @@ class Dispatch(Generic[RowT]):
         self._ready = dict.fromkeys(self._accounts)
         self._later: list[tuple[float, str]] = []
         self._failing: set[str] = set()
+        self._rejections: set[str] = set()
 
     @property
     def is_over(self) -> bool:
@@ -161,16 +162,23 @@ class Dispatch(Generic[RowT]):
             if now - account.failing_since >= patience or self._fails_for_good(place, error):
                 account.pause, account.not_before = 0.0, -math.inf
                 return self._end(place, self._todo[place].failed(_told(error)))
-            if not self._failing:
-                _log.warning(
-                    "a task cannot run, such tasks are sent again for %g s: %s", patience, _told(error)
-                )
-            self._failing.add(account.name)
+            self._tell(account, error, patience)
             account.todo.append(place)
         if now >= account.not_before:  # those sent before the pause began are not another reason for one
             account.pause, account.not_before = pause, now + pause
         heappush(self._later, (account.not_before, account.name))
         return None
+
+    def _tell(self, account: _Account, error: Exception, patience: float) -> None:
+        """Log that tasks cannot run; a worker's rejected token once, as other workers may answer in between."""
+        told = _told(error)
+        if isinstance(error, WorkerTokenError):
+            if str(told) in self._rejections:
+                return
+            self._rejections.add(str(told))
+        if not self._failing:
+            _log.warning("a task cannot run, such tasks are sent again for %g s: %s", patience, told)
+        self._failing.add(account.name)
 
     def _account(self, place: int) -> _Account:
         account = self._accounts[self._todo[place].account]

@@ -199,3 +199,14 @@ def test_a_token_that_is_replaced_within_patience_fails_nothing() -> None:
     rejected = WorkerTokenError("a", "host", 7, "Unauthenticated.")
     _, errors = simulate(job(*["a"] * 9), lambda place, now: rejected if place > 2 and now < 500 else None)
     assert [type(each) for each in errors] == [NotFoundError] * 9
+
+
+def test_a_rejected_token_of_a_worker_is_told_once_while_others_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries = iter(range(200))
+    rejected = [WorkerTokenError("a", "host", number, "Unauthenticated.") for number in (7, 8)]
+    simulate(
+        job(*["a"] * 50), lambda _place, _now: None if (now := next(tries)) % 2 else rejected[now % 4 // 2]
+    )
+    assert 2 <= len(caplog.records) <= 4
