@@ -6,8 +6,8 @@ until its request is done. Dask reruns the tasks of a killed worker.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 try:
@@ -36,9 +36,6 @@ from fathom_async.integrations.workers import (
 from fathom_async.store import CachePolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Future
-
     from dask.bag import Bag
     from dask.delayed import Delayed
     from distributed import Client, Worker
