@@ -166,7 +166,7 @@ VALUES: Final[list[object]] = [
     fastapi.Health(status="ok", lanes={}, sent={"crud": 1}, refused=0, retried=0, shared=0),
     *batches.batches([VISITS, SALES]),
     fleet.FleetPlan(1, 2, 3, 4, 5.0, "a"),
-    mcp.QueryInput(site_id="CDBUGS", aggregates=["visits"]),
+    mcp.QueryInput.model_validate({"site_id": "CDBUGS", "aggregates": ["visits"]}),
     prometheus.METRICS[0],
     *(
         testing.Status(503, {"a": 1}),
