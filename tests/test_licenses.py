@@ -27,6 +27,7 @@ def test_every_dependency_has_a_license_that_is_allowed() -> None:
         ("Classifier", "License :: OSI Approved :: MIT License", True),
         ("Classifier", "License :: OSI Approved :: GNU General Public License (GPL)", False),
         ("License", "Apache 2.0", True),
+        ("License", "Apache-2.0 AND MIT", True),
         ("License", "Proprietary", False),
         ("Summary", "MIT", False),
     ],

@@ -8,7 +8,6 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from importlib.metadata import Distribution, distribution
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +25,7 @@ KNOWN: Final[Mapping[str, str]] = {"taskiq-dependencies": "MIT"}
 
 _NAMES: Final[Mapping[str, str]] = {
     "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "Apache v2": "Apache-2.0",
     "BSD License": "BSD",
@@ -45,11 +45,13 @@ def licenses(package: Distribution) -> frozenset[str]:
     fields: dict[str, list[str]] = {
         name: package.metadata.get_all(name) or [] for name in ("License-Expression", "Classifier", "License")
     }
-    expressions = (each.split(" AND ") for each in fields["License-Expression"])
-    terms = [term.strip("()") for term in chain.from_iterable(expressions)]
     approved = [each.removeprefix(_APPROVED) for each in fields["Classifier"] if each.startswith(_APPROVED)]
-    known = [KNOWN.get(canonicalize_name(package.name), "none")]
-    return frozenset(_NAMES.get(each, each) for each in terms or approved or fields["License"] or known)
+    if approved and not fields["License-Expression"]:
+        return frozenset(_NAMES.get(each, each) for each in approved)
+    known = KNOWN.get(canonicalize_name(package.name), "none")
+    (expression, *_) = [*fields["License-Expression"], *fields["License"], known]
+    terms = (term.strip("()") for term in expression.split(" AND "))
+    return frozenset(_NAMES.get(term, term) for term in terms)
 
 
 def is_allowed(package: Distribution) -> bool:
