@@ -44,6 +44,8 @@ AGAIN: Final = 30.0
 
 _KNOWN_FOR: Final = 90 * 86_400.0
 _NONE_FOR: Final = 86_400.0
+_NO_ACCOUNT: Final = (403, 404, 405, 410)
+"""Answers to those who may not know their account. Others, such as a redirect of a proxy, do not last for a day."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -153,7 +155,7 @@ class AccountFinder:
         except (AuthenticationError, RateLimitError):
             raise
         except APIError as error:
-            if error.status in self.session.retry.statuses:
+            if error.status not in _NO_ACCOUNT:
                 raise
         except DecodeError as error:
             if error.is_garbled:
@@ -167,7 +169,7 @@ class AccountFinder:
     def _kept(self) -> ReportStore:
         """Open the store of accounts: beside a budget's file, or on its server."""
         parts = urlsplit(self.budget)
-        where = parts._replace(scheme=parts.scheme.replace("valkey", "redis")).geturl()
+        where = self.budget.replace("valkey", "redis", 1) if "valkey" in parts.scheme else self.budget
         if parts.scheme == "file":
             where = f"sqlite://{parts.path}.accounts"
         return open_store(where, clock=self.session.unix)

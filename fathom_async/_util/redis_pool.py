@@ -6,7 +6,8 @@
    fewer and larger messages, and nobody waits for a connection. An outage is heard by all who wait.
 3. The first call connects, and the last user disconnects.
 4. redis-py loses connections, and its blocking pools more than that, when the task that uses them is cancelled. So a
-   task that nobody cancels does; a caller that is cancelled does not hear its reply.
+   task of its own does; a caller that is cancelled does not hear its reply. A program that cancels all of its tasks
+   cancels this one, too: what it sent has failed then, and what is called from then on is sent by another.
 5. A subscription has a connection of its own for as long as it lasts.
 """
 
@@ -73,6 +74,11 @@ class _Connection:
                 line = cast("Pipeline", self.redis.pipeline(transaction=False))
                 ends = [(call(line), len(line))[1] for call, _ in calls]
                 replies = await line.execute(raise_on_error=False) if ends else []
+            except asyncio.CancelledError:
+                _fail(calls, ConnectionError("cancelled"))
+                if self.waiting:  # by those that are told to end, too, and clean up
+                    self.sending = asyncio.get_running_loop().create_task(self.send())
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear it
                 _fail(calls, error)
                 continue
@@ -81,9 +87,10 @@ class _Connection:
                     reply.set_result(replies[begin:end])
 
     async def aclose(self) -> None:
+        waiting, self.waiting = self.waiting, []
         if self.sending is not None:
             self.sending.cancel()
-        _fail([*self.sent, *self.waiting], ConnectionError("closed"))
+        _fail([*self.sent, *waiting], ConnectionError("closed"))
         await self.redis.aclose()
 
 

@@ -16,7 +16,7 @@ from fathom_async._cache.account import AGAIN
 from fathom_async.service import Request, Response
 from fathom_async.testing import FathomServer, LaravelWindow
 from tests.support.forked import Forked
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, redis_server
 
 OLD, NEW, READS = "the-old-token", "the-new-token", "a-token-that-reads"
 TOKENS = {OLD: ["*"], NEW: ["*"], READS: ["all-sites-readonly"]}
@@ -81,6 +81,16 @@ async def test_answers_of_a_client_without_a_budget_are_those_of_its_account(
         async with FathomClient(token, base_url=server.url, budget=budget) as fathom:
             await fathom.reports.gather(QUERIES, store=store)
     assert asked(server) == {"/v1/account": 2, "/v1/aggregations": 1}
+
+
+async def test_the_account_is_kept_on_a_server_behind_a_socket(server: FathomServer, tmp_path: Path) -> None:
+    budget = f"unix://{tmp_path}/redis.sock?db=1"
+    with redis_server(tmp_path, "--unixsocket", f"{tmp_path}/redis.sock"):
+        for number, token in enumerate((OLD, NEW, OLD, NEW)):
+            async with FathomClient(token, base_url=server.url, budget=budget) as fathom:
+                await fathom.reports.aggregate(QUERIES[number])
+                assert (await fathom.look())["reports"].used == number + 1
+    assert asked(server)["/v1/account"] == 2
 
 
 async def test_a_token_that_cannot_read_its_account_keeps_what_is_its_own(
