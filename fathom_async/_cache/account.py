@@ -44,8 +44,8 @@ AGAIN: Final = 30.0
 
 _KNOWN_FOR: Final = 90 * 86_400.0
 _NONE_FOR: Final = 86_400.0
-_NO_ACCOUNT: Final = (403, 404, 405, 410)
-"""Answers to those who may not know their account. Others, such as a redirect of a proxy, do not last for a day."""
+_NO_ACCOUNT: Final = (400, 403, 404, 405, 410, 422)
+"""Answers to those who may not know their account. Others, such as a redirect by a proxy, do not stay for a day."""
 
 _log = logging.getLogger("fathom_async")
 

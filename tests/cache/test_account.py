@@ -203,6 +203,18 @@ async def test_a_server_that_does_not_tell_the_account_keeps_nobody_from_startin
         assert network.hits.count("/account") == failed + 1
 
 
+@pytest.mark.parametrize(("status", "is_asked_again"), [(302, True), (402, True), (400, False), (404, False)])
+async def test_what_is_no_answer_about_the_account_is_not_kept(
+    tmp_path: Path, status: int, is_asked_again: bool
+) -> None:
+    network = Network([status])
+    for number in range(2):
+        budget = f"file://{tmp_path}/budget"
+        async with FathomClient(OLD, transport=network, budget=budget) as fathom:
+            await fathom.reports.aggregate(QUERIES[number])
+    assert network.hits.count("/account") == 1 + is_asked_again
+
+
 @pytest.mark.virtual_time
 async def test_to_wait_for_the_account_counts_as_waiting(tmp_path: Path) -> None:
     network = Network([200], seconds=20.0)
