@@ -4,7 +4,7 @@ A `Service` says where a service is, who calls it, what it admits and what its r
 of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
 """
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar, cast
@@ -39,10 +39,6 @@ from fathom_async._util.tasks import gather_all
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Page
 from fathom_async.telemetry import Stats
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ import fathom_async as fathom
 from fathom_async import backfill, jobs, models, reports, service, store, telemetry, testing, watch
 from fathom_async._core.codec.objects import discard
 from fathom_async.connectors import emma, secoda, sync
-from fathom_async.integrations import batches, charts, fastapi, fleet
+from fathom_async.integrations import batches, charts, fastapi, fleet, mcp, prometheus
 from tests.test_public import PUBLIC
 
 NOW: Final = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -166,6 +166,8 @@ VALUES: Final[list[object]] = [
     fastapi.Health(status="ok", lanes={}, sent={"crud": 1}, refused=0, retried=0, shared=0),
     *batches.batches([VISITS, SALES]),
     fleet.FleetPlan(1, 2, 3, 4, 5.0, "a"),
+    mcp.QueryInput.model_validate({"site_id": "CDBUGS", "aggregates": ["visits"]}),
+    prometheus.METRICS[0],
     *(
         testing.Status(503, {"a": 1}),
         testing.Disconnect(),
@@ -199,7 +201,7 @@ LIVE: Final = {
         *("FathomServer", "ServiceServer", "Dataset", "VirtualTimeLoop"),
         *("AlignedWindow", "ConcurrencyCap", "LaravelWindow", "SlidingLog", "TokenBucket"),
     ),
-    "clocks and observers": ("LoopClock", "Telemetry", "RequestSpans", "ProgressBar"),
+    "clocks and observers": ("LoopClock", "Telemetry", "RequestSpans", "ProgressBar", "ClientMetrics"),
 }
 """Public classes whose instances stay in their process, by the reason."""
 

@@ -1,4 +1,4 @@
-"""The public modules: users import only these; moved ones keep working for one version."""
+"""The public modules: users import only these."""
 
 import ast
 import re
@@ -49,12 +49,6 @@ PUBLIC = [
     "fathom_async.testing.plugin",
     "fathom_async.watch",
 ]
-MOVED = {
-    "fathom_async.store.kept": ("fathom_async.store", ["Keeping", "Kept", "namespace"]),
-    "fathom_async.store.open": ("fathom_async.store", ["open_store"]),
-    "fathom_async.store.protocol": ("fathom_async.store", ["ReportStore"]),
-    "fathom_async.testing.virtual_time": ("fathom_async.testing", ["run_virtual"]),
-}
 # Class names with more than one definition, and why; everything else has one name for one thing.
 SAME_NAME = {
     "Batch": "public in two packages that nobody imports together: events of Emma, queries of a worker",
@@ -89,7 +83,7 @@ def pages() -> list[Path]:
 
 def test_everything_that_is_not_listed_is_private() -> None:
     shown = {name for name in modules() if not any(part.startswith("_") for part in name.split("."))}
-    assert shown == {*PUBLIC, *MOVED}
+    assert shown == {*PUBLIC}
 
 
 def test_no_class_name_has_two_meanings() -> None:
@@ -116,22 +110,6 @@ def test_examples_import_what_is_public_only() -> None:
     assert used
 
 
-RENAMED = [
-    ("fathom_async", "Keeping", "CachePolicy"),
-    ("fathom_async.backfill", "Target", "Destination"),
-    ("fathom_async.store", "Keeping", "CachePolicy"),
-    ("fathom_async.store", "Kept", "CacheEntry"),
-]
-
-
-@pytest.mark.parametrize(("module", "old", "new"), RENAMED)
-def test_a_former_name_works_and_says_what_it_is_called_now(module: str, old: str, new: str) -> None:
-    code = f"from {module} import {old} as was, {new}; assert was is {new}"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
-    assert f"{module}.{old} is {module}.{new} now" in ended.stderr
-
-
 def test_the_command_line_imports_what_is_public_only() -> None:
     """It uses what users can use, besides itself and `_util`."""
     sources = [file.read_text("utf-8") for file in (PACKAGE / "_cli").rglob("*.py")]
@@ -148,20 +126,6 @@ def test_clients_of_other_services_are_written_with_what_is_public() -> None:
     own = {name for name in used if name.startswith(("fathom_async.connectors", "fathom_async._util"))}
     assert used - own <= {*PUBLIC}
     assert "fathom_async.service" in used
-
-
-@pytest.mark.parametrize("old", MOVED)
-def test_a_former_place_works_and_says_where_its_names_are_now(old: str) -> None:
-    new, names = MOVED[old]
-    for name in names:
-        now = {"Keeping": "CachePolicy", "Kept": "CacheEntry"}.get(name, name)
-        code = f"from {old} import {name} as was; from {new} import {now}; assert was is {now}"
-        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        assert ended.stderr.startswith("<string>:1: DeprecationWarning"), "the caller's line is named"
-        assert f"{old}.{name} is {new}.{now} now" in ended.stderr
-        assert ended.stderr.count("DeprecationWarning") == 1
-    with pytest.raises(AttributeError):
-        _ = import_module(old).nothing
 
 
 def test_a_service_of_ones_own_needs_nothing_private() -> None:

@@ -3,15 +3,11 @@
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from examples.dashboard.sites import Sites
 from fathom_async import FathomClient
-from fathom_async.integrations.fastapi import LiveCount, live_feed
+from fathom_async.integrations.fastapi import LiveCount, LiveFeed, live_feed
 from fathom_async.store import ReportStore
-
-if TYPE_CHECKING:
-    from fathom_async.integrations.fastapi import LiveFeed
 
 _EVERY = 60.0
 _SHARE = 0.3

@@ -4,9 +4,9 @@ An `OrderedDict` is all there is to it, so that no caching library is used.
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import evolve
 
@@ -14,9 +14,6 @@ from fathom_async._cache.entry import CacheEntry, replaces
 from fathom_async._cache.single_flight import FlightStore, StoreFlight
 from fathom_async._cache.store import LEASE, MOST_ANSWERS
 from fathom_async.errors import ArgumentError, ClosedError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 _OVERHEAD: Final = 500

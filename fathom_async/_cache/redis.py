@@ -11,12 +11,12 @@ lapses sends none, so that there is a look every second too.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, islice
 from time import time
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import FlightStore, StoreFlight
@@ -24,9 +24,6 @@ from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
 from fathom_async._util.redis_pool import Pipeline, SharedRedis
 from fathom_async._util.secrets import told
 from fathom_async.errors import ClosedError, StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 T = TypeVar("T")
 

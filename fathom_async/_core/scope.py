@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from attrs import define, field
 
 from fathom_async._util.clock import Clock
-from fathom_async.errors import ClosedError
-
-if TYPE_CHECKING:
-    from fathom_async.errors import FathomError
+from fathom_async.errors import ClosedError, FathomError
 
 T = TypeVar("T")
 

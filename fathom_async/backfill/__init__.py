@@ -1,8 +1,5 @@
 """Copy reports into a table, period by period: each run requests what is new, and what may have changed."""
 
-from typing import TYPE_CHECKING
-
-from fathom_async._util.moved import renamed
 from fathom_async.backfill._destination import Destination, TargetBusyError, TargetError
 from fathom_async.backfill._duckdb import DuckDBTable
 from fathom_async.backfill._parquet import ParquetDataset
@@ -19,6 +16,3 @@ __all__ = [
     "TargetError",
     "backfill",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, {"Target": "Destination"})

@@ -8,20 +8,17 @@ these values cannot.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING, Any, Final, Generic, cast
+from typing import Any, Final, Generic, cast
 
 import attrs
 
 from fathom_async import errors
 from fathom_async._bulk.fusing import fuse
-from fathom_async._bulk.results import Outcome, checked, count_requests
+from fathom_async._bulk.results import Origin, Outcome, checked, count_requests
 from fathom_async._core.codec.rows import Row, RowT, RowT_co
 from fathom_async._reports.query import Query, query_from_params
 from fathom_async._util import checks
 from fathom_async.errors import ArgumentError, FathomError, TransportError
-
-if TYPE_CHECKING:
-    from fathom_async._bulk.results import Origin
 
 Json = Mapping[str, object]
 """A JSON object, such as a task or an outcome."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -32,13 +32,10 @@ from fathom_async._util.checks import site_zone
 from fathom_async.backfill._backfill_plan import BackfillPlan, plan_backfill
 from fathom_async.backfill._chunks import chunks
 from fathom_async.backfill._layout import Layout, Series
-from fathom_async.backfill._ledger import Ledger, Span
+from fathom_async.backfill._ledger import Ledger, LedgerJson, Span
 from fathom_async.client import BASE_URL, FathomClient
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Milestone, Site
-
-if TYPE_CHECKING:
-    from fathom_async.backfill._ledger import LedgerJson
 
 Table = list[dict[str, object]]
 

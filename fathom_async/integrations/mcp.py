@@ -18,7 +18,7 @@ import io
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -39,20 +39,17 @@ from fathom_async._reports import fields
 from fathom_async._reports.arguments import hint
 from fathom_async._reports.filters import filters_from_json
 from fathom_async._reports.periods import Period
-from fathom_async._reports.query import EventQuery, PageviewQuery
+from fathom_async._reports.query import EventQuery, PageviewQuery, Query
 from fathom_async._util.clock import LoopClock
 from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.text import cut, one_line, printable
 from fathom_async._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fathom_async._bulk.results import Outcome
     from fathom_async._cache.report_cache import Store
     from fathom_async._core.codec.rows import Row
     from fathom_async._core.pagination import Listing
-    from fathom_async._reports.query import Query
     from fathom_async.client import FathomClient
     from fathom_async.models import Event, Site
 

@@ -216,7 +216,7 @@ class WorkerClients:
                 await self._reject(batch.account, shared, refusal)
         if shared.rejected is not None:
             await self._hand_back(shared.rejected)
-        if any(each.origin == "asked" and each.report is not None for each in outcomes):
+        if any(each.origin in {"asked", "fused"} for each in outcomes if each.report is not None):
             self._accept(batch.account)
         positions = batch.positions
         return [attrs.evolve(each, position=positions[each.position]) for each in in_order(outcomes)]

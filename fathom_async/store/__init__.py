@@ -4,15 +4,12 @@
 URL; `open_store` opens one to use by hand, or to share between clients.
 """
 
-from typing import TYPE_CHECKING
-
 from fathom_async._cache.entry import CacheEntry, CachePolicy, Freshness, answer_key, freshness, namespace
 from fathom_async._cache.memory import MemoryStore
 from fathom_async._cache.open import open_store
 from fathom_async._cache.redis import RedisStore
 from fathom_async._cache.sqlite import SqliteStore
 from fathom_async._cache.store import LEASE, ReportStore
-from fathom_async._util.moved import renamed
 
 __all__ = [
     "LEASE",
@@ -28,6 +25,3 @@ __all__ = [
     "namespace",
     "open_store",
 ]
-
-if not TYPE_CHECKING:
-    __getattr__ = renamed(__name__, {"Keeping": "CachePolicy", "Kept": "CacheEntry"})

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from math import ceil, isfinite
 from os import PathLike
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import attrs
 
@@ -26,9 +26,6 @@ from fathom_async.errors import ArgumentError
 from fathom_async.jobs._expand import Table
 from fathom_async.jobs._faults import Faults
 from fathom_async.jobs._file import check_keys, named_tables, not_empty, read_tables
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PERIOD: Final = re.compile(r"(?:(?P<count>[1-9][0-9]{0,2}) )?(?P<unit>hour|day)s?")
 _WEEK: Final = {"hour": 168, "day": 7}

@@ -15,7 +15,7 @@ decoder for each set of columns.
 import codecs
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, lru_cache
 from types import GenericAlias
@@ -28,8 +28,6 @@ from fathom_async._util.pydantic_schema import LazySerializer, schema_of
 from fathom_async.errors import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
