@@ -44,6 +44,9 @@ AGAIN: Final = 30.0
 
 _KNOWN_FOR: Final = 90 * 86_400.0
 _NONE_FOR: Final = 86_400.0
+_NEVER_OLD: Final = 253_402_300_799.0
+"""When the name of an account's answers was asked for: without it they are lost, so no pruning may take it."""
+
 _NO_ACCOUNT: Final = (400, 403, 404, 405, 410, 422)
 """Answers to those who may not know their account. Others, such as a redirect by a proxy, do not stay for a day."""
 
@@ -108,7 +111,7 @@ class AccountFinder:
             return
 
         async def name() -> CacheEntry:
-            return CacheEntry(self.token.encode(), self.session.unix())
+            return CacheEntry(self.token.encode(), _NEVER_OLD)
 
         key = digest(self.root, "answers of the account", self._account)
         self.session.account = await _once(store, key, name, self.session.unix())

@@ -14,6 +14,7 @@ from attrs import define, field
 from fathom_async import AuthenticationError, FathomClient, PageviewQuery, Priority, RateLimit, RatePlan
 from fathom_async._cache.account import AGAIN
 from fathom_async.service import Request, Response
+from fathom_async.store import open_store
 from fathom_async.testing import FathomServer, LaravelWindow
 from tests.support.forked import Forked
 from tests.support.redis_server import RedisServer, redis_server
@@ -68,6 +69,24 @@ async def test_a_new_token_finds_the_budget_and_the_answers(
     async with FathomClient(NEW, base_url=server.url, budget=budget) as fathom:
         assert (await fathom.look())["crud"].used == 2  # the requests for the account count, too
     assert [file.name for file in _files(tmp_path) if OLD.encode() in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_after_old_answers_are_pruned_a_new_token_still_finds_the_others(
+    server: FathomServer, budget: str, tmp_path: Path, empty_redis: str, kind: str
+) -> None:
+    where = empty_redis if kind == "redis" else str(tmp_path / "store.db")
+    async with FathomClient(OLD, base_url=server.url, budget=budget) as fathom:
+        await fathom.reports.gather(QUERIES[:1], store=where)
+    async with FathomClient(NEW, base_url=server.url, budget=budget) as fathom:
+        await asyncio.sleep(0.01)
+        began = time.time()
+        await fathom.reports.gather(QUERIES[1:2], store=where)
+    async with open_store(where) as store:
+        assert await store.prune(began) > 0
+    async with FathomClient(NEW, base_url=server.url, budget=budget) as fathom:
+        await fathom.reports.gather(QUERIES[1:2], store=where)
+    assert asked(server)["/v1/aggregations"] == 2
 
 
 async def test_answers_of_a_client_without_a_budget_are_those_of_its_account(
