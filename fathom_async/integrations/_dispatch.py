@@ -5,7 +5,8 @@
 2. A task that could not run **yet** is no outcome: the store or the budget was out of reach, the worker was closing,
    or the engine failed. Its batch is sent again; the answers that are in the store cost no request.
 3. Meanwhile one task at a time tries, after pauses that double, until one of the account succeeds. Once none has for
-   `patience` seconds, errors are outcomes. A token that all workers find rejected is waited for at most a minute.
+   `patience` seconds, errors are outcomes. A token that every worker found rejected from the start is waited for at
+   most a minute; one that was valid before is being replaced.
 4. A task that would wait for its account's limit for longer than `HOLD` is handed back at once (`max_wait`), and sent
    again when half of the wait is over, for as long as it takes. So no task runs for long, and one that does is lost.
 5. What the engine fails to run `_MOST_TIMES` times is an outcome, if it ran another batch since the first time: this
@@ -60,6 +61,7 @@ class _Account:
     not_before: float = -math.inf
     pause: float = 0.0
     failing_since: float | None = None
+    has_answered: bool = False
     begun: float | None = None
     ended: int = 0
     """Requests of the batches that ended, and `left` of the others."""
@@ -99,6 +101,7 @@ class Dispatch(Generic[RowT]):
         self._ready = dict.fromkeys(self._accounts)
         self._later: list[tuple[float, str]] = []
         self._failing: set[str] = set()
+        self._rejections: set[str] = set()
 
     @property
     def is_over(self) -> bool:
@@ -140,11 +143,8 @@ class Dispatch(Generic[RowT]):
         if error is not None:
             return self.put_back(place, error, now)
         account = self._account(place)
-        account.failing_since, account.pause, account.not_before = None, 0.0, -math.inf
-        if account.name in self._failing:
-            self._failing.remove(account.name)
-            if not self._failing:
-                _log.warning("tasks run again")
+        account.has_answered, account.pause, account.not_before = True, 0.0, -math.inf
+        self._can_run(account)
         return self._end(place, outcomes)
 
     def put_back(self, place: int, error: Exception, now: float) -> Sequence[Outcome[RowT]] | None:
@@ -153,33 +153,45 @@ class Dispatch(Generic[RowT]):
         pause = min(max(2 * account.pause, _FIRST_PAUSE), _LONGEST_PAUSE)
         if isinstance(error, WaitTooLongError) and not error.away:  # rule 4
             account.todo.appendleft(place)
+            self._can_run(account)
             pause = min(max((error.eta - error.max_wait) / 2, _FIRST_PAUSE), _LONGEST_REST)
         else:
             account.failing_since = now if account.failing_since is None else account.failing_since
-            patience = (
-                min(self._patience, _TOKEN_PATIENCE)
-                if isinstance(error, WorkerTokenError)
-                else self._patience
-            )
+            is_hopeless = isinstance(error, WorkerTokenError) and not account.has_answered
+            patience = min(self._patience, _TOKEN_PATIENCE) if is_hopeless else self._patience
             if now - account.failing_since >= patience or self._fails_for_good(place, error):
                 account.pause, account.not_before = 0.0, -math.inf
                 return self._end(place, self._todo[place].failed(_told(error)))
-            if not self._failing:
-                _log.warning(
-                    "a task cannot run, such tasks are sent again for %g s: %s", patience, _told(error)
-                )
-            self._failing.add(account.name)
+            self._tell(account, error, patience)
             account.todo.append(place)
         if now >= account.not_before:  # those sent before the pause began are not another reason for one
             account.pause, account.not_before = pause, now + pause
         heappush(self._later, (account.not_before, account.name))
         return None
 
+    def _tell(self, account: _Account, error: Exception, patience: float) -> None:
+        """Log that tasks cannot run; a worker's rejected token once, as other workers may answer in between."""
+        told = _told(error)
+        if isinstance(error, WorkerTokenError):
+            if str(told) in self._rejections:
+                return
+            self._rejections.add(str(told))
+        if not self._failing:
+            _log.warning("a task cannot run, such tasks are sent again for %g s: %s", patience, told)
+        self._failing.add(account.name)
+
     def _account(self, place: int) -> _Account:
         account = self._accounts[self._todo[place].account]
         account.sent -= 1
         self._ready[account.name] = None
         return account
+
+    def _can_run(self, account: _Account) -> None:
+        account.failing_since = None
+        if account.name in self._failing:
+            self._failing.remove(account.name)
+            if not self._failing:
+                _log.warning("tasks run again")
 
     def _end(self, place: int, outcomes: Sequence[Outcome[RowT]]) -> Sequence[Outcome[RowT]]:
         batch = self._todo[place]

@@ -9,11 +9,13 @@ would overload the result backend.
    Redis may have restarted empty. If it did not, the task runs twice, which repeats no answered request: the answers
    are in the store.
 3. While no results arrive, empty tasks are sent, whose results show that a worker took the earlier ones.
+4. A worker that cannot write a result, as while Redis is full, tries again instead of losing it.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from taskiq import AsyncTaskiqTask, TaskiqResult
@@ -26,10 +28,38 @@ _log = logging.getLogger("fathom_async")
 
 Task = AsyncTaskiqTask[list[Any]]
 
+WriteResult = Callable[[str, TaskiqResult[Any]], Awaitable[None]]
+
 POLL_SECONDS: Final = 0.1
 _LONGEST_POLL: Final = 2.0
+_WRITE_AGAIN: Final = 1.0
 _POLLED: Final = 20
 """Tasks polled at once."""
+
+
+def written_again(write: WriteResult, patience: float, stopping: asyncio.Event) -> WriteResult:
+    """Return a `write` that is tried again (rule 4), until `patience` seconds are over or the worker stops."""
+    now, is_told = asyncio.get_running_loop().time, False
+
+    async def write_again(task_id: str, result: TaskiqResult[Any]) -> None:
+        nonlocal is_told
+        give_up = now() + patience
+        while True:
+            try:
+                await write(task_id, result)
+            except Exception as error:  # of any backend
+                if stopping.is_set() or now() >= give_up:
+                    raise
+                if not is_told:
+                    _log.warning("cannot write the result of a task, will retry: %s", error)
+                is_told = True
+            else:
+                is_told = False
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _WRITE_AGAIN)
+
+    return write_again
 
 
 class LostTaskError(Exception):

@@ -183,6 +183,7 @@ class DaskFleet(Fleet):
     ) -> None:
         super().__init__(self._submit, at_once=at_once, patience=patience, plan=plan)
         self._client = cast("Any", client)  # much of it has no annotations
+        self._has_run = False
 
     async def _submit(self, task: Json) -> Sequence[Json]:
         return await asyncio.wrap_future(self.start(self._answered(task)))
@@ -195,9 +196,16 @@ class DaskFleet(Fleet):
         """Run a task; in the event loop of the client."""
         future = self._client.submit(answer, task, pure=False)
         try:
-            return cast("Sequence[Json]", await future)
+            answered = cast("Sequence[Json]", await future)
         except distributed.KilledWorker as error:
             raise FathomError(f"the task failed: {error!r}") from None
+        except ArgumentError as error:
+            if self._has_run:  # a new scheduler does not know the plugins of the one before
+                raise RuntimeError(str(error)) from None
+            raise
+        else:
+            self._has_run = True
+            return answered
         finally:
             future.release()
 

@@ -10,7 +10,7 @@ Create the `FathomTasks` in the module of the broker, which the workers import t
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 try:
     from taskiq import AsyncBroker, TaskiqEvents, TaskiqState
@@ -21,7 +21,7 @@ from fathom_async._ratelimit.plan import Priority, RatePlan
 from fathom_async._util import checks
 from fathom_async.errors import ArgumentError
 from fathom_async.integrations._dispatch import AT_ONCE, PATIENCE
-from fathom_async.integrations._taskiq_results import POLL_SECONDS, Results
+from fathom_async.integrations._taskiq_results import POLL_SECONDS, Results, written_again
 from fathom_async.integrations.batches import Batch, Json, batches, interleaved
 from fathom_async.integrations.fleet import Fleet
 from fathom_async.integrations.stopping import when_told_to_stop
@@ -87,6 +87,7 @@ class FathomTasks(Fleet):
         self._lost_after = checks.seconds("lost_after", lost_after, least=POLL_SECONDS)
         self._results: Results | None = None
         self._clients: WorkerClients | None = None
+        self._broker = broker
         self._stopping = AsyncExitStack()
         self._draining: asyncio.Future[None] | None = None
 
@@ -117,8 +118,15 @@ class FathomTasks(Fleet):
             self._connect, self._store, keep=self._keep, keeping=self._keeping, priority=self._priority
         )
         self._stopping.push_async_callback(clients.aclose)
+        stopping, backend = (
+            asyncio.Event(),
+            cast("Any", self._broker.result_backend),
+        )  # its methods are no fields
+        self._stopping.callback(setattr, backend, "set_result", backend.set_result)
+        backend.set_result = written_again(backend.set_result, self._patience, stopping)
 
         def stop() -> None:
+            stopping.set()
             self._draining = asyncio.ensure_future(clients.drain())
 
         # taskiq waits for running tasks before it calls `_close`, and these wait for the limits of their accounts.

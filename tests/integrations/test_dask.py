@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from fathom_async import ArgumentError, NotFoundError, PageviewQuery
+from fathom_async._bulk.results import Progress
 from fathom_async.integrations import dask as fathom_dask
 from fathom_async.integrations.dask import FathomWorker
 from tests.examples.test_launcher import free_port
@@ -187,6 +189,32 @@ def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServ
     ) == fleet.meaning(plain)
     assert fleet.meaning(fathom_dask.in_order(bagged)) == fleet.meaning(plain)
     assert seen.requests == 3 + 3  # what was answered is kept; the error is asked for each time
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("fleet")
+@pytest.mark.timeout(300)  # it may have to wait for others
+def test_a_job_waits_until_workers_have_the_plugin_again(mortal_redis: RedisServer, tmp_path: Path) -> None:
+    """A scheduler that was restarted does not know the plugins of the one before."""
+    queries = fleet.queries()[:15]
+    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+        environment = fleet.environment(server.url, mortal_redis.url)
+        with cluster(environment, tmp_path, 1) as client:
+            register(client)
+
+            def lose(progress: Progress) -> None:
+                if progress.done == 1:
+                    losing.start()
+
+            def lose_and_register_again() -> None:
+                cast("Any", client).unregister_worker_plugin(FathomWorker.name)
+                time.sleep(1.0)
+                register(client)
+
+            losing = threading.Thread(target=lose_and_register_again)
+            outcomes = fathom_dask.outcomes(client, queries, on_progress=lose)
+            losing.join()
+    assert [outcome.error for outcome in outcomes] == [None] * len(queries)
 
 
 def test_no_token_travels() -> None:

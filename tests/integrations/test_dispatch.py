@@ -126,6 +126,16 @@ def test_a_used_up_limit_is_waited_for_without_tasks_for_as_long_as_it_takes() -
     assert [type(each) for each in errors] == [NotFoundError] * 8
 
 
+def test_an_outage_after_a_long_wait_for_the_limit_is_waited_for_like_the_first() -> None:
+    def run(_place: int, now: float) -> FathomError | None:
+        if now < 10 or 3500 < now < 3700:
+            return BudgetError("away")
+        return WaitTooLongError("reports", 3720 - now, 120.0) if now < 3600 else None
+
+    _, errors = simulate(job(*["a"] * 8), run)
+    assert [type(each) for each in errors] == [NotFoundError] * 8
+
+
 def test_a_server_that_is_away_is_not_waited_for_without_end() -> None:
     dispatch = job("a", patience=60.0)
     away = WaitTooLongError("reports", 5.0, 120.0, "no connection")
@@ -183,3 +193,20 @@ def test_a_token_that_every_worker_finds_rejected_is_waited_for_a_minute() -> No
     assert errors == [rejected] * 5
     _, errors = simulate(job(*["a"] * 9), lambda place, now: rejected if place % 2 and now < 50 else None)
     assert [type(each) for each in errors] == [NotFoundError] * 9
+
+
+def test_a_token_that_is_replaced_within_patience_fails_nothing() -> None:
+    rejected = WorkerTokenError("a", "host", 7, "Unauthenticated.")
+    _, errors = simulate(job(*["a"] * 9), lambda place, now: rejected if place > 2 and now < 500 else None)
+    assert [type(each) for each in errors] == [NotFoundError] * 9
+
+
+def test_a_rejected_token_of_a_worker_is_told_once_while_others_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tries = iter(range(200))
+    rejected = [WorkerTokenError("a", "host", number, "Unauthenticated.") for number in (7, 8)]
+    simulate(
+        job(*["a"] * 50), lambda _place, _now: None if (now := next(tries)) % 2 else rejected[now % 4 // 2]
+    )
+    assert 2 <= len(caplog.records) <= 4

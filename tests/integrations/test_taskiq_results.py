@@ -1,5 +1,6 @@
 """Batches whose tasks or results are lost in transit."""
 
+import asyncio
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -23,14 +24,18 @@ QUERIES = [
 
 
 class Forgetful(InmemoryResultBackend[Any]):
-    """Loses the first results, and cannot be read for the first times."""
+    """Loses the first results, and cannot be written or read for the first times."""
 
-    def __init__(self, *, losses: float = 0, outages: float = 0) -> None:
+    def __init__(self, *, losses: float = 0, outages: float = 0, full: int = 0) -> None:
         super().__init__()
+        self._full = full
         self._losses = losses
         self._outages = outages
 
     async def set_result(self, task_id: str, result: TaskiqResult[Any]) -> None:
+        if self._full > 0:
+            self._full -= 1
+            raise ConnectionError("out of memory")
         if result.return_value and self._losses > 0:
             self._losses -= 1
         else:
@@ -43,14 +48,14 @@ class Forgetful(InmemoryResultBackend[Any]):
         return await super().is_result_ready(task_id)
 
 
-async def ask(server: FathomServer, results: Forgetful) -> Sequence[Outcome[Any]]:
+async def ask(server: FathomServer, results: Forgetful, lost_after: float = 0.2) -> Sequence[Outcome[Any]]:
     broker = InMemoryBroker().with_result_backend(results)
     tasks = FathomTasks(
         broker,
         connect=lambda _: FathomClient("any", base_url=server.url),
         store=MemoryStore,
         nudge=0.1,
-        lost_after=0.2,
+        lost_after=lost_after,
     )
     await broker.startup()
     try:
@@ -73,6 +78,16 @@ async def test_what_is_lost_again_and_again_fails(server: FathomServer) -> None:
     outcomes = await ask(server, Forgetful(losses=math.inf))
     assert all("no result although later tasks have theirs" in str(outcome.error) for outcome in outcomes)
     assert sum(hit.lane == "reports" for hit in server.hits) == 3
+
+
+async def test_results_that_cannot_be_written_are_written_again(
+    server: FathomServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    outcomes = await ask(server, Forgetful(full=7), lost_after=300)
+    assert [outcome.error for outcome in outcomes] == [None] * 3
+    assert asyncio.get_running_loop().time() < 60
+    told = [record.message for record in caplog.records if record.name == "fathom_async"]
+    assert told == ["cannot write the result of a task, will retry: out of memory"]
 
 
 async def test_results_that_cannot_be_read_are_tried_again(

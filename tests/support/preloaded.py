@@ -6,7 +6,8 @@ import pkgutil
 import fathom_async._cli
 
 for _module in pkgutil.walk_packages(fathom_async._cli.__path__, "fathom_async._cli."):
-    importlib.import_module(_module.name)
+    if _module.name != "fathom_async._cli.mcp":  # pydantic, which it loads, changes what cyclopts does
+        importlib.import_module(_module.name)
 for _name in (
     "support.fathom_process",
     "bulk.processes",
