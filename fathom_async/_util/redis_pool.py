@@ -12,8 +12,8 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, field
@@ -25,33 +25,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _Key = tuple[str, float]
-
-
-class Pipeline(Protocol):
-    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
-
-    def __len__(self) -> int: ...
-
-    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
-
-    def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
-
-    def script_load(self, script: str) -> object: ...
-
-    def hmget(self, name: str, keys: "tuple[str, ...]") -> object: ...
-
-    def zrevrange(self, name: str, start: int, end: int) -> object: ...
-
-    def set(self, name: str, value: str, *, nx: bool, px: int) -> object: ...
-
-    def exists(self, name: str) -> object: ...
-
-    def delete(self, name: str) -> object: ...
-
-    def scan(self, cursor: int, match: str, count: int) -> object: ...
-
-    def execute(self, *, raise_on_error: bool) -> Awaitable[list[object]]: ...
-
+Pipeline = Any
+"""A pipeline of redis-py, whose own annotations are partly unknown."""
 
 _Call = tuple[Callable[[Pipeline], object], asyncio.Future[list[object]]]
 
@@ -71,9 +46,9 @@ class _Connection:
             calls = [each for each in self.waiting if not each[1].done()]
             self.waiting, self.sent = [], calls
             try:
-                line = cast("Pipeline", self.redis.pipeline(transaction=False))
+                line = cast("Any", self.redis).pipeline(transaction=False)
                 ends = [(call(line), len(line))[1] for call, _ in calls]
-                replies = await line.execute(raise_on_error=False) if ends else []
+                replies: list[object] = await line.execute(raise_on_error=False) if ends else []
             except asyncio.CancelledError:
                 _fail(calls, ConnectionError("cancelled"))
                 if self.waiting:  # by those that are told to end, too, and clean up
