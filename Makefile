@@ -14,11 +14,11 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions bench setup clean
+.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions licenses release-check bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-	  while IFS='|' read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
+	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 
 demo: $(DEMO) $(PROJECT) ## run 42 reports against an embedded server (DEMO_ARGS="--access-log FILE" serves a web server's log)
 	$(BIN)/fathom demo $(DEMO_ARGS)
@@ -127,6 +127,18 @@ versions: ## run unit on every supported Python; a missing one is an error, unle
 	tested="$${tested#, }"; missing="$${missing#, }"; \
 	echo "tested: $${tested:-none}; missing: $${missing:-none}"; \
 	test -z "$$missing" || test "$(MISSING)" = ok
+
+licenses: $(READY) ## list the licenses of what users install; one that is not allowed is an error
+	$(BIN)/python -m tests.support.licenses
+
+# In a clone, so that nothing counts that is not committed. A Python that this machine lacks is named, and left to
+# .github/workflows/systems.yml.
+release-check: ## test a clean clone of the last commit as a release: all checks, dependencies and Pythons
+	@directory=$$(mktemp -d) && trap 'rm -rf "$$directory"' EXIT && \
+	git clone --quiet --no-hardlinks . "$$directory/clone" && cd "$$directory/clone" && \
+	git log -1 --format='checking %h %s' && \
+	$(MAKE) test licenses && $(MAKE) test-lowest && $(MAKE) test-newest && $(MAKE) versions MISSING=ok && \
+	test -z "$$(git status --porcelain)" && $(BIN)/python -m pip hash dist/*
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python -m benchmarks

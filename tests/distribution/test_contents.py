@@ -65,8 +65,16 @@ def test_the_wheel_is_the_same_from_the_source_distribution_and_from_the_reposit
 def test_the_source_distribution_has_the_documentation_and_no_tests(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == {
         *("fathom_async", "docs", "README.md", "CHANGELOG.md", "LICENSE"),
-        *("pyproject.toml", "PKG-INFO", ".gitignore"),
+        *("pyproject.toml", "hatch_build.py", "PKG-INFO", ".gitignore"),
     }
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (unpacked / "README.md").read_text("utf-8"))
     assert links
     assert [link for link in links if not (unpacked / link).is_file()] == []
+
+
+def test_the_page_of_an_index_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    text = archive.read(metadata).decode()
+    assert "Description-Content-Type: text/markdown\n" in text
+    assert re.findall(r"\]\((?!https?://|#)([^)]+)", text) == []

@@ -1,6 +1,10 @@
 """The distributions work in clean environments."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,3 +76,26 @@ def test_a_clone_is_installed_as_the_documentation_says(
     for line in lines:
         environment.run("pip", "install", "--quiet", line.strip('"'), within=ROOT)
     assert environment.run("fathom", "--version").strip() == __version__
+
+
+def test_the_types_of_the_wheel_are_those_that_users_rely_on(
+    installed: CleanEnvironment, tmp_path: Path
+) -> None:
+    """The files of a consumer, which `make types` checks beside the source, checked where only the wheel is."""
+    files = [tmp_path / name for name in ("accepted.py", "rejected.py")]
+    for file in files:
+        shutil.copy(ROOT / "tests" / "typing" / file.name, file)
+    (tmp_path / "pyrightconfig.json").write_text(
+        '{"enableTypeIgnoreComments": false, "typeCheckingMode": "strict"}'
+    )
+    python = str(installed.directory / "bin" / "python")
+    for command in (["mypy", "--strict", "--python-executable", python], ["pyright", "--pythonpath", python]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command, *(file.name for file in files)],
+            cwd=tmp_path,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
