@@ -23,10 +23,11 @@ from fathom_async._core.request import (
     Transport,
     checked,
     free_request,
+    is_too_many,
     path,
 )
 from fathom_async._core.retry import was_perhaps_done
-from fathom_async._core.session import Caller, Session, is_too_many
+from fathom_async._core.session import Caller, Session
 from fathom_async._core.settings import MAX_BODY, Service, ServiceOptions
 from fathom_async._core.token import Credentials, bearer
 from fathom_async._ratelimit.admission import LimitHeaders

@@ -143,7 +143,7 @@ async def ask(
         left: list[float] = []
 
         def note() -> None:
-            left.append(session.unix())
+            left.append(session.clock.unix())
             on_sent()
 
         if chunk is not query and cache is not None and (kept := await cache.kept_for_good(chunk)):
@@ -151,14 +151,14 @@ async def ask(
         request = aggregation(chunk)
         report = await caller(evolve(request, is_shared=is_shared, on_admitted=on_admitted, on_sent=note))
         # A request shared with another task left at an unknown time, at most the timeout ago.
-        at = min(left, default=session.unix() - caller.options.timeout)
+        at = min(left, default=session.clock.unix() - caller.options.timeout)
         asked_at.append(at)
         if chunk is not query and cache is not None:
             await asyncio.shield(session.scope.spawn(cache.put({chunk: report}, at)))
         return report
 
     report = await by_the_hour(query, ask_chunk)
-    return report, min(asked_at, default=session.unix())
+    return report, min(asked_at, default=session.clock.unix())
 
 
 class Sender(Generic[RowT]):

@@ -152,7 +152,7 @@ class Run(Generic[RowT]):
             await self._ask_all([query for query in queries if query not in theirs])
         if not self._waits:
             return
-        options, speed = self._caller.options, self._caller.session.speed
+        options, speed = self._caller.options, self._caller.session.clock.speed
         patience = None if options.max_wait is None else options.max_wait / speed
         async with asyncio.TaskGroup() as waiting:
             ends = {query: asyncio.wait([end], timeout=patience) for query, end in theirs.items()}

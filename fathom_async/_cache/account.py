@@ -15,17 +15,17 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._cache.entry import CacheEntry, digest
 from fathom_async._cache.memory import MemoryStore
 from fathom_async._cache.open import open_store
 from fathom_async._cache.store import ReportStore
-from fathom_async._core.request import Options
+from fathom_async._core.request import Options, Request
 from fathom_async._core.session import Session
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority
@@ -39,11 +39,18 @@ from fathom_async.errors import (
     StoreError,
 )
 
+T = TypeVar("T")
+
 AGAIN: Final = 30.0
 """Seconds until the account is looked for again, after the server or the budget was out of reach."""
 
 _KNOWN_FOR: Final = 90 * 86_400.0
 _NONE_FOR: Final = 86_400.0
+_NEVER_OLD: Final = 253_402_300_799.0
+"""When the name of an account's answers was asked for: without it they are lost, so no pruning may take it."""
+
+_NO_ACCOUNT: Final = (400, 403, 404, 405, 410, 422)
+"""Answers to those who may not know their account. Others, such as a redirect by a proxy, do not stay for a day."""
 
 _log = logging.getLogger("fathom_async")
 
@@ -66,6 +73,15 @@ class AccountFinder:
     _began: float = field(init=False, default=0.0)
     _again_at: float = field(init=False, default=-math.inf)
 
+    async def send(self, request: Request[T], options: Options) -> T:
+        """Carry out a request once the account is known; waiting for that counts as waiting for admission."""
+        clock = self.session.clock
+        began = clock.now()
+        await self.wait(options)
+        if options.max_wait is not None:
+            options = evolve(options, max_wait=max(0.0, options.max_wait - (clock.now() - began)))
+        return await self.session.send(request, options)
+
     async def wait(self, options: Options) -> None:
         """Wait until the account is known, or turns out not to be for now (rule 4).
 
@@ -81,9 +97,9 @@ class AccountFinder:
             self._search, self._began = session.scope.spawn(self._find()), now
         if (search := self._search) is None or not is_first:
             return
-        left = options.timeout - (now - self._began) / session.speed
+        left = options.timeout - (now - self._began) / session.clock.speed
         if options.max_wait is not None:
-            left = min(left, options.max_wait / session.speed)
+            left = min(left, options.max_wait / session.clock.speed)
         await asyncio.wait([search], timeout=max(left, 0.0))
         if search.cancelled():
             raise ClosedError("the client was closed while this request was waiting")
@@ -94,7 +110,7 @@ class AccountFinder:
         """Move to the account's budget if that is known, without a request."""
         with suppress(StoreError):
             async with self._kept() as kept:
-                if found := await _recalled(kept, self._key, self.session.unix()):
+                if found := await _recalled(kept, self._key, self.session.clock.unix()):
                     self._use(found.body.decode(), None)
 
     async def use(self, store: ReportStore, options: Options) -> None:
@@ -106,10 +122,10 @@ class AccountFinder:
             return
 
         async def name() -> CacheEntry:
-            return CacheEntry(self.token.encode(), self.session.unix())
+            return CacheEntry(self.token.encode(), _NEVER_OLD)
 
         key = digest(self.root, "answers of the account", self._account)
-        self.session.account = await _once(store, key, name, self.session.unix())
+        self.session.account = await _once(store, key, name, self.session.clock.unix())
         self._is_named = True
 
     async def _find(self) -> None:
@@ -126,13 +142,13 @@ class AccountFinder:
         lanes = list[Lane]()
 
         async def ask() -> CacheEntry:
-            now, account = self.session.unix(), await self._ask()
+            now, account = self.session.clock.unix(), await self._ask()
             lanes.append(self.session.lanes["crud"])
             return CacheEntry(account.encode(), now, drop_after=now + (_KNOWN_FOR if account else _NONE_FOR))
 
         try:
             async with self._kept() as kept:
-                found = await _once(kept, self._key, ask, self.session.unix())
+                found = await _once(kept, self._key, ask, self.session.clock.unix())
         except (
             StoreError
         ) as error:  # the budget may be out of reach too, and requests go on (`on_budget_lost`)
@@ -153,7 +169,7 @@ class AccountFinder:
         except (AuthenticationError, RateLimitError):
             raise
         except APIError as error:
-            if error.status in self.session.retry.statuses:
+            if error.status not in _NO_ACCOUNT:
                 raise
         except DecodeError as error:
             if error.is_garbled:
@@ -167,10 +183,10 @@ class AccountFinder:
     def _kept(self) -> ReportStore:
         """Open the store of accounts: beside a budget's file, or on its server."""
         parts = urlsplit(self.budget)
-        where = parts._replace(scheme=parts.scheme.replace("valkey", "redis")).geturl()
+        where = self.budget.replace("valkey", "redis", 1) if "valkey" in parts.scheme else self.budget
         if parts.scheme == "file":
             where = f"sqlite://{parts.path}.accounts"
-        return open_store(where, clock=self.session.unix)
+        return open_store(where, clock=self.session.clock.unix)
 
 
 async def _once(store: ReportStore, key: str, ask: Callable[[], Awaitable[CacheEntry]], now: float) -> str:

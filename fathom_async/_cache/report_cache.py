@@ -50,7 +50,7 @@ from fathom_async._reports.implication import SourceAnswer, implies
 from fathom_async._reports.query import AnyQuery, Query
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import known_zone
-from fathom_async.errors import ArgumentError, DecodeError, FathomError
+from fathom_async.errors import ArgumentError, ConfigurationError, DecodeError, FathomError
 
 if TYPE_CHECKING:
     import asyncio
@@ -91,7 +91,7 @@ class ReportCache:
 
     def now(self) -> float:
         """Return the present moment in Unix seconds."""
-        return self.caller.session.unix()
+        return self.caller.session.clock.unix()
 
     async def find_account(self) -> None:
         """Find out whose answers these are, before any of their keys is made."""
@@ -319,9 +319,13 @@ def open_cache(caller: Caller, store: Store, keeping: CachePolicy) -> ReportCach
         raise ArgumentError(
             f"store must be a path, memory://, a redis:// URL or a ReportStore, not {store!r}"
         )
+    if not session.account:
+        raise ConfigurationError(
+            "a store keeps answers by account: name it by budget_key=, as the token may change"
+        )
     if not isinstance(store, ReportStore):
         place = store
-        store = scope.resource(("store", fspath(place)), lambda: open_store(place, clock=session.unix))
+        store = scope.resource(("store", fspath(place)), lambda: open_store(place, clock=session.clock.unix))
     zones = scope.resource("site zones", SiteZones)
     single_flight = scope.resource("single flight", SingleFlight)
     return ReportCache(caller, store, keeping, zones, single_flight)

@@ -253,7 +253,7 @@ def _in_options(error: Exception, arguments: Sequence[str]) -> BaseException:
 def _message_of(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(error.unused_tokens or ())}; see --help"
-    return str(error)
+    return str(error).replace("into timedelta.", "into a length of time; write 15m, 1h or 90d")
 
 
 def _reopen_closed() -> None:

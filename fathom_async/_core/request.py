@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from http import HTTPStatus
 from json import dumps
 from math import isfinite
 from types import MethodType
@@ -277,6 +278,11 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
     reason: str = ""
+
+
+def is_too_many(response: Response) -> bool:
+    """Whether the answer is the usual refusal, 429."""
+    return response.status == HTTPStatus.TOO_MANY_REQUESTS
 
 
 class Transport(Protocol):

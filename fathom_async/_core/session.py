@@ -20,7 +20,7 @@ from attrs import Factory, define, evolve, field, frozen
 
 from fathom_async._core.codec.failures import read_error
 from fathom_async._core.codec.objects import is_json
-from fathom_async._core.request import Options, Request, Response, Transport
+from fathom_async._core.request import Options, Request, Response, Transport, is_too_many
 from fathom_async._core.retry import RetryPolicy, believed, next_delay, was_perhaps_done
 from fathom_async._core.scope import Scope, close_all
 from fathom_async._core.sharing import Call
@@ -34,9 +34,7 @@ from fathom_async._util.clock import Clock
 from fathom_async.errors import (
     APIError,
     ArgumentError,
-    AuthenticationError,
     ClosedError,
-    ConfigurationError,
     DecodeError,
     NetworkSettingsError,
     NotFoundError,
@@ -50,14 +48,8 @@ T = TypeVar("T")
 
 _LOOK_SECONDS = 0.02
 _SUCCESS = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
-_TOO_MANY = int(HTTPStatus.TOO_MANY_REQUESTS)
 _SILENCE = (b"", b"null", b"{}")
 """Bodies of answers that say nothing."""
-
-
-def is_too_many(response: Response) -> bool:
-    """Whether the answer is the usual refusal, 429."""
-    return response.status == _TOO_MANY
 
 
 class Finder(Protocol):
@@ -65,8 +57,9 @@ class Finder(Protocol):
 
     is_searching: bool
 
-    async def wait(self, options: Options) -> None:
-        """Wait until the account is known, or turns out not to be for now."""
+    async def send(self, request: Request[T], options: Options) -> T:
+        """Carry out a request once the account is known, or turns out not to be for now."""
+        ...
 
     async def look(self) -> None:
         """Find the account if that takes no request."""
@@ -99,7 +92,7 @@ class Session:
     is_refusal: Callable[[Response], bool] = field(default=is_too_many, kw_only=True)
     limit_headers: LimitHeaders = field(factory=LimitHeaders, kw_only=True)
     telemetry: Telemetry = field(factory=Telemetry, kw_only=True)
-    _account: str = field(default="", kw_only=True, alias="account")
+    account: str = field(default="", kw_only=True)
     not_found_hint: str = field(default="", kw_only=True)
     learned: LearnedLanes | None = field(default=None, kw_only=True)
     finder: Finder | None = field(init=False, default=None)
@@ -122,7 +115,7 @@ class Session:
             ClosedError: The client was closed.
             ArgumentError: There is no lane of the request's name.
         """
-        self._check_loop()
+        self.check_loop()
         if request.lane not in self.lanes:
             raise ArgumentError(f"there is no lane {request.lane!r}: pass one of {', '.join(self.lanes)}")
         if request.is_shared:
@@ -222,46 +215,6 @@ class Session:
             if caller.until < now + delay and caller.until < call.deadline:  # rule 2 of `sharing`
                 caller.end(error)
         return delay if now + delay <= call.deadline else None
-
-    async def send_with_token(self, transport: AskingTransport, request: Request[T], options: Options) -> T:
-        """Carry out a request, once more if the credentials are refused (see `AskingTransport`)."""
-        self._check_loop()
-        await transport.ensure(self.scope, self.clock, options.timeout)
-        before = transport.changes
-        try:
-            return await self.send(request, options)
-        except AuthenticationError:
-            await transport.ensure(self.scope, self.clock, options.timeout)
-            if transport.changes == before:
-                raise
-        return await self.send(request, options)
-
-    async def send_as_account(self, finder: Finder, request: Request[T], options: Options) -> T:
-        """Carry out a request once the account is known; waiting for that counts as waiting for admission."""
-        self._check_loop()
-        began = self.clock.now()
-        await finder.wait(options)
-        if options.max_wait is not None:
-            left = max(0.0, options.max_wait - (self.clock.now() - began))
-            options = evolve(options, max_wait=left)
-        return await self.send(request, options)
-
-    @property
-    def account(self) -> str:
-        """See the class.
-
-        Raises:
-            ConfigurationError: It is not known.
-        """
-        if not self._account and isinstance(self.transport, AskingTransport):
-            raise ConfigurationError(
-                "a store keeps answers by account: name it by budget_key=, as the token may change"
-            )
-        return self._account
-
-    @account.setter
-    def account(self, account: str) -> None:
-        self._account = account
 
     async def _take_retry(self, lane: Lane) -> None:
         """Wait until the lane may be burdened with one more retry."""
@@ -403,16 +356,8 @@ class Session:
         """Return a number that nothing else of this session has."""
         return next(self._numbers)
 
-    def unix(self) -> float:
-        """Return the time in Unix seconds."""
-        return self.clock.unix()
-
-    @property
-    def speed(self) -> float:
-        """Seconds of the session's clock in one second of the event loop."""
-        return self.clock.speed
-
-    def _check_loop(self) -> None:
+    def check_loop(self) -> None:
+        """Raise an error in another event loop than the first."""
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -438,9 +383,12 @@ class Caller:
         """Carry out a request; see `Session.send`."""
         session, transport = self.session, self.session.transport
         if session.finder is not None and session.finder.is_searching:
-            return session.send_as_account(session.finder, request, self.options)
+            session.check_loop()
+            return session.finder.send(request, self.options)
         if isinstance(transport, AskingTransport):
-            return session.send_with_token(transport, request, self.options)
+            session.check_loop()
+            send = partial(session.send, request, self.options)
+            return transport.carry(send, session.scope, session.clock, self.options.timeout)
         return session.send(request, self.options)
 
     def for_run(self, priority: Priority) -> "Caller":

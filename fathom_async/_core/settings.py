@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, cast
 
 from attrs import field, frozen
 
-from fathom_async._core.request import Response, Transport
+from fathom_async._core.request import Response, Transport, is_too_many
 from fathom_async._core.retry import RetryPolicy
-from fathom_async._core.session import is_too_many
 from fathom_async._core.token import Credentials
 from fathom_async._ratelimit.admission import LimitHeaders
 from fathom_async._ratelimit.plan import RateLimit

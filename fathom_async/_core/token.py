@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from inspect import isawaitable
+from typing import TypeVar
 
 from attrs import define, field
 
@@ -23,7 +24,14 @@ from fathom_async._util import checks
 from fathom_async._util.checks import credential
 from fathom_async._util.clock import Clock
 from fathom_async._util.secrets import Secrets, of_header
-from fathom_async.errors import ClosedError, ConfigurationError, TimeoutError  # noqa: A004 - ours is one
+from fathom_async.errors import (
+    AuthenticationError,
+    ClosedError,
+    ConfigurationError,
+    TimeoutError,  # noqa: A004 - ours is one
+)
+
+T = TypeVar("T")
 
 Credentials = Callable[[], str | Awaitable[str]]
 """Returns what the header with the credentials says."""
@@ -100,6 +108,18 @@ class AskingTransport(MaskingTransport):
             await scope.share(self, self._renew, leaving)
         finally:
             timer.cancel()
+
+    async def carry(self, send: Callable[[], Awaitable[T]], scope: Scope, clock: Clock, within: float) -> T:
+        """Send a request, and once more if the credentials are refused and others are there (rule 2)."""
+        await self.ensure(scope, clock, within)
+        before = self.changes
+        try:
+            return await send()
+        except AuthenticationError:
+            await self.ensure(scope, clock, within)
+            if self.changes == before:
+                raise
+        return await send()
 
     async def _renew(self) -> None:
         """Ask for the header, and use it."""

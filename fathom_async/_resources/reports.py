@@ -104,7 +104,7 @@ class ReportsResource:
         """
         check_query("complete", query)
         cache = self._cache(store, keeping)
-        ask = partial(complete, query, self._ask, max_requests, now=self._send.session.unix())
+        ask = partial(complete, query, self._ask, max_requests, now=self._send.session.clock.unix())
         return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
@@ -218,7 +218,7 @@ class ReportsResource:
         check_query("compare", query)
         question = Question(query, to, over, by_weekday)
         if now is None:
-            now = datetime.fromtimestamp(self._send.session.unix(), UTC)
+            now = datetime.fromtimestamp(self._send.session.clock.unix(), UTC)
             now = await self._on_clock(now, query, store) if question.depends_on_clock(now) else now
         elif isinstance(now, datetime) and now.tzinfo is not None:
             now = await self._on_clock(now, query, store)
@@ -247,7 +247,7 @@ class ReportsResource:
         zones = self._send.session.scope.resource("site zones", SiteZones)
         if cache is not None:
             await cache.find_account()
-        now = self._send.session.unix()
+        now = self._send.session.clock.unix()
         return await zones.get(self._send, None if cache is None else cache.store, sites, now=now)
 
     async def forget(self, site_id: str | Site, *, since: date | str | None = None, store: Store) -> int:
@@ -330,7 +330,7 @@ class ReportsResource:
             look_back=look_back,
             incomplete=incomplete,
             zone=zone or requested,
-            now=lambda: datetime.fromtimestamp(send.session.unix(), UTC),
+            now=lambda: datetime.fromtimestamp(send.session.clock.unix(), UTC),
         )
 
     async def current_visitors(self, site_id: str | Site, *, detailed: bool = False) -> CurrentVisitors:

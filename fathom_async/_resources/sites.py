@@ -148,7 +148,7 @@ class SitesResource:
     def _note(self, sites: Iterable[Site]) -> None:
         """Remember time zones, which reports may depend on."""
         session = self._send.session
-        session.scope.resource("site zones", SiteZones).note(sites, session.unix())
+        session.scope.resource("site zones", SiteZones).note(sites, session.clock.unix())
 
 
 def _body(extra: Mapping[str, object] | None, **values: object) -> dict[str, object]:

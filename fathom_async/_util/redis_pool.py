@@ -6,13 +6,14 @@
    fewer and larger messages, and nobody waits for a connection. An outage is heard by all who wait.
 3. The first call connects, and the last user disconnects.
 4. redis-py loses connections, and its blocking pools more than that, when the task that uses them is cancelled. So a
-   task that nobody cancels does; a caller that is cancelled does not hear its reply.
+   task of its own does; a caller that is cancelled does not hear its reply. A program that cancels all of its tasks
+   cancels this one, too: what it sent has failed then, and what is called from then on is sent by another.
 5. A subscription has a connection of its own for as long as it lasts.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define, field
@@ -24,33 +25,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _Key = tuple[str, float]
-
-
-class Pipeline(Protocol):
-    """What is used of redis-py's pipelines, whose own annotations are partly unknown."""
-
-    def __len__(self) -> int: ...
-
-    def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object: ...
-
-    def evalsha(self, sha: str, numkeys: int, *keys_and_args: str) -> object: ...
-
-    def script_load(self, script: str) -> object: ...
-
-    def hmget(self, name: str, keys: "tuple[str, ...]") -> object: ...
-
-    def zrevrange(self, name: str, start: int, end: int) -> object: ...
-
-    def set(self, name: str, value: str, *, nx: bool, px: int) -> object: ...
-
-    def exists(self, name: str) -> object: ...
-
-    def delete(self, name: str) -> object: ...
-
-    def scan(self, cursor: int, match: str, count: int) -> object: ...
-
-    def execute(self, *, raise_on_error: bool) -> Awaitable[list[object]]: ...
-
+Pipeline = Any
+"""A pipeline of redis-py, whose own annotations are partly unknown."""
 
 _Call = tuple[Callable[[Pipeline], object], asyncio.Future[list[object]]]
 
@@ -70,9 +46,14 @@ class _Connection:
             calls = [each for each in self.waiting if not each[1].done()]
             self.waiting, self.sent = [], calls
             try:
-                line = cast("Pipeline", self.redis.pipeline(transaction=False))
+                line = cast("Any", self.redis).pipeline(transaction=False)
                 ends = [(call(line), len(line))[1] for call, _ in calls]
-                replies = await line.execute(raise_on_error=False) if ends else []
+                replies: list[object] = await line.execute(raise_on_error=False) if ends else []
+            except asyncio.CancelledError:
+                _fail(calls, ConnectionError("cancelled"))
+                if self.waiting:  # by those that are told to end, too, and clean up
+                    self.sending = asyncio.get_running_loop().create_task(self.send())
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear it
                 _fail(calls, error)
                 continue
@@ -81,9 +62,10 @@ class _Connection:
                     reply.set_result(replies[begin:end])
 
     async def aclose(self) -> None:
+        waiting, self.waiting = self.waiting, []
         if self.sending is not None:
             self.sending.cancel()
-        _fail([*self.sent, *self.waiting], ConnectionError("closed"))
+        _fail([*self.sent, *waiting], ConnectionError("closed"))
         await self.redis.aclose()
 
 

@@ -23,7 +23,7 @@ from fathom_async._ratelimit.plan import Priority, RatePlan
 from fathom_async._reports.query import Query
 from fathom_async._util.tasks import first_of
 from fathom_async.client import FathomClient
-from fathom_async.errors import FathomError
+from fathom_async.errors import ArgumentError, FathomError
 from fathom_async.integrations._dispatch import AT_ONCE, HOLD, PATIENCE, Dispatch
 from fathom_async.integrations.batches import (
     Batch,
@@ -119,9 +119,9 @@ class Fleet:
             todo: Batches of one account, or of several.
 
         Raises:
-            ArgumentError: The fleet's plan is no plan.
+            ArgumentError: The fleet's plan is no plan, or an item is no batch.
         """
-        asked = list(todo)
+        asked = _checked(todo)
         each: dict[str, int] = {}
         for batch in asked:
             each[batch.account] = each.get(batch.account, 0) + batch.requests
@@ -202,7 +202,7 @@ class Fleet:
     ) -> AsyncGenerator[tuple[int, Sequence[Outcome[RowT]]], None]:
         """Yield the index and the outcomes of each batch; a slow caller does not hold up the tasks."""
         arrived: asyncio.Queue[tuple[int, Sequence[Outcome[RowT]]] | None] = asyncio.Queue()
-        driver = asyncio.create_task(self._drive(todo, on_progress, arrived))
+        driver = asyncio.create_task(self._drive(_checked(todo), on_progress, arrived))
         driver.add_done_callback(lambda _: arrived.put_nowait(None))
         try:
             while (ended := await arrived.get()) is not None:
@@ -265,6 +265,14 @@ class Fleet:
             return lane.eta(requests, lane="reports") if requests else 0.0
 
         return planned
+
+
+def _checked(todo: Iterable[Batch[RowT]]) -> Sequence[Batch[RowT]]:
+    asked = list(todo)
+    for place, item in enumerate(cast("list[object]", asked)):
+        if not isinstance(item, Batch):
+            raise ArgumentError(f"todo[{place}] must be a Batch, not {item!r}: batches(queries) makes them")
+    return asked
 
 
 class _Tally:

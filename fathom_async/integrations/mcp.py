@@ -19,10 +19,11 @@ import json
 import math
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+from zoneinfo import ZoneInfo
 
 try:
     from mcp.server import MCPServer
@@ -280,13 +281,25 @@ class _Tools:
     async def _dated(self, wishes: Sequence[QueryInput]) -> "list[Query[Row]]":
         """Return the queries over their periods, which in words depend on the site's clock."""
         _ = self._requests(wishes)  # raises before anything is sent
-        sites = {each.site_id for each in wishes if Period.dated(each.period) is None}
-        zones = await self._fathom.reports.time_zones(sites, store=self._store)
+        zones = await self._zones({each.site_id for each in wishes if Period.dated(each.period) is None})
         unix = LoopClock().unix()
         return [
             each.query().over(each.period, now=datetime.fromtimestamp(unix, zones.get(each.site_id, UTC)))
             for each in wishes
         ]
+
+    async def _zones(self, sites: set[str]) -> dict[str, ZoneInfo]:
+        """Return the time zones of sites. Of several, it leaves out those that fail: their own reports say why."""
+        try:
+            return await self._fathom.reports.time_zones(sites, store=self._store)
+        except (errors.NotFoundError, errors.PermissionDeniedError):
+            if len(sites) == 1:
+                raise
+        zones: dict[str, ZoneInfo] = {}
+        for site in sites:
+            with suppress(errors.NotFoundError, errors.PermissionDeniedError):
+                zones |= await self._fathom.reports.time_zones([site], store=self._store)
+        return zones
 
     def _answer(self, outcome: "Outcome[Row]", wish: QueryInput, room: int) -> str:
         head = f"# {outcome.query.site_id}, {_range(outcome.query)}"

@@ -105,7 +105,7 @@ async def test_an_analysts_session_of_nine_steps_is_two_requests(
     steps = [queries for _, queries in analyst(TODAY)]
     expected = [await unfused(make, step) for step in steps]
     before = asked(server)
-    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+    async with make() as fathom, open_store(place, clock=fathom._session.clock.unix) as store:
         answers = [await fathom.reports.gather(step, store=store) for step in steps]
     assert answers == expected
     assert asked(server) - before == 2
@@ -170,7 +170,7 @@ async def test_what_was_cut_off_or_asked_on_another_clock_implies_nothing(
 
 async def test_what_was_kept_is_forgotten_from_a_day_on(server: FathomServer, make: Make, place: str) -> None:
     september = OCTOBER.replace(date_from="2026-09-10", date_to="2026-09-30")
-    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+    async with make() as fathom, open_store(place, clock=fathom._session.clock.unix) as store:
         await fathom.reports.gather([OCTOBER, september], store=store, fuse=False)
         sent = asked(server)
         assert await fathom.reports.forget(SITE, since="2026-10-15", store=store) == 1
@@ -213,7 +213,7 @@ async def test_what_was_kept_in_a_time_zone_of_its_own_is_forgotten_by_the_sites
     server: FathomServer, make: Make, place: str
 ) -> None:
     tokyo = OCTOBER.replace(timezone="Asia/Tokyo")
-    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+    async with make() as fathom, open_store(place, clock=fathom._session.clock.unix) as store:
         assert [site.timezone async for site in fathom.sites.list()] == ["America/New_York"]
         await fathom.reports.gather([OCTOBER, tokyo], store=store)
         sent = asked(server)
@@ -228,7 +228,7 @@ async def test_an_order_of_texts_that_was_made_here_implies_none(
 ) -> None:
     by_path = OCTOBER.replace(field_grouping=["pathname"], sort_by="pathname:asc")
     by_hour = by_path.replace(date_grouping="hour")
-    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+    async with make() as fathom, open_store(place, clock=fathom._session.clock.unix) as store:
         await fathom.reports.complete(by_path, store=store)
         await fathom.reports.gather([by_hour], store=store)
         for query in (by_path.replace(limit=2), by_path.replace(sort_by="pathname:desc", limit=2)):
@@ -244,7 +244,7 @@ async def test_a_site_that_is_forgotten_has_a_time_zone_to_be_learned_anew(
     server: FathomServer, make: Make, place: str
 ) -> None:
     yesterday = OCTOBER.replace(date_from="2026-11-01", date_to="2026-11-01")
-    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+    async with make() as fathom, open_store(place, clock=fathom._session.clock.unix) as store:
         for lookups in (1, 0):
             await fathom.reports.gather([yesterday], store=store)
             assert sum("/sites" in hit.path for hit in server.hits) == lookups
@@ -306,7 +306,7 @@ async def test_a_finished_run_that_is_started_again_sends_nothing(
 async def test_a_time_zone_is_known_for_a_day_or_until_it_is_changed(
     server: FathomServer, make: Make, clock: SetClock, place: str
 ) -> None:
-    async with make() as fathom, open_store(place, clock=fathom._session.unix) as store:
+    async with make() as fathom, open_store(place, clock=fathom._session.clock.unix) as store:
         other = await fathom.sites.create(name="Other", timezone="Asia/Tokyo")
         for site in ("NOSITE", SITE):
             with pytest.raises(NotFoundError):

@@ -14,9 +14,10 @@ from attrs import define, field
 from fathom_async import AuthenticationError, FathomClient, PageviewQuery, Priority, RateLimit, RatePlan
 from fathom_async._cache.account import AGAIN
 from fathom_async.service import Request, Response
+from fathom_async.store import open_store
 from fathom_async.testing import FathomServer, LaravelWindow
 from tests.support.forked import Forked
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, redis_server
 
 OLD, NEW, READS = "the-old-token", "the-new-token", "a-token-that-reads"
 TOKENS = {OLD: ["*"], NEW: ["*"], READS: ["all-sites-readonly"]}
@@ -70,6 +71,24 @@ async def test_a_new_token_finds_the_budget_and_the_answers(
     assert [file.name for file in _files(tmp_path) if OLD.encode() in file.read_bytes()] == []
 
 
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+async def test_after_old_answers_are_pruned_a_new_token_still_finds_the_others(
+    server: FathomServer, budget: str, tmp_path: Path, empty_redis: str, kind: str
+) -> None:
+    where = empty_redis if kind == "redis" else str(tmp_path / "store.db")
+    async with FathomClient(OLD, base_url=server.url, budget=budget) as fathom:
+        await fathom.reports.gather(QUERIES[:1], store=where)
+    async with FathomClient(NEW, base_url=server.url, budget=budget) as fathom:
+        await asyncio.sleep(0.01)
+        began = time.time()
+        await fathom.reports.gather(QUERIES[1:2], store=where)
+    async with open_store(where) as store:
+        assert await store.prune(began) > 0
+    async with FathomClient(NEW, base_url=server.url, budget=budget) as fathom:
+        await fathom.reports.gather(QUERIES[1:2], store=where)
+    assert asked(server)["/v1/aggregations"] == 2
+
+
 async def test_answers_of_a_client_without_a_budget_are_those_of_its_account(
     server: FathomServer, budget: str, tmp_path: Path
 ) -> None:
@@ -81,6 +100,16 @@ async def test_answers_of_a_client_without_a_budget_are_those_of_its_account(
         async with FathomClient(token, base_url=server.url, budget=budget) as fathom:
             await fathom.reports.gather(QUERIES, store=store)
     assert asked(server) == {"/v1/account": 2, "/v1/aggregations": 1}
+
+
+async def test_the_account_is_kept_on_a_server_behind_a_socket(server: FathomServer, tmp_path: Path) -> None:
+    budget = f"unix://{tmp_path}/redis.sock?db=1"
+    with redis_server(tmp_path, "--unixsocket", f"{tmp_path}/redis.sock"):
+        for number, token in enumerate((OLD, NEW, OLD, NEW)):
+            async with FathomClient(token, base_url=server.url, budget=budget) as fathom:
+                await fathom.reports.aggregate(QUERIES[number])
+                assert (await fathom.look())["reports"].used == number + 1
+    assert asked(server)["/v1/account"] == 2
 
 
 async def test_a_token_that_cannot_read_its_account_keeps_what_is_its_own(
@@ -191,6 +220,18 @@ async def test_a_server_that_does_not_tell_the_account_keeps_nobody_from_startin
         await early.reports.aggregate(QUERIES[4])
         assert early.limits["reports"].used == (await late.look())["reports"].used == before + 1
         assert network.hits.count("/account") == failed + 1
+
+
+@pytest.mark.parametrize(("status", "is_asked_again"), [(302, True), (402, True), (400, False), (404, False)])
+async def test_what_is_no_answer_about_the_account_is_not_kept(
+    tmp_path: Path, status: int, is_asked_again: bool
+) -> None:
+    network = Network([status])
+    for number in range(2):
+        budget = f"file://{tmp_path}/budget"
+        async with FathomClient(OLD, transport=network, budget=budget) as fathom:
+            await fathom.reports.aggregate(QUERIES[number])
+    assert network.hits.count("/account") == 1 + is_asked_again
 
 
 @pytest.mark.virtual_time

@@ -105,7 +105,11 @@ async def test_what_fails_does_not_hold_up_the_rest(
         ("rules", [], "this is not TOML"),
         (RULES, ["--every", "5s"], "--every must be a minute at least"),
         (RULES, ["--every", "1h", "--replay", "5d"], "--every and --replay exclude each other"),
-        (RULES, ["--replay", "5 moons"], "--replay"),
+        (
+            RULES,
+            ["--replay", "90"],
+            '--replay: unable to convert "90" into a length of time; write 15m, 1h or',
+        ),
         (None, [], "no such file"),
         (RULES, ["--store", "ftp://a"], "the store's URL is of no kind known here"),
     ],

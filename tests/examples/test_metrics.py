@@ -115,10 +115,9 @@ async def test_any_worker_tells_the_counts_of_all_also_after_one_was_killed(
     ):
         _ = await until_it_answers(visitor)
         await until(lambda: len(list(shared.glob("counter_*.db"))) == 2)
+        # The workers tell; the process above them asked for its account and sites.
         while (before := await counted(port)) != len(server.hits) - 2:  # noqa: ASYNC110
-            await asyncio.sleep(
-                0.2
-            )  # the workers tell; the process above them asked for its account and sites
+            await asyncio.sleep(0.2)
         first, second = (int(file.stem.rpartition("_")[2]) for file in shared.glob("counter_*.db"))
         os.kill(first, signal.SIGKILL)
         waiting = f"gauge_live*_{first}.db"

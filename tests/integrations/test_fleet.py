@@ -204,3 +204,12 @@ async def test_settings_are_checked_at_once(engine: Engine) -> None:
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             Fleet(engine.run, **settings)
     assert await Fleet(engine.run).outcomes([]) == []
+
+
+async def test_queries_in_place_of_batches_are_told_what_makes_batches(engine: Engine) -> None:
+    queries: Any = QUERIES
+    fleet = Fleet(engine.run)
+    with pytest.raises(ArgumentError, match=r"todo\[0\] must be a Batch, .*: batches\(queries\) makes them"):
+        await fleet.outcomes_of(queries)
+    with pytest.raises(ArgumentError, match=r"todo\[0\] must be a Batch"):
+        fleet.plan(queries)

@@ -244,9 +244,16 @@ async def test_an_error_says_what_to_write(fathom: FathomClient, given: dict[str
             assert sent(fathom) == 0
 
 
-async def test_one_report_that_fails_leaves_the_others(fathom: FathomClient) -> None:
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("period", ["2026-03-10", "last 30 days"])
+async def test_one_report_that_fails_leaves_the_others(
+    fathom: FathomClient, period: str, is_known: bool
+) -> None:
     async with assistant(fathom) as model:
-        text = await model.told("report", queries=[pages(site_id="NOSUCH"), pages(rows=1)])
+        if is_known:  # the time zone of the other site
+            _ = await model.told("report", queries=[pages(period="today")])
+        asked = [pages(site_id="NOSUCH", period=period), pages(rows=1, period=period)]
+        text = await model.told("report", queries=asked)
     lost, done = text.split("# CDBUGS")
     assert "failed: 404 Not Found" in lost
     assert "list_sites has the ids" in lost

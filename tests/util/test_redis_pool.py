@@ -38,7 +38,10 @@ def shared(url: str) -> SharedRedis:
 async def test_accounts_and_their_stores_share_their_connections(mortal_redis: RedisServer) -> None:
     url = mortal_redis.url
     async with FathomServer(reports_throttle=None) as server:
-        clients = [FathomClient(f"token{n}", base_url=server.url, budget=url) for n in range(20)]
+        clients = [
+            FathomClient("token", base_url=server.url, budget=url, budget_key=f"account {n}")
+            for n in range(20)
+        ]
         await asyncio.gather(*(client.reports.gather([QUERY], store=url) for client in clients))
         assert connections(url) == 2
         await asyncio.gather(*(client.aclose() for client in clients[1:]))
@@ -130,3 +133,22 @@ async def test_users_that_are_cancelled_take_neither_replies_nor_connections_fro
                 key: {key: answers[key]} for key in others
             }
         assert connections(empty_redis) == 1
+
+
+async def test_a_program_that_cancels_all_of_its_tasks_waits_for_none_of_them(
+    mortal_redis: RedisServer,
+) -> None:
+    user = shared(mortal_redis.url)
+    await ping(user)
+    mortal_redis.signal(signal.SIGSTOP)
+    before = asyncio.all_tasks()
+    sent = asyncio.create_task(ping(user))
+    await asyncio.sleep(0.05)
+    (sending,) = asyncio.all_tasks() - before - {sent}
+    sending.cancel()
+    cleaning_up = asyncio.create_task(ping(user))
+    with pytest.raises(ConnectionError):
+        await sent
+    mortal_redis.signal(signal.SIGCONT)
+    assert await cleaning_up
+    await user.aclose()

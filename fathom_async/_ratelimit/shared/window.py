@@ -205,20 +205,13 @@ class SharedWindow(Window):
         if permit.sent_at is None:
             self.sent(permit, now)
         self._in_flight -= 1
-        if feedback is None:
-            self._store.submit(Command("abandoned", self._owner, permit.number, delay=self.span))
-            return True
-        self._last_word = now
-        self._store.submit(
-            Command(
-                "answered",
-                self._owner,
-                permit.number,
-                delay=self.span,
-                foreign_usage=self._foreign_usage(permit, feedback),
-                took=now - (now if permit.sent_at is None else permit.sent_at),
-            )
-        )
+        command = Command("abandoned", self._owner, permit.number, delay=self.span)
+        if feedback is not None:
+            self._last_word = now
+            took = now - (now if permit.sent_at is None else permit.sent_at)
+            usage = self._foreign_usage(permit, feedback)
+            command = evolve(command, action="answered", foreign_usage=usage, took=took)
+        self._store.submit(command)
         return True
 
     def hold(self, delay: float | None = None) -> None:
