@@ -203,7 +203,10 @@ async def _many_clients(url: str, admin: _Admin, data: Dataset) -> dict[str, flo
         async with FathomClient("first", base_url=server.url, budget=url) as first:
             await first.reports.aggregate(query)  # modules and buffers are there
         worker = _resident()
-        clients = [FathomClient(f"any{n}", base_url=server.url, budget=url) for n in range(CLIENTS)]
+        clients = [
+            FathomClient("any", base_url=server.url, budget=url, budget_key=f"account {n}")
+            for n in range(CLIENTS)
+        ]
         try:
             for client in clients:
                 await client.reports.aggregate(query)
