@@ -72,7 +72,7 @@ class FathomTasks(Fleet):
         priority: Priority | None = None,
         name: str = "fathom_async.reports",
         nudge: float = 30.0,
-        lost_after: float = 300.0,
+        lost_after: float = 180.0,
         at_once: int = AT_ONCE,
         patience: float = PATIENCE,
         plan: RatePlan | str | None = None,
