@@ -55,7 +55,7 @@ class FathomTasks(Fleet):
         nudge: Seconds without a result after which to send an empty task: taskiq-redis reclaims the tasks of dead
             workers only when a new message arrives.
         lost_after: Seconds after which to send a task again that has no result although later ones have, or while no
-            results can be read. Set it higher than the time the broker takes to reassign a dead worker's tasks.
+            results can be read. If it is not lost, it runs twice, which costs no request.
         at_once: Most unfinished tasks of one account; see `Fleet`.
         patience: Seconds for which to send tasks again that cannot run; see `Fleet`.
         plan: The rate limits of each account, for estimates; see `Fleet`.
