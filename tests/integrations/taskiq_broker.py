@@ -14,7 +14,10 @@ def broker_and_tasks(at_once: int = 4) -> tuple[RedisStreamBroker, FathomTasks]:
     results = RedisAsyncResultBackend[object](url, result_ex_time=600, serializer=JSONSerializer())
     made = RedisStreamBroker(url, consumer_id="0", idle_timeout=8000, xread_count=1, xread_block=500)
     made.with_result_backend(results)
-    return made, FathomTasks(made, connect=connect, store=short_lived_claims, nudge=1.0, at_once=at_once)
+    # Time passes 20 times as fast here, so that a task runs for little more than six seconds.
+    return made, FathomTasks(
+        made, connect=connect, store=short_lived_claims, nudge=1.0, lost_after=15.0, at_once=at_once
+    )
 
 
 def broker() -> RedisStreamBroker:
