@@ -122,6 +122,11 @@ class Progress:
         """Whether every query has its outcome."""
         return self.done == self.queries
 
+    @property
+    def has_requests_left(self) -> bool:
+        """Whether requests are to come, so that `seconds_left` says something."""
+        return not self.is_over and self.answered < self.requests
+
 
 OnProgress = Callable[[Progress], None]
 """Called in the event loop, at the start and whenever a request or query is done; must be quick."""

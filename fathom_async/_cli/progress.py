@@ -96,7 +96,7 @@ def line_of(progress: Progress, waits: str = "") -> str:
     parts += [f"{figure:,} {what}" for what, figure in figures.items() if figure]
     if waits:
         parts.append(waits)
-    elif not progress.is_over and progress.answered < progress.requests:  # else nothing is to come
+    elif progress.has_requests_left:
         parts.append(f"{clock_time(progress.seconds_left)} left")
     return ", ".join(parts)
 

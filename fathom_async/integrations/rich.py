@@ -101,7 +101,7 @@ def _line(title: str, progress: Progress, waits: str, width: int) -> str:
     parts = [f"{progress.done}/{progress.queries}"]
     if waits:
         parts.append(waits)
-    elif not progress.is_over and progress.answered < progress.requests:  # else nothing is to come
+    elif progress.has_requests_left:
         minutes, seconds = divmod(round(progress.seconds_left), 60)
         parts.append(f"{minutes}:{seconds:02d} left")
     parts.append(f"{progress.answered}/{progress.requests} requests")
