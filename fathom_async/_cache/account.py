@@ -149,9 +149,8 @@ class AccountFinder:
         try:
             async with self._kept() as kept:
                 found = await _once(kept, self._key, ask, self.session.clock.unix())
-        except (
-            StoreError
-        ) as error:  # the budget may be out of reach too, and requests go on (`on_budget_lost`)
+        except StoreError as error:
+            # The budget may be out of reach too, and requests go on (`on_budget_lost`).
             _log.info("the account of the token cannot be kept: %s", error)
             found = (await ask()).body.decode()
         self._use(found, lanes[0] if lanes else None)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import gettempdir
+from threading import Thread
 from typing import Any, cast
 
 import attrs
@@ -125,6 +126,15 @@ def break_down(outage: str, redis_server: RedisServer, server: FathomProcess) ->
         redis.config_set("maxmemory", "1")
         time.sleep(5.0)
         redis.config_set("maxmemory", "0")
+
+
+@contextmanager
+def broken_down(outage: str, redis_server: RedisServer, server: FathomProcess) -> Generator[None]:
+    """Break Redis down meanwhile; see `break_down`."""
+    breaker = Thread(target=break_down, args=(outage, redis_server, server))
+    breaker.start()
+    yield
+    breaker.join()
 
 
 async def _on_one_machine(asked: Sequence[PageviewQuery]) -> list[Outcome[Any]]:

@@ -158,10 +158,8 @@ def test_everything_is_answered_through_an_outage_of_redis(
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 2) as client:
             register(client)
-            breaker = threading.Thread(target=fleet.break_down, args=(outage, mortal_redis, server))
-            breaker.start()
-            outcomes = fathom_dask.outcomes(client, fleet.queries())
-            breaker.join()
+            with fleet.broken_down(outage, mortal_redis, server):
+                outcomes = fathom_dask.outcomes(client, fleet.queries())
             seen = server.seen()
     assert fleet.meaning(outcomes) == fleet.expected()
     assert seen.refused == 0

@@ -61,6 +61,14 @@ def start(environment: dict[str, str]) -> "subprocess.Popen[bytes]":
     )
 
 
+def set_environment(monkeypatch: pytest.MonkeyPatch, url: str, redis: RedisServer) -> dict[str, str]:
+    """Set the environment of the workers for this process too, and return it."""
+    environment = fleet.environment(url, redis.url)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return environment
+
+
 def kill(process: "subprocess.Popen[bytes]") -> None:
     """Kill a worker with all that it started."""
     if process.poll() is None:
@@ -90,9 +98,7 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
     is_killed: bool, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fleet.alone(), fathom_process(fleet.SERVER) as server:
-        environment = fleet.environment(server.url, mortal_redis.url)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        environment = set_environment(monkeypatch, server.url, mortal_redis)
         with workers(environment) as processes:
             outcomes = asyncio.run(ask(processes[0] if is_killed else None, server))
             assert (processes[0].poll() is not None) is is_killed
@@ -109,14 +115,10 @@ def test_everything_is_answered_through_an_outage_of_redis(
 ) -> None:
     """Broker, results, budget and store are all lost: the server that comes back is empty."""
     with fleet.alone(), fathom_process(fleet.SERVER) as server:
-        environment = fleet.environment(server.url, mortal_redis.url)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        environment = set_environment(monkeypatch, server.url, mortal_redis)
         with workers(environment):
-            breaker = threading.Thread(target=fleet.break_down, args=(outage, mortal_redis, server))
-            breaker.start()
-            outcomes = asyncio.run(ask(None, server))
-            breaker.join()
+            with fleet.broken_down(outage, mortal_redis, server):
+                outcomes = asyncio.run(ask(None, server))
             seen = server.seen()
     assert fleet.meaning(outcomes) == fleet.expected()
     assert seen.refused == 0
@@ -129,9 +131,7 @@ def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with fleet.alone(), fathom_process(fleet.SLOW) as server:
-        environment = fleet.environment(server.url, mortal_redis.url)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
+        environment = set_environment(monkeypatch, server.url, mortal_redis)
         with workers(environment) as processes:
 
             def replace() -> None:
@@ -169,9 +169,7 @@ def test_an_idle_worker_stops_when_it_is_told(mortal_redis: RedisServer) -> None
 def test_slow_accounts_do_not_hold_up_the_others(
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = fleet.environment("", mortal_redis.url)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    environment = set_environment(monkeypatch, "", mortal_redis)
     with fleet.alone(), fleet.uneven_accounts() as (todo, servers), workers(environment):
         fleet.check_uneven(asyncio.run(outcomes_of(todo)), servers)
 
