@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions licenses release-check bench setup clean
+.PHONY: help demo dashboard test lint types unit soak coverage mutants eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions licenses release-check bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -55,6 +55,15 @@ unit: $(READY) ## run the tests (PYTEST_ARGS)
 
 soak: ## run the tests with more random examples and combinations of cases, each of them (PYTEST_ARGS)
 	SOAK=1 $(MAKE) unit PYTEST_ARGS="$(PYTEST_ARGS)"
+
+coverage: $(READY) ## run the tests with coverage of lines and branches; less than 98 % is an error (PYTEST_ARGS)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+mutants: $(READY) ## change the code in small ways, and see whether a test notices; takes an hour (MODULES)
+	$(BIN)/python -m tests.mutation $(MODULES)
 
 eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
 	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"
