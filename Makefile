@@ -98,7 +98,7 @@ compile = test -e $(1) || touch $(1); cp $(1) $(1).new && $(BIN)/uv pip compile 
   --output-file $(1).new && { ! cmp -s $(1) $(1).new || cp -p $(1) $(1).new; } && mv $(1).new $(1)
 
 lock: $(READY) ## update the lock files: the newest versions, and the lowest that pyproject.toml declares
-	$(call compile,$(LOCK),--all-extras --group dev)
+	$(call compile,$(LOCK),--all-extras --group dev --group mutation)
 	$(call compile,$(DEMO_LOCK),--extra cli --group install --constraints $(LOCK))
 	$(call compile,locks/lowest.txt,--all-extras --group dev --resolution lowest-direct)
 	printf '%s\n' $(FLOORS) | $(BIN)/uv pip compile - --quiet --no-deps --generate-hashes \
