@@ -8,18 +8,16 @@ into one line and an exit code.
 import io
 import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import pairwise
-from pkgutil import get_data
 from typing import Annotated, cast
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
-from fathom_async._cli.formatting import ASCII, examples
+from fathom_async._cli.formatting import ASCII, COMMANDS, epilogue, examples
 from fathom_async._cli.settings import LIST, PLAN, VERBOSE, load_config, quietly
 from fathom_async._util.text import one_line
 
@@ -47,13 +45,13 @@ app = App(
 )
 
 
-for _name, _told in tomllib.loads((get_data("fathom_async._cli", "commands.toml") or b"").decode()).items():
-    _more = examples(*_told["examples"], more=_told.get("more", "")) if "examples" in _told else None
+for _name, _told in COMMANDS.items():
+    _is_app = any(isinstance(each, dict) for each in _told.values())  # which has the text itself
     app.command(
         f"fathom_async._cli.{_told['module']}:{_name.replace('-', '_')}",
         name=_name,
         help=_told["help"],
-        **({"help_epilogue": _more} if _more else {}),
+        **({} if _is_app else {"help_epilogue": epilogue(_name)}),
     )
 
 app.meta.suppress_keyboard_interrupt = False
