@@ -58,7 +58,7 @@ def on_site(name: str, text: str) -> str:
 
 def _filled(mark: re.Match[str]) -> str:
     if mark["kind"] == "index":
-        return "\n\n".join(f"```{{index}} single: {word}\n```" for word in mark["words"].split(", "))
+        return "\n\n".join(f"```{{index}} ! single: {word}\n```" for word in mark["words"].split(", "))
     first, *rest = mark["words"].split()
     if mark["kind"] == "generated":
         text: str = getattr(site_generated, first)()
