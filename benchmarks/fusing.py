@@ -14,8 +14,8 @@ from typing import Final, get_args
 
 from attrs import frozen
 
-from benchmarks.harness import Benchmark, Comparison
-from benchmarks.report import table
+from benchmarks.harness import Benchmark
+from benchmarks.results import Table
 from fathom_async import EventQuery, FathomClient, Filter, PageviewQuery, RateLimit, RatePlan
 from fathom_async._reports.fields import EventAggregate, FieldGrouping, PageviewAggregate
 from fathom_async._reports.query import AnyQuery
@@ -254,7 +254,7 @@ async def measure(name: str, data: Dataset, steps: Iterable[Step]) -> Found:
     return Found(name, len(every), sent, others, known, spent[0], different)
 
 
-async def _run(rounds: int) -> Sequence[Comparison]:
+async def _run(rounds: int) -> Sequence[Table]:
     del rounds  # makes the runs reproducible
     data = Dataset.synthetic(until=TODAY)
     many_pages = Dataset.synthetic(sites=1, days=31, visits_per_day=100, paths=300, until=TODAY)
@@ -275,12 +275,11 @@ async def _run(rounds: int) -> Sequence[Comparison]:
     else:
         print(f"\nwithout the set of a real log: {_LOG} is not there")
     found = [await measure(*each) for each in sets]
-    head = ("", "asked", "sent", "time zones", "floor", "x fewer", "s at 10/min", "planned in ms")
-    print(f"\n{table([head, *map(_line, found)])}\n")
     if different := [f"{each.name}: {each.different}" for each in found if each.different]:
         raise SystemExit(f"answers that differ from those of single requests: {', '.join(different)}")
-    print(f"all {sum(each.asked for each in found):,} answers are those of single requests")
-    return ()
+    head = ("queries", "asked", "sent", "time zones", "floor", "x fewer", "s at 10/min", "planned in ms")
+    note = f"all {sum(each.asked for each in found):,} answers are those of single requests"
+    return [Table("requests", head, [_line(each) for each in found], [note])]
 
 
 def _line(found: Found) -> tuple[str, ...]:

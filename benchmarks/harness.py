@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from attrs import frozen
 
 from benchmarks.figures import Pair, Standing, Turn, standings
+from benchmarks.results import Picture, Table
 
 
 @frozen
@@ -59,12 +60,14 @@ class Benchmark:
         measures: Description of the measurement, for readers of the figures.
         run: Runs the benchmark with a number of rounds.
         packages: Packages whose versions the figures depend on.
+        pictures: What it draws into docs/images.
     """
 
     name: str
     measures: str
-    run: Callable[[int], Coroutine[object, object, Sequence[Comparison]]]
+    run: Callable[[int], Coroutine[object, object, Sequence[Comparison | Table]]]
     packages: Sequence[str] = ()
+    pictures: Sequence[Picture] = ()
 
 
 async def compare(

@@ -20,9 +20,9 @@ from typing import Any
 from attrs import frozen
 
 from benchmarks import admission_clock
-from benchmarks.harness import Benchmark, Comparison
+from benchmarks.harness import Benchmark
 from benchmarks.machine import installed
-from benchmarks.report import table
+from benchmarks.results import Table
 from fathom_async._ratelimit.admission import SILENT
 from fathom_async._ratelimit.lane import Lane
 from fathom_async._ratelimit.plan import Priority, RateLimit
@@ -37,6 +37,9 @@ FLOOR = "bare futures"
 NOBODY = "nobody"
 BUDGET = 10.0
 """CPU seconds of one measurement, which counts the admissions in that time."""
+
+ROUNDS = 5
+"""Most rounds: each starts a process for every limiter and length."""
 
 GIVE_UP = 60.0
 """Real seconds after which to skip a client at one length of the queue."""
@@ -279,38 +282,45 @@ async def _in_a_process(name: str, waiters: int, what: str) -> float | None:
     return float(output)
 
 
-async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Comparison]:
-    """Measure and print all lengths of the queue."""
+async def run(rounds: int, lengths: Sequence[int] = WAITERS) -> Sequence[Table]:
+    """Measure all lengths of the queue."""
+    rounds = min(rounds, ROUNDS)
     costs = {waiters: await measure(waiters, rounds) for waiters in lengths}
-    print(f"\nµs of CPU for one admission, by the number of waiting tasks (median of {rounds} rounds)")
-    print(_table(costs, lambda cost: f"{median(cost.seconds) * 1e6:,.1f}"))
-    print("\nbytes per waiter, with its task")
-    print(_table(costs, lambda cost: f"{cost.size:,.0f}"))
-    print("\nbytes per waiter, without its task and future")
-    print(_table(costs, lambda cost: f"{cost.extra:,.0f}"))
-    print(f"\nµs of CPU for one question, {_HOURLY}")
-    print(await _questions(lengths))
-    print("\n" + "\n".join(_verdicts([costs[waiters] for waiters in lengths])))
-    return ()
+    verdicts = _verdicts([costs[waiters] for waiters in lengths])
+    return [
+        _table(
+            f"µs of CPU for one admission, by the number of waiting tasks (median of {rounds} rounds)",
+            costs,
+            lambda cost: f"{median(cost.seconds) * 1e6:,.1f}",
+            verdicts,
+        ),
+        _table("bytes per waiter, with its task", costs, lambda cost: f"{cost.size:,.0f}"),
+        _table("bytes per waiter, without its task and future", costs, lambda cost: f"{cost.extra:,.0f}"),
+        await _questions(lengths),
+    ]
 
 
-_HOURLY = "at 2,000 an hour, beside pages at 40 %, while so many of three classes wait"
-
-
-async def _questions(lengths: Sequence[int]) -> str:
-    rows = [("", *(f"{waiters:,}" for waiters in lengths))]
+async def _questions(lengths: Sequence[int]) -> Table:
+    rows: list[tuple[str, ...]] = []
     for question in QUESTIONS:
         took = [await _in_a_process(OURS, waiters, question) for waiters in lengths]
         rows.append((question, *("-" if each is None else f"{each * 1e6:,.1f}" for each in took)))
-    return table(rows)
+    title = "µs of CPU for one question, at 2,000 an hour, beside pages at 40 %, while so many of three classes wait"
+    return Table(title, ("question", *(f"{waiters:,}" for waiters in lengths)), rows)
 
 
-def _table(costs: Mapping[int, Mapping[str, Cost]], cell: Callable[[Cost], str]) -> str:
-    rows = [("", *(f"{waiters:,}" for waiters in costs))]
-    for name in _CLIENTS:
-        cells = [cell(at[name]) if name in at else "-" for at in costs.values()]
-        rows.append((name, *cells))
-    return table(rows)
+def _table(
+    title: str,
+    costs: Mapping[int, Mapping[str, Cost]],
+    cell: Callable[[Cost], str],
+    notes: Sequence[str] = (),
+) -> Table:
+    rows = [
+        (name, *(cell(at[name]) if name in at else "-" for at in costs.values()))
+        for name in _CLIENTS
+        if any(name in at for at in costs.values())
+    ]
+    return Table(title, ("limiter", *(f"{waiters:,}" for waiters in costs)), rows, notes)
 
 
 def _verdicts(costs: Sequence[Mapping[str, Cost]]) -> list[str]:

@@ -1,58 +1,43 @@
-"""Format figures as tables for people and as JSON for programs."""
+"""Format figures as tables, for the terminal and for RESULTS.md."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from attrs import asdict
 
 from benchmarks.figures import Figure, Standing
-from benchmarks.harness import Benchmark, Comparison
-from benchmarks.machine import Machine
+from benchmarks.harness import Comparison
+from benchmarks.results import Table
 
 _MICRO = 1e6
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     """Align the first column left and the others right; the first row is the head."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
 
-def show(comparison: Comparison) -> str:
-    """Return a comparison as text."""
+def show(table: Table) -> str:
+    """Return a table as text."""
+    return "\n".join([table.title, aligned([table.head, *table.rows]), *table.notes])
+
+
+def tabulate(comparison: Comparison) -> Table:
+    """Return a comparison as a table."""
     baseline, *_ = comparison.standings
     rounds = len(next(iter(comparison.duels.values()), ()))
-    head = (
-        "median (quartiles)",
-        f"{comparison.unit}s/s",
-        f"wall µs/{comparison.unit}",
-        f"CPU µs/{comparison.unit}",
-        f"x {baseline.name} by wall",
-        "by CPU",
+    return Table(
+        f"{comparison.title}: {rounds} rounds of {comparison.units:,} {comparison.unit}s",
+        (
+            "median (quartiles)",
+            f"{comparison.unit}s/s",
+            f"wall µs/{comparison.unit}",
+            f"CPU µs/{comparison.unit}",
+            f"x {baseline.name} by wall",
+            "by CPU",
+        ),
+        [_row(standing) for standing in comparison.standings],
+        [*_verdicts(comparison)],
     )
-    return "\n".join(
-        [
-            f"{comparison.title}: {rounds} rounds of {comparison.units:,} {comparison.unit}s",
-            table([head, *(_row(standing) for standing in comparison.standings)]),
-            *_verdicts(comparison),
-        ]
-    )
-
-
-def document(machine: Machine, results: Sequence[tuple[Benchmark, Sequence[Comparison]]]) -> dict[str, Any]:
-    """Return all measurements as a JSON value; times are in seconds."""
-    return {
-        "machine": asdict(machine),
-        "benchmarks": [
-            {
-                "name": benchmark.name,
-                "measures": benchmark.measures,
-                "comparisons": [asdict(comparison) for comparison in comparisons],
-            }
-            for benchmark, comparisons in results
-        ],
-    }
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
+from types import GenericAlias
 
 import aiohttp
 from aiohttp import web
@@ -21,7 +22,7 @@ from attrs import frozen
 
 from benchmarks.harness import Benchmark, Comparison, Contender, compare
 from benchmarks.machine import installed, keep_memory
-from benchmarks.report import table
+from benchmarks.results import Table
 from fathom_async import FathomClient, PageviewQuery, RateLimit, RatePlan
 
 Parse = Callable[[bytes], object]
@@ -77,17 +78,22 @@ class _AttrsRow:
     avg_duration: float | None
 
 
-def _cattrs() -> Parse:
+def _cattrs(*, is_detailed: bool = True) -> Parse:
     preconf = import_module("cattrs.preconf.orjson")
-    converter = preconf.make_converter()
+    converter = preconf.make_converter(detailed_validation=is_detailed)
     return lambda body: converter.loads(body, list[_AttrsRow])
 
 
+def _msgspec() -> Parse:
+    msgspec = import_module("msgspec")
+    decoder = msgspec.json.Decoder(list[_AttrsRow], strict=False)
+    parse: Parse = decoder.decode
+    return parse
+
+
 def _pydantic() -> Parse:
-    pydantic = import_module("pydantic")
-    fields: dict[str, object] = {name: (kind, ...) for name, kind in _AttrsRow.__annotations__.items()}
-    row = pydantic.create_model("Row", **fields)
-    parse: Parse = pydantic.TypeAdapter(list[row]).validate_json  # type: ignore[valid-type]
+    row = import_module("typing_extensions").TypedDict("Row", {**_AttrsRow.__annotations__})
+    parse: Parse = import_module("pydantic").TypeAdapter(GenericAlias(list, (row,))).validate_json
     return parse
 
 
@@ -107,7 +113,9 @@ def _polars() -> Parse:
 _PARSERS: dict[str, Callable[[], Parse]] = {
     BASELINE: _orjson,
     "fathom_async": _fathom_async,
+    "msgspec": _msgspec,
     "cattrs": _cattrs,
+    "cattrs, not detailed": partial(_cattrs, is_detailed=False),
     "pydantic": _pydantic,
     "pandas": _pandas,
     "polars": _polars,
@@ -119,13 +127,11 @@ async def _read(session: aiohttp.ClientSession, url: str, parse: Parse) -> objec
         return parse(await response.read())
 
 
-async def _run(rounds: int) -> Sequence[Comparison]:
+async def _run(rounds: int) -> Sequence[Comparison | Table]:
     if not installed("orjson"):
         print("skipping rows: the baseline needs orjson, which is not installed")
         return []
-    names = [name for name in _PARSERS if installed(name)]
-    for name in _PARSERS.keys() - names:
-        print(f"skipping {name}, which is not installed")
+    names = [name for name in _PARSERS if installed(name.partition(",")[0])]
     async with _serving() as base_url:
         plan = RatePlan(reports=RateLimit(100_000, per=1))
         async with (
@@ -139,29 +145,23 @@ async def _run(rounds: int) -> Sequence[Comparison]:
             alone = await _compare("a report into rows, the two alone", [baseline, ours], rounds)
             peers = [Contender(name, partial(_read, session, url, _PARSERS[name]())) for name in names[2:]]
             beside = await _compare("a report into rows, beside peers", [baseline, ours, *peers], rounds)
-    await _show_memory(names)
-    return [alone, beside]
+    return [alone, beside, *await _memory(names)]
 
 
 async def _compare(title: str, contenders: Sequence[Contender], rounds: int) -> Comparison:
-    comparison = await compare(title, contenders, unit="row", units=ROWS, rounds=rounds)
-    for standing in comparison.standings:
-        if standing.cpu_ratio is not None:
-            share = 1 / standing.cpu_ratio.median
-            print(f"{title}: CPU of {standing.name} is {share:.2f} of the baseline's")
-    return comparison
+    return await compare(title, contenders, unit="row", units=ROWS, rounds=rounds)
 
 
-async def _show_memory(names: Sequence[str]) -> None:
+async def _memory(names: Sequence[str]) -> Sequence[Table]:
     if not sys.platform.startswith("linux"):
         print("skipping peak memory: this system has no /proc")
-        return
+        return []
     peaks = {name: await _peak_of(name) for name in names}
-    lines = [
+    rows = [
         (name, f"{peak * 1_000_000 / ROWS_IN_MEMORY / 1e6:,.0f}", f"{peak / peaks[BASELINE]:.2f}")
         for name, peak in peaks.items()
     ]
-    print(f"\n{table([('peak memory', 'MB/million rows', f'x {BASELINE}'), *lines])}")
+    return [Table("peak memory", ("parser", "MB/million rows", f"x {BASELINE}"), rows)]
 
 
 async def _peak_of(name: str) -> int:

@@ -13,7 +13,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import TypeVar, get_args
 
@@ -32,7 +32,7 @@ from fathom_async import reports
 ROOT = "fathom_async"
 _MARK = re.compile(r"<!-- (?P<kind>api|theory|generated|index): (?P<words>[\w., ]+) -->")
 _ABOVE = re.compile(
-    r"\]\((?:\.\./)+(?P<file>README|CHANGELOG|CONTRIBUTING|SECURITY)\.md(?P<anchor>#[\w-]+)?\)"
+    r"\]\((?:\.\./)+(?P<file>README|CHANGELOG|CONTRIBUTING|SECURITY|benchmarks/RESULTS)\.md(?P<anchor>#[\w-]+)?\)"
 )
 _OUTSIDE = re.compile(r"\[(?P<text>[^\]]+)\]\((?:\.\./)+(?:examples|benchmarks|tests)\b[^)]*\)")
 _START = {"", "#install", "#example"}
@@ -50,8 +50,8 @@ def on_site(name: str, text: str) -> str:
     def page(found: re.Match[str]) -> str:
         up = "../" * (len(PurePosixPath(name).parts) - 1)
         anchor = found["anchor"] or ""
-        readme = "index" if anchor in _START else "overview"
-        return f"]({up}{readme if found['file'] == 'README' else found['file'].lower()}.md{anchor})"
+        pages = {"README": "index" if anchor in _START else "overview", "benchmarks/RESULTS": "benchmarks"}
+        return f"]({up}{pages.get(found['file'], found['file'].lower())}.md{anchor})"
 
     return _OUTSIDE.sub(r"\g<text>", _ABOVE.sub(page, _MARK.sub(_filled, text)))
 
@@ -123,6 +123,10 @@ def in_rst(lines: list[str]) -> list[str]:
 
 def _read(_app: Sphinx, name: str, content: list[str]) -> None:
     content[0] = on_site(name, content[0])
+
+
+def _read_included(_app: Sphinx, _path: Path, _parent: str, content: list[str]) -> None:
+    content[0] = content[0].replace("](benchmarks/RESULTS.md", "](docs/benchmarks.md")
 
 
 def _docstring(_app: Sphinx, what: str, _name: str, of: object, _options: object, lines: list[str]) -> None:
@@ -240,6 +244,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
         if field.name == "variable":
             field.label = "Attributes"
     app.connect("source-read", _read)
+    app.connect("include-read", _read_included)
     app.connect("autodoc-process-signature", _signature)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
     app.connect("autodoc-skip-member", _skip)

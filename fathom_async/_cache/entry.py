@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import combinations
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -124,6 +124,9 @@ class CacheEntry:
         return attrs.evolve(query.read(self.body), truncated=self.truncated)
 
 
+_FIELDS: Final = tuple(each.name for each in attrs.fields(CacheEntry)[1:])
+
+
 @attrs.frozen
 class _Packed(CacheEntry):
     """An entry as stores outside of this process hold it: without its body, and how that is compressed."""
@@ -166,15 +169,8 @@ def unpacked(where: object, written: object, body: object) -> CacheEntry | None:
 
 
 def _copy(kind: type[EntryT], entry: CacheEntry, body: bytes) -> EntryT:
-    return kind(
-        body,
-        entry.asked_at,
-        truncated=entry.truncated,
-        timezone=entry.timezone,
-        drop_after=entry.drop_after,
-        subject=entry.subject,
-        query=entry.query,
-    )
+    further: dict[str, Any] = {name: getattr(entry, name) for name in _FIELDS}
+    return kind(body, **further)
 
 
 @lru_cache(256)

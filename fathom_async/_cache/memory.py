@@ -49,7 +49,6 @@ class MemoryStore(FlightStore):
         return f"<MemoryStore of {answers}, {self._bytes:,} of {self._max_bytes:,} bytes>"
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return the answers that are kept; see `ReportStore.get_many`."""
         self._check_open()
         found = {key: self._answers[key] for key in keys if key in self._answers}
         for key in found:
@@ -57,7 +56,6 @@ class MemoryStore(FlightStore):
         return found
 
     async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return what is kept about subjects; see `ReportStore.find`."""
         self._check_open()
         found: dict[str, CacheEntry] = {}
         for subject in subjects:
@@ -67,7 +65,6 @@ class MemoryStore(FlightStore):
         return found
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
-        """Keep answers; see `ReportStore.put_many`."""
         self._check_open()
         now = self._clock()
         for key, kept in answers.items():
@@ -80,13 +77,11 @@ class MemoryStore(FlightStore):
         self._flight.ended(answers)
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Forget answers."""
         self._check_open()
         for key in keys:
             self._forget(key)
 
     async def forget(self, site: str, is_gone: "Callable[[CacheEntry], bool]") -> int:
-        """Forget answers about a site; see `ReportStore.forget`."""
         self._check_open()
         self._forgotten_at[site] = self._clock()
         gone = [key for key, kept in self._answers.items() if kept.site == site and is_gone(kept)]
@@ -94,7 +89,6 @@ class MemoryStore(FlightStore):
         return len(gone)
 
     async def prune(self, asked_before: float) -> int:
-        """Forget all answers asked for before a moment; see `ReportStore.prune`."""
         self._check_open()
         old = [key for key, kept in self._answers.items() if kept.asked_at < asked_before]
         await self.delete(old)

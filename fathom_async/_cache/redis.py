@@ -106,11 +106,9 @@ class RedisStore(FlightStore):
         return f"<RedisStore {self._server.where}>"
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return the answers that are kept; see `ReportStore.get_many`."""
         return await self._read(keys, "entry", "body")
 
     async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return what is kept about subjects; see `ReportStore.find`."""
         found = await self._server.do(
             subjects, lambda line, subject: line.zrevrange(_subject(subject), 0, MOST_ANSWERS - 1)
         )
@@ -118,7 +116,6 @@ class RedisStore(FlightStore):
         return await self._read(keys, "entry")
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
-        """Keep answers; see `ReportStore.put_many`."""
         now = self._clock()
 
         def put(key: str) -> Call:
@@ -140,11 +137,9 @@ class RedisStore(FlightStore):
         return {key: kept for key, kept in read.items() if kept is not None}
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Forget answers."""
         await self._server.do(keys, lambda line, key: line.delete(_answer(key)))
 
     async def forget(self, site: str, is_gone: Callable[[CacheEntry], bool]) -> int:
-        """Forget answers about a site; see `ReportStore.forget`."""
         await self._server.run(_FORGET, (str(round(FORGOTTEN_FOR)),), [((_forgotten(site),), ())])
         names = await self._server.names(_answer("*"))
         kept = await self._read([name.partition("{")[2][:-1] for name in names], "entry")
@@ -153,7 +148,6 @@ class RedisStore(FlightStore):
         return len(gone)
 
     async def prune(self, asked_before: float) -> int:
-        """Forget all answers asked for before a moment; see `ReportStore.prune`."""
         names = await self._server.names(_answer("*"))
         found = await self._server.do(names, lambda line, name: line.hmget(name, ("asked_at",)))
         stamps = (values[0] for values in cast("list[list[bytes | None]]", found))

@@ -1,5 +1,6 @@
 """One account's view of a store: queries and reports instead of keys and bytes, and what answers imply."""
 
+import asyncio
 import logging
 import math
 from collections import defaultdict
@@ -17,7 +18,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import date
 from itertools import chain
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Final, Generic, Literal
+from typing import Final, Generic, Literal
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -51,9 +52,6 @@ from fathom_async._reports.query import AnyQuery, Query
 from fathom_async._reports.report import Report
 from fathom_async._util.checks import known_zone
 from fathom_async.errors import ArgumentError, ConfigurationError, DecodeError, FathomError
-
-if TYPE_CHECKING:
-    import asyncio
 
 _MOST_TRIED: Final = 3
 """How many answers are read to derive one from."""
@@ -280,7 +278,7 @@ class ReportCache:
     @contextmanager
     def declare(
         self, queries: Iterable[Query[RowT]], priority: Priority
-    ) -> Generator[Mapping[Query[RowT], "asyncio.Future[None]"]]:
+    ) -> Generator[Mapping[Query[RowT], asyncio.Future[None]]]:
         """Tell the client's other runs what is about to be asked; see `SingleFlight.declare`."""
         by_key = {(id(self.store), self._key(query)): query for query in queries}
         with self.single_flight.declare(by_key, priority) as theirs:

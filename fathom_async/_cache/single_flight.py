@@ -292,9 +292,7 @@ class FlightStore(ReportStore):
     _flight: StoreFlight
 
     def claim(self, keys: Iterable[str]) -> AbstractAsyncContextManager[frozenset[str]]:
-        """Claim keys until the end of the block; see `ReportStore.claim`."""
         return self._flight.claim(keys)
 
     async def wait(self, key: str) -> None:
-        """Wait until a key is free; see `ReportStore.wait`."""
         await self._flight.wait(key)

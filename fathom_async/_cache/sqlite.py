@@ -5,18 +5,16 @@ older one over a newer"; on top of them, this module would be as long. A file on
 SQLite's locks do not work there.
 """
 
+import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fathom_async._cache.entry import SKEW, CacheEntry, packed, unpacked
 from fathom_async._cache.single_flight import FlightStore, StoreFlight, poll
 from fathom_async._cache.sqlite_file import SqliteFile
 from fathom_async._cache.store import FORGOTTEN_FOR, LEASE, MOST_ANSWERS
-
-if TYPE_CHECKING:
-    import sqlite3
-    from pathlib import Path
 
 MAX_BYTES: Final = 1024**3
 """Size of a store's file above which the oldest answers are deleted."""
@@ -64,7 +62,7 @@ class SqliteStore(FlightStore):
 
     def __init__(
         self,
-        path: "Path",
+        path: Path,
         *,
         clock: Callable[[], float] = time,
         wall: Callable[[], float] = time,
@@ -81,10 +79,9 @@ class SqliteStore(FlightStore):
         return f"<SqliteStore {self._file.path}>"
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return the answers that are kept; see `ReportStore.get_many`."""
         wanted = tuple(keys)
 
-        def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
+        def select(connection: sqlite3.Connection) -> dict[str, CacheEntry]:
             rows = {key: connection.execute(_GET, (key,)).fetchone() for key in wanted}
             read = {key: unpacked(self, *row) for key, row in rows.items() if row is not None}
             return {key: kept for key, kept in read.items() if kept is not None}
@@ -92,10 +89,9 @@ class SqliteStore(FlightStore):
         return await self._file.read(select)
 
     async def find(self, subjects: Iterable[str]) -> dict[str, CacheEntry]:
-        """Return what is kept about subjects; see `ReportStore.find`."""
         wanted = tuple(subjects)
 
-        def select(connection: "sqlite3.Connection") -> dict[str, CacheEntry]:
+        def select(connection: sqlite3.Connection) -> dict[str, CacheEntry]:
             found = (connection.execute(_FIND, (subject, MOST_ANSWERS)) for subject in wanted)
             read = {key: unpacked(self, entry, b"") for rows in found for key, entry in rows}
             return {key: kept for key, kept in read.items() if kept is not None and isinstance(key, str)}
@@ -103,10 +99,9 @@ class SqliteStore(FlightStore):
         return await self._file.read(select)
 
     async def put_many(self, answers: Mapping[str, CacheEntry]) -> None:
-        """Keep answers; see `ReportStore.put_many`."""
         now, rows = self._clock(), tuple(answers.items())
 
-        def put(connection: "sqlite3.Connection") -> None:
+        def put(connection: sqlite3.Connection) -> None:
             for key, each in rows:
                 order, where = (each.asked_at, each.drop_after, each.subject), (each.site, now + SKEW)
                 connection.execute(_PUT, (key, *order, *packed(each), *where))
@@ -119,17 +114,15 @@ class SqliteStore(FlightStore):
         await self._flight.answer(answers, self._file.write(put))
 
     async def delete(self, keys: Iterable[str]) -> None:
-        """Forget answers."""
         rows = [(key,) for key in keys]
         await self._file.write(
             lambda connection: connection.executemany("DELETE FROM answers WHERE key = ?", rows)
         )
 
     async def forget(self, site: str, is_gone: Callable[[CacheEntry], bool]) -> int:
-        """Forget answers about a site; see `ReportStore.forget`."""
         now = self._clock()
 
-        def delete(connection: "sqlite3.Connection") -> int:
+        def delete(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM forgotten WHERE at < ?", (now - FORGOTTEN_FOR,))
             connection.execute("REPLACE INTO forgotten VALUES (?, ?)", (site, now))
             rows = connection.execute(_ABOUT, (site,)).fetchall()
@@ -171,7 +164,7 @@ class _ClaimTable:
     async def acquire(self, keys: Collection[str], owner: str) -> Collection[str]:
         now = self._wall()
 
-        def insert(connection: "sqlite3.Connection") -> list[str]:
+        def insert(connection: sqlite3.Connection) -> list[str]:
             return [
                 key for key in keys if connection.execute(_CLAIM, (key, owner, now, self._lease)).rowcount > 0
             ]
@@ -197,7 +190,7 @@ class _ClaimTable:
     async def held(self, keys: Collection[str]) -> Collection[str]:
         now = self._wall()
 
-        def select(connection: "sqlite3.Connection") -> list[str]:
+        def select(connection: sqlite3.Connection) -> list[str]:
             return [key for key in keys if connection.execute(_HELD, (key, now, self._lease)).fetchone()]
 
         return await self._file.read(select)

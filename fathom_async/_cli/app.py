@@ -1,6 +1,6 @@
 """The subcommands. Their modules are imported when they run: ``fathom --help`` must not wait for the client.
 
-A command is a function, or a cyclopts `App` of subcommands, and is registered by its import path, with the line that
+A command is a function, or a cyclopts `App` of subcommands. ``commands.toml`` names its module, with the line that
 ``fathom --help`` lists and with examples. It returns its exit code, or None for 0; `run` turns whatever it raises
 into one line and an exit code.
 """
@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 from fathom_async import __version__
 from fathom_async._cli.failures import ExitCode, ended_by
-from fathom_async._cli.formatting import ASCII, examples
+from fathom_async._cli.formatting import ASCII, COMMANDS, epilogue, examples
 from fathom_async._cli.settings import LIST, PLAN, VERBOSE, load_config, quietly
 from fathom_async._util.text import one_line
 
@@ -45,135 +45,14 @@ app = App(
 )
 
 
-def _add(path: str, help: str, *lines: str, more: str = "") -> None:
-    """Register a command by its path below this package; an `App` has examples of its own."""
-    name = path.partition(":")[2].replace("_", "-")
-    epilogue = {"help_epilogue": examples(*lines, more=more)} if lines else {}
-    app.command(f"fathom_async._cli.{path}", name=name, help=help, **epilogue)
-
-
-_add(
-    "account:whoami",
-    "Show the account and what the token may do.",
-    "fathom whoami",
-    "fathom whoami --format json",
-)
-_add(
-    "account:login",
-    "Store an API token in the system's keyring.",
-    "fathom login",
-    "pass show fathom | fathom login",
-)
-_add("account:logout", "Remove the API token from the system's keyring.", "fathom logout")
-_add("sites:sites", "List, get, create, update, delete sites.")
-_add("events:events", "List, change, delete events.")
-_add("milestones:milestones", "List, get, create, update, delete milestones.")
-_add(
-    "report:report",
-    "Report on the pageviews of a site.",
-    "fathom report CDBUGS --per day --last 30d --chart",
-    "fathom report acme.com --per week --last 12w --compare previous",
-    "fathom report CDBUGS --by pathname --where 'pathname matching ^/blog'",
-    "fathom report CDBUGS --by pathname --period 'month to date' --compare previous",
-    "fathom report CDBUGS --by country_code --from yesterday --totals --limit 20",
-    "fathom report CDBUGS --by pathname --from 2026-01-01 --complete -o all.csv",
-    "fathom report CDBUGS --by browser --per month --html browsers.html",
-)
-_add(
-    "report:events_report",
-    "Report on the completions of an event.",
-    "fathom events-report CDBUGS 'Signed up to newsletter' --per month --chart",
-    "fathom events-report CDBUGS purchase --metrics conversions,value --currency EUR --by city",
-)
-_add("sync:sync", "Sync events to Secoda or Emma.")
-_add(
-    "live.command:live",
-    "Watch the current visitors of your sites.",
-    "fathom live",
-    "fathom live CDBUGS DAFFYD --every 120",
-    "fathom live CDBUGS --rounds 1 --format jsonl | jq .visitors",
-    more="Ctrl-C quits. Each refresh costs a request and a pageview per site. At most --share of the rate limit is "
-    "spent, so many sites are refreshed less often than --every says.",
-)
-_add(
-    "bulk.command:run",
-    "Run the reports of a job file.",
-    "fathom run jobs.toml",
-    "fathom run jobs.toml --dataset all.parquet",
-    "fathom run jobs.toml --dry-run",
-    more="Exit codes: 0 all reports succeeded, 5 some failed, 130 interrupted. After 5 and 130, the same command "
-    "resumes the run.",
-)
-_add(
-    "bulk.command:plan",
-    "Show what a job file would send and cost; nothing is sent.",
-    "fathom plan jobs.toml",
-    "fathom plan jobs.toml --format json",
-)
-_add(
-    "backfill:backfill",
-    "Update a table from a report, period by period.",
-    "fathom backfill CDBUGS --target duckdb:stats.duckdb#pages --by pathname --since 2026-01-01",
-    "fathom backfill CDBUGS DAFFYD --target parquet:visits --metrics visits --per month --since 2024-01-01",
-    "fathom backfill CDBUGS --event purchase --target sqlite:stats.db#sales --since 2026-01-01",
-    more="Run it from cron: it requests only periods that are new or may have changed.",
-)
-_add(
-    "watch:watch",
-    "Tell what is unusual, by rules, each alert once.",
-    "fathom watch rules.toml",
-    "fathom watch rules.toml --replay 90d",
-    "FATHOM_WEBHOOK=https://host/path fathom watch rules.toml --every 1h",
-    more="Run it from cron, or with --every as a service. Exit codes: 0 all rules were checked, and all alerts told; "
-    "5 some were not, and the next check makes up for it.",
-)
-_add(
-    "mcp:mcp",
-    "Let a language model read your figures, over the Model Context Protocol.",
-    "fathom mcp",
-    "fathom mcp --max-requests 30",
-    more="An assistant's program starts it: see docs/mcp.md. It changes nothing, and FATHOM_STORE keeps its answers.",
-)
-_add("store:store", "Delete cached answers.")
-_add(
-    "budget:budget",
-    "Show what is left of the rate limits that programs share.",
-    "fathom budget",
-    "FATHOM_BUDGET=file:///var/run/fathom.budget fathom budget --format json",
-    more="It sends no request.",
-)
-_add(
-    "serve:serve",
-    "Serve the Fathom API on this machine, to try things out.",
-    "fathom serve",
-    "fathom serve --port 8080 --access-log access.log.gz --no-limits",
-    "fathom serve --plan hourly:600:5",
-    more="Then, in another terminal: "
-    "FATHOM_BASE_URL=http://127.0.0.1:8080/v1 FATHOM_API_TOKEN=any fathom sites list",
-)
-_add(
-    "demo:demo",
-    "Run a bulk job against an embedded server with the service's real limits.",
-    "fathom demo",
-    "fathom demo --access-log access.log.gz --reports 60",
-)
-
-
-_add(
-    "config:config",
-    "Show the settings, and where they come from.",
-    "fathom config",
-    "fathom config --format json",
-    more="They come from an option, else from the environment, else from config.toml, which holds no token.",
-)
-_add(
-    "completion:completion",
-    "Write or install the script that completes commands in your shell.",
-    "fathom completion --install",
-    "fathom completion zsh --install",
-    'eval "$(fathom completion bash)"',
-)
-
+for _name, _told in COMMANDS.items():
+    _is_app = any(isinstance(each, dict) for each in _told.values())  # which has the text itself
+    app.command(
+        f"fathom_async._cli.{_told['module']}:{_name.replace('-', '_')}",
+        name=_name,
+        help=_told["help"],
+        **({} if _is_app else {"help_epilogue": epilogue(_name)}),
+    )
 
 app.meta.suppress_keyboard_interrupt = False
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call
-from fathom_async._cli.formatting import examples
+from fathom_async._cli.formatting import epilogue
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions, Records, write_change
 from fathom_async._cli.prompts import confirm, need_terminal
@@ -16,15 +16,10 @@ _COLUMNS: dict[str, Kind] = {"id": "text", "name": "text", "created_at": "moment
 _CHANGED: dict[str, Kind] = {"id": "text", "name": "text", "currency": "text", "created_at": "moment"}
 _DELETED: dict[str, Kind] = {"id": "text", "name": "text", "object": "text", "deleted": "flag"}
 
-events = App(
-    name="events",
-    help_epilogue=examples(
-        "fathom events list CDBUGS", "fathom events delete CDBUGS 'Signed up to newsletter'"
-    ),
-)
+events = App(name="events", help_epilogue=epilogue("events"))
 
 
-@events.command(name="list", help_epilogue=examples("fathom events list CDBUGS"))
+@events.command(name="list", help_epilogue=epilogue("events", "list"))
 def list_(site: DefaultSite = None, /, *, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
     """List the events of a site, oldest first."""
     output.check(_COLUMNS)
@@ -32,7 +27,7 @@ def list_(site: DefaultSite = None, /, *, limit: Limit = None, output: OutputOpt
     show_list(_COLUMNS, limit, output, lambda fathom, page: fathom.events.list(site, limit=page))
 
 
-@events.command(help_epilogue=examples("fathom events set-currency CDBUGS 'Signed up to newsletter' euro"))
+@events.command(help_epilogue=epilogue("events", "set-currency"))
 def set_currency(
     site: SiteID,
     name: Annotated[str, Parameter(help="Name of the event, which need not have been tracked yet.")],
@@ -52,12 +47,7 @@ def set_currency(
     )
 
 
-@events.command(
-    help_epilogue=examples(
-        "fathom events delete CDBUGS 'Signed up to newsletter'",
-        "fathom events delete CDBUGS 'Signed up to newsletter' --yes",
-    )
-)
+@events.command(help_epilogue=epilogue("events", "delete"))
 def delete(
     site: SiteID,
     name: Annotated[str, Parameter(help="Name of the event.")],

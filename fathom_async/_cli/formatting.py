@@ -2,12 +2,19 @@
 
 import codecs
 import re
+import tomllib
 from collections.abc import Sequence
+from pkgutil import get_data
 from shutil import get_terminal_size
-from typing import Final
+from typing import Any, Final
 
 ASCII: Final = "fathom_async.ascii"
 """Name of the error handler for terminals that cannot show the characters of a chart."""
+
+COMMANDS: Final[dict[str, dict[str, Any]]] = tomllib.loads(
+    (get_data("fathom_async._cli", "commands.toml") or b"").decode()
+)
+"""Module, help, examples and notes of each command, and in them those of its subcommands."""
 
 _MINUTE: Final = 60
 _WORD: Final = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\S)+")
@@ -47,6 +54,12 @@ def examples(*lines: str, more: str = "") -> str:
     width = get_terminal_size().columns - 1
     whole = (f"  {_continued(_WORD.findall(line), width)}" for line in lines)
     return "\n".join(("Examples:", "", *whole, *(("", more) if more else ())))
+
+
+def epilogue(command: str, subcommand: str = "") -> str:
+    """Return the text below the help of a command, or of a subcommand of one, as ``commands.toml`` has it."""
+    told: dict[str, Any] = COMMANDS[command][subcommand] if subcommand else COMMANDS[command]
+    return examples(*told["examples"], more=told.get("more", ""))
 
 
 def _continued(words: Sequence[str], width: int) -> str:

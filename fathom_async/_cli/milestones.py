@@ -7,7 +7,7 @@ from cyclopts import App, Parameter
 from fathom_async import FathomClient, Milestone
 from fathom_async._cli.connection import call
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import examples
+from fathom_async._cli.formatting import epilogue
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
 from fathom_async._cli.prompts import confirm, need_terminal
@@ -20,22 +20,15 @@ _COLUMNS: dict[str, Kind] = {
     "created_at": "moment",
     "updated_at": "moment",
 }
-_EXAMPLE = "1c9a7f4e-0b1d-4f6e-9a53-5f1f0e6a2b11"
 
 MilestoneID = Annotated[str, Parameter(help="ID of the milestone.")]
 Name = Parameter(help="Name of the milestone, at most 30 characters.")
 Day = Parameter(name="--date", help="The day that it marks, such as 2026-01-31.")
 
-milestones = App(
-    name="milestones",
-    help_epilogue=examples(
-        "fathom milestones list CDBUGS",
-        "fathom milestones create CDBUGS 'New pricing' --date 2026-01-31",
-    ),
-)
+milestones = App(name="milestones", help_epilogue=epilogue("milestones"))
 
 
-@milestones.command(name="list", help_epilogue=examples("fathom milestones list CDBUGS"))
+@milestones.command(name="list", help_epilogue=epilogue("milestones", "list"))
 def list_(site: DefaultSite = None, /, *, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
     """List the milestones of a site, in the order of their creation."""
     output.check(_COLUMNS)
@@ -43,7 +36,7 @@ def list_(site: DefaultSite = None, /, *, limit: Limit = None, output: OutputOpt
     show_list(_COLUMNS, limit, output, lambda fathom, page: fathom.milestones.list(site, limit=page))
 
 
-@milestones.command(help_epilogue=examples(f"fathom milestones get CDBUGS {_EXAMPLE}"))
+@milestones.command(help_epilogue=epilogue("milestones", "get"))
 def get(site: SiteID, milestone: MilestoneID, /, *, output: OutputOptions = STANDARD) -> None:
     """Show one milestone."""
     output.check(_COLUMNS)
@@ -51,7 +44,7 @@ def get(site: SiteID, milestone: MilestoneID, /, *, output: OutputOptions = STAN
     show(_COLUMNS, output, lambda fathom: fathom.milestones.get(site, milestone))
 
 
-@milestones.command(help_epilogue=examples("fathom milestones create CDBUGS 'New pricing' --date 2026-01-31"))
+@milestones.command(help_epilogue=epilogue("milestones", "create"))
 def create(
     site: SiteID,
     name: Annotated[str, Name],
@@ -71,7 +64,7 @@ def create(
     )
 
 
-@milestones.command(help_epilogue=examples(f"fathom milestones update CDBUGS {_EXAMPLE} --date 2026-02-01"))
+@milestones.command(help_epilogue=epilogue("milestones", "update"))
 def update(
     site: SiteID,
     milestone: MilestoneID,
@@ -99,7 +92,7 @@ def update(
     change(_COLUMNS, output, ask, done="the milestone {0.id} was changed")
 
 
-@milestones.command(help_epilogue=examples(f"fathom milestones delete CDBUGS {_EXAMPLE} --yes"))
+@milestones.command(help_epilogue=epilogue("milestones", "delete"))
 def delete(
     site: SiteID, milestone: MilestoneID, /, *, yes: Yes = False, output: OutputOptions = STANDARD
 ) -> None:

@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import examples
+from fathom_async._cli.formatting import epilogue
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import STANDARD, Kind, OutputOptions
 from fathom_async._cli.prompts import confirm, need_terminal, secret
@@ -41,25 +41,16 @@ NewPassword = Annotated[
 ]
 Domains = Parameter(help="Track several domains, in combined or separate reports.")
 
-sites = App(
-    name="sites",
-    help_epilogue=examples(
-        "fathom sites list",
-        "fathom sites create 'Acme shop' --timezone Europe/Berlin",
-    ),
-)
+sites = App(name="sites", help_epilogue=epilogue("sites"))
 
 
-@sites.command(
-    name="list",
-    help_epilogue=examples("fathom sites list", "fathom sites list --format csv -o sites.csv"),
-)
+@sites.command(name="list", help_epilogue=epilogue("sites", "list"))
 def list_(*, limit: Limit = None, output: OutputOptions = STANDARD) -> None:
     """List the sites that the token can see, oldest first."""
     show_list(_COLUMNS, limit, output, lambda fathom, page: fathom.sites.list(limit=page))
 
 
-@sites.command(help_epilogue=examples("fathom sites get CDBUGS"))
+@sites.command(help_epilogue=epilogue("sites", "get"))
 def get(site: DefaultSite = None, /, *, output: OutputOptions = STANDARD) -> None:
     """Show one site."""
     output.check(_COLUMNS)
@@ -67,12 +58,7 @@ def get(site: DefaultSite = None, /, *, output: OutputOptions = STANDARD) -> Non
     show(_COLUMNS, output, lambda fathom: fathom.sites.get(site))
 
 
-@sites.command(
-    help_epilogue=examples(
-        "fathom sites create 'Acme' --timezone Europe/Berlin",
-        "fathom sites create 'Acme' --sharing private < password.txt",
-    )
-)
+@sites.command(help_epilogue=epilogue("sites", "create"))
 def create(
     name: Annotated[str, Name],
     /,
@@ -103,12 +89,7 @@ def create(
     )
 
 
-@sites.command(
-    help_epilogue=examples(
-        "fathom sites update CDBUGS --name 'Acme Inc'",
-        "fathom sites update CDBUGS --sharing private",
-    )
-)
+@sites.command(help_epilogue=epilogue("sites", "update"))
 def update(
     site: SiteID,
     /,
@@ -147,7 +128,7 @@ def update(
     )
 
 
-@sites.command(help_epilogue=examples("fathom sites delete CDBUGS", "fathom sites delete CDBUGS --yes"))
+@sites.command(help_epilogue=epilogue("sites", "delete"))
 def delete(site: SiteID, /, *, yes: Yes = False, output: OutputOptions = STANDARD) -> None:
     """Delete a site and all of its data, for good."""
     output.check(DELETED)

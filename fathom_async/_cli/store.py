@@ -9,16 +9,13 @@ from cyclopts import App, Parameter
 
 from fathom_async._cli.connection import call, run_async
 from fathom_async._cli.failures import CommandError, ExitCode
-from fathom_async._cli.formatting import examples
+from fathom_async._cli.formatting import epilogue
 from fathom_async._cli.named_sites import site_id
 from fathom_async._cli.output import note
 from fathom_async._cli.resources import SiteID
 from fathom_async._cli.settings import STORE
 from fathom_async._util.text import counted
 from fathom_async.store import open_store
-
-_EXAMPLE = "fathom store forget CDBUGS --since 2026-01-01 --store jobs.db"
-_PRUNING = "fathom store prune --before 2026-01-01 --store jobs.db"
 
 Since = Annotated[
     str | None,
@@ -31,10 +28,10 @@ Place = Annotated[
     ),
 ]
 
-store = App(name="store", help_epilogue=examples(_EXAMPLE, _PRUNING))
+store = App(name="store", help_epilogue=epilogue("store"))
 
 
-@store.command(help_epilogue=examples(_EXAMPLE))
+@store.command(help_epilogue=epilogue("store", "forget"))
 def forget(site: SiteID, /, *, store: Place = None, since: Since = None) -> None:
     """Delete a site's cached answers, because its past has changed: data was imported, or corrected.
 
@@ -46,7 +43,7 @@ def forget(site: SiteID, /, *, store: Place = None, since: Since = None) -> None
     note(f"{counted(gone, 'answer')} deleted")
 
 
-@store.command(help_epilogue=examples(_PRUNING))
+@store.command(help_epilogue=epilogue("store", "prune"))
 def prune(*, store: Place = None, before: datetime) -> None:
     """Delete all answers that were requested before a day, and give the space of a file back.
 

@@ -13,7 +13,7 @@ from cyclopts import App
 from fathom_async import ConnectError, DecodeError, FathomClient, FathomError
 from fathom_async._cli.connection import FOR_A_PERSON, connect, run_async
 from fathom_async._cli.failures import CommandError, ExitCode, failure_of
-from fathom_async._cli.formatting import examples
+from fathom_async._cli.formatting import epilogue
 from fathom_async._cli.named_sites import site_ids
 from fathom_async._cli.output import note
 from fathom_async._cli.prompts import confirm
@@ -26,28 +26,14 @@ from fathom_async.connectors.sync import apply as carry_out
 from fathom_async.service import network_options
 
 _UNDONE: Final = ("failed", "gone")
-_CODES: Final = "Exit codes: 0 all changes were made, 5 some failed; the same command retries those."
 
 Planner = Callable[[FathomClient], AbstractAsyncContextManager[SyncPlan]]
 """Makes a plan, which can be applied while the block runs."""
 
-sync = App(
-    name="sync",
-    help_epilogue=examples(
-        "fathom sync secoda CDBUGS --integration cf103b47-8576-4467-ad34-384cd523abd9",
-        "fathom sync emma CDBUGS --apply",
-    ),
-)
+sync = App(name="sync", help_epilogue=epilogue("sync"))
 
 
-@sync.command(
-    help_epilogue=examples(
-        "fathom sync secoda --integration cf103b47-8576-4467-ad34-384cd523abd9",
-        "fathom sync secoda CDBUGS --remove --apply --integration cf103b47-8576-4467-ad34-384cd523abd9",
-        more="The API token comes from SECODA_API_TOKEN, the address from SECODA_BASE_URL, --budget from "
-        f"SECODA_BUDGET. {_CODES}",
-    )
-)
+@sync.command(help_epilogue=epilogue("sync", "secoda"))
 def secoda(
     *sites: str,
     integration: str,
@@ -101,14 +87,7 @@ def secoda(
     return _run(service, planner, apply=apply, asks=remove and not yes)
 
 
-@sync.command(
-    help_epilogue=examples(
-        "fathom sync emma",
-        "fathom sync emma CDBUGS DAFFYD --apply",
-        more="The account comes from EMMA_ACCOUNT_ID, the keys from EMMA_PUBLIC_KEY and EMMA_PRIVATE_KEY, the "
-        f"address from EMMA_BASE_URL, --timezone from EMMA_TIMEZONE, --budget from EMMA_BUDGET. {_CODES}",
-    )
-)
+@sync.command(help_epilogue=epilogue("sync", "emma"))
 def emma(
     *sites: str,
     timezone: str | None = None,

@@ -81,7 +81,6 @@ class AskingTransport(MaskingTransport):
         self._others = self.secrets
 
     async def send(self, request: Request[object], within: float, sent: Callable[[], None]) -> Response:
-        """Send a request once; see `Transport.send`."""
         number = self._number
         response = await super().send(request, within, sent)
         if response.status == HTTPStatus.UNAUTHORIZED and number == self._number:
@@ -89,7 +88,6 @@ class AskingTransport(MaskingTransport):
         return response
 
     def conceal(self, *secrets: str) -> None:
-        """Take further credentials out of whatever comes back."""
         super().conceal(*secrets)
         self._others = self._others.and_also(*secrets)
 

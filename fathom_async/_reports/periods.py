@@ -3,16 +3,14 @@
 import re
 from calendar import monthrange
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 import attrs
 
 from fathom_async._reports.calendar import Unit
+from fathom_async._reports.fields import DateGrouping
 from fathom_async._util.checks import similar
 from fathom_async.errors import QueryError
-
-if TYPE_CHECKING:
-    from fathom_async._reports.fields import DateGrouping
 
 _MONTHS_A_YEAR: Final = 12
 _MONTHS_A_QUARTER: Final = 3

@@ -18,7 +18,7 @@ _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 def printable(text: str) -> str:
     r"""Return a text with all that does not show escaped as in Python: ``\x1b``, ``\u200b``."""
-    return _with(_python_escape, text)
+    return _with(lambda each: each.encode("unicode_escape").decode("ascii"), text)
 
 
 def printable_json(text: str) -> str:
@@ -72,10 +72,6 @@ def _with(escape: Callable[[str], str], text: str) -> str:
     if text.isprintable() and _BLANKS.isdisjoint(text):
         return text
     return "".join(each if each.isprintable() and each not in _BLANKS else escape(each) for each in text)
-
-
-def _python_escape(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
 
 
 def _json_escape(character: str) -> str:

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from datetime import date
 from glob import escape
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import attrs
 
@@ -20,10 +22,6 @@ from fathom_async.backfill._destination import OpenDestination, TargetError, loc
 from fathom_async.backfill._layout import Cells, Layout, Series
 from fathom_async.backfill._ledger import Ledger, Span
 from fathom_async.errors import ArgumentError
-
-if TYPE_CHECKING:
-    import sqlite3
-    from datetime import date
 
 _LOCK: Final = "_backfill.lock"
 _LEDGER: Final = b"fathom_async"

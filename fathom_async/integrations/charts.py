@@ -10,7 +10,7 @@
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
 from typing import Final, Self
@@ -167,12 +167,7 @@ def _rect(bar: Bar, *, is_running: bool) -> str:
 
 
 def _through(points: Sequence[tuple[float, float]]) -> str:
-    return "".join(_line_to(points))
-
-
-def _line_to(points: Sequence[tuple[float, float]]) -> Iterator[str]:
-    for x, y in points:
-        yield f"L{x:g} {y:g}"
+    return "".join(f"L{x:g} {y:g}" for x, y in points)
 
 
 def _svg(drawn: str, scale: Scale, title: str, description: str) -> str:

@@ -8,12 +8,14 @@ until its request is done. Dask reruns the tasks of a killed worker.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import CancelledError, Future
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 try:
     import distributed
-    from dask.bag.core import from_delayed  # pyright: ignore[reportUnknownVariableType]
+    from dask.bag.core import Bag, from_delayed  # pyright: ignore[reportUnknownVariableType]
+    from dask.delayed import Delayed
     from dask.delayed import delayed as lazily  # pyright: ignore[reportUnknownVariableType]
+    from distributed import Client, Worker
     from distributed.diagnostics.plugin import WorkerPlugin
 except ImportError as _error:
     raise ImportError('dask is missing: pip install "fathom_async[dask]"') from _error
@@ -34,11 +36,6 @@ from fathom_async.integrations.workers import (
     store_from_env,
 )
 from fathom_async.store import CachePolicy
-
-if TYPE_CHECKING:
-    from dask.bag import Bag
-    from dask.delayed import Delayed
-    from distributed import Client, Worker
 
 __all__ = [
     "Batch",
@@ -100,7 +97,7 @@ class FathomWorker(WorkerPlugin):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._under_way: set[Future[Any]] = set()
 
-    async def setup(self, worker: "Worker") -> None:
+    async def setup(self, worker: Worker) -> None:
         """Open the clients and the store in the worker's event loop; Dask calls this."""
         del worker
         self._loop = asyncio.get_running_loop()
@@ -108,7 +105,7 @@ class FathomWorker(WorkerPlugin):
             self._connect, self._open_store, keep=self._keep, keeping=self._keeping, priority=self._priority
         )
 
-    async def teardown(self, worker: "Worker") -> None:
+    async def teardown(self, worker: Worker) -> None:
         """Wait for what is in flight, give the other tasks to other workers, and close; Dask calls this."""
         del worker
         clients, self._clients = self._clients, None
@@ -175,7 +172,7 @@ class DaskFleet(Fleet):
 
     def __init__(
         self,
-        client: "Client",
+        client: Client,
         *,
         at_once: int = AT_ONCE,
         patience: float = PATIENCE,
@@ -211,7 +208,7 @@ class DaskFleet(Fleet):
 
 
 def outcomes(
-    client: "Client",
+    client: Client,
     queries: Iterable[Query[RowT]],
     *,
     account: str = "",
@@ -237,7 +234,7 @@ def outcomes(
 
 
 def outcomes_of(
-    client: "Client",
+    client: Client,
     todo: Sequence[Batch[RowT]],
     *,
     at_once: int = AT_ONCE,
@@ -260,7 +257,7 @@ def outcomes_of(
     return _wait_for(client, fleet, fleet.outcomes_of(todo, on_progress=on_progress))
 
 
-def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Sequence[Delayed]":
+def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> Sequence[Delayed]:
     """Return a delayed value for each batch, which computes to the outcomes of its queries; see `outcomes`.
 
     `in_order` of all outcomes together restores the order of the queries, from each `Outcome.position`.
@@ -269,12 +266,12 @@ def delayed(queries: Iterable[Query[RowT]], *, account: str = "", requests: int 
     return [_delayed(ask, pure=False)(batch) for batch in todo]
 
 
-def bag(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> "Bag":
+def bag(queries: Iterable[Query[RowT]], *, account: str = "", requests: int = 1) -> Bag:
     """Return a bag of the outcomes of all queries, with one partition for each batch; see `outcomes`."""
     return _from_delayed(delayed(queries, account=account, requests=requests))
 
 
-def _wait_for(client: "Client", fleet: DaskFleet, work: Coroutine[object, object, T]) -> T:
+def _wait_for(client: Client, fleet: DaskFleet, work: Coroutine[object, object, T]) -> T:
     if client.asynchronous:
         work.close()
         raise ArgumentError("await DaskFleet(client).outcomes(…) with an asynchronous client")

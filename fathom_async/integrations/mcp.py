@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
+from typing import Annotated, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 try:
@@ -35,6 +35,10 @@ except ImportError as _error:
     raise ImportError('The MCP SDK is missing: pip install "fathom_async[mcp]"') from _error
 
 from fathom_async import errors
+from fathom_async._bulk.results import Outcome
+from fathom_async._cache.report_cache import Store
+from fathom_async._core.codec.rows import Row
+from fathom_async._core.pagination import Listing
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._reports import fields
 from fathom_async._reports.arguments import hint
@@ -45,14 +49,8 @@ from fathom_async._util.clock import LoopClock
 from fathom_async._util.csv_fields import write_fields
 from fathom_async._util.text import cut, one_line, printable
 from fathom_async._version import __version__
-
-if TYPE_CHECKING:
-    from fathom_async._bulk.results import Outcome
-    from fathom_async._cache.report_cache import Store
-    from fathom_async._core.codec.rows import Row
-    from fathom_async._core.pagination import Listing
-    from fathom_async.client import FathomClient
-    from fathom_async.models import Event, Site
+from fathom_async.client import FathomClient
+from fathom_async.models import Event, Site
 
 _LONGEST_ANSWER: Final = 20_000
 _LONGEST_TEXT: Final = 300
@@ -130,7 +128,7 @@ class QueryInput(BaseModel, extra="forbid"):
                 raise ValueError(f"a query has no {name!r}{hint(name, known)}")
         return given  # pyright: ignore[reportUnknownVariableType] - a mapping of anything
 
-    def query(self) -> "Query[Row]":
+    def query(self) -> Query[Row]:
         """Return the query that is sent (rule 3), without its range."""
         names = [self.site_id] if self.entity_name is None else [self.site_id, self.entity_name]
         make = cast("Callable[..., Query[Row]]", EventQuery if names[1:] else PageviewQuery)
@@ -159,7 +157,7 @@ _Queries = Annotated[list[QueryInput], Field(min_length=1, max_length=20)]
 
 
 def mcp_server(
-    fathom: "FathomClient", *, store: "Store" = "memory://", max_requests: int = 100, max_wait: float = 30.0
+    fathom: FathomClient, *, store: Store = "memory://", max_requests: int = 100, max_wait: float = 30.0
 ) -> "MCPServer[object]":
     """Return an MCP server that reads an account's figures.
 
@@ -185,7 +183,7 @@ def mcp_server(
 class _Tools:
     """The tools; their docstrings are what a model reads."""
 
-    def __init__(self, fathom: "FathomClient", store: "Store", max_requests: int, max_wait: float) -> None:
+    def __init__(self, fathom: FathomClient, store: Store, max_requests: int, max_wait: float) -> None:
         self._fathom = fathom.with_options(max_wait=max_wait)
         self._store = store
         self._max_requests = max_requests
@@ -263,7 +261,7 @@ class _Tools:
         if requests > self._left:
             raise errors.ArgumentError(f"this takes more than max_requests={self._left}")
 
-    async def _listed(self, listing: "Listing[Site] | Listing[Event]", *columns: str) -> str:
+    async def _listed(self, listing: Listing[Site] | Listing[Event], *columns: str) -> str:
         rows: list[dict[str, object]] = []
         async with aclosing(listing.pages()) as pages:
             async for page in pages:
@@ -278,7 +276,7 @@ class _Tools:
             [each.query().over(each.period, now=now) for each in wishes]
         ).requests
 
-    async def _dated(self, wishes: Sequence[QueryInput]) -> "list[Query[Row]]":
+    async def _dated(self, wishes: Sequence[QueryInput]) -> list[Query[Row]]:
         """Return the queries over their periods, which in words depend on the site's clock."""
         _ = self._requests(wishes)  # raises before anything is sent
         zones = await self._zones({each.site_id for each in wishes if Period.dated(each.period) is None})
@@ -301,7 +299,7 @@ class _Tools:
                 zones |= await self._fathom.reports.time_zones([site], store=self._store)
         return zones
 
-    def _answer(self, outcome: "Outcome[Row]", wish: QueryInput, room: int) -> str:
+    def _answer(self, outcome: Outcome[Row], wish: QueryInput, room: int) -> str:
         head = f"# {outcome.query.site_id}, {_range(outcome.query)}"
         if outcome.report is None or outcome.asked_at is None:
             return f"{head}\nfailed: {self._told(cast('errors.FathomError', outcome.error))}\n"
@@ -338,7 +336,7 @@ class _Tools:
         return told + advice
 
 
-def _range(query: "Query[Row]") -> str:
+def _range(query: Query[Row]) -> str:
     return f"{query.date_from:%Y-%m-%d %H:%M} to {query.date_to:%Y-%m-%d %H:%M}"
 
 

@@ -3,19 +3,14 @@
 Needs the extra ``fathom_async[otel]``.
 """
 
-from typing import TYPE_CHECKING
-
 try:
     from opentelemetry import trace
-    from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+    from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 except ImportError as _error:
     raise ImportError('OpenTelemetry is missing: pip install "fathom_async[otel]"') from _error
 
 from fathom_async import telemetry
 from fathom_async._version import __version__
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span
 
 
 class RequestSpans:

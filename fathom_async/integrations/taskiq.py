@@ -10,10 +10,10 @@ Create the `FathomTasks` in the module of the broker, which the workers import t
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 try:
-    from taskiq import AsyncBroker, TaskiqEvents, TaskiqState
+    from taskiq import AsyncBroker, AsyncTaskiqTask, TaskiqEvents, TaskiqState
 except ImportError as _error:
     raise ImportError('taskiq is missing: pip install "fathom_async[taskiq]"') from _error
 
@@ -33,9 +33,6 @@ from fathom_async.integrations.workers import (
     store_from_env,
 )
 from fathom_async.store import CachePolicy
-
-if TYPE_CHECKING:
-    from taskiq import AsyncTaskiqTask
 
 __all__ = ["Batch", "FathomTasks", "batches", "interleaved"]
 
@@ -104,7 +101,7 @@ class FathomTasks(Fleet):
             self._results = Results(self._start, nudge=self._nudge, lost_after=self._lost_after)
         return await self._results.run(task)
 
-    async def _start(self, task: Json) -> "AsyncTaskiqTask[list[Any]]":
+    async def _start(self, task: Json) -> AsyncTaskiqTask[list[Any]]:
         return await self._task.kiq(dict(task))
 
     async def _answer(self, task: Json) -> list[Json]:

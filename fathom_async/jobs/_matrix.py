@@ -100,7 +100,8 @@ def as_axis(key: str, written: object) -> Axis:
         labelled = cast("dict[str, object]", written)
         if "" in labelled:
             raise ArgumentError("a label is empty; write the text for the value in names")
-        if key == "filters" and _is_filter(labelled):
+        # A table is meant as one filter, rather than as labels of filters, if it has the fields of one.
+        if key == "filters" and any(isinstance(labelled.get(name), str) for name in _FILTER):
             raise ArgumentError(
                 f"a table maps labels to filters or lists of filters; write filters = [{as_toml(labelled)}]"
             )
@@ -144,11 +145,6 @@ def as_toml(value: object) -> str:
         pairs = cast("dict[str, object]", value).items()
         return f"{{ {', '.join(f'{_key(key)} = {as_toml(each)}' for key, each in pairs)} }}"
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else described(value)
-
-
-def _is_filter(table: dict[str, object]) -> bool:
-    """Whether a table is meant as one filter, rather than as labels of filters."""
-    return any(isinstance(table.get(name), str) for name in _FILTER)
 
 
 def _key(key: str) -> str:

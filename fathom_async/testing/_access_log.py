@@ -8,10 +8,12 @@ a few rules that cover most traffic.
 
 import gzip
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from pkgutil import get_data
 from typing import IO
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -27,48 +29,16 @@ _LINE = re.compile(
 _ASSET = re.compile(r"\.(?:png|jpe?g|gif|ico|svg|webp|css|js|map|woff2?|ttf|eot|mp4|webm)$", re.IGNORECASE)
 _CAMPAIGN = ("utm_campaign", "utm_content", "utm_medium", "utm_source", "utm_term", "ref")
 _GAP = timedelta(minutes=30)
-_SOURCES = (
-    ("Google", re.compile(r"(^|\.)google\.")),
-    ("Bing", re.compile(r"(^|\.)bing\.com$")),
-    ("Yahoo", re.compile(r"(^|\.)yahoo\.")),
-    ("DuckDuckGo", re.compile(r"(^|\.)duckduckgo\.com$")),
-    ("Yandex", re.compile(r"(^|\.)yandex\.")),
-    ("Baidu", re.compile(r"(^|\.)baidu\.com$")),
-    ("Reddit", re.compile(r"(^|\.)reddit\.com$")),
-    ("Twitter", re.compile(r"(^|\.)(t\.co|twitter\.com)$")),
-    ("Facebook", re.compile(r"(^|\.)facebook\.com$")),
-    ("Hacker News", re.compile(r"^news\.ycombinator\.com$")),
-    ("GitHub", re.compile(r"(^|\.)github\.com$")),
-    ("Stack Overflow", re.compile(r"(^|\.)stackoverflow\.com$")),
-)
 _BOT = re.compile(
     r"bot\b|bot[/;)]|crawl|spider|slurp|feed|fetch|curl|wget|python|java/|ruby|libwww|monitor|check",
     re.IGNORECASE,
 )
-_BROWSERS = (
-    ("Edge", re.compile(r"Edge?/")),
-    ("Opera", re.compile(r"OPR/|Opera")),
-    ("Mobile Firefox", re.compile(r"Mobile;.*Firefox/|FxiOS")),
-    ("Firefox", re.compile(r"Firefox/|Iceweasel/")),
-    ("Chrome", re.compile(r"Chrome/|CriOS|Chromium/")),
-    ("Android Browser", re.compile(r"Android.*Version/")),
-    ("Mobile Safari", re.compile(r"(iPhone|iPad|iPod).*Safari")),
-    ("Safari", re.compile(r"Safari/")),
-    ("Internet Explorer", re.compile(r"MSIE |Trident/")),
-)
-_SYSTEMS = (
-    ("iOS", re.compile(r"iPhone|iPad|iPod")),
-    ("Android", re.compile(r"Android")),
-    ("Windows", re.compile(r"Windows")),
-    ("macOS", re.compile(r"Mac OS X|Macintosh")),
-    ("Chrome OS", re.compile(r"CrOS")),
-    ("Linux", re.compile(r"Linux|X11")),
-)
-_DEVICES = (
-    ("Tablet", re.compile(r"iPad|Tablet|Android(?!.*Mobile)")),
-    ("Phone", re.compile(r"iPhone|iPod|Mobile|Android")),
-    ("Desktop", re.compile(r"Windows|Macintosh|Linux|X11|CrOS")),
-)
+_RULES = {
+    kind: {name: re.compile(pattern) for name, pattern in rules.items()}
+    for kind, rules in tomllib.loads(
+        (get_data("fathom_async.testing", "access_log.toml") or b"").decode()
+    ).items()
+}
 
 
 @frozen
@@ -184,7 +154,7 @@ def _referrer(text: str, own_host: str) -> Mapping[str, str]:
         or host.removeprefix("www.") == own_host.removeprefix("www.")
     ):
         return {}
-    source = _first(_SOURCES, host) or host.removeprefix("www.")
+    source = _first("sources", host) or host.removeprefix("www.")
     keyword = parse_qs(url.query).get("q", [""])[0]
     return {
         "referrer_hostname": f"{url.scheme}://{host}",
@@ -207,8 +177,8 @@ class Agent:
 @lru_cache(maxsize=4096)
 def parse_agent(text: str) -> Agent:
     is_bot = text in ("", "-") or _BOT.search(text) is not None
-    return Agent(_first(_BROWSERS, text), _first(_SYSTEMS, text), _first(_DEVICES, text), is_bot)
+    return Agent(_first("browsers", text), _first("systems", text), _first("devices", text), is_bot)
 
 
-def _first(rules: Sequence[tuple[str, re.Pattern[str]]], text: str) -> str:
-    return next((name for name, pattern in rules if pattern.search(text)), "")
+def _first(kind: str, text: str) -> str:
+    return next((name for name, pattern in _RULES[kind].items() if pattern.search(text)), "")

@@ -128,11 +128,6 @@ class Milestone:
 _R = TypeVar("_R", bound=Record)
 
 
-def _nobody(site_id: str, now: datetime) -> Sequence[Pageview]:
-    del site_id, now
-    return ()
-
-
 class Dataset:
     """The records of one account.
 
@@ -157,7 +152,7 @@ class Dataset:
         pageviews: Iterable[Pageview] | Callable[[], Iterable[Pageview]] = (),
         completions: Iterable[Completion] | Callable[[], Iterable[Completion]] = (),
         skipped: int = 0,
-        live: Callable[[str, datetime], Sequence[Pageview]] = _nobody,
+        live: Callable[[str, datetime], Sequence[Pageview]] = lambda _site_id, _now: (),
     ) -> None:
         self.sites: Sequence[Site] = tuple(sites)
         self.events: Sequence[Event] = tuple(events)

@@ -9,7 +9,7 @@ from datetime import datetime
 from http import HTTPStatus
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self, TypedDict
+from typing import ClassVar, Self, TypedDict
 
 from aiohttp import web
 from attrs import evolve
@@ -17,12 +17,9 @@ from attrs import evolve
 from fathom_async.testing._clock import ServerClock
 from fathom_async.testing._faults import Fault
 from fathom_async.testing._middleware import Conditions, Duration, Handler, Middleware
+from fathom_async.testing._throttle import Throttle
 from fathom_async.testing._tokens import Tokens
 from fathom_async.testing._traffic import Hit, max_in_window
-
-if TYPE_CHECKING:
-    from fathom_async.testing._throttle import Throttle
-
 
 # Tests end with requests in flight on purpose; do not wait for those.
 _SHUTDOWN_SECONDS = 0.05

@@ -223,7 +223,7 @@ class QueryEngine:
         if column in GROUPINGS:
             terms = self._terms
             return sorted(rows, key=lambda row: terms[cast("int", row[place])], reverse=descending)
-        return sorted(rows, key=lambda row: _null_first(row[place]), reverse=descending)
+        return sorted(rows, key=lambda row: (row[place] is not None, row[place] or 0), reverse=descending)
 
     def _renderer(self, name: str, dialect: ServerDialect) -> Callable[[object], Cell]:
         if name in GROUPINGS:
@@ -233,10 +233,6 @@ class QueryEngine:
 
 
 _dimensions = cast("Callable[[Record], tuple[str, ...]]", attrgetter(*GROUPINGS))
-
-
-def _null_first(cell: object) -> tuple[bool, object]:
-    return cell is not None, cell if cell is not None else 0
 
 
 @lru_cache(maxsize=256)

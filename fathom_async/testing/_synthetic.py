@@ -4,11 +4,13 @@ Each calendar day depends on `(seed, site, day)` alone, so its figures are the s
 the hours of the site's own time zone and the days of the week; a few paths draw most visits.
 """
 
+import tomllib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from pkgutil import get_data
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -16,67 +18,22 @@ from attrs import frozen
 
 from fathom_async.testing._dataset import GROUPINGS, Completion, Dataset, Event, Milestone, Pageview, Site
 
-_SITES = (
-    ("CDBUGS", "Bugs Bunny Portfolio", "bugsbunny.com", "America/New_York"),
-    ("GCDFSX", "Acme Inc", "acme.example", "Europe/Berlin"),
-    ("DAFFYD", "Daffy's Website", "daffyduck.com", "Asia/Kolkata"),
-)
-_ZONES = (
-    "UTC",
-    "Australia/Sydney",
-    "America/Los_Angeles",
-    "Asia/Tokyo",
-    "America/Sao_Paulo",
-    "Europe/London",
-)
+_WORDS: dict[str, Any] = tomllib.loads((get_data("fathom_async.testing", "synthetic.toml") or b"").decode())
+_SITES: Sequence[tuple[str, str, str, str]] = _WORDS["sites"]
+_ZONES: Sequence[str] = _WORDS["zones"]
+_SECTIONS: Sequence[str] = _WORDS["sections"]
+_PAGES: Sequence[str] = _WORDS["pages"]
+_PLACES: Sequence[Sequence[str]] = _WORDS["places"]
+_CLIENTS: Sequence[Sequence[str]] = _WORDS["clients"]
+_REFERRERS: Sequence[Sequence[str]] = _WORDS["referrers"]
+_CAMPAIGNS: Sequence[Sequence[str]] = _WORDS["campaigns"]
+_EVENTS: Sequence[Sequence[str]] = _WORDS["events"]
 _HOURS = (2, 1, 1, 1, 1, 2, 4, 7, 11, 15, 17, 17, 15, 16, 17, 16, 14, 13, 12, 13, 14, 12, 8, 4)
 _WEEK = (1.15, 1.2, 1.2, 1.15, 1.0, 0.65, 0.7)
-_SECTIONS = ("blog", "docs", "products", "guides", "news")
-_PAGES = ("/", "/pricing", "/about", "/contact", "/features", "/blog", "/docs", "/signup")
 _PLACE = ("country_code", "city", "state", "region")
-_PLACES = (
-    ("US", "New York", "New York", "NY"),
-    ("US", "San Francisco", "California", "CA"),
-    ("US", "Austin", "Texas", "TX"),
-    ("CA", "Toronto", "Ontario", "ON"),
-    ("GB", "London", "England", "ENG"),
-    ("DE", "Berlin", "Berlin", "BE"),
-    ("DE", "Munich", "Bavaria", "BY"),
-    ("FR", "Paris", "Île-de-France", "IDF"),
-    ("IN", "Bengaluru", "Karnataka", "KA"),
-    ("AU", "Sydney", "New South Wales", "NSW"),
-    ("", "", "", ""),
-)
 _CLIENT = ("browser", "operating_system", "device_type")
-_CLIENTS = (
-    ("Chrome", "Windows", "Desktop"),
-    ("Chrome", "macOS", "Desktop"),
-    ("Mobile Safari", "iOS", "Phone"),
-    ("Chrome", "Android", "Phone"),
-    ("Safari", "macOS", "Desktop"),
-    ("Firefox", "Linux", "Desktop"),
-    ("Edge", "Windows", "Desktop"),
-    ("Mobile Safari", "iOS", "Tablet"),
-)
 _REFERRER = ("referrer_hostname", "referrer_pathname", "referrer_source", "keyword")
-_REFERRERS = (
-    ("", "", "", ""),
-    ("https://www.google.com", "/", "Google", ""),
-    ("", "", "", ""),
-    ("https://news.ycombinator.com", "/item", "Hacker News", ""),
-    ("https://www.google.com", "/", "Google", "carrot recipes"),
-    ("https://t.co", "/aBcD", "Twitter", ""),
-    ("https://www.bing.com", "/search", "Bing", "web analytics"),
-    ("https://github.com", "/awesome/list", "GitHub", ""),
-)
 _CAMPAIGN = ("utm_campaign", "utm_source", "utm_medium", "utm_content", "utm_term")
-_CAMPAIGNS = (
-    ("spring", "newsletter", "email", "banner", ""),
-    ("launch", "twitter", "social", "thread", ""),
-    ("brand", "google", "cpc", "ad-1", "analytics"),
-    ("brand", "google", "cpc", "ad-2", "privacy"),
-)
-_EVENTS = (("purchase", "dollar"), ("Signed up to newsletter", "none"), ("download", "integer"))
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _T = TypeVar("_T")

@@ -12,6 +12,8 @@ _TRUE = (True, 1, "1", "true")
 _FALSE = (False, 0, "0", "false")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
+_timezones = cache(available_timezones)
+
 
 class Form:
     """The fields of one request, and their errors.
@@ -104,11 +106,6 @@ class Form:
                 pass
         self.fail(name, f"The {_words(name)} field must match the format Y-m-d.")
         return None
-
-
-@cache
-def _timezones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _words(name: str) -> str:

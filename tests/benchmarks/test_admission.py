@@ -12,10 +12,10 @@ from attrs import evolve
 
 from benchmarks import admission, admission_clock, admission_plot, admission_report
 from benchmarks.admission_contenders import CONTENDERS, OURS, peers
-from benchmarks.admission_mixed import CHAPTERS as MIXED
 from benchmarks.admission_mixed import KINDS, perform, perform_in_a_process
-from benchmarks.admission_mixed import Chapter as Mixed
 from benchmarks.admission_mixed import Outcome as Waits
+from benchmarks.admission_mixed_report import CHAPTERS as MIXED
+from benchmarks.admission_mixed_report import Chapter as Mixed
 from benchmarks.admission_scenarios import CHAPTERS, Chapter, Target, by_throttle
 from benchmarks.admission_sockets import race
 from benchmarks.admission_worker import play
@@ -156,19 +156,17 @@ def test_the_tables_show_medians_with_the_worst_and_mark_what_was_lost() -> None
     played = {
         OURS: by_throttle(scenarios, [outcome(), outcome(), outcome(refused=1)]),
         "bare": by_throttle(scenarios, [outcome(refused=9, lost=9)] * 3),
-        "beside": by_throttle(scenarios, [outcome(foreign=10, starved=5)] * 3),
     }
-    text = admission_report.show(CHAPTERS[0], played)
-    assert "0 (1)" in text
-    assert "0.50" in text
-    assert "missed" in text
-    assert admission_report.markdown(played).splitlines() == [
-        f"| client | {PLAIN} |",
-        "|---|---|",
-        f"| **{OURS}** | **0 / 1.01** |",
-        "| bare | 9 refused, 9 lost |",
-        "| beside | 0 / 1.01 |",
-    ]
+    (table,) = admission_report.tabulate(CHAPTERS[0], played)
+    assert [table.cell(name, PLAIN) for name in played] == ["0 (1) / 1.01", "9 lost"]
+    assert "missed" in table.notes[0]
+
+
+def test_a_table_shows_what_another_client_went_through() -> None:
+    scenarios = [Scenario(PLAIN, seed) for seed in range(3)]
+    played = {OURS: by_throttle(scenarios, [outcome(foreign=10, starved=5)] * 3)}
+    _, theirs = admission_report.tabulate(CHAPTERS[0], played)
+    assert theirs.cell(OURS, PLAIN) == "0.50"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.title)

@@ -1,6 +1,7 @@
 import aiohttp
 
-from benchmarks.request import AT_ONCE, BENCHMARK
+from benchmarks.harness import Comparison
+from benchmarks.request import BENCHMARK, REQUESTS
 from benchmarks.server import LIMIT, SITE, serving
 
 
@@ -16,7 +17,8 @@ async def test_the_server_answers_from_its_own_process_and_never_limits() -> Non
 
 async def test_the_request_benchmark_runs() -> None:
     comparisons = await BENCHMARK.run(1)
-    assert len(comparisons) == len(AT_ONCE)
+    assert len(comparisons) == len(REQUESTS)
     for comparison in comparisons:
+        assert isinstance(comparison, Comparison)
         names = [standing.name for standing in comparison.standings]
         assert names[:2] == ["aiohttp", "fathom_async"]

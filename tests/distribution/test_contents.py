@@ -35,11 +35,14 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
     others = (
         "py.typed",
         "__init__.pyi",
+        "_cli/commands.toml",
         "_cli/html/page.html",
         "_cli/completion/_fathom",
         "_cli/completion/fathom.bash",
         "_cli/completion/fathom.fish",
         "_ratelimit/shared/step.lua",
+        "testing/access_log.toml",
+        "testing/synthetic.toml",
     )
     assert {f"fathom_async/{name}" for name in others} <= set(names)
 

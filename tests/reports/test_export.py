@@ -184,12 +184,16 @@ def test_arrow_has_hours(hours: Report[EventRow]) -> None:
 
 
 def taken(source: Any) -> dict[str, Any]:
-    """Return what each library makes of an object that exports Arrow, as an Arrow table."""
+    """Return what each library makes of an object that exports Arrow, as an Arrow table.
+
+    pandas reads Arrow since version 3, and pyarrow for the versions before.
+    """
     frame: Any = pd.DataFrame
+    in_pandas = frame.from_arrow(source) if hasattr(frame, "from_arrow") else pa.table(source).to_pandas()
     return {
         "pyarrow": pa.table(source),
         "polars": pl.DataFrame(source).to_arrow(),
-        "pandas": pa.Table.from_pandas(frame.from_arrow(source), preserve_index=False),
+        "pandas": pa.Table.from_pandas(in_pandas, preserve_index=False),
         "duckdb": sql("SELECT * FROM source").to_arrow_table(),
     }
 

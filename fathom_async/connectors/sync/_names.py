@@ -14,20 +14,12 @@ def key(name: str | None) -> str:
 
 def category_titles(sites: Iterable[Site]) -> Mapping[str, str]:
     """Return the title of each site's category by the site's id: the name, with the id where names clash."""
-    titles = {site.id: _bare(site) for site in sites}
+    titles = {site.id: key(site.name) or site.id for site in sites}
     clashing: set[str] | None = None
     whole: set[str] = set()
     while clashing != set():  # a title with an id may equal another site's name
         often = Counter(titles.values())
         clashing = {site for site, title in titles.items() if often[title] > 1} - whole
-        titles |= {site: _with_id(titles[site], site) for site in clashing}
+        titles |= {site: f"{titles[site]} ({site})" for site in clashing}
         whole |= clashing
     return titles
-
-
-def _bare(site: Site) -> str:
-    return key(site.name) or site.id
-
-
-def _with_id(title: str, site: str) -> str:
-    return f"{title} ({site})"

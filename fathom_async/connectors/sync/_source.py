@@ -1,20 +1,18 @@
 """Fathom's sites and events."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from attrs import frozen
 
 from fathom_async._util.checks import identifier
 from fathom_async._util.tasks import gather_all
 from fathom_async._util.text import cut
+from fathom_async.client import FathomClient
 from fathom_async.connectors.sync._changes import titled
 from fathom_async.connectors.sync._names import category_titles, key
 from fathom_async.errors import ArgumentError
 from fathom_async.models import Event, Site
-
-if TYPE_CHECKING:
-    from fathom_async.client import FathomClient
 
 LONGEST = 1000
 """The most characters of a name or a title that services take."""
@@ -66,7 +64,7 @@ def chosen_sites(sites: object) -> frozenset[str] | None:
     return frozenset(identifier("sites", site) for site in cast("Iterable[object]", sites))
 
 
-async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> AccountEvents:
+async def read_sites(fathom: FathomClient, chosen: frozenset[str] | None) -> AccountEvents:
     """Return the chosen sites with their events.
 
     This lists all sites, so that titles do not depend on the choice.
@@ -80,7 +78,7 @@ async def read_sites(fathom: "FathomClient", chosen: frozenset[str] | None) -> A
     return AccountEvents(tuple(read), titles)
 
 
-async def _read_site(fathom: "FathomClient", site: Site, title: str) -> SiteEvents:
+async def _read_site(fathom: FathomClient, site: Site, title: str) -> SiteEvents:
     events = [event async for event in fathom.events.list(site.id)]
     named: dict[str, Event] = {}
     for event in events:

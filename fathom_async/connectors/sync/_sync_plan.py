@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from attrs import field, frozen
 
 from fathom_async._util.checks import flag, identifier
 from fathom_async._util.text import counted, printable
+from fathom_async.client import FathomClient
 from fathom_async.connectors.emma._client import EmmaClient
 from fathom_async.connectors.secoda._client import SecodaClient
 from fathom_async.connectors.sync._catalog import (
@@ -35,9 +36,6 @@ from fathom_async.errors import (
     FathomError,
 )
 from fathom_async.service import Priority, was_perhaps_done
-
-if TYPE_CHECKING:
-    from fathom_async.client import FathomClient
 
 _MINUTE = 60
 
@@ -104,7 +102,7 @@ class Applied:
 
 
 async def plan_sync(
-    fathom: "FathomClient",
+    fathom: FathomClient,
     target: SecodaClient | EmmaClient | Destination,
     *,
     integration: str | None = None,

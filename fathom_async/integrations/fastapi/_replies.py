@@ -163,9 +163,5 @@ async def _tell(connection: HTTPConnection, reply: Reply) -> JSONResponse | None
         code = _INTERNAL_ERROR if reply.retry_after is None else _TRY_AGAIN_LATER
         await connection.close(code, reply.detail[:_LONGEST_REASON])
         return None
-    return _response(reply)
-
-
-def _response(reply: Reply) -> JSONResponse:
     headers = None if reply.retry_after is None else {"Retry-After": str(reply.retry_after)}
     return JSONResponse({"detail": reply.detail}, reply.status, headers)
