@@ -7,7 +7,16 @@ import fathom_async
 
 PACKAGE: Final = Path(fathom_async.__file__).parent
 TESTS: Final = Path(__file__).parent
-OF_NO_MODULE: Final = {"benchmarks", "browser", "distribution", "docs", "examples", "site", "typing"}
+OF_NO_MODULE: Final = {
+    "benchmarks",
+    "browser",
+    "distribution",
+    "docs",
+    "examples",
+    "mutation",
+    "site",
+    "typing",
+}
 OF_SEVERAL_MODULES: Final = {
     "backfill/test_time_zones.py",
     "bulk/fusing/test_properties.py",

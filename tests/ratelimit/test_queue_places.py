@@ -144,6 +144,8 @@ def test_a_cleared_queue_is_empty_and_returns_who_waited() -> None:
     queue.next_class()
     assert queue.clear() == [1, 0]
     assert (queue.size, queue.counts, [*queue]) == (0, (0, 0, 0), [])
+    with pytest.raises(KeyError, match="^'the queue is empty'$"):
+        queue.next_class()
     queue.push(7, NORMAL)
     assert queue.next_class() == (NORMAL, False)
     assert queue.pop() == 7
