@@ -144,7 +144,7 @@ def test_a_cleared_queue_is_empty_and_returns_who_waited() -> None:
     queue.next_class()
     assert queue.clear() == [1, 0]
     assert (queue.size, queue.counts, [*queue]) == (0, (0, 0, 0), [])
-    with pytest.raises(KeyError, match="^'the queue is empty'$"):
+    with pytest.raises(KeyError, match=r"^'the queue is empty'$"):
         queue.next_class()
     queue.push(7, NORMAL)
     assert queue.next_class() == (NORMAL, False)
