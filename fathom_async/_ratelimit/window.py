@@ -260,9 +260,8 @@ class LocalWindow(Window):
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         self._returned.clear()
         self._in_flight -= 1
-        if permit.sent_at is None:
-            self.sent(permit, now)
-        sent_at = now if permit.sent_at is None else permit.sent_at
+        if (sent_at := permit.sent_at) is None:
+            self.sent(permit, sent_at := now)
         if permit in self._sent:
             del self._sent[permit]
             due = min(now, sent_at + self._count_delay) + self.span
