@@ -302,7 +302,7 @@ class LocalWindow(Window):
 
     def _promised_at(self, position: int, priority: Priority, now: float) -> float:
         """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
-        left = self._forecast.wanted(priority, self._usable, now) if priority else 0
+        left = self._forecast.wanted(priority, self._usable, now)
         if not left or self._free - position > left + self._reserve:
             return -math.inf
         return self._permits(now).promised_at(position, left)
