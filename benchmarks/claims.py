@@ -36,7 +36,7 @@ class Claim:
     @property
     def pattern(self) -> re.Pattern[str]:
         """The sentence, with any white space between words and a group for each figure."""
-        words = [re.escape(word).replace(r"\{\}", r"(\S+?)") for word in self.text.split()]
+        words = [re.escape(word).replace(r"\{\}", r"([^|\n]+?)") for word in self.text.split()]
         return re.compile(r"\s+".join(words))
 
     def fill(self, text: str) -> str:

@@ -35,4 +35,5 @@ html_theme = "furo"
 html_title = f"fathom_async {release}"
 html_theme_options = {"navigation_with_keys": True, "light_css_variables": {"code-font-size": "0.75rem"}}
 html_copy_source = False
+html_search_scorer = str(HERE / "_ext" / "scorer.js")
 html_show_sphinx = False

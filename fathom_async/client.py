@@ -32,13 +32,12 @@ class FathomClient(ServiceClient):
     them within the account's rate limits.
 
     Args:
-        token: API token, created at https://app.usefathom.com/api. Or a function, which may be a coroutine function,
-            that returns it: it is called before the first request, and again after a 401. Since the token may change,
-            `budget_key` then names the account for budgets and stores.
+        token: API token, created at https://app.usefathom.com/api, or a function that returns it, with or without
+            ``async``. The client calls the function before the first request and after a 401; budgets and stores then
+            need a `budget_key`.
         base_url: Root of the API; `https`, or `http` to this machine.
-        plan: The account's rate limits, which are then never exceeded, as a `RatePlan` or as text: ``classic``, or
-            ``hourly:600:5`` for 600 requests an hour, 5 at once. By default the limits are those of
-            `RatePlan.classic()` until the server's answers show an hourly plan.
+        plan: The account's rate limits as a `RatePlan` or as text: ``classic``, or ``hourly:600:5`` for 600 requests
+            an hour, 5 at once. By default, `RatePlan.classic()` until the server's answers show an hourly plan.
         **options: ``timeout``, ``retry``, ``max_body``, ``budget``, ``budget_key``, ``on_budget_lost``, ``on_event``,
             ``clock``, ``transport``, and for the network ``proxy``, ``trust_env``, ``ssl``, ``session``,
             ``max_header``, ``max_connections``: see `fathom_async.service.ServiceOptions`.
@@ -53,7 +52,7 @@ class FathomClient(ServiceClient):
 
     Raises:
         ArgumentError: The token or the plan is malformed, the base URL would expose the token to the network, or the
-            budget cannot be kept where `budget` says.
+            `budget` cannot be used.
     """
 
     account: AccountResource
@@ -111,10 +110,10 @@ class FathomClient(ServiceClient):
     ) -> Self:
         """Return a client for ``FATHOM_API_TOKEN``, or for the token in the file ``FATHOM_API_TOKEN_FILE``.
 
-        These are used, too, if they are set: ``FATHOM_BASE_URL``, ``FATHOM_PLAN``, ``FATHOM_RESERVE``,
-        ``FATHOM_BUDGET``, ``FATHOM_BUDGET_KEY`` and ``FATHOM_ON_BUDGET_LOST``. Unless there is a ``session``, so are
-        ``FATHOM_MAX_HEADER``, ``FATHOM_MAX_CONNECTIONS``, and the process's ``HTTPS_PROXY``, ``NO_PROXY`` and
-        ``SSL_CERT_FILE``; ``trust_env=False`` leaves the proxy out.
+        It also reads ``FATHOM_BASE_URL``, ``FATHOM_PLAN``, ``FATHOM_RESERVE``,
+        ``FATHOM_BUDGET``, ``FATHOM_BUDGET_KEY`` and ``FATHOM_ON_BUDGET_LOST``. Without a ``session``, it also reads
+        ``FATHOM_MAX_HEADER``, ``FATHOM_MAX_CONNECTIONS``, ``HTTPS_PROXY``, ``NO_PROXY`` and ``SSL_CERT_FILE``;
+        ``trust_env=False`` ignores the proxy.
 
         Args:
             environ: Environment variables; those of the process by default.
@@ -122,7 +121,7 @@ class FathomClient(ServiceClient):
             **options: As for the constructor; a ``budget`` overrides the environment's.
 
         Raises:
-            ArgumentError: Neither is set, there is no token in the file, or ``FATHOM_PLAN`` is no plan.
+            ArgumentError: There is no token, or ``FATHOM_PLAN`` is not a plan.
         """
         environ = os.environ if environ is None else environ
         token = environ.get("FATHOM_API_TOKEN")

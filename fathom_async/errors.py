@@ -1,7 +1,7 @@
 """All errors and warnings of this package, from the broadest to the narrowest.
 
 Errors keep their parameters in ``args``, in order, so that they can be pickled and sent to another process. None
-contains a header, and the credentials are removed from what the server says before an error is made of it.
+contains a header; credentials are removed from the server's words first.
 """
 
 import builtins
@@ -19,32 +19,32 @@ class FathomError(Exception):
 
 
 class ArgumentError(FathomError, ValueError):
-    """An argument that the API would refuse, caught before a request is spent. Also a `ValueError`."""
+    """The API would reject an argument; no request was sent. Also a `ValueError`."""
 
 
 class ConfigurationError(ArgumentError):
-    """A base URL, budget or store that cannot be used: for the operator to fix, not for the caller."""
+    """A base URL, budget or store is invalid: for the operator to fix, not the caller."""
 
 
 class QueryError(ArgumentError):
-    """A report query that the server would refuse or silently answer wrong. Also a `ValueError`."""
+    """The server would reject a query, or answer it wrongly without saying so. Also a `ValueError`."""
 
 
 class UnsortedLimitWarning(UserWarning):
-    """A report query with a ``limit`` and no order, so that arbitrary rows of its groups remain."""
+    """A query has a ``limit`` but no ``sort_by``: the report has arbitrary groups."""
 
 
 class ClosedError(FathomError, RuntimeError):
-    """The client was closed before, or while, this request was waiting."""
+    """The client was closed before or while the request waited."""
 
 
 class WaitTooLongError(FathomError):
-    """The lane cannot admit the request within ``max_wait``; raised at once, and no request was spent.
+    """The lane cannot admit the request within ``max_wait``; raised at once, without sending it.
 
     Args:
         lane: Name of the lane.
         eta: Estimated seconds until the request could have been admitted.
-        max_wait: The longest wait that the caller allowed, in seconds.
+        max_wait: The longest wait allowed, in seconds.
         away: How the last request failed, if the server is away; otherwise empty.
     """
 
@@ -70,9 +70,9 @@ class WaitTooLongError(FathomError):
 
 
 class BudgetError(FathomError):
-    """The shared budget is out of reach, so that no request can be admitted.
+    """The shared budget is unreachable, and no request can be admitted.
 
-    `FathomClient(on_budget_lost=0.25)` carries on with a share of the limit instead.
+    `FathomClient(on_budget_lost=0.25)` continues with a share of the limit instead.
     """
 
 
@@ -104,7 +104,7 @@ class DecodeError(_LocatedError):
         body: The first bytes of the answer.
 
     Attributes:
-        is_garbled: Whether it was the answer to a read, and no JSON at all, so that asking again may help.
+        is_garbled: Whether a read was answered by something else than JSON; another attempt may help.
     """
 
     is_garbled: bool = False
@@ -115,7 +115,7 @@ class DecodeError(_LocatedError):
 
 
 class PagingError(FathomError):
-    """The pages of a list are inconsistent: following them would never end, or would skip objects."""
+    """The pages of a list are inconsistent: following them would never end, or skip objects."""
 
 
 class APIError(FathomError):
@@ -123,7 +123,7 @@ class APIError(FathomError):
 
     Args:
         status: HTTP status.
-        message: The server's own words, or ours where there were none.
+        message: The server's words, or a default.
         errors: Messages of a validation error by field.
         method: HTTP method of the request.
         url: URL of the request.
@@ -165,11 +165,11 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """403, or a 400 that says so: the token lacks the permission."""
+    """403, or a 400 with the same meaning: the token lacks the permission."""
 
 
 class ValidationError(APIError):
-    """400 or 422: the server refused the request's content; `errors` has messages by field."""
+    """400 or 422: the server rejected the request's content; `errors` has messages by field."""
 
 
 class NotFoundError(APIError):
@@ -195,8 +195,8 @@ class TransportError(_LocatedError):
         message: What happened.
         method: HTTP method of the request.
         url: URL of the request.
-        sent: Whether any part of the request may have reached the server. False means that it certainly was not
-            processed, so that even a ``POST`` may be tried again.
+        sent: Whether any part of the request may have reached the server. If False, it certainly was not
+            processed, and even a ``POST`` may be retried.
     """
 
     def __init__(self, message: str, method: str = "", url: str = "", sent: bool = True) -> None:
@@ -209,7 +209,7 @@ class ConnectError(TransportError, ConnectionError):
 
 
 class NetworkSettingsError(ConnectError, ConfigurationError):
-    """A proxy, certificate or host is not what it has to be; the message says what to set. It is not tried again."""
+    """A proxy, a certificate or a host needs another setting, named in the message. Not retried."""
 
 
 class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the builtin is one of its bases
@@ -217,20 +217,20 @@ class TimeoutError(TransportError, builtins.TimeoutError):  # noqa: A001 - the b
 
 
 class OutageError(TransportError):
-    """The server was away for longer than a request waits for it; this request was not sent."""
+    """The server was away longer than `RetryPolicy.outage`; this request was not sent."""
 
     def __init__(self, message: str, method: str = "", url: str = "", sent: bool = False) -> None:
         super().__init__(message, method, url, sent)
 
 
 class WorkerTokenError(FathomError):
-    """A worker whose token the server rejects; it takes no task of the account for now, and another worker may.
+    """The server rejected a worker's token. The worker takes no tasks of the account for now; others may.
 
     Args:
         account: Name of the account, as the worker's `connect` takes it.
         host: The worker's machine.
         pid: Number of its process.
-        reason: What the server said.
+        reason: The server's message.
     """
 
     def __init__(self, account: str, host: str, pid: int, reason: str) -> None:
@@ -248,4 +248,4 @@ class WorkerTokenError(FathomError):
 
 
 class StoreError(FathomError):
-    """A store of answers cannot be used: its disk is full, its server out of reach or its file damaged."""
+    """A store of answers cannot be used: its disk is full, its server unreachable or its file damaged."""

@@ -1,7 +1,7 @@
-"""Clients of services of any kind: their settings, a view of the lanes, opening and closing.
+"""Clients of any rate-limited service.
 
-A `Service` says where a service is, who calls it, what it admits and what its refusals look like. A `ServiceClient`
-of it sends any request; with models and methods it is a client like `FathomClient`. ``docs/services.md`` writes one.
+A `Service` describes its address, credentials, limits and refusals. A `ServiceClient` sends requests to it; with
+models and methods, it is a client like `FathomClient`. ``docs/services.md`` has an example.
 """
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -82,8 +82,8 @@ class ServiceClient:
         settings: The service, and how to use it.
 
     Raises:
-        ArgumentError: The base URL is not valid or would show the credentials to the network, or the budget cannot be
-            kept where `budget` says.
+        ArgumentError: The base URL is invalid or would expose the credentials to the network, or the budget cannot
+            be used.
     """
 
     _scarcest: ClassVar[str] = ""
@@ -124,20 +124,20 @@ class ServiceClient:
         self._bind(Caller(session, options))
 
     def send(self, request: Request[T]) -> Coroutine[object, object, T]:
-        """Return a coroutine that carries out a request of your own, through its lane and with these options.
+        """Return a coroutine that sends a request through its lane, with the options of this view.
 
         Raises:
-            ArgumentError: It cannot be sent.
+            ArgumentError: The request is invalid.
             FathomError: As for the client's own requests.
         """
         return Caller(self._session, self._options)(checked(request))
 
     def listing(self, first: Request[Page[T]], following: Following[T]) -> Listing[T]:
-        """Return a list of your own: await it for one page, iterate over it for everything.
+        """Return a list: await it for one page, iterate over it for everything.
 
         Args:
             first: The request for the first page.
-            following: Returns the request for the page after one: `by_link`, `by_next`, or a function of yours.
+            following: Returns the request for the next page: `by_link`, `by_next`, or your own function.
         """
         return Listing(Caller(self._session, self._options), checked(first), following)
 
@@ -149,16 +149,15 @@ class ServiceClient:
         timeout: float | NotGiven = MISSING,
         flow: str | NotGiven | None = MISSING,
     ) -> Self:
-        """Return the same client with different options for its requests.
+        """Return a view of the client with different options.
 
         Args:
             priority: Order among waiting requests.
             max_wait: Longest wait for admission in seconds; a longer one raises `WaitTooLongError` at once. None
                 for no bound.
-            timeout: Seconds from an attempt's admission to its whole answer; what passes before is bounded by
-                `max_wait`.
-            flow: Waiting requests of one priority take turns by flow, such as a visitor or a report; each run of many
-                reports is a flow of its own, and all other requests are one; None for that one.
+            timeout: Seconds from an attempt's admission to its complete answer; `max_wait` bounds the time before.
+            flow: Waiting requests of one priority take turns by flow, such as a visitor. Each run is a flow; all
+                other requests are one by default.
         """
         given = {"priority": priority, "max_wait": max_wait, "timeout": timeout, "flow": flow}
         chosen = {name: value for name, value in given.items() if value is not MISSING}
@@ -176,11 +175,11 @@ class ServiceClient:
         json: Mapping[str, object] | Sequence[object] | None = None,
         lane: str | None = None,
     ) -> object:
-        """Send a request that this version has no method for; it has the same limits, retries and errors.
+        """Send a request that this version has no method for, with the same limits, retries and errors.
 
         Args:
-            method: ``GET``, ``PUT`` and ``DELETE`` are tried again when they fail, ``POST`` and ``PATCH`` only if
-                they certainly were not processed.
+            method: ``GET``, ``PUT`` and ``DELETE`` are retried after failures, ``POST`` and ``PATCH`` only if they
+                certainly were not processed.
             path: Path below the base URL, such as ``/sites/CDBUGS``; its segments are quoted, and may not be empty
                 or dots.
             params: Query parameters; None leaves one out, a list repeats it.
@@ -191,7 +190,7 @@ class ServiceClient:
             The parsed JSON of the answer; None if it has no body.
 
         Raises:
-            ArgumentError: The method, the path, a parameter or the lane cannot be, or the body is not JSON.
+            ArgumentError: The method, the path, a parameter or the lane is invalid, or the body is not JSON.
             FathomError: As from any other method.
         """
         name = next(iter(self._session.lanes)) if lane is None else lane
@@ -206,14 +205,14 @@ class ServiceClient:
         return {name: lane.status() for name, lane in self._session.lanes.items()}
 
     async def look(self) -> Mapping[str, LaneStatus]:
-        """Return `limits` after asking the shared budget for its state; sends no request to the service.
+        """Return `limits` with the current state of the shared budget; sends no request to the service.
 
         `limits` itself never waits: for a budget in Redis, it shows the last known state.
 
         Raises:
-            BudgetError: The budget is out of reach.
-            ConfigurationError: Other processes share it with different limits or in another format, or it does not
-                let this client in.
+            BudgetError: The budget is unreachable.
+            ConfigurationError: Other processes use it with different limits or in another format, or it rejects this
+                client.
             ClosedError: The client was closed.
         """
         if self._session.finder is not None and self._session.finder.is_searching:
@@ -230,10 +229,10 @@ class ServiceClient:
         return self._session.telemetry.stats()
 
     def expect(self, priority: Priority) -> None:
-        """Let less urgent work leave room for requests of this priority from now on, though none has come yet.
+        """Reserve permits for requests of this priority from now on, before the first one.
 
-        Each request says so too, for a day. An application in which somebody may ask at any moment calls this when it
-        starts, so that its first page does not wait behind a bulk job that shares its budget.
+        Each request does the same for a day. Call this when an interactive application starts, so that its first page
+        does not wait behind a bulk job of the same budget.
         """
         if self._session.learned is not None:
             self._session.learned.expect(priority)
@@ -242,7 +241,7 @@ class ServiceClient:
             lane.expect(priority)
 
     def eta(self, requests: int = 1, *, lane: str | None = None) -> float:
-        """Estimate the seconds until the last of this many further requests would be admitted.
+        """Estimate the seconds until this many more requests would have been admitted.
 
         Args:
             requests: How many requests, at least 1.

@@ -91,8 +91,8 @@ PauseReason = Literal["refused", "asked", "away", "forgotten"]
 class Paused:
     """A lane admits nothing for this many seconds.
 
-    The `reason`: the server ``refused`` a request; your program ``asked`` for the pause; the server is ``away``, and
-    one request will then probe it; or the shared budget was ``forgotten`` by its file or Redis.
+    The `reason`: the server ``refused`` a request; your program ``asked`` for the pause; the server is ``away``,
+    until one request probes it; or the shared budget was ``forgotten`` by its file or Redis.
     """
 
     lane: str
@@ -113,7 +113,7 @@ class Recovered:
 class Adapted:
     """A lane changed its ``limit`` or its ``concurrency``, or an account its ``plan``.
 
-    A plan is told by its requests an hour over all endpoints; the classic one is 0.
+    A plan is its number of requests an hour over all endpoints; the classic one is 0.
     """
 
     lane: str
@@ -131,7 +131,7 @@ _log = logging.getLogger("fathom_async")
 
 @frozen
 class Stats:
-    """Counts of what a client has done so far.
+    """Counts of a client so far.
 
     Attributes:
         sent: Requests that left, by lane.

@@ -26,7 +26,7 @@ def test_without_an_address_nothing_leads_nowhere() -> None:
     shown = on_index_page(README, "", "1.2.3")
     assert [link for link in LINK.findall(shown) if not link.startswith("https://")] == []
     assert "![" not in shown
-    assert "docs/python.md goes on from here" in shown
+    assert "The Python guide continues from here" in shown
     assert code(shown) == code(README)
 
 

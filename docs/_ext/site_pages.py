@@ -22,6 +22,7 @@ import site_generated
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python import PythonDomain
 from sphinx.domains.python._object import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.util.inspect import signature, stringify_signature
@@ -38,6 +39,8 @@ _START = {"", "#install", "#example"}
 _INDEX: dict[int, dict[str, list[str]]] = {}
 _LITERAL = re.compile(r"(?:~?typing\.)?Literal\[(?P<values>[^\]]+)\]")
 _LONG = 6
+_RESOURCE = re.compile(r"^fathom_async\._resources\.\w+\.(\w+)Resource")
+_PRIVATE = re.compile(r"\bfathom_async(?:\.\w+)*?\._\w+(?:\.[a-z]\w*)*\.(?=[A-Z])")
 _CODE = re.compile(r"(``[^`]+``|`[^`]+`)(?=(\w?))")
 
 
@@ -55,13 +58,13 @@ def on_site(name: str, text: str) -> str:
 
 def _filled(mark: re.Match[str]) -> str:
     if mark["kind"] == "index":
-        return "\n\n".join(f"```{{index}} single: {word}\n```" for word in mark["words"].split(", "))
+        return "\n\n".join(f"```{{index}} ! single: {word}\n```" for word in mark["words"].split(", "))
     first, *rest = mark["words"].split()
     if mark["kind"] == "generated":
         text: str = getattr(site_generated, first)()
         return text
     if mark["kind"] == "theory":
-        return f"{_rst([f'.. automodule:: {first}'])}\n\n{site_generated.constants(first)}"
+        return f"{_rst([f'.. automodule:: {first}', '   :no-index:'])}\n\n{site_generated.constants(first)}"
     module = import_module(first)
     lines = [f".. currentmodule:: {first}"] if rest else [f".. automodule:: {first}"]
     for each in rest or _own(module):
@@ -162,6 +165,23 @@ def _skip(_app: Sphinx, _what: str, name: str, _of: object, *_rest: object) -> b
     return True if name == "model_config" or re.fullmatch(r"[a-z]\w*_", name) else None
 
 
+class PublicNames(PythonDomain):
+    """Python's objects, whose names in the search are those that users write: ``fathom.sites.get``."""
+
+    def get_objects(self) -> Iterator[tuple[str, str, str, str, str, int]]:
+        """Yield the objects, with such names to show."""
+        for name, shown, *rest in super().get_objects():
+            yield name, _RESOURCE.sub(lambda found: f"fathom.{found[1].lower()}", shown), *rest
+
+
+def _without_private_paths(_app: Sphinx, doctree: nodes.document, name: str) -> None:
+    """Show names of private modules in the reference without their path."""
+    if name.startswith("reference/"):
+        for node in list(doctree.findall(nodes.Text)):
+            if _PRIVATE.search(node):
+                node.parent.replace(node, nodes.Text(_PRIVATE.sub("", node)))
+
+
 def _missing(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.TextElement
 ) -> nodes.Node | None:
@@ -229,4 +249,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", _docstring, priority=100)
     app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _missing)
+    app.connect("doctree-resolved", _without_private_paths)
+    app.add_domain(PublicNames, override=True)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

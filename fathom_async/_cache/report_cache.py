@@ -166,10 +166,11 @@ class ReportCache:
 
     def _sources(self, query: Query[RowT], known: "Iterable[_Source]", since: float) -> "Sequence[_Source]":
         """Return the stored answers that may contain a query's and be served: the fresh and the newest first."""
+        sorts_texts = (query.sort_by or "").partition(":")[0] in FIELD_GROUPINGS
         judged = [
             (self._judge(each.kept, query, since), each)
             for each in known
-            if not (_sorts_texts(query) and self._is_sorted_here(each))
+            if not (sorts_texts and self._is_sorted_here(each))
             and implies(
                 each.query, query, zone=self._zone(query, each.kept), is_truncated=each.kept.truncated
             )
@@ -338,10 +339,6 @@ class _Source:
     key: str
     kept: CacheEntry
     query: AnyQuery
-
-
-def _sorts_texts(query: Query[Row]) -> bool:
-    return (query.sort_by or "").partition(":")[0] in FIELD_GROUPINGS
 
 
 def _read(kept: CacheEntry, query: Query[RowT]) -> Report[RowT] | None:

@@ -33,9 +33,9 @@ _WIPE = (
 class EventsResource:
     """The events of a site. Source: https://usefathom.com/api/v1#events.
 
-    Methods raise `ArgumentError` for what the API would refuse, and `NotFoundError` if there is no such event.
-    The live service has retired those that take an event's id, and `create`: they raise `GoneError`, which names what
-    to call instead. Recordings and mirrors of the older API still have them.
+    Methods raise `ArgumentError` for arguments that the API would reject, and `NotFoundError` if there is no such
+    event. The live service has retired those that take an event's id, and `create`: they raise `GoneError`, which
+    names what to call instead. Recordings and mirrors of the older API still have them.
     """
 
     _send: Caller

@@ -24,7 +24,8 @@ _MILESTONES = page_decoder(Milestone)
 class MilestonesResource:
     """Dated annotations of a site's reports. Source: https://usefathom.com/api/v1#milestones.
 
-    Methods raise `ArgumentError` for what the API would refuse, and `NotFoundError` if there is no such milestone.
+    Methods raise `ArgumentError` for arguments that the API would reject, and `NotFoundError` if there is no such
+    milestone.
     """
 
     _send: Caller

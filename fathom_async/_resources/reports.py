@@ -59,16 +59,15 @@ class ReportsResource:
     async def aggregate(self, query: Query[RowT]) -> Report[RowT]:
         """Run one report.
 
-        It is one request, except for more than 7 days by the hour, which take one request for each 7 days. The
-        figures are the same.
+        It takes one request, or for more than 7 days by the hour, one for each 7 days.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
 
         Raises:
-            QueryError: The report cannot be put together from parts of its range; the message says why.
+            QueryError: An hourly report cannot be assembled from parts of its range; the message says why.
             NotFoundError: The site does not exist, or the token cannot see it.
-            ValidationError: The server refused the query although it passed all checks.
+            ValidationError: The server rejected a query that passed all checks.
         """
         check_query("aggregate", query)
         return await (by_the_hour(query, self._ask) if query.exceeds_hour_span else self._ask(query))
@@ -81,26 +80,26 @@ class ReportsResource:
         keeping: CachePolicy | None = None,
         max_requests: int | None = None,
     ) -> Report[RowT]:
-        """Run one report with every row, past the 1,000 rows at which the server stops.
+        """Run one report with every row, past the server's 1,000.
 
-        Filters split the groups into parts, which are requested one by one and joined: a request for each 1,000 rows
-        and one or two more, or twice as many if the figures change meanwhile. The parts are of different moments, so
-        let the range end in the past if the report must be of one moment. Rows are in the order of ``sort_by``, texts
-        by code point.
+        Filters split the groups into parts, requested one by one and joined. It takes a request for each 1,000 rows
+        and one or two more, or twice as many if the figures change meanwhile. Parts are of different moments: for a
+        report of one moment, let the range end in the past. Rows are in the order of ``sort_by``, texts by code
+        point.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery` without a ``limit``.
             store: Where to keep the report; see `run`.
             keeping: How long it stays fresh.
-            max_requests: The most requests to send; 0 returns a report that the store has, or none.
+            max_requests: The most requests to send; with 0, only the store answers.
 
         Raises:
-            ArgumentError: The store cannot be where it is said to be, or the report takes more than `max_requests`.
+            ArgumentError: The address of the store is invalid, or the report takes more than `max_requests`.
             StoreError: The store cannot be used.
             QueryError: The query has a limit.
             InseparableError: No filter can separate some of the rows; the message says what to change.
-            InconsistentError: The server's answers contradict each other, so that rows may be wrong or missing.
-            ValidationError: The server refused the query although it passed all checks.
+            InconsistentError: The server's answers contradict each other; rows may be wrong or missing.
+            ValidationError: The server rejected a query that passed all checks.
         """
         check_query("complete", query)
         cache = self._cache(store, keeping)
@@ -108,7 +107,7 @@ class ReportsResource:
         return await (ask() if cache is None else cache.complete(query, ask))
 
     def plan(self, queries: Iterable[Query[RowT]], *, fuse: bool = True) -> BulkPlan[RowT]:
-        """Return what `run` would send for these queries, and how long that would take; sends nothing.
+        """Return the requests that `run` would send for these queries, and their duration; sends nothing.
 
         Args:
             queries: `PageviewQuery`s and `EventQuery`s.
@@ -135,24 +134,24 @@ class ReportsResource:
     ) -> AsyncGenerator[Outcome[RowT], None]:
         """Run many reports in as few requests as possible, and yield each outcome as it arrives.
 
-        A failed query is an outcome like any other. The run ends with the iteration. With a store, a run that was
-        interrupted or killed requests only what is missing when it is started again.
+        A failed query is an outcome like any other. The run ends with the iteration. With a store, an interrupted run
+        resumes: started again, it requests only what is missing.
 
         Args:
             queries: `PageviewQuery`s and `EventQuery`s.
             fuse: Whether to fuse queries whose answers are contained in one. No answer changes.
-            store: Where to keep answers: a path such as ``reports.db``, ``memory://``, ``redis://host:port/db``,
-                opened until the client closes; or a store that you opened. None keeps nothing.
-            keeping: How long kept answers stay fresh; those about ranges that have ended do so for good.
+            store: Cache of answers: a path such as ``reports.db``, ``memory://`` or ``redis://host:port/db``, open
+                until the client closes; or a store that you opened.
+            keeping: How long answers stay fresh; those for ranges that have ended do so for good.
             priority: Order among waiting requests; behind all others by default.
-            max_requests: Send no more requests than these, retries aside. A larger plan is refused before any report
-                is sent. A query that turns out to take a request beyond them fails with `ArgumentError`. The list of
-                sites, which tells a store their time zones, is no report and does not count.
+            max_requests: The most requests to send, retries aside. A larger plan is rejected before any report is
+                sent. A query that turns out to need more fails with `ArgumentError`. The list of sites, by which a
+                store knows time zones, does not count.
             on_progress: Called with the progress at the start and after each step.
 
         Raises:
-            ArgumentError: One of them is not a query, the plan has more requests than `max_requests`, or the store
-                cannot be where it is said to be.
+            ArgumentError: One of them is not a query, the plan has more requests than `max_requests`, or the address
+                of the store is invalid.
             QueryError: One of them cannot be answered.
             StoreError: The store cannot be used.
             ClosedError: The client was closed.
@@ -196,9 +195,9 @@ class ReportsResource:
     ) -> Comparison[RowT]:
         """Run one report over two periods, in one run, and compare them.
 
-        A period that is still running, such as ``month to date``, is compared up to the last whole hour of the site's
-        clock to the same part of the former one. A query that groups is asked without its ``limit``, so that a group
-        that is no longer among the first is not taken for gone.
+        A current period, such as ``month to date``, is compared up to the last whole hour of the site's clock, with
+        the same part of the previous one. Groups are requested without the ``limit``: a group that left the top is
+        not gone.
 
         Args:
             query: A `PageviewQuery` or an `EventQuery`.
@@ -207,12 +206,12 @@ class ReportsResource:
             over: The period, in words such as ``last 30 days``, or a `Period`; the query's range by default.
             now: The moment on the site's clock, a date for the end of that day, or an aware moment; by default the
                 present one. The site's time zone is needed while the period may run, and for words; see `time_zones`.
-            by_weekday: Whether to go back by whole weeks, so that Mondays are compared to Mondays.
+            by_weekday: Whether to go back by whole weeks, comparing Mondays with Mondays.
             store: Where to keep the answers; see `run`.
             keeping: How long they stay fresh.
 
         Raises:
-            QueryError: There is no range, nothing of it has passed, or there is no such former period.
+            QueryError: There is no range, it lies in the future, or there is no such previous period.
             NotFoundError: The site does not exist, or the token cannot see it.
         """
         check_query("compare", query)
@@ -232,13 +231,13 @@ class ReportsResource:
     async def time_zones(
         self, site_ids: Iterable[str | Site], *, store: Store | None = None
     ) -> dict[str, ZoneInfo]:
-        """Return the time zones by which periods in words are counted, of those sites that have one.
+        """Return the time zones of sites, for periods in words.
 
-        They are known for a day. Those that are not are requested from the other lane, in one list for all of them.
+        They are kept for a day. Missing ones are requested in one list, in the other lane.
 
         Args:
             site_ids: Ids of the sites.
-            store: Where time zones are kept, too; see `run`.
+            store: Also keeps the time zones; see `run`.
 
         Raises:
             NotFoundError: One of the sites does not exist, or the token cannot see it.
@@ -251,13 +250,13 @@ class ReportsResource:
         return await zones.get(self._send, None if cache is None else cache.store, sites, now=now)
 
     async def forget(self, site_id: str | Site, *, since: date | str | None = None, store: Store) -> int:
-        """Delete a site's answers from a store, because its past has changed: data was imported, or corrected.
+        """Delete a site's answers from a store, after data was imported or corrected.
 
         Args:
             site_id: Id of the site.
-            since: Only the answers whose range ends then or later, or is open; a date, a datetime or an ISO string on
-                the site's clock. By default, all answers. Where the site's time zone is not known, answers in another
-                one go if they may end then.
+            since: Delete only answers whose range ends then or later, or is open: a date, a datetime or an ISO string
+                on the site's clock. If the site's time zone is unknown, answers in another one are deleted if they
+                may end then.
             store: Where the answers are; see `run`.
 
         Returns:
@@ -283,22 +282,21 @@ class ReportsResource:
     ) -> "BackfillSummary":
         """Bring a table up to date with a report, requesting only the periods that are missing.
 
-        If it is killed, the table has whole periods only, and the next backfill continues. One target holds the same
-        report of many sites or events, which are filled in one after the other.
+        A killed backfill leaves whole periods, and the next one continues. One target holds the same report of many
+        sites or events, filled in one after the other.
 
         Args:
             query: The report, without a range, a limit and an order. The table has the columns ``site_id``, for
                 events ``entity_name``, ``date``, the groupings and the aggregates.
             target: A `ParquetDataset`, `DuckDBTable` or `SqliteTable` of `fathom_async.backfill`, or such a target
                 as a string: ``parquet:directory``, ``duckdb:file#table``, ``sqlite:file#table``. By default a
-                Parquet dataset in the directory ``backfill``, which takes the extra ``fathom_async[arrow]``; another
-                report needs a target of its own.
+                Parquet dataset in the directory ``backfill``, which needs the extra ``fathom_async[arrow]``. Another
+                report needs another target.
             since: The first day; the period that contains it is filled in whole.
             until: The last day, likewise; today by default.
             grouping: The periods: ``hour``, ``day``, ``month`` or ``year``.
-            look_back: Number of the latest complete periods to request again in each run. None is needed for what
-                visitors do: what was requested an hour after its end does not change. It is for data that is added
-                or corrected later, such as imports.
+            look_back: Number of the latest complete periods to request again in each run, for data that is added or
+                corrected later, such as imports.
             incomplete: Whether to write the current period too.
             zone: The site's time zone, or a function that looks it up; requested by default.
             priority: Order among waiting requests; behind all others by default.

@@ -32,7 +32,8 @@ _WIPE_IS_GONE = "A site's data can no longer be wiped through the API: use the d
 class SitesResource:
     """The account's websites. Source: https://usefathom.com/api/v1#sites.
 
-    Methods raise `ArgumentError` for what the API would refuse, and `NotFoundError` if there is no such site.
+    Methods raise `ArgumentError` for arguments that the API would reject, and `NotFoundError` if there is no such
+    site.
     """
 
     _send: Caller

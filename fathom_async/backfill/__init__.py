@@ -1,4 +1,4 @@
-"""Copy reports into a table, period by period: each run requests what is new, and what may have changed."""
+"""Copy reports into a table, period by period; each run requests new periods, and those that may have changed."""
 
 from fathom_async.backfill._destination import Destination, TargetBusyError, TargetError
 from fathom_async.backfill._duckdb import DuckDBTable

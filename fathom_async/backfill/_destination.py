@@ -56,7 +56,7 @@ class OpenDestination(Protocol):
 
 
 class Destination(Protocol):
-    """Where a backfill writes: a `ParquetDataset`, `DuckDBTable`, `SqliteTable`, or a class of your own."""
+    """The target of a backfill: a `ParquetDataset`, `DuckDBTable`, `SqliteTable`, or your own class."""
 
     def using(self, layout: Layout, zone: str) -> OpenDestination:
         """Return the target, not yet opened, for one table.

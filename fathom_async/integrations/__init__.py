@@ -1,1 +1,1 @@
-"""Bridges to other libraries, each behind an extra of its own, and charts for web pages."""
+"""Bridges to other libraries, each behind its own extra, and charts for web pages."""

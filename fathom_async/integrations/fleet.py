@@ -59,7 +59,7 @@ _PROGRESS_SECONDS: Final = 1.0
 
 @attrs.frozen
 class FleetPlan:
-    """What a job takes at most, if nothing is in the store; ``str`` says it in a line.
+    """The requests and time that a job takes at most, if nothing is in the store; ``str`` is one line.
 
     Attributes:
         accounts: Number of accounts.
@@ -113,7 +113,7 @@ class Fleet:
         Dispatch[Row]((), at_once=at_once, patience=patience)  # checks them
 
     def plan(self, todo: Iterable[Batch[Row]]) -> FleetPlan:
-        """Return what a job takes at most; nothing is sent.
+        """Return the most that a job takes; sends nothing.
 
         Args:
             todo: Batches of one account, or of several.

@@ -103,7 +103,7 @@ class ClientMetrics(Collector):
         self._made += [(metric, self._make(metric, registry)) for metric in METRICS]
 
     def update(self) -> None:
-        """Copy what the clients count now; call it in the event loop."""
+        """Copy the current counts of the clients; call this in the event loop."""
         for account, client in self._clients.items():
             stats, limits = client.stats, client.limits
             for metric, made in self._made:

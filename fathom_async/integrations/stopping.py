@@ -1,4 +1,4 @@
-"""What to do as soon as a process is told to stop, while its server still waits for what is under way."""
+"""Act on SIGTERM at once, while the process's server still waits for open requests."""
 
 import asyncio
 import signal
@@ -10,12 +10,12 @@ from types import FrameType
 
 @contextmanager
 def when_told_to_stop(act: Callable[[], object]) -> Generator[None]:
-    """Call a function in the event loop on SIGINT or SIGTERM, after the handler that the server has installed.
+    """Call a function in the event loop on SIGINT or SIGTERM, after the server's own handler.
 
-    A signal that would end the process at once keeps doing so, and outside of the main thread this does nothing.
+    A signal without a handler still ends the process at once. Outside of the main thread, this does nothing.
 
     Args:
-        act: Such as to end event streams, which a server waits for and which never end by themselves.
+        act: The function, for example one that ends event streams, for which a server would wait forever.
     """
     if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         yield

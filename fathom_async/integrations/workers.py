@@ -222,7 +222,7 @@ class WorkerClients:
         return [attrs.evolve(each, position=positions[each.position]) for each in in_order(outcomes)]
 
     async def drain(self, grace: float = GRACE) -> None:
-        """Close all clients, but let what is in flight be answered and stored; take no more batches.
+        """Finish requests in flight, close all clients, and take no more batches.
 
         A batch that waits for its account's limit ends with `ClosedError`, so that its engine can send it to another
         worker at once.

@@ -1,4 +1,4 @@
-"""Rules over complete periods, and alerts that are told once each; see ``docs/watch.md``."""
+"""Alerts by rules over complete periods, each sent once; see ``docs/watch.md``."""
 
 from fathom_async.watch._check import WatchResult, check, replay
 from fathom_async.watch._judge import Alert

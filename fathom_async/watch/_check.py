@@ -40,9 +40,9 @@ class WatchResult:
     """What came of the rules.
 
     Attributes:
-        alerts: The alerts that were told; of a replay, those that would have been.
+        alerts: The alerts sent, or of a replay, those that would have been.
         lacking: Why rules could not compare the latest period with the past.
-        errors: Why rules could not be judged, or their alerts not be told; the next check makes up for it.
+        errors: Why rules were not checked, or their alerts not sent; the next check catches up.
     """
 
     alerts: list[Alert] = attrs.field(factory=list[Alert])
@@ -64,8 +64,8 @@ async def check(
     Args:
         fathom: The client.
         rules: The rules.
-        tell: Tells an alert. If it raises, the next check tells the alert again.
-        store: Where answers are kept, and what was told.
+        tell: Sends an alert. If it raises, the next check sends the alert again.
+        store: Keeps answers, and the alerts sent.
 
     Raises:
         FathomError: No rule could be judged: the token is wrong, the server away, or the store cannot be used.
@@ -90,7 +90,7 @@ async def check(
 async def replay(
     fathom: FathomClient, rules: Iterable[Rule], over: timedelta, *, store: ReportStore
 ) -> WatchResult:
-    """Return the alerts that a time until now would have had; tells nothing, and remembers answers only.
+    """Return past alerts of a time until now, without sending them; the store keeps answers only.
 
     The other arguments are those of `check`.
     """

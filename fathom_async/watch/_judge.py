@@ -39,8 +39,8 @@ class Alert:
         rule: The rule.
         start: The period's first second.
         end: Its last one.
-        figure: What was counted in it.
-        bound: The bound that it is beyond.
+        figure: The figure of the period.
+        bound: The bound that the figure exceeds.
         median: The median of comparable periods, if it was compared with them.
     """
 

@@ -20,7 +20,7 @@ _TIMEOUT: Final = 15.0
 
 @asynccontextmanager
 async def webhook(url: str) -> AsyncGenerator[Callable[[Alert], Awaitable[None]]]:
-    """Return a function that tells alerts to a URL, each as a JSON object by POST.
+    """Return a function that sends alerts to a URL, each as a JSON object by POST.
 
     It tries four times, half a minute long. A receiver that gets an alert twice knows it by its ``id``, which is in
     the header ``Idempotency-Key``, too. Redirects are not followed.

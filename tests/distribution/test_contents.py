@@ -41,6 +41,7 @@ def test_the_wheel_has_the_whole_package_and_nothing_else(wheel: Path) -> None:
         "_cli/completion/fathom.bash",
         "_cli/completion/fathom.fish",
         "_ratelimit/shared/step.lua",
+        "integrations/mcp_fields.txt",
         "testing/access_log.toml",
         "testing/synthetic.toml",
     )

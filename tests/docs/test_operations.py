@@ -92,7 +92,7 @@ def test_the_commands_have_the_options_that_they_are_given(program: str) -> None
 
 
 def test_the_messages_of_the_table_are_those_of_the_log() -> None:
-    rows = PAGE.read_text("utf8").partition("## When it hurts")[2]
+    rows = PAGE.read_text("utf8").partition("## Troubleshooting")[2]
     messages = re.findall(r"^\| `([a-z][^`:]* [^`:]*)`", rows, re.MULTILINE)
     source = "".join(path.read_text("utf8") for path in PACKAGE.rglob("*.py"))
     assert len(messages) == 2

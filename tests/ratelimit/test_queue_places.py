@@ -131,7 +131,7 @@ def test_a_class_alone_is_passed_over_by_nobody() -> None:
     queue: PriorityQueue[int] = PriorityQueue()
     for waiter in range(2 * PASSES):
         queue.push(waiter, INTERACTIVE)
-    [*emptied(queue)]
+    assert len([*emptied(queue)]) == 2 * PASSES
     queue.push(1, INTERACTIVE)
     queue.push(2, BULK)
     assert queue.next_class() == (INTERACTIVE, False)

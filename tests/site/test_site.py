@@ -18,6 +18,33 @@ from tests.test_public import PUBLIC, ROOT
 
 WORDS: Final = ("proxy", "Docker", "cents", "time zone", "429", "mock", "pagination", "Jupyter", "Windows")
 
+FIRST: Final = {
+    "rate-limits": ("rate limit", "throttling", "quota"),
+    "errors": ("401", "403", "404", "429", "503", "retry"),
+    "python": (
+        "CSV",
+        "parquet",
+        "pandas",
+        "export",
+        "UTC",
+        "cents",
+        "currency",
+        "timeout",
+        "Sentry",
+        "Windows",
+    ),
+    "applications": ("async", "asyncio"),
+    "testing": ("mock",),
+    "notebooks": ("Jupyter",),
+    "networks": ("proxy", "token", "certificate"),
+    "deploying": ("Docker", "nginx", "systemd"),
+    "operations": ("cron", "Kubernetes", "Lambda"),
+    "engines": ("Celery", "Airflow"),
+    "many-machines": ("Dask", "taskiq", "Redis"),
+    "reference/fields": ("unique visitors",),
+}
+"""Pages that the search shows first for a word, by an entry of the general index."""
+
 
 @attrs.define(slots=False)
 class SearchIndex:
@@ -64,6 +91,12 @@ def text_of(page: Path) -> str:
 @pytest.mark.parametrize("words", WORDS)
 def test_a_search_finds_a_page(index: SearchIndex, words: str) -> None:
     assert index.find(words)
+
+
+@pytest.mark.parametrize(("page", "word"), [(page, word) for page, words in FIRST.items() for word in words])
+def test_a_search_for_a_common_word_shows_its_page_first(index: SearchIndex, page: str, word: str) -> None:
+    entries: list[list[Any]] = index.entries["indexentries"][word.lower()]
+    assert [(index.entries["docnames"][number], is_main) for number, _, is_main in entries] == [(page, True)]
 
 
 def test_a_search_for_what_is_not_there_finds_nothing(index: SearchIndex) -> None:

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
@@ -17,9 +18,14 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
 
 
+def compiled(block: str) -> CodeType:
+    """Compile a block of code that may await."""
+    code: CodeType = compile(block, "a block of the documentation", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return code
+
+
 async def run(block: str, names: dict[str, Any]) -> None:
     """Run a block of code that may await."""
-    code = compile(block, "a block of the documentation", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    made: object = eval(code, names)  # noqa: S307 - ours
+    made: object = eval(compiled(block), names)  # noqa: S307 - ours
     if inspect.isawaitable(made):
         await cast("Awaitable[object]", made)
