@@ -46,6 +46,8 @@ _FRESH = 300.0
 """Seconds for which a board is not made again."""
 _KEEPING = CachePolicy(max_age=_FRESH / 2)
 _KEPT = 30 * 86_400.0
+_SKEW = 60.0
+"""Seconds by which the clocks of workers may differ."""
 _STALE = 900.0
 """Age in seconds from which a board is shown as old."""
 _AT_ONCE = 2
@@ -111,8 +113,9 @@ class Card:
 
     @property
     def age(self) -> float:
-        """Age of the board in seconds."""
-        return math.inf if self.board is None else LoopClock().unix() - self.board.as_of.timestamp()
+        """Age of the board in seconds; infinite for one of the future, which the clock was ahead for."""
+        age = math.inf if self.board is None else LoopClock().unix() - self.board.as_of.timestamp()
+        return age if age > -_SKEW else math.inf
 
     @property
     def is_old(self) -> bool:
@@ -297,7 +300,7 @@ class Boards:
     async def _read(self, card: Card) -> None:
         """Read a newer board from the store."""
         for entry in (await self._store.get_many([card.key])).values():
-            if card.board is None or entry.asked_at > card.board.as_of.timestamp():
+            if card.board is None or card.age == math.inf or entry.asked_at > card.board.as_of.timestamp():
                 try:
                     card.board, card.notice = _BOARD.decode(entry.body), None
                 except msgspec.DecodeError:  # of another version

@@ -1,8 +1,10 @@
 import asyncio
+import math
 import re
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -288,6 +290,23 @@ async def test_a_board_that_failed_is_asked_for_anew(fathom_server: FathomServer
             kinds += [card.notice.kind] if card.notice is not None else []
             await asyncio.sleep(1)
     assert "failed" in kinds
+
+
+@UNLIMITED
+async def test_a_board_of_a_clock_that_was_ahead_gives_way(fathom_server: FathomServer) -> None:
+    async with dashboard(fathom_server) as (boards, sites, _):
+        while (card := boards.look(sites[0], RangeName.WEEK, 3)).board is None:  # noqa: ASYNC110 - as a page does
+            await asyncio.sleep(1)
+        made = card.board
+        card.board = attrs.evolve(made, as_of=made.as_of + timedelta(hours=1))
+        assert card.age == math.inf
+        assert not card.is_old
+        for _ in range(310):  # the keeper looks after five minutes
+            boards.look(sites[0], RangeName.WEEK, 3)
+            await asyncio.sleep(1)
+        assert card.board is not None
+        assert card.age < 310
+        assert card.board.as_of < made.as_of + timedelta(minutes=10)
 
 
 async def test_an_outage_is_told_apart_from_waiting_and_an_old_board_stays_with_its_time(

@@ -96,8 +96,10 @@ def test_the_check_keeps_the_other_filters_and_the_range() -> None:
 
 def chosen(group: Fused[Row], *rows: tuple[str | None, int]) -> str | None:
     query = check_of(group, report(group, *rows), "pathname")
-    chosen_by = ("pathname", "is")
-    return query and next(each.value for each in query.filters if (each.property, each.operator) == chosen_by)
+    filters = () if query is None else query.filters
+    return next(
+        (each.value for each in filters if (each.property, each.operator) == ("pathname", "is")), None
+    )
 
 
 def test_a_text_is_preferred_that_looks_like_an_asked_one_without_a_row() -> None:
