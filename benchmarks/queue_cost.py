@@ -38,10 +38,10 @@ NOBODY = "nobody"
 BUDGET = 10.0
 """CPU seconds of one measurement, which counts the admissions in that time."""
 
-ROUNDS = 5
+ROUNDS = 3
 """Most rounds: each starts a process for every limiter and length."""
 
-GIVE_UP = 60.0
+GIVE_UP = 30.0
 """Real seconds after which to skip a client at one length of the queue."""
 
 MICROS, KILO = 10.0, 1500.0

@@ -7,6 +7,7 @@ from benchmarks.harness import Comparison
 from benchmarks.results import Table
 
 _MICRO = 1e6
+_FEW = 10
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -49,15 +50,17 @@ def _row(standing: Standing) -> tuple[str, ...]:
     return (
         standing.name,
         f"{1 / standing.wall.median:,.0f}",
-        _scaled(standing.wall).show(0),
-        _scaled(standing.cpu).show(0),
+        _micros(standing.wall),
+        _micros(standing.cpu),
         "1" if standing.wall_ratio is None else standing.wall_ratio.show(2),
         "1" if standing.cpu_ratio is None else standing.cpu_ratio.show(2),
     )
 
 
-def _scaled(seconds: Figure) -> Figure:
-    return Figure(seconds.median * _MICRO, seconds.low * _MICRO, seconds.high * _MICRO)
+def _micros(seconds: Figure) -> str:
+    """Return microseconds, with decimals where they are few."""
+    scaled = Figure(seconds.median * _MICRO, seconds.low * _MICRO, seconds.high * _MICRO)
+    return scaled.show(0 if scaled.median >= _FEW else 2)
 
 
 def _verdicts(comparison: Comparison) -> Iterator[str]:

@@ -25,6 +25,7 @@ import attrs
 
 from fathom_async._cache.account import AccountFinder
 from fathom_async._cache.entry import (
+    SKEW,
     CacheEntry,
     CachePolicy,
     Freshness,
@@ -114,7 +115,7 @@ class ReportCache:
         """Return the answers that may be served: stored, or derived from stored ones.
 
         Until the time zone of a site is known, that of the stored answer stands in for it. What was asked for at the
-        Unix time `since` or later is fresh whatever its age.
+        Unix time `since` or later, and not in the future, is fresh whatever its age.
         """
         by_key = {self._key(query): query for query in queries}
         found: dict[Query[RowT], Found[RowT]] = {}
@@ -182,9 +183,10 @@ class ReportCache:
         return [each for _, _, each in sorted(usable, key=lambda item: item[:2])]
 
     def _judge(self, kept: CacheEntry, query: Query[RowT], since: float) -> Freshness:
-        if kept.asked_at >= since:
+        now = self.now()
+        if since <= kept.asked_at <= now + SKEW:  # later ones bear the stamp of a clock that was wrong
             return "fresh"
-        return freshness(kept, query, self.keeping, now=self.now(), zone=self._zone(query, kept))
+        return freshness(kept, query, self.keeping, now=now, zone=self._zone(query, kept))
 
     def _zone(self, query: Query[RowT], kept: CacheEntry) -> ZoneInfo | None:
         return self.zones.zone(query.site_id) or known_zone(kept.timezone)

@@ -14,6 +14,7 @@ from contextlib import aclosing, suppress
 from zoneinfo import ZoneInfo
 
 import msgspec
+from attrs import evolve
 
 from fathom_async import _endpoints as endpoints
 from fathom_async._cache.entry import CacheEntry, digest, replaces
@@ -82,7 +83,8 @@ class SiteZones:
         over everywhere on Earth. The arguments are those of `load`.
         """
         async with self._asking:
-            todo = {site for site in sites if self._is_to_ask(site, now)}
+            failed = {site for site, at in self._failed_at.items() if 0 <= now - at < _ASK_AGAIN_AFTER}
+            todo = {site for site in sites if self._is_outdated(site, now)} - failed
             if not todo:
                 return False
             try:
@@ -102,11 +104,12 @@ class SiteZones:
         if store is not None:
             await self.load(caller, store, sites, now=now)
         async with self._asking:
-            if todo := {site for site in sites if self._is_outdated(site, now)}:
-                await self._ask(caller, todo, now)
+            names = {site: self._zones[site] for site in sites if not self._is_outdated(site, now)}
+            if todo := set(sites) - names.keys():
+                names |= await self._ask(caller, todo, now)
                 if store is not None:
                     await self._keep_learned(caller, store, now)
-        return {site: site_zone(site, name) for site in sites if (name := self._zones[site])}
+        return {site: site_zone(site, name) for site in sites if (name := names[site])}
 
     async def forget(self, caller: Caller, store: ReportStore, site_id: str, *, now: float) -> None:
         """Forget the time zone of a site, here and in the store; the arguments are those of `load`."""
@@ -114,34 +117,35 @@ class SiteZones:
         self._learned_at[site_id] = now
         await _keep(caller, store, {site_id: ""}, now)
 
-    async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> None:
-        """Request time zones in one list, and those that it lacks one by one."""
-        left = set(todo)
+    async def _ask(self, caller: Caller, todo: Collection[str], now: float) -> Mapping[str, str | None]:
+        """Request and return time zones, in one list or one by one; not noted are those forgotten meanwhile."""
+        left, found = set(todo), dict[str, str | None]()
         if len(left) > 1:
             listing = Listing(caller, endpoints.sites({"limit": "100"}), by_cursor(lambda site: site.id))
             with suppress(PermissionDeniedError):  # the token may see single sites
                 async with aclosing(listing.pages()) as pages:
                     async for page in pages:
                         self.note(page.data, now)
-                        left -= {site.id for site in page.data}
+                        found |= {site.id: site.timezone for site in page.data}
+                        left -= found.keys()
                         if not left:
                             break
-        await gather_all(self._ask_for(caller, site_id, now) for site_id in left)
+        return found | dict(await gather_all(self._ask_for(caller, site_id, now) for site_id in left))
 
     async def _keep_learned(self, caller: Caller, store: ReportStore, now: float) -> None:
         learned = [site for site in self._zones if self._learned_at[site] == now]
         await _keep(caller, store, {site: json.dumps(self._zones[site]) for site in learned}, now)
 
-    async def _ask_for(self, caller: Caller, site_id: str, now: float) -> None:
-        self.note([await caller(endpoints.site(site_id))], now)
+    async def _ask_for(self, caller: Caller, site_id: str, now: float) -> tuple[str, str | None]:
+        site = evolve(
+            await caller(endpoints.site(site_id)), id=site_id
+        )  # servers may spell it in another way
+        self.note([site], now)
+        return site_id, site.timezone
 
     def _is_outdated(self, site_id: str, now: float) -> bool:
         is_recent = 0 <= now - self._learned_at.get(site_id, -math.inf) < KNOWN_FOR
         return site_id not in self._zones or not is_recent
-
-    def _is_to_ask(self, site_id: str, now: float) -> bool:
-        is_failed = 0 <= now - self._failed_at.get(site_id, -math.inf) < _ASK_AGAIN_AFTER
-        return self._is_outdated(site_id, now) and not is_failed
 
 
 async def _keep(caller: Caller, store: ReportStore, bodies: Mapping[str, str], now: float) -> None:

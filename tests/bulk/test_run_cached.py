@@ -109,6 +109,27 @@ async def test_what_is_open_is_asked_for_again_when_it_is_old(
             assert asked(server) == sent
 
 
+@pytest.mark.parametrize("place", ["memory://", "reports.db"])
+async def test_an_answer_of_a_clock_that_was_ahead_is_asked_for_again(
+    server: FathomServer, make: Make, clock: TurnedClock, tmp_path: Path, place: str
+) -> None:
+    """Also where another answer contains it."""
+    store = place if "://" in place else tmp_path / place
+    by_page = OPEN.replace(field_grouping=["pathname"])
+    async with make() as fathom:
+        clock.turn(days=10)
+        await fathom.reports.gather([by_page], store=store)
+        clock.turn(days=-10)
+        for query in (OPEN, by_page):
+            sent = asked(server)
+            await fathom.reports.gather([query], store=store)
+            assert asked(server) == sent + 1
+        clock.turn(seconds=299)
+        outcomes = [outcome async for outcome in fathom.reports.run([OPEN, by_page], store=store)]
+    assert asked(server) == sent + 1
+    assert {outcome.origin for outcome in outcomes} == {"kept"}
+
+
 async def test_an_answer_is_as_old_as_its_question(
     server: FathomServer, make: Make, clock: TurnedClock
 ) -> None:

@@ -47,7 +47,6 @@ SUITES: Final[Mapping[str, Suite]] = {
         Suite("fathom_async/_ratelimit/window.py", _WINDOW),
         Suite("fathom_async/_ratelimit/shared/state.py", ("tests/ratelimit/shared/test_state.py",)),
         Suite("fathom_async/_reports/implication.py", _RULES),
-        Suite("fathom_async/_reports/collation.py", ("tests/reports/test_collation.py",)),
         Suite("fathom_async/_reports/patterns.py", ("tests/reports/test_patterns.py",)),
         Suite("fathom_async/_bulk/fusing/fuse.py", _FUSING),
         Suite("fathom_async/_bulk/fusing/box.py", _FUSING),

@@ -104,4 +104,4 @@ def _rendered(texts: Sequence[tuple[str, ...]], depth: int = 0) -> str:
 def _branch(texts: Sequence[tuple[str, ...]], depth: int) -> str:
     first, last = texts[0], texts[-1]
     common = next((place for place, token in enumerate(first) if token != last[place]), len(first))
-    return "".join(first[:common]) + _rendered([text[common:] for text in texts], depth) * (len(texts) > 1)
+    return "".join(first[:common]) + _rendered([text[common:] for text in texts], depth)

@@ -1,16 +1,22 @@
 """The check of how a server compares texts."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fathom_async import Filter, PageviewQuery
+from fathom_async import Filter, PageviewQuery, Report
 from fathom_async._bulk.fusing import check_of, is_exact
 from fathom_async._bulk.fusing.check import variants
+from fathom_async._bulk.fusing.fuse import Fused
+from fathom_async._core.codec.rows import Row
 from fathom_async._reports.collation import folded
+from fathom_async._reports.fields import PageviewAggregate
 from fathom_async.testing import Dataset, Pageview, ServerDialect, Site
 from fathom_async.testing._dialect import Difference
 from tests.bulk.fusing.world import TOTAL, on, one, report
@@ -86,3 +92,75 @@ def test_the_check_keeps_the_other_filters_and_the_range() -> None:
     assert base.filters[0] in query.filters
     assert (query.date_from, query.date_to) == (base.date_from, base.date_to)
     assert not [each for each in query.filters if each.operator == "matching"]
+
+
+def chosen(group: Fused[Row], *rows: tuple[str | None, int]) -> str | None:
+    query = check_of(group, report(group, *rows), "pathname")
+    chosen_by = ("pathname", "is")
+    return query and next(each.value for each in query.filters if (each.property, each.operator) == chosen_by)
+
+
+def test_a_text_is_preferred_that_looks_like_an_asked_one_without_a_row() -> None:
+    group = one([on("/cafe"), on("/b"), on("/ABOUT")])
+    assert chosen(group, ("/cafe", 5), ("/b", 1), ("/about", 3)) == "/about"
+    assert (
+        chosen(group, ("/cafe", 5), ("/b", 1), ("/ABOUT", 1), ("/about", 3)) == "/cafe"
+    )  # all asked ones have a row
+
+
+def test_values_of_other_properties_are_not_asked_texts() -> None:
+    base = TOTAL.replace(filters=[Filter("referrer_hostname", "is", "/ABOUT")])
+    group = one([on("/cafe", base), on("/b", base)])
+    assert chosen(group, ("/cafe", 5), ("/about", 3)) == "/cafe"
+
+
+@pytest.mark.parametrize("text", ["/" + "a" * 199, "/a\nb", "/a\x7f"])
+def test_a_text_that_is_long_or_unprintable_is_not_sent(text: str) -> None:
+    group = one([on("/a"), on("/b")])
+    assert chosen(group, (text, 5)) is None
+    assert chosen(group, (text, 5), ("/" + "a" * 198, 1)) == "/" + "a" * 198
+
+
+def test_the_check_asks_for_all_rows_in_any_order() -> None:
+    group = one([on("/about"), on("/b")])
+    first = evolve(group, query=group.query.replace(sort_by="pageviews:desc", limit=10))
+    query = check_of(first, report(first, ("/about", 1)), "pathname")
+    assert query is not None
+    assert (query.sort_by, query.limit) == (None, None)
+
+
+def test_variants_of_a_last_slash_and_of_a_last_character_of_two_bytes() -> None:
+    assert [*variants("/about/")][4:] == ["/about", "/about%2F"]
+    assert [*variants("/a//")][4:] == ["/a", "/a/%2F"]
+    assert [*variants("/aboú")][4:] == ["/aboú/", "/abo%C3%BA"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "found", "checked", "exact"),
+    [
+        ("pageviews", [3], [3], True),
+        ("pageviews", [3], [4], True),
+        ("pageviews", [3], [2], False),
+        ("pageviews", [3], [], False),
+        ("pageviews", [None], [], False),  # a group has one record at least
+        ("pageviews", [None], [None], False),
+        ("pageviews", [2, 1], [3], True),
+        ("avg_duration", [3.0], [9.0], True),  # rows count where no metric does
+        ("avg_duration", [3.0, 1.0], [9.0], False),
+        ("avg_duration", [3.0], [], False),
+    ],
+)
+def test_a_server_is_exact_if_the_filter_finds_as_many_as_the_group_counted(
+    metric: PageviewAggregate, found: list[float | None], checked: list[float | None], *, exact: bool
+) -> None:
+    query = TOTAL.replace(aggregates=[metric], field_grouping=["pathname"])
+    check = query.replace(
+        filters=[Filter("pathname", "is", "/about"), Filter("pathname", "is not", "/ABOUT")]
+    )
+
+    def answer(of: PageviewQuery, values: list[float | None]) -> Report[Row]:
+        rows = [{"pathname": "/about", metric: value} for value in values]
+        rows.append({"pathname": "/other", metric: 50})
+        return cast("Report[Row]", of.read(json.dumps(rows).encode()))
+
+    assert is_exact(answer(check, checked), answer(query, found), "pathname") == exact

@@ -1,4 +1,5 @@
 import re
+from itertools import accumulate
 from urllib.parse import quote
 
 import pytest
@@ -74,3 +75,40 @@ def test_patterns_have_nothing_that_dialects_disagree_on(pattern: str) -> None:
     assert "(|" not in pattern
     assert "|)" not in pattern
     assert "(?" not in pattern
+
+
+@pytest.mark.parametrize(
+    ("texts", "pattern"),
+    [
+        (["/Straße"], "(/[sS][tT][rR][aA][sS][sS]?[eE])"),
+        (["/asks"], "(/[aA][sS][kK][sS])"),
+        (["  /a"], " ? ?(/[aA])"),
+        (["/日本", "/100%"], ""),
+        ([], ""),
+    ],
+)
+def test_a_pattern_is_written_as_plainly_as_it_can_be(texts: list[str], pattern: str) -> None:
+    outside = ".*[^ -$&-~].*"
+    assert one_of(texts) == (f"^ ?{pattern}[/ ]*$|{outside}" if pattern else outside)
+
+
+def test_an_exact_pattern_has_a_point_only_for_what_means_something_in_a_pattern() -> None:
+    assert one_of(["/a.b+c", "/ab"], is_exact=True) == "^(/a(.b.c|b))$"
+    assert one_of([""], is_exact=True) == "^$"
+
+
+def test_groups_are_nested_so_deep_that_every_dialect_takes_them() -> None:
+    pattern = one_of(("a" * number for number in range(1, 300)), is_exact=True)
+    depths = list(accumulate({"(": 1, ")": -1}.get(character, 0) for character in pattern))
+    assert max(depths) == 42
+
+
+def test_the_length_of_a_pattern_is_the_sum_of_its_texts_unless_there_is_less_room() -> None:
+    one, two = frozenset({"/a"}), frozenset({"/a", "/b"})
+    each = len("%2F%5BaA%5D") + len("%7C")
+    assert length_of(one, 1_000) == each
+    assert length_of(two, 2 * each) == 2 * each
+    assert length_of(two, 1_000, known=one, length=100) == 100 + each
+    pages = frozenset(f"/blog/entry-{number}" for number in range(9))
+    written = quote(one_of(pages), safe="")
+    assert length_of(pages, 100) == len(written) < length_of(pages, 10_000)
