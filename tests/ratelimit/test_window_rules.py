@@ -374,13 +374,3 @@ def test_a_lost_request_that_may_yet_be_counted_keeps_no_other_permit_from_comin
     window.abandon(lost)
     window.settle(window.take(NORMAL), 12.0, Feedback(4, 3))  # the server's window was opened anew
     assert window.status(12.0).used == 2
-
-
-def test_a_lost_request_that_the_server_has_let_go_leaves_no_more_permits_to_others_than_there_are() -> None:
-    window = answered_at([], requests=2)
-    lost = window.take(NORMAL)
-    window.sent(lost, 0.0)
-    window.abandon(lost)  # counted at 5 at the latest, so that its permit is back at 66
-    now = COUNT_DELAY + SPAN - PAD / 2
-    window.settle(window.take(NORMAL), now, Feedback(2, 0))
-    assert window.status(now).used == 2
