@@ -51,7 +51,6 @@ import math
 from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from heapq import merge
-from operator import itemgetter
 
 from fathom_async._ratelimit.admission import Feedback
 from fathom_async._ratelimit.plan import Priority, RateLimit
@@ -393,5 +392,5 @@ class LocalWindow(Window):
         if self._lost and self._lost[0] >= sent_at + self.span:
             queues = queues[1:]
         if queues:
-            min(queues, key=itemgetter(0)).popleft()
+            min(queues).popleft()
         return bool(queues)

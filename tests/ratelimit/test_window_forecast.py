@@ -89,3 +89,9 @@ def test_the_memory_is_as_long_as_the_window_at_least() -> None:
     forecast = Forecast(3601.0)
     forecast.note(INTERACTIVE, 10_000.0, 36)
     assert forecast.rate(NORMAL, 13_600.0) == 36 / 3601.0
+
+
+def test_a_bin_that_is_over_counts_nothing_more(forecast: Forecast) -> None:
+    forecast.note(INTERACTIVE, 10_000.0, 4)
+    forecast.note(INTERACTIVE, 10_000.0 + MEMORY)
+    assert arrivals(forecast, 10_000.0 + 1.5 * MEMORY) == 1 + 4 * 0.5

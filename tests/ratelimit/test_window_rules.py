@@ -113,14 +113,13 @@ class Naive:
         self.certain = remaining - permit.outstanding_before - later - len(open_then) - self.reserve
         while self.free < self.certain:
             over = [
-                (moments[0], kind)
+                moments
                 for kind, moments in self.out.items()
                 if moments and not (kind == "lost" and moments[0] >= sent_at + SPAN)
             ]
             if not over:
                 break
-            first = min(moment for moment, _ in over)
-            del self.out[next(kind for moment, kind in over if moment == first)][0]
+            del min(over)[0]
 
     def is_cold(self, now: float) -> bool:
         is_used_up = self.certain <= 0 and now < self.shared_until
@@ -330,3 +329,48 @@ def test_a_window_is_shared_for_two_spans_after_others_were_seen_to_spend(*, is_
         window.settle(window.take(NORMAL), now, Feedback(4, 4 - spent))
     assert window.is_cold(2 * SPAN - STEP), "nothing is certain, and others may spend"
     assert not window.is_cold(2 * SPAN)
+
+
+def test_a_class_that_may_not_take_the_last_permit_looks_again_when_the_promise_allows_it() -> None:
+    window = answered_at([0.0] * 9, requests=10)
+    window.expect(INTERACTIVE, 0.0)
+    told = window.next_look(Demand(BULK), 0.0)
+    assert told is not None
+    assert 0.0 < told < SPAN
+    assert not window.has_room(Demand(BULK), told - STEP)
+    assert window.has_room(Demand(BULK), told)
+
+
+def test_a_class_that_is_due_waits_for_what_is_not_reserved_alone() -> None:
+    window = LocalWindow(RateLimit(10, PER), reserve=1)
+    window.expect(INTERACTIVE, 0.0)
+    for _ in range(9):
+        window.settle(window.take(NORMAL), 0.0, SILENT)
+    due = Demand(BULK, is_due=True)
+    assert not window.has_room(due, 0.0)
+    assert window.next_look(due, 0.0) == SPAN
+
+
+def test_an_answer_that_says_that_more_remain_than_at_a_refusal_says_that_hits_are_gone() -> None:
+    window = answered_at([])
+    for now, remaining in ((0.0, 3), (1.0, 2)):
+        window.settle(window.take(NORMAL), now, Feedback(4, remaining))
+    window.on_rate_limited(10.0)
+    window.settle(window.take(NORMAL), 20.0, Feedback(4, 1))
+    assert window.status(1.0 + SPAN).used == 1 + 2, "one of ours is counted, so two are others'"
+
+
+def test_a_hit_is_gone_at_the_server_half_a_pad_before_its_permit_is_back() -> None:
+    window = answered_at([])
+    window.settle(window.take(NORMAL), 1.0, Feedback(4, 3))
+    window.settle(window.take(NORMAL), 1.0 + SPAN - PAD / 2, Feedback(4, 2))
+    assert window.status(1.0 + SPAN).used == 1 + 1, "one of the two that are spent is others'"
+
+
+def test_a_lost_request_that_may_yet_be_counted_keeps_no_other_permit_from_coming_back_early() -> None:
+    window = answered_at([0.0])
+    lost = window.take(NORMAL)
+    window.sent(lost, 10.0)
+    window.abandon(lost)
+    window.settle(window.take(NORMAL), 12.0, Feedback(4, 3))  # the server's window was opened anew
+    assert window.status(12.0).used == 2
