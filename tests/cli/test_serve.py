@@ -5,6 +5,7 @@ import re
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,22 @@ async def test_it_serves_the_api_until_it_is_asked_to_end(number: signal.Signals
             assert [site.id async for site in fathom.sites.list()] == ["CDBUGS", "GCDFSX", "DAFFYD"]
             assert await fathom.reports.aggregate(PageviewQuery("CDBUGS", aggregates=["pageviews"]))
         assert await served.end(number) == (0, "fathom: 2 requests, 0 refused\n")
+
+
+async def test_it_says_for_which_days_it_has_figures() -> None:
+    async with serving() as served:
+        found = re.search(r"made up for the last (\d+) days", served.told)
+        assert found is not None, served.told
+        first = datetime.now(UTC).date() - timedelta(days=int(found[1]))
+        pageviews = PageviewQuery("CDBUGS", aggregates=["pageviews"])
+        queries = [
+            pageviews.replace(date_from=first - timedelta(days=90), date_to=first - timedelta(days=3)),
+            pageviews.replace(date_from=first, date_to=first + timedelta(days=3)),
+        ]
+        async with FathomClient("any", base_url=served.url) as fathom:
+            before, since = [(await fathom.reports.aggregate(query)).total("pageviews") for query in queries]
+    assert before == 0
+    assert since > 0
 
 
 async def test_it_serves_a_log_without_limits_and_faster(tmp_path: Path) -> None:

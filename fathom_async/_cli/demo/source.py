@@ -51,7 +51,7 @@ def _synthetic(seed: int) -> Source:
         yesterday,
         now=None,
         description=f"{counted(len(data.pageviews), 'pageview')} of {counted(len(data.sites), 'site')}, "
-        f"made up from seed {seed}",
+        f"made up for the last {_DAYS_MADE} days from seed {seed}",
     )
 
 
