@@ -16,7 +16,7 @@ T = TypeVar("T")
 _ACCOUNT = object_decoder(Account)
 _SITE = object_decoder(Site)
 _SITES = page_decoder(Site)
-_VISITORS = object_decoder(CurrentVisitors)
+_VISITORS = object_decoder(CurrentVisitors, content=[], referrers=[])
 
 
 def account() -> Request[Account]:

@@ -3,6 +3,7 @@
 An `OrderedDict` is all there is to it, so that no caching library is used.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from time import time
@@ -10,7 +11,7 @@ from typing import Final
 
 from attrs import evolve
 
-from fathom_async._cache.entry import CacheEntry, replaces
+from fathom_async._cache.entry import SKEW, CacheEntry, replaces
 from fathom_async._cache.single_flight import FlightStore, StoreFlight
 from fathom_async._cache.store import LEASE, MOST_ANSWERS
 from fathom_async.errors import ArgumentError, ClosedError
@@ -69,7 +70,7 @@ class MemoryStore(FlightStore):
         now = self._clock()
         for key, kept in answers.items():
             old = self._answers.get(key)
-            is_forgotten = kept.asked_at < self._forgotten_at.get(kept.site, kept.asked_at)
+            is_forgotten = kept.asked_at < self._forgotten_at.get(kept.site, -math.inf) <= now + SKEW
             if not is_forgotten and (old is None or replaces(kept.asked_at, old.asked_at, now)):
                 self._forget(key)
                 self._keep(key, kept)

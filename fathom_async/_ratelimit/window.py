@@ -260,9 +260,8 @@ class LocalWindow(Window):
     def settle(self, permit: Permit, now: float, feedback: Feedback | None) -> bool:
         self._returned.clear()
         self._in_flight -= 1
-        if permit.sent_at is None:
-            self.sent(permit, now)
-        sent_at = now if permit.sent_at is None else permit.sent_at
+        if (sent_at := permit.sent_at) is None:
+            self.sent(permit, sent_at := now)
         if permit in self._sent:
             del self._sent[permit]
             due = min(now, sent_at + self._count_delay) + self.span
@@ -303,7 +302,7 @@ class LocalWindow(Window):
 
     def _promised_at(self, position: int, priority: Priority, now: float) -> float:
         """Return from when on the promise allows to take a permit (`fathom_async._ratelimit.promise`)."""
-        left = self._forecast.wanted(priority, self._usable, now) if priority else 0
+        left = self._forecast.wanted(priority, self._usable, now)
         if not left or self._free - position > left + self._reserve:
             return -math.inf
         return self._permits(now).promised_at(position, left)

@@ -2,9 +2,9 @@
 
 1. Rows belong together that have the same groups, and the same place in their period: its third day, its second
    month.
-2. What one report has no row for was not counted there: counts are 0, and averages have no value. But nothing is
-   known of a group that may be among those that a report lacks because it is truncated, nor of a day that only the
-   longer period has.
+2. What one report has no row for was not counted there: counts are 0; averages, and metrics that this version does
+   not know, have no value. But nothing is known of a group that may be among those that a report lacks because it is
+   truncated, nor of a day that only the longer period has.
 3. A share, such as the bounce rate, changes by points, and its change has no ratio.
 """
 
@@ -17,7 +17,7 @@ import attrs
 
 from fathom_async._core.codec.rows import Row, RowT_co
 from fathom_async._reports.calendar import Unit
-from fathom_async._reports.fields import DATE_COLUMN, HEADINGS, RATES, SHARES
+from fathom_async._reports.fields import DATE_COLUMN, HEADINGS, METRIC_KINDS, SHARES
 from fathom_async._reports.report import Report
 from fathom_async._util.arrow import arrow_table
 from fathom_async._util.pydantic_schema import HasSchema
@@ -156,10 +156,9 @@ class Comparison(HasSchema, Generic[RowT_co]):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of `to_dicts`."""
-        query = self.current.query
-        dates = (DATE_COLUMN,) if query.date_grouping else ()
-        figures = (name + end for name in query.aggregates for end in ("", f"_{_PREVIOUS}", f"_{_CHANGE}"))
-        return (*dates, *query.field_grouping, *figures)
+        labels, metrics = _parted(self.current)
+        figures = (name + end for name in metrics for end in ("", f"_{_PREVIOUS}", f"_{_CHANGE}"))
+        return (*labels, *figures)
 
     def __iter__(self) -> Iterator[ComparedRow]:
         return iter(self.rows)
@@ -178,17 +177,14 @@ class Comparison(HasSchema, Generic[RowT_co]):
 
     def _shown(self) -> tuple[Sequence[str], Sequence[Sequence[object]], range, int]:
         """Return headings, cells, the columns of figures, and the number of rows."""
-        query = self.current.query
-        labels = self.columns[: -3 * len(query.aggregates)]
-        titles = [
-            title for name in query.aggregates for title in (HEADINGS.get(name, name), _PREVIOUS, _CHANGE)
-        ]
+        labels, metrics = _parted(self.current)
+        titles = [title for name in metrics for title in (HEADINGS.get(name, name), _PREVIOUS, _CHANGE)]
         rows = [self.cells(row, in_words=True) for row in self.rows[:HTML_ROWS]]
         return [*labels, *titles], rows, range(len(labels), len(self.columns)), len(self)
 
     def _by_key(self, report: Report[RowT_co]) -> dict[Key, RowT_co]:
         place = _place_in(report)
-        groups = report.query.field_grouping
+        groups = [name for name in _parted(report)[0] if name != DATE_COLUMN]
         return {(place(row), tuple(getattr(row, name) for name in groups)): row for row in report}
 
     def _row(self, key: Key, now: RowT_co | None, before: RowT_co | None) -> ComparedRow:
@@ -199,7 +195,7 @@ class Comparison(HasSchema, Generic[RowT_co]):
                 self._figure(self.previous, before, place, name),
                 name in SHARES,
             )
-            for name in self.current.query.aggregates
+            for name in _parted(self.current)[1]
         }
         is_told = not self.previous.truncated and _has_place(self.previous, place)
         was_told = not self.current.truncated and _has_place(self.current, place)
@@ -216,7 +212,7 @@ class Comparison(HasSchema, Generic[RowT_co]):
             figure: Figure = getattr(row, metric)
             return figure
         is_told = not report.truncated and _has_place(report, place)
-        return 0 if is_told and metric not in RATES else None  # rule 2
+        return 0 if is_told and METRIC_KINDS.get(metric) == "count" else None  # rule 2
 
     def _date(self, place: int | None, now: Row | None, before: Row | None) -> date | None:
         if place is None:
@@ -232,6 +228,13 @@ class Comparison(HasSchema, Generic[RowT_co]):
             return found
         unit = Unit(query.date_grouping)
         return unit.value(unit.index(start) + place)
+
+
+def _parted(report: Report[Row]) -> tuple[list[str], list[str]]:
+    """Return the columns of dates and groups, and those of metrics, also of those that this version does not know."""
+    columns = report.query.codec.columns
+    metrics = [column.name for column in columns if column.kind in {"count", "number"}]
+    return [name for name in report.columns if name not in metrics], metrics
 
 
 def _place_in(report: Report[Row]) -> Callable[[Row], int | None]:

@@ -157,7 +157,8 @@ class Question(Generic[RowT_co]):
                 "a comparison needs a range; write over='last 30 days', or date_from in the query"
             )
         both = compared(period, self.to, moment, words=words, by_weekday=self.by_weekday)
-        whole = query.replace(limit=None) if query.field_grouping else query
+        is_grouped = query.field_grouping or query.extra.get("field_grouping")
+        whole = query.replace(limit=None) if is_grouped else query
         current, former = (whole.replace(date_from=each.start, date_to=each.end) for each in both)
         return current, former
 

@@ -5,8 +5,9 @@
 2. A credential is found as it is, URL-quoted, escaped as in JSON, Python or HTML, and inside of any base64.
 3. A successful answer that looks like JSON is data: it is changed only if it has a long credential, which no word
    resembles, as it is, with escaped letters, or in base64 near its beginning. Finding that out takes microseconds.
-4. Letters and digits need no escape. Where they have one, a text is searched without it, and keeps none if it has a
-   credential. No pattern has a repetition without a bound before what it looks for, as such may take hours.
+4. Letters and digits need no escape, and lines of base64 no break. A text is searched without these as well, and
+   keeps none if that shows more credentials. No pattern has a repetition without a bound before what it looks for, as
+   such may take hours.
 """
 
 import re
@@ -25,6 +26,7 @@ _SHORTEST: Final = 8
 """Shorter texts are not replaced: they keep nothing secret, and are part of many words."""
 _LONG: Final = 16
 _MASK: Final = "***"
+_BREAK: Final = re.compile(r"(?:\\{1,16}[rn]|[\r\n])[ \t]{0,16}")
 _WORD: Final = re.compile(r"[0-9A-Za-z]+")
 _ALNUM: Final = "(3[0-9]|[46][1-9a-f]|[57][0-9a])"
 _ESCAPED: Final = re.compile(
@@ -66,7 +68,8 @@ class Secrets:
 
     def mask(self, text: str) -> str:
         plain = _unescaped(text)  # rule 4
-        return self._pattern.sub(_MASK, plain if self._pattern.search(plain) else text)
+        found = max(plain, _BREAK.sub("", plain), key=lambda each: len(self._pattern.findall(each)))
+        return self._pattern.sub(_MASK, found if self._pattern.search(found) else text)
 
     def mask_bytes(self, body: bytes) -> bytes:
         return self.mask(body.decode(errors="surrogateescape")).encode(errors="surrogateescape")

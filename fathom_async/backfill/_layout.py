@@ -76,6 +76,7 @@ class Layout:
             Column(DATE_COLUMN, query.date_grouping),
             *(Column(name, "text") for name in groupings),
             *(Column(name, METRIC_KINDS[name]) for name in aggregates),
+            *(Column(name, "number") for name in query.extra.get("aggregates", ())),
         )
         definition = {
             "version": str(_VERSION),
@@ -85,6 +86,7 @@ class Layout:
             "aggregates": ",".join(aggregates),
             "filters": filters_to_json(sorted(query.filters)),
             "timezone": query.timezone or "",
+            "extra": json.dumps(query.extra, sort_keys=True) if query.extra else "",
         }
         return cls(columns, key, Unit(query.date_grouping), definition)
 

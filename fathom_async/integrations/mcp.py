@@ -235,7 +235,10 @@ class _Tools:
         """Tell how many visitors a site has right now, and on which pages. Costs a request."""
         async with self._turn(1):
             now = await self._fathom.reports.current_visitors(site_id, detailed=True)
-        pages = [{"visitors": page.total, "page": f"{page.hostname}{page.pathname}"} for page in now.content]
+        pages = [
+            {"visitors": page.total, "page": f"{page.hostname or ''}{page.pathname or ''}"}
+            for page in now.content
+        ]
         return f"{now.total} visitors now\n{_table(pages, _MOST_LIVE)}"
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 import pytest
@@ -286,6 +287,17 @@ async def test_nor_is_it_stored_in_memory() -> None:
     clock = Clock()
     async with open_store("memory://", clock=clock) as store:
         await check_forgetting(store, store, clock, clock)
+
+
+@pytest.mark.parametrize("where", ["memory://", "file"])
+async def test_what_a_clock_that_was_ahead_forgot_is_stored_again(where: str, tmp_path: Path) -> None:
+    clock = Clock(NOW + SKEW + 3_600)
+    async with open_store(tmp_path / "answers.db" if where == "file" else where, clock=clock) as store:
+        await store.forget("one", lambda _: True)
+        clock.now = NOW
+        answers = {"a": about("one:x", asked_at=NOW)}
+        await store.put_many(answers)
+        assert await store.get_many("a") == answers
 
 
 @pytest.mark.parametrize("ahead", [-SKEW, SKEW])

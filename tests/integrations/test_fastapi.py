@@ -435,6 +435,31 @@ async def test_another_worker_goes_on_when_the_watching_one_is_gone(fathom_serve
             assert len(fathom_server.hits) == 2
 
 
+@pytest.mark.fathom_server(reports_throttle=None)
+@pytest.mark.parametrize(("body", "ahead"), [(b"7000", 3000), (b"{}", 0), (b"", 0)])
+async def test_a_count_of_a_clock_that_was_ahead_or_a_damaged_one_gives_way(
+    fathom_server: FathomServer, body: bytes, ahead: float
+) -> None:
+    async with MemoryStore() as store, client_of(fathom_server) as one, client_of(fathom_server) as other:
+        at = datetime.now(UTC).timestamp() + ahead
+        await store.put_many({"live:CDBUGS": CacheEntry(body, at - 1)})
+        feeds = [live_feed(client, ["CDBUGS"], store=store) for client in (one, other)]
+        async with feeds[0] as first, feeds[1] as second:
+            await until(lambda: all("CDBUGS" in feed.latest for feed in (first, second)))
+            assert first.latest == second.latest
+            assert first.latest["CDBUGS"].visitors < 7000
+
+
+@pytest.mark.fathom_server(reports_throttle=None)
+async def test_a_mark_of_a_clock_that_was_ahead_costs_no_request(fathom_server: FathomServer) -> None:
+    async with MemoryStore() as store, client_of(fathom_server) as fathom:
+        await store.put_many({"look:GCDFSX": CacheEntry(b"1", datetime.now(UTC).timestamp() + 3000)})
+        async with live_feed(fathom, ["CDBUGS", "GCDFSX"], store=store) as feed:
+            feed.look(["CDBUGS"], seconds=300)
+            await asyncio.sleep(300)
+    assert {hit.query["site_id"] for hit in fathom_server.hits} == {"CDBUGS"}
+
+
 async def test_a_listener_has_what_is_known_then_what_is_newer_and_ends_with_the_feed(
     fathom: FathomClient,
 ) -> None:

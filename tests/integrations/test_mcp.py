@@ -335,6 +335,17 @@ async def test_long_answers_are_cut_at_a_row_and_say_so() -> None:
     assert two.count("of 900 rows are shown") == 2
 
 
+async def test_pages_without_a_name_and_lists_that_are_null_can_be_read() -> None:
+    pages = [
+        {"hostname": None, "pathname": "/", "total": "2"},
+        {"hostname": None, "pathname": None, "total": 1},
+    ]
+    bodies: dict[str, object] = {"/v1/current_visitors": {"total": "3", "content": pages, "referrers": None}}
+    async with scripted(echo("200 OK", bodies)) as server, talk_to(server) as model:
+        text = await model.told("live_visitors", site_id="CDBUGS")
+    assert text == "3 visitors now\nvisitors,page\n2,/\n1,\n"
+
+
 async def test_texts_that_visitors_chose_cannot_pretend_to_be_something_else() -> None:
     rows = [{"pathname": '/a\n# CDBUGS, "so"\u202e\x1b[2J', "pageviews": "7"}]
     async with scripted(echo("200 OK", {"/v1/aggregations": rows})) as server, talk_to(server) as model:

@@ -24,7 +24,11 @@ class Suite:
         return self.module.rpartition("/")[2].removesuffix(".py")
 
 
-_WINDOW: Final = ("tests/ratelimit/test_window.py", "tests/ratelimit/test_window_forecast.py")
+_WINDOW: Final = (
+    "tests/ratelimit/test_window.py",
+    "tests/ratelimit/test_window_forecast.py",
+    "tests/ratelimit/test_window_rules.py",
+)
 _FUSING: Final = (
     "tests/bulk/fusing/test_fuse.py",
     "tests/bulk/fusing/test_fuse_split.py",

@@ -149,3 +149,33 @@ def test_it_reads_well_in_a_terminal_and_in_a_notebook() -> None:
         "<Comparison of <Report of pathname, visits, bounce_rate for CDBUGS: 3 rows> "
         "with <Report of pathname, visits, bounce_rate for CDBUGS: 3 rows>: 4 rows>"
     )
+
+
+@pytest.mark.parametrize("known", [[], ["pathname"]])
+def test_groups_and_metrics_that_this_version_does_not_know_are_compared(known: list[str]) -> None:
+    query = PAGES.replace(
+        aggregates=["visits"],
+        field_grouping=known,
+        extra={"field_grouping": ["ai_source"], "aggregates": ["citations"]},
+    )
+    places = dict.fromkeys(known, "/")
+    now = report(
+        query,
+        {**places, "ai_source": "a", "visits": "9", "citations": "4"},
+        {**places, "ai_source": "b", "visits": "5", "citations": "3"},
+    )
+    before = report(query, {**places, "ai_source": "b", "visits": "10", "citations": "6"})
+    found = Comparison(now, before)
+    names = (
+        "visits",
+        "visits_previous",
+        "visits_change",
+        "citations",
+        "citations_previous",
+        "citations_change",
+    )
+    assert found.columns == (*known, "ai_source", *names)
+    figures = {row.groups[-1]: [*row.changes.values()] for row in found}
+    assert figures == {"a": [Change(9, 0), Change(4, None)], "b": [Change(5, 10), Change(3, 6)]}
+    assert [row["citations_change"] for row in found.to_dicts()] == [None, -0.5]
+    assert "ai_source" in str(found)

@@ -1,5 +1,6 @@
 """The period that another one is compared to."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import pytest
@@ -192,8 +193,11 @@ def test_what_cannot_be_compared_is_told(over: str | None, to: str, told: str) -
         ranges(over, to)
 
 
-def test_all_groups_are_asked_for() -> None:
-    query = VISITS.replace(field_grouping=["pathname"], sort_by="visits:desc", limit=10)
+@pytest.mark.parametrize(
+    "groups", [{"field_grouping": ["pathname"]}, {"extra": {"field_grouping": "ai_source"}}]
+)
+def test_all_groups_are_asked_for(groups: Mapping[str, object]) -> None:
+    query = VISITS.replace(**groups, sort_by="visits:desc", limit=10)
     for each in Question(query, "previous period", "2026-01", by_weekday=False).queries(NOON):
         assert each.limit is None
 

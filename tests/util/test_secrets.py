@@ -47,6 +47,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "base64": lambda text: b64encode(text.encode()).decode(),
     "base64 with a user": lambda text: b64encode(f"user:{text}".encode()).decode(),
     "base64 of a header": lambda text: b64encode(f"Bearer {text}, more".encode()).decode(),
+    "base64 in lines": lambda text: re.sub(".{16}", "\\g<0>\r\n ", b64encode(text.encode()).decode()),
+    "base64 in lines of JSON": lambda text: json.dumps(FORMS["base64 in lines"](text)),
     "base64 for URLs": lambda text: urlsafe_b64encode(f"a{text}b".encode()).decode(),
 }
 

@@ -14,7 +14,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final
@@ -23,7 +23,7 @@ import msgspec
 from attrs import frozen
 
 from fathom_async._bulk.live import LiveVisitors, check_sites
-from fathom_async._cache.entry import CacheEntry
+from fathom_async._cache.entry import SKEW, CacheEntry, replaces
 from fathom_async._cache.store import ReportStore
 from fathom_async.client import FathomClient
 from fathom_async.errors import ClosedError, StoreError
@@ -192,13 +192,14 @@ class LiveFeed:
         marks = {f"look:{site}": site for site in self._keys}
         kept = await self._store.get_many(marks)
         now = datetime.now(UTC).timestamp()
-        return self._looked_at() | {marks[key] for key, mark in kept.items() if now < mark.asked_at + _MARK}
+        current = {marks[key] for key, mark in kept.items() if now - _MARK < mark.asked_at <= now + SKEW}
+        return self._looked_at() | current
 
     async def _mark(self) -> None:
         """Tell the worker that watches which sites somebody looks at with this one."""
-        now = datetime.now(UTC).timestamp()
-        due = [site for site in self._looked_at() if self._marked_at.get(site, 0.0) + _MARK / 2 < now]
-        self._marked_at |= dict.fromkeys(due, now)
+        now, time = datetime.now(UTC).timestamp(), self._loop.time()
+        due = [s for s in self._looked_at() if self._marked_at.get(s, -math.inf) + _MARK / 2 < time]
+        self._marked_at |= dict.fromkeys(due, time)
         marks = {f"look:{site}": CacheEntry(b"1", now, drop_after=now + _MARK) for site in due}
         if marks:
             await self._store.put_many(marks)
@@ -229,17 +230,21 @@ class LiveFeed:
     async def _read(self) -> bool:
         """Read newer counts of other workers from the store; return whether there were any."""
         kept = await self._store.get_many(self._keys.values())
-        newer = [
-            LiveCount(site, _TOTAL.decode(kept[key].body), datetime.fromtimestamp(kept[key].asked_at, UTC))
-            for site, key in self._keys.items()
-            if key in kept and self._is_newer(site, kept[key].asked_at)
-        ]
+        newer = list[LiveCount]()
+        for site, key in self._keys.items():
+            if key in kept and self._is_newer(site, at := kept[key].asked_at):
+                with suppress(msgspec.DecodeError):  # a damaged entry counts as absent
+                    newer.append(
+                        LiveCount(site, _TOTAL.decode(kept[key].body), datetime.fromtimestamp(at, UTC))
+                    )
         self._note(newer)
         return bool(newer)
 
     def _is_newer(self, site: str, at: float) -> bool:
-        known = self._latest.get(site)
-        return known is None or at > known.at.timestamp()
+        """Whether a count is newer than the known one; those of a clock that was wrong give way (`replaces`)."""
+        now, known = datetime.now(UTC).timestamp(), self._latest.get(site)
+        before = -math.inf if known is None else known.at.timestamp()
+        return at <= now + SKEW and at != before and replaces(at, before, now)
 
     def _note(self, counts: Iterable[LiveCount]) -> None:
         newer = {count.site_id: count for count in counts}

@@ -18,10 +18,18 @@ from hypothesis import strategies as st
 
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import CLASSIC, Action, Command, QuotaConfig, Result
+from fathom_async._ratelimit.shared.commands import (
+    CLASSIC,
+    NOBODY,
+    PLAN_FOR,
+    Action,
+    Command,
+    QuotaConfig,
+    Result,
+)
 from fathom_async._ratelimit.shared.file import FileStore
 from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
-from fathom_async._ratelimit.shared.state import SharedState, size_of
+from fathom_async._ratelimit.shared.state import CLOCK_STEP, LONGEST_WAITED_OUT, SharedState, size_of
 from fathom_async.errors import ConfigurationError
 from tests.support.redis_server import RedisServer
 
@@ -200,6 +208,61 @@ def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
     pool = pool_of(1)
     fill(pool, now=90_000.0, requests=1)
     assert pool.step(ask(1, 100), 5.0).granted == 1
+
+
+def test_a_clock_that_went_back_a_little_makes_no_new_pool() -> None:
+    pool = pool_of(1)
+    fill(pool, now=90_000.0, requests=1)
+    back = 90_000.0 - CLOCK_STEP
+    assert not pool.is_idle(back)
+    assert pool.step(ask(1, 100), back).wait == SPAN, "by its own time, which does not go back"
+    assert pool.is_idle(back - 0.25)
+    assert pool.step(ask(1, 100), back - 0.25).granted == 1
+
+
+def test_a_pool_is_idle_when_its_last_permit_is_back() -> None:
+    pool = pool_of()
+    assert pool.is_idle(0.0)
+    pool.step(ask(1, 100), 1.0)
+    pool.step(answered(100), 2.0)
+    assert not pool.is_idle(2.0 + SPAN - 0.25)
+    assert pool.is_idle(2.0 + SPAN)
+
+
+def test_a_pool_in_which_somebody_waits_is_not_idle() -> None:
+    pool = pool_of(1)
+    pool.step(Command("pause", 1, delay=5.0), 0.0)
+    assert pool.step(ask(1, 100), 1.0).wait == 4.0
+    assert not pool.is_idle(5.75), "until its ticket lapses"
+    assert pool.is_idle(6.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds"),
+    [(Command("pause", 1, delay=5.0), 5.0), (Command("leave", 1, plan=600), PLAN_FOR)],
+)
+def test_a_pool_that_holds_somebody_back_is_not_idle(step: Command, seconds: float) -> None:
+    pool = pool_of()
+    pool.step(step, 1.0)
+    assert not pool.is_idle(1.0 + seconds - 0.25)
+    assert pool.is_idle(1.0 + seconds)
+
+
+@pytest.mark.parametrize(("beyond", "pause"), [(0.0, LONGEST_WAITED_OUT), (0.25, 10.0)])
+def test_only_a_short_window_is_waited_out(beyond: float, pause: float) -> None:
+    pool = pool_of(span=LONGEST_WAITED_OUT + beyond)
+    assert pool.step(ask(1, 100), 1.0, known=77).blocked == pause
+
+
+def test_a_short_reply_says_the_same_but_what_takes_longest() -> None:
+    pools = pool_of(2), pool_of(2)
+    steps = [ask(1, 100, arrived=(3, 0)), ask(2, 200, 3, priority=BULK), answered(100, took=0.5), ask(1, 101)]
+    for number, step in enumerate(steps):
+        whole = pools[0].step(step, 1.0 + number)
+        short = pools[1].step(step, 1.0 + number, full=False)
+        uncounted = evolve(whole, held=0, base=-whole.total, first=0.0, last=0.0, left=NOBODY)
+        assert short == uncounted
+        assert whole.held > 0
 
 
 def test_the_more_urgent_class_is_served_first_and_then_who_came_first() -> None:
