@@ -3,7 +3,7 @@
 mutmut makes the changes (*mutants*), each in a function of one module, and runs the module's own quick tests. A
 mutant that no test notices *survives*. SURVIVORS.md has a reason for each survivor; this command fails if one has
 none, if a reason is about none, or if fewer than `SCORE` of a module's mutants are noticed. mutmut leaves out
-properties and other decorated methods, and what is outside of functions.
+properties and other decorated methods, and what is outside of functions; this command, the types of casts.
 """
 
 import argparse
@@ -35,9 +35,10 @@ _CONFIGURATION: Final = """
 source_paths = ["fathom_async"]
 only_mutate = ["{module}"]
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-p", "tests.mutation.fresh"]
 also_copy = ["README.md", "CHANGELOG.md", "docs", "examples", "benchmarks"]
 """
+_CAST: Final = re.compile(r'\bcast\((?:None|"[^"]*"), ')
 _NAME: Final = re.compile(r"\.(?:x_|xǁ(?P<owner>\w+)ǁ)(?P<function>\w+)__mutmut_\d+$")
 
 
@@ -87,8 +88,15 @@ def run(suite: Suite, at_once: int) -> Outcome:
     codes: Mapping[str, int | None] = json.loads(
         (directory / "mutants" / f"{suite.module}.meta").read_text("utf-8")
     )["exit_code_by_key"]
-    survivors = [_described(name, directory) for name, code in codes.items() if code not in _KILLED]
-    return Outcome(len(codes), survivors, time.monotonic() - begin)
+    found = [_described(name, directory) for name, code in codes.items() if code not in _KILLED]
+    survivors = [each for each in found if not is_cast(each)]
+    return Outcome(len(codes) - len(found) + len(survivors), survivors, time.monotonic() - begin)
+
+
+def is_cast(described: str) -> bool:
+    """Whether a mutant changes only the type that a value is cast to, which does nothing."""
+    before, _, after = _CAST.sub("cast(", described.partition(": ")[2]).partition(" -> ")
+    return before == after
 
 
 def _described(name: str, directory: Path) -> str:

@@ -32,9 +32,8 @@ _WINDOW: Final = (
 _FUSING: Final = (
     "tests/bulk/fusing/test_fuse.py",
     "tests/bulk/fusing/test_fuse_split.py",
-    "tests/bulk/fusing/test_properties.py",
 )
-_RULES: Final = ("tests/reports/test_implication.py", "tests/reports/test_implication_properties.py")
+_RULES: Final = ("tests/reports/test_implication.py",)
 
 SUITES: Final[Mapping[str, Suite]] = {
     suite.name: suite
@@ -47,6 +46,7 @@ SUITES: Final[Mapping[str, Suite]] = {
         Suite("fathom_async/_ratelimit/window.py", _WINDOW),
         Suite("fathom_async/_ratelimit/shared/state.py", ("tests/ratelimit/shared/test_state.py",)),
         Suite("fathom_async/_reports/implication.py", _RULES),
+        Suite("fathom_async/_reports/collation.py", ("tests/reports/test_collation.py",)),
         Suite("fathom_async/_reports/patterns.py", ("tests/reports/test_patterns.py",)),
         Suite("fathom_async/_bulk/fusing/fuse.py", _FUSING),
         Suite("fathom_async/_bulk/fusing/box.py", _FUSING),

@@ -1,6 +1,6 @@
 """What the command does with the mutants that no test noticed."""
 
-from tests.mutation.__main__ import ROOT, SURVIVORS, Outcome, explained, faults
+from tests.mutation.__main__ import ROOT, SURVIVORS, Outcome, explained, faults, is_cast
 from tests.mutation.suites import SUITES
 
 TEXT = """\
@@ -45,3 +45,10 @@ def test_modules_and_tests_are_there() -> None:
         for name in (suite.module, *suite.tests):
             assert (ROOT / name).exists(), name
     assert explained(SURVIVORS.read_text("utf-8")).keys() <= {suite.module for suite in SUITES.values()}
+
+
+def test_the_types_of_casts_are_no_code() -> None:
+    assert is_cast('f: return cast("int", one) -> return cast("INT", one)')
+    assert is_cast('f: return cast("int", one) -> return cast(None, one)')
+    assert not is_cast('f: return cast("int", one) -> return cast("int", None)')
+    assert not is_cast("f: x -> y")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fathom_async._reports.patterns import forgives, lets_through
+from fathom_async._reports.patterns import forgives, is_plain, lets_through
 
 STRANGE = ".*[^ -$&-~].*"
 
@@ -50,3 +50,24 @@ def test_a_pattern_may_hide_what_looks_like_a_text_that_it_finds(pattern: str, t
 @pytest.mark.parametrize("text", ["/s", "/SS", "/ß", "/s/", "/日", "/100%"])
 def test_a_forgiving_pattern_hides_nothing(text: str) -> None:
     assert forgives(f"^ ?(/[sS][sS]?)[/ ]*$|{STRANGE}", text)
+
+
+@pytest.mark.parametrize("pattern", [STRANGE, "^$", "^/a$", r"^/a\.b$", f"^(/a|/b)[/ ]*$|{STRANGE}"])
+def test_literals_between_anchors_are_plain(pattern: str) -> None:
+    assert is_plain(pattern) is True
+
+
+@pytest.mark.parametrize("pattern", ["", "/a", "^(/a$", "^/a)$", "^/a$|/b", r"^\d$", ".*"])
+def test_what_dialects_read_in_several_ways_is_not(pattern: str) -> None:
+    assert is_plain(pattern) is False
+
+
+def test_a_pattern_that_is_not_plain_lets_through_nothing_for_certain() -> None:
+    assert lets_through("^/a.b$", "/a-b") is True
+    assert lets_through("^/a$", "/a/") is False
+    assert lets_through(".*", "/a") is False
+
+
+def test_a_pattern_without_a_group_forgives_the_empty_text() -> None:
+    assert forgives(f"^ ?[/ ]*$|{STRANGE}", "/")
+    assert not forgives(f"^ ?[/ ]*$|{STRANGE}", "/a")

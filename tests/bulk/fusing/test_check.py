@@ -134,6 +134,7 @@ def test_the_check_asks_for_all_rows_in_any_order() -> None:
 def test_variants_of_a_last_slash_and_of_a_last_character_of_two_bytes() -> None:
     assert [*variants("/about/")][4:] == ["/about", "/about%2F"]
     assert [*variants("/a//")][4:] == ["/a", "/a/%2F"]
+    assert [*variants("/aX/")][4] == "/aX"
     assert [*variants("/aboú")][4:] == ["/aboú/", "/abo%C3%BA"]
 
 
