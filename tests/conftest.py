@@ -34,16 +34,14 @@ EAGER = RetryPolicy(base=0.001, cap=0.01)
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test the node id with its group that pytest-xdist has chosen for it, and run groups first.
+    """Give each test the node id with its group that pytest-xdist has chosen for it.
 
-    A group, which one worker runs test by test, would otherwise end long after all others. pytest-xdist 3.8 writes
-    the group where pytest 9.2 no longer reads it, so that groups have no effect:
+    pytest-xdist 3.8 writes it where pytest 9.2 no longer reads it, so that groups have no effect:
     https://github.com/pytest-dev/pytest-xdist/issues/1386.
     """
     for item in items:
         if grouped := getattr(item, "_nodeid", None):
             item._id = NodeId.parse(grouped)  # pyright: ignore[reportPrivateUsage]
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -95,3 +95,9 @@ def test_a_bin_that_is_over_counts_nothing_more(forecast: Forecast) -> None:
     forecast.note(INTERACTIVE, 10_000.0, 4)
     forecast.note(INTERACTIVE, 10_000.0 + MEMORY)
     assert arrivals(forecast, 10_000.0 + 1.5 * MEMORY) == 1 + 4 * 0.5
+
+
+def test_forecasts_on_the_same_numbers_know_of_each_others_requests() -> None:
+    numbers = [0.0] * FORECAST_SIZE
+    Forecast(SPAN, numbers).note(INTERACTIVE, 10_000.0, 4)
+    assert arrivals(Forecast(SPAN, numbers), 10_000.0) == 4
