@@ -171,8 +171,8 @@ class PublicNames(PythonDomain):
     def get_objects(self) -> Iterator[tuple[str, str, str, str, str, int]]:
         """Yield the objects, with such names to show."""
         for name, shown, kind, page, anchor, weight in super().get_objects():
-            shown = _RESOURCE.sub(lambda found: f"fathom.{found[1].lower()}", shown)
-            yield name, shown, kind, page, anchor, weight
+            public = _RESOURCE.sub(lambda found: f"fathom.{found[1].lower()}", shown)
+            yield name, public, kind, page, anchor, weight
 
 
 def _without_private_paths(_app: Sphinx, doctree: nodes.document, name: str) -> None:
