@@ -68,9 +68,10 @@ def test_the_wheel_is_the_same_from_the_source_distribution_and_from_the_reposit
 
 def test_the_source_distribution_has_the_documentation_and_no_tests(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == {
-        *("fathom_async", "docs", "README.md", "CHANGELOG.md", "LICENSE"),
+        *("fathom_async", "docs", "benchmarks", "README.md", "CHANGELOG.md", "LICENSE"),
         *("pyproject.toml", "hatch_build.py", "PKG-INFO", ".gitignore"),
     }
+    assert [path.name for path in (unpacked / "benchmarks").iterdir()] == ["RESULTS.md"]
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (unpacked / "README.md").read_text("utf-8"))
     assert links
     assert [link for link in links if not (unpacked / link).is_file()] == []
