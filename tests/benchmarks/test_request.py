@@ -1,7 +1,9 @@
 import aiohttp
+import pytest
 
+from benchmarks import request
 from benchmarks.harness import Comparison
-from benchmarks.request import BENCHMARK, REQUESTS
+from benchmarks.request import BENCHMARK
 from benchmarks.server import LIMIT, SITE, serving
 
 
@@ -15,9 +17,10 @@ async def test_the_server_answers_from_its_own_process_and_never_limits() -> Non
             assert response.status == 404
 
 
-async def test_the_request_benchmark_runs() -> None:
+async def test_the_request_benchmark_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "REQUESTS", {1: 5, 50: 60})
     comparisons = await BENCHMARK.run(1)
-    assert len(comparisons) == len(REQUESTS)
+    assert len(comparisons) == 2
     for comparison in comparisons:
         assert isinstance(comparison, Comparison)
         names = [standing.name for standing in comparison.standings]
