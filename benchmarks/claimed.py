@@ -45,10 +45,10 @@ _admission: Final = partial(cell, "admission")
 _fleet: Final = partial(cell, "fleet")
 
 
-def _row(head: str, figures: Sequence[Callable[[], str]], *, file: str = _README, form: str = "{}") -> Claim:
+def _row(head: str, figures: Sequence[Callable[[], str]], *, file: str = _README) -> Claim:
     """Return the claim of a row of a table: in bold where its head is."""
     edge = "**" if head.startswith("**") else ""
-    cells = [f"{edge}{form}{edge}"] * (len(figures) // form.count("{}"))
+    cells = [f"{edge}{{}}{edge}"] * len(figures)
     return Claim(file, f"| {head} | {' | '.join(cells)} |", figures)
 
 
@@ -79,7 +79,7 @@ def _readme() -> Iterator[Claim]:
     )
     for head, client in _AT_ONCE.items():
         cells = [_admission("100 at once", client, server, form=_middle) for server in _SERVERS]
-        yield _row(head, cells, form="{}")
+        yield _row(head, cells)
     yield Claim(
         _README,
         "with 0–500 ms of jitter it is refused {} times on the Laravel window and {} times on the sliding log, "  # noqa: RUF001

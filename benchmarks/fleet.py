@@ -46,7 +46,6 @@ class Scenario:
     accounts: int
     workers: int
     shards: int = 1
-    a_task: int = 1
     requests: int = REQUESTS
     at_once: int = AT_ONCE
     slow: int = 0
@@ -59,7 +58,6 @@ class Scenario:
             workers=self.workers,
             tasks_at_once=TASKS_AT_ONCE,
             requests=self.requests,
-            a_task=self.a_task,
             at_once=self.at_once,
             slow=self.slow,
             shards=self.shards,

@@ -72,7 +72,6 @@ class Plan:
         workers: Number of worker processes.
         tasks_at_once: Number of tasks that a worker runs at once.
         requests: Requests of each account.
-        a_task: Requests in one task.
         at_once: Most unfinished tasks of an account; 0 gives the engine all tasks at once.
         slow: Every how manieth account may send one request a minute only; 0 for none.
         shards: Number of Redis servers, each with the budgets and answers of some accounts.
@@ -89,7 +88,6 @@ class Plan:
     workers: int
     tasks_at_once: int
     requests: int
-    a_task: int
     at_once: int
     slow: int
     shards: int
@@ -102,11 +100,8 @@ class Plan:
     away_for: float = 0.0
 
     def tasks(self) -> Sequence[Task]:
-        """Return all tasks; accounts take turns."""
-        parts = [
-            range(first, min(first + self.a_task, self.requests))
-            for first in range(0, self.requests, self.a_task)
-        ]
+        """Return all tasks, each of one request; accounts take turns."""
+        parts = [range(number, number + 1) for number in range(self.requests)]
         return [(account, part) for part in parts for account in range(self.accounts)]
 
     def is_slow(self, account: int) -> bool:

@@ -10,7 +10,6 @@ PLAN = Plan(
     workers=4,
     tasks_at_once=10,
     requests=21,
-    a_task=1,
     at_once=4,
     slow=0,
     shards=2,
