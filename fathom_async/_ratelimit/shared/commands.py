@@ -196,5 +196,5 @@ class Result:
         index -= usable - min(self.held, usable)
         if index < 0:
             return turns * span
-        last = max(self.first, min(self.last, span))
-        return self.first + (last - self.first) * index / max(1, min(self.held, usable) - 1) + turns * span
+        first, last = min(self.first, span), min(self.last, span)  # held for longer only while there is no answer
+        return first + (last - first) * index / max(1, min(self.held, usable) - 1) + turns * span

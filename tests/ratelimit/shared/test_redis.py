@@ -91,6 +91,17 @@ async def test_a_new_process_fails_at_once_what_cannot_wait_until_others_permits
     await new.aclose()
 
 
+async def test_an_eta_is_that_of_requests_which_are_answered_as_a_rule(lasting_redis: RedisServer) -> None:
+    """Redis was asked last when the permit was granted, which is held for the timeout too until an answer."""
+    lane = lane_on(lasting_redis, uuid4().hex, requests=1)
+    clock = LoopClock(SPEED)
+    begin = clock.now()
+    await request(lane)
+    assert lane.eta() + clock.now() - begin == pytest.approx(61, abs=5)
+    await request(lane, max_wait=75.0)
+    await lane.aclose()
+
+
 async def test_cancelled_questions_leak_no_slot(lasting_redis: RedisServer) -> None:
     key = uuid4().hex
     lane, other = lane_on(lasting_redis, key), lane_on(lasting_redis, key)
