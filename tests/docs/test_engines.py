@@ -66,7 +66,7 @@ def check(outcomes: Sequence[Outcome[Any]], server: FathomServer) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
+@pytest.mark.xdist_group("workers")
 @pytest.mark.filterwarnings("default")  # of Celery
 async def test_celery(folder: Path, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async with FathomServer(reports_throttle=None) as server:

@@ -14,7 +14,7 @@ from fathom_async.integrations.fastapi import fathom, fathom_lifespan, health_ro
 from fathom_async.store import ReportStore, open_store
 from tests.integrations import fleet
 
-JOB = 30
+JOB = 25
 """Requests of the job."""
 
 

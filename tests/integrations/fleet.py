@@ -1,15 +1,12 @@
 """Helpers for tests of job engines, which the workers import too."""
 
 import asyncio
-import fcntl
 import math
 import os
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
-from tempfile import gettempdir
 from threading import Thread
 from typing import Any, cast
 
@@ -35,8 +32,8 @@ SLOW = attrs.evolve(SERVER, latency=(4.0, 8.0))
 """A server whose answers take 0.2 to 0.4 real seconds, so that there are always requests in flight."""
 
 WORKERS = 4
-BATCHES = 35
-"""A window of ten takes three seconds, so that the best there is takes nine."""
+BATCHES = 25
+"""A window of ten takes three seconds, so that the best there is takes six."""
 
 _FREE = RatePlan(reports=RateLimit(100_000, per=1))
 
@@ -95,7 +92,7 @@ def uneven_accounts() -> Generator[tuple[Sequence[Batch[Any]], Sequence[FathomPr
         started = [
             servers.enter_context(fathom_process(each)) for each in (slow, slow, SERVER, SERVER, SERVER)
         ]
-        asked = [queries()[: 6 if number < 2 else 20] for number in range(len(started))]
+        asked = [queries()[: 5 if number < 2 else 20] for number in range(len(started))]
         names = [f"{1 if number < 2 else 10} {server.url}" for number, server in enumerate(started)]
         parts = [batches(each, account=name) for each, name in zip(asked, names, strict=True)]
         yield interleaved(parts), started
@@ -105,7 +102,7 @@ def check_uneven(outcomes: Iterable[Sequence[Outcome[Any]]], servers: Sequence[F
     """Check that everything was answered, and that fast accounts ended long before slow ones."""
     assert [each.error for part in outcomes for each in part if each.error is not None] == []
     slow, fast = [each.seen() for each in servers[:2]], [each.seen() for each in servers[2:]]
-    assert [(seen.refused, seen.requests) for seen in (*slow, *fast)] == [(0, 6)] * 2 + [(0, 20)] * 3
+    assert [(seen.refused, seen.requests) for seen in (*slow, *fast)] == [(0, 5)] * 2 + [(0, 20)] * 3
     for seen in fast:
         print(f"makespan {seen.makespan / seen.optimum:.3f} of the optimum: {seen.windows}")  # noqa: T201
         assert seen.makespan < 0.8 * min(each.makespan for each in slow)
@@ -175,11 +172,3 @@ def meaning(outcomes: Sequence[Outcome[Row]]) -> list[object]:
 def expected() -> list[object]:
     """The outcomes of one machine that sends each query by itself, without limits."""
     return meaning(asyncio.run(_on_one_machine(queries())))
-
-
-@contextmanager
-def alone() -> Generator[None]:
-    """Run one fleet at a time on this machine: each may have more processes than there are CPUs."""
-    with Path(gettempdir(), "fathom-async-fleet.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

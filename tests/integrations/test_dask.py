@@ -67,13 +67,13 @@ def kill(victim: int, server: FathomProcess) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("dask")
+@pytest.mark.timeout(300)  # on a busy machine
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
     is_killed: bool, mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
-    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+    with fathom_process(fleet.SERVER) as server:
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, fleet.WORKERS) as client:
             register(client)
@@ -88,14 +88,14 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("dask")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing_twice(
     mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
     """Workers as the command line starts them: those of a `LocalCluster` do not know SIGTERM."""
     port = str(free_port())
-    with fleet.alone(), fathom_process(fleet.SLOW) as server, ExitStack() as started:
+    with fathom_process(fleet.SLOW) as server, ExitStack() as started:
         environment = fleet.environment(server.url, mortal_redis.url)
 
         def start(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -137,10 +137,10 @@ def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("dask")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_slow_accounts_do_not_hold_up_the_others(mortal_redis: RedisServer, tmp_path: Path) -> None:
-    with fleet.alone(), fleet.uneven_accounts() as (todo, servers):
+    with fleet.uneven_accounts() as (todo, servers):
         with cluster(fleet.environment("", mortal_redis.url), tmp_path, 2, threads=8) as client:
             register(client)
             outcomes = fathom_dask.outcomes_of(client, todo, at_once=2)
@@ -148,13 +148,13 @@ def test_slow_accounts_do_not_hold_up_the_others(mortal_redis: RedisServer, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("dask")
+@pytest.mark.timeout(300)  # on a busy machine
 @pytest.mark.parametrize("outage", ["down", "out of memory", "flushed"])
 def test_everything_is_answered_through_an_outage_of_redis(
     outage: str, mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
-    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+    with fathom_process(fleet.SERVER) as server:
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 2) as client:
             register(client)
@@ -166,12 +166,12 @@ def test_everything_is_answered_through_an_outage_of_redis(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("dask")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServer, tmp_path: Path) -> None:
     queries = [PageviewQuery("CDBUGS", aggregates=["visits"], date_to=f"2026-0{n}-28") for n in (1, 2, 3)]
     queries.append(PageviewQuery("NOBODYS", aggregates=["visits"], date_to="2026-01-28"))
-    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+    with fathom_process(fleet.SERVER) as server:
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 1) as client:
             with pytest.raises(ArgumentError, match=r"register_plugin\(FathomWorker\(\)\)"):
@@ -190,12 +190,12 @@ def test_a_bag_and_delayed_values_have_the_same_outcomes(mortal_redis: RedisServ
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("dask")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_a_job_waits_until_workers_have_the_plugin_again(mortal_redis: RedisServer, tmp_path: Path) -> None:
     """A scheduler that was restarted does not know the plugins of the one before."""
     queries = fleet.queries()[:15]
-    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+    with fathom_process(fleet.SERVER) as server:
         environment = fleet.environment(server.url, mortal_redis.url)
         with cluster(environment, tmp_path, 1) as client:
             register(client)

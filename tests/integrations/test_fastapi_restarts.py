@@ -24,8 +24,8 @@ from tests.support.redis_server import RedisServer
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("fleet"),
-    pytest.mark.timeout(300),  # they may have to wait for others
+    pytest.mark.xdist_group("workers"),
+    pytest.mark.timeout(300),  # on a busy machine
 ]
 
 
@@ -82,7 +82,7 @@ async def until_seen(server: FathomProcess, requests: int) -> None:
 async def test_a_service_that_is_stopped_and_started_sends_each_request_once(
     kind: Literal["file", "redis"], workers: int, streams: int, mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
-    with fleet.alone(), fathom_process(fleet.SLOW) as server:
+    with fathom_process(fleet.SLOW) as server:
         environ = environment(kind, server, mortal_redis.url, tmp_path)
         async with AsyncExitStack() as opened:
             process, visitor = await opened.enter_async_context(service(environ, workers))
@@ -105,7 +105,7 @@ async def test_workers_that_are_replaced_one_by_one_serve_every_page(
     mortal_redis: RedisServer, tmp_path: Path
 ) -> None:
     log = tmp_path / "log"
-    with fleet.alone(), fathom_process(fleet.SLOW) as server, log.open("w") as file:
+    with fathom_process(fleet.SLOW) as server, log.open("w") as file:
         environ = fleet.environment(server.url, mortal_redis.url)
         async with service(environ, 2, log=file) as (process, visitor):
             statuses = Counter[int]()

@@ -91,13 +91,13 @@ async def ask(victim: "subprocess.Popen[bytes] | None", server: FathomProcess) -
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("workers")
+@pytest.mark.timeout(300)  # on a busy machine
 @pytest.mark.parametrize("is_killed", [False, True])
 def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
     is_killed: bool, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+    with fathom_process(fleet.SERVER) as server:
         environment = set_environment(monkeypatch, server.url, mortal_redis)
         with workers(environment) as processes:
             outcomes = asyncio.run(ask(processes[0] if is_killed else None, server))
@@ -107,14 +107,14 @@ def test_four_workers_answer_as_one_machine_would_and_use_its_limit_up(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("workers")
+@pytest.mark.timeout(300)  # on a busy machine
 @pytest.mark.parametrize("outage", ["down", "out of memory", "flushed"])
 def test_everything_is_answered_through_an_outage_of_redis(
     outage: str, mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Broker, results, budget and store are all lost: the server that comes back is empty."""
-    with fleet.alone(), fathom_process(fleet.SERVER) as server:
+    with fathom_process(fleet.SERVER) as server:
         environment = set_environment(monkeypatch, server.url, mortal_redis)
         with workers(environment):
             with fleet.broken_down(outage, mortal_redis, server):
@@ -125,12 +125,12 @@ def test_everything_is_answered_through_an_outage_of_redis(
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("workers")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing_twice(
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with fleet.alone(), fathom_process(fleet.SLOW) as server:
+    with fathom_process(fleet.SLOW) as server:
         environment = set_environment(monkeypatch, server.url, mortal_redis)
         with workers(environment) as processes:
 
@@ -151,10 +151,10 @@ def test_workers_that_are_replaced_one_by_one_answer_everything_and_send_nothing
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("workers")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_an_idle_worker_stops_when_it_is_told(mortal_redis: RedisServer) -> None:
-    with fleet.alone(), workers(fleet.environment("http://127.0.0.1:1", mortal_redis.url)) as processes:
+    with workers(fleet.environment("http://127.0.0.1:1", mortal_redis.url)) as processes:
         with cast("Any", SyncRedis).from_url(mortal_redis.url) as redis:
             while len(redis.client_list(_type="normal")) <= len(processes):  # each has a blocking connection
                 time.sleep(0.05)
@@ -164,13 +164,13 @@ def test_an_idle_worker_stops_when_it_is_told(mortal_redis: RedisServer) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("fleet")
-@pytest.mark.timeout(300)  # it may have to wait for others
+@pytest.mark.xdist_group("workers")
+@pytest.mark.timeout(300)  # on a busy machine
 def test_slow_accounts_do_not_hold_up_the_others(
     mortal_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = set_environment(monkeypatch, "", mortal_redis)
-    with fleet.alone(), fleet.uneven_accounts() as (todo, servers), workers(environment):
+    with fleet.uneven_accounts() as (todo, servers), workers(environment):
         fleet.check_uneven(asyncio.run(outcomes_of(todo)), servers)
 
 
