@@ -34,7 +34,7 @@ _FUSING: Final = (
     "tests/bulk/fusing/test_fuse.py",
     "tests/bulk/fusing/test_fuse_split.py",
 )
-_RULES: Final = ("tests/reports/test_implication.py",)
+_RULES: Final = ("tests/reports/test_implication.py", "tests/reports/test_implication_rules.py")
 
 SUITES: Final[Mapping[str, Suite]] = {
     suite.name: suite
