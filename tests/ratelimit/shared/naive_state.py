@@ -126,7 +126,7 @@ class NaiveState:
             self.distrust()
 
     def distrust(self) -> None:
-        self.unsure = self.now + self.terms.span
+        self.unsure, self.probe = self.now + self.terms.span, 0
         is_short = self.terms.span <= LONGEST_WAITED_OUT
         self.block(self.terms.span if is_short else 2 * self.terms.settle)
 

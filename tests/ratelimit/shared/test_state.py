@@ -179,6 +179,12 @@ def test_a_state_that_was_restored_from_before_grants_nothing_for_a_span() -> No
     assert pool.step(ask(1, 101), 10.0 + SPAN, old.epoch, old.total + 6).granted == 1
 
 
+def test_an_epoch_alone_proves_no_loss() -> None:
+    pool = pool_of()
+    epoch = pool.step(Command("look", 1), 0.0).epoch
+    assert pool.step(ask(1, 100), 1.0, epoch).granted == 1
+
+
 def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
     pool = pool_of(1)
     fill(pool, now=90_000.0, requests=1)
@@ -471,6 +477,15 @@ def test_a_probe_that_is_lost_is_followed_by_another() -> None:
     assert probe.granted == 1
     pool.step(answered(200, 2 - probe.base, span=HOUR), 41.0)
     assert pool.step(ask(1, 101, 9, span=HOUR), 41.0).granted == 9
+
+
+def test_a_probe_from_before_another_loss_tells_nothing() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    probe = pool.step(ask(1, 100, span=HOUR), 10.0)
+    assert pool.step(Command("look", 1), 11.0, probe.epoch, probe.total + 6).unsure == HOUR
+    pool.step(answered(100, 7 - probe.base, span=HOUR), 12.0)
+    assert pool.step(Command("look", 1), 12.0).unsure == HOUR - 1
 
 
 def test_memory_is_found_lost_once_however_many_knew_it() -> None:

@@ -203,6 +203,14 @@ def test_a_rejected_plan_changes_nothing_in_the_script_either(lasting_redis: Red
     asyncio.run(against_redis(lasting_redis.url, terms_of(1, 61.0), 0, acts))
 
 
+def test_a_probe_from_before_another_loss_tells_the_script_nothing_either(lasting_redis: RedisServer) -> None:
+    first = Act(0, "ask", 1, 0, 1, HOUR + 30, None, 2, 0, 0, (1, 0, 0), INTERACTIVE, (0, 0), 0, 0.0, 0)
+    probe = evolve(first, after=10, known=0)
+    lost, told = (evolve(probe, after=1, action=action, foreign_usage=7) for action in ("look", "answered"))
+    acts = [first, probe, evolve(lost, known=1, lost=6), told, evolve(probe, after=30)]
+    asyncio.run(against_redis(lasting_redis.url, terms_of(600, HOUR), 0, acts))
+
+
 def test_who_was_held_back_for_long_enough_takes_a_permit_from_the_script_too(
     lasting_redis: RedisServer,
 ) -> None:
