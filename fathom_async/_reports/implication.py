@@ -342,8 +342,7 @@ def _in_order(
     target: Query[RowT], rows: Sequence[RowT], source: Query[Row], *, is_all: bool
 ) -> Report[RowT] | None:
     """Return the report of these rows, or None if more than one sequence of them answers it; see rules 7 and 8."""
-    is_grouped = bool(target.field_grouping or target.date_grouping)
-    limit = target.effective_limit if is_grouped else None
+    limit = target.effective_limit
     if target.sort_by is None:
         is_cut = limit is not None and len(rows) > limit
         if target.date_grouping is not None:

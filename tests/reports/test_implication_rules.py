@@ -133,9 +133,10 @@ def report(random: Random, query: AnyQuery) -> Report[Row]:
             unit = Unit(query.date_grouping)
             labels.insert(0, unit.value(unit.index(moment(random, query))))
         values = [random.choice([None, *range(1, 30)]) for _ in query.aggregates]
-        key = (*labels, random.random() < 0.01)
-        rows[key] = query.codec.row(*labels, *values)
+        rows[(*labels,)] = query.codec.row(*labels, *values)
     found = random.sample([*rows.values()], len(rows))
+    if random.random() < 0.05:
+        found += found[:1]
     return Report(query, tuple(found[: query.effective_limit]))
 
 

@@ -7,8 +7,10 @@ import pytest
 from attrs import evolve
 
 from fathom_async._ratelimit.plan import Priority
+from fathom_async._ratelimit.queue import PASSES
 from fathom_async._ratelimit.shared.commands import NOBODY, PLAN_FOR, Command, QuotaConfig
 from fathom_async._ratelimit.shared.state import CLOCK_STEP, LONGEST_WAITED_OUT, SharedState, size_of
+from fathom_async.errors import ConfigurationError
 
 SPAN = 61.0
 LEASE = 91.0
@@ -229,6 +231,14 @@ def test_a_pool_that_holds_somebody_back_is_not_idle(step: Command, seconds: flo
     assert pool.is_idle(1.0 + seconds)
 
 
+def test_a_plan_is_known_for_as_long_as_it_holds_and_no_longer() -> None:
+    pool = pool_of()
+    pool.step(Command("leave", 1, plan=600), 1.0)
+    with pytest.raises(ConfigurationError):
+        pool.step(Command("leave", 2, plan=1200), 1.0 + PLAN_FOR - 0.25)
+    assert pool.step(Command("leave", 2, plan=1200), 1.0 + PLAN_FOR).epoch
+
+
 @pytest.mark.parametrize(("beyond", "pause"), [(0.0, LONGEST_WAITED_OUT), (0.25, 10.0)])
 def test_only_a_short_window_is_waited_out(beyond: float, pause: float) -> None:
     pool = pool_of(span=LONGEST_WAITED_OUT + beyond)
@@ -300,6 +310,15 @@ def test_a_permit_that_a_class_is_due_is_for_that_class() -> None:
         pool.step(step, SPAN)
     reply = pool.step(both, 2 * SPAN)
     assert (reply.granted, reply.due) == (10, (0, 0, 1))
+
+
+def test_no_more_is_granted_than_is_free_to_a_class_that_is_due_more() -> None:
+    pool = pool_of(20)
+    pool.step(Command("pause", 1, delay=4.0), 1.0)
+    assert pool.step(ask(1, 100, 5, priority=BULK), 1.0).granted == 0
+    assert pool.step(ask(2, 200, 19, priority=INTERACTIVE), 5.0).granted == 19 >= 2 * PASSES
+    reply = pool.step(ask(1, 100, 5, priority=BULK), 5.0)
+    assert (reply.granted, reply.due) == (1, (0, 0, 1))
 
 
 def test_leaving_gives_up_the_tickets_of_all_classes() -> None:
