@@ -319,6 +319,7 @@ def test_no_more_is_granted_than_is_free_to_a_class_that_is_due_more() -> None:
     assert pool.step(ask(2, 200, 19, priority=INTERACTIVE), 5.0).granted == 19 >= 2 * PASSES
     reply = pool.step(ask(1, 100, 5, priority=BULK), 5.0)
     assert (reply.granted, reply.due) == (1, (0, 0, 1))
+    assert reply.wait == 5.0, "it is due another one, and no promise holds that back"
 
 
 def test_leaving_gives_up_the_tickets_of_all_classes() -> None:
