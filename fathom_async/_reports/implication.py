@@ -242,7 +242,7 @@ class SourceAnswer(Generic[RowT_co]):
         match = _match(query, target, self._zone)
         if match is None or not self._is_enough_for(match):
             return None
-        if self._is_ambiguous and not (match.is_prefix and self._report.truncated):
+        if self._is_ambiguous and not self._report.truncated:  # of that one, first rows are taken as they are
             return None
         chosen = self._choose(match, target)
         if chosen is None:
