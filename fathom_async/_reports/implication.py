@@ -242,7 +242,7 @@ class SourceAnswer(Generic[RowT_co]):
         match = _match(query, target, self._zone)
         if match is None or not self._is_enough_for(match):
             return None
-        if self._is_ambiguous and not (match.is_prefix and self._report.truncated):
+        if self._is_ambiguous and not self._report.truncated:  # of that one, first rows are taken as they are
             return None
         chosen = self._choose(match, target)
         if chosen is None:
@@ -342,8 +342,7 @@ def _in_order(
     target: Query[RowT], rows: Sequence[RowT], source: Query[Row], *, is_all: bool
 ) -> Report[RowT] | None:
     """Return the report of these rows, or None if more than one sequence of them answers it; see rules 7 and 8."""
-    is_grouped = bool(target.field_grouping or target.date_grouping)
-    limit = target.effective_limit if is_grouped else None
+    limit = target.effective_limit
     if target.sort_by is None:
         is_cut = limit is not None and len(rows) > limit
         if target.date_grouping is not None:

@@ -29,11 +29,12 @@ _WINDOW: Final = (
     "tests/ratelimit/test_window_forecast.py",
     "tests/ratelimit/test_window_rules.py",
 )
+_STATE: Final = ("tests/ratelimit/shared/test_state.py", "tests/ratelimit/shared/test_state_rules.py")
 _FUSING: Final = (
     "tests/bulk/fusing/test_fuse.py",
     "tests/bulk/fusing/test_fuse_split.py",
 )
-_RULES: Final = ("tests/reports/test_implication.py",)
+_RULES: Final = ("tests/reports/test_implication.py", "tests/reports/test_implication_rules.py")
 
 SUITES: Final[Mapping[str, Suite]] = {
     suite.name: suite
@@ -44,7 +45,7 @@ SUITES: Final[Mapping[str, Suite]] = {
         ),
         Suite("fathom_async/_ratelimit/promise.py", ("tests/ratelimit/test_promise_rules.py",)),
         Suite("fathom_async/_ratelimit/window.py", _WINDOW),
-        Suite("fathom_async/_ratelimit/shared/state.py", ("tests/ratelimit/shared/test_state.py",)),
+        Suite("fathom_async/_ratelimit/shared/state.py", _STATE),
         Suite("fathom_async/_reports/implication.py", _RULES),
         Suite("fathom_async/_reports/collation.py", ("tests/reports/test_collation.py",)),
         Suite("fathom_async/_reports/patterns.py", ("tests/reports/test_patterns.py",)),

@@ -229,3 +229,46 @@ def test_an_answer_of_a_thousand_dates_may_lack_some() -> None:
     total = years.replace(date_grouping=None, aggregates=["pageviews"])
     assert derived(answer(years, *rows), total) is None
     assert derived(answer(years, *rows[1:]), total) == [(999,)]
+    metrics = years.replace(aggregates=["visits"])
+    assert derived(answer(years, *rows), metrics) == [(day, visits) for day, _, visits in rows]
+
+
+def test_a_thousand_groups_that_are_known_to_be_all_are_enough() -> None:
+    rows = tuple(BY_PATH.codec.row(f"/{number}", number, 1) for number in range(1_000))
+    known = SourceAnswer(Report(BY_PATH, rows, truncated=False))
+    assert derived(known, on("/7")) == [(7,)]
+
+
+def test_an_answer_that_is_known_to_be_truncated_stays_so() -> None:
+    rows = tuple(TOP.codec.row(path, count, 1) for path, count in (("/b", 9), ("/c", 7)))
+    known = SourceAnswer(Report(TOP.replace(limit=3), rows, truncated=True))
+    again = known.derive(TOP.replace(limit=3))
+    assert again is not None
+    assert again.truncated
+    assert derived(known, TOP) is None, "what comes next may be equal to the last one"
+
+
+def test_what_nobody_requested_stays_where_the_columns_are_the_same() -> None:
+    report = BY_PATH.read(b'[{"pathname": "/a", "pageviews": "2", "visits": "1", "new": 7}]')
+    known = SourceAnswer(report)
+    for same in (BY_PATH, on("/a", BY_PATH)):
+        again = known.derive(same)
+        assert again is not None
+        assert again.rows == report.rows
+    fewer = known.derive(on("/a", BY_PATH.replace(aggregates=["visits"])))
+    assert fewer is not None
+    assert fewer.to_dicts() == [{"pathname": "/a", "visits": 1}]
+
+
+def test_nothing_is_known_of_what_extra_asks_for() -> None:
+    more = {"new": "1"}
+    assert implies(BY_DAY, JANUARY)
+    assert not implies(BY_DAY.replace(extra=more), JANUARY)
+    assert not implies(BY_DAY, JANUARY.replace(extra=more))
+
+
+def test_one_day_of_a_month_is_that_month() -> None:
+    ends = BY_DAY.replace(date_from="2026-01-31", date_to="2026-02-01")
+    known = answer(ends, (date(2026, 1, 31), 2, 1), (date(2026, 2, 1), 3, 2))
+    months = ends.replace(date_grouping="month", aggregates=["visits"])
+    assert derived(known, months) == [(date(2026, 1, 1), 1), (date(2026, 2, 1), 2)]

@@ -215,7 +215,7 @@ class SharedState:
 
     def _distrust(self, now: float) -> None:
         memory, terms = self._memory, self._terms
-        memory[_UNSURE] = now + terms.span
+        memory[_UNSURE], memory[_PROBE] = now + terms.span, 0  # a probe from before tells nothing
         pause = terms.span if terms.span <= LONGEST_WAITED_OUT else 2 * terms.settle
         memory[_BLOCKED] = max(memory[_BLOCKED], now + pause)
 
@@ -232,21 +232,20 @@ class SharedState:
         granted, due, waits = 0, [*NOBODY], list[float]()
         for priority in sorted(waiting, key=lambda each: not self._order(step, each, now)[2]):  # rule 9
             wanted = min(step.waiting[priority], step.count - granted)
-            served, is_due = self._serve(step, priority, wanted, granted, now) if wanted else (0, False)
+            served, due[priority] = self._serve(step, priority, wanted, granted, now) if wanted else (0, 0)
             granted += served
-            due[priority] = served * is_due
             if served < step.waiting[priority]:
                 waits.append(self._queue_up(step, priority, served, now))
         return granted, (due[0], due[1], due[2]), min(waits) if granted < step.count and waits else 0.0
 
     def _serve(
         self, step: Command, priority: Priority, most: int, before: int, now: float
-    ) -> tuple[int, bool]:
-        """Return how many permits a class is granted, and whether as due."""
+    ) -> tuple[int, int]:
+        """Return how many permits a class is granted, and how many of them as due."""
         ahead, behind, due = self._order(step, priority, now)
         room = self._room(step, now)
         if room <= ahead:
-            return 0, False
+            return 0, 0
         granted = could = min(most, room, due or max(1, room - ahead - behind))  # rules 6 and 9
         usable = self._usable(step)
         left = 0 if due else self._forecast.wanted(priority, usable, now)
@@ -257,7 +256,7 @@ class SharedState:
             self._admit(step, priority, before, granted, now)
         if granted < could:
             self._memory[_HELD_SINCE[priority]] = self._memory[_HELD_SINCE[priority]] or now
-        return granted, due > 0
+        return granted, granted if due else 0
 
     def _queue_up(self, step: Command, priority: Priority, served: int, now: float) -> float:
         """Give a ticket to a class that was not served, and return the seconds until its time comes."""

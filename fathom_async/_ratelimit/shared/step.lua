@@ -83,6 +83,7 @@ end
 
 local function distrust()
   put('unsure', now + span)
+  put('probe', 0)
   raise('blocked', now + (span <= config.longest_waited_out and span or 2 * config.settle))
 end
 

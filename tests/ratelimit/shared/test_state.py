@@ -1,42 +1,19 @@
-"""The shared window's arithmetic, and that the file and Redis stores do the same."""
-
-# pyright: reportPrivateUsage=false, reportUnknownMemberType=false
+"""The shared window's arithmetic: examples of its rules."""
 
 import array
-import asyncio
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from uuid import uuid4
 
 import pytest
-import redis
-from attrs import asdict, define, evolve, frozen
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from attrs import evolve
 
 from fathom_async._ratelimit.plan import Priority
 from fathom_async._ratelimit.queue import PASSES
-from fathom_async._ratelimit.shared.commands import (
-    CLASSIC,
-    NOBODY,
-    PLAN_FOR,
-    Action,
-    Command,
-    QuotaConfig,
-    Result,
-)
-from fathom_async._ratelimit.shared.file import FileStore
-from fathom_async._ratelimit.shared.redis import SCRIPT, RedisStore
+from fathom_async._ratelimit.shared.commands import NOBODY, PLAN_FOR, Command, QuotaConfig
 from fathom_async._ratelimit.shared.state import CLOCK_STEP, LONGEST_WAITED_OUT, SharedState, size_of
 from fathom_async.errors import ConfigurationError
-from tests.support.redis_server import RedisServer
 
 SPAN = 61.0
 LEASE = 91.0
-
-
 HOUR = 3601.0
 INTERACTIVE, NORMAL, BULK = Priority
 
@@ -204,6 +181,12 @@ def test_a_state_that_was_restored_from_before_grants_nothing_for_a_span() -> No
     assert pool.step(ask(1, 101), 10.0 + SPAN, old.epoch, old.total + 6).granted == 1
 
 
+def test_an_epoch_alone_proves_no_loss() -> None:
+    pool = pool_of()
+    epoch = pool.step(Command("look", 1), 0.0).epoch
+    assert pool.step(ask(1, 100), 1.0, epoch).granted == 1
+
+
 def test_a_clock_that_began_anew_makes_a_new_pool() -> None:
     pool = pool_of(1)
     fill(pool, now=90_000.0, requests=1)
@@ -246,6 +229,14 @@ def test_a_pool_that_holds_somebody_back_is_not_idle(step: Command, seconds: flo
     pool.step(step, 1.0)
     assert not pool.is_idle(1.0 + seconds - 0.25)
     assert pool.is_idle(1.0 + seconds)
+
+
+def test_a_plan_is_known_for_as_long_as_it_holds_and_no_longer() -> None:
+    pool = pool_of()
+    pool.step(Command("leave", 1, plan=600), 1.0)
+    with pytest.raises(ConfigurationError):
+        pool.step(Command("leave", 2, plan=1200), 1.0 + PLAN_FOR - 0.25)
+    assert pool.step(Command("leave", 2, plan=1200), 1.0 + PLAN_FOR).epoch
 
 
 @pytest.mark.parametrize(("beyond", "pause"), [(0.0, LONGEST_WAITED_OUT), (0.25, 10.0)])
@@ -319,6 +310,16 @@ def test_a_permit_that_a_class_is_due_is_for_that_class() -> None:
         pool.step(step, SPAN)
     reply = pool.step(both, 2 * SPAN)
     assert (reply.granted, reply.due) == (10, (0, 0, 1))
+
+
+def test_no_more_is_granted_than_is_free_to_a_class_that_is_due_more() -> None:
+    pool = pool_of(20)
+    pool.step(Command("pause", 1, delay=4.0), 1.0)
+    assert pool.step(ask(1, 100, 5, priority=BULK), 1.0).granted == 0
+    assert pool.step(ask(2, 200, 19, priority=INTERACTIVE), 5.0).granted == 19 >= 2 * PASSES
+    reply = pool.step(ask(1, 100, 5, priority=BULK), 5.0)
+    assert (reply.granted, reply.due) == (1, (0, 0, 1))
+    assert reply.wait == 5.0, "it is due another one, and no promise holds that back"
 
 
 def test_leaving_gives_up_the_tickets_of_all_classes() -> None:
@@ -498,6 +499,15 @@ def test_a_probe_that_is_lost_is_followed_by_another() -> None:
     assert pool.step(ask(1, 101, 9, span=HOUR), 41.0).granted == 9
 
 
+def test_a_probe_from_before_another_loss_tells_nothing() -> None:
+    pool = pool_of(600, HOUR)
+    pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
+    probe = pool.step(ask(1, 100, span=HOUR), 10.0)
+    assert pool.step(Command("look", 1), 11.0, probe.epoch, probe.total + 6).unsure == HOUR
+    pool.step(answered(100, 7 - probe.base, span=HOUR), 12.0)
+    assert pool.step(Command("look", 1), 12.0).unsure == HOUR - 1
+
+
 def test_memory_is_found_lost_once_however_many_knew_it() -> None:
     pool = pool_of(600, HOUR)
     pool.step(ask(1, 100, span=HOUR), 0.0, known=77)
@@ -511,234 +521,3 @@ def test_all_processes_learn_that_everybody_moved() -> None:
     assert pool.step(Command("look", 1), 0.0).moved == 0
     pool.step(Command("move", 1, count=600), 0.0)
     assert pool.step(ask(2, 200), 1e6).moved == 600
-
-
-@frozen
-class Act:
-    """A command, and when it comes."""
-
-    after: float
-    action: Action
-    owner: int
-    back: int
-    count: int
-    delay: float
-    foreign_usage: int | None
-    known: int
-    fewer: int
-    lost: int
-    waiting: tuple[int, int, int]
-    priority: Priority
-    arrived: tuple[int, int]
-    cap: int
-    took: float
-    plan: int
-
-
-acts = st.builds(
-    Act,
-    after=st.sampled_from([0, 0, 0.25, 0.25, 1, 5, 20, 61, -0.5, -30, 1000]),  # seconds since the step before
-    action=st.sampled_from(
-        [
-            *(
-                "ask",
-                "ask",
-                "ask",
-                "ask",
-                "hold",
-                "answered",
-                "answered",
-                "abandoned",
-                "freed",
-                "leave",
-                "pause",
-            ),
-            *("crowd", "expect", "move", "look"),
-        ]
-    ),
-    owner=st.integers(1, 4),
-    back=st.integers(0, 8),  # which of the last permits
-    count=st.integers(1, 5),
-    delay=st.sampled_from([0.25, 5.0, 61.0, 66.0, 91.0]),
-    foreign_usage=st.one_of(st.none(), st.integers(-10, 10)),
-    known=st.sampled_from([0, 0, 0, 1, 2]),
-    fewer=st.sampled_from([0, 0, 0, 1, 3]),
-    lost=st.sampled_from([0, 0, 0, 0, 1, 3]),  # grants that were known, beyond those there are
-    waiting=st.tuples(*[st.sampled_from([0, 0, 1, 2, 9])] * 3),
-    priority=st.sampled_from(Priority),
-    arrived=st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 2), (3, 1)]),
-    cap=st.sampled_from([0, 0, 2, 3]),
-    took=st.sampled_from([0.0, 0.5, 2.0]),
-    plan=st.sampled_from([0, 0, 0, 0, 0, 0, 0, 600, 600, CLASSIC]),
-)
-plans = st.lists(acts, max_size=60)
-sizes = st.sampled_from([1, 2, 3, 4, 5, 10])
-spans = st.sampled_from([SPAN, SPAN, HOUR])
-
-
-@define
-class Turn:
-    """A clock that the test sets."""
-
-    speed: float = 1.0
-    at: float = 1000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_at(when, callback)
-
-    def unix(self) -> float:
-        return self.at
-
-
-def flat(result: Result) -> dict[str, float]:
-    """The numbers of a result, those of tuples one by one."""
-    values = asdict(result)
-    for name in ("due", "left", "places"):
-        values |= {f"{name}{index}": value for index, value in enumerate(values.pop(name))}
-    for number, queue in enumerate(values.pop("queues")):
-        values |= {f"queue{number}": len(queue)} | {
-            f"queue{number}.{at}": count for at, count in enumerate(queue)
-        }
-    return values
-
-
-def run_both(
-    terms: QuotaConfig, reserve: int, plan: list[Act], other: Callable[[Command, float, int, int], Result]
-) -> None:
-    memory = array.array("d", bytes(8 * size_of(terms.requests)))
-    pool = SharedState(memoryview(memory), terms)
-    now, granted, last = 1000.0, 0, 2  # permit 1 was never asked for
-    for act in plan:
-        now += act.after
-        is_ask = act.action == "ask"
-        step = Command(
-            act.action,
-            act.owner,
-            last if is_ask else max(1, last - 1 - act.back),
-            act.count,
-            act.delay,
-            reserve,
-            act.foreign_usage if act.action == "answered" else None,
-            min(act.fewer, terms.requests - reserve - 1),
-            act.waiting if is_ask and any(act.waiting) else (0, act.count, 0),
-            act.priority,
-            act.arrived,
-            act.cap,
-            act.took,
-            act.plan,
-        )
-        last += act.count if is_ask else 0
-        total = granted + act.lost if act.lost and act.known else 0
-        try:
-            expected = pool.step(step, now, act.known, total)
-        except ConfigurationError as error:
-            with pytest.raises(ConfigurationError, match=f"{error}"):
-                other(step, now, act.known, total)
-            continue
-        actual = other(step, now, act.known, total)
-        granted = expected.total
-        assert flat(actual) == pytest.approx(flat(expected), abs=1e-5), step
-
-
-@settings(max_examples=150)
-@given(sizes, st.integers(0, 1), spans, plans)
-def test_the_file_store_does_what_the_pool_does(
-    requests: int, reserve: int, span: float, plan: list[Act]
-) -> None:
-    clock, terms = Turn(), terms_of(requests, span)
-
-    async def scenario(path: str) -> None:
-        stores = [FileStore(path, "k" * 32, terms, clock=clock) for _ in range(2)]
-        turn = 0
-
-        def other(step: Command, now: float, known: int, total: int) -> Result:
-            nonlocal turn
-            turn += 1
-            clock.at = now
-            store = stores[turn % 2]
-            store._epoch, store._total = known, total
-            reply = store._try(step, full=True)
-            if not isinstance(reply, Result):
-                raise reply
-            return reply
-
-        run_both(terms, min(reserve, requests - 1), plan, other)
-        for store in stores:
-            await store.aclose()
-
-    with TemporaryDirectory() as directory:
-        asyncio.run(scenario(f"{directory}/budget"))
-
-
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sizes, st.integers(0, 1), spans, plans)
-def test_the_redis_script_does_what_the_pool_does(
-    lasting_redis: RedisServer, requests: int, reserve: int, span: float, plan: list[Act]
-) -> None:
-    asyncio.run(against_redis(lasting_redis.url, terms_of(requests, span), min(reserve, requests - 1), plan))
-
-
-def test_a_rejected_plan_changes_nothing_in_the_script_either(lasting_redis: RedisServer) -> None:
-    first = Act(0, "ask", 1, 0, 1, 0.25, None, 0, 0, 0, (0, 0, 0), INTERACTIVE, (0, 0), 0, 0.0, 0)
-    rejected = evolve(first, after=20, plan=-1)  # what has lapsed by then has not, once the clock goes back
-    acts = [first, evolve(first, plan=600), rejected, evolve(first, after=-30)]
-    asyncio.run(against_redis(lasting_redis.url, terms_of(1, 61.0), 0, acts))
-
-
-def test_who_was_held_back_for_long_enough_takes_a_permit_from_the_script_too(
-    lasting_redis: RedisServer,
-) -> None:
-    burst = Act(1, "ask", 1, 0, 4, 9000.0, None, 0, 0, 0, (4, 0, 0), INTERACTIVE, (4, 0), 0, 0.0, 0)
-    bulk = evolve(burst, owner=2, count=3, waiting=(0, 0, 3), arrived=(0, 0))
-    patience = PASSES * HOUR / 9
-    acts = [burst, *(evolve(bulk, after=after) for after in (1, patience - 1, 1))]
-
-    pool, now, granted = pool_of(span=HOUR), 0.0, list[int]()
-    for number, act in enumerate(acts):
-        now += act.after
-        step = Command(
-            "ask", act.owner, 10 * number, act.count, 9000.0, waiting=act.waiting, arrived=act.arrived
-        )
-        granted.append(pool.step(step, now).granted)
-    assert granted == [4, 0, 0, 1]
-    asyncio.run(against_redis(lasting_redis.url, terms_of(span=HOUR), 0, acts))
-
-
-async def against_redis(url: str, terms: QuotaConfig, reserve: int, plan: list[Act]) -> None:
-    store = RedisStore(url, uuid4().hex, terms)
-    with redis.Redis.from_url(url) as server:
-        timed = server.register_script(SCRIPT.replace("redis.call('TIME')", "{ARGV[3], 0}"))
-
-        def other(step: Command, now: float, known: int, total: int) -> Result:
-            store._total = total
-            arguments = [*store._arguments(step, known), f"{now:f}"]
-            return store._read(timed(keys=store._keys, args=arguments), step)
-
-        run_both(terms, reserve, plan, other)
-        kept = {key.rpartition(":")[2]: server.pttl(key) for key in store._keys if server.exists(key)}
-        assert all(isinstance(ttl, int) and ttl > 3_500_000 for ttl in kept.values())
-        assert not plan or int(str(kept["meta"])) > 86_400_000, "which classes were seen is known for a day"
-    await store.aclose()
-
-
-def test_a_killed_writer_has_changed_nothing(tmp_path: Path) -> None:
-    clock = Turn()
-    path = str(tmp_path / "budget")
-
-    async def scenario() -> None:
-        store = FileStore(path, "k" * 32, terms_of(2), clock=clock)
-        store.submit(ask(1, 100, 2))
-        before = (tmp_path / "budget").read_bytes()
-        live = store._map[store._at + 36]
-        store._halves[1 - live][:4] = memoryview(array.array("d", [float("nan")] * 4))
-        replies: list[Result | None] = []
-        store.submit(ask(2, 200), replies.append)
-        assert replies[0] is not None
-        assert (replies[0].granted, replies[0].held) == (0, 2)
-        assert len(before) == (tmp_path / "budget").stat().st_size
-        await store.aclose()
-
-    asyncio.run(scenario())
