@@ -229,9 +229,7 @@ class Box:
         is_alike = is_one_range and (self.fields, self.groups) == (other.fields, other.groups)
         is_same = is_alike and (is_one_order or bool(box.grouped))  # no longer than one of them
         times, rows = box.counted(knowledge, is_same=is_same)
-        if not times or (rows >= MAX_ROWS and box.grouped and not is_same):
-            return None
-        return attrs.evolve(box, times=times, rows=rows)
+        return attrs.evolve(box, times=times, rows=rows) if times else None
 
     def _values(self, name: str, other: Self) -> frozenset[str] | None:
         """Return the values of a property; one that some query does not name is summed over."""
@@ -292,7 +290,7 @@ class Box:
         """Return the ranges that are short enough, and how many rows an answer of the shortest may well have."""
         query, groups, guessed = self.shapes[0].query, 1, list[int]()
         grouped = self.grouped
-        days = max(map(_days, self.times.items()), default=0)
+        days = max(map(_days, self.times.items()))
         for name in grouped:
             values = self.fields[name]
             least = 0 if values is None else 2 * len(values)
@@ -300,7 +298,7 @@ class Box:
                 groups *= len(values or ())
             elif knowledge.is_known(query, name):
                 groups *= knowledge.count(query, name, days, least=least)
-            elif not is_same:
+            else:
                 guessed.append(knowledge.count(query, name, days, least=least))
         groups *= max(*guessed, round(prod(guessed) ** _SPARSE)) if len(guessed) > 1 else prod(guessed)
         most = MAX_ROWS - 1 if grouped else MOST_DATES
