@@ -205,8 +205,6 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
         (_in_turn(map(single.__getitem__, order), join) for order in _orders(line)) for line in lines.values()
     )
     filled = [box for tried in ways for box in _fewest(tried)]
-    if len(filled) == 1:
-        return filled
     return _emptied(_put_together(filled, join), single, join)
 
 
@@ -238,9 +236,6 @@ def _in_turn(boxes: Iterable[Box], join: _Join) -> Sequence[Box]:
 def _orders(line: Sequence[Shape]) -> Iterator[Sequence[Shape]]:
     """Yield the queries by each property or the time first, and the others behind it, in either direction."""
     names = ["", *sorted(line[0].fixed)]
-    if len(line) == 1:
-        yield line
-        return
     for turn in range(len(names)):
         turned = names[turn:] + names[:turn]
         for order in dict.fromkeys((tuple(turned), (turned[0], *reversed(turned[1:])))):
@@ -279,7 +274,7 @@ def _demand(box: Box) -> tuple[object, ...]:
 def _emptied(placed: list[Box], single: Mapping[Shape, Box], join: _Join) -> Sequence[Box]:
     """Give up boxes whose queries others can take, the smallest first."""
     for box in sorted(placed, key=lambda box: len(box.shapes))[:_TRIED]:
-        if box.allowed is not None or len(placed) == 1:
+        if box.allowed is not None:
             continue
         others = [each for each in placed if each is not box]
         for shape in box.shapes:
@@ -303,7 +298,7 @@ def _together(
         return
     query = _request(members, box, knowledge)
     zone = knowledge.zones.get(query.site_id)
-    strays = [each for each in members if not implies(query, each.query, zone=zone) and each.query != query]
+    strays = [each for each in members if not implies(query, each.query, zone=zone)]
     yield from (_hosted(stray, ()) for stray in strays)
     kept = tuple(each for each in members if each not in strays)
     if len(kept) == 1:
@@ -329,7 +324,7 @@ def _request(asked: Sequence[Member[RowT]], box: Box, knowledge: ServerKnowledge
         "date_from": date_from,
         "date_to": date_to,
     }
-    if limit := _common_limit(queries, box):
+    if limit := _common_limit(queries):
         changes |= {"sort_by": first.sort_by, "limit": limit}
     return first.replace(**changes)
 
@@ -344,40 +339,45 @@ def _restrictions(box: Box, knowledge: ServerKnowledge) -> Iterator[Filter]:
             yield Filter(text, "matching", one_of(values, is_exact=is_exact))
 
 
-def _common_limit(queries: Sequence[Query[Row]], box: Box) -> int | None:
+def _common_limit(queries: Sequence[Query[Row]]) -> int | None:
     """Return the highest limit and one more, if all queries have one, and cut the same rows in the same order.
 
     The row beyond tells whether the last one is tied.
     """
     limits = [query.limit for query in queries if query.limit is not None]
-    first = queries[0]
-    is_common = (
-        len(limits) == len(queries)
-        and len({(query.sort_by, query.date_grouping, query.field_grouping) for query in queries}) == 1
-        and frozenset[str](first.field_grouping) == box.grouped
-        and len({(query.date_from, query.date_to, frozenset(query.filters)) for query in queries}) == 1
-    )
-    return min(max(limits) + 1, MAX_ROWS) if is_common else None
+    tables = {
+        (
+            each.date_from,
+            each.date_to,
+            each.date_grouping,
+            each.field_grouping,
+            each.sort_by,
+            frozenset(each.filters),
+        )
+        for each in queries
+    }
+    return min(max(limits) + 1, MAX_ROWS) if len(limits) == len(queries) and len(tables) == 1 else None
 
 
 def _words(asked: Sequence["Member[Row]"], box: Box) -> Iterator[str]:
+    return chain(list(_differences(asked, box)) or [f"{len(asked)} views of one answer"], _repeats(asked))
+
+
+def _differences(asked: Sequence["Member[Row]"], box: Box) -> Iterator[str]:
     counted = {frozenset(each.query.aggregates) for each in asked}
     if len(counted) > 1:
         yield f"{len(frozenset[str]().union(*counted))} metrics together"
-    for name in sorted(box.fields):
+    for name in sorted(box.fields.keys() - box.groups):
         values = box.fields[name]
-        if name not in box.groups and values is not None and len(values) > 1:
-            yield f"{len(values)} {_plural(name)} as groups"
-        elif name not in box.groups and values is None:
+        if values is None:
             yield f"values of {name} as groups"
-    if len(box.groups) > 1 and len({each.query.field_grouping for each in asked}) > 1:
+        elif len(values) > 1:
+            yield f"{len(values)} {_plural(name)} as groups"
+    if len({frozenset(each.query.field_grouping) for each in asked}) > 1 and len(box.groups) > 1:
         yield f"breakdowns as sums of {' x '.join(sorted(box.groups))}"
     ranges = {(each.query.date_from, each.query.date_to, each.query.date_grouping) for each in asked}
-    if len(ranges) > 1 and box.time[0].unit is not None:
+    if len(ranges) > 1:
         yield f"{len(ranges)} ranges from figures by the {box.time[0].unit}"
-    if len(counted) == 1 and len(asked) > 1 and len(ranges) == 1 and len(box.grouped) == len(box.groups) <= 1:
-        yield f"{len(asked)} views of one answer"
-    yield from _repeats(asked)
 
 
 def _repeats(asked: Sequence["Member[Row]"]) -> Iterator[str]:
