@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from itertools import pairwise, permutations
 from math import inf
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from fathom_async import Filter, PageviewQuery
 from fathom_async._bulk.fusing import ServerKnowledge
 from fathom_async._bulk.fusing.box import Box, Shape, Time, shape_of
 from fathom_async._bulk.fusing.texts import length_of
+from fathom_async._reports.filters import filters_to_json
 from fathom_async._reports.query import AnyQuery
 from tests.bulk.fusing.workloads import a_workload
 from tests.bulk.fusing.world import HAVANA, TOTAL, VISITS, during, on
@@ -106,6 +108,7 @@ def test_a_box_for_two_queries_is_the_smallest_request_that_is_wide_enough() -> 
             if one.subject == two.subject:
                 joined = Box.of(one, KNOWLEDGE).joined(Box.of(two, KNOWLEDGE), KNOWLEDGE)
                 assert as_plain(joined) == plainly(one, two), (one.query, two.query)
+                assert joined is None or joined.order == (one.order or two.order)
                 outcomes[joined is None] += 1
     assert outcomes[True] > 300
     assert outcomes[False] > 300
@@ -242,6 +245,15 @@ def test_lengths_are_added_up_where_that_is_enough() -> None:
     assert length_of(frozenset(texts), 0) < found.pattern_length < 4_000
 
 
+def test_other_filters_leave_less_room_for_patterns() -> None:
+    for characters in (1, 1_000):
+        other = Filter("city", "is not", "/" * characters)
+        in_url = len(quote(filters_to_json([other]), safe=""))
+        assert box(TOTAL.replace(filters=[other])).room == min(4_000, 6_000 - in_url)
+    assert in_url > 3_000
+    assert box(on("/a"), on("/b"), knowledge=ServerKnowledge(longest_patterns=90)).room == 90
+
+
 def test_one_value_needs_no_pattern_however_long_it_is() -> None:
     few = ServerKnowledge(longest_patterns=10)
     assert box(on("/a-long-one"), on("/a-long-one", VISITS), knowledge=few).restricted() == {
@@ -268,13 +280,10 @@ def test_a_range_has_as_many_days_as_its_buckets_at_the_most() -> None:
 
 
 def test_boxes_are_full_below_a_thousand_rows_or_at_a_thousand_dates() -> None:
-    ten = on("/a"), *(on(f"/{number}") for number in range(9))
-    for days, most in ((99, True), (100, False)):
-        last = str(date(2026, 1, 1) + timedelta(days=days - 1))
-        end = during(last, query=on("/a"))
-        begin = [during("2026-01-01", query=each) for each in ten]
-        wide = box(*begin)
-        assert (wide.joined(Box.of(shape(end), KNOWLEDGE), KNOWLEDGE) is not None) == most
+    for pages, days, most in ((37, 27, True), (40, 25, False)):
+        wide = box(*(during("2026-01-01", query=on(f"/{number}")) for number in range(pages)))
+        end = Box.of(shape(during(f"2026-01-{days}", query=on("/0"))), KNOWLEDGE)
+        assert (wide.joined(end, KNOWLEDGE) is not None) == most
     for days, most in ((1000, True), (1001, False)):
         last = str(date(2026, 1, 1) + timedelta(days=days - 1))
         one, two = (Box.of(shape(during(day)), KNOWLEDGE) for day in ("2026-01-01", last))
