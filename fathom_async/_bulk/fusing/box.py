@@ -6,6 +6,7 @@ answer might have more rows than an answer can, or its filters more characters t
 a candidate: `fathom_async._reports.implication` has the rules.
 """
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -151,9 +152,8 @@ def _times(query: Query[Row], zone: ZoneInfo | None, *, is_additive: bool) -> It
             continue
         if finer not in {unit, "hour"} and parts != 1:
             yield Time(finer, (first, last)), (1, parts or MAX_ROWS)
-        if buckets is None or not (_is_plain(first, finer, zone) and _is_plain(last, finer, zone)):
-            continue
-        yield Time(finer), (buckets.first, buckets.last)
+        if buckets is not None and all(_is_plain(end, finer, zone) for end in (first, last)):
+            yield Time(finer), (buckets.first, buckets.last)
 
 
 def _is_plain(moment: datetime | None, unit: DateGrouping, zone: ZoneInfo | None) -> bool:
@@ -201,7 +201,7 @@ class Box:
         allowed = None if shape.is_additive else shape.groups.union(shape.fixed)
         lengths = {name: length_of(frozenset({shape.fixed[name]}), room) for name in sorted(shape.fixed)}
         box = cls((shape,), fields, shape.groups, allowed, shape.times, shape.order, room, lengths)
-        return attrs.evolve(box, rows=box.counted(knowledge, is_same=True)[1])
+        return attrs.evolve(box, rows=box.count_groups(knowledge) * _fewest_dates(box.times))
 
     def joined(self, other: Self, knowledge: ServerKnowledge) -> Self | None:
         """Return the smallest box for the queries of both, or None if none is small enough."""
@@ -230,8 +230,9 @@ class Box:
         is_one_range = any(time.ends is not None and time in other.times for time in self.times)
         is_alike = is_one_range and (self.fields, self.groups) == (other.fields, other.groups)
         is_same = is_alike and (is_one_order or bool(box.grouped))  # no longer than one of them
-        times, rows = box.counted(knowledge, is_same=is_same)
-        return attrs.evolve(box, times=times, rows=rows) if times else None
+        count = box.count_groups(knowledge)
+        times = times if is_same else _short(times, count, is_grouped=bool(box.grouped))
+        return attrs.evolve(box, times=times, rows=count * _fewest_dates(times)) if times else None
 
     def _values(self, name: str, other: Self) -> frozenset[str] | None:
         """Return the values of a property; one that some query does not name is summed over."""
@@ -284,15 +285,11 @@ class Box:
         buckets = Buckets(time.unit, first, last)
         return buckets.begin, buckets.end
 
-    def counted(self, knowledge: ServerKnowledge, *, is_same: bool) -> tuple[Mapping[Time, Span], int]:
-        """Return the ranges that are short enough, and how many rows an answer of the shortest may well have.
-
-        One that is no longer than that of a query by itself, `is_same`, is always short enough.
-        """
+    def count_groups(self, knowledge: ServerKnowledge) -> int:
+        """Return how many groups an answer may well have on a date."""
         query, groups, guessed = self.shapes[0].query, 1, list[int]()
-        grouped = self.grouped
         days = max(map(_days, self.times.items()))
-        for name in grouped:
+        for name in self.grouped:
             values = self.fields[name] or ()
             if name in self.lengths:
                 groups *= len(values)
@@ -302,15 +299,21 @@ class Box:
                 groups *= count
             else:
                 guessed.append(count)
-        groups *= max([*guessed, round(prod(guessed) ** _SPARSE)])
-        most = MAX_ROWS - 1 if grouped else MOST_DATES
-        times = {
-            time: span
-            for time, span in self.times.items()
-            if is_same
-            or (groups * _dates(span) <= most and (time.unit != "hour" or _dates(span) <= _MOST_HOURS))
-        }
-        return times, groups * min(map(_dates, times.values()), default=0)
+        return groups * max([*guessed, round(math.pow(prod(guessed), _SPARSE))])
+
+
+def _short(times: Mapping[Time, Span], groups: int, *, is_grouped: bool) -> Mapping[Time, Span]:
+    """Return the ranges of which an answer with so many groups on each date is surely complete."""
+    most = MAX_ROWS - 1 if is_grouped else MOST_DATES
+    return {
+        time: span
+        for time, span in times.items()
+        if groups * _dates(span) <= most and (time.unit != "hour" or _dates(span) <= _MOST_HOURS)
+    }
+
+
+def _fewest_dates(times: Mapping[Time, Span]) -> int:
+    return min(map(_dates, times.values()))
 
 
 def _grouped(fields: Mapping[str, frozenset[str] | None], groups: Iterable[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from math import inf, prod
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final, Generic, Self, cast
 
 import attrs
@@ -169,7 +169,7 @@ def _hosts(
 
 def _is_roomy(query: Query[Row], knowledge: ServerKnowledge) -> bool:
     """Whether the answer to a query that is asked as it is may well be complete."""
-    values = prod(knowledge.count(query, name, inf, least=1) for name in query.field_grouping)
+    values = prod(knowledge.count(query, name, inf) for name in query.field_grouping)
     dates = count_periods(query.date_grouping, query.date_from, query.date_to) if query.date_grouping else 1
     return query.limit is None and dates is not None and values * dates < MAX_ROWS
 
@@ -185,8 +185,8 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     """Return few boxes that hold all queries of a subject.
 
     1. Queries of the same kind fill boxes, one after the other, in a few orders; the best one counts.
-    2. Boxes are put together where one can hold the queries of two: those with figures that do not add up first,
-       since only they decide which groups a request must have, then each into the one that grows least.
+    2. Boxes are put together where one can hold the queries of two: those with the most groups first, each into the
+       one that grows least.
     3. A box is given up if others can take all of its queries.
     """
     failed = set[tuple[Box, Box]]()
@@ -208,14 +208,14 @@ def boxes(shapes: Sequence[Shape], knowledge: ServerKnowledge) -> Sequence[Box]:
     return _emptied(_put_together(filled, join), single, join)
 
 
-def _fewest(tried: Iterable[Sequence[Box]]) -> Sequence[Box]:
-    """Return the first of the shortest; after one of a single box, none is tried."""
-    best: Sequence[Box] = ()
-    for found in tried:
-        if not best or len(found) < len(best):
-            best = found
-        if len(best) == 1:
-            break
+def _fewest(tried: Iterator[Sequence[Box]]) -> Sequence[Box]:
+    """Return the first of the shortest.
+
+    After one of two boxes, none is tried: if one box held all, it would in any order.
+    """
+    best = next(tried)
+    while len(best) > 2 and (found := next(tried, None)) is not None:  # noqa: PLR2004
+        best = min(best, found, key=len)
     return best
 
 
@@ -247,42 +247,37 @@ def _place(shape: Shape, name: str) -> tuple[int, int] | str:
 
 
 def _put_together(filled: Sequence[Box], join: _Join) -> list[Box]:
+    """Put boxes into others, those with the most groups first, since others fit into them.
+
+    Of as many groups, the fewest come first: long breakdowns are the least likely to fit in, or to be without ties.
+    """
     placed: list[Box] = []
-    for box in sorted(filled, key=_demand):
+    for box in sorted(filled, key=lambda box: (-len(box.groups), box.rows)):
         found: list[tuple[int, int, Box]] = []
         for place in range(max(0, len(placed) - _TRIED), len(placed)):
             wider = join(placed[place], box)
             if wider is not None:
                 found.append((wider.rows - placed[place].rows, place, wider))
         if found:
-            _, place, wider = min(found, key=lambda each: each[:2])
+            _, place, wider = min(found, key=itemgetter(0))
             placed[place] = wider
         else:
             placed.append(box)
     return placed
 
 
-def _demand(box: Box) -> tuple[object, ...]:
-    """Return the order in which boxes are put together.
-
-    Those come first whose figures do not add up, since only they decide which groups there must be. Of the others,
-    short breakdowns come first: long ones are the least likely to fit in, or to be without ties.
-    """
-    return box.allowed is None, -len(box.groups), box.rows if box.allowed is None else -box.rows, box.time[1]
-
-
 def _emptied(placed: list[Box], single: Mapping[Shape, Box], join: _Join) -> Sequence[Box]:
     """Give up boxes whose queries others can take, the smallest first."""
     for box in sorted(placed, key=lambda box: len(box.shapes))[:_TRIED]:
-        if box.allowed is not None:
+        if box.allowed is not None or box not in placed:  # meanwhile it has taken queries of another
             continue
         others = [each for each in placed if each is not box]
         for shape in box.shapes:
             taken = ((place, join(each, single[shape])) for place, each in enumerate(others[:_TRIED]))
-            place, wider = next(((place, wider) for place, wider in taken if wider), (0, None))
-            if wider is None:
+            found = next(((place, wider) for place, wider in taken if wider), None)
+            if found is None:
                 break
-            others[place] = wider
+            others[found[0]] = found[1]
         else:
             placed = others
     return placed
@@ -335,8 +330,7 @@ def _restrictions(box: Box, knowledge: ServerKnowledge) -> Iterator[Filter]:
         if len(values) == 1:
             yield Filter(text, "is", next(iter(values)))
         else:
-            is_exact = knowledge.exact.get(name, False)
-            yield Filter(text, "matching", one_of(values, is_exact=is_exact))
+            yield Filter(text, "matching", one_of(values, is_exact=name in knowledge.trusted()))
 
 
 def _common_limit(queries: Sequence[Query[Row]]) -> int | None:

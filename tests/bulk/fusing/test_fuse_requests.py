@@ -194,6 +194,12 @@ def test_nothing_is_looked_for_in_an_answer_that_may_be_cut_off() -> None:
     ):
         guest = host.replace(field_grouping=[], date_grouping=None, limit=None)
         assert contained(host, guest) == ([[0, 1]] if is_host else [[0], [1]]), host
+    countries = week.replace(field_grouping=["country_code"])
+    for seen_days, is_host in ((inf, True), (300, False)):  # ever may be more days than answers have been about
+        known = ServerKnowledge(counts={"CDBUGS  country_code": (100, seen_days)})
+        assert contained(countries, during("2026-01-02"), knowledge=known) == (
+            [[0, 1]] if is_host else [[0], [1]]
+        )
     for last, is_host in (("2026-07-18", True), ("2026-07-19", False)):  # the last of 199 and 200 days
         days = during("2026-01-01", last, DAILY.replace(field_grouping=["device_type"]))
         guest = during("2026-01-01", last)

@@ -205,10 +205,14 @@ def test_of_an_answer_that_was_cut_off_a_check_of_what_is_filtered_makes_room() 
 
 
 def test_a_check_of_hours_helps_where_the_time_zone_is_known() -> None:
-    [fused] = fuse([NINE, TWO], NEW_YORK)
-    answer = report(fused, (AT_NINE, "/A", 1), (AT_TWO, "/b", 3))
-    assert doubted(fused, answer, [NINE], NEW_YORK) == ["pathname"]
-    assert doubted(fused, answer, [NINE], ServerKnowledge()) == []
+    chrome, opera = (
+        query.replace(filters=[*query.filters, Filter("browser", "is", name)])
+        for query, name in ((NINE, "Chrome"), (TWO, "Opera"))
+    )
+    [fused] = fuse([chrome, opera], NEW_YORK)
+    answer = report(fused, (AT_NINE, "Chrome", "/A", 1), (AT_TWO, "Opera", "/b", 3))
+    assert doubted(fused, answer, [chrome], NEW_YORK) == ["pathname"]
+    assert doubted(fused, answer, [chrome], ServerKnowledge()) == []
 
 
 def parts_of(fused: Fused[Row], answer: Report[Row]) -> Sequence[Report[Row] | None]:
