@@ -41,9 +41,8 @@ def contained(*queries: Query[Row], knowledge: ServerKnowledge | None = None) ->
 # In words
 
 
-@pytest.mark.parametrize(
-    ("queries", "words"),
-    [
+def test_it_is_said_what_was_put_together() -> None:
+    described: list[tuple[Sequence[AnyQuery], list[str]]] = [
         ([TOTAL, VISITS, TOTAL.replace(aggregates=["uniques", "visits"])], ["3 metrics together"]),
         ([on("/a"), on("/b"), on("/c")], ["3 pathnames as groups"]),
         ([fixing("device_type", each) for each in ("Phone", "Tablet")], ["2 device types as groups"]),
@@ -69,10 +68,9 @@ def contained(*queries: Query[Row], knowledge: ServerKnowledge | None = None) ->
         ([BY_PATH, TOTAL, TOTAL], ["1 contained in another", "1 repeat left out"]),
         ([SALES, SALES], ["1 repeat left out"]),
         ([SALES], []),
-    ],
-)  # fmt: skip
-def test_it_is_said_what_was_put_together(queries: Sequence[AnyQuery], words: list[str]) -> None:
-    assert one(queries).how == tuple(words)
+    ]  # fmt: skip
+    for queries, words in described:
+        assert one(queries).how == tuple(words)
 
 
 # The request of a box
@@ -120,23 +118,19 @@ def test_a_server_that_compares_exactly_gets_exact_patterns() -> None:
 PLAIN = PATHS.replace(limit=3)
 
 
-@pytest.mark.parametrize(
-    ("second", "limit"),
-    [
-        pytest.param(PLAIN.replace(aggregates=["visits"], limit=7), 8, id="the highest, and one more"),
-        pytest.param(PLAIN.replace(aggregates=["visits"], limit=1000), 1000, id="no more than there can be"),
-        pytest.param(PLAIN.replace(aggregates=["visits"], limit=999), 1000, id="just as many"),
-        pytest.param(PLAIN.replace(aggregates=["visits"], limit=None), None, id="one without"),
-        pytest.param(on("/a", PLAIN), None, id="another filter"),
-        pytest.param(PLAIN.replace(field_grouping=[], sort_by=None), None, id="another breakdown"),
-    ],
-)
-def test_a_limit_is_left_to_the_server_where_all_cut_the_same_rows(
-    second: AnyQuery, limit: int | None
-) -> None:
-    [fused] = fuse([PLAIN, second], ServerKnowledge(counts={"CDBUGS  pathname": (200, inf)}))
-    assert fused.query.limit == limit
-    assert fused.query.sort_by == "pathname:asc"
+def test_a_limit_is_left_to_the_server_where_all_cut_the_same_rows() -> None:
+    more = PLAIN.replace(aggregates=["visits"])
+    known = ServerKnowledge(counts={"CDBUGS  pathname": (200, inf)})
+    for second, limit in (
+        (more.replace(limit=7), 8),  # the row beyond tells whether the last one is tied
+        (more.replace(limit=999), 1000),
+        (more.replace(limit=1000), 1000),
+        (more.replace(limit=None), None),
+        (on("/a", PLAIN), None),
+        (PLAIN.replace(field_grouping=[], sort_by=None), None),
+    ):
+        [fused] = fuse([PLAIN, second], known)
+        assert (fused.query.limit, fused.query.sort_by) == (limit, "pathname:asc"), second
 
 
 def test_a_limit_of_dates_is_left_to_the_server_where_all_cut_the_same_rows() -> None:
@@ -195,7 +189,10 @@ def test_nothing_is_looked_for_in_an_answer_that_may_be_cut_off() -> None:
         guest = host.replace(field_grouping=[], date_grouping=None, limit=None)
         assert contained(host, guest) == ([[0, 1]] if is_host else [[0], [1]]), host
     countries = week.replace(field_grouping=["country_code"])
-    for seen_days, is_host in ((inf, True), (300, False)):  # ever may be more days than answers have been about
+    for seen_days, is_host in (
+        (inf, True),
+        (300, False),
+    ):  # ever may be more days than answers have been about
         known = ServerKnowledge(counts={"CDBUGS  country_code": (100, seen_days)})
         assert contained(countries, during("2026-01-02"), knowledge=known) == (
             [[0, 1]] if is_host else [[0], [1]]
