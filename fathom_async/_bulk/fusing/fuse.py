@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from math import inf, prod
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Final, Generic, Self, cast
 
 import attrs
@@ -259,7 +259,7 @@ def _put_together(filled: Sequence[Box], join: _Join) -> list[Box]:
             if wider is not None:
                 found.append((wider.rows - placed[place].rows, place, wider))
         if found:
-            _, place, wider = min(found, key=itemgetter(0))
+            _, place, wider = min(found)  # of as little growth, the first
             placed[place] = wider
         else:
             placed.append(box)
